@@ -1,0 +1,1 @@
+"""YAML in, a validated, frozen, typed pipeline out."""

@@ -1,0 +1,183 @@
+"""What a pipeline file says, as frozen dataclasses; every default is in the JSON Schema."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Label = Literal["normal", "anomaly"]
+LABELS: tuple[Label, Label] = ("normal", "anomaly")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the images of one label lie.
+
+    Attributes:
+        archive: An ``https://``, ``http://`` or ``s3://`` address, or an absolute file or folder path.
+        sha256: The digest that the archive must have; hexadecimal, lower case.
+        include: Globs over member names; empty means every PNG and JPEG.
+        masks: Where the pixel masks lie, in the same forms as `archive`.
+    """
+
+    archive: str
+    sha256: str | None = None
+    include: tuple[str, ...] = ()
+    masks: str | None = None
+
+
+@dataclass(frozen=True)
+class ManifestSource:
+    """Data exported from Lookout for Vision: manifests instead of archives.
+
+    Attributes:
+        train: The training manifest: ``s3://``, ``https://`` or an absolute path.
+        test: The test manifest, in the same forms; None for a single-dataset project.
+        images: A folder or archive that holds the images, where the manifests' own
+            ``s3://`` references no longer lead anywhere; None to follow the references.
+    """
+
+    train: str
+    test: str | None = None
+    images: str | None = None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Archives by label, or manifests; exactly one of the two is given."""
+
+    labels: Mapping[Label, Source]
+    manifest: ManifestSource | None = None
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much of a label's images: a percentage (0 to 100) or a count; exactly one is given."""
+
+    percent: float | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How many images of each label take part, and the seed of the ranking."""
+
+    shares: Mapping[Label, Share]
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """How the sampled images of each label are divided; `test` is None for a single dataset."""
+
+    train: Mapping[Label, Share]
+    test: Mapping[Label, Share] | None
+
+
+@dataclass(frozen=True)
+class Images:
+    """How images are prepared: `resize` is (width, height) in pixels, `convert` a colour mode."""
+
+    resize: tuple[int, int] | None = None
+    convert: Literal["RGB", "L"] | None = None
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The bucket; `endpoint` is ``local``, ``aws`` or the URL of an S3 endpoint."""
+
+    name: str
+    endpoint: str = "local"
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """The Lookout for Vision endpoint: ``embedded`` or a URL."""
+
+    endpoint: str = "embedded"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What CreateModel is told."""
+
+    output_prefix: str = ""
+    description: str | None = None
+
+
+@dataclass(frozen=True)
+class Hosting:
+    """What StartModel is told, and whether the model stays hosted after the run."""
+
+    min_inference_units: int = 1
+    max_inference_units: int | None = None
+    keep_running: bool = False
+
+
+@dataclass(frozen=True)
+class EvaluationArchive:
+    """Evaluation images from an archive of their own; `label` is what they really are."""
+
+    archive: str
+    include: tuple[str, ...] = ()
+    label: Label | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a mistake costs, in any one unit."""
+
+    false_accept: float
+    false_reject: float
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Which images get a verdict.
+
+    Attributes:
+        images: Names or globs over the sources' members, or over files (relative to `folder`).
+        archives: Evaluation images that come from archives of their own.
+        unused_per_label: How many images that neither train nor test took, of each label.
+        review_below: Verdicts with less confidence (0.5 to 1) go to a person.
+        costs: What the decision threshold should minimise; None for the best F1.
+    """
+
+    images: tuple[str, ...] = ()
+    archives: tuple[EvaluationArchive, ...] = ()
+    unused_per_label: int = 0
+    review_below: float = 0.75
+    costs: Costs | None = None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One experiment, ready to run.
+
+    Attributes:
+        file: The pipeline file, absolute.
+        name: Names the state folder.
+        matrix: Dotted keys to their values; empty when there is one experiment.
+    """
+
+    file: Path
+    name: str
+    project: str
+    region: str
+    sources: Sources
+    sample: Sample
+    split: Split
+    images: Images
+    bucket: Bucket
+    service: Service
+    model: Model
+    hosting: Hosting
+    evaluate: Evaluate
+    matrix: Mapping[str, tuple[object, ...]]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths are relative to."""
+        return self.file.parent

@@ -1,0 +1,1 @@
+"""Runs ordered, idempotent steps, remembers what they did, and reruns only what changed."""

@@ -1,0 +1,114 @@
+"""The face of a step, and what it is handed while it acts."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from threading import Event
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from lfvpipe.engine.outcome import Facts, Json, Outcome
+from lfvpipe.engine.reasons import Reason
+
+C = TypeVar("C")
+
+
+class Work(Protocol):
+    """What the runner hands to a step for one attempt.
+
+    Attributes:
+        fingerprint: What the attempt's outcome will be kept under.
+        attempt: 1 for the first; grows by one with each attempt that failed, not with a kill.
+        previous: The outcome that this step stands at so far, of whatever fingerprint.
+        saved: What an earlier, killed attempt at the same fingerprint saved.
+        cancelled: Set when the user asks to stop; long loops look at it.
+        warnings: What `warn` was told.
+    """
+
+    fingerprint: str
+    attempt: int
+    previous: Outcome | None
+    saved: Facts
+    cancelled: Event
+
+    @property
+    def upstream(self) -> Mapping[str, Outcome]:
+        """The outcomes of all steps that this one needs, directly or not, by step name."""
+
+    def token(self, *parts: str) -> str:
+        """Return a client token: the same for the same ledger, step, fingerprint and attempt."""
+
+    def progress(self, done: int, total: int | None, unit: str, detail: str = "") -> None:
+        """Say how far the work is; cheap enough to call for every image.
+
+        Raises:
+            Cancelled: The user asked to stop.
+        """
+
+    def warn(self, message: str) -> None:
+        """Tell the user something that does not stop the run."""
+
+    def save(self, **facts: Json) -> None:
+        """Write facts to the ledger now, for the next attempt should this one be killed."""
+
+    def hold(self, key: str, facts: Facts) -> None:
+        """Record, durably and before it is taken, something that has to be released again."""
+
+    def release(self, key: str) -> None:
+        """Record that what was held under `key` is released."""
+
+
+class Step(ABC, Generic[C]):
+    """One idempotent step of a pipeline whose context is a `C`.
+
+    Attributes:
+        name: Unique in the pipeline; ``family`` or ``family:member``.
+        version: Grows when the code's results change; part of the fingerprint.
+        needs: Names of the steps whose outcomes enter the fingerprint.
+        exclusive: The step fills a slot of the world that holds one configuration at a time.
+            When another configuration displaced it, it runs again only if a step after it must.
+    """
+
+    name: str
+    version: ClassVar[int] = 1
+    needs: tuple[str, ...] = ()
+    exclusive: ClassVar[bool] = False
+
+    @property
+    def family(self) -> str:
+        """The step's name without its member: ``fetch`` for ``fetch:normal``."""
+        return self.name.partition(":")[0]
+
+    @abstractmethod
+    def inputs(self, context: C) -> Facts:
+        """Return what the step depends on besides its needs, flat: config by dotted key, and digests.
+
+        Contacts nothing beyond the local disk and imports nothing heavy.
+        """
+
+    @abstractmethod
+    def act(self, context: C, work: Work) -> Outcome:
+        """Observe, decide, act, wait; idempotent, and safe to kill anywhere.
+
+        Raises:
+            UserError: The step failed and the user can do something about it.
+            Cancelled: The user asked to stop.
+        """
+
+    def missing(self, context: C, outcome: Outcome) -> Sequence[Reason]:
+        """Return what of `outcome` is gone from the local disk; cheap, no network."""
+        return ()
+
+    def observe(self, context: C, outcome: Outcome) -> Sequence[Reason]:
+        """Return where the world differs from `outcome` so that the step has something to do."""
+        return ()
+
+    def destroy(self, context: C, outcome: Outcome) -> Sequence[str]:
+        """Remove what `outcome` created, not what it adopted; return what was removed.
+
+        Idempotent: what is already gone is no error.
+        """
+        return ()
+
+
+class Cancelled(Exception):  # noqa: N818  (the user's wish, not an error)
+    """The user asked to stop; the message says what goes on and how to resume."""
+

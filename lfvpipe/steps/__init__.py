@@ -1,0 +1,1 @@
+"""The twelve steps of a pipeline, one module each."""

@@ -1,0 +1,73 @@
+"""What the steps of one pipeline share: its spec, its folders, and clients made on first use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lfvpipe.config.spec import Pipeline
+    from lfvpipe.lookout.client import LookoutClient
+    from lfvpipe.storage.buckets import Bucket, Buckets
+
+
+@dataclass(frozen=True)
+class Context:
+    """The context that every step of `lfvpipe.steps` is handed.
+
+    Attributes:
+        pipeline: The validated pipeline.
+        state_root: ``.lfvpipe``, shared by the pipelines of a folder.
+    """
+
+    pipeline: Pipeline
+    state_root: Path
+
+    @property
+    def state_dir(self) -> Path:
+        """This pipeline's own folder: ledger, lock, selections, indexes, images, runs."""
+        return self.state_root / self.pipeline.name
+
+    @property
+    def cache_dir(self) -> Path:
+        """Fetched archives, shared by the pipelines of a folder."""
+        return self.state_root / "cache"
+
+    @property
+    def service_dir(self) -> Path:
+        """The embedded service's state."""
+        return self.state_root / "service"
+
+    @property
+    def buckets_dir(self) -> Path:
+        """The local buckets, a folder each."""
+        return self.state_root / "buckets"
+
+    @cached_property
+    def buckets(self) -> Buckets:
+        """The object store that the pipeline's bucket lies in."""
+        from lfvpipe.storage.buckets import connect
+
+        spec = self.pipeline.bucket
+        return connect(spec.endpoint, region=self.pipeline.region, root=self.buckets_dir)
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """The pipeline's bucket, which may not exist yet."""
+        return self.buckets.bucket(self.pipeline.bucket.name)
+
+    @cached_property
+    def lookout(self) -> LookoutClient:
+        """A boto3 `lookoutvision` client for the embedded service or the given endpoint."""
+        from lfvpipe.lookout.client import connect
+
+        endpoint = self.pipeline.service.endpoint
+        if endpoint != "embedded":
+            return connect(endpoint, region=self.pipeline.region)
+        from lfvpipe.service.embedded import open_service
+
+        handler = open_service(self.service_dir, self.buckets, region=self.pipeline.region)
+        return connect("embedded", region=self.pipeline.region, handler=handler)
