@@ -1,0 +1,1 @@
+"""The Lookout for Vision API: client, waiters, rules."""

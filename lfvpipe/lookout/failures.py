@@ -1,0 +1,63 @@
+"""What a failed call means to the user."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lfvpipe.errors import UserError
+
+_HINTS = {
+    "AccessDeniedException": "check the credentials and their permissions",
+    "ConflictException": "something else may be using the resource; look at its status",
+    "InternalServerException": "the service failed; its log says why",
+    "ServiceQuotaExceededException": "delete or stop what is not needed, or raise the quota",
+    "ThrottlingException": "too many requests at once; run it again",
+    "UnrecognizedClientException": "check the credentials",
+    "InvalidSignatureException": "check the credentials and this machine's clock",
+}
+
+
+class LookoutError(UserError):
+    """A call to Lookout for Vision failed; `code` is the API's name of the error, or empty."""
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn botocore's errors inside the block into `LookoutError`.
+
+    Args:
+        doing: What is being done, for the message: ``creating project demo``.
+
+    Raises:
+        LookoutError: The call failed.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _refused(doing, error.response.get("Error", {})) from error
+    except BotoCoreError as error:
+        raise LookoutError(f"{doing} failed: {error}", hint=_hint(error)) from error
+
+
+def _refused(doing: str, error: object) -> LookoutError:
+    facts = error if isinstance(error, dict) else {}
+    code = str(facts.get("Code", "unknown error"))
+    message = str(facts.get("Message") or "the service gave no reason")
+    return LookoutError(f"{doing}: {code}: {message}", hint=_HINTS.get(code, ""), code=code)
+
+
+def _hint(error: Exception) -> str:
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.SSLError):
+        return "the server's certificate is not trusted; AWS_CA_BUNDLE names a file of authorities"
+    if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
+        return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name an AWS_PROFILE"
+    if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
+        return "is the service running there, and is service.endpoint right?"
+    return ""
