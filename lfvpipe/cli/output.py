@@ -1,0 +1,56 @@
+"""What goes to standard output: text with or without colours, tables, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import IO, TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
+_CODES: Mapping[Style, str] = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "cyan": "36",
+}
+
+
+def has_colours(stream: IO[str]) -> bool:
+    """Return whether `stream` is a terminal whose user wants colours (https://no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def styled(text: str, style: Style, *, stream: IO[str] | None = None) -> str:
+    """Return `text` in a style where the stream (default: standard output) shows it."""
+    if not text or not has_colours(stream or sys.stdout):
+        return text
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def table(rows: Sequence[Sequence[str]], *, styles: Sequence[Style | None] = ()) -> str:
+    """Return rows as aligned columns; `styles` holds one style per row."""
+    if not rows:
+        return ""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        _line(row, widths, styles[index] if index < len(styles) else None)
+        for index, row in enumerate(rows)
+    )
+
+
+def _line(row: Sequence[str], widths: Sequence[int], style: Style | None) -> str:
+    text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    return styled(text, style) if style else text

@@ -1,0 +1,269 @@
+"""The options, each declared once, and the commands that take them."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from lfvpipe import __version__
+
+USAGE_EXIT_CODE = 3
+EXIT_CODES = (
+    "exit codes: 0 done; 1 a step failed; 2 plan found work to do; "
+    "3 the command line or the config is wrong; 4 locked by another run; 130 interrupted"
+)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option or positional argument, as argparse's `add_argument` takes it."""
+
+    flags: tuple[str, ...]
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: the module `lfvpipe.cli.commands.<name>` does its work."""
+
+    name: str
+    summary: str
+    options: tuple[Option, ...]
+    example: str = ""
+
+
+def option(*flags: str, **settings: Any) -> Option:  # noqa: ANN401  (argparse's own open face)
+    """Declare an option once."""
+    return Option(flags, settings)
+
+
+FILE = option(
+    "file",
+    nargs="?",
+    default=None,
+    metavar="PIPELINE",
+    help="the pipeline file (default: pipeline.yaml)",
+)
+SET = option(
+    "--set",
+    action="append",
+    default=[],
+    metavar="KEY=VALUE",
+    dest="overrides",
+    help="override a key for this time, such as sample.percent=100; may be repeated",
+)
+STATE_DIR = option(
+    "--state-dir",
+    metavar="DIR",
+    help="where state is kept (default: .lfvpipe beside the pipeline file)",
+)
+LOCK_TIMEOUT = option(
+    "--lock-timeout",
+    type=float,
+    default=0.0,
+    metavar="SECONDS",
+    help="wait so long for another run to end (default: 0)",
+)
+JSON = option("--json", action="store_true", help="print facts as one JSON document")
+REFRESH = option(
+    "--refresh",
+    action="store_true",
+    help="look at the bucket and the service too, and report what drifted",
+)
+FROM = option("--from", metavar="STEP", dest="from_", help="begin at this step")
+UNTIL = option("--until", metavar="STEP", help="end with this step")
+ONLY = option("--only", metavar="STEP", help="this step and no other")
+FORCE = option(
+    "--force",
+    action="append",
+    nargs="?",
+    const="*",
+    default=[],
+    metavar="STEP",
+    help="run this step (without a name: every selected step) even if it is fresh",
+)
+ACCEPT = option(
+    "--accept",
+    action="append",
+    default=[],
+    metavar="STEP",
+    help="take this step's last outcome as good for the present configuration",
+)
+KEEP_GOING = option(
+    "--keep-going", action="store_true", help="matrix: go on with the next variant after a failure"
+)
+JOBS = option(
+    "--jobs",
+    type=int,
+    default=4,
+    metavar="N",
+    help="how many independent steps run at once (default: 4)",
+)
+LOG_FORMAT = option(
+    "--log-format",
+    choices=("human", "json"),
+    default="human",
+    help="progress for people or as JSON lines, on standard error (default: human)",
+)
+WHY = option(
+    "--why",
+    nargs="?",
+    const="*",
+    metavar="STEP",
+    help="print every reason why this step (without a name: each step) would run",
+)
+GRAPH_FORMAT = option(
+    "--format",
+    choices=("terminal", "mermaid"),
+    default="terminal",
+    help="a drawing for the terminal, or Mermaid text (default: terminal)",
+)
+TARGETS = option(
+    "targets",
+    nargs="+",
+    metavar="PIPELINE|IMAGE",
+    help="the pipeline file whose model is used, then images, folders and globs",
+)
+MODEL_FILE = option("--model", metavar="FILE", help="use this model file instead of a pipeline's")
+CSV = option("--csv", action="store_true", help="print a line per image as CSV")
+YES = option("--yes", "-y", action="store_true", help="do not ask")
+STATE = option("--state", action="store_true", help="also remove the local state of this pipeline")
+PATHS = option(
+    "paths", nargs="+", metavar="PATH", help="a folder of images or of archives, or archives"
+)
+OUTPUT = option(
+    "-o",
+    "--output",
+    default="pipeline.yaml",
+    metavar="FILE",
+    help="the file to write (default: pipeline.yaml)",
+)
+OVERWRITE = option("--force", action="store_true", help="overwrite the file if it exists")
+SCHEMA = option(
+    "schema",
+    nargs="?",
+    choices=("pipeline", "ledger", "run"),
+    default="pipeline",
+    help="which schema (default: pipeline)",
+)
+SHELL = option("shell", choices=("bash", "zsh", "tcsh", "fish", "powershell"), help="the shell")
+DEBUG = option("--debug", action="store_true", help="show tracebacks")
+
+_SELECTION = (FROM, UNTIL, ONLY, FORCE, ACCEPT)
+
+COMMANDS = (
+    Command(
+        "run",
+        "carry the pipeline out, doing only what changed",
+        (FILE, *_SELECTION, SET, KEEP_GOING, REFRESH, STATE_DIR, LOCK_TIMEOUT, JOBS, JSON)
+        + (LOG_FORMAT, WHY),
+        "lfvpipe run pipelines/quickstart.yaml",
+    ),
+    Command(
+        "plan",
+        "show what a run would do, and why",
+        (FILE, *_SELECTION, SET, REFRESH, WHY, STATE_DIR, JSON),
+        "lfvpipe plan pipeline.yaml --set sample.percent=100",
+    ),
+    Command(
+        "status",
+        "show where each step stands",
+        (FILE, SET, REFRESH, STATE_DIR, JSON),
+        "lfvpipe status pipeline.yaml",
+    ),
+    Command(
+        "validate",
+        "check the pipeline file and say what it would use",
+        (FILE, SET, STATE_DIR, JSON),
+        "lfvpipe validate pipeline.yaml",
+    ),
+    Command(
+        "graph",
+        "draw the steps, what needs what, and their states",
+        (FILE, SET, GRAPH_FORMAT, STATE_DIR, JSON),
+        "lfvpipe graph pipeline.yaml --format mermaid",
+    ),
+    Command(
+        "detect",
+        "get verdicts for images from a trained model",
+        (TARGETS, MODEL_FILE, SET, STATE_DIR, LOCK_TIMEOUT, JSON, CSV),
+        "lfvpipe detect pipeline.yaml photos/ 'more/*.jpg'",
+    ),
+    Command(
+        "stop",
+        "stop every model that is known to be hosted",
+        (FILE, SET, STATE_DIR, LOCK_TIMEOUT, JSON),
+        "lfvpipe stop pipeline.yaml",
+    ),
+    Command(
+        "destroy",
+        "remove what the pipeline created, and nothing it adopted",
+        (FILE, SET, STATE_DIR, LOCK_TIMEOUT, YES, STATE, JSON),
+        "lfvpipe destroy pipeline.yaml",
+    ),
+    Command(
+        "init",
+        "look at images and write a commented pipeline file for them",
+        (PATHS, OUTPUT, OVERWRITE, JSON),
+        "lfvpipe init product.zip product_def.zip",
+    ),
+    Command("schema", "print a JSON Schema", (SCHEMA,), "lfvpipe schema pipeline"),
+    Command(
+        "completion",
+        "print a completion script for a shell",
+        (SHELL,),
+        'eval "$(lfvpipe completion bash)"',
+    ),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose usage errors do not end with `plan`'s exit code."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage, the mistake and a suggestion, and exit with USAGE_EXIT_CODE."""
+        self.print_usage(_stderr())
+        self.exit(USAGE_EXIT_CODE, f"error: {message}{_suggestion(message)}\n")
+
+
+def build() -> Parser:
+    """Return the parser of the whole command line."""
+    parser = Parser(
+        prog="lfvpipe",
+        description="From archives of product images to a trained anomaly detector, in one file.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("--version", action="version", version=f"lfvpipe {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for command in COMMANDS:
+        _add(commands, command)
+    return parser
+
+
+def _add(commands: argparse._SubParsersAction[Parser], command: Command) -> None:
+    example = f"example: {command.example}" if command.example else None
+    parser = commands.add_parser(
+        command.name, help=command.summary, description=f"lfvpipe {command.name}: {command.summary}."
+    )
+    parser.epilog = example
+    for each in (*command.options, DEBUG):
+        parser.add_argument(*each.flags, **each.settings)
+
+
+def _stderr() -> Any:  # noqa: ANN401  (typeshed's private protocol)
+    import sys
+
+    return sys.stderr
+
+
+def _suggestion(message: str) -> str:
+    import difflib
+    import re
+
+    wrong = re.search(r"argument COMMAND: invalid choice: '([^']*)'", message)
+    if not wrong:
+        return ""
+    names = [command.name for command in COMMANDS]
+    close = difflib.get_close_matches(wrong[1], names, n=1)
+    return f"\n  did you mean {close[0]!r}?" if close else ""

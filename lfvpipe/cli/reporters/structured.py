@@ -1,0 +1,77 @@
+"""JSON lines on standard error, through structlog: one per event, progress thinned out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import fields
+from threading import Lock
+from typing import Any
+
+from lfvpipe.engine import events
+
+PROGRESS_SECONDS = 1.0
+
+
+class Structured:
+    """A reporter for machines: each line has `event`, `timestamp`, `level` and the event's facts."""
+
+    def __init__(self) -> None:
+        import structlog
+
+        self._log = structlog.wrap_logger(
+            structlog.PrintLogger(sys.stderr),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
+            ],
+        )
+        self._lock = Lock()
+        self._spoke: dict[str, float] = {}
+
+    def __call__(self, event: events.Event) -> None:
+        """Take one event; from any thread."""
+        with self._lock:
+            if isinstance(event, events.StepProgress) and not self._is_due(event):
+                return
+            level = self._level(event)
+            getattr(self._log, level)(_name(event), **_facts(event))
+
+    def _is_due(self, event: events.StepProgress) -> bool:
+        now = time.monotonic()
+        if now - self._spoke.get(event.step, float("-inf")) < PROGRESS_SECONDS:
+            return False
+        self._spoke[event.step] = now
+        return True
+
+    @staticmethod
+    def _level(event: events.Event) -> str:
+        if isinstance(event, events.StepFailed):
+            return "error"
+        return "warning" if isinstance(event, events.StepWarning) else "info"
+
+
+def _name(event: events.Event) -> str:
+    """Return the event's name with dashes: ``step-finished``."""
+    name = type(event).__name__
+    return "".join(f"-{char.lower()}" if char.isupper() else char for char in name).lstrip("-")
+
+
+def _facts(event: events.Event) -> dict[str, Any]:
+    return {field.name: plain(getattr(event, field.name)) for field in fields(event)}
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401  (anything an event may hold, made JSON)
+    """Return `value` as JSON-able data: dataclasses as objects, errors as their message."""
+    from dataclasses import is_dataclass
+
+    if isinstance(value, BaseException):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return value
