@@ -36,9 +36,9 @@ def serve_in_process(client: Any, handler: Handler) -> None:
     def answer(request: _Request, **_: object) -> AWSResponse:
         headers = {name: _text(value) for name, value in request.headers.items()}
         status, replied, body = handler(request.method, request.url, headers, _bytes(request.body))
-        return AWSResponse(
-            request.url, status, cast("Any", HeadersDict(replied)), cast("Any", _Raw(body))
-        )
+        lowered: Any = HeadersDict(replied)  # botocore's stubs want urllib3's own classes here
+        raw: Any = _Raw(body)
+        return AWSResponse(request.url, status, lowered, raw)
 
     client.meta.events.register("before-send.lookoutvision", answer)
 

@@ -1,0 +1,72 @@
+"""From an HTTP request to a response: route, parse, validate, call, serialise."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.model import OperationModel, ServiceModel
+
+from lfvpipe.service.protocol.faults import Fault
+from lfvpipe.service.protocol.parser import parse
+from lfvpipe.service.protocol.router import Router
+from lfvpipe.service.protocol.serializer import Response, serialize, serialize_fault
+from lfvpipe.service.protocol.validator import validate
+
+Invoke = Callable[[OperationModel, dict[str, Any]], Mapping[str, Any]]
+
+
+class Gateway:
+    """Serves a service model over HTTP, free of any framework; safe to call from many threads.
+
+    Args:
+        model: The service model.
+        invoke: Carries out an operation with validated parameters; raises Fault.
+    """
+
+    def __init__(self, model: ServiceModel, invoke: Invoke) -> None:
+        self._model = model
+        self._invoke = invoke
+        self._router = Router(model)
+
+    def handle(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """Answer one request.
+
+        Args:
+            method: The HTTP method.
+            url: The address, or the raw path with its query; percent-encoding untouched.
+            headers: The request's headers, in any case.
+            body: The whole body.
+
+        Returns:
+            The status, the headers and the body.
+        """
+        request_id = str(uuid.uuid4())
+        try:
+            return self._answer(method, url, headers, body, request_id)
+        except Fault as fault:
+            return serialize_fault(self._model, fault, request_id)
+        except Exception:  # the boundary: a bug must not reach the wire
+            return self._broken(method, url, request_id)
+
+    def _answer(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, request_id: str
+    ) -> Response:
+        parts = urlsplit(url)
+        operation, labels = self._router.find(method.upper(), parts.path)
+        lowered = {name.lower(): value for name, value in headers.items()}
+        parameters = parse(operation, labels, parts.query, lowered, body)
+        validate(operation.input_shape, parameters)
+        return serialize(operation, self._invoke(operation, parameters), request_id)
+
+    def _broken(self, method: str, url: str, request_id: str) -> Response:
+        import structlog
+
+        path = urlsplit(url).path
+        log = structlog.get_logger("lfvpipe.service")
+        log.exception("request failed", method=method, path=path, request_id=request_id)
+        fault = Fault(
+            "InternalServerException",
+            f"the service failed; its log has the details under request id {request_id}",
+        )
+        return serialize_fault(self._model, fault, request_id)
