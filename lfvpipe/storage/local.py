@@ -1,0 +1,184 @@
+"""Buckets that are folders of this machine, through obstore's LocalStore."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from obstore.store import LocalStore
+
+from lfvpipe.storage import transfer
+from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection, check_key
+from lfvpipe.storage.errors import (
+    AccessDenied,
+    InvalidKey,
+    NoSuchBucket,
+    NoSuchObject,
+    explained,
+    say,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_STAGING = re.compile(r"#\d+$")  # LocalStore writes `key#1` and renames it
+_UNSPEAKABLE = re.compile(
+    r'[<>:"|?*]|[ .](?:/|$)|(?:^|/)(?:con|prn|aux|nul|com\d|lpt\d)(?:[./]|$)', re.IGNORECASE
+)
+
+
+class LocalBuckets:
+    """The buckets in the folder `root`, one folder each."""
+
+    endpoint = "local"
+
+    def __init__(self, root: Path, region: str) -> None:
+        self._root = root
+        self._region = region
+
+    def bucket(self, name: str) -> Bucket:
+        """Return the bucket called `name`, after the rules that S3 has for names."""
+        if not _BUCKET_NAME.fullmatch(name) or ".." in name:
+            raise InvalidKey(
+                f"“{name}” cannot be a bucket's name.",
+                hint="Use 3 to 63 lower-case letters, digits, hyphens and dots.",
+            )
+        return LocalBucket(self._root / name, self._region)
+
+    def describe(self) -> dict[str, str]:
+        """Return what `reconnect` needs."""
+        root = os.path.abspath(self._root)  # noqa: PTH100  (resolve() would follow a linked root)
+        return {"endpoint": "local", "region": self._region, "root": root}
+
+
+class LocalBucket:
+    """One folder; an object's key is its path in it."""
+
+    def __init__(self, folder: Path, region: str) -> None:
+        self._folder = folder
+        self._region = region
+        self.name = folder.name
+
+    def exists(self) -> bool:
+        """Say whether the folder is there."""
+        return self._folder.is_dir()
+
+    def create(self) -> None:
+        """Make the folder."""
+        with explained(str(self._folder)):
+            self._folder.mkdir(parents=True, exist_ok=True)
+
+    def protection(self) -> Protection:
+        """Return nothing known: a folder's guard is its permissions."""
+        return Protection()
+
+    def delete_if_empty(self) -> bool:
+        """Remove the folder, with what a killed transfer left in it, if it holds no object."""
+        if self.exists():
+            if next(self.list(), None) is not None:
+                return False
+            with explained(str(self._folder)):
+                shutil.rmtree(self._folder)
+        return True
+
+    def location(self) -> str:
+        """Return the region that the store was connected for."""
+        return self._region
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Stream the objects whose keys begin with `prefix`; what lies behind links is left out."""
+        store = self._opened()
+        inside: dict[str, bool] = {}
+        for found in transfer.pages(store, prefix.rpartition("/")[0], str(self._folder)):
+            folder = found.key.rpartition("/")[0]
+            if folder not in inside:
+                inside[folder] = self._leads_inside(folder)
+            if inside[folder] and found.key.startswith(prefix):
+                yield found
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """Return what the disk says of one object."""
+        try:
+            return transfer.head(self._opened(), self._checked(key), self._where(key))
+        except NoSuchObject:
+            return None
+
+    def get(self, key: str) -> bytes:
+        """Return an object's bytes."""
+        return transfer.get(self._opened(), self._checked(key), self._where(key))
+
+    def get_to(self, key: str, path: Path) -> None:
+        """Copy an object to `path`."""
+        transfer.get_to(self._opened(), self._checked(key), path, self._where(key))
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        """Store bytes or a file."""
+        self._put(key, data)
+
+    def put_many(
+        self,
+        items: Iterable[tuple[str, Path]],
+        *,
+        on_done: Callable[[str, int], None],
+        jobs: int = 8,
+    ) -> None:
+        """Store many files concurrently."""
+        transfer.put_many(self._put, items, on_done, jobs)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects, and the folders that they leave empty."""
+        store = self._opened()
+        for key in keys:
+            with explained(self._where(key)):
+                path = self._checked(key)
+                if (self._folder / path).is_file():
+                    store.delete(path)
+
+    def local_path(self, key: str) -> Path | None:
+        """Return the object's own file."""
+        return self._folder / self._checked(key)
+
+    def _put(self, key: str, data: bytes | Path) -> int:
+        return transfer.put(self._opened(), self._checked(key), data, self._where(key))
+
+    @cached_property
+    def _store(self) -> LocalStore:
+        with explained(str(self._folder)):
+            return LocalStore(self._folder, automatic_cleanup=True)
+
+    def _opened(self) -> LocalStore:
+        # LocalStore would make the folder anew; but then nobody would notice that it was removed.
+        if not self.exists():
+            raise say(NoSuchBucket, str(self._folder))
+        return self._store
+
+    def _where(self, key: str) -> str:
+        return str(self._folder / key)
+
+    def _checked(self, key: str) -> str:
+        check_key(key)
+        staged, unspeakable = _STAGING.search(key), os.name == "nt" and _UNSPEAKABLE.search(key)
+        if "\\" in key or staged or unspeakable:
+            raise InvalidKey(
+                f"“{key}” cannot be an object key in a local bucket.",
+                hint="No backslashes, no ending like #1, and on Windows no reserved names.",
+            )
+        if not self._leads_inside(key):
+            raise AccessDenied(
+                f"“{key}” leads out of the bucket {self._folder}.",
+                hint="A link in the bucket's folder points elsewhere: remove it.",
+            )
+        return key
+
+    def _leads_inside(self, key: str) -> bool:
+        real = os.path.realpath(self._folder / key)
+        return real == self._real_folder or real.startswith(self._real_folder + os.sep)
+
+    @cached_property
+    def _real_folder(self) -> str:
+        return os.path.realpath(self._folder)

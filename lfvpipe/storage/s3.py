@@ -1,0 +1,334 @@
+"""Buckets on S3: objects through obstore, administration through boto3, one set of credentials."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lfvpipe.storage import transfer
+from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection, check_key
+from lfvpipe.storage.errors import (
+    NoCredentials,
+    NoSuchObject,
+    StorageError,
+    WrongRegion,
+    explained,
+    say,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import boto3
+    from obstore.store import S3Store
+
+S3Client: TypeAlias = Any  # boto3 makes its clients at run time
+_TTL = timedelta(minutes=5)
+"""How long obstore keeps credentials; botocore refreshes those with less than 10 minutes left."""
+_NOT_SUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "XNotImplemented", "501", "405"})
+
+
+class S3Buckets:
+    """The buckets behind one S3 endpoint, with the credentials of botocore's default chain."""
+
+    def __init__(self, endpoint: str, *, region: str, root: Path) -> None:
+        self.endpoint = endpoint
+        self._region = region
+        self._root = root
+        self._lock = threading.Lock()
+
+    def bucket(self, name: str) -> Bucket:
+        """Return the bucket called `name`."""
+        return S3Bucket(self, name)
+
+    def describe(self) -> dict[str, str]:
+        """Return what `reconnect` needs; the other process finds the credentials itself."""
+        return {"endpoint": self.endpoint, "region": self._region, "root": str(self._root)}
+
+    @property
+    def region(self) -> str:
+        """The region to create buckets in and to sign for."""
+        return self._region
+
+    @property
+    def admin(self) -> S3Client:
+        """The boto3 client, made once, also when several threads ask at once."""
+        with self._lock:
+            return self._admin
+
+    def store(self, bucket: str) -> S3Store:
+        """Return an obstore store for `bucket` at the address that boto3 uses, too."""
+        from obstore.auth.boto3 import Boto3CredentialProvider
+        from obstore.store import S3Store
+
+        address = self.admin.meta.endpoint_url
+        client: dict[str, Any] = {"allow_http": address.startswith("http://"), **self._trust()}
+        retry: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
+        with explained(f"s3://{bucket}"):
+            return S3Store(
+                bucket,
+                # Path style works for every endpoint, and for names with dots over TLS.
+                config={
+                    "endpoint": address,
+                    "region": self._region,
+                    "virtual_hosted_style_request": False,
+                    "skip_signature": False,
+                },
+                client_options=client,  # type: ignore[arg-type]  # its TypedDict is not importable
+                retry_config=retry,
+                credential_provider=Boto3CredentialProvider(self._session, ttl=_TTL),
+            )
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        import boto3
+
+        with explained(f"the endpoint {self.endpoint}"):
+            session = boto3.Session(region_name=self._region)
+            if session.get_credentials() is None:
+                raise say(NoCredentials, f"the endpoint {self.endpoint}")
+            return session
+
+    @cached_property
+    def _admin(self) -> S3Client:
+        from botocore.config import Config
+
+        custom = None if self.endpoint == "aws" else self.endpoint
+        style: Any = None if custom is None else {"addressing_style": "path"}
+        config = Config(
+            s3=style, connect_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
+        )
+        with explained(f"the endpoint {self.endpoint}"):
+            return self._session.client("s3", endpoint_url=custom, config=config)
+
+    def _trust(self) -> dict[str, Any]:
+        # botocore's own setting for a private certificate authority holds for obstore as well
+        import botocore.session
+
+        bundle = botocore.session.get_session().get_config_variable("ca_bundle")
+        return {"root_certificate": Path(bundle).read_bytes()} if bundle else {}
+
+
+class S3Bucket:
+    """One bucket on S3."""
+
+    def __init__(self, buckets: S3Buckets, name: str) -> None:
+        self._buckets = buckets
+        self.name = name
+
+    def exists(self) -> bool:
+        """Ask HeadBucket.
+
+        Raises:
+            WrongRegion: The bucket is on AWS, and in another region than the pipeline's.
+        """
+        from botocore.exceptions import ClientError
+
+        with explained(f"s3://{self.name}"):
+            try:
+                answer = self._admin.head_bucket(Bucket=self.name)
+            except ClientError as error:
+                if _status(error) == 404:
+                    return False
+                raise
+        # Stores other than AWS have regions in name only.
+        region = answer.get("BucketRegion") or self._buckets.region
+        if self._buckets.endpoint == "aws" and region != self._buckets.region:
+            raise WrongRegion(
+                f"The bucket {self.name} lies in {region}, the pipeline in {self._buckets.region}.",
+                hint=f"Set `region: {region}`, or choose another `bucket.name`.",
+            )
+        return True
+
+    def create(self) -> None:
+        """Create the bucket, block public access, and encrypt by default, where the store can.
+
+        Raises:
+            BucketNameTaken: Somebody else owns a bucket of this name.
+        """
+        with explained(f"s3://{self.name}"):
+            self._create()
+            self._try(self._block_public_access)
+            self._try(self._encrypt)
+
+    def protection(self) -> Protection:
+        """Read how the bucket is guarded."""
+        with explained(f"s3://{self.name}"):
+            return Protection(self._reads_blocked(), self._reads_encryption())
+
+    def delete_if_empty(self) -> bool:
+        """Delete the bucket if it holds no object; return whether it is gone now."""
+        from botocore.exceptions import ClientError
+
+        with explained(f"s3://{self.name}"):
+            try:
+                self._admin.delete_bucket(Bucket=self.name)
+            except ClientError as error:
+                if error.response["Error"].get("Code") == "BucketNotEmpty":
+                    return False
+                if _status(error) != 404:
+                    raise
+        return True
+
+    def location(self) -> str:
+        """Return the region that the bucket lies in, as the store tells it."""
+        with explained(f"s3://{self.name}"):
+            answer = self._admin.head_bucket(Bucket=self.name)
+        return answer.get("BucketRegion") or self._buckets.region
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Stream the objects whose keys begin with `prefix`.
+
+        obstore lists folders, and stumbles over keys such as ``a//b`` that others put there;
+        boto3 lists any prefix and any key, at several times the CPU.
+        """
+        from obstore.exceptions import InvalidPathError
+
+        last = ""
+        if not prefix or (prefix.endswith("/") and "//" not in prefix):
+            try:
+                for found in transfer.pages(self._store, prefix, self._where(prefix)):
+                    last = found.key
+                    yield found
+            except StorageError as error:
+                if not isinstance(error.__cause__, InvalidPathError):
+                    raise
+            else:
+                return
+        yield from self._list_any(prefix, last)
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """Return what the store says of one object."""
+        try:
+            return transfer.head(self._store, check_key(key), self._where(key))
+        except NoSuchObject:
+            return None
+
+    def get(self, key: str) -> bytes:
+        """Return an object's bytes."""
+        return transfer.get(self._store, check_key(key), self._where(key))
+
+    def get_to(self, key: str, path: Path) -> None:
+        """Download an object to `path`."""
+        transfer.get_to(self._store, check_key(key), path, self._where(key))
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        """Upload bytes or a file."""
+        self._put(key, data)
+
+    def put_many(
+        self,
+        items: Iterable[tuple[str, Path]],
+        *,
+        on_done: Callable[[str, int], None],
+        jobs: int = 16,
+    ) -> None:
+        """Upload many files concurrently."""
+        transfer.put_many(self._put, items, on_done, jobs)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects, a thousand in one request."""
+        from itertools import islice
+
+        remaining = map(check_key, keys)
+        while batch := list(islice(remaining, transfer.PAGE)):
+            with explained(f"s3://{self.name}"):
+                self._store.delete(batch)
+
+    def local_path(self, key: str) -> Path | None:
+        """Return None: the object is not on this disk."""
+        del key
+        return None
+
+    @property
+    def _admin(self) -> S3Client:
+        return self._buckets.admin
+
+    @cached_property
+    def _store(self) -> S3Store:
+        return self._buckets.store(self.name)
+
+    def _where(self, key: str) -> str:
+        return f"s3://{self.name}/{key}"
+
+    def _put(self, key: str, data: bytes | Path) -> int:
+        return transfer.put(self._store, check_key(key), data, self._where(key))
+
+    def _list_any(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
+        paginator = self._admin.get_paginator("list_objects_v2")
+        pages = iter(paginator.paginate(Bucket=self.name, Prefix=prefix, StartAfter=after))
+        while True:
+            with explained(self._where(prefix)):
+                page = next(pages, None)
+            if page is None:
+                return
+            for item in page.get("Contents", ()):
+                etag = item.get("ETag", "").strip('"')
+                yield ObjectInfo(item["Key"], item["Size"], etag, item["LastModified"])
+
+    def _create(self) -> None:
+        region = self._buckets.region
+        # us-east-1 is the one region that may not be named (S3 API reference, CreateBucket).
+        place: Any = {} if region == "us-east-1" else {"LocationConstraint": region}
+        more: Any = {"CreateBucketConfiguration": place} if place else {}
+        try:
+            self._admin.create_bucket(Bucket=self.name, **more)
+        except self._admin.exceptions.BucketAlreadyOwnedByYou:
+            return
+
+    def _block_public_access(self) -> None:
+        blocked: Any = dict.fromkeys(
+            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"),
+            True,
+        )
+        self._admin.put_public_access_block(
+            Bucket=self.name, PublicAccessBlockConfiguration=blocked
+        )
+
+    def _encrypt(self) -> None:
+        rule: Any = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+        self._admin.put_bucket_encryption(
+            Bucket=self.name, ServerSideEncryptionConfiguration={"Rules": [rule]}
+        )
+
+    def _try(self, act: Callable[[], None]) -> None:
+        from botocore.exceptions import ClientError
+
+        try:
+            act()
+        except ClientError as error:
+            if not _is_not_supported(error):
+                raise
+
+    def _reads_blocked(self) -> bool | None:
+        answer = self._read("get_public_access_block")
+        settings = answer.get("PublicAccessBlockConfiguration", {})
+        return None if not answer else bool(settings) and all(settings.values())
+
+    def _reads_encryption(self) -> str | None:
+        answer = self._read("get_bucket_encryption")
+        rules = answer.get("ServerSideEncryptionConfiguration", {}).get("Rules", [{}])
+        found = rules[0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm")
+        return str(found) if found else None
+
+    def _read(self, operation: str) -> dict[str, Any]:
+        from botocore.exceptions import ClientError
+
+        try:
+            return dict(getattr(self._admin, operation)(Bucket=self.name))
+        except ClientError as error:
+            if _is_not_supported(error) or _status(error) in (403, 404):
+                return {}  # not there, or not ours to read: not known
+            raise
+
+
+def _status(error: Any) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _is_not_supported(error: Any) -> bool:
+    code = error.response.get("Error", {}).get("Code")
+    return code in _NOT_SUPPORTED or _status(error) in (405, 501)

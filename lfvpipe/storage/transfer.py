@@ -1,0 +1,107 @@
+"""Objects in and out of any obstore store: what folders and S3 have in common."""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+import obstore
+
+from lfvpipe.atomic import replacing
+from lfvpipe.storage.buckets import ObjectInfo
+from lfvpipe.storage.errors import StorageError, explained
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from obstore import ObjectMeta
+    from obstore.store import ObjectStore
+
+PART = 8 * 1024 * 1024
+"""Bytes of one part of a multipart upload; smaller files go up in one request."""
+PARTS_AT_ONCE = 2
+PAGE = 1000
+
+
+def info(meta: ObjectMeta) -> ObjectInfo:
+    """Return obstore's description of an object in our own terms."""
+    etag = (meta["e_tag"] or "").strip('"')
+    return ObjectInfo(meta["path"], meta["size"], etag, meta["last_modified"])
+
+
+def pages(store: ObjectStore, prefix: str, where: str) -> Iterator[ObjectInfo]:
+    """Stream the objects under the folder-like `prefix` (empty for all), a page at a time."""
+    stream = iter(obstore.list(store, prefix or None, chunk_size=PAGE))
+    while True:
+        with explained(where):
+            page = next(stream, None)
+        if page is None:
+            return
+        yield from map(info, page)
+
+
+def head(store: ObjectStore, key: str, where: str) -> ObjectInfo | None:
+    """Return what the store says of `key`, or None."""
+    with explained(where):
+        return info(obstore.head(store, key))
+
+
+def get(store: ObjectStore, key: str, where: str) -> bytes:
+    """Return the object's bytes."""
+    with explained(where):
+        return bytes(obstore.get(store, key).bytes())
+
+
+def get_to(store: ObjectStore, key: str, path: Path, where: str) -> None:
+    """Stream the object into `path`, which is replaced when all of it is there."""
+    with explained(where), replacing(path) as file:
+        for chunk in obstore.get(store, key).stream(min_chunk_size=PART):
+            file.write(chunk)
+
+
+def put(store: ObjectStore, key: str, data: bytes | Path, where: str) -> int:
+    """Store `data` under `key` and return its size in bytes."""
+    size = len(data) if isinstance(data, bytes) else _size_of(data)
+    with explained(where):
+        obstore.put(store, key, data, chunk_size=PART, max_concurrency=PARTS_AT_ONCE)
+    return size
+
+
+def put_many(
+    put_one: Callable[[str, Path], int],
+    items: Iterable[tuple[str, Path]],
+    on_done: Callable[[str, int], None],
+    jobs: int,
+) -> None:
+    """Call `put_one` for all items, `jobs` at a time, and `on_done` here for each that is done.
+
+    Threads rather than asyncio: obstore releases the interpreter lock, the two are equally fast,
+    and a thread pool also works where the caller already runs an event loop.
+    """
+    pending: dict[Future[int], str] = {}
+
+    def reap() -> None:
+        done, _ = wait(pending, return_when=FIRST_COMPLETED)
+        for future in done:
+            on_done(pending.pop(future), future.result())
+
+    with ThreadPoolExecutor(jobs, thread_name_prefix="put") as pool:
+        try:
+            for key, path in items:
+                pending[pool.submit(put_one, key, path)] = key
+                while len(pending) >= 2 * jobs:
+                    reap()
+            while pending:
+                reap()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _size_of(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"{file} was to be stored, and is gone.", hint="Run again: it will be made anew."
+        ) from error

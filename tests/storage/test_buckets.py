@@ -1,0 +1,192 @@
+"""What every bucket does, in a folder and on S3."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lfvpipe.storage.buckets import (
+    Bucket,
+    Buckets,
+    InvalidKey,
+    NoSuchBucket,
+    NoSuchObject,
+    StorageError,
+    connect,
+    parse_s3_uri,
+    reconnect,
+)
+
+
+@pytest.fixture(params=["local", "s3"])
+def buckets(request: pytest.FixtureRequest, tmp_path: Path) -> Buckets:
+    endpoint = "local" if request.param == "local" else request.getfixturevalue("s3")
+    return connect(endpoint, region="eu-west-1", root=tmp_path / "buckets")
+
+
+@pytest.fixture
+def bucket(buckets: Buckets) -> Bucket:
+    bucket = buckets.bucket("parts-images")
+    bucket.create()
+    return bucket
+
+
+def test_a_bucket_is_created_once_and_deleted_only_when_empty(buckets: Buckets) -> None:
+    bucket = buckets.bucket("parts-images")
+    assert not bucket.exists()
+    bucket.create()
+    bucket.create()
+    assert bucket.exists()
+    assert bucket.location() == "eu-west-1"
+    bucket.put("normal/1.png", b"x")
+    assert not bucket.delete_if_empty()
+    bucket.delete(["normal/1.png"])
+    assert bucket.delete_if_empty()
+    assert not bucket.exists()
+    assert bucket.delete_if_empty()
+
+
+def test_an_object_comes_back_as_it_was_put(bucket: Bucket, tmp_path: Path) -> None:
+    file = tmp_path / "file.bin"
+    file.write_bytes(bytes(range(256)) * 4)
+    bucket.put("a/bytes", b"12345")
+    bucket.put("a/file", file)
+    assert bucket.get("a/bytes") == b"12345"
+    bucket.get_to("a/file", tmp_path / "out" / "copy.bin")
+    assert (tmp_path / "out" / "copy.bin").read_bytes() == file.read_bytes()
+    info = bucket.head("a/file")
+    assert info is not None
+    assert (info.key, info.size) == ("a/file", 1024)
+    assert info.etag
+    assert info.modified.tzinfo is not None
+
+
+def test_a_file_larger_than_one_part_comes_back_as_it_was_put(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    file = tmp_path / "file.bin"
+    file.write_bytes(bytes(range(256)) * 4096 * 9)  # 9 MiB
+    bucket.put("big", file)
+    bucket.get_to("big", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == file.read_bytes()
+
+
+def test_putting_again_replaces_and_changes_the_etag(bucket: Bucket) -> None:
+    bucket.put("key", b"one")
+    before = bucket.head("key")
+    bucket.put("key", b"three")
+    after = bucket.head("key")
+    assert before is not None
+    assert after is not None
+    assert before.etag != after.etag
+    assert bucket.get("key") == b"three"
+
+
+@pytest.mark.parametrize(
+    "key", ["a b+c~(1).png", "größe/ü.png", "100%/a%2Fb", "q?x=1&y", "a:b", "…/日本.png"]
+)
+def test_unusual_keys_are_kept_literally(bucket: Bucket, key: str) -> None:
+    bucket.put(key, b"x")
+    assert [info.key for info in bucket.list()] == [key]
+    assert bucket.get(key) == b"x"
+
+
+@pytest.mark.parametrize(
+    "key", ["", "../x", "a/../../x", "/abs", "a//b", "a/", "./a", "a\nb", "a\0b", "é" * 513]
+)
+def test_hostile_keys_are_refused(bucket: Bucket, key: str, tmp_path: Path) -> None:
+    for act in (lambda: bucket.put(key, b"x"), lambda: bucket.get(key), lambda: bucket.head(key)):
+        with pytest.raises(InvalidKey):
+            act()
+    assert list(bucket.list()) == []
+    assert not (tmp_path / "x").exists()
+
+
+def test_listing_takes_any_prefix(bucket: Bucket) -> None:
+    for key in ("normal/1.png", "normal/2.png", "normal-old/1.png", "anomaly/1.png"):
+        bucket.put(key, b"x")
+
+    def keys(prefix: str) -> list[str]:
+        return sorted(info.key for info in bucket.list(prefix))
+
+    assert keys("normal/") == ["normal/1.png", "normal/2.png"]
+    assert keys("normal") == ["normal-old/1.png", "normal/1.png", "normal/2.png"]
+    assert keys("normal/2") == ["normal/2.png"]
+    assert keys("nothing/") == []
+    assert len(keys("")) == 4
+
+
+def test_listing_goes_over_pages(bucket: Bucket, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    done: list[str] = []
+    items = ((f"n/{i:04}", file) for i in range(1100))
+    bucket.put_many(items, on_done=lambda key, size: done.append(key))
+    assert sorted(done) == [f"n/{i:04}" for i in range(1100)]
+    assert sorted(info.key for info in bucket.list("n/")) == sorted(done)
+    bucket.delete(done)
+    assert list(bucket.list()) == []
+
+
+def test_what_is_not_there_is_said_so(buckets: Buckets, bucket: Bucket, tmp_path: Path) -> None:
+    assert bucket.head("nothing") is None
+    bucket.delete(["nothing"])
+    with pytest.raises(NoSuchObject, match="parts-images/nothing"):
+        bucket.get("nothing")
+    with pytest.raises(NoSuchObject):
+        bucket.get_to("nothing", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+    with pytest.raises(StorageError, match="gone"):
+        bucket.put("key", tmp_path / "absent")
+    other = buckets.bucket("not-there")
+    for act in (lambda: other.get("k"), lambda: other.put("k", b""), lambda: list(other.list())):
+        with pytest.raises(NoSuchBucket, match="not-there"):
+            act()
+    assert not other.exists()
+
+
+def test_an_error_in_on_done_ends_the_transfer(bucket: Bucket, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    taken = 0
+
+    def items() -> Iterator[tuple[str, Path]]:
+        nonlocal taken
+        for number in range(10_000):
+            taken += 1
+            yield f"{number}", file
+
+    def stop(key: str, size: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bucket.put_many(items(), on_done=stop, jobs=4)
+    assert taken <= 8
+    assert threading.active_count() < 40
+
+
+def test_a_failed_transfer_names_its_object(bucket: Bucket, tmp_path: Path) -> None:
+    with pytest.raises(InvalidKey, match=r"\.\."):
+        bucket.put_many([("../up", tmp_path)], on_done=lambda key, size: None)
+
+
+def test_another_process_can_reconnect(buckets: Buckets, bucket: Bucket) -> None:
+    bucket.put("key", b"value")
+    described = json.loads(json.dumps(buckets.describe()))
+    assert "testing" not in json.dumps(described)
+    assert reconnect(described).bucket(bucket.name).get("key") == b"value"
+
+
+def test_s3_addresses_are_split() -> None:
+    assert parse_s3_uri("s3://bucket/a/b.zip") == ("bucket", "a/b.zip")
+    assert parse_s3_uri("s3://bucket") == ("bucket", "")
+    for wrong in ("https://bucket/a", "s3:///a", "bucket/a"):
+        with pytest.raises(StorageError, match="no S3 address"):
+            parse_s3_uri(wrong)
+
+
+def test_an_unknown_endpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="ftp"):
+        connect("ftp://host", region="us-east-1", root=tmp_path)

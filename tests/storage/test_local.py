@@ -1,0 +1,124 @@
+"""What is particular to buckets in a folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lfvpipe.storage.buckets import AccessDenied, Bucket, InvalidKey, connect
+from lfvpipe.storage.errors import DiskFull, StorageError
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Bucket:
+    bucket = connect("local", region="us-east-1", root=tmp_path / "buckets").bucket("parts")
+    bucket.create()
+    return bucket
+
+
+def test_objects_are_plain_files(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.put("normal/1.png", b"x")
+    path = bucket.local_path("normal/1.png")
+    assert path == tmp_path / "buckets" / "parts" / "normal" / "1.png"
+    assert path.read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "A", "ab", "a..b", "", "x" * 64, "-ab"])
+def test_a_bucket_name_cannot_lead_out_of_the_root(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidKey):
+        connect("local", region="us-east-1", root=tmp_path).bucket(name)
+
+
+@pytest.mark.parametrize("key", ["a\\..\\b", "image.png#1", "x" * 300])
+def test_keys_that_a_folder_cannot_hold_are_refused(bucket: Bucket, key: str) -> None:
+    with pytest.raises(InvalidKey):
+        bucket.put(key, b"x")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+def test_links_do_not_lead_out_of_the_bucket(bucket: Bucket, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    folder = tmp_path / "buckets" / "parts"
+    (folder / "link").symlink_to(outside)
+    (folder / "file").symlink_to(outside / "secret")
+    for key in ("link/secret", "file"):
+        with pytest.raises(AccessDenied, match="leads out"):
+            bucket.get(key)
+    with pytest.raises(AccessDenied):
+        bucket.put("link/new", b"x")
+    assert "link/secret" not in [info.key for info in bucket.list()]
+    assert sorted(path.name for path in outside.iterdir()) == ["secret"]
+
+
+def test_a_file_in_the_way_of_a_bucket_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "buckets").write_text("")
+    bucket = connect("local", region="us-east-1", root=tmp_path / "buckets").bucket("parts")
+    with pytest.raises(StorageError, match="parts"):
+        bucket.create()
+
+
+def test_what_a_killed_transfer_left_is_no_object_and_does_not_keep_the_bucket(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    folder = tmp_path / "buckets" / "parts" / "normal"
+    folder.mkdir()
+    (folder / "1.png#1").write_bytes(b"half")
+    assert list(bucket.list()) == []
+    bucket.put("normal/1.png", b"whole")
+    assert bucket.get("normal/1.png") == b"whole"
+    bucket.delete(["normal/1.png"])
+    assert bucket.delete_if_empty()
+    assert not bucket.exists()
+
+
+def test_a_reader_never_sees_half_an_object(bucket: Bucket, tmp_path: Path) -> None:
+    """The object's own name appears by a rename, when all bytes are there."""
+    bucket.put("key", b"old")
+    path = bucket.local_path("key")
+    assert path is not None
+    with path.open("rb") as reader:
+        bucket.put("key", b"new and longer")
+        assert reader.read() == b"old"
+    assert [child.name for child in path.parent.iterdir()] == ["key"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root on Linux")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("this machine does not let us mount")
+    return folder
+
+
+def test_a_full_disk_and_a_read_only_one_are_said_so(small_disk: Path, tmp_path: Path) -> None:
+    try:
+        bucket = connect("local", region="us-east-1", root=small_disk).bucket("parts")
+        bucket.create()
+        with pytest.raises(DiskFull, match="No space"):
+            bucket.put("big", bytes(2_000_000))
+        assert list(bucket.list()) == []
+        bucket.put("small", b"x")
+        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+        with pytest.raises(AccessDenied, match="denied"):
+            bucket.put("more", b"x")
+    finally:
+        subprocess.run(["umount", small_disk], check=True)
+
+
+def test_the_face_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, lfvpipe.storage.buckets as b; b.parse_s3_uri('s3://b/k');"
+        "print(sorted({'boto3', 'botocore', 'obstore'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
