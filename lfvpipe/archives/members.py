@@ -1,0 +1,238 @@
+"""What an archive offers, what may be in one, and which member names are safe."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Protocol, Self
+
+from lfvpipe.errors import UserError
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+
+JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini", "labels.txt", "icon\r"})
+JUNK_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information"})
+
+
+class ArchiveError(UserError):
+    """An archive, or one of its members, that cannot or must not be read."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much an archive may hold before it counts as a bomb.
+
+    Attributes:
+        members: How many entries.
+        total: Bytes of all members, unpacked.
+        member: Bytes of one member that is read, unpacked.
+        ratio: Unpacked bytes per packed byte, over the whole archive.
+        ratio_floor: Unpacked bytes below which the ratio does not matter.
+        name: Characters of a member's name.
+        depth: Folders of a member's name.
+    """
+
+    members: int = 1_000_000
+    total: int = 512 * GIB
+    member: int = 256 * MIB
+    ratio: int = 200
+    ratio_floor: int = 64 * MIB
+    name: int = 1_000
+    depth: int = 32
+
+
+@dataclass(frozen=True)
+class Member:
+    """A regular file in an archive.
+
+    Attributes:
+        name: The path in the archive: relative, ``/`` between folders, Unicode NFC.
+        size: Bytes, unpacked, as the archive declares.
+        crc: CRC-32 of the content; None for a folder, whose files are not read to list them.
+        modified: Modification time in nanoseconds for a folder's file, else None.
+    """
+
+    name: str
+    size: int
+    crc: int | None
+    modified: int | None = None
+
+    @property
+    def stamp(self) -> str:
+        """A short text that changes with the content."""
+        return f"{self.crc:08x}" if self.crc is not None else f"m{self.modified:x}"
+
+
+class Archive(Protocol):
+    """An open archive; a context manager.
+
+    Attributes:
+        path: Where it lies.
+        skipped: How many entries were left out as junk, by kind.
+    """
+
+    path: Path
+    skipped: Counter[str]
+
+    def members(self) -> Iterator[Member]:
+        """Yield the members in the archive's order, junk left out.
+
+        Raises:
+            ArchiveError: The archive is damaged, or a member is unsafe.
+        """
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the content of member `name`.
+
+        Raises:
+            ArchiveError: There is no such member, it is damaged, or has more than `limit` bytes.
+        """
+
+    def extract(
+        self, names: Collection[str], limit: int
+    ) -> Iterator[tuple[str, bytes | ArchiveError]]:
+        """Yield the name and content of each member of `names` in one pass, one at a time.
+
+        A member that cannot be read comes as the error; the others still follow.
+        """
+
+    def close(self) -> None:
+        """Close the archive's file."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def safe_name(raw: str, archive: Path, limits: Limits) -> str:
+    """Return the member name `raw` normalised: NFC, no ``.`` parts, no trailing slash.
+
+    Raises:
+        ArchiveError: The name leads out of a folder, is absolute, or is not portable.
+    """
+    fault = _fault(raw, limits)
+    if fault:
+        shown = raw if len(raw) <= 100 else f"{raw[:97]}..."
+        raise ArchiveError(
+            f"{archive}: the member {shown!r} {fault}.",
+            hint="The archive was not used. Pack the images again with plain relative names.",
+        )
+    return unicodedata.normalize("NFC", str(PurePosixPath(raw)))
+
+
+def _fault(raw: str, limits: Limits) -> str:
+    parts = raw.split("/")
+    faults: Mapping[str, bool] = {
+        "has a NUL byte in its name": "\0" in raw,
+        "has backslashes in its name": "\\" in raw,
+        "has control characters in its name": any(ord(c) < 32 and c != "\r" for c in raw),
+        "has an absolute path": raw.startswith("/"),
+        "has a drive letter": len(raw) > 1 and raw[1] == ":" and raw[0].isalpha(),
+        "leads out of the archive's folder": ".." in parts,
+        f"has a name of more than {limits.name} characters": len(raw) > limits.name,
+        f"lies more than {limits.depth} folders deep": len(parts) > limits.depth,
+    }
+    return next((text for text, wrong in faults.items() if wrong), "")
+
+
+def junk(name: str) -> str:
+    """Return what kind of junk member `name` is, or an empty text when it is none."""
+    parts = name.lower().split("/")
+    if parts[-1] in JUNK_NAMES:
+        return parts[-1].strip()
+    folder = next((part for part in parts[:-1] if part in JUNK_FOLDERS), "")
+    if folder:
+        return f"{folder}/"
+    return "hidden" if any(part.startswith(".") for part in parts) else ""
+
+
+class Census:
+    """Counts what an archive declares while it is listed, and stops at a limit.
+
+    Args:
+        archive: The archive, for messages.
+        packed: Bytes of the archive file.
+        limits: What is too much.
+    """
+
+    def __init__(self, archive: Path, packed: int, limits: Limits) -> None:
+        self._archive = archive
+        self._packed = max(packed, 1)
+        self._limits = limits
+        self._names: set[str] = set()
+        self._entries = 0
+        self._total = 0
+
+    def entry(self, size: int) -> None:
+        """Count one entry of `size` unpacked bytes.
+
+        Raises:
+            ArchiveError: There are too many, or they are too large: a bomb.
+        """
+        self._entries += 1
+        self._total += size
+        limits = self._limits
+        if self._entries > limits.members:
+            raise self._bomb(f"more than {limits.members:,} entries")
+        if self._total > limits.total:
+            raise self._bomb(f"more than {limits.total:,} bytes when unpacked")
+        if self._total > limits.ratio_floor and self._total > limits.ratio * self._packed:
+            raise self._bomb(f"more than {limits.ratio} times its own size when unpacked")
+
+    def name(self, name: str) -> None:
+        """Note a member's name.
+
+        Raises:
+            ArchiveError: It was there before.
+        """
+        if name in self._names:
+            raise ArchiveError(
+                f"{self._archive}: the member {name!r} is there twice.",
+                hint="Which of the two is meant cannot be known. Pack the images again.",
+            )
+        self._names.add(name)
+
+    def _bomb(self, what: str) -> ArchiveError:
+        return ArchiveError(
+            f"{self._archive}: holds {what}, like an archive bomb.",
+            hint="The archive was not used. If it is genuine, unpack it and name the folder.",
+        )
+
+
+def missing_member(archive: Path, name: str) -> ArchiveError:
+    """Return the error for a member that is not (or no longer) in the archive."""
+    return ArchiveError(
+        f"{archive}: there is no member {name!r}.",
+        hint="The archive changed since it was read. Run again.",
+    )
+
+
+def too_large(archive: Path, name: str, limit: int) -> ArchiveError:
+    """Return the error for a member with more than `limit` bytes."""
+    return ArchiveError(
+        f"{archive}: the member {name!r} has more than {limit:,} bytes.",
+        hint="That is no image the service takes. Leave it out with `include`.",
+    )
+
+
+def damaged(archive: Path, name: str, cause: object) -> ArchiveError:
+    """Return the error for a member whose content cannot be read."""
+    return ArchiveError(
+        f"{archive}: the member {name!r} is damaged ({cause}).",
+        hint="Fetch or pack the archive again.",
+    )
+
+
+def special(archive: Path, name: str, kind: str) -> ArchiveError:
+    """Return the error for a member that is no regular file: a link or a device."""
+    return ArchiveError(
+        f"{archive}: the member {name!r} is a {kind}, not a file.",
+        hint="Links and devices are never followed. Pack the images themselves.",
+    )

@@ -1,0 +1,53 @@
+"""Decodes an image completely, or says why it cannot be."""
+
+import io
+import struct
+import zlib
+
+from PIL import Image
+
+from lfvpipe.images.inspection import MAX_PIXELS, Facts, ImageError
+
+# What Pillow's PNG and JPEG readers raise for damaged files.
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+
+
+def refuse_bomb(facts: Facts, max_pixels: int = MAX_PIXELS) -> None:
+    """Raise an ImageError if decoding would take too much memory.
+
+    Pillow's own limit is a global that threads and other libraries share; this one is ours.
+    """
+    if facts.width * facts.height > max_pixels:
+        raise ImageError(
+            f"has {facts.width} x {facts.height} pixels, more than can be decoded safely"
+            f" ({max_pixels:,})",
+            hint="Scale it down before packing it, or leave it out.",
+        )
+    if not facts.width or not facts.height:
+        raise ImageError("has no pixels", hint="Leave it out.")
+
+
+def decode(data: bytes, facts: Facts) -> Image.Image:
+    """Return the decoded first frame of `data`.
+
+    Raises:
+        ImageError: The file is truncated or damaged, or of a kind that cannot be decoded.
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "MPO"))
+        if image.size != (facts.width, facts.height):
+            raise ImageError("has two headers that differ in size", hint="Leave it out.")
+        image.load()
+    except _BROKEN as error:
+        raise ImageError(
+            f"is truncated or damaged ({str(error)[:80]})", hint="Export it again or leave it out."
+        ) from error
+    return image
+
+
+def encoded(image: Image.Image) -> bytes:
+    """Return `image` as PNG, without the metadata of the file it came from."""
+    image.info.clear()
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,146 @@
+"""Pixel masks as the service documents them: a PNG, white background, a colour for each type."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy
+from PIL import Image
+
+from lfvpipe.images.decoding import decode, encoded, refuse_bomb
+from lfvpipe.images.inspection import MAX_PIXELS, Facts, ImageError, inspect
+
+_WHITE = 0xFFFFFF
+_STAND_IN = 0x23A436  # for types that are drawn in white, which is the background's colour
+_MAX_COLOURS = 64
+_MAX_PRESENT = 1 << 16
+
+
+@dataclass(frozen=True)
+class PreparedMask:
+    """A mask as it goes to the service.
+
+    Attributes:
+        data: A PNG, RGB; every pixel white or one of `colours`.
+        width: Pixels.
+        height: Pixels.
+        colours: The anomaly types' colours that occur, ``#RRGGBB``, sorted.
+        strangers: Colours that occurred and became background, though they were no background.
+    """
+
+    data: bytes
+    width: int
+    height: int
+    colours: tuple[str, ...]
+    strangers: tuple[str, ...]
+
+
+def prepare_mask(
+    data: bytes,
+    *,
+    classes: Mapping[str, str] | None = None,
+    resize: tuple[int, int] | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> PreparedMask:
+    """Verify the mask file `data` and bring it into the documented form.
+
+    Args:
+        data: A PNG of any mode.
+        classes: Colours (``#RRGGBB``) by anomaly type; other colours become background. None:
+            black is the background, or where there is none, white; grey masks are cut at half.
+        resize: (width, height); the nearest pixel is taken, no colours are mixed.
+        max_pixels: More are refused.
+
+    Raises:
+        ImageError: It is no PNG, is damaged, or has too many colours for a mask.
+    """
+    facts = inspect(data)
+    if facts.format != "PNG":
+        raise ImageError("is a JPEG; a mask must be a PNG", hint="JPEG smears the colours.")
+    refuse_bomb(facts, max_pixels)
+    image = _flat(decode(data, facts))
+    if resize and image.size != resize:
+        image = image.resize(resize, Image.Resampling.NEAREST)
+    targets, strangers = _targets(_present(image), classes)
+    width, height = image.size
+    colours = tuple(_hex(code) for code in sorted(set(targets.values()) - {_WHITE}))
+    as_is = _is_documented(facts, resize) and all(old == new for old, new in targets.items())
+    kept = data if as_is else encoded(_recoloured(image, targets))
+    return PreparedMask(kept, width, height, colours, strangers)
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """Return the mask as RGB; what is transparent shows black, the usual background."""
+    if image.mode == "I;16":
+        samples = numpy.asarray(image).astype(numpy.uint16)
+        return Image.fromarray((samples >> 8).astype(numpy.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        opaque = image.getchannel("A").point(lambda alpha: 255 if alpha > 127 else 0)
+        return Image.composite(image.convert("RGB"), Image.new("RGB", image.size), opaque)
+    return image.convert("RGB")
+
+
+def _present(image: Image.Image) -> list[int]:
+    counted = image.getcolors(_MAX_PRESENT)
+    if counted is None:
+        raise _picture(f"more than {_MAX_PRESENT:,}")
+    codes = []
+    for _, colour in counted:
+        assert isinstance(colour, tuple)  # the image is RGB
+        codes.append(colour[0] << 16 | colour[1] << 8 | colour[2])
+    return sorted(codes)
+
+
+def _targets(
+    present: list[int], classes: Mapping[str, str] | None
+) -> tuple[dict[int, int], tuple[str, ...]]:
+    """Return what each colour becomes, and the colours that nobody declared."""
+    if classes is None:
+        return _undeclared(present), ()
+    declared = {int(colour.lstrip("#"), 16) for colour in classes.values()}
+    strangers = [code for code in present if code not in declared | {0, _WHITE}]
+    targets = {code: code if code in declared else _WHITE for code in present}
+    return targets, tuple(map(_hex, strangers[:20]))
+
+
+def _undeclared(present: list[int]) -> dict[int, int]:
+    if len(present) > 2 and all(_is_grey(code) for code in present):
+        # Softened edges: cut at half. Two greys, as in masks of 0 and 1, are taken as they are.
+        return {code: _STAND_IN if code & 0xFF > 127 else _WHITE for code in present}
+    if len(present) > _MAX_COLOURS:
+        raise _picture(f"{len(present):,}")
+    if 0 not in present:
+        return {code: code for code in present}
+    swap = {0: _WHITE, _WHITE: _STAND_IN}
+    return {code: swap.get(code, code) for code in present}
+
+
+def _picture(count: str) -> ImageError:
+    return ImageError(
+        f"has {count} colours, which is a picture and not a mask",
+        hint="A mask has one colour for each anomaly type. Check `masks`.",
+    )
+
+
+def _is_grey(code: int) -> bool:
+    return code >> 16 == (code >> 8) & 0xFF == code & 0xFF
+
+
+def _is_documented(facts: Facts, resize: tuple[int, int] | None) -> bool:
+    """Tell whether the file's form can stay: RGB or palette, of the right size."""
+    same_size = resize is None or (facts.width, facts.height) == resize
+    return facts.mode in ("RGB", "P") and facts.bits <= 8 and same_size
+
+
+def _recoloured(image: Image.Image, targets: Mapping[int, int]) -> Image.Image:
+    planes = numpy.asarray(image, dtype=numpy.uint32)
+    codes = (planes[..., 0] << 16) | (planes[..., 1] << 8) | planes[..., 2]
+    result = numpy.full((*codes.shape, 3), 255, dtype=numpy.uint8)
+    for target in set(targets.values()) - {_WHITE}:
+        sources = [old for old, new in targets.items() if new == target]
+        result[numpy.isin(codes, sources)] = (target >> 16, (target >> 8) & 0xFF, target & 0xFF)
+    return Image.fromarray(result)
+
+
+def _hex(code: int) -> str:
+    return f"#{code:06X}"
