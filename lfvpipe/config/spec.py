@@ -14,7 +14,8 @@ class Source:
     """Where the images of one label lie.
 
     Attributes:
-        archive: An ``https://``, ``http://`` or ``s3://`` address, or an absolute file or folder path.
+        archive: An ``https://``, ``http://`` or ``s3://`` address, or the absolute path of a
+            file or folder.
         sha256: The digest that the archive must have; hexadecimal, lower case.
         include: Globs over member names; empty means every PNG and JPEG.
         masks: Where the pixel masks lie, in the same forms as `archive`.

@@ -1,0 +1,174 @@
+"""A validated tree in, the typed pipeline out; every default comes from the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe.config import names
+from lfvpipe.config.locations import absolute
+from lfvpipe.config.settings import Settings
+from lfvpipe.config.spec import (
+    LABELS,
+    Bucket,
+    Costs,
+    Evaluate,
+    EvaluationArchive,
+    Hosting,
+    Images,
+    Label,
+    ManifestSource,
+    Model,
+    Pipeline,
+    Sample,
+    Service,
+    Share,
+    Source,
+    Sources,
+    Split,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lfvpipe.config.tree import Node
+
+
+def build(tree: Node, file: Path) -> Pipeline:
+    """Return the pipeline that the validated `tree` of `file` describes."""
+    settings = Settings(absolute(tree))
+    name = settings.get("name") or names.pipeline_name(file.stem)
+    project = settings.get("project") or names.project_name(name)
+    return Pipeline(
+        file=file.absolute(),
+        name=name,
+        project=project,
+        region=settings.get("region"),
+        sources=_sources(settings),
+        sample=_sample(settings),
+        split=split(settings),
+        images=_images(settings),
+        bucket=_bucket(settings, project),
+        service=Service(settings.get("service.endpoint")),
+        model=Model(settings.get("model.output_prefix"), settings.get("model.description")),
+        hosting=_hosting(settings),
+        evaluate=_evaluate(settings),
+        matrix=settings.matrix(),
+    )
+
+
+def _sources(settings: Settings) -> Sources:
+    manifest = settings.given("sources.manifest")
+    if manifest:
+        return Sources({}, ManifestSource(**manifest))
+    given = {label: settings.given(f"sources.{label}") for label in LABELS}
+    return Sources({label: _source(source) for label, source in given.items() if source})
+
+
+def _source(given: Mapping[str, Any]) -> Source:
+    return Source(
+        archive=given["archive"],
+        sha256=_digest(given.get("sha256")),
+        include=_globs(given.get("include")),
+        masks=given.get("masks"),
+    )
+
+
+def _digest(given: str | None) -> str | None:
+    return given.lower() if given else None
+
+
+def _globs(given: str | list[str] | None) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
+def _sample(settings: Settings) -> Sample:
+    shares = {label: _sample_share(settings, label) for label in LABELS}
+    return Sample(shares, int(settings.get("sample.seed")))
+
+
+def _sample_share(settings: Settings, label: Label) -> Share:
+    own, common = settings.given(f"sample.{label}"), settings.given("sample.count")
+    if own:
+        return share(own)
+    return share({"count": common} if common else settings.get("sample.percent"))
+
+
+def share(given: float | Mapping[str, Any]) -> Share:
+    """Return the share that a number, which is a percentage, or a mapping stands for."""
+    if not isinstance(given, Mapping):
+        return Share(percent=float(given))
+    count, percent = given.get("count"), given.get("percent")
+    return Share(None if percent is None else float(percent), None if count is None else int(count))
+
+
+def split(settings: Settings) -> Split:
+    """Return the division of both labels; one whose label has no source says nothing."""
+    divisions = {label: division(settings, label) for label in LABELS}
+    train = {label: share(trained) for label, (trained, _) in divisions.items()}
+    test = {label: share(tested) for label, (_, tested) in divisions.items() if tested}
+    if not any(label in test for label in labels(settings)):
+        return Split(train, None)
+    return Split(train, test)
+
+
+def labels(settings: Settings) -> tuple[Label, ...]:
+    """Return the labels that have a source; both where the data come as manifests."""
+    if settings.has("sources.manifest"):
+        return LABELS
+    return tuple(label for label in LABELS if settings.has(f"sources.{label}"))
+
+
+def division(settings: Settings, label: Label) -> tuple[Any, Any]:
+    """Return what trains and what tests a label, as given: its own, the common, the default."""
+    for section in (f"split.{label}", "split"):
+        train, test = settings.given(f"{section}.train"), settings.given(f"{section}.test")
+        if train is not None or test is not None:
+            return train, test
+    return settings.get("split.train"), settings.get("split.test")
+
+
+def _images(settings: Settings) -> Images:
+    resize = settings.get("images.resize")
+    width, _, height = (resize or "").partition("x")
+    size = (int(width), int(height)) if resize else None
+    return Images(size, settings.get("images.convert"))
+
+
+def _bucket(settings: Settings, project: str) -> Bucket:
+    return Bucket(
+        name=settings.get("bucket.name") or names.bucket_name(project),
+        endpoint=settings.get("bucket.endpoint"),
+        prefix=settings.get("bucket.prefix"),
+    )
+
+
+def _hosting(settings: Settings) -> Hosting:
+    most = settings.get("hosting.max_inference_units")
+    return Hosting(
+        min_inference_units=int(settings.get("hosting.min_inference_units")),
+        max_inference_units=None if most is None else int(most),
+        keep_running=settings.get("hosting.keep_running"),
+    )
+
+
+def _evaluate(settings: Settings) -> Evaluate:
+    given = settings.get("evaluate.images") or []
+    images = given if isinstance(given, list) else [given]
+    costs = settings.get("evaluate.costs")
+    return Evaluate(
+        images=tuple(image for image in images if isinstance(image, str)),
+        archives=tuple(_archive(image) for image in images if not isinstance(image, str)),
+        unused_per_label=int(settings.get("evaluate.unused.per_label")),
+        review_below=float(settings.get("evaluate.review_below")),
+        costs=Costs(**{key: float(cost) for key, cost in costs.items()}) if costs else None,
+    )
+
+
+def _archive(given: Mapping[str, Any]) -> EvaluationArchive:
+    return EvaluationArchive(
+        archive=given["archive"],
+        include=_globs(given.get("include")),
+        label=given.get("label"),
+        sha256=_digest(given.get("sha256")),
+    )

@@ -1,0 +1,61 @@
+"""The reference of a pipeline file's keys as Markdown, out of the schema."""
+
+import json
+from collections.abc import Iterator
+
+from lfvpipe.config import schema
+from lfvpipe.config.schema import Schema
+
+_KINDS = {
+    "boolean": "true or false",
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "array": "list",
+    "object": "mapping",
+}
+_HEAD = "| key | type | default | meaning |\n|---|---|---|---|"
+
+
+def reference() -> str:
+    """Return the reference: a table of the single keys, then one for each section."""
+    sections = schema.properties(schema.load_schema("pipeline"))
+    single = {key: part for key, part in sections.items() if "properties" not in part}
+    top = "\n".join([_HEAD, *(_row(key, part) for key, part in single.items())])
+    tables = [_section(key, part) for key, part in sections.items() if key not in single]
+    return "\n\n".join([schema.load_schema("pipeline")["description"], top, *tables]) + "\n"
+
+
+def _section(name: str, section: Schema) -> str:
+    rows = "\n".join([_HEAD, *_rows(section, "")])
+    return f"#### `{name}`\n\n{section['description']}\n\n{rows}"
+
+
+def _rows(section: Schema, prefix: str) -> Iterator[str]:
+    written: dict[tuple[str, ...], str] = {}
+    for key, part in schema.properties(section).items():
+        below = tuple(schema.properties(part))
+        same = written.setdefault(below, key) if below else key
+        note = "" if same == key else f" The same keys as `{prefix}{same}`."
+        yield _row(prefix + key, part, note, required=key in section.get("required", ()))
+        if same == key:
+            yield from _rows(part, f"{prefix}{key}.")
+
+
+def _row(key: str, part: Schema, note: str = "", *, required: bool = False) -> str:
+    cells = (f"`{key}`", _kind(part), _default(part, required=required))
+    meaning = part["description"] + note
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in (*cells, meaning)) + " |"
+
+
+def _kind(part: Schema) -> str:
+    if "enum" in part:
+        return " or ".join(f"`{value}`" for value in part["enum"] if value is not None)
+    return " or ".join(_KINDS[kind] for kind in schema.types(part) if kind != "null")
+
+
+def _default(part: Schema, *, required: bool) -> str:
+    value = part["default"]
+    if required:
+        return "required"
+    return "" if value is None or value == {} else f"`{json.dumps(value)}`"

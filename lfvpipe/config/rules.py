@@ -1,0 +1,148 @@
+"""What a JSON Schema cannot say, each broken rule at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Set
+from typing import Any
+
+from lfvpipe.config import locations, names
+from lfvpipe.config.building import division, labels
+from lfvpipe.config.problems import Problem, problem
+from lfvpipe.config.settings import Settings
+from lfvpipe.config.spec import LABELS
+from lfvpipe.config.tree import Node, Place, nearest, walk
+
+SMALLEST_SIDE, LARGEST_SIDE = 64, 4096
+
+
+def broken_rules(tree: Node, sections: Set[str]) -> Iterator[Problem]:
+    """Yield the rules that `tree` breaks, except in `sections` that the schema finds wrong."""
+    yield from _invisible(tree)
+    if "" in sections:
+        return
+    settings = Settings(tree)
+    for needed, rule in _RULES:
+        if not sections & needed:
+            yield from rule(settings)
+
+
+def _place(settings: Settings, dotted: str) -> Place:
+    return nearest(settings.tree, tuple(dotted.split("."))).key
+
+
+def _invisible(tree: Node) -> Iterator[Problem]:
+    for _, node in walk(tree):
+        if isinstance(node.value, str) and any(ord(sign) < 32 for sign in node.value):
+            message = "this text holds a line break or another invisible character"
+            yield problem(node.place, message, "Remove it.")
+
+
+def _names(settings: Settings) -> Iterator[Problem]:
+    name = settings.given("name")
+    if name and names.reserved(name):
+        message = f"a pipeline cannot be called {name}: lfvpipe or Windows needs that name"
+        yield problem(_place(settings, "name"), message, f"Call it {name}-pipeline, say.")
+
+
+def _sources(settings: Settings) -> Iterator[Problem]:
+    manifest, given = "sources.manifest", [f"sources.{label}" for label in LABELS]
+    if settings.has(manifest):
+        for source in filter(settings.has, given):
+            message = f"{source} and {manifest} cannot be used together"
+            yield problem(_place(settings, source), message, "Remove one of the two.")
+    elif not settings.has("sources.normal"):
+        hint = "Say where images of good products are: `normal: {archive: good.zip}`."
+        yield problem(_place(settings, "sources"), "sources lacks normal images", hint)
+
+
+def _locations(settings: Settings) -> Iterator[Problem]:
+    yield from locations.problems(settings.tree)
+
+
+def _shares(settings: Settings) -> Iterator[Problem]:
+    sections = ["sample", *(f"sample.{label}" for label in LABELS)]
+    for name in ("split", *(f"split.{label}" for label in LABELS)):
+        sections += [f"{name}.train", f"{name}.test"]
+    for section in sections:
+        given = settings.given(section)
+        if isinstance(given, Mapping):
+            yield from _share(settings, section, given)
+
+
+def _share(settings: Settings, section: str, given: Mapping[str, Any]) -> Iterator[Problem]:
+    if "percent" in given and "count" in given:
+        message = f"{section} has both percent and count"
+        hint = "Keep one of them; an empty value (null) takes away what a base file says."
+        yield problem(_place(settings, f"{section}.count"), message, hint)
+    elif section != "sample" and not {"percent", "count"} & set(given):
+        hint = "Say `percent` or `count`."
+        yield problem(_place(settings, section), f"{section} does not say how much", hint)
+
+
+def _split(settings: Settings) -> Iterator[Problem]:
+    sections = [f"split.{label}" for label in LABELS if settings.given(f"split.{label}")]
+    for section in ["split", *sections]:
+        train, test = settings.given(f"{section}.train"), settings.given(f"{section}.test")
+        yield from _divided(settings, section, _percent(train), _percent(test))
+        if train is None and test is not None:
+            hint = "Say how much trains, such as `train: 80`."
+            yield problem(_place(settings, section), f"{section} has test but no train", hint)
+
+
+def _divided(
+    settings: Settings, section: str, train: float | None, test: float | None
+) -> Iterator[Problem]:
+    if train is not None and test is not None and train + test > 100 + 1e-9:
+        message = (
+            f"{section} gives away {train + test:g} %: {train:g} to train and {test:g} to test"
+        )
+        yield problem(_place(settings, section), message, "Together they can be 100 at most.")
+    alone = not settings.has(f"{section}.test")
+    if alone and train is not None and train < 100:
+        message = f"{section} trains on {train:g} % and does not say what tests"
+        hint = f"Add `test: {100 - train:g}`, or write `train: 100` for a single-dataset project."
+        yield problem(_place(settings, f"{section}.train"), message, hint)
+
+
+def _percent(given: Any) -> float | None:
+    value = given.get("percent") if isinstance(given, Mapping) else given
+    return None if value is None else float(value)
+
+
+def _datasets(settings: Settings) -> Iterator[Problem]:
+    tested = {label: bool(division(settings, label)[1]) for label in labels(settings)}
+    if len(set(tested.values())) > 1:
+        without = next(label for label, has_test in tested.items() if not has_test)
+        message = f"split has test images of one label but none of label {without}"
+        hint = "Give both labels a test share, or neither for a single-dataset project."
+        yield problem(_place(settings, f"split.{without}"), message, hint)
+
+
+def _resize(settings: Settings) -> Iterator[Problem]:
+    resize = settings.given("images.resize")
+    sides = [int(side) for side in resize.split("x")] if resize else []
+    if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides):
+        message = f"images.resize is {resize}; the service takes {SMALLEST_SIDE} to {LARGEST_SIDE}"
+        node = nearest(settings.tree, ("images", "resize"))
+        yield problem(node.place, f"{message} pixels a side", "Choose another size.")
+
+
+def _hosting(settings: Settings) -> Iterator[Problem]:
+    fewest = settings.get("hosting.min_inference_units")
+    most = settings.get("hosting.max_inference_units")
+    if most is not None and most < fewest:
+        message = f"hosting.max_inference_units is {most}, less than the fewest, {fewest}"
+        place = _place(settings, "hosting.max_inference_units")
+        yield problem(place, message, f"Make it {fewest} or more, or leave it out.")
+
+
+_RULES: tuple[tuple[Set[str], Callable[[Settings], Iterator[Problem]]], ...] = (
+    ({"name"}, _names),
+    ({"sources"}, _sources),
+    ({"sources", "evaluate"}, _locations),
+    ({"sample", "split"}, _shares),
+    ({"split"}, _split),
+    ({"sources", "split"}, _datasets),
+    ({"images"}, _resize),
+    ({"hosting"}, _hosting),
+)

@@ -1,0 +1,179 @@
+"""What the JSON Schema finds, in plain words and at its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from lfvpipe.config import schema, suggestions
+from lfvpipe.config.problems import Problem, problem
+from lfvpipe.config.tree import Node, Where, find, nearest, plain
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
+
+Explanation: TypeAlias = tuple[str, str]
+
+_KINDS = {
+    "null": "empty",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "array": "a list",
+    "object": "a mapping",
+}
+_YES = ("yes", "on", "y")
+_NO = ("no", "off", "n")
+
+
+def validate(tree: Node) -> list[tuple[Where, Problem]]:
+    """Return everything that the schema finds wrong with `tree`, with the way to each."""
+    errors = _validator().iter_errors(plain(tree))
+    return [found for error in errors for found in _explained(tree, error)]
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(schema.load_schema("pipeline"))
+
+
+def _explained(tree: Node, error: ValidationError) -> Iterable[tuple[Where, Problem]]:
+    where = tuple(error.absolute_path)
+    node = nearest(tree, where)
+    if error.validator == "additionalProperties":
+        for key in _unknown_keys(error):
+            place = found.key if (found := find(node, (key,))) else node.place
+            yield (*where, key), problem(place, *suggestions.unknown((*where, key)))
+    elif error.validator == "required":
+        for key in _missing_keys(error):
+            hint = f"Add `{key}:` to it."
+            yield where, problem(node.key, f"{_name(where)} lacks the key `{key}`", hint)
+    else:
+        message, hint = _KEYWORDS.get(str(error.validator), _other)(error)
+        yield where, problem(node.place, f"{_name(where)} {message}", hint)
+
+
+def _unknown_keys(error: ValidationError) -> list[str]:
+    assert isinstance(error.instance, Mapping)
+    assert isinstance(error.schema, Mapping)
+    return [key for key in error.instance if key not in error.schema.get("properties", {})]
+
+
+def _missing_keys(error: ValidationError) -> list[str]:
+    # jsonschema raises one error for each key, and says which only in its text.
+    assert isinstance(error.instance, Mapping)
+    wanted = [key for key in cast("list[str]", error.validator_value) if key not in error.instance]
+    return [key for key in wanted if error.message.startswith(repr(key))]
+
+
+def _name(where: Where) -> str:
+    text = ""
+    for part in where:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".") or "the file"
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _example(error: ValidationError) -> str:
+    examples = _said(error).get("examples", ())
+    return f"For example: {_shown(examples[0])}." if examples else ""
+
+
+def _said(error: ValidationError) -> schema.Schema:
+    return schema.at(tuple(error.absolute_path)) or {}
+
+
+def _type(error: ValidationError) -> Explanation:
+    wanted = cast("str | list[str]", error.validator_value)
+    kinds = [wanted] if isinstance(wanted, str) else [kind for kind in wanted if kind != "null"]
+    names = " or ".join(_KINDS[kind] for kind in kinds)
+    return f"is {_described(error.instance)}; {names} is wanted", _type_hint(error, kinds)
+
+
+def _described(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, str):
+        return f"the text {_shown(value)}"
+    return "empty" if value is None else _shown(value)
+
+
+def _type_hint(error: ValidationError, kinds: list[str]) -> str:
+    value = error.instance
+    if isinstance(value, str):
+        return _text_hint(value, kinds) or _example(error)
+    if "string" in kinds and isinstance(value, bool | int | float):
+        return "Put it in quotes."
+    return _example(error)
+
+
+def _text_hint(text: str, kinds: list[str]) -> str:
+    if "boolean" in kinds and text.lower() in (*_YES, *_NO):
+        return f"Write {'true' if text.lower() in _YES else 'false'}."
+    numeric = {"integer", "number"} & set(kinds)
+    if numeric and text.strip().rstrip("%").strip().replace(".", "", 1).isdigit():
+        digits = text.strip().rstrip("%").strip()
+        return f"Write {digits.lstrip('0') or '0'}: a number without quotes, sign or leading zeros."
+    return ""
+
+
+def _enum(error: ValidationError) -> Explanation:
+    allowed = [value for value in cast("list[str]", error.validator_value) if value is not None]
+    near = suggestions.close(str(error.instance), allowed)
+    hint = f"Did you mean {suggestions.listed(near)}?" if near else "Choose one of them."
+    names = suggestions.listed(allowed)
+    return f"is {_described(error.instance)}; {names} is wanted", hint
+
+
+def _pattern(error: ValidationError) -> Explanation:
+    assert isinstance(error.schema, Mapping)
+    return (
+        f"is {_shown(error.instance)}; wanted: {error.schema['patternErrorMessage']}",
+        _example(error),
+    )
+
+
+def _bound(words: str) -> Callable[[ValidationError], Explanation]:
+    def explain(error: ValidationError) -> Explanation:
+        limit = error.validator_value
+        return f"is {_shown(error.instance)}; it must be {words} {limit:,}", _example(error)
+
+    return explain
+
+
+def _size(words: str) -> Callable[[ValidationError], Explanation]:
+    def explain(error: ValidationError) -> Explanation:
+        return words.format(error.validator_value), _example(error)
+
+    return explain
+
+
+def _other(error: ValidationError) -> Explanation:
+    return f"is not allowed here: {error.message}", _example(error)
+
+
+_KEYWORDS: dict[str, Callable[[ValidationError], Explanation]] = {
+    "type": _type,
+    "enum": _enum,
+    "pattern": _pattern,
+    "minimum": _bound("at least"),
+    "maximum": _bound("at most"),
+    "exclusiveMinimum": _bound("more than"),
+    "minLength": _size("is an empty text"),
+    "maxLength": _size("is longer than {} characters"),
+    "minItems": _size("is an empty list"),
+    "maxItems": _size("has more than {} entries"),
+    "minProperties": _size("is an empty mapping"),
+}
