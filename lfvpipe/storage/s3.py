@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 S3Client: TypeAlias = Any  # boto3 makes its clients at run time
 _TTL = timedelta(minutes=5)
 """How long obstore keeps credentials; botocore refreshes those with less than 10 minutes left."""
+_ATTEMPTS = 5
+"""How often a request is tried, unless AWS_MAX_ATTEMPTS or the profile says otherwise."""
 _NOT_SUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "XNotImplemented", "501", "405"})
 
 
@@ -65,8 +67,13 @@ class S3Buckets:
         from obstore.store import S3Store
 
         address = self.admin.meta.endpoint_url
-        client: dict[str, Any] = {"allow_http": address.startswith("http://"), **self._trust()}
-        retry: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
+        client: Any = {"allow_http": address.startswith("http://")}
+        if bundle := self._settings.get_config_variable("ca_bundle"):
+            client["root_certificate"] = Path(bundle).read_bytes()
+        retry: Any = {
+            "max_retries": self._attempts - 1,
+            "retry_timeout": timedelta(seconds=60),
+        }
         with explained(f"s3://{bucket}"):
             return S3Store(
                 bucket,
@@ -77,17 +84,28 @@ class S3Buckets:
                     "virtual_hosted_style_request": False,
                     "skip_signature": False,
                 },
-                client_options=client,  # type: ignore[arg-type]  # its TypedDict is not importable
+                client_options=client,
                 retry_config=retry,
                 credential_provider=Boto3CredentialProvider(self._session, ttl=_TTL),
             )
+
+    @cached_property
+    def _settings(self) -> Any:
+        """The settings that botocore finds: profile, certificate authority, number of attempts."""
+        import botocore.session
+
+        return botocore.session.get_session()
+
+    @property
+    def _attempts(self) -> int:
+        return int(self._settings.get_config_variable("max_attempts") or _ATTEMPTS)
 
     @cached_property
     def _session(self) -> boto3.Session:
         import boto3
 
         with explained(f"the endpoint {self.endpoint}"):
-            session = boto3.Session(region_name=self._region)
+            session = boto3.Session(botocore_session=self._settings, region_name=self._region)
             if session.get_credentials() is None:
                 raise say(NoCredentials, f"the endpoint {self.endpoint}")
             return session
@@ -97,19 +115,13 @@ class S3Buckets:
         from botocore.config import Config
 
         custom = None if self.endpoint == "aws" else self.endpoint
-        style: Any = None if custom is None else {"addressing_style": "path"}
         config = Config(
-            s3=style, connect_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
+            s3=None if custom is None else {"addressing_style": "path"},
+            connect_timeout=10,
+            retries={"mode": "standard", "total_max_attempts": self._attempts},
         )
         with explained(f"the endpoint {self.endpoint}"):
             return self._session.client("s3", endpoint_url=custom, config=config)
-
-    def _trust(self) -> dict[str, Any]:
-        # botocore's own setting for a private certificate authority holds for obstore as well
-        import botocore.session
-
-        bundle = botocore.session.get_session().get_config_variable("ca_bundle")
-        return {"root_certificate": Path(bundle).read_bytes()} if bundle else {}
 
 
 class S3Bucket:

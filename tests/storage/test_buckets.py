@@ -118,13 +118,17 @@ def test_listing_takes_any_prefix(bucket: Bucket) -> None:
     assert len(keys("")) == 4
 
 
-def test_listing_goes_over_pages(bucket: Bucket, tmp_path: Path) -> None:
+def test_listing_goes_over_pages(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "10")
+    monkeypatch.setattr("lfvpipe.storage.transfer.PAGE", 10)
     file = tmp_path / "file"
     file.write_bytes(b"x")
     done: list[str] = []
-    items = ((f"n/{i:04}", file) for i in range(1100))
+    items = ((f"n/{i:04}", file) for i in range(25))
     bucket.put_many(items, on_done=lambda key, size: done.append(key))
-    assert sorted(done) == [f"n/{i:04}" for i in range(1100)]
+    assert sorted(done) == [f"n/{i:04}" for i in range(25)]
     assert sorted(info.key for info in bucket.list("n/")) == sorted(done)
     bucket.delete(done)
     assert list(bucket.list()) == []
