@@ -1,0 +1,192 @@
+"""Typed rows of a run: verdicts, confusion counts, intervals, and the run as a whole."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a model said of one image.
+
+    Attributes:
+        id: The image's id in the index; ``source-ref`` for an image that the index does not know.
+        name: What a person calls the image: its member or file name.
+        label: ``normal`` or ``anomaly`` where the truth is known.
+        is_anomalous: The verdict.
+        confidence: Confidence in the verdict, 0 to 1.
+        needs_review: The confidence is under the pipeline's ``review_below``.
+        path: The image, relative to the state folder, if it is there.
+        mask: The predicted anomaly mask, relative to the state folder, for segmentation models.
+        anomalies: Anomaly types found, as DetectAnomalies names them.
+    """
+
+    id: str
+    name: str
+    label: str | None
+    is_anomalous: bool
+    confidence: float
+    needs_review: bool = False
+    path: str | None = None
+    mask: str | None = None
+    anomalies: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def correct(self) -> bool | None:
+        """Whether the verdict agrees with the label; None where the truth is unknown."""
+        return None if self.label is None else self.is_anomalous == (self.label == "anomaly")
+
+    @property
+    def score(self) -> float:
+        """The confidence that the image is anomalous, 0 to 1."""
+        return self.confidence if self.is_anomalous else 1.0 - self.confidence
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the verdict as a line of a verdict file; empty optional members are left out."""
+        line: dict[str, Any] = {
+            "id": self.id,
+            "name": self.name,
+            "label": self.label,
+            "is_anomalous": self.is_anomalous,
+            "confidence": self.confidence,
+            "correct": self.correct,
+            "needs_review": self.needs_review,
+        }
+        if self.anomalies:
+            line["anomalies"] = [dict(anomaly) for anomaly in self.anomalies]
+        optional = {"path": self.path, "mask": self.mask}
+        return line | {name: value for name, value in optional.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> "Verdict":
+        """Return the verdict that a line of a verdict file holds."""
+        return cls(
+            id=line["id"],
+            name=line["name"],
+            label=line["label"],
+            is_anomalous=line["is_anomalous"],
+            confidence=line["confidence"],
+            needs_review=line["needs_review"],
+            path=line.get("path"),
+            mask=line.get("mask"),
+            anomalies=tuple(line.get("anomalies", ())),
+        )
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of verdicts against labels; anomaly is the positive class."""
+
+    true_positive: int = 0
+    false_positive: int = 0
+    false_negative: int = 0
+    true_negative: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many labelled images there are."""
+        return self.positive + self.negative
+
+    @property
+    def positive(self) -> int:
+        """How many images are labelled anomaly."""
+        return self.true_positive + self.false_negative
+
+    @property
+    def negative(self) -> int:
+        """How many images are labelled normal."""
+        return self.true_negative + self.false_positive
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A proportion in 0..1 with its 95 % confidence interval; None where it is undefined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How good the verdicts on one set of images are.
+
+    Attributes:
+        images: How many images there are, labelled or not.
+        estimates: accuracy, precision, recall, f1, roc_auc, average_precision, by name.
+        brier: Mean squared error of the anomaly score, 0 (best) to 1.
+    """
+
+    images: int
+    confusion: Confusion
+    estimates: Mapping[str, Estimate]
+    brier: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that the data check found: `severity` is error, warning or info."""
+
+    severity: str
+    message: str
+    subjects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one step did and how long it took, in seconds; None where nobody measured it."""
+
+    step: str
+    word: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run of a pipeline, as its run file tells it.
+
+    Attributes:
+        id: Sorts by time: ``YYYYMMDDTHHMMSSZ-<8 hexadecimal digits>``.
+        created: When the run ended, UTC ISO 8601.
+        name: The pipeline's name.
+        variant: The matrix variant; ``default`` where there is no matrix.
+        fingerprint: What the report was made of.
+        config: The pipeline's configuration by dotted key.
+        versions: Of lfvpipe, Python, the platform, and where the service is.
+        model: project, version, arn and what the service said of it.
+        data: Image counts by split, then by label.
+        scores: By set: ``test`` (the service's own test) and ``evaluation``.
+        verdict_files: By set, the verdict file relative to the state folder.
+        review: Ids of evaluation images for a person to look at, most doubtful first.
+        verdicts: By set; held beside the run file and loaded with it.
+    """
+
+    id: str
+    created: str
+    name: str
+    fingerprint: str
+    variant: str = "default"
+    config: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+    verdict_files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    review: Sequence[str] = ()
+    review_below: float = 0.75
+    findings: Sequence[Finding] = ()
+    errors: Sequence[Mapping[str, str]] = ()
+    timings: Sequence[Timing] = ()
+    verdicts: Mapping[str, Sequence[Verdict]] = field(default_factory=dict)
+
+
+def by_doubt(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Return `verdicts` with the least confident first; ties by name."""
+    return sorted(verdicts, key=lambda verdict: (verdict.confidence, verdict.name, verdict.id))
+
+
+def wrong_first(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Yield wrong verdicts, the most confident of them first, then the others by doubt."""
+    ordered = by_doubt(verdicts)
+    yield from reversed([verdict for verdict in ordered if verdict.correct is False])
+    yield from (verdict for verdict in ordered if verdict.correct is not False)

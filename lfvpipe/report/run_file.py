@@ -1,0 +1,127 @@
+"""Run files: ``runs/<id>.json`` beside the ledger, described by ``schemas/run.schema.json``."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from lfvpipe import atomic
+from lfvpipe.errors import UserError
+from lfvpipe.report.records import (
+    Confusion,
+    Estimate,
+    Finding,
+    RunRecord,
+    Scores,
+    Timing,
+)
+from lfvpipe.report.verdict_file import read_verdicts
+
+FORMAT = 1
+FOLDER = "runs"
+
+
+def path_of(state_dir: Path, run_id: str) -> Path:
+    """Return where the run file of `run_id` lies."""
+    return state_dir / FOLDER / f"{run_id}.json"
+
+
+def write(state_dir: Path, run: RunRecord) -> Path:
+    """Write the run file of `run`, whole or not at all, and return its path."""
+    path = path_of(state_dir, run.id)
+    text = json.dumps(as_json(run), indent=1, ensure_ascii=False, allow_nan=False)
+    atomic.write_text(path, text + "\n")
+    return path
+
+
+def as_json(run: RunRecord) -> dict[str, Any]:
+    """Return what a run file holds; the verdicts themselves stay in their own files."""
+    return {
+        "format": FORMAT,
+        "id": run.id,
+        "created": run.created,
+        "name": run.name,
+        "variant": run.variant,
+        "fingerprint": run.fingerprint,
+        "config": dict(run.config),
+        "versions": dict(run.versions),
+        "model": dict(run.model),
+        "data": {split: dict(counts) for split, counts in run.data.items()},
+        "scores": {name: asdict(scores) for name, scores in run.scores.items()},
+        "verdict_files": {name: dict(facts) for name, facts in run.verdict_files.items()},
+        "review_below": run.review_below,
+        "review": list(run.review),
+        "findings": [asdict(finding) for finding in run.findings],
+        "errors": [dict(error) for error in run.errors],
+        "timings": [asdict(timing) for timing in run.timings],
+    }
+
+
+def load(path: Path, *, with_verdicts: bool = True) -> RunRecord:
+    """Read a run file and, unless told otherwise, the verdict files that it names.
+
+    Verdict files that are gone leave their set empty: the run's figures are in the run file.
+
+    Raises:
+        UserError: The file is absent, is no run file, or a newer lfvpipe wrote it.
+    """
+    run = from_json(_read(path))
+    if not with_verdicts:
+        return run
+    state_dir = path.parent.parent
+    files = {name: state_dir / facts["path"] for name, facts in run.verdict_files.items()}
+    return replace(run, verdicts={name: tuple(read_verdicts(file)) for name, file in files.items()})
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        data = json.loads(path.read_bytes())
+        known = data["format"] <= FORMAT
+    except FileNotFoundError:
+        hint = "`lfvpipe history` lists the runs that there are"
+        raise UserError(f"no such run: {path}", hint=hint) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not a run file: {error}") from error
+    if not known:
+        raise UserError(f"{path} was written by a newer lfvpipe", hint="update lfvpipe")
+    return dict(data)
+
+
+def from_json(data: Mapping[str, Any]) -> RunRecord:
+    """Return the run that `data`, the content of a run file, tells of."""
+    plain = {key: value for key, value in data.items() if key != "format"}
+    plain["scores"] = {name: _scores(value) for name, value in data["scores"].items()}
+    plain["findings"] = tuple(
+        Finding(row["severity"], row["message"], tuple(row["subjects"])) for row in data["findings"]
+    )
+    plain["timings"] = tuple(Timing(**row) for row in data["timings"])
+    return RunRecord(**plain)
+
+
+def _scores(data: Mapping[str, Any]) -> Scores:
+    return Scores(
+        images=data["images"],
+        confusion=Confusion(**data["confusion"]),
+        estimates={name: Estimate(**value) for name, value in data["estimates"].items()},
+        brier=data["brier"],
+    )
+
+
+def run_ids(state_dir: Path) -> list[str]:
+    """Return the ids of the runs that have a run file, oldest first."""
+    return sorted(path.stem for path in (state_dir / FOLDER).glob("*.json"))
+
+
+def previous_id(state_dir: Path, run_id: str) -> str | None:
+    """Return the run before `run_id`, or None for the first."""
+    earlier = [known for known in run_ids(state_dir) if known < run_id]
+    return earlier[-1] if earlier else None
+
+
+def add_timings(path: Path, timings: Sequence[Timing]) -> None:
+    """Put into the run file at `path` how long each step took; steps not named keep theirs."""
+    run = load(path, with_verdicts=False)
+    merged = {timing.step: timing for timing in run.timings}
+    merged |= {timing.step: timing for timing in timings}
+    write(path.parent.parent, replace(run, timings=tuple(merged.values())))

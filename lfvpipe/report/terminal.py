@@ -1,0 +1,171 @@
+"""The summary that ends a run in the terminal: one screen, plain text or in colour."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from lfvpipe.report.records import (
+    Confusion,
+    Estimate,
+    RunRecord,
+    Scores,
+    Timing,
+    Verdict,
+    wrong_first,
+)
+
+ROWS = 12  # verdicts shown; the others are counted, so that the summary fits a screen
+SETS = {"test": "test set", "evaluation": "evaluation images"}
+METRICS = {"f1": "F1", "precision": "precision", "recall": "recall", "roc_auc": "AUROC"}
+BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
+
+
+def summary(run: RunRecord, width: int, color: bool) -> str:
+    """Return what `run` showed: metrics, confusion, verdicts, review list, and where time went.
+
+    Args:
+        run: A run with its verdicts loaded.
+        width: Columns of the terminal; longer lines are shortened.
+        color: Whether to use ANSI colours; the caller asks the terminal and NO_COLOR.
+    """
+    sections = (
+        _head(run),
+        *(_scores(SETS.get(name, name), scores) for name, scores in run.scores.items()),
+        _verdicts(run),
+        _findings(run),
+        _times(run.timings),
+    )
+    lines = [line for section in sections for line in section]
+    return "\n".join(_fit(line, width, color) for line in lines) + "\n"
+
+
+Span = tuple[str, str]  # text, ANSI style ("" for none)
+Line = tuple[Span, ...]
+
+
+def _fit(line: Line, width: int, color: bool) -> str:
+    parts, left = [], max(width, 20)
+    for raw, style in line:
+        text = "".join(char if char.isprintable() else "?" for char in raw)
+        shown = text if len(text) <= left else text[: left - 1] + "…"
+        left -= len(shown)
+        parts.append(f"\x1b[{style}m{shown}\x1b[0m" if color and style and shown else shown)
+        if not left:
+            break
+    return "".join(parts).rstrip() if not color else "".join(parts)
+
+
+def _plain(text: str = "") -> Line:
+    return ((text, ""),)
+
+
+def _head(run: RunRecord) -> Iterator[Line]:
+    model = f"model {run.model['version']}" if run.model.get("version") else "no model"
+    variant = "" if run.variant == "default" else f" [{run.variant}]"
+    yield ((f"{run.name}{variant}", BOLD), (f"  {model}  run {run.id}", DIM))
+
+
+def _scores(title: str, scores: Scores) -> Iterator[Line]:
+    if not scores.confusion.total:
+        return
+    yield _plain()
+    yield ((title, BOLD), (f"  {scores.confusion.total} labelled images", DIM))
+    shown = [
+        f"{word} {_estimate(scores.estimates[name])}"
+        for name, word in METRICS.items()
+        if name in scores.estimates and scores.estimates[name].value is not None
+    ]
+    for start in range(0, len(shown), 2):
+        yield _plain("  " + "   ".join(f"{text:<32}" for text in shown[start : start + 2]))
+    yield from _confusion(scores.confusion)
+
+
+def _estimate(estimate: Estimate) -> str:
+    text = f"{estimate.value:.3f}"
+    if estimate.low is None or estimate.high is None:
+        return text
+    return f"{text} ({estimate.low:.2f} to {estimate.high:.2f})"
+
+
+def _confusion(counts: Confusion) -> Iterator[Line]:
+    wide = len(str(max(counts.total, 1000)))
+    yield ((f"  {'':17}{'called normal':>15}{'called anomaly':>16}", DIM),)
+    yield (
+        ("  is normal        ", ""),
+        (f"{counts.true_negative:>{wide + 11}}", GREEN),
+        (f"{counts.false_positive:>16}", RED if counts.false_positive else ""),
+    )
+    yield (
+        ("  is anomaly       ", ""),
+        (f"{counts.false_negative:>{wide + 11}}", RED if counts.false_negative else ""),
+        (f"{counts.true_positive:>16}", GREEN),
+    )
+
+
+def _verdicts(run: RunRecord) -> Iterator[Line]:
+    verdicts = run.verdicts.get("evaluation", ())
+    if not verdicts:
+        return
+    yield _plain()
+    yield ((f"{len(verdicts)} verdicts", BOLD), ("  wrong first, then the least confident", DIM))
+    width = max(len(verdict.name) for verdict in islice(wrong_first(verdicts), ROWS))
+    for verdict in islice(wrong_first(verdicts), ROWS):
+        yield _verdict(verdict, min(width, 44))
+    if len(verdicts) > ROWS:
+        yield ((f"  and {len(verdicts) - ROWS} more", DIM),)
+    yield from _to_review(run, verdicts)
+    if run.errors:
+        yield ((f"  {len(run.errors)} images got no verdict: {run.errors[0]['message']}", RED),)
+
+
+def _verdict(verdict: Verdict, width: int) -> Line:
+    name = verdict.name if len(verdict.name) <= width else "…" + verdict.name[1 - width :]
+    word = "anomaly" if verdict.is_anomalous else "normal"
+    mark = {True: ("right", GREEN), False: ("WRONG", RED), None: ("", "")}[verdict.correct]
+    doubt = ("  review", YELLOW) if verdict.needs_review else ("", "")
+    return (
+        (f"  {name:<{width}}  ", ""),
+        (f"{word:<8}{verdict.confidence:.3f}  ", BOLD if verdict.is_anomalous else ""),
+        (f"{mark[0]:<5}", mark[1]),
+        doubt,
+    )
+
+
+def _to_review(run: RunRecord, verdicts: Sequence[Verdict]) -> Iterator[Line]:
+    count = sum(verdict.needs_review for verdict in verdicts)
+    if count:
+        text = f"  {count} of {len(verdicts)} need review: confidence under {run.review_below:g}"
+        yield ((text, YELLOW),)
+
+
+def _findings(run: RunRecord) -> Iterator[Line]:
+    if not run.findings:
+        return
+    yield _plain()
+    yield ((f"{len(run.findings)} findings of the data check", BOLD),)
+    for finding in run.findings[:3]:
+        yield ((f"  {finding.severity}: ", YELLOW), (finding.message, ""))
+    if len(run.findings) > 3:
+        yield ((f"  and {len(run.findings) - 3} more in the report", DIM),)
+
+
+def _times(timings: Iterable[Timing]) -> Iterator[Line]:
+    measured = [(timing.seconds or 0.0, timing.step) for timing in timings]
+    total = sum(seconds for seconds, _ in measured)
+    longest = sorted((row for row in measured if row[0] >= 0.05), reverse=True)[:4]
+    if not longest:
+        return
+    yield _plain()
+    parts = ", ".join(f"{step} {duration(seconds)}" for seconds, step in longest)
+    yield ((f"{duration(total)} of work", BOLD), (f"  {parts}", ""))
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for people: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    whole = round(seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

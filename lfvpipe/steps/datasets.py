@@ -1,0 +1,280 @@
+"""The project's datasets: kept where they hold the manifests' content, replaced where not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
+from lfvpipe.engine.reasons import Reason
+from lfvpipe.engine.step import Step, Work
+from lfvpipe.errors import UserError
+from lfvpipe.lookout.failures import LookoutError, explained
+from lfvpipe.steps import described
+from lfvpipe.steps.context import Context
+from lfvpipe.steps.dataset_entries import manifest_entries, same_entries
+
+if TYPE_CHECKING:
+    from lfvpipe.lookout.api import DatasetType
+    from lfvpipe.steps.described import Description
+
+SPLITS: tuple[DatasetType, DatasetType] = ("train", "test")
+BUSY = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_FAILED_ROLLBACK_IN_PROGRESS"})
+USABLE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_FAILED_ROLLBACK_COMPLETE"})
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest as the manifests step left it: an object's key and the digest of its bytes."""
+
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class DatasetsStep(Step[Context]):
+    """Brings the project's train and test dataset in line with the manifests.
+
+    A project has one of each, so this step is exclusive: another variant's datasets displace it.
+    """
+
+    name: str = "datasets"
+    needs: tuple[str, ...] = ("manifests", "project")
+    exclusive: ClassVar[bool] = True
+
+    def inputs(self, context: Context) -> Facts:
+        """Return the bucket that the service is sent to; the rest comes from the needs."""
+        return {"bucket.name": context.pipeline.bucket.name, "project": context.pipeline.project}
+
+    def act(self, context: Context, work: Work) -> Outcome:
+        """Keep, create, replace or delete each of the two datasets, and wait for them."""
+        manifests = wanted(work.upstream["manifests"])
+        settled = [_settle(context, work, split, manifests.get(split)) for split in SPLITS]
+        facts = {split: facts for split, (_, facts) in zip(SPLITS, settled, strict=True)}
+        identity: dict[str, Json] = {"project": context.pipeline.project}
+        identity |= {split: manifest.digest for split, manifest in manifests.items()}
+        return Outcome(_strongest([word for word, _ in settled]), facts, identity)
+
+    def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report datasets that are gone, unusable, or not the ones that were left here."""
+        project = str(outcome.identity["project"]) if outcome.identity else ""
+        return [
+            Reason("drift", f"{split} dataset", _state(before), now)
+            for split in SPLITS
+            if (before := _record(outcome, split))
+            and (now := _seen(described.dataset(context, project, split))) != _state(before)
+        ]
+
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+        """Delete the datasets that this pipeline created and that are still the same ones."""
+        project = str(outcome.identity["project"]) if outcome.identity else ""
+        removed = []
+        for split in SPLITS:
+            record = _record(outcome, split)
+            live = described.dataset(context, project, split)
+            if live and record.get("created_by_us") and _created(live) == record.get("created"):
+                _delete(context, project, split)
+                _wait_until_gone(context, project, split)
+                removed.append(f"{split} dataset of project {project}")
+        return removed
+
+
+def wanted(manifests: Outcome) -> dict[DatasetType, Manifest]:
+    """Return the manifest of each split that the manifests step made one for."""
+    found = {split: manifests.facts.get(split) for split in SPLITS}
+    return {
+        split: Manifest(str(facts["key"]), str(facts["digest"]))
+        for split, facts in found.items()
+        if isinstance(facts, Mapping)
+    }
+
+
+def _settle(
+    context: Context, work: Work, split: DatasetType, manifest: Manifest | None
+) -> tuple[Word, Json]:
+    """Bring one dataset in line and return what was done and its facts (None: there is none)."""
+    live = _at_rest(context, work, split)
+    if manifest is None:
+        return _without(context, work, split, live), None
+    known = _recorded(work, split, manifest, live)
+    if live and (known or _equal(context, split, manifest, live)):
+        ours = known.get("created_by_us") or _creating(work, split)
+        return "unchanged" if known else "adopted", _facts(live, manifest, bool(ours))
+    if live:
+        _warn_if_foreign(context, work, split, live)
+    created = _create(context, work, split, manifest, replace=live is not None)
+    return "replaced" if live else "created", _facts(created, manifest, True)
+
+
+def _at_rest(context: Context, work: Work, split: DatasetType) -> Description | None:
+    """Return the dataset that is there, after whatever is going on with it has ended."""
+    project = context.pipeline.project
+    live = described.dataset(context, project, split)
+    if live and live["Status"] in BUSY:
+        try:
+            return _wait(context, work, split)
+        except LookoutError:  # it failed, so it will be replaced; or the service is away
+            return described.dataset(context, project, split)
+    if live and live["Status"].startswith("DELETE"):
+        _wait_until_gone(context, project, split, work)
+        return None
+    return live
+
+
+def _recorded(
+    work: Work, split: DatasetType, manifest: Manifest, live: Description | None
+) -> Mapping[str, Json]:
+    """Return this step's earlier facts of `live` if it was left there from the same manifest."""
+    record = _record(work.previous, split) if work.previous else {}
+    same = live is not None and _state(record) == _seen(live)
+    return record if same and record.get("digest") == manifest.digest else {}
+
+
+def _equal(context: Context, split: DatasetType, manifest: Manifest, live: Description) -> bool:
+    """Compare what the service holds with the manifest: first the counts, then every entry."""
+    if live["Status"] not in USABLE:
+        return False
+    entries = manifest_entries(context.bucket.get(manifest.key))
+    if live.get("ImageStats", {}).get("Total") != len(entries):
+        return False
+    return same_entries(context, context.pipeline.project, split, entries)
+
+
+def _create(
+    context: Context, work: Work, split: DatasetType, manifest: Manifest, *, replace: bool
+) -> Description:
+    """Create the dataset, after deleting the one in its place, and wait until it is complete.
+
+    No client token is needed, and one that repeats would do harm: a project has one dataset of a
+    type, so a second call cannot make a second one, but a remembered answer could hide that
+    another variant's dataset has taken its place.
+    """
+    project = context.pipeline.project
+    work.save(**{f"creating_{split}": manifest.digest})
+    if replace:
+        _delete(context, project, split)
+        _wait_until_gone(context, project, split, work)
+    location = {"Bucket": context.bucket.name, "Key": manifest.key}
+    with explained(f"creating the {split} dataset of project {project}"):
+        context.lookout.create_dataset(
+            ProjectName=project,
+            DatasetType=split,
+            DatasetSource={"GroundTruthManifest": {"S3Object": location}},
+        )
+    return _wait(context, work, split)
+
+
+def _without(
+    context: Context, work: Work, split: DatasetType, live: Description | None
+) -> Word:
+    if live is None:
+        return "unchanged"
+    _warn_if_foreign(context, work, split, live)
+    _delete(context, context.pipeline.project, split)
+    _wait_until_gone(context, context.pipeline.project, split, work)
+    return "replaced"
+
+
+def _delete(context: Context, project: str, split: DatasetType) -> None:
+    try:
+        with explained(f"deleting the {split} dataset of project {project}"):
+            context.lookout.delete_dataset(ProjectName=project, DatasetType=split)
+    except LookoutError as error:
+        if error.code != described.ABSENT:
+            raise
+
+
+def _wait(context: Context, work: Work, split: DatasetType) -> Description:
+    from lfvpipe.lookout.waiters import wait_for_dataset
+
+    def show(status: str, message: str) -> None:
+        work.progress(SPLITS.index(split), len(SPLITS), "datasets", f"{split}: {message or status}")
+
+    return wait_for_dataset(
+        context.lookout,
+        project=context.pipeline.project,
+        dataset_type=split,
+        on_status=show,
+        cancelled=work.cancelled,
+    )
+
+
+def _wait_until_gone(
+    context: Context, project: str, split: DatasetType, work: Work | None = None
+) -> None:
+    """Wait until a deleted dataset is gone; DeleteDataset answers before it is done."""
+    from lfvpipe.steps.patience import pauses
+
+    for pause in pauses():
+        live = described.dataset(context, project, split)
+        if live is None:
+            return
+        if live["Status"] == "DELETE_FAILED":
+            message = live.get("StatusMessage", "no reason given")
+            raise UserError(f"the {split} dataset of {project} cannot be deleted: {message}")
+        if work:
+            work.progress(0, None, "datasets", f"{split}: waiting for its deletion")
+        pause(work.cancelled if work else None)
+
+
+def _warn_if_foreign(
+    context: Context, work: Work, split: DatasetType, live: Description
+) -> None:
+    """Say so when a dataset goes that does not look like this pipeline's: images elsewhere."""
+    project = context.pipeline.project
+    with explained(f"reading the {split} dataset of project {project}"):
+        page = context.lookout.list_dataset_entries(
+            ProjectName=project, DatasetType=split, MaxResults=1
+        )
+    lines = cast("Sequence[str]", page.get("DatasetEntries", ()))
+    if lines and f"s3://{context.bucket.name}/" not in lines[0]:
+        created = _created(live) or "earlier"
+        work.warn(
+            f"project {project} held a {split} dataset that this pipeline did not create "
+            f"(of {created}); it is deleted"
+        )
+
+
+def _creating(work: Work, split: DatasetType) -> bool:
+    return work.saved.get(f"creating_{split}") is not None
+
+
+def _record(outcome: Outcome, split: str) -> Mapping[str, Json]:
+    facts = outcome.facts.get(split)
+    return facts if isinstance(facts, Mapping) else {}
+
+
+def _facts(live: Description, manifest: Manifest, ours: bool) -> dict[str, Json]:
+    stats: Mapping[str, Any] = live.get("ImageStats", {})
+    return {
+        "status": live["Status"],
+        "message": live.get("StatusMessage", ""),
+        "stats": {name.lower(): int(count) for name, count in sorted(stats.items())},
+        "manifest": manifest.key,
+        "digest": manifest.digest,
+        "created": _created(live),
+        "updated": described.moment(live.get("LastUpdatedTimestamp")),
+        "created_by_us": ours,
+    }
+
+
+def _created(live: Description) -> str | None:
+    return described.moment(live.get("CreationTimestamp"))
+
+
+def _seen(live: Description | None) -> list[Json]:
+    """Return what tells one state of a dataset from another: status, creation and last update."""
+    if live is None:
+        return []
+    updated = described.moment(live.get("LastUpdatedTimestamp"))
+    return [live["Status"], _created(live), updated]
+
+
+def _state(record: Mapping[str, Json]) -> list[Json]:
+    return [record.get("status"), record.get("created"), record.get("updated")]
+
+
+def _strongest(words: Sequence[Word]) -> Word:
+    order: tuple[Word, ...] = ("replaced", "created", "adopted", "unchanged")
+    return next(word for word in order if word in words)

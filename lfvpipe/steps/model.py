@@ -1,0 +1,227 @@
+"""The model: one version for each fingerprint, found again or trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
+from lfvpipe.engine.reasons import Reason
+from lfvpipe.engine.step import Cancelled, Step, Work
+from lfvpipe.lookout.failures import LookoutError, explained
+from lfvpipe.steps import described
+from lfvpipe.steps.attempts import attempt_token
+from lfvpipe.steps.context import Context
+
+if TYPE_CHECKING:
+    from lfvpipe.lookout.api import Tag
+    from lfvpipe.steps.described import Description
+
+FINGERPRINT_TAG = "lfvpipe:fingerprint"
+PIPELINE_TAG = "lfvpipe:pipeline"
+COSTS_TAG = "lfvpipe:costs"
+TRAINED = frozenset({"TRAINED", "STARTING_HOSTING", "HOSTED", "STOPPING_HOSTING", "HOSTING_FAILED"})
+UNFIT = frozenset({"TRAINING_FAILED", "DELETING"})
+
+
+@dataclass(frozen=True)
+class ModelStep(Step[Context]):
+    """Trains a model version on the project's datasets, unless one of this fingerprint exists.
+
+    The evaluation files go to ``bucket.prefix`` + ``model.output_prefix``, plainly joined, so
+    that everything of a pipeline lies under its prefix. The description is no input: a new one
+    goes to the next version and is no reason to train again.
+    """
+
+    name: str = "model"
+    needs: tuple[str, ...] = ("datasets",)
+
+    def inputs(self, context: Context) -> Facts:
+        """Return what decides how the model comes out and where its evaluation lies."""
+        pipeline = context.pipeline
+        costs = pipeline.evaluate.costs
+        return {
+            "bucket.prefix": pipeline.bucket.prefix,
+            "model.output_prefix": pipeline.model.output_prefix,
+            "evaluate.costs.false_accept": costs and costs.false_accept,
+            "evaluate.costs.false_reject": costs and costs.false_reject,
+        }
+
+    def act(self, context: Context, work: Work) -> Outcome:
+        """Find this fingerprint's version or create one, and wait until it is trained."""
+        version, word = _version(context, work)
+        trained = _wait(context, work, version)
+        ours = word == "created" or _was_ours(work, version)
+        return Outcome(word, _facts(context, work, trained, ours), _identity(context, trained))
+
+    def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report a version that is gone or no longer usable."""
+        version = str(outcome.facts["version"])
+        found = described.model(context, str(outcome.facts["project"]), version)
+        status = found["Status"] if found else None
+        if status in TRAINED:
+            return []
+        return [Reason("drift", f"model version {version}", "TRAINED", status)]
+
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+        """Delete the version that this pipeline created, after stopping it."""
+        project, version = str(outcome.facts["project"]), str(outcome.facts["version"])
+        found = described.model(context, project, version)
+        if not outcome.facts["created_by_us"] or found is None or not _same(found, outcome):
+            return []
+        from lfvpipe.steps.hosting import stop
+
+        stop(context, project, version)
+        return [f"model {version} of project {project}"] if _delete(context, found) else []
+
+
+def _version(context: Context, work: Work) -> tuple[str, Word]:
+    """Return the version to wait for, and whether it was there already."""
+    saved = work.saved.get("version")
+    if isinstance(saved, str) and described.model(context, context.pipeline.project, saved):
+        return saved, "created"  # by this very attempt, before it was killed
+    if not _is_forced(context, work):
+        found = next(_of_fingerprint(context, work.fingerprint), None)
+        if found is not None:
+            work.save(found=found)
+            return found, "adopted"
+    version = _create(context, work)
+    work.save(version=version)
+    return version, "created"
+
+
+def _is_forced(context: Context, work: Work) -> bool:
+    """Tell whether there is nothing to do but what the user insists on: a second training."""
+    previous = work.previous
+    if previous is None or previous.facts.get("fingerprint") != work.fingerprint:
+        return False
+    found = described.model(context, context.pipeline.project, str(previous.facts["version"]))
+    return found is not None and found["Status"] in TRAINED
+
+
+def _of_fingerprint(context: Context, fingerprint: str) -> Iterator[str]:
+    """Yield the versions that were trained, or are in training, for `fingerprint`; newest first."""
+    project = context.pipeline.project
+    with explained(f"listing the models of project {project}"):
+        pages = context.lookout.get_paginator("list_models").paginate(ProjectName=project)
+        models = [model for page in pages for model in page["Models"]]
+    for model in sorted(models, key=lambda model: int(model["ModelVersion"]), reverse=True):
+        if model["Status"] not in UNFIT and _tags(context, model).get(FINGERPRINT_TAG) == (
+            fingerprint
+        ):
+            yield model["ModelVersion"]
+
+
+def _tags(context: Context, model: Description) -> Mapping[str, str]:
+    arn = model["ModelArn"]
+    with explained(f"reading the tags of {arn}"):
+        tags = context.lookout.list_tags_for_resource(ResourceArn=arn).get("Tags", ())
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def _create(context: Context, work: Work) -> str:
+    pipeline = context.pipeline
+    prefix = pipeline.bucket.prefix + pipeline.model.output_prefix
+    optional = {"Description": pipeline.model.description} if pipeline.model.description else {}
+    with explained(f"creating a model of project {pipeline.project}"):
+        made = context.lookout.create_model(
+            ProjectName=pipeline.project,
+            OutputConfig={"S3Location": {"Bucket": pipeline.bucket.name, "Prefix": prefix}},
+            ClientToken=attempt_token(work, "create"),
+            Tags=_new_tags(context, work),
+            **optional,
+        )
+    return str(made["ModelMetadata"]["ModelVersion"])
+
+
+def _new_tags(context: Context, work: Work) -> list[Tag]:
+    tags = {FINGERPRINT_TAG: work.fingerprint, PIPELINE_TAG: context.pipeline.name}
+    if costs := context.pipeline.evaluate.costs:
+        tags[COSTS_TAG] = f"{costs.false_accept:g}:{costs.false_reject:g}"
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _wait(context: Context, work: Work, version: str) -> Description:
+    """Wait until `version` is trained, showing what the service says of it meanwhile."""
+    from lfvpipe.lookout.waiters import wait_for_model
+
+    try:
+        return wait_for_model(
+            context.lookout,
+            project=context.pipeline.project,
+            version=version,
+            on_status=lambda status, message: work.progress(
+                0, None, "", f"version {version}: {message or status}"
+            ),
+            cancelled=work.cancelled,
+        )
+    except Cancelled as error:
+        message = f"training goes on as version {version}; run again to resume"
+        raise Cancelled(message) from error
+
+
+def _was_ours(work: Work, version: str) -> bool:
+    """Tell whether the adopted `version` was created by this ledger's earlier attempts."""
+    facts: Facts = work.previous.facts if work.previous else {}
+    return facts.get("version") == version and facts.get("created_by_us") is True
+
+
+def _identity(context: Context, trained: Description) -> dict[str, Json]:
+    return {
+        "project": context.pipeline.project,
+        "version": trained["ModelVersion"],
+        "arn": trained["ModelArn"],
+    }
+
+
+def _facts(
+    context: Context, work: Work, trained: Description, ours: bool
+) -> dict[str, Json]:
+    performance: Mapping[str, Any] = trained.get("Performance", {})
+    manifest, result = trained.get("EvaluationManifest"), trained.get("EvaluationResult")
+    return _identity(context, trained) | {
+        "f1": performance.get("F1Score"),
+        "precision": performance.get("Precision"),
+        "recall": performance.get("Recall"),
+        "evaluation_manifest": _location(manifest),
+        "evaluation_result": _location(result),
+        "training_seconds": _seconds(trained),
+        "created": described.moment(trained.get("CreationTimestamp")),
+        "created_by_us": ours,
+        "fingerprint": work.fingerprint,
+    }
+
+
+def _location(found: Mapping[str, str] | None) -> Json:
+    return {"bucket": found["Bucket"], "key": found["Key"]} if found else None
+
+
+def _seconds(trained: Description) -> float | None:
+    """Return how long training and evaluation took, as the service's own timestamps tell."""
+    begin, end = trained.get("CreationTimestamp"), trained.get("EvaluationEndTimestamp")
+    return round((end - begin).total_seconds(), 1) if begin and end else None
+
+
+def _same(found: Description, outcome: Outcome) -> bool:
+    created = described.moment(found.get("CreationTimestamp"))
+    return found["ModelArn"] == outcome.facts["arn"] and created == outcome.facts["created"]
+
+
+def _delete(context: Context, found: Description) -> bool:
+    """Delete a model version and wait until it is gone; a TRAINING one cannot be deleted."""
+    from lfvpipe.steps.patience import pauses
+
+    project, version = found["ModelArn"].split("/")[-2], found["ModelVersion"]
+    try:
+        with explained(f"deleting model {version} of project {project}"):
+            context.lookout.delete_model(ProjectName=project, ModelVersion=version)
+    except LookoutError as error:
+        if error.code == described.ABSENT:
+            return False
+        raise
+    for pause in pauses():
+        if described.model(context, project, version) is None:
+            break
+        pause(None)
+    return True

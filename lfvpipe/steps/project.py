@@ -1,0 +1,111 @@
+"""The project: adopted where it exists, created where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lfvpipe.engine.outcome import Facts, Outcome, Word
+from lfvpipe.engine.reasons import Reason
+from lfvpipe.engine.step import Step, Work
+from lfvpipe.lookout.failures import LookoutError, explained
+from lfvpipe.steps import described
+from lfvpipe.steps.attempts import attempt_token
+from lfvpipe.steps.context import Context
+
+if TYPE_CHECKING:
+    from lfvpipe.steps.described import Description
+
+
+@dataclass(frozen=True)
+class ProjectStep(Step[Context]):
+    """Creates or adopts the project that datasets and models belong to."""
+
+    name: str = "project"
+    needs: tuple[str, ...] = ("check",)
+
+    def inputs(self, context: Context) -> Facts:
+        """Return where the project is and what it is called."""
+        pipeline = context.pipeline
+        return {
+            "project": pipeline.project,
+            "region": pipeline.region,
+            "service.endpoint": pipeline.service.endpoint,
+        }
+
+    def act(self, context: Context, work: Work) -> Outcome:
+        """Look for the project and create it if it is not there."""
+        name = context.pipeline.project
+        found = described.project(context, name)
+        if found is None:
+            return self._create(context, work)
+        ours = work.saved.get("creating") == name or _ours_before(work.previous, found)
+        known = work.previous is not None and work.previous.facts.get("arn") == found["ProjectArn"]
+        return _outcome("unchanged" if known else "adopted", found, context, ours)
+
+    def _create(self, context: Context, work: Work) -> Outcome:
+        name = context.pipeline.project
+        token = attempt_token(work, "create")
+        work.save(creating=name)  # killed from here on, the next attempt knows the project as ours
+        ours = True
+        try:
+            with explained(f"creating project {name}"):
+                context.lookout.create_project(ProjectName=name, ClientToken=token)
+        except LookoutError as error:
+            if error.code != described.CONFLICT:
+                raise
+            ours = False  # somebody else was quicker
+            work.save(creating=None)
+        found = described.project(context, name)
+        if found is None:
+            raise LookoutError(
+                f"project {name} is not there after its creation",
+                hint="it may have been deleted meanwhile; run again",
+            )
+        return _outcome("created" if ours else "adopted", found, context, ours)
+
+    def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report a project that is gone."""
+        found = described.project(context, str(outcome.facts["name"]))
+        if found is None:
+            return [Reason("drift", "project", outcome.facts["name"], None)]
+        return []
+
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+        """Delete the project if this pipeline created it and it is empty."""
+        name = str(outcome.facts["name"])
+        found = described.project(context, name)
+        if found is None or not _ours_before(outcome, found) or _holds_something(context, found):
+            return []
+        with explained(f"deleting project {name}"):
+            context.lookout.delete_project(ProjectName=name)
+        return [f"project {name}"]
+
+
+def _ours_before(outcome: Outcome | None, found: Description) -> bool:
+    """Tell whether `outcome` created the very project that was `found`, not a later namesake."""
+    if outcome is None or not outcome.facts.get("created_by_us"):
+        return False
+    created = described.moment(found.get("CreationTimestamp"))
+    return outcome.facts.get("created") == created
+
+
+def _holds_something(context: Context, found: Description) -> bool:
+    name = found["ProjectName"]
+    with explained(f"listing the models of project {name}"):
+        models = context.lookout.list_models(ProjectName=name)["Models"]
+    return bool(found.get("Datasets") or models)
+
+
+def _outcome(word: Word, found: Description, context: Context, ours: bool) -> Outcome:
+    identity = {
+        "arn": found["ProjectArn"],
+        "name": found["ProjectName"],
+        "endpoint": context.pipeline.service.endpoint,
+    }
+    facts = identity | {
+        "created": described.moment(found.get("CreationTimestamp")),
+        "created_by_us": ours,
+    }
+    return Outcome(word, facts, identity)

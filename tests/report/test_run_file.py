@@ -1,0 +1,77 @@
+"""Run files: what is written is what is read, and the schema describes it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from lfvpipe.errors import UserError
+from lfvpipe.report import run_file
+from lfvpipe.report.records import RunRecord, Timing
+
+MakeRun = Callable[..., RunRecord]
+SCHEMA = Path(__file__).parents[2] / "schemas" / "run.schema.json"
+
+
+def test_a_run_survives_writing_and_reading(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run()
+    read = run_file.load(run_file.write(tmp_path, run))
+    assert run_file.as_json(read) == run_file.as_json(run)
+    assert [v.id for v in read.verdicts["test"]] == sorted(v.id for v in run.verdicts["test"])
+    assert read.scores == run.scores
+
+
+def test_the_schema_describes_what_is_written(make_run: MakeRun) -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.check_schema(schema)
+    data = json.loads(json.dumps(run_file.as_json(make_run())))
+    assert list(validator.iter_errors(data)) == []
+    assert not validator.is_valid(data | {"surprise": 1})
+
+
+def test_timings_are_added_and_replace_those_of_the_same_step(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    path = run_file.write(tmp_path, make_run())
+    run_file.add_timings(path, [Timing("upload", "unchanged", 0.0), Timing("report", "created", 1)])
+    timings = {timing.step: timing for timing in run_file.load(path).timings}
+    assert timings["upload"] == Timing("upload", "unchanged", 0.0)
+    assert timings["model"].seconds == 75.25
+    assert "report" in timings
+
+
+def test_the_previous_run_is_the_one_before_in_time(make_run: MakeRun, tmp_path: Path) -> None:
+    ids = ["20210406T191844Z-0123abcd", "20210407T000000Z-00000000", "20210301T000000Z-ffffffff"]
+    for run_id in ids:
+        run_file.write(tmp_path, make_run(id=run_id))
+    assert run_file.previous_id(tmp_path, ids[1]) == ids[0]
+    assert run_file.previous_id(tmp_path, ids[2]) is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "nonsense"])
+def test_a_file_that_is_no_run_file_is_a_users_error(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "x.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    with pytest.raises(UserError, match="not a run file"):
+        run_file.load(path)
+
+
+def test_a_newer_run_file_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
+    path = run_file.write(tmp_path, make_run())
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+    with pytest.raises(UserError, match="newer"):
+        run_file.load(path)
+
+
+def test_a_run_whose_verdict_file_is_gone_still_tells_its_figures(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    path = run_file.write(tmp_path, make_run())
+    (tmp_path / "verdicts" / "test.jsonl").unlink()
+    run = run_file.load(path)
+    assert run.verdicts["test"] == ()
+    assert run.scores["test"].confusion.total == 40

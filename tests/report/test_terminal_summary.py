@@ -1,0 +1,68 @@
+"""The summary at the end of a run: what it says, that it fits, and when it is in colour."""
+
+from collections.abc import Callable
+
+import pytest
+
+from lfvpipe.report import terminal
+from lfvpipe.report.records import RunRecord, Verdict
+
+MakeRun = Callable[..., RunRecord]
+
+
+def test_it_shows_metrics_confusion_verdicts_review_and_times(make_run: MakeRun) -> None:
+    text = terminal.summary(make_run(), width=100, color=False)
+    for part in ("dagm-class3", "model 1", "F1", "AUROC", "is anomaly", "2 of 4 need review"):
+        assert part in text
+    assert "1 min 19 s of work  model 1 min 15 s, upload 3.5 s" in text
+    assert "warning: the same image is in train and test" in text
+
+
+def test_the_wrong_verdict_comes_first_and_then_the_least_confident(make_run: MakeRun) -> None:
+    text = terminal.summary(make_run(), width=100, color=False)
+    verdicts = [line.split()[0] for line in text.splitlines() if line.startswith("  Class3")]
+    assert verdicts == [
+        "Class3_def/100.png",
+        "Class3/117.png",
+        "Class3/100.png",
+        "Class3_def/117.png",
+    ]
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_no_line_is_wider_than_the_terminal(make_run: MakeRun, width: int) -> None:
+    lines = terminal.summary(make_run(), width=width, color=False).splitlines()
+    assert max(map(len, lines)) <= width
+
+
+def test_a_thousand_verdicts_still_fit_a_screen(make_run: MakeRun) -> None:
+    many = tuple(Verdict(str(n), f"{n}.png", "normal", False, 0.9) for n in range(1000))
+    text = terminal.summary(make_run(verdicts={"evaluation": many}), width=80, color=False)
+    assert len(text.splitlines()) <= 45
+    assert "and 988 more" in text
+
+
+def test_without_colour_there_is_no_escape_and_with_it_there_is(make_run: MakeRun) -> None:
+    assert "\x1b" not in terminal.summary(make_run(), width=80, color=False)
+    assert "\x1b[31m" in terminal.summary(make_run(), width=80, color=True)
+
+
+def test_control_characters_in_a_name_cannot_drive_the_terminal(make_run: MakeRun) -> None:
+    hostile = (Verdict("x", "\x1b]0;owned\x07.png", "normal", True, 0.9),)
+    text = terminal.summary(make_run(verdicts={"evaluation": hostile}), width=80, color=False)
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+def test_a_run_without_evaluation_images_has_no_verdict_list(make_run: MakeRun) -> None:
+    text = terminal.summary(make_run(verdicts={}, findings=(), timings=()), width=80, color=False)
+    assert "verdicts" not in text
+    assert "findings" not in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (9.96, "10.0 s"), (59.6, "1 min 00 s"), (3599.7, "1 h 00 min")],
+)
+def test_durations_read_well_at_the_edges(seconds: float, text: str) -> None:
+    assert terminal.duration(seconds) == text
