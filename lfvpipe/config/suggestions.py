@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 def unknown(where: Sequence[str | int]) -> tuple[str, str]:
     """Return a message and a hint for the way `where`, a part of which the schema does not know."""
+    if len(where) > 1 and where[0] == "matrix":
+        where = str(where[1]).split(".")
     depth = next(depth for depth in range(1, len(where) + 1) if schema.at(where[:depth]) is None)
     key, above = str(where[depth - 1]), where[: depth - 1]
     section = ".".join(map(str, above))

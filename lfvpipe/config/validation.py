@@ -116,6 +116,8 @@ def _type_hint(error: ValidationError, kinds: list[str]) -> str:
         return _text_hint(value, kinds) or _example(error)
     if "string" in kinds and isinstance(value, bool | int | float):
         return "Put it in quotes."
+    if kinds == ["array"]:
+        return f"Write a list: [{_shown(value)}]."
     return _example(error)
 
 

@@ -1,0 +1,209 @@
+from pathlib import Path
+
+import pytest
+
+from lfvpipe.config import load, spec
+from lfvpipe.config.names import bucket_name, pipeline_name, project_name, reserved
+from lfvpipe.config.schema import at
+from lfvpipe.config.spec import Share
+
+FULL = (
+    """
+name: dagm-class3
+project: dagm-product-images-anomalies
+region: eu-central-1
+sources:
+  normal:
+    archive: https://example.org/Class3.zip
+    sha256: {upper}
+    include: ["**/*.png"]
+  anomaly: {{archive: s3://bucket/Class3_def.zip, masks: masks, include: "*.png"}}
+sample: {{percent: 40, anomaly: {{count: 60}}, seed: 2}}
+split: {{train: 80, test: 20, anomaly: {{train: {{count: 40}}, test: {{percent: 25}}}}}}
+images: {{resize: 512x256, convert: L}}
+bucket: {{name: my.bucket-1, endpoint: "https://s3.example.org", prefix: line-7/}}
+service: {{endpoint: "http://127.0.0.1:8080"}}
+model: {{output_prefix: DAGM_Model/, description: sample-40}}
+hosting: {{min_inference_units: 2, max_inference_units: 3, keep_running: true}}
+evaluate:
+  images:
+    - Class3/100.png
+    - {{archive: C:\\\\data\\\\t.zip, include: ["*n*"], label: normal, sha256: {upper}}}
+    - tests/*.png
+  unused: {{per_label: 20}}
+  review_below: 0.9
+  costs: {{false_accept: 20, false_reject: 1}}
+matrix: {{sample.percent: [10, 40]}}
+""".format(upper="AB" * 32)
+    .replace("C:\\\\data\\\\", "'C:\\data\\")
+    .replace("t.zip,", "t.zip',")
+)
+
+
+def test_every_key_reaches_the_pipeline(load_text, tmp_path):
+    pipeline = load_text(FULL).pipeline
+    assert pipeline == spec.Pipeline(
+        file=tmp_path / "line-7.yaml",
+        name="dagm-class3",
+        project="dagm-product-images-anomalies",
+        region="eu-central-1",
+        sources=spec.Sources(
+            {
+                "normal": spec.Source("https://example.org/Class3.zip", "ab" * 32, ("**/*.png",)),
+                "anomaly": spec.Source(
+                    "s3://bucket/Class3_def.zip", None, ("*.png",), str(tmp_path / "masks")
+                ),
+            }
+        ),
+        sample=spec.Sample({"normal": Share(percent=40), "anomaly": Share(count=60)}, 2),
+        split=spec.Split(
+            {"normal": Share(percent=80), "anomaly": Share(count=40)},
+            {"normal": Share(percent=20), "anomaly": Share(percent=25)},
+        ),
+        images=spec.Images((512, 256), "L"),
+        bucket=spec.Bucket("my.bucket-1", "https://s3.example.org", "line-7/"),
+        service=spec.Service("http://127.0.0.1:8080"),
+        model=spec.Model("DAGM_Model/", "sample-40"),
+        hosting=spec.Hosting(2, 3, True),
+        evaluate=spec.Evaluate(
+            ("Class3/100.png", "tests/*.png"),
+            (spec.EvaluationArchive("C:\\data\\t.zip", ("*n*",), "normal", "ab" * 32),),
+            20,
+            0.9,
+            spec.Costs(20, 1),
+        ),
+        matrix={"sample.percent": (10, 40)},
+    )
+    assert isinstance(pipeline.hosting.min_inference_units, int)
+
+
+def test_everything_but_the_sources_has_a_default(load_text, good, tmp_path):
+    pipeline = load_text(good).pipeline
+    whole, train, test = Share(percent=100), Share(percent=80), Share(percent=20)
+    assert pipeline == spec.Pipeline(
+        file=tmp_path / "line-7.yaml",
+        name="line-7",
+        project="line-7",
+        region="us-east-1",
+        sources=spec.Sources(
+            {
+                "normal": spec.Source(str(tmp_path / "good.zip")),
+                "anomaly": spec.Source(str(tmp_path / "bad.zip")),
+            }
+        ),
+        sample=spec.Sample({"normal": whole, "anomaly": whole}),
+        split=spec.Split({"normal": train, "anomaly": train}, {"normal": test, "anomaly": test}),
+        images=spec.Images(),
+        bucket=spec.Bucket("line-7"),
+        service=spec.Service(),
+        model=spec.Model(),
+        hosting=spec.Hosting(),
+        evaluate=spec.Evaluate(),
+        matrix={},
+    )
+
+
+@pytest.mark.parametrize(
+    "section",
+    ["sample", "split", "images", "bucket", "service", "model", "hosting", "evaluate", "matrix"],
+)
+def test_an_empty_section_and_empty_keys_are_as_if_left_out(load_text, good, section):
+    schema = at((section,)) or {}
+    nulls = ", ".join(f"{key}: null" for key in schema.get("properties", {}))
+    expected = load_text(good)
+    for text in (f"{section}:\n", f"{section}: {{{nulls}}}\n"):
+        found = load_text(good + text)
+        assert found.pipeline == expected.pipeline
+
+
+def test_normal_images_alone_are_enough(load_text):
+    loaded = load_text("sources: {normal: {archive: a}}\n")
+    assert list(loaded.pipeline.sources.labels) == ["normal"]
+
+
+def test_manifests_replace_archives(load_text, tmp_path):
+    text = "sources: {manifest: {train: s3://b/train.manifest, test: t.manifest, images: i}}\n"
+    sources = load_text(text).pipeline.sources
+    assert sources == spec.Sources(
+        {},
+        spec.ManifestSource(
+            "s3://b/train.manifest", str(tmp_path / "t.manifest"), str(tmp_path / "i")
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "split",
+    ["{train: 100}", "{train: {count: 50}}", "{train: 60, test: 0}", "{train: 100, test: 0}"],
+)
+def test_a_split_without_test_images_is_a_single_dataset(load_text, good, split):
+    assert load_text(good + f"split: {split}\n").pipeline.split.test is None
+
+
+@pytest.mark.parametrize("images", ["a/*.png", "[a/*.png]"])
+def test_evaluation_images_stay_as_given(load_text, good, images):
+    loaded = load_text(good + f"evaluate: {{images: {images}}}\n")
+    assert loaded.pipeline.evaluate.images == ("a/*.png",)
+
+
+def test_one_evaluation_archive_needs_no_list(load_text, good, tmp_path):
+    loaded = load_text(good + "evaluate: {images: {archive: t.zip, label: anomaly}}\n")
+    assert loaded.pipeline.evaluate.archives == (
+        spec.EvaluationArchive(str(tmp_path / "t.zip"), label="anomaly"),
+    )
+
+
+@pytest.mark.parametrize(
+    "address", ["https://h/a.zip?x=1#y", "http://h/a", "s3://b/k", "HTTPS://h/a", "C:\\a", "D:/a"]
+)
+def test_addresses_and_drives_stay_as_they_are(load_text, address):
+    loaded = load_text(f"sources: {{normal: {{archive: '{address}'}}}}\n")
+    assert loaded.pipeline.sources.labels["normal"].archive == address
+
+
+def test_a_tilde_is_the_home_folder(load_text):
+    loaded = load_text("sources: {normal: {archive: ~/good.zip}}\n")
+    assert loaded.pipeline.sources.labels["normal"].archive == str(Path.home() / "good.zip")
+
+
+def test_a_relative_file_makes_absolute_paths(tmp_path, good, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "p.yaml").write_text(good.replace("good.zip", "../a b/./x"))
+    monkeypatch.chdir(tmp_path)
+    pipeline = load(Path("sub/p.yaml")).pipeline
+    assert pipeline.file == tmp_path / "sub" / "p.yaml"
+    assert pipeline.sources.labels["normal"].archive == str(tmp_path / "a b" / "x")
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("dagm-class3", "dagm-class3"),
+        ("My line (7)", "My-line-7"),
+        ("Prüfung", "Pr-fung"),
+        ("…", "pipeline"),
+        ("cache", "pipeline-cache"),
+        ("con", "pipeline-con"),
+        (".hidden", "hidden"),
+        ("a" * 100, "a" * 64),
+    ],
+)
+def test_a_name_follows_from_the_file(stem, name):
+    assert pipeline_name(stem) == name
+    assert not reserved(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "bucket"),
+    [
+        ("dagm-class3", "dagm-class3"),
+        ("My.Line_7", "my-line-7"),
+        ("ab", "lfvpipe-ab-images"),
+        ("_", "lfvpipe--images"),
+        ("xn--a", "lfvpipe-xn--a-images"),
+        ("a" * 70, "a" * 63),
+    ],
+)
+def test_a_bucket_follows_from_the_project(load_text, good, name, bucket):
+    assert bucket_name(project_name(name)) == bucket
+    assert load_text(good + f"bucket: {{name: {bucket}}}\n").pipeline.bucket.name == bucket

@@ -1,0 +1,60 @@
+import pytest
+
+CASES = {
+    "sample: {percent: 4, count: 4}": (2, 22, "sample has both percent and count"),
+    "sample: {normal: {percent: 4, count: 4}}": (2, 31, "sample.normal has both"),
+    "split: {train: {percent: 4, count: 4}, test: 2}": (2, 29, "split.train has both"),
+    "split: {train: {percent: null}, test: 2}": (2, 9, "split.train does not say how much"),
+    "split: {train: 90, test: 20}": (2, 1, "gives away 110 %: 90 to train and 20 to test"),
+    "split: {train: {percent: 90}, test: {percent: 20}}": (2, 1, "gives away 110 %"),
+    "split: {train: 70}": (2, 9, "does not say what tests"),
+    "split: {test: 30}": (2, 1, "split has test but no train"),
+    "split: {normal: {train: 90, test: 20}}": (2, 9, "split.normal gives away 110 %"),
+    "split: {normal: {train: 100}}": (2, 9, "none of label normal"),
+    "split: {train: 100, anomaly: {train: 50, test: 50}}": (2, 1, "none of label normal"),
+    "images: {resize: 32x512}": (2, 18, "64 to 4096"),
+    "images: {resize: 512x5000}": (2, 18, "64 to 4096"),
+    "hosting: {min_inference_units: 3, max_inference_units: 2}": (2, 35, "less than the fewest"),
+    "hosting: {max_inference_units: 2, min_inference_units: 3}": (2, 11, "less than the fewest"),
+    "name: cache": (2, 1, "cannot be called cache"),
+    "name: Service": (2, 1, "cannot be called Service"),
+    "name: nul.x": (2, 1, "cannot be called nul.x"),
+    'evaluate: {images: ["a\\nb"]}': (2, 21, "invisible character"),
+    "model: {description: |\n   abc\n }": (2, 22, "not YAML"),
+    "evaluate: {images: {archive: 'ftp://a/b.zip'}}": (2, 30, "ftp:// addresses are not supp"),
+    "evaluate: {images: [{archive: 'file:///b.zip'}]}": (2, 31, "file:// addresses"),
+    "evaluate: {images: [{archive: 's3://'}]}": (2, 31, "names nothing"),
+    "evaluate: {images: [{archive: ~nobody-of-this-name/x}]}": (2, 31, "no such home folder"),
+}
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_a_broken_rule_is_told_at_its_place(problems, good, text):
+    line, column, message = CASES[text]
+    (found,) = problems(good + text + "\n")
+    assert (found.line, found.column) == (line, column)
+    assert message in found.message
+    assert found.hint
+
+
+def test_a_pattern_does_not_let_a_final_line_break_through(problems, good):
+    (found,) = problems(good + "bucket:\n  name: |\n    abcdef\n")
+    assert (found.line, found.column) == (3, 9)
+    assert "invisible" in found.message
+
+
+def test_a_one_sided_split_says_both_ways_out(problems, good):
+    (found,) = problems(good + "split: {train: 70}\n")
+    assert "`test: 30`" in found.hint
+    assert "`train: 100`" in found.hint
+
+
+def test_archives_and_manifests_exclude_each_other(problems):
+    (found,) = problems("sources:\n  normal: {archive: a}\n  manifest: {train: b}\n")
+    assert (found.line, found.column) == (2, 3)
+    assert "cannot be used together" in found.message
+
+
+def test_a_split_of_a_label_without_images_says_nothing(load_text):
+    loaded = load_text("sources: {normal: {archive: a}}\nsplit: {normal: {train: 100}}\n")
+    assert loaded.pipeline.split.test is None

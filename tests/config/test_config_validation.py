@@ -1,0 +1,128 @@
+from pathlib import Path
+
+import pytest
+
+CASES = {
+    "sample: {percent: 40 %}": (2, 19, "text", "Write 40"),
+    "sample: {percent: '040'}": (2, 19, "a number is wanted", "Write 40"),
+    "sample: {percent: 101}": (2, 19, "at most 100", ""),
+    "sample: {percent: 0}": (2, 19, "more than 0", ""),
+    "sample: {count: 1.5}": (2, 17, "a whole number is wanted", ""),
+    "sample: {count: true}": (2, 17, "is true; a whole number is wanted", ""),
+    "sample: {normal: {}}": (2, 18, "empty mapping", ""),
+    "sample: 40": (2, 9, "sample is 40; a mapping is wanted", "percent"),
+    "sample: {normal: 40}": (2, 18, "a mapping is wanted", "percent"),
+    "split: {train: all}": (2, 16, "a number or a mapping is wanted", "80"),
+    "images: {resize: 512}": (2, 18, "text is wanted", "quotes"),
+    "images: {resize: 512 x 512}": (2, 18, "such as 512x512", ""),
+    "images: {convert: RBG}": (2, 19, "`RGB` or `L` is wanted", "Did you mean `RGB`?"),
+    "images: {convert: 1}": (2, 19, "is 1; `RGB` or `L` is wanted", "Choose"),
+    "bucket: {endpoint: ftp://x}": (2, 20, "an http(s):// address", "local"),
+    "bucket: {endpoint: 'https://'}": (2, 20, "an http(s):// address", "local"),
+    "bucket: {prefix: /a}": (2, 18, "not beginning with a slash", "line-7/"),
+    "bucket: {prefix: a/../..}": (2, 18, "no `..`", ""),
+    "service: {endpoint: localhost}": (2, 21, "`embedded`", "embedded"),
+    "model: {description: a b}": (2, 22, "no spaces", "sample-40"),
+    "model: {description: 1.0}": (2, 22, "is 1.0; text is wanted", "quotes"),
+    "model: {output_prefix: ../x}": (2, 24, "no `..`", "DAGM"),
+    "hosting: {keep_running: yes}": (2, 25, "true or false is wanted", "Write true."),
+    "hosting: {keep_running: Off}": (2, 25, "true or false is wanted", "Write false."),
+    "hosting: {min_inference_units: 0}": (2, 32, "at least 1", ""),
+    "evaluate: {review_below: 0.4}": (2, 26, "at least 0.5", ""),
+    "evaluate: {costs: {false_accept: 2}}": (2, 12, "lacks the key `false_reject`", "Add"),
+    "evaluate: {costs: {false_accept: 0, false_reject: 1}}": (2, 34, "more than 0", ""),
+    "evaluate: {images: [{include: x}]}": (2, 21, "evaluate.images[0] lacks the key `arch", ""),
+    "evaluate: {images: [{archive: x, label: bad}]}": (2, 41, "`normal` or `anomaly`", ""),
+    "evaluate: {images: [x, 3]}": (2, 24, "evaluate.images[1] is 3", "quotes"),
+    "evaluate: {images: [null]}": (2, 21, "evaluate.images[0] is empty", ""),
+    "matrix: {sample.percent: 10}": (2, 26, "a list is wanted", "[10]"),
+    "matrix: {sample.percent: []}": (2, 26, "empty list", ""),
+    "region: US East": (2, 9, "lower-case", "us-east-1"),
+    "name: a/b": (2, 7, "letters, digits", "dagm"),
+    "name: a.": (2, 7, "not ending with a dot", ""),
+    "project: -a": (2, 10, "beginning with a letter", ""),
+    f"project: {'a' * 256}": (2, 10, "longer than 255", ""),
+}
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_a_wrong_value_is_told_at_its_place(problems, good, text):
+    line, column, message, hint = CASES[text]
+    (found,) = problems(good + text + "\n")
+    assert (found.line, found.column) == (line, column)
+    assert message in found.message
+    assert hint in found.hint
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ab", "a" * 64, "Abc", "a_b", "-ab", "ab-", "a..b", "192.168.5.4", "xn--abc", "abc-s3alias"],
+)
+def test_a_bucket_is_called_by_the_rules_of_s3(problems, good, name):
+    (found,) = problems(good + f"bucket: {{name: {name}}}\n")
+    assert (found.line, found.column) == (2, 16)
+    assert "3 to 63 lower-case" in found.message
+
+
+UNKNOWN = {
+    "nmae: x": (2, 1, 'unknown key "nmae"', "Did you mean `name`?"),
+    "Name: x": (2, 1, 'unknown key "Name"', "Did you mean `name`?"),
+    "percent: 40": (2, 1, 'unknown key "percent"', "It belongs elsewhere: `sample.percent`"),
+    "keep_running: true": (2, 1, 'unknown key "keep_running"', "`hosting.keep_running`"),
+    "model: {endpoint: x}": (2, 9, 'unknown key "endpoint" in model', "`service.endpoint`"),
+    "zebra: null": (2, 1, 'unknown key "zebra"', "Known here: `include`, `name`"),
+    "evaluate: {images: [{archive: x, lable: normal}]}": (2, 34, "evaluate.images.0", "`label`"),
+    "split: {train: {percnt: 40}}": (2, 17, "in split.train", "`percent`"),
+    "matrix: {sample.percnt: [1]}": (2, 10, 'unknown key "percnt" in sample', "`percent`"),
+}
+
+
+@pytest.mark.parametrize("text", UNKNOWN)
+def test_an_unknown_key_comes_with_what_may_be_meant(problems, good, text):
+    line, column, message, hint = UNKNOWN[text]
+    (found,) = problems(good + text + "\n")
+    assert (found.line, found.column) == (line, column)
+    assert message in found.message
+    assert hint in found.hint
+
+
+def test_everything_wrong_is_told_at_once_in_the_order_of_the_file(problems):
+    found = problems(
+        "nmae: x\nsources:\n  normal:\n    archve: a.zip\n    sha256: 12\n"
+        "sample: {percent: lots, seed: -1}\nsplit: {train: 90, test: 20}\n"
+        "hosting: {min_inference_units: 4, max_inference_units: 2}\n"
+        "evaluate: {images: ['${env:NONE}']}\n"
+    )
+    assert [(each.line, each.column) for each in found] == [
+        (1, 1),
+        (3, 3),
+        (4, 5),
+        (5, 13),
+        (6, 19),
+        (6, 31),
+        (7, 1),
+        (8, 35),
+        (9, 21),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ("name: x\n", 1, 1, "the file lacks the key `sources`"),
+        ("sources:\n", 1, 9, "sources is empty; a mapping is wanted"),
+        ("name: x\nsources: {}\n", 2, 1, "sources lacks the key `normal`"),
+        ("sources: {normal: null}\n", 1, 1, "sources lacks normal images"),
+        ("sources: {normal: {archive: null}}\n", 1, 29, "is empty; text is wanted"),
+        ("sources: {normal: {archive: ''}}\n", 1, 29, "is an empty text"),
+        ("sources: {normal: a.zip}\n", 1, 19, 'is the text "a.zip"; a mapping is wanted'),
+        ("sources: {manifest: {test: a}}\n", 1, 11, "lacks the key `train`"),
+        ("sources: {anomaly: {archive: a}}\n", 1, 1, "sources lacks the key `normal`"),
+    ],
+)
+def test_sources_are_needed(problems, text, line, column, message):
+    (found,) = problems(text)
+    assert (found.line, found.column) == (line, column)
+    assert message in found.message
+    assert Path(found.file).name == "line-7.yaml"
+    assert found.hint
