@@ -79,11 +79,13 @@ def properties(schema: Schema) -> dict[str, Schema]:
     return {key: resolve(value) for key, value in schema.get("properties", {}).items()}
 
 
-def keys(schema: Schema | None = None, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def all_keys(
+    schema: Schema | None = None, above: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ...]]:
     """Yield every key of a pipeline file as the way to it, in the schema's order."""
     for key, value in properties(schema or load_schema("pipeline")).items():
         yield (*above, key)
-        yield from keys(value, (*above, key)) if "properties" in value else ()
+        yield from all_keys(value, (*above, key)) if "properties" in value else ()
 
 
 def default(dotted: str) -> Any:

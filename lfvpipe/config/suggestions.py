@@ -36,7 +36,7 @@ def _hint(key: str, above: Sequence[str | int]) -> str:
 
 
 def _elsewhere(key: str) -> tuple[str, ...]:
-    every = tuple(schema.keys())
+    every = tuple(schema.all_keys())
     exact = [".".join(where) for where in every if where[-1] == key]
     return tuple(exact[:4])
 

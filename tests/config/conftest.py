@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,7 @@ def load_text(tmp_path: Path) -> Load:
 def problems(load_text: Load) -> Problems:
     """Load YAML text that is wrong and return its problems."""
 
-    def loading(text: str | bytes, *overrides: str, **more: object) -> Sequence[Problem]:
+    def loading(text: str | bytes, *overrides: str, **more: object) -> tuple[Problem, ...]:
         with pytest.raises(ConfigError) as caught:
             load_text(text, *overrides, **more)
         return caught.value.problems

@@ -1,11 +1,15 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lfvpipe.config import load, spec
+from lfvpipe.config import Loaded, load, spec
 from lfvpipe.config.names import bucket_name, pipeline_name, project_name, reserved
 from lfvpipe.config.schema import at
 from lfvpipe.config.spec import Share
+
+Load = Callable[..., Loaded]
+
 
 FULL = (
     """
@@ -40,7 +44,7 @@ matrix: {{sample.percent: [10, 40]}}
 )
 
 
-def test_every_key_reaches_the_pipeline(load_text, tmp_path):
+def test_every_key_reaches_the_pipeline(load_text: Load, tmp_path: Path) -> None:
     pipeline = load_text(FULL).pipeline
     assert pipeline == spec.Pipeline(
         file=tmp_path / "line-7.yaml",
@@ -77,7 +81,9 @@ def test_every_key_reaches_the_pipeline(load_text, tmp_path):
     assert isinstance(pipeline.hosting.min_inference_units, int)
 
 
-def test_everything_but_the_sources_has_a_default(load_text, good, tmp_path):
+def test_everything_but_the_sources_has_a_default(
+    load_text: Load, good: str, tmp_path: Path
+) -> None:
     pipeline = load_text(good).pipeline
     whole, train, test = Share(percent=100), Share(percent=80), Share(percent=20)
     assert pipeline == spec.Pipeline(
@@ -107,7 +113,9 @@ def test_everything_but_the_sources_has_a_default(load_text, good, tmp_path):
     "section",
     ["sample", "split", "images", "bucket", "service", "model", "hosting", "evaluate", "matrix"],
 )
-def test_an_empty_section_and_empty_keys_are_as_if_left_out(load_text, good, section):
+def test_an_empty_section_and_empty_keys_are_as_if_left_out(
+    load_text: Load, good: str, section: str
+) -> None:
     schema = at((section,)) or {}
     nulls = ", ".join(f"{key}: null" for key in schema.get("properties", {}))
     expected = load_text(good)
@@ -116,12 +124,12 @@ def test_an_empty_section_and_empty_keys_are_as_if_left_out(load_text, good, sec
         assert found.pipeline == expected.pipeline
 
 
-def test_normal_images_alone_are_enough(load_text):
+def test_normal_images_alone_are_enough(load_text: Load) -> None:
     loaded = load_text("sources: {normal: {archive: a}}\n")
     assert list(loaded.pipeline.sources.labels) == ["normal"]
 
 
-def test_manifests_replace_archives(load_text, tmp_path):
+def test_manifests_replace_archives(load_text: Load, tmp_path: Path) -> None:
     text = "sources: {manifest: {train: s3://b/train.manifest, test: t.manifest, images: i}}\n"
     sources = load_text(text).pipeline.sources
     assert sources == spec.Sources(
@@ -136,17 +144,19 @@ def test_manifests_replace_archives(load_text, tmp_path):
     "split",
     ["{train: 100}", "{train: {count: 50}}", "{train: 60, test: 0}", "{train: 100, test: 0}"],
 )
-def test_a_split_without_test_images_is_a_single_dataset(load_text, good, split):
+def test_a_split_without_test_images_is_a_single_dataset(
+    load_text: Load, good: str, split: str
+) -> None:
     assert load_text(good + f"split: {split}\n").pipeline.split.test is None
 
 
 @pytest.mark.parametrize("images", ["a/*.png", "[a/*.png]"])
-def test_evaluation_images_stay_as_given(load_text, good, images):
+def test_evaluation_images_stay_as_given(load_text: Load, good: str, images: str) -> None:
     loaded = load_text(good + f"evaluate: {{images: {images}}}\n")
     assert loaded.pipeline.evaluate.images == ("a/*.png",)
 
 
-def test_one_evaluation_archive_needs_no_list(load_text, good, tmp_path):
+def test_one_evaluation_archive_needs_no_list(load_text: Load, good: str, tmp_path: Path) -> None:
     loaded = load_text(good + "evaluate: {images: {archive: t.zip, label: anomaly}}\n")
     assert loaded.pipeline.evaluate.archives == (
         spec.EvaluationArchive(str(tmp_path / "t.zip"), label="anomaly"),
@@ -156,17 +166,19 @@ def test_one_evaluation_archive_needs_no_list(load_text, good, tmp_path):
 @pytest.mark.parametrize(
     "address", ["https://h/a.zip?x=1#y", "http://h/a", "s3://b/k", "HTTPS://h/a", "C:\\a", "D:/a"]
 )
-def test_addresses_and_drives_stay_as_they_are(load_text, address):
+def test_addresses_and_drives_stay_as_they_are(load_text: Load, address: str) -> None:
     loaded = load_text(f"sources: {{normal: {{archive: '{address}'}}}}\n")
     assert loaded.pipeline.sources.labels["normal"].archive == address
 
 
-def test_a_tilde_is_the_home_folder(load_text):
+def test_a_tilde_is_the_home_folder(load_text: Load) -> None:
     loaded = load_text("sources: {normal: {archive: ~/good.zip}}\n")
     assert loaded.pipeline.sources.labels["normal"].archive == str(Path.home() / "good.zip")
 
 
-def test_a_relative_file_makes_absolute_paths(tmp_path, good, monkeypatch):
+def test_a_relative_file_makes_absolute_paths(
+    tmp_path: Path, good: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "p.yaml").write_text(good.replace("good.zip", "../a b/./x"))
     monkeypatch.chdir(tmp_path)
@@ -188,7 +200,7 @@ def test_a_relative_file_makes_absolute_paths(tmp_path, good, monkeypatch):
         ("a" * 100, "a" * 64),
     ],
 )
-def test_a_name_follows_from_the_file(stem, name):
+def test_a_name_follows_from_the_file(stem: str, name: str) -> None:
     assert pipeline_name(stem) == name
     assert not reserved(name)
 
@@ -204,6 +216,8 @@ def test_a_name_follows_from_the_file(stem, name):
         ("a" * 70, "a" * 63),
     ],
 )
-def test_a_bucket_follows_from_the_project(load_text, good, name, bucket):
+def test_a_bucket_follows_from_the_project(
+    load_text: Load, good: str, name: str, bucket: str
+) -> None:
     assert bucket_name(project_name(name)) == bucket
     assert load_text(good + f"bucket: {{name: {bucket}}}\n").pipeline.bucket.name == bucket

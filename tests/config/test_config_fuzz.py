@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -35,7 +36,7 @@ GOOD = {
     "matrix": {"sample.percent": [10, 40], "images.resize": [None, "64x64"]},
 }
 TEXT = yaml.safe_dump(GOOD)
-WORDS = sorted({key for where in schema.keys() for key in where})
+WORDS = sorted({key for where in schema.all_keys() for key in where})
 
 scalars = (
     st.none()
@@ -61,14 +62,16 @@ def answer(text: bytes, *overrides: str) -> None:
         try:
             loaded = load(file, overrides=overrides, env={"A": "a"})
         except ConfigError as error:
-            assert error.problems
-            assert str(error)
-            assert all(each.message for each in error.problems)
+            wrong = error
         else:
             assert isinstance(loaded.pipeline, Pipeline)
             assert expand(loaded)
             again = load(file, overrides=overrides, env={"A": "a"}, is_known_valid=lambda _: True)
             assert again == loaded
+            return
+    assert wrong.problems
+    assert str(wrong)
+    assert all(each.message for each in wrong.problems)
 
 
 def _places(value: object, where: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
@@ -83,9 +86,9 @@ def _places(value: object, where: tuple[object, ...] = ()) -> list[tuple[object,
 
 @quick
 @given(st.sampled_from(_places(GOOD)[1:]), values, st.none() | keys)
-def test_any_value_anywhere(where, value, renamed):
+def test_any_value_anywhere(where: tuple[Any, ...], value: object, renamed: str | None) -> None:
     document = yaml.safe_load(TEXT)
-    inner = document
+    inner: Any = document
     for part in where[:-1]:
         inner = inner[part]
     if isinstance(inner, dict) and renamed is not None:
@@ -97,7 +100,7 @@ def test_any_value_anywhere(where, value, renamed):
 
 @quick
 @given(st.integers(0, len(TEXT)), st.integers(0, 12), st.binary(max_size=6))
-def test_any_bytes_anywhere(start, length, put):
+def test_any_bytes_anywhere(start: int, length: int, put: bytes) -> None:
     data = TEXT.encode()
     answer(data[:start] + put + data[start + length :])
 
@@ -107,20 +110,20 @@ def test_any_bytes_anywhere(start, length, put):
     st.integers(0, len(TEXT)),
     st.text(alphabet="{}[]&*!|>'\"%@`#:-?,~<\t\n $a1.", min_size=1, max_size=8),
 )
-def test_any_yaml_signs_anywhere(start, put):
+def test_any_yaml_signs_anywhere(start: int, put: str) -> None:
     answer((TEXT[:start] + put + TEXT[start:]).encode())
 
 
 @quick
 @given(
-    st.sampled_from([".".join(where) for where in schema.keys()]) | st.text(max_size=12),
+    st.sampled_from([".".join(where) for where in schema.all_keys()]) | st.text(max_size=12),
     st.text(max_size=12) | values.map(lambda value: yaml.safe_dump(value, default_flow_style=True)),
 )
-def test_any_override(key, value):
+def test_any_override(key: str, value: object) -> None:
     answer(TEXT.encode(), f"{key}={value}")
 
 
 @quick
 @given(values)
-def test_any_document(value):
+def test_any_document(value: object) -> None:
     answer(yaml.dump(value, allow_unicode=True).encode("utf-8", "surrogatepass"))

@@ -1,19 +1,25 @@
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from lfvpipe.config import Loaded, Problem
 from lfvpipe.config.matrix import expand
 from lfvpipe.config.spec import Share
 
+Load = Callable[..., Loaded]
+Problems = Callable[..., tuple[Problem, ...]]
 
-def test_without_a_matrix_there_is_one_experiment(load_text, good):
+
+def test_without_a_matrix_there_is_one_experiment(load_text: Load, good: str) -> None:
     loaded = load_text(good)
     (variant,) = expand(loaded)
     assert (variant.name, variant.values) == ("default", {})
     assert variant.pipeline == loaded.pipeline
 
 
-def test_there_is_one_experiment_for_each_combination(load_text, good):
+def test_there_is_one_experiment_for_each_combination(load_text: Load, good: str) -> None:
     loaded = load_text(good + "matrix: {sample.percent: [10, 40.0], images.convert: [null, L]}\n")
     variants = expand(loaded)
     assert [variant.name for variant in variants] == [
@@ -29,7 +35,7 @@ def test_there_is_one_experiment_for_each_combination(load_text, good):
     assert variants[0].pipeline.images.convert is None
 
 
-def test_a_whole_section_and_a_path_can_vary(load_text, good, tmp_path):
+def test_a_whole_section_and_a_path_can_vary(load_text: Load, good: str, tmp_path: Path) -> None:
     loaded = load_text(
         good + "matrix:\n  split: [{train: 80, test: 20}, {train: 100}]\n"
         "  sources.normal.archive: [a.zip, 'https://h/b.zip']\n"
@@ -41,7 +47,7 @@ def test_a_whole_section_and_a_path_can_vary(load_text, good, tmp_path):
     assert variants[0].name == "split=train-80+test-20,sources.normal.archive=a.zip"
 
 
-def test_names_fit_into_file_names_and_stay_apart(load_text, good):
+def test_names_fit_into_file_names_and_stay_apart(load_text: Load, good: str) -> None:
     images = ["a/b", "a:b", "x" * 300, "X" * 300]
     loaded = load_text(good + f"matrix: {{evaluate.images: {[[image] for image in images]}}}\n")
     names = [variant.name for variant in expand(loaded)]
@@ -70,7 +76,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("text", CASES)
-def test_a_wrong_matrix_is_told_at_its_place(problems, good, text):
+def test_a_wrong_matrix_is_told_at_its_place(problems: Problems, good: str, text: str) -> None:
     line, column, message = CASES[text]
     found = problems(good + text + "\n")[0]
     assert (found.line, found.column) == (line, column)

@@ -1,10 +1,15 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lfvpipe.config import ConfigError, load
+from lfvpipe.config import ConfigError, Loaded, Problem, load
 from lfvpipe.config.reading import LARGEST_FILE
+
+Load = Callable[..., Loaded]
+Problems = Callable[..., tuple[Problem, ...]]
+
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{name}: &{name} [{','.join([f'*{before}'] * 10)}]\n"
@@ -31,7 +36,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_unreadable_text_is_refused_at_its_place(problems, case):
+def test_unreadable_text_is_refused_at_its_place(problems: Problems, case: str) -> None:
     text, line, column, hint = BROKEN[case]
     (found,) = problems(text)
     assert (found.line, found.column) == (line, column)
@@ -39,7 +44,7 @@ def test_unreadable_text_is_refused_at_its_place(problems, case):
     assert found.file.endswith("line-7.yaml")
 
 
-def test_a_chain_of_aliases_cannot_nest_deeper_than_text(problems):
+def test_a_chain_of_aliases_cannot_nest_deeper_than_text(problems: Problems) -> None:
     chain = "".join(f"b{i}: &b{i} [*b{i - 1}]\n" for i in range(1, 400))
     (found,) = problems("b0: &b0 x\n" + chain)
     assert "levels deep" in found.message
@@ -57,7 +62,9 @@ def test_a_chain_of_aliases_cannot_nest_deeper_than_text(problems):
         (8, 5, "`<<` takes a mapping, or a list of mappings"),
     ],
 )
-def test_every_doubtful_value_is_named_at_once(problems, good, line, column, message):
+def test_every_doubtful_value_is_named_at_once(
+    problems: Problems, good: str, line: int, column: int, message: str
+) -> None:
     text = good + (
         "sources: {}\nname: .nan\nproject: 1e999\n12: x\nname2: !!python/object:os.system {}\n"
         "project2: !mine x\n<<: text\n"
@@ -66,24 +73,24 @@ def test_every_doubtful_value_is_named_at_once(problems, good, line, column, mes
     assert (line, column, message) in [(each.line, each.column, each.message) for each in found]
 
 
-def test_the_second_of_two_equal_keys_names_the_first(problems, good):
+def test_the_second_of_two_equal_keys_names_the_first(problems: Problems, good: str) -> None:
     (found,) = problems(good + "name: a\nname: b\n")
     assert (found.line, found.column) == (3, 1)
     assert "The first is at 2:1" in found.hint
 
 
 @pytest.mark.parametrize("word", ["no", "on", "yes", "y", "2024-01-01", "010", "1_000"])
-def test_surprises_of_yaml_1_1_are_plain_text(load_text, good, word):
+def test_surprises_of_yaml_1_1_are_plain_text(load_text: Load, good: str, word: str) -> None:
     loaded = load_text(good + f"model: {{description: {word}}}")
     assert loaded.pipeline.model.description == word
 
 
-def test_a_time_is_not_a_number_of_minutes(load_text, good):
+def test_a_time_is_not_a_number_of_minutes(load_text: Load, good: str) -> None:
     loaded = load_text(good + "evaluate: {images: [1:30, 12:30:45]}\n")
     assert loaded.pipeline.evaluate.images == ("1:30", "12:30:45")
 
 
-def test_merge_keys_fill_in_what_a_mapping_does_not_say(load_text):
+def test_merge_keys_fill_in_what_a_mapping_does_not_say(load_text: Load) -> None:
     loaded = load_text(
         "sources:\n  normal: &base {archive: a.zip, include: ['*.png']}\n"
         "  anomaly: {archive: b.zip, <<: *base}\n"
@@ -92,7 +99,7 @@ def test_merge_keys_fill_in_what_a_mapping_does_not_say(load_text):
     assert (Path(source.archive).name, source.include) == ("b.zip", ("*.png",))
 
 
-def test_the_first_of_several_merged_mappings_wins(load_text):
+def test_the_first_of_several_merged_mappings_wins(load_text: Load) -> None:
     loaded = load_text(
         "sources:\n  normal: &a {archive: a.zip, masks: m.zip}\n"
         "  anomaly: {<<: [{archive: b.zip}, *a]}\n"
@@ -101,13 +108,15 @@ def test_the_first_of_several_merged_mappings_wins(load_text):
     assert [Path(str(path)).name for path in (source.archive, source.masks)] == ["b.zip", "m.zip"]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_key(load_text, problems, good):
+def test_a_byte_order_mark_is_no_part_of_the_first_key(
+    load_text: Load, problems: Problems, good: str
+) -> None:
     assert load_text(b"\xef\xbb\xbf" + good.encode()).pipeline.name == "line-7"
     (found,) = problems(b"\xef\xbb\xbfnmae: x\n" + good.encode())
     assert (found.line, found.column) == (1, 1)
 
 
-def test_text_that_is_not_utf_8_is_refused_at_the_byte(problems):
+def test_text_that_is_not_utf_8_is_refused_at_the_byte(problems: Problems) -> None:
     (found,) = problems(b"name: x\nproject: \xfcber\n")
     assert (found.line, found.column) == (2, 10)
     assert "UTF-8" in found.message
@@ -115,7 +124,9 @@ def test_text_that_is_not_utf_8_is_refused_at_the_byte(problems):
     assert "UTF-8" in found.message
 
 
-def test_a_file_of_100_mb_is_refused_by_its_size_alone(tmp_path, monkeypatch):
+def test_a_file_of_100_mb_is_refused_by_its_size_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "huge.yaml"
     with path.open("wb") as file:
         file.truncate(100_000_000)
@@ -124,12 +135,12 @@ def test_a_file_of_100_mb_is_refused_by_its_size_alone(tmp_path, monkeypatch):
         load(path)
 
 
-def test_a_file_as_large_as_allowed_is_read(load_text, good):
+def test_a_file_as_large_as_allowed_is_read(load_text: Load, good: str) -> None:
     text = good + "#" * (LARGEST_FILE - len(good))
     assert load_text(text).pipeline.name == "line-7"
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path):
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: this file cannot be read: No such file"):
         load(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match="this is not a file"):
@@ -137,13 +148,15 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no named pipes of this kind")
-def test_a_named_pipe_is_refused_without_waiting_for_it(tmp_path):
+def test_a_named_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     with pytest.raises(ConfigError, match="this is not a file"):
         load(tmp_path / "pipe.yaml")
 
 
-def test_a_config_error_ends_with_exit_code_3_and_lists_everything(problems, tmp_path):
+def test_a_config_error_ends_with_exit_code_3_and_lists_everything(
+    problems: Problems, tmp_path: Path
+) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("nmae: x\nsources: {normal: {archive: 1}}\n", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:

@@ -1,4 +1,12 @@
+from collections.abc import Callable
+
 import pytest
+
+from lfvpipe.config import Loaded, Problem
+
+Load = Callable[..., Loaded]
+Problems = Callable[..., tuple[Problem, ...]]
+
 
 CASES = {
     "sample: {percent: 4, count: 4}": (2, 22, "sample has both percent and count"),
@@ -29,7 +37,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("text", CASES)
-def test_a_broken_rule_is_told_at_its_place(problems, good, text):
+def test_a_broken_rule_is_told_at_its_place(problems: Problems, good: str, text: str) -> None:
     line, column, message = CASES[text]
     (found,) = problems(good + text + "\n")
     assert (found.line, found.column) == (line, column)
@@ -37,24 +45,24 @@ def test_a_broken_rule_is_told_at_its_place(problems, good, text):
     assert found.hint
 
 
-def test_a_pattern_does_not_let_a_final_line_break_through(problems, good):
+def test_a_pattern_does_not_let_a_final_line_break_through(problems: Problems, good: str) -> None:
     (found,) = problems(good + "bucket:\n  name: |\n    abcdef\n")
     assert (found.line, found.column) == (3, 9)
     assert "invisible" in found.message
 
 
-def test_a_one_sided_split_says_both_ways_out(problems, good):
+def test_a_one_sided_split_says_both_ways_out(problems: Problems, good: str) -> None:
     (found,) = problems(good + "split: {train: 70}\n")
     assert "`test: 30`" in found.hint
     assert "`train: 100`" in found.hint
 
 
-def test_archives_and_manifests_exclude_each_other(problems):
+def test_archives_and_manifests_exclude_each_other(problems: Problems) -> None:
     (found,) = problems("sources:\n  normal: {archive: a}\n  manifest: {train: b}\n")
     assert (found.line, found.column) == (2, 3)
     assert "cannot be used together" in found.message
 
 
-def test_a_split_of_a_label_without_images_says_nothing(load_text):
+def test_a_split_of_a_label_without_images_says_nothing(load_text: Load) -> None:
     loaded = load_text("sources: {normal: {archive: a}}\nsplit: {normal: {train: 100}}\n")
     assert loaded.pipeline.split.test is None

