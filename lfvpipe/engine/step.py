@@ -1,4 +1,5 @@
 """The face of a step, and what it is handed while it acts."""
+# ruff: noqa: ARG002  (what a step may override has defaults that need no arguments)
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -79,7 +80,7 @@ class Step(ABC, Generic[C]):
 
     @abstractmethod
     def inputs(self, context: C) -> Facts:
-        """Return what the step depends on besides its needs, flat: config by dotted key, and digests.
+        """Return what it depends on besides its needs, flat: config by dotted key, and digests.
 
         Contacts nothing beyond the local disk and imports nothing heavy.
         """
@@ -108,7 +109,13 @@ class Step(ABC, Generic[C]):
         """
         return ()
 
+    def abandon(self, context: C, saved: Facts) -> Sequence[str]:
+        """Remove what an attempt that never finished left behind, from what it saved.
 
-class Cancelled(Exception):  # noqa: N818  (the user's wish, not an error)
+        Called when the pipeline is destroyed; idempotent.
+        """
+        return ()
+
+
+class Cancelled(Exception):
     """The user asked to stop; the message says what goes on and how to resume."""
-

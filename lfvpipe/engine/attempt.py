@@ -1,0 +1,207 @@
+"""One attempt of a step: recorded before, carried out, verified and recorded after."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
+
+from lfvpipe.engine.events import (
+    Reporter,
+    StepFailed,
+    StepFinished,
+    StepInterrupted,
+    StepProgress,
+    StepStarted,
+    StepWarning,
+)
+from lfvpipe.engine.ledger import Ledger, LedgerError
+from lfvpipe.engine.result import StepResult
+from lfvpipe.engine.staleness import Today, today
+from lfvpipe.engine.step import Cancelled
+from lfvpipe.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from threading import Event
+
+    from lfvpipe.engine.outcome import Facts, Json, Outcome
+    from lfvpipe.engine.plan import Answer, Question
+
+C = TypeVar("C")
+
+# Seconds between two progress events of a step.
+INTERVAL = 0.1
+
+
+@dataclass
+class Attempt:
+    """One attempt of a step; the `Work` that the step sees."""
+
+    step: str
+    fingerprint: str
+    attempt: int
+    previous: Outcome | None
+    saved: Facts
+    upstream: Mapping[str, Outcome]
+    cancelled: Event
+    ledger: Ledger
+    report: Reporter
+    warnings: list[str] = field(default_factory=list)
+    _due: float = 0.0
+    _unsaid: StepProgress | None = None
+
+    def token(self, *parts: str) -> str:
+        """Return 64 hexadecimal digits, the same for the same attempt and parts."""
+        said = [self.ledger.lineage, self.step, self.fingerprint, self.attempt, *parts]
+        return sha256(json.dumps(said).encode()).hexdigest()
+
+    def progress(self, done: int, total: int | None, unit: str, detail: str = "") -> None:
+        """Report how far the work is, at most every `INTERVAL` seconds, and its end always.
+
+        Raises:
+            Cancelled: The user asked to stop.
+        """
+        if self.cancelled.is_set():
+            raise Cancelled(f"{self.step} stopped; the next run resumes it.")
+        self._unsaid = StepProgress(self.step, done, total, unit, detail)
+        now = time.monotonic()
+        if now >= self._due or done == total:
+            self._due = now + INTERVAL
+            self.flush()
+
+    def flush(self) -> None:
+        """Report the progress that was held back, if any."""
+        if self._unsaid is not None:
+            self.report(self._unsaid)
+            self._unsaid = None
+
+    def warn(self, message: str) -> None:
+        """Tell the user something that does not stop the run."""
+        self.warnings.append(message)
+        self.report(StepWarning(self.step, message))
+
+    def save(self, **facts: Json) -> None:
+        """Write facts to the ledger now, for the next attempt should this one be killed."""
+        self.ledger.remember(self.step, self.fingerprint, facts)
+        self.saved = {**self.saved, **facts}
+
+    def hold(self, key: str, facts: Facts) -> None:
+        """Record, durably and before it is taken, something that has to be released again."""
+        self.ledger.hold(key, facts)
+
+    def release(self, key: str) -> None:
+        """Record that what was held under `key` is released."""
+        self.ledger.release(key)
+
+
+def attempt(
+    answer: Answer[C],
+    question: Question[C],
+    upstream: Mapping[str, Outcome],
+    cancelled: Event,
+    report: Reporter,
+) -> StepResult:
+    """Let a step act, with the ledger saying so before, and what came of it after.
+
+    Args:
+        answer: The step, what it is made of, and why it runs.
+        question: Context, ledger and variant.
+        upstream: The outcomes of all steps that it needs, directly or not.
+        cancelled: Set when the user asks to stop.
+        report: Told of events; safe to call from any thread.
+
+    Returns:
+        The result; a failure, and also a bug, is in its `error`.
+
+    Raises:
+        LedgerError: The ledger cannot be written, so the attempt counts as killed.
+    """
+    began = time.monotonic()
+    step = answer.today.step
+    work = _begin(answer.today, question, upstream, cancelled, report)
+    report(StepStarted(step.name, answer.reasons))
+    outcome: Outcome | None = None
+    error: Exception | None = None
+    try:
+        outcome = step.act(question.context, work)
+        _record(answer.today, question, work, outcome)
+    except LedgerError:
+        raise
+    except Cancelled as stop:  # the ledger goes on saying that it runs: the next run resumes it
+        error = stop
+    except Exception as failure:  # a bug too: recorded here, raised by `run` in the end
+        error = failure
+        _record_failure(question.ledger, work, failure)
+    work.flush()
+    seconds = time.monotonic() - began
+    report(_end(step.name, outcome, error, seconds))
+    why, warnings = answer.reasons, tuple(work.warnings)
+    return StepResult(step.name, "run", outcome, seconds, error, reasons=why, warnings=warnings)
+
+
+def _begin(
+    now: Today[C],
+    question: Question[C],
+    upstream: Mapping[str, Outcome],
+    cancelled: Event,
+    report: Reporter,
+) -> Attempt:
+    step, ledger, variant = now.step, question.ledger, question.variant
+    if now.fingerprint is None:
+        raise ValueError(f"{step.name} starts before what it needs")
+    standing = ledger.standing_record(variant, step.name)
+    record = ledger.begin(variant, step.name, now.fingerprint, now.inputs, exclusive=step.exclusive)
+    return Attempt(
+        step=step.name,
+        fingerprint=record.fingerprint,
+        attempt=record.attempts,
+        previous=None if standing is None else standing.outcome,
+        saved=record.saved,
+        upstream=upstream,
+        cancelled=cancelled,
+        ledger=ledger,
+        report=report,
+    )
+
+
+def _record(now: Today[C], question: Question[C], work: Attempt, outcome: Outcome) -> None:
+    """Record the outcome; one whose inputs changed meanwhile is kept, but nothing stands at it."""
+    ledger, step = question.ledger, now.step
+    if changed := _changed_meanwhile(now, question.context, work.upstream):
+        message = f"{', '.join(changed)} changed while it ran"
+        work.warn(f"{message}; the next run repeats it.")
+        ledger.fail(step.name, work.fingerprint, message, outcome=outcome)
+        return
+    ledger.finish(question.variant, step.name, work.fingerprint, outcome, exclusive=step.exclusive)
+
+
+def _changed_meanwhile(
+    now: Today[C], context: C, upstream: Mapping[str, Outcome]
+) -> tuple[str, ...]:
+    try:
+        after = today(now.step, context, upstream).inputs
+    except UserError as error:  # an input is gone; the outcome is real all the same
+        return (error.message,)
+    keys = sorted(now.inputs.keys() | after.keys())
+    return tuple(key for key in keys if now.inputs.get(key) != after.get(key))
+
+
+def _record_failure(ledger: Ledger, work: Attempt, error: Exception) -> None:
+    if isinstance(error, UserError):
+        ledger.fail(work.step, work.fingerprint, error.message, error.hint)
+    else:
+        message = f"{type(error).__name__}: {error}"
+        ledger.fail(work.step, work.fingerprint, message, "This is a bug in lfvpipe.")
+
+
+def _end(
+    step: str, outcome: Outcome | None, error: Exception | None, seconds: float
+) -> StepFinished | StepFailed | StepInterrupted:
+    if error is None and outcome is not None:
+        return StepFinished(step, outcome, outcome.word, seconds)
+    if isinstance(error, Cancelled):
+        return StepInterrupted(step, str(error), seconds)
+    return StepFailed(step, error or RuntimeError("no outcome"), seconds)

@@ -1,0 +1,327 @@
+"""What a pipeline remembers: the outcomes of its steps, kept by fingerprint."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from lfvpipe.engine import ledger_file
+from lfvpipe.engine.ledger_file import LedgerError
+from lfvpipe.engine.outcome import Facts, Outcome, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import timedelta
+    from pathlib import Path
+
+__all__ = ["Ledger", "LedgerError", "Record"]
+
+State = Literal["running", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a step at one fingerprint.
+
+    Attributes:
+        fingerprint: The digest of `inputs`.
+        state: ``running`` from before the body until it ends, so a kill leaves it so.
+        inputs: The flat mapping that it was made of: inputs, ``step:<need>``, ``version``.
+        outcome: The last outcome; None until there is one.
+        attempts: The number of the last attempt, from 1.
+        saved: What the attempt saved for the next one.
+        started: When the attempt started, UTC, ISO 8601.
+        finished: When it ended; None while it runs.
+        error: Why it failed.
+        hint: What the user can do about it.
+    """
+
+    fingerprint: str
+    state: State
+    inputs: Facts
+    outcome: Outcome | None
+    attempts: int
+    saved: Facts
+    started: str
+    finished: str | None
+    error: str | None
+    hint: str | None
+
+    @property
+    def version(self) -> int:
+        """The version of the step's code."""
+        return cast("int", self.inputs["version"])
+
+
+class Ledger:
+    """A pipeline's memory; every change is on disk when its method returns.
+
+    Safe to use from several threads of one process; a lock (`lfvpipe.engine.lock`) has to keep
+    other processes away while it is changed. Every method that changes it raises `LedgerError`
+    when the file cannot be written.
+    """
+
+    def __init__(self, path: Path, data: dict[str, Any]) -> None:
+        self.path = path
+        self._data = data
+        self._guard = threading.RLock()
+
+    @classmethod
+    def load(cls, path: Path) -> Ledger:
+        """Read the ledger, or make a new one in memory when there is none.
+
+        Raises:
+            LedgerError: The file is damaged, unreadable, or from a newer lfvpipe.
+        """
+        return cls(path, ledger_file.read(path) or ledger_file.new())
+
+    def save(self) -> None:
+        """Write the ledger, whole or not at all, and keep the previous one as ``.bak``.
+
+        Raises:
+            LedgerError: The folder is read-only or the disk is full.
+        """
+        with self._guard:
+            ledger_file.write(self.path, {**self._data, "serial": self.serial + 1})
+            self._data["serial"] += 1
+
+    @property
+    def lineage(self) -> str:
+        """The UUID that the ledger got when it was made; enters every client token."""
+        return cast("str", self._data["lineage"])
+
+    @property
+    def serial(self) -> int:
+        """How often the ledger was written."""
+        return cast("int", self._data["serial"])
+
+    @property
+    def standing(self) -> Mapping[str, Mapping[str, str]]:
+        """The fingerprint at which each step of each variant stands."""
+        return MappingProxyType(self._data["standing"])
+
+    @property
+    def slots(self) -> Mapping[str, str | None]:
+        """The fingerprint that the world holds of each exclusive step; None where nobody knows."""
+        return MappingProxyType(self._data["slots"])
+
+    @property
+    def held(self) -> Mapping[str, Facts]:
+        """What has been taken and not yet released, such as a hosted model."""
+        return MappingProxyType(self._data["held"])
+
+    @property
+    def known_steps(self) -> tuple[str, ...]:
+        """The names of all steps with a record, also of such that the pipeline no longer has."""
+        return tuple(self._data["outcomes"])
+
+    def record(self, step: str, fingerprint: str) -> Record | None:
+        """Return what is known of `step` at `fingerprint`."""
+        raw = self._data["outcomes"].get(step, {}).get(fingerprint)
+        return None if raw is None else _record(fingerprint, raw)
+
+    def records(self, step: str) -> tuple[Record, ...]:
+        """Return all that is known of `step`, the latest attempt first."""
+        kept = self._data["outcomes"].get(step, {})
+        return tuple(_record(fingerprint, raw) for fingerprint, raw in reversed(kept.items()))
+
+    def standing_at(self, variant: str, step: str) -> str | None:
+        """Return the fingerprint at which `step` stands in `variant`."""
+        found: str | None = self._data["standing"].get(variant, {}).get(step)
+        return found
+
+    def standing_record(self, variant: str, step: str) -> Record | None:
+        """Return the record of the outcome at which `step` stands in `variant`."""
+        fingerprint = self.standing_at(variant, step)
+        return None if fingerprint is None else self.record(step, fingerprint)
+
+    def base(self, variant: str, step: str) -> Record | None:
+        """Return what today is compared with: the standing record, or the last attempt's."""
+        attempted = self._data["attempted"].get(variant, {}).get(step)
+        standing = self.standing_record(variant, step)
+        return standing or (self.record(step, attempted) if attempted else None)
+
+    def stand(self, variant: str, step: str, fingerprint: str) -> None:
+        """Record that `step` stands at a fingerprint whose outcome is known."""
+        with self._change():
+            self._stand(variant, step, fingerprint)
+
+    def begin(
+        self, variant: str, step: str, fingerprint: str, inputs: Facts, *, exclusive: bool
+    ) -> Record:
+        """Record that an attempt begins, and return its record.
+
+        The attempt keeps the number and the saved facts of one that was killed; it gets the next
+        number after one that ended. An exclusive step's slot is unknown from here on.
+        """
+        with self._change():
+            kept = self._data["outcomes"].setdefault(step, {})
+            last = kept.pop(fingerprint, None)
+            killed = last is not None and last["state"] == "running"
+            kept[fingerprint] = {
+                "state": "running",
+                "inputs": dict(inputs),
+                "outcome": last and last["outcome"],
+                "attempts": (last["attempts"] if last else 0) + (not killed),
+                "saved": last["saved"] if last and killed else {},
+                "started": _now(),
+                "finished": None,
+                "error": None,
+            }
+            self._data["attempted"].setdefault(variant, {})[step] = fingerprint
+            if exclusive:
+                self._data["slots"][step] = None
+        return _record(fingerprint, kept[fingerprint])
+
+    def remember(self, step: str, fingerprint: str, facts: Facts) -> None:
+        """Add `facts` to what the running attempt saved."""
+        with self._change():
+            self._raw(step, fingerprint)["saved"].update(facts)
+
+    def finish(
+        self, variant: str, step: str, fingerprint: str, outcome: Outcome, *, exclusive: bool
+    ) -> None:
+        """Record that the attempt is done; the step stands at it."""
+        ended = {"state": "done", "outcome": _raw_outcome(outcome), "finished": _now()}
+        with self._change():
+            self._raw(step, fingerprint).update(ended, error=None, saved={})
+            self._stand(variant, step, fingerprint)
+            if exclusive:
+                self._data["slots"][step] = fingerprint
+
+    def fail(
+        self,
+        step: str,
+        fingerprint: str,
+        message: str,
+        hint: str = "",
+        *,
+        outcome: Outcome | None = None,
+    ) -> None:
+        """Record that the attempt failed; an `outcome` is kept for `destroy`, not to stand at."""
+        with self._change():
+            raw = self._raw(step, fingerprint)
+            raw.update(state="failed", finished=_now(), error={"message": message, "hint": hint})
+            if outcome is not None:
+                raw["outcome"] = _raw_outcome(outcome)
+
+    def accept(self, variant: str, step: str, fingerprint: str, inputs: Facts) -> None:
+        """Take the outcome at which `step` stands as the outcome for `fingerprint`.
+
+        Raises:
+            KeyError: The step stands nowhere.
+        """
+        with self._change():
+            before = self._data["standing"][variant][step]
+            kept = self._data["outcomes"][step]
+            ended = {"state": "done", "inputs": dict(inputs), "saved": {}, "error": None}
+            kept[fingerprint] = {**kept[before], **ended, "finished": _now()}
+            self._stand(variant, step, fingerprint)
+            slots = self._data["slots"]
+            if step in slots and slots[step] == before:
+                slots[step] = fingerprint
+
+    def hold(self, key: str, facts: Facts) -> None:
+        """Record something that has to be released again, before it is taken."""
+        with self._change():
+            self._data["held"][key] = dict(facts)
+
+    def release(self, key: str) -> None:
+        """Record that what was held under `key` is released; no error when nothing was."""
+        with self._guard:
+            if key in self._data["held"]:
+                with self._change():
+                    del self._data["held"][key]
+
+    def forget(self, step: str, fingerprint: str) -> None:
+        """Drop a record and all that refers to it."""
+        with self._change():
+            self._drop(step, fingerprint)
+
+    def prune(self, max_age: timedelta) -> tuple[Record, ...]:
+        """Drop the records that ended longer ago than `max_age` and that nothing refers to.
+
+        Returns:
+            What was dropped. Things in the world that only these knew of are no longer found by
+            `destroy`, so tell the user.
+        """
+        from datetime import UTC, datetime
+
+        oldest = datetime.now(UTC) - max_age
+        with self._guard:
+            dropped = [
+                (step, record)
+                for step in self.known_steps
+                for record in self.records(step)
+                if (step, record.fingerprint) not in self._referred()
+                and datetime.fromisoformat(record.finished or record.started) < oldest
+            ]
+            if dropped:
+                with self._change():
+                    for step, record in dropped:
+                        self._drop(step, record.fingerprint)
+        return tuple(record for _, record in dropped)
+
+    def _referred(self) -> set[tuple[str, str | None]]:
+        tables = [*self._data["standing"].values(), *self._data["attempted"].values()]
+        return {pair for table in (*tables, self._data["slots"]) for pair in table.items()}
+
+    def _drop(self, step: str, fingerprint: str) -> None:
+        kept = self._data["outcomes"].get(step, {})
+        kept.pop(fingerprint, None)
+        if not kept:
+            self._data["outcomes"].pop(step, None)
+        for kind in ("standing", "attempted"):
+            for table in self._data[kind].values():
+                if table.get(step) == fingerprint:
+                    del table[step]
+        if self._data["slots"].get(step) == fingerprint or not kept:
+            self._data["slots"].pop(step, None)
+
+    def _stand(self, variant: str, step: str, fingerprint: str) -> None:
+        self._data["standing"].setdefault(variant, {})[step] = fingerprint
+        self._data["attempted"].get(variant, {}).pop(step, None)
+
+    def _raw(self, step: str, fingerprint: str) -> dict[str, Any]:
+        return cast("dict[str, Any]", self._data["outcomes"][step][fingerprint])
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        with self._guard:
+            yield
+            self.save()
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _record(fingerprint: str, raw: Mapping[str, Any]) -> Record:
+    error = raw["error"] or {}
+    return Record(
+        fingerprint=fingerprint,
+        state=raw["state"],
+        inputs=MappingProxyType(raw["inputs"]),
+        outcome=_outcome(raw["outcome"]),
+        attempts=raw["attempts"],
+        saved=dict(raw["saved"]),
+        started=raw["started"],
+        finished=raw["finished"],
+        error=error.get("message"),
+        hint=error.get("hint"),
+    )
+
+
+def _outcome(raw: Mapping[str, Any] | None) -> Outcome | None:
+    return (
+        None if raw is None else Outcome(cast("Word", raw["word"]), raw["facts"], raw["identity"])
+    )
+
+
+def _raw_outcome(outcome: Outcome) -> dict[str, Any]:
+    identity = None if outcome.identity is None else dict(outcome.identity)
+    return {"word": outcome.word, "facts": dict(outcome.facts), "identity": identity}

@@ -1,0 +1,136 @@
+"""One run at a time: a lock that dies with its process, and a note of who holds it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from lfvpipe import atomic
+from lfvpipe.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from filelock import BaseFileLock
+
+# Long enough for a holder that has just begun to leave its note.
+PATIENCE = 0.2
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds the lock: process, machine, since when (UTC, ISO 8601), doing what."""
+
+    pid: int
+    host: str
+    since: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"`{self.command}` (pid {self.pid} on {self.host}, since {self.since})"
+
+
+class Locked(UserError):
+    """Another run holds the lock; `holder` says which, or None when it left no note."""
+
+    exit_code = 4
+
+    def __init__(self, folder: Path, holder: Holder | None) -> None:
+        super().__init__(
+            f"{folder} is locked by {holder or 'another run'}.",
+            hint="Wait for it to end, or let --lock-timeout SECONDS do the waiting.",
+        )
+        self.holder = holder
+
+
+@contextmanager
+def hold(
+    folder: Path,
+    command: str,
+    timeout: float = 0.0,
+    *,
+    on_wait: Callable[[Holder | None], None] | None = None,
+) -> Iterator[None]:
+    """Hold the lock of a state folder, which is made if need be, while the block runs.
+
+    Args:
+        folder: The state folder.
+        command: What the note says the holder does.
+        timeout: How many seconds to wait for another holder.
+        on_wait: Called once, before waiting, with who holds it.
+
+    Raises:
+        Locked: Another process, or another part of this one, holds it still.
+        UserError: The folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _acquire(folder, timeout, on_wait)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    try:
+        _leave_note(folder, command)
+        yield
+    finally:
+        _note(folder).unlink(missing_ok=True)
+        lock.release()
+
+
+def holder(folder: Path) -> Holder | None:
+    """Return whom the note names; a holder that was killed leaves its note behind."""
+    try:
+        return Holder(**json.loads(_note(folder).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _acquire(
+    folder: Path, timeout: float, on_wait: Callable[[Holder | None], None] | None
+) -> BaseFileLock:
+    from filelock import FileLock
+
+    lock = FileLock(folder / "lock")
+    if _acquired(lock, PATIENCE):
+        return lock
+    if timeout > PATIENCE and on_wait is not None:
+        on_wait(holder(folder))
+    if timeout > PATIENCE and _acquired(lock, timeout - PATIENCE):
+        return lock
+    raise Locked(folder, holder(folder))
+
+
+def _acquired(lock: BaseFileLock, timeout: float) -> bool:
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=timeout)
+    except Timeout:
+        return False
+    return True
+
+
+def _leave_note(folder: Path, command: str) -> None:
+    import platform
+
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    note = Holder(os.getpid(), platform.node(), since, command)
+    try:
+        atomic.write_text(_note(folder), json.dumps(asdict(note)))
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _note(folder: Path) -> Path:
+    return folder / "lock.json"
+
+
+def _unusable(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"The state folder {folder} cannot be written: {error.strerror or error}.",
+        hint="Free some space or make it writable, or name another one with --state-dir.",
+    )

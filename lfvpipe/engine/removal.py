@@ -1,0 +1,71 @@
+"""Removes what a pipeline's steps created, latest first, and resumes after a kill."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lfvpipe.engine.ledger import Ledger, Record
+from lfvpipe.engine.order import in_order
+from lfvpipe.engine.outcome import Outcome
+from lfvpipe.engine.step import Step
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An outcome that the ledger keeps; `outcome` is None for an attempt that never finished."""
+
+    step: str
+    fingerprint: str
+    outcome: Outcome | None
+
+
+def what(steps: Sequence[Step[C]], ledger: Ledger) -> tuple[Kept, ...]:
+    """Return what `destroy` goes through, in its order: the last step's latest outcome first."""
+    return tuple(
+        Kept(step.name, record.fingerprint, record.outcome)
+        for step in reversed(in_order(steps))
+        for record in ledger.records(step.name)
+    )
+
+
+def destroy(
+    steps: Sequence[Step[C]],
+    context: C,
+    ledger: Ledger,
+    *,
+    on_removed: Callable[[str, str], None] = lambda _step, _thing: None,
+) -> tuple[str, ...]:
+    """Let every step remove what its kept outcomes created, of whatever configuration.
+
+    The ledger forgets an outcome as soon as it is removed, so another call goes on where one
+    was killed or failed. Records of steps that the pipeline no longer has stay.
+
+    Args:
+        steps: The pipeline.
+        context: Handed to the steps.
+        ledger: What was created; the caller holds its lock.
+        on_removed: Called with step and thing for each thing that was removed.
+
+    Returns:
+        What was removed.
+
+    Raises:
+        UserError: A step could not remove something.
+        LedgerError: The ledger cannot be written.
+    """
+    removed: list[str] = []
+    for step in reversed(in_order(steps)):
+        for record in ledger.records(step.name):
+            for thing in _remove(step, context, record):
+                removed.append(thing)
+                on_removed(step.name, thing)
+            ledger.forget(step.name, record.fingerprint)
+    return tuple(removed)
+
+
+def _remove(step: Step[C], context: C, record: Record) -> tuple[str, ...]:
+    unfinished = step.abandon(context, record.saved) if record.saved else ()
+    finished = step.destroy(context, record.outcome) if record.outcome is not None else ()
+    return (*unfinished, *finished)
