@@ -1,0 +1,161 @@
+"""How many images the service needs and takes, and the smallest sample that is enough."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from lfvpipe.config.spec import LABELS, Share
+from lfvpipe.lookout import rules
+from lfvpipe.steps.findings import Finding, error, warning
+from lfvpipe.steps.sampling import sample_size, split_sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from lfvpipe.config.spec import Label, Pipeline
+    from lfvpipe.steps.index import Image
+
+Available = dict[str, dict[str, int]]  # the counts of select's facts
+_WORDS = {
+    "normal": ("normal image", "normal images"),
+    "anomaly": ("anomaly image", "anomaly images"),
+}
+
+
+def count_findings(
+    pipeline: Pipeline, images: Sequence[Image], available: Available
+) -> list[Finding]:
+    """Return where there are too few or too many images of a kind."""
+    counted = Counter((image.split, image.label) for image in images)
+    separate = _has_test(pipeline)
+    found = []
+    for split, label, least in _minima(separate):
+        count = counted[split, label]
+        if count < least:
+            found.append(_too_few(pipeline, available, split, label, count, least))
+    found += _too_many(images)
+    if separate and not counted["train", "anomaly"]:
+        found.append(
+            warning("no-train-anomalies", "No anomaly image in train: the model learns from normal"
+                    " images alone, and its threshold is a guess.")
+        )  # fmt: skip
+    return found
+
+
+def type_findings(pipeline: Pipeline, images: Iterable[Image]) -> list[Finding]:
+    """Return what is wrong with the numbers of images of each anomaly type."""
+    separate = _has_test(pipeline)
+    least = (
+        rules.MIN_IMAGES_PER_ANOMALY_LABEL
+        if separate
+        else rules.MIN_IMAGES_PER_ANOMALY_LABEL_SINGLE
+    )
+    alone: Counter[tuple[str, str]] = Counter()
+    types: set[str] = set()
+    for image in images:
+        if image.mask and image.split in ("train", "test"):
+            types |= image.mask.classes.keys()
+            if len(image.mask.classes) == 1:
+                alone[image.split, next(iter(image.mask.classes))] += 1
+    found = []
+    if len(types) > rules.MAX_ANOMALY_LABELS:
+        found.append(error("too-many-types", f"{len(types)} anomaly types; the service takes"
+                           f" {rules.MAX_ANOMALY_LABELS}. Merge some in the masks."))  # fmt: skip
+    for split in ("train", "test") if separate else ("train",):
+        for name in sorted(types):
+            if alone[split, name] < least:
+                found.append(_few_of_type(split, name, alone[split, name], least))
+    return found
+
+
+def _few_of_type(split: str, name: str, count: int, least: int) -> Finding:
+    return warning(
+        "few-of-type",
+        f"{count} images in {split} show the anomaly type {name!r} alone; the service asks for at"
+        f" least {least} to learn it. Add images, or merge types in the masks.",
+    )
+
+
+def _has_test(pipeline: Pipeline) -> bool:
+    manifest = pipeline.sources.manifest
+    return manifest.test is not None if manifest else pipeline.split.test is not None
+
+
+def _minima(separate: bool) -> list[tuple[str, Label, int]]:
+    if not separate:
+        return [
+            ("train", "normal", rules.MIN_SINGLE_NORMAL),
+            ("train", "anomaly", rules.MIN_SINGLE_ANOMALY),
+        ]
+    return [
+        ("train", "normal", rules.MIN_TRAIN_NORMAL),
+        ("test", "normal", rules.MIN_TEST_NORMAL),
+        ("test", "anomaly", rules.MIN_TEST_ANOMALY),
+    ]
+
+
+def _too_few(
+    pipeline: Pipeline, available: Available, split: str, label: Label, count: int, least: int
+) -> Finding:
+    advice = _advice(pipeline, available, split, label)
+    word = _WORDS[label][count != 1]
+    return error(
+        "too-few-images",
+        f"{count} {word} in {split}, the service needs at least {least}: {advice}.",
+    )
+
+
+def _advice(pipeline: Pipeline, available: Available, split: str, label: Label) -> str:
+    if pipeline.sources.manifest is not None:
+        return f"add labelled images to the {split} manifest"
+    more = f"add {_WORDS[label][1]}, or give {split} a larger part of them with split.{split}"
+    share = pipeline.sample.shares[label]
+    key = "sample" if len(set(pipeline.sample.shares.values())) == 1 else f"sample.{label}"
+    if share.count is not None:
+        return f"raise {key}.count from {share.count}, or {more}"
+    percent = smallest_percent(pipeline, available)
+    if percent is None or share.percent is None or percent <= share.percent:
+        return more
+    return f"raise {key}.percent to {percent} or more, or {more}"
+
+
+def smallest_percent(pipeline: Pipeline, available: Available) -> int | None:
+    """Return the smallest whole percentage that gives every split enough, or None."""
+    enough = (percent for percent in range(1, 101) if _is_enough(pipeline, available, percent))
+    return next(enough, None)
+
+
+def _is_enough(pipeline: Pipeline, available: Available, percent: int) -> bool:
+    sizes = {label: _sizes(pipeline, available, label, percent) for label in LABELS}
+    return all(
+        sizes[label][split == "test"] >= least
+        for split, label, least in _minima(_has_test(pipeline))
+    )
+
+
+def _sizes(pipeline: Pipeline, available: Available, label: Label, percent: int) -> tuple[int, int]:
+    had: Mapping[str, int] = available.get(label, {})
+    total, held = had.get("available", 0), had.get("evaluate", 0)
+    sampled = sample_size(Share(percent=percent), total, min(held, total))
+    test = pipeline.split.test
+    return split_sizes(sampled, pipeline.split.train[label], test[label] if test else None)
+
+
+def _too_many(images: Iterable[Image]) -> list[Finding]:
+    counted = Counter(image.split for image in images)
+    segmentation = any(image.mask and image.split == "train" for image in images)
+    most = (
+        {"train": rules.MAX_SEGMENTATION_TRAIN_IMAGES, "test": rules.MAX_SEGMENTATION_TEST_IMAGES}
+        if segmentation
+        else {"train": rules.MAX_TRAIN_IMAGES, "test": rules.MAX_TEST_IMAGES}
+    )
+    return [
+        error(
+            "too-many-images",
+            f"{counted[split]:,} images in {split}, the service takes at most {limit:,}: lower"
+            " sample.percent.",
+        )
+        for split, limit in most.items()
+        if counted[split] > limit  # type: ignore[index]  # the keys are splits
+    ]

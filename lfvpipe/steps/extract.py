@@ -1,0 +1,324 @@
+"""Takes the selected members out of their archives, verifies, prepares and indexes them."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections import Counter, defaultdict
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from lfvpipe.config.spec import LABELS
+from lfvpipe.engine.outcome import Outcome
+from lfvpipe.engine.reasons import Reason
+from lfvpipe.engine.step import Step
+from lfvpipe.errors import UserError
+from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
+from lfvpipe.steps.context import Context
+from lfvpipe.steps.index import (
+    Image,
+    Mask,
+    Selected,
+    SelectedMask,
+    image_line,
+    read_lines,
+    read_selection,
+    write_lines,
+)
+from lfvpipe.steps.journal import Journal, file_sizes, remembered, sweep
+from lfvpipe.steps.preparing import VERSION, Job, Result, prepare_one
+from lfvpipe.steps.reading import read_members
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor, Future
+    from pathlib import Path
+
+    from lfvpipe.engine.outcome import Facts
+    from lfvpipe.engine.step import Work
+
+_DISK = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, getattr(errno, "EDQUOT", -1))
+Wanted = dict[str, dict[str, list[Job]]]  # source → member → jobs
+
+
+class ExtractError(UserError):
+    """The images cannot be stored."""
+
+
+class Extract(Step[Context]):
+    """Extracts only what was selected, and of that only what is not there yet."""
+
+    name = "extract"
+    needs = ("select",)
+
+    def inputs(self, context: Context) -> Facts:
+        """See `Step.inputs`."""
+        images = context.pipeline.images
+        resize = "x".join(map(str, images.resize)) if images.resize else None
+        return {"images.resize": resize, "images.convert": images.convert}
+
+    def act(self, context: Context, work: Work) -> Outcome:
+        """See `Step.act`; raises ArchiveError, StorageError and ExtractError."""
+        file = context.state_dir / str(work.upstream["select"].facts["selection"])
+        selected = list(read_selection(file))
+        try:
+            results, new = _results(context, work, selected)
+            return _outcome(context, selected, results, new)
+        except OSError as error:
+            if error.errno not in _DISK:
+                raise
+            raise ExtractError(
+                f"{context.state_dir}: the images cannot be stored ({error.strerror}).",
+                hint="Make room or give write access, or move the state with --state-dir;"
+                " the next run goes on where this one stopped.",
+            ) from error
+
+    def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """See `Step.missing`; one pass over the folders, compared with the index."""
+        for name in ("index", "notes"):
+            if not (context.state_dir / str(outcome.facts[name])).is_file():
+                return (Reason("output-missing", str(outcome.facts[name])),)
+        index = context.state_dir / str(outcome.facts["index"])
+        sizes = file_sizes(context.state_dir / "images")
+        gone = [path for path, size in _indexed(index) if sizes.get(path) != size]
+        if not gone:
+            return ()
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        return (Reason("output-missing", f"images/{gone[0]}{more}"),)
+
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+        """See `Step.destroy`."""
+        removed = []
+        for name in ("index", "notes"):
+            file = context.state_dir / str(outcome.facts[name])
+            if file.is_file():
+                file.unlink()
+                removed.append(str(file))
+        images = context.state_dir / "images"
+        if images.is_dir():
+            shutil.rmtree(images)
+            removed.append(str(images))
+        return removed
+
+
+def _results(
+    context: Context, work: Work, selected: Sequence[Selected]
+) -> tuple[dict[str, Result], int]:
+    """Return the result of every job by its key, and how many were not there yet."""
+    root = context.state_dir / "images"
+    sweep(root)
+    jobs = dict(_jobs(context, selected))
+    results = remembered(root / "journal.jsonl", root, jobs.keys())
+    wanted: Wanted = defaultdict(lambda: defaultdict(list))
+    todo = 0
+    for key, (job, source, member) in jobs.items():
+        if key not in results:
+            wanted[source][member].append(job)
+            todo += 1
+    done = 0
+    with Journal(root / "journal.jsonl") as journal:
+        for result in _prepared(context, work, wanted):
+            done += 1
+            results[result.key] = result
+            if not result.problem:
+                journal.add(result)
+            work.progress(done, todo, "images")
+    return results, todo
+
+
+def _jobs(
+    context: Context, selected: Iterable[Selected]
+) -> Iterator[tuple[str, tuple[Job, str, str]]]:
+    """Yield each job by its key, with the source and member it reads."""
+    for image in selected:
+        yield _with_place(_image_job(context, image), image)
+        if image.mask:
+            yield _with_place(_mask_job(context, image.mask), image.mask)
+
+
+def _with_place(job: Job, at: Selected | SelectedMask) -> tuple[str, tuple[Job, str, str]]:
+    return job.key, (job, at.source, at.member)
+
+
+def _image_job(context: Context, image: Selected) -> Job:
+    spec = context.pipeline.images
+    key = _key(
+        "image", image.source, image.member, image.stamp, image.size, spec.resize, spec.convert
+    )
+    return Job(
+        key,
+        "image",
+        str(context.state_dir / "images"),
+        _stem(image.source, image.member, key),
+        resize=spec.resize,
+        convert=spec.convert,
+        max_bytes=MAX_IMAGE_BYTES,
+    )
+
+
+def _mask_job(context: Context, mask: SelectedMask) -> Job:
+    resize = context.pipeline.images.resize
+    classes = dict(mask.classes) if mask.classes is not None else None
+    key = _key("mask", mask.source, mask.member, mask.stamp, mask.size, resize, classes)
+    root = str(context.state_dir / "images")
+    stem = _stem(f"{mask.source}-masks", mask.member, key)
+    return Job(key, "mask", root, stem, resize=resize, classes=classes)
+
+
+def _key(*parts: object) -> str:
+    return hashlib.sha256(json.dumps([VERSION, *parts]).encode()).hexdigest()[:32]
+
+
+def _stem(folder: str, member: str, key: str) -> str:
+    """Return a path that people recognise and no file system minds."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePosixPath(member).stem)[-60:]
+    return f"{folder}/{name}-{key[:16]}"
+
+
+def _prepared(context: Context, work: Work, wanted: Wanted) -> Iterator[Result]:
+    """Yield the results of all wanted jobs: one thread reads, several decode.
+
+    Threads, as reading, inflating, decoding and hashing all release the interpreter's lock.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as executor:
+        for source, members in wanted.items():
+            files = read_members(context, work.upstream, source, members.keys())
+            yield from _spread(executor, 2 * workers, members, files)
+
+
+def _spread(
+    executor: Executor,
+    window: int,
+    members: Mapping[str, Sequence[Job]],
+    files: Iterator[tuple[str, bytes | UserError]],
+) -> Iterator[Result]:
+    """Run the jobs of each file; at most `window` files are in memory."""
+    from concurrent.futures import FIRST_COMPLETED, wait
+
+    running: set[Future[Result]] = set()
+    for name, data in files:
+        for job in members[name]:
+            if isinstance(data, UserError):
+                yield Result(job.key, problem=data.message)
+                continue
+            running.add(executor.submit(prepare_one, job, data))
+        if len(running) >= window:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    yield from (future.result() for future in running)
+
+
+def _outcome(
+    context: Context, selected: Sequence[Selected], results: Mapping[str, Result], new: int
+) -> Outcome:
+    names = _class_names(context, selected, results)
+    images: list[Image] = []
+    notes = []
+    for image in selected:
+        result = results[_image_job(context, image).key]
+        mask = results[_mask_job(context, image.mask).key] if image.mask else None
+        notes.append(_note(image, result, mask))
+        if not result.problem:
+            images.append(_indexed_image(image, result, mask, names))
+    folder = context.state_dir / "index"
+    index, index_digest = write_lines(folder, map(image_line, images))
+    note_file, notes_digest = write_lines(folder, notes)
+    facts: Facts = {
+        "index": f"index/{index}",
+        "digest": index_digest,
+        "notes": f"index/{note_file}",
+        "images": len(images),
+        "new": new,
+        "bytes": sum(image.size for image in images),
+        "unreadable": len(selected) - len(images),
+        "counts": _counts(images),
+    }
+    return Outcome("created", facts, {"digest": index_digest, "notes": notes_digest})
+
+
+def _class_names(
+    context: Context, selected: Iterable[Selected], results: Mapping[str, Result]
+) -> dict[str, str]:
+    """Name the colours of masks that came without names: anomaly, or anomaly1 and so on."""
+    masks = [image.mask for image in selected if image.mask and image.mask.classes is None]
+    colours = sorted({c for mask in masks for c in results[_mask_job(context, mask).key].colours})
+    if len(colours) == 1:
+        return {colours[0]: "anomaly"}
+    return {colour: f"anomaly{number}" for number, colour in enumerate(colours, start=1)}
+
+
+def _indexed_image(
+    image: Selected, result: Result, mask: Result | None, names: Mapping[str, str]
+) -> Image:
+    indexed = None
+    if image.mask and mask and not mask.problem:
+        classes = dict(image.mask.classes or {names[colour]: colour for colour in mask.colours})
+        key = _object_key("masks", image.mask.member, mask)
+        indexed = Mask(f"images/{mask.path}", key, mask.size, mask.sha256, classes)
+    return Image(
+        id=image.id,
+        label=image.label,
+        split=image.split,
+        member=image.member,
+        source=image.source,
+        path=f"images/{result.path}",
+        key=_object_key(image.label or "evaluate", image.member, result),
+        size=result.size,
+        sha256=result.sha256,
+        width=result.width,
+        height=result.height,
+        mask=indexed,
+    )
+
+
+def _object_key(folder: str, member: str, result: Result) -> str:
+    name = re.sub(r"^[a-z0-9]+://[^/]*/", "", member)
+    safe = re.sub(r"[^A-Za-z0-9!_.*'()/-]+", "-", str(PurePosixPath(name).with_suffix("")))
+    suffix = PurePosixPath(result.path).suffix
+    parts = [part for part in safe[-300:].split("/") if part not in ("", ".", "..")]
+    return f"{folder}/{'/'.join(parts)}-{result.sha256[:12]}{suffix}"
+
+
+def _note(image: Selected, result: Result, mask: Result | None) -> dict[str, object]:
+    return {
+        "id": image.id,
+        "mode": result.mode,
+        "changes": result.changes,
+        "pixels": result.pixels,
+        "likeness": result.likeness,
+        "problem": result.problem,
+        "mask": None if mask is None else _mask_note(mask),
+    }
+
+
+def _mask_note(mask: Result) -> dict[str, object]:
+    return {
+        "width": mask.width,
+        "height": mask.height,
+        "colours": mask.colours,
+        "strangers": mask.strangers,
+        "problem": mask.problem,
+    }
+
+
+def _counts(images: Iterable[Image]) -> Facts:
+    counted = Counter((image.label, image.split) for image in images)
+    return {
+        label: {split: n for (of, split), n in sorted(counted.items(), key=str) if of == label}
+        for label in LABELS
+    }
+
+
+def _indexed(index: Path) -> Iterator[tuple[str, int]]:
+    """Yield path below ``images`` and size of all files of an index file."""
+    for line in read_lines(index):
+        for part in (line, line["mask"]):
+            if part:
+                yield str(part["path"]).removeprefix("images/"), int(part["size"])

@@ -1,0 +1,62 @@
+"""Globs over member names, the same on every platform."""
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+from lfvpipe.lookout.rules import IMAGE_SUFFIXES
+
+
+def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Return a test whether a member name matches any of `patterns`; no patterns match all.
+
+    ``**`` stands for any folders, ``*`` and ``?`` stay within a name, ``[…]`` is a set. A pattern
+    without a slash is matched against the last part of the name alone. Case does not matter.
+    """
+    compiled = [compiled_glob(pattern) for pattern in patterns]
+    if not compiled:
+        return lambda _: True
+    return lambda name: any(regex.fullmatch(name) for regex in compiled)
+
+
+@lru_cache(maxsize=256)
+def compiled_glob(pattern: str) -> re.Pattern[str]:
+    """Return the regular expression of one glob; see `matcher`."""
+    pattern = pattern.removeprefix("./")
+    if "/" not in pattern and pattern != "**":
+        pattern = f"**/{pattern}"
+    try:
+        return re.compile(_translated(pattern), re.IGNORECASE | re.DOTALL)
+    except re.error:  # a set that is none, such as [z-a]: it stands for itself
+        return re.compile(re.escape(pattern), re.IGNORECASE)
+
+
+def has_wildcard(pattern: str) -> bool:
+    """Tell a glob from a plain name."""
+    return any(character in pattern for character in "*?[")
+
+
+def is_image_name(name: str) -> bool:
+    """Tell whether `name` ends like a PNG or JPEG."""
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _translated(pattern: str) -> str:
+    parts = re.findall(r"\*\*/|/?\*\*$|\*+|\?|\[!?\]?[^\]]*\]|.", pattern, re.DOTALL)
+    return "".join(map(_part, parts))
+
+
+def _part(part: str) -> str:
+    if part == "**/":
+        return "(?:.*/)?"
+    if part.endswith("**"):
+        return ".*"
+    if part.startswith("*"):
+        return "[^/]*"
+    if part == "?":
+        return "[^/]"
+    if part.startswith("[") and len(part) > 2:
+        inside = part[1:-1].replace("\\", r"\\")
+        return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
+    return re.escape(part)

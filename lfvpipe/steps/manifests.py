@@ -1,0 +1,179 @@
+"""Writes the train and test manifests and brings them into the bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from lfvpipe.engine.outcome import Outcome
+from lfvpipe.engine.reasons import Reason
+from lfvpipe.engine.step import Step
+from lfvpipe.errors import UserError
+from lfvpipe.lookout import rules
+from lfvpipe.steps.context import Context
+from lfvpipe.steps.index import Image, read_index
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from lfvpipe.engine.outcome import Facts, Json
+    from lfvpipe.engine.step import Work
+
+SPLITS = ("train", "test")
+# The documentation wants a date; one that does not change keeps the manifest's bytes, and with
+# them its key and the dataset, the same for the same images.
+_CREATED = "2020-11-20T00:00:00.000"
+
+
+class ManifestError(UserError):
+    """A manifest would break the service's limits."""
+
+
+class Manifests(Step[Context]):
+    """Content-addressed keys: an unchanged selection finds its manifest in the bucket."""
+
+    name = "manifests"
+    needs = ("upload",)
+
+    def inputs(self, context: Context) -> Facts:
+        """See `Step.inputs`."""
+        bucket = context.pipeline.bucket
+        return {
+            "bucket.name": bucket.name,
+            "bucket.prefix": bucket.prefix,
+            "bucket.endpoint": bucket.endpoint,
+        }
+
+    def act(self, context: Context, work: Work) -> Outcome:
+        """See `Step.act`; raises StorageError and ManifestError."""
+        index = context.state_dir / str(work.upstream["extract"].facts["index"])
+        segmentation = any(image.mask and image.split == "train" for image in read_index(index))
+        written: dict[str, Json] = {}
+        uploaded = []
+        for split in SPLITS:
+            manifest, is_new = _written(context, work, index, split, segmentation)
+            written[split] = manifest
+            uploaded += [split] if is_new else []
+        facts: Facts = {
+            **written,
+            "segmentation": segmentation,
+            "bucket": context.pipeline.bucket.name,
+            "uploaded": uploaded,
+        }
+        identity = {key: facts[key] for key in ("train", "test", "bucket")}
+        identity["endpoint"] = context.pipeline.bucket.endpoint
+        return Outcome("created" if uploaded else "adopted", facts, identity)
+
+    def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """See `Step.observe`."""
+        keys = [str(manifest["key"]) for manifest in _manifests(outcome)]
+        return [Reason("drift", key, "there", "gone") for key in keys if not _head(context, key)]
+
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+        """See `Step.destroy`."""
+        keys = [str(manifest["key"]) for manifest in _manifests(outcome)]
+        there = [key for key in keys if _head(context, key)]
+        if there:
+            context.bucket.delete(there)
+        return [f"s3://{context.pipeline.bucket.name}/{key}" for key in there]
+
+
+def _manifests(outcome: Outcome) -> Iterator[Mapping[str, Json]]:
+    for split in SPLITS:
+        manifest = outcome.facts[split]
+        if isinstance(manifest, dict):
+            yield manifest
+
+
+def _head(context: Context, key: str) -> bool:
+    from lfvpipe.storage.errors import NoSuchBucket
+
+    try:
+        return context.bucket.head(key) is not None
+    except NoSuchBucket:
+        return False
+
+
+def _written(
+    context: Context, work: Work, index: Path, split: str, segmentation: bool
+) -> tuple[Json, bool]:
+    """Write one manifest beside the index, upload it unless it is there; None without images."""
+    from lfvpipe.atomic import replacing
+
+    file = context.state_dir / "manifests" / f"{split}.manifest"
+    hashed = hashlib.sha256()
+    lines = size = 0
+    with replacing(file) as stream:
+        for line in _lines(context, index, split, segmentation):
+            stream.write(line)
+            hashed.update(line)
+            lines += 1
+            size += len(line)
+    work.progress(lines, lines, "lines", split)
+    if not lines:
+        return None, False
+    if size > rules.MAX_MANIFEST_BYTES:
+        raise ManifestError(f"The {split} manifest has {size:,} bytes; the service takes 1 GB.")
+    digest = hashed.hexdigest()
+    key = f"{context.pipeline.bucket.prefix}manifests/{split}-{digest[:12]}.manifest"
+    there = context.bucket.head(key)
+    is_new = there is None or there.size != size
+    if is_new:
+        context.bucket.put(key, file)
+    return {"key": key, "sha256": digest, "lines": lines}, is_new
+
+
+def _lines(context: Context, index: Path, split: str, segmentation: bool) -> Iterator[bytes]:
+    bucket = context.pipeline.bucket
+    root = f"s3://{bucket.name}/{bucket.prefix}"
+    for image in read_index(index):
+        if image.split == split and image.label is not None:
+            entry = manifest_entry(image, root, segmentation=segmentation)
+            text = json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
+            if len(text) > rules.MAX_MANIFEST_LINE:
+                raise ManifestError(
+                    f"{image.id}: its manifest line has {len(text):,} characters; the service"
+                    f" takes {rules.MAX_MANIFEST_LINE:,}.",
+                    hint="Shorten the names of the archive's folders or of the anomaly types.",
+                )
+            yield text.encode() + b"\n"
+
+
+def manifest_entry(image: Image, root: str, *, segmentation: bool) -> dict[str, object]:
+    """Return the manifest line of a labelled image, as the developer guide documents it.
+
+    Args:
+        image: A line of the index.
+        root: What object keys are appended to: ``s3://bucket/prefix``.
+        segmentation: Whether masks are written.
+    """
+    entry: dict[str, object] = {
+        "source-ref": f"{root}{image.key}",
+        "anomaly-label": 1 if image.label == "anomaly" else 0,
+        "anomaly-label-metadata": {
+            "confidence": 1,
+            "class-name": image.label,
+            "human-annotated": "yes",
+            "creation-date": _CREATED,
+            "type": "groundtruth/image-classification",
+        },
+    }
+    if segmentation and image.mask and image.mask.classes and image.label == "anomaly":
+        entry["anomaly-mask-ref"] = f"{root}{image.mask.key}"
+        entry["anomaly-mask-ref-metadata"] = {
+            "internal-color-map": _colour_map(image.mask.classes),
+            "type": "groundtruth/semantic-segmentation",
+            "human-annotated": "yes",
+            "creation-date": _CREATED,
+        }
+    return entry
+
+
+def _colour_map(classes: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    rows = [(rules.BACKGROUND_CLASS, rules.BACKGROUND_COLOUR), *sorted(classes.items())]
+    return {
+        str(number): {"class-name": name, "hex-color": colour, "confidence": 0}
+        for number, (name, colour) in enumerate(rows)
+    }

@@ -1,0 +1,138 @@
+"""Prepares one image or mask and puts it in place: the part of extract that runs in parallel.
+
+Jobs and results are plain data, so any executor in the shape of `concurrent.futures` can run
+`prepare_one`, in this process or another; it writes below a folder that both must see.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION = 1  # grows when the same file would be prepared differently
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to prepare.
+
+    Attributes:
+        key: Names the job by all that the result depends on.
+        stem: The result's path below `root`, without suffix; ``/`` between folders.
+        classes: Mask colours by anomaly type, where they are declared.
+        max_bytes: See `lfvpipe.images.examine`.
+    """
+
+    key: str
+    kind: Literal["image", "mask"]
+    root: str
+    stem: str
+    resize: tuple[int, int] | None = None
+    convert: Literal["RGB", "L"] | None = None
+    classes: Mapping[str, str] | None = None
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a job; `problem` says why there is no file, all else is empty then.
+
+    Attributes:
+        path: Below the job's root.
+        mode: Pillow's name of the colour mode.
+        changes: See `lfvpipe.images.Prepared`.
+        pixels: SHA-256 of the decoded pixels.
+        likeness: Difference hash.
+        colours: The anomaly types' colours in a mask.
+        strangers: Colours of a mask that nobody declared.
+    """
+
+    key: str
+    path: str = ""
+    size: int = 0
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    changes: tuple[str, ...] = ()
+    pixels: str = ""
+    likeness: str = ""
+    colours: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def prepare_one(job: Job, data: bytes) -> Result:
+    """Verify, prepare and store one file; a bad one is a result with a `problem`.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    from lfvpipe.images import ImageError
+
+    try:
+        return _mask(job, data) if job.kind == "mask" else _image(job, data)
+    except ImageError as error:
+        hint = f". {error.hint}" if error.hint else ""
+        return Result(job.key, problem=f"{error.message}{hint}")
+
+
+def _image(job: Job, data: bytes) -> Result:
+    from lfvpipe.images import examine
+
+    done = examine(data, resize=job.resize, convert=job.convert, max_bytes=job.max_bytes)
+    path = f"{job.stem}.{'png' if done.format == 'PNG' else 'jpg'}"
+    _place(Path(job.root, path), done.data)
+    return Result(
+        key=job.key,
+        path=path,
+        size=len(done.data),
+        sha256=hashlib.sha256(done.data).hexdigest(),
+        width=done.width,
+        height=done.height,
+        mode=done.mode,
+        changes=done.changes,
+        pixels=done.pixels,
+        likeness=done.likeness,
+    )
+
+
+def _mask(job: Job, data: bytes) -> Result:
+    from lfvpipe.images import prepare_mask
+
+    done = prepare_mask(data, classes=job.classes, resize=job.resize)
+    path = f"{job.stem}.png"
+    _place(Path(job.root, path), done.data)
+    return Result(
+        key=job.key,
+        path=path,
+        size=len(done.data),
+        sha256=hashlib.sha256(done.data).hexdigest(),
+        width=done.width,
+        height=done.height,
+        colours=done.colours,
+        strangers=done.strangers,
+    )
+
+
+def _place(path: Path, data: bytes) -> None:
+    """Write a file that is whole or not there after a kill.
+
+    Not synced one by one as `lfvpipe.atomic` does, which would cost more than the decoding: after
+    a power cut a file may be gone or short, and `missing` sees that by its size.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

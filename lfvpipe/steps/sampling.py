@@ -1,0 +1,79 @@
+"""Which images take part, and where: deterministic, nested, the same on every machine.
+
+The members of a label are ranked by a hash of (seed, label, name), so neither the archive's order
+nor the machine matters. The first ``floor(total * percent / 100)`` of the ranking are the sample;
+a larger percentage therefore contains the smaller one.
+
+The split walks down the ranking and gives each image to train or test such that after every n
+images train holds exactly ``floor(n * train%)`` and test the rest (or ``floor(n * test%)`` where
+the two do not add up to 100). An image's place depends only on the ranking above it, so what is
+in train at 40 % is in train at 100 %, and the counts are those of the plain floor rule at each
+size: nothing is traded. (A second hash would be nested as well, but only about right in number.)
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from lfvpipe.config.spec import Share
+
+
+@dataclass(frozen=True)
+class Division:
+    """A label's images after sampling and splitting: names, each in the ranking's order."""
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def ranked(names: Iterable[str], *, seed: int, label: str) -> list[str]:
+    """Return `names` in an order that depends on nothing but the names, `seed` and `label`."""
+    return sorted(names, key=lambda name: (_rank(seed, label, name), name))
+
+
+def _rank(seed: int, label: str, name: str) -> bytes:
+    return hashlib.sha256(json.dumps([seed, label, name]).encode()).digest()
+
+
+def share_of(share: Share, total: int) -> int:
+    """Return how many of `total` images `share` means, at most `total`; percentages floor."""
+    if share.count is not None:
+        return min(share.count, total)
+    return min(int(Fraction(str(share.percent)) * total / 100), total)
+
+
+def sample_size(share: Share, available: int, withheld: int) -> int:
+    """Return the size of the sample of a label with `available` images.
+
+    A percentage is of all images, the `withheld` evaluation images included, as someone who
+    asks for 40 % of 1,000 expects 400; the withheld ones are then not among them.
+    """
+    return min(share_of(share, available), available - withheld)
+
+
+def divide(ranking: Sequence[str], sampled: int, train: Share, test: Share | None) -> Division:
+    """Split the first `sampled` images of `ranking`; all else is unused."""
+    chosen: dict[str, list[str]] = {"train": [], "test": []}
+    pool: list[str] = []
+    for position, name in enumerate(ranking[:sampled], start=1):
+        pool.append(name)
+        owed = dict(zip(("train", "test"), split_sizes(position, train, test), strict=True))
+        for split, names in chosen.items():
+            while len(names) < owed[split] and pool:
+                names.append(pool.pop())
+    taken = {*chosen["train"], *chosen["test"]}
+    rest = tuple(name for name in ranking if name not in taken)
+    return Division(tuple(chosen["train"]), tuple(chosen["test"]), rest)
+
+
+def split_sizes(sampled: int, train: Share, test: Share | None) -> tuple[int, int]:
+    """Return how many of `sampled` images go to train and to test."""
+    first = share_of(train, sampled)
+    if test is None:
+        return first, 0
+    if Fraction(str(train.percent or 0)) + Fraction(str(test.percent or 0)) == 100:
+        return first, sampled - first
+    return first, min(share_of(test, sampled), sampled - first)
