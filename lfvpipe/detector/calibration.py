@@ -1,0 +1,96 @@
+"""From scores to probabilities, and from probabilities to a verdict with a confidence in it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lfvpipe.detector.logistic import Doubles, expit, newton
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Platt's sigmoid, then a monotone map that puts the threshold at 0.5.
+
+    Attributes:
+        slope: Of the log-odds in the score; positive.
+        offset: Of the log-odds.
+        threshold: The calibrated probability from which on an image is called anomalous.
+    """
+
+    slope: float
+    offset: float
+    threshold: float
+
+    def probability(self, scores: Doubles) -> Doubles:
+        """Return probabilities that are ≥ 0.5 exactly where the verdict is "anomalous"."""
+        raw = expit(self.slope * scores + self.offset)
+        low, high = self.threshold, 1 - self.threshold
+        below = 0.5 * raw / low
+        above = 0.5 + 0.5 * (raw - low) / high
+        result: Doubles = np.where(raw >= low, above, np.minimum(below, np.nextafter(0.5, 0)))
+        return np.clip(result, 0, 1)
+
+
+def calibrate(scores: Doubles, labels: Bools, costs: tuple[float, float] | None) -> Calibration:
+    """Fit the sigmoid on out-of-fold `scores` and choose the threshold for `costs` or F1.
+
+    Source: Platt, "Probabilistic outputs for support vector machines" (1999), with his smoothed
+    targets, which keep separable scores from certainty.
+    """
+    slope, offset = _platt(scores, labels)
+    raw = expit(slope * scores + offset)
+    threshold = _threshold(raw, labels, costs)
+    return Calibration(slope, offset, float(np.clip(threshold, 0.02, 0.98)))
+
+
+def _platt(scores: Doubles, labels: Bools) -> tuple[float, float]:
+    anomalies, normals = int(labels.sum()), int((~labels).sum())
+    centre, spread = float(np.median(scores)), float(scores.std()) or 1.0
+    standard = ((scores - centre) / spread)[:, None]
+    high, low = (anomalies + 1) / (anomalies + 2), 1 / (normals + 2)
+    target = np.where(labels, high, low)
+    rows, truth = np.concatenate([standard, standard]), np.repeat([True, False], len(scores))
+    solution = newton(rows, truth, np.concatenate([target, 1 - target]), penalty=100.0)
+    slope = max(float(solution[0]), 1e-3) / spread
+    return slope, float(solution[1]) - slope * centre
+
+
+def _threshold(raw: Doubles, labels: Bools, costs: tuple[float, float] | None) -> float:
+    """Return the middle, in log-odds, of the cut with the best F1 or the least cost.
+
+    Cuts are judged between neighbouring scores; of equally good ones the widest gap wins.
+    """
+    order = np.argsort(raw, kind="stable")
+    ranked, truth = raw[order], labels[order].astype(np.float64)
+    missed = np.concatenate([[0.0], np.cumsum(truth)])
+    rejected = np.concatenate([np.cumsum((1 - truth)[::-1])[::-1], [0.0]])
+    if costs is not None:
+        gain = -(costs[0] * missed + costs[1] * rejected)
+    else:
+        found = truth.sum() - missed
+        gain = 2 * found / (2 * found + rejected + missed)
+    odds = np.concatenate([[-6.0], np.log(ranked / (1 - ranked)), [6.0]])
+    gaps = np.diff(odds)
+    gaps[[0, -1]] = np.clip(gaps[[0, -1]], 0, 1e-3)  # the ends are cuts of last resort
+    best = np.flatnonzero(gain >= gain.max() - 1e-9)
+    cut = best[int(np.argmax(gaps[best]))]
+    return float(expit(np.float64(odds[cut] + odds[cut + 1]) / 2))
+
+
+def auroc(scores: Doubles, labels: Bools) -> float:
+    """Return the area under the ROC curve, ties counted half; NaN with a single class."""
+    from_rank = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(from_rank[2]) - (from_rank[2] - 1) / 2)[from_rank[1]]
+    anomalies, normals = int(labels.sum()), int((~labels).sum())
+    if not anomalies or not normals:
+        return float("nan")
+    return float((ranks[labels].sum() - anomalies * (anomalies + 1) / 2) / (anomalies * normals))
+
+
+def f1(called: Bools, labels: Bools) -> float:
+    """Return the F1 score of `called` anomalous against `labels`; 0 where nothing was found."""
+    found = int((called & labels).sum())
+    return 2 * found / max(1, int(called.sum()) + int(labels.sum()))

@@ -1,0 +1,129 @@
+"""The facts that go into and come out of the detector."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lfvpipe.detector.faults import DetectorError, DetectorWarning
+
+Label = Literal["normal", "anomaly"]
+BACKGROUND = "background"
+BACKGROUND_COLOR = "#FFFFFF"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled photograph to learn from.
+
+    Attributes:
+        path: A PNG or JPEG file.
+        label: "normal" or "anomaly".
+        mask: A PNG of the image's size whose colours mark anomalies.
+        mask_classes: Anomaly type → its colour, "#RRGGBB"; every other colour is background.
+    """
+
+    path: Path
+    label: Label
+    mask: Path | None = None
+    mask_classes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train.
+
+    Attributes:
+        seed: Of every random choice; the same data and seed give the same model file.
+        costs: (of accepting an anomaly, of rejecting a normal one): the threshold minimises their sum
+            on out-of-fold scores; without costs it maximises F1.
+        threads: Images worked on at the same time; default: the cores there are, at most 8.
+        scales: Side lengths, px, of the squares whose area images are brought to.
+        views: Mirrored views of each image to train on, 1 to 4; fewer are used where images are many.
+        max_rows: A bound on the rows (images × views, or positions) that a fit holds in memory.
+    """
+
+    seed: int = 0
+    costs: tuple[float, float] | None = None
+    threads: int | None = None
+    scales: tuple[int, ...] = (256, 384)
+    views: int = 4
+    max_rows: int = 20_000
+
+    def __post_init__(self) -> None:
+        if not self.scales or any(not 64 <= side <= 2048 for side in self.scales):
+            raise DetectorError(f"scales must lie within 64 and 2048 px, not {self.scales}")
+        if not 1 <= self.views <= 4:
+            raise DetectorError(f"views must be 1 to 4, not {self.views}")
+        if self.costs is not None and min(self.costs) <= 0:
+            raise DetectorError(f"costs must be positive, not {self.costs}")
+        if self.threads is not None and self.threads < 1:
+            raise DetectorError(f"threads must be at least 1, not {self.threads}")
+        if self.max_rows < 1000:
+            raise DetectorError(f"max_rows must be at least 1000, not {self.max_rows}")
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """One type of anomaly in an image, or the background.
+
+    Attributes:
+        name: The type's name, or "background", which comes first.
+        color: "#RRGGBB", its colour in the mask.
+        fraction: The part of the image's area that it covers, 0 to 1.
+    """
+
+    name: str
+    color: str
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the detector says of one image.
+
+    Attributes:
+        is_anomalous: The verdict: `probability` ≥ 0.5.
+        confidence: In the verdict, 0.5 to 1.
+        probability: Of the image being anomalous, 0 to 1, with 0.5 at the trained threshold.
+        heat_map: float32 (h, w), 0 to 1, coarser than the image: where the evidence is.
+        anomalies: Segmentation models only: the background, then each type found.
+        mask_png: Segmentation models only: a PNG of the image's size in the types' colours.
+    """
+
+    is_anomalous: bool
+    confidence: float
+    probability: float
+    heat_map: NDArray[np.float32] | None
+    anomalies: tuple[Anomaly, ...] = ()
+    mask_png: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a model is and what it was trained on.
+
+    Attributes:
+        kind: "supervised" (anomalies were labelled) or "novelty" (normal images only, or too few).
+        segmentation: Whether masks were learnt from.
+        counts: Images by label.
+        digest: SHA-256 over the sorted digests of the images, labels and masks.
+        image_size: (width, height) of most images.
+        settings: As trained.
+        versions: Of this format, the backbone and the libraries.
+        scores: Out-of-fold AUROC, F1 and the like, on the training images.
+        warnings: What a user should know.
+    """
+
+    kind: str
+    segmentation: bool
+    counts: Mapping[str, int]
+    digest: str
+    image_size: tuple[int, int]
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+    scores: Mapping[str, float]
+    warnings: tuple[DetectorWarning, ...] = ()

@@ -1,0 +1,97 @@
+"""Masks in and out: which class each cell of a grid belongs to, and a PNG of a verdict's classes."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lfvpipe.detector.facts import BACKGROUND, BACKGROUND_COLOR, Anomaly, Example
+from lfvpipe.detector.faults import DetectorError
+from lfvpipe.detector.logistic import Integers
+from lfvpipe.detector.pictures import open_rgb
+
+COVERED = 0.2  # of a cell, from which on it counts as anomalous
+MAX_PNG_BYTES = 5_242_880
+Pixels = NDArray[np.uint8]
+
+
+def color_of(text: str) -> tuple[int, int, int]:
+    """Return (red, green, blue) of "#RRGGBB".
+
+    Raises:
+        DetectorError: `text` is not such a colour.
+    """
+    try:
+        red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    except ValueError as error:
+        raise DetectorError(f"{text!r} is not a colour", hint="Write it as #RRGGBB.") from error
+    return red, green, blue
+
+
+def known_classes(examples: Sequence[Example]) -> dict[str, str]:
+    """Return the colour of each anomaly type that some mask declares, by sorted name; no background."""
+    classes: dict[str, str] = {}
+    for example in examples:
+        if example.mask is not None:
+            classes.update(example.mask_classes)
+    return {
+        name: color.upper()
+        for name, color in sorted(classes.items())
+        if name.lower() != BACKGROUND
+    }
+
+
+def pixel_classes(example: Example, classes: Sequence[str]) -> Integers | None:
+    """Return the class number of each mask pixel, (h, w), 0 for every colour not in the classes."""
+    if example.mask is None:
+        return None
+    mask = np.asarray(open_rgb(example.mask)).astype(np.int32)
+    result = np.zeros(mask.shape[:2], np.int64)
+    for name, text in example.mask_classes.items():
+        if name in classes:
+            match = (mask == np.array(color_of(text))).all(-1)
+            result[match] = classes.index(name) + 1
+    return result
+
+
+def cell_classes(example: Example, classes: Sequence[str], shape: tuple[int, ...]) -> Integers:
+    """Return the prevailing class of each cell of a grid (h, w); 0 where little is anomalous."""
+    pixels = pixel_classes(example, classes)
+    if pixels is None:
+        return np.zeros(shape, np.int64)
+    shares = np.stack([_cell_shares(pixels == number + 1, shape) for number in range(len(classes))])
+    covered = shares.sum(0) >= COVERED
+    return np.where(covered, shares.argmax(0) + 1, 0)
+
+
+def _cell_shares(match: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    from PIL import Image
+
+    image = Image.fromarray(match.astype(np.float32))
+    return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BOX))
+
+
+def areas(found: Integers, classes: dict[str, str]) -> tuple[Anomaly, ...]:
+    """Return the background and each class present in `found` (h, w) with its share of the area."""
+    counts = np.bincount(found.ravel(), minlength=len(classes) + 1)
+    named = [(BACKGROUND, BACKGROUND_COLOR), *classes.items()]
+    rows = [
+        Anomaly(name, color, float(count / found.size))
+        for (name, color), count in zip(named, counts, strict=True)
+    ]
+    return (rows[0], *(row for row in rows[1:] if row.fraction > 0))
+
+
+def mask_png(found: Integers, classes: dict[str, str], size: tuple[int, int]) -> bytes:
+    """Return a palette PNG of `size` (width, height) from class numbers (h, w); at most 5 MB."""
+    from PIL import Image
+
+    image = Image.fromarray(found.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
+    palette = [channel for color in (BACKGROUND_COLOR, *classes.values()) for channel in color_of(color)]
+    image.putpalette(palette)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    if buffer.tell() > MAX_PNG_BYTES:
+        raise DetectorError(f"the mask of a {size[0]} × {size[1]} image exceeds 5 MB")
+    return buffer.getvalue()

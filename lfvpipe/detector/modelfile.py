@@ -1,0 +1,94 @@
+"""A model on disk: a JSON header and aligned raw arrays; no pickle, memory-mappable, versioned.
+
+Layout: MAGIC, version (u32), header length (u32), SHA-256 of everything behind it, header JSON,
+padding, then each array at a multiple of 64 bytes, little-endian, C order. The header's "arrays"
+maps names to {"dtype", "shape", "offset"}, offsets counted from the first array.
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lfvpipe import atomic
+from lfvpipe.detector.faults import DetectorError
+
+MAGIC = b"lfv-det\n"
+VERSION = 1
+ALIGNMENT = 64
+Array = NDArray[Any]
+_HEAD = struct.Struct("<8sII32s")
+_DTYPES = {"<f4", "<f8", "<i8", "|u1"}
+
+
+def write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Write `header` (JSON) and `arrays` to `path`, whole or not at all."""
+    listed, blob = _laid_out(arrays)
+    text = json.dumps({**header, "arrays": listed}, sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-(_HEAD.size + len(text)) % ALIGNMENT)
+    digest = hashlib.sha256(text + blob).digest()
+    atomic.write_bytes(path, _HEAD.pack(MAGIC, VERSION, len(text), digest) + text + blob)
+
+
+def _laid_out(arrays: Mapping[str, Array]) -> tuple[dict[str, Any], bytes]:
+    listed, blob = {}, bytearray()
+    for name, array in sorted(arrays.items()):
+        plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        blob += b"\0" * (-len(blob) % ALIGNMENT)
+        listed[name] = {
+            "dtype": plain.dtype.str,
+            "shape": list(plain.shape),
+            "offset": len(blob),
+        }
+        blob += plain.tobytes()
+    return listed, bytes(blob)
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return a model file's header and its arrays, which are views on the mapped file.
+
+    Raises:
+        DetectorError: No such file, not a model, damaged, or written by a newer lfvpipe.
+    """
+    try:
+        data = np.memmap(path, np.uint8, mode="r")
+    except (OSError, ValueError) as error:
+        raise DetectorError(f"the model file {path} cannot be read: {error}") from error
+    header_end = _checked(path, data)
+    try:
+        header = json.loads(data[_HEAD.size : header_end].tobytes())
+        arrays = {name: _array(data, header_end, **at) for name, at in header["arrays"].items()}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DetectorError(f"the model file {path} is damaged: {error}") from error
+    return header, arrays
+
+
+def _checked(path: Path, data: Array) -> int:
+    if data.size < _HEAD.size or data[: len(MAGIC)].tobytes() != MAGIC:
+        raise DetectorError(f"{path} is not a model file of lfvpipe")
+    _magic, version, length, digest = _HEAD.unpack(data[: _HEAD.size].tobytes())
+    if version > VERSION:
+        raise DetectorError(
+            f"{path} was written by a newer lfvpipe (format {version}; this one reads {VERSION})",
+            hint="Update lfvpipe, or train the model again.",
+        )
+    if hashlib.sha256(data[_HEAD.size :]).digest() != digest:
+        raise DetectorError(
+            f"the model file {path} is damaged: its digest does not fit",
+            hint="Copy it again, or train the model again.",
+        )
+    return int(_HEAD.size + length)
+
+
+def _array(data: Array, start: int, *, dtype: str, shape: list[int], offset: int) -> Array:
+    if dtype not in _DTYPES:
+        raise ValueError(f"array type {dtype}")
+    count = int(np.prod(shape, dtype=np.int64))
+    begin = start + offset
+    values = data[begin : begin + count * np.dtype(dtype).itemsize].view(dtype)
+    return values.reshape(shape)

@@ -1,0 +1,76 @@
+"""Named anomaly types by position: one logistic regression per type on the taps' descriptors."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lfvpipe.detector.features import Floats
+from lfvpipe.detector.logistic import Doubles, Integers, expit, newton
+
+PENALTY = 1.0
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """One linear score per anomaly type.
+
+    Attributes:
+        weights: (channels, types), on raw descriptors.
+        bias: (types,).
+    """
+
+    weights: Doubles
+    bias: Doubles
+
+    def probabilities(self, descriptors: Floats) -> Floats:
+        """Return the probability of each type at each position, (h, w, types)."""
+        odds = descriptors @ self.weights + self.bias
+        return expit(odds).astype(np.float32)
+
+
+def fit(
+    cells: Floats,
+    classes: Integers,
+    shares: Doubles,
+    types: int,
+    tick: Callable[[int, int], None],
+) -> Segmenter:
+    """Fit one score a type against everything else.
+
+    Args:
+        cells: (n, channels) position descriptors.
+        classes: (n,) 0 for background, 1.. for the types.
+        shares: (n,) how many positions each stands for.
+        types: How many types there are.
+        tick: Told of (done, total) types.
+    """
+    mean, spread = cells.mean(0, dtype=np.float64), cells.std(0, dtype=np.float64) + 1e-6
+    standard = (cells - mean) / spread / np.sqrt(cells.shape[1])
+    columns: list[Doubles] = []
+    biases: list[float] = []
+    for kind in range(1, types + 1):
+        solution = newton(standard, classes == kind, shares / shares.mean(), PENALTY)
+        weights = solution[:-1] / np.sqrt(cells.shape[1]) / spread
+        columns.append(weights)
+        biases.append(float(solution[-1] - mean @ weights))
+        tick(kind, types)
+    return Segmenter(np.stack(columns, 1), np.array(biases))
+
+
+def classify(probabilities: Floats, size: tuple[int, int], limit: int = 1024) -> Integers:
+    """Return class numbers at `size` (width, height), or smaller where it exceeds `limit` px a side.
+
+    The probabilities are interpolated, so that regions have smooth borders.
+    """
+    from PIL import Image
+
+    factor = min(1.0, limit / max(size))
+    small = (max(1, round(size[0] * factor)), max(1, round(size[1] * factor)))
+    planes: Sequence[Floats] = [
+        np.asarray(Image.fromarray(plane).resize(small, Image.Resampling.BILINEAR))
+        for plane in np.ascontiguousarray(probabilities.transpose(2, 0, 1))
+    ]
+    stacked = np.stack(planes)
+    best: Integers = np.where(stacked.max(0) >= 0.5, stacked.argmax(0) + 1, 0)
+    return best

@@ -1,0 +1,183 @@
+"""What a user asks of the detector: verdicts, confidence, where, and the same again tomorrow."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lfvpipe.detector import (
+    DetectorError,
+    Example,
+    Model,
+    Settings,
+    TrainingCancelled,
+    Verdict,
+    load,
+    train,
+)
+
+FAST = Settings(scales=(128,), views=2)
+
+
+def verdicts(model: Model, examples: list[Example]) -> list[Verdict]:
+    return [model.detect(example.path) for example in examples]
+
+
+def test_labelled_anomalies_are_told_from_normals(supervised: Model, product) -> None:
+    bad = verdicts(supervised, product.anomaly[12:])
+    good = verdicts(supervised, product.normal[14:])
+    assert all(each.is_anomalous for each in bad)
+    assert not any(each.is_anomalous for each in good)
+    assert supervised.info.kind == "supervised"
+    assert supervised.info.counts == {"normal": 14, "anomaly": 12}
+    assert supervised.info.image_size == (128, 128)
+    assert supervised.info.warnings == ()
+
+
+def test_confidence_is_in_the_verdict(supervised: Model, product) -> None:
+    for each in verdicts(supervised, [*product.anomaly[12:], *product.normal[14:]]):
+        assert 0.5 <= each.confidence <= 1
+        assert each.is_anomalous == (each.probability >= 0.5)
+        assert each.confidence == max(each.probability, 1 - each.probability)
+        assert each.anomalies == ()
+        assert each.mask_png is None
+
+
+def test_normals_alone_find_what_is_unusual_and_say_what_they_miss(
+    novelty_only: Model, product
+) -> None:
+    assert novelty_only.info.kind == "novelty"
+    assert [each.code for each in novelty_only.info.warnings] == ["normals-only"]
+    found = sum(each.is_anomalous for each in verdicts(novelty_only, product.anomaly))
+    assert found >= 18
+    assert sum(each.is_anomalous for each in verdicts(novelty_only, product.normal[16:])) <= 1
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_few_anomalies_are_no_worse_than_none(product, count: int) -> None:
+    model = train([*product.normal[:16], *product.anomaly[:count]], FAST)
+    assert [each.code for each in model.info.warnings] == ["few-anomalies"]
+    assert sum(each.is_anomalous for each in verdicts(model, product.anomaly[4:])) >= 14
+
+
+def test_masks_make_verdicts_name_places(segmenting: Model, product) -> None:
+    assert segmenting.info.segmentation
+    for example, verdict in zip(
+        product.masked[12:], verdicts(segmenting, product.anomaly[12:]), strict=True
+    ):
+        assert verdict.anomalies[0].name == "background"
+        assert verdict.anomalies[0].color == "#FFFFFF"
+        assert sum(each.fraction for each in verdict.anomalies) == pytest.approx(1)
+        assert verdict.mask_png is not None
+        drawn = np.asarray(Image.open(io.BytesIO(verdict.mask_png)).convert("RGB"))
+        truth = np.asarray(Image.open(example.mask).convert("RGB")).any(-1)
+        assert drawn.shape == (128, 128, 3)
+        assert (drawn != 255).any(-1)[truth].mean() > 0.5
+        assert (drawn != 255).any(-1)[~truth].mean() < 0.1
+        name = example.path.name.split("-")[0]
+        assert max(verdict.anomalies[1:], key=lambda each: each.fraction).name == name
+    clean = segmenting.detect(product.normal[-1].path)
+    assert clean.anomalies[0].fraction > 0.99
+
+
+def test_colours_that_no_class_declares_are_background(product, tmp_path: Path) -> None:
+    undeclared = [
+        replace(each, mask_classes={"scratch": each.mask_classes["scratch"]})
+        for each in product.masked[:12]
+    ]
+    model = train([*product.normal[:14], *undeclared], FAST)
+    assert list(model.classes) == ["scratch"]
+
+
+def test_the_heat_map_points_at_the_defect(supervised: Model, product) -> None:
+    hits = 0
+    for example in product.masked[12:]:
+        heat = supervised.detect(example.path).heat_map
+        assert heat is not None
+        assert heat.dtype == np.float32
+        assert heat.min() >= 0
+        assert heat.max() <= 1
+        truth = Image.open(example.mask).convert("L").resize(heat.shape[::-1])
+        y, x = np.unravel_index(heat.argmax(), heat.shape)
+        hits += bool(np.asarray(truth)[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].any())
+    assert hits >= 6
+
+
+@pytest.mark.parametrize("name", ["supervised", "segmenting", "novelty_only"])
+def test_a_saved_model_says_the_same(
+    name: str, request: pytest.FixtureRequest, product, tmp_path: Path
+) -> None:
+    model: Model = request.getfixturevalue(name)
+    model.save(tmp_path / "model.lfv")
+    again = load(tmp_path / "model.lfv")
+    assert again.info == model.info
+    for example in (product.normal[-1], product.anomaly[-1]):
+        first, second = model.detect(example.path), again.detect(example.path.read_bytes())
+        assert first.probability == second.probability
+        assert first.mask_png == second.mask_png
+
+
+def test_the_same_data_and_seed_give_the_same_file(product, tmp_path: Path) -> None:
+    examples = [*product.normal[:8], *product.masked[:8]]
+    train(examples, replace(FAST, threads=1)).save(tmp_path / "a")
+    train(examples[::-1], replace(FAST, threads=3)).save(tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def _newer(data: bytes) -> bytes:
+    return data[:8] + (999).to_bytes(4, "little") + data[12:]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_newer, "newer lfvpipe"),
+        (lambda data: data[:-1], "damaged"),
+        (lambda data: data[:2000] + b"x" + data[2001:], "damaged"),
+        (lambda data: b"not a model" * 100, "not a model file"),
+        (lambda data: b"", "cannot be read"),
+    ],
+)
+def test_a_bad_model_file_is_a_clear_error(
+    supervised: Model, tmp_path: Path, spoil: Callable[[bytes], bytes], message: str
+) -> None:
+    path = tmp_path / "model.lfv"
+    supervised.save(path)
+    data = path.read_bytes()
+    bad = tmp_path / "bad.lfv"
+    bad.write_bytes(spoil(data))
+    with pytest.raises(DetectorError, match=message):
+        load(bad)
+
+
+def test_progress_is_told_and_training_stops_when_asked(product) -> None:
+    examples = [*product.normal[:8], *product.masked[:8]]
+    told: list[tuple[str, int, int]] = []
+    train(examples, FAST, progress=lambda *facts: told.append(facts))
+    assert {stage for stage, _, _ in told} == {"features", "classifier", "segmentation"}
+    assert all(0 <= done <= total for _, done, total in told)
+    moments = iter(range(1000))
+    with pytest.raises(TrainingCancelled):
+        train(examples, FAST, cancelled=lambda: next(moments) > 4)
+
+
+def test_costs_move_the_threshold(product) -> None:
+    faint = [*product.normal[:10], *product.anomaly[:10]]
+    careful = train(faint, replace(FAST, costs=(20, 1))).calibration.threshold
+    relaxed = train(faint, replace(FAST, costs=(1, 20))).calibration.threshold
+    assert careful <= relaxed
+
+
+def test_training_without_normals_is_refused(product) -> None:
+    with pytest.raises(DetectorError, match="at least 2 normal"):
+        train(product.anomaly, FAST)
+
+
+def test_an_unreadable_image_is_named(product, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no image")
+    with pytest.raises(DetectorError, match=r"text\.png"):
+        train([*product.normal[:4], Example(tmp_path / "text.png", "normal")], FAST)

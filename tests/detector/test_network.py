@@ -1,0 +1,39 @@
+"""Where the converted network is kept."""
+
+from pathlib import Path
+
+import pytest
+
+from lfvpipe.detector import network
+
+
+@pytest.mark.parametrize(
+    ("platform", "env", "part"),
+    [
+        ("linux", {"XDG_CACHE_HOME": "/x"}, "/x/lfvpipe"),
+        ("linux", {}, ".cache/lfvpipe"),
+        ("darwin", {}, "Library/Caches/lfvpipe"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/lfvpipe/cache"),
+        ("linux", {"LFVPIPE_CACHE_DIR": "/mine"}, "/mine"),
+    ],
+)
+def test_the_cache_is_where_the_platform_keeps_caches(
+    platform: str, env: dict[str, str], part: str
+) -> None:
+    assert network.cache_folder(env, platform).as_posix().endswith(part)
+
+
+def test_a_damaged_or_unwritable_cache_is_survived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LFVPIPE_CACHE_DIR", str(tmp_path))
+    build = network._network.__wrapped__
+    build()
+    (cached,) = (tmp_path / "backbones").glob("*.onnx")
+    cached.write_bytes(b"damaged")
+    with pytest.warns(UserWarning, match="made again"):
+        build()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LFVPIPE_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match="LFVPIPE_CACHE_DIR"):
+        build()

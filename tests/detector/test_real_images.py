@@ -1,0 +1,45 @@
+"""The bar on photographs that are not part of the project: skipped where they are not at hand."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lfvpipe.detector import Example, train
+from lfvpipe.detector.calibration import auroc
+
+DATA = Path(os.environ.get("LFVPIPE_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
+
+
+def unpacked(archive: str, folder: Path) -> list[Path]:
+    path = DATA / archive
+    if not path.is_file():
+        pytest.skip(f"{archive} is not in LFVPIPE_TEST_DATA or beside the checkout")
+    with zipfile.ZipFile(path) as opened:
+        opened.extractall(folder / path.stem)
+    return sorted(each for each in (folder / path.stem).rglob("*.*g") if each.is_file())
+
+
+def area(train_on: list[Example], test_on: list[Example]) -> float:
+    model = train(train_on)
+    scores = np.array([model.detect(each.path).probability for each in test_on])
+    return auroc(scores, np.array([each.label == "anomaly" for each in test_on]))
+
+
+def test_aliens(tmp_path: Path) -> None:
+    normal = [Example(path, "normal") for path in unpacked("aliens/aliens.zip", tmp_path)]
+    anomaly = [Example(path, "anomaly") for path in unpacked("aliens/aliens_def.zip", tmp_path)]
+    examples = [*normal, *anomaly]
+    assert area([e for i, e in enumerate(examples) if i % 5], examples[::5]) >= 0.98
+
+
+def test_cookies(tmp_path: Path) -> None:
+    normal = [Example(path, "normal") for path in unpacked("cookies/cookies.zip", tmp_path)]
+    anomaly = [Example(path, "anomaly") for path in unpacked("cookies/cookies_def.zip", tmp_path)]
+    test = [
+        Example(path, "anomaly" if "anomaly" in path.name else "normal")
+        for path in unpacked("cookies/cookies_test.zip", tmp_path)
+    ]
+    assert area([*normal, *anomaly], test) >= 0.95
