@@ -70,7 +70,8 @@ def _explain(error: UserError, options: argparse.Namespace) -> int:
         import traceback
 
         traceback.print_exception(error)
-    print(f"error: {error.message}", file=sys.stderr)
+    for message in getattr(error, "problems", (error.message,)):
+        print(f"error: {message}", file=sys.stderr)
     for line in error.hint.splitlines():
         print(f"  {line}", file=sys.stderr)
     return error.exit_code

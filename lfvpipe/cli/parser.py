@@ -33,7 +33,7 @@ class Command:
     example: str = ""
 
 
-def option(*flags: str, **settings: Any) -> Option:  # noqa: ANN401  (argparse's own open face)
+def option(*flags: str, **settings: Any) -> Option:
     """Declare an option once."""
     return Option(flags, settings)
 
@@ -244,14 +244,16 @@ def build() -> Parser:
 def _add(commands: argparse._SubParsersAction[Parser], command: Command) -> None:
     example = f"example: {command.example}" if command.example else None
     parser = commands.add_parser(
-        command.name, help=command.summary, description=f"lfvpipe {command.name}: {command.summary}."
+        command.name,
+        help=command.summary,
+        description=f"lfvpipe {command.name}: {command.summary}.",
     )
     parser.epilog = example
     for each in (*command.options, DEBUG):
         parser.add_argument(*each.flags, **each.settings)
 
 
-def _stderr() -> Any:  # noqa: ANN401  (typeshed's private protocol)
+def _stderr() -> Any:
     import sys
 
     return sys.stderr

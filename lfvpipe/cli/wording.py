@@ -18,8 +18,10 @@ def reason(why: Reason) -> str:
     match why.code:
         case "never-run":
             return "never run"
-        case "config-changed" | "input-changed":
+        case "config-changed":
             return f"{why.subject}: {value(why.before)} → {value(why.after)}"
+        case "input-changed":
+            return _input(why)
         case "step-changed":
             return f"the step itself: version {value(why.before)} → {value(why.after)}"
         case "output-missing":
@@ -36,6 +38,14 @@ def reason(why: Reason) -> str:
             return f"drift: {why.subject}{_change(why)}"
         case "forced":
             return "forced"
+
+
+def _input(why: Reason) -> str:
+    if why.before is None:
+        return f"{why.subject} is new"
+    if why.after is None:
+        return f"{why.subject} is no longer used"
+    return f"{why.subject} changed: {value(why.before)} → {value(why.after)}"
 
 
 def _change(why: Reason) -> str:
@@ -56,7 +66,7 @@ def value(what: Json) -> str:
 
 
 def _is_digest(text: str) -> bool:
-    return len(text) == 64 and all(char in "0123456789abcdef" for char in text)  # noqa: PLR2004
+    return len(text) == 64 and all(char in "0123456789abcdef" for char in text)
 
 
 def duration(seconds: float) -> str:
@@ -117,7 +127,7 @@ def _is_short(item: object) -> bool:
     if isinstance(item, bool) or item is None:
         return False
     if isinstance(item, str):
-        return 0 < len(item) <= 32 and "/" not in item and "\\" not in item  # noqa: PLR2004
+        return 0 < len(item) <= 32 and "/" not in item and "\\" not in item
     return isinstance(item, int | float)
 
 

@@ -11,20 +11,29 @@ if TYPE_CHECKING:
     from lfvpipe.cli.output import Style
 
 NAME_WIDTH = 16
+NO_TIME = 0.001  # seconds: the step did not act at all
 
 
 def line(event: events.Event) -> tuple[str, Style] | None:
     """Return what stays on the screen for `event`, and in which style; None for nothing."""
     match event:
+        case events.StepFinished(word="unchanged", seconds=seconds) if seconds < NO_TIME:
+            return None
         case events.StepFinished(step=step, outcome=outcome, word=word, seconds=seconds):
             facts = wording.facts(dict(outcome.facts)) if outcome else ""
             text = f"✓ {step:<{NAME_WIDTH}} {word:<9} {wording.duration(seconds):>9}"
             return f"{text}  {facts}".rstrip(), "green"
         case events.StepFailed(step=step, error=error, seconds=seconds):
             first = (str(error).splitlines() or [""])[0]
-            return f"✗ {step:<{NAME_WIDTH}} failed    {wording.duration(seconds):>9}  {first}", "red"
+            return (
+                f"✗ {step:<{NAME_WIDTH}} failed    {wording.duration(seconds):>9}  {first}",
+                "red",
+            )
+        case events.StepInterrupted(step=step, message=message, seconds=seconds):
+            text = f"✗ {step:<{NAME_WIDTH}} stopped   {wording.duration(seconds):>9}  {message}"
+            return text.rstrip(), "yellow"
         case events.StepSkipped(step=step, because=because):
-            return f"- {step:<{NAME_WIDTH}} skipped    {because}", "dim"
+            return f"- {step:<{NAME_WIDTH}} skipped, as {because} failed", "dim"
         case events.StepWarning(step=step, message=message):
             return f"! {step:<{NAME_WIDTH}} {message}", "yellow"
         case _:

@@ -45,7 +45,11 @@ class Live:
                     self._progress().update(
                         self._tasks[step], completed=done, total=total, said=_said(event)
                     )
-            case events.StepFinished(step=step) | events.StepFailed(step=step):
+            case (
+                events.StepFinished(step=step)
+                | events.StepFailed(step=step)
+                | events.StepInterrupted(step=step)
+            ):
                 if step in self._tasks:
                     self._progress().remove_task(self._tasks.pop(step))
             case _:

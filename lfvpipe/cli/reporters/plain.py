@@ -64,7 +64,11 @@ class Plain:
                 self._watch()
             case events.StepProgress(step=step):
                 self._progress[step] = event
-            case events.StepFinished(step=step) | events.StepFailed(step=step):
+            case (
+                events.StepFinished(step=step)
+                | events.StepFailed(step=step)
+                | events.StepInterrupted(step=step)
+            ):
                 self._started.pop(step, None)
                 self._progress.pop(step, None)
             case _:

@@ -62,7 +62,7 @@ def _facts(event: events.Event) -> dict[str, Any]:
     return {field.name: plain(getattr(event, field.name)) for field in fields(event)}
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401  (anything an event may hold, made JSON)
+def plain(value: Any) -> Any:
     """Return `value` as JSON-able data: dataclasses as objects, errors as their message."""
     from dataclasses import is_dataclass
 

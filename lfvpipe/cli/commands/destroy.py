@@ -1,0 +1,105 @@
+"""`lfvpipe destroy`: remove what the pipeline created, and nothing it adopted."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from lfvpipe.cli import output, results, session, wording
+from lfvpipe.cli.commands.run import locked
+
+if TYPE_CHECKING:
+    import argparse
+
+    from lfvpipe.cli.session import Variant
+    from lfvpipe.engine.ledger import Ledger
+    from lfvpipe.engine.removal import Kept
+    from lfvpipe.engine.step import Step
+    from lfvpipe.steps.context import Context
+
+
+def run(options: argparse.Namespace) -> int:
+    """List what would go, ask, and remove it; return 0, or 1 where the user says no."""
+    variants = session.open_variants(options)
+    first = variants[0]
+    with locked(options, first):
+        ledger = session.ledger_of(first)
+        steps = _all_steps(variants)
+        if not options.json:
+            _list(first, steps, ledger, with_state=options.state)
+        if not _agreed(options):
+            print("nothing was removed", file=sys.stderr)
+            return 1
+        removed = _remove(options, first, steps, ledger)
+    if options.state:
+        removed += _remove_state(first)
+    if options.json:
+        output.print_json({"removed": removed})
+    elif not removed:
+        print("there was nothing to remove")
+    return 0
+
+
+def _all_steps(variants: tuple[Variant, ...]) -> tuple[Step[Context], ...]:
+    """Return the steps of all variants, each name once: removal goes by the ledger's outcomes."""
+    by_name = {step.name: step for variant in variants for step in variant.steps}
+    return tuple(by_name.values())
+
+
+def _list(
+    variant: Variant, steps: tuple[Step[Context], ...], ledger: Ledger, *, with_state: bool
+) -> None:
+    from lfvpipe.engine.removal import what
+
+    print(output.styled(f"{variant.context.pipeline.name}: what was created goes", "bold"))
+    for kept in what(steps, ledger):
+        print(f"  {_described(kept)}")
+    if with_state:
+        print(f"  {variant.context.state_dir}: the ledger, selections, extracted images, reports")
+    print("what was adopted stays, and so does the cache of fetched archives")
+
+
+def _described(kept: Kept) -> str:
+    if kept.outcome is None:
+        return f"{kept.step}: what an attempt that did not finish created"
+    facts = wording.facts(dict(kept.outcome.facts))
+    return f"{kept.step}: {kept.outcome.word}{f' ({facts})' if facts else ''}"
+
+
+def _agreed(options: argparse.Namespace) -> bool:
+    if options.yes:
+        return True
+    if not sys.stdin.isatty():
+        hint = "say --yes to go on without being asked"
+        raise session.UsageError("destroy asks first, and nobody is there to answer", hint=hint)
+    print("remove all this? [yes/no] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"yes", "y"}
+
+
+def _remove(
+    options: argparse.Namespace,
+    variant: Variant,
+    steps: tuple[Step[Context], ...],
+    ledger: Ledger,
+) -> list[str]:
+    from lfvpipe.engine.removal import destroy
+
+    if ledger.held:
+        results.stop_held(variant, ledger)
+
+    def on_removed(step: str, thing: str) -> None:
+        if not options.json:
+            print(f"removed {thing}")
+
+    return list(destroy(steps, variant.context, ledger, on_removed=on_removed))
+
+
+def _remove_state(variant: Variant) -> list[str]:
+    """Remove the pipeline's own state folder; the lock is released, for Windows' sake."""
+    import shutil
+
+    folder = variant.context.state_dir
+    if not folder.is_dir():
+        return []
+    shutil.rmtree(folder)
+    return [str(folder)]

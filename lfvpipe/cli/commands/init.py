@@ -1,0 +1,64 @@
+"""`lfvpipe init`: look at images and write a commented pipeline file for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe import atomic
+from lfvpipe.cli import output
+from lfvpipe.cli.session import STATE_FOLDER, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from lfvpipe.cli.discovery import Found
+
+SCHEMA = f"{STATE_FOLDER}/pipeline.schema.json"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the pipeline file and say what it was made of; return 0."""
+    from lfvpipe.cli import starter
+    from lfvpipe.cli.discovery import look
+
+    target = Path(options.output)
+    if target.exists() and not options.force:
+        raise UsageError(f"{target} exists", hint="Name another with --output, or say --force.")
+    found = look([Path(path) for path in options.paths])
+    _write_schema(target)
+    atomic.write_text(target, starter.text(found, target, SCHEMA))
+    if options.json:
+        output.print_json(_json(found, target))
+    else:
+        _print(found, target)
+    return 0
+
+
+def _write_schema(target: Path) -> None:
+    """Put the schema where the file's modeline looks for it, so that editors complete and check."""
+    from lfvpipe.config.schema import schema_file
+
+    atomic.write_bytes(target.parent / SCHEMA, schema_file("pipeline").read_bytes())
+
+
+def _print(found: Found, target: Path) -> None:
+    print(f"found {found.layout}:")
+    for kind, label in (("normal", found.normal), ("anomaly", found.anomaly)):
+        count = f"{len(label.names)} images in {label.place.path}" if label else "none"
+        print(f"  {kind:<8} {count}")
+    for note in found.notes:
+        print(f"  {note}")
+    print(f"wrote {target}; next: lfvpipe run {target}")
+
+
+def _json(found: Found, target: Path) -> dict[str, Any]:
+    """Return `file`, `layout`, `normal`, `anomaly`, `sizes`, `notes`."""
+    return {
+        "file": str(target),
+        "layout": found.layout,
+        "normal": len(found.normal.names),
+        "anomaly": len(found.anomaly.names) if found.anomaly else 0,
+        "sizes": [f"{width}x{height}" for width, height in found.sizes],
+        "notes": list(found.notes),
+    }

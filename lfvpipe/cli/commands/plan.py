@@ -1,0 +1,78 @@
+"""`lfvpipe plan`: what a run would do, like a diff."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from lfvpipe.cli import output, planning, session, wording
+
+if TYPE_CHECKING:
+    import argparse
+
+    from lfvpipe.cli.output import Style
+    from lfvpipe.cli.planning import Planned
+    from lfvpipe.engine.plan import Row
+
+WORK_TO_DO = 2
+MOST_REASONS = 6
+MARKS: dict[str, tuple[str, str, Style]] = {
+    "create": ("+", "run", "green"),
+    "run": ("~", "run again", "yellow"),
+    "reuse": ("<", "reuse an earlier outcome", "cyan"),
+    "unchanged": (" ", "unchanged", "dim"),
+    "skip": ("-", "not selected", "dim"),
+}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the plan; return 2 when there is work to do, 0 when there is none."""
+    session.untangle(options)
+    planned = planning.plan_all(options)
+    if options.json:
+        output.print_json(planning.as_json(planned))
+    elif options.why is not None:
+        explain(planned, options.why)
+    else:
+        for one in planned:
+            _print(one)
+    return WORK_TO_DO if any(one.has_work for one in planned) else 0
+
+
+def explain(planned: tuple[Planned, ...], step: str) -> None:
+    """Print every reason why `step`, or with ``*`` each step, would run."""
+    for one in planned:
+        rows = [row for row in one.rows if step in ("*", row.step, row.step.partition(":")[0])]
+        if not rows:
+            known = ", ".join(row.step for row in one.rows)
+            raise session.UsageError(f"there is no step {step!r}", hint=f"steps: {known}")
+        print(output.styled(one.title, "bold"))
+        for row in rows:
+            _print_row(row, most=sys.maxsize)
+
+
+def _print(one: Planned) -> None:
+    count = len(one.to_run)
+    print(output.styled(one.title, "bold"), end="")
+    if not one.has_work:
+        print(f": nothing to do, all {len(one.rows)} steps are up to date")
+        return
+    print(f": {count} of {len(one.rows)} steps to run")
+    for row in one.rows:
+        _print_row(row, most=MOST_REASONS)
+    print("\nrun it with", output.styled(f"lfvpipe run {one.file}", "bold"))
+
+
+def _print_row(row: Row, most: int) -> None:
+    kind = "create" if row.action == "run" and _is_first(row) else row.action
+    mark, word, style = MARKS[kind]
+    print(output.styled(f"{mark} {row.step:<18} {word}", style))
+    said = [wording.reason(why) for why in row.reasons if why.code != "never-run"]
+    for text in said[:most]:
+        print(f"    {text}")
+    if len(said) > most:
+        print(f"    and {len(said) - most} more reasons: --why {row.step}")
+
+
+def _is_first(row: Row) -> bool:
+    return any(why.code == "never-run" for why in row.reasons)

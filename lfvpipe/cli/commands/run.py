@@ -1,0 +1,198 @@
+"""`lfvpipe run`: carry the pipeline out, doing only what changed."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe.cli import interrupt, output, planning, results, session
+from lfvpipe.cli.reporters import reporting
+
+if TYPE_CHECKING:
+    import argparse
+    from threading import Event
+
+    from lfvpipe.cli.session import Variant
+    from lfvpipe.engine.events import Reporter
+    from lfvpipe.engine.ledger import Ledger
+    from lfvpipe.engine.lock import Holder
+    from lfvpipe.engine.runner import RunResult
+    from lfvpipe.engine.selection import Selection
+
+DONE, FAILED = 0, 1
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What became of one variant."""
+
+    variant: Variant
+    ledger: Ledger
+    result: RunResult
+
+    @property
+    def did_nothing(self) -> bool:
+        """Whether everything that was selected was up to date."""
+        return self.result.ok and all(
+            row.action in {"unchanged", "skip"} for row in self.result.rows
+        )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out each variant under the lock; return the exit code."""
+    session.untangle(options)
+    if options.why is not None:
+        from lfvpipe.cli.commands.plan import explain
+
+        explain(planning.plan_all(options), options.why)
+        return DONE
+    variants = session.open_variants(options)
+    selections = [session.selection(options, variant) for variant in variants]
+    with locked(options, variants[0]), interrupt.cancelling() as cancelled:
+        ran = _carry_out(options, variants, selections, cancelled)
+        code = _exit_code(ran, len(variants), cancelled=cancelled.is_set())
+        if options.json:
+            output.print_json(_json(ran, code))
+        else:
+            _tell(ran, options, cancelled=cancelled.is_set())
+    return code
+
+
+def locked(options: argparse.Namespace, variant: Variant) -> Any:
+    """Hold the pipeline's lock; say so when that means waiting.
+
+    Raises:
+        Locked: Another run holds it.
+    """
+    from lfvpipe.engine.lock import hold
+
+    def on_wait(holder: Holder | None) -> None:
+        print(f"waiting for {holder or 'another run'} to end", file=sys.stderr)
+
+    command = f"lfvpipe {options.command} {options.file or session.DEFAULT_FILE}"
+    folder = variant.context.state_dir
+    return hold(folder, command, options.lock_timeout, on_wait=on_wait)
+
+
+def _carry_out(
+    options: argparse.Namespace,
+    variants: tuple[Variant, ...],
+    selections: list[Selection],
+    cancelled: Event,
+) -> list[Ran]:
+    session.remember_valid(options)
+    ran: list[Ran] = []
+    with reporting(options.log_format) as reporter:
+        for variant, selection in zip(variants, selections, strict=True):
+            if len(variants) > 1 and options.log_format == "human":
+                print(f"[{variant.name}]", file=sys.stderr)
+            ran.append(_run_one(options, variant, selection, reporter, cancelled))
+            if cancelled.is_set() or not (ran[-1].result.ok or options.keep_going):
+                break
+    return ran
+
+
+def _run_one(
+    options: argparse.Namespace,
+    variant: Variant,
+    selection: Selection,
+    reporter: Reporter,
+    cancelled: Event,
+) -> Ran:
+    from lfvpipe.engine import runner
+
+    ledger = session.ledger_of(variant)
+    try:
+        result = runner.run(
+            variant.steps,
+            variant.context,
+            ledger,
+            variant=variant.name,
+            selection=selection,
+            reporter=reporter,
+            cancelled=cancelled,
+            jobs=options.jobs,
+            refresh=options.refresh,
+        )
+    finally:
+        results.release_what_is_held(variant, ledger)
+    results.note_timings(variant, result)
+    return Ran(variant, ledger, result)
+
+
+def _exit_code(ran: list[Ran], variants: int, *, cancelled: bool) -> int:
+    if cancelled or any(one.result.cancelled for one in ran):
+        return interrupt.INTERRUPTED
+    done = len(ran) == variants and all(one.result.ok for one in ran)
+    return DONE if done else FAILED
+
+
+def _tell(ran: list[Ran], options: argparse.Namespace, *, cancelled: bool) -> None:
+    for one in ran:
+        title = "" if one.variant.name == "default" else f" [{one.variant.name}]"
+        if one.did_nothing:
+            print(f"nothing changed{title}")
+            print(results.headline(one.variant, one.ledger), end="")
+        elif one.result.ok:
+            print(results.summary(one.variant, one.ledger), end="")
+        else:
+            _tell_failures(one)
+    if cancelled or any(not one.result.ok for one in ran):
+        _tell_how_to_resume(options, ran)
+
+
+def _tell_failures(one: Ran) -> None:
+    for row in one.result.rows:
+        if row.error is not None and hasattr(row.error, "hint"):
+            print(f"error: {row.step}: {row.error.message}", file=sys.stderr)  # type: ignore[attr-defined]  # a UserError
+            for line in row.error.hint.splitlines():
+                print(f"  {line}", file=sys.stderr)
+
+
+def _tell_how_to_resume(options: argparse.Namespace, ran: list[Ran]) -> None:
+    stopped = any(one.result.cancelled for one in ran)
+    word = "resume" if stopped else "what is done stays done; try again"
+    command = " ".join(["lfvpipe", "run", *_arguments(options)])
+    print(f"{word} with `{command}`", file=sys.stderr)
+
+
+def _arguments(options: argparse.Namespace) -> list[str]:
+    said = [str(options.file)] if options.file else []
+    for override in options.overrides:
+        said += ["--set", override]
+    if options.state_dir:
+        said += ["--state-dir", str(options.state_dir)]
+    return said
+
+
+def _json(ran: list[Ran], code: int) -> dict[str, Any]:
+    """Return `name`, `exit_code`, and per variant `ok`, `cancelled`, `seconds`, `steps`, `run`."""
+    variants = [
+        {
+            "variant": one.variant.name,
+            "ok": one.result.ok,
+            "nothing_changed": one.did_nothing,
+            "cancelled": one.result.cancelled,
+            "seconds": round(one.result.seconds, 3),
+            "steps": [_step_json(row) for row in one.result.rows],
+            "run": results.run_json(one.variant, one.ledger),
+        }
+        for one in ran
+    ]
+    return {"name": ran[0].variant.context.pipeline.name, "exit_code": code, "variants": variants}
+
+
+def _step_json(row: Any) -> dict[str, Any]:
+    error = row.error
+    return {
+        "step": row.step,
+        "action": row.action,
+        "outcome": row.outcome.word if row.outcome else None,
+        "facts": dict(row.outcome.facts) if row.outcome else {},
+        "seconds": round(row.seconds, 3),
+        "reasons": [planning.reason_json(reason) for reason in row.reasons],
+        "warnings": list(row.warnings),
+        "because": row.because or None,
+        "error": str(error) if error else None,
+    }

@@ -1,0 +1,33 @@
+"""`lfvpipe stop`: stop every model that the ledger knows to be hosted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lfvpipe.cli import output, results, session
+from lfvpipe.cli.commands.run import locked
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(options: argparse.Namespace) -> int:
+    """Stop what is hosted, wait until it is stopped, and say what it was; return 0."""
+    variant = session.open_variants(options)[0]  # variants share their ledger and their service
+    stopped: list[str] = []
+    elsewhere: list[str] = []
+    if session.ledger_of(variant).held:
+        with locked(options, variant):
+            ledger = session.ledger_of(variant)
+            stopped = results.stop_held(variant, ledger)
+            elsewhere = list(ledger.held)
+    if options.json:
+        output.print_json({"stopped": stopped, "left": elsewhere})
+        return 0
+    for key in stopped:
+        print(f"stopped {key}")
+    for key in elsewhere:
+        print(f"left alone {key}: it is hosted at another endpoint than this file names")
+    if not stopped and not elsewhere:
+        print("nothing is hosted")
+    return 0

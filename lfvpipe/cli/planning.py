@@ -1,0 +1,109 @@
+"""Plans of all the variants that a command line is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe.cli import session
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from lfvpipe.cli.session import Variant
+    from lfvpipe.engine.ledger import Ledger
+    from lfvpipe.engine.plan import Row
+    from lfvpipe.engine.reasons import Reason
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What one variant's run would do."""
+
+    variant: Variant
+    ledger: Ledger
+    rows: tuple[Row, ...]
+
+    @property
+    def title(self) -> str:
+        """The pipeline's name, with the variant's where there is a matrix."""
+        name = self.variant.context.pipeline.name
+        return name if self.variant.name == "default" else f"{name} [{self.variant.name}]"
+
+    @property
+    def file(self) -> Path:
+        """The pipeline file, as short as it can be said from here."""
+        from pathlib import Path
+
+        file = self.variant.context.pipeline.file
+        return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+
+    @property
+    def to_run(self) -> tuple[Row, ...]:
+        """The steps that would act."""
+        return tuple(row for row in self.rows if row.action == "run")
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a run would do anything at all."""
+        return any(row.action in {"run", "reuse"} for row in self.rows)
+
+
+def plan_all(options: argparse.Namespace) -> tuple[Planned, ...]:
+    """Plan each variant.
+
+    Raises:
+        UserError: The config, the selection or the ledger is wrong.
+    """
+    return tuple(_plan(options, variant) for variant in session.open_variants(options))
+
+
+def _plan(options: argparse.Namespace, variant: Variant) -> Planned:
+    from lfvpipe.engine.plan import plan
+    from lfvpipe.engine.selection import Selection
+
+    ledger = session.ledger_of(variant)
+    chosen = session.selection(options, variant) if hasattr(options, "from_") else Selection()
+    planned = plan(
+        variant.steps,
+        variant.context,
+        ledger,
+        variant=variant.name,
+        selection=chosen,
+        refresh=getattr(options, "refresh", False),
+    )
+    return Planned(variant, ledger, tuple(planned.rows))
+
+
+def as_json(planned: Sequence[Planned]) -> dict[str, Any]:
+    """Return plans as JSON: `name`, `work`, and per variant `variant`, `work`, `steps`."""
+    return {
+        "name": planned[0].variant.context.pipeline.name,
+        "work": any(one.has_work for one in planned),
+        "variants": [
+            {
+                "variant": one.variant.name,
+                "work": one.has_work,
+                "steps": [row_json(row) for row in one.rows],
+            }
+            for one in planned
+        ],
+    }
+
+
+def row_json(row: Row) -> dict[str, Any]:
+    """Return a row as JSON: `step`, `action`, `reasons`."""
+    reasons = [reason_json(reason) for reason in row.reasons]
+    return {"step": row.step, "action": row.action, "reasons": reasons}
+
+
+def reason_json(reason: Reason) -> dict[str, Any]:
+    """Return a reason as JSON: `code`, `subject`, `before`, `after`."""
+    return {
+        "code": reason.code,
+        "subject": reason.subject,
+        "before": reason.before,
+        "after": reason.after,
+    }

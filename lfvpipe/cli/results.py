@@ -1,0 +1,93 @@
+"""What a run leaves to show: its run file, the summary, and nothing hosted by mistake."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe.cli import output, wording
+
+if TYPE_CHECKING:
+    from lfvpipe.cli.session import Variant
+    from lfvpipe.engine.ledger import Ledger
+    from lfvpipe.engine.result import RunResult
+
+
+def release_what_is_held(variant: Variant, ledger: Ledger) -> None:
+    """Stop the models that a killed or failed run left hosted, unless they are to keep running."""
+    if not ledger.held or variant.context.pipeline.hosting.keep_running:
+        return
+    stop_held(variant, ledger)
+
+
+def stop_held(variant: Variant, ledger: Ledger) -> list[str]:
+    """Stop every model that the ledger holds; return the keys of those that are stopped.
+
+    Raises:
+        UserError: The service cannot be reached, or refuses.
+    """
+    from lfvpipe.steps.hosting import release_held
+
+    released = release_held(variant.context, dict(ledger.held))
+    for key in released:
+        ledger.release(key)
+    return released
+
+
+def run_file(variant: Variant, ledger: Ledger) -> Path | None:
+    """Return the run file that the variant's report stands at, None where there is none."""
+    record = ledger.standing_record(variant.name, "report")
+    if record is None or record.outcome is None:
+        return None
+    name = record.outcome.facts.get("run_file")
+    path = variant.context.state_dir / str(name)
+    return path if name and path.is_file() else None
+
+
+def note_timings(variant: Variant, result: RunResult) -> None:
+    """Put into the run file how long each step of this run took, when it made a report."""
+    report = next((row for row in result.rows if row.step == "report"), None)
+    if report is None or report.action != "run" or report.outcome is None:
+        return
+    from lfvpipe.report.records import Timing
+    from lfvpipe.report.run_file import add_timings
+
+    timings = [
+        Timing(row.step, row.outcome.word, row.seconds)
+        for row in result.rows
+        if row.action == "run" and row.outcome
+    ]
+    path = variant.context.state_dir / str(report.outcome.facts.get("run_file"))
+    if path.is_file():
+        add_timings(path, timings)
+
+
+def summary(variant: Variant, ledger: Ledger) -> str:
+    """Return the summary of the variant's last run, fit for the terminal; empty without a report."""
+    path = run_file(variant, ledger)
+    if path is None:
+        return ""
+    from lfvpipe.report import run_file as files
+    from lfvpipe.report import terminal
+
+    width = shutil.get_terminal_size((100, 24)).columns
+    return terminal.summary(files.load(path), width, output.has_colours(sys.stdout))
+
+
+def headline(variant: Variant, ledger: Ledger) -> str:
+    """Return one line on what the variant stands at: model, scores, when."""
+    record = ledger.standing_record(variant.name, "model")
+    if record is None or record.outcome is None:
+        return ""
+    facts = wording.facts(dict(record.outcome.facts))
+    return f"model of {wording.when(record.finished)}: {facts}\n"
+
+
+def run_json(variant: Variant, ledger: Ledger) -> dict[str, Any] | None:
+    """Return the run file's content (see `lfvpipe schema run`), None where there is none."""
+    import json
+
+    path = run_file(variant, ledger)
+    return dict(json.loads(path.read_bytes())) if path else None

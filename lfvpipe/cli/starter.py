@@ -1,0 +1,184 @@
+"""The commented pipeline file that `init` writes for what it found."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lfvpipe.lookout import rules
+from lfvpipe.steps.sampling import split_sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lfvpipe.cli.discovery import Found, Label
+
+SHARES = (80, 75, 70, 65, 60, 55, 50)
+
+
+def text(found: Found, output: Path, schema: str) -> str:
+    """Return the file's text.
+
+    Args:
+        found: What there is.
+        output: Where the file will lie: paths in it are relative to that.
+        schema: Where the schema lies, relative to that too.
+    """
+    name = project_name(found, output)
+    lines = [
+        f"# yaml-language-server: $schema={schema}",
+        "",
+        f"# Made by `lfvpipe init` for {found.layout}. Edit it as you like; then",
+        f"# `lfvpipe validate {output.name}` checks it and `lfvpipe run {output.name}` runs it.",
+        "",
+        f"project: {name}",
+        "",
+        "# What the product looks like, by label. Paths are relative to this file.",
+        "sources:",
+        *_source("normal", found.normal, output),
+        *(_source("anomaly", found.anomaly, output) if found.anomaly else _no_anomalies()),
+        *_masks(found, output),
+        *(f"# {note}" for note in found.notes),
+        "",
+        "# How much of each label takes part; a larger percentage contains the smaller one.",
+        "sample: {percent: 100, seed: 1}",
+        "",
+        *_split(found),
+        "",
+        *_images(found),
+        "",
+        "bucket: {endpoint: local} # or `aws`, or the URL of an S3 store",
+        "service: {endpoint: embedded} # or the URL of a Lookout for Vision service",
+        "",
+        *_evaluate(found, output),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def project_name(found: Found, output: Path) -> str:
+    """Return a name for the project, made of what the images are called."""
+    stem = found.normal.place.stem
+    if stem.lower() in {"good", "normal", "ok"} or not stem:
+        stem = output.absolute().parent.name
+    name = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")
+    return name.lower() or "product"
+
+
+def _source(kind: str, label: Label, output: Path) -> Iterator[str]:
+    yield f"  {kind}: # {len(label.names)} images"
+    yield f"    archive: {_scalar(_relative(label.place.path, output))}"
+    if label.include:
+        yield "    include:"
+        yield from (f"      - {_scalar(glob)}" for glob in label.include)
+
+
+def _no_anomalies() -> Iterator[str]:
+    yield "  # No images of defects were found. A model can be learnt from normal images alone, but"
+    yield "  # what it misses is then unknown; add the defective as soon as there are some:"
+    yield "  # anomaly:"
+    yield "  #   archive: defective.zip"
+
+
+def _masks(found: Found, output: Path) -> Iterator[str]:
+    if found.masks:
+        yield "    # Pixel masks make it a segmentation project: verdicts then say where, and what."
+        yield "    # The colours in the masks name the types of anomaly."
+        yield f"    # masks: {_scalar(_relative(found.masks, output))}"
+
+
+def share_to_train(normal: int, anomaly: int) -> int | None:
+    """Return the largest usual training percentage that leaves enough to test on, None if none."""
+    for percent in SHARES:
+        if _is_enough(normal, anomaly, percent):
+            return percent
+    return None
+
+
+def _is_enough(normal: int, anomaly: int, percent: int) -> bool:
+    from lfvpipe.config.spec import Share
+
+    shares = Share(percent=percent), Share(percent=100 - percent)
+    train_normal, test_normal = split_sizes(normal, *shares)
+    _, test_anomaly = split_sizes(anomaly, *shares)
+    return (
+        train_normal >= rules.MIN_TRAIN_NORMAL
+        and test_normal >= rules.MIN_TEST_NORMAL
+        and test_anomaly >= rules.MIN_TEST_ANOMALY
+    )
+
+
+def _split(found: Found) -> Iterator[str]:
+    normal = len(found.normal.names)
+    anomaly = len(found.anomaly.names) if found.anomaly else 0
+    percent = share_to_train(normal, anomaly)
+    if percent is not None:
+        yield "# The service wants at least ten images of each label to test on."
+        yield f"split: {{train: {percent}, test: {100 - percent}}}"
+        return
+    yield "# Too few images for a test dataset of their own, which wants ten of each label: one"
+    yield "# dataset, which the service divides itself."
+    yield "split: {train: 100}"
+    if normal < rules.MIN_SINGLE_NORMAL or anomaly < rules.MIN_SINGLE_ANOMALY:
+        wanted = f"{rules.MIN_SINGLE_NORMAL} normal and {rules.MIN_SINGLE_ANOMALY} anomalous"
+        yield f"# Even that wants {wanted} images; there are {normal} and {anomaly}."
+
+
+def _images(found: Found) -> Iterator[str]:
+    if not found.sizes:
+        yield "images: {resize: null} # no image's size could be read; e.g. 512x512"
+        return
+    (width, height), _ = found.sizes.most_common(1)[0]
+    if len(found.sizes) == 1 and _is_allowed(width, height):
+        yield f"images: {{resize: null}} # all {width}x{height} px as far as looked at"
+        return
+    sizes = ", ".join(f"{w}x{h} ({n})" for (w, h), n in found.sizes.most_common(4))
+    yield f"# Sizes of the images looked at: {sizes}. The service wants one size,"
+    yield f"# {rules.MIN_SIDE} to {rules.MAX_SIDE} px a side."
+    yield f"images: {{resize: {_bounded(width)}x{_bounded(height)}}}"
+
+
+def _is_allowed(width: int, height: int) -> bool:
+    return all(rules.MIN_SIDE <= side <= rules.MAX_SIDE for side in (width, height))
+
+
+def _bounded(side: int) -> int:
+    return min(max(side, rules.MIN_SIDE), rules.MAX_SIDE)
+
+
+def _evaluate(found: Found, output: Path) -> Iterator[str]:
+    yield "# Which images get a verdict, besides those that neither training nor test took."
+    yield "evaluate:"
+    if found.evaluate:
+        yield "  images:"
+        for place in found.evaluate:
+            yield f"    - archive: {_scalar(_relative(place.path, output))} # {len(place.names)} images"
+    else:
+        example = _scalar(found.normal.names[0]) if found.normal.names else "some/*.png"
+        yield f"  # images: [{example}] # names or globs, kept out of training and test"
+    yield "  unused: {per_label: 20}"
+    yield "  review_below: 0.75 # verdicts under this confidence go to a person"
+
+
+def _relative(path: Path, output: Path) -> str:
+    try:
+        relative = os.path.relpath(path.absolute(), output.absolute().parent)
+    except ValueError:  # another drive, on Windows
+        return path.absolute().as_posix()
+    return Path(relative).as_posix()
+
+
+def _scalar(value: str) -> str:
+    """Return `value` as a YAML scalar, quoted where it has to be."""
+    is_plain = re.fullmatch(r"[A-Za-z0-9_./-]*[A-Za-z_/][A-Za-z0-9_./-]*", value)
+    return (
+        value
+        if (is_plain and value[0] not in "-." + "/") or _is_dotted(value)
+        else json.dumps(value, ensure_ascii=False)
+    )
+
+
+def _is_dotted(value: str) -> bool:
+    return re.fullmatch(r"(\.\.?/)+[A-Za-z0-9_./-]+", value) is not None
