@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lfvpipe.lookout.failures import explained
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lfvpipe.lookout.api import DatasetType
     from lfvpipe.steps.context import Context
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
 from lfvpipe.engine.reasons import Reason
@@ -32,16 +32,15 @@ class Manifest:
     digest: str
 
 
-@dataclass(frozen=True)
 class DatasetsStep(Step[Context]):
     """Brings the project's train and test dataset in line with the manifests.
 
     A project has one of each, so this step is exclusive: another variant's datasets displace it.
     """
 
-    name: str = "datasets"
-    needs: tuple[str, ...] = ("manifests", "project")
-    exclusive: ClassVar[bool] = True
+    name = "datasets"
+    needs = ("manifests", "project")
+    exclusive = True
 
     def inputs(self, context: Context) -> Facts:
         """Return the bucket that the service is sent to; the rest comes from the needs."""
@@ -51,8 +50,12 @@ class DatasetsStep(Step[Context]):
         """Keep, create, replace or delete each of the two datasets, and wait for them."""
         manifests = wanted(work.upstream["manifests"])
         settled = [_settle(context, work, split, manifests.get(split)) for split in SPLITS]
-        facts = {split: facts for split, (_, facts) in zip(SPLITS, settled, strict=True)}
-        identity: dict[str, Json] = {"project": context.pipeline.project}
+        facts: dict[str, Json] = {
+            split: facts for split, (_, facts) in zip(SPLITS, settled, strict=True)
+        }
+        project = work.upstream["project"].facts
+        identity: dict[str, Json] = {"project": project["name"], "arn": project["arn"]}
+        identity["endpoint"] = project["endpoint"]  # a project's ARN is the same everywhere
         identity |= {split: manifest.digest for split, manifest in manifests.items()}
         return Outcome(_strongest([word for word, _ in settled]), facts, identity)
 
@@ -74,17 +77,24 @@ class DatasetsStep(Step[Context]):
             record = _record(outcome, split)
             live = described.dataset(context, project, split)
             if live and record.get("created_by_us") and _created(live) == record.get("created"):
-                _delete(context, project, split)
-                _wait_until_gone(context, project, split)
-                removed.append(f"{split} dataset of project {project}")
+                removed.append(_removed(context, project, split))
         return removed
+
+    def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
+        """Delete the datasets that an unfinished attempt created."""
+        project = context.pipeline.project
+        return [
+            _removed(context, project, split)
+            for split in SPLITS
+            if saved.get(f"creating_{split}") and described.dataset(context, project, split)
+        ]
 
 
 def wanted(manifests: Outcome) -> dict[DatasetType, Manifest]:
     """Return the manifest of each split that the manifests step made one for."""
     found = {split: manifests.facts.get(split) for split in SPLITS}
     return {
-        split: Manifest(str(facts["key"]), str(facts["digest"]))
+        split: Manifest(str(facts["key"]), str(facts["sha256"]))
         for split, facts in found.items()
         if isinstance(facts, Mapping)
     }
@@ -165,15 +175,19 @@ def _create(
     return _wait(context, work, split)
 
 
-def _without(
-    context: Context, work: Work, split: DatasetType, live: Description | None
-) -> Word:
+def _without(context: Context, work: Work, split: DatasetType, live: Description | None) -> Word:
     if live is None:
         return "unchanged"
     _warn_if_foreign(context, work, split, live)
     _delete(context, context.pipeline.project, split)
     _wait_until_gone(context, context.pipeline.project, split, work)
     return "replaced"
+
+
+def _removed(context: Context, project: str, split: DatasetType) -> str:
+    _delete(context, project, split)
+    _wait_until_gone(context, project, split)
+    return f"{split} dataset of project {project}"
 
 
 def _delete(context: Context, project: str, split: DatasetType) -> None:
@@ -218,9 +232,7 @@ def _wait_until_gone(
         pause(work.cancelled if work else None)
 
 
-def _warn_if_foreign(
-    context: Context, work: Work, split: DatasetType, live: Description
-) -> None:
+def _warn_if_foreign(context: Context, work: Work, split: DatasetType, live: Description) -> None:
     """Say so when a dataset goes that does not look like this pipeline's: images elsewhere."""
     project = context.pipeline.project
     with explained(f"reading the {split} dataset of project {project}"):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from lfvpipe.engine.outcome import Facts
 from lfvpipe.lookout.failures import LookoutError, explained
 from lfvpipe.steps import described
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lfvpipe.engine.outcome import Facts
     from lfvpipe.engine.step import Work
     from lfvpipe.lookout.waiters import OnStatus
     from lfvpipe.steps.context import Context
@@ -18,48 +21,82 @@ if TYPE_CHECKING:
 KIND = "model"
 
 
-def held_key(project: str, version: str) -> str:
-    """Return the name under which the ledger holds a hosted model."""
-    return f"{KIND}:{project}/{version}"
+@dataclass(frozen=True)
+class Hosting:
+    """A model version to host, and the service that hosts it."""
+
+    project: str
+    version: str
+    endpoint: str
+
+    @property
+    def key(self) -> str:
+        """The name under which the ledger holds it."""
+        return f"{KIND}:{self.project}/{self.version}"
 
 
-def start(context: Context, work: Work, project: str, version: str) -> bool:
-    """Host a model if it is not hosted, and wait until it is.
+@contextmanager
+def hosted(context: Context, work: Work, model: Hosting, *, kept: bool) -> Iterator[None]:
+    """Have a model hosted during the block, and stop it again whatever happens in the block.
 
-    Returns:
-        Whether this pipeline holds it, now or since an attempt that was killed; False for a
-        model that somebody else had started.
+    A model that somebody else had started is used and left hosted. What this pipeline started,
+    now or in an attempt that was killed, is held in the ledger from before it starts until after
+    it stopped; with ``hosting.keep_running`` it stays hosted and held.
+
+    Args:
+        context: Where the service is, and the spec.
+        work: The attempt, which holds and releases.
+        model: What to host.
+        kept: An earlier run left this model hosted.
     """
-    found = described.model(context, project, version)
-    status = found["Status"] if found else ""
-    held = work.saved.get("hosting") == held_key(project, version)
+    if kept:
+        _hold(work, model)
+    try:
+        _host(context, work, model)
+        yield
+    finally:
+        if not context.pipeline.hosting.keep_running:
+            end(context, work, model)
+
+
+def end(context: Context, work: Work, model: Hosting) -> None:
+    """Stop `model` if it is this pipeline that has it hosted."""
+    if is_ours(work, model):
+        stop(context, model.project, model.version)
+        work.save(held=None)
+        work.release(model.key)
+
+
+def is_ours(work: Work, model: Hosting) -> bool:
+    """Tell whether this attempt, or one that was killed, has started `model`."""
+    return work.saved.get("held") == asdict(model)
+
+
+def _host(context: Context, work: Work, model: Hosting) -> None:
+    status = _status(context, model)
     if status == "STOPPING_HOSTING":
-        _wait(context, project, version, "TRAINED", _show(work, version), work.cancelled)
+        _wait(context, model, "TRAINED", _show(work, model), work.cancelled)
         status = "TRAINED"
     if status not in {"HOSTED", "STARTING_HOSTING"}:
-        held = True
-        _hold(context, work, project, version)
-        _start(context, project, version)
-    _wait(context, project, version, "HOSTED", _show(work, version), work.cancelled)
-    return held
+        _hold(work, model)
+        _start(context, model)
+    _wait(context, model, "HOSTED", _show(work, model), work.cancelled)
 
 
-def _hold(context: Context, work: Work, project: str, version: str) -> None:
-    endpoint = context.pipeline.service.endpoint
-    facts = {"kind": KIND, "project": project, "version": version, "endpoint": endpoint}
-    work.hold(held_key(project, version), facts)
-    work.save(hosting=held_key(project, version))
+def _hold(work: Work, model: Hosting) -> None:
+    work.hold(model.key, {"kind": KIND, **asdict(model)})
+    work.save(held=asdict(model))
 
 
-def _start(context: Context, project: str, version: str) -> None:
+def _start(context: Context, model: Hosting) -> None:
     hosting = context.pipeline.hosting
     most = hosting.max_inference_units
-    optional = {} if most is None else {"MaxInferenceUnits": most}
+    optional: dict[str, Any] = {} if most is None else {"MaxInferenceUnits": most}
     try:
-        with explained(f"starting model {version} of project {project}"):
+        with explained(f"starting model {model.version} of project {model.project}"):
             context.lookout.start_model(
-                ProjectName=project,
-                ModelVersion=version,
+                ProjectName=model.project,
+                ModelVersion=model.version,
                 MinInferenceUnits=hosting.min_inference_units,
                 **optional,
             )
@@ -68,9 +105,9 @@ def _start(context: Context, project: str, version: str) -> None:
             raise
 
 
-def _show(work: Work, version: str) -> OnStatus:
+def _show(work: Work, model: Hosting) -> OnStatus:
     return lambda status, message: work.progress(
-        0, None, "", f"version {version}: {message or status}"
+        0, None, "images", f"version {model.version}: {message or status}"
     )
 
 
@@ -80,24 +117,28 @@ def stop(context: Context, project: str, version: str) -> bool:
     Returns:
         Whether it was hosted; False where it was stopped already or is gone.
     """
-    found = described.model(context, project, version)
-    status = found["Status"] if found else ""
+    model = Hosting(project, version, context.pipeline.service.endpoint)
+    status = _status(context, model)
     if status == "STARTING_HOSTING":  # cannot be stopped before it is up
-        status = _settled_start(context, project, version)
+        status = _settled_start(context, model)
     if status == "HOSTED" and not _stop(context, project, version):
         return False
     if status in {"HOSTED", "STOPPING_HOSTING"}:
-        _wait(context, project, version, "TRAINED", _quietly, Event())
+        _wait(context, model, "TRAINED", _quietly, Event())
     return status in {"HOSTED", "STOPPING_HOSTING"}
 
 
-def _settled_start(context: Context, project: str, version: str) -> str:
+def _settled_start(context: Context, model: Hosting) -> str:
     try:
-        _wait(context, project, version, "HOSTED", _quietly, Event())
+        _wait(context, model, "HOSTED", _quietly, Event())
     except LookoutError:  # it failed to start; look at what it is now
-        found = described.model(context, project, version)
-        return str(found["Status"]) if found else ""
+        return _status(context, model)
     return "HOSTED"
+
+
+def _status(context: Context, model: Hosting) -> str:
+    found = described.model(context, model.project, model.version)
+    return str(found["Status"]) if found else ""
 
 
 def _stop(context: Context, project: str, version: str) -> bool:
@@ -117,9 +158,8 @@ def _quietly(status: str, message: str) -> None:
 
 def _wait(
     context: Context,
-    project: str,
-    version: str,
-    target: str,
+    model: Hosting,
+    target: Literal["HOSTED", "TRAINED"],
     on_status: OnStatus,
     cancelled: Event,
 ) -> None:
@@ -127,11 +167,11 @@ def _wait(
 
     wait_for_hosting(
         context.lookout,
-        project=project,
-        version=version,
+        project=model.project,
+        version=model.version,
         on_status=on_status,
         cancelled=cancelled,
-        target="HOSTED" if target == "HOSTED" else "TRAINED",
+        target=target,
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
@@ -15,6 +13,8 @@ from lfvpipe.steps.attempts import attempt_token
 from lfvpipe.steps.context import Context
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from lfvpipe.lookout.api import Tag
     from lfvpipe.steps.described import Description
 
@@ -25,7 +25,6 @@ TRAINED = frozenset({"TRAINED", "STARTING_HOSTING", "HOSTED", "STOPPING_HOSTING"
 UNFIT = frozenset({"TRAINING_FAILED", "DELETING"})
 
 
-@dataclass(frozen=True)
 class ModelStep(Step[Context]):
     """Trains a model version on the project's datasets, unless one of this fingerprint exists.
 
@@ -34,8 +33,8 @@ class ModelStep(Step[Context]):
     goes to the next version and is no reason to train again.
     """
 
-    name: str = "model"
-    needs: tuple[str, ...] = ("datasets",)
+    name = "model"
+    needs = ("datasets",)
 
     def inputs(self, context: Context) -> Facts:
         """Return what decides how the model comes out and where its evaluation lies."""
@@ -44,8 +43,8 @@ class ModelStep(Step[Context]):
         return {
             "bucket.prefix": pipeline.bucket.prefix,
             "model.output_prefix": pipeline.model.output_prefix,
-            "evaluate.costs.false_accept": costs and costs.false_accept,
-            "evaluate.costs.false_reject": costs and costs.false_reject,
+            "evaluate.costs.false_accept": costs.false_accept if costs else None,
+            "evaluate.costs.false_reject": costs.false_reject if costs else None,
         }
 
     def act(self, context: Context, work: Work) -> Outcome:
@@ -70,10 +69,13 @@ class ModelStep(Step[Context]):
         found = described.model(context, project, version)
         if not outcome.facts["created_by_us"] or found is None or not _same(found, outcome):
             return []
-        from lfvpipe.steps.hosting import stop
+        return _removed(context, project, version)
 
-        stop(context, project, version)
-        return [f"model {version} of project {project}"] if _delete(context, found) else []
+    def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
+        """Delete the version that an unfinished attempt created; fails while it is in training."""
+        if not saved.get("version"):
+            return []
+        return _removed(context, context.pipeline.project, str(saved["version"]))
 
 
 def _version(context: Context, work: Work) -> tuple[str, Word]:
@@ -175,9 +177,7 @@ def _identity(context: Context, trained: Description) -> dict[str, Json]:
     }
 
 
-def _facts(
-    context: Context, work: Work, trained: Description, ours: bool
-) -> dict[str, Json]:
+def _facts(context: Context, work: Work, trained: Description, ours: bool) -> dict[str, Json]:
     performance: Mapping[str, Any] = trained.get("Performance", {})
     manifest, result = trained.get("EvaluationManifest"), trained.get("EvaluationResult")
     return _identity(context, trained) | {
@@ -208,20 +208,22 @@ def _same(found: Description, outcome: Outcome) -> bool:
     return found["ModelArn"] == outcome.facts["arn"] and created == outcome.facts["created"]
 
 
-def _delete(context: Context, found: Description) -> bool:
-    """Delete a model version and wait until it is gone; a TRAINING one cannot be deleted."""
+def _removed(context: Context, project: str, version: str) -> list[str]:
+    """Stop and delete a model version, wait until it is gone, and say what was deleted."""
+    from lfvpipe.steps.hosting import stop
     from lfvpipe.steps.patience import pauses
 
-    project, version = found["ModelArn"].split("/")[-2], found["ModelVersion"]
+    name = f"model {version} of project {project}"
+    stop(context, project, version)
     try:
-        with explained(f"deleting model {version} of project {project}"):
+        with explained(f"deleting {name}"):
             context.lookout.delete_model(ProjectName=project, ModelVersion=version)
     except LookoutError as error:
         if error.code == described.ABSENT:
-            return False
+            return []
         raise
     for pause in pauses():
         if described.model(context, project, version) is None:
             break
         pause(None)
-    return True
+    return [name]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.engine.outcome import Facts, Outcome, Word
@@ -15,15 +13,16 @@ from lfvpipe.steps.attempts import attempt_token
 from lfvpipe.steps.context import Context
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lfvpipe.steps.described import Description
 
 
-@dataclass(frozen=True)
 class ProjectStep(Step[Context]):
     """Creates or adopts the project that datasets and models belong to."""
 
-    name: str = "project"
-    needs: tuple[str, ...] = ("check",)
+    name = "project"
+    needs = ("check",)
 
     def inputs(self, context: Context) -> Facts:
         """Return where the project is and what it is called."""
@@ -74,18 +73,28 @@ class ProjectStep(Step[Context]):
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """Delete the project if this pipeline created it and it is empty."""
-        name = str(outcome.facts["name"])
-        found = described.project(context, name)
-        if found is None or not _ours_before(outcome, found) or _holds_something(context, found):
+        found = described.project(context, str(outcome.facts["name"]))
+        return _delete_if_empty(context, found) if _ours_before(outcome, found) else []
+
+    def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
+        """Delete the project that an unfinished attempt created, if it is empty."""
+        if not saved.get("creating"):
             return []
-        with explained(f"deleting project {name}"):
-            context.lookout.delete_project(ProjectName=name)
-        return [f"project {name}"]
+        return _delete_if_empty(context, described.project(context, str(saved["creating"])))
 
 
-def _ours_before(outcome: Outcome | None, found: Description) -> bool:
+def _delete_if_empty(context: Context, found: Description | None) -> list[str]:
+    if found is None or _holds_something(context, found):
+        return []
+    name = found["ProjectName"]
+    with explained(f"deleting project {name}"):
+        context.lookout.delete_project(ProjectName=name)
+    return [f"project {name}"]
+
+
+def _ours_before(outcome: Outcome | None, found: Description | None) -> bool:
     """Tell whether `outcome` created the very project that was `found`, not a later namesake."""
-    if outcome is None or not outcome.facts.get("created_by_us"):
+    if outcome is None or found is None or not outcome.facts.get("created_by_us"):
         return False
     created = described.moment(found.get("CreationTimestamp"))
     return outcome.facts.get("created") == created

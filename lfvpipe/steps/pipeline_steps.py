@@ -1,0 +1,42 @@
+"""The steps of a pipeline, in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lfvpipe.steps.bucket import BucketStep
+from lfvpipe.steps.check import Check
+from lfvpipe.steps.datasets import DatasetsStep
+from lfvpipe.steps.evaluate import EvaluateStep
+from lfvpipe.steps.extract import Extract
+from lfvpipe.steps.fetch import fetch_steps
+from lfvpipe.steps.manifests import Manifests
+from lfvpipe.steps.model import ModelStep
+from lfvpipe.steps.project import ProjectStep
+from lfvpipe.steps.report import ReportStep
+from lfvpipe.steps.select import Select
+from lfvpipe.steps.upload import UploadStep
+
+if TYPE_CHECKING:
+    from lfvpipe.config.spec import Pipeline
+    from lfvpipe.engine.step import Step
+    from lfvpipe.steps.context import Context
+
+
+def steps_of(pipeline: Pipeline) -> tuple[Step[Context], ...]:
+    """Return the steps of `pipeline`: its fetches, and the eleven that every pipeline has."""
+    fetches = tuple(fetch_steps(pipeline))
+    return (
+        *fetches,
+        Select(tuple(step.name for step in fetches)),
+        Extract(),
+        Check(),
+        BucketStep(),
+        UploadStep(),
+        Manifests(),
+        ProjectStep(),
+        DatasetsStep(),
+        ModelStep(),
+        EvaluateStep(),
+        ReportStep(),
+    )

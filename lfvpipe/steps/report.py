@@ -1,0 +1,163 @@
+"""The run file and the report page: what the run used and showed."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe.engine.outcome import Facts, Json, Outcome
+from lfvpipe.engine.reasons import Reason
+from lfvpipe.engine.step import Step, Work
+from lfvpipe.steps.context import Context
+
+if TYPE_CHECKING:
+    from lfvpipe.report.records import Finding, RunRecord, Verdict
+
+SETS = {"test": "test", "evaluation": "verdicts"}  # by the run file's name: evaluate's fact
+REVIEW_KEPT = 1000
+
+
+class ReportStep(Step[Context]):
+    """Writes ``runs/<id>.json``, ``runs/<id>.html`` and ``report.html``."""
+
+    name = "report"
+    needs = ("evaluate", "check")
+
+    def inputs(self, context: Context) -> Facts:
+        """Return what the report shows beyond what the needs found."""
+        pipeline = context.pipeline
+        return {"name": pipeline.name, "model.description": pipeline.model.description}
+
+    def act(self, context: Context, work: Work) -> Outcome:
+        """Write the run file; an attempt that was killed is repeated under the same run id."""
+        from lfvpipe.report import run_file
+
+        run = _record(context, work)
+        path = run_file.write(context.state_dir, run)
+        estimates = {name: scores.estimates for name, scores in run.scores.items()}
+        facts: dict[str, Json] = {
+            "run": run.id,
+            "run_file": path.relative_to(context.state_dir).as_posix(),
+            "f1": {name: values["f1"].value for name, values in estimates.items()},
+            "review": len(run.review),
+        }
+        return Outcome("created", facts)
+
+    def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report a run file that is gone."""
+        name = str(outcome.facts["run_file"])
+        if (context.state_dir / name).is_file():
+            return []
+        return [Reason("output-missing", name)]
+
+
+def _record(context: Context, work: Work) -> RunRecord:
+    """Return the run as it was, with its verdicts."""
+    from lfvpipe.report import metrics
+    from lfvpipe.report.records import RunRecord
+    from lfvpipe.steps.configuration import flattened
+
+    facts = {name: outcome.facts for name, outcome in work.upstream.items()}
+    evaluated = facts["evaluate"]
+    files = {name: _mapping(evaluated[fact]) for name, fact in SETS.items()}
+    verdicts = {name: _verdicts(context, file) for name, file in files.items() if file["count"]}
+    created, run_id = _identified(work)
+    return RunRecord(
+        id=run_id,
+        created=created,
+        name=context.pipeline.name,
+        fingerprint=work.fingerprint,
+        config=flattened(context.pipeline),
+        versions=_versions(context),
+        model=_model(context, facts["model"], evaluated),
+        data=_counts(context, facts),
+        scores={name: metrics.score_set(rows) for name, rows in verdicts.items()},
+        verdict_files={name: file for name, file in files.items() if file["count"]},
+        review=_review(verdicts.get("evaluation", ())),
+        review_below=context.pipeline.evaluate.review_below,
+        findings=_findings(facts["check"]),
+        errors=tuple(_mapping(error) for error in _sequence(evaluated["errors"])),
+        timings=(),
+        verdicts=verdicts,
+    )
+
+
+def _identified(work: Work) -> tuple[str, str]:
+    """Return when this run was made and its id; the same ones after a kill."""
+    from datetime import UTC, datetime
+
+    created = work.saved.get("created")
+    if not isinstance(created, str):
+        created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        work.save(created=created)
+    return created, f"{created.replace('-', '').replace(':', '')}-{work.fingerprint[:8]}"
+
+
+def _versions(context: Context) -> dict[str, str]:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from lfvpipe import __version__
+
+    versions = {
+        "lfvpipe": __version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "service": context.pipeline.service.endpoint,
+        "bucket": context.pipeline.bucket.endpoint,
+    }
+    for package in ("boto3", "onnxruntime", "numpy"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _model(context: Context, model: Facts, evaluated: Facts) -> dict[str, Any]:
+    names = ("project", "version", "arn", "f1", "precision", "recall", "training_seconds")
+    found: dict[str, Any] = {name: model[name] for name in names}
+    found["description"] = context.pipeline.model.description
+    found["service_metrics"] = evaluated.get("service_metrics")
+    return found
+
+
+def _counts(context: Context, facts: Mapping[str, Facts]) -> dict[str, dict[str, int]]:
+    """Count the index's images by split and label; the index is streamed."""
+    from lfvpipe.steps.index import read_index
+
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for image in read_index(context.state_dir / str(facts["extract"]["index"])):
+        counts[image.split][image.label or "unlabelled"] += 1
+    return {split: dict(sorted(labels.items())) for split, labels in counts.items()}
+
+
+def _verdicts(context: Context, file: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    from lfvpipe.report.verdict_file import read_verdicts
+
+    return tuple(read_verdicts(context.state_dir / file["path"]))
+
+
+def _review(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    from lfvpipe.report.records import by_doubt
+
+    doubtful = [verdict.id for verdict in by_doubt(verdicts) if verdict.needs_review]
+    return tuple(doubtful[:REVIEW_KEPT])
+
+
+def _findings(check: Facts) -> tuple[Finding, ...]:
+    from lfvpipe.report.records import Finding
+
+    return tuple(
+        Finding(str(row["level"]), str(row["message"]), tuple(row["images"]))
+        for row in _sequence(check["findings"])
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _sequence(value: object) -> Sequence[Any]:
+    return value if isinstance(value, Sequence) else ()
