@@ -99,8 +99,11 @@ class Bucket(Protocol):
     def get(self, key: str) -> bytes:
         """Return an object's bytes; raises `NoSuchObject`."""
 
-    def get_to(self, key: str, path: Path) -> None:
-        """Write an object to `path`, whole or not at all; raises `NoSuchObject`."""
+    def get_to(self, key: str, path: Path, *, on_bytes: Callable[[int], None] = ...) -> None:
+        """Write an object to `path`, whole or not at all; raises `NoSuchObject`.
+
+        `on_bytes` is told the bytes so far; what it raises ends the transfer.
+        """
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Store bytes or a file under `key`; readers see the old object or the new one."""

@@ -112,9 +112,11 @@ class LocalBucket:
         """Return an object's bytes."""
         return transfer.get(self._opened(), self._checked(key), self._where(key))
 
-    def get_to(self, key: str, path: Path) -> None:
+    def get_to(
+        self, key: str, path: Path, *, on_bytes: Callable[[int], None] = transfer.unheard
+    ) -> None:
         """Copy an object to `path`."""
-        transfer.get_to(self._opened(), self._checked(key), path, self._where(key))
+        transfer.get_to(self._opened(), self._checked(key), path, self._where(key), on_bytes)
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Store bytes or a file."""

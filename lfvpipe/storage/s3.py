@@ -223,9 +223,11 @@ class S3Bucket:
         """Return an object's bytes."""
         return transfer.get(self._store, check_key(key), self._where(key))
 
-    def get_to(self, key: str, path: Path) -> None:
+    def get_to(
+        self, key: str, path: Path, *, on_bytes: Callable[[int], None] = transfer.unheard
+    ) -> None:
         """Download an object to `path`."""
-        transfer.get_to(self._store, check_key(key), path, self._where(key))
+        transfer.get_to(self._store, check_key(key), path, self._where(key), on_bytes)
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Upload bytes or a file."""

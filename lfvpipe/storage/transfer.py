@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PART = 8 * 1024 * 1024
 """Bytes of one part of a multipart upload; smaller files go up in one request."""
 PARTS_AT_ONCE = 2
+CHUNK = 1024 * 1024
 PAGE = 1000
 
 
@@ -53,11 +54,19 @@ def get(store: ObjectStore, key: str, where: str) -> bytes:
         return bytes(obstore.get(store, key).bytes())
 
 
-def get_to(store: ObjectStore, key: str, path: Path, where: str) -> None:
+def unheard(done: int) -> None:
+    """Take no interest in how far a transfer is."""
+
+
+def get_to(
+    store: ObjectStore, key: str, path: Path, where: str, on_bytes: Callable[[int], None]
+) -> None:
     """Stream the object into `path`, which is replaced when all of it is there."""
+    done = 0
     with explained(where), replacing(path) as file:
-        for chunk in obstore.get(store, key).stream(min_chunk_size=PART):
-            file.write(chunk)
+        for chunk in obstore.get(store, key).stream(min_chunk_size=CHUNK):
+            done += file.write(chunk)
+            on_bytes(done)
 
 
 def put(store: ObjectStore, key: str, data: bytes | Path, where: str) -> int:

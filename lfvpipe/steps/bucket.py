@@ -1,0 +1,118 @@
+"""The bucket: adopted where it exists, created where it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
+from lfvpipe.engine.reasons import Reason
+from lfvpipe.engine.step import Step, Work
+from lfvpipe.steps.context import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lfvpipe.storage.buckets import Bucket
+
+
+@dataclass(frozen=True)
+class BucketStep(Step[Context]):
+    """Creates or adopts the bucket that images and manifests go to."""
+
+    name: str = "bucket"
+    needs: tuple[str, ...] = ("check",)
+
+    def inputs(self, context: Context) -> Facts:
+        """Return where the bucket is and what it is called."""
+        return _identity(context)
+
+    def act(self, context: Context, work: Work) -> Outcome:
+        """Look for the bucket and create it if it is not there."""
+        name = context.pipeline.bucket.name
+        created_before = _created(context, work.previous)
+        if not context.bucket.exists():
+            work.save(creating=name)  # killed from here on, the next attempt knows it as ours
+            _create(context, work)
+            return self._outcome("created", context, ours=True)
+        if work.saved.get("creating") == name:
+            _create(context, work)  # the kill may have come before the bucket was guarded
+            return self._outcome("created", context, ours=True)
+        known = work.previous is not None and work.previous.identity == _identity(context)
+        word: Word = "unchanged" if known else "adopted"
+        return self._outcome(word, context, ours=created_before, work=work)
+
+    def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report a local bucket whose folder is gone."""
+        if outcome.facts["endpoint"] != "local":
+            return ()
+        folder = context.buckets_dir / str(outcome.facts["name"])
+        return () if folder.is_dir() else (Reason("output-missing", str(folder)),)
+
+    def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report a bucket that is gone."""
+        bucket = bucket_of(context, outcome)
+        return () if bucket.exists() else (Reason("drift", "bucket", bucket.name, None),)
+
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+        """Delete the bucket if this pipeline created it and nothing is left in it."""
+        bucket = bucket_of(context, outcome)
+        if not outcome.facts["created_by_us"] or not bucket.exists():
+            return ()
+        return (f"bucket {bucket.name}",) if bucket.delete_if_empty() else ()
+
+    def _outcome(
+        self, word: Word, context: Context, *, ours: bool, work: Work | None = None
+    ) -> Outcome:
+        guard = context.bucket.protection()
+        if work is not None and guard.public_access_blocked is False:
+            work.warn(f"The bucket {context.bucket.name} does not block public access.")
+        identity = _identity(context)
+        facts: dict[str, Json] = {
+            "name": context.bucket.name,
+            "region": context.bucket.location(),
+            "endpoint": context.pipeline.bucket.endpoint,
+            "created_by_us": ours,
+            "public_access_blocked": guard.public_access_blocked,
+            "encryption": guard.encryption,
+        }
+        return Outcome(word, facts, identity)
+
+
+def bucket_of(context: Context, outcome: Outcome) -> Bucket:
+    """Return the bucket that the outcome of `BucketStep` or `UploadStep` tells of.
+
+    The pipeline may have come to name another one since.
+    """
+    from lfvpipe.storage.buckets import connect
+
+    name, endpoint = str(outcome.facts["name"]), str(outcome.facts["endpoint"])
+    if endpoint == context.pipeline.bucket.endpoint:
+        return context.buckets.bucket(name)
+    region = str(outcome.facts["region"])
+    return connect(endpoint, region=region, root=context.buckets_dir).bucket(name)
+
+
+def _identity(context: Context) -> dict[str, str]:
+    spec = context.pipeline.bucket
+    return {
+        "bucket.name": spec.name,
+        "bucket.endpoint": spec.endpoint,
+        "region": context.pipeline.region,
+    }
+
+
+def _create(context: Context, work: Work) -> None:
+    from lfvpipe.storage.errors import BucketNameTaken
+
+    try:
+        context.bucket.create()
+    except BucketNameTaken:
+        work.save(creating=None)
+        raise
+
+
+def _created(context: Context, previous: Outcome | None) -> bool:
+    if previous is None or previous.identity != _identity(context):
+        return False
+    return bool(previous.facts["created_by_us"])

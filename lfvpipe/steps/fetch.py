@@ -1,0 +1,311 @@
+"""The archives, manifests and folders that a pipeline starts from: fetched, checked, identified."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
+from lfvpipe.engine.reasons import Reason
+from lfvpipe.engine.step import Step
+from lfvpipe.errors import UserError
+from lfvpipe.steps.context import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lfvpipe.config.spec import Pipeline
+    from lfvpipe.engine.step import Work
+    from lfvpipe.storage.buckets import Bucket
+    from lfvpipe.storage.cached import Cached
+    from lfvpipe.storage.digests import Digest
+
+
+class FetchError(UserError):
+    """A source is not there, or is not what it should be."""
+
+
+@dataclass(frozen=True)
+class FetchStep(Step[Context]):
+    """Fetches one source, or takes stock of it where it lies on this machine.
+
+    Attributes:
+        name: ``fetch:`` and the source.
+        key: The config key that names the address.
+        address: ``https://``, ``http://``, ``s3://``, or an absolute file or folder path.
+        sha256: The digest that the source must have; None for any.
+        archive: The source holds images, rather than a manifest.
+        verified: The addresses that steps made together have compared with their cache.
+    """
+
+    name: str
+    key: str
+    address: str
+    sha256: str | None = None
+    archive: bool = True
+    verified: set[str] = field(default_factory=set, compare=False, repr=False)
+
+    @property
+    def remote(self) -> bool:
+        """Whether the source has to be brought to this machine."""
+        return self.address.startswith(("https://", "http://", "s3://"))
+
+    def inputs(self, context: Context) -> Facts:
+        """Return the address of what is remote, and the digest of what is local."""
+        pinned = {f"{self.key}.sha256": self.sha256} if self.sha256 else {}
+        if not self.remote:
+            found = self._digest(context)
+            return {f"file:{self.address}": found.sha256 if found else None, **pinned}
+        if self.address.startswith("s3://"):
+            pinned["bucket.endpoint"] = context.pipeline.bucket.endpoint
+        return {self.key: _without_secrets(self.address), **pinned}
+
+    def act(self, context: Context, work: Work) -> Outcome:
+        """Fetch what is not cached, or what has changed since."""
+        if not self.remote:
+            return self._take_stock(context, work)
+        from lfvpipe.storage.cached import cached, folder_for
+        from lfvpipe.storage.errors import explained
+
+        folder = folder_for(context.cache_dir, self.address)
+        with explained(str(folder)), _alone(folder, work):
+            before = cached(folder)
+            found = self._bring(context, folder, before, work)
+            self.verified.add(self.address)
+        self._check(found.sha256)
+        return _outcome(context, found, _word(before and before.sha256, found.sha256))
+
+    def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report a cached file that is gone or has another size; local sources are inputs."""
+        if not self.remote:
+            return ()
+        path, size = source_path(context, outcome), outcome.facts["size"]
+        found = path.stat().st_size if path.is_file() else None
+        return () if found == size else (Reason("output-missing", str(path), size, found),)
+
+    def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report a remote source whose entity tag (or else date) has changed."""
+        if not self.remote or self.sha256:
+            return ()  # what is pinned cannot change
+        now = dict(zip(("etag", "modified"), self._current(context), strict=True))
+        for name in ("etag", "modified"):
+            before = outcome.facts.get(name)
+            if before and now[name]:
+                same = before == now[name]
+                return () if same else (Reason("drift", self.address, before, now[name]),)
+        return ()
+
+    def _bring(self, context: Context, folder: Path, before: Cached | None, work: Work) -> Cached:
+        if before and (self.address in self.verified or before.sha256 == self.sha256):
+            return before
+        if self.address.startswith("s3://"):
+            return self._bring_object(context, folder, before, work)
+        from lfvpipe.storage.download import download
+        from lfvpipe.storage.http import NotReachable
+
+        try:
+            return download(
+                self.address,
+                folder,
+                archive=self.archive,
+                progress=lambda done, total: work.progress(done, total, "bytes"),
+                pause=work.cancelled.wait,
+            )
+        except NotReachable as error:
+            if before is None:
+                raise
+            work.warn(f"{error.message} The copy fetched earlier is used.")
+            return before
+
+    def _bring_object(
+        self, context: Context, folder: Path, before: Cached | None, work: Work
+    ) -> Cached:
+        from lfvpipe.storage.cached import keep, part_of, sha256_of
+
+        bucket, key = self._object(context)
+        found = bucket.head(key)
+        if found is None:
+            raise FetchError(
+                f"{self.address} does not exist.",
+                hint="Give the address of one object: an archive or a manifest, not a folder.",
+            )
+        if before and (before.etag, before.size) == (found.etag, found.size):
+            return before
+        for left_by_a_kill in folder.glob("*.tmp"):
+            left_by_a_kill.unlink()
+        size = found.size
+        bucket.get_to(
+            key, part_of(folder), on_bytes=lambda done: work.progress(done, size, "bytes")
+        )
+        return keep(folder, self.address, sha256_of(part_of(folder)), etag=found.etag)
+
+    def _current(self, context: Context) -> tuple[str, str]:
+        if self.address.startswith("s3://"):
+            bucket, key = self._object(context)
+            found = bucket.head(key)
+            return (found.etag if found else "gone", "")
+        from lfvpipe.storage.download import current
+
+        return current(self.address)
+
+    def _object(self, context: Context) -> tuple[Bucket, str]:
+        """Return bucket and key: in a local bucket of that name if there is one, or on S3."""
+        from lfvpipe.storage.buckets import connect, parse_s3_uri
+
+        name, key = parse_s3_uri(self.address)
+        buckets = context.buckets
+        if buckets.endpoint == "local" and not (context.buckets_dir / name).is_dir():
+            region, root = context.pipeline.region, context.buckets_dir
+            buckets = connect("aws", region=region, root=root)
+        return buckets.bucket(name), key
+
+    def _take_stock(self, context: Context, work: Work) -> Outcome:
+        found = self._digest(context)
+        if found is None:
+            raise _not_there(Path(self.address), self.key)
+        self._check(found.sha256)
+        before = work.previous and (work.previous.identity or {}).get("sha256")
+        facts: dict[str, Json] = {
+            "path": self.address,
+            "size": found.size,
+            "sha256": found.sha256,
+            "kind": "folder" if Path(self.address).is_dir() else "file",
+        }
+        word: Word = "adopted" if before is None else _word(before, found.sha256)
+        return Outcome(word, facts, {"sha256": found.sha256})
+
+    def _digest(self, context: Context) -> Digest | None:
+        """Return the digest of a local source, None if it is not there."""
+        from lfvpipe.storage.digests import file_digest, folder_digest
+        from lfvpipe.storage.errors import explained
+
+        path = Path(self.address)
+        index = context.state_dir / "fetch" / f"{self.name.partition(':')[2]}.json"
+        with explained(self.address):
+            if path.is_dir():
+                from lfvpipe.archives.members import junk
+
+                return folder_digest(path, index, skip=lambda name: bool(junk(name)))
+            return file_digest(path, index) if path.is_file() else None
+
+    def _check(self, sha256: str) -> None:
+        if self.sha256 is not None and self.sha256.lower() != sha256:
+            raise FetchError(
+                f"{_shown(self.address)} has the SHA-256 {sha256}, not {self.sha256}.",
+                hint=f"If this version is the right one, set `{self.key}`'s sha256 to it; "
+                "otherwise get the right file.",
+            )
+
+
+def fetch_steps(pipeline: Pipeline) -> tuple[FetchStep, ...]:
+    """Return a fetch step for each source of `pipeline`; each address is fetched once."""
+    verified: set[str] = set()
+    return tuple(
+        FetchStep(
+            f"fetch:{source.member}",
+            source.key,
+            source.address,
+            source.sha256,
+            source.archive,
+            verified,
+        )
+        for source in _sources(pipeline)
+    )
+
+
+def source_path(context: Context, outcome: Outcome) -> Path:
+    """Return where the fetched file, or the folder, that `outcome` tells of lies."""
+    return context.state_root / str(outcome.facts["path"])
+
+
+@dataclass(frozen=True)
+class _Source:
+    member: str
+    key: str
+    address: str
+    sha256: str | None = None
+    archive: bool = True
+
+
+def _sources(pipeline: Pipeline) -> Iterator[_Source]:
+    for label, source in pipeline.sources.labels.items():
+        key = f"sources.{label}"
+        yield _Source(label, f"{key}.archive", source.archive, source.sha256)
+        if source.masks:
+            yield _Source(f"{label}-masks", f"{key}.masks", source.masks)
+    if manifest := pipeline.sources.manifest:
+        key = "sources.manifest"
+        yield _Source("manifest-train", f"{key}.train", manifest.train, archive=False)
+        if manifest.test:
+            yield _Source("manifest-test", f"{key}.test", manifest.test, archive=False)
+        if manifest.images:
+            yield _Source("manifest-images", f"{key}.images", manifest.images)
+    for number, extra in enumerate(pipeline.evaluate.archives):
+        key = f"evaluate.archives.{number}.archive"
+        yield _Source(f"evaluate-{number}", key, extra.archive, extra.sha256)
+
+
+@contextmanager
+def _alone(folder: Path, work: Work) -> Iterator[None]:
+    """Hold the folder's lock: another source, or another run, may want the same address."""
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=1.0)
+        except Timeout:
+            work.progress(0, None, "bytes", "waits for another fetch of the same address")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _outcome(context: Context, found: Cached, word: Word) -> Outcome:
+    facts: dict[str, str | int] = {
+        "path": found.path.relative_to(context.state_root).as_posix(),
+        "size": found.size,
+        "sha256": found.sha256,
+        "kind": "file",
+    }
+    told = {"etag": found.etag, "modified": found.modified}
+    facts |= {name: value for name, value in told.items() if value}
+    return Outcome(word, facts, {"sha256": found.sha256})
+
+
+def _word(before: object, now: str) -> Word:
+    if before is None:
+        return "created"
+    return "unchanged" if before == now else "updated"
+
+
+def _shown(address: str) -> str:
+    from lfvpipe.storage.http import shown
+
+    return shown(address) if address.startswith(("https://", "http://")) else address
+
+
+def _without_secrets(address: str) -> str:
+    """Return what the ledger may know of an address, and what changes when the address does."""
+    if not address.startswith(("https://", "http://")) or _shown(address) == address:
+        return address
+    from hashlib import sha256
+
+    return f"{_shown(address)}#{sha256(address.encode()).hexdigest()[:12]}"
+
+
+def _not_there(path: Path, key: str) -> FetchError:
+    from difflib import get_close_matches
+
+    if not path.parent.is_dir():
+        return FetchError(
+            f"{path} does not exist, nor does its folder.", hint=f"Check `{key}` for a misspelling."
+        )
+    names = sorted(child.name for child in path.parent.iterdir())
+    near = get_close_matches(path.name, names, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Check `{key}`."
+    return FetchError(f"{path} does not exist.", hint=hint)

@@ -1,0 +1,190 @@
+"""The bucket's images, brought in line with the index: one listing, then what differs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
+from lfvpipe.engine.reasons import Reason
+from lfvpipe.engine.step import Step, Work
+from lfvpipe.steps.bucket import bucket_of
+from lfvpipe.steps.context import Context
+from lfvpipe.steps.index import read_index
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from typing import IO
+
+    from lfvpipe.storage.buckets import Bucket
+
+
+@dataclass(frozen=True)
+class UploadStep(Step[Context]):
+    """Uploads the images and masks of the datasets; keys tell the content, so size is enough."""
+
+    name: str = "upload"
+    needs: tuple[str, ...] = ("extract", "bucket")
+
+    def inputs(self, context: Context) -> Facts:
+        """Return the prefix; images and bucket come from the steps before."""
+        return {"bucket.prefix": context.pipeline.bucket.prefix}
+
+    def act(self, context: Context, work: Work) -> Outcome:
+        """List what is there, and upload what is not."""
+        facts = _facts(context, work)
+        wanted = _Wanted(context, facts)
+        total = sum(1 for _ in wanted)
+        transfer = _Transfer(work, total, _listing(context.bucket, str(facts["prefix"])))
+        with _journal(context, facts).open("a", encoding="utf-8", newline="\n") as journal:
+            context.bucket.put_many(transfer.lacking(wanted, journal), on_done=transfer.done)
+        counts: dict[str, Json] = {
+            "objects": wanted.objects,
+            "bytes": wanted.bytes,
+            "uploaded": transfer.uploaded,
+            "uploaded_bytes": transfer.uploaded_bytes,
+            "example": wanted.example,
+        }
+        identity = {name: facts[name] for name in ("endpoint", "name", "prefix", "digest")}
+        return Outcome(_word(work, transfer.uploaded), facts | counts, identity)
+
+    def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report a local bucket that lost its images; one of them stands for all."""
+        example = outcome.facts["example"]
+        if outcome.facts["endpoint"] != "local" or not example:
+            return ()
+        file = context.buckets_dir / str(outcome.facts["name"]) / str(example)
+        return () if file.is_file() else (Reason("output-missing", str(file)),)
+
+    def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report how many of the images are no longer in the bucket."""
+        bucket = bucket_of(context, outcome)
+        if not bucket.exists():
+            return (Reason("drift", "bucket", bucket.name, None),)
+        there = _listing(bucket, str(outcome.facts["prefix"]))
+        wanted = _Wanted(context, outcome.facts)
+        absent = sum(there.get(item.key) != item.size for item in wanted)
+        if not absent:
+            return ()
+        return (Reason("drift", "images in the bucket", wanted.objects, wanted.objects - absent),)
+
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+        """Delete the index's objects that this pipeline uploaded, not those it found there."""
+        from lfvpipe.atomic import write_text
+
+        bucket, journal = bucket_of(context, outcome), _journal(context, outcome.facts)
+        ours = _noted(journal)
+        keys = ours
+        if (context.state_dir / str(outcome.facts["index"])).exists():
+            keys = ours & {item.key for item in _Wanted(context, outcome.facts)}
+        if not keys or not bucket.exists():
+            return ()
+        bucket.delete(sorted(keys))
+        write_text(journal, "".join(f"{key}\n" for key in sorted(ours - keys)))
+        return (f"{len(keys)} objects in bucket {bucket.name}",)
+
+
+@dataclass(frozen=True)
+class _Item:
+    key: str
+    path: Path
+    size: int
+
+
+@dataclass
+class _Wanted:
+    """The objects that an index asks for, streamed; the counts are right after one pass."""
+
+    context: Context
+    facts: Facts
+    objects: int = 0
+    bytes: int = 0
+    example: str = ""
+
+    def __iter__(self) -> Iterator[_Item]:
+        self.objects = self.bytes = 0
+        prefix, root = str(self.facts["prefix"]), self.context.state_dir
+        for image in read_index(root / str(self.facts["index"])):
+            if image.split not in ("train", "test"):
+                continue
+            parts = (image, image.mask) if image.mask else (image,)
+            for part in parts:
+                item = _Item(prefix + part.key, root / part.path, part.size)
+                self.objects += 1
+                self.bytes += item.size
+                self.example = self.example or item.key
+                yield item
+
+
+@dataclass
+class _Transfer:
+    """One pass over what is wanted, comparing it with one listing of what is there."""
+
+    work: Work
+    total: int
+    there: dict[str, int]
+    present: int = 0
+    uploaded: int = 0
+    uploaded_bytes: int = 0
+
+    def lacking(self, wanted: _Wanted, journal: IO[str]) -> Iterator[tuple[str, Path]]:
+        """Yield what is not in the bucket, each key once, and first note that it will be ours."""
+        for item in wanted:
+            if self.there.get(item.key) == item.size:
+                self.present += 1
+                self._tell()
+                continue
+            self.there[item.key] = item.size
+            journal.write(item.key + "\n")
+            journal.flush()
+            yield item.key, item.path
+
+    def done(self, key: str, size: int) -> None:
+        """Count an object that is in the bucket now."""
+        self.uploaded += 1
+        self.uploaded_bytes += size
+        self._tell(key)
+
+    def _tell(self, key: str = "") -> None:
+        self.work.progress(self.present + self.uploaded, self.total, "images", key)
+
+
+def _facts(context: Context, work: Work) -> dict[str, Json]:
+    extracted = work.upstream["extract"].facts
+    spec = context.pipeline.bucket
+    return {
+        "endpoint": spec.endpoint,
+        "region": context.pipeline.region,
+        "name": spec.name,
+        "prefix": spec.prefix,
+        "index": extracted["index"],
+        "digest": extracted["digest"],
+    }
+
+
+def _listing(bucket: Bucket, prefix: str) -> dict[str, int]:
+    return {found.key: found.size for found in bucket.list(prefix)}
+
+
+def _journal(context: Context, facts: Facts) -> Path:
+    """Return the file with the keys that this pipeline has uploaded (or was about to)."""
+    place = json.dumps([facts["endpoint"], facts["name"]]).encode()
+    folder = context.state_dir / "upload"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{hashlib.sha256(place).hexdigest()[:16]}.keys"
+
+
+def _noted(journal: Path) -> set[str]:
+    if not journal.exists():
+        return set()
+    with journal.open(encoding="utf-8", newline="\n") as lines:
+        return {line.rstrip("\n") for line in lines if line.endswith("\n")}
+
+
+def _word(work: Work, uploaded: int) -> Word:
+    if work.previous is None:
+        return "created" if uploaded else "adopted"
+    return "updated" if uploaded else "unchanged"

@@ -1,0 +1,174 @@
+"""SHA-256 of files and folders, remembered by their stat so that only what changed is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lfvpipe.atomic import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+Entry = tuple[int, int, int, int, str]  # size, mtime_ns, ctime_ns, hashed_ns, sha256
+_FORMAT = 1
+_SAVE_EVERY = 10_000  # files hashed between two saves: a kill loses no more than that
+_TICK_NS = 50_000_000
+_COARSE_TICK_NS = 2_000_000_000  # FAT; and any file system that stores whole seconds
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What a file or folder holds: `size` in bytes, in all; `files` counts a folder's files."""
+
+    sha256: str
+    size: int
+    files: int = 1
+
+
+@dataclass
+class _Index:
+    """The digests known so far, by name."""
+
+    file: Path
+    known: dict[str, Entry] = field(default_factory=dict)
+    unsaved: int = 0
+
+    @classmethod
+    def load(cls, file: Path) -> _Index:
+        try:
+            stored = json.loads(file.read_bytes())
+        except (OSError, ValueError):
+            return cls(file)  # only a cache: whatever is wrong with it, hash again
+        if not isinstance(stored, dict) or stored.get("format") != _FORMAT:
+            return cls(file)
+        return cls(file, stored["files"])
+
+    def save(self) -> None:
+        text = json.dumps({"format": _FORMAT, "files": self.known}, separators=(",", ":"))
+        try:
+            write_text(self.file, text)
+        except OSError:
+            return  # `plan` in a read-only folder works, only slower
+        self.unsaved = 0
+
+    def fresh(self, name: str, status: os.stat_result) -> str | None:
+        entry = self.known.get(name)
+        now = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if entry is None or tuple(entry[:3]) != now or not _settled(status, entry[3]):
+            return None
+        return entry[4]
+
+    def remember(self, name: str, entry: Entry) -> None:
+        self.known[name] = entry
+        self.unsaved += 1
+        if self.unsaved >= _SAVE_EVERY:
+            self.save()
+
+
+def file_digest(path: Path, index: Path) -> Digest:
+    """Return the digest of the file `path`, remembered in the file `index`.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    known = _Index.load(index)
+    status = path.stat()
+    found = known.fresh(path.name, status)
+    if found is None:
+        entry = _hashed(path)
+        known.remember(path.name, entry)
+        known.save()
+        return Digest(entry[4], entry[0])
+    return Digest(found, status.st_size)
+
+
+def folder_digest(folder: Path, index: Path, *, skip: Callable[[str], bool]) -> Digest:
+    """Return the digest over names and contents of the files below `folder`.
+
+    One scandir pass; linked folders are not entered. What was touched but not changed keeps the
+    folder's digest.
+
+    Args:
+        folder: Where to look.
+        index: The file that remembers the digests.
+        skip: Tells of a file's or folder's relative name whether it does not count.
+
+    Raises:
+        OSError: A folder or file cannot be read.
+    """
+    known = _Index.load(index)
+    seen = dict(_scan(str(folder), "", skip))
+    digests = {name: known.fresh(name, status) for name, status in seen.items()}
+    stale = [name for name, found in digests.items() if found is None]
+    for name, entry in _hash_all(folder, stale):
+        digests[name] = entry[4]
+        known.remember(name, entry)
+    if stale or len(known.known) != len(seen):
+        known.known = {name: known.known[name] for name in seen if name in known.known}
+        known.save()
+    lines = "".join(f"{digests[name]}  {name}\n" for name in sorted(seen))
+    total = sum(status.st_size for status in seen.values())
+    sha256 = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+    return Digest(sha256, total, len(seen))
+
+
+def _scan(
+    folder: str, prefix: str, skip: Callable[[str], bool]
+) -> Iterator[tuple[str, os.stat_result]]:
+    folders = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                folders.append((entry.path, name + "/"))
+            elif not skip(name) and entry.is_file():
+                yield name, _stat(entry)
+    for path, name in folders:
+        if not skip(name):
+            yield from _scan(path, name, skip)
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result:
+    # On Windows the folder's own record of a file may be behind, and lacks what stat() says.
+    return os.stat(entry.path) if os.name == "nt" else entry.stat()  # noqa: PTH116  (a hot loop)
+
+
+def _hash_all(folder: Path, names: list[str]) -> Iterable[tuple[str, Entry]]:
+    if len(names) < 2:
+        return [(name, _hashed(folder / name)) for name in names]
+    return _hash_in_threads(folder, names)
+
+
+def _hash_in_threads(folder: Path, names: list[str]) -> Iterator[tuple[str, Entry]]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(names), 1000):  # bounds the futures that wait
+            part = names[start : start + 1000]
+            paths = [folder / name for name in part]
+            yield from zip(part, pool.map(_hashed, paths), strict=True)
+
+
+def _hashed(path: Path) -> Entry:
+    started = time.time_ns()
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, started, sha256)
+
+
+def _settled(status: os.stat_result, hashed_ns: int) -> bool:
+    """Whether a change after the hashing would show in the stat.
+
+    A file written and hashed within one tick of its file system's clock can be written again in
+    that very tick, with the same size and times ("racy git"); it is read once more.
+    """
+    changed = status.st_mtime_ns if os.name == "nt" else status.st_ctime_ns
+    coarse = changed % 1_000_000_000 == 0
+    return changed + (_COARSE_TICK_NS if coarse else _TICK_NS) <= hashed_ns
