@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -18,13 +19,17 @@ from lfvpipe.engine.selection import Selection
 from lfvpipe.engine.step import Step, Work
 
 
+def _nothing(_work: object) -> None:
+    return
+
+
 @dataclass
 class World:
     """A folder that steps write into, the configuration, and hooks into their bodies."""
 
     root: Path
     config: dict[str, Json] = field(default_factory=dict)
-    bodies: dict[str, Callable[[Work], None]] = field(default_factory=dict)
+    bodies: dict[str, Callable[[Any], None]] = field(default_factory=dict)
     drifted: set[str] = field(default_factory=set)
     observed: list[str] = field(default_factory=list)
 
@@ -33,7 +38,7 @@ class World:
 
 
 class Writes(Step[World]):
-    """Writes its inputs and its needs' facts into a file named after it; the file is its outcome."""
+    """Writes what it is made of into a file named after it; the file is its outcome."""
 
     def __init__(
         self,
@@ -59,8 +64,8 @@ class Writes(Step[World]):
         return context.file(f"{self.name}-{fingerprint[:8]}")
 
     def act(self, context: World, work: Work) -> Outcome:
-        context.bodies.get(self.name, lambda _work: None)(work)
-        facts = {
+        context.bodies.get(self.name, _nothing)(work)
+        facts: dict[str, Json] = {
             "inputs": dict(self.inputs(context)),
             "needs": {need: work.upstream[need].digest for need in self.needs},
             "path": self.path(context, work.fingerprint).name,
@@ -78,7 +83,7 @@ class Writes(Step[World]):
 
     def destroy(self, context: World, outcome: Outcome) -> Sequence[str]:
         path = context.file(str(outcome.facts["path"]))
-        context.bodies.get(f"destroy {self.name}", lambda _work: None)(None)  # type: ignore[arg-type]
+        context.bodies.get(f"destroy {self.name}", _nothing)(None)
         gone = [path.name] if path.exists() else []
         path.unlink(missing_ok=True)
         return gone
@@ -151,18 +156,18 @@ class Bench:
         return [event.step for event in self.events if isinstance(event, StepStarted)]
 
 
-@pytest.fixture()
+@pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-@pytest.fixture()
+@pytest.fixture
 def bench(world: World) -> Callable[..., Bench]:
     """Return a bench for the given steps."""
     return lambda *steps: Bench(world, steps)
 
 
-@pytest.fixture()
+@pytest.fixture
 def steps() -> SimpleNamespace:
     """Return the kinds of steps that act on the world."""
     return SimpleNamespace(Writes=Writes, Fills=Fills, World=World)

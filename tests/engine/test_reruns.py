@@ -13,7 +13,7 @@ from lfvpipe.errors import UserError
 Build = Callable[..., Any]
 
 
-@pytest.fixture()
+@pytest.fixture
 def three(steps: Any, bench: Build, world: Any) -> Any:
     world.config.update({"a": 1, "b": 1, "c": 1})
     return bench(

@@ -1,0 +1,110 @@
+"""A slot of the world that holds one configuration at a time."""
+
+from typing import Any
+
+import pytest
+
+from lfvpipe.engine.reasons import Reason
+from lfvpipe.engine.step import Work
+from lfvpipe.errors import UserError
+
+
+@pytest.fixture
+def slotted(steps: Any, bench: Any, world: Any) -> Any:
+    """Return a pipeline that ran with a = 1, then with a = 2, and stands before a = 1 again."""
+    world.config.update({"a": 1, "model": 1, "report": 1})
+    pipeline = bench(
+        steps.Writes("source", keys=["a"]),
+        steps.Fills("datasets", ["source"]),
+        steps.Writes("model", ["datasets"], ["model"]),
+        steps.Writes("report", ["model"], ["report"]),
+    )
+    pipeline.run()
+    world.config["a"] = 2
+    pipeline.run()
+    world.config["a"] = 1
+    return pipeline
+
+
+def test_it_is_left_alone_when_all_after_it_is_fresh(slotted: Any) -> None:
+    slot = slotted.ledger.slots["datasets"]
+    assert set(slotted.actions().values()) == {"reuse"}
+    slotted.run()
+    assert slotted.started == []
+    assert slotted.ledger.slots["datasets"] == slot
+    assert set(slotted.actions().values()) == {"unchanged"}
+
+
+def test_it_is_filled_again_when_a_step_after_it_is_stale(slotted: Any, world: Any) -> None:
+    world.config["report"] = 2
+    assert slotted.actions() == {
+        "source": "reuse",
+        "datasets": "run",
+        "model": "reuse",
+        "report": "run",
+    }
+    before = slotted.ledger.slots["datasets"]
+    today = slotted.reasons("datasets")[0].after
+    assert slotted.reasons("datasets") == (Reason("displaced", "datasets", before, today),)
+    slotted.run()
+    assert slotted.started == ["datasets", "report"]
+    assert slotted.ledger.slots["datasets"] == today
+
+
+def test_it_is_filled_again_when_a_step_after_it_is_not_yet_knowable(
+    steps: Any, bench: Any, world: Any
+) -> None:
+    world.config.update({"a": 1, "other": 1})
+    pipeline = bench(
+        steps.Fills("datasets", keys=["a"]),
+        steps.Writes("other", keys=["other"]),
+        steps.Writes("model", ["datasets", "other"]),
+    )
+    pipeline.run()
+    world.config["a"] = 2
+    pipeline.run()
+    world.config.update({"a": 1, "other": 2})
+    assert pipeline.actions() == {"datasets": "run", "other": "run", "model": "run"}
+    pipeline.run()
+    assert sorted(pipeline.started) == ["datasets", "model", "other"]
+
+
+def test_the_slot_is_unknown_from_before_the_body_until_it_is_done(
+    slotted: Any, world: Any
+) -> None:
+    seen: list[object] = []
+
+    def fails(work: Work) -> None:
+        seen.append(slotted.ledger.slots["datasets"])
+        raise UserError("half filled")
+
+    world.config["a"], world.bodies["datasets"] = 3, fails
+    slotted.run()
+    assert seen == [None]
+    world.config["a"] = 2
+    assert slotted.actions()["datasets"] == "unchanged"
+    world.config["model"] = 2
+    assert [reason.code for reason in slotted.reasons("datasets")] == ["displaced"]
+
+
+def test_steps_that_a_failure_dooms_do_not_count(steps: Any, bench: Any, world: Any) -> None:
+    world.config.update({"a": 1, "other": 1})
+    pipeline = bench(
+        steps.Writes("other", keys=["other"]),
+        steps.Writes("source", ["other"], identity=lambda facts: {}),
+        steps.Fills("datasets", ["source"], keys=["a"]),
+        steps.Writes("check", ["other"]),
+        steps.Writes("model", ["datasets", "check"]),
+    )
+    pipeline.run()
+    world.config["a"] = 2
+    pipeline.run()
+    world.config.update({"a": 1, "other": 2})
+
+    def fails(work: Work) -> None:
+        raise UserError("no")
+
+    world.bodies["check"] = fails
+    slow = pipeline.run()
+    assert not slow.ok
+    assert "model" not in pipeline.started
