@@ -120,6 +120,7 @@ class Bench:
         refresh: bool = False,
         variant: str = "default",
         cancelled: threading.Event | None = None,
+        jobs: int = 4,
         **selected: object,
     ) -> RunResult:
         self.events = []
@@ -131,6 +132,7 @@ class Bench:
             selection=Selection(**selected),  # type: ignore[arg-type]
             reporter=self.events.append,
             cancelled=cancelled,
+            jobs=jobs,
             refresh=refresh,
         )
 
@@ -171,3 +173,9 @@ def bench(world: World) -> Callable[..., Bench]:
 def steps() -> SimpleNamespace:
     """Return the kinds of steps that act on the world."""
     return SimpleNamespace(Writes=Writes, Fills=Fills, World=World)
+
+
+@pytest.fixture
+def make() -> Callable[[World, Sequence[Step[World]]], Bench]:
+    """Return a way to make benches for worlds of the test's own."""
+    return Bench

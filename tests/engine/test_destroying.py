@@ -1,0 +1,65 @@
+"""Removing what a pipeline created."""
+
+from typing import Any
+
+import pytest
+
+from lfvpipe.engine.removal import destroy, what
+from lfvpipe.errors import UserError
+
+
+@pytest.fixture
+def built(steps: Any, bench: Any, world: Any) -> Any:
+    world.config["a"] = 1
+    pipeline = bench(steps.Writes("one"), steps.Writes("two", ["one"], ["a"]))
+    pipeline.run()
+    world.config["a"] = 2
+    pipeline.run()
+    return pipeline
+
+
+def test_it_goes_through_all_kept_outcomes_latest_first(built: Any, world: Any) -> None:
+    listed = what(built.steps, built.ledger)
+    assert [kept.step for kept in listed] == ["two", "two", "one"]
+    facts = [kept.outcome.facts for kept in listed if kept.outcome is not None]
+    assert facts[0]["inputs"] == {"a": 2}
+    told: list[tuple[str, str]] = []
+    removed = destroy(
+        built.steps,
+        world,
+        built.ledger,
+        on_removed=lambda step, thing: told.append((step, thing)),
+    )
+    assert removed == tuple(each["path"] for each in facts)
+    assert told[0] == ("two", removed[0])
+    assert not list(world.root.glob("*-*"))
+    assert built.ledger.known_steps == ()
+    assert set(built.actions().values()) == {"run"}
+    assert destroy(built.steps, world, built.ledger) == ()
+
+
+def test_it_goes_on_where_it_failed(built: Any, world: Any) -> None:
+    def refuses(work: Any) -> None:
+        raise UserError("access denied")
+
+    world.bodies["destroy one"] = refuses
+    with pytest.raises(UserError, match="access denied"):
+        destroy(built.steps, world, built.ledger)
+    assert built.ledger.known_steps == ("one",)
+    del world.bodies["destroy one"]
+    assert len(destroy(built.steps, world, built.ledger)) == 1
+
+
+def test_what_an_unfinished_attempt_left_is_removed_too(steps: Any, bench: Any, world: Any) -> None:
+    class Leaves(steps.Writes):  # type: ignore[misc]  # a class from a fixture
+        def abandon(self, context: Any, saved: Any) -> Any:
+            return [f"job {saved['job']}"]
+
+    def fails(work: Any) -> None:
+        work.save(job="7")
+        raise UserError("no")
+
+    world.bodies["one"] = fails
+    pipeline = bench(Leaves("one"))
+    pipeline.run()
+    assert destroy(pipeline.steps, world, pipeline.ledger) == ("job 7",)
