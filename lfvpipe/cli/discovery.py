@@ -1,14 +1,17 @@
-"""What lies in folders and archives: which images are normal, which anomalous, how many, how large."""
+"""What lies in folders and archives: which images are normal, which are not, and their sizes."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from lfvpipe.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 NORMAL_WORDS = frozenset({"good", "ok", "normal", "normals", "pass", "passed", "perfect"})
 ANOMALY_WORDS = frozenset(
@@ -255,7 +258,7 @@ def _sizes(label: Label) -> Iterator[tuple[int, int]]:
 
     step = max(1, len(label.names) // LOOKED_AT)
     with open_archive(label.place.path) as archive:
-        for name, data in archive.extract(label.names[::step], _LONGEST_HEADER):
+        for _, data in archive.extract(label.names[::step], _LONGEST_HEADER):
             if isinstance(data, ArchiveError):
                 continue
             try:

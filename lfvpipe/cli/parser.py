@@ -151,13 +151,13 @@ SHELL = option("shell", choices=("bash", "zsh", "tcsh", "fish", "powershell"), h
 DEBUG = option("--debug", action="store_true", help="show tracebacks")
 
 _SELECTION = (FROM, UNTIL, ONLY, FORCE, ACCEPT)
+_STATE = (STATE_DIR, LOCK_TIMEOUT)
 
 COMMANDS = (
     Command(
         "run",
         "carry the pipeline out, doing only what changed",
-        (FILE, *_SELECTION, SET, KEEP_GOING, REFRESH, STATE_DIR, LOCK_TIMEOUT, JOBS, JSON)
-        + (LOG_FORMAT, WHY),
+        (FILE, *_SELECTION, SET, KEEP_GOING, REFRESH, WHY, *_STATE, JOBS, JSON, LOG_FORMAT),
         "lfvpipe run pipelines/quickstart.yaml",
     ),
     Command(
@@ -187,19 +187,19 @@ COMMANDS = (
     Command(
         "detect",
         "get verdicts for images from a trained model",
-        (TARGETS, MODEL_FILE, SET, STATE_DIR, LOCK_TIMEOUT, JSON, CSV),
+        (TARGETS, MODEL_FILE, SET, *_STATE, JSON, CSV),
         "lfvpipe detect pipeline.yaml photos/ 'more/*.jpg'",
     ),
     Command(
         "stop",
         "stop every model that is known to be hosted",
-        (FILE, SET, STATE_DIR, LOCK_TIMEOUT, JSON),
+        (FILE, SET, *_STATE, JSON),
         "lfvpipe stop pipeline.yaml",
     ),
     Command(
         "destroy",
         "remove what the pipeline created, and nothing it adopted",
-        (FILE, SET, STATE_DIR, LOCK_TIMEOUT, YES, STATE, JSON),
+        (FILE, SET, *_STATE, YES, STATE, JSON),
         "lfvpipe destroy pipeline.yaml",
     ),
     Command(

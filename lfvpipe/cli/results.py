@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.cli import output, wording
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lfvpipe.cli.session import Variant
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.result import RunResult
@@ -65,7 +66,7 @@ def note_timings(variant: Variant, result: RunResult) -> None:
 
 
 def summary(variant: Variant, ledger: Ledger) -> str:
-    """Return the summary of the variant's last run, fit for the terminal; empty without a report."""
+    """Return the summary of the variant's last run for the terminal; empty without a report."""
     path = run_file(variant, ledger)
     if path is None:
         return ""

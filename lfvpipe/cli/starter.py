@@ -154,7 +154,8 @@ def _evaluate(found: Found, output: Path) -> Iterator[str]:
     if found.evaluate:
         yield "  images:"
         for place in found.evaluate:
-            yield f"    - archive: {_scalar(_relative(place.path, output))} # {len(place.names)} images"
+            where = _scalar(_relative(place.path, output))
+            yield f"    - archive: {where} # {len(place.names)} images"
     else:
         example = _scalar(found.normal.names[0]) if found.normal.names else "some/*.png"
         yield f"  # images: [{example}] # names or globs, kept out of training and test"
@@ -172,13 +173,5 @@ def _relative(path: Path, output: Path) -> str:
 
 def _scalar(value: str) -> str:
     """Return `value` as a YAML scalar, quoted where it has to be."""
-    is_plain = re.fullmatch(r"[A-Za-z0-9_./-]*[A-Za-z_/][A-Za-z0-9_./-]*", value)
-    return (
-        value
-        if (is_plain and value[0] not in "-." + "/") or _is_dotted(value)
-        else json.dumps(value, ensure_ascii=False)
-    )
-
-
-def _is_dotted(value: str) -> bool:
-    return re.fullmatch(r"(\.\.?/)+[A-Za-z0-9_./-]+", value) is not None
+    is_plain = re.fullmatch(r"(\.\.?/)*[A-Za-z_][A-Za-z0-9_./-]*", value)
+    return value if is_plain else json.dumps(value, ensure_ascii=False)

@@ -7,37 +7,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from lfvpipe.engine.outcome import Json
-    from lfvpipe.engine.reasons import Reason
+    from lfvpipe.engine.reasons import Code, Reason
 
 _LONGEST_VALUE = 60
 
 
 def reason(why: Reason) -> str:
     """Return one reason as a phrase, with before → after where there is one."""
-    match why.code:
-        case "never-run":
-            return "never run"
-        case "config-changed":
-            return f"{why.subject}: {value(why.before)} → {value(why.after)}"
-        case "input-changed":
-            return _input(why)
-        case "step-changed":
-            return f"the step itself: version {value(why.before)} → {value(why.after)}"
-        case "output-missing":
-            return f"output missing: {why.subject}"
-        case "interrupted":
-            return "the last attempt was interrupted"
-        case "failed":
-            return f"the last attempt failed: {value(why.after)}" if why.after else "failed before"
-        case "upstream":
-            return f"{why.subject} runs first"
-        case "displaced":
-            return f"{why.subject or 'its place'} holds another configuration's outcome"
-        case "drift":
-            return f"drift: {why.subject}{_change(why)}"
-        case "forced":
-            return "forced"
+    return _PHRASES[why.code](why)
 
 
 def _input(why: Reason) -> str:
@@ -52,6 +32,29 @@ def _change(why: Reason) -> str:
     if why.before is None and why.after is None:
         return ""
     return f": {value(why.before)} → {value(why.after)}"
+
+
+def _failed(why: Reason) -> str:
+    return f"the last attempt failed: {value(why.after)}" if why.after else "failed before"
+
+
+def _displaced(why: Reason) -> str:
+    return f"{why.subject or 'its place'} holds another configuration's outcome"
+
+
+_PHRASES: Mapping[Code, Callable[[Reason], str]] = {
+    "never-run": lambda _: "never run",
+    "config-changed": lambda why: f"{why.subject}: {value(why.before)} → {value(why.after)}",
+    "input-changed": _input,
+    "step-changed": lambda why: f"the step itself: version {why.before} → {why.after}",
+    "output-missing": lambda why: f"output missing: {why.subject}",
+    "interrupted": lambda _: "the last attempt was interrupted",
+    "failed": _failed,
+    "upstream": lambda why: f"{why.subject} runs first",
+    "displaced": _displaced,
+    "drift": lambda why: f"drift: {why.subject}{_change(why)}",
+    "forced": lambda _: "forced",
+}
 
 
 def value(what: Json) -> str:

@@ -87,7 +87,7 @@ def _remove(
     if ledger.held:
         results.stop_held(variant, ledger)
 
-    def on_removed(step: str, thing: str) -> None:
+    def on_removed(_step: str, thing: str) -> None:
         if not options.json:
             print(f"removed {thing}")
 

@@ -67,11 +67,20 @@ def _print_row(row: Row, most: int) -> None:
     kind = "create" if row.action == "run" and _is_first(row) else row.action
     mark, word, style = MARKS[kind]
     print(output.styled(f"{mark} {row.step:<18} {word}", style))
-    said = [wording.reason(why) for why in row.reasons if why.code != "never-run"]
+    said = _said(row)
     for text in said[:most]:
         print(f"    {text}")
     if len(said) > most:
         print(f"    and {len(said) - most} more reasons: --why {row.step}")
+
+
+def _said(row: Row) -> list[str]:
+    """Return the reasons as phrases; what merely follows from other steps comes last, in one."""
+    if _is_first(row):
+        return []
+    own = [wording.reason(why) for why in row.reasons if why.code != "upstream"]
+    after = [why.subject for why in row.reasons if why.code == "upstream"]
+    return [*own, f"after {', '.join(after)}"] if after else own
 
 
 def _is_first(row: Row) -> bool:

@@ -1,4 +1,4 @@
-"""`lfvpipe validate`: is the pipeline file right, and what would it use?"""
+"""`lfvpipe validate`: check the pipeline file, and say what it would use."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def _counts(pipeline: Pipeline, label: Label, names: list[str]) -> tuple[int, in
     from lfvpipe.steps.sampling import sample_size, split_sizes
 
     chosen = pipeline.evaluate.images
-    is_withheld = matcher(chosen) if chosen else lambda name: False
-    withheld = sum(1 for name in names if is_withheld(name))
+    is_withheld = matcher(chosen)
+    withheld = sum(1 for name in names if chosen and is_withheld(name))
     sampled = sample_size(pipeline.sample.shares[label], len(names), withheld)
     test = pipeline.split.test[label] if pipeline.split.test else None
     return split_sizes(sampled, pipeline.split.train[label], test)

@@ -14,7 +14,7 @@ PROGRESS_SECONDS = 1.0
 
 
 class Structured:
-    """A reporter for machines: each line has `event`, `timestamp`, `level` and the event's facts."""
+    """A reporter for machines: a line has `event`, `timestamp`, `level`, and the event's facts."""
 
     def __init__(self) -> None:
         import structlog
