@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class Fault(Exception):  # noqa: N818  (the protocol's word; "error" is what the client sees)
+class Fault(Exception):
     """An error of the service model, or one that every AWS service knows.
 
     Args:

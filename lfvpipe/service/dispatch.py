@@ -1,0 +1,62 @@
+"""Calls the method of an operation, in its transaction, once per client token."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore import xform_name
+from botocore.model import OperationModel, ServiceModel
+
+from lfvpipe.service.runtime import Runtime
+from lfvpipe.service.state import tokens
+
+Method = Callable[..., Mapping[str, Any]]
+
+
+class Dispatcher:
+    """Finds each operation's method among `groups`, by its name in snake case.
+
+    Raises:
+        AttributeError: An operation of the model has no method: a bug.
+    """
+
+    def __init__(self, model: ServiceModel, runtime: Runtime, groups: tuple[object, ...]) -> None:
+        self._runtime = runtime
+        self._methods = {name: _method(name, groups) for name in model.operation_names}
+
+    def __call__(self, operation: OperationModel, parameters: dict[str, Any]) -> Mapping[str, Any]:
+        """Carry out `operation` with parameters by their names in the model.
+
+        Raises:
+            Fault: As the operation's method does.
+        """
+        method = self._methods[operation.name]
+        token = parameters.pop(_token_member(operation), None)
+        arguments = {xform_name(name): value for name, value in parameters.items()}
+        database = self._runtime.database
+        if operation.has_streaming_input:
+            return method(**arguments)
+        if operation.http["method"] == "GET":
+            with database.read() as tx:
+                return method(tx, **arguments)
+        with database.write() as tx:
+            if token is None:
+                return method(tx, **arguments)
+            now, lifetime = self._runtime.clock(), self._runtime.quotas.token_seconds
+            act = lambda: method(tx, **arguments)  # noqa: E731  (once and for this call)
+            return tokens.once(tx, operation.name, token, parameters, now, lifetime, act)
+
+
+def _method(operation: str, groups: tuple[object, ...]) -> Method:
+    name = xform_name(operation)
+    for group in groups:
+        method: Method | None = getattr(group, name, None)
+        if method is not None:
+            return method
+    raise AttributeError(f"no group has a method for {operation}")
+
+
+def _token_member(operation: OperationModel) -> str:
+    shape: Any = operation.input_shape
+    members = {} if shape is None else shape.members
+    names = (name for name, member in members.items() if member.metadata.get("idempotencyToken"))
+    return next(names, "")

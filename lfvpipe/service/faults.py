@@ -1,0 +1,32 @@
+"""The errors that the operations raise, in the API's words."""
+
+from typing import Literal
+
+from lfvpipe.service.protocol.faults import Fault, invalid
+
+__all__ = ["Fault", "conflict", "invalid", "not_found", "over_quota"]
+
+ResourceType = Literal["PROJECT", "DATASET", "MODEL", "TRIAL", "MODEL_PACKAGE_JOB"]
+
+
+def not_found(kind: ResourceType, identity: str, message: str) -> Fault:
+    """Return a ResourceNotFoundException."""
+    members = {"ResourceId": identity, "ResourceType": kind}
+    return Fault("ResourceNotFoundException", message, members=members)
+
+
+def conflict(kind: ResourceType, identity: str, message: str) -> Fault:
+    """Return a ConflictException: the resource's state does not allow the operation."""
+    members = {"ResourceId": identity, "ResourceType": kind}
+    return Fault("ConflictException", message, members=members)
+
+
+def over_quota(kind: ResourceType, identity: str, message: str, *, quota: str) -> Fault:
+    """Return a ServiceQuotaExceededException; the real quota codes were never published."""
+    members = {
+        "ResourceId": identity,
+        "ResourceType": kind,
+        "QuotaCode": quota,
+        "ServiceCode": "lookoutvision",
+    }
+    return Fault("ServiceQuotaExceededException", message, members=members)

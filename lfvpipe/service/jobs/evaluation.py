@@ -1,0 +1,142 @@
+"""Tests a trained model and writes EvaluationManifest and EvaluationResult as documented."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe.service.jobs.metrics import Metrics, measure
+from lfvpipe.service.jobs.pixels import PixelCounts
+from lfvpipe.service.jobs.selection import Case, Chosen
+from lfvpipe.service.runtime import Trained
+from lfvpipe.service.state.rows import Model
+
+if TYPE_CHECKING:
+    from lfvpipe.detector import Verdict
+
+Fetch = Callable[[str, int], Path]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model did on its test images.
+
+    Attributes:
+        ended: Epoch seconds.
+        manifest: The EvaluationManifest's lines.
+        pixels: Per anomaly type, for segmentation models.
+    """
+
+    metrics: Metrics
+    ended: float
+    manifest: tuple[str, ...]
+    pixels: tuple[Mapping[str, Any], ...]
+
+
+def evaluate(
+    trained: Trained,
+    model: Model,
+    chosen: Chosen,
+    fetch: Fetch,
+    tick: Callable[[int, int], None],
+    clock: Callable[[], float],
+) -> Evaluation:
+    """Judge every test image.
+
+    Args:
+        trained: What training made.
+        model: Its row.
+        chosen: The images.
+        fetch: Returns the file of an address; the number names a passing copy.
+        tick: Told of (done, total) before each image.
+        clock: Returns epoch seconds.
+    """
+    counts = PixelCounts()
+    judged: list[tuple[bool, float, bool]] = []
+    lines = []
+    for number, case in enumerate(chosen.test):
+        tick(number, len(chosen.test))
+        verdict = trained.detect(fetch(case.entry.source, 0))
+        judged.append((case.anomalous, verdict.probability, verdict.is_anomalous))
+        lines.append(_line(model, case, verdict, clock()))
+        if chosen.segmentation:
+            mask = None if case.entry.mask is None else fetch(case.entry.mask, 1)
+            counts.add(verdict.mask_png, mask, case.entry.mask_classes)
+    truths, scores, verdicts = _columns(judged)
+    metrics = measure(truths, scores, verdicts)
+    return Evaluation(metrics, clock(), tuple(lines), tuple(counts.results()))
+
+
+def _columns(
+    rows: Iterable[tuple[bool, float, bool]],
+) -> tuple[list[bool], list[float], list[bool]]:
+    listed = list(rows)
+    return [r[0] for r in listed], [r[1] for r in listed], [r[2] for r in listed]
+
+
+def _line(model: Model, case: Case, verdict: "Verdict", now: float) -> str:
+    found: Mapping[str, Any] = json.loads(case.line)
+    date = _iso(now)
+    truth = {key: value for key, value in found.items() if key != "source-ref"}
+    return json.dumps(
+        {
+            "source-ref": case.entry.source,
+            "source-ref-metadata": {"creation-date": date},
+            **truth,
+            "anomaly-label-detected": int(verdict.is_anomalous),
+            "anomaly-label-detected-metadata": {
+                "class-name": "anomaly" if verdict.is_anomalous else "normal",
+                "confidence": round(verdict.confidence, 6),
+                "type": "groundtruth/image-classification",
+                "human-annotated": "no",
+                "creation-date": date,
+                "job-name": "training-job/anomaly-detection",
+                "model-arn": model.arn,
+                "project-name": model.project,
+                "model-version": str(model.version),
+            },
+        },
+        ensure_ascii=False,
+    )
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+
+
+def result_document(model: Model, chosen: Chosen, evaluation: Evaluation) -> str:
+    """Return the EvaluationResult; its metrics are scalars in the documented order."""
+    metrics: dict[str, Any] = {
+        "ROCAUC": evaluation.metrics.roc_auc,
+        "AveragePrecision": evaluation.metrics.average_precision,
+        "Precision": evaluation.metrics.precision,
+        "Recall": evaluation.metrics.recall,
+        "F1Score": evaluation.metrics.f1,
+    }
+    if chosen.segmentation:
+        metrics["PixelAnomalyClassMetrics"] = list(evaluation.pixels)
+    document = {
+        "Version": 1,
+        "EvaluationDetails": {
+            "ModelArn": model.arn,
+            "EvaluationEndTimestamp": _iso(evaluation.ended),
+            "NumberOfTrainingImages": len(chosen.train),
+            "NumberOfTestingImages": len(chosen.test),
+        },
+        "AggregatedEvaluationResults": {"Metrics": metrics},
+    }
+    return json.dumps(document, indent=2)
+
+
+def output_keys(model: Model) -> Mapping[str, str]:
+    """Return the keys of the two files: the prefix and the name, with nothing in between."""
+    prefix, tail = model.output_prefix or "", f"{model.project}-{model.version}.json"
+    names = ("EvaluationManifest", "EvaluationResult")
+    return {name: f"{prefix}{name}-{tail}" for name in names}
+
+
+def manifest_text(evaluation: Evaluation) -> Iterator[str]:
+    """Yield the EvaluationManifest's lines with their ends."""
+    return (f"{line}\n" for line in evaluation.manifest)

@@ -1,0 +1,108 @@
+"""Sees to it that every transitional state has somebody at work."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from lfvpipe.service.jobs import contents, hosting, packaging, removal, training
+from lfvpipe.service.jobs.launch import launch_process
+from lfvpipe.service.jobs.train import work
+from lfvpipe.service.runtime import Runtime
+from lfvpipe.service.state.rows import Dataset, Model, PackagingJob
+
+Launch = Callable[[Runtime], None]
+
+
+class Scheduler:
+    """Runs the jobs of one service, in threads; trainings in processes.
+
+    Args:
+        runtime: The state.
+        launch: Starts a training worker; default: a process, or, where a detector stands in,
+            a thread of this process.
+    """
+
+    def __init__(self, runtime: Runtime, launch: Launch | None = None) -> None:
+        self._runtime = runtime
+        self._threads: dict[str, threading.Thread] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        self.loaded = hosting.Loaded(runtime)
+        default = launch_process if runtime.stand_in is None else self._launch_thread
+        self._launch = launch or default
+
+    def see_dataset(self, dataset: Dataset) -> None:
+        """Do, or do again, what the dataset's state promises."""
+        if dataset.status in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}:
+            identity = dataset.next_content or dataset.content
+            self._run(
+                contents.claim_name(identity), partial(contents.make, self._runtime, identity)
+            )
+
+    def see_model(self, model: Model) -> None:
+        """Do, or do again, what the model's state promises."""
+        act = {
+            "TRAINING": self._train,
+            "STARTING_HOSTING": self._host,
+            "STOPPING_HOSTING": self._stop,
+            "DELETING": self._remove,
+        }.get(model.status)
+        if act is not None:
+            act(model.id)
+
+    def see_packaging(self, job: PackagingJob) -> None:
+        """Do, or do again, what the packaging job's state promises."""
+        if job.status in {"CREATED", "RUNNING"}:
+            name = packaging.claim_name(job.id)
+            self._run(name, partial(packaging.package, self._runtime, job.id))
+
+    def close(self, seconds: float = 5.0) -> None:
+        """Start nothing more, and wait a while for what runs; the rest resumes at the next look."""
+        with self._lock:
+            self._closed = True
+            threads = list(self._threads.values())
+        for thread in threads:
+            thread.join(seconds)
+
+    def _train(self, identity: int) -> None:
+        name = training.claim_name(identity)
+        if name not in self._threads and self._runtime.claims.is_free(name):
+            self._launch(self._runtime)
+
+    def _host(self, identity: int) -> None:
+        name = hosting.claim_name(identity)
+        self._run(name, partial(hosting.start, self._runtime, self.loaded, identity))
+
+    def _stop(self, identity: int) -> None:
+        hosting.stop(self._runtime, self.loaded, identity)
+
+    def _remove(self, identity: int) -> None:
+        self.loaded.drop(identity)
+        with self._runtime.claims.held(training.claim_name(identity)) as ours:
+            if ours:  # else the worker removes it as soon as it notices
+                removal.remove_claimed(self._runtime, identity)
+
+    def _launch_thread(self, runtime: Runtime) -> None:
+        self._run("training", partial(work, runtime))
+
+    def _run(self, name: str, job: Callable[[], None]) -> None:
+        """Run `job` in a thread unless one of that name runs."""
+        with self._lock:
+            if self._closed or name in self._threads:
+                return
+            thread = threading.Thread(
+                target=self._guarded, args=(name, job), name=f"lfvpipe-{name}", daemon=True
+            )
+            self._threads[name] = thread
+        thread.start()
+
+    def _guarded(self, name: str, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except Exception:  # the boundary of the thread: a bug goes to the log
+            import structlog
+
+            structlog.get_logger("lfvpipe.service").exception("job failed", job=name)
+        finally:
+            with self._lock:
+                self._threads.pop(name, None)

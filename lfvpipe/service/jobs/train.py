@@ -1,0 +1,97 @@
+"""The training worker: ``python -m lfvpipe.service.jobs.train STATE_DIR QUOTAS``.
+
+It trains whatever waits, oldest first, and ends when nothing does. It lives in a process of its
+own, so that neither a request nor the end of the process that started it stops a training.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lfvpipe.service.jobs.training import claim_name, train
+from lfvpipe.service.quotas import Quotas
+from lfvpipe.service.runtime import Runtime, open_runtime
+
+_PATIENCE = 0.2  # seconds; somebody who only asks whether a claim is free holds it for less
+
+
+def work(runtime: Runtime) -> None:
+    """Train until no model waits, or as many workers as are allowed are at it already.
+
+    A model that is committed while this worker finds nothing more to do is seen all the same:
+    who commits starts a worker afterwards, and this one looks again after giving up its slot.
+    """
+    while _waiting(runtime):
+        with _slot(runtime) as ours:
+            if not ours:
+                return
+            trained = _train_next(runtime)
+        if not trained:
+            return
+
+
+def _waiting(runtime: Runtime) -> list[int]:
+    with runtime.database.read() as tx:
+        rows = tx.all("SELECT id FROM models WHERE status = 'TRAINING' ORDER BY id")
+    return [int(row["id"]) for row in rows]
+
+
+@contextmanager
+def _slot(runtime: Runtime) -> Iterator[bool]:
+    for number in range(runtime.quotas.concurrent_trainings):
+        with runtime.claims.held(f"training-slot-{number}") as ours:
+            if ours:
+                yield True
+                return
+    yield False
+
+
+def _train_next(runtime: Runtime) -> bool:
+    """Train the oldest model that nobody trains; return whether there was one."""
+    for identity in _waiting(runtime):
+        with runtime.claims.held(claim_name(identity), seconds=_PATIENCE) as ours:
+            if ours:
+                train(runtime, identity)
+                return True
+    return False
+
+
+def main(arguments: list[str]) -> int:
+    """Open the state folder, and work."""
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    runtime = open_runtime(Path(arguments[0]), read_quotas(arguments[1]))
+    try:
+        work(runtime)
+    except Exception:  # the boundary of the process
+        structlog.get_logger("lfvpipe.service").exception("training failed")
+        return 1
+    finally:
+        runtime.database.close()
+    return 0
+
+
+def read_quotas(text: str) -> Quotas:
+    """Return what `written_quotas` wrote."""
+    return Quotas(**json.loads(text))
+
+
+def written_quotas(quotas: Quotas) -> str:
+    """Return `quotas` as an argument for `main`."""
+    return json.dumps(dataclasses.asdict(quotas))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,69 @@
+"""What every group of operations is given."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lfvpipe.service.faults import invalid
+from lfvpipe.service.jobs.scheduler import Scheduler
+from lfvpipe.service.runtime import Runtime
+from lfvpipe.storage.buckets import Buckets
+
+Result = Mapping[str, Any]
+PAGE = 100  # entries, when the request says nothing
+ACCOUNT = "000000000000"  # ours has no accounts
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where the operations find everything.
+
+    Attributes:
+        buckets: The store that new datasets, models and packages use.
+        region: What new ARNs name.
+    """
+
+    runtime: Runtime
+    scheduler: Scheduler
+    buckets: Buckets
+    region: str
+
+    def arn(self, resource: str) -> str:
+        """Return the ARN of ``project/NAME`` or ``model/NAME/VERSION``."""
+        return f"arn:aws:lookoutvision:{self.region}:{ACCOUNT}:{resource}"
+
+
+def read_token(token: str | None, kind: str) -> Any:
+    """Return what `write_token` put into the token, None for the first page.
+
+    Raises:
+        Fault: ValidationException for a token that is not ours, or another listing's.
+    """
+    if not token:
+        return None
+    try:
+        found = json.loads(base64.b64decode(token, validate=True))
+    except (ValueError, RecursionError):
+        found = None
+    if not (isinstance(found, dict) and found.get("of") == kind and "after" in found):
+        raise invalid("nextToken is not valid; leave it out to begin again")
+    return found["after"]
+
+
+def write_token(rows: Sequence[Any], limit: int, after: Any, kind: str) -> str | None:
+    """Return the token of the page that follows, or None at the end.
+
+    The token says after which key to go on, so it survives a restart and a changed list.
+
+    Args:
+        rows: What was read: one more than `limit` if there is more.
+        limit: The page's length.
+        after: The key of the page's last row.
+        kind: Which listing the token belongs to.
+    """
+    if len(rows) <= limit:
+        return None
+    text = json.dumps({"of": kind, "after": after}, separators=(",", ":"))
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,118 @@
+"""What the operations and the jobs share: folders, state, claims, stores, the detector."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lfvpipe.errors import UserError
+from lfvpipe.service.jobs.claims import Claims
+from lfvpipe.service.quotas import Quotas
+from lfvpipe.service.state.database import Database
+from lfvpipe.storage.buckets import Buckets, reconnect
+
+if TYPE_CHECKING:
+    from lfvpipe.detector import Example, Settings, Verdict
+
+
+class Trained(Protocol):
+    """A trained model, as `lfvpipe.detector.Model` is one."""
+
+    def detect(self, image: Any) -> "Verdict":
+        """Judge one image: a path, a file's bytes, or decoded."""
+
+    def save(self, path: Path) -> None:
+        """Write the model to `path`."""
+
+
+class Detector(Protocol):
+    """What trains and loads models: the package `lfvpipe.detector`, or a stand-in for tests."""
+
+    def train(
+        self,
+        examples: "Sequence[Example]",
+        settings: "Settings | None" = None,
+        *,
+        progress: Callable[[str, int, int], None] = ...,
+        cancelled: Callable[[], bool] = ...,
+    ) -> Trained:
+        """Train a model."""
+
+    def load(self, path: Path) -> Trained:
+        """Load a saved model."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One state folder, opened.
+
+    Attributes:
+        state_dir: The folder.
+        clock: Returns epoch seconds.
+        stand_in: Stands in for `lfvpipe.detector`.
+    """
+
+    state_dir: Path
+    database: Database
+    claims: Claims
+    quotas: Quotas
+    clock: Callable[[], float] = time.time
+    stand_in: Detector | None = None
+    _stores: dict[str, Buckets] = field(default_factory=dict)
+
+    @property
+    def detector(self) -> Detector:
+        """The detector, imported on first use: it brings numpy and onnxruntime."""
+        if self.stand_in is not None:
+            return self.stand_in
+        import lfvpipe.detector
+
+        return lfvpipe.detector
+
+    def model_file(self, identity: int) -> Path:
+        """Return where the model with this row id lies.
+
+        By id, not by project name: names that differ in case only, or that Windows reserves,
+        would share or break a folder.
+        """
+        return self.state_dir / "models" / str(identity) / "model.lfv"
+
+    def scratch(self, name: str) -> Path:
+        """Return a folder for a job's passing files; the job empties it."""
+        return self.state_dir / "scratch" / name
+
+    def store(self, described: str) -> Buckets:
+        """Return the object store that `storage_of` described."""
+        if described not in self._stores:
+            self._stores[described] = reconnect(json.loads(described))
+        return self._stores[described]
+
+
+def storage_of(buckets: Buckets) -> str:
+    """Return `buckets` as JSON, for a row and for another process."""
+    return json.dumps(buckets.describe(), sort_keys=True)
+
+
+def open_runtime(
+    state_dir: Path,
+    quotas: Quotas,
+    *,
+    clock: Callable[[], float] = time.time,
+    stand_in: Detector | None = None,
+) -> Runtime:
+    """Open `state_dir`, making it when absent.
+
+    Raises:
+        UserError: It cannot be made or written, or its state is from a newer version.
+    """
+    folder = state_dir.absolute()
+    try:
+        (folder / "locks").mkdir(parents=True, exist_ok=True)
+        claims = Claims(folder / "locks")
+        with claims.held("open", seconds=30.0):
+            database = Database(folder / "service.db")
+    except OSError as error:
+        raise UserError(f"cannot use the service's folder {folder}: {error}") from error
+    return Runtime(folder, database, claims, quotas, clock, stand_in)

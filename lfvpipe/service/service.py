@@ -1,0 +1,88 @@
+"""The service: one state folder, one object store, any number of clients."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lfvpipe.service.dispatch import Dispatcher
+from lfvpipe.service.jobs.scheduler import Launch, Scheduler
+from lfvpipe.service.operations.base import Desk
+from lfvpipe.service.operations.datasets import Datasets
+from lfvpipe.service.operations.detection import Detection
+from lfvpipe.service.operations.hosting import Hosting
+from lfvpipe.service.operations.models import Models
+from lfvpipe.service.operations.packaging import Packaging
+from lfvpipe.service.operations.projects import Projects
+from lfvpipe.service.operations.tags import Tags
+from lfvpipe.service.protocol.gateway import Gateway
+from lfvpipe.service.protocol.model import service_model
+from lfvpipe.service.protocol.serializer import Response
+from lfvpipe.service.quotas import Quotas
+from lfvpipe.service.runtime import Detector, open_runtime
+from lfvpipe.service.state.rows import Dataset, Model, PackagingJob, read
+from lfvpipe.storage.buckets import Buckets
+
+
+class Service:
+    """Lookout for Vision over one state folder; safe with other processes at the same folder.
+
+    Args:
+        state_dir: Made when absent.
+        buckets: Where manifests and images are read and evaluation files written.
+        region: What ARNs name.
+        quotas: What is allowed.
+        detector: Stands in for `lfvpipe.detector`; trainings then run in threads of this process.
+        launch: Starts a training worker in another way.
+        clock: Returns epoch seconds.
+
+    Raises:
+        UserError: The folder cannot be used.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        buckets: Buckets,
+        *,
+        region: str,
+        quotas: Quotas | None = None,
+        detector: Detector | None = None,
+        launch: Launch | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._runtime = open_runtime(state_dir, quotas or Quotas(), clock=clock, stand_in=detector)
+        self._scheduler = Scheduler(self._runtime, launch)
+        desk = Desk(self._runtime, self._scheduler, buckets, region)
+        groups = tuple(
+            group(desk)
+            for group in (Projects, Datasets, Models, Hosting, Detection, Tags, Packaging)
+        )
+        model = service_model()
+        self._gateway = Gateway(model, Dispatcher(model, self._runtime, groups))
+        self.resume()
+
+    def handle(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """Answer one request: its status, headers and body. Safe to call from many threads."""
+        return self._gateway.handle(method, url, headers, body)
+
+    def resume(self) -> None:
+        """Take up what a process that died, or another one's end, left unfinished."""
+        with self._runtime.database.read() as tx:
+            busy = "SELECT * FROM datasets WHERE status LIKE '%\\_IN\\_PROGRESS' ESCAPE '\\'"
+            datasets = [read(Dataset, row) for row in tx.all(busy)]
+            states = "('TRAINING', 'STARTING_HOSTING', 'STOPPING_HOSTING', 'DELETING')"
+            query = f"SELECT * FROM models WHERE status IN {states}"  # noqa: S608  (a constant)
+            models = [read(Model, row) for row in tx.all(query)]
+            query = "SELECT * FROM packaging_jobs WHERE status IN ('CREATED', 'RUNNING')"
+            jobs = [read(PackagingJob, row) for row in tx.all(query)]
+        for dataset in datasets:
+            self._scheduler.see_dataset(dataset)
+        for model in models:
+            self._scheduler.see_model(model)
+        for job in jobs:
+            self._scheduler.see_packaging(job)
+
+    def close(self) -> None:
+        """End the threads and close the state; trainings in processes of their own go on."""
+        self._scheduler.close()
+        self._runtime.database.close()

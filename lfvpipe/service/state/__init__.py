@@ -1,0 +1,1 @@
+"""The service's state in SQLite: rows as frozen dataclasses, short transactions."""

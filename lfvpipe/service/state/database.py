@@ -1,0 +1,150 @@
+"""SQLite, shared by the threads of a process and by several processes."""
+
+import queue
+import sqlite3
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from lfvpipe.errors import UserError
+from lfvpipe.service.state.schema import TABLES, VERSION
+
+_BUSY_SECONDS = 30.0  # how long a writer waits for another one's short transaction
+
+_Pool = queue.LifoQueue[sqlite3.Connection]
+
+
+class Transaction:
+    """One transaction; statements take their values as further arguments.
+
+    Attributes:
+        resource: What the transaction acted on, for the client token that it came with.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.resource = ""
+        self.afterwards: list[Callable[[], object]] = []
+
+    def one(self, statement: str, *values: Any) -> sqlite3.Row | None:
+        """Return the first row, or None."""
+        row: sqlite3.Row | None = self._connection.execute(statement, values).fetchone()
+        return row
+
+    def all(self, statement: str, *values: Any) -> list[sqlite3.Row]:
+        """Return every row."""
+        return self._connection.execute(statement, values).fetchall()
+
+    def each(self, statement: str, *values: Any) -> Iterator[sqlite3.Row]:
+        """Yield the rows as they are read."""
+        yield from self._connection.execute(statement, values)
+
+    def run(self, statement: str, *values: Any) -> int:
+        """Carry out a statement; return how many rows it changed."""
+        return self._connection.execute(statement, values).rowcount
+
+    def insert(self, statement: str, *values: Any) -> int:
+        """Carry out an INSERT; return the new row's id."""
+        return self._connection.execute(statement, values).lastrowid or 0
+
+    def many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Carry out a statement for each of `rows`."""
+        self._connection.executemany(statement, rows)
+
+    def after(self, action: Callable[[], object]) -> None:
+        """Call `action` once the transaction has ended well; a kill may come before it."""
+        self.afterwards.append(action)
+
+
+class Database:
+    """The state file, in write-ahead mode: readers never wait, writers wait for one another.
+
+    Args:
+        file: Made when absent; its folder must exist, and no other process may open it at the
+            same moment (the caller holds a lock).
+
+    Raises:
+        UserError: The file comes from a newer version, or is damaged.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._idle: _Pool = queue.LifoQueue()
+        weakref.finalize(self, _drain, self._idle)
+        try:
+            with self._connected() as connection:
+                _prepare(connection, file)
+        except sqlite3.DatabaseError as error:
+            raise UserError(f"cannot open the service's state in {file}: {error}") from error
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """Yield a transaction that sees one moment of the state."""
+        with self._transaction("BEGIN") as transaction:
+            yield transaction
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Yield a transaction that commits as a whole when the block ends without an error."""
+        with self._transaction("BEGIN IMMEDIATE") as transaction:
+            yield transaction
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        _drain(self._idle)
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Transaction]:
+        with self._connected() as connection:
+            connection.execute(begin)
+            transaction = Transaction(connection)
+            try:
+                yield transaction
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+        for action in transaction.afterwards:
+            action()
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._idle.get_nowait()
+        except queue.Empty:
+            connection = _connect(self._file)
+        try:
+            yield connection
+        finally:
+            self._idle.put(connection)
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")  # what a client was told survives a power cut
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, file: Path) -> None:
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if found > VERSION:
+        raise UserError(
+            f"the service's state in {file} comes from a newer lfvpipe (format {found})",
+            hint=f"this version reads formats up to {VERSION}: update it, or use another folder",
+        )
+    connection.execute("PRAGMA journal_mode = WAL")
+    if found == 0:
+        script = f"BEGIN IMMEDIATE;{TABLES}PRAGMA user_version = {VERSION};COMMIT;"
+        connection.executescript(script)
+
+
+def _drain(idle: _Pool) -> None:
+    with suppress(queue.Empty):
+        while True:
+            idle.get_nowait().close()

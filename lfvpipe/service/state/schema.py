@@ -1,0 +1,106 @@
+"""The tables. A change of theirs gets a new VERSION and a migration."""
+
+VERSION = 1
+
+# A dataset points at a content: its JSON lines, which never change once they are ready. So an
+# update or a deletion takes nothing away from a model that is still training on the old lines.
+TABLES = """
+CREATE TABLE projects (
+    name TEXT PRIMARY KEY,
+    arn TEXT NOT NULL,
+    created REAL NOT NULL,
+    versions INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE contents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    state TEXT NOT NULL,
+    message TEXT NOT NULL DEFAULT '',
+    storage TEXT NOT NULL,
+    bucket TEXT,
+    key TEXT,
+    version_id TEXT,
+    base INTEGER,
+    changes BLOB,
+    total INTEGER NOT NULL DEFAULT 0,
+    normal INTEGER NOT NULL DEFAULT 0,
+    anomaly INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE entries (
+    content INTEGER NOT NULL REFERENCES contents (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    label TEXT,
+    created REAL,
+    line TEXT NOT NULL,
+    PRIMARY KEY (content, seq)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX entries_by_source ON entries (content, source);
+CREATE TABLE datasets (
+    project TEXT NOT NULL REFERENCES projects (name),
+    type TEXT NOT NULL,
+    created REAL NOT NULL,
+    updated REAL NOT NULL,
+    status TEXT NOT NULL,
+    message TEXT NOT NULL,
+    content INTEGER NOT NULL,
+    next_content INTEGER,
+    PRIMARY KEY (project, type)
+) WITHOUT ROWID;
+CREATE TABLE models (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL REFERENCES projects (name),
+    version INTEGER NOT NULL,
+    arn TEXT NOT NULL,
+    created REAL NOT NULL,
+    description TEXT,
+    status TEXT NOT NULL,
+    message TEXT NOT NULL,
+    output_bucket TEXT NOT NULL,
+    output_prefix TEXT,
+    kms_key TEXT,
+    storage TEXT NOT NULL,
+    train_content INTEGER NOT NULL,
+    test_content INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    f1 REAL,
+    recall REAL,
+    precision REAL,
+    evaluated REAL,
+    width INTEGER,
+    height INTEGER,
+    min_units INTEGER,
+    max_units INTEGER,
+    UNIQUE (project, version)
+);
+CREATE INDEX models_by_status ON models (status);
+CREATE TABLE tags (
+    arn TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (arn, key)
+) WITHOUT ROWID;
+CREATE TABLE tokens (
+    operation TEXT NOT NULL,
+    token TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    created REAL NOT NULL,
+    PRIMARY KEY (operation, token)
+) WITHOUT ROWID;
+CREATE TABLE packaging_jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL REFERENCES projects (name),
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    configuration TEXT NOT NULL,
+    description TEXT,
+    storage TEXT NOT NULL,
+    status TEXT NOT NULL,
+    message TEXT NOT NULL,
+    created REAL NOT NULL,
+    updated REAL NOT NULL,
+    output TEXT,
+    UNIQUE (project, name)
+);
+"""
