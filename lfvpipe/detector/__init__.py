@@ -1,10 +1,10 @@
 """Learn what a product looks like, and say of a new photograph whether and where it is anomalous.
 
-    from lfvpipe.detector import Example, train, load
+from lfvpipe.detector import Example, train, load
 
-    model = train([Example(Path("good/1.png"), "normal"), Example(Path("bad/1.png"), "anomaly"), …])
-    model.save(Path("model.lfv"))
-    verdict = load(Path("model.lfv")).detect(Path("new.png"))
+model = train([Example(Path("good/1.png"), "normal"), Example(Path("bad/1.png"), "anomaly"), …])
+model.save(Path("model.lfv"))
+verdict = load(Path("model.lfv")).detect(Path("new.png"))
 """
 
 from lfvpipe.detector.facts import Anomaly, Example, Info, Settings, Verdict

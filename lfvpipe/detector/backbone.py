@@ -49,8 +49,8 @@ STRIDES = (4, 8, 16, 16)
 def build(tensors: Mapping[str, Array]) -> bytes:
     """Return a serialised ONNX model: `pixels` uint8 (1, H, W, 3) → the four taps, (1, C, h, w).
 
-    Batch normalisation is folded into the convolutions; (x - 127) / 128 is part of the graph, before
-    the padding, as the network was trained.
+    Batch normalisation is folded into the convolutions; (x - 127) / 128 is part of the graph,
+    before the padding, as the network was trained.
     """
     graph = _Graph(tensors)
     last = graph.normalised("pixels")
@@ -84,7 +84,9 @@ class _Graph:
         last = self.conv(
             last, f"{name}._project_conv.weight", f"{name}._bn2", act=False, output=projected
         )
-        return self._node("Add", [last, source], output or f"{name}.out") if block.residual else last
+        return (
+            self._node("Add", [last, source], output or f"{name}.out") if block.residual else last
+        )
 
     def conv(
         self,
@@ -113,7 +115,7 @@ class _Graph:
         low, high = self._constant("c0", np.float32(0)), self._constant("c6", np.float32(6))
         return self._node("Clip", [source, low, high], f"{source}.relu6")
 
-    def _node(self, op: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def _node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
         from onnx import helper
 
         self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))

@@ -77,7 +77,7 @@ def _threshold(raw: Doubles, labels: Bools, costs: tuple[float, float] | None) -
     gaps[[0, -1]] = np.clip(gaps[[0, -1]], 0, 1e-3)  # the ends are cuts of last resort
     best = np.flatnonzero(gain >= gain.max() - 1e-9)
     cut = best[int(np.argmax(gaps[best]))]
-    return float(expit(np.float64(odds[cut] + odds[cut + 1]) / 2))
+    return float(expit((odds[cut : cut + 1] + odds[cut + 1]) / 2)[0])
 
 
 def auroc(scores: Doubles, labels: Bools) -> float:

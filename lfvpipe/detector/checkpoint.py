@@ -8,7 +8,7 @@ little-endian numbers. A restricted unpickler lets through the four globals such
 import hashlib
 import importlib.util
 import io
-import pickle  # noqa: S403 - only through the allow-list below, on a file whose digest is pinned
+import pickle
 from collections import OrderedDict
 from pathlib import Path
 from typing import IO, Any
@@ -104,7 +104,9 @@ class _Tensor:
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
 
     def array(self) -> Array:
-        spans = (max(0, size - 1) * step for size, step in zip(self.shape, self.strides, strict=True))
+        spans = (
+            max(0, size - 1) * step for size, step in zip(self.shape, self.strides, strict=True)
+        )
         last = self.offset + sum(spans)
         if min((self.offset, *self.shape, *self.strides)) < 0 or last >= self.storage.size:
             raise DetectorError("not a legacy torch checkpoint: a tensor lies outside its storage")

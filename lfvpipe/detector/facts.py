@@ -38,12 +38,12 @@ class Settings:
 
     Attributes:
         seed: Of every random choice; the same data and seed give the same model file.
-        costs: (of accepting an anomaly, of rejecting a normal one): the threshold minimises their sum
-            on out-of-fold scores; without costs it maximises F1.
+        costs: (of accepting an anomaly, of rejecting a normal one): the threshold minimises their
+            sum on out-of-fold scores; without costs it maximises F1.
         threads: Images worked on at the same time; default: the cores there are, at most 8.
         scales: Side lengths, px, of the squares whose area images are brought to.
-        views: Mirrored views of each image to train on, 1 to 4; fewer are used where images are many.
-        max_rows: A bound on the rows (images × views, or positions) that a fit holds in memory.
+        views: Mirrored views of each image to train on, 1 to 4; fewer where images are many.
+        max_rows: A bound on the rows (views of images, or positions) that a fit holds in memory.
     """
 
     seed: int = 0

@@ -9,7 +9,7 @@ class DetectorError(UserError):
     """Images, settings or a model file that the detector cannot work with."""
 
 
-class TrainingCancelled(Exception):  # noqa: N818 - not an error: the caller asked for it
+class TrainingCancelled(Exception):
     """Training stopped because `cancelled()` turned true."""
 
 

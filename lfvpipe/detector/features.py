@@ -30,7 +30,7 @@ class View:
     taps: tuple[tuple[Floats, ...], ...]
 
     def pooled(self) -> Floats:
-        """Return mean, maximum and minimum of each channel of each tap and scale, (scales · WIDTH,)."""
+        """Return mean, maximum and minimum of each channel and scale, (scales · WIDTH,)."""
         return np.concatenate([pool(tap) for taps in self.taps for tap in taps])
 
 

@@ -151,7 +151,7 @@ def assign_folds(digests: Sequence[str], labels: NDArray[np.bool_], seed: int) -
     """
     folds = np.zeros(len(digests), np.int64)
     for label in (False, True):
-        members = np.flatnonzero(labels == label)
+        members = np.flatnonzero(labels == label).tolist()
         ranked = sorted({_rank(seed, digests[member]) for member in members})
         place = {rank: number % FOLDS for number, rank in enumerate(ranked)}
         folds[members] = [place[_rank(seed, digests[member])] for member in members]

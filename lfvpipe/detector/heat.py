@@ -40,24 +40,28 @@ def _spread(values: Floats, shape: tuple[int, ...]) -> Floats:
     from PIL import Image
 
     image = Image.fromarray(values).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-    return np.asarray(image) * np.float32(values.size / (shape[0] * shape[1]))
+    total: Floats = np.asarray(image, np.float32) * np.float32(values.size / (shape[0] * shape[1]))
+    return total
 
 
 def _smooth(values: Floats) -> Floats:
-    """Blur by a 3 × 3 box, twice, the border repeated."""
+    """Blur by a 3 by 3 box, twice, the border repeated."""
     for _ in range(2):
         for axis in (0, 1):
             pad = [(1, 1) if each == axis else (0, 0) for each in (0, 1)]
             wide = np.pad(values, pad, mode="edge")
             size = values.shape[axis]
-            values = sum(np.take(wide, np.arange(k, k + size), axis) for k in range(3)) / np.float32(3)
+            values = sum(
+                np.take(wide, np.arange(k, k + size), axis) for k in range(3)
+            ) / np.float32(3)
     return values
 
 
-def scaled(values: Floats, probability: float, floor: float = 0.0, top: float | None = None) -> Floats:
+def scaled(
+    values: Floats, probability: float, floor: float = 0.0, top: float | None = None
+) -> Floats:
     """Return `values` in 0..1: nothing at `floor`, `probability` at their largest or at `top`."""
     above = np.maximum(values - floor, 0)
     peak = max(float(above.max()) if top is None else top - floor, 1e-9)
-    return np.clip(above / peak, 0, 1).astype(np.float32) * np.float32(probability)
-
-
+    result: Floats = np.clip(above / peak, 0, 1).astype(np.float32) * np.float32(probability)
+    return result

@@ -34,7 +34,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fit on all rows, the log-odds of each row from the fit that left its fold out, the penalty."""
+    """A fit on all rows, each row's log-odds from the fit that left its fold out, the penalty."""
 
     linear: Linear
     out_of_fold: Doubles
@@ -107,7 +107,7 @@ def newton(
     penalty: float,
     start: Doubles | None = None,
 ) -> Doubles:
-    """Return the coefficients, bias last, of least sum(weights · log-loss) / sum(weights) · n + ½·|w|²/C.
+    """Return the coefficients, bias last, of the least sum(weights · log-loss) + ½·|w|²/C.
 
     `penalty` is C, the inverse strength. Source: iteratively reweighted least squares, e.g. Hastie,
     Tibshirani & Friedman, "The Elements of Statistical Learning", 4.4.1, with step halving.
@@ -134,8 +134,8 @@ def _newton_step(
     curvature = weights * probability * (1 - probability)
     hessian = (design * curvature[:, None]).T @ design
     hessian[np.diag_indices_from(hessian)] += ridge + 1e-12
-    step: Doubles = np.linalg.solve(hessian, gradient)
-    return step
+    step = np.linalg.solve(hessian, gradient)
+    return step.astype(np.float64, copy=False)
 
 
 def _shortened(

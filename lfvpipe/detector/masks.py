@@ -1,4 +1,4 @@
-"""Masks in and out: which class each cell of a grid belongs to, and a PNG of a verdict's classes."""
+"""Masks in and out: the class of each cell of a grid, and a PNG of a verdict's classes."""
 
 import io
 from collections.abc import Sequence
@@ -30,15 +30,13 @@ def color_of(text: str) -> tuple[int, int, int]:
 
 
 def known_classes(examples: Sequence[Example]) -> dict[str, str]:
-    """Return the colour of each anomaly type that some mask declares, by sorted name; no background."""
+    """Return the colour of each anomaly type that some mask declares, sorted, no background."""
     classes: dict[str, str] = {}
     for example in examples:
         if example.mask is not None:
             classes.update(example.mask_classes)
     return {
-        name: color.upper()
-        for name, color in sorted(classes.items())
-        if name.lower() != BACKGROUND
+        name: color.upper() for name, color in sorted(classes.items()) if name.lower() != BACKGROUND
     }
 
 
@@ -88,10 +86,12 @@ def mask_png(found: Integers, classes: dict[str, str], size: tuple[int, int]) ->
     from PIL import Image
 
     image = Image.fromarray(found.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
-    palette = [channel for color in (BACKGROUND_COLOR, *classes.values()) for channel in color_of(color)]
+    palette = [
+        channel for color in (BACKGROUND_COLOR, *classes.values()) for channel in color_of(color)
+    ]
     image.putpalette(palette)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     if buffer.tell() > MAX_PNG_BYTES:
-        raise DetectorError(f"the mask of a {size[0]} × {size[1]} image exceeds 5 MB")
+        raise DetectorError(f"the mask of a {size[0]} by {size[1]} image exceeds 5 MB")
     return buffer.getvalue()

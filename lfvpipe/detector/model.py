@@ -64,7 +64,9 @@ class Model:
             probability=probability,
             heat_map=heat.scaled(evidence, probability),
             anomalies=areas(found, dict(self.classes)) if found is not None else (),
-            mask_png=mask_png(found, dict(self.classes), opened.size) if found is not None else None,
+            mask_png=mask_png(found, dict(self.classes), opened.size)
+            if found is not None
+            else None,
         )
 
     def _scored(self, view: View) -> tuple[float, Floats]:
@@ -106,7 +108,9 @@ def _arrays(model: Model) -> dict[str, NDArray[Any]]:
     ):
         if part is not None:
             fields = {f"{prefix}.{name}": value for name, value in vars(part).items()}
-            arrays |= {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
+            arrays |= {
+                name: value for name, value in fields.items() if isinstance(value, np.ndarray)
+            }
     return arrays
 
 

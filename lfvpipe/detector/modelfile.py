@@ -77,7 +77,7 @@ def _checked(path: Path, data: Array) -> int:
             f"{path} was written by a newer lfvpipe (format {version}; this one reads {VERSION})",
             hint="Update lfvpipe, or train the model again.",
         )
-    if hashlib.sha256(data[_HEAD.size :]).digest() != digest:
+    if hashlib.sha256(data[_HEAD.size :].data).digest() != digest:
         raise DetectorError(
             f"the model file {path} is damaged: its digest does not fit",
             hint="Copy it again, or train the model again.",

@@ -58,7 +58,7 @@ def _network() -> Network:
     if path.is_file():
         try:
             return Network(str(path))
-        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no root; the file is rebuilt
+        except Exception as error:
             warnings.warn(f"{path} cannot be loaded and is made again: {error}", stacklevel=2)
     graph = backbone.build(checkpoint.read())
     try:

@@ -1,7 +1,7 @@
 """How far an image lies from every normal image seen: a memory bank of local features.
 
 Source: Roth et al., "Towards total recall in industrial anomaly detection" (PatchCore, CVPR 2022),
-without its 3 × 3 smoothing, which hides small defects, and with a random instead of a greedy bank.
+without its 3 by 3 smoothing, which hides small defects, and with a random instead of a greedy bank.
 """
 
 from dataclasses import dataclass

@@ -46,7 +46,7 @@ def open_upright(source: "Image.Image | Path | str | bytes") -> "Image.Image":
 def _bounded(image: "Image.Image", name: str) -> "Image.Image":
     if image.width * image.height > MAX_PIXELS:
         raise DetectorError(
-            f"{name} has {image.width} × {image.height} pixels, more than the detector takes",
+            f"{name} has {image.width} by {image.height} pixels, more than the detector takes",
             hint=f"Make it smaller than {MAX_PIXELS:,} pixels.",
         )
     return image
@@ -64,7 +64,7 @@ def _rgb(image: "Image.Image") -> "Image.Image":
 
 
 def _eight_bits(values: NDArray[np.generic]) -> Pixels:
-    """Bring deep grey values to 0..255 by the smallest of the usual sensor depths that holds them."""
+    """Bring deep grey values to 0..255 by the smallest usual sensor depth that holds them."""
     real = np.nan_to_num(values.astype(np.float64))
     if np.issubdtype(values.dtype, np.floating) and real.max(initial=0) <= 1:
         return np.clip(real * 255, 0, 255).astype(np.uint8)

@@ -59,7 +59,7 @@ def fit(
 
 
 def classify(probabilities: Floats, size: tuple[int, int], limit: int = 1024) -> Integers:
-    """Return class numbers at `size` (width, height), or smaller where it exceeds `limit` px a side.
+    """Return class numbers at `size` (width, height), or smaller above `limit` px a side.
 
     The probabilities are interpolated, so that regions have smooth borders.
     """

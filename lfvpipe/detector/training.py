@@ -65,7 +65,7 @@ def train(
     """Learn to tell anomalous images from normal ones.
 
     Args:
-        examples: Labelled photographs; two normal ones at least. Masks make it a segmentation model.
+        examples: Labelled photographs; two normal at least. Masks make it a segmentation model.
         settings: How to train.
         progress: Told of (stage, done, total) as work is done, from the calling thread.
         cancelled: Asked at the same moments.
@@ -182,7 +182,7 @@ def _info(data: _Data, settings: Settings, head: _Head, *, segmentation: bool) -
 
 
 def _recorded(settings: Settings) -> dict[str, Any]:
-    """Settings as JSON has them; the thread count changes nothing and is left out."""
+    """Return settings as JSON has them; the thread count changes nothing and is left out."""
     facts = asdict(replace(settings, threads=None))
     costs = settings.costs
     return facts | {"scales": list(settings.scales), "costs": list(costs) if costs else None}

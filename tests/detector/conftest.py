@@ -74,5 +74,3 @@ def segmenting(product: Product) -> Model:
 @pytest.fixture(scope="session")
 def novelty_only(product: Product) -> Model:
     return train(product.normal[:16], FAST)
-
-

@@ -38,7 +38,10 @@ def _conv(image: np.ndarray, kernel: np.ndarray, stride: int, *, deep: bool) -> 
     """Plain convolution of (C, h, w) with the padding TensorFlow calls SAME."""
     out, _, side, _ = kernel.shape
     height, width = (-(-length // stride) for length in image.shape[1:])
-    pads = [max(0, (n - 1) * stride + side - m) for n, m in ((height, image.shape[1]), (width, image.shape[2]))]
+    pads = [
+        max(0, (n - 1) * stride + side - m)
+        for n, m in ((height, image.shape[1]), (width, image.shape[2]))
+    ]
     wide = np.pad(image, [(0, 0), *((pad // 2, pad - pad // 2) for pad in pads)])
     result = np.zeros((out, height, width))
     for dy in range(side):
@@ -56,7 +59,9 @@ def _conv(image: np.ndarray, kernel: np.ndarray, stride: int, *, deep: bool) -> 
 def test_the_graph_computes_what_plain_numpy_computes() -> None:
     tensors = checkpoint.read()
 
-    def layer(source: np.ndarray, weight: str, norm: str, stride: int = 1, *, deep: bool = False) -> np.ndarray:
+    def layer(
+        source: np.ndarray, weight: str, norm: str, stride: int = 1, *, deep: bool = False
+    ) -> np.ndarray:
         last = _conv(source, tensors[weight], stride, deep=deep)
         scale = tensors[f"{norm}.weight"] / np.sqrt(tensors[f"{norm}.running_var"] + 1e-3)
         shifted = (last - tensors[f"{norm}.running_mean"][:, None, None]) * scale[:, None, None]
@@ -69,7 +74,9 @@ def test_the_graph_computes_what_plain_numpy_computes() -> None:
         name, source = f"_blocks.{index}", last
         if block.expand:
             last = np.clip(layer(last, f"{name}._expand_conv.weight", f"{name}._bn0"), 0, 6)
-        last = layer(last, f"{name}._depthwise_conv.weight", f"{name}._bn1", block.stride, deep=True)
+        last = layer(
+            last, f"{name}._depthwise_conv.weight", f"{name}._bn1", block.stride, deep=True
+        )
         last = layer(np.clip(last, 0, 6), f"{name}._project_conv.weight", f"{name}._bn2")
         last = last + source if block.residual else last
     np.testing.assert_allclose(network().taps(pixels)[0], last, atol=2e-3)
