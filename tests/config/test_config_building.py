@@ -221,3 +221,8 @@ def test_a_bucket_follows_from_the_project(
 ) -> None:
     assert bucket_name(project_name(name)) == bucket
     assert load_text(good + f"bucket: {{name: {bucket}}}\n").pipeline.bucket.name == bucket
+
+
+def test_a_common_count_holds_for_both_labels(load_text: Load, good: str) -> None:
+    shares = load_text(good + "sample: {count: 9}\n").pipeline.sample.shares
+    assert shares == {"normal": Share(count=9), "anomaly": Share(count=9)}

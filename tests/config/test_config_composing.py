@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lfvpipe.config import Loaded, Problem, load
+from lfvpipe.config import ConfigError, Loaded, Problem, load
 from lfvpipe.config.tree import plain
 
 Load = Callable[..., Loaded]
@@ -217,3 +217,13 @@ def test_what_was_found_valid_is_not_gone_through_again(
     assert plain(again.tree) == first.data
     with pytest.raises(AssertionError):
         load(path, is_known_valid=lambda digest: False)
+
+
+def test_what_is_known_to_be_valid_does_not_excuse_an_unset_variable(
+    tmp_path: Path, good: str
+) -> None:
+    path = tmp_path / "line-7.yaml"
+    path.write_text(good + "name: '${env:NONE}'\nregion: 7\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path, env={}, is_known_valid=lambda digest: True)
+    assert [problem.line for problem in caught.value.problems] == [2, 3]
