@@ -82,7 +82,7 @@ def headline(variant: Variant, ledger: Ledger) -> str:
     record = ledger.standing_record(variant.name, "model")
     if record is None or record.outcome is None:
         return ""
-    facts = wording.facts(dict(record.outcome.facts))
+    facts = wording.facts("model", record.outcome.facts)
     return f"model of {wording.when(record.finished)}: {facts}\n"
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from lfvpipe.engine.outcome import Json
     from lfvpipe.engine.reasons import Code, Reason
@@ -61,6 +62,8 @@ def value(what: Json) -> str:
     """Return a JSON value as a person writes it; digests and long values are cut."""
     if what is None:
         return "(none)"
+    if isinstance(what, float) and what.is_integer():
+        what = int(what)
     text = what if isinstance(what, str) else json.dumps(what, ensure_ascii=False)
     if _is_digest(text):
         return text[:12]
@@ -74,6 +77,8 @@ def _is_digest(text: str) -> bool:
 
 def duration(seconds: float) -> str:
     """Return a duration: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 03 min``."""
+    if seconds < 0.05:
+        return "0 s"
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -118,26 +123,63 @@ def seconds_between(started: str | None, finished: str | None) -> float | None:
     return span.total_seconds()
 
 
-def facts(known: object) -> str:
-    """Return the few facts of an outcome that fit behind a step's line."""
-    if not isinstance(known, dict):
-        return ""
-    said = [_fact(key, item) for key, item in known.items() if _is_short(item)]
-    return ", ".join(said[:4])
+def facts(step: str, known: Mapping[str, Json]) -> str:
+    """Return the few facts of a step's outcome that fit behind its line."""
+    chosen = _WORTH_KNOWING.get(step.partition(":")[0], ())
+    return ", ".join(_fact(key, known[key]) for key in chosen if _is_said(known.get(key)))
 
 
-def _is_short(item: object) -> bool:
-    if isinstance(item, bool) or item is None:
-        return False
-    if isinstance(item, str):
-        return 0 < len(item) <= 32 and "/" not in item and "\\" not in item
-    return isinstance(item, int | float)
+# By family of steps; a fact that is absent, empty or false is not said.
+_WORTH_KNOWING: Mapping[str, tuple[str, ...]] = {
+    "fetch": ("size",),
+    "select": ("counts",),
+    "extract": ("images", "bytes", "new", "unreadable"),
+    "check": ("findings",),
+    "bucket": ("name", "endpoint"),
+    "upload": ("objects", "uploaded", "uploaded_bytes"),
+    "manifests": ("train", "test", "segmentation"),
+    "project": ("name", "endpoint"),
+    "datasets": ("train", "test"),
+    "model": ("version", "f1", "precision", "recall"),
+    "evaluate": ("images", "anomalous", "wrong", "review", "refused"),
+    "report": ("run", "review"),
+}
+_ALONE = frozenset({"name", "endpoint", "size", "bytes", "uploaded_bytes", "counts"})
+
+
+def _is_said(item: Json) -> bool:
+    return item is not None and item is not False and item not in ("", [], {}, 0)
 
 
 def _fact(key: str, item: Json) -> str:
-    name = key.replace("_", " ")
-    if isinstance(item, float):
-        return f"{name} {item:.3g}"
-    if isinstance(item, int) and key in {"size", "bytes"}:
+    name = {"f1": "F1", "uploaded": "new"}.get(key, key.replace("_", " "))
+    if key == "counts":
+        return _counts(item)
+    if item is True:
+        return name
+    if isinstance(item, Mapping):
+        return f"{name} {_images_in(item)}"
+    if isinstance(item, Sequence) and not isinstance(item, str):
+        return f"{len(item)} {name}"
+    if isinstance(item, int) and key in _ALONE:
         return size(item)
-    return f"{name} {value(item)}"
+    if key in _ALONE:
+        return value(item)
+    return f"{name} {item:.3f}" if isinstance(item, float) else f"{name} {value(item)}"
+
+
+def _images_in(item: Mapping[str, Json]) -> str:
+    """Return how many images a dataset or manifest has, as its facts tell."""
+    stats = item.get("stats")
+    count = stats.get("total") if isinstance(stats, Mapping) else item.get("lines")
+    return value(count)
+
+
+def _counts(item: Json) -> str:
+    """Return counts by label and split as counts by split: ``train 35, test 25``."""
+    total: dict[str, int] = {}
+    for by_split in item.values() if isinstance(item, Mapping) else ():
+        for split, count in by_split.items() if isinstance(by_split, Mapping) else ():
+            total[split] = total.get(split, 0) + (count if isinstance(count, int) else 0)
+    shown = ("train", "test", "evaluate")
+    return ", ".join(f"{split} {total[split]}" for split in shown if total.get(split))

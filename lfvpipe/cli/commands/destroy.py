@@ -62,7 +62,7 @@ def _list(
 def _described(kept: Kept) -> str:
     if kept.outcome is None:
         return f"{kept.step}: what an attempt that did not finish created"
-    facts = wording.facts(dict(kept.outcome.facts))
+    facts = wording.facts(kept.step, kept.outcome.facts)
     return f"{kept.step}: {kept.outcome.word}{f' ({facts})' if facts else ''}"
 
 

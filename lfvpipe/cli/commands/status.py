@@ -94,7 +94,7 @@ def _print_held(one: Planned) -> None:
 def _cells(standing: Standing) -> tuple[str, ...]:
     record, why = standing.record, standing.row.reasons
     outcome = record.outcome if record else None
-    told = wording.facts(dict(outcome.facts)) if outcome else ""
+    told = wording.facts(standing.row.step, outcome.facts) if outcome else ""
     if standing.state not in {"done", "reusable", "never run"} and why:
         told = wording.reason(why[0]) + (f" (and {len(why) - 1} more)" if len(why) > 1 else "")
     return (

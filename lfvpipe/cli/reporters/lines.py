@@ -20,7 +20,7 @@ def line(event: events.Event) -> tuple[str, Style] | None:
         case events.StepFinished(word="unchanged", seconds=seconds) if seconds < NO_TIME:
             return None
         case events.StepFinished(step=step, outcome=outcome, word=word, seconds=seconds):
-            facts = wording.facts(dict(outcome.facts)) if outcome else ""
+            facts = wording.facts(step, outcome.facts) if outcome else ""
             text = f"✓ {step:<{NAME_WIDTH}} {word:<9} {wording.duration(seconds):>9}"
             return f"{text}  {facts}".rstrip(), "green"
         case events.StepFailed(step=step, error=error, seconds=seconds):
