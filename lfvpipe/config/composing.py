@@ -11,7 +11,7 @@ from lfvpipe.config.interpolation import interpolate
 from lfvpipe.config.problems import ConfigError, Problem, problem
 from lfvpipe.config.reading import parse, parse_value, read
 from lfvpipe.config.scalars import scalar
-from lfvpipe.config.tree import Node, Place, Scalar, lay, merge, plain, put
+from lfvpipe.config.tree import Node, Place, Scalar, lay, merge, put
 
 DEEPEST_INCLUDE = 8
 MOST_FILES = 32
@@ -185,6 +185,3 @@ def _wanted(node: Node, wanted: schema.Schema) -> Scalar:
             return node.text
     numeric = isinstance(node.value, int | float) and not {"number", "integer"} & set(types)
     return node.text if numeric else node.value  # type: ignore[return-value]  # as above
-
-
-__all__ = ["compose", "plain", "settle"]

@@ -51,7 +51,7 @@ def at(where: Sequence[str | int]) -> Schema | None:
     for index, part in enumerate(where):
         if schema is None:
             return None
-        if index and where[index - 1] == "matrix" and index == 1:
+        if index == 1 and where[0] == "matrix":
             schema = _matrix_values(str(part))
         else:
             schema = _below(schema, part)
