@@ -29,6 +29,16 @@ _BLOCK = 1 << 20
 _BROKEN = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 
 
+class _Header(tarfile.TarInfo):
+    """A header; tarfile takes a file that ends between two members for a complete archive."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+        if not buf:
+            raise tarfile.ReadError("it ends without the mark of its end")
+        return super().frombuf(buf, encoding, errors)
+
+
 class TarArchive:
     """A tar file, packed or not; `packing` is gz, bz2, xz, zst or empty."""
 
@@ -114,7 +124,10 @@ class TarArchive:
 @contextmanager
 def _opened(path: Path, packing: str) -> Iterator[tarfile.TarFile]:
     try:
-        with _unpacked(path, packing) as file, tarfile.open(fileobj=file, mode="r|") as tar:
+        with (
+            _unpacked(path, packing) as file,
+            tarfile.open(fileobj=file, mode="r|", tarinfo=_Header) as tar,
+        ):
             yield tar
     except ArchiveError:
         raise

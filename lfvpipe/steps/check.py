@@ -115,17 +115,13 @@ def _unreadable(notes: Notes) -> list[Finding]:
     ]
 
 
-def _sides(images: Iterable[Image]) -> list[Finding]:
+def _sides(images: Sequence[Image]) -> list[Finding]:
     small = [i.id for i in images if min(i.width, i.height) < rules.MIN_SIDE]
     large = [i.id for i in images if max(i.width, i.height) > rules.MAX_SIDE]
-    found = []
-    if small:
-        found.append(error("too-small", f"{len(small)} images have a side under {rules.MIN_SIDE}"
-                           " pixels: set images.resize or leave them out", small))  # fmt: skip
-    if large:
-        found.append(error("too-large", f"{len(large)} images have a side over {rules.MAX_SIDE}"
-                           " pixels: set images.resize", large))  # fmt: skip
-    return found
+    under = f"a side under {rules.MIN_SIDE} pixels: set images.resize or leave them out"
+    over = f"a side over {rules.MAX_SIDE} pixels: set images.resize"
+    rows = [("too-small", small, under), ("too-large", large, over)]
+    return [error(code, f"{len(ids)} images have {text}", ids) for code, ids, text in rows if ids]
 
 
 def _sizes(images: Iterable[Image]) -> list[Finding]:
@@ -182,11 +178,9 @@ def _mask_findings(images: Sequence[Image], notes: Notes) -> list[Finding]:
         (error, "mask-size", "masks differ in size from their image: export them anew", odd),
         (error, "mask-types", "masks show more than 20 anomaly types: merge some", many),
         (warning, "empty-masks", "masks mark nothing: is the label right?", empty),
-        (warning, "mask-colours", "masks have colours that the manifest does not name; they count"
-         " as background", strange),
-        (warning, "no-mask", "anomaly images have no mask; the model cannot learn where their"
-         " anomalies are", bare),
-    ]  # fmt: skip
+        (warning, "mask-colours", "masks have colours that the manifest does not name", strange),
+        (warning, "no-mask", "anomaly images have no mask, so where they are is not learnt", bare),
+    ]
     return [make(code, f"{len(names)} {text}", names) for make, code, text, names in rows if names]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from lfvpipe.config.spec import Label, Pipeline
-    from lfvpipe.steps.index import Image
+    from lfvpipe.steps.index import Image, Split
 
 Available = dict[str, dict[str, int]]  # the counts of select's facts
 _WORDS = {
@@ -29,11 +29,11 @@ def count_findings(
     """Return where there are too few or too many images of a kind."""
     counted = Counter((image.split, image.label) for image in images)
     separate = _has_test(pipeline)
-    found = []
-    for split, label, least in _minima(separate):
-        count = counted[split, label]
-        if count < least:
-            found.append(_too_few(pipeline, available, split, label, count, least))
+    found = [
+        _too_few(pipeline, available, split, label, counted[split, label], least)
+        for split, label, least in _minima(separate)
+        if counted[split, label] < least
+    ]
     found += _too_many(images)
     if separate and not counted["train", "anomaly"]:
         found.append(
@@ -58,15 +58,22 @@ def type_findings(pipeline: Pipeline, images: Iterable[Image]) -> list[Finding]:
             types |= image.mask.classes.keys()
             if len(image.mask.classes) == 1:
                 alone[image.split, next(iter(image.mask.classes))] += 1
-    found = []
-    if len(types) > rules.MAX_ANOMALY_LABELS:
-        found.append(error("too-many-types", f"{len(types)} anomaly types; the service takes"
-                           f" {rules.MAX_ANOMALY_LABELS}. Merge some in the masks."))  # fmt: skip
-    for split in ("train", "test") if separate else ("train",):
-        for name in sorted(types):
-            if alone[split, name] < least:
-                found.append(_few_of_type(split, name, alone[split, name], least))
-    return found
+    splits = ("train", "test") if separate else ("train",)
+    few = [
+        _few_of_type(split, name, alone[split, name], least)
+        for split in splits
+        for name in sorted(types)
+        if alone[split, name] < least
+    ]
+    return [*_too_many_types(len(types)), *few]
+
+
+def _too_many_types(count: int) -> list[Finding]:
+    if count <= rules.MAX_ANOMALY_LABELS:
+        return []
+    most = rules.MAX_ANOMALY_LABELS
+    text = f"{count} anomaly types, the service takes at most {most}: merge some in the masks."
+    return [error("too-many-types", text)]
 
 
 def _few_of_type(split: str, name: str, count: int, least: int) -> Finding:
@@ -82,7 +89,7 @@ def _has_test(pipeline: Pipeline) -> bool:
     return manifest.test is not None if manifest else pipeline.split.test is not None
 
 
-def _minima(separate: bool) -> list[tuple[str, Label, int]]:
+def _minima(separate: bool) -> list[tuple[Split, Label, int]]:
     if not separate:
         return [
             ("train", "normal", rules.MIN_SINGLE_NORMAL),
@@ -145,7 +152,7 @@ def _sizes(pipeline: Pipeline, available: Available, label: Label, percent: int)
 def _too_many(images: Iterable[Image]) -> list[Finding]:
     counted = Counter(image.split for image in images)
     segmentation = any(image.mask and image.split == "train" for image in images)
-    most = (
+    most: dict[Split, int] = (
         {"train": rules.MAX_SEGMENTATION_TRAIN_IMAGES, "test": rules.MAX_SEGMENTATION_TEST_IMAGES}
         if segmentation
         else {"train": rules.MAX_TRAIN_IMAGES, "test": rules.MAX_TEST_IMAGES}
@@ -157,5 +164,5 @@ def _too_many(images: Iterable[Image]) -> list[Finding]:
             " sample.percent.",
         )
         for split, limit in most.items()
-        if counted[split] > limit  # type: ignore[index]  # the keys are splits
+        if counted[split] > limit
     ]

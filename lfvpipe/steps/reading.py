@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.engine.outcome import Outcome
     from lfvpipe.steps.context import Context
+    from lfvpipe.storage.buckets import Bucket
 
 MAX_FILE_BYTES = 64 * 1024 * 1024  # eight times what the service takes: `resize` may still help
 _CONNECTIONS = 16
@@ -63,17 +64,30 @@ def _files(context: Context, members: Collection[str]) -> Iterator[Read]:
 def _objects(context: Context, members: Collection[str]) -> Iterator[Read]:
     from concurrent.futures import ThreadPoolExecutor
 
+    from lfvpipe.storage.buckets import parse_s3_uri
+
+    buckets = {name: _bucket(context, name) for name in {parse_s3_uri(uri)[0] for uri in members}}
     ordered = iter(sorted(members))
     with ThreadPoolExecutor(_CONNECTIONS) as executor:
         while batch := list(islice(ordered, _CONNECTIONS)):
-            yield from executor.map(lambda uri: _object(context, uri), batch)
+            yield from executor.map(lambda uri: _object(buckets, uri), batch)
 
 
-def _object(context: Context, uri: str) -> Read:
+def _bucket(context: Context, name: str) -> Bucket:
+    """Return the bucket: a local one of that name if there is one, or on S3, as fetch does."""
+    from lfvpipe.storage.buckets import connect
+
+    buckets = context.buckets
+    if buckets.endpoint == "local" and not (context.buckets_dir / name).is_dir():
+        buckets = connect("aws", region=context.pipeline.region, root=context.buckets_dir)
+    return buckets.bucket(name)
+
+
+def _object(buckets: Mapping[str, Bucket], uri: str) -> Read:
     from lfvpipe.storage.buckets import NoSuchObject, parse_s3_uri
 
     bucket, key = parse_s3_uri(uri)
     try:
-        return uri, context.buckets.bucket(bucket).get(key)
+        return uri, buckets[bucket].get(key)
     except NoSuchObject as error:
         return uri, error

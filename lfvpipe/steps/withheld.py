@@ -61,12 +61,12 @@ class _Names:
 
     def matching(self, pattern: str) -> list[Candidate]:
         pattern = pattern.removeprefix("./")
-        if has_wildcard(pattern) and not self._by_base.get(PurePosixPath(pattern).name):
+        same_base = self._by_base.get(PurePosixPath(pattern).name, [])
+        close = [one for one in same_base if pattern in self._spelled(one)]
+        if has_wildcard(pattern) and not close:
             regex = compiled_glob(pattern)
             return [one for one in self._all if any(map(regex.fullmatch, self._spelled(one)))]
-        same_base = self._by_base.get(PurePosixPath(pattern).name, [])
-        exact = [one for one in same_base if pattern in self._spelled(one)]
-        close = exact or [one for one in same_base if one.name.endswith(f"/{pattern}")]
+        close = close or [one for one in same_base if one.name.endswith(f"/{pattern}")]
         if len(close) > 1:
             raise _ambiguous(pattern, close)
         return close

@@ -1,0 +1,252 @@
+import bz2
+import gzip
+import io
+import lzma
+import os
+import stat
+import struct
+import tarfile
+import unicodedata
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from lfvpipe.archives import ArchiveError, Limits, open_archive
+
+FILES = {"Class3/1.png": b"one", "Class3/deep/2.png": b"second" * 100, "readme.txt": b"text"}
+JUNK = {
+    "labels.txt": b"1 2 3",
+    "Class3/.DS_Store": b"x",
+    "__MACOSX/Class3/._1.png": b"x",
+    "Class3/Thumbs.db": b"x",
+    ".hidden/1.png": b"x",
+}
+
+
+def write_zip(path: Path, files: Mapping[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+def tar_bytes(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def packed(pack: Callable[[bytes], bytes]) -> Callable[[Path, Mapping[str, bytes]], Path]:
+    def write(path: Path, files: Mapping[str, bytes]) -> Path:
+        path.write_bytes(pack(tar_bytes(files)))
+        return path
+
+    return write
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> Path:
+    for name, data in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+    return path
+
+
+Writer = Callable[[Path, Mapping[str, bytes]], Path]
+PACKED: dict[str, Writer] = {
+    "zip": write_zip,
+    "tar": packed(bytes),
+    "tar.gz": packed(gzip.compress),
+    "tar.bz2": packed(bz2.compress),
+    "tar.xz": packed(lzma.compress),
+}
+ALL = {**PACKED, "folder": write_folder}
+
+
+def refusal(path: Path, limits: Limits | None = None) -> str:
+    with pytest.raises(ArchiveError) as caught, open_archive(path, limits=limits) as archive:
+        for member in archive.members():
+            archive.read(member.name, 1 << 20)
+    assert str(path) in caught.value.message
+    assert caught.value.hint
+    return caught.value.message
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_kind_lists_and_reads_the_same_whatever_its_name(kind: str, tmp_path: Path) -> None:
+    path = ALL[kind](tmp_path / "archive.bin", {**FILES, **JUNK})
+    with open_archive(path) as archive:
+        members = {member.name: member.size for member in archive.members()}
+        assert members == {name: len(data) for name, data in FILES.items()}
+        assert sum(archive.skipped.values()) == len(JUNK)
+        assert archive.read("Class3/1.png", 100) == b"one"
+        wanted = {"readme.txt", "Class3/deep/2.png", "gone.png"}
+        found = dict(archive.extract(wanted, 1000))
+        assert found.keys() == wanted
+        assert found["Class3/deep/2.png"] == b"second" * 100
+        assert isinstance(found["gone.png"], ArchiveError)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_member_over_the_limit_is_an_error_and_the_others_still_come(
+    kind: str, tmp_path: Path
+) -> None:
+    with open_archive(ALL[kind](tmp_path / "a", FILES)) as archive:
+        found = dict(archive.extract(FILES, 10))
+    assert found["Class3/1.png"] == b"one"
+    assert "more than 10 bytes" in str(found["Class3/deep/2.png"])
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("../evil.png", "leads out"),
+        ("a/../../evil.png", "leads out"),
+        ("/etc/evil.png", "absolute"),
+        ("C:/evil.png", "drive letter"),
+        ("a\\evil.png", "backslashes"),
+        ("a\nb.png", "control characters"),
+        ("a/" * 40 + "b.png", "folders deep"),
+        ("a" * 1001 + ".png", "characters"),
+        ("../.DS_Store", "leads out"),
+    ],
+)
+def test_unsafe_names_are_refused(kind: str, name: str, fault: str, tmp_path: Path) -> None:
+    assert fault in refusal(PACKED[kind](tmp_path / "a", {"ok.png": b"1", name: b"x"}))
+
+
+def test_a_nul_byte_in_a_zip_name_is_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"evil.png?.txt": b"x"})
+    path.write_bytes(path.read_bytes().replace(b"evil.png?", b"evil.png\0"))
+    assert "NUL" in refusal(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_duplicate_members_are_refused(kind: str, tmp_path: Path) -> None:
+    composed = unicodedata.normalize("NFC", "é.png")
+    names = {composed: b"1", unicodedata.normalize("NFD", composed): b"2"}
+    assert "twice" in refusal(PACKED[kind](tmp_path / "a", names))
+
+
+def test_symbolic_links_in_a_zip_are_refused(tmp_path: Path) -> None:
+    info = zipfile.ZipInfo("link.png")
+    info.create_system = 3
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(info, "/etc/passwd")
+    assert "symbolic link" in refusal(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
+def test_links_and_devices_in_a_tar_are_refused(kind: bytes, tmp_path: Path) -> None:
+    info = tarfile.TarInfo("evil.png")
+    info.type, info.linkname = kind, "/etc/passwd"
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.addfile(info)
+    assert "not a file" in refusal(tmp_path / "a.tar")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+def test_linked_files_in_a_folder_count_and_linked_folders_are_not_entered(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "images", {"1.png": b"one"})
+    (folder / "2.png").symlink_to(folder / "1.png")
+    (folder / "loop").symlink_to(folder)
+    with open_archive(folder) as archive:
+        assert [member.name for member in archive.members()] == ["1.png", "2.png"]
+
+
+def test_encrypted_zips_are_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"1.png": b"one"})
+    data = bytearray(path.read_bytes())
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    assert "encrypted" in refusal(path)
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_truncated_archives_are_refused(kind: str, tmp_path: Path) -> None:
+    noise = {f"{n}.png": os.urandom(2000) for n in range(5)}
+    path = PACKED[kind](tmp_path / "a", noise)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "truncated or damaged" in refusal(path)
+
+
+def test_a_damaged_member_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("1.png", b"content")
+    path.write_bytes(path.read_bytes().replace(b"content", b"CONTENT"))
+    assert "'1.png' is damaged" in refusal(path)
+
+
+def test_a_member_that_unpacks_to_more_than_it_declares_is_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"1.png": b"x" * 5000})
+    lie = path.read_bytes().replace(struct.pack("<L", 5000), struct.pack("<L", 10))
+    path.write_bytes(lie)
+    assert "damaged" in refusal(path)
+
+
+def test_overlapping_members_are_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"1.png": b"x" * 100, "2.png": b"y" * 100})
+    data = bytearray(path.read_bytes())
+    second = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 4)
+    data[second + 42 : second + 46] = bytes(4)  # its local header is said to be the first's
+    path.write_bytes(data)
+    assert "overlaps" in refusal(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_bombs_are_refused_by_count_total_and_ratio(kind: str, tmp_path: Path) -> None:
+    path = PACKED[kind](tmp_path / "a", {f"{n}.png": b"\0" * 100_000 for n in range(10)})
+    assert "entries" in refusal(path, Limits(members=9))
+    assert "bytes when unpacked" in refusal(path, Limits(total=500_000))
+    assert "times its own size" in refusal(path, Limits(ratio_floor=500_000))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\n<!DOCTYPE html><html><body>Log in</body>", "web page"),
+        (b"", "empty"),
+        (b"Rar!\x1a\x07", "RAR"),
+        (b"\x89PNG\r\n\x1a\n", "PNG image"),
+        (b"hello", "neither a zip nor a tar"),
+        (gzip.compress(b"no tar"), "truncated or damaged"),
+    ],
+)
+def test_what_is_no_archive_is_called_by_its_name(
+    content: bytes, what: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "Class3.zip"
+    path.write_bytes(content)
+    assert what in refusal(path)
+
+
+def test_a_missing_archive_is_an_error(tmp_path: Path) -> None:
+    assert "cannot be read" in refusal(tmp_path / "none.zip")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_stamps_change_with_the_content(kind: str, tmp_path: Path) -> None:
+    stamps = set()
+    for content in (b"one", b"two"):
+        with open_archive(PACKED[kind](tmp_path / "a", {"1.png": content})) as archive:
+            stamps |= {member.stamp for member in archive.members()}
+    assert len(stamps) == 2
+
+
+def test_names_in_utf_8_without_the_flag_are_read_right(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"größe.png": b"x"})
+    data = bytearray(path.read_bytes())
+    data[7] &= ~0x08
+    data[data.index(b"PK\x01\x02") + 9] &= ~0x08
+    path.write_bytes(data)
+    with open_archive(path) as archive:
+        assert [member.name for member in archive.members()] == ["größe.png"]

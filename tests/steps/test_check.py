@@ -1,0 +1,250 @@
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy
+import pytest
+from PIL import Image as Pillow
+
+from lfvpipe.config.spec import LABELS, Images, Sample, Share, Source, Sources, Split
+from lfvpipe.engine.outcome import Outcome
+from lfvpipe.steps.check import Check
+from lfvpipe.steps.context import Context
+from lfvpipe.steps.extract import Extract
+from lfvpipe.steps.findings import CheckFailed
+from lfvpipe.steps.select import Select
+
+Change = Callable[..., Context]
+
+
+def run(context: Context, work: Any) -> dict[str, dict[str, Any]]:
+    """Run select, extract and check; return the findings by code."""
+    work.upstream["select"] = Select(()).act(context, work)
+    work.upstream["extract"] = Extract().act(context, work)
+    outcome: Outcome = Check().act(context, work)
+    assert not list(context.state_root.glob("buckets*"))
+    findings: Any = outcome.facts["findings"]
+    return {finding["code"]: finding for finding in findings}
+
+
+def failure(context: Context, work: Any) -> dict[str, str]:
+    """Return the messages of a failing check by code."""
+    with pytest.raises(CheckFailed) as caught:
+        run(context, work)
+    assert "Nothing was created" in caught.value.hint
+    errors = [finding for finding in caught.value.findings if finding.level == "error"]
+    assert all(finding.message in caught.value.message for finding in errors)
+    return {finding.code: finding.message for finding in errors}
+
+
+@pytest.fixture
+def pictures(picture: Callable[..., bytes]) -> Callable[..., dict[str, bytes]]:
+    """Return a function that makes so many images."""
+
+    def make(count: int, first: int = 0, **options: Any) -> dict[str, bytes]:
+        return {f"{n}.png": picture(n, **options) for n in range(first, first + count)}
+
+    return make
+
+
+@pytest.fixture
+def good(pictures: Callable[..., dict[str, bytes]]) -> dict[str, dict[str, bytes]]:
+    """Enough images of both labels at 80 to 20."""
+    return {"normal": pictures(50), "anomaly": pictures(50, 100)}
+
+
+def test_good_images_pass_without_a_finding(
+    context: Context, work: Any, archives: Callable[..., None], good: Any
+) -> None:
+    archives(**good)
+    assert run(context, work) == {}
+
+
+def test_10_percent_of_dagm_stops_and_says_what_percentage_is_enough(
+    changed: Change, work: Any, archives: Callable[..., None], pictures: Any
+) -> None:
+    archives(normal=pictures(1000), anomaly=pictures(150, 1000))
+    context = changed(sample=Sample({label: Share(percent=10) for label in LABELS}))
+    messages = failure(context, work)
+    assert list(messages) == ["too-few-images"]
+    assert messages["too-few-images"].startswith(
+        "3 anomaly images in test, the service needs at least 10: raise sample.percent to 31"
+    )
+    enough = changed(sample=Sample({label: Share(percent=31) for label in LABELS}))
+    assert run(enough, work) == {}
+    almost = changed(sample=Sample({label: Share(percent=30) for label in LABELS}))
+    assert failure(almost, work).keys() == {"too-few-images"}
+
+
+def test_a_single_dataset_needs_20_normal_and_10_anomaly_images(
+    changed: Change, work: Any, archives: Callable[..., None], pictures: Any
+) -> None:
+    split = Split({label: Share(percent=100) for label in LABELS}, None)
+    archives(normal=pictures(19), anomaly=pictures(9, 100))
+    with pytest.raises(CheckFailed) as caught:
+        run(changed(split=split), work)
+    text = caught.value.message
+    assert "19 normal images in train, the service needs at least 20: add normal images" in text
+    assert "9 anomaly images in train, the service needs at least 10" in text
+    archives(normal=pictures(20), anomaly=pictures(10, 100))
+    assert run(changed(split=split), work) == {}
+
+
+def test_too_many_images_are_refused(
+    context: Context, work: Any, archives: Callable[..., None], good: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("lfvpipe.lookout.rules.MAX_TRAIN_IMAGES", 79)
+    archives(**good)
+    assert "80 images in train" in failure(context, work)["too-many-images"]
+
+
+def test_every_unreadable_image_is_told_at_once(
+    context: Context, work: Any, archives: Callable[..., None], good: Any
+) -> None:
+    bad = {f"x{n}.png": b"a text file" for n in range(25)}
+    archives(normal={**good["normal"], **bad}, anomaly=good["anomaly"])
+    message = failure(context, work)["unreadable-images"]
+    assert message.startswith("25 images cannot be read")
+    assert message.count("is a text file") == 20
+    assert "and 5 more" in message
+
+
+def test_mixed_sizes_name_the_remedy_which_works(
+    changed: Change, work: Any, archives: Callable[..., None], good: Any, picture: Any
+) -> None:
+    archives(
+        normal={**good["normal"], "odd.png": picture(7, size=(80, 70))}, anomaly=good["anomaly"]
+    )
+    message = failure(changed(), work)["mixed-sizes"]
+    assert "(100 of 64x64, 1 of 80x70)" in message
+    assert "images.resize, for instance to 64x64" in message
+    assert run(changed(images=Images(resize=(64, 64))), work) == {}
+
+
+@pytest.mark.parametrize(("size", "code"), [((63, 64), "too-small"), ((4097, 64), "too-large")])
+def test_sides_out_of_bounds(
+    size: tuple[int, int], code: str, context: Context, work: Any, archives: Callable[..., None],
+    good: Any, picture: Any,
+) -> None:  # fmt: skip
+    archives(normal={**good["normal"], "odd.png": picture(7, size=size)}, anomaly=good["anomaly"])
+    assert "images.resize" in failure(context, work)[code]
+
+
+def test_files_over_8_mb(
+    context: Context, work: Any, archives: Callable[..., None], good: Any, picture: Any
+) -> None:
+    archives(
+        normal={**good["normal"], "big.png": picture(1) + bytes(9 << 20)}, anomaly=good["anomaly"]
+    )
+    assert "more than 8 MB" in failure(context, work)["too-many-bytes"]
+
+
+def test_the_same_picture_in_both_labels_is_an_error_even_in_another_file(
+    context: Context, work: Any, archives: Callable[..., None], good: Any
+) -> None:
+    buffer = io.BytesIO()
+    with Pillow.open(io.BytesIO(good["normal"]["1.png"])) as image:
+        image.save(buffer, "PNG", compress_level=0)
+    archives(normal=good["normal"], anomaly={**good["anomaly"], "copy.png": buffer.getvalue()})
+    assert "1 picture is both normal and anomaly" in failure(context, work)["same-image-two-labels"]
+
+
+def test_the_same_picture_in_two_splits_is_a_warning(
+    context: Context, work: Any, archives: Callable[..., None], good: Any
+) -> None:
+    copies = {f"copy-{name}": data for name, data in good["normal"].items()}
+    archives(normal={**good["normal"], **copies}, anomaly=good["anomaly"])
+    found = run(context, work)
+    assert found["same-image-two-splits"]["level"] == "warning"
+    assert any("metrics flatter" in warning for warning in work.warnings)
+
+
+def structured(seed: int) -> Pillow.Image:
+    small = numpy.random.default_rng(seed).integers(0, 256, (12, 12, 3), numpy.uint8)
+    return Pillow.fromarray(small).resize((96, 96), Pillow.Resampling.BICUBIC)
+
+
+def saved(image: Pillow.Image, kind: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_resaved_copies_across_splits_are_a_warning(
+    context: Context, work: Any, archives: Callable[..., None]
+) -> None:
+    normal = {f"{n}.png": saved(structured(n)) for n in range(50)}
+    resaved = {f"r{n}.jpg": saved(structured(n), "JPEG", quality=92) for n in range(50)}
+    archives(
+        normal={**normal, **resaved},
+        anomaly={f"{n}.png": saved(structured(n)) for n in range(100, 150)},
+    )
+    assert run(context, work).keys() == {"near-duplicates"}
+
+
+def test_grey_and_colour_together_are_a_warning_and_convert_settles_it(
+    changed: Change, work: Any, archives: Callable[..., None], good: Any, pictures: Any
+) -> None:
+    archives(normal=good["normal"], anomaly=pictures(50, 100, mode="L"))
+    assert run(changed(), work).keys() == {"mixed-modes"}
+    assert run(changed(images=Images(convert="L")), work) == {}
+
+
+def test_what_was_changed_is_told(
+    context: Context, work: Any, archives: Callable[..., None], good: Any, picture: Any
+) -> None:
+    exif = Pillow.Exif()
+    exif[0x0112] = 3
+    with Pillow.open(io.BytesIO(picture(900))) as image:
+        turned = saved(image, "JPEG", exif=exif)
+    archives(
+        normal={**good["normal"], "t.jpg": turned, "c.jpg": picture(901, mode="CMYK", kind="JPEG")},
+        anomaly=good["anomaly"],
+    )
+    found = run(context, work)
+    assert found["changed-rotated"]["images"] == ["normal/t.jpg"]
+    assert found["changed-cmyk"]["images"] == ["normal/c.jpg"]
+
+
+def test_archives_named_like_the_other_label_are_a_warning(
+    context: Context, changed: Change, work: Any, archives: Callable[..., None], good: Any
+) -> None:
+    archives(**good)
+    sources = Sources(
+        {"normal": Source("/x/part_defects.zip"), "anomaly": Source("/x/part-ok.zip")}
+    )
+    assert run(changed(sources=sources), work).keys() == {"labels-swapped"}
+    fine = Sources({"normal": Source("/x/ok.zip"), "anomaly": Source("/x/ok_def.zip")})
+    assert run(changed(sources=fine), work) == {}
+
+
+def square(size: tuple[int, int] = (64, 64), box: tuple[int, ...] = (5, 5, 20, 20)) -> bytes:
+    mask = Pillow.new("L", size)
+    mask.paste(255, box)  # type: ignore[arg-type]  # a box of four
+    return saved(mask)
+
+
+def test_masks_are_held_against_their_images(
+    context: Context, changed: Change, work: Any, archives: Callable[..., None], good: Any
+) -> None:
+    masks = {name: square() for name in good["anomaly"]}
+    sources = Sources({"normal": Source("n.zip"), "anomaly": Source("a.zip", masks="m.zip")})
+    archives(**good, anomaly_masks=masks)
+    assert run(changed(sources=sources), work) == {}
+    archives(**good, anomaly_masks={**masks, "100.png": square((32, 32)), "101.png": b"text"})
+    found = failure(changed(sources=sources), work)
+    assert found.keys() == {"mask-size", "bad-masks"}
+    del masks["102.png"]
+    archives(**good, anomaly_masks={**masks, "103.png": square(box=(0, 0, 0, 0))})
+    assert run(changed(sources=sources), work).keys() == {"no-mask", "empty-masks"}
+
+
+def test_few_images_of_an_anomaly_type_are_a_warning(
+    context: Context, changed: Change, work: Any, archives: Callable[..., None], good: Any
+) -> None:
+    masks = {name: square() for name in list(good["anomaly"])[:3]}
+    sources = Sources({"normal": Source("n.zip"), "anomaly": Source("a.zip", masks="m.zip")})
+    archives(**good, anomaly_masks=masks)
+    assert "few-of-type" in run(changed(sources=replace(sources)), work)

@@ -1,0 +1,212 @@
+import errno
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image as Pillow
+
+from lfvpipe.config.spec import LABELS, Images, Sample, Share, Source, Sources
+from lfvpipe.engine.outcome import Outcome
+from lfvpipe.engine.step import Cancelled
+from lfvpipe.steps import preparing
+from lfvpipe.steps.context import Context
+from lfvpipe.steps.extract import Extract, ExtractError
+from lfvpipe.steps.index import Image, read_index, read_lines
+from lfvpipe.steps.select import Select
+
+Change = Callable[..., Context]
+
+
+@pytest.fixture
+def made(archives: Callable[..., None], picture: Callable[..., bytes]) -> None:
+    archives(
+        normal={f"a/{n}.png": picture(n) for n in range(20)},
+        anomaly={f"b/{n}.png": picture(100 + n) for n in range(10)},
+    )
+
+
+def run(context: Context, work: Any) -> Outcome:
+    work.upstream["select"] = Select(()).act(context, work)
+    outcome = Extract().act(context, work)
+    assert not Extract().missing(context, outcome)
+    return outcome
+
+
+def index_of(context: Context, outcome: Outcome) -> list[Image]:
+    return list(read_index(context.state_dir / str(outcome.facts["index"])))
+
+
+def notes_of(context: Context, outcome: Outcome) -> list[dict[str, Any]]:
+    return list(read_lines(context.state_dir / str(outcome.facts["notes"])))
+
+
+def percent(value: float) -> Sample:
+    return Sample({label: Share(percent=value) for label in LABELS})
+
+
+def test_only_selected_members_leave_the_archive_and_the_index_tells_of_each(
+    changed: Change, work: Any, made: None, picture: Callable[..., bytes]
+) -> None:
+    context = changed(sample=percent(50))
+    outcome = run(context, work)
+    images = index_of(context, outcome)
+    assert len(images) == outcome.facts["images"] == 15
+    assert [image.id for image in images] == sorted(image.id for image in images)
+    files = [path for path in (context.state_dir / "images").rglob("*.png")]
+    assert {context.state_dir / image.path for image in images} == set(files)
+    for image in images:
+        data = (context.state_dir / image.path).read_bytes()
+        number = int(Path(image.member).stem)
+        assert data == picture(number + (100 if image.label == "anomaly" else 0))
+        assert (image.size, image.width, image.height) == (len(data), 64, 64)
+        assert image.key == f"{image.label}/{image.member[:-4]}-{image.sha256[:12]}.png"
+
+
+def test_a_larger_sample_extracts_only_what_is_new_and_going_back_nothing(
+    changed: Change, work: Any, made: None
+) -> None:
+    first = run(changed(sample=percent(50)), work)
+    assert run(changed(sample=percent(100)), work).facts["new"] == 15
+    again = run(changed(sample=percent(50)), work)
+    assert (again.facts["new"], again.digest) == (0, first.digest)
+
+
+def test_a_lost_or_shortened_file_is_missed_and_extracted_again(
+    context: Context, work: Any, made: None
+) -> None:
+    outcome = run(context, work)
+    first, second = (context.state_dir / image.path for image in index_of(context, outcome)[:2])
+    first.unlink()
+    second.write_bytes(b"half")
+    (reason,) = Extract().missing(context, outcome)
+    assert (reason.code, "and 1 more" in reason.subject) == ("output-missing", True)
+    assert run(context, work).facts["new"] == 2
+
+
+def test_a_kill_leaves_what_was_done_and_no_half_file(
+    context: Context, work: Any, made: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(done: int, total: int | None, unit: str, detail: str = "") -> None:
+        if done == 5 and total == 30:
+            raise Cancelled("stop")
+
+    work.progress = stop
+    with pytest.raises(Cancelled):
+        run(context, work)
+    journal = context.state_dir / "images" / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-10])  # the last line was cut short
+    (context.state_dir / "images" / "anomaly" / ".x.png.1-2.tmp").write_bytes(b"half")
+    monkeypatch.undo()
+    work.progress = lambda *args: None
+    assert run(context, work).facts["new"] == 26
+    assert not list(context.state_dir.rglob("*.tmp"))
+    assert run(context, work).facts["new"] == 0
+
+
+def test_unreadable_images_are_all_noted_and_the_others_extracted(
+    context: Context, work: Any, archives: Callable[..., None], picture: Callable[..., bytes]
+) -> None:
+    archives(
+        normal={"1.png": picture(1), "2.png": b"a text file", "3.jpg": picture(3)[:500]},
+        anomaly={"4.png": picture(4)},
+    )
+    outcome = run(context, work)
+    problems = {note["id"]: note["problem"] for note in notes_of(context, outcome)}
+    assert "is a text file, not a PNG or JPEG" in problems["normal/2.png"]
+    assert "truncated" in problems["normal/3.jpg"]
+    assert outcome.facts["unreadable"] == 2
+    assert [image.id for image in index_of(context, outcome)] == ["anomaly/4.png", "normal/1.png"]
+
+
+def test_images_are_resized_and_converted_as_asked(
+    changed: Change, work: Any, archives: Callable[..., None], picture: Callable[..., bytes]
+) -> None:
+    archives(
+        normal={"1.jpg": picture(1, size=(90, 80), kind="JPEG")}, anomaly={"2.png": picture(2)}
+    )
+    context = changed(images=Images(resize=(70, 65), convert="L"))
+    images = index_of(context, run(context, work))
+    assert {(i.width, i.height, Path(i.key).suffix) for i in images} == {(70, 65, ".png")}
+    with Pillow.open(context.state_dir / images[0].path) as image:
+        assert (image.size, image.mode) == ((70, 65), "L")
+
+
+def test_masks_are_brought_into_the_documented_form(
+    changed: Change, work: Any, archives: Callable[..., None], picture: Callable[..., bytes]
+) -> None:
+    white = io.BytesIO()
+    mask = Pillow.new("L", (64, 64))
+    mask.paste(255, (10, 10, 30, 30))
+    mask.save(white, "PNG")
+    archives(
+        normal={"1.png": picture(1)},
+        anomaly={"d/2.png": picture(2), "d/3.png": picture(3)},
+        anomaly_masks={"m/2.png": white.getvalue(), "m/3.png": b"no mask"},
+    )
+    sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip", masks="m.zip")}
+    context = changed(sources=Sources(sources))  # type: ignore[arg-type]
+    outcome = run(context, work)
+    images = {image.id: image for image in index_of(context, outcome)}
+    indexed = images["anomaly/d/2.png"].mask
+    assert indexed is not None
+    assert indexed.classes == {"anomaly": "#23A436"}
+    assert indexed.key == f"masks/m/2-{indexed.sha256[:12]}.png"
+    assert images["anomaly/d/3.png"].mask is None
+    notes = {note["id"]: note["mask"] for note in notes_of(context, outcome)}
+    assert "not a PNG" in notes["anomaly/d/3.png"]["problem"]
+
+
+def test_keys_are_safe_whatever_the_members_are_called(
+    context: Context, work: Any, archives: Callable[..., None], picture: Callable[..., bytes]
+) -> None:
+    archives(normal={"größe & co/1 #?.png": picture(1)}, anomaly={"a.b.png": picture(2)})
+    keys = [image.key.rpartition("-")[0] for image in index_of(context, run(context, work))]
+    assert keys == ["anomaly/a.b", "normal/gr-e-co/1-"]
+
+
+def test_a_full_disk_is_the_users_to_solve(
+    context: Context, work: Any, made: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(preparing, "_place", full)
+    with pytest.raises(ExtractError, match="No space left") as caught:
+        run(context, work)
+    assert "--state-dir" in caught.value.hint
+
+
+def test_images_of_manifests_come_from_the_bucket(
+    changed: Change, work: Any, tmp_path: Path, picture: Callable[..., bytes]
+) -> None:
+    from lfvpipe.config.spec import ManifestSource
+
+    lines = [
+        {"source-ref": f"s3://old/k/{n}.png", "l-metadata": {"class-name": "normal"}}
+        for n in range(3)
+    ]
+    manifest = tmp_path / "train.manifest"
+    manifest.write_text("\n".join(map(json.dumps, lines)))
+    work.upstream["fetch:manifest-train"] = Outcome("adopted", {"path": str(manifest)})
+    context = changed(sources=Sources({}, ManifestSource(str(manifest))))
+    bucket = context.buckets.bucket("old")
+    bucket.create()
+    for number in range(2):
+        bucket.put(f"k/{number}.png", picture(number))
+    outcome = run(context, work)
+    assert [image.member for image in index_of(context, outcome)] == [
+        "s3://old/k/0.png",
+        "s3://old/k/1.png",
+    ]
+    assert outcome.facts["unreadable"] == 1
+
+
+def test_destroy_removes_images_and_index(context: Context, work: Any, made: None) -> None:
+    outcome = run(context, work)
+    assert Extract().destroy(context, outcome)
+    assert Extract().missing(context, outcome)
+    assert not Extract().destroy(context, replace(outcome))

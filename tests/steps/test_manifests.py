@@ -1,0 +1,122 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PIL import Image as Pillow
+
+from lfvpipe.config.spec import LABELS, Bucket, Share, Source, Sources, Split
+from lfvpipe.engine.outcome import Outcome
+from lfvpipe.steps.context import Context
+from lfvpipe.steps.extract import Extract
+from lfvpipe.steps.manifests import ManifestError, Manifests
+from lfvpipe.steps.select import Select
+
+Change = Callable[..., Context]
+
+
+@pytest.fixture
+def made(archives: Callable[..., None], picture: Callable[..., bytes]) -> None:
+    archives(
+        normal={f"a/{n}.png": picture(n) for n in range(20)},
+        anomaly={f"b/{n}.png": picture(100 + n) for n in range(10)},
+    )
+
+
+def run(context: Context, work: Any) -> Outcome:
+    context.bucket.create()
+    work.upstream["select"] = Select(()).act(context, work)
+    work.upstream["extract"] = Extract().act(context, work)
+    return Manifests().act(context, work)
+
+
+def lines(context: Context, outcome: Outcome, split: str) -> list[dict[str, Any]]:
+    manifest: Any = outcome.facts[split]
+    text = context.bucket.get(manifest["key"]).decode()
+    found = [json.loads(line) for line in text.splitlines()]
+    assert len(found) == manifest["lines"]
+    return found
+
+
+def test_the_manifests_hold_the_documented_lines(changed: Change, work: Any, made: None) -> None:
+    context = changed(bucket=Bucket("bucket", prefix="runs/"))
+    outcome = run(context, work)
+    train, test = lines(context, outcome, "train"), lines(context, outcome, "test")
+    assert (len(train), len(test)) == (24, 6)
+    line = next(line for line in train if line["anomaly-label-metadata"]["class-name"] == "anomaly")
+    assert line["source-ref"].startswith("s3://bucket/runs/anomaly/b/")
+    assert line["anomaly-label"] == 1
+    assert line["anomaly-label-metadata"] == {
+        "confidence": 1,
+        "class-name": "anomaly",
+        "human-annotated": "yes",
+        "creation-date": "2020-11-20T00:00:00.000",
+        "type": "groundtruth/image-classification",
+    }
+    assert outcome.facts["segmentation"] is False
+    manifest: Any = outcome.facts["train"]
+    assert manifest["key"] == f"runs/manifests/train-{manifest['sha256'][:12]}.manifest"
+
+
+def test_the_same_images_give_the_same_manifests_and_no_second_upload(
+    context: Context, work: Any, made: None
+) -> None:
+    first, second = run(context, work), run(context, work)
+    assert (first.word, second.word) == ("created", "adopted")
+    assert first.digest == second.digest
+    assert len(list(context.bucket.list("manifests/"))) == 2
+
+
+def test_a_single_dataset_has_no_test_manifest(changed: Change, work: Any, made: None) -> None:
+    split = Split({label: Share(percent=100) for label in LABELS}, None)
+    outcome = run(changed(split=split), work)
+    assert outcome.facts["test"] is None
+
+
+def test_masks_make_it_a_segmentation(
+    changed: Change, work: Any, archives: Callable[..., None], picture: Callable[..., bytes]
+) -> None:
+    import io
+
+    buffer = io.BytesIO()
+    mask = Pillow.new("L", (64, 64))
+    mask.paste(255, (1, 1, 9, 9))
+    mask.save(buffer, "PNG")
+    archives(
+        normal={f"{n}.png": picture(n) for n in range(5)},
+        anomaly={f"{n}.png": picture(10 + n) for n in range(5)},
+        anomaly_masks={f"{n}.png": buffer.getvalue() for n in range(5)},
+    )
+    sources = Sources({"normal": Source("n.zip"), "anomaly": Source("a.zip", masks="m.zip")})
+    context = changed(sources=sources)
+    outcome = run(context, work)
+    assert outcome.facts["segmentation"] is True
+    for line in lines(context, outcome, "train"):
+        is_anomaly = line["anomaly-label-metadata"]["class-name"] == "anomaly"
+        assert ("anomaly-mask-ref" in line) == is_anomaly
+        if is_anomaly:
+            metadata = line["anomaly-mask-ref-metadata"]
+            assert metadata["type"] == "groundtruth/semantic-segmentation"
+            assert metadata["internal-color-map"] == {
+                "0": {"class-name": "BACKGROUND", "hex-color": "#FFFFFF", "confidence": 0},
+                "1": {"class-name": "anomaly", "hex-color": "#23A436", "confidence": 0},
+            }
+
+
+def test_a_line_that_is_too_long_is_an_error(
+    context: Context, work: Any, made: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lfvpipe.lookout.rules.MAX_MANIFEST_LINE", 100)
+    with pytest.raises(ManifestError, match="characters"):
+        run(context, work)
+
+
+def test_lost_manifests_are_drift_and_destroy_removes_them(
+    context: Context, work: Any, made: None
+) -> None:
+    outcome = run(context, work)
+    assert not Manifests().observe(context, outcome)
+    removed = Manifests().destroy(context, outcome)
+    assert len(removed) == 2
+    assert [reason.code for reason in Manifests().observe(context, outcome)] == ["drift", "drift"]
+    assert not Manifests().destroy(context, outcome)

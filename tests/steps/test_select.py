@@ -1,0 +1,368 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lfvpipe.archives import ArchiveError
+from lfvpipe.config.spec import (
+    LABELS,
+    EvaluationArchive,
+    ManifestSource,
+    Sample,
+    Share,
+    Source,
+    Sources,
+)
+from lfvpipe.engine.outcome import Outcome
+from lfvpipe.steps.catalogue import SelectionError
+from lfvpipe.steps.context import Context
+from lfvpipe.steps.index import Selected, read_selection
+from lfvpipe.steps.select import Select
+
+DAGM = {
+    "a": {f"Class3/{n}.png": b"" for n in range(1, 1001)} | {"labels.txt": b"", ".DS_Store": b""},
+    "a_def": {f"Class3_def/{n}.png": b"" for n in range(1, 151)} | {"Class3_def/labels.txt": b""},
+}
+Change = Callable[..., Context]
+
+
+@pytest.fixture
+def fetched(archives: Callable[..., None], work: Any) -> Callable[..., None]:
+    """Return a function that provides the archives of both labels, and others."""
+
+    def write(normal: Any = DAGM["a"], anomaly: Any = DAGM["a_def"], **others: Any) -> None:
+        archives(normal=normal, anomaly=anomaly, **others)
+
+    return write
+
+
+def selected(context: Context, work: Any) -> tuple[dict[str, Selected], Any]:
+    step = Select(tuple(work.upstream))
+    outcome = step.act(context, work)
+    assert not step.missing(context, outcome)
+    lines = read_selection(context.state_dir / str(outcome.facts["selection"]))
+    return {image.id: image for image in lines}, outcome.facts["counts"]
+
+
+def evaluating(context: Context, change: Change, *images: str, **more: Any) -> Context:
+    return change(evaluate=replace(context.pipeline.evaluate, images=images, **more))
+
+
+def percent(value: float) -> Sample:
+    return Sample({label: Share(percent=value) for label in LABELS})
+
+
+def test_40_percent_of_dagm_gives_the_tutorials_counts_with_evaluation_images_withheld(
+    context: Context, changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched()
+    names = ("Class3/100.png", "Class3/117.png", "Class3_def/100.png", "Class3_def/117.png")
+    context = evaluating(context, lambda **parts: changed(sample=percent(40), **parts), *names)
+    images, counts = selected(context, work)
+    assert counts["normal"] == {
+        "train": 320, "test": 80, "evaluate": 2, "unused": 0, "available": 1000,
+    }  # fmt: skip
+    assert (counts["anomaly"]["train"], counts["anomaly"]["test"]) == (48, 12)
+    held = {image.member for image in images.values() if image.split == "evaluate"}
+    assert held == set(names)
+
+
+def test_a_larger_percentage_keeps_every_image_in_its_split(
+    changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched()
+    small, _ = selected(changed(sample=percent(40)), work)
+    large, _ = selected(changed(sample=percent(100)), work)
+    assert {name: image.split for name, image in small.items()}.items() <= {
+        name: image.split for name, image in large.items()
+    }.items()
+
+
+def test_the_selection_does_not_depend_on_the_archives_order(
+    changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched()
+    step = Select(())
+    first = step.act(changed(sample=percent(40)), work)
+    fetched(normal=dict(reversed(DAGM["a"].items())))
+    assert step.act(changed(sample=percent(40)), work).digest == first.digest
+
+
+def test_the_selection_changes_when_a_members_content_does(
+    context: Context, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched()
+    first = Select(()).act(context, work)
+    fetched(normal={**DAGM["a"], "Class3/1.png": b"other"})
+    assert Select(()).act(context, work).digest != first.digest
+
+
+def test_the_same_names_in_both_archives_are_two_images(
+    context: Context, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched(normal={"x/1.png": b""}, anomaly={"x/1.png": b""})
+    images, _ = selected(context, work)
+    assert images.keys() == {"normal/x/1.png", "anomaly/x/1.png"}
+
+
+def test_unused_images_are_those_that_neither_split_took(
+    context: Context, changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched()
+    context = evaluating(
+        context, lambda **parts: changed(sample=percent(10), **parts), unused_per_label=20
+    )
+    images, counts = selected(context, work)
+    assert (counts["normal"]["unused"], counts["anomaly"]["unused"]) == (20, 20)
+    assert len(images) == 100 + 15 + 40
+
+
+def test_include_chooses_by_glob_and_by_bare_name(
+    context: Context, changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched(
+        normal={"s/good/1.png": b"", "s/good/deep/2.PNG": b"", "s/bad/3.png": b"", "4.gif": b""},
+        anomaly={"normal-1.jpg": b"", "x/anomaly-1.jpg": b""},
+    )
+    sources = {
+        "normal": Source("n.zip", include=("**/good/**/*.png",)),
+        "anomaly": Source("a.zip", include=("anomaly*",)),
+    }
+    images, _ = selected(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
+    assert images.keys() == {
+        "normal/s/good/1.png", "normal/s/good/deep/2.PNG", "anomaly/x/anomaly-1.jpg",
+    }  # fmt: skip
+
+
+def test_an_empty_label_says_what_the_archive_holds_instead(
+    changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched(anomaly={f"{n}.bmp": b"" for n in range(150)} | {"notes.txt": b""})
+    sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip", include=("**/*.png",))}
+    with pytest.raises(SelectionError) as caught:
+        selected(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
+    assert "sources.anomaly: 0 images match **/*.png; a.zip holds 150 .bmp" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("Class3/7.png", ["normal/Class3/7.png"]),
+        ("anomaly/Class3_def/7.png", ["anomaly/Class3_def/7.png"]),
+        ("Class3_def/14?.png", [f"anomaly/Class3_def/14{n}.png" for n in range(10)]),
+        ("**/150.png", ["anomaly/Class3_def/150.png", "normal/Class3/150.png"]),
+    ],
+)
+def test_evaluation_images_are_named_by_member_label_or_glob(
+    pattern: str, found: list[str], context: Context, changed: Change, work: Any,
+    fetched: Callable[..., None],
+) -> None:  # fmt: skip
+    fetched()
+    images, _ = selected(evaluating(context, changed, pattern), work)
+    assert [name for name, image in images.items() if image.split == "evaluate"] == found
+
+
+def test_an_archives_own_name_can_stand_for_the_folder_it_lacks(
+    context: Context, changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched(normal={"1.png": b"", "2.png": b""}, anomaly={"1.png": b""})
+    images, _ = selected(evaluating(context, changed, "a_def/1.png"), work)
+    assert images["anomaly/1.png"].split == "evaluate"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hint"),
+    [
+        ("Class4/100.png", "Did you mean Class3/100.png"),
+        ("100.png", "Name one with its folder"),
+        ("nothing/*.png", "Did you mean"),
+    ],
+)
+def test_an_evaluation_image_that_is_not_there_or_not_clear_is_an_error(
+    pattern: str, hint: str, context: Context, changed: Change, work: Any,
+    fetched: Callable[..., None],
+) -> None:  # fmt: skip
+    fetched()
+    with pytest.raises(SelectionError) as caught:
+        selected(evaluating(context, changed, pattern), work)
+    assert pattern in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_evaluation_images_can_be_files_beside_the_pipeline(
+    context: Context, changed: Change, work: Any, fetched: Callable[..., None], tmp_path: Path
+) -> None:
+    fetched()
+    (tmp_path / "extra").mkdir()
+    (tmp_path / "extra" / "x.png").write_bytes(b"1")
+    context = evaluating(context, changed, "extra/*.png")
+    images, _ = selected(context, work)
+    image = images["files/extra/x.png"]
+    assert (image.split, image.label, image.source) == ("evaluate", None, "files")
+    before = Select(()).inputs(context)
+    (tmp_path / "extra" / "x.png").write_bytes(b"changed")
+    assert Select(()).inputs(context) != before
+
+
+def test_archives_of_evaluation_images(
+    context: Context, changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched(evaluate_0={"t/normal-1.png": b"", "t/anomaly-1.png": b""})
+    extra = EvaluationArchive("t.zip", include=("normal*",), label="normal")
+    images, counts = selected(evaluating(context, changed, archives=(extra,)), work)
+    found = [image for image in images.values() if image.split == "evaluate"]
+    assert [(image.label, image.source) for image in found] == [("normal", "evaluate-0")]
+    assert counts["normal"]["available"] == 1000
+
+
+def test_masks_are_found_in_their_own_archive(
+    changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched(
+        anomaly={"d/1.jpg": b"", "d/2.jpg": b"", "d/3.jpg": b""},
+        anomaly_masks={"m/1.png": b"", "m/2_mask.png": b"", "labels.txt": b""},
+    )
+    sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip", masks="m.zip")}
+    images, _ = selected(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
+    masks = [images[f"anomaly/d/{n}.jpg"].mask for n in (1, 2, 3)]
+    assert [mask and mask.member for mask in masks] == ["m/1.png", "m/2_mask.png", None]
+
+
+def test_masks_inside_the_archive_in_the_layouts_of_mvtec_and_dagm(
+    changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched(
+        anomaly={
+            "b/test/large/000.png": b"",
+            "b/test/small/000.png": b"",
+            "b/ground_truth/large/000_mask.png": b"",
+            "b/ground_truth/small/000_mask.png": b"",
+            "Train/0001.PNG": b"",
+            "Label/0001_label.PNG": b"",
+        }
+    )
+    sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip", masks="a.zip")}
+    images, counts = selected(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
+    assert counts["anomaly"]["available"] == 3
+    found = {image.member: image.mask and image.mask.member for image in images.values()}
+    assert found["b/test/small/000.png"] == "b/ground_truth/small/000_mask.png"
+    assert found["Train/0001.PNG"] == "Label/0001_label.PNG"
+
+
+def test_masks_nobody_asked_for_are_not_taken_for_images(
+    context: Context, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched(anomaly={"Train/0001.PNG": b"", "Label/0001_label.PNG": b""})
+    _, counts = selected(context, work)
+    assert counts["anomaly"]["available"] == 1
+    assert "named like masks" in work.warnings[0]
+
+
+def test_a_hostile_archive_stops_the_step(
+    context: Context, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched(anomaly={"../evil.png": b""})
+    with pytest.raises(ArchiveError, match="leads out"):
+        selected(context, work)
+
+
+def test_inputs_name_the_keys_a_user_wrote(context: Context, changed: Change) -> None:
+    step = Select(())
+    assert step.inputs(changed(sample=percent(40)))["sample.percent"] == 40
+    each = Sample({"normal": Share(percent=40), "anomaly": Share(count=50)})
+    inputs = step.inputs(changed(sample=each))
+    assert (inputs["sample.normal.percent"], inputs["sample.anomaly.count"]) == (40, 50)
+    assert step.inputs(changed(sample=percent(40))).keys() >= {"split.train.percent", "sample.seed"}
+
+
+# Exported manifests.
+
+
+def entry(image: str, label: str, **more: Any) -> str:
+    metadata = {"class-name": label, "type": "groundtruth/image-classification"}
+    return json.dumps({"source-ref": image, "x": 7, "x-metadata": metadata, **more})
+
+
+def masked(mask: str) -> dict[str, Any]:
+    colours = {"0": {"class-name": "cracked", "hex-color": "#23A436"}}
+    return {"anomaly-mask-ref": mask, "anomaly-mask-ref-metadata": {"internal-color-map": colours}}
+
+
+@pytest.fixture
+def exported(tmp_path: Path, changed: Change, work: Any) -> Callable[..., Context]:
+    """Return a function that writes manifests from lines, and returns a context that has them."""
+
+    def write(images: str | None = None, **lines: list[str]) -> Context:
+        for split, text in lines.items():
+            path = tmp_path / f"{split}.manifest"
+            path.write_text("\n".join(text), encoding="utf-8-sig")
+            work.upstream[f"fetch:manifest-{split}"] = Outcome("adopted", {"path": str(path)})
+        test = str(tmp_path / "test.manifest") if "test" in lines else None
+        source = ManifestSource(str(tmp_path / "train.manifest"), test, images)
+        return changed(sources=Sources({}, source))
+
+    return write
+
+
+def test_manifests_give_labels_splits_and_masks_from_an_archive(
+    exported: Callable[..., Context], archives: Callable[..., None], work: Any
+) -> None:
+    archives(
+        manifest_images={"all/n/1.png": b"", "all/a/1.png": b"", "all/m/1.png": b"", "2.png": b""}
+    )
+    context = exported(
+        "images.zip",
+        train=[
+            entry("s3://gone/x/n/1.png", "normal"),
+            entry("s3://gone/x/a/1.png", "Anomaly", **masked("s3://gone/x/m/1.png")),
+            entry("s3://gone/x/q/9.png", "unsure"),
+            "",
+        ],
+        test=[entry("2.png", "normal")],
+    )
+    images, counts = selected(context, work)
+    assert {i.member: (i.label, i.split) for i in images.values()} == {
+        "all/n/1.png": ("normal", "train"),
+        "all/a/1.png": ("anomaly", "train"),
+        "2.png": ("normal", "test"),
+    }
+    mask = images["train/anomaly/x/a/1.png"].mask
+    assert mask is not None
+    assert (mask.member, mask.classes) == ("all/m/1.png", {"cracked": "#23A436"})
+    assert "1 lines have no label" in work.warnings[0]
+    assert counts["normal"]["test"] == 1
+
+
+def test_references_without_an_archive_lead_to_files_or_objects(
+    exported: Callable[..., Context], work: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "n").mkdir()
+    (tmp_path / "n" / "1.png").write_bytes(b"x")
+    context = exported(train=[entry("n/1.png", "normal"), entry("s3://b/k.png", "anomaly")])
+    images, _ = selected(context, work)
+    assert {(i.source, i.member) for i in images.values()} == {
+        ("files", "n/1.png"),
+        ("s3", "s3://b/k.png"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("no json", r"train.manifest:2: is no line of a manifest"),
+        ('{"x": 1}', "source-ref"),
+        ("[" * 100_000, "is no line"),
+        (entry("gone.png", "normal"), "leads nowhere"),
+        (entry("../../etc/x.png", "normal"), "leads nowhere"),
+        (entry("/etc/x.png", "normal"), "leads nowhere"),
+    ],
+)
+def test_a_bad_manifest_line_is_named(
+    line: str, what: str, exported: Callable[..., Context], work: Any
+) -> None:
+    context = exported(train=[entry("s3://b/1.png", "normal"), line])
+    with pytest.raises(SelectionError, match=what):
+        selected(context, work)
