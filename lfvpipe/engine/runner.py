@@ -7,7 +7,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from lfvpipe.engine.attempt import attempt
 from lfvpipe.engine.events import (
     Event,
     Reporter,
@@ -234,6 +233,8 @@ class _Run(Generic[C]):
 
     def _start(self, step: Step[C], answer: Answer[C]) -> None:
         from concurrent.futures import ThreadPoolExecutor
+
+        from lfvpipe.engine.attempt import attempt
 
         if self.pool is None:
             self.pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="lfvpipe-step")

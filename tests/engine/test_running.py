@@ -142,6 +142,20 @@ def test_a_forced_rerun_is_a_new_attempt_that_knows_the_previous_outcome(
     assert seen == [(2, True)]
 
 
+def test_a_stopped_rerun_of_a_finished_step_is_not_fresh(diamond: Any, world: Any) -> None:
+    diamond.run()
+
+    def stops(work: Work) -> None:
+        raise Cancelled("training goes on")
+
+    world.bodies["top"] = stops
+    result = diamond.run(force=frozenset({"top"}))
+    assert result.cancelled
+    assert [row.action for row in result.rows] == ["run", "skip", "skip", "skip"]
+    assert events.StepSkipped("left", "top") not in diamond.events
+    assert [reason.code for reason in diamond.reasons("top")] == ["interrupted"]
+
+
 def test_progress_is_throttled_but_its_end_is_told(
     diamond: Any, world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
