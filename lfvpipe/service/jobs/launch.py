@@ -4,16 +4,19 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import lfvpipe
 from lfvpipe.service.jobs.train import written_quotas
 from lfvpipe.service.runtime import Runtime
 
+IsAlive = Callable[[], bool]
+
 _WINDOWS_DETACHED = 0x00000008 | 0x00000200  # DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP
 
 
-def launch_process(runtime: Runtime) -> None:
+def launch_process(runtime: Runtime) -> IsAlive:
     """Start ``python -m lfvpipe.service.jobs.train`` in a session of its own."""
     log = runtime.state_dir / "logs" / "training.log"
     log.parent.mkdir(exist_ok=True)
@@ -31,6 +34,7 @@ def launch_process(runtime: Runtime) -> None:
         )
     # Reaps the worker should it end before us; nobody waits for the thread.
     threading.Thread(target=process.wait, name="lfvpipe-reaper", daemon=True).start()
+    return lambda: process.poll() is None
 
 
 def _environment() -> dict[str, str]:

@@ -1,16 +1,17 @@
 """Sees to it that every transitional state has somebody at work."""
 
 import threading
+import uuid
 from collections.abc import Callable
 from functools import partial
 
 from lfvpipe.service.jobs import contents, hosting, packaging, removal, training
-from lfvpipe.service.jobs.launch import launch_process
-from lfvpipe.service.jobs.train import work
+from lfvpipe.service.jobs.launch import IsAlive, launch_process
+from lfvpipe.service.jobs.train import slot_name, work
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state.rows import Dataset, Model, PackagingJob
 
-Launch = Callable[[Runtime], None]
+Launch = Callable[[Runtime], IsAlive]
 
 
 class Scheduler:
@@ -25,6 +26,7 @@ class Scheduler:
     def __init__(self, runtime: Runtime, launch: Launch | None = None) -> None:
         self._runtime = runtime
         self._threads: dict[str, threading.Thread] = {}
+        self._workers: dict[int, IsAlive] = {}
         self._lock = threading.Lock()
         self._closed = False
         self.loaded = hosting.Loaded(runtime)
@@ -65,9 +67,17 @@ class Scheduler:
             thread.join(seconds)
 
     def _train(self, identity: int) -> None:
-        name = training.claim_name(identity)
-        if name not in self._threads and self._runtime.claims.is_free(name):
-            self._launch(self._runtime)
+        """Launch one worker for the model, unless it has one or has to wait for its turn."""
+        with self._lock:
+            is_alive = self._workers.get(identity)
+        if is_alive is not None and is_alive():
+            return  # it may still be starting, so nothing is claimed yet
+        claims, quotas = self._runtime.claims, self._runtime.quotas
+        slots = (slot_name(number) for number in range(quotas.concurrent_trainings))
+        if claims.is_free(training.claim_name(identity)) and any(map(claims.is_free, slots)):
+            launched = self._launch(self._runtime)
+            with self._lock:
+                self._workers[identity] = launched
 
     def _host(self, identity: int) -> None:
         name = hosting.claim_name(identity)
@@ -82,8 +92,10 @@ class Scheduler:
             if ours:  # else the worker removes it as soon as it notices
                 removal.remove_claimed(self._runtime, identity)
 
-    def _launch_thread(self, runtime: Runtime) -> None:
-        self._run("training", partial(work, runtime))
+    def _launch_thread(self, runtime: Runtime) -> IsAlive:
+        name = f"training-{uuid.uuid4()}"
+        self._run(name, partial(work, runtime))
+        return lambda: name in self._threads
 
     def _run(self, name: str, job: Callable[[], None]) -> None:
         """Run `job` in a thread unless one of that name runs."""

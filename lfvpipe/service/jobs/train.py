@@ -39,10 +39,15 @@ def _waiting(runtime: Runtime) -> list[int]:
     return [int(row["id"]) for row in rows]
 
 
+def slot_name(number: int) -> str:
+    """Return the name of the claim on one of the places for trainings."""
+    return f"training-slot-{number}"
+
+
 @contextmanager
 def _slot(runtime: Runtime) -> Iterator[bool]:
     for number in range(runtime.quotas.concurrent_trainings):
-        with runtime.claims.held(f"training-slot-{number}") as ours:
+        with runtime.claims.held(slot_name(number)) as ours:
             if ours:
                 yield True
                 return
