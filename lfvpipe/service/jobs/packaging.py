@@ -1,6 +1,48 @@
-"""Packages a model as a component."""
+"""Packages a model as a component: an archive with the model, a recipe and a runner."""
 
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_STORED, ZipFile
+
+import lfvpipe
+from lfvpipe.errors import UserError
 from lfvpipe.service.runtime import Runtime
+from lfvpipe.service.state.rows import Model, PackagingJob, read
+
+_RUNNER = '''"""Judge images: python run.py IMAGE... prints one JSON object a line.
+
+Needs Python 3.11 or later, and `pip install -r requirements.txt`.
+"""
+
+import base64
+import json
+import sys
+from pathlib import Path
+
+from lfvpipe.detector import load
+
+model = load(Path(__file__).with_name("model.lfv"))
+for name in sys.argv[1:]:
+    verdict = model.detect(Path(name))
+    result = {
+        "Source": {"Type": "direct"},
+        "IsAnomalous": verdict.is_anomalous,
+        "Confidence": verdict.confidence,
+    }
+    if verdict.anomalies:
+        result["Anomalies"] = [
+            {
+                "Name": each.name,
+                "PixelAnomaly": {"TotalPercentageArea": each.fraction, "Color": each.color},
+            }
+            for each in verdict.anomalies
+        ]
+        result["AnomalyMask"] = base64.b64encode(verdict.mask_png or b"").decode()
+    print(json.dumps({"Image": name, "DetectAnomalyResult": result}))
+'''
 
 
 def claim_name(identity: int) -> str:
@@ -10,3 +52,93 @@ def claim_name(identity: int) -> str:
 
 def package(runtime: Runtime, identity: int) -> None:
     """Bring a packaging job to SUCCEEDED or FAILED, unless somebody else is at it; idempotent."""
+    with runtime.claims.held(claim_name(identity)) as ours:
+        job = _begin(runtime, identity) if ours else None
+        if job is None:
+            return
+        try:
+            output = _package(runtime, job)
+        except (UserError, OSError) as error:
+            _settle(runtime, identity, "FAILED", " ".join(str(error).split()), None)
+        except Exception:
+            _settle(runtime, identity, "FAILED", "The service failed; see its log.", None)
+            raise
+        else:
+            _settle(runtime, identity, "SUCCEEDED", "The component was created.", output)
+        finally:
+            shutil.rmtree(runtime.scratch(claim_name(identity)), ignore_errors=True)
+
+
+def _begin(runtime: Runtime, identity: int) -> PackagingJob | None:
+    with runtime.database.write() as tx:
+        changed = tx.run(
+            "UPDATE packaging_jobs SET status = 'RUNNING', message = 'The job is running.',"
+            " updated = ? WHERE id = ? AND status IN ('CREATED', 'RUNNING')",
+            runtime.clock(),
+            identity,
+        )
+        row = tx.one("SELECT * FROM packaging_jobs WHERE id = ?", identity)
+    return read(PackagingJob, row) if changed and row is not None else None
+
+
+def _package(runtime: Runtime, job: PackagingJob) -> Mapping[str, Any]:
+    greengrass = json.loads(job.configuration)["Greengrass"]
+    with runtime.database.read() as tx:
+        query = "SELECT * FROM models WHERE project = ? AND version = ?"
+        row = tx.one(query, job.project, job.version)
+    if row is None:
+        raise UserError(f"Model version {job.version} was deleted.")
+    model = read(Model, row)
+    archive = runtime.scratch(claim_name(job.id)) / "component.zip"
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    name, version = greengrass["ComponentName"], greengrass["ComponentVersion"]
+    _write(archive, runtime.model_file(model.id), _recipe(model, greengrass))
+    location = greengrass["S3OutputLocation"]
+    key = f"{location.get('Prefix') or ''}{name}-{version}.zip"
+    runtime.store(job.storage).bucket(location["Bucket"]).put(key, archive)
+    region = model.arn.split(":")[3]
+    component = {
+        "ComponentVersionArn": f"arn:aws:greengrass:{region}:aws:components:{name}",
+        "ComponentName": name,
+        "ComponentVersion": version,
+    }
+    return {"Greengrass": component}
+
+
+def _recipe(model: Model, greengrass: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        "ComponentName": greengrass["ComponentName"],
+        "ComponentVersion": greengrass["ComponentVersion"],
+        "ComponentDescription": greengrass.get("ComponentDescription", ""),
+        "ModelArn": model.arn,
+        "ImageWidth": model.width,
+        "ImageHeight": model.height,
+        "Performance": {"F1Score": model.f1, "Recall": model.recall, "Precision": model.precision},
+        "Target": greengrass.get("TargetPlatform") or greengrass.get("TargetDevice"),
+        "Tags": greengrass.get("Tags", []),
+        "MadeBy": f"lfvpipe {lfvpipe.__version__}",
+    }
+
+
+def _write(archive: Path, model_file: Path, recipe: Mapping[str, Any]) -> None:
+    """Write the component; the model is compressed already, so nothing is compressed again."""
+    with ZipFile(archive, "w", ZIP_STORED) as opened:
+        opened.write(model_file, "model.lfv")
+        opened.writestr("recipe.json", json.dumps(recipe, indent=2))
+        opened.writestr("run.py", _RUNNER)
+        opened.writestr("requirements.txt", f"lfvpipe=={lfvpipe.__version__}\n")
+
+
+def _settle(
+    runtime: Runtime, identity: int, status: str, message: str, output: Mapping[str, Any] | None
+) -> None:
+    with runtime.database.write() as tx:
+        tx.run(
+            "UPDATE packaging_jobs SET status = ?, message = ?, output = ?, updated = ?"
+            " WHERE id = ?",
+            status,
+            message,
+            None if output is None else json.dumps(output),
+            runtime.clock(),
+            identity,
+        )
