@@ -36,7 +36,7 @@ class _Header(tarfile.TarInfo):
     def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
         if not buf:
             raise tarfile.ReadError("it ends without the mark of its end")
-        return super().frombuf(buf, encoding, errors)
+        return super().frombuf(buf, encoding or "utf-8", errors)
 
 
 class TarArchive:

@@ -69,12 +69,17 @@ ALL = {**PACKED, "folder": write_folder}
 
 
 def refusal(path: Path, limits: Limits | None = None) -> str:
-    with pytest.raises(ArchiveError) as caught, open_archive(path, limits=limits) as archive:
-        for member in archive.members():
-            archive.read(member.name, 1 << 20)
+    with pytest.raises(ArchiveError) as caught:
+        read_all(path, limits)
     assert str(path) in caught.value.message
     assert caught.value.hint
     return caught.value.message
+
+
+def read_all(path: Path, limits: Limits | None) -> None:
+    with open_archive(path, limits=limits) as archive:
+        for member in archive.members():
+            archive.read(member.name, 1 << 20)
 
 
 @pytest.mark.parametrize("kind", ALL)

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image as Pillow
 
 from lfvpipe.config.spec import LABELS, Images, Sample, Share, Source, Sources, Split
-from lfvpipe.engine.outcome import Outcome
 from lfvpipe.steps.check import Check
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.extract import Extract
@@ -22,7 +21,7 @@ def run(context: Context, work: Any) -> dict[str, dict[str, Any]]:
     """Run select, extract and check; return the findings by code."""
     work.upstream["select"] = Select(()).act(context, work)
     work.upstream["extract"] = Extract().act(context, work)
-    outcome: Outcome = Check().act(context, work)
+    outcome = Check().act(context, work)
     assert not list(context.state_root.glob("buckets*"))
     findings: Any = outcome.facts["findings"]
     return {finding["code"]: finding for finding in findings}

@@ -56,7 +56,7 @@ def test_only_selected_members_leave_the_archive_and_the_index_tells_of_each(
     images = index_of(context, outcome)
     assert len(images) == outcome.facts["images"] == 15
     assert [image.id for image in images] == sorted(image.id for image in images)
-    files = [path for path in (context.state_dir / "images").rglob("*.png")]
+    files = list((context.state_dir / "images").rglob("*.png"))
     assert {context.state_dir / image.path for image in images} == set(files)
     for image in images:
         data = (context.state_dir / image.path).read_bytes()
