@@ -1,7 +1,15 @@
-"""What tests of several pieces share: an S3 server on loopback, and an environment without AWS."""
+"""What tests of several pieces share: an S3 and a web server on loopback, a small disk."""
 
+import hashlib
 import os
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,3 +48,189 @@ def s3(s3_server: str, aws: pytest.MonkeyPatch) -> str:
     request = urllib.request.Request(f"{s3_server}/moto-api/reset", method="POST")
     urllib.request.urlopen(request).close()
     return s3_server
+
+
+@dataclass
+class Web:
+    """A web server with ranges, entity tags, and whatever can go wrong.
+
+    Attributes:
+        url: Its address, without a slash at the end.
+        files: What it serves, by path.
+        etags: Entity tags by path, quotes included; None for none; by default the content's.
+        answers: Statuses and headers by path, in place of a file.
+        cut: Bytes of a body after which the connection is cut, one for each coming request.
+        ranges: Whether it understands ranges.
+        requests: Method, path, headers of each request, and the status it was answered with.
+    """
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    etags: dict[str, str | None] = field(default_factory=dict)
+    answers: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict)
+    cut: list[int] = field(default_factory=list)
+    ranges: bool = True
+    requests: list[tuple[str, str, dict[str, str], int]] = field(default_factory=list)
+
+    @property
+    def statuses(self) -> list[int]:
+        """What it has answered so far."""
+        return [status for *_, status in self.requests]
+
+
+class _Page(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        server: Any = self.server
+        web: Web = server.web
+        path = self.path.partition("?")[0]
+        if path in web.answers:
+            self.reply(*web.answers[path], b"")
+        elif path not in web.files:
+            self.reply(404, {}, b"<html>nothing here</html>")
+        else:
+            self.serve(web, path)
+
+    do_HEAD = do_GET  # noqa: N815  (the standard library's name)
+
+    def serve(self, web: Web, path: str) -> None:
+        data = web.files[path]
+        etag = web.etags.get(path, f'"{hashlib.md5(data).hexdigest()}"')
+        headers = {"ETag": etag} if etag else {}
+        asked, condition = self.headers.get("Range"), self.headers.get("If-Range")
+        if etag and self.headers.get("If-None-Match") == etag:
+            self.reply(304, headers, b"")
+        elif web.ranges and asked and (condition in (None, etag)):
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            if start >= len(data):
+                self.reply(416, {"Content-Range": f"bytes */{len(data)}"}, b"")
+                return
+            said = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            self.reply(206, headers | {"Content-Range": said}, data[start:])
+        else:
+            self.reply(200, headers, data)
+
+    def reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        server: Any = self.server
+        web: Web = server.web
+        web.requests.append((self.command, self.path, dict(self.headers), status))
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != 304:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if body and web.cut:
+            self.wfile.write(body[: web.cut.pop(0)])
+            self.close_connection = True
+        else:
+            self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Keep quiet."""
+
+
+class _QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep quiet: clients that refuse a certificate or hang up are part of the tests."""
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """Yield a web server; no proxy of this machine stands between."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    server: Any = _QuietServer(("127.0.0.1", 0), _Page)
+    server.web = Web(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server.web
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@dataclass
+class TlsWeb:
+    """A web server over TLS, and the certificate that it signed itself."""
+
+    web: Web
+    certificate: Path
+
+
+@pytest.fixture
+def tls_web(web: Web, tmp_path: Path) -> Iterator[TlsWeb]:
+    """Yield a web server on localhost over TLS with a self-signed certificate."""
+    import ssl
+
+    certificate = _self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server: Any = _QuietServer(("127.0.0.1", 0), _Page)
+    # the handshake happens in the request's own thread, so that a refusal does not stop the server
+    server.socket = context.wrap_socket(server.socket, True, do_handshake_on_connect=False)
+    server.web = Web(f"https://localhost:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield TlsWeb(server.web, certificate)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _self_signed(folder: Path) -> Path:
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "self-signed.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return file
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder on a disk of 1 MiB; skip where it cannot be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root on Linux")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("this machine does not let us mount")
+    yield folder
+    subprocess.run(["umount", folder], check=True)

@@ -37,7 +37,7 @@ class FetchStep(Step[Context]):
         address: ``https://``, ``http://``, ``s3://``, or an absolute file or folder path.
         sha256: The digest that the source must have; None for any.
         archive: The source holds images, rather than a manifest.
-        verified: The addresses that steps made together have compared with their cache.
+        verified: Addresses that a step of this run has compared with their cache, and its name.
     """
 
     name: str
@@ -45,7 +45,7 @@ class FetchStep(Step[Context]):
     address: str
     sha256: str | None = None
     archive: bool = True
-    verified: set[str] = field(default_factory=set, compare=False, repr=False)
+    verified: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def remote(self) -> bool:
@@ -73,7 +73,7 @@ class FetchStep(Step[Context]):
         with explained(str(folder)), _alone(folder, work):
             before = cached(folder)
             found = self._bring(context, folder, before, work)
-            self.verified.add(self.address)
+            self.verified.setdefault(self.address, self.name)
         self._check(found.sha256)
         return _outcome(context, found, _word(before and before.sha256, found.sha256))
 
@@ -98,7 +98,8 @@ class FetchStep(Step[Context]):
         return ()
 
     def _bring(self, context: Context, folder: Path, before: Cached | None, work: Work) -> Cached:
-        if before and (self.address in self.verified or before.sha256 == self.sha256):
+        by_another = self.verified.get(self.address, self.name) != self.name
+        if before and (by_another or before.sha256 == self.sha256):
             return before
         if self.address.startswith("s3://"):
             return self._bring_object(context, folder, before, work)
@@ -201,7 +202,7 @@ class FetchStep(Step[Context]):
 
 def fetch_steps(pipeline: Pipeline) -> tuple[FetchStep, ...]:
     """Return a fetch step for each source of `pipeline`; each address is fetched once."""
-    verified: set[str] = set()
+    verified: dict[str, str] = {}
     return tuple(
         FetchStep(
             f"fetch:{source.member}",

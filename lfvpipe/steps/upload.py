@@ -40,6 +40,7 @@ class UploadStep(Step[Context]):
         total = sum(1 for _ in wanted)
         transfer = _Transfer(work, total, _listing(context.bucket, str(facts["prefix"])))
         with _journal(context, facts).open("a", encoding="utf-8", newline="\n") as journal:
+            journal.write("\n")  # ends a line that a crash may have torn
             context.bucket.put_many(transfer.lacking(wanted, journal), on_done=transfer.done)
         counts: dict[str, Json] = {
             "objects": wanted.objects,
@@ -181,7 +182,7 @@ def _noted(journal: Path) -> set[str]:
     if not journal.exists():
         return set()
     with journal.open(encoding="utf-8", newline="\n") as lines:
-        return {line.rstrip("\n") for line in lines if line.endswith("\n")}
+        return {line[:-1] for line in lines if line.endswith("\n")} - {""}
 
 
 def _word(work: Work, uploaded: int) -> Word:

@@ -201,7 +201,7 @@ def _disk(url: str, part: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
             raise
         raise DiskFull(
             f"No space is left in {part.parent} for {shown(url)}.",

@@ -111,7 +111,7 @@ _CODES: dict[str, type[StorageError]] = {
 _STATUSES: dict[int, type[StorageError]] = {301: WrongRegion, 401: NoCredentials, 403: AccessDenied}
 _ERRNOS: dict[int, type[StorageError]] = {
     errno.ENOSPC: DiskFull,
-    errno.EDQUOT: DiskFull,
+    getattr(errno, "EDQUOT", errno.ENOSPC): DiskFull,
     errno.EACCES: AccessDenied,
     errno.EPERM: AccessDenied,
     errno.EROFS: AccessDenied,

@@ -1,0 +1,187 @@
+"""Uploading: only what differs, only once, and only ours is taken away again."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lfvpipe.config.spec import Bucket
+from lfvpipe.engine.outcome import Outcome
+from lfvpipe.engine.step import Cancelled
+from lfvpipe.steps.context import Context
+from lfvpipe.steps.index import Image, Mask, image_line, write_lines
+from lfvpipe.steps.upload import UploadStep
+
+STEP = UploadStep()
+
+
+@pytest.fixture(params=["local", "s3"])
+def here(request: pytest.FixtureRequest, changed: Callable[..., Context]) -> Context:
+    endpoint = "local" if request.param == "local" else request.getfixturevalue("s3")
+    context = changed(bucket=Bucket("parts-images", endpoint=endpoint, prefix="plant/"))
+    context.bucket.create()
+    return context
+
+
+def image(context: Context, number: int, *, split: Any = "train", mask: bool = False) -> Image:
+    """Write an image file and return its line."""
+    data = f"image {number}".encode() * (number + 1)
+    sha256 = hashlib.sha256(data).hexdigest()
+    path = f"images/{sha256}.png"
+    file = context.state_dir / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    key = f"normal/{number}-{sha256[:12]}.png"
+    masked = (
+        Mask(path, f"masks/{number}-{sha256[:12]}.png", len(data), sha256, {}) if mask else None
+    )
+    return Image(
+        f"normal/{number}.png", "normal", split, f"{number}.png", "normal",
+        path, key, len(data), sha256, 64, 64, masked if mask else None,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def extracted(here: Context, work: Any) -> Callable[..., None]:
+    """Return a function that lets `work` say that these images were extracted."""
+
+    def write(*images: Image) -> None:
+        name, digest = write_lines(here.state_dir / "index", map(image_line, images))
+        facts = {"index": f"index/{name}", "digest": digest}
+        work.upstream["extract"] = Outcome("created", facts)
+
+    return write
+
+
+def keys(context: Context) -> list[str]:
+    return sorted(info.key for info in context.bucket.list())
+
+
+def counts(outcome: Outcome) -> tuple[Any, ...]:
+    return tuple(outcome.facts[name] for name in ("objects", "uploaded", "uploaded_bytes"))
+
+
+def test_images_and_masks_of_the_datasets_go_up(
+    here: Context, work: Any, extracted: Callable[..., None]
+) -> None:
+    images = [
+        image(here, 0, mask=True),
+        image(here, 1, split="test"),
+        image(here, 2, split="evaluate"),
+        image(here, 3, split="unused"),
+    ]
+    extracted(*images)
+    outcome = STEP.act(here, work)
+    assert outcome.word == "created"
+    wanted = [images[0].key, images[0].mask.key, images[1].key]  # type: ignore[union-attr]  # it has one
+    assert keys(here) == sorted(f"plant/{key}" for key in wanted)
+    assert here.bucket.get(f"plant/{images[1].key}") == b"image 1image 1"
+    assert counts(outcome) == (3, 3, 7 + 7 + 14)
+
+
+def test_only_what_differs_goes_up(
+    here: Context, work: Any, extracted: Callable[..., None]
+) -> None:
+    images = [image(here, number) for number in range(5)]
+    extracted(*images[:3])
+    work.previous = STEP.act(here, work)
+    here.bucket.put(f"plant/{images[0].key}", b"half")  # not what the index says
+    here.bucket.put("plant/theirs.png", b"x")
+    here.bucket.put("elsewhere.png", b"x")
+    extracted(*images)
+    outcome = STEP.act(here, work)
+    assert outcome.word == "updated"
+    assert counts(outcome)[:2] == (5, 3)
+    assert here.bucket.get(f"plant/{images[0].key}") == b"image 0"
+    assert {"plant/theirs.png", "elsewhere.png"} <= set(keys(here))
+    work.previous = outcome
+    again = STEP.act(here, work)
+    assert again.word == "unchanged"
+    assert counts(again)[:2] == (5, 0)
+    assert again.digest == outcome.digest
+
+
+def test_the_same_image_twice_goes_up_once(
+    here: Context, work: Any, extracted: Callable[..., None]
+) -> None:
+    twin = image(here, 1)
+    extracted(twin, replace(twin, id="normal/copy.png"))
+    assert counts(STEP.act(here, work))[:2] == (2, 1)
+
+
+def test_after_an_interruption_only_the_rest_goes_up(
+    here: Context, work: Any, extracted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extracted(*(image(here, number) for number in range(200)))
+
+    def stop(done: int, total: int | None, unit: str, detail: str = "") -> None:
+        assert total == 200
+        if done == 20:
+            raise Cancelled
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "progress", stop)
+        with pytest.raises(Cancelled):
+            STEP.act(here, work)
+    there = len(keys(here))
+    assert 20 <= there < 100
+    outcome = STEP.act(here, work)
+    assert counts(outcome)[:2] == (200, 200 - there)
+    assert len(keys(here)) == 200
+    STEP.destroy(here, outcome)
+    assert keys(here) == []
+
+
+def test_only_our_own_objects_are_destroyed(
+    here: Context, work: Any, extracted: Callable[..., None]
+) -> None:
+    ours, theirs = image(here, 1), image(here, 2)
+    here.bucket.put(f"plant/{theirs.key}", here.state_dir / theirs.path)
+    extracted(ours, theirs)
+    outcome = STEP.act(here, work)
+    assert counts(outcome)[:2] == (2, 1)
+    assert STEP.destroy(here, outcome) == ("1 objects in bucket parts-images",)
+    assert keys(here) == [f"plant/{theirs.key}"]
+    assert STEP.destroy(here, outcome) == ()
+
+
+def test_images_that_are_gone_are_drift(
+    here: Context, work: Any, extracted: Callable[..., None]
+) -> None:
+    images = [image(here, number) for number in range(3)]
+    extracted(*images)
+    outcome = STEP.act(here, work)
+    assert STEP.observe(here, outcome) == ()
+    here.bucket.delete([f"plant/{images[2].key}"])
+    reasons = STEP.observe(here, outcome)
+    assert [(reason.code, reason.before, reason.after) for reason in reasons] == [("drift", 3, 2)]
+
+
+def test_a_local_bucket_that_lost_its_images_is_noticed_without_asking(
+    changed: Callable[..., Context], work: Any
+) -> None:
+    here = changed(bucket=Bucket("parts-images", prefix="plant/"))
+    here.bucket.create()
+    name, digest = write_lines(here.state_dir / "index", [image_line(image(here, 1))])
+    work.upstream["extract"] = Outcome("created", {"index": f"index/{name}", "digest": digest})
+    outcome = STEP.act(here, work)
+    assert STEP.missing(here, outcome) == ()
+    here.bucket.delete(keys(here))
+    assert [reason.code for reason in STEP.missing(here, outcome)] == ["output-missing"]
+
+
+def test_a_killed_upload_is_ours_all_the_same(
+    here: Context, work: Any, extracted: Callable[..., None], tmp_path: Path
+) -> None:
+    """What a killed attempt put there was noted before; a torn last note is ignored."""
+    one = image(here, 1)
+    extracted(one)
+    outcome = STEP.act(here, work)
+    journal = next((here.state_dir / "upload").iterdir())
+    with journal.open("a") as file:
+        file.write("plant/norm")
+    assert STEP.destroy(here, outcome) == ("1 objects in bucket parts-images",)
+    assert keys(here) == []
