@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfvpipe.cli import interrupt, output, session
 from lfvpipe.cli.commands.run import locked
+from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,8 +66,11 @@ def run(options: argparse.Namespace) -> int:
     images = list(_images(options.targets))
     if not images:
         raise session.UsageError("no images to look at", hint="Name images, folders or globs.")
-    with asking as ask:
-        answers = _printed(options, _answers(ask, images))
+    try:
+        with asking as ask:
+            answers = _printed(options, _answers(ask, images))
+    except Cancelled:
+        return interrupt.INTERRUPTED
     return 1 if any(answer.error for answer in answers) else 0
 
 

@@ -10,7 +10,7 @@ from lfvpipe.engine import events
 if TYPE_CHECKING:
     from lfvpipe.cli.output import Style
 
-NAME_WIDTH = 16
+NAME_WIDTH = 21
 NO_TIME = 0.001  # seconds: the step did not act at all
 
 

@@ -1,0 +1,129 @@
+"""A small project on disk, and the command line called as a user would."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lfvpipe.cli.main import main
+
+REPOSITORY = Path(__file__).parents[2]
+DATA = REPOSITORY / "pipelines" / "data"
+
+PIPELINE = """\
+sources:
+  normal: {archive: Texture.zip}
+  anomaly: {archive: Texture_def.zip}
+sample: {percent: 40}
+split: {train: 60, test: 40}
+evaluate: {images: [Texture/7.png]}
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The JSON document on standard output."""
+        return json.loads(self.out)
+
+
+Call = Callable[..., Said]
+
+
+@pytest.fixture
+def lfvpipe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Return a function that calls the command line inside this process."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def call(*arguments: str | Path) -> Said:
+        code = main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return Said(code, printed.out, printed.err)
+
+    return call
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a pipeline file beside its archives."""
+    for name in ("Texture.zip", "Texture_def.zip"):
+        shutil.copy(DATA / name, tmp_path / name)
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(PIPELINE)
+    return file
+
+
+@pytest.fixture
+def prepared(project: Path, lfvpipe: Call) -> Path:
+    """Return a pipeline file whose images have been selected and extracted."""
+    assert lfvpipe("run", project, "--until", "extract").code == 0
+    return project
+
+
+def environment() -> dict[str, str]:
+    """Return an environment in which a child process finds this source tree."""
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "utf-8"}
+
+
+def spawn(*arguments: str | Path, **settings: Any) -> subprocess.Popen[str]:
+    """Start the command line as a process of its own."""
+    command = [sys.executable, "-m", "lfvpipe", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(
+        command, env=environment(), text=True, encoding="utf-8", **{**pipes, **settings}
+    )
+
+
+def call_apart(*arguments: str | Path) -> Said:
+    """Call the command line in a process of its own."""
+    with spawn(*arguments) as process:
+        out, err = process.communicate(timeout=240)
+    return Said(process.returncode, out, err)
+
+
+@pytest.fixture
+def apart() -> Call:
+    """Return a function that calls the command line in a process of its own."""
+    return call_apart
+
+
+@pytest.fixture
+def started() -> Callable[..., subprocess.Popen[str]]:
+    """Return a function that starts the command line as a process of its own."""
+    return spawn
+
+
+@pytest.fixture
+def modules_of() -> Callable[..., set[str]]:
+    """Return a function that runs the command line and says which modules it imported."""
+
+    def modules(*arguments: str | Path) -> set[str]:
+        code = (
+            "import sys, json\n"
+            "from lfvpipe.cli.main import main\n"
+            "code = main(sys.argv[1:])\n"
+            "print('\\n' + json.dumps([code, sorted(sys.modules)]))\n"
+        )
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        done = subprocess.run(
+            command, env=environment(), capture_output=True, text=True, check=True, timeout=60
+        )
+        ended, names = json.loads(done.stdout.splitlines()[-1])
+        assert ended == 0, done.stderr
+        return set(names)
+
+    return modules

@@ -1,0 +1,354 @@
+"""The commands on a small project, as far as no model is needed."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lfvpipe.engine.lock import hold
+
+NEVER_ON_A_NO_OP = {
+    "boto3",
+    "botocore",
+    "jsonschema",
+    "numpy",
+    "obstore",
+    "onnxruntime",
+    "PIL",
+    "rich",
+    "structlog",
+}
+
+
+def test_a_plan_of_a_new_project_runs_everything_and_exits_2(project: Path, lfvpipe: Any) -> None:
+    said = lfvpipe("plan", project)
+    assert said.code == 2
+    assert "13 of 13 steps to run" in said.out
+    assert not (project.parent / ".lfvpipe").exists()  # a plan leaves nothing behind
+
+
+def test_a_plan_says_before_and_after(prepared: Path, lfvpipe: Any) -> None:
+    said = lfvpipe("plan", prepared, "--set", "sample.percent=100")
+    assert said.code == 2
+    assert "sample.percent: 40 → 100" in said.out
+    assert "fetch:normal" in said.out
+
+
+def test_a_plan_as_json_has_codes_subjects_and_values(prepared: Path, lfvpipe: Any) -> None:
+    document = lfvpipe("plan", prepared, "--set", "sample.percent=100", "--json").json
+    rows = {row["step"]: row for row in document["variants"][0]["steps"]}
+    assert document["work"] is True
+    assert rows["fetch:normal"] == {"step": "fetch:normal", "action": "unchanged", "reasons": []}
+    assert rows["select"]["reasons"] == [
+        {"code": "config-changed", "subject": "sample.percent", "before": 40.0, "after": 100.0}
+    ]
+
+
+def test_a_plan_without_work_exits_0(prepared: Path, lfvpipe: Any) -> None:
+    said = lfvpipe("plan", prepared, "--until", "extract")
+    assert (said.code, "nothing to do" in said.out) == (0, True)
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_why_gives_every_reason_and_runs_nothing(
+    command: str, prepared: Path, lfvpipe: Any
+) -> None:
+    said = lfvpipe(command, prepared, "--why", "select", "--set", "sample.percent=90")
+    assert "sample.percent: 40 → 90" in said.out
+    assert "extract" not in said.out
+    assert lfvpipe("plan", prepared, "--until", "extract").code == 0
+
+
+def test_a_second_run_says_that_nothing_changed(prepared: Path, lfvpipe: Any) -> None:
+    said = lfvpipe("run", prepared, "--until", "extract")
+    assert (said.code, said.out, said.err) == (0, "nothing changed\n", "")
+
+
+def test_a_no_op_imports_nothing_heavy(prepared: Path, modules_of: Any) -> None:
+    imported = modules_of("run", prepared, "--until", "extract")
+    assert not imported & NEVER_ON_A_NO_OP
+
+
+def test_a_reordered_and_recommented_file_changes_nothing(prepared: Path, lfvpipe: Any) -> None:
+    lines = prepared.read_text().splitlines()
+    prepared.write_text("# another comment\n" + "\n".join(reversed(lines[3:]))
+                        + "\n" + "\n".join([lines[0], lines[2], lines[1]]) + "\n")
+    assert lfvpipe("run", prepared, "--until", "extract").out == "nothing changed\n"
+
+
+def test_force_runs_a_fresh_step_and_may_stand_before_the_file(
+    prepared: Path, lfvpipe: Any
+) -> None:
+    said = lfvpipe("run", "--until", "select", "--force", prepared)
+    assert (said.code, "nothing changed" in said.out) == (0, False)
+    named = lfvpipe("run", prepared, "--until", "extract", "--force", "select", "--json").json
+    actions = {row["step"]: row["action"] for row in named["variants"][0]["steps"]}
+    assert actions["select"] == "run"
+    assert actions["fetch:normal"] == "unchanged"
+
+
+@pytest.mark.parametrize("option", ["--from", "--until", "--only", "--force", "--accept"])
+def test_an_unknown_step_is_a_mistake_of_the_command_line(
+    option: str, project: Path, lfvpipe: Any
+) -> None:
+    said = lfvpipe("run", project, option, "extrct")
+    assert said.code == 3
+    assert "Did you mean extract?" in said.err
+
+
+def test_a_missing_archive_fails_the_run_with_what_to_do(project: Path, lfvpipe: Any) -> None:
+    (project.parent / "Texture_def.zip").unlink()
+    said = lfvpipe("run", project, "--until", "extract")
+    assert said.code == 1
+    assert "error: fetch:anomaly:" in said.err
+    assert "Texture_def.zip" in said.err
+    assert "try again with `lfvpipe run" in said.err
+    assert "select" in said.err  # skipped, and said so
+
+
+def test_a_failure_as_json_names_the_step_and_what_was_skipped(
+    project: Path, lfvpipe: Any
+) -> None:
+    (project.parent / "Texture_def.zip").unlink()
+    said = lfvpipe("run", project, "--until", "extract", "--json")
+    rows = {row["step"]: row for row in said.json["variants"][0]["steps"]}
+    assert (said.code, said.json["exit_code"]) == (1, 1)
+    assert "Texture_def.zip" in rows["fetch:anomaly"]["error"]
+    assert rows["select"]["because"] == "fetch:anomaly"
+
+
+def test_too_few_images_stop_before_anything_is_created(project: Path, lfvpipe: Any) -> None:
+    said = lfvpipe("run", project, "--set", "sample.percent=10")
+    assert said.code == 1
+    assert "error: check:" in said.err
+    assert not (project.parent / ".lfvpipe" / "buckets").exists()
+
+
+def test_a_wrong_file_names_every_place(project: Path, lfvpipe: Any) -> None:
+    project.write_text("sources: {normal: {archive: Texture.zip}}\nsampel: 3\nsplit: {train: 400}\n")
+    said = lfvpipe("run", project)
+    assert said.code == 3
+    assert f"error: {project}:2:1:" in said.err
+    assert f"error: {project}:3:17:" in said.err
+    assert "sample" in said.err
+
+
+def test_two_runs_at_once_end_the_second_with_4(project: Path, lfvpipe: Any) -> None:
+    folder = project.parent / ".lfvpipe" / "pipeline"
+    with hold(folder, "lfvpipe run elsewhere", 0):
+        said = lfvpipe("run", project)
+    assert said.code == 4
+    assert "lfvpipe run elsewhere" in said.err
+    assert str(os.getpid()) in said.err
+
+
+def test_a_run_reports_each_step_on_standard_error(project: Path, lfvpipe: Any) -> None:
+    said = lfvpipe("run", project, "--until", "extract")
+    steps = ["fetch:normal", "fetch:anomaly", "select", "extract"]
+    assert all(f"> {step}" in said.err and f"✓ {step} " in said.err for step in steps)
+    assert "train 35, test 25" in said.err
+
+
+def test_json_logs_are_one_object_a_line(project: Path, lfvpipe: Any) -> None:
+    said = lfvpipe("run", project, "--until", "extract", "--log-format", "json", "--json")
+    events = [json.loads(line) for line in said.err.splitlines()]
+    names = [event["event"] for event in events]
+    assert (names[0], names[-1]) == ("run-started", "run-finished")
+    assert {event["level"] for event in events} == {"info"}
+    started = next(event for event in events if event["event"] == "step-started")
+    assert started["reasons"][0]["code"] == "never-run"
+    assert said.json["variants"][0]["ok"] is True
+
+
+def test_a_matrix_runs_its_variants_and_shares_what_they_have_in_common(
+    project: Path, lfvpipe: Any
+) -> None:
+    project.write_text(project.read_text() + "matrix: {sample.percent: [40, 60]}\n")
+    said = lfvpipe("run", project, "--until", "extract", "--json")
+    first, second = said.json["variants"]
+    assert [one["variant"] for one in (first, second)] == ["sample.percent=40", "sample.percent=60"]
+    actions = {row["step"]: row["action"] for row in second["steps"]}
+    assert (actions["fetch:normal"], actions["select"]) == ("reuse", "run")
+    again = lfvpipe("run", project, "--until", "extract")
+    assert again.out.count("nothing changed") == 2
+
+
+def test_a_matrix_stops_at_a_failure_unless_told_to_go_on(project: Path, lfvpipe: Any) -> None:
+    project.write_text(project.read_text() + "matrix: {sample.percent: [10, 40]}\n")
+    stopped = lfvpipe("run", project, "--until", "check", "--json")
+    assert [one["ok"] for one in stopped.json["variants"]] == [False]
+    went_on = lfvpipe("run", project, "--until", "check", "--json", "--keep-going")
+    assert [one["ok"] for one in went_on.json["variants"]] == [False, True]
+    assert (stopped.code, went_on.code) == (1, 1)
+
+
+def test_status_tells_done_from_stale_from_never_run(prepared: Path, lfvpipe: Any) -> None:
+    document = lfvpipe("status", prepared, "--set", "sample.percent=60", "--json").json
+    states = {row["step"]: row["state"] for row in document["variants"][0]["steps"]}
+    assert (states["fetch:normal"], states["select"], states["model"]) == (
+        "done",
+        "stale",
+        "never run",
+    )
+    said = lfvpipe("status", prepared, "--set", "sample.percent=60")
+    assert said.code == 0
+    assert "sample.percent: 40 → 60" in said.out
+
+
+def test_status_shows_a_failure(project: Path, lfvpipe: Any) -> None:
+    lfvpipe("run", project, "--set", "sample.percent=10")
+    said = lfvpipe("status", project, "--set", "sample.percent=10")
+    line = next(line for line in said.out.splitlines() if line.startswith("check "))
+    assert "failed" in line
+
+
+def test_the_graph_is_drawn_and_written_as_mermaid(prepared: Path, lfvpipe: Any) -> None:
+    drawn = lfvpipe("graph", prepared).out
+    assert "✓ extract" in drawn
+    assert "· model" in drawn
+    mermaid = lfvpipe("graph", prepared, "--format", "mermaid").out
+    assert mermaid.startswith("flowchart TD\n")
+    assert "  fetch_normal --> select" in mermaid
+    needs = {row["step"]: row["needs"] for row in lfvpipe("graph", prepared, "--json").json
+             ["variants"][0]["steps"]}  # fmt: skip
+    assert needs["evaluate"] == ["model", "extract"]
+
+
+def test_validate_counts_what_is_local(project: Path, lfvpipe: Any) -> None:
+    said = lfvpipe("validate", project)
+    assert said.code == 0
+    assert "80 images, 19 to train on, 13 to test on" in said.out
+
+
+def test_validate_foretells_what_select_does(prepared: Path, lfvpipe: Any) -> None:
+    told = {one["label"]: one for one in lfvpipe("validate", prepared, "--json").json
+            ["variants"][0]["sources"]}  # fmt: skip
+    status = lfvpipe("status", prepared, "--json").json["variants"][0]["steps"]
+    counts = next(row for row in status if row["step"] == "select")["facts"]["counts"]
+    for label in ("normal", "anomaly"):
+        assert told[label]["train"] == counts[label]["train"]
+        assert told[label]["test"] == counts[label]["test"]
+
+
+def test_validate_names_all_problems_at_once(project: Path, lfvpipe: Any) -> None:
+    (project.parent / "Texture_def.zip").unlink()
+    (project.parent / "Texture.zip").write_bytes(b"<html>log in</html>")
+    said = lfvpipe("validate", project, "--json")
+    assert said.code == 3
+    assert len(said.json["problems"]) == 2
+
+
+def test_validate_gives_config_errors_as_json(project: Path, lfvpipe: Any) -> None:
+    project.write_text("sources: 3\n")
+    said = lfvpipe("validate", project, "--json")
+    assert (said.code, said.json["valid"]) == (3, False)
+    assert f"{project}:1:10" in said.json["problems"][0]
+
+
+def test_the_state_can_lie_elsewhere(project: Path, lfvpipe: Any, tmp_path: Path) -> None:
+    lfvpipe("run", project, "--until", "select", "--state-dir", tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere" / "pipeline" / "ledger.json").is_file()
+    assert not (project.parent / ".lfvpipe").exists()
+
+
+def test_stop_and_detect_without_a_model_say_so(project: Path, lfvpipe: Any) -> None:
+    assert lfvpipe("stop", project).out == "nothing is hosted\n"
+    image = project.parent / "image.png"
+    image.write_bytes(b"")
+    said = lfvpipe("detect", project, image)
+    assert said.code == 1
+    assert "no trained model yet" in said.err
+
+
+def test_detect_wants_images_that_are_there(project: Path, lfvpipe: Any) -> None:
+    assert lfvpipe("detect", project).code == 3
+    assert "is not there" in lfvpipe("detect", project, "nowhere.png").err
+
+
+def test_destroy_asks_and_takes_no_for_an_answer(
+    prepared: Path, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", _Answering("no\n"))
+    said = lfvpipe("destroy", prepared)
+    assert (said.code, "nothing was removed" in said.err) == (1, True)
+    assert lfvpipe("plan", prepared, "--until", "extract").code == 0
+
+
+def test_destroy_with_nobody_to_ask_is_refused(
+    prepared: Path, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", _Answering("", is_terminal=False))
+    assert lfvpipe("destroy", prepared).code == 3
+
+
+def test_destroy_leaves_the_users_archives_and_can_take_the_state(
+    prepared: Path, lfvpipe: Any
+) -> None:
+    said = lfvpipe("destroy", prepared, "--yes", "--state", "--json")
+    assert said.code == 0
+    assert (prepared.parent / "Texture.zip").is_file()
+    assert not (prepared.parent / ".lfvpipe" / "pipeline").exists()
+    assert lfvpipe("status", prepared, "--json").json["variants"][0]["steps"][0]["state"] == (
+        "never run"
+    )
+
+
+class _Answering:
+    """Standard input with somebody, or nobody, at it."""
+
+    def __init__(self, answer: str, *, is_terminal: bool = True) -> None:
+        self._answer = answer
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+    def readline(self) -> str:
+        return self._answer
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_with_130_and_says_how_to_resume(
+    number: signal.Signals, project: Path, started: Any, web: Any
+) -> None:
+    web.files["/Texture.zip"] = (project.parent / "Texture.zip").read_bytes()
+    waiting = _Slow(web)
+    sources = ("--set", f"sources.normal.archive={web.url}/Texture.zip")
+    with started("run", project, "--until", "extract", *sources) as process:
+        waiting.until_asked()
+        process.send_signal(number)
+        waiting.go_on()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopping cleanly" in err
+    assert "resume with `lfvpipe run" in err
+    assert "Traceback" not in err
+
+
+class _Slow:
+    """Lets a web server answer only when it is told to."""
+
+    def __init__(self, web: Any) -> None:
+        from threading import Event
+
+        self._asked, self._answer = Event(), Event()
+        files = web.files
+
+        class Files(dict[str, bytes]):
+            def __contains__(held, path: object) -> bool:  # noqa: N805
+                self._asked.set()
+                self._answer.wait(30)
+                return dict.__contains__(held, path)
+
+        web.files = Files(files)
+
+    def until_asked(self) -> None:
+        assert self._asked.wait(30)
+
+    def go_on(self) -> None:
+        self._answer.set()
