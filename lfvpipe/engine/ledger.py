@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from contextlib import contextmanager
@@ -179,8 +180,9 @@ class Ledger:
 
     def remember(self, step: str, fingerprint: str, facts: Facts) -> None:
         """Add `facts` to what the running attempt saved."""
+        plain = _plain(facts)
         with self._change():
-            self._raw(step, fingerprint)["saved"].update(facts)
+            self._raw(step, fingerprint)["saved"].update(plain)
 
     def finish(
         self, variant: str, step: str, fingerprint: str, outcome: Outcome, *, exclusive: bool
@@ -203,11 +205,11 @@ class Ledger:
         outcome: Outcome | None = None,
     ) -> None:
         """Record that the attempt failed; an `outcome` is kept for `destroy`, not to stand at."""
+        kept = {} if outcome is None else {"outcome": _raw_outcome(outcome)}
+        ended = {"state": "failed", "finished": _now(), **kept}
         with self._change():
             raw = self._raw(step, fingerprint)
-            raw.update(state="failed", finished=_now(), error={"message": message, "hint": hint})
-            if outcome is not None:
-                raw["outcome"] = _raw_outcome(outcome)
+            raw.update(ended, error={"message": message, "hint": hint})
 
     def accept(self, variant: str, step: str, fingerprint: str, inputs: Facts) -> None:
         """Take the outcome at which `step` stands as the outcome for `fingerprint`.
@@ -227,8 +229,9 @@ class Ledger:
 
     def hold(self, key: str, facts: Facts) -> None:
         """Record something that has to be released again, before it is taken."""
+        plain = _plain(facts)
         with self._change():
-            self._data["held"][key] = dict(facts)
+            self._data["held"][key] = plain
 
     def release(self, key: str) -> None:
         """Record that what was held under `key` is released; no error when nothing was."""
@@ -323,5 +326,10 @@ def _outcome(raw: Mapping[str, Any] | None) -> Outcome | None:
 
 
 def _raw_outcome(outcome: Outcome) -> dict[str, Any]:
-    identity = None if outcome.identity is None else dict(outcome.identity)
-    return {"word": outcome.word, "facts": dict(outcome.facts), "identity": identity}
+    identity = None if outcome.identity is None else _plain(outcome.identity)
+    return {"word": outcome.word, "facts": _plain(outcome.facts), "identity": identity}
+
+
+def _plain(facts: Facts) -> dict[str, Any]:
+    """Return a copy as JSON has it, or raise before anything is changed by what JSON has not."""
+    return cast("dict[str, Any]", json.loads(json.dumps(dict(facts), allow_nan=False)))

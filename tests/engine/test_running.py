@@ -86,6 +86,13 @@ def test_a_bug_is_recorded_and_raised_once_the_others_have_ended(diamond: Any, w
     assert isinstance(diamond.events[-1], events.RunFinished)
 
 
+def test_facts_that_are_no_json_are_a_bug_of_their_step(diamond: Any, world: Any) -> None:
+    world.bodies["top"] = lambda work: work.save(score=float("nan"))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        diamond.run()
+    assert diamond.ledger.records("top")[0].state == "failed"
+
+
 def test_a_stop_leaves_the_step_to_be_resumed(diamond: Any, world: Any) -> None:
     cancelled = threading.Event()
     seen: list[tuple[int, object, str]] = []
