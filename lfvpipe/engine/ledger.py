@@ -2,60 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from lfvpipe.engine import ledger_file
 from lfvpipe.engine.ledger_file import LedgerError
-from lfvpipe.engine.outcome import Facts, Outcome, Word
+from lfvpipe.engine.record import Record, plain, raw_outcome, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import timedelta
     from pathlib import Path
 
+    from lfvpipe.engine.outcome import Facts, Outcome
+
 __all__ = ["Ledger", "LedgerError", "Record"]
-
-State = Literal["running", "done", "failed"]
-
-
-@dataclass(frozen=True)
-class Record:
-    """What is known of a step at one fingerprint.
-
-    Attributes:
-        fingerprint: The digest of `inputs`.
-        state: ``running`` from before the body until it ends, so a kill leaves it so.
-        inputs: The flat mapping that it was made of: inputs, ``step:<need>``, ``version``.
-        outcome: The last outcome; None until there is one.
-        attempts: The number of the last attempt, from 1.
-        saved: What the attempt saved for the next one.
-        started: When the attempt started, UTC, ISO 8601.
-        finished: When it ended; None while it runs.
-        error: Why it failed.
-        hint: What the user can do about it.
-    """
-
-    fingerprint: str
-    state: State
-    inputs: Facts
-    outcome: Outcome | None
-    attempts: int
-    saved: Facts
-    started: str
-    finished: str | None
-    error: str | None
-    hint: str | None
-
-    @property
-    def version(self) -> int:
-        """The version of the step's code."""
-        return cast("int", self.inputs["version"])
 
 
 class Ledger:
@@ -123,12 +87,12 @@ class Ledger:
     def record(self, step: str, fingerprint: str) -> Record | None:
         """Return what is known of `step` at `fingerprint`."""
         raw = self._data["outcomes"].get(step, {}).get(fingerprint)
-        return None if raw is None else _record(fingerprint, raw)
+        return None if raw is None else read_record(fingerprint, raw)
 
     def records(self, step: str) -> tuple[Record, ...]:
         """Return all that is known of `step`, the latest attempt first."""
         kept = self._data["outcomes"].get(step, {})
-        return tuple(_record(fingerprint, raw) for fingerprint, raw in reversed(kept.items()))
+        return tuple(read_record(fingerprint, raw) for fingerprint, raw in reversed(kept.items()))
 
     def standing_at(self, variant: str, step: str) -> str | None:
         """Return the fingerprint at which `step` stands in `variant`."""
@@ -176,19 +140,19 @@ class Ledger:
             self._data["attempted"].setdefault(variant, {})[step] = fingerprint
             if exclusive:
                 self._data["slots"][step] = None
-        return _record(fingerprint, kept[fingerprint])
+        return read_record(fingerprint, kept[fingerprint])
 
     def remember(self, step: str, fingerprint: str, facts: Facts) -> None:
         """Add `facts` to what the running attempt saved."""
-        plain = _plain(facts)
+        kept = plain(facts)
         with self._change():
-            self._raw(step, fingerprint)["saved"].update(plain)
+            self._raw(step, fingerprint)["saved"].update(kept)
 
     def finish(
         self, variant: str, step: str, fingerprint: str, outcome: Outcome, *, exclusive: bool
     ) -> None:
         """Record that the attempt is done; the step stands at it."""
-        ended = {"state": "done", "outcome": _raw_outcome(outcome), "finished": _now()}
+        ended = {"state": "done", "outcome": raw_outcome(outcome), "finished": _now()}
         with self._change():
             self._raw(step, fingerprint).update(ended, error=None, saved={})
             self._stand(variant, step, fingerprint)
@@ -205,7 +169,7 @@ class Ledger:
         outcome: Outcome | None = None,
     ) -> None:
         """Record that the attempt failed; an `outcome` is kept for `destroy`, not to stand at."""
-        kept = {} if outcome is None else {"outcome": _raw_outcome(outcome)}
+        kept = {} if outcome is None else {"outcome": raw_outcome(outcome)}
         ended = {"state": "failed", "finished": _now(), **kept}
         with self._change():
             raw = self._raw(step, fingerprint)
@@ -229,9 +193,9 @@ class Ledger:
 
     def hold(self, key: str, facts: Facts) -> None:
         """Record something that has to be released again, before it is taken."""
-        plain = _plain(facts)
+        kept = plain(facts)
         with self._change():
-            self._data["held"][key] = plain
+            self._data["held"][key] = kept
 
     def release(self, key: str) -> None:
         """Record that what was held under `key` is released; no error when nothing was."""
@@ -301,35 +265,3 @@ class Ledger:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _record(fingerprint: str, raw: Mapping[str, Any]) -> Record:
-    error = raw["error"] or {}
-    return Record(
-        fingerprint=fingerprint,
-        state=raw["state"],
-        inputs=MappingProxyType(raw["inputs"]),
-        outcome=_outcome(raw["outcome"]),
-        attempts=raw["attempts"],
-        saved=dict(raw["saved"]),
-        started=raw["started"],
-        finished=raw["finished"],
-        error=error.get("message"),
-        hint=error.get("hint"),
-    )
-
-
-def _outcome(raw: Mapping[str, Any] | None) -> Outcome | None:
-    return (
-        None if raw is None else Outcome(cast("Word", raw["word"]), raw["facts"], raw["identity"])
-    )
-
-
-def _raw_outcome(outcome: Outcome) -> dict[str, Any]:
-    identity = None if outcome.identity is None else _plain(outcome.identity)
-    return {"word": outcome.word, "facts": _plain(outcome.facts), "identity": identity}
-
-
-def _plain(facts: Facts) -> dict[str, Any]:
-    """Return a copy as JSON has it, or raise before anything is changed by what JSON has not."""
-    return cast("dict[str, Any]", json.loads(json.dumps(dict(facts), allow_nan=False)))
