@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.atomic import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
     from pathlib import Path
 
 Entry = tuple[int, int, int, int, str]  # size, mtime_ns, ctime_ns, hashed_ns, sha256
@@ -103,7 +103,7 @@ def folder_digest(folder: Path, index: Path, *, skip: Callable[[str], bool]) -> 
         OSError: A folder or file cannot be read.
     """
     known = _Index.load(index)
-    seen = dict(_scan(str(folder), "", skip))
+    seen = dict(_scan(str(folder), "", skip, known.known))
     digests = {name: known.fresh(name, status) for name, status in seen.items()}
     stale = [name for name, found in digests.items() if found is None]
     for name, entry in _hash_all(folder, stale):
@@ -119,7 +119,7 @@ def folder_digest(folder: Path, index: Path, *, skip: Callable[[str], bool]) -> 
 
 
 def _scan(
-    folder: str, prefix: str, skip: Callable[[str], bool]
+    folder: str, prefix: str, skip: Callable[[str], bool], kept: Container[str]
 ) -> Iterator[tuple[str, os.stat_result]]:
     folders = []
     with os.scandir(folder) as entries:
@@ -127,11 +127,11 @@ def _scan(
             name = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
                 folders.append((entry.path, name + "/"))
-            elif not skip(name) and entry.is_file():
+            elif (name in kept or not skip(name)) and entry.is_file():  # asked once of each name
                 yield name, _stat(entry)
     for path, name in folders:
         if not skip(name):
-            yield from _scan(path, name, skip)
+            yield from _scan(path, name, skip, kept)
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result:
