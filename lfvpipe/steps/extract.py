@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,7 @@ from lfvpipe.steps.index import (
     Image,
     Mask,
     Selected,
-    SelectedMask,
     image_line,
-    read_lines,
     read_selection,
     write_lines,
 )
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from lfvpipe.engine.step import Work
 
 _DISK = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, getattr(errno, "EDQUOT", -1))
+_FILE = re.compile(rb'"path":"images/([^"]+)","key":"[^"]+","size":([0-9]+)')
 Wanted = dict[str, dict[str, list[Job]]]  # source → member → jobs
 
 
@@ -64,10 +64,10 @@ class Extract(Step[Context]):
     def act(self, context: Context, work: Work) -> Outcome:
         """See `Step.act`; raises ArchiveError, StorageError and ExtractError."""
         file = context.state_dir / str(work.upstream["select"].facts["selection"])
-        selected = list(read_selection(file))
+        planned = _planned(context, file)
         try:
-            results, new = _results(context, work, selected)
-            return _outcome(context, selected, results, new)
+            results, new = _results(context, work, planned)
+            return _outcome(context, planned, results, new)
         except OSError as error:
             if error.errno not in _DISK:
                 raise
@@ -105,20 +105,31 @@ class Extract(Step[Context]):
         return removed
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A selected image with the jobs that it and its mask need."""
+
+    image: Selected
+    job: Job
+    mask_job: Job | None
+
+
+def _planned(context: Context, file: Path) -> list[_Planned]:
+    return [
+        _Planned(image, _image_job(context, image), _mask_job(context, image))
+        for image in read_selection(file)
+    ]
+
+
 def _results(
-    context: Context, work: Work, selected: Sequence[Selected]
+    context: Context, work: Work, planned: Sequence[_Planned]
 ) -> tuple[dict[str, Result], int]:
     """Return the result of every job by its key, and how many were not there yet."""
     root = context.state_dir / "images"
     sweep(root)
-    jobs = dict(_jobs(context, selected))
-    results = remembered(root / "journal.jsonl", root, jobs.keys())
-    wanted: Wanted = defaultdict(lambda: defaultdict(list))
-    todo = 0
-    for key, (job, source, member) in jobs.items():
-        if key not in results:
-            wanted[source][member].append(job)
-            todo += 1
+    results = remembered(root / "journal.jsonl", root, _keys(planned))
+    wanted = _wanted(planned, results)
+    todo = sum(len(jobs) for members in wanted.values() for jobs in members.values())
     done = 0
     with Journal(root / "journal.jsonl") as journal:
         for result in _prepared(context, work, wanted):
@@ -130,18 +141,20 @@ def _results(
     return results, todo
 
 
-def _jobs(
-    context: Context, selected: Iterable[Selected]
-) -> Iterator[tuple[str, tuple[Job, str, str]]]:
-    """Yield each job by its key, with the source and member it reads."""
-    for image in selected:
-        yield _with_place(_image_job(context, image), image)
-        if image.mask:
-            yield _with_place(_mask_job(context, image.mask), image.mask)
+def _keys(planned: Iterable[_Planned]) -> set[str]:
+    return {job.key for plan in planned for job in (plan.job, plan.mask_job) if job}
 
 
-def _with_place(job: Job, at: Selected | SelectedMask) -> tuple[str, tuple[Job, str, str]]:
-    return job.key, (job, at.source, at.member)
+def _wanted(planned: Iterable[_Planned], results: Mapping[str, Result]) -> Wanted:
+    """Return the jobs that have no result yet, each once, by the file they read."""
+    wanted: Wanted = defaultdict(lambda: defaultdict(list))
+    seen = set(results)
+    for plan in planned:
+        for job, at in ((plan.job, plan.image), (plan.mask_job, plan.image.mask)):
+            if job and at and job.key not in seen:
+                seen.add(job.key)
+                wanted[at.source][at.member].append(job)
+    return wanted
 
 
 def _image_job(context: Context, image: Selected) -> Job:
@@ -160,7 +173,10 @@ def _image_job(context: Context, image: Selected) -> Job:
     )
 
 
-def _mask_job(context: Context, mask: SelectedMask) -> Job:
+def _mask_job(context: Context, image: Selected) -> Job | None:
+    mask = image.mask
+    if mask is None:
+        return None
     resize = context.pipeline.images.resize
     classes = dict(mask.classes) if mask.classes is not None else None
     key = _key("mask", mask.source, mask.member, mask.stamp, mask.size, resize, classes)
@@ -216,17 +232,17 @@ def _spread(
 
 
 def _outcome(
-    context: Context, selected: Sequence[Selected], results: Mapping[str, Result], new: int
+    context: Context, planned: Sequence[_Planned], results: Mapping[str, Result], new: int
 ) -> Outcome:
-    names = _class_names(context, selected, results)
+    names = _class_names(planned, results)
     images: list[Image] = []
     notes = []
-    for image in selected:
-        result = results[_image_job(context, image).key]
-        mask = results[_mask_job(context, image.mask).key] if image.mask else None
-        notes.append(_note(image, result, mask))
+    for plan in planned:
+        result = results[plan.job.key]
+        mask = results[plan.mask_job.key] if plan.mask_job else None
+        notes.append(_note(plan.image, result, mask))
         if not result.problem:
-            images.append(_indexed_image(image, result, mask, names))
+            images.append(_indexed_image(plan.image, result, mask, names))
     folder = context.state_dir / "index"
     index, index_digest = write_lines(folder, map(image_line, images))
     note_file, notes_digest = write_lines(folder, notes)
@@ -237,18 +253,17 @@ def _outcome(
         "images": len(images),
         "new": new,
         "bytes": sum(image.size for image in images),
-        "unreadable": len(selected) - len(images),
+        "unreadable": len(planned) - len(images),
         "counts": _counts(images),
     }
     return Outcome("created", facts, {"digest": index_digest, "notes": notes_digest})
 
 
-def _class_names(
-    context: Context, selected: Iterable[Selected], results: Mapping[str, Result]
-) -> dict[str, str]:
+def _class_names(planned: Iterable[_Planned], results: Mapping[str, Result]) -> dict[str, str]:
     """Name the colours of masks that came without names: anomaly, or anomaly1 and so on."""
-    masks = [image.mask for image in selected if image.mask and image.mask.classes is None]
-    colours = sorted({c for mask in masks for c in results[_mask_job(context, mask).key].colours})
+    jobs = [plan.mask_job for plan in planned if plan.mask_job]
+    unnamed = [results[job.key] for job in jobs if job.classes is None]
+    colours = sorted({colour for result in unnamed for colour in result.colours})
     if len(colours) == 1:
         return {colours[0]: "anomaly"}
     return {colour: f"anomaly{number}" for number, colour in enumerate(colours, start=1)}
@@ -317,8 +332,10 @@ def _counts(images: Iterable[Image]) -> Facts:
 
 
 def _indexed(index: Path) -> Iterator[tuple[str, int]]:
-    """Yield path below ``images`` and size of all files of an index file."""
-    for line in read_lines(index):
-        for part in (line, line["mask"]):
-            if part:
-                yield str(part["path"]).removeprefix("images/"), int(part["size"])
+    """Yield path below ``images`` and size of all files of an index file.
+
+    By pattern, as parsing the JSON would take most of the time of a run that changes nothing;
+    `_stem` and `_object_key` see to it that neither path nor key holds anything to escape.
+    """
+    for match in _FILE.finditer(index.read_bytes()):
+        yield match[1].decode(), int(match[2])

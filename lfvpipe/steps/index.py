@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def read_lines(file: Path) -> Iterator[dict[str, Any]]:
 
 def selected_line(image: Selected) -> dict[str, object]:
     """Return the line of the selection that stands for `image`."""
-    return asdict(image)
+    return {**vars(image), "mask": vars(image.mask) if image.mask else None}
 
 
 def read_selection(file: Path) -> Iterator[Selected]:
@@ -130,7 +130,7 @@ def read_selection(file: Path) -> Iterator[Selected]:
 
 def image_line(image: Image) -> dict[str, object]:
     """Return the line of the index that stands for `image`."""
-    return asdict(image)
+    return {**vars(image), "mask": vars(image.mask) if image.mask else None}
 
 
 def read_index(file: Path) -> Iterator[Image]:

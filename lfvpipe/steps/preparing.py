@@ -128,11 +128,18 @@ def _place(path: Path, data: bytes) -> None:
     Not synced one by one as `lfvpipe.atomic` does, which would cost more than the decoding: after
     a power cut a file may be gone or short, and `missing` sees that by its size.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        temporary.write_bytes(data)
+        _write(temporary, data)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except FileNotFoundError:  # the first file of its folder
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)

@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from lfvpipe.config.spec import Share
 
@@ -42,7 +43,13 @@ def share_of(share: Share, total: int) -> int:
     """Return how many of `total` images `share` means, at most `total`; percentages floor."""
     if share.count is not None:
         return min(share.count, total)
-    return min(int(Fraction(str(share.percent)) * total / 100), total)
+    return min(int(_exact(share.percent) * total / 100), total)
+
+
+@lru_cache
+def _exact(percent: float | None) -> Fraction:
+    """Return the percentage that was written, not its nearest binary fraction."""
+    return Fraction(str(percent or 0))
 
 
 def sample_size(share: Share, available: int, withheld: int) -> int:
@@ -74,6 +81,6 @@ def split_sizes(sampled: int, train: Share, test: Share | None) -> tuple[int, in
     first = share_of(train, sampled)
     if test is None:
         return first, 0
-    if Fraction(str(train.percent or 0)) + Fraction(str(test.percent or 0)) == 100:
+    if _exact(train.percent) + _exact(test.percent) == 100:
         return first, sampled - first
     return first, min(share_of(test, sampled), sampled - first)
