@@ -63,8 +63,8 @@ def end(context: Context, work: Work, model: Hosting) -> None:
     """Stop `model` if it is this pipeline that has it hosted."""
     if is_ours(work, model):
         stop(context, model.project, model.version)
-        work.save(held=None)
         work.release(model.key)
+        work.save(held=None)  # after the release: killed between them, the next attempt repeats it
 
 
 def is_ours(work: Work, model: Hosting) -> bool:

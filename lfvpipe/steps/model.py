@@ -13,7 +13,7 @@ from lfvpipe.steps.attempts import attempt_token
 from lfvpipe.steps.context import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from lfvpipe.lookout.api import Tag
     from lfvpipe.steps.described import Description
@@ -79,40 +79,54 @@ class ModelStep(Step[Context]):
 
 
 def _version(context: Context, work: Work) -> tuple[str, Word]:
-    """Return the version to wait for, and whether it was there already."""
+    """Return the version to wait for, and whether it was there before this attempt.
+
+    ``after`` is saved before CreateModel is called: who finds it was killed around that call,
+    and a version of this fingerprint that is newer is the one that the call made.
+    """
     saved = work.saved.get("version")
     if isinstance(saved, str) and described.model(context, context.pipeline.project, saved):
-        return saved, "created"  # by this very attempt, before it was killed
-    if not _is_forced(context, work):
-        found = next(_of_fingerprint(context, work.fingerprint), None)
-        if found is not None:
-            work.save(found=found)
-            return found, "adopted"
-    version = _create(context, work)
+        return saved, "created"
+    killed = "after" in work.saved
+    after = int(str(work.saved["after"])) if killed else _insisted(context, work)
+    found = _of_fingerprint(context, work.fingerprint, after)
+    if found is not None and not killed:
+        return found, "adopted"
+    work.save(after=after)
+    version = found or _create(context, work)
     work.save(version=version)
     return version, "created"
 
 
-def _is_forced(context: Context, work: Work) -> bool:
-    """Tell whether there is nothing to do but what the user insists on: a second training."""
+def _insisted(context: Context, work: Work) -> int:
+    """Return the version that is good, but after which the user insists on another one; else 0."""
     previous = work.previous
     if previous is None or previous.facts.get("fingerprint") != work.fingerprint:
-        return False
-    found = described.model(context, context.pipeline.project, str(previous.facts["version"]))
-    return found is not None and found["Status"] in TRAINED
+        return 0
+    version = str(previous.facts["version"])
+    found = described.model(context, context.pipeline.project, version)
+    return int(version) if found and found["Status"] in TRAINED else 0
 
 
-def _of_fingerprint(context: Context, fingerprint: str) -> Iterator[str]:
-    """Yield the versions that were trained, or are in training, for `fingerprint`; newest first."""
+def _of_fingerprint(context: Context, fingerprint: str, after: int) -> str | None:
+    """Return the newest version over `after` that is trained or in training for `fingerprint`."""
     project = context.pipeline.project
     with explained(f"listing the models of project {project}"):
         pages = context.lookout.get_paginator("list_models").paginate(ProjectName=project)
         models = [model for page in pages for model in page["Models"]]
-    for model in sorted(models, key=lambda model: int(model["ModelVersion"]), reverse=True):
-        if model["Status"] not in UNFIT and _tags(context, model).get(FINGERPRINT_TAG) == (
-            fingerprint
-        ):
-            yield model["ModelVersion"]
+    newest_first = sorted(models, key=_number, reverse=True)
+    fitting = (
+        str(_number(model))
+        for model in newest_first
+        if _number(model) > after
+        and model["Status"] not in UNFIT
+        and _tags(context, model).get(FINGERPRINT_TAG) == fingerprint
+    )
+    return next(fitting, None)
+
+
+def _number(model: Description) -> int:
+    return int(model["ModelVersion"])
 
 
 def _tags(context: Context, model: Description) -> Mapping[str, str]:

@@ -1,0 +1,162 @@
+"""What is adopted, what is replaced, and that a model is trained once."""
+
+from typing import Any
+
+import pytest
+
+from lfvpipe.engine.removal import destroy
+from lfvpipe.errors import UserError
+
+FIRST = {
+    "project": "created",
+    "datasets": "created",
+    "model": "created",
+    "evaluate": "created",
+    "report": "created",
+}
+
+
+def _errors(result: Any) -> dict[str, str]:
+    return {row.step: str(row.error) for row in result.rows if row.error}
+
+
+def test_the_first_run_creates_and_the_second_calls_nothing(world: Any) -> None:
+    assert world.words(world.run()) == FIRST
+    calls = len(world.service.calls)
+    assert set(world.words(world.run()).values()) == {"unchanged"}
+    assert len(world.service.calls) == calls
+
+
+def test_refreshing_an_untouched_world_finds_no_drift(world: Any) -> None:
+    world.run()
+    assert set(world.words(world.run(refresh=True)).values()) == {"unchanged"}
+
+
+def test_more_data_replace_the_datasets_and_train_one_more_model(world: Any) -> None:
+    world.run()
+    world.train = 5
+    words = world.words(world.run())
+    assert (words["datasets"], words["model"]) == ("replaced", "created")
+    assert world.service.statuses() == {"1": "TRAINED", "2": "TRAINED"}
+
+
+def test_back_to_earlier_data_neither_trains_nor_replaces(world: Any) -> None:
+    world.run()
+    world.train = 5
+    world.run()
+    calls = len(world.service.calls)
+    world.train = 3
+    assert world.run().ok
+    assert world.facts("model")["version"] == "1"
+    assert not {"CreateModel", "CreateDataset", "StartModel"} & set(world.service.calls[calls:])
+
+
+def test_a_test_dataset_that_is_not_wanted_any_more_is_deleted(world: Any) -> None:
+    world.run()
+    world.test = 0
+    assert world.run().ok
+    assert list(world.service.projects["demo"]["datasets"]) == ["train"]
+    assert world.facts("datasets")["test"] is None
+
+
+def test_a_dataset_from_elsewhere_is_replaced_with_a_warning(world: Any) -> None:
+    world.run(until="project")
+    lines = ['{"source-ref": "s3://elsewhere/1.png"}']
+    world.service.projects["demo"]["datasets"]["train"] = {
+        "lines": lines,
+        "left": 0,
+        "gone": None,
+        "created": 1,
+    }
+    result = world.run()
+    assert world.words(result)["datasets"] == "replaced"
+    warnings = [warning for row in result.rows for warning in row.warnings]
+    assert any("did not create" in warning for warning in warnings)
+
+
+def test_without_a_ledger_what_is_right_is_adopted_and_destroy_leaves_it(world: Any) -> None:
+    world.run()
+    world.ledger_path.unlink()
+    words = world.words(world.run())
+    assert words["project"] == words["datasets"] == words["model"] == "adopted"
+    destroy(world.steps(), world.context(), world.ledger)
+    assert world.service.statuses() == {"1": "TRAINED"}
+    assert set(world.service.projects["demo"]["datasets"]) == {"train", "test"}
+
+
+def test_destroy_removes_what_the_run_created_and_a_new_run_starts_over(world: Any) -> None:
+    world.run()
+    ledger = world.ledger
+    removed = destroy(world.steps(), world.context(), ledger)
+    assert "project demo" in removed
+    assert world.service.projects == {}
+    assert world.words(world.run())["model"] == "created"
+    assert world.service.statuses() == {"1": "TRAINED"}
+
+
+def test_a_project_with_somebody_elses_model_is_not_deleted(world: Any) -> None:
+    world.run()
+    models = world.service.projects["demo"]["models"]
+    models["9"] = dict(models["1"], tags=[])
+    assert "project demo" not in destroy(world.steps(), world.context(), world.ledger)
+    assert list(models) == ["9"]
+
+
+def test_a_deleted_model_is_drift_and_is_trained_again(world: Any) -> None:
+    world.run()
+    del world.service.projects["demo"]["models"]["1"]
+    assert set(world.words(world.run()).values()) == {"unchanged"}
+    assert world.words(world.run(refresh=True))["model"] == "created"
+    assert world.service.statuses() == {"2": "TRAINED"}
+
+
+def test_forcing_the_model_trains_a_second_one(world: Any) -> None:
+    world.run()
+    world.run(force=frozenset({"model"}))
+    assert world.service.statuses() == {"1": "TRAINED", "2": "TRAINED"}
+    assert world.facts("model")["version"] == "2"
+
+
+def test_a_failed_training_says_why_and_the_next_run_makes_a_new_version(world: Any) -> None:
+    world.service.failing_trainings = 1
+    result = world.run()
+    assert "TRAINING_FAILED" in _errors(result)["model"]
+    assert isinstance(next(row.error for row in result.rows if row.error), UserError)
+    assert world.run().ok
+    assert world.service.statuses() == {"1": "TRAINING_FAILED", "2": "TRAINED"}
+
+
+def test_stopping_during_training_leaves_it_training_and_the_next_run_waits(world: Any) -> None:
+    def stop_at_training(*request: Any) -> Any:
+        answer = world.service(*request)
+        if world.service.calls[-1] == "CreateModel":
+            world.cancelled.set()
+        return answer
+
+    world.handler = stop_at_training
+    result = world.run()
+    assert result.cancelled
+    assert "training goes on as version 1" in _errors(result)["model"]
+    world.cancelled.clear()
+    world.handler = None
+    assert world.run().ok
+    assert world.service.statuses() == {"1": "TRAINED"}
+
+
+def test_the_model_is_told_what_it_is_for(world: Any) -> None:
+    costs = "evaluate.costs={false_accept: 20, false_reject: 1}"
+    world.overrides = ["bucket.prefix=run1/", costs]
+    world.run()
+    model = world.service.projects["demo"]["models"]["1"]
+    tags = {tag["Key"]: tag["Value"] for tag in model["tags"]}
+    assert model["output"] == {"Bucket": "demo-bucket", "Prefix": "run1/out/"}
+    assert tags["lfvpipe:costs"] == "20:1"
+    assert tags["lfvpipe:fingerprint"] == world.facts("model")["fingerprint"]
+
+
+@pytest.mark.parametrize("step", ["project", "datasets", "model"])
+def test_facts_are_plain_json(world: Any, step: str) -> None:
+    import json
+
+    world.run()
+    assert json.loads(json.dumps(world.facts(step))) == world.facts(step)

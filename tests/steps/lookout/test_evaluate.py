@@ -1,0 +1,165 @@
+"""Verdicts: who is asked, what is remembered, and that nothing stays hosted by mistake."""
+
+import json
+from typing import Any
+
+import pytest
+
+from lfvpipe.engine.removal import destroy
+from lfvpipe.report import run_file
+from lfvpipe.steps.hosting import release_held
+
+
+def _called(world: Any, operation: str, since: int = 0) -> int:
+    return int(world.service.calls[since:].count(operation))
+
+
+def test_every_evaluation_image_gets_a_verdict_and_the_model_is_stopped(world: Any) -> None:
+    world.run()
+    lines = (world.ledger_path.parent / world.facts("evaluate")["verdicts"]["path"]).read_text()
+    verdicts = [json.loads(line) for line in lines.splitlines()]
+    assert [verdict["id"] for verdict in verdicts] == sorted(verdict["id"] for verdict in verdicts)
+    assert len(verdicts) == 8
+    assert all(verdict["correct"] in (True, False) for verdict in verdicts)
+    assert world.service.statuses() == {"1": "TRAINED"}
+    assert not world.ledger.held
+
+
+def test_the_services_own_test_images_are_read_from_the_bucket(world: Any) -> None:
+    world.run()
+    run = run_file.load(world.ledger_path.parent / world.facts("report")["run_file"])
+    assert [verdict.id for verdict in run.verdicts["test"]] == [
+        "anomaly/test-0.png",
+        "anomaly/test-1.png",
+        "normal/test-0.png",
+        "normal/test-1.png",
+    ]
+    assert run.scores["test"].confusion.total == 4
+    assert run.verdicts["test"][0].path == "images/anomaly/test-0.png"
+
+
+def test_without_evaluation_images_nothing_is_hosted(world: Any) -> None:
+    world.evaluate = 0
+    assert world.run().ok
+    assert not _called(world, "StartModel")
+
+
+def test_another_review_bound_asks_nobody_again(world: Any) -> None:
+    world.run()
+    calls = len(world.service.calls)
+    world.overrides = ["evaluate.review_below=1"]
+    assert world.words(world.run())["evaluate"] == "updated"
+    assert world.service.calls[calls:] == []
+    assert world.facts("evaluate")["review"] == 8
+
+
+def test_forcing_it_asks_about_every_image_again(world: Any) -> None:
+    world.run()
+    calls = len(world.service.calls)
+    world.run(force=frozenset({"evaluate"}))
+    assert _called(world, "DetectAnomalies", calls) == 8
+
+
+def test_an_image_that_the_service_refuses_is_listed_and_does_not_stop_the_others(
+    world: Any,
+) -> None:
+    world.run(until="model")
+    name = "images/normal/evaluate-0.png"
+    import hashlib
+
+    data = (world.ledger_path.parent / name).read_bytes()
+    world.service.refused = {hashlib.sha256(data).hexdigest()}
+    assert world.run().ok
+    facts = world.facts("evaluate")
+    assert (facts["images"], facts["refused"]) == (7, 1)
+    assert facts["errors"][0]["id"] == "normal/evaluate-0.png"
+
+
+def test_a_model_that_somebody_else_hosts_is_used_and_left_hosted(world: Any) -> None:
+    world.run(until="model")
+    model = world.service.projects["demo"]["models"]["1"]
+    model |= {"status": "HOSTED", "next": []}
+    world.run()
+    assert model["status"] == "HOSTED"
+    assert not {"StartModel", "StopModel"} & set(world.service.calls)
+    assert not world.ledger.held
+
+
+def test_a_model_that_is_being_stopped_is_started_once_it_is(world: Any) -> None:
+    world.run(until="model")
+    model = world.service.projects["demo"]["models"]["1"]
+    model |= {"status": "STOPPING_HOSTING", "next": ["TRAINED"]}
+    assert world.run().ok
+    assert model["status"] == "TRAINED"
+
+
+def test_keep_running_keeps_it_hosted_and_held_until_it_is_turned_off(world: Any) -> None:
+    world.overrides = ["hosting.keep_running=true"]
+    world.run()
+    assert world.service.statuses() == {"1": "HOSTED"}
+    assert list(world.ledger.held) == ["model:demo/1"]
+    world.overrides = []
+    world.run()
+    assert world.service.statuses() == {"1": "TRAINED"}
+    assert not world.ledger.held
+
+
+def test_a_new_model_takes_the_place_of_the_one_that_was_kept(world: Any) -> None:
+    world.overrides = ["hosting.keep_running=true"]
+    world.run()
+    world.train = 5
+    world.run()
+    assert world.service.statuses() == {"1": "TRAINED", "2": "HOSTED"}
+    assert list(world.ledger.held) == ["model:demo/2"]
+
+
+def test_a_kept_model_that_was_stopped_elsewhere_is_drift(world: Any) -> None:
+    world.overrides = ["hosting.keep_running=true"]
+    world.run()
+    world.service.projects["demo"]["models"]["1"]["status"] = "TRAINED"
+    world.run(refresh=True)
+    assert world.service.statuses() == {"1": "HOSTED"}
+
+
+def test_stop_releases_what_the_ledger_holds_and_only_that(world: Any) -> None:
+    world.overrides = ["hosting.keep_running=true"]
+    world.run()
+    held = dict(world.ledger.held)
+    elsewhere = {"model:x/1": {"kind": "model", "project": "x", "version": "1", "endpoint": "e"}}
+    assert release_held(world.context(), held | elsewhere) == ["model:demo/1"]
+    assert world.service.statuses() == {"1": "TRAINED"}
+    assert release_held(world.context(), held) == ["model:demo/1"]  # again: no error
+
+
+def test_destroy_stops_a_kept_model_first(world: Any) -> None:
+    world.overrides = ["hosting.keep_running=true"]
+    world.run()
+    destroy(world.steps(), world.context(), world.ledger)
+    assert world.service.projects == {}
+
+
+@pytest.mark.parametrize("operation", ["StartModel", "DetectAnomalies"])
+def test_a_user_who_stops_it_finds_nothing_hosted(world: Any, operation: str) -> None:
+    def stop_there(*request: Any) -> Any:
+        answer = world.service(*request)
+        if world.service.calls[-1] == operation:
+            world.cancelled.set()
+        return answer
+
+    world.handler = stop_there
+    assert world.run().cancelled
+    assert world.service.statuses() == {"1": "TRAINED"}
+    assert not world.ledger.held
+    world.cancelled.clear()
+    calls = len(world.service.calls)
+    world.handler = None
+    assert world.run().ok
+    if operation == "DetectAnomalies":
+        assert 0 < _called(world, operation, calls) < 8
+
+
+def test_verdict_files_that_are_gone_are_made_again(world: Any) -> None:
+    world.run()
+    (world.ledger_path.parent / world.facts("evaluate")["verdicts"]["path"]).unlink()
+    assert world.run().ok
+    assert (world.ledger_path.parent / world.facts("evaluate")["verdicts"]["path"]).exists()
