@@ -8,7 +8,7 @@ seed, so that the archives under ``data/`` can be made again:
 
 It writes, below FOLDER (default: ``data`` beside this script):
 
-- ``Texture.zip`` with ``Texture/1.png`` … ``80.png``: normal images, 128×128, 8-bit grey;
+- ``Texture.zip`` with ``Texture/1.png`` … ``80.png``: normal images, 128x128 px, 8-bit grey;
 - ``Texture_def.zip`` with ``Texture_def/1.png`` … ``70.png``, and ``labels.txt`` with the ellipse
   of each defect: index, semi-major and semi-minor axis in px, rotation in rad, x and y in px;
 - ``exported/``: what a user of the retired service would have exported: 24 normal and 24 defective

@@ -26,6 +26,15 @@ split: {train: 60, test: 40}
 evaluate: {images: [Texture/7.png]}
 """
 
+SMALL = """\
+sources:
+  normal: {archive: Texture.zip}
+  anomaly: {archive: Texture_def.zip}
+sample: {count: 20}
+split: {train: 50, test: 50}
+evaluate: {images: [Texture/7.png, Texture_def/7.png]}
+"""
+
 
 @dataclass(frozen=True)
 class Said:
@@ -127,3 +136,14 @@ def modules_of() -> Callable[..., set[str]]:
         return set(names)
 
     return modules
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Said]:
+    """Return a pipeline that was run to its end, and what that run said; share it with care."""
+    folder = tmp_path_factory.mktemp("trained")
+    for name in ("Texture.zip", "Texture_def.zip"):
+        shutil.copy(DATA / name, folder / name)
+    file = folder / "small.yaml"
+    file.write_text(SMALL)
+    return file, call_apart("run", file)

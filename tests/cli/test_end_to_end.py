@@ -1,0 +1,95 @@
+"""The whole way, from archives to verdicts, with the least images that the service takes."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Trained = tuple[Path, Any]
+HEAVY = {"boto3", "botocore", "numpy", "onnxruntime", "PIL", "obstore", "jsonschema", "rich"}
+
+
+@pytest.fixture
+def image(trained: Trained) -> Path:
+    """Return an image that the model has not seen."""
+    import zipfile
+
+    file = trained[0].parent / "photos" / "spot.png"
+    file.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(trained[0].parent / "Texture_def.zip") as archive:
+        file.write_bytes(archive.read("Texture_def/7.png"))
+    return file
+
+
+def test_the_run_ends_in_a_summary_with_verdicts(trained: Trained) -> None:
+    _, said = trained
+    assert said.code == 0, said.err
+    assert "Texture_def/7.png" in said.out
+    assert "AUROC" in said.out
+    assert "✓ model" in said.err
+
+
+def test_the_second_run_says_so_and_imports_nothing_heavy(
+    trained: Trained, lfvpipe: Any, modules_of: Any
+) -> None:
+    said = lfvpipe("run", trained[0])
+    assert said.code == 0
+    assert said.out.startswith("nothing changed\nmodel of ")
+    assert "version 1" in said.out
+    assert not modules_of("run", trained[0]) & HEAVY
+    assert lfvpipe("plan", trained[0]).code == 0
+
+
+def test_status_shows_the_model(trained: Trained, lfvpipe: Any) -> None:
+    line = next(line for line in lfvpipe("status", trained[0]).out.splitlines() if "F1" in line)
+    assert line.startswith("model ")
+    assert "version 1" in line
+
+
+def test_the_run_as_json_holds_the_run_file(trained: Trained, lfvpipe: Any) -> None:
+    run = lfvpipe("run", trained[0], "--json").json["variants"][0]["run"]
+    assert run["name"] == "small"
+    assert run["model"]["version"] == "1"
+    assert {"model", "evaluate"} <= {timing["step"] for timing in run["timings"]}
+
+
+def test_detect_hosts_the_model_and_stops_it_again(
+    trained: Trained, image: Path, lfvpipe: Any
+) -> None:
+    broken = image.parent / "broken.png"
+    broken.write_text("no image")
+    said = lfvpipe("detect", trained[0], image.parent, "--json")
+    broken.unlink()
+    answers = {Path(each["image"]).name: each for each in said.json["images"]}
+    assert said.code == 1  # one image got no verdict
+    assert answers["spot.png"]["verdict"] in {"normal", "anomaly"}
+    assert 0.5 <= answers["spot.png"]["confidence"] <= 1
+    assert "text file" in answers["broken.png"]["error"]
+    ledger = json.loads((trained[0].parent / ".lfvpipe/small/ledger.json").read_bytes())
+    assert ledger["held"] == {}
+    assert lfvpipe("stop", trained[0]).out == "nothing is hosted\n"
+
+
+def test_what_keeps_running_is_stopped_by_stop(trained: Trained, image: Path, lfvpipe: Any) -> None:
+    kept = lfvpipe("run", trained[0], "--set", "hosting.keep_running=true")
+    assert kept.code == 0, kept.err
+    assert "hosted: model:small/1" in lfvpipe("status", trained[0]).out
+    said = lfvpipe("detect", trained[0], image, "--csv", "--set", "hosting.keep_running=true")
+    assert said.out.splitlines()[0] == "image,verdict,confidence,needs_review,error"
+    assert lfvpipe("stop", trained[0], "--json").json == {"stopped": ["model:small/1"], "left": []}
+    assert lfvpipe("stop", trained[0]).out == "nothing is hosted\n"
+
+
+def test_destroy_removes_what_was_created_and_keeps_the_archives(
+    trained: Trained, tmp_path: Path, lfvpipe: Any
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(trained[0].parent, folder)
+    said = lfvpipe("destroy", folder / trained[0].name, "--yes")
+    assert said.code == 0, said.err
+    assert "removed model 1 of project small" in said.out
+    assert "removed project small" in said.out
+    assert (folder / "Texture.zip").is_file()
+    assert lfvpipe("plan", folder / trained[0].name).code == 2

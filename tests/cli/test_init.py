@@ -1,0 +1,144 @@
+"""`lfvpipe init`: what it makes of the layouts that people have."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from lfvpipe.cli.starter import share_to_train
+from lfvpipe.config import load
+from lfvpipe.config.spec import Pipeline
+
+Make = Callable[[Path], None]
+
+
+def _png(width: int = 64, height: int = 64) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (width, height)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _zip(path: Path, names: list[str], **size: int) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, _png(**size))
+
+
+def _folder(folder: Path, names: list[str], **size: int) -> None:
+    for name in names:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(_png(**size))
+
+
+def _numbered(folder: str, count: int) -> list[str]:
+    return [f"{folder}/{number:03}.png" for number in range(count)]
+
+
+def _started(lfvpipe: Any, *paths: Path) -> Pipeline:
+    said = lfvpipe("init", *paths, "-o", paths[0].parent / "made.yaml")
+    assert said.code == 0, said.err
+    return load(paths[0].parent / "made.yaml").pipeline
+
+
+def test_archives_by_label_are_told_by_their_names(project: Path, lfvpipe: Any) -> None:
+    folder = project.parent
+    spec = _started(lfvpipe, folder / "Texture_def.zip", folder / "Texture.zip")
+    assert spec.sources.labels["normal"].archive == str(folder / "Texture.zip")
+    assert spec.sources.labels["anomaly"].archive == str(folder / "Texture_def.zip")
+    assert spec.split.train["normal"].percent == 80
+    assert spec.images.resize is None
+
+
+def test_the_file_is_commented_and_points_editors_at_the_schema(
+    project: Path, lfvpipe: Any
+) -> None:
+    _started(lfvpipe, project.parent / "Texture.zip", project.parent / "Texture_def.zip")
+    text = (project.parent / "made.yaml").read_text()
+    first = text.splitlines()[0]
+    assert first == "# yaml-language-server: $schema=.lfvpipe/pipeline.schema.json"
+    assert (project.parent / ".lfvpipe" / "pipeline.schema.json").is_file()
+    assert "# 80 images" in text
+    assert str(project.parent) not in text  # paths are relative, so the folder can move
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"), [("good", "defect"), ("ok", "ng"), ("normal", "anomaly"), ("OK", "NOK")]
+)
+def test_folders_named_after_labels(good: str, bad: str, tmp_path: Path, lfvpipe: Any) -> None:
+    images = tmp_path / "part 7"
+    _folder(images, _numbered(f"line/{good}", 30) + _numbered(f"line/{bad}", 12))
+    spec = _started(lfvpipe, images)
+    assert spec.sources.labels["normal"].include == (f"line/{good}/**",)
+    assert spec.sources.labels["anomaly"].include == (f"line/{bad}/**",)
+    assert spec.split.test is None  # twelve anomalies: too few for a test dataset of their own
+
+
+def test_the_layout_of_mvtec_ad(tmp_path: Path, lfvpipe: Any) -> None:
+    bottle = tmp_path / "bottle"
+    _folder(bottle, _numbered("train/good", 20) + _numbered("test/good", 5))
+    _folder(bottle, _numbered("test/broken_large", 6) + _numbered("test/contamination", 6))
+    _folder(bottle, [f"ground_truth/broken_large/{n:03}_mask.png" for n in range(6)])
+    spec = _started(lfvpipe, bottle)
+    assert spec.sources.labels["normal"].include == ("test/good/*", "train/good/*")
+    assert spec.sources.labels["anomaly"].include == ("test/broken_large/*", "test/contamination/*")
+    assert "bottle/ground_truth" in (tmp_path / "made.yaml").read_text()
+
+
+def test_the_ten_class_layout_of_dagm(tmp_path: Path, lfvpipe: Any) -> None:
+    archive = tmp_path / "Class1.zip"
+    images = [f"Class1/Train/{number:04}.PNG" for number in range(60)]
+    labels = [f"Class1/Train/Label/{number:04}_label.PNG" for number in range(11)]
+    _zip(archive, [*images, *labels])
+    spec = _started(lfvpipe, archive)
+    assert spec.sources.labels["anomaly"].include == tuple(images[:11])
+    assert spec.sources.labels["normal"].include == tuple(images[11:])
+
+
+def test_a_test_archive_is_evaluated_on_and_mixed_sizes_are_made_one(
+    tmp_path: Path, lfvpipe: Any
+) -> None:
+    _zip(tmp_path / "cups.zip", _numbered("a", 40), width=80, height=64)
+    _zip(tmp_path / "cups_def.zip", _numbered("a", 30), width=64, height=64)
+    _zip(tmp_path / "cups_test.zip", _numbered("a", 5))
+    folder = tmp_path / "elsewhere.yaml"
+    assert lfvpipe("init", tmp_path, "-o", folder).code == 0
+    spec = load(folder).pipeline
+    assert [one.archive for one in spec.evaluate.archives] == [str(tmp_path / "cups_test.zip")]
+    assert spec.images.resize == (80, 64)
+
+
+def test_normal_images_alone_are_enough_to_start(tmp_path: Path, lfvpipe: Any) -> None:
+    _folder(tmp_path / "screws", _numbered(".", 25))
+    spec = _started(lfvpipe, tmp_path / "screws")
+    assert list(spec.sources.labels) == ["normal"]
+    assert "No images of defects were found" in (tmp_path / "made.yaml").read_text()
+
+
+def test_a_file_that_exists_is_only_overwritten_on_demand(project: Path, lfvpipe: Any) -> None:
+    before = project.read_text()
+    archive = project.parent / "Texture.zip"
+    refused = lfvpipe("init", archive, "-o", project)
+    assert (refused.code, project.read_text()) == (3, before)
+    assert lfvpipe("init", archive, "-o", project, "--force").code == 0
+    assert project.read_text() != before
+
+
+def test_what_holds_no_images_is_refused(tmp_path: Path, lfvpipe: Any) -> None:
+    (tmp_path / "notes.txt").write_text("nothing")
+    assert lfvpipe("init", tmp_path, "-o", tmp_path / "p.yaml").code == 1
+    assert "is not there" in lfvpipe("init", tmp_path / "gone", "-o", tmp_path / "p.yaml").err
+    assert not (tmp_path / "p.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("normal", "anomaly", "percent"), [(1000, 150, 80), (58, 60, 80), (40, 30, 65), (22, 12, None)]
+)
+def test_the_split_leaves_ten_of_each_to_test_on(
+    normal: int, anomaly: int, percent: int | None
+) -> None:
+    assert share_to_train(normal, anomaly) == percent
