@@ -344,6 +344,7 @@ class World:
     handler: Any = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     told: list[Any] = field(default_factory=list)
+    death: type[BaseException] = Killed
 
     def __post_init__(self) -> None:
         self.service = FakeLookout(self.fresh_context().buckets)

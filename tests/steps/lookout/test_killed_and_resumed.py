@@ -25,7 +25,7 @@ def make(tmp_path: Path, world: Any) -> Callable[[str], Any]:
 
 
 def _die(world: Any) -> None:
-    with pytest.raises(BaseException, check=lambda death: type(death).__name__ == "Killed"):
+    with pytest.raises(world.death):
         world.run()
     world.service.dead, world.service.die_at = False, None
 
