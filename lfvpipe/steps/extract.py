@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -22,12 +21,12 @@ from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.index import (
     Image,
-    Mask,
     Selected,
     image_line,
     read_selection,
     write_lines,
 )
+from lfvpipe.steps.indexing import Planned, class_names, indexed_image, note
 from lfvpipe.steps.journal import Journal, file_sizes, remembered, sweep
 from lfvpipe.steps.preparing import VERSION, Job, Result, prepare_one
 from lfvpipe.steps.reading import read_members
@@ -105,24 +104,15 @@ class Extract(Step[Context]):
         return removed
 
 
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    """A selected image with the jobs that it and its mask need."""
-
-    image: Selected
-    job: Job
-    mask_job: Job | None
-
-
-def _planned(context: Context, file: Path) -> list[_Planned]:
+def _planned(context: Context, file: Path) -> list[Planned]:
     return [
-        _Planned(image, _image_job(context, image), _mask_job(context, image))
+        Planned(image, _image_job(context, image), _mask_job(context, image))
         for image in read_selection(file)
     ]
 
 
 def _results(
-    context: Context, work: Work, planned: Sequence[_Planned]
+    context: Context, work: Work, planned: Sequence[Planned]
 ) -> tuple[dict[str, Result], int]:
     """Return the result of every job by its key, and how many were not there yet."""
     root = context.state_dir / "images"
@@ -141,11 +131,11 @@ def _results(
     return results, todo
 
 
-def _keys(planned: Iterable[_Planned]) -> set[str]:
+def _keys(planned: Iterable[Planned]) -> set[str]:
     return {job.key for plan in planned for job in (plan.job, plan.mask_job) if job}
 
 
-def _wanted(planned: Iterable[_Planned], results: Mapping[str, Result]) -> Wanted:
+def _wanted(planned: Iterable[Planned], results: Mapping[str, Result]) -> Wanted:
     """Return the jobs that have no result yet, each once, by the file they read."""
     wanted: Wanted = defaultdict(lambda: defaultdict(list))
     seen = set(results)
@@ -232,17 +222,17 @@ def _spread(
 
 
 def _outcome(
-    context: Context, planned: Sequence[_Planned], results: Mapping[str, Result], new: int
+    context: Context, planned: Sequence[Planned], results: Mapping[str, Result], new: int
 ) -> Outcome:
-    names = _class_names(planned, results)
+    names = class_names(planned, results)
     images: list[Image] = []
     notes = []
     for plan in planned:
         result = results[plan.job.key]
         mask = results[plan.mask_job.key] if plan.mask_job else None
-        notes.append(_note(plan.image, result, mask))
+        notes.append(note(plan.image, result, mask))
         if not result.problem:
-            images.append(_indexed_image(plan.image, result, mask, names))
+            images.append(indexed_image(plan.image, result, mask, names))
     folder = context.state_dir / "index"
     index, index_digest = write_lines(folder, map(image_line, images))
     note_file, notes_digest = write_lines(folder, notes)
@@ -257,70 +247,6 @@ def _outcome(
         "counts": _counts(images),
     }
     return Outcome("created", facts, {"digest": index_digest, "notes": notes_digest})
-
-
-def _class_names(planned: Iterable[_Planned], results: Mapping[str, Result]) -> dict[str, str]:
-    """Name the colours of masks that came without names: anomaly, or anomaly1 and so on."""
-    jobs = [plan.mask_job for plan in planned if plan.mask_job]
-    unnamed = [results[job.key] for job in jobs if job.classes is None]
-    colours = sorted({colour for result in unnamed for colour in result.colours})
-    if len(colours) == 1:
-        return {colours[0]: "anomaly"}
-    return {colour: f"anomaly{number}" for number, colour in enumerate(colours, start=1)}
-
-
-def _indexed_image(
-    image: Selected, result: Result, mask: Result | None, names: Mapping[str, str]
-) -> Image:
-    indexed = None
-    if image.mask and mask and not mask.problem:
-        classes = dict(image.mask.classes or {names[colour]: colour for colour in mask.colours})
-        key = _object_key("masks", image.mask.member, mask)
-        indexed = Mask(f"images/{mask.path}", key, mask.size, mask.sha256, classes)
-    return Image(
-        id=image.id,
-        label=image.label,
-        split=image.split,
-        member=image.member,
-        source=image.source,
-        path=f"images/{result.path}",
-        key=_object_key(image.label or "evaluate", image.member, result),
-        size=result.size,
-        sha256=result.sha256,
-        width=result.width,
-        height=result.height,
-        mask=indexed,
-    )
-
-
-def _object_key(folder: str, member: str, result: Result) -> str:
-    name = re.sub(r"^[a-z0-9]+://[^/]*/", "", member)
-    safe = re.sub(r"[^A-Za-z0-9!_.*'()/-]+", "-", str(PurePosixPath(name).with_suffix("")))
-    suffix = PurePosixPath(result.path).suffix
-    parts = [part for part in safe[-300:].split("/") if part not in ("", ".", "..")]
-    return f"{folder}/{'/'.join(parts)}-{result.sha256[:12]}{suffix}"
-
-
-def _note(image: Selected, result: Result, mask: Result | None) -> dict[str, object]:
-    return {
-        "id": image.id,
-        "mode": result.mode,
-        "changes": result.changes,
-        "pixels": result.pixels,
-        "likeness": result.likeness,
-        "problem": result.problem,
-        "mask": None if mask is None else _mask_note(mask),
-    }
-
-
-def _mask_note(mask: Result) -> dict[str, object]:
-    return {
-        "width": mask.width,
-        "height": mask.height,
-        "colours": mask.colours,
-        "strangers": mask.strangers,
-        "problem": mask.problem,
-    }
 
 
 def _counts(images: Iterable[Image]) -> Facts:
