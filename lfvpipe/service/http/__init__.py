@@ -1,0 +1,1 @@
+"""The service over HTTP: authentication, limits, access log, metrics, the server itself."""

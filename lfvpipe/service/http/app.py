@@ -1,0 +1,158 @@
+"""The ASGI application: the API, /health and /metrics."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from lfvpipe import __version__
+from lfvpipe.service.http import body as bodies
+from lfvpipe.service.http.access_log import Access, log_access
+from lfvpipe.service.http.auth import Guard
+from lfvpipe.service.http.head import Head, head_of
+from lfvpipe.service.http.metrics import CONTENT_TYPE, Metrics
+from lfvpipe.service.protocol.faults import Fault
+from lfvpipe.service.protocol.model import service_model
+from lfvpipe.service.protocol.router import Router
+from lfvpipe.service.protocol.serializer import Response as Answer
+from lfvpipe.service.protocol.serializer import serialize_fault
+
+Handle = Callable[[str, str, Mapping[str, str], bytes], Answer]
+Census = Callable[[], Mapping[str, int]]
+T = TypeVar("T")
+
+DETECT = "DetectAnomalies"
+UNKNOWN = "Unknown"
+_METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
+
+
+@dataclass(frozen=True)
+class Application:
+    """The service behind HTTP.
+
+    Attributes:
+        handle: Answers a request; called in threads.
+        guard: Decides who may ask.
+        census: Returns the number of models by status; called in threads.
+        workers: How many images are judged at once.
+        body_seconds: How long a request's body may take to arrive.
+    """
+
+    handle: Handle
+    guard: Guard
+    census: Census
+    workers: int = 4
+    body_seconds: float = 60.0
+    metrics: Metrics = field(default_factory=Metrics)
+    memory: bodies.Memory = field(default_factory=bodies.Memory)
+    router: Router = field(default_factory=lambda: Router(service_model()))
+    _pools: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
+
+    def asgi(self) -> Starlette:
+        """Return the ASGI application."""
+        routes = [
+            Route("/health", self.health, methods=["GET"]),
+            Route("/metrics", self.scrape, methods=["GET"]),
+            Route("/{path:path}", self.answer, methods=_METHODS),
+        ]
+        return Starlette(routes=routes)
+
+    def close(self) -> None:
+        """Wait for the requests under way, and start no more."""
+        for pool in self._pools.values():
+            pool.shutdown(cancel_futures=True)
+
+    async def health(self, _request: Request) -> Response:
+        """Say that the service answers and its state can be read."""
+        try:
+            await self._in_thread("health", self.census)
+        except Exception as error:  # whatever it is, the answer is: not healthy
+            message = {"status": "failing", "error": type(error).__name__}
+            return JSONResponse(message, status_code=503)
+        return JSONResponse({"status": "ok", "version": __version__})
+
+    async def scrape(self, _request: Request) -> Response:
+        """Say the metrics in Prometheus' text format."""
+        models = await self._in_thread("health", self.census)
+        return PlainTextResponse(self.metrics.render(models), media_type=CONTENT_TYPE)
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one request to the API, count it, and log it."""
+        started = time.perf_counter()
+        exchange = _Exchange(head_of(request))
+        exchange.operation = self._operation(exchange.head)
+        self.metrics.in_flight += 1  # only ever in the event loop's thread
+        try:
+            status, headers, reply = await self._carefully(request, exchange)
+        finally:
+            self.metrics.in_flight -= 1
+        seconds = time.perf_counter() - started
+        self.metrics.observe(exchange.operation, status, seconds)
+        log_access(exchange.logged(status, headers, reply, seconds))
+        return Response(reply, status, headers)
+
+    def _operation(self, head: Head) -> str:
+        try:
+            return self.router.find(head.method, head.path)[0].name
+        except Fault:
+            return UNKNOWN
+
+    async def _carefully(self, request: Request, exchange: "_Exchange") -> Answer:
+        try:
+            return await self._let_in(request, exchange)
+        except Fault as fault:
+            await bodies.discard(request, seconds=self.body_seconds)
+            return serialize_fault(service_model(), fault, str(uuid.uuid4()))
+
+    async def _let_in(self, request: Request, exchange: "_Exchange") -> Answer:
+        head, operation = exchange.head, exchange.operation
+        admission = self.guard.admit(head)
+        with self.memory.taken(bodies.expected_size(head, operation)):
+            body = await bodies.read(request, operation, seconds=self.body_seconds)
+            exchange.bytes_in = len(body)
+
+            def call() -> Answer:
+                admission.check(body)
+                exchange.access_key = admission.access_key
+                return self.handle(head.method, head.target, dict(head.headers), body)
+
+            return await self._in_thread("detect" if operation == DETECT else "others", call)
+
+    def _in_thread(self, pool: str, call: Callable[[], T]) -> Awaitable[T]:
+        """Call in a thread; images being judged take no thread from the other operations."""
+        if pool not in self._pools:
+            size = self.workers if pool == "detect" else 4
+            self._pools[pool] = ThreadPoolExecutor(size, f"lfvpipe-{pool}")
+        return asyncio.get_running_loop().run_in_executor(self._pools[pool], call)
+
+
+@dataclass
+class _Exchange:
+    """What is learnt of a request on its way."""
+
+    head: Head
+    operation: str = UNKNOWN
+    bytes_in: int = 0
+    access_key: str = ""
+
+    def logged(
+        self, status: int, headers: Mapping[str, str], reply: bytes, seconds: float
+    ) -> Access:
+        return Access(
+            operation=self.operation,
+            status=status,
+            ms=round(seconds * 1000, 2),
+            bytes_in=self.bytes_in,
+            bytes_out=len(reply),
+            request_id=headers.get("x-amzn-RequestId", ""),
+            access_key=self.access_key,
+            error=headers.get("x-amzn-ErrorType", ""),
+        )

@@ -1,0 +1,261 @@
+"""Who may ask: AWS Signature Version 4, or whoever is on this machine.
+
+The signature is recomputed with botocore's own signer over the request as it arrived
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
+
+Repeats: as at AWS, a signature is good for 15 minutes on either side of its time, and a request
+may come more than once meanwhile. Refusing repeats would break clients: two equal reads within a
+second, or a retry, have equal signatures. What a repeat can do is bounded instead: every
+``x-amz-*`` header and the client token have to be signed, so a repeated change meets its own
+idempotency token, which is kept for hours, and gets the first answer.
+"""
+
+import hmac
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, Protocol
+from urllib.parse import quote, unquote
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.compat import HTTPHeaders
+from botocore.credentials import Credentials
+
+from lfvpipe.lookout.model_data import SERVICE
+from lfvpipe.service.http.head import Head
+from lfvpipe.service.protocol.faults import Fault
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+MOST_SKEW = timedelta(minutes=15)
+_TIME = "%Y%m%dT%H%M%SZ"
+_UNSIGNED = "UNSIGNED-PAYLOAD"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_TOKEN = "x-amzn-client-token"  # noqa: S105  (a header's name)
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A request that may go on to send its body.
+
+    Attributes:
+        access_key: The id of the key it claims to be signed with; empty without authentication.
+        check: Takes the body; raises Fault unless the signature is right.
+    """
+
+    access_key: str
+    check: Callable[[bytes], None]
+
+
+class Guard(Protocol):
+    """Decides which requests are let in."""
+
+    def admit(self, head: Head) -> Admission:
+        """Look at a request before its body is read; raises Fault."""
+
+
+class Open:
+    """Lets in everybody on this machine, but no web page that a browser here has open."""
+
+    def admit(self, head: Head) -> Admission:
+        """Admit requests that were made for a loopback address, and by no browser."""
+        host = (head.header("host") or "").rpartition("@")[2]
+        name = re.sub(r":\d*$", "", host).strip("[]")
+        if not is_loopback(name) or head.header("origin") is not None:
+            raise Fault(
+                "AccessDeniedException",
+                "without authentication, only programs on this machine are served, at a loopback"
+                " address; a browser's pages are not",
+            )
+        return Admission("", lambda _body: None)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether `host`, a name or an address, is this machine and nothing else."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Signed:
+    """Lets in requests signed with one of `keys`.
+
+    Any region is accepted in a signature's scope: there is one service here, and its clients may
+    be configured for any.
+
+    Args:
+        keys: Secret access keys by access key id.
+        now: Returns the time, aware.
+    """
+
+    def __init__(
+        self, keys: Mapping[str, str], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._keys = dict(keys)
+        self._now = now
+
+    def admit(self, head: Head) -> Admission:
+        """Check all of a signature but its value."""
+        claim = _claim(head)
+        secret = self._keys.get(claim.access_key)
+        if secret is None:
+            message = "The security token included in the request is invalid."
+            raise Fault("UnrecognizedClientException", message, status=403)
+        self._check_time(claim.time)
+        return Admission(claim.access_key, lambda body: _check(claim, secret, head, body))
+
+    def _check_time(self, time: datetime) -> None:
+        now = self._now()
+        said, here = time.strftime(_TIME), now.strftime(_TIME)
+        if time < now - MOST_SKEW:
+            least = (now - MOST_SKEW).strftime(_TIME)
+            message = f"Signature expired: {said} is now earlier than {least} ({here} - 15 min.)"
+            raise _refused(message)
+        if time > now + MOST_SKEW:
+            most = (now + MOST_SKEW).strftime(_TIME)
+            message = f"Signature not yet current: {said} is still later than {most}"
+            raise _refused(f"{message} ({here} + 15 min.)")
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """What the Authorization header says."""
+
+    access_key: str
+    region: str
+    time: datetime
+    signed: tuple[str, ...]
+    signature: str
+
+
+def _claim(head: Head) -> _Claim:
+    said = head.header("authorization")
+    if not said:
+        code = "MissingAuthenticationTokenException"
+        raise Fault(code, "Missing Authentication Token", status=403)
+    algorithm, _, rest = said.strip().partition(" ")
+    if algorithm != ALGORITHM:
+        raise _incomplete(f"the Authorization header must begin with {ALGORITHM}")
+    parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
+    missing = {"Credential", "SignedHeaders", "Signature"} - parts.keys()
+    if missing:
+        raise _incomplete(f"Authorization header requires {sorted(missing)[0]!r} parameter.")
+    access_key, date, region = _scope(parts["Credential"])
+    time = _time(head, date)
+    signed = tuple(parts["SignedHeaders"].lower().split(";"))
+    _check_signed(head, signed)
+    return _Claim(access_key, region, time, signed, parts["Signature"])
+
+
+def _scope(credential: str) -> tuple[str, str, str]:
+    parts = credential.rsplit("/", 4)
+    if len(parts) != 5 or parts[4] != "aws4_request":
+        raise _incomplete("Credential must be KEY/DATE/REGION/SERVICE/aws4_request")
+    if parts[3] != SERVICE:
+        raise _refused(f"Credential should be scoped to correct service: '{SERVICE}'.")
+    return parts[0], parts[1], parts[2]
+
+
+def _time(head: Head, date: str) -> datetime:
+    said = head.header("x-amz-date")
+    if said is None:
+        raise _incomplete("the request must have an X-Amz-Date header")
+    try:
+        time = datetime.strptime(said, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise _incomplete("X-Amz-Date must be in ISO 8601, as YYYYMMDDTHHMMSSZ") from None
+    if not said.startswith(date) or len(date) != 8:
+        raise _refused("Date in Credential scope does not match YYYYMMDD from ISO-8601 version")
+    return time
+
+
+def _check_signed(head: Head, signed: tuple[str, ...]) -> None:
+    """See that what decides about the request is signed; AWS wants host and every x-amz-*."""
+    needed = {"host", "x-amz-date"}
+    needed |= {name for name, _ in head.headers if name.startswith("x-amz-") or name == _TOKEN}
+    left_out = sorted(needed - set(signed))
+    if left_out:
+        raise _refused(f"'{left_out[0]}' must be a 'SignedHeader' in the AWS Authorization.")
+
+
+def _check(claim: _Claim, secret: str, head: Head, body: bytes) -> None:
+    payload = _payload(head, body)
+    signer = _Signer(claim, secret, payload)
+    if not hmac.compare_digest(signer.expected(head).encode(), claim.signature.encode()):
+        raise _refused(
+            "The request signature we calculated does not match the signature you provided."
+            " Check your AWS Secret Access Key and signing method."
+        )
+
+
+def _payload(head: Head, body: bytes) -> str:
+    """Return what stands for the body in the signature, having held it against the body."""
+    said = head.header("x-amz-content-sha256")
+    if said == _UNSIGNED:
+        return said
+    digest = sha256(body).hexdigest()
+    if said is None:
+        return digest
+    if not _SHA256.fullmatch(said):
+        raise _refused(f"x-amz-content-sha256 must be a SHA-256 or {_UNSIGNED}, not {said[:80]!r}")
+    if said != digest:
+        raise _refused("x-amz-content-sha256 is not the SHA-256 of the request's body")
+    return said
+
+
+class _Signer(SigV4Auth):
+    """botocore's signer, held to the headers that the client signed."""
+
+    def __init__(self, claim: _Claim, secret: str, payload: str) -> None:
+        super().__init__(Credentials(claim.access_key, secret), SERVICE, claim.region)
+        self._claim = claim
+        self._payload = payload
+
+    def expected(self, head: Head) -> str:
+        """Return the signature that the request ought to have."""
+        request: Any = AWSRequest(head.method, _address(head))
+        for name, value in head.headers:
+            request.headers.add_header(name, value)
+        request.context["timestamp"] = self._claim.time.strftime(_TIME)
+        canonical = self.canonical_request(request)
+        return str(self.signature(self.string_to_sign(request, canonical), request))
+
+    def headers_to_sign(self, request: Any) -> Any:
+        """Return the headers that the client signed."""
+        headers: Any = HTTPHeaders()
+        for name, value in request.headers.items():
+            if name.lower() in self._claim.signed:
+                headers[name.lower()] = value
+        return headers
+
+    def payload(self, request: Any) -> str:  # noqa: ARG002  (botocore's face)
+        """Return what stands for the body."""
+        return self._payload
+
+
+def _address(head: Head) -> str:
+    """Return the request's address in the form that is signed; its host does not matter.
+
+    The query is decoded and encoded anew, since clients differ in what they leave bare.
+    """
+    pairs = (pair.partition("=") for pair in head.query.split("&") if pair)
+    query = "&".join(f"{_encoded(name)}={_encoded(value)}" for name, _, value in pairs)
+    return f"http://signed.invalid{head.path}{'?' if query else ''}{query}"
+
+
+def _encoded(text: str) -> str:
+    return quote(unquote(text, errors="surrogateescape"), safe="-_.~", errors="surrogateescape")
+
+
+def _refused(message: str) -> Fault:
+    return Fault("InvalidSignatureException", message, status=403)
+
+
+def _incomplete(message: str) -> Fault:
+    return Fault("IncompleteSignatureException", message, status=403)

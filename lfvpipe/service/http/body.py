@@ -1,0 +1,110 @@
+"""Reads request bodies within bounds of size, time and memory."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from starlette.requests import ClientDisconnect, Request
+
+from lfvpipe.service.http.head import Head
+from lfvpipe.service.protocol.faults import Fault
+
+MIB = 2**20
+IMAGE = 8 * MIB
+UPDATE = 14 * MIB  # 10 MiB of changes in base64, and the JSON around them
+OTHERS = MIB
+_LARGEST: Mapping[str, int] = {"DetectAnomalies": IMAGE, "UpdateDatasetEntries": UPDATE}
+_MOST_DISCARDED = 64 * MIB  # of a body that is refused, so that the client hears why
+
+
+@dataclass
+class Memory:
+    """How many bytes of request bodies may be in memory at once.
+
+    Attributes:
+        left: Bytes.
+    """
+
+    left: int = 256 * MIB
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Set `size` bytes aside for the block; raises Fault if there are not so many."""
+        with self._lock:
+            if size > self.left:
+                raise _busy()
+            self.left -= size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.left += size
+
+
+def _busy() -> Fault:
+    message = "too many requests are under way; try again"
+    return Fault("ThrottlingException", message, members={"RetryAfterSeconds": 1})
+
+
+def expected_size(head: Head, operation: str) -> int:
+    """Return how many bytes the body may turn out to have: its announced length, or the most.
+
+    Raises:
+        Fault: It announces more than the operation takes.
+    """
+    most = _LARGEST.get(operation, OTHERS)
+    said = head.header("content-length")
+    size = int(said) if said and said.isdecimal() else most
+    if said is None and head.header("transfer-encoding") is None:
+        return 0
+    if size > most:
+        raise too_large(operation)
+    return size
+
+
+def too_large(operation: str) -> Fault:
+    """Return the fault of a body that is larger than `operation` takes."""
+    most = _LARGEST.get(operation, OTHERS)
+    what = "image" if operation == "DetectAnomalies" else "request's body"
+    return Fault("ValidationException", f"the {what} may have {most} bytes at most")
+
+
+async def read(request: Request, operation: str, *, seconds: float) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        Fault: It is too large for `operation`, takes longer than `seconds`, or breaks off.
+    """
+    most = _LARGEST.get(operation, OTHERS)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > most:
+                    raise too_large(operation)
+                chunks.append(chunk)
+    except TimeoutError:
+        message = f"the request's body did not arrive within {seconds:g} s"
+        raise Fault("RequestTimeoutException", message, status=408) from None
+    except ClientDisconnect:
+        message = "the client went away before the body was complete"
+        raise Fault("RequestAbortedException", message, status=400) from None
+    return b"".join(chunks)
+
+
+async def discard(request: Request, *, seconds: float) -> None:
+    """Read what is left of a body that nobody wants: a client listens once it has spoken."""
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > _MOST_DISCARDED:
+                    return
+    except (TimeoutError, ClientDisconnect, RuntimeError):  # Starlette's for a stream consumed
+        return

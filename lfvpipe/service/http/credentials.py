@@ -1,0 +1,79 @@
+"""The access keys that clients sign with, in a file like AWS's own credentials file."""
+
+import configparser
+import os
+import secrets
+import string
+from collections.abc import Mapping
+from pathlib import Path
+
+from filelock import FileLock
+
+from lfvpipe import atomic
+from lfvpipe.errors import UserError
+
+_KEY, _SECRET = "aws_access_key_id", "aws_secret_access_key"  # noqa: S105  (names of settings)
+_LETTERS = string.ascii_uppercase + "234567"
+
+
+def read_keys(file: Path) -> Mapping[str, str]:
+    """Return the secret access keys in `file` by access key id; every profile's key is good.
+
+    Raises:
+        UserError: The file cannot be read or holds no key. No message quotes the file.
+    """
+    found = configparser.RawConfigParser(strict=False)
+    try:
+        found.read_string(file.read_text("utf-8-sig"))
+    except OSError as error:
+        raise UserError(f"cannot read the credentials in {file}: {error.strerror}") from error
+    except (configparser.Error, UnicodeDecodeError):
+        hint = f"It wants [profile] sections with {_KEY} and {_SECRET}, as AWS's own."
+        raise UserError(f"{file} is no credentials file", hint=hint) from None
+    keys = {
+        section[_KEY].strip(): section[_SECRET].strip()
+        for section in (found[name] for name in found)
+        if section.get(_KEY) and section.get(_SECRET)
+    }
+    if not keys:
+        hint = f"Give a [default] section {_KEY} and {_SECRET}."
+        raise UserError(f"{file} holds no access key", hint=hint)
+    return keys
+
+
+def is_exposed(file: Path) -> bool:
+    """Say whether other users of this machine may read `file`, where the system can tell."""
+    return os.name != "nt" and bool(file.stat().st_mode & 0o077)
+
+
+def ensure_keys(file: Path) -> bool:
+    """Write a new key to `file`, for its owner only, unless the file exists.
+
+    Two processes that start at once agree on one key.
+
+    Returns:
+        Whether a key was written.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{file}.lock"):
+            if file.exists():
+                return False
+            atomic.write_text(file, _written())  # by way of a temporary file of mode 0600
+    except OSError as error:
+        raise UserError(f"cannot write credentials to {file}: {error.strerror}") from error
+    return True
+
+
+def _written() -> str:
+    access_key = "LFVP" + "".join(secrets.choice(_LETTERS) for _ in range(16))
+    lines = (
+        "# The access key of clients of `lfvpipe serve`. Keep it as you keep AWS's.",
+        "[default]",
+        f"{_KEY} = {access_key}",
+        f"{_SECRET} = {secrets.token_urlsafe(30)}",
+    )
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,137 @@
+"""uvicorn around the application: sockets, TLS, signals."""
+
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from lfvpipe.errors import UserError
+
+KEEP_ALIVE_SECONDS = 75
+GRACE_SECONDS = 30
+_BACKLOG = 512
+
+
+@dataclass(frozen=True)
+class Tls:
+    """A certificate with its chain, and its key (which may be in the same file)."""
+
+    certificate: Path
+    key: Path | None = None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 takes a free one.
+
+    Raises:
+        UserError: The address is not ours, or taken.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server((address[0], port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        hint = "Choose another with --host and --port; --port 0 takes a free one."
+        message = f"cannot listen at {host} port {port}: {error.strerror or error}"
+        raise UserError(message, hint=hint) from error
+
+
+class Server(uvicorn.Server):
+    """Serves `app` on a listening socket until a signal, or `stop`, ends it gracefully.
+
+    Args:
+        app: The application.
+        listener: Closed in the end.
+        tls: For HTTPS.
+        on_ready: Called once requests are answered.
+
+    Raises:
+        UserError: The certificate or its key cannot be used.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        *,
+        tls: Tls | None = None,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            ssl_certfile=tls and tls.certificate,
+            ssl_keyfile=tls and tls.key and str(tls.key),
+        )
+        _load(config, tls)
+        super().__init__(config)
+        self._listener = listener
+        self._on_ready = on_ready
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self._listener.getsockname()[1])
+
+    def serve_until_stopped(self) -> None:
+        """Serve; returns after SIGINT, SIGTERM or `stop`, once the open requests are answered."""
+        try:
+            self.run(sockets=[self._listener])
+        finally:
+            self._listener.close()
+
+    def stop(self) -> None:
+        """End `serve_until_stopped`, from any thread."""
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say so."""
+        await super().startup(sockets)
+        self._on_ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take signals for the wish to end, and no further: uvicorn's own raises them again."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {each: signal.signal(each, self.handle_exit) for each in _signals()}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
+def _signals() -> tuple[signal.Signals, ...]:
+    if hasattr(signal, "SIGBREAK"):
+        return (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
+    return (signal.SIGINT, signal.SIGTERM)
+
+
+def _load(config: uvicorn.Config, tls: Tls | None) -> None:
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        if tls is None:
+            raise
+        hint = "It wants PEM files: the certificate with its chain, and the key without a password."
+        message = f"cannot use the certificate {tls.certificate}: {error.strerror or error}"
+        raise UserError(message, hint=hint) from error

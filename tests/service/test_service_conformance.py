@@ -1,0 +1,201 @@
+"""Every operation and every error of the service model, through botocore's own client."""
+
+import inspect
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError
+
+from lfvpipe.lookout.api import LookoutClient
+from lfvpipe.lookout.client import connect
+from lfvpipe.service.operations.datasets import Datasets
+from lfvpipe.service.operations.detection import Detection
+from lfvpipe.service.operations.hosting import Hosting
+from lfvpipe.service.operations.models import Models
+from lfvpipe.service.operations.packaging import Packaging
+from lfvpipe.service.operations.projects import Projects
+from lfvpipe.service.operations.tags import Tags
+from lfvpipe.service.protocol.faults import Fault
+from lfvpipe.service.protocol.gateway import Gateway
+from lfvpipe.service.protocol.model import service_model
+
+MODEL = service_model()
+GROUPS = (Projects, Datasets, Models, Hosting, Detection, Tags, Packaging)
+OPERATIONS = sorted(MODEL.operation_names)
+ERRORS = sorted(shape.name for shape in MODEL.error_shapes)
+SAMPLES = {  # values that satisfy the patterns
+    "DatasetType": "train",
+    "ModelVersion": "1",
+    "ModelVersionNoLatest": "1",
+    "S3BucketName": "bucket",
+    "AnomalyClassFilter": "normal",
+    "Color": "#23A436",
+    "ComponentVersion": "1.0.0",
+    "ComponentVersionArn": "arn:aws:greengrass:r:aws:components:c",
+    "ImageSourceType": "direct",
+    "ClientToken": "a-token",
+}
+
+
+def sample(shape: Any, *, required_only: bool = False) -> Any:
+    if shape.type_name == "structure":
+        names = shape.required_members if required_only else shape.members
+        return {n: sample(shape.members[n], required_only=required_only) for n in names}
+    if shape.type_name == "list":
+        return [sample(shape.member)]
+    if shape.metadata.get("enum"):
+        return shape.metadata["enum"][0]
+    scalars = {
+        "string": SAMPLES.get(shape.name, "abc"),
+        "integer": 2,
+        "float": 0.5,
+        "boolean": True,
+        "blob": b"bytes",
+        "timestamp": datetime(2021, 4, 6, 19, 18, 44, 208000, tzinfo=UTC),
+    }
+    return scalars[shape.type_name]
+
+
+class Wire:
+    """A client whose requests reach `invoke` through the gateway."""
+
+    def __init__(self) -> None:
+        self.invoke: Any = lambda _operation, _parameters: {}
+        gateway = Gateway(MODEL, lambda *call: self.invoke(*call))
+        self.client = connect("embedded", region="us-east-1", handler=gateway.handle)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+def wire(shared: Wire, monkeypatch: pytest.MonkeyPatch) -> Wire:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _seconds: None)  # between retries
+    shared.invoke = lambda _operation, _parameters: {}
+    return shared
+
+
+def call(client: LookoutClient, operation: str, parameters: dict[str, Any]) -> Any:
+    return getattr(client, xform_name(operation))(**parameters)
+
+
+def test_there_are_22_operations_and_7_errors() -> None:
+    assert (len(OPERATIONS), len(ERRORS)) == (22, 7)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_has_a_method_with_the_models_parameters(operation: str) -> None:
+    name = xform_name(operation)
+    method = next(getattr(group, name) for group in GROUPS if hasattr(group, name))
+    given = {n for n, p in inspect.signature(method).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    members = MODEL.operation_model(operation).input_shape.members
+    assert given == {
+        xform_name(n) for n, m in members.items() if not m.metadata.get("idempotencyToken")
+    }
+    assert hasattr(LookoutClient, name)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_what_a_client_sends_arrives_as_it_was(operation: str, wire: Wire) -> None:
+    received = []
+
+    def invoke(found: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+        received.append((found.name, parameters))
+        return {}
+
+    sent = sample(MODEL.operation_model(operation).input_shape)
+    wire.invoke = invoke
+    call(wire.client, operation, sent)
+    assert received == [(operation, sent)]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_what_the_service_answers_arrives_as_it_was(operation: str, wire: Wire) -> None:
+    model = MODEL.operation_model(operation)
+    answer = sample(model.output_shape)
+    wire.invoke = lambda _operation, _parameters: answer
+    got = call(wire.client, operation, sample(model.input_shape))
+    metadata = got.pop("ResponseMetadata")
+    assert got == answer
+    assert metadata["HTTPStatusCode"] == model.http.get("responseCode", 200)
+    assert metadata["HTTPHeaders"]["x-amzn-requestid"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_arrives_as_its_class_with_its_members(operation: str, error: str, wire: Wire) -> None:
+    shape = next(shape for shape in MODEL.error_shapes if shape.name == error)
+    members = sample(shape)
+
+    def invoke(_operation: Any, _parameters: Any) -> Any:
+        rest = {name: value for name, value in members.items() if name != "Message"}
+        raise Fault(error, members["Message"], members=rest)
+
+    wire.invoke = invoke
+    with pytest.raises(ClientError) as caught:
+        call(wire.client, operation, sample(MODEL.operation_model(operation).input_shape))
+    response = caught.value.response
+    assert type(caught.value).__name__ == error
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == shape.metadata["error"]["httpStatusCode"]
+    headers = response["ResponseMetadata"]["HTTPHeaders"]
+    for name, member in shape.members.items():
+        if member.serialization.get("location") == "header":
+            assert headers[member.serialization["name"].lower()] == str(members[name])
+        elif name != "Message":
+            assert response[name] == members[name]
+    assert response["Error"]["Message"] == members["Message"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_on_an_empty_service_answers_as_modelled(
+    operation: str, client: LookoutClient
+) -> None:
+    model = MODEL.operation_model(operation)
+    try:
+        call(client, operation, sample(model.input_shape, required_only=True))
+    except ClientError as error:
+        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+        assert error.response["Error"]["Code"] == "ResourceNotFoundException"
+        assert error.response["ResourceType"] in {"PROJECT", "MODEL"}
+        assert error.response["ResourceId"]
+    else:
+        assert operation in {"CreateProject", "ListProjects"}
+
+
+def wrong_values(shape: Any) -> list[tuple[str, Any]]:
+    """Return, for each constraint of the shape's members, a value that breaks it."""
+    found = []
+    for name, member in shape.members.items():
+        facts = member.metadata
+        if member.type_name == "string":
+            if facts.get("pattern") not in (None, ".*"):
+                found.append((name, "  " if r"\S" in facts["pattern"] else "\u00a7"))
+            if "max" in facts:
+                found.append((name, "a" * (facts["max"] + 1)))
+        if member.type_name == "integer" and "max" in facts:
+            found.append((name, facts["max"] + 1))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "value"),
+    [
+        (operation, name, value)
+        for operation in OPERATIONS
+        for name, value in wrong_values(MODEL.operation_model(operation).input_shape)
+        if not (name == "ContentType" or (name == "ClientToken" and not str(value).isascii()))
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_what_botocore_lets_through_is_a_validation_error(
+    operation: str, name: str, value: Any, wire: Wire
+) -> None:
+    parameters = sample(MODEL.operation_model(operation).input_shape) | {name: value}
+    with pytest.raises(ClientError) as caught:
+        call(wire.client, operation, parameters)
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+    assert f"'{name[0].lower()}{name[1:]}'" in caught.value.response["Error"]["Message"]

@@ -1,0 +1,233 @@
+import json
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any
+
+import pytest
+
+from lfvpipe.lookout.api import LookoutClient
+from lfvpipe.lookout.failures import LookoutError
+from lfvpipe.service.quotas import Quotas
+
+
+def line(key: str, label: str = "normal", **more: Any) -> dict[str, Any]:
+    metadata = {"class-name": label, "type": "groundtruth/image-classification"}
+    return {"source-ref": f"s3://bucket/{key}", "x": 1, "x-metadata": metadata | more}
+
+
+@pytest.fixture
+def project(client: LookoutClient) -> LookoutClient:
+    client.create_project(ProjectName="p")
+    return client
+
+
+def create(client: LookoutClient, source: Any, kind: Any = "train") -> Any:
+    options = {"ProjectName": "p", "DatasetType": kind, "DatasetSource": source}
+    return client.create_dataset(**options)["DatasetMetadata"]
+
+
+def test_a_dataset_comes_from_a_manifest(
+    world: Any, project: LookoutClient, waits: Any
+) -> None:
+    made = create(project, world.put_manifest(world.put_images(3, 2)))
+    assert (made["Status"], made["StatusMessage"]) == (
+        "CREATE_IN_PROGRESS",
+        "The dataset is creating.",
+    )
+    described = waits.dataset(project)
+    assert described["StatusMessage"] == "The dataset was created successfully."
+    assert described["ImageStats"] == {"Total": 5, "Labeled": 5, "Normal": 3, "Anomaly": 2}
+    listed = project.describe_project(ProjectName="p")["ProjectDescription"]["Datasets"]
+    assert [each["Status"] for each in listed] == ["CREATE_COMPLETE"]
+
+
+def test_an_empty_dataset_is_there_at_once(project: LookoutClient) -> None:
+    made = project.create_dataset(ProjectName="p", DatasetType="test")
+    assert made["DatasetMetadata"]["Status"] == "CREATE_COMPLETE"
+    assert made["ResponseMetadata"]["HTTPStatusCode"] == 202
+
+
+def test_the_class_name_decides_and_the_rest_stays_unlabelled(
+    world: Any, project: LookoutClient, waits: Any
+) -> None:
+    world.put_images(4, 1)
+    lines = [
+        line("normal/0.png", "normal"),
+        line("normal/1.png", "Anomaly"),
+        line("normal/2.png", "scratched"),
+        {"source-ref": "s3://bucket/normal/3.png"},
+        {
+            **line("anomaly/0.png", "anomaly", **{"creation-date": "Mon Aug 22 2022 13:52:52"}),
+            "m-ref": "s3://bucket/normal/0.png",
+            "m-ref-metadata": {"internal-color-map": {"0": {"class-name": "c", "hex-color": "#23A436"}}},
+        },
+    ]
+    create(project, world.put_manifest(["\ufeff" + json.dumps(lines[0]), *lines[1:], "", "  "]))
+    stats = waits.dataset(project)["ImageStats"]
+    assert stats == {"Total": 5, "Labeled": 3, "Normal": 1, "Anomaly": 2}
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["{"], "Line 1 is no JSON"),
+        ([line("normal/0.png"), "[]"], "Line 2 is no JSON object"),
+        ([{"x": 1}], "Line 1 has no source-ref"),
+        ([{"source-ref": "normal/0.png"}], "no object's address"),
+        ([{"source-ref": "s3://bucket/../../etc/passwd"}], "no object's address"),
+        ([line("normal/0.png"), line("gone.png"), line("g.png")], "2 objects that do not exist"),
+        ([line("normal/0.png"), line("gone.png")], "on line 2, is s3://bucket/gone.png"),
+        ([line("normal/0.png"), line("normal/0.png", "anomaly")], "Lines 1 and 2 give"),
+        ([line("normal/0.png", note="x" * 9000)], "8192 are allowed"),
+        (
+            [line("normal/0.png"), {"source-ref": "s3://other/1.png"}],
+            "all images of a dataset must lie in one bucket",
+        ),
+    ],
+)
+def test_a_bad_manifest_fails_and_says_where(
+    lines: Any, told: str, world: Any, project: LookoutClient, waits: Any
+) -> None:
+    world.put_images(1, 0)
+    create(project, world.put_manifest(lines))
+    with pytest.raises(LookoutError, match="CREATE_FAILED") as caught:
+        waits.dataset(project)
+    assert told in caught.value.message
+    project.delete_dataset(ProjectName="p", DatasetType="train")
+
+
+def test_a_missing_manifest_or_one_too_large_fails(world: Any, waits: Any) -> None:
+    client = world.client(quotas=Quotas(max_manifest_bytes=10))
+    client.create_project(ProjectName="p")
+    source = world.put_manifest(world.put_images(1, 0))
+    world.bucket.put("empty", b"")
+    for bad, told in ((source, "10 are allowed"), (missing(), "does not exist; upload it first")):
+        create(client, bad)
+        with pytest.raises(LookoutError, match=told):
+            waits.dataset(client)
+        client.delete_dataset(ProjectName="p", DatasetType="train")
+
+
+def missing() -> dict[str, Any]:
+    return {"GroundTruthManifest": {"S3Object": {"Bucket": "bucket", "Key": "gone.manifest"}}}
+
+
+def test_a_second_dataset_of_a_type_is_a_conflict_until_the_first_is_deleted(
+    dataset: Any, world: Any, client: LookoutClient, waits: Any
+) -> None:
+    source = world.put_manifest(world.put_images(1, 1))
+    with pytest.raises(client.exceptions.ConflictException):
+        create(client, source)
+    client.delete_dataset(ProjectName="p", DatasetType="train")
+    create(client, source)
+    assert waits.dataset(client)["ImageStats"]["Total"] == 2
+
+
+def test_what_is_not_there_is_not_found(project: LookoutClient) -> None:
+    for call in (project.describe_dataset, project.delete_dataset, project.list_dataset_entries):
+        with pytest.raises(project.exceptions.ResourceNotFoundException) as caught:
+            call(ProjectName="p", DatasetType="train")
+        assert caught.value.response["ResourceType"] == "DATASET"
+
+
+def entries(client: LookoutClient, **filters: Any) -> list[str]:
+    pages = client.get_paginator("list_dataset_entries").paginate(
+        ProjectName="p", DatasetType="train", PaginationConfig={"PageSize": 3}, **filters
+    )
+    lines = [json.loads(each) for page in pages for each in page["DatasetEntries"]]
+    return [each["source-ref"].removeprefix("s3://bucket/") for each in lines]
+
+
+def test_entries_are_filtered_and_paged(world: Any, project: LookoutClient, waits: Any) -> None:
+    world.put_images(4, 2)
+    lines = [
+        line("normal/0.png", **{"creation-date": "2021-01-01T00:00:00.000"}),
+        line("normal/1.png", **{"creation-date": "2021-06-01T00:00:00Z"}),
+        line("normal/2.png", "other"),
+        line("anomaly/0.png", "anomaly", **{"creation-date": "2021-06-01T00:00:00.000"}),
+        line("anomaly/1.png", "anomaly"),
+    ]
+    create(project, world.put_manifest(lines))
+    waits.dataset(project)
+    assert len(entries(project)) == 5
+    assert entries(project, Labeled=False) == ["normal/2.png"]
+    assert len(entries(project, Labeled=True)) == 4
+    assert entries(project, AnomalyClass="anomaly") == ["anomaly/0.png", "anomaly/1.png"]
+    assert entries(project, SourceRefContains="y/1") == ["anomaly/1.png"]
+    march = datetime(2021, 3, 1, tzinfo=UTC)
+    assert entries(project, BeforeCreationDate=march) == ["normal/0.png"]
+    later = entries(project, AfterCreationDate=march, AnomalyClass="normal")
+    assert later == ["normal/1.png"]
+
+
+def test_an_update_replaces_and_adds_lines(
+    dataset: Any, world: Any, client: LookoutClient, waits: Any
+) -> None:
+    world.put_images(7, 4)
+    changes = [line("normal/0.png", "anomaly"), line("normal/6.png")]
+    body = "\n".join(map(json.dumps, changes))
+    made = client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=body)
+    assert (made["Status"], made["ResponseMetadata"]["HTTPStatusCode"]) == ("UPDATE_IN_PROGRESS", 202)
+    described = waits.dataset(client)
+    assert described["Status"] == "UPDATE_COMPLETE"
+    assert described["ImageStats"] == {"Total": 11, "Labeled": 11, "Normal": 6, "Anomaly": 5}
+    found = client.list_dataset_entries(
+        ProjectName="p", DatasetType="train", SourceRefContains="normal/0.png"
+    )["DatasetEntries"]
+    assert [json.loads(each) for each in found] == changes[:1]
+    assert entries(client)[-1] == "normal/6.png"
+
+
+@pytest.mark.parametrize("bad", ["{", json.dumps(line("gone.png")), '{"source-ref": "s3://o/k"}'])
+def test_a_bad_update_is_rolled_back(
+    bad: str, dataset: Any, client: LookoutClient, waits: Any
+) -> None:
+    before = entries(client)
+    body = f"{json.dumps(line('normal/0.png', 'anomaly'))}\n{bad}"
+    client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=body)
+    with pytest.raises(LookoutError, match="UPDATE_FAILED_ROLLBACK_COMPLETE.*[Ll]ine 2"):
+        waits.dataset(client)
+    described = client.describe_dataset(ProjectName="p", DatasetType="train")
+    assert described["DatasetDescription"]["ImageStats"] == dataset["ImageStats"]
+    assert entries(client) == before
+    good = json.dumps(line("normal/0.png", "anomaly"))
+    client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=good)
+    assert waits.dataset(client)["ImageStats"]["Anomaly"] == 5
+
+
+def test_images_are_looked_for_with_one_listing(
+    world: Any, project: LookoutClient, waits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lfvpipe.storage.local import LocalBucket
+
+    source = world.put_manifest(world.put_images())
+    listings, heads = [], []
+    listed, head = LocalBucket.list, LocalBucket.head
+    monkeypatch.setattr(LocalBucket, "list", lambda b, p="": listings.append(p) or listed(b, p))
+    monkeypatch.setattr(LocalBucket, "head", lambda b, k: heads.append(k) or head(b, k))
+    create(project, source)
+    waits.dataset(project)
+    assert (len(listings), heads) == (1, ["train.manifest"])
+
+
+def test_a_cancelled_wait_ends_at_once(world: Any, project: LookoutClient) -> None:
+    from lfvpipe.engine.step import Cancelled
+    from lfvpipe.lookout.waiters import wait_for_dataset
+
+    cancelled = Event()
+    project.create_dataset(ProjectName="p", DatasetType="train")
+    handler = project.meta.events
+
+    def busy(parsed: Any, **_: Any) -> None:
+        parsed["DatasetDescription"]["Status"] = "CREATE_IN_PROGRESS"
+        cancelled.set()
+
+    handler.register("after-call.lookoutvision.DescribeDataset", busy)
+    with pytest.raises(Cancelled, match="CREATE_IN_PROGRESS"):
+        wait_for_dataset(
+            project,
+            project="p",
+            dataset_type="train",
+            on_status=lambda _status, _message: None,
+            cancelled=cancelled,
+        )

@@ -1,0 +1,139 @@
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from lfvpipe.lookout.api import LookoutClient
+from lfvpipe.lookout.failures import LookoutError
+from lfvpipe.service.quotas import Quotas
+
+RED = (200, 0, 0)
+
+
+def start(client: LookoutClient, units: int = 1, **more: Any) -> Any:
+    return client.start_model(
+        ProjectName="p", ModelVersion="1", MinInferenceUnits=units, **more
+    )["Status"]
+
+
+def stop(client: LookoutClient, **more: Any) -> Any:
+    return client.stop_model(ProjectName="p", ModelVersion="1", **more)["Status"]
+
+
+def detect(client: LookoutClient, body: bytes, content_type: str = "image/png") -> Any:
+    return client.detect_anomalies(
+        ProjectName="p", ModelVersion="1", Body=body, ContentType=content_type
+    )["DetectAnomalyResult"]
+
+
+@pytest.fixture
+def hosted(trained: Any, client: LookoutClient, waits: Any) -> LookoutClient:
+    start(client)
+    waits.hosting(client)
+    return client
+
+
+def test_a_model_is_started_and_stopped(trained: Any, client: LookoutClient, waits: Any) -> None:
+    assert start(client, 1, MaxInferenceUnits=2) == "STARTING_HOSTING"
+    described = waits.hosting(client)
+    assert described["StatusMessage"] == "The model is running."
+    assert (described["MinInferenceUnits"], described["MaxInferenceUnits"]) == (1, 2)
+    assert stop(client) == "STOPPING_HOSTING"
+    assert "MinInferenceUnits" not in waits.hosting(client, "TRAINED")
+
+
+def test_verdicts_come_as_documented(hosted: LookoutClient, world: Any) -> None:
+    good, bad = detect(hosted, world.picture((64, 64))), detect(hosted, world.picture((64, 64), RED))
+    assert good == {"Source": {"Type": "direct"}, "IsAnomalous": False, "Confidence": 0.9}
+    assert bad["IsAnomalous"] is True
+    jpeg = detect(hosted, world.picture((64, 64), RED, "JPEG"), "image/jpeg")
+    assert jpeg["IsAnomalous"] is True
+
+
+def test_detection_is_concurrent(hosted: LookoutClient, world: Any) -> None:
+    bodies = [world.picture((64, 64), RED), world.picture((64, 64))] * 20
+    with ThreadPoolExecutor(8) as pool:
+        found = [each["IsAnomalous"] for each in pool.map(lambda body: detect(hosted, body), bodies)]
+    assert found == [True, False] * 20
+
+
+@pytest.mark.parametrize(
+    ("size", "content_type", "told"),
+    [
+        ((64, 64), "text/plain", "content-type must be one of the following. image/jpeg, image/png"),
+        ((64, 65), "image/png", "64x65 pixels; it must have the size of the training images, 64x64"),
+        (b"no image", "image/png", "not a PNG or JPEG image"),
+        (b"\x89PNG\r\n\x1a\n" + b"x" * 9_000_000, "image/png", "8388608 are allowed"),
+    ],
+)
+def test_an_image_that_breaks_a_rule_is_refused(
+    size: Any, content_type: str, told: str, hosted: LookoutClient, world: Any
+) -> None:
+    body = size if isinstance(size, bytes) else world.picture(size)
+    with pytest.raises(hosted.exceptions.ValidationException) as caught:
+        detect(hosted, body, content_type)
+    assert told in caught.value.response["Error"]["Message"]
+
+
+def test_states_that_forbid_an_operation_are_conflicts(
+    trained: Any, client: LookoutClient, world: Any, waits: Any
+) -> None:
+    def forbidden(call: Any, *arguments: Any) -> None:
+        with pytest.raises(client.exceptions.ConflictException) as caught:
+            call(*arguments)
+        assert caught.value.response["ResourceType"] == "MODEL"
+        assert caught.value.response["ResourceId"] == "p/1"
+
+    forbidden(stop, client)
+    forbidden(detect, client, world.picture((64, 64)))
+    start(client)
+    waits.hosting(client)
+    forbidden(start, client)
+    forbidden(lambda: client.delete_model(ProjectName="p", ModelVersion="1"))
+
+
+def test_a_model_in_training_is_not_started(dataset: Any, client: LookoutClient) -> None:
+    client.create_model(
+        ProjectName="p", OutputConfig={"S3Location": {"Bucket": "nowhere", "Prefix": ""}}
+    )
+    with pytest.raises(client.exceptions.ConflictException):
+        start(client)
+
+
+def test_an_unknown_version_is_not_found(trained: Any, client: LookoutClient) -> None:
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.describe_model(ProjectName="p", ModelVersion="7")
+
+
+def test_units_have_a_quota_and_an_order(trained: Any, world: Any, client: LookoutClient) -> None:
+    with pytest.raises(client.exceptions.ServiceQuotaExceededException):
+        start(client, 6)
+    with pytest.raises(client.exceptions.ValidationException):
+        start(client, 2, MaxInferenceUnits=1)
+    other = world.client(quotas=Quotas(hosted_models=0))
+    with pytest.raises(other.exceptions.ServiceQuotaExceededException):
+        start(other)
+
+
+def test_a_lost_model_file_fails_the_hosting(
+    trained: Any, world: Any, client: LookoutClient, waits: Any
+) -> None:
+    file = next((world.state_dir / "models").glob("*/*"))
+    kept = file.read_bytes()
+    file.unlink()
+    start(client)
+    with pytest.raises(LookoutError, match="HOSTING_FAILED.*is gone"):
+        waits.hosting(client)
+    file.write_bytes(kept)
+    start(client)
+    waits.hosting(client)
+
+
+def test_another_process_sees_and_serves_what_is_hosted(
+    hosted: LookoutClient, world: Any, waits: Any
+) -> None:
+    other = world.client()
+    assert detect(other, world.picture((64, 64), RED))["IsAnomalous"] is True
+    stop(other)
+    with pytest.raises(hosted.exceptions.ConflictException):
+        detect(hosted, world.picture((64, 64)))

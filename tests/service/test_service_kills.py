@@ -1,0 +1,188 @@
+"""What is left when a process is killed, with the real detector and real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import lfvpipe
+
+HOST = """
+import sys, time
+from pathlib import Path
+from lfvpipe.lookout.client import connect
+from lfvpipe.service.embedded import Service
+from lfvpipe.service.quotas import Quotas
+from lfvpipe.storage.buckets import connect as storage
+root = Path(sys.argv[1])
+buckets = storage("local", region="us-east-1", root=root / "buckets")
+quotas = Quotas(min_single_normal=4, min_single_anomaly=3)
+service = Service(root / "service", buckets, region="us-east-1", quotas=quotas)
+client = connect("embedded", region="us-east-1", handler=service.handle)
+"""
+CREATE_MODEL = """
+client.create_model(
+    ProjectName="p", OutputConfig={"S3Location": {"Bucket": "bucket"}}, ClientToken="token"
+)
+print("created", flush=True)
+time.sleep(600)
+"""
+CREATE_DATASET = """
+from lfvpipe.service.jobs import contents
+def hang(*_):
+    print("creating", flush=True)
+    time.sleep(600)
+contents._check_exist = hang
+client.create_project(ProjectName="p")
+manifest = {"S3Object": {"Bucket": "bucket", "Key": "train.manifest"}}
+client.create_dataset(
+    ProjectName="p", DatasetType="train", DatasetSource={"GroundTruthManifest": manifest}
+)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Any:
+    """Start a process that runs a script with a service; it and its workers end with the test."""
+    started: list[subprocess.Popen[str]] = []
+    workers: list[psutil.Process] = []
+
+    def begin(script: str) -> subprocess.Popen[str]:
+        env = os.environ | {"PYTHONPATH": str(Path(lfvpipe.__file__).parent.parent)}
+        command = [sys.executable, "-c", HOST + script, str(tmp_path)]
+        process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    begin.workers = workers  # type: ignore[attr-defined]
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+    for worker in workers:
+        if worker.is_running():
+            worker.kill()
+
+
+def heard(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def workers_of(state_dir: Path) -> list[psutil.Process]:
+    """Return the live training workers over `state_dir`."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        command = process.info["cmdline"] or []
+        alive = process.info["status"] != psutil.STATUS_ZOMBIE
+        if alive and "lfvpipe.service.jobs.train" in command and str(state_dir) in command:
+            found.append(process)
+    return found
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    while not (found := condition()):
+        pass
+    return found
+
+
+def test_a_dataset_whose_process_was_killed_is_created_by_the_next(
+    world: Any, host: Any, waits: Any
+) -> None:
+    world.put_manifest(world.put_images())
+    process = host(CREATE_DATASET)
+    assert heard(process) == "creating"
+    looking = world.client()
+    found = looking.describe_dataset(ProjectName="p", DatasetType="train")["DatasetDescription"]
+    assert found["Status"] == "CREATE_IN_PROGRESS"
+    process.send_signal(signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+    process.wait()
+    assert waits.dataset(looking)["ImageStats"]["Total"] == 10
+
+
+def test_a_training_survives_its_host_and_its_own_death(
+    world: Any, dataset: Any, host: Any, waits: Any
+) -> None:
+    process = host(CREATE_MODEL)
+    assert heard(process) == "created"
+    process.kill()
+    process.wait()
+    looking = world.client(launch=lambda _runtime: lambda: False)  # looks, and starts nothing
+
+    def state() -> Any:
+        return looking.describe_model(ProjectName="p", ModelVersion="1")["ModelDescription"]
+
+    until(lambda: "Features" in state()["StatusMessage"])  # the worker goes on without its host
+    workers = workers_of(world.state_dir)
+    host.workers.extend(workers)
+    assert len(workers) == 1
+    workers[0].kill()
+    workers[0].wait()
+    assert state()["Status"] == "TRAINING"
+    client = world.client(detector=None)  # the real detector again: starts a worker
+    host.workers.extend(workers_of(world.state_dir))
+    repeated = client.create_model(
+        ProjectName="p", OutputConfig={"S3Location": {"Bucket": "bucket"}}, ClientToken="token"
+    )
+    assert repeated["ModelMetadata"]["ModelVersion"] == "1"
+    assert waits.model(client)["Performance"]["F1Score"] == 1.0
+    assert len(client.list_models(ProjectName="p")["Models"]) == 1
+    client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
+    waits.hosting(client)
+    for key, expected in (("normal/0.png", False), ("anomaly/0.png", True)):
+        answer = client.detect_anomalies(
+            ProjectName="p",
+            ModelVersion="1",
+            Body=world.bucket.get(key),
+            ContentType="image/png",
+        )
+        assert answer["DetectAnomalyResult"]["IsAnomalous"] is expected
+
+
+@pytest.mark.parametrize(
+    ("stuck", "target"), [("STARTING_HOSTING", "HOSTED"), ("STOPPING_HOSTING", "TRAINED")]
+)
+def test_hosting_that_a_kill_left_half_way_is_completed(
+    stuck: str, target: str, trained: Any, world: Any, client: Any, waits: Any
+) -> None:
+    write(world, f"UPDATE models SET status = '{stuck}'")
+    assert waits.hosting(world.client(), target)["Status"] == target
+
+
+def test_a_deletion_that_a_kill_left_half_way_is_completed(
+    trained: Any, world: Any, client: Any
+) -> None:
+    write(world, "UPDATE models SET status = 'DELETING'")
+    other = world.client()
+    assert other.list_models(ProjectName="p")["Models"] == []
+    assert list((world.state_dir / "models").iterdir()) == []
+
+
+def test_a_training_that_keeps_dying_is_given_up(
+    dataset: Any, world: Any, client: Any, waits: Any
+) -> None:
+    from lfvpipe.lookout.failures import LookoutError
+
+    idle = world.client(launch=lambda _runtime: lambda: False)
+    idle.create_model(ProjectName="p", OutputConfig={"S3Location": {"Bucket": "bucket"}})
+    write(world, "UPDATE models SET attempts = 5")
+    with pytest.raises(LookoutError, match="died 5 times"):
+        waits.model(client)
+
+
+def write(world: Any, statement: str) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(world.state_dir / "service.db")
+    with connection:
+        connection.execute(statement)
+    connection.close()
