@@ -148,6 +148,43 @@ SCHEMA = option(
     help="which schema (default: pipeline)",
 )
 SHELL = option("shell", choices=("bash", "zsh", "tcsh", "fish", "powershell"), help="the shell")
+SERVE = (
+    option("--host", default="127.0.0.1", help="the address to listen at (default: 127.0.0.1)"),
+    option("--port", type=int, default=8787, help="0 takes a free one (default: 8787)"),
+    option(
+        "--state-dir",
+        metavar="DIR",
+        help="where state is kept (default: .lfvpipe, as for pipelines of this folder)",
+    ),
+    option(
+        "--storage",
+        default="local",
+        metavar="local|aws|URL",
+        help="where images are: local folders, Amazon S3, or any S3 endpoint (default: local)",
+    ),
+    option(
+        "--buckets",
+        metavar="DIR",
+        help="the folder of the local buckets (default: buckets in the state folder)",
+    ),
+    option("--region", default="us-east-1", help="named in ARNs (default: us-east-1)"),
+    option(
+        "--workers",
+        type=int,
+        default=4,
+        metavar="N",
+        help="how many images are judged at once (default: 4)",
+    ),
+    option(
+        "--credentials",
+        metavar="FILE",
+        help="access keys to accept, in the form of ~/.aws/credentials (default: credentials in"
+        " the state folder, made on the first start)",
+    ),
+    option("--no-auth", action="store_true", help="accept unsigned requests from this machine"),
+    option("--tls-cert", metavar="FILE", help="serve HTTPS with this PEM certificate and chain"),
+    option("--tls-key", metavar="FILE", help="its key, if the certificate's file lacks it"),
+)
 DEBUG = option("--debug", action="store_true", help="show tracebacks")
 
 _SELECTION = (FROM, UNTIL, ONLY, FORCE, ACCEPT)
@@ -207,6 +244,12 @@ COMMANDS = (
         "look at images and write a commented pipeline file for them",
         (PATHS, OUTPUT, OVERWRITE, JSON),
         "lfvpipe init product.zip product_def.zip",
+    ),
+    Command(
+        "serve",
+        "serve the Lookout for Vision API over HTTP",
+        (*SERVE, LOG_FORMAT),
+        "lfvpipe serve --storage http://127.0.0.1:8333",
     ),
     Command("schema", "print a JSON Schema", (SCHEMA,), "lfvpipe schema pipeline"),
     Command(

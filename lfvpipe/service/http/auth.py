@@ -145,7 +145,7 @@ def _claim(head: Head) -> _Claim:
     parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
     missing = {"Credential", "SignedHeaders", "Signature"} - parts.keys()
     if missing:
-        raise _incomplete(f"Authorization header requires {sorted(missing)[0]!r} parameter.")
+        raise _incomplete(f"Authorization header requires {min(missing)!r} parameter.")
     access_key, date, region = _scope(parts["Credential"])
     time = _time(head, date)
     signed = tuple(parts["SignedHeaders"].lower().split(";"))

@@ -12,7 +12,7 @@ from filelock import FileLock
 from lfvpipe import atomic
 from lfvpipe.errors import UserError
 
-_KEY, _SECRET = "aws_access_key_id", "aws_secret_access_key"  # noqa: S105  (names of settings)
+_KEY, _SECRET = "aws_access_key_id", "aws_secret_access_key"
 _LETTERS = string.ascii_uppercase + "234567"
 
 

@@ -77,8 +77,8 @@ class Server(uvicorn.Server):
             backlog=_BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
-            ssl_certfile=tls and tls.certificate,
-            ssl_keyfile=tls and tls.key and str(tls.key),
+            ssl_certfile=tls.certificate if tls else None,
+            ssl_keyfile=tls.key if tls else None,
         )
         _load(config, tls)
         super().__init__(config)
