@@ -17,7 +17,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,8 +95,7 @@ def kill_in(trial: Trial, step: str, delay: float, *, and_workers: bool) -> bool
     if and_workers:
         for worker in workers(trial.state):
             worker.kill()
-    threading.Thread(target=process.stderr.read, daemon=True).start()
-    process.wait(10)
+    process.communicate()
     return alive
 
 
@@ -125,7 +123,9 @@ def _ledger(trial: Trial) -> dict[str, Any]:
 
 
 def _record(record: dict[str, Any]) -> dict[str, Any]:
-    identity = record["outcome"].get("identity") or record["outcome"]["facts"]
+    identity = dict(record["outcome"].get("identity") or record["outcome"]["facts"])
+    for name in ("run", "run_file", "page"):  # a report is named after the time it was made
+        identity.pop(name, None)
     return {"state": record["state"], "inputs": record["inputs"], "identity": identity}
 
 

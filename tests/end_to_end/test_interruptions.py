@@ -1,0 +1,93 @@
+"""Runs that are killed or interrupted resume, and end like runs that were not."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.soak.kills import Trial, compare, kill_in, snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.end_to_end.conftest import Workshop
+
+
+@pytest.fixture
+def trial(workshop: Workshop) -> Iterator[Trial]:
+    """Yield a pipeline that has run to its end once."""
+    workshop.write()
+    trial = Trial(workshop.folder, "pipeline.yaml")
+    trial.finish()
+    yield trial
+    trial.forget()
+
+
+def test_a_run_killed_in_any_step_resumes_and_ends_like_one_that_was_not(trial: Trial) -> None:
+    expected = snapshot(trial)
+    for number, step in enumerate(("extract", "upload", "datasets", "model", "evaluate")):
+        trial.forget()
+        kill_in(trial, step, 0.0, and_workers=number % 2 == 1)
+        trial.finish()
+        assert compare(expected, snapshot(trial)) == [], step
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are POSIX's")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_in_training_ends_cleanly_and_says_how_to_resume(
+    workshop: Workshop, number: signal.Signals
+) -> None:
+    workshop.write()
+    trial = Trial(workshop.folder, "pipeline.yaml")
+    process = trial.start()
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if '"step-progress"' in line and '"model"' in line:
+            process.send_signal(number)
+            break
+    said += process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "resume with `lfvpipe run pipeline.yaml`" in said
+    assert "Traceback" not in said
+    trial.finish()
+    assert [row["ModelVersion"] for row in workshop.models()] == ["1"]
+
+
+def test_stop_stops_what_a_killed_run_left_hosted(workshop: Workshop) -> None:
+    workshop.write()
+    trial = Trial(workshop.folder, "pipeline.yaml")
+    process = trial.start()
+    assert process.stderr is not None
+    for line in process.stderr:
+        if '"step-progress"' in line and '"evaluate"' in line:
+            break
+    process.kill()
+    process.communicate()
+    assert workshop.lfvpipe("stop").code == 0
+    assert [row["Status"] for row in workshop.models()] == ["TRAINED"]
+
+
+def test_destroy_removes_what_the_pipeline_created_and_nothing_else(workshop: Workshop) -> None:
+    workshop.write()
+    assert workshop.lfvpipe("run").code == 0
+    (bucket,) = (workshop.folder / ".lfvpipe" / "buckets").iterdir()
+    (bucket / "mine.txt").write_text("not the pipeline's")
+    refused = subprocess.run(
+        workshop.command("destroy"),
+        cwd=workshop.folder,
+        input="no\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode != 0
+    assert len(workshop.bucket()) > 1
+    done = workshop.lfvpipe("destroy", "--yes")
+    assert done.code == 0, done.err
+    assert [name.split("/")[-1] for name in workshop.bucket()] == ["mine.txt"]
