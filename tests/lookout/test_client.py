@@ -108,9 +108,9 @@ def test_a_service_that_is_not_there_is_told(
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         client = connect(f"http://127.0.0.1:{taken.getsockname()[1]}", region="us-east-1")
-        with pytest.raises(LookoutError, match="listing projects failed") as caught:
-            with explained("listing projects"):
-                client.list_projects()
+        expected = pytest.raises(LookoutError, match="listing projects failed")
+        with expected as caught, explained("listing projects"):
+            client.list_projects()
     assert "is the service running" in caught.value.hint
 
 

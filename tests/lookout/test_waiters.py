@@ -45,7 +45,7 @@ def model(statuses: list[str], cancelled: Event, seen: list[Any], **more: Any) -
     client = client_saying("ModelDescription", iter(statuses))
     wait = wait_for_hosting if more.pop("hosting", False) else wait_for_model
     note = lambda status, message: seen.append((status, message))  # noqa: E731  (one expression)
-    options = {"on_status": note, "cancelled": cancelled} | more
+    options: Any = {"on_status": note, "cancelled": cancelled} | more
     return wait(client, project="p", version="1", **options)
 
 

@@ -29,7 +29,9 @@ FEW = Quotas(
 )
 
 
-def picture(colour: tuple[int, int, int], size: tuple[int, int] = (64, 64), form: str = "PNG") -> bytes:
+def picture(
+    colour: tuple[int, int, int], size: tuple[int, int] = (64, 64), form: str = "PNG"
+) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, form)
     return file.getvalue()
@@ -44,7 +46,8 @@ class ColourModel:
     def detect(self, image: Any) -> Verdict:
         source = io.BytesIO(image) if isinstance(image, bytes) else image
         with Image.open(source) as opened:
-            red, green, _ = opened.convert("RGB").getpixel((1, 1))
+            pixel: Any = opened.convert("RGB").getpixel((1, 1))
+        red, green, _ = pixel
         bad = red > green
         found: tuple[Anomaly, ...] = ()
         if self.segmentation:
@@ -105,8 +108,8 @@ class World:
         return self.buckets.bucket("bucket")
 
     def open(self, **options: Any) -> Service:
-        options = {"detector": self.detector, "quotas": FEW} | options
-        service = Service(self.state_dir, self.buckets, region="us-east-1", **options)
+        given: Any = {"detector": self.detector, "quotas": FEW} | options
+        service = Service(self.state_dir, self.buckets, region="us-east-1", **given)
         self.services.append(service)
         return service
 
@@ -124,7 +127,9 @@ class World:
         return lines
 
     @staticmethod
-    def picture(size: tuple[int, int], colour: tuple[int, int, int] = GREEN, form: str = "PNG") -> bytes:
+    def picture(
+        size: tuple[int, int], colour: tuple[int, int, int] = GREEN, form: str = "PNG"
+    ) -> bytes:
         return picture(colour, size, form)
 
     def put_manifest(self, lines: Sequence[Any], key: str = "train.manifest") -> dict[str, Any]:
@@ -174,11 +179,11 @@ class Waits:
         self.seen.append((status, message))
 
     def dataset(self, client: LookoutClient, kind: Any = "train", project: str = "p") -> Any:
-        options = {"on_status": self._see, "cancelled": Event()}
+        options: Any = {"on_status": self._see, "cancelled": Event()}
         return wait_for_dataset(client, project=project, dataset_type=kind, **options)
 
     def model(self, client: LookoutClient, version: str = "1", project: str = "p") -> Any:
-        options = {"on_status": self._see, "cancelled": Event()}
+        options: Any = {"on_status": self._see, "cancelled": Event()}
         return wait_for_model(client, project=project, version=version, **options)
 
     def hosting(self, client: LookoutClient, target: Any = "HOSTED", version: str = "1") -> Any:

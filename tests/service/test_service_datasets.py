@@ -26,9 +26,7 @@ def create(client: LookoutClient, source: Any, kind: Any = "train") -> Any:
     return client.create_dataset(**options)["DatasetMetadata"]
 
 
-def test_a_dataset_comes_from_a_manifest(
-    world: Any, project: LookoutClient, waits: Any
-) -> None:
+def test_a_dataset_comes_from_a_manifest(world: Any, project: LookoutClient, waits: Any) -> None:
     made = create(project, world.put_manifest(world.put_images(3, 2)))
     assert (made["Status"], made["StatusMessage"]) == (
         "CREATE_IN_PROGRESS",
@@ -59,7 +57,9 @@ def test_the_class_name_decides_and_the_rest_stays_unlabelled(
         {
             **line("anomaly/0.png", "anomaly", **{"creation-date": "Mon Aug 22 2022 13:52:52"}),
             "m-ref": "s3://bucket/normal/0.png",
-            "m-ref-metadata": {"internal-color-map": {"0": {"class-name": "c", "hex-color": "#23A436"}}},
+            "m-ref-metadata": {
+                "internal-color-map": {"0": {"class-name": "c", "hex-color": "#23A436"}}
+            },
         },
     ]
     create(project, world.put_manifest(["\ufeff" + json.dumps(lines[0]), *lines[1:], "", "  "]))
@@ -167,7 +167,10 @@ def test_an_update_replaces_and_adds_lines(
     changes = [line("normal/0.png", "anomaly"), line("normal/6.png")]
     body = "\n".join(map(json.dumps, changes))
     made = client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=body)
-    assert (made["Status"], made["ResponseMetadata"]["HTTPStatusCode"]) == ("UPDATE_IN_PROGRESS", 202)
+    assert (made["Status"], made["ResponseMetadata"]["HTTPStatusCode"]) == (
+        "UPDATE_IN_PROGRESS",
+        202,
+    )
     described = waits.dataset(client)
     assert described["Status"] == "UPDATE_COMPLETE"
     assert described["ImageStats"] == {"Total": 11, "Labeled": 11, "Normal": 6, "Anomaly": 5}
@@ -185,7 +188,7 @@ def test_a_bad_update_is_rolled_back(
     before = entries(client)
     body = f"{json.dumps(line('normal/0.png', 'anomaly'))}\n{bad}"
     client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=body)
-    with pytest.raises(LookoutError, match="UPDATE_FAILED_ROLLBACK_COMPLETE.*[Ll]ine 2"):
+    with pytest.raises(LookoutError, match=r"UPDATE_FAILED_ROLLBACK_COMPLETE.*[Ll]ine 2"):
         waits.dataset(client)
     described = client.describe_dataset(ProjectName="p", DatasetType="train")
     assert described["DatasetDescription"]["ImageStats"] == dataset["ImageStats"]
@@ -201,13 +204,22 @@ def test_images_are_looked_for_with_one_listing(
     from lfvpipe.storage.local import LocalBucket
 
     source = world.put_manifest(world.put_images())
-    listings, heads = [], []
-    listed, head = LocalBucket.list, LocalBucket.head
-    monkeypatch.setattr(LocalBucket, "list", lambda b, p="": listings.append(p) or listed(b, p))
-    monkeypatch.setattr(LocalBucket, "head", lambda b, k: heads.append(k) or head(b, k))
+    called: list[str] = []
+
+    def noted(name: str) -> Any:
+        method = getattr(LocalBucket, name)
+
+        def call(bucket: LocalBucket, key: str = "") -> Any:
+            called.append(f"{name} {key}")
+            return method(bucket, key)
+
+        return call
+
+    monkeypatch.setattr(LocalBucket, "list", noted("list"))
+    monkeypatch.setattr(LocalBucket, "head", noted("head"))
     create(project, source)
     waits.dataset(project)
-    assert (len(listings), heads) == (1, ["train.manifest"])
+    assert called == ["head train.manifest", "list "]
 
 
 def test_a_cancelled_wait_ends_at_once(world: Any, project: LookoutClient) -> None:

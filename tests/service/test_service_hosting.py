@@ -11,9 +11,9 @@ RED = (200, 0, 0)
 
 
 def start(client: LookoutClient, units: int = 1, **more: Any) -> Any:
-    return client.start_model(
-        ProjectName="p", ModelVersion="1", MinInferenceUnits=units, **more
-    )["Status"]
+    return client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=units, **more)[
+        "Status"
+    ]
 
 
 def stop(client: LookoutClient, **more: Any) -> Any:
@@ -43,7 +43,10 @@ def test_a_model_is_started_and_stopped(trained: Any, client: LookoutClient, wai
 
 
 def test_verdicts_come_as_documented(hosted: LookoutClient, world: Any) -> None:
-    good, bad = detect(hosted, world.picture((64, 64))), detect(hosted, world.picture((64, 64), RED))
+    good, bad = (
+        detect(hosted, world.picture((64, 64))),
+        detect(hosted, world.picture((64, 64), RED)),
+    )
     assert good == {"Source": {"Type": "direct"}, "IsAnomalous": False, "Confidence": 0.9}
     assert bad["IsAnomalous"] is True
     jpeg = detect(hosted, world.picture((64, 64), RED, "JPEG"), "image/jpeg")
@@ -53,15 +56,25 @@ def test_verdicts_come_as_documented(hosted: LookoutClient, world: Any) -> None:
 def test_detection_is_concurrent(hosted: LookoutClient, world: Any) -> None:
     bodies = [world.picture((64, 64), RED), world.picture((64, 64))] * 20
     with ThreadPoolExecutor(8) as pool:
-        found = [each["IsAnomalous"] for each in pool.map(lambda body: detect(hosted, body), bodies)]
+        found = [
+            each["IsAnomalous"] for each in pool.map(lambda body: detect(hosted, body), bodies)
+        ]
     assert found == [True, False] * 20
 
 
 @pytest.mark.parametrize(
     ("size", "content_type", "told"),
     [
-        ((64, 64), "text/plain", "content-type must be one of the following. image/jpeg, image/png"),
-        ((64, 65), "image/png", "64x65 pixels; it must have the size of the training images, 64x64"),
+        (
+            (64, 64),
+            "text/plain",
+            "content-type must be one of the following. image/jpeg, image/png",
+        ),
+        (
+            (64, 65),
+            "image/png",
+            "64x65 pixels; it must have the size of the training images, 64x64",
+        ),
         (b"no image", "image/png", "not a PNG or JPEG image"),
         (b"\x89PNG\r\n\x1a\n" + b"x" * 9_000_000, "image/png", "8388608 are allowed"),
     ],
@@ -122,7 +135,7 @@ def test_a_lost_model_file_fails_the_hosting(
     kept = file.read_bytes()
     file.unlink()
     start(client)
-    with pytest.raises(LookoutError, match="HOSTING_FAILED.*is gone"):
+    with pytest.raises(LookoutError, match=r"HOSTING_FAILED.*is gone"):
         waits.hosting(client)
     file.write_bytes(kept)
     start(client)

@@ -1,15 +1,18 @@
 """What is left when a process is killed, with the real detector and real processes."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 import lfvpipe
 
@@ -61,8 +64,7 @@ def host(tmp_path: Path) -> Any:
         started.append(process)
         return process
 
-    begin.workers = workers  # type: ignore[attr-defined]
-    yield begin
+    yield begin, workers
     for process in started:
         process.kill()
         process.wait()
@@ -90,8 +92,9 @@ def workers_of(state_dir: Path) -> list[psutil.Process]:
 
 
 def until(condition: Callable[[], Any]) -> Any:
+    pause = Event()  # never set: leaves the processor to the worker between two looks
     while not (found := condition()):
-        pass
+        pause.wait(0.02)
     return found
 
 
@@ -99,12 +102,12 @@ def test_a_dataset_whose_process_was_killed_is_created_by_the_next(
     world: Any, host: Any, waits: Any
 ) -> None:
     world.put_manifest(world.put_images())
-    process = host(CREATE_DATASET)
+    process = host[0](CREATE_DATASET)
     assert heard(process) == "creating"
     looking = world.client()
     found = looking.describe_dataset(ProjectName="p", DatasetType="train")["DatasetDescription"]
     assert found["Status"] == "CREATE_IN_PROGRESS"
-    process.send_signal(signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+    process.kill()
     process.wait()
     assert waits.dataset(looking)["ImageStats"]["Total"] == 10
 
@@ -112,7 +115,9 @@ def test_a_dataset_whose_process_was_killed_is_created_by_the_next(
 def test_a_training_survives_its_host_and_its_own_death(
     world: Any, dataset: Any, host: Any, waits: Any
 ) -> None:
-    process = host(CREATE_MODEL)
+    photographs(world)
+    begin, to_end = host
+    process = begin(CREATE_MODEL)
     assert heard(process) == "created"
     process.kill()
     process.wait()
@@ -123,13 +128,13 @@ def test_a_training_survives_its_host_and_its_own_death(
 
     until(lambda: "Features" in state()["StatusMessage"])  # the worker goes on without its host
     workers = workers_of(world.state_dir)
-    host.workers.extend(workers)
+    to_end.extend(workers)
     assert len(workers) == 1
     workers[0].kill()
     workers[0].wait()
     assert state()["Status"] == "TRAINING"
     client = world.client(detector=None)  # the real detector again: starts a worker
-    host.workers.extend(workers_of(world.state_dir))
+    to_end.extend(workers_of(world.state_dir))
     repeated = client.create_model(
         ProjectName="p", OutputConfig={"S3Location": {"Bucket": "bucket"}}, ClientToken="token"
     )
@@ -177,6 +182,20 @@ def test_a_training_that_keeps_dying_is_given_up(
     write(world, "UPDATE models SET attempts = 5")
     with pytest.raises(LookoutError, match="died 5 times"):
         waits.model(client)
+
+
+def photographs(world: Any) -> None:
+    """Put images in the bucket that differ, as the detector expects of photographs."""
+    random = np.random.default_rng(0)
+    for info in list(world.bucket.list()):
+        if not info.key.endswith(".png"):
+            continue
+        pixels = random.normal(128, 10, (64, 64, 3))
+        if info.key.startswith("anomaly/"):
+            pixels[20:40, 20:40] += 80
+        file = BytesIO()
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, "PNG")
+        world.bucket.put(info.key, file.getvalue())
 
 
 def write(world: Any, statement: str) -> None:

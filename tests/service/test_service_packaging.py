@@ -54,7 +54,10 @@ def test_a_trained_model_becomes_a_component(
         {"TargetPlatform": None},
         {"TargetDevice": "jetson_xavier"},
         {"CompilerOptions": "no json"},
-        {"TargetPlatform": {**TARGET, "Accelerator": "NVIDIA"}, "CompilerOptions": '{"trt-ver": "7"}'},
+        {
+            "TargetPlatform": {**TARGET, "Accelerator": "NVIDIA"},
+            "CompilerOptions": '{"trt-ver": "7"}',
+        },
         {"TargetPlatform": None, "TargetDevice": "jetson_xavier", "CompilerOptions": '{"a": 1}'},
     ],
 )
@@ -63,7 +66,9 @@ def test_a_wrong_target_is_refused(wrong: Any, trained: Any, client: LookoutClie
         start(client, **wrong)
 
 
-def test_a_component_or_a_job_that_exists_is_a_conflict(trained: Any, client: LookoutClient) -> None:
+def test_a_component_or_a_job_that_exists_is_a_conflict(
+    trained: Any, client: LookoutClient
+) -> None:
     start(client)
     for name, job in (("Comp", "job-2"), ("Other", "job-1")):
         with pytest.raises(client.exceptions.ConflictException) as caught:

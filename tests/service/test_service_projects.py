@@ -29,13 +29,12 @@ def test_an_existing_name_is_a_conflict(client: LookoutClient) -> None:
 def test_a_project_with_a_dataset_or_a_model_is_not_deleted(
     trained: Any, client: LookoutClient
 ) -> None:
-    for delete in (
-        lambda: client.delete_dataset(ProjectName="p", DatasetType="train"),
-        lambda: client.delete_model(ProjectName="p", ModelVersion="1"),
-    ):
-        with pytest.raises(client.exceptions.ConflictException):
-            client.delete_project(ProjectName="p")
-        delete()
+    with pytest.raises(client.exceptions.ConflictException):
+        client.delete_project(ProjectName="p")
+    client.delete_dataset(ProjectName="p", DatasetType="train")
+    with pytest.raises(client.exceptions.ConflictException):
+        client.delete_project(ProjectName="p")
+    client.delete_model(ProjectName="p", ModelVersion="1")
     client.delete_project(ProjectName="p")
 
 

@@ -40,7 +40,11 @@ def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
         (ROOT, {"ProjectName": None}, "projectName"),
         (ROOT, {}, "projectName"),
         (f"{ROOT}/p/datasets", {"DatasetType": "train", "DatasetSource": []}, "DatasetSource"),
-        (f"{ROOT}/p/models", {"OutputConfig": {"S3Location": {}}}, "outputConfig.s3Location.bucket"),
+        (
+            f"{ROOT}/p/models",
+            {"OutputConfig": {"S3Location": {}}},
+            "outputConfig.s3Location.bucket",
+        ),
         (f"{ROOT}/p/models/1/start", {"MinInferenceUnits": True}, "MinInferenceUnits"),
         (f"{ROOT}/p/models/1/start", {"MinInferenceUnits": 0}, "minInferenceUnits"),
         (f"{ROOT}/p/models/0/start", {"MinInferenceUnits": 1}, "modelVersion"),

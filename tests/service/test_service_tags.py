@@ -13,7 +13,9 @@ def tags(client: LookoutClient, arn: str) -> dict[str, str]:
 
 def test_a_models_tags_are_added_replaced_and_removed(trained: Any, client: LookoutClient) -> None:
     arn = trained["ModelArn"]
-    client.tag_resource(ResourceArn=arn, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}])
+    client.tag_resource(
+        ResourceArn=arn, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}]
+    )
     client.tag_resource(ResourceArn=arn, Tags=[{"Key": "a", "Value": "2"}])
     assert tags(client, arn) == {"a": "2", "b": ""}
     client.untag_resource(ResourceArn=arn, TagKeys=["a", "c"])

@@ -1,0 +1,156 @@
+"""What HTTP adds to the service: raw paths, bounds, several requests at once, what is observed."""
+
+import http.client
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from lfvpipe.service.http.auth import Open
+from lfvpipe.service.http.body import IMAGE, Memory
+
+from .conftest import KEY, SECRET, Serve, Served
+
+PROJECTS = "/2020-11-20/projects"
+DETECT = "/2020-11-20/projects/p/models/1/detect"
+JSON = {"Content-Type": "application/json"}
+
+
+def echo(method: str, url: str, headers: Any, body: bytes) -> Any:
+    said = {"method": method, "url": url, "length": len(body)}
+    return 200, {"Content-Type": "application/json"}, json.dumps(said).encode()
+
+
+@pytest.fixture
+def served(serve: Serve) -> Served:
+    return serve(Open(), echo)
+
+
+def test_the_path_stays_percent_encoded(served: Served) -> None:
+    target = "/2020-11-20/tags/arn%3Aaws%3a%2Fx%25y?tagKeys=a%20b&tagKeys=c%26d"
+    assert served.ask("DELETE", target).body["url"] == target
+
+
+@pytest.mark.parametrize("target", ["/", "/nowhere", "/2020-11-20/projects/p/models/1/detect/x"])
+def test_an_unknown_path_is_answered_as_aws_does(serve: Serve, target: str) -> None:
+    reply = serve(Open()).ask("POST", target)
+    assert (reply.status, reply.error) == (404, "UnknownOperationException")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "size"),
+    [
+        ("POST", DETECT, IMAGE + 1),
+        ("POST", PROJECTS, 2**20 + 1),
+        ("PATCH", PROJECTS + "/p/datasets/train/entries", 14 * 2**20 + 1),
+    ],
+)
+def test_a_body_that_is_too_large_is_refused_and_the_connection_lives_on(
+    served: Served, method: str, target: str, size: int
+) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+    statuses = []
+    for length in (size, size - 1):
+        connection.request(method, target, b"x" * length)
+        response = connection.getresponse()
+        response.read()
+        statuses.append(response.status)
+    connection.close()
+    assert statuses == [400, 200]
+
+
+def test_a_body_of_unknown_length_is_bounded_too(served: Served) -> None:
+    pieces = (b"x" * 2**19 for _ in range(3))
+    reply = served.ask("POST", PROJECTS, None, pieces)
+    assert (reply.status, reply.error) == (400, "ValidationException")
+
+
+def test_a_body_that_does_not_arrive_is_given_up(serve: Serve) -> None:
+    served = serve(Open(), echo, body_seconds=0.05)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection.putrequest("POST", PROJECTS)
+    connection.putheader("Content-Length", "10")
+    connection.endheaders()
+    connection.send(b"half")
+    response = connection.getresponse()
+    assert response.status == 408
+    assert response.headers["x-amzn-ErrorType"] == "RequestTimeoutException"
+    response.read()
+    connection.close()
+
+
+def test_bodies_that_would_fill_the_memory_are_throttled(serve: Serve) -> None:
+    served = serve(Open(), echo, memory=Memory(100))
+    reply = served.ask("POST", PROJECTS, JSON, b"x" * 101)
+    assert (reply.status, reply.error) == (429, "ThrottlingException")
+    assert reply.headers["Retry-After"] == "1"
+    assert [served.ask("POST", PROJECTS, JSON, b"x" * 100).status for _ in range(2)] == [200, 200]
+
+
+def test_images_under_judgement_do_not_hold_up_the_rest(serve: Serve) -> None:
+    arrived, release = threading.Semaphore(0), threading.Event()
+
+    def handle(method: str, url: str, headers: Any, body: bytes) -> Any:
+        if url == DETECT:
+            arrived.release()
+            assert release.wait(20)
+        return echo(method, url, headers, body)
+
+    served = serve(Open(), handle, workers=2)
+    with ThreadPoolExecutor(5) as clients:
+        waiting = [clients.submit(served.ask, "POST", DETECT, None, b"image") for _ in range(5)]
+        for _ in range(2):
+            assert arrived.acquire(timeout=20)
+        assert served.ask("GET", PROJECTS).status == 200
+        assert "lfvpipe_requests_in_flight 5" in served.ask("GET", "/metrics").body
+        assert not arrived.acquire(blocking=False)  # two workers, so two images at once
+        release.set()
+        assert {each.result().status for each in waiting} == {200}
+
+
+def test_health_tells_whether_the_state_can_be_read(serve: Serve, world: Any) -> None:
+    healthy = serve(Open()).ask("GET", "/health")
+    assert (healthy.status, healthy.body["status"]) == (200, "ok")
+    failing = serve(Open(), echo, workers=1)
+    object.__setattr__(failing.application, "census", lambda: 1 / 0)
+    assert failing.ask("GET", "/health").status == 503
+
+
+def test_metrics_count_requests_and_models(serve: Serve, trained: Any) -> None:
+    served = serve()
+    client = served.client()
+    client.list_projects()
+    client.list_projects()
+    served.ask("GET", "/random/paths/become/one/label")
+    lines = served.ask("GET", "/metrics").body.splitlines()
+    assert 'lfvpipe_requests_total{operation="ListProjects",status="200"} 2' in lines
+    assert 'lfvpipe_requests_total{operation="Unknown",status="403"} 1' in lines
+    name = "lfvpipe_request_duration_seconds"
+    assert f'{name}_bucket{{operation="ListProjects",le="+Inf"}} 2' in lines
+    assert f'{name}_count{{operation="ListProjects"}} 2' in lines
+    assert 'lfvpipe_models{status="TRAINED"} 1' in lines
+    assert "lfvpipe_models_hosted 0" in lines
+    assert "lfvpipe_models_training 0" in lines
+
+
+def test_the_access_log_says_what_happened_and_no_secret(serve: Serve) -> None:
+    served = serve()
+    with capture_logs() as log:
+        served.client().create_project(ProjectName="p")
+        forged = f"AWS4-HMAC-SHA256 Credential={KEY}/20200101/r/lookoutvision/aws4_request"
+        served.ask("GET", PROJECTS, {"Authorization": forged})
+    done, refused = log
+    assert done["operation"] == "CreateProject"
+    assert done["status"] == 200
+    assert done["access_key"] == KEY
+    assert done["bytes_in"] == len('{"ProjectName": "p"}')
+    assert done["bytes_out"] > 0
+    assert done["ms"] > 0
+    assert done["request_id"]
+    assert refused["error"] == "IncompleteSignatureException"
+    assert "access_key" not in refused  # it is only claimed
+    assert SECRET not in json.dumps(log)
+    assert "Signature=" not in json.dumps(log)
