@@ -64,12 +64,12 @@ class ModelStep(Step[Context]):
         return [Reason("drift", f"model version {version}", "TRAINED", status)]
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
-        """Delete the version that this pipeline created, after stopping it."""
+        """Delete the version that this pipeline created, stopped first, with what it left."""
         project, version = str(outcome.facts["project"]), str(outcome.facts["version"])
         found = described.model(context, project, version)
         if not outcome.facts["created_by_us"] or found is None or not _same(found, outcome):
             return []
-        return _removed(context, project, version)
+        return [*_without_evaluation(context, found), *_removed(context, project, version)]
 
     def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
         """Delete the version that an unfinished attempt created; fails while it is in training."""
@@ -220,6 +220,14 @@ def _seconds(trained: Description) -> float | None:
 def _same(found: Description, outcome: Outcome) -> bool:
     created = described.moment(found.get("CreationTimestamp"))
     return found["ModelArn"] == outcome.facts["arn"] and created == outcome.facts["created"]
+
+
+def _without_evaluation(context: Context, found: Description) -> list[str]:
+    """Delete the evaluation files that training left in the bucket, and name them."""
+    files = [found[name] for name in ("EvaluationManifest", "EvaluationResult") if name in found]
+    keys = [file["Key"] for file in files if file["Bucket"] == context.bucket.name]
+    context.bucket.delete(keys)
+    return keys
 
 
 def _removed(context: Context, project: str, version: str) -> list[str]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
-from tests.end_to_end.conftest import PIPELINE
+from lfvpipe.engine.lock import hold
+from tests.end_to_end.conftest import PIPELINE, write_archive
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Workshop
 
 
-def _actions(facts: dict[str, object]) -> dict[str, str]:
-    (variant,) = facts["variants"]  # type: ignore[misc]  # a JSON document
-    return {row["step"]: row["action"] for row in variant["steps"]}  # type: ignore[index]
+def _actions(facts: dict[str, Any]) -> dict[str, str]:
+    return {row["step"]: row["action"] for row in facts["variants"][0]["steps"]}
 
 
 def test_more_data_makes_one_new_version_and_going_back_finds_the_first_again(
@@ -68,13 +70,11 @@ def test_a_second_run_loads_nothing_heavy_and_says_that_nothing_changed(
     workshop.write()
     assert workshop.lfvpipe("run", "--until", "manifests").code == 0
     script = (
-        "import sys; from lfvpipe.cli.main import main; code = main(['run', '--until', 'manifests'])"
-        "; heavy = {'boto3', 'botocore', 'numpy', 'onnxruntime', 'PIL', 'obstore', 'jsonschema',"
+        "import sys; from lfvpipe.cli.main import main;"
+        " code = main(['run', '--until', 'manifests']);"
+        " heavy = {'boto3', 'botocore', 'numpy', 'onnxruntime', 'PIL', 'obstore', 'jsonschema',"
         " 'rich', 'structlog'} & set(sys.modules); sys.exit(code or sorted(heavy) or 0)"
     )
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=workshop.folder,
@@ -87,8 +87,6 @@ def test_a_second_run_loads_nothing_heavy_and_says_that_nothing_changed(
 
 
 def test_two_runs_at_once_one_works_and_the_other_says_who_does(workshop: Workshop) -> None:
-    from lfvpipe.engine.lock import hold
-
     workshop.write()
     with hold(workshop.folder / ".lfvpipe" / "pipeline", "lfvpipe run pipeline.yaml", 0):
         second = workshop.lfvpipe("run")
@@ -98,8 +96,6 @@ def test_two_runs_at_once_one_works_and_the_other_says_who_does(workshop: Worksh
 
 
 def test_ten_percent_of_dagm_stops_at_check_before_anything_is_created(workshop: Workshop) -> None:
-    from tests.end_to_end.conftest import write_archive
-
     write_archive(workshop.folder / "Class3.zip", "Class3", 1000, spoilt=False)
     write_archive(workshop.folder / "Class3_def.zip", "Class3_def", 150, spoilt=True)
     workshop.write(

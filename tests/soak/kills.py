@@ -100,7 +100,7 @@ def kill_in(trial: Trial, step: str, delay: float, *, and_workers: bool) -> bool
 
 
 def _is_start(event: dict[str, Any], step: str) -> bool:
-    return event["event"] == "step-started" and event["step"] == step
+    return bool(event["event"] == "step-started" and event["step"] == step)
 
 
 def snapshot(trial: Trial) -> dict[str, Any]:
