@@ -36,7 +36,8 @@ def test_plain_lines_tell_a_steps_start_and_end(clock: Clock) -> None:
     plain.close()
     first, second = out.getvalue().splitlines()
     assert first == "> extract"
-    assert second.split() == ["✓", "extract", "created", "1.2", "s", "images", "76,", "481", "kB,", "new", "76"]
+    assert second.split()[:5] == ["✓", "extract", "created", "1.2", "s"]
+    assert second.endswith("images 76, 481 kB, new 76")
 
 
 def test_plain_lines_are_never_silent_for_two_seconds(clock: Clock) -> None:

@@ -19,6 +19,7 @@ MOST_REASONS = 6
 MARKS: dict[str, tuple[str, str, Style]] = {
     "create": ("+", "run", "green"),
     "run": ("~", "run again", "yellow"),
+    "follow": ("~", "run again if what it needs changes", "yellow"),
     "reuse": ("<", "reuse an earlier outcome", "cyan"),
     "unchanged": (" ", "unchanged", "dim"),
     "skip": ("-", "not selected", "dim"),
@@ -64,7 +65,7 @@ def _print(one: Planned) -> None:
 
 
 def _print_row(row: Row, most: int) -> None:
-    kind = "create" if row.action == "run" and _is_first(row) else row.action
+    kind = _kind(row)
     mark, word, style = MARKS[kind]
     print(output.styled(f"{mark} {row.step:<18} {word}", style))
     said = _said(row)
@@ -72,6 +73,15 @@ def _print_row(row: Row, most: int) -> None:
         print(f"    {text}")
     if len(said) > most:
         print(f"    and {len(said) - most} more reasons: --why {row.step}")
+
+
+def _kind(row: Row) -> str:
+    """Return the row's key in `MARKS`; steps that merely follow others are told apart."""
+    if row.action != "run":
+        return row.action
+    if _is_first(row):
+        return "create"
+    return "follow" if all(why.code == "upstream" for why in row.reasons) else "run"
 
 
 def _said(row: Row) -> list[str]:
