@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -15,7 +16,7 @@ from starlette.routing import Route
 
 from lfvpipe import __version__
 from lfvpipe.service.http import body as bodies
-from lfvpipe.service.http.access_log import Access, log_access
+from lfvpipe.service.http.access_log import LOGGER, Access, log_access
 from lfvpipe.service.http.auth import Guard
 from lfvpipe.service.http.head import Head, head_of
 from lfvpipe.service.http.metrics import CONTENT_TYPE, Metrics
@@ -111,6 +112,8 @@ class Application:
         except Fault as fault:
             await bodies.discard(request, seconds=self.body_seconds)
             return serialize_fault(service_model(), fault, str(uuid.uuid4()))
+        except Exception:  # the boundary: a bug must not reach the wire
+            return _broken()
 
     async def _let_in(self, request: Request, exchange: "_Exchange") -> Answer:
         head, operation = exchange.head, exchange.operation
@@ -132,6 +135,13 @@ class Application:
             size = self.workers if pool == "detect" else 4
             self._pools[pool] = ThreadPoolExecutor(size, f"lfvpipe-{pool}")
         return asyncio.get_running_loop().run_in_executor(self._pools[pool], call)
+
+
+def _broken() -> Answer:
+    request_id = str(uuid.uuid4())
+    structlog.get_logger(LOGGER).exception("request failed", request_id=request_id)
+    message = f"the service failed; its log has the details under request id {request_id}"
+    return serialize_fault(service_model(), Fault("InternalServerException", message), request_id)
 
 
 @dataclass

@@ -90,7 +90,7 @@ def test_bodies_that_would_fill_the_memory_are_throttled(serve: Serve) -> None:
     assert [served.ask("POST", PROJECTS, JSON, b"x" * 100).status for _ in range(2)] == [200, 200]
 
 
-def test_images_under_judgement_do_not_hold_up_the_rest(serve: Serve) -> None:
+def test_images_under_judgement_do_not_hold_up_the_rest(serve: Serve, world: Any) -> None:
     arrived, release = threading.Semaphore(0), threading.Event()
 
     def handle(method: str, url: str, headers: Any, body: bytes) -> Any:
@@ -99,16 +99,29 @@ def test_images_under_judgement_do_not_hold_up_the_rest(serve: Serve) -> None:
             assert release.wait(20)
         return echo(method, url, headers, body)
 
+    world.open()
     served = serve(Open(), handle, workers=2)
     with ThreadPoolExecutor(5) as clients:
         waiting = [clients.submit(served.ask, "POST", DETECT, None, b"image") for _ in range(5)]
-        for _ in range(2):
-            assert arrived.acquire(timeout=20)
-        assert served.ask("GET", PROJECTS).status == 200
-        assert "lfvpipe_requests_in_flight 5" in served.ask("GET", "/metrics").body
-        assert not arrived.acquire(blocking=False)  # two workers, so two images at once
-        release.set()
+        try:
+            while "lfvpipe_requests_in_flight 5" not in served.ask("GET", "/metrics").body:
+                pass
+            assert served.ask("GET", PROJECTS).status == 200
+            assert [arrived.acquire(timeout=20) for _ in range(2)] == [True, True]
+            assert not arrived.acquire(blocking=False)  # two workers, so two images at once
+        finally:
+            release.set()
         assert {each.result().status for each in waiting} == {200}
+
+
+def test_a_bug_is_an_internal_error_and_its_text_stays_here(serve: Serve) -> None:
+    served = serve(Open(), lambda *_: 1 / 0)
+    with capture_logs() as log:
+        reply = served.ask("GET", PROJECTS)
+    assert (reply.status, reply.error) == (500, "InternalServerException")
+    assert "zero" not in json.dumps(reply.body)
+    assert [line["event"] for line in log] == ["request failed", "request"]
+    assert log[0]["request_id"] == reply.headers["x-amzn-RequestId"]
 
 
 def test_health_tells_whether_the_state_can_be_read(serve: Serve, world: Any) -> None:

@@ -42,7 +42,7 @@ def served(serve: Serve) -> Served:
 def test_a_signed_request_is_answered_whatever_characters_it_holds(served: Served) -> None:
     client = served.client()
     client.create_project(ProjectName="p")
-    entries = {"ProjectName": "p", "DatasetType": "train"}
+    entries: Any = {"ProjectName": "p", "DatasetType": "train"}
     client.create_dataset(**entries)
     odd = client.list_dataset_entries(**entries, SourceRefContains="a b+c/ü~%41&=*'", MaxResults=3)
     assert odd["DatasetEntries"] == []
@@ -148,8 +148,7 @@ def test_a_repeated_change_gets_the_first_answer(served: Served) -> None:
         "AWS4-HMAC-SHA256",
         "AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host, Signature=0",
         "AWS4-HMAC-SHA256 Credential=a/1/r/lookoutvision/aws4_request, Signature=0",
-        f"AWS4-HMAC-SHA256 Credential={KEY}/1/r/lookoutvision/aws4_request, SignedHeaders=,"
-        + "Signature=0",
+        f"AWS4-HMAC-SHA256 Credential={KEY}/1/r/lookoutvision/x, SignedHeaders=, Signature=0",
         "\xff=,=,,;",
     ],
 )

@@ -1,0 +1,170 @@
+"""`lfvpipe serve` as a process: its start, its keys, TLS, its end."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from lfvpipe.lookout.client import connect
+from lfvpipe.service.http.credentials import ensure_keys, read_keys
+
+from .conftest import ROOT, StartProcess
+
+PROJECTS = "/2020-11-20/projects"
+
+
+def projects(url: str, credentials: str | None) -> list[str]:
+    """Ask with boto3 for the names of the projects."""
+    with pytest.MonkeyPatch.context() as patch:
+        if credentials is not None:
+            patch.delenv("AWS_ACCESS_KEY_ID")
+            patch.delenv("AWS_SECRET_ACCESS_KEY")
+            patch.setenv("AWS_SHARED_CREDENTIALS_FILE", credentials)
+        client: Any = connect(url, region="us-east-1")
+        try:
+            return [each["ProjectName"] for each in client.list_projects()["Projects"]]
+        finally:
+            client.close()
+
+
+def metrics(address: str) -> str:
+    connection = HTTPConnection(address, timeout=30)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return text
+
+
+def refused(*options: str) -> tuple[int, str]:
+    """Start a server that must not start; return its exit code and what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lfvpipe", "serve", *options],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    return done.returncode, done.stderr
+
+
+def test_it_makes_a_key_once_and_keeps_it_to_its_owner(start_process: StartProcess) -> None:
+    first = start_process()
+    assert first.credentials is not None
+    file = Path(first.credentials)
+    made = file.read_text()
+    assert os.name == "nt" or stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert projects(first.url, first.credentials) == []
+    assert first.end() == 0
+    again = start_process()
+    assert projects(again.url, again.credentials) == []
+    assert file.read_text() == made
+    assert again.end() == 0
+    (secret,) = read_keys(file).values()
+    assert secret not in str(first.log) + str(again.log)
+
+
+def test_it_takes_the_keys_that_clients_have_already(
+    start_process: StartProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "own"
+    file.write_text(
+        "[default]\naws_access_key_id = testing\naws_secret_access_key = testing\n"
+        "[profile other]\naws_access_key_id = OTHER\naws_secret_access_key = a%b\n"
+    )
+    process = start_process("--credentials", str(file))
+    assert projects(process.url, None) == []
+    assert read_keys(file) == {"testing": "testing", "OTHER": "a%b"}
+
+
+def test_two_servers_share_a_state_folder(start_process: StartProcess) -> None:
+    one, other = start_process("--no-auth"), start_process("--no-auth")
+    client: Any = connect(one.url, region="us-east-1")
+    client.create_project(ProjectName="p")
+    client.close()
+    assert projects(other.url, None) == ["p"]
+
+
+def test_it_ends_gracefully_and_finishes_what_is_under_way(start_process: StartProcess) -> None:
+    process = start_process("--no-auth")
+    address = urlsplit(process.url).netloc
+    connection = HTTPConnection(address, timeout=30)
+    body = b'{"ProjectName":"p"}'
+    connection.putrequest("POST", PROJECTS)
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders()
+    connection.send(body[:5])
+    while "lfvpipe_requests_in_flight 1" not in metrics(address):
+        pass
+    process.popen.terminate()
+    ended = threading.Thread(target=process.popen.wait)
+    ended.start()
+    connection.send(body[5:])
+    assert connection.getresponse().read().startswith(b'{"ProjectMetadata"')
+    connection.close()
+    ended.join(60)
+    assert process.popen.returncode == 0
+
+
+def test_it_serves_over_tls(start_process: StartProcess, tls_web: Any, aws: Any) -> None:
+    process = start_process("--tls-cert", str(tls_web.certificate), "--host", "localhost")
+    assert process.url.startswith("https://localhost:")
+    aws.setenv("AWS_CA_BUNDLE", str(tls_web.certificate))
+    assert projects(process.url, process.credentials) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--no-auth", "--host", "0.0.0.0"], "--no-auth is for this machine only"),
+        (["--no-auth", "--credentials", "x"], "contradict"),
+        (["--tls-key", "x"], "--tls-key needs --tls-cert"),
+        (["--workers", "0"], "at least 1"),
+        (["--port", "http"], "invalid int value"),
+    ],
+)
+def test_a_contradiction_is_refused_before_anything_is_made(
+    tmp_path: Path, options: list[str], message: str
+) -> None:
+    code, said = refused("--state-dir", str(tmp_path / "state"), *options)
+    assert code == 3
+    assert message in said
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_cannot_be_used_is_said_in_a_sentence(tmp_path: Path) -> None:
+    state = ["--state-dir", str(tmp_path)]
+    code, said = refused(*state, "--credentials", str(tmp_path / "none"))
+    assert (code, "Traceback" in said) == (1, False)
+    assert "cannot read the credentials" in said
+    broken = tmp_path / "broken"
+    broken.write_text("secret-secret\n")
+    code, said = refused(*state, "--credentials", str(broken))
+    assert "is no credentials file" in said
+    assert "secret-secret" not in said
+    code, said = refused(*state, "--port", "0", "--tls-cert", str(broken))
+    assert (code, "Traceback" in said) == (1, False)
+    assert "cannot use the certificate" in said
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, said = refused(*state, "--port", str(taken.getsockname()[1]))
+    assert (code, "Traceback" in said) == (1, False)
+    assert "cannot listen at 127.0.0.1" in said
+
+
+def test_it_warns_of_what_others_can_read(start_process: StartProcess, tmp_path: Path) -> None:
+    code, said = refused("--state-dir", str(tmp_path), "--host", "0.0.0.0", "--port", "99999")
+    assert code == 1
+    assert "without TLS" in said
+    file = tmp_path / "shown"
+    ensure_keys(file)
+    file.chmod(0o644)
+    code, said = refused("--state-dir", str(tmp_path), "--credentials", str(file), "--port", "-1")
+    assert os.name == "nt" or f"can read {file}" in said
