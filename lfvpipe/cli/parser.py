@@ -185,6 +185,34 @@ SERVE = (
     option("--tls-cert", metavar="FILE", help="serve HTTPS with this PEM certificate and chain"),
     option("--tls-key", metavar="FILE", help="its key, if the certificate's file lacks it"),
 )
+LIMIT = option(
+    "--limit",
+    type=int,
+    default=20,
+    metavar="N",
+    help="show the latest N runs, 0 for all (default: 20)",
+)
+RUNS = option(
+    "runs",
+    nargs="*",
+    metavar="PIPELINE|RUN",
+    help="the pipeline file, then runs: an id or its beginning, latest, latest~1, v2 for a model"
+    " version, or a matrix variant (default: latest~1 latest)",
+)
+MATRIX = option("--matrix", action="store_true", help="compare all variants of the matrix")
+COMPARED = option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    help="also write the comparison as FILE.html, or the learning curve as FILE.svg",
+)
+RUN = option(
+    "--run",
+    default="latest",
+    metavar="RUN",
+    help="which run, as `compare` takes it (default: latest)",
+)
+OPEN = option("--open", action="store_true", help="open the report page in the browser")
 DEBUG = option("--debug", action="store_true", help="show tracebacks")
 
 _SELECTION = (FROM, UNTIL, ONLY, FORCE, ACCEPT)
@@ -226,6 +254,24 @@ COMMANDS = (
         "get verdicts for images from a trained model",
         (TARGETS, MODEL_FILE, SET, *_STATE, JSON, CSV),
         "lfvpipe detect pipeline.yaml photos/ 'more/*.jpg'",
+    ),
+    Command(
+        "history",
+        "list the runs, their figures, and what changed between them",
+        (FILE, SET, LIMIT, STATE_DIR, JSON),
+        "lfvpipe history pipeline.yaml",
+    ),
+    Command(
+        "compare",
+        "put runs side by side: figures, what explains them, changed verdicts",
+        (RUNS, SET, MATRIX, COMPARED, STATE_DIR, JSON),
+        "lfvpipe compare pipeline.yaml v1 latest",
+    ),
+    Command(
+        "report",
+        "show a run's summary again, and where its page is",
+        (FILE, SET, RUN, OPEN, STATE_DIR, JSON),
+        "lfvpipe report pipeline.yaml --open",
     ),
     Command(
         "stop",

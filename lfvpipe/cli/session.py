@@ -162,7 +162,7 @@ def _variant(name: str, pipeline: Pipeline, root: Path) -> Variant:
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.pipeline_steps import steps_of
 
-    return Variant(name, Context(pipeline, root), tuple(steps_of(pipeline)))
+    return Variant(name, Context(pipeline, root, name), tuple(steps_of(pipeline)))
 
 
 def remember_valid(options: argparse.Namespace) -> None:

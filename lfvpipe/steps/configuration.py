@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def flattened(pipeline: Pipeline) -> dict[str, Json]:
     """Return the configuration by dotted key; addresses lose credentials and query strings."""
     hidden = {"file", "matrix"}
-    return {key: value for key, value in sorted(_walk("", pipeline)) if key not in hidden}
+    found = sorted(_walk("", pipeline))
+    return {key: value for key, value in found if key.partition(".")[0] not in hidden}
 
 
 def _walk(prefix: str, value: object) -> Iterator[tuple[str, Json]]:
@@ -43,6 +44,8 @@ def _joined(prefix: str, name: str) -> str:
     """Return the dotted key; ``labels`` and ``shares`` are the spec's own, not in the file."""
     if name in {"labels", "shares"}:
         return prefix
+    if name == "reviewed":
+        name = "labels"  # as the file says it; the spec's own `labels` are the archives
     return f"{prefix}.{name}" if prefix else name
 
 

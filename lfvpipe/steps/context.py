@@ -21,10 +21,12 @@ class Context:
     Attributes:
         pipeline: The validated pipeline.
         state_root: ``.lfvpipe``, shared by the pipelines of a folder.
+        variant: Which combination of the matrix this is; ``default`` without a matrix.
     """
 
     pipeline: Pipeline
     state_root: Path
+    variant: str = "default"
 
     @property
     def state_dir(self) -> Path:

@@ -1,0 +1,190 @@
+"""`lfvpipe compare`: runs side by side, what explains them, and the verdicts that changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe.cli import output, session
+from lfvpipe.cli.commands.history import standing_runs
+from lfvpipe.errors import UserError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from lfvpipe.cli.session import Variant
+    from lfvpipe.report.comparison import Change, Comparison, Side
+    from lfvpipe.report.records import RunRecord, Scores
+
+MOST_CHANGES = 20
+LAST_TWO = ["latest~1", "latest"]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the comparison, write the files that are asked for; return 0."""
+    from lfvpipe.report.comparison import compare
+
+    words = _take_file(options)
+    variants = session.open_variants(options)
+    comparison = compare(_chosen(options, variants, words))
+    if options.json:
+        output.print_json(_json(comparison))
+    else:
+        _print(comparison)
+    if options.output:
+        _write(Path(options.output), comparison)
+        if not options.json:
+            print(f"\nwritten: {options.output}")
+    return 0
+
+
+def _take_file(options: argparse.Namespace) -> list[str]:
+    """Tell the pipeline file, if one is named, from the runs; return the runs."""
+    words = list(options.runs)
+    options.file = words.pop(0) if words and words[0].endswith((".yaml", ".yml")) else None
+    return words
+
+
+def _chosen(
+    options: argparse.Namespace, variants: tuple[Variant, ...], words: list[str]
+) -> list[RunRecord]:
+    from lfvpipe.report import history
+
+    standing = standing_runs(variants)
+    if options.matrix:
+        if len(variants) == 1:
+            raise session.UsageError(
+                "the pipeline file has no matrix", hint="Name runs: `lfvpipe history` lists them."
+            )
+        missing = [each.name for each in variants if each.name not in standing]
+        if missing:
+            hint = "`lfvpipe run` makes what is missing."
+            raise session.UsageError(f"no run yet of {', '.join(missing)}", hint=hint)
+        words = [each.name for each in variants] + words
+    words = words or LAST_TWO
+    state_dir = variants[0].context.state_dir
+    runs = [history.find(state_dir, word, standing) for word in words]
+    if len({each.id for each in runs}) < 2:
+        hint = "Name two: an id, its beginning, latest, latest~1, v2, or a variant."
+        raise session.UsageError("a comparison needs two different runs", hint=hint)
+    return runs
+
+
+def _print(comparison: Comparison) -> None:
+    from lfvpipe.report import comparison_view as view
+
+    called = view.names(comparison.runs)
+    shown = view.tables(comparison)
+    blank = ("",) * (len(called) + 1)
+    cells = [("", *called)]
+    for table in shown:
+        cells += [blank, (table.title, *blank[1:]), *((f"  {n}", *row) for n, *row in table.rows)]
+    print(output.table(cells, styles=["bold"]))
+    for warning in view.warnings(comparison):
+        print(output.styled(f"\nnote: {warning}", "yellow"))
+    _print_curves(comparison)
+    for name, changes in zip(called[1:], comparison.changes, strict=True):
+        _print_changes(f"{called[0]} → {name}", changes)
+
+
+def _print_curves(comparison: Comparison) -> None:
+    from lfvpipe.report import learning_curve
+
+    for curve in learning_curve.curves(comparison):
+        title, *lines = learning_curve.draw(curve)
+        print("\n" + output.styled(title, "bold"))
+        print("\n".join(lines))
+
+
+def _print_changes(title: str, changes: tuple[Change, ...]) -> None:
+    from lfvpipe.report import comparison_view as view
+
+    count = len(changes)
+    said = f"{count} verdict{'' if count == 1 else 's'} changed" if count else "no verdict changed"
+    print(f"\n{output.styled(title, 'bold')}  {said}")
+    styles = {"fixed": "green", "broken": "red"}
+    rows = view.change_rows(changes)[:MOST_CHANGES]
+    cells = [(f"  {row[0]}", *row[2:]) for row in rows]
+    print(output.table(cells, styles=[styles.get(row[-1]) for row in rows]), end="")  # type: ignore[misc]  # literals
+    if rows:
+        print()
+    if count > MOST_CHANGES:
+        print(f"  and {count - MOST_CHANGES} more: --json or --output FILE.html has them all")
+
+
+def _write(path: Path, comparison: Comparison) -> None:
+    from lfvpipe import atomic
+    from lfvpipe.report import comparison_view as view
+
+    if path.suffix.lower() == ".svg":
+        text = view.picture(comparison)
+        if text is None:
+            hint = "The runs have to differ in the amount of data. FILE.html holds the tables too."
+            raise UserError("these runs make no learning curve", hint=hint)
+    else:
+        text = view.page(comparison)
+    try:
+        atomic.write_text(path.absolute(), text)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _json(comparison: Comparison) -> dict[str, Any]:
+    """Return `runs`, `differences`, `sets`, `changes` (against the first run), `curves`."""
+    from dataclasses import asdict
+
+    from lfvpipe.report import comparison_view as view
+    from lfvpipe.report import learning_curve
+
+    called = view.names(comparison.runs)
+    return {
+        "runs": [_run_json(each) for each in comparison.runs],
+        "differences": {each.key: list(each.values) for each in comparison.differences},
+        "sets": {side.name: _side_json(side) for side in comparison.sides},
+        "warnings": view.warnings(comparison),
+        "changes": {
+            name: [_change_json(change) for change in changes]
+            for name, changes in zip(called[1:], comparison.changes, strict=True)
+        },
+        "curves": [asdict(curve) for curve in learning_curve.curves(comparison)],
+    }
+
+
+def _run_json(each: RunRecord) -> dict[str, Any]:
+    return {
+        "run": each.id,
+        "created": each.created,
+        "variant": each.variant,
+        "model_version": each.model.get("version"),
+        "data": {split: dict(counts) for split, counts in each.data.items()},
+    }
+
+
+def _side_json(side: Side) -> dict[str, Any]:
+    return {
+        "comparable": side.basis,
+        "shared_images": side.shared,
+        "scores": [_scores_json(each) for each in side.scores],
+        "scores_on_shared": [_scores_json(each) for each in side.on_shared],
+    }
+
+
+def _scores_json(scores: Scores | None) -> dict[str, Any] | None:
+    from dataclasses import asdict
+
+    return asdict(scores) if scores else None
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    return {
+        "set": change.set,
+        "id": change.after.id,
+        "label": change.after.label,
+        "turn": change.turn,
+        "before": _verdict_json(change.before.is_anomalous, change.before.confidence),
+        "after": _verdict_json(change.after.is_anomalous, change.after.confidence),
+    }
+
+
+def _verdict_json(is_anomalous: bool, confidence: float) -> dict[str, Any]:
+    return {"is_anomalous": is_anomalous, "confidence": confidence}

@@ -1,0 +1,187 @@
+"""A comparison as people read it: tables of text, and the same as a self-contained page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe.report import learning_curve
+from lfvpipe.report.history import NOT_COMPARED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lfvpipe.report.comparison import Change, Comparison, Side
+    from lfvpipe.report.records import Estimate, RunRecord, Scores
+
+TEMPLATES = Path(__file__).parent / "templates"
+TITLES = {"test": "test set", "evaluation": "evaluation images"}
+METRICS = {"f1": "F1", "precision": "precision", "recall": "recall", "roc_auc": "AUROC"}
+ABSENT = "–"
+MOST_CHANGES = 1000  # on the page
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of a name and a cell for each run."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+def names(runs: Sequence[RunRecord]) -> list[str]:
+    """Return short names that tell the runs apart: variants, model versions, or run ids."""
+    for found in (
+        [run.variant for run in runs],
+        [f"v{run.model['version']}" if run.model.get("version") else "" for run in runs],
+    ):
+        if len(set(found)) == len(found) and all(found):
+            return found
+    return [run.id for run in runs]
+
+
+def tables(comparison: Comparison) -> list[Table]:
+    """Return what to show: the runs, the differences, and the metrics of each set."""
+    shown = [Table("runs", tuple(_about(comparison.runs)))]
+    if comparison.differences:
+        rows = (
+            (each.key, *map(value_text, each.values))
+            for each in comparison.differences
+            if each.key not in NOT_COMPARED
+        )
+        shown.append(Table("what differs", tuple(rows)))
+    for side in comparison.sides:
+        shown += _side(side)
+    return shown
+
+
+def _about(runs: Sequence[RunRecord]) -> Iterator[Row]:
+    yield ("run", *(run.id for run in runs))
+    yield ("model version", *(str(run.model.get("version") or ABSENT) for run in runs))
+    yield ("training images", *(str(sum(run.data.get("train", {}).values())) for run in runs))
+    yield ("to review", *(str(len(run.review)) for run in runs))
+
+
+def _side(side: Side) -> Iterator[Table]:
+    title = TITLES[side.name]
+    own = "" if side.basis == "same" else ", each run's own"
+    yield Table(f"{title}{own}", tuple(_metrics(side.scores)))
+    if side.basis == "shared":
+        yield Table(
+            f"{title}, the {side.shared} images of all runs", tuple(_metrics(side.on_shared))
+        )
+
+
+def _metrics(scores: Sequence[Scores | None]) -> Iterator[Row]:
+    yield ("images", *(str(each.confusion.total) if each else ABSENT for each in scores))
+    for metric, name in METRICS.items():
+        yield (
+            name,
+            *(_estimate(each.estimates.get(metric)) if each else ABSENT for each in scores),
+        )
+    counts = [each.confusion if each else None for each in scores]
+    yield ("anomalies missed", *(str(c.false_negative) if c else ABSENT for c in counts))
+    yield ("normal rejected", *(str(c.false_positive) if c else ABSENT for c in counts))
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.value is None:
+        return ABSENT
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} ({estimate.low:.2f} to {estimate.high:.2f})"
+
+
+def value_text(value: Any) -> str:
+    """Return a value of the configuration as the pipeline file would have it."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, list):
+        return ", ".join(map(value_text, value)) or "none"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def warnings(comparison: Comparison) -> list[str]:
+    """Return what a reader has to know before he believes the numbers."""
+    return [text for side in comparison.sides for text in _warning(side)]
+
+
+def _warning(side: Side) -> Iterator[str]:
+    title = TITLES[side.name]
+    if side.basis == "different":
+        yield f"the runs share no labelled image of the {title}: these figures are not comparable"
+    elif side.basis == "shared":
+        yield (
+            f"the runs have different images in the {title}: compare only the figures on the"
+            f" {side.shared} that all of them judged"
+        )
+
+
+def change_rows(changes: Sequence[Change]) -> list[Row]:
+    """Return a row for each changed verdict: broken ones first, the surest of them first."""
+    order = {"broken": 0, "fixed": 1, "turned": 2}
+    ordered = sorted(changes, key=lambda one: (order[one.turn], -one.after.confidence))
+    return [
+        (
+            change.after.id,
+            TITLES[change.set],
+            change.after.label or "unknown",
+            _verdict(change.before.is_anomalous, change.before.confidence),
+            _verdict(change.after.is_anomalous, change.after.confidence),
+            change.turn,
+        )
+        for change in ordered
+    ]
+
+
+def _verdict(is_anomalous: bool, confidence: float) -> str:
+    return f"{'anomaly' if is_anomalous else 'normal'} {confidence:.3f}"
+
+
+def page(comparison: Comparison) -> str:
+    """Return a comparison as one self-contained HTML page without scripts."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
+    )
+    called = names(comparison.runs)
+    return environment.get_template("comparison.html.j2").render(
+        title=f"{comparison.runs[0].name}: {len(called)} runs compared",
+        names=called,
+        warnings=warnings(comparison),
+        tables=tables(comparison),
+        chart=_chart(comparison),
+        changes=[
+            {"title": f"{called[0]} → {name}", "rows": change_rows(changes)[:MOST_CHANGES]}
+            for name, changes in zip(called[1:], comparison.changes, strict=True)
+        ],
+        style=Markup(_style()),  # noqa: S704  (ours)
+    )
+
+
+def picture(comparison: Comparison) -> str | None:
+    """Return the learning curve as an SVG file's text; None where the runs make no curve."""
+    chart = _chart(comparison)
+    if chart is None:
+        return None
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif"><style>{_style()}</style>'
+    return head + chart.__html__().replace("<svg ", '<svg x="0" y="0" ', 1) + "</svg>\n"
+
+
+def _chart(comparison: Comparison) -> Any:
+    from lfvpipe.report import charts
+
+    found = learning_curve.curves(comparison)
+    return charts.learning(found) if found else None
+
+
+def _style() -> str:
+    return (TEMPLATES / "page.css").read_text(encoding="utf-8")

@@ -1,0 +1,159 @@
+"""The runs of a pipeline in order of time, what changed between them, and what they are called."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe.errors import UserError
+from lfvpipe.report import run_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from lfvpipe.report.records import RunRecord, Scores
+
+# Follows from where the pipeline lies or is called, and changes nothing that a run shows.
+NOT_COMPARED = frozenset({"name", "file"})
+
+
+class NoSuchRun(UserError):
+    """What the user calls a run by fits none, or several."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key of the configuration in which runs differ; None where a run does not have it."""
+
+    key: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run in the history.
+
+    Attributes:
+        run: The run, without its verdicts.
+        changed: What its configuration changed since the run before; empty for the first.
+    """
+
+    run: RunRecord
+    changed: tuple[Difference, ...]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long its steps took together; None where nobody measured it."""
+        measured = [timing.seconds for timing in self.run.timings if timing.seconds is not None]
+        return sum(measured) if measured else None
+
+
+def headline_set(run: RunRecord) -> tuple[str, Scores] | None:
+    """Return the set of images, and its scores, that say most about a run's model."""
+    for name in ("test", "evaluation"):
+        scores = run.scores.get(name)
+        if scores is not None and scores.confusion.total:
+            return name, scores
+    return None
+
+
+def entries(state_dir: Path, limit: int = 0) -> list[Entry]:
+    """Return the runs of a pipeline, oldest first; with a `limit`, the latest ones only.
+
+    Raises:
+        UserError: A run file is damaged, or a newer lfvpipe wrote it.
+    """
+    ids = run_file.run_ids(state_dir)
+    wanted = ids[-limit - 1 :] if limit else ids  # one more, to tell what the oldest one changed
+    runs = [
+        run_file.load(run_file.path_of(state_dir, each), with_verdicts=False) for each in wanted
+    ]
+    found = list(_compared(runs))
+    return found[-limit:] if limit else found
+
+
+def _compared(runs: Iterable[RunRecord]) -> Iterator[Entry]:
+    before: RunRecord | None = None
+    for run in runs:
+        changed = differences([before.config, run.config]) if before else ()
+        yield Entry(run, tuple(changed))
+        before = run
+
+
+def differences(configs: Sequence[Mapping[str, Any]]) -> list[Difference]:
+    """Return the keys in which configurations differ, sorted.
+
+    A key of both labels that says the same of both is told once, as in the pipeline file.
+    """
+    plain = [_joined(config) for config in configs]
+    keys = sorted(set().union(*plain) - NOT_COMPARED)
+    rows = (Difference(key, tuple(config.get(key) for config in plain)) for key in keys)
+    return [row for row in rows if any(value != row.values[0] for value in row.values[1:])]
+
+
+def _joined(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Join ``sample.normal.percent`` and ``sample.anomaly.percent`` where they are the same."""
+    joined = dict(config)
+    for key, value in config.items():
+        twin = key.replace(".normal.", ".anomaly.")
+        if twin != key and key.startswith(("sample.", "split.")) and config.get(twin) == value:
+            del joined[key], joined[twin]
+            joined[key.replace(".normal.", ".")] = value
+    return joined
+
+
+def find(state_dir: Path, word: str, variants: Mapping[str, str]) -> RunRecord:
+    """Return the run, with its verdicts, that the user calls `word`.
+
+    Args:
+        state_dir: Where the pipeline's state is.
+        word: A run's id or the beginning of one, ``latest``, ``latest~2`` for the second before
+            it, a model's version like ``v2``, or the name of a variant.
+        variants: The run that each variant stands at, by the variant's name.
+
+    Raises:
+        NoSuchRun: Nothing is called so, or several runs are.
+    """
+    ids = run_file.run_ids(state_dir)
+    if not ids:
+        raise NoSuchRun("there is no run yet", hint="`lfvpipe run` makes one.")
+    found = variants.get(word) or _counted_back(ids, word) or _by_version(state_dir, ids, word)
+    return run_file.load(run_file.path_of(state_dir, found or _by_prefix(ids, word)))
+
+
+def _counted_back(ids: Sequence[str], word: str) -> str | None:
+    match = re.fullmatch(r"latest(?:~(\d{1,9}))?", word)
+    if not match:
+        return None
+    back = int(match[1] or 0)
+    if back >= len(ids):
+        raise NoSuchRun(f"there is no {word}: there are {len(ids)} runs", hint=_HINT)
+    return ids[-1 - back]
+
+
+def _by_version(state_dir: Path, ids: Sequence[str], word: str) -> str | None:
+    match = re.fullmatch(r"v(\d+)", word)
+    if not match:
+        return None
+    for run_id in reversed(ids):
+        run = run_file.load(run_file.path_of(state_dir, run_id), with_verdicts=False)
+        if str(run.model.get("version")) == match[1]:
+            return run_id
+    raise NoSuchRun(f"no run has model version {match[1]}", hint=_HINT)
+
+
+def _by_prefix(ids: Sequence[str], word: str) -> str:
+    found = [run_id for run_id in ids if run_id.startswith(word)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        hint = f"Say more of it: {', '.join(found[-3:])}"
+        raise NoSuchRun(f"{word!r} is the beginning of {len(found)} runs", hint=hint)
+    raise NoSuchRun(f"no run is called {word!r}", hint=_HINT)
+
+
+_HINT = "`lfvpipe history` lists the runs that there are."
