@@ -51,7 +51,12 @@ def scored(verdicts: Iterable[Verdict]) -> list[Scored]:
 
 def confusion(verdicts: Iterable[Verdict]) -> Confusion:
     """Count the labelled verdicts by what they are and what they were called."""
-    cells = [(v.is_anomalous, v.label == "anomaly") for v in verdicts if v.label is not None]
+    return _counted((v.is_anomalous, v.label == "anomaly") for v in verdicts if v.label is not None)
+
+
+def _counted(pairs: Iterable[tuple[bool, bool]]) -> Confusion:
+    """Count pairs of called and true."""
+    cells = list(pairs)
     return Confusion(
         true_positive=cells.count((True, True)),
         false_positive=cells.count((True, False)),
@@ -183,6 +188,11 @@ def threshold_sweep(points: Sequence[Scored]) -> list[ThresholdPoint]:
         counts = Confusion(caught, alarms, positive - caught, negative - alarms)
         sweep.append(ThresholdPoint(score, counts))
     return sweep
+
+
+def at_threshold(points: Sequence[Scored], threshold: float) -> Confusion:
+    """Count as if every score of at least `threshold` were called an anomaly."""
+    return _counted((point.score >= threshold, point.anomaly) for point in points)
 
 
 def average_precision(points: Sequence[Scored]) -> float | None:

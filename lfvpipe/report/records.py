@@ -16,6 +16,7 @@ class Verdict:
         is_anomalous: The verdict.
         confidence: Confidence in the verdict, 0 to 1.
         needs_review: The confidence is under the pipeline's ``review_below``.
+        sha256: The digest of the image's bytes, where they are known.
         path: The image, relative to the state folder, if it is there.
         mask: The predicted anomaly mask, relative to the state folder, for segmentation models.
         anomalies: Anomaly types found, as DetectAnomalies names them.
@@ -27,6 +28,7 @@ class Verdict:
     is_anomalous: bool
     confidence: float
     needs_review: bool = False
+    sha256: str | None = None
     path: str | None = None
     mask: str | None = None
     anomalies: tuple[Mapping[str, Any], ...] = ()
@@ -54,7 +56,7 @@ class Verdict:
         }
         if self.anomalies:
             line["anomalies"] = [dict(anomaly) for anomaly in self.anomalies]
-        optional = {"path": self.path, "mask": self.mask}
+        optional = {"sha256": self.sha256, "path": self.path, "mask": self.mask}
         return line | {name: value for name, value in optional.items() if value is not None}
 
     @classmethod
@@ -67,6 +69,7 @@ class Verdict:
             is_anomalous=line["is_anomalous"],
             confidence=line["confidence"],
             needs_review=line["needs_review"],
+            sha256=line.get("sha256"),
             path=line.get("path"),
             mask=line.get("mask"),
             anomalies=tuple(line.get("anomalies", ())),

@@ -16,6 +16,7 @@ from lfvpipe.report.records import (
     Scores,
     Timing,
 )
+from lfvpipe.report.timings_table import put_timings
 from lfvpipe.report.verdict_file import read_verdicts
 
 FORMAT = 1
@@ -120,8 +121,15 @@ def previous_id(state_dir: Path, run_id: str) -> str | None:
 
 
 def add_timings(path: Path, timings: Sequence[Timing]) -> None:
-    """Put into the run file at `path` how long each step took; steps not named keep theirs."""
+    """Put into a run file, and into its page, how long each step took.
+
+    Args:
+        path: The run file; steps that `timings` does not name keep theirs.
+        timings: What is known now that the run is over.
+    """
     run = load(path, with_verdicts=False)
     merged = {timing.step: timing for timing in run.timings}
     merged |= {timing.step: timing for timing in timings}
     write(path.parent.parent, replace(run, timings=tuple(merged.values())))
+    for page in (path.with_suffix(".html"), path.parent.parent / "report.html"):
+        put_timings(page, tuple(merged.values()))

@@ -42,6 +42,28 @@ def _entry(line: str) -> Entry:
     return str(data.get("source-ref")), " ".join(names), json.dumps(masks) if masks else ""
 
 
+def changes(
+    context: Context, project: str, split: DatasetType, manifest: bytes
+) -> list[bytes] | None:
+    """Return the lines of `manifest` that the dataset lacks or has otherwise.
+
+    Returns:
+        None where adding and replacing these lines would not make the dataset equal to the
+        manifest: it holds an image that the manifest does not, which no update takes away.
+    """
+    wanted = {json.loads(line)["source-ref"]: line for line in manifest.splitlines() if line}
+    entries = {ref: _entry(line.decode()) for ref, line in wanted.items()}
+    pages = context.lookout.get_paginator("list_dataset_entries")
+    with explained(f"reading the {split} dataset of project {project}"):
+        for page in pages.paginate(ProjectName=project, DatasetType=split):
+            for held in entries_of(page["DatasetEntries"]):
+                if held[0] not in entries:
+                    return None
+                if entries[held[0]] == held:
+                    wanted.pop(held[0], None)
+    return list(wanted.values())
+
+
 def same_entries(
     context: Context, project: str, split: DatasetType, wanted: frozenset[Entry]
 ) -> bool:

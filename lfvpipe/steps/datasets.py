@@ -13,7 +13,7 @@ from lfvpipe.errors import UserError
 from lfvpipe.lookout.failures import LookoutError, explained
 from lfvpipe.steps import described
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.dataset_entries import manifest_entries, same_entries
+from lfvpipe.steps.dataset_entries import changes, manifest_entries, same_entries
 
 if TYPE_CHECKING:
     from lfvpipe.lookout.api import DatasetType
@@ -47,7 +47,7 @@ class DatasetsStep(Step[Context]):
         return {"bucket.name": context.pipeline.bucket.name, "project": context.pipeline.project}
 
     def act(self, context: Context, work: Work) -> Outcome:
-        """Keep, create, replace or delete each of the two datasets, and wait for them."""
+        """Keep, create, update, replace or delete each of the two datasets, and wait for them."""
         manifests = wanted(work.upstream["manifests"])
         settled = [_settle(context, work, split, manifests.get(split)) for split in SPLITS]
         facts: dict[str, Json] = {
@@ -111,6 +111,9 @@ def _settle(
     if live and (known or _equal(context, split, manifest, live)):
         ours = known.get("created_by_us") or _creating(work, split)
         return "unchanged" if known else "adopted", _facts(live, manifest, bool(ours))
+    updated = _update(context, work, split, manifest, live) if live else None
+    if updated:
+        return "updated", _facts(updated, manifest, _is_ours(work, split, updated))
     if live:
         _warn_if_foreign(context, work, split, live)
     created = _create(context, work, split, manifest, replace=live is not None)
@@ -149,6 +152,41 @@ def _equal(context: Context, split: DatasetType, manifest: Manifest, live: Descr
     if live.get("ImageStats", {}).get("Total") != len(entries):
         return False
     return same_entries(context, context.pipeline.project, split, entries)
+
+
+def _update(
+    context: Context, work: Work, split: DatasetType, manifest: Manifest, live: Description
+) -> Description | None:
+    """Add and replace entries where that is enough, as after a review; None where it is not.
+
+    One call, which the service carries out whole or not at all; more changes than it takes are
+    better made by a new dataset. A kill in between needs no note: the next attempt finds the
+    dataset updated, or updates it.
+    """
+    from lfvpipe.lookout.rules import MAX_CHANGES_BYTES
+
+    if live["Status"] not in USABLE:
+        return None
+    data = context.bucket.get(manifest.key)
+    if live.get("ImageStats", {}).get("Total", 0) > data.count(b"\n"):
+        return None
+    project = context.pipeline.project
+    lines = changes(context, project, split, data)
+    sent = b"\n".join(lines or ())
+    if not sent or len(sent) > MAX_CHANGES_BYTES:
+        return None
+    if _is_ours(work, split, live):
+        work.save(**{f"creating_{split}": manifest.digest})
+    with explained(f"updating the {split} dataset of project {project}"):
+        context.lookout.update_dataset_entries(ProjectName=project, DatasetType=split, Changes=sent)
+    return _wait(context, work, split)
+
+
+def _is_ours(work: Work, split: DatasetType, live: Description) -> bool:
+    """Tell whether this pipeline created the dataset that is there."""
+    record = _record(work.previous, split) if work.previous else {}
+    known = record.get("created_by_us") and record.get("created") == _created(live)
+    return bool(known or _creating(work, split))
 
 
 def _create(
@@ -288,5 +326,5 @@ def _state(record: Mapping[str, Json]) -> list[Json]:
 
 
 def _strongest(words: Sequence[Word]) -> Word:
-    order: tuple[Word, ...] = ("replaced", "created", "adopted", "unchanged")
+    order: tuple[Word, ...] = ("replaced", "created", "updated", "adopted", "unchanged")
     return next(word for word in order if word in words)

@@ -32,24 +32,29 @@ class ReportStep(Step[Context]):
     def act(self, context: Context, work: Work) -> Outcome:
         """Write the run file; an attempt that was killed is repeated under the same run id."""
         from lfvpipe.report import run_file
+        from lfvpipe.report.page import write_page
 
         run = _record(context, work)
         path = run_file.write(context.state_dir, run)
+        page = write_page(context.state_dir, run, lambda n, of: work.progress(n, of, "images"))
         estimates = {name: scores.estimates for name, scores in run.scores.items()}
         facts: dict[str, Json] = {
             "run": run.id,
             "run_file": path.relative_to(context.state_dir).as_posix(),
+            "page": page.relative_to(context.state_dir).as_posix(),
             "f1": {name: values["f1"].value for name, values in estimates.items()},
             "review": len(run.review),
         }
         return Outcome("created", facts)
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
-        """Report a run file that is gone."""
-        name = str(outcome.facts["run_file"])
-        if (context.state_dir / name).is_file():
-            return []
-        return [Reason("output-missing", name)]
+        """Report a run file or a page that is gone."""
+        names = [str(outcome.facts[fact]) for fact in ("run_file", "page")]
+        return [
+            Reason("output-missing", name)
+            for name in names
+            if not (context.state_dir / name).is_file()
+        ]
 
 
 def _record(context: Context, work: Work) -> RunRecord:
@@ -67,6 +72,7 @@ def _record(context: Context, work: Work) -> RunRecord:
         id=run_id,
         created=created,
         name=context.pipeline.name,
+        variant=context.variant,
         fingerprint=work.fingerprint,
         config=flattened(context.pipeline),
         versions=_versions(context),

@@ -1,5 +1,6 @@
 """A small Lookout for Vision that can fail and be killed, and stand-ins for the other steps."""
 
+import base64
 import hashlib
 import json
 import re
@@ -41,6 +42,7 @@ ROUTES = [
     ("GET", r"/projects/([^/]+)/datasets/([^/]+)", "DescribeDataset"),
     ("DELETE", r"/projects/([^/]+)/datasets/([^/]+)", "DeleteDataset"),
     ("GET", r"/projects/([^/]+)/datasets/([^/]+)/entries", "ListDatasetEntries"),
+    ("PATCH", r"/projects/([^/]+)/datasets/([^/]+)/entries", "UpdateDatasetEntries"),
     ("POST", r"/projects/([^/]+)/models", "CreateModel"),
     ("GET", r"/projects/([^/]+)/models", "ListModels"),
     ("GET", r"/projects/([^/]+)/models/([^/]+)", "DescribeModel"),
@@ -188,7 +190,8 @@ class FakeLookout:
                 raise _missing()
         stats = {"Total": len(found["lines"]), "Labeled": len(found["lines"])}
         about = {"ProjectName": name, "DatasetType": split, "Status": status, "ImageStats": stats}
-        times = {"CreationTimestamp": found["created"], "LastUpdatedTimestamp": found["created"]}
+        updated = found.get("updated", found["created"])
+        times = {"CreationTimestamp": found["created"], "LastUpdatedTimestamp": updated}
         return {"DatasetDescription": about | times | {"StatusMessage": status.lower()}}
 
     def _delete_dataset(self, data: Any, name: str, split: str) -> Any:
@@ -199,6 +202,14 @@ class FakeLookout:
 
     def _list_dataset_entries(self, data: Any, name: str, split: str) -> Any:
         return {"DatasetEntries": self._project(name)["datasets"][split]["lines"]}
+
+    def _update_dataset_entries(self, data: Any, name: str, split: str) -> Any:
+        found = self._project(name)["datasets"][split]
+        lines = {json.loads(line)["source-ref"]: line for line in found["lines"]}
+        changes = base64.b64decode(data["Changes"]).decode().splitlines()
+        lines |= {json.loads(line)["source-ref"]: line for line in changes}
+        found |= {"lines": list(lines.values()), "left": 1, "updated": next(self.clock)}
+        return {"Status": "UPDATE_IN_PROGRESS"}
 
     def _create_model(self, data: Any, name: str) -> Any:
         project = self._project(name)

@@ -32,12 +32,28 @@ def test_refreshing_an_untouched_world_finds_no_drift(world: Any) -> None:
     assert set(world.words(world.run(refresh=True)).values()) == {"unchanged"}
 
 
-def test_more_data_replace_the_datasets_and_train_one_more_model(world: Any) -> None:
+def test_more_data_are_added_to_the_dataset_and_train_one_more_model(world: Any) -> None:
     world.run()
+    created = world.facts("datasets")["train"]["created"]
     world.train = 5
     words = world.words(world.run())
-    assert (words["datasets"], words["model"]) == ("replaced", "created")
+    assert (words["datasets"], words["model"]) == ("updated", "created")
     assert world.service.statuses() == {"1": "TRAINED", "2": "TRAINED"}
+    assert world.facts("datasets")["train"]["created"] == created
+    assert "DeleteDataset" not in world.service.calls
+
+
+def test_an_updated_dataset_is_still_this_pipelines_to_destroy(world: Any) -> None:
+    world.run()
+    world.train = 5
+    world.run()
+    assert world.facts("datasets")["train"]["created_by_us"]
+
+
+def test_fewer_data_replace_the_dataset_as_no_update_takes_entries_away(world: Any) -> None:
+    world.run()
+    world.train = 2
+    assert world.words(world.run())["datasets"] == "replaced"
 
 
 def test_back_to_earlier_data_neither_trains_nor_replaces(world: Any) -> None:

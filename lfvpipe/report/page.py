@@ -1,0 +1,232 @@
+"""The report page: one self-contained HTML file that tells what a run showed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe import atomic
+from lfvpipe.report import charts, metrics, run_file
+from lfvpipe.report.records import RunRecord, Verdict, wrong_first
+from lfvpipe.report.timings_table import marked_timings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from lfvpipe.report.charts import Chart
+    from lfvpipe.report.records import Scores
+    from lfvpipe.report.thumbnails import Thumbnail
+
+TEMPLATES = Path(__file__).parent / "templates"
+MOST_IMAGES = 1000  # shown; with thumbnails of 6 kB the page stays under 10 MB
+TITLES = {"test": "Test set", "evaluation": "Evaluation images"}
+EXPLAINED = {
+    "test": "The service's own test of the model, on images that it was not trained on.",
+    "evaluation": "Images that were withheld from training and test, judged by the hosted model.",
+}
+METRICS = {
+    "f1": "F1",
+    "precision": "Precision",
+    "recall": "Recall",
+    "roc_auc": "AUROC",
+    "average_precision": "Average precision",
+    "accuracy": "Accuracy",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """One image of the gallery."""
+
+    set: str
+    verdict: Verdict
+    thumbnail: Thumbnail | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the page shows of one set: figures, charts, and the scores for the slider."""
+
+    name: str
+    title: str
+    explained: str
+    scores: Scores
+    charts: Sequence[Chart]
+    data: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A key of the configuration, now and in the previous run; None where it is not set."""
+
+    key: str
+    now: str | None
+    before: str | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the two runs differ in it."""
+        return self.now != self.before
+
+
+def write_page(
+    state_dir: Path, run: RunRecord, on_done: Callable[[int, int], None] = lambda _n, _of: None
+) -> Path:
+    """Write ``runs/<id>.html`` and, as a copy under a name that stays, ``report.html``.
+
+    Args:
+        state_dir: Where the run file, the verdict files and the images are.
+        run: The run, with its verdicts.
+        on_done: Told how many thumbnails are done, and of how many; what it raises ends the work.
+
+    Returns:
+        The page's own path, beside the run file.
+
+    Raises:
+        OSError: The page cannot be written.
+    """
+    earlier = run_file.previous_id(state_dir, run.id)
+    path = run_file.path_of(state_dir, earlier) if earlier else None
+    previous = run_file.load(path, with_verdicts=False) if path else None
+    page = render(run, previous, gallery(state_dir, run, on_done)).encode()
+    beside = run_file.path_of(state_dir, run.id).with_suffix(".html")
+    atomic.write_bytes(beside, page)
+    atomic.write_bytes(state_dir / "report.html", page)
+    return beside
+
+
+def gallery(state_dir: Path, run: RunRecord, on_done: Callable[[int, int], None]) -> list[Card]:
+    """Return the images to show: wrong verdicts of both sets first, then the doubtful ones."""
+    from lfvpipe.report.thumbnails import thumbnails
+
+    sets = {id(verdict): name for name, rows in run.verdicts.items() for verdict in rows}
+    chosen = list(islice(wrong_first(chain.from_iterable(run.verdicts.values())), MOST_IMAGES))
+    pictures = thumbnails(state_dir, chosen, lambda done: on_done(done, len(chosen)))
+    return [
+        Card(sets[id(verdict)], verdict, picture)
+        for verdict, picture in zip(chosen, pictures, strict=True)
+    ]
+
+
+def render(run: RunRecord, previous: RunRecord | None, cards: Sequence[Card]) -> str:
+    """Return the page as HTML; the run's texts are escaped, and its one script allowed by hash."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = _figure
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    return environment.get_template("page.html.j2").render(
+        run=run,
+        previous=previous,
+        sets=list(_figures(run)),
+        cards=cards,
+        hidden=sum(map(len, run.verdicts.values())) - len(cards),
+        settings=differences(run.config, previous.config if previous else run.config),
+        timings=Markup(marked_timings(run.timings)),  # noqa: S704  (escapes what it is made of)
+        metric_names=METRICS,
+        headline=headline(run),
+        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),  # noqa: S704  (ours)
+        script=Markup(script),  # noqa: S704  (ours)
+        script_hash=_hash(script),
+    )
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _figures(run: RunRecord) -> Iterator[Figures]:
+    for name, scores in run.scores.items():
+        points = metrics.scored(run.verdicts.get(name, ()))
+        both = {point.anomaly for point in points} == {True, False}
+        costs = _costs(run.config)
+        drawn = _charts(points, scores, costs) if both else ()
+        yield Figures(
+            name=name,
+            title=TITLES.get(name, name),
+            explained=EXPLAINED.get(name, ""),
+            scores=scores,
+            charts=drawn,
+            data=json.dumps(
+                {
+                    "scores": [round(point.score, 5) for point in points],
+                    "anomaly": [int(point.anomaly) for point in points],
+                    "costs": costs,
+                }
+            ),
+        )
+
+
+def _charts(
+    points: Sequence[metrics.Scored], scores: Scores, costs: tuple[float, float]
+) -> tuple[Chart, ...]:
+    return (
+        charts.threshold(points, *costs),
+        charts.precision_recall(points, scores.confusion),
+        charts.roc(points, scores.confusion),
+        charts.histogram(points),
+        charts.reliability(points),
+    )
+
+
+def _costs(config: Mapping[str, Any]) -> tuple[float, float]:
+    """Return what a missed anomaly and a rejected normal image cost; 1 each if nobody said."""
+    accept, reject = (
+        config.get(f"evaluate.costs.false_{kind}", 1) for kind in ("accept", "reject")
+    )
+    return float(accept), float(reject)
+
+
+def headline(run: RunRecord) -> str:
+    """Return in a sentence or two how good the model is, on the set that says most about it."""
+    name = next((name for name in ("test", "evaluation") if name in run.scores), None)
+    if name is None or not run.scores[name].confusion.total:
+        return "No labelled images were judged, so nothing is known of how good the model is."
+    counts = run.scores[name].confusion
+    missed, rejected = counts.false_negative, counts.false_positive
+    return (
+        f"{TITLES[name]}: {_of(missed, counts.positive, 'anomalies')} missed, "
+        f"{_of(rejected, counts.negative, 'normal images')} wrongly rejected."
+    )
+
+
+def _of(part: int, whole: int, things: str) -> str:
+    return f"{part or 'none'} of {whole} {things}" if whole else f"no {things} to be"
+
+
+def differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[Setting]:
+    """Return every key of either configuration with both values, those that changed first."""
+    rows = [
+        Setting(key, _shown(now.get(key)), _shown(before.get(key)))
+        for key in sorted(now.keys() | before.keys())
+    ]
+    return sorted(rows, key=lambda row: not row.changed)
+
+
+def _shown(value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _figure(value: object) -> str:
+    """Return a metric with three decimals, and whatever else as text."""
+    if value is None:
+        return "\N{EN DASH}"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

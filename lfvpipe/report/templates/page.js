@@ -1,0 +1,114 @@
+"use strict";
+document.documentElement.classList.add("scripted");
+
+const ratio = (part, whole) => (whole ? part / whole : null);
+const figure = (value) => (value === null ? "–" : value.toFixed(3));
+
+function countAt(data, threshold) {
+  const cells = { tp: 0, fp: 0, fn: 0, tn: 0 };
+  data.scores.forEach((score, i) => {
+    const called = score >= threshold;
+    cells[data.anomaly[i] ? (called ? "tp" : "fn") : called ? "fp" : "tn"] += 1;
+  });
+  const [accept, reject] = data.costs;
+  return {
+    ...cells,
+    cost: cells.fn * accept + cells.fp * reject,
+    f1: ratio(2 * cells.tp, 2 * cells.tp + cells.fp + cells.fn),
+    precision: ratio(cells.tp, cells.tp + cells.fp),
+    recall: ratio(cells.tp, cells.tp + cells.fn),
+  };
+}
+
+function best(data, worth) {
+  let found = 0.5;
+  for (let step = 0; step <= 100; step += 1) {
+    const value = worth(countAt(data, step / 100));
+    const now = worth(countAt(data, found));
+    if (value > now || (value === now && Math.abs(step / 100 - 0.5) < Math.abs(found - 0.5))) found = step / 100;
+  }
+  return found;
+}
+
+function explore(box) {
+  const data = JSON.parse(box.dataset.explore);
+  const slider = box.querySelector("input[type=range]");
+  const line = box.querySelector(".chart .threshold");
+  const say = (name, text) => box.querySelectorAll(`[data-out="${name}"]`).forEach((spot) => (spot.textContent = text));
+  const show = () => {
+    const threshold = Number(slider.value);
+    const counts = countAt(data, threshold);
+    for (const name of ["tp", "fp", "fn", "tn"]) say(name, counts[name]);
+    for (const name of ["f1", "precision", "recall"]) say(name, figure(counts[name]));
+    say("cost", Number(counts.cost.toFixed(4)));
+    say("threshold", threshold.toFixed(2));
+    say("at", `at threshold ${threshold.toFixed(2)}`);
+    for (const name of ["fp", "fn"]) box.querySelector(`[data-out="${name}"]`).className = counts[name] ? "wrong" : "zero";
+    line.setAttribute("transform", `translate(${(threshold - 0.5) * line.dataset.width})`);
+  };
+  const targets = {
+    f1: () => best(data, (counts) => counts.f1 ?? 0),
+    cost: () => best(data, (counts) => -counts.cost),
+  };
+  box.querySelectorAll("[data-go]").forEach((button) =>
+    button.addEventListener("click", () => {
+      const target = targets[button.dataset.go];
+      slider.value = target ? target() : button.dataset.go;
+      show();
+    }),
+  );
+  slider.addEventListener("input", show);
+  slider.value = "0.5";
+  show();
+}
+
+function browse(form) {
+  const list = document.querySelector(".gallery");
+  const cards = [...list.children].map((card, place) => {
+    const { set, label } = card.dataset;
+    const anomalous = card.dataset.anomalous === "1";
+    const score = Number(card.dataset.score);
+    const wrong = label !== "" && anomalous !== (label === "anomaly");
+    const name = card.querySelector(".name").textContent;
+    return { card, place, set, anomalous, score, wrong, name, review: "review" in card.dataset };
+  });
+  const shown = {
+    wrong: (c) => c.wrong,
+    missed: (c) => c.wrong && !c.anomalous,
+    alarm: (c) => c.wrong && c.anomalous,
+    review: (c) => c.review,
+    anomaly: (c) => c.anomalous,
+    normal: (c) => !c.anomalous,
+  };
+  const orders = {
+    doubt: (a, b) => Math.abs(a.score - 0.5) - Math.abs(b.score - 0.5),
+    score: (a, b) => b.score - a.score,
+    name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
+  };
+  const field = (name) => form.elements.namedItem(name);
+  let order = "";
+  const update = () => {
+    const text = field("name").value.toLowerCase();
+    const set = field("set").value;
+    const fits = shown[field("show").value] ?? (() => true);
+    let count = 0;
+    for (const one of cards) {
+      const visible = fits(one) && (!set || one.set === set) && one.name.toLowerCase().includes(text);
+      one.card.hidden = !visible;
+      count += visible;
+    }
+    if (field("sort").value !== order) {
+      order = field("sort").value;
+      const compare = orders[order] ?? (() => 0);
+      list.append(...[...cards].sort((a, b) => compare(a, b) || a.place - b.place).map((one) => one.card));
+    }
+    field("count").textContent = count === 1 ? "1 image" : `${count} images`;
+    list.classList.toggle("overlays", field("overlay")?.checked ?? true);
+  };
+  form.addEventListener("input", update);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  update();
+}
+
+document.querySelectorAll("[data-explore]").forEach(explore);
+document.querySelectorAll("form.controls").forEach(browse);

@@ -1,0 +1,102 @@
+"""Small pictures for the report page, as data URIs: WebP, and masks as see-through overlays."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from lfvpipe.images.decoding import refuse_bomb
+from lfvpipe.images.inspection import ImageError, inspect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from lfvpipe.report.records import Verdict
+
+SIDE = 224  # pixels of the longer side
+QUALITY = 60
+BACKGROUND = 250  # of 255: a mask's pixel whose channels are all at least this shows nothing
+OPACITY = 150  # of 255
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A picture and its overlay as data URIs, with the picture's size in pixels."""
+
+    uri: str
+    width: int
+    height: int
+    overlay: str | None = None
+
+
+def thumbnails(
+    state_dir: Path, verdicts: Sequence[Verdict], on_done: Callable[[int], None]
+) -> Iterator[Thumbnail | None]:
+    """Yield a thumbnail for each verdict, in order; None where the image is gone or unreadable.
+
+    Args:
+        state_dir: What the verdicts' paths are relative to.
+        verdicts: Whose images to show.
+        on_done: Told how many are done; what it raises ends the work.
+    """
+    workers = os.cpu_count() or 1
+    pending: deque[Future[Thumbnail | None]] = deque()
+    done = 0
+    with ThreadPoolExecutor(workers) as pool:  # decoding and encoding release the interpreter
+        for verdict in verdicts:
+            pending.append(pool.submit(thumbnail, state_dir, verdict))
+            if len(pending) > 4 * workers:
+                yield pending.popleft().result()
+                on_done(done := done + 1)
+        while pending:
+            yield pending.popleft().result()
+            on_done(done := done + 1)
+
+
+def thumbnail(state_dir: Path, verdict: Verdict) -> Thumbnail | None:
+    """Return the thumbnail of one image, with its mask as overlay where there is one."""
+    if verdict.path is None:
+        return None
+    try:
+        picture = _reduced(state_dir / verdict.path)
+        mask = _reduced(state_dir / verdict.mask) if verdict.mask else None
+    except (ImageError, OSError):
+        return None
+    overlay = _uri(_see_through(mask.resize(picture.size))) if mask else None
+    return Thumbnail(_uri(picture), picture.width, picture.height, overlay)
+
+
+def _reduced(path: Path) -> Image.Image:
+    refuse_bomb(inspect(path))
+    with Image.open(path, formats=("PNG", "JPEG")) as image:
+        image.draft("RGB", (2 * SIDE, 2 * SIDE))  # JPEG: decoded at a fraction of the size
+        small = image.convert("RGB")
+    small.thumbnail((SIDE, SIDE))
+    return small
+
+
+def _see_through(mask: Image.Image) -> Image.Image:
+    """Return the mask's colours over nothing: its background, white, is transparent."""
+    darkest = mask.split()
+    shown = Image.new("L", mask.size, 0)
+    for channel in darkest:
+        marked = channel.point([OPACITY if value < BACKGROUND else 0 for value in range(256)])
+        shown.paste(marked, mask=marked)
+    seen = mask.copy()
+    seen.putalpha(shown.point([OPACITY if value else 0 for value in range(256)]))
+    return seen
+
+
+def _uri(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=QUALITY, method=2)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

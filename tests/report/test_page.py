@@ -1,0 +1,182 @@
+"""The report page: one file, safe with hostile names, and true to the run."""
+
+import base64
+import hashlib
+import io
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lfvpipe.report import page, run_file
+from lfvpipe.report.page import differences, headline, write_page
+from lfvpipe.report.records import Finding, RunRecord, Timing, Verdict
+from lfvpipe.report.thumbnails import SIDE, thumbnail
+
+MakeRun = Callable[..., RunRecord]
+HOSTILE = "</script><img src=x onerror=alert(1)>'\"--><!--/timings-->.png"
+
+
+def _written(tmp_path: Path, run: RunRecord) -> str:
+    run_file.write(tmp_path, run)
+    return write_page(tmp_path, run).read_text(encoding="utf-8")
+
+
+def _picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (640, 320)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, 90).save(path)
+
+
+def test_the_page_is_one_file_that_loads_nothing(make_run: MakeRun, tmp_path: Path) -> None:
+    _picture(tmp_path / "images" / "a.png")
+    run = make_run()
+    verdicts = [replace(verdict, path="images/a.png") for verdict in run.verdicts["evaluation"]]
+    html = _written(tmp_path, replace(run, verdicts={"evaluation": tuple(verdicts)}))
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert html.count('src="data:image/webp;base64,') == 4
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_the_policy_allows_just_the_script_that_is_there(make_run: MakeRun, tmp_path: Path) -> None:
+    html = _written(tmp_path, make_run())
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html
+    assert "default-src 'none'" in html
+
+
+def test_hostile_texts_stay_texts(make_run: MakeRun, tmp_path: Path) -> None:
+    verdict = Verdict(HOSTILE, HOSTILE, "normal", True, 0.9, anomalies=({"Name": "background"},))
+    run = make_run(
+        name=HOSTILE,
+        config={HOSTILE: HOSTILE},
+        findings=(Finding("warning", HOSTILE, (HOSTILE,)),),
+        errors=({"id": HOSTILE, "message": HOSTILE},),
+        timings=(Timing(HOSTILE, HOSTILE, 1.0),),
+        verdicts={"evaluation": (verdict,)},
+    )
+    html = _written(tmp_path, run)
+    assert "<img src=x" not in html
+    assert html.count("</script>") == 1
+    assert html.count("<!--/timings-->") == 1
+
+
+def test_the_gallery_shows_wrong_verdicts_first_then_doubtful(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    html = _written(tmp_path, make_run())
+    names = re.findall(r'<span class="name"[^>]*>([^<]*)', html)
+    assert names[:2] == ["Class3_def/100.png", "Class3/117.png"]
+    assert len(names) == 44
+    assert html.count(">missed</span>") == 1
+
+
+def test_more_images_than_a_page_holds_are_counted(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "MOST_IMAGES", 3)
+    html = _written(tmp_path, make_run())
+    assert html.count('class="name"') == 3
+    assert "41 more are in the verdict files" in html
+
+
+def test_every_chart_says_in_words_what_it_shows(make_run: MakeRun, tmp_path: Path) -> None:
+    html = _written(tmp_path, make_run())
+    labels = re.findall(r'<svg class="chart"[^>]*role="img" aria-label="([^"]*)"', html)
+    assert len(labels) == 10
+    assert "ROC curve. Area 1.000; as decided, 100% of the anomalies are caught" in " ".join(labels)
+
+
+def test_a_set_with_one_class_has_figures_but_no_curves(make_run: MakeRun, tmp_path: Path) -> None:
+    from lfvpipe.report.metrics import score_set
+
+    rows = (Verdict("a", "a.png", "normal", False, 0.9), Verdict("b", "b.png", None, True, 0.9))
+    run = make_run(verdicts={"evaluation": rows}, scores={"evaluation": score_set(rows)})
+    html = _written(tmp_path, run)
+    assert 'class="chart"' not in html
+    assert "2 images, 1 of them labelled" in html
+
+
+def test_a_run_without_any_verdict_has_a_page(make_run: MakeRun, tmp_path: Path) -> None:
+    html = _written(tmp_path, make_run(verdicts={}, scores={}, verdict_files={}))
+    assert "No images were judged" in html
+    assert "nothing is known of how good the model is" in html
+
+
+def test_what_changed_since_the_previous_run_is_shown(make_run: MakeRun, tmp_path: Path) -> None:
+    old = make_run(id="20210101T000000Z-00000000", config={"sample.percent": 10, "split.train": 80})
+    run_file.write(tmp_path, old)
+    html = _written(tmp_path, make_run())
+    assert "<del>10</del>" in html
+    assert "<ins>40</ins>" in html
+    assert "<del>80</del>" not in html
+
+
+def test_differences_name_removed_and_added_keys() -> None:
+    rows = {row.key: row for row in differences({"a": 1, "b": [1, 2]}, {"a": 1.0, "c": True})}
+    assert (rows["a"].changed, rows["b"].now, rows["b"].before) == (False, "1, 2", None)
+    assert (rows["c"].now, rows["c"].before) == (None, "true")
+
+
+def test_timings_are_put_into_the_page_after_the_run(make_run: MakeRun, tmp_path: Path) -> None:
+    before = _written(tmp_path, make_run(timings=()))
+    path = run_file.path_of(tmp_path, make_run().id)
+    run_file.add_timings(path, [Timing("model", "created", 75.0)])
+    for file in (path.with_suffix(".html"), tmp_path / "report.html"):
+        after = file.read_text(encoding="utf-8")
+        assert "1 min 15 s" in after
+        assert len(after) > len(before)
+        assert after.rstrip().endswith("</html>")
+
+
+def test_the_headline_counts_mistakes(make_run: MakeRun) -> None:
+    assert headline(make_run()) == (
+        "Test set: none of 20 anomalies missed, none of 20 normal images wrongly rejected."
+    )
+
+
+def test_a_thumbnail_is_small_and_keeps_its_shape(tmp_path: Path) -> None:
+    _picture(tmp_path / "a.jpg")
+    found = thumbnail(tmp_path, Verdict("a", "a", None, True, 0.9, path="a.jpg"))
+    assert found is not None
+    assert (found.width, found.height) == (SIDE, SIDE // 2)
+    assert len(found.uri) < 3000
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_mask_is_shown_over_the_picture_where_it_is_not_white(tmp_path: Path, mode: str) -> None:
+    _picture(tmp_path / "a.png", mode, (64, 64))
+    mask = Image.new("RGB", (64, 64), "#FFFFFF")
+    mask.paste((35, 164, 54), (0, 0, 32, 64))
+    mask.save(tmp_path / "mask.png")
+    verdict = Verdict("a", "a", None, True, 0.9, path="a.png", mask="mask.png")
+    found = thumbnail(tmp_path, verdict)
+    assert found is not None
+    assert found.overlay is not None
+    data = base64.b64decode(found.overlay.partition(",")[2])
+    overlay = Image.open(io.BytesIO(data)).convert("RGBA")
+    alpha = overlay.getchannel("A")
+    assert alpha.getpixel((10, 32)) == 150
+    assert alpha.getpixel((50, 32)) == 0
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a picture", b"\x89PNG\r\n\x1a\n broken"])
+def test_a_picture_that_cannot_be_read_leaves_a_gap(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "a.png").write_bytes(content)
+    assert thumbnail(tmp_path, Verdict("a", "a", None, True, 0.9, path="a.png")) is None
+
+
+def test_who_stops_it_while_thumbnails_are_made_is_heard(make_run: MakeRun, tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        assert (done, total) == (1, 44)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_page(tmp_path, make_run(), stop)
+    assert not (tmp_path / "report.html").exists()
