@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from lfvpipe.detector import Anomaly, DetectorError, Example, Settings, TrainingCancelled, Verdict
-from lfvpipe.lookout.client import LookoutClient, connect
+from lfvpipe.lookout.client import LookoutClient, _isolated_session, connect
 from lfvpipe.lookout.waiters import wait_for_dataset, wait_for_hosting, wait_for_model
 from lfvpipe.service.embedded import Service
 from lfvpipe.service.quotas import Quotas
@@ -151,6 +152,15 @@ def line(key: str, label: str, **metadata: Any) -> dict[str, Any]:
             **metadata,
         },
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_session() -> Iterator[None]:
+    """Let botocore read its data files once for all clients of the tests."""
+    made = cache(_isolated_session)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lfvpipe.lookout.client._isolated_session", made)
+        yield
 
 
 @pytest.fixture
