@@ -1,4 +1,4 @@
-"""EfficientNet-Lite2 up to stride 16 as an ONNX graph, from the installed checkpoint's tensors.
+"""EfficientNet-Lite2 up to stride 16 as ONNX graphs, from the installed checkpoint's tensors.
 
 Architecture: Tan & Le, "EfficientNet" (ICML 2019), in its Lite form (no squeeze-excite, ReLU6,
 fixed stem): https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-VERSION = 1
+VERSION = 2
 EPSILON = 1e-3
 OPSET = 17
 IR_VERSION = 8
@@ -43,11 +43,10 @@ BLOCKS: tuple[Block, ...] = (
 )
 TAPS = {3: "tap4", 6: "tap8", 10: "tap16", 14: "tap16b"}  # by block: what leaves the graph
 CHANNELS = (24, 48, 88, 120)
-STRIDES = (4, 8, 16, 16)
 
 
-def build(tensors: Mapping[str, Array]) -> bytes:
-    """Return a serialised ONNX model: `pixels` uint8 (1, H, W, 3) → the four taps, (1, C, h, w).
+def build(tensors: Mapping[str, Array], taps: int = len(CHANNELS)) -> bytes:
+    """Return a serialised ONNX model: `pixels` uint8 (1, H, W, 3) → the first `taps`, (1, C, h, w).
 
     Batch normalisation is folded into the convolutions; (x - 127) / 128 is part of the graph,
     before the padding, as the network was trained.
@@ -55,9 +54,9 @@ def build(tensors: Mapping[str, Array]) -> bytes:
     graph = _Graph(tensors)
     last = graph.normalised("pixels")
     last = graph.conv(last, "_conv_stem.weight", "_bn0", stride=2)
-    for index, block in enumerate(BLOCKS):
+    for index, block in enumerate(BLOCKS[: list(TAPS)[taps - 1] + 1]):
         last = graph.block(last, index, block, TAPS.get(index))
-    return graph.serialised()
+    return graph.serialised(taps)
 
 
 class _Graph:
@@ -128,13 +127,15 @@ class _Graph:
             self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def serialised(self) -> bytes:
+    def serialised(self, taps: int) -> bytes:
         from onnx import TensorProto, helper
 
         source = helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, "H", "W", 3])
         outputs = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, f"h{i}", f"w{i}"])
-            for i, (name, channels) in enumerate(zip(TAPS.values(), CHANNELS, strict=True))
+            for i, (name, channels) in enumerate(
+                zip(list(TAPS.values())[:taps], CHANNELS, strict=False)
+            )
         ]
         graph = helper.make_graph(self.nodes, "backbone", [source], outputs, self.constants)
         opset = helper.make_operatorsetid("", OPSET)

@@ -41,21 +41,24 @@ class Settings:
         costs: (of accepting an anomaly, of rejecting a normal one): the threshold minimises their
             sum on out-of-fold scores; without costs it maximises F1.
         threads: Images worked on at the same time; default: the cores there are, at most 8.
-        scales: Side lengths, px, of the squares whose area images are brought to.
+        coarse: Side, px, of the square whose area images are brought to, to be seen as a whole.
+        fine: The same, to be searched for small defects; less for images that are small.
         views: Mirrored views of each image to train on, 1 to 4; fewer where images are many.
-        max_rows: A bound on the rows (views of images, or positions) that a fit holds in memory.
+        max_rows: A bound on the rows that a fit holds in memory.
     """
 
     seed: int = 0
     costs: tuple[float, float] | None = None
     threads: int | None = None
-    scales: tuple[int, ...] = (256, 384)
-    views: int = 4
+    coarse: int = 256
+    fine: int = 512
+    views: int = 2
     max_rows: int = 20_000
 
     def __post_init__(self) -> None:
-        if not self.scales or any(not 64 <= side <= 2048 for side in self.scales):
-            raise DetectorError(f"scales must lie within 64 and 2048 px, not {self.scales}")
+        if not 64 <= self.coarse <= 2048 or not 64 <= self.fine <= 2048:
+            sizes = f"{self.coarse} and {self.fine}"
+            raise DetectorError(f"coarse and fine must lie within 64 and 2048 px, not {sizes}")
         if not 1 <= self.views <= 4:
             raise DetectorError(f"views must be 1 to 4, not {self.views}")
         if self.costs is not None and min(self.costs) <= 0:

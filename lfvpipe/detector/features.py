@@ -1,6 +1,5 @@
-"""Images to numbers: pooled taps of the backbone at several scales, and its maps for the where."""
+"""Images to numbers: the backbone's maps of a coarse and a fine view, pooled and by position."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lfvpipe.detector.backbone import CHANNELS
-from lfvpipe.detector.network import Network
+from lfvpipe.detector.network import network
 from lfvpipe.detector.pictures import Pixels, resized
 
 if TYPE_CHECKING:
@@ -16,22 +15,55 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 POOLS = 3
-WIDTH = POOLS * sum(CHANNELS)
+FINE_TAPS = 3  # the deepest is left out of the fine view: it sees much and costs a third
+GRID = 3
+ENLARGED = 1.35  # how much the fine view may magnify a small image
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Side lengths, px, of the squares whose area the two views have."""
+
+    coarse: int
+    fine: int
 
 
 @dataclass(frozen=True)
 class View:
-    """One image, seen by the backbone.
+    """One image, seen by the backbone: the maps of each tap, float32 (C, h, w)."""
 
-    Attributes:
-        taps: Per scale, the maps of every tap, float32 (C, h, w).
-    """
+    coarse: tuple[Floats, ...]
+    fine: tuple[Floats, ...]
 
-    taps: tuple[tuple[Floats, ...], ...]
+    @property
+    def maps(self) -> tuple[Floats, ...]:
+        """Every map, in the order of the pooled features."""
+        return self.coarse + self.fine
 
     def pooled(self) -> Floats:
-        """Return mean, maximum and minimum of each channel and scale, (scales · WIDTH,)."""
-        return np.concatenate([pool(tap) for taps in self.taps for tap in taps])
+        """Return mean, maximum and minimum of each channel, (POOLS · channels,)."""
+        return np.concatenate([pool(tap) for tap in self.maps])
+
+    def placed(self) -> Floats:
+        """Return each channel's means over a GRID by GRID division of the coarse view."""
+        return np.concatenate([_grid_means(tap) for tap in self.coarse])
+
+    def cells(self) -> Floats:
+        """Return a descriptor per stride-8 position of the fine view, (h, w, channels).
+
+        Mean, maximum and minimum of the stride-4 map's 2 by 2, the stride-8 map, the stride-16 map
+        repeated; no smoothing, so that small defects stay sharp.
+        """
+        finest, middle, *coarser = self.fine
+        height, width = middle.shape[1:]
+        quads = finest[:, : 2 * height, : 2 * width].reshape(len(finest), height, 2, width, 2)
+        rows, columns = np.arange(height), np.arange(width)
+        spread = [
+            tap[:, rows * tap.shape[1] // height][:, :, columns * tap.shape[2] // width]
+            for tap in coarser
+        ]
+        parts = [quads.mean((2, 4)), quads.max((2, 4)), quads.min((2, 4)), middle, *spread]
+        return np.ascontiguousarray(np.concatenate(parts).transpose(1, 2, 0))
 
 
 def pool(tap: Floats) -> Floats:
@@ -40,10 +72,23 @@ def pool(tap: Floats) -> Floats:
     return np.concatenate([flat.mean(1), flat.max(1), flat.min(1)])
 
 
-def look(network: Network, image: "Image.Image", scales: Sequence[int], mirror: int = 0) -> View:
+def _grid_means(tap: Floats) -> Floats:
+    rows, columns = (np.linspace(0, length, GRID + 1).astype(int)[:-1] for length in tap.shape[1:])
+    sums = np.add.reduceat(np.add.reduceat(tap, rows, 1), columns, 2)
+    areas = np.outer(np.diff([*rows, tap.shape[1]]), np.diff([*columns, tap.shape[2]]))
+    means: Floats = (sums / areas).astype(np.float32)
+    return means.ravel()
+
+
+def channels_of_maps() -> tuple[int, ...]:
+    """Return the channels of each of a view's maps."""
+    return CHANNELS + CHANNELS[:FINE_TAPS]
+
+
+def look(image: "Image.Image", scales: Scales, mirror: int = 0) -> View:
     """Return what the backbone sees in an RGB `image`; `mirror` 0 to 3 chooses a mirrored view."""
-    pixels = [mirrored(resized(image, side), mirror) for side in scales]
-    return View(tuple(tuple(network.taps(each)) for each in pixels))
+    coarse, fine = (mirrored(resized(image, side), mirror) for side in (scales.coarse, scales.fine))
+    return View(tuple(network().taps(coarse)), tuple(network(FINE_TAPS).taps(fine)))
 
 
 def mirrored(pixels: Pixels, mirror: int) -> Pixels:
@@ -51,23 +96,7 @@ def mirrored(pixels: Pixels, mirror: int) -> Pixels:
     return pixels[:: -1 if mirror & 2 else 1, :: -1 if mirror & 1 else 1]
 
 
-def positions(taps: Sequence[Floats]) -> Floats:
-    """Return one descriptor per position of the stride-8 tap: (h, w, sum of channels).
-
-    Finer taps are averaged, coarser ones repeated; no smoothing, so that small defects stay sharp.
-    """
-    height, width = taps[1].shape[1:]
-    maps = [_fit(tap, height, width) for tap in taps]
-    return np.ascontiguousarray(np.concatenate(maps).transpose(1, 2, 0))
-
-
-def _fit(tap: Floats, height: int, width: int) -> Floats:
-    factor = tap.shape[1] / height
-    if factor > 1:
-        step = round(factor)
-        cut = tap[:, : height * step, : width * step]
-        fine: Floats = cut.reshape(len(tap), height, step, width, step).mean((2, 4))
-        return fine
-    rows = np.arange(height) * tap.shape[1] // height
-    columns = np.arange(width) * tap.shape[2] // width
-    return tap[:, rows][:, :, columns]
+def scales_for(size: tuple[int, int], coarse: int, fine: int) -> Scales:
+    """Return the scales for images of `size` (width, height): `fine`, unless they are small."""
+    native = (size[0] * size[1]) ** 0.5
+    return Scales(coarse, max(coarse, min(fine, round(native * ENLARGED / 16) * 16)))

@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from lfvpipe.detector.facts import Example, Settings
 from lfvpipe.detector.faults import DetectorError, TrainingCancelled
-from lfvpipe.detector.features import Floats, View, look, positions
+from lfvpipe.detector.features import Floats, Scales, View, look, scales_for
 from lfvpipe.detector.logistic import Integers
 from lfvpipe.detector.masks import cell_classes
-from lfvpipe.detector.network import network
 from lfvpipe.detector.pictures import open_rgb
+from lfvpipe.detector.store import CellStore
 
 Progress = Callable[[str, int, int], None]
 Cancelled = Callable[[], bool]
 FOLDS = 5
 MAX_THREADS = 8
+MAX_LOCAL = 1000  # images whose positions are kept
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -49,68 +50,64 @@ class Seen:
         digest: SHA-256 of the file, label and mask.
         size: (width, height), px.
         rows: (views, features) pooled taps, the unmirrored view first.
-        cells: (k, channels) sampled position descriptors, for a bank or a segmentation.
-        classes: (k,) the class of each sampled position, 0 for background.
-        shares: (k,) how many positions of the image each sampled one stands for.
+        placed: (features,) means by place.
+        stored: The number of its cells in the store, or None where there are too many images.
+        classes: (k,) the class of each of those cells, 0 for background.
     """
 
     digest: str
     size: tuple[int, int]
     rows: Floats
-    cells: Floats
+    placed: Floats
+    stored: int | None
     classes: Integers
-    shares: NDArray[np.float64]
 
 
 def gather(
-    examples: Sequence[Example], settings: Settings, classes: Sequence[str], watch: Watch
-) -> list[Seen]:
-    """Look at every example; the result is in the examples' order.
+    examples: Sequence[Example],
+    settings: Settings,
+    classes: Sequence[str],
+    store: CellStore,
+    watch: Watch,
+) -> tuple[list[Seen], Scales]:
+    """Look at every example; the result is in the examples' order, with the scales chosen for them.
 
     Raises:
         DetectorError: An image or mask cannot be read.
         TrainingCancelled: The caller said so.
     """
     views = min(settings.views, max(1, settings.max_rows // 4 // len(examples)))
-    quota = max(16, settings.max_rows // len(examples))
-    backbone = network()  # before the threads, so that it is converted once
+    smallest = min(open_rgb(each.path).size for each in examples[:: max(1, len(examples) // 5)])
+    scales = scales_for(smallest, settings.coarse, settings.fine)
 
-    def one(numbered: tuple[int, Example]) -> Seen:
-        index, example = numbered
+    def one(example: Example) -> tuple[Seen, NDArray[np.float16]]:
         image = open_rgb(example.path)
-        seen = [look(backbone, image, settings.scales, mirror) for mirror in range(views)]
-        pooled = np.stack([view.pooled() for view in seen])
-        generator = np.random.default_rng([settings.seed, index])
-        cells = sampled(seen[0], example, classes, quota, generator)
-        return Seen(digest_of(example), image.size, pooled, *cells)
+        seen = [look(image, scales, mirror) for mirror in range(views)]
+        return _kept(seen, example, classes, image.size)
 
-    result = []
-    for seen in in_order(one, list(enumerate(examples)), thread_count(settings)):
-        result.append(seen)
+    result: list[Seen] = []
+    for seen, cells in in_order(one, examples, thread_count(settings)):
+        result.append(_stored(seen, cells, store, len(examples)))
         watch.tick("features", len(result), len(examples))
-    return result
+    return result, scales
 
 
-def sampled(
-    view: View,
-    example: Example,
-    classes: Sequence[str],
-    quota: int,
-    generator: np.random.Generator,
-) -> tuple[Floats, Integers, NDArray[np.float64]]:
-    """Return at most `quota` positions' descriptors, at least half from anomalous cells if any."""
-    descriptors = positions(view.taps[-1])
-    truth = cell_classes(example, classes, descriptors.shape[:2]).ravel()
-    flat = descriptors.reshape(-1, descriptors.shape[-1])
-    chosen, shares = [], []
-    groups = [np.flatnonzero(truth > 0), np.flatnonzero(truth == 0)]
-    for group in groups:
-        room = quota // 2 if len(groups[0]) else quota
-        pick = np.sort(generator.permutation(group)[:room])
-        chosen.append(pick)
-        shares.append(np.full(len(pick), len(group) / max(1, len(pick))))
-    indices = np.concatenate(chosen)
-    return flat[indices], truth[indices], np.concatenate(shares)
+def _kept(
+    views: Sequence[View], example: Example, classes: Sequence[str], size: tuple[int, int]
+) -> tuple[Seen, NDArray[np.float16]]:
+    cells = views[0].cells()
+    truth = cell_classes(example, classes, cells.shape[:2]).ravel()
+    rows = np.stack([view.pooled() for view in views])
+    seen = Seen(digest_of(example), size, rows, views[0].placed(), None, truth)
+    return seen, cells.reshape(-1, cells.shape[-1]).astype(np.float16)
+
+
+def _stored(seen: Seen, cells: NDArray[np.float16], store: CellStore, images: int) -> Seen:
+    """Keep an image's cells, unless there are many images and its digest is not in the draw."""
+    if int(seen.digest[:8], 16) * images > MAX_LOCAL << 32:
+        return Seen(seen.digest, seen.size, seen.rows, seen.placed, None, seen.classes[:0])
+    number = store.append(cells)
+    return Seen(seen.digest, seen.size, seen.rows, seen.placed, number, seen.classes)
 
 
 def digest_of(example: Example) -> str:

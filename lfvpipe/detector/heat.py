@@ -1,27 +1,25 @@
-"""Where the evidence is: each position's part in a pooled linear score, or its novelty."""
+"""Where the evidence is: each position's part in the scores."""
 
 import numpy as np
 
-from lfvpipe.detector.backbone import CHANNELS
-from lfvpipe.detector.features import POOLS, Floats, View
+from lfvpipe.detector.features import POOLS, Floats, View, channels_of_maps
 from lfvpipe.detector.logistic import Linear
 
 
 def contributions(view: View, linear: Linear) -> Floats:
-    """Return how much each position adds to the score, (h, w) on the last scale's stride-8 grid.
+    """Return how much each position adds to the pooled score, (h, w) on the fine stride-8 grid.
 
     A mean's part is spread over all positions, a maximum's and a minimum's lie where they are
     attained (class activation mapping: Zhou et al., CVPR 2016, with extrema).
     """
-    shape = view.taps[-1][1].shape[1:]
+    shape = view.fine[1].shape[1:]
     total = np.zeros(shape, np.float32)
     start = 0
-    for taps in view.taps:
-        for tap, channels in zip(taps, CHANNELS, strict=True):
-            part = slice(start, start + POOLS * channels)
-            total += _spread(_tap(tap, linear, part), shape)
-            start = part.stop
-    return _smooth(total)
+    for tap, channels in zip(view.maps, channels_of_maps(), strict=True):
+        part = slice(start, start + POOLS * channels)
+        total += _spread(_tap(tap, linear, part), shape)
+        start = part.stop
+    return smooth(smooth(total))
 
 
 def _tap(tap: Floats, linear: Linear, part: slice) -> Floats:
@@ -44,24 +42,19 @@ def _spread(values: Floats, shape: tuple[int, ...]) -> Floats:
     return total
 
 
-def _smooth(values: Floats) -> Floats:
-    """Blur by a 3 by 3 box, twice, the border repeated."""
-    for _ in range(2):
-        for axis in (0, 1):
-            pad = [(1, 1) if each == axis else (0, 0) for each in (0, 1)]
-            wide = np.pad(values, pad, mode="edge")
-            size = values.shape[axis]
-            values = sum(
-                np.take(wide, np.arange(k, k + size), axis) for k in range(3)
-            ) / np.float32(3)
+def smooth(values: Floats) -> Floats:
+    """Blur by a 3 by 3 box, the border repeated."""
+    for axis in (0, 1):
+        pad = [(1, 1) if each == axis else (0, 0) for each in (0, 1)]
+        wide = np.pad(values, pad, mode="edge")
+        size = values.shape[axis]
+        shifted = [np.take(wide, np.arange(k, k + size), axis) for k in range(3)]
+        values = (shifted[0] + shifted[1] + shifted[2]) / np.float32(3)
     return values
 
 
-def scaled(
-    values: Floats, probability: float, floor: float = 0.0, top: float | None = None
-) -> Floats:
-    """Return `values` in 0..1: nothing at `floor`, `probability` at their largest or at `top`."""
-    above = np.maximum(values - floor, 0)
-    peak = max(float(above.max()) if top is None else top - floor, 1e-9)
-    result: Floats = np.clip(above / peak, 0, 1).astype(np.float32) * np.float32(probability)
+def standing_out(values: Floats) -> Floats:
+    """Return `values` above their median, in units of their largest: 0 to 1."""
+    above = np.maximum(values - np.median(values), 0)
+    result: Floats = (above / max(float(above.max()), 1e-9)).astype(np.float32)
     return result

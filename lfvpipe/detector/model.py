@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lfvpipe.detector import checkpoint, heat, modelfile, novelty
+from lfvpipe.detector import checkpoint, modelfile
+from lfvpipe.detector.blend import Blend
 from lfvpipe.detector.calibration import Calibration
+from lfvpipe.detector.deviation import Deviation
 from lfvpipe.detector.facts import Info, Verdict
 from lfvpipe.detector.faults import DetectorError, DetectorWarning
-from lfvpipe.detector.features import Floats, View, look, positions
+from lfvpipe.detector.features import Scales, View, look
+from lfvpipe.detector.heads import Heads
+from lfvpipe.detector.local import Local
 from lfvpipe.detector.logistic import Linear
 from lfvpipe.detector.masks import areas, mask_png
-from lfvpipe.detector.network import network
-from lfvpipe.detector.novelty import Bank
 from lfvpipe.detector.pictures import open_rgb
 from lfvpipe.detector.segmentation import Segmenter, classify
 
@@ -26,23 +28,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model:
-    """What training found out: one of the two heads, its calibration, and maybe a segmenter.
+    """What training found out: the heads, their calibration, and maybe a segmenter.
 
     Attributes:
         info: What it was trained on.
-        scales: Side lengths that images are brought to.
+        scales: Sizes that images are brought to.
         calibration: From scores to probabilities.
-        pooled: Linear score of the pooled taps, where anomalies were labelled.
-        bank: Normal local features, where they were not.
+        heads: From what the backbone sees to scores.
         classes: Anomaly type → colour, for segmentation.
         segmenter: Types by position.
     """
 
     info: Info
-    scales: tuple[int, ...]
+    scales: Scales
     calibration: Calibration
-    pooled: Linear | None
-    bank: Bank | None
+    heads: Heads
     classes: Mapping[str, str]
     segmenter: Segmenter | None
 
@@ -53,8 +53,8 @@ class Model:
             DetectorError: It cannot be read as an image.
         """
         opened = open_rgb(image)
-        view = look(network(), opened, self.scales)
-        score, evidence = self._scored(view)
+        view = look(opened, self.scales)
+        score, evidence = self.heads.score(view)
         probability = float(self.calibration.probability(np.array([score]))[0])
         anomalous = probability >= 0.5
         found = self._segmented(view, opened.size)
@@ -62,26 +62,17 @@ class Model:
             is_anomalous=anomalous,
             confidence=probability if anomalous else 1 - probability,
             probability=probability,
-            heat_map=heat.scaled(evidence, probability),
+            heat_map=evidence * np.float32(probability),
             anomalies=areas(found, dict(self.classes)) if found is not None else (),
             mask_png=mask_png(found, dict(self.classes), opened.size)
             if found is not None
             else None,
         )
 
-    def _scored(self, view: View) -> tuple[float, Floats]:
-        if self.pooled is not None:
-            score = float(self.pooled.score(view.pooled()[None])[0])
-            return score, heat.contributions(view, self.pooled)
-        assert self.bank is not None
-        descriptors = positions(view.taps[-1])
-        distances = self.bank.distances(descriptors.reshape(-1, descriptors.shape[-1]))
-        return novelty.score(distances), distances.reshape(descriptors.shape[:2])
-
     def _segmented(self, view: View, size: tuple[int, int]) -> NDArray[np.int64] | None:
         if self.segmenter is None:
             return None
-        return classify(self.segmenter.probabilities(positions(view.taps[-1])), size)
+        return classify(self.segmenter.probabilities(view.cells()), size)
 
     def save(self, path: Path) -> None:
         """Write the model to `path`, whole or not at all.
@@ -91,27 +82,43 @@ class Model:
         """
         header = {
             "info": asdict(self.info),
-            "scales": list(self.scales),
+            "scales": asdict(self.scales),
             "calibration": asdict(self.calibration),
             "classes": dict(self.classes),
-            "bias": self.pooled.bias if self.pooled else None,
+            "numbers": _numbers(self),
         }
         modelfile.write(path, header, _arrays(self))
 
 
+def _parts(model: Model) -> dict[str, object]:
+    heads = model.heads
+    return {
+        "deviation": heads.deviation,
+        "local": heads.local,
+        "pooled": heads.pooled,
+        "blend": heads.blend,
+        "segmenter": model.segmenter,
+    }
+
+
+def _numbers(model: Model) -> dict[str, dict[str, float]]:
+    """Return each part's plain numbers."""
+    return {
+        part: {name: each for name, each in vars(value).items() if isinstance(each, float)}
+        for part, value in _parts(model).items()
+        if value is not None
+    }
+
+
 def _arrays(model: Model) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {}
-    for prefix, part in (
-        ("pooled", model.pooled),
-        ("bank", model.bank),
-        ("segmenter", model.segmenter),
-    ):
-        if part is not None:
-            fields = {f"{prefix}.{name}": value for name, value in vars(part).items()}
-            arrays |= {
-                name: value for name, value in fields.items() if isinstance(value, np.ndarray)
-            }
-    return arrays
+    """Return every part's arrays, by "part.name"."""
+    return {
+        f"{part}.{name}": each
+        for part, value in _parts(model).items()
+        if value is not None
+        for name, each in vars(value).items()
+        if isinstance(each, np.ndarray)
+    }
 
 
 def load(path: Path) -> Model:
@@ -132,21 +139,24 @@ def _restored(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
     info["warnings"] = tuple(DetectorWarning(**each) for each in info["warnings"])
     info["image_size"] = tuple(info["image_size"])
     _require_backbone(info["versions"])
-    pooled, bank, segmenter = (_part(arrays, name) for name in ("pooled", "bank", "segmenter"))
+    parts: dict[str, dict[str, Any]] = header["numbers"]
+    for name, values in arrays.items():
+        part, _, field = name.partition(".")
+        parts[part][field] = values
+    heads = Heads(
+        deviation=Deviation(**parts["deviation"]),
+        local=Local(**parts["local"]),
+        pooled=Linear(**parts["pooled"]) if "pooled" in parts else None,
+        blend=Blend(**parts["blend"]),
+    )
     return Model(
         info=Info(**info),
-        scales=tuple(header["scales"]),
+        scales=Scales(**header["scales"]),
         calibration=Calibration(**header["calibration"]),
-        pooled=Linear(**pooled, bias=header["bias"]) if pooled else None,
-        bank=Bank(**bank) if bank else None,
+        heads=heads,
         classes=header["classes"],
-        segmenter=Segmenter(**segmenter) if segmenter else None,
+        segmenter=Segmenter(**parts["segmenter"]) if "segmenter" in parts else None,
     )
-
-
-def _part(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    start = f"{prefix}."
-    return {name.removeprefix(start): arrays[name] for name in arrays if name.startswith(start)}
 
 
 def _require_backbone(versions: Mapping[str, str]) -> None:

@@ -19,7 +19,7 @@ _LOCK = threading.Lock()
 
 
 class Network:
-    """Feature maps of one image; safe to call from several threads, one core each.
+    """The first `taps` feature maps of one image; safe to call from several threads, one core each.
 
     One core an image, and images side by side, makes the numbers independent of the thread count.
     """
@@ -37,30 +37,30 @@ class Network:
         )
 
     def taps(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Return the four feature maps, float32 (C, h, w), of uint8 RGB `pixels` (H, W, 3)."""
+        """Return the feature maps, float32 (C, h, w), of uint8 RGB `pixels` (H, W, 3)."""
         batch = np.ascontiguousarray(pixels)[None]
         return [tap[0] for tap in self._session.run(None, {"pixels": batch})]
 
 
-def network() -> Network:
-    """Return this process's backbone, converting the installed checkpoint at first use.
+def network(taps: int = len(backbone.CHANNELS)) -> Network:
+    """Return this process's backbone up to the tap of that number, converting the installed checkpoint at first use.
 
     Raises:
         DetectorError: The weights' package is missing or not the known one.
     """
     with _LOCK:
-        return _network()
+        return _network(taps)
 
 
 @cache
-def _network() -> Network:
-    path = cache_folder(os.environ, sys.platform) / "backbones" / _file_name()
+def _network(taps: int) -> Network:
+    path = cache_folder(os.environ, sys.platform) / "backbones" / _file_name(taps)
     if path.is_file():
         try:
             return Network(str(path))
         except Exception as error:
             warnings.warn(f"{path} cannot be loaded and is made again: {error}", stacklevel=2)
-    graph = backbone.build(checkpoint.read())
+    graph = backbone.build(checkpoint.read(), taps)
     try:
         atomic.write_bytes(path, graph)
     except OSError as error:
@@ -72,8 +72,8 @@ def _network() -> Network:
     return Network(graph)
 
 
-def _file_name() -> str:
-    return f"{checkpoint.NAME}-{checkpoint.SHA256[:12]}-v{backbone.VERSION}.onnx"
+def _file_name(taps: int) -> str:
+    return f"{checkpoint.NAME}-{checkpoint.SHA256[:12]}-v{backbone.VERSION}-{taps}.onnx"
 
 
 def cache_folder(env: Mapping[str, str], platform: str) -> Path:

@@ -29,6 +29,29 @@ class Segmenter:
         return expit(odds).astype(np.float32)
 
 
+def sample(
+    classes: Integers, quota: int, generator: np.random.Generator
+) -> tuple[Integers, Doubles]:
+    """Return at most `quota` positions of an image, half of them anomalous where there are such.
+
+    Args:
+        classes: (n,) the class of each position.
+        quota: How many positions to take at most.
+        generator: Of the choice.
+
+    Returns:
+        The positions' indices, and how many positions each stands for.
+    """
+    chosen, shares = [], []
+    groups = [np.flatnonzero(classes > 0), np.flatnonzero(classes == 0)]
+    for group in groups:
+        room = quota // 2 if len(groups[0]) else quota
+        pick = np.sort(generator.permutation(group)[:room])
+        chosen.append(pick)
+        shares.append(np.full(len(pick), len(group) / max(1, len(pick))))
+    return np.concatenate(chosen), np.concatenate(shares)
+
+
 def fit(
     cells: Floats,
     classes: Integers,

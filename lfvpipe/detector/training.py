@@ -4,15 +4,23 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lfvpipe.detector import logistic, novelty, segmentation
-from lfvpipe.detector.calibration import Bools, Calibration, auroc, calibrate, f1
+from lfvpipe.detector import heads, segmentation
+from lfvpipe.detector.calibration import (
+    Bools,
+    Calibration,
+    auroc,
+    calibrate,
+    calibrate_on_normals,
+    f1,
+)
 from lfvpipe.detector.facts import Example, Info, Settings
 from lfvpipe.detector.faults import DetectorWarning
-from lfvpipe.detector.features import look, positions
+from lfvpipe.detector.features import Scales
 from lfvpipe.detector.gathering import (
     Cancelled,
     Progress,
@@ -20,16 +28,13 @@ from lfvpipe.detector.gathering import (
     Watch,
     assign_folds,
     gather,
-    in_order,
     require_usable,
-    thread_count,
 )
-from lfvpipe.detector.logistic import Doubles, Integers, Linear
+from lfvpipe.detector.heads import Heads, Table
+from lfvpipe.detector.logistic import Doubles, Integers
 from lfvpipe.detector.masks import known_classes
 from lfvpipe.detector.model import Model, backbone_version
-from lfvpipe.detector.network import network
-from lfvpipe.detector.novelty import Bank
-from lfvpipe.detector.pictures import open_rgb
+from lfvpipe.detector.store import CellStore
 
 FEW = 5  # labelled anomalies, below which no supervised head can be judged out of fold
 
@@ -45,14 +50,13 @@ class _Data:
 
 
 @dataclass(frozen=True)
-class _Head:
-    """A way to score images, with the scores it gave to training images that it had not seen."""
+class _Fit:
+    """The heads, their calibration, and the out-of-fold scores that it was made from."""
 
-    kind: str
-    pooled: Linear | None
-    bank: Bank | None
+    heads: Heads
     calibration: Calibration
     scores: Doubles
+    supervised: bool
 
 
 def train(
@@ -79,104 +83,91 @@ def train(
     watch = Watch(progress, cancelled)
     watch.tick("features", 0, len(examples))
     classes = known_classes(examples)
-    data = _looked_at(examples, settings, list(classes), watch)
-    head = _head(data, settings, watch)
-    segmenter = _segmenter(data, len(classes), watch) if classes else None
+    with CellStore() as store:
+        data, scales = _looked_at(examples, settings, list(classes), store, watch)
+        fitted = _fit(data, settings, store, watch)
+        segmenter = _segmenter(data, len(classes), settings, store, watch) if classes else None
     return Model(
-        info=_info(data, settings, head, segmentation=segmenter is not None),
-        scales=settings.scales,
-        calibration=head.calibration,
-        pooled=head.pooled,
-        bank=head.bank,
+        info=_info(data, settings, fitted, segmentation=segmenter is not None),
+        scales=scales,
+        calibration=fitted.calibration,
+        heads=fitted.heads,
         classes=classes if segmenter else {},
         segmenter=segmenter,
     )
 
 
 def _looked_at(
-    examples: Sequence[Example], settings: Settings, classes: Sequence[str], watch: Watch
-) -> _Data:
-    seen = gather(examples, settings, classes, watch)
+    examples: Sequence[Example],
+    settings: Settings,
+    classes: Sequence[str],
+    store: CellStore,
+    watch: Watch,
+) -> tuple[_Data, Scales]:
+    seen, scales = gather(examples, settings, classes, store, watch)
     order = sorted(range(len(seen)), key=lambda index: seen[index].digest)
     labels = np.array([examples[index].label == "anomaly" for index in order])
     ordered = tuple(seen[index] for index in order)
     folds = assign_folds([each.digest for each in ordered], labels, settings.seed)
-    return _Data(tuple(examples[index] for index in order), ordered, labels, folds)
+    return _Data(tuple(examples[index] for index in order), ordered, labels, folds), scales
 
 
-def _head(data: _Data, settings: Settings, watch: Watch) -> _Head:
-    if data.labels.sum() >= FEW:
-        return _supervised(data, settings, watch)
-    return _novelty(data, settings, watch)
+def _fit(data: _Data, settings: Settings, store: CellStore, watch: Watch) -> _Fit:
+    numbers = [each.stored for each in data.seen if each.stored is not None]
+    table = Table(
+        rows=np.concatenate([each.rows for each in data.seen]),
+        placed=np.stack([each.placed for each in data.seen]),
+        labels=data.labels,
+        folds=data.folds,
+        stored=np.array([each.stored is not None for each in data.seen]),
+        read=lambda index: store.read(numbers[index]),
+    )
+    supervised = bool(data.labels.sum() >= FEW)
+    stage = partial(_stage, watch)
+    fitted, scores = heads.fit(table, settings.seed, stage, supervised=supervised)
+    if supervised:
+        calibration = calibrate(scores, data.labels, settings.costs)
+    else:
+        calibration = calibrate_on_normals(scores[~data.labels])
+    return _Fit(fitted, calibration, scores, supervised)
 
 
-def _supervised(data: _Data, settings: Settings, watch: Watch) -> _Head:
-    """Logistic regression on pooled taps; the two labels weigh the same, as do an image's views."""
-    views = len(data.seen[0].rows)
-    rows = np.concatenate([each.rows for each in data.seen])
-    labels, folds = np.repeat(data.labels, views), np.repeat(data.folds, views)
-    share = np.where(labels, labels.mean(), 1 - labels.mean())
-    fitted = logistic.fit(rows, labels, folds, 0.5 / share / views, _stage(watch, "classifier"))
-    scores = fitted.out_of_fold[::views]
-    calibration = calibrate(scores, data.labels, settings.costs)
-    return _Head("supervised", fitted.linear, None, calibration, scores)
-
-
-def _novelty(data: _Data, settings: Settings, watch: Watch) -> _Head:
-    """Distance to the local features of normal images, each scored without its own fold's."""
-    normal = np.flatnonzero(~data.labels)
-    cells = np.concatenate([data.seen[index].cells for index in normal])
-    lengths = [len(data.seen[index].cells) for index in normal]
-    bank = novelty.build(cells, np.repeat(data.folds[normal], lengths), settings.seed)
-
-    def one(index: int) -> float:
-        image = open_rgb(data.examples[index].path)
-        descriptors = positions(look(network(), image, settings.scales[-1:]).taps[-1])
-        flat = descriptors.reshape(-1, descriptors.shape[-1])
-        left_out = -1 if data.labels[index] else int(data.folds[index])
-        return novelty.score(bank.distances(flat, left_out))
-
-    scores = np.zeros(len(data.labels))
-    numbered = enumerate(in_order(one, range(len(scores)), thread_count(settings)))
-    for index, score in numbered:
-        scores[index] = score
-        watch.tick("novelty", index + 1, len(scores))
-    threshold, spread = novelty.quantile_of_normals(scores[normal])
-    slope = 1.5 / spread
-    return _Head("novelty", None, bank, Calibration(slope, -slope * threshold, 0.5), scores)
-
-
-def _segmenter(data: _Data, types: int, watch: Watch) -> segmentation.Segmenter:
+def _segmenter(
+    data: _Data, types: int, settings: Settings, store: CellStore, watch: Watch
+) -> segmentation.Segmenter | None:
+    """Learn from the masks, and from normal images, which are background everywhere."""
     trusted = [
         seen
         for example, seen in zip(data.examples, data.seen, strict=True)
-        if example.mask is not None or example.label == "normal"
+        if seen.stored is not None and (example.mask is not None or example.label == "normal")
     ]
-    return segmentation.fit(
-        np.concatenate([each.cells for each in trusted]),
-        np.concatenate([each.classes for each in trusted]),
-        np.concatenate([each.shares for each in trusted]),
-        types,
-        _stage(watch, "segmentation"),
-    )
+    generator = np.random.default_rng(settings.seed)
+    quota = max(16, settings.max_rows // len(trusted))
+    parts = []
+    for seen in trusted:
+        picked, shares = segmentation.sample(seen.classes, quota, generator)
+        assert seen.stored is not None
+        parts.append((store.read(seen.stored)[picked], seen.classes[picked], shares))
+    cells, classes, shares = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return segmentation.fit(cells, classes, shares, types, _stage(watch, "segmentation"))
 
 
 def _stage(watch: Watch, name: str) -> Callable[[int, int], None]:
     return lambda done, total: watch.tick(name, done, total)
 
 
-def _info(data: _Data, settings: Settings, head: _Head, *, segmentation: bool) -> Info:
+def _info(data: _Data, settings: Settings, fitted: _Fit, *, segmentation: bool) -> Info:
     digests = "\n".join(each.digest for each in data.seen)
     sizes = Counter(each.size for each in data.seen)
     return Info(
-        kind=head.kind,
+        kind="supervised" if fitted.supervised else "novelty",
         segmentation=segmentation,
         counts={"normal": int((~data.labels).sum()), "anomaly": int(data.labels.sum())},
         digest=hashlib.sha256(digests.encode()).hexdigest(),
         image_size=max(sizes, key=lambda size: (sizes[size], size)),
         settings=_recorded(settings),
         versions=_versions(),
-        scores=_scores(data, head),
+        scores=_scores(data, fitted),
         warnings=tuple(_warnings(data)),
     )
 
@@ -185,7 +176,7 @@ def _recorded(settings: Settings) -> dict[str, Any]:
     """Return settings as JSON has them; the thread count changes nothing and is left out."""
     facts = asdict(replace(settings, threads=None))
     costs = settings.costs
-    return facts | {"scales": list(settings.scales), "costs": list(costs) if costs else None}
+    return facts | {"costs": list(costs) if costs else None}
 
 
 def _versions() -> dict[str, str]:
@@ -200,11 +191,11 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _scores(data: _Data, head: _Head) -> dict[str, float]:
-    called = head.calibration.probability(head.scores) >= 0.5
+def _scores(data: _Data, fitted: _Fit) -> dict[str, float]:
+    called = fitted.calibration.probability(fitted.scores) >= 0.5
     result = {"false_positive_rate": float(called[~data.labels].mean())}
     if data.labels.any():
-        result |= {"auroc": auroc(head.scores, data.labels), "f1": f1(called, data.labels)}
+        result |= {"auroc": auroc(fitted.scores, data.labels), "f1": f1(called, data.labels)}
     return result
 
 

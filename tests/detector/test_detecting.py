@@ -20,7 +20,7 @@ from lfvpipe.detector import (
     train,
 )
 
-FAST = Settings(scales=(128,), views=2)
+FAST = Settings(coarse=128, fine=128, views=2)
 
 
 def verdicts(model: Model, examples: list[Example]) -> list[Verdict]:
@@ -158,7 +158,7 @@ def test_progress_is_told_and_training_stops_when_asked(product) -> None:
     examples = [*product.normal[:8], *product.masked[:8]]
     told: list[tuple[str, int, int]] = []
     train(examples, FAST, progress=lambda *facts: told.append(facts))
-    assert {stage for stage, _, _ in told} == {"features", "classifier", "segmentation"}
+    assert {stage for stage, _, _ in told} == {"features", "classifier", "local evidence", "segmentation"}
     assert all(0 <= done <= total for _, done, total in told)
     moments = iter(range(1000))
     with pytest.raises(TrainingCancelled):

@@ -28,12 +28,12 @@ def test_a_damaged_or_unwritable_cache_is_survived(
 ) -> None:
     monkeypatch.setenv("LFVPIPE_CACHE_DIR", str(tmp_path))
     build = network._network.__wrapped__
-    build()
+    build(4)
     (cached,) = (tmp_path / "backbones").glob("*.onnx")
     cached.write_bytes(b"damaged")
     with pytest.warns(UserWarning, match="made again"):
-        build()
+        build(4)
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LFVPIPE_CACHE_DIR", str(tmp_path / "file"))
     with pytest.warns(UserWarning, match="LFVPIPE_CACHE_DIR"):
-        build()
+        build(4)

@@ -1,0 +1,176 @@
+"""Small evidence: every position is scored, and an image is as anomalous as its few worst.
+
+Positions are whitened by the normal images' covariance, so that what is unusual stands out. Where
+anomalies are labelled, a multiple-instance logistic regression then learns which of the unusual
+counts: in turn the worst positions of anomalous images are taken as anomalous and the model is fitted
+against normal images' random and worst ones (the MI-SVM scheme of Andrews, Tsochantaridis & Hofmann,
+NIPS 2002, with a logistic loss).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lfvpipe.detector.logistic import Doubles, Integers, newton
+
+Floats = NDArray[np.float32]
+ReadCells = Callable[[int], Floats]
+TOP = 5  # positions that make an image's score
+ROUNDS = 4
+WORST = 20  # positions of a normal image that a round learns from, and so many random ones
+RANDOM = 40
+POOL = {False: 64, True: 192}  # most unusual positions kept of a normal, an anomalous image
+SAMPLE = 150  # positions of a normal image that the covariance is estimated from
+PENALTY = 10.0
+
+
+@dataclass(frozen=True)
+class Local:
+    """A score per position.
+
+    Attributes:
+        mean: (c,) of normal positions.
+        basis: (c, k) whitening.
+        weights: (k,) on whitened positions; zero where nothing was labelled.
+        bias: Added to them.
+    """
+
+    mean: Floats
+    basis: Floats
+    weights: Doubles
+    bias: float
+
+    def whitened(self, cells: Floats) -> Floats:
+        """Return `cells` (n, c) with the normal covariance made the identity, over k: (n, k)."""
+        result: Floats = (cells - self.mean) @ self.basis
+        return result
+
+    def evidence(self, cells: Floats) -> Floats:
+        """Return the log-odds of each of `cells` (n, c) being anomalous."""
+        return (self.whitened(cells) @ self.weights + self.bias).astype(np.float32)
+
+    def novelty(self, cells: Floats) -> Floats:
+        """Return the squared distance of each of `cells` (n, c) from the normal mean."""
+        points = self.whitened(cells)
+        result: Floats = np.einsum("ij,ij->i", points, points)
+        return result
+
+
+def worst(values: Floats | Doubles, count: int = TOP) -> float:
+    """Return the mean of the `count` largest values."""
+    return float(np.partition(values, -min(count, len(values)))[-count:].mean(dtype=np.float64))
+
+
+def novelty_score(values: Floats) -> float:
+    """Return an image's novelty from its positions': logarithmic, since distances multiply."""
+    return float(np.log(worst(values) + 1e-9))
+
+
+def whitening(read: ReadCells, normals: Sequence[int], generator: np.random.Generator) -> Local:
+    """Return the whitening of normal images' positions, with no weights yet."""
+    samples = np.concatenate([_some(read(index), SAMPLE, generator) for index in normals])
+    mean, spread = samples.mean(0), samples.std(0)
+    spread = (spread + 0.05 * np.median(spread) + 1e-6).astype(np.float32)
+    standard = ((samples - mean) / spread).astype(np.float64)
+    values, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
+    keep = values > 1e-4 * max(values[-1], 1e-9)
+    scale = np.sqrt((values[keep] + 0.01 * values[keep].mean()) * keep.sum())
+    basis = vectors[:, keep] / scale / spread[:, None]
+    return Local(mean, basis.astype(np.float32), np.zeros(int(keep.sum())), 0.0)
+
+
+def _some(cells: Floats, count: int, generator: np.random.Generator) -> Floats:
+    return cells[np.sort(generator.permutation(len(cells))[:count])]
+
+
+@dataclass(frozen=True)
+class Bag:
+    """What learning keeps of an image: whitened positions, the last RANDOM of them at random."""
+
+    points: Floats
+    anomalous: bool
+
+
+def bag(local: Local, cells: Floats, generator: np.random.Generator, *, anomalous: bool) -> Bag:
+    """Return the most unusual and some random positions of an image."""
+    points = local.whitened(cells)
+    order = np.argsort(np.einsum("ij,ij->i", points, points), kind="stable")
+    unusual = points[order[-POOL[anomalous] :]]
+    return Bag(np.concatenate([unusual, _some(points, RANDOM, generator)]), anomalous)
+
+
+def learn(bags: Sequence[Bag]) -> Doubles:
+    """Return weights on whitened positions, the bias last, from bags of both labels."""
+    scores = [np.einsum("ij,ij->i", each.points, each.points) for each in bags]
+    solution: Doubles | None = None
+    for _ in range(ROUNDS):
+        bad = [_chosen(b, s, TOP) for b, s in zip(bags, scores, strict=True) if b.anomalous]
+        good = [_chosen(b, s, WORST) for b, s in zip(bags, scores, strict=True) if not b.anomalous]
+        good += [each.points[-RANDOM:] for each in bags if not each.anomalous]
+        rows = np.concatenate([*bad, *good]).astype(np.float64)
+        labels = np.arange(len(rows)) < sum(map(len, bad))
+        share = np.where(labels, labels.sum(), (~labels).sum())
+        solution = newton(rows, labels, 0.5 * len(bags) / share, PENALTY, solution)
+        scores = [each.points @ solution[:-1] + solution[-1] for each in bags]
+    assert solution is not None
+    return solution
+
+
+def _chosen(each: Bag, scores: Floats | Doubles, count: int) -> Floats:
+    return each.points[np.argsort(scores, kind="stable")[-count:]]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The fit on all images, and each image's scores by fits that had not learnt from it."""
+
+    local: Local
+    evidence: Doubles
+    novelty: Doubles
+
+
+def fit(
+    read: ReadCells,
+    labels: NDArray[np.bool_],
+    folds: Integers,
+    seed: int,
+    tick: Callable[[int, int], None],
+    *,
+    supervised: bool,
+) -> Fitted:
+    """Fit on images whose positions `read` returns, (n, c) float32 by the image's number.
+
+    Args:
+        read: Positions of an image.
+        labels: True for anomalies.
+        folds: Of each image.
+        seed: Of the random positions.
+        tick: Told of (done, total) images; may raise to stop.
+        supervised: Whether to learn from the anomalies.
+    """
+    generator = np.random.default_rng(seed)
+    total = 2 * len(labels)
+    base = whitening(read, np.flatnonzero(~labels).tolist(), generator)
+    bags: list[Bag] = []
+    for index, anomalous in enumerate(labels.tolist()):
+        bags.append(bag(base, read(index), generator, anomalous=anomalous))
+        tick(index + 1, total)
+    parts = {fold: _learnt(bags, folds != fold, base, supervised) for fold in set(folds.tolist())}
+    evidence, novelty = np.zeros(len(labels)), np.zeros(len(labels))
+    for index, fold in enumerate(folds.tolist()):
+        points = base.whitened(read(index))
+        novelty[index] = novelty_score(np.einsum("ij,ij->i", points, points))
+        evidence[index] = worst(points @ parts[fold][:-1] + parts[fold][-1])
+        tick(len(labels) + index + 1, total)
+    final = _learnt(bags, np.ones(len(labels), bool), base, supervised)
+    return Fitted(Local(base.mean, base.basis, final[:-1], float(final[-1])), evidence, novelty)
+
+
+def _learnt(
+    bags: Sequence[Bag], inside: NDArray[np.bool_], base: Local, supervised: bool
+) -> Doubles:
+    if not supervised:
+        return np.zeros(len(base.weights) + 1)
+    return learn([each for each, keep in zip(bags, inside.tolist(), strict=True) if keep])
