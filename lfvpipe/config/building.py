@@ -58,11 +58,12 @@ def build(tree: Node, file: Path) -> Pipeline:
 
 
 def _sources(settings: Settings) -> Sources:
-    manifest = settings.given("sources.manifest")
+    manifest, reviewed = settings.given("sources.manifest"), settings.given("sources.labels")
     if manifest:
-        return Sources({}, ManifestSource(**manifest))
+        return Sources({}, ManifestSource(**manifest), reviewed)
     given = {label: settings.given(f"sources.{label}") for label in LABELS}
-    return Sources({label: _source(source) for label, source in given.items() if source})
+    by_label = {label: _source(source) for label, source in given.items() if source}
+    return Sources(by_label, reviewed=reviewed)
 
 
 def _source(given: Mapping[str, Any]) -> Source:

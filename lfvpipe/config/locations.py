@@ -21,6 +21,7 @@ _PLACES: tuple[Where, ...] = (
     ("sources", "manifest", "train"),
     ("sources", "manifest", "test"),
     ("sources", "manifest", "images"),
+    ("sources", "labels"),
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")

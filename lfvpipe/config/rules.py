@@ -57,6 +57,10 @@ def _sources(settings: Settings) -> Iterator[Problem]:
 
 def _locations(settings: Settings) -> Iterator[Problem]:
     yield from locations.problems(settings.tree)
+    labels = settings.given("sources.labels")
+    if isinstance(labels, str) and "://" in labels:
+        message = "sources.labels is an address; people's decisions are kept in a file"
+        yield problem(_place(settings, "sources.labels"), message, "Name a file on this machine.")
 
 
 def _shares(settings: Settings) -> Iterator[Problem]:

@@ -45,10 +45,15 @@ class ManifestSource:
 
 @dataclass(frozen=True)
 class Sources:
-    """Archives by label, or manifests; exactly one of the two is given."""
+    """Archives by label, or manifests; exactly one of the two is given.
+
+    Attributes:
+        reviewed: The labels file that people's decisions are in, absolute: ``sources.labels``.
+    """
 
     labels: Mapping[Label, Source]
     manifest: ManifestSource | None = None
+    reviewed: str | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lfvpipe.engine.outcome import Outcome
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.context import Context
+    from lfvpipe.steps.index import Reviewed
 
 
 class SelectionError(UserError):
@@ -33,6 +34,8 @@ class Candidate:
     Attributes:
         name: What people call it: the member's name, or the path of a manifest's reference.
         included: It matches the source's `include`; others can only be evaluation images.
+        known_as: Its id, where a review changed the label: an image keeps its id.
+        reviewed: Set where a review changed something about it.
     """
 
     label: Label | None
@@ -43,11 +46,13 @@ class Candidate:
     size: int
     mask: SelectedMask | None = None
     included: bool = True
+    known_as: str | None = None
+    reviewed: Reviewed | None = None
 
     @property
     def id(self) -> str:
         """The image's name among all labels."""
-        return f"{self.label or self.source}/{self.name}"
+        return self.known_as or f"{self.label or self.source}/{self.name}"
 
 
 def fetched(context: Context, upstream: Mapping[str, Outcome], member: str) -> Path | None:

@@ -26,7 +26,7 @@ from lfvpipe.steps.index import (
     read_selection,
     write_lines,
 )
-from lfvpipe.steps.indexing import Planned, class_names, indexed_image, note
+from lfvpipe.steps.indexing import Planned, as_reviewed, class_names, indexed_image, note
 from lfvpipe.steps.journal import Journal, file_sizes, remembered, sweep
 from lfvpipe.steps.preparing import VERSION, Job, Result, prepare_one
 from lfvpipe.steps.reading import read_members
@@ -66,7 +66,7 @@ class Extract(Step[Context]):
         planned = _planned(context, file)
         try:
             results, new = _results(context, work, planned)
-            return _outcome(context, planned, results, new)
+            return _outcome(context, as_reviewed(planned, results, work), results, new)
         except OSError as error:
             if error.errno not in _DISK:
                 raise

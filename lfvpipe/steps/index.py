@@ -29,6 +29,21 @@ class SelectedMask:
 
 
 @dataclass(frozen=True)
+class Reviewed:
+    """That a person gave a selected image its label.
+
+    Attributes:
+        sha256: The digest of the image's file that the person saw; None if that is not known.
+        label: The label that the image had without the review.
+        split: Where it was without the review; None where it was not selected.
+    """
+
+    sha256: str | None
+    label: Label | None
+    split: Split | None
+
+
+@dataclass(frozen=True)
 class Selected:
     """One selected image.
 
@@ -39,6 +54,7 @@ class Selected:
         member: Its name there: a member, a path relative to the pipeline's folder, an S3 URI.
         stamp: Changes with the content, as far as the archive's directory tells.
         size: Bytes as declared; 0 where that is not known.
+        reviewed: Set where a review changed something about it.
     """
 
     id: str
@@ -49,6 +65,7 @@ class Selected:
     stamp: str
     size: int
     mask: SelectedMask | None = None
+    reviewed: Reviewed | None = None
 
 
 @dataclass(frozen=True)
@@ -118,14 +135,20 @@ def read_lines(file: Path) -> Iterator[dict[str, Any]]:
 
 def selected_line(image: Selected) -> dict[str, object]:
     """Return the line of the selection that stands for `image`."""
-    return {**vars(image), "mask": vars(image.mask) if image.mask else None}
+    line = {**vars(image), "mask": vars(image.mask) if image.mask else None}
+    del line["reviewed"]
+    return line | ({"reviewed": vars(image.reviewed)} if image.reviewed else {})
 
 
 def read_selection(file: Path) -> Iterator[Selected]:
     """Yield the selected images of a selection file."""
     for line in read_lines(file):
-        mask = line.pop("mask")
-        yield Selected(**line, mask=SelectedMask(**mask) if mask else None)
+        mask, reviewed = line.pop("mask"), line.pop("reviewed", None)
+        yield Selected(
+            **line,
+            mask=SelectedMask(**mask) if mask else None,
+            reviewed=Reviewed(**reviewed) if reviewed else None,
+        )
 
 
 def image_line(image: Image) -> dict[str, object]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.steps.index import Image, Mask, Selected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from lfvpipe.config.spec import Label
+    from lfvpipe.engine.step import Work
     from lfvpipe.steps.preparing import Job, Result
 
 
@@ -22,6 +24,30 @@ class Planned:
     image: Selected
     job: Job
     mask_job: Job | None
+
+
+def as_reviewed(
+    planned: Sequence[Planned], results: Mapping[str, Result], work: Work
+) -> list[Planned]:
+    """Take back the labels that people gave to other bytes than those that are there now."""
+    kept, changed = [], []
+    for plan in planned:
+        reviewed, origin = plan.image.reviewed, results[plan.job.key].origin
+        if not (reviewed and reviewed.sha256 and origin) or reviewed.sha256 == origin:
+            kept.append(plan)
+            continue
+        changed.append(plan.image.member)
+        if reviewed.split is not None:
+            image = replace(
+                plan.image, label=reviewed.label, split=reviewed.split, mask=None, reviewed=None
+            )
+            kept.append(Planned(image, plan.job, None))
+    if changed:
+        work.warn(
+            f"sources.labels: {len(changed)} images, such as {changed[0]}, changed after they were"
+            " reviewed; what was decided about them does not count"
+        )
+    return kept
 
 
 def class_names(planned: Iterable[Planned], results: Mapping[str, Result]) -> dict[str, str]:
@@ -50,13 +76,18 @@ def indexed_image(
         member=image.member,
         source=image.source,
         path=f"images/{result.path}",
-        key=_object_key(image.label or "evaluate", image.member, result),
+        key=_object_key(_first_label(image) or "evaluate", image.member, result),
         size=result.size,
         sha256=result.sha256,
         width=result.width,
         height=result.height,
         mask=indexed,
     )
+
+
+def _first_label(image: Selected) -> Label | None:
+    """Return the label before any review: a review uploads no image again under another key."""
+    return image.reviewed.label if image.reviewed else image.label
 
 
 def _object_key(folder: str, member: str, result: Result) -> str:
@@ -71,6 +102,7 @@ def note(image: Selected, result: Result, mask: Result | None) -> dict[str, obje
     """Return what check has to know beyond the index."""
     return {
         "id": image.id,
+        "origin": result.origin,
         "mode": result.mode,
         "changes": result.changes,
         "pixels": result.pixels,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION = 1  # grows when the same file would be prepared differently
+VERSION = 2  # grows when the same file would be prepared differently
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Result:
         likeness: Difference hash.
         colours: The anomaly types' colours in a mask.
         strangers: Colours of a mask that nobody declared.
+        origin: SHA-256 of the image's file as it was before it was prepared.
     """
 
     key: str
@@ -67,6 +68,7 @@ class Result:
     colours: tuple[str, ...] = ()
     strangers: tuple[str, ...] = ()
     problem: str = ""
+    origin: str = ""
 
 
 def prepare_one(job: Job, data: bytes) -> Result:
@@ -90,11 +92,13 @@ def _image(job: Job, data: bytes) -> Result:
     done = examine(data, resize=job.resize, convert=job.convert, max_bytes=job.max_bytes)
     path = f"{job.stem}.{'png' if done.format == 'PNG' else 'jpg'}"
     _place(Path(job.root, path), done.data)
+    sha256 = hashlib.sha256(done.data).hexdigest()
     return Result(
         key=job.key,
         path=path,
         size=len(done.data),
-        sha256=hashlib.sha256(done.data).hexdigest(),
+        sha256=sha256,
+        origin=sha256 if done.data == data else hashlib.sha256(data).hexdigest(),
         width=done.width,
         height=done.height,
         mode=done.mode,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from lfvpipe.config.spec import LABELS
@@ -19,8 +20,9 @@ from lfvpipe.steps.catalogue import (
     label_candidates,
 )
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.corrections import Corrections, corrections, effective
 from lfvpipe.steps.exported import exported_candidates
-from lfvpipe.steps.index import Selected, Split, selected_line, write_lines
+from lfvpipe.steps.index import SPLITS, Selected, Split, selected_line, write_lines
 from lfvpipe.steps.sampling import divide, ranked, sample_size
 from lfvpipe.steps.withheld import local_files, withheld
 
@@ -32,6 +34,23 @@ if TYPE_CHECKING:
     from lfvpipe.engine.step import Work
 
 Counts = dict[str, dict[str, int]]
+
+
+class _Place(NamedTuple):
+    """Where an image is without any review; `prefix` keeps ids of several archives apart."""
+
+    candidate: Candidate
+    split: Split
+    prefix: str = ""
+
+
+@dataclass
+class _Chosen:
+    """What the archives or manifests hold, and where it is: all unused images included."""
+
+    candidates: Sequence[Candidate]
+    places: list[_Place]
+    available: Counter[str] = field(default_factory=Counter)
 
 
 class Select(Step[Context]):
@@ -62,17 +81,19 @@ class Select(Step[Context]):
             found[f"evaluate.archives.{number}.include"] = list(archive.include)
             found[f"evaluate.archives.{number}.label"] = archive.label
         found |= {f"file {path}": stamp for path, stamp in local_files(pipeline)}
-        return found
+        return {**found, **effective(pipeline)}
 
     def act(self, context: Context, work: Work) -> Outcome:
-        """See `Step.act`; raises SelectionError and ArchiveError."""
+        """See `Step.act`; raises SelectionError, LabelsError and ArchiveError."""
         manifest = context.pipeline.sources.manifest
-        if manifest is None:
-            selected, counts = _from_archives(context, work)
-        else:
-            selected, counts = _from_manifests(context, work)
-        selected += _evaluation_archives(context, work)
-        selected.sort(key=lambda image: image.id)
+        chosen = (
+            _from_archives(context, work) if manifest is None else _from_manifests(context, work)
+        )
+        chosen.places += _evaluation_archives(context, work)
+        reviewed = corrections(context.pipeline)
+        reviewed.check([*chosen.candidates, *(place.candidate for place in chosen.places)], work)
+        selected = _corrected(chosen, reviewed, context.pipeline.evaluate.unused_per_label)
+        counts = _counts(chosen, selected)
         folder = context.state_dir / "selection"
         name, sha256 = write_lines(folder, map(selected_line, selected))
         facts: Facts = {"selection": f"selection/{name}", "digest": sha256, "counts": counts}
@@ -84,7 +105,7 @@ class Select(Step[Context]):
         return () if file.is_file() else (Reason("output-missing", file.name),)
 
 
-def _from_archives(context: Context, work: Work) -> tuple[list[Selected], Counts]:
+def _from_archives(context: Context, work: Work) -> _Chosen:
     pipeline = context.pipeline
     by_label: dict[Label, list[Candidate]] = {}
     for label in LABELS:
@@ -97,18 +118,17 @@ def _from_archives(context: Context, work: Work) -> tuple[list[Selected], Counts
     }
     members = [candidate for found in by_label.values() for candidate in found]
     held = withheld(pipeline, members, stems)
-    selected = [_selected(candidate, "evaluate") for candidate in held]
-    counts: Counts = {}
+    chosen = _Chosen(members, [_Place(candidate, "evaluate") for candidate in held])
     held_ids = {candidate.id for candidate in held}
     for label, found in by_label.items():
-        chosen, counts[label] = _sampled(pipeline, work, label, found, held_ids)
-        selected += chosen
-    return selected, counts
+        chosen.places += _sampled(pipeline, work, label, found, held_ids)
+        chosen.available[label] = sum(candidate.included for candidate in found)
+    return chosen
 
 
 def _sampled(
     pipeline: Pipeline, work: Work, label: Label, found: Sequence[Candidate], held: set[str]
-) -> tuple[list[Selected], dict[str, int]]:
+) -> list[_Place]:
     included = {one.name: one for one in found if one.included}
     free = [name for name, one in included.items() if one.id not in held]
     ranking = ranked(free, seed=pipeline.sample.seed, label=label)
@@ -118,49 +138,72 @@ def _sampled(
     size = sample_size(share, len(included), len(included) - len(free))
     test = pipeline.split.test
     division = divide(ranking, size, pipeline.split.train[label], test[label] if test else None)
-    unused = division.unused[: pipeline.evaluate.unused_per_label]
     splits: dict[Split, tuple[str, ...]] = {
         "train": division.train,
         "test": division.test,
-        "unused": unused,
+        "unused": division.unused,
     }
-    chosen = [_selected(included[name], s) for s, names in splits.items() for name in names]
-    counts: dict[str, int] = {split: len(names) for split, names in splits.items()}
-    evaluated = sum(one.id in held for one in found)
-    return chosen, counts | {"evaluate": evaluated, "available": len(included)}
+    return [_Place(included[name], split) for split, names in splits.items() for name in names]
 
 
-def _from_manifests(context: Context, work: Work) -> tuple[list[Selected], Counts]:
+def _from_manifests(context: Context, work: Work) -> _Chosen:
     by_split = exported_candidates(context, work)
     everything = [candidate for found in by_split.values() for candidate in found]
     held = {candidate.id: candidate for candidate in withheld(context.pipeline, everything, {})}
-    selected = [_selected(candidate, "evaluate") for candidate in held.values()]
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    chosen = _Chosen(everything, [_Place(candidate, "evaluate") for candidate in held.values()])
     for split, found in by_split.items():
         for candidate in found:
-            held_out = candidate.id in held
-            counts[str(candidate.label)]["evaluate" if held_out else split] += 1
-            counts[str(candidate.label)]["available"] += 1
-            if not held_out:
-                selected.append(_selected(candidate, split, prefix=f"{split}/"))
-    if not counts:
+            chosen.available[str(candidate.label)] += 1
+            if candidate.id not in held:
+                chosen.places.append(_Place(candidate, split, f"{split}/"))
+    if not chosen.available:
         raise SelectionError(
             "sources.manifest: no line has a class-name of normal or anomaly.",
             hint="Label the images, or name the manifest that holds the labels.",
         )
-    keys = ("train", "test", "evaluate", "unused", "available")
-    return selected, {label: {key: had[key] for key in keys} for label, had in counts.items()}
+    return chosen
 
 
-def _evaluation_archives(context: Context, work: Work) -> list[Selected]:
-    selected = []
+def _evaluation_archives(context: Context, work: Work) -> list[_Place]:
+    places = []
     for number, archive in enumerate(context.pipeline.evaluate.archives):
         source = f"evaluate-{number}"
         path = archive_of(context, work.upstream, source)
         where = f"evaluate.archives.{number}"
         found = archive_candidates(path, source, where, archive.include, archive.label)
-        selected += [_selected(one, "evaluate", prefix=f"{source}/") for one in found]
-    return selected
+        places += [_Place(one, "evaluate", f"{source}/") for one in found]
+    return places
+
+
+def _corrected(chosen: _Chosen, reviewed: Corrections, unused_per_label: int) -> list[Selected]:
+    """Apply what people decided, and keep the first unused images that nobody decided about."""
+    selected = []
+    unused: Counter[Label | None] = Counter()
+    for candidate, split, prefix in chosen.places:
+        place = reviewed.applied(candidate, split)
+        if place is None:
+            continue
+        if place[1] == "unused":
+            unused[candidate.label] += 1
+            if unused[candidate.label] > unused_per_label:
+                continue
+        selected.append(_selected(*place, prefix=prefix))
+    return sorted(selected, key=lambda image: image.id)
+
+
+def _counts(chosen: _Chosen, selected: Iterable[Selected]) -> Counts:
+    """Return how many images of each label that has any are in each split, and how many exist."""
+    found = Counter((str(image.label), image.split) for image in selected)
+    labels = [label for label in LABELS if chosen.available[label] or _any(found, label)]
+    return {
+        label: {split: found[label, split] for split in SPLITS}
+        | {"available": chosen.available[label]}
+        for label in labels
+    }
+
+
+def _any(found: Iterable[tuple[str, str]], label: str) -> bool:
+    return any(of == label and split in ("train", "test") for of, split in found)
 
 
 def _selected(candidate: Candidate, split: Split, *, prefix: str = "") -> Selected:
@@ -173,6 +216,7 @@ def _selected(candidate: Candidate, split: Split, *, prefix: str = "") -> Select
         stamp=candidate.stamp,
         size=candidate.size,
         mask=candidate.mask,
+        reviewed=candidate.reviewed,
     )
 
 
