@@ -13,13 +13,14 @@ from lfvpipe.report.history import NOT_COMPARED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lfvpipe.report.charts import Chart
     from lfvpipe.report.comparison import Change, Comparison, Side
     from lfvpipe.report.records import Estimate, RunRecord, Scores
 
 TEMPLATES = Path(__file__).parent / "templates"
 TITLES = {"test": "test set", "evaluation": "evaluation images"}
 METRICS = {"f1": "F1", "precision": "precision", "recall": "recall", "roc_auc": "AUROC"}
-ABSENT = "–"
+ABSENT = "-"
 MOST_CHANGES = 1000  # on the page
 
 Row = tuple[str, ...]
@@ -172,11 +173,11 @@ def picture(comparison: Comparison) -> str | None:
     chart = _chart(comparison)
     if chart is None:
         return None
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif"><style>{_style()}</style>'
-    return head + chart.__html__().replace("<svg ", '<svg x="0" y="0" ', 1) + "</svg>\n"
+    drawn = chart.__html__().replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    return drawn.replace(">", f"><style>{_style()}</style>", 1) + "\n"
 
 
-def _chart(comparison: Comparison) -> Any:
+def _chart(comparison: Comparison) -> Chart | None:
     from lfvpipe.report import charts
 
     found = learning_curve.curves(comparison)

@@ -1,0 +1,145 @@
+"""`history`, `compare` and `report` over runs that lie in the state folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lfvpipe.report import metrics, run_file
+from lfvpipe.report.records import RunRecord, Timing, Verdict
+from lfvpipe.report.verdict_file import write_verdicts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Call
+
+
+def _write_run(state_dir: Path, day: int, percent: int, missed: int) -> None:
+    count = percent // 2
+    verdicts = [
+        Verdict(f"{label}/{n}.png", f"{n}.png", label, label == "anomaly" and n >= missed, 0.9)
+        for label in ("normal", "anomaly")
+        for n in range(count)
+    ]
+    run = RunRecord(
+        id=f"202611{day:02}T101500Z-0123abcd",
+        created=f"2026-11-{day:02}T10:15:00Z",
+        name="pipeline",
+        fingerprint="0123abcd" * 8,
+        config={"sample.normal.percent": percent, "sample.anomaly.percent": percent},
+        model={"project": "pipeline", "version": str(day)},
+        data={"train": {"normal": percent}, "test": {"normal": count, "anomaly": count}},
+        scores={"test": metrics.score_set(verdicts)},
+        verdict_files={"test": write_verdicts(state_dir, f"verdicts/{day}.jsonl", verdicts)},
+        review=("anomaly/0.png",),
+        timings=(Timing("model", "created", 75.25),),
+    )
+    run_file.write(state_dir, run)
+
+
+@pytest.fixture
+def runs(project: Path) -> Path:
+    """Return a pipeline file with three runs: 20, 40 and 100 percent, missing 2, 3 and none."""
+    for day, percent, missed in ((1, 20, 2), (2, 40, 3), (3, 100, 0)):
+        _write_run(project.parent / ".lfvpipe" / "pipeline", day, percent, missed)
+    return project
+
+
+def test_history_lists_runs_with_what_each_changed(lfvpipe: Call, runs: Path) -> None:
+    said = lfvpipe("history", runs)
+    assert said.code == 0
+    head, *rows = said.out.splitlines()[:4]
+    for word in ("when", "model", "F1", "precision", "recall", "AUROC", "review", "took"):
+        assert word in head
+    assert [row.split()[3] for row in rows] == ["v1", "v2", "v3"]
+    assert "sample.percent: 20 → 40" in rows[1]
+    assert "1 min 15 s" in rows[2]
+    assert [row["run"][6:8] for row in lfvpipe("history", runs, "--json", "--limit", "2").json] == [
+        "02",
+        "03",
+    ]
+
+
+def test_history_of_nothing_says_how_to_make_some(lfvpipe: Call, project: Path) -> None:
+    said = lfvpipe("history", project)
+    assert said.code == 0
+    assert "lfvpipe run" in said.out
+    assert lfvpipe("history", project, "--json").json == []
+    assert not (project.parent / ".lfvpipe").exists()
+
+
+def test_compare_takes_the_last_two_runs_by_default(lfvpipe: Call, runs: Path) -> None:
+    said = lfvpipe("compare", runs, "--json")
+    assert [run["model_version"] for run in said.json["runs"]] == ["2", "3"]
+    assert said.json["differences"] == {"sample.percent": [40, 100]}
+    assert [change["turn"] for change in said.json["changes"]["v3"]] == ["fixed"] * 3
+
+
+def test_compare_prints_figures_differences_changes_a_curve_and_what_is_not_comparable(
+    lfvpipe: Call, runs: Path
+) -> None:
+    said = lfvpipe("compare", runs, "20261101", "v2", "latest", "-o", runs.parent / "c.html")
+    assert said.code == 0, said.err
+    for text in (
+        "sample.percent",
+        "the 20 images of all runs",
+        "note: the runs have different images in the test set",
+        "F1 over sample.percent",
+        "v1 → v2  1 verdict changed",
+        "anomaly/2.png",
+        "broken",
+        "v1 → v3  2 verdicts changed",
+        "fixed",
+    ):
+        assert text in said.out
+    assert "anomaly/2.png" in (runs.parent / "c.html").read_text()
+    lfvpipe("compare", runs, "v1", "v2", "-o", runs.parent / "c.svg")
+    assert (runs.parent / "c.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["v1", "v9"], "no run has model version 9"),
+        (["v1", "nothing"], "no run is called 'nothing'"),
+        (["2026", "v1"], "beginning of 3 runs"),
+        (["v1", "20261101"], "two different runs"),
+        (["--matrix"], "no matrix"),
+    ],
+)
+def test_compare_says_what_it_does_not_find(
+    lfvpipe: Call, runs: Path, words: list[str], told: str
+) -> None:
+    said = lfvpipe("compare", runs, *words)
+    assert said.code == 3
+    assert told in said.err
+
+
+def test_compare_of_a_matrix_names_the_variants_that_have_not_run(
+    lfvpipe: Call, runs: Path
+) -> None:
+    runs.write_text(runs.read_text() + "matrix: {sample.seed: [1, 2]}\n")
+    said = lfvpipe("compare", runs, "--matrix")
+    assert said.code == 3
+    assert "sample.seed=1, sample.seed=2" in said.err
+
+
+def test_report_shows_a_run_again_and_where_its_files_are(lfvpipe: Call, runs: Path) -> None:
+    said = lfvpipe("report", runs, "--run", "v2")
+    assert said.code == 0
+    assert "run 20261102T101500Z-0123abcd" in said.out
+    assert "20261102T101500Z-0123abcd.json" in said.out
+    assert lfvpipe("report", runs, "--json").json["id"] == "20261103T101500Z-0123abcd"
+    opened = lfvpipe("report", runs, "--open")
+    assert opened.code == 1
+    assert "--force report" in opened.err
+
+
+def test_a_damaged_run_file_is_named(lfvpipe: Call, runs: Path) -> None:
+    path = runs.parent / ".lfvpipe" / "pipeline" / "runs" / "20261102T101500Z-0123abcd.json"
+    path.write_text("{")
+    said = lfvpipe("history", runs)
+    assert said.code == 1
+    assert path.name in said.err
