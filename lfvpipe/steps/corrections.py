@@ -80,17 +80,19 @@ class Corrections:
         Raises:
             LabelsError: A decision without a source could be about several images.
         """
-        left, open_names = set(self.by_image), dict.fromkeys(self.by_name, 0)
+        left = set(self.by_image)
+        holders: dict[str, set[str]] = {name: set() for name in self.by_name}
         for candidate in candidates:
             left.discard((candidate.source, candidate.member))
-            if candidate.member in open_names:
-                open_names[candidate.member] += 1
-        for name, count in open_names.items():
-            if count > 1:
+            if candidate.member in holders:
+                holders[candidate.member].add(candidate.source)
+        for name, sources in holders.items():
+            if len(sources) > 1:
+                held = " and ".join(sorted(sources))
                 hint = 'Add "source" to its line, as `lfvpipe review` does.'
-                raise LabelsError(f"sources.labels: {name} is in {count} sources.", hint=hint)
+                raise LabelsError(f"sources.labels: {name} is in {held}.", hint=hint)
         lost = [name for _, name in left]
-        lost += [name for name, count in open_names.items() if not count]
+        lost += [name for name, sources in holders.items() if not sources]
         if lost:
             work.warn(
                 f"sources.labels: {len(lost)} images, such as {min(lost)}, are not in the sources."
