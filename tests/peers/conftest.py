@@ -62,7 +62,7 @@ def picture(seed: int, *, defect: bool, side: int = 96) -> bytes:
     random = np.random.default_rng(seed)
     pixels = random.normal(140, 18, (side, side))
     if defect:
-        row, column = random.integers(20, side - 40, 2)
+        row, column = random.integers(20, side - 24, 2)
         pixels[row : row + 20, column : column + 20] -= 90
     file = io.BytesIO()
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8), "L").convert("RGB").save(file, "PNG")
