@@ -100,8 +100,8 @@ def calibrate_on_normals(scores: Doubles) -> Calibration:
     """Return a calibration from out-of-fold `scores` of normal images alone.
 
     The threshold keeps false positives on unseen normals at about 5 % or less: the larger of the
-    conformal 95 % rank, which holds for any distribution once there are 20 images, and a point of the
-    Gaussian, which steadies it with fewer.
+    conformal 95 % rank, which holds for any distribution once there are 20 images, and a point of
+    the Gaussian, which steadies it with fewer.
     """
     ranked = np.sort(scores)
     rank = min(len(ranked), int(np.ceil((len(ranked) + 1) * 0.95)))

@@ -56,7 +56,8 @@ def fit(rows: Floats) -> Deviation:
     values = values[keep]
     basis = standard.T @ (vectors[:, keep] / np.sqrt(values * len(rows)))
     floor = SHRINKAGE * float(values.mean()) if len(values) else 1.0
-    return Deviation(mean, spread, basis.astype(np.float32), values + floor, floor)
+    compact = np.ascontiguousarray(basis, np.float32)
+    return Deviation(mean, spread, compact, values + floor, floor)
 
 
 def out_of_fold(rows: Floats, labels: NDArray[np.bool_], folds: Integers) -> Doubles:

@@ -1,6 +1,7 @@
 """Images to numbers: the backbone's maps of a coarse and a fine view, pooled and by position."""
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,14 +57,15 @@ class View:
         """
         finest, middle, *coarser = self.fine
         height, width = middle.shape[1:]
-        quads = finest[:, : 2 * height, : 2 * width].reshape(len(finest), height, 2, width, 2)
+        quads = [finest[:, y : 2 * height : 2, x : 2 * width : 2] for y in (0, 1) for x in (0, 1)]
         rows, columns = np.arange(height), np.arange(width)
         spread = [
             tap[:, rows * tap.shape[1] // height][:, :, columns * tap.shape[2] // width]
             for tap in coarser
         ]
-        parts = [quads.mean((2, 4)), quads.max((2, 4)), quads.min((2, 4)), middle, *spread]
-        return np.ascontiguousarray(np.concatenate(parts).transpose(1, 2, 0))
+        mean = (quads[0] + quads[1] + quads[2] + quads[3]) * np.float32(0.25)
+        highest, lowest = reduce(np.maximum, quads), reduce(np.minimum, quads)
+        return np.concatenate([mean, highest, lowest, middle, *spread]).transpose(1, 2, 0)
 
 
 def pool(tap: Floats) -> Floats:

@@ -51,7 +51,7 @@ class Seen:
         size: (width, height), px.
         rows: (views, features) pooled taps, the unmirrored view first.
         placed: (features,) means by place.
-        stored: The number of its cells in the store, or None where there are too many images.
+        stored: Where its views' cells begin in the store; None where there are too many images.
         classes: (k,) the class of each of those cells, 0 for background.
     """
 
@@ -80,7 +80,7 @@ def gather(
     smallest = min(open_rgb(each.path).size for each in examples[:: max(1, len(examples) // 5)])
     scales = scales_for(smallest, settings.coarse, settings.fine)
 
-    def one(example: Example) -> tuple[Seen, NDArray[np.float16]]:
+    def one(example: Example) -> tuple[Seen, list[NDArray[np.float16]]]:
         image = open_rgb(example.path)
         seen = [look(image, scales, mirror) for mirror in range(views)]
         return _kept(seen, example, classes, image.size)
@@ -94,20 +94,22 @@ def gather(
 
 def _kept(
     views: Sequence[View], example: Example, classes: Sequence[str], size: tuple[int, int]
-) -> tuple[Seen, NDArray[np.float16]]:
-    cells = views[0].cells()
-    truth = cell_classes(example, classes, cells.shape[:2]).ravel()
+) -> tuple[Seen, list[NDArray[np.float16]]]:
+    grids = [view.cells() for view in views]
+    truth = cell_classes(example, classes, grids[0].shape[:2]).ravel()
     rows = np.stack([view.pooled() for view in views])
     seen = Seen(digest_of(example), size, rows, views[0].placed(), None, truth)
-    return seen, cells.reshape(-1, cells.shape[-1]).astype(np.float16)
+    return seen, [grid.reshape(-1, grid.shape[-1]).astype(np.float16) for grid in grids]
 
 
-def _stored(seen: Seen, cells: NDArray[np.float16], store: CellStore, images: int) -> Seen:
+def _stored(
+    seen: Seen, views: Sequence[NDArray[np.float16]], store: CellStore, images: int
+) -> Seen:
     """Keep an image's cells, unless there are many images and its digest is not in the draw."""
     if int(seen.digest[:8], 16) * images > MAX_LOCAL << 32:
         return Seen(seen.digest, seen.size, seen.rows, seen.placed, None, seen.classes[:0])
-    number = store.append(cells)
-    return Seen(seen.digest, seen.size, seen.rows, seen.placed, number, seen.classes)
+    numbers = [store.append(cells) for cells in views]
+    return Seen(seen.digest, seen.size, seen.rows, seen.placed, numbers[0], seen.classes)
 
 
 def digest_of(example: Example) -> str:

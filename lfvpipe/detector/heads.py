@@ -39,7 +39,7 @@ class Heads:
         return total, self._where(view, maps)
 
     def scores(self, view: View) -> tuple[list[float], dict[int, Floats]]:
-        """Return each head's score, in the blend's order, and the maps behind those that have one."""
+        """Return each head's score, in the blend's order, and the maps that some have."""
         grid = view.cells()
         cells = grid.reshape(-1, grid.shape[-1])
         pooled = view.pooled()
@@ -75,7 +75,7 @@ class Table:
         labels: (images,) True for anomalies.
         folds: (images,).
         stored: (images,) whose positions can be read.
-        read: Positions of an image by its number among the stored.
+        read: Positions of an image, by its number among the stored, and of a view of it.
     """
 
     rows: Floats
@@ -97,6 +97,7 @@ def fit(table: Table, seed: int, stage: Stage, *, supervised: bool) -> tuple[Hea
         table.read,
         table.labels[stored],
         table.folds[stored],
+        views,
         seed,
         stage("local evidence"),
         supervised=supervised,

@@ -2,9 +2,9 @@
 
 Positions are whitened by the normal images' covariance, so that what is unusual stands out. Where
 anomalies are labelled, a multiple-instance logistic regression then learns which of the unusual
-counts: in turn the worst positions of anomalous images are taken as anomalous and the model is fitted
-against normal images' random and worst ones (the MI-SVM scheme of Andrews, Tsochantaridis & Hofmann,
-NIPS 2002, with a logistic loss).
+counts: in turn the worst positions of anomalous images are taken as anomalous and the model is
+fitted against normal images' random and worst ones (the MI-SVM scheme of Andrews, Tsochantaridis &
+Hofmann, NIPS 2002, with a logistic loss).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lfvpipe.detector.logistic import Doubles, Integers, newton
 
 Floats = NDArray[np.float32]
-ReadCells = Callable[[int], Floats]
+ReadCells = Callable[[int, int], Floats]
 TOP = 5  # positions that make an image's score
 ROUNDS = 4
 WORST = 20  # positions of a normal image that a round learns from, and so many random ones
@@ -44,12 +44,13 @@ class Local:
 
     def whitened(self, cells: Floats) -> Floats:
         """Return `cells` (n, c) with the normal covariance made the identity, over k: (n, k)."""
-        result: Floats = (cells - self.mean) @ self.basis
-        return result
+        return ((cells - self.mean) @ self.basis).astype(np.float32, copy=False)
 
     def evidence(self, cells: Floats) -> Floats:
         """Return the log-odds of each of `cells` (n, c) being anomalous."""
-        return (self.whitened(cells) @ self.weights + self.bias).astype(np.float32)
+        direction = self.basis @ self.weights.astype(np.float32)
+        offset = np.float32(self.bias) - self.mean @ direction
+        return (cells @ direction + offset).astype(np.float32, copy=False)
 
     def novelty(self, cells: Floats) -> Floats:
         """Return the squared distance of each of `cells` (n, c) from the normal mean."""
@@ -70,15 +71,15 @@ def novelty_score(values: Floats) -> float:
 
 def whitening(read: ReadCells, normals: Sequence[int], generator: np.random.Generator) -> Local:
     """Return the whitening of normal images' positions, with no weights yet."""
-    samples = np.concatenate([_some(read(index), SAMPLE, generator) for index in normals])
-    mean, spread = samples.mean(0), samples.std(0)
-    spread = (spread + 0.05 * np.median(spread) + 1e-6).astype(np.float32)
+    samples = np.concatenate([_some(read(index, 0), SAMPLE, generator) for index in normals])
+    mean, rough = samples.mean(0), samples.std(0)
+    spread = (rough + 0.05 * np.median(rough) + 1e-6).astype(np.float32)
     standard = ((samples - mean) / spread).astype(np.float64)
     values, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
     keep = values > 1e-4 * max(values[-1], 1e-9)
     scale = np.sqrt((values[keep] + 0.01 * values[keep].mean()) * keep.sum())
     basis = vectors[:, keep] / scale / spread[:, None]
-    return Local(mean, basis.astype(np.float32), np.zeros(int(keep.sum())), 0.0)
+    return Local(mean, np.ascontiguousarray(basis, np.float32), np.zeros(int(keep.sum())), 0.0)
 
 
 def _some(cells: Floats, count: int, generator: np.random.Generator) -> Floats:
@@ -135,17 +136,19 @@ def fit(
     read: ReadCells,
     labels: NDArray[np.bool_],
     folds: Integers,
+    views: int,
     seed: int,
     tick: Callable[[int, int], None],
     *,
     supervised: bool,
 ) -> Fitted:
-    """Fit on images whose positions `read` returns, (n, c) float32 by the image's number.
+    """Fit on images whose positions `read` returns, (n, c) float32, by image and view.
 
     Args:
         read: Positions of an image.
         labels: True for anomalies.
         folds: Of each image.
+        views: Mirrored views of each image; all are learnt from, the first is scored.
         seed: Of the random positions.
         tick: Told of (done, total) images; may raise to stop.
         supervised: Whether to learn from the anomalies.
@@ -155,16 +158,18 @@ def fit(
     base = whitening(read, np.flatnonzero(~labels).tolist(), generator)
     bags: list[Bag] = []
     for index, anomalous in enumerate(labels.tolist()):
-        bags.append(bag(base, read(index), generator, anomalous=anomalous))
+        seen = [read(index, view) for view in range(views)]
+        bags += [bag(base, cells, generator, anomalous=anomalous) for cells in seen]
         tick(index + 1, total)
-    parts = {fold: _learnt(bags, folds != fold, base, supervised) for fold in set(folds.tolist())}
+    owners = np.repeat(folds, views)
+    parts = {fold: _learnt(bags, owners != fold, base, supervised) for fold in set(folds.tolist())}
     evidence, novelty = np.zeros(len(labels)), np.zeros(len(labels))
     for index, fold in enumerate(folds.tolist()):
-        points = base.whitened(read(index))
+        points = base.whitened(read(index, 0))
         novelty[index] = novelty_score(np.einsum("ij,ij->i", points, points))
         evidence[index] = worst(points @ parts[fold][:-1] + parts[fold][-1])
         tick(len(labels) + index + 1, total)
-    final = _learnt(bags, np.ones(len(labels), bool), base, supervised)
+    final = _learnt(bags, np.ones(len(bags), bool), base, supervised)
     return Fitted(Local(base.mean, base.basis, final[:-1], float(final[-1])), evidence, novelty)
 
 

@@ -43,7 +43,7 @@ class Network:
 
 
 def network(taps: int = len(backbone.CHANNELS)) -> Network:
-    """Return this process's backbone up to the tap of that number, converting the installed checkpoint at first use.
+    """Return this process's backbone up to that many taps, converted at its first use.
 
     Raises:
         DetectorError: The weights' package is missing or not the known one.

@@ -1,4 +1,4 @@
-"""Positions of many images, on disk while training, so that memory does not grow with their number."""
+"""Positions of many images, on disk while training, so that memory does not grow with them."""
 
 import tempfile
 from types import TracebackType

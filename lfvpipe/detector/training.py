@@ -120,7 +120,7 @@ def _fit(data: _Data, settings: Settings, store: CellStore, watch: Watch) -> _Fi
         labels=data.labels,
         folds=data.folds,
         stored=np.array([each.stored is not None for each in data.seen]),
-        read=lambda index: store.read(numbers[index]),
+        read=lambda index, view: store.read(numbers[index] + view),
     )
     supervised = bool(data.labels.sum() >= FEW)
     stage = partial(_stage, watch)

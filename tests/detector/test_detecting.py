@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def verdicts(model: Model, examples: list[Example]) -> list[Verdict]:
     return [model.detect(example.path) for example in examples]
 
 
-def test_labelled_anomalies_are_told_from_normals(supervised: Model, product) -> None:
+def test_labelled_anomalies_are_told_from_normals(supervised: Model, product: Any) -> None:
     bad = verdicts(supervised, product.anomaly[12:])
     good = verdicts(supervised, product.normal[14:])
     assert all(each.is_anomalous for each in bad)
@@ -38,7 +39,7 @@ def test_labelled_anomalies_are_told_from_normals(supervised: Model, product) ->
     assert supervised.info.warnings == ()
 
 
-def test_confidence_is_in_the_verdict(supervised: Model, product) -> None:
+def test_confidence_is_in_the_verdict(supervised: Model, product: Any) -> None:
     for each in verdicts(supervised, [*product.anomaly[12:], *product.normal[14:]]):
         assert 0.5 <= each.confidence <= 1
         assert each.is_anomalous == (each.probability >= 0.5)
@@ -48,7 +49,7 @@ def test_confidence_is_in_the_verdict(supervised: Model, product) -> None:
 
 
 def test_normals_alone_find_what_is_unusual_and_say_what_they_miss(
-    novelty_only: Model, product
+    novelty_only: Model, product: Any
 ) -> None:
     assert novelty_only.info.kind == "novelty"
     assert [each.code for each in novelty_only.info.warnings] == ["normals-only"]
@@ -58,13 +59,13 @@ def test_normals_alone_find_what_is_unusual_and_say_what_they_miss(
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_few_anomalies_are_no_worse_than_none(product, count: int) -> None:
+def test_a_few_anomalies_are_no_worse_than_none(product: Any, count: int) -> None:
     model = train([*product.normal[:16], *product.anomaly[:count]], FAST)
     assert [each.code for each in model.info.warnings] == ["few-anomalies"]
     assert sum(each.is_anomalous for each in verdicts(model, product.anomaly[4:])) >= 14
 
 
-def test_masks_make_verdicts_name_places(segmenting: Model, product) -> None:
+def test_masks_make_verdicts_name_places(segmenting: Model, product: Any) -> None:
     assert segmenting.info.segmentation
     for example, verdict in zip(
         product.masked[12:], verdicts(segmenting, product.anomaly[12:]), strict=True
@@ -84,7 +85,7 @@ def test_masks_make_verdicts_name_places(segmenting: Model, product) -> None:
     assert clean.anomalies[0].fraction > 0.99
 
 
-def test_colours_that_no_class_declares_are_background(product, tmp_path: Path) -> None:
+def test_colours_that_no_class_declares_are_background(product: Any, tmp_path: Path) -> None:
     undeclared = [
         replace(each, mask_classes={"scratch": each.mask_classes["scratch"]})
         for each in product.masked[:12]
@@ -93,7 +94,7 @@ def test_colours_that_no_class_declares_are_background(product, tmp_path: Path) 
     assert list(model.classes) == ["scratch"]
 
 
-def test_the_heat_map_points_at_the_defect(supervised: Model, product) -> None:
+def test_the_heat_map_points_at_the_defect(supervised: Model, product: Any) -> None:
     hits = 0
     for example in product.masked[12:]:
         heat = supervised.detect(example.path).heat_map
@@ -109,7 +110,7 @@ def test_the_heat_map_points_at_the_defect(supervised: Model, product) -> None:
 
 @pytest.mark.parametrize("name", ["supervised", "segmenting", "novelty_only"])
 def test_a_saved_model_says_the_same(
-    name: str, request: pytest.FixtureRequest, product, tmp_path: Path
+    name: str, request: pytest.FixtureRequest, product: Any, tmp_path: Path
 ) -> None:
     model: Model = request.getfixturevalue(name)
     model.save(tmp_path / "model.lfv")
@@ -121,7 +122,7 @@ def test_a_saved_model_says_the_same(
         assert first.mask_png == second.mask_png
 
 
-def test_the_same_data_and_seed_give_the_same_file(product, tmp_path: Path) -> None:
+def test_the_same_data_and_seed_give_the_same_file(product: Any, tmp_path: Path) -> None:
     examples = [*product.normal[:8], *product.masked[:8]]
     train(examples, replace(FAST, threads=1)).save(tmp_path / "a")
     train(examples[::-1], replace(FAST, threads=3)).save(tmp_path / "b")
@@ -154,30 +155,35 @@ def test_a_bad_model_file_is_a_clear_error(
         load(bad)
 
 
-def test_progress_is_told_and_training_stops_when_asked(product) -> None:
+def test_progress_is_told_and_training_stops_when_asked(product: Any) -> None:
     examples = [*product.normal[:8], *product.masked[:8]]
     told: list[tuple[str, int, int]] = []
     train(examples, FAST, progress=lambda *facts: told.append(facts))
-    assert {stage for stage, _, _ in told} == {"features", "classifier", "local evidence", "segmentation"}
+    assert {stage for stage, _, _ in told} == {
+        "features",
+        "classifier",
+        "local evidence",
+        "segmentation",
+    }
     assert all(0 <= done <= total for _, done, total in told)
     moments = iter(range(1000))
     with pytest.raises(TrainingCancelled):
         train(examples, FAST, cancelled=lambda: next(moments) > 4)
 
 
-def test_costs_move_the_threshold(product) -> None:
+def test_costs_move_the_threshold(product: Any) -> None:
     faint = [*product.normal[:10], *product.anomaly[:10]]
     careful = train(faint, replace(FAST, costs=(20, 1))).calibration.threshold
     relaxed = train(faint, replace(FAST, costs=(1, 20))).calibration.threshold
     assert careful <= relaxed
 
 
-def test_training_without_normals_is_refused(product) -> None:
+def test_training_without_normals_is_refused(product: Any) -> None:
     with pytest.raises(DetectorError, match="at least 2 normal"):
         train(product.anomaly, FAST)
 
 
-def test_an_unreadable_image_is_named(product, tmp_path: Path) -> None:
+def test_an_unreadable_image_is_named(product: Any, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
     with pytest.raises(DetectorError, match=r"text\.png"):
         train([*product.normal[:4], Example(tmp_path / "text.png", "normal")], FAST)

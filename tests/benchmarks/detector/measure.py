@@ -4,8 +4,8 @@
         [--data FOLDER] [--contrast 1.0] [--normals-only | --anomalies 10] [--train 0.7]
 
 A SET is `aliens` or `cookies` (archives under --data, default ../shared/data), the name of a class
-in textures.py (generated), or a folder: with `normal/` and `anomaly/` (and `masks/` of the same file
-names), or in MVTec AD's layout (`train/good`, `test/<type>`, `ground_truth/<type>`). Without a SET,
+in textures.py (generated), or a folder: with `normal/`, `anomaly/` (and `masks/`, named alike),
+or in MVTec AD's layout (`train/good`, `test/<type>`, `ground_truth/<type>`). Without a SET,
 all named ones are measured. Every split takes --train of each label to learn from and tests on the
 rest; thresholds come from training alone. Each run has a process of its own, so that peak memory is
 its own; milliseconds are of processor time on one thread. For a memory limit, use `ulimit -v`.
@@ -111,7 +111,7 @@ def pixel_auroc(pairs: list[tuple[Any, Path]]) -> float:
     areas = []
     for heat, path in pairs:
         mask = Image.open(path).convert("L").resize(heat.shape[::-1], Image.Resampling.BOX)
-        truth = np.asarray(mask) > 50
+        truth = np.asarray(mask) > 10
         if truth.any() and not truth.all():
             areas.append(auroc(heat.ravel().astype(np.float64), truth.ravel()))
     return float(np.mean(areas)) if areas else float("nan")
@@ -141,7 +141,7 @@ def examples(name: str, data: Path, scratch: Path, contrast: float) -> Iterator[
 
 
 def archived(folder: Path, scratch: Path) -> Iterator[Example]:
-    """Yield the photographs in a set's archives: those named *_def, or *anomaly* in *_test, are bad."""
+    """Yield the photographs in a set's archives: *_def and files named *anomaly* are bad."""
     for path in sorted(folder.glob("*.zip")):
         if path.stem.endswith("_masks"):
             continue

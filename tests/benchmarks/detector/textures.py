@@ -294,7 +294,9 @@ def write(folder: Path, name: str, counts: tuple[int, int], contrast: float, see
     """Write `counts` (normal, anomaly) images of a class under `folder`/<class>."""
     for label, count in zip(("normal", "anomaly"), counts, strict=True):
         for index in range(count):
-            random = np.random.default_rng([seed, list(KINDS).index(name), label == "anomaly", index])
+            random = np.random.default_rng(
+                [seed, list(KINDS).index(name), label == "anomaly", index]
+            )
             image, mask = draw(name, random, contrast, anomalous=label == "anomaly")
             save(image, folder / name / label / f"{index:03}.png")
             if label == "anomaly":
