@@ -220,7 +220,7 @@ def threshold(points: Sequence[Scored], false_accept: float, false_reject: float
     cost = [(x, value / worst) for x, value in zip(grid, costs, strict=True)]
     reach = f'data-width="{WIDTH - LEFT - RIGHT}"'  # how far the slider may move the line
     marker = f'<path class="threshold" {reach} d="M{_at_x(0.5)} {TOP}V{HEIGHT - BOTTOM}"/>'
-    best = max(f1, key=lambda point: point[1])
+    best = max(f1, key=lambda point: (point[1], -abs(point[0] - 0.5)))
     return Chart(
         "threshold",
         "F1 and cost over the threshold",

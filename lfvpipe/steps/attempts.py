@@ -1,6 +1,6 @@
 """Client tokens that hold over a kill but not over the hours in which a service remembers them."""
 
-from uuid import uuid4
+import os
 
 from lfvpipe.engine.step import Work
 
@@ -14,6 +14,6 @@ def attempt_token(work: Work, *parts: str) -> str:
     """
     nonce = work.saved.get("nonce")
     if not isinstance(nonce, str):
-        nonce = uuid4().hex
+        nonce = os.urandom(16).hex()
         work.save(nonce=nonce)
     return work.token(*parts, nonce)

@@ -351,6 +351,7 @@ class World:
     train: int = 3
     test: int = 2
     evaluate: int = 4
+    picture: Callable[[str], bytes] = lambda name: b"\x89PNG " + name.encode()
     overrides: list[str] = field(default_factory=list)
     handler: Any = None
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -434,7 +435,7 @@ class World:
 
     def _image(self, context: Context, split: Any, label: Any, number: int) -> Image:
         name = f"{split}-{number}.png"
-        data = b"\x89PNG " + f"{label}/{name}".encode()
+        data = self.picture(f"{label}/{name}")
         path = f"images/{label}/{name}"
         (context.state_dir / path).parent.mkdir(parents=True, exist_ok=True)
         (context.state_dir / path).write_bytes(data)
@@ -451,6 +452,8 @@ class World:
     def _manifests(self, context: Context) -> Facts:
         bucket = context.bucket
         bucket.create()
+        for image in self._images(context):
+            bucket.put(image.key, context.state_dir / image.path)
         facts: dict[str, Any] = {}
         for split in ("train", "test"):
             rows = [i for i in self._images(context) if i.split == split]
