@@ -38,7 +38,7 @@ async function main([hosted, bucket, image]) {
   said.again = await refused(send("CreateProject", { ProjectName }));
   said.missing = await refused(send("DescribeProject", { ProjectName: "no-such-project" }));
   said.invalid = await refused(send("CreateProject", { ProjectName: "no spaces" }));
-  const source = { GroundTruthManifest: { S3Object: { Bucket: bucket, Key: "train.manifest" } } };
+  const source = { GroundTruthManifest: { S3Object: { Bucket: bucket, Key: "more.manifest" } } };
   said.creating = (await send("CreateDataset", { ...named, DatasetSource: source })).DatasetMetadata.Status;
   const describe = async () => (await send("DescribeDataset", named)).DatasetDescription;
   said.stats = (await until(describe, "CREATE_COMPLETE")).ImageStats;

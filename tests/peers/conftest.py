@@ -248,11 +248,14 @@ def server(serve: Serve, seaweed: str) -> Server:
     return serve(s3=seaweed)
 
 
-def manifest(images: Images, bucket: str, first: int, count: int) -> str:
+TRAIN, TEST = slice(0, 10), slice(10, 20)
+
+
+def manifest(images: Images, bucket: str, normal: slice, anomaly: slice) -> str:
     """Return the lines of a manifest, as the tutorial's script writes them."""
     lines = []
-    for label, number in (("normal", 0), ("anomaly", 1)):
-        for name in images.names(label)[first : first + count]:
+    for label, number, chosen in (("normal", 0, normal), ("anomaly", 1, anomaly)):
+        for name in images.names(label)[chosen]:
             line = {
                 "source-ref": f"s3://{bucket}/{label}/{name}",
                 "anomaly-label": number,
@@ -351,7 +354,7 @@ class Hosted:
 
 @pytest.fixture(scope="session")
 def hosted(server: Server, images: Images) -> Iterator[Hosted]:
-    """Yield a hosted model, trained on the few images in SeaweedFS."""
+    """Yield a hosted model, trained on few normal images in SeaweedFS, which is quick."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
@@ -370,9 +373,10 @@ def _store(made: Hosted, images: Images) -> None:
     for file in sorted(images.folder.rglob("*.png")):
         key = file.relative_to(images.folder).as_posix()
         made.s3.put_object(Bucket=made.bucket, Key=key, Body=file.read_bytes())
-    for kind, first in (("train", 0), ("test", 10)):
-        body = manifest(images, made.bucket, first, 10).encode()
-        made.s3.put_object(Bucket=made.bucket, Key=f"{kind}.manifest", Body=body)
+    manifests = {"train": (TRAIN, slice(0)), "test": (TEST, TEST), "more": (TRAIN, TRAIN)}
+    for name, (normal, anomaly) in manifests.items():
+        body = manifest(images, made.bucket, normal, anomaly).encode()
+        made.s3.put_object(Bucket=made.bucket, Key=f"{name}.manifest", Body=body)
 
 
 def _host(made: Hosted) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Images, Serve, environment, manifest
+from .conftest import TEST, TRAIN, Images, Serve, environment, manifest
 
 PIPELINE = """\
 name: anywhere
@@ -24,9 +24,8 @@ evaluate:
 @pytest.fixture
 def pipeline(images: Images, tmp_path: Path) -> Path:
     """Return a pipeline file with exported manifests beside it; it trains on normal images only."""
-    trained = manifest(images, "retired", 0, 10).splitlines(keepends=True)
-    (tmp_path / "train.manifest").write_text("".join(trained[:10]))
-    (tmp_path / "test.manifest").write_text(manifest(images, "retired", 10, 10))
+    (tmp_path / "train.manifest").write_text(manifest(images, "retired", TRAIN, slice(0)))
+    (tmp_path / "test.manifest").write_text(manifest(images, "retired", TEST, TEST))
     file = tmp_path / "pipeline.yaml"
     file.write_text(PIPELINE.format(images=images.folder.as_posix()))
     return file

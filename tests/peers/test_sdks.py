@@ -24,7 +24,7 @@ def test_boto3_sees_what_the_tutorial_shows(hosted: Any, images: Images) -> None
     pages = client.get_paginator("list_dataset_entries").paginate(
         ProjectName=hosted.project, DatasetType="train", PaginationConfig={"PageSize": 3}
     )
-    assert sum(len(page["DatasetEntries"]) for page in pages) == 20
+    assert sum(len(page["DatasetEntries"]) for page in pages) == 10
     with pytest.raises(client.exceptions.ConflictException) as refused:
         client.start_model(**model, MinInferenceUnits=1)
     assert refused.value.response["ResourceType"] == "MODEL"
