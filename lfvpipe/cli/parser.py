@@ -213,6 +213,26 @@ RUN = option(
     help="which run, as `compare` takes it (default: latest)",
 )
 OPEN = option("--open", action="store_true", help="open the report page in the browser")
+REVIEW = (
+    option(
+        "--labels",
+        metavar="FILE",
+        help="where decisions are kept (default: the pipeline's sources.labels, or"
+        " <name>.labels.jsonl beside it)",
+    ),
+    option(
+        "--port", type=int, default=0, metavar="N", help="where to listen (default: a free one)"
+    ),
+    option("--no-browser", action="store_true", help="only print the address"),
+    option("--who", metavar="NAME", help="who reviews (default: the user's name)"),
+    option("--all", action="store_true", help="show every image, not only doubtful and wrong ones"),
+    option(
+        "--export",
+        choices=("csv", "manifest"),
+        help="print what was decided, as CSV or as a Ground Truth manifest, and end",
+    ),
+    option("-o", "--output", metavar="FILE", help="write the export there"),
+)
 DEBUG = option("--debug", action="store_true", help="show tracebacks")
 
 _SELECTION = (FROM, UNTIL, ONLY, FORCE, ACCEPT)
@@ -248,6 +268,12 @@ COMMANDS = (
         "draw the steps, what needs what, and their states",
         (FILE, SET, GRAPH_FORMAT, STATE_DIR, JSON),
         "lfvpipe graph pipeline.yaml --format mermaid",
+    ),
+    Command(
+        "review",
+        "look at doubtful and wrong images, and say what they are",
+        (FILE, *REVIEW, SET, STATE_DIR),
+        "lfvpipe review pipeline.yaml",
     ),
     Command(
         "detect",
@@ -316,8 +342,8 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE_EXIT_CODE, f"error: {message}{_suggestion(message)}\n")
 
 
-def build() -> Parser:
-    """Return the parser of the whole command line."""
+def build(only: str | None = None) -> Parser:
+    """Return the parser of the command line: of `only` one command, which is quicker, or of all."""
     parser = Parser(
         prog="lfvpipe",
         description="From archives of product images to a trained anomaly detector, in one file.",
@@ -325,7 +351,8 @@ def build() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"lfvpipe {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for command in COMMANDS:
+    chosen = [command for command in COMMANDS if command.name == only] or COMMANDS
+    for command in chosen:
         _add(commands, command)
     return parser
 

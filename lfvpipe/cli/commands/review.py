@@ -1,0 +1,125 @@
+"""`lfvpipe review`: a page on this machine to look at doubtful and wrong images, and decide."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lfvpipe.cli import session
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from lfvpipe.cli.session import Variant
+    from lfvpipe.engine.ledger import Ledger
+    from lfvpipe.review.queue import Queue
+
+HOST = "127.0.0.1"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve the page until SIGINT or SIGTERM, or export what was decided; return 0."""
+    variant = session.open_variants(options)[0]
+    ledger = session.ledger_of(variant)
+    labels = _labels(options, variant)
+    if options.export:
+        return _export(options, variant, ledger, labels)
+    from lfvpipe.review.queue import build
+
+    queue = build(variant.context, ledger, variant.name, everything=options.all)
+    _serve(options, variant, queue, labels)
+    return 0
+
+
+def _labels(options: argparse.Namespace, variant: Variant) -> Path:
+    """Return the labels file: the option's, the pipeline's, or one beside the pipeline file."""
+    pipeline = variant.context.pipeline
+    given = options.labels or pipeline.sources.reviewed
+    return Path(given).absolute() if given else pipeline.folder / f"{pipeline.name}.labels.jsonl"
+
+
+def _serve(options: argparse.Namespace, variant: Variant, queue: Queue, labels: Path) -> None:
+    from lfvpipe.review.app import Review
+    from lfvpipe.review.book import Book
+    from lfvpipe.review.pictures import pictures_of
+    from lfvpipe.service.http.server import Server, listen
+
+    context = variant.context
+    review = Review(
+        queue=queue,
+        book=Book(labels),
+        state_dir=context.state_dir,
+        pictures=pictures_of(context, queue.model),
+        who=options.who or _user(),
+        title=context.pipeline.name,
+    )
+    token = secrets.token_urlsafe(24)
+    listener = listen(HOST, options.port)
+    url = f"http://{HOST}:{listener.getsockname()[1]}/{token}/"
+    tell = _teller(options, url, len(queue.items), labels)
+    Server(review.application(token), listener, on_ready=tell).serve_until_stopped()
+    _farewell(review.state()["decided"], variant, labels)
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a user without a name, as in some containers
+        return ""
+
+
+def _teller(options: argparse.Namespace, url: str, count: int, labels: Path) -> Callable[[], None]:
+    def tell() -> None:
+        images = "1 image" if count == 1 else f"{count:,} images"
+        print(f"{images} to review at {url}", flush=True)
+        print(f"  decisions go to {labels} (Ctrl-C ends the review)", flush=True)
+        if not options.no_browser:
+            import webbrowser
+
+            webbrowser.open(url)
+
+    return tell
+
+
+def _farewell(decided: int, variant: Variant, labels: Path) -> None:
+    """Say what was done, and how the next run learns from it."""
+    print(f"{decided:,} decided, in {labels}")
+    if not decided:
+        return
+    pipeline = variant.context.pipeline
+    if pipeline.sources.reviewed is None:
+        print(
+            f"  name it in {pipeline.file.name}, under sources:  labels: {_named(labels, variant)}"
+        )
+    print(f"  then let the model learn from it: lfvpipe run {pipeline.file.name}")
+
+
+def _named(labels: Path, variant: Variant) -> str:
+    folder = variant.context.pipeline.folder
+    return (labels.relative_to(folder) if labels.is_relative_to(folder) else labels).as_posix()
+
+
+def _export(options: argparse.Namespace, variant: Variant, ledger: Ledger, labels: Path) -> int:
+    from lfvpipe import atomic
+    from lfvpipe.review.export import as_csv, as_manifest
+
+    if not labels.is_file():
+        raise session.UsageError(f"{labels} is not there", hint="Nothing has been reviewed yet.")
+    if options.export == "csv":
+        text = as_csv(labels)
+    else:
+        from lfvpipe.review.queue import index_of
+
+        index = index_of(variant.context, ledger, variant.name)
+        lines = as_manifest(labels, index, variant.context.pipeline.bucket)
+        text = "".join(f"{line}\n" for line in lines)
+    if options.output:
+        atomic.write_text(Path(options.output), text)
+    else:
+        sys.stdout.write(text)
+    return 0

@@ -1,0 +1,166 @@
+"""The pictures laid over an image: heat maps, known and predicted masks; PNGs, transparent."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lfvpipe.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image as Pillow
+
+    from lfvpipe.detector import Model
+    from lfvpipe.engine.outcome import Facts
+    from lfvpipe.steps.context import Context
+
+KEPT = 64
+STRONGEST = 200  # of 255: what lies below stays visible
+_WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What the model sees in one image, as PNGs; None for what it does not draw."""
+
+    heat: bytes | None
+    mask: bytes | None
+
+
+class Pictures:
+    """Asks a trained model's file where it sees anomalies; loaded when first asked.
+
+    Args:
+        file: The model file.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._guard = threading.Lock()  # one image at a time: the machine may be small
+        self._model: Model | None = None
+        self._kept: OrderedDict[str, Looked] = OrderedDict()
+
+    def of(self, path: Path, sha256: str) -> Looked:
+        """Return what the model sees in the image file `path`, whose digest is `sha256`.
+
+        Raises:
+            UserError: The model or the image cannot be used.
+        """
+        with self._guard:
+            if sha256 not in self._kept:
+                self._kept[sha256] = self._look(path)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            return self._kept[sha256]
+
+    def _look(self, path: Path) -> Looked:
+        from lfvpipe.detector import load
+
+        if self._model is None:
+            self._model = load(self._file)
+        verdict = self._model.detect(path)
+        heat = None if verdict.heat_map is None else _coloured(verdict.heat_map)
+        return Looked(heat, see_through(verdict.mask_png) if verdict.mask_png else None)
+
+
+def pictures_of(context: Context, model: Facts) -> Pictures | None:
+    """Return what draws heat maps; None where the model's file is not on this machine."""
+    if context.pipeline.service.endpoint != "embedded":
+        return None
+    from lfvpipe.service.faults import Fault
+    from lfvpipe.service.quotas import Quotas
+    from lfvpipe.service.runtime import open_runtime
+    from lfvpipe.service.state import find
+
+    runtime = open_runtime(context.service_dir, Quotas())
+    try:
+        with runtime.database.read() as tx:
+            row = find.model(tx, str(model["project"]), str(model["version"]))
+    except Fault:  # the model is gone
+        return None
+    finally:
+        runtime.database.close()
+    file = runtime.model_file(row.id)
+    return Pictures(file) if file.is_file() else None
+
+
+def _coloured(heat: NDArray[np.float32]) -> bytes:
+    """Return a heat map of 0..1 as a picture from clear over yellow to red."""
+    import numpy
+    from PIL import Image
+
+    values = numpy.clip(heat, 0, 1)
+    picture = numpy.zeros((*values.shape, 4), numpy.uint8)
+    picture[..., 0] = 255 - 25 * values
+    picture[..., 1] = 215 * (1 - values)
+    picture[..., 3] = STRONGEST * numpy.sqrt(values)
+    return _png(Image.fromarray(picture))
+
+
+def see_through(data: bytes) -> bytes:
+    """Return a mask with its white background clear; raises UserError if it is no image."""
+    import numpy
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:
+            colours = numpy.asarray(opened.convert("RGB"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError("the mask cannot be read") from error
+    marked = (colours != numpy.array(_WHITE)).any(axis=2)
+    alpha = numpy.where(marked, 255, 0).astype(numpy.uint8)
+    return _png(Image.fromarray(numpy.dstack([colours, alpha])))
+
+
+def painted(data: bytes, size: tuple[int, int], classes: Mapping[str, str]) -> bytes | None:
+    """Return what a person painted as a mask that the service takes: RGB, white background.
+
+    Args:
+        data: A PNG of the image's size; what is clear is background, all else the class whose
+            colour is nearest, as a brush's edges are softened.
+        size: Width and height of the image, pixels.
+        classes: Colours (``#RRGGBB``) by anomaly type.
+
+    Returns:
+        A PNG; None if nothing is marked.
+
+    Raises:
+        UserError: It is no PNG, or not of that size.
+    """
+    import numpy
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:
+            if opened.size != size:
+                raise UserError(f"the mask is {opened.size}, the image {size}")
+            pixels = numpy.asarray(opened.convert("RGBA")).astype(numpy.int32)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError("the mask is no PNG") from error
+    marked = pixels[..., 3] > 127
+    if not marked.any():
+        return None
+    palette = numpy.array([_rgb(colour) for colour in classes.values()], numpy.int32)
+    result = numpy.full((*marked.shape, 3), 255, numpy.uint8)
+    distances = ((pixels[marked][:, None, :3] - palette[None]) ** 2).sum(axis=2)
+    result[marked] = palette[distances.argmin(axis=1)]
+    return _png(Image.fromarray(result))
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    code = int(colour.lstrip("#"), 16)
+    return code >> 16, (code >> 8) & 0xFF, code & 0xFF
+
+
+def _png(image: Pillow.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,140 @@
+"""Which images a person should look at, in which order, with what the model said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lfvpipe.errors import UserError
+from lfvpipe.report.verdict_file import read_verdicts
+from lfvpipe.steps.index import read_index, read_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from lfvpipe.engine.ledger import Ledger
+    from lfvpipe.engine.outcome import Facts
+    from lfvpipe.report.records import Verdict
+    from lfvpipe.steps.context import Context
+    from lfvpipe.steps.index import Image
+    from lfvpipe.steps.labels import Key
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image to look at.
+
+    Attributes:
+        image: Its line of the index.
+        verdict: What the latest model said; None where it was not asked.
+        origin: SHA-256 of the image's file as it lies in its source.
+    """
+
+    image: Image
+    verdict: Verdict | None
+    origin: str
+
+    @property
+    def key(self) -> Key:
+        """What the labels file calls the image."""
+        return self.image.source, self.image.member
+
+    @property
+    def doubt(self) -> float:
+        """How little the model believes the image's label, or its own verdict: 0 to 1.
+
+        A mistake that the model is sure of doubts the label the most; where no label is known,
+        an even verdict does.
+        """
+        if self.verdict is None:
+            return 0.0
+        sure = self.verdict.confidence
+        return sure if self.is_wrong else 1.0 - sure
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the verdict contradicts the label."""
+        if self.verdict is None or self.image.label is None:
+            return False
+        return self.verdict.is_anomalous != (self.image.label == "anomaly")
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What there is to review.
+
+    Attributes:
+        items: Largest doubt first.
+        classes: Mask colours (``#RRGGBB``) by anomaly type; empty without masks.
+        model: What the run's model step knows: project, version, and so on.
+        review_below: Verdicts with less confidence are doubtful.
+    """
+
+    items: tuple[Item, ...]
+    classes: Mapping[str, str]
+    model: Facts
+    review_below: float
+
+
+def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = False) -> Queue:
+    """Return the doubtful and the wrong images of the latest run, or all images.
+
+    Raises:
+        UserError: The pipeline has not been run to its verdicts yet.
+    """
+    facts = {name: _facts(context, ledger, variant, name) for name in ("extract", "evaluate")}
+    below = context.pipeline.evaluate.review_below
+    verdicts = dict(_verdicts(context.state_dir, facts["evaluate"]))
+    index = index_of(context, ledger, variant)
+    notes = context.state_dir / str(facts["extract"]["notes"])
+    classes: dict[str, str] = {}
+    chosen: dict[str, Image] = {}
+    for image in read_index(index):
+        classes |= image.mask.classes if image.mask else {}
+        verdict = verdicts.get(image.id)
+        if everything or (verdict and _is_open(image, verdict, below)):
+            chosen[image.id] = image
+    origins = _origins(notes, chosen)
+    items = [
+        Item(image, verdicts.get(name), origins.get(name) or image.sha256)
+        for name, image in chosen.items()
+    ]
+    items.sort(key=lambda item: (-item.doubt, item.verdict is None, item.image.id))
+    model = _facts(context, ledger, variant, "model")
+    return Queue(tuple(items), dict(sorted(classes.items())), model, below)
+
+
+def index_of(context: Context, ledger: Ledger, variant: str) -> Path:
+    """Return the index of the latest run; raises UserError if there is none."""
+    return context.state_dir / str(_facts(context, ledger, variant, "extract")["index"])
+
+
+def _is_open(image: Image, verdict: Verdict, below: float) -> bool:
+    wrong = image.label is not None and verdict.is_anomalous != (image.label == "anomaly")
+    return wrong or verdict.confidence < below
+
+
+def _facts(context: Context, ledger: Ledger, variant: str, step: str) -> Facts:
+    record = ledger.standing_record(variant, step)
+    if record is None or record.outcome is None:
+        pipeline = context.pipeline
+        hint = f"Run it first: lfvpipe run {pipeline.file}"
+        raise UserError(f"{pipeline.name} has no verdicts to review yet.", hint=hint)
+    return record.outcome.facts
+
+
+def _verdicts(state_dir: Path, evaluated: Facts) -> Iterator[tuple[str, Verdict]]:
+    """Yield the verdicts on test and evaluation images by id."""
+    for name in ("test", "verdicts"):
+        file = evaluated.get(name)
+        path = file.get("path") if isinstance(file, Mapping) else None
+        for verdict in read_verdicts(state_dir / str(path)) if path else ():
+            yield verdict.id, verdict
+
+
+def _origins(notes: Path, chosen: Iterable[str]) -> dict[str, str]:
+    wanted = frozenset(chosen)
+    lines = read_lines(notes) if notes.is_file() else ()
+    return {line["id"]: line.get("origin", "") for line in lines if line["id"] in wanted}
