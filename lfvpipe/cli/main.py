@@ -27,9 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         the config is wrong; 4 locked by another run; 130 interrupted.
     """
     _print_what_the_console_can_show()
-    parser = build()
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = build(only=arguments[0] if arguments else None)
     try:
-        options = parser.parse_args(argv)
+        options = parser.parse_args(arguments)
     except SystemExit as end:
         return int(end.code or 0)
     if options.command is None:

@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Step
-from lfvpipe.lookout import rules
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.counting import count_findings, type_findings
-from lfvpipe.steps.findings import CheckFailed, Finding, error, warning
-from lfvpipe.steps.index import Image, read_index, read_lines
-from lfvpipe.steps.likeness import likeness_findings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from lfvpipe.config.spec import Pipeline
     from lfvpipe.engine.outcome import Facts
     from lfvpipe.engine.step import Work
-
-Notes = dict[str, dict[str, Any]]
-
-_LISTED = 20
-_CHANGES = {
-    "rotated": "were turned as their EXIF orientation says",
-    "16-bit": "have 16 bits a sample and were reduced to 8 (their high byte)",
-    "12-bit": "have 16 bits a sample but use only the low 12, so they came out dark: export them"
-    " with 8 bits",
-    "cmyk": "were converted from CMYK to RGB",
-    "recompressed": "were written as JPEG again, to stay under 8 MB",
-}
-_NORMAL = re.compile(r"(?<![a-z])(normal|good|ok|defect[-_]?free|healthy)(?![a-z])", re.IGNORECASE)
-_ANOMALY = re.compile(
-    r"(?<![a-z])(anomal\w*|abnormal|bad|nok|ng|def|defects?|defective|broken|damaged)(?![a-z])",
-    re.IGNORECASE,
-)
 
 
 class Check(Step[Context]):
@@ -52,7 +25,7 @@ class Check(Step[Context]):
         pipeline = context.pipeline
         sources = pipeline.sources
         separate = sources.manifest.test if sources.manifest else pipeline.split.test
-        archives = {label: _stem(source.archive) for label, source in sources.labels.items()}
+        archives = {label: archive_stem(source.archive) for label, source in sources.labels.items()}
         return {"split.test": separate is not None} | {
             f"sources.{label}.archive": name for label, name in archives.items()
         }
@@ -63,11 +36,15 @@ class Check(Step[Context]):
         Raises:
             CheckFailed: A rule of the service is broken.
         """
+        from lfvpipe.steps.checking import findings_of
+        from lfvpipe.steps.findings import CheckFailed
+        from lfvpipe.steps.index import read_index, read_lines
+
         facts = work.upstream["extract"].facts
         images = list(read_index(context.state_dir / str(facts["index"])))
         notes = {str(n["id"]): n for n in read_lines(context.state_dir / str(facts["notes"]))}
         counts: Any = work.upstream["select"].facts["counts"]
-        found = _findings(context.pipeline, images, notes, counts)
+        found = findings_of(context.pipeline, images, notes, counts)
         if any(finding.level == "error" for finding in found):
             raise CheckFailed(found)
         for finding in found:
@@ -80,154 +57,6 @@ class Check(Step[Context]):
         )
 
 
-def _findings(
-    pipeline: Pipeline, images: Sequence[Image], notes: Notes, counts: dict[str, dict[str, int]]
-) -> list[Finding]:
-    found = [
-        *_unreadable(notes),
-        *count_findings(pipeline, images, counts),
-        *_sides(images),
-        *_sizes(images),
-        *_heavy(images),
-        *_mask_findings(images, notes),
-        *type_findings(pipeline, images),
-        *likeness_findings(images, notes),
-        *_modes(images, notes),
-        *_changed(notes),
-        *_swapped(pipeline),
-    ]
-    return sorted(found, key=lambda finding: finding.level)
-
-
-def _unreadable(notes: Notes) -> list[Finding]:
-    bad = [(name, note["problem"]) for name, note in notes.items() if note["problem"]]
-    if not bad:
-        return []
-    lines = "".join(f"\n    {name}: {problem}" for name, problem in bad[:_LISTED])
-    more = f"\n    and {len(bad) - _LISTED} more" if len(bad) > _LISTED else ""
-    what = "1 image cannot" if len(bad) == 1 else f"{len(bad)} images cannot"
-    return [
-        error(
-            "unreadable-images",
-            f"{what} be read: repair or remove them, or leave them out with"
-            f" sources.<label>.include.{lines}{more}",
-        )
-    ]
-
-
-def _sides(images: Sequence[Image]) -> list[Finding]:
-    small = [i.id for i in images if min(i.width, i.height) < rules.MIN_SIDE]
-    large = [i.id for i in images if max(i.width, i.height) > rules.MAX_SIDE]
-    under = f"a side under {rules.MIN_SIDE} pixels: set images.resize or leave them out"
-    over = f"a side over {rules.MAX_SIDE} pixels: set images.resize"
-    rows = [("too-small", small, under), ("too-large", large, over)]
-    return [error(code, f"{len(ids)} images have {text}", ids) for code, ids, text in rows if ids]
-
-
-def _sizes(images: Iterable[Image]) -> list[Finding]:
-    by_size: dict[tuple[int, int], list[str]] = defaultdict(list)
-    for image in images:
-        by_size[image.width, image.height].append(image.id)
-    if len(by_size) <= 1:
-        return []
-    ordered = sorted(by_size.items(), key=lambda item: -len(item[1]))
-    sizes = ", ".join(f"{len(ids):,} of {w}x{h}" for (w, h), ids in ordered[:5])
-    (width, height), _ = ordered[0]
-    odd = [name for _, ids in ordered[1:] for name in ids]
-    return [
-        error(
-            "mixed-sizes",
-            f"The images have {len(by_size)} sizes ({sizes}), and the service needs one: set"
-            f" images.resize, for instance to {width}x{height}, or leave the odd ones out",
-            odd,
-        )
-    ]
-
-
-def _heavy(images: Iterable[Image]) -> list[Finding]:
-    heavy = [image.id for image in images if image.size > rules.MAX_IMAGE_BYTES]
-    if not heavy:
-        return []
-    return [
-        error(
-            "too-many-bytes",
-            f"{len(heavy)} images have more than 8 MB: set images.resize, or export them as JPEG",
-            heavy,
-        )
-    ]
-
-
-def _mask_findings(images: Sequence[Image], notes: Notes) -> list[Finding]:
-    masks = {image.id: notes[image.id]["mask"] for image in images if notes[image.id]["mask"]}
-    if not masks:
-        return []
-    sizes = {image.id: (image.width, image.height) for image in images}
-    bad = [f"{name}: {mask['problem']}" for name, mask in masks.items() if mask["problem"]]
-    fine = {name: mask for name, mask in masks.items() if not mask["problem"]}
-    odd = [name for name, m in fine.items() if (m["width"], m["height"]) != sizes[name]]
-    empty = [name for name, mask in fine.items() if not mask["colours"]]
-    strange = [name for name, mask in fine.items() if mask["strangers"]]
-    many = [n for n, m in fine.items() if len(m["colours"]) > rules.MAX_ANOMALY_LABELS_PER_IMAGE]
-    bare = [
-        image.id
-        for image in images
-        if image.label == "anomaly" and image.split in ("train", "test") and image.id not in masks
-    ]
-    rows = [
-        (error, "bad-masks", "masks cannot be read: repair them", bad),
-        (error, "mask-size", "masks differ in size from their image: export them anew", odd),
-        (error, "mask-types", "masks show more than 20 anomaly types: merge some", many),
-        (warning, "empty-masks", "masks mark nothing: is the label right?", empty),
-        (warning, "mask-colours", "masks have colours that the manifest does not name", strange),
-        (warning, "no-mask", "anomaly images have no mask, so where they are is not learnt", bare),
-    ]
-    return [make(code, f"{len(names)} {text}", names) for make, code, text, names in rows if names]
-
-
-def _modes(images: Iterable[Image], notes: Notes) -> list[Finding]:
-    kinds = Counter(_kind(notes[image.id]["mode"]) for image in images)
-    if not (kinds["grey"] and kinds["colour"]):
-        return []
-    return [
-        warning(
-            "mixed-modes",
-            f"{kinds['grey']} images are grey and {kinds['colour']} in colour, which a model may"
-            " mistake for the difference between normal and anomaly: set images.convert",
-        )
-    ]
-
-
-def _kind(mode: str) -> str:
-    return {"L": "grey", "LA": "grey", "1": "grey", "P": "palette"}.get(mode, "colour")
-
-
-def _changed(notes: Notes) -> list[Finding]:
-    by_change: dict[str, list[str]] = defaultdict(list)
-    for name, note in notes.items():
-        for change in note["changes"]:
-            by_change[change].append(name)
-    return [
-        warning(f"changed-{change}", f"{len(by_change[change])} images {text}", by_change[change])
-        for change, text in _CHANGES.items()
-        if by_change[change]
-    ]
-
-
-def _swapped(pipeline: Pipeline) -> list[Finding]:
-    labels: Mapping[str, str] = {
-        label: _stem(source.archive) for label, source in pipeline.sources.labels.items()
-    }
-    normal, anomaly = labels.get("normal", ""), labels.get("anomaly", "")
-    if not (_ANOMALY.search(normal) and _NORMAL.search(anomaly)):
-        return []
-    return [
-        warning(
-            "labels-swapped",
-            f"The normal images come from {normal!r} and the anomaly images from {anomaly!r}: are"
-            " the two swapped?",
-        )
-    ]
-
-
-def _stem(archive: str) -> str:
+def archive_stem(archive: str) -> str:
+    """Return the last part of an archive's address, as a person calls it."""
     return PurePosixPath(archive.replace("\\", "/").rstrip("/")).name

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lfvpipe.engine.outcome import Facts, Json, Outcome
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.steps import described
@@ -13,6 +12,8 @@ from lfvpipe.steps.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from lfvpipe.engine.outcome import Facts, Json, Outcome
 
 
 class EvaluateStep(Step[Context]):
