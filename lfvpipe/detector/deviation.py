@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lfvpipe.detector.logistic import Doubles, Integers
 
 Floats = NDArray[np.float32]
-SHRINKAGE = 0.3
+SHRINKAGE = 0.01  # of the total variance: unlike the mean of the values, the same for any count
 MAX_COMPONENTS = 256
 
 
@@ -53,9 +53,9 @@ def fit(rows: Floats) -> Deviation:
     standard = ((rows - mean) / spread).astype(np.float64)
     values, vectors = np.linalg.eigh(standard @ standard.T / len(rows))
     keep = np.flatnonzero(values > max(values[-1], 1e-12) * 1e-6)[-MAX_COMPONENTS:]
+    floor = SHRINKAGE * max(float(values.sum()), 1e-9)
     values = values[keep]
     basis = standard.T @ (vectors[:, keep] / np.sqrt(values * len(rows)))
-    floor = SHRINKAGE * float(values.mean()) if len(values) else 1.0
     compact = np.ascontiguousarray(basis, np.float32)
     return Deviation(mean, spread, compact, values + floor, floor)
 

@@ -87,10 +87,20 @@ def channels_of_maps() -> tuple[int, ...]:
     return CHANNELS + CHANNELS[:FINE_TAPS]
 
 
-def look(image: "Image.Image", scales: Scales, mirror: int = 0) -> View:
-    """Return what the backbone sees in an RGB `image`; `mirror` 0 to 3 chooses a mirrored view."""
-    coarse, fine = (mirrored(resized(image, side), mirror) for side in (scales.coarse, scales.fine))
-    return View(tuple(network().taps(coarse)), tuple(network(FINE_TAPS).taps(fine)))
+def look(image: "Image.Image", scales: Scales, mirror: int = 0, *, coarse_too: bool = True) -> View:
+    """Return what the backbone sees in an RGB `image`.
+
+    Args:
+        image: Upright RGB.
+        scales: Sizes of the views.
+        mirror: 0 to 3, which mirrored view.
+        coarse_too: False leaves the coarse maps out, where nothing needs them.
+    """
+    fine = network(FINE_TAPS).taps(mirrored(resized(image, scales.fine), mirror))
+    if not coarse_too:
+        return View((), tuple(fine))
+    coarse = network().taps(mirrored(resized(image, scales.coarse), mirror))
+    return View(tuple(coarse), tuple(fine))
 
 
 def mirrored(pixels: Pixels, mirror: int) -> Pixels:

@@ -32,37 +32,54 @@ class Heads:
     pooled: Linear | None
     blend: Blend
 
+    @property
+    def used(self) -> tuple[bool, bool, bool, bool]:
+        """Return which of (deviation, novelty, pooled, evidence) the blend listens to."""
+        weighed = [*(self.blend.weights > 0).tolist(), False, False]
+        return weighed[0], weighed[1], weighed[2], weighed[3]
+
+    @property
+    def needs_coarse(self) -> bool:
+        """Whether the coarse view matters to the score."""
+        return self.used[0] or self.used[2]
+
     def score(self, view: View) -> tuple[float, Floats]:
         """Return the blended score of an image and its evidence by position, (h, w), 0 to 1."""
-        scores, maps = self.scores(view)
-        total = float(self.blend.combined(np.array([scores]))[0])
-        return total, self._where(view, maps)
+        scores, maps = self.scores(view, self.used)
+        total = float(self.blend.combined(np.array([scores[: len(self.blend.weights)]]))[0])
+        return total, _overlaid(maps)
 
-    def scores(self, view: View) -> tuple[list[float], dict[int, Floats]]:
-        """Return each head's score, in the blend's order, and the maps that some have."""
+    def scores(
+        self, view: View, used: tuple[bool, bool, bool, bool] = (True, True, True, True)
+    ) -> tuple[list[float], list[tuple[float, Floats]]]:
+        """Return each head's score, 0 where not `used`, and (weight, map) of those with a map."""
         grid = view.cells()
-        cells = grid.reshape(-1, grid.shape[-1])
-        pooled = view.pooled()
-        novelty = self.local.novelty(cells)
-        whole = np.concatenate([pooled, view.placed()])
-        scores = [float(self.deviation.score(whole[None])[0]), novelty_score(novelty)]
-        maps = {1: novelty}
-        if self.pooled is not None:
+        cells, weights = grid.reshape(-1, grid.shape[-1]), self.blend.weights
+        result, maps = [0.0] * 4, list[tuple[float, Floats]]()
+        if used[0]:
+            whole = np.concatenate([view.pooled(), view.placed()])
+            result[0] = float(self.deviation.score(whole[None])[0])
+        if used[1] or not (used[2] or used[3]):
+            novelty = self.local.novelty(cells)
+            result[1] = novelty_score(novelty)
+            maps.append((max(weights[1], 0.1), novelty.reshape(grid.shape[:2])))
+        if used[2] and self.pooled is not None:
+            result[2] = float(self.pooled.score(view.pooled()[None])[0])
+            maps.append((weights[2], heat.contributions(view, self.pooled)))
+        if self.pooled is not None:  # costs next to nothing, and shows the place best
             evidence = self.local.evidence(cells)
-            scores += [float(self.pooled.score(pooled[None])[0]), worst(evidence)]
-            maps = {1: novelty, 3: evidence}
-        return scores, {number: each.reshape(grid.shape[:2]) for number, each in maps.items()}
+            result[3] = worst(evidence)
+            maps.append((max(weights[3], 1.0), evidence.reshape(grid.shape[:2])))
+        return result, maps
 
-    def _where(self, view: View, maps: dict[int, Floats]) -> Floats:
-        """Weigh each head's map by its part in the blend."""
-        if self.pooled is not None:
-            maps = maps | {2: heat.contributions(view, self.pooled)}
-        weights = {number: self.blend.weights[number] + 1e-3 for number in maps}
-        parts = [
-            heat.standing_out(heat.smooth(heat.standing_out(values))) * np.float32(weights[number])
-            for number, values in maps.items()
-        ]
-        return heat.standing_out(np.sum(parts, axis=0, dtype=np.float32))
+
+def _overlaid(maps: list[tuple[float, Floats]]) -> Floats:
+    """Return the maps' weighted sum, each as far as it stands out, scaled to 0..1."""
+    parts = [
+        heat.standing_out(heat.smooth(heat.standing_out(values))) * np.float32(weight)
+        for weight, values in maps
+    ]
+    return heat.standing_out(np.sum(parts, axis=0, dtype=np.float32))
 
 
 @dataclass(frozen=True)

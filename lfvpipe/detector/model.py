@@ -53,7 +53,7 @@ class Model:
             DetectorError: It cannot be read as an image.
         """
         opened = open_rgb(image)
-        view = look(opened, self.scales)
+        view = look(opened, self.scales, coarse_too=self.heads.needs_coarse)
         score, evidence = self.heads.score(view)
         probability = float(self.calibration.probability(np.array([score]))[0])
         anomalous = probability >= 0.5

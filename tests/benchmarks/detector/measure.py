@@ -93,7 +93,7 @@ def measured(run: Run) -> dict[str, Any]:
 def by_head(model: Model, tested: Sequence[Example], labels: NDArray[np.bool_]) -> dict[str, float]:
     """Return the test AUROC of each head on its own, and its weight in the blend."""
     rows = [model.heads.scores(look(open_rgb(each.path), model.scales)) for each in tested]
-    columns = np.array([row for row, _maps in rows]).T
+    columns = np.array([row for row, _maps in rows]).T[: len(model.heads.blend.weights)]
     areas = {name: auroc(column, labels) for name, column in zip(HEADS, columns, strict=False)}
     weights = zip(HEADS, model.heads.blend.weights.tolist(), strict=False)
     return areas | {f"w_{name}": weight for name, weight in weights}
