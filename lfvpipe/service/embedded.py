@@ -18,4 +18,4 @@ def open_service(state_dir: Path, buckets: Buckets, *, region: str) -> Handler:
     Raises:
         UserError: The folder cannot be used, or its state is from a newer version.
     """
-    return Service(state_dir, buckets, region=region).handle
+    return Service(state_dir, buckets, region=region, isolated=False).handle

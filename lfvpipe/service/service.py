@@ -33,6 +33,8 @@ class Service:
         quotas: What is allowed.
         detector: Stands in for `lfvpipe.detector`; trainings then run in threads of this process.
         launch: Starts a training worker in another way.
+        isolated: Hosted models live in processes of their own, and come back after a restart;
+            else a model with a single inference unit is asked within this process.
         clock: Returns epoch seconds.
 
     Raises:
@@ -48,10 +50,11 @@ class Service:
         quotas: Quotas | None = None,
         detector: Detector | None = None,
         launch: Launch | None = None,
+        isolated: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._runtime = open_runtime(state_dir, quotas or Quotas(), clock=clock, stand_in=detector)
-        self._scheduler = Scheduler(self._runtime, launch)
+        self._scheduler = Scheduler(self._runtime, launch, isolated=isolated)
         desk = Desk(self._runtime, self._scheduler, buckets, region)
         groups = tuple(
             group(desk)
@@ -70,8 +73,7 @@ class Service:
         with self._runtime.database.read() as tx:
             busy = "SELECT * FROM datasets WHERE status LIKE '%\\_IN\\_PROGRESS' ESCAPE '\\'"
             datasets = [read(Dataset, row) for row in tx.all(busy)]
-            states = "('TRAINING', 'STARTING_HOSTING', 'STOPPING_HOSTING', 'DELETING')"
-            query = f"SELECT * FROM models WHERE status IN {states}"  # noqa: S608  (a constant)
+            query = "SELECT * FROM models WHERE status NOT IN ('TRAINED', 'TRAINING_FAILED')"
             models = [read(Model, row) for row in tx.all(query)]
             query = "SELECT * FROM packaging_jobs WHERE status IN ('CREATED', 'RUNNING')"
             jobs = [read(PackagingJob, row) for row in tx.all(query)]
@@ -83,6 +85,6 @@ class Service:
             self._scheduler.see_packaging(job)
 
     def close(self) -> None:
-        """End the threads and close the state; trainings in processes of their own go on."""
+        """End threads and inference units, and close the state; trainings go on by themselves."""
         self._scheduler.close()
         self._runtime.database.close()

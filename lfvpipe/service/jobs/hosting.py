@@ -1,15 +1,13 @@
-"""Hosted models: brought up, kept in memory, and asked by many threads."""
-
-import threading
-from collections import OrderedDict
+"""Brings models up and takes them down."""
 
 from lfvpipe.errors import UserError
-from lfvpipe.service.runtime import Runtime, Trained
+from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import find
-
-_KEPT = 4  # loaded models; more are loaded again when they are asked
+from lfvpipe.service.state.rows import Model
+from lfvpipe.service.units.hosts import Hosts, UnitDied
 
 RUNNING = "The model is running."
+_DIED = "A process of the model ended while it started, perhaps for want of memory. Start it again."
 
 
 def claim_name(identity: int) -> str:
@@ -17,64 +15,28 @@ def claim_name(identity: int) -> str:
     return f"hosting-{identity}"
 
 
-class Loaded:
-    """The models in memory, by row id; safe to ask from many threads."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._lock = threading.Lock()
-        self._models: OrderedDict[int, Trained] = OrderedDict()
-
-    def model(self, identity: int) -> Trained:
-        """Return the model, loaded once.
-
-        Raises:
-            UserError: Its file is missing or damaged.
-        """
-        with self._lock:  # a second caller waits rather than load it twice
-            found = self._models.pop(identity, None)
-            if found is None:
-                found = self._load(identity)
-            self._models[identity] = found
-            while len(self._models) > _KEPT:
-                self._models.popitem(last=False)
-            return found
-
-    def drop(self, identity: int) -> None:
-        """Let go of a model that is no longer hosted."""
-        with self._lock:
-            self._models.pop(identity, None)
-
-    def _load(self, identity: int) -> Trained:
-        file = self._runtime.model_file(identity)
-        if not file.is_file():
-            raise UserError(f"the model file {file} is gone; create the model again")
-        return self._runtime.detector.load(file)
-
-
-def start(runtime: Runtime, loaded: Loaded, identity: int) -> None:
+def start(runtime: Runtime, hosts: Hosts, identity: int) -> None:
     """Bring a STARTING_HOSTING model to HOSTED or HOSTING_FAILED; idempotent."""
     with runtime.claims.held(claim_name(identity)) as ours:
-        if not ours:
-            return
-        with runtime.database.read() as tx:
-            model = find.model_by_id(tx, identity)
+        model = _model(runtime, identity) if ours else None
         if model is None or model.status != "STARTING_HOSTING":
             return
-        try:
-            loaded.model(identity)
-        except UserError as error:
-            _settle(runtime, identity, "HOSTING_FAILED", " ".join(str(error).split()))
-        except Exception:
-            _settle(runtime, identity, "HOSTING_FAILED", "The service failed; see its log.")
-            raise
-        else:
-            _settle(runtime, identity, "HOSTED", RUNNING)
+        _open(runtime, hosts, model)
+        _settle(runtime, identity, "STARTING_HOSTING", "HOSTED", RUNNING)
+    _drop_unless_hosted(runtime, hosts, identity)
 
 
-def stop(runtime: Runtime, loaded: Loaded, identity: int) -> None:
-    """Bring a STOPPING_HOSTING model to TRAINED; idempotent."""
-    loaded.drop(identity)
+def warm(runtime: Runtime, hosts: Hosts, identity: int) -> None:
+    """Bring up a model that is HOSTED, such as after a restart, or call it HOSTING_FAILED."""
+    model = _model(runtime, identity)
+    if model is not None and model.status == "HOSTED":
+        _open(runtime, hosts, model)
+        _drop_unless_hosted(runtime, hosts, identity)
+
+
+def stop(runtime: Runtime, hosts: Hosts, identity: int) -> None:
+    """Bring a STOPPING_HOSTING model to TRAINED once its last request is answered; idempotent."""
+    hosts.close(identity)
     with runtime.database.write() as tx:
         tx.run(
             "UPDATE models SET status = 'TRAINED', message = 'Training completed successfully.',"
@@ -83,12 +45,35 @@ def stop(runtime: Runtime, loaded: Loaded, identity: int) -> None:
         )
 
 
-def _settle(runtime: Runtime, identity: int, status: str, message: str) -> None:
+def _model(runtime: Runtime, identity: int) -> Model | None:
+    with runtime.database.read() as tx:
+        return find.model_by_id(tx, identity)
+
+
+def _open(runtime: Runtime, hosts: Hosts, model: Model) -> None:
+    try:
+        hosts.open(model)
+    except UserError as error:
+        _fail(runtime, model, " ".join(str(error).split()))
+    except UnitDied:
+        _fail(runtime, model, _DIED)
+    except Exception:
+        _fail(runtime, model, "The service failed; see its log.")
+        raise
+
+
+def _fail(runtime: Runtime, model: Model, message: str) -> None:
+    _settle(runtime, model.id, model.status, "HOSTING_FAILED", message)
+
+
+def _settle(runtime: Runtime, identity: int, before: str, status: str, message: str) -> None:
     with runtime.database.write() as tx:
-        tx.run(
-            "UPDATE models SET status = ?, message = ?"
-            " WHERE id = ? AND status = 'STARTING_HOSTING'",
-            status,
-            message,
-            identity,
-        )
+        query = "UPDATE models SET status = ?, message = ? WHERE id = ? AND status = ?"
+        tx.run(query, status, message, identity, before)
+
+
+def _drop_unless_hosted(runtime: Runtime, hosts: Hosts, identity: int) -> None:
+    """Let go of a model that was stopped while it came up."""
+    model = _model(runtime, identity)
+    if model is None or model.status != "HOSTED":
+        hosts.close(identity)

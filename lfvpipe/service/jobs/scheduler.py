@@ -10,6 +10,7 @@ from lfvpipe.service.jobs.launch import IsAlive, launch_process
 from lfvpipe.service.jobs.train import slot_name, work
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state.rows import Dataset, Model, PackagingJob
+from lfvpipe.service.units.hosts import Hosts
 
 Launch = Callable[[Runtime], IsAlive]
 
@@ -21,15 +22,18 @@ class Scheduler:
         runtime: The state.
         launch: Starts a training worker; default: a process, or, where a detector stands in,
             a thread of this process.
+        isolated: Hosted models live in processes of their own.
     """
 
-    def __init__(self, runtime: Runtime, launch: Launch | None = None) -> None:
+    def __init__(
+        self, runtime: Runtime, launch: Launch | None = None, *, isolated: bool = False
+    ) -> None:
         self._runtime = runtime
         self._threads: dict[str, threading.Thread] = {}
         self._workers: dict[int, IsAlive] = {}
         self._lock = threading.Lock()
         self._closed = False
-        self.loaded = hosting.Loaded(runtime)
+        self.hosts = Hosts(runtime, isolated=isolated)
         default = launch_process if runtime.stand_in is None else self._launch_thread
         self._launch = launch or default
 
@@ -46,6 +50,7 @@ class Scheduler:
         act = {
             "TRAINING": self._train,
             "STARTING_HOSTING": self._host,
+            "HOSTED": self._warm,
             "STOPPING_HOSTING": self._stop,
             "DELETING": self._remove,
         }.get(model.status)
@@ -65,6 +70,7 @@ class Scheduler:
             threads = list(self._threads.values())
         for thread in threads:
             thread.join(seconds)
+        self.hosts.close_all()
 
     def _train(self, identity: int) -> None:
         """Launch one worker for the model, unless it has one or has to wait for its turn."""
@@ -81,13 +87,19 @@ class Scheduler:
 
     def _host(self, identity: int) -> None:
         name = hosting.claim_name(identity)
-        self._run(name, partial(hosting.start, self._runtime, self.loaded, identity))
+        self._run(name, partial(hosting.start, self._runtime, self.hosts, identity))
+
+    def _warm(self, identity: int) -> None:
+        """Have the processes of a hosted model ready before it is asked, where it has some."""
+        if self.hosts.isolated and not self.hosts.has(identity):
+            name = f"warming-{identity}"
+            self._run(name, partial(hosting.warm, self._runtime, self.hosts, identity))
 
     def _stop(self, identity: int) -> None:
-        hosting.stop(self._runtime, self.loaded, identity)
+        name = f"stopping-{identity}"
+        self._run(name, partial(hosting.stop, self._runtime, self.hosts, identity))
 
     def _remove(self, identity: int) -> None:
-        self.loaded.drop(identity)
         with self._runtime.claims.held(training.claim_name(identity)) as ours:
             if ours:  # else the worker removes it as soon as it notices
                 removal.remove_claimed(self._runtime, identity)

@@ -9,6 +9,7 @@ from lfvpipe.service.operations.base import Desk, Result
 from lfvpipe.service.operations.models import conflict_of
 from lfvpipe.service.state import find
 from lfvpipe.service.state.rows import Model
+from lfvpipe.service.units.hosts import PoolClosed
 
 if TYPE_CHECKING:
     from lfvpipe.detector import Verdict
@@ -29,7 +30,11 @@ class Detection:
         model = self._hosted(project_name, model_version)
         self._check(model, body, content_type)
         try:
-            verdict = self.desk.scheduler.loaded.model(model.id).detect(body)
+            verdict = self.desk.scheduler.hosts.detect(model, body)
+        except PoolClosed:  # stopped, and perhaps started again, since the look above
+            verdict = self.desk.scheduler.hosts.detect(
+                self._hosted(project_name, model_version), body
+            )
         except UserError as error:
             raise invalid(f"the image cannot be judged: {error.message}") from error
         return {"DetectAnomalyResult": _result(verdict)}

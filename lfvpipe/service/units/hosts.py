@@ -1,0 +1,198 @@
+"""The models that this process hosts, by their rows."""
+
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Protocol
+
+from lfvpipe.errors import UserError
+from lfvpipe.service.runtime import Runtime, Trained
+from lfvpipe.service.state import find
+from lfvpipe.service.state.rows import Model
+from lfvpipe.service.units.pool import Pool, PoolClosed
+from lfvpipe.service.units.process import ProcessUnit, UnitDied
+
+if TYPE_CHECKING:
+    from lfvpipe.detector import Verdict
+
+_KEPT = 4  # models in this process' own memory; more are loaded again when they are asked
+
+
+class Host(Protocol):
+    """One hosted model."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more requests."""
+
+    def resize(self, least: int, most: int) -> None:
+        """Have so many inference units from now on."""
+
+    def detect(self, image: bytes) -> "Verdict":
+        """Judge an image's file; raises PoolClosed, UnitDied or UserError."""
+
+    def close(self) -> None:
+        """Take no more requests, and return when the last one is answered."""
+
+
+class InProcess:
+    """A model in this process' memory, asked by many threads at once."""
+
+    def __init__(self, trained: Trained) -> None:
+        self._trained = trained
+        self._idle = threading.Condition()
+        self._busy = 0
+        self.closed = False
+
+    def resize(self, least: int, most: int) -> None:
+        """Change nothing: the threads that ask are its units."""
+
+    def detect(self, image: bytes) -> "Verdict":
+        """Judge an image's file."""
+        with self._idle:
+            if self.closed:
+                raise PoolClosed
+            self._busy += 1
+        try:
+            return self._trained.detect(image)
+        finally:
+            with self._idle:
+                self._busy -= 1
+                self._idle.notify_all()
+
+    def close(self) -> None:
+        """Take no more requests, and return when the last one is answered."""
+        with self._idle:
+            self.closed = True
+            self._idle.wait_for(lambda: self._busy == 0)
+
+
+class Hosts:
+    """Opens a model's host when it is first needed; safe to ask from many threads.
+
+    Args:
+        runtime: The state.
+        isolated: Every unit is a process of its own; else a single unit is this process.
+    """
+
+    def __init__(self, runtime: Runtime, *, isolated: bool) -> None:
+        self._runtime = runtime
+        self.isolated = isolated and runtime.stand_in is None
+        self._lock = threading.Lock()
+        self._hosts: OrderedDict[int, Future[Host]] = OrderedDict()
+
+    def detect(self, model: Model, image: bytes) -> "Verdict":
+        """Judge an image's file.
+
+        Raises:
+            PoolClosed: The model has just been stopped.
+            UserError: The image cannot be judged, or the model's file is missing or damaged.
+            UnitDied: The units died of the image.
+        """
+        return self.open(model).detect(image)
+
+    def open(self, model: Model) -> Host:
+        """Return the model's host, brought up once with the units that its row asks for.
+
+        Raises:
+            UserError: Its file is missing or damaged.
+            UnitDied: Its processes do not start.
+        """
+        future, ours = self._reserved(model.id)
+        if ours:
+            try:
+                future.set_result(self._made(model))
+            except BaseException as error:
+                self._forget(model.id, future)
+                future.set_exception(error)
+        host = future.result()
+        host.resize(*_units(model))
+        return host
+
+    def has(self, identity: int) -> bool:
+        """Say whether the model is hosted by this process, or about to be."""
+        with self._lock:
+            return identity in self._hosts
+
+    def close(self, identity: int) -> None:
+        """Let go of a model that is no longer hosted, once its last request is answered."""
+        with self._lock:
+            future = self._hosts.pop(identity, None)
+        if future is not None and future.exception() is None:
+            future.result().close()
+
+    def close_all(self) -> None:
+        """Let go of every model."""
+        with self._lock:
+            identities = list(self._hosts)
+        for identity in identities:
+            self.close(identity)
+
+    def _reserved(self, identity: int) -> tuple["Future[Host]", bool]:
+        """Return the model's host to be, and whether the caller has to make it."""
+        with self._lock:
+            found = self._hosts.get(identity)
+            if found is not None and not (_is_made(found) and found.result().closed):
+                self._hosts.move_to_end(identity)
+                return found, False
+            made: Future[Host] = Future()
+            self._hosts[identity] = made
+            self._bound()
+            return made, True
+
+    def _bound(self) -> None:
+        """Forget what was asked longest ago, where this process' own memory holds the models."""
+        own = [
+            identity
+            for identity, each in self._hosts.items()
+            if _is_made(each) and isinstance(each.result(), InProcess)
+        ]
+        for identity in own[: max(0, len(own) - _KEPT + 1)]:
+            del self._hosts[identity]
+
+    def _forget(self, identity: int, future: "Future[Host]") -> None:
+        with self._lock:
+            if self._hosts.get(identity) is future:
+                del self._hosts[identity]
+
+    def _made(self, model: Model) -> Host:
+        file = self._runtime.model_file(model.id)
+        if not file.is_file():
+            raise UserError(f"the model file {file} is gone; create the model again")
+        least, most = _units(model)
+        if self._runtime.stand_in is not None or not (self.isolated or least > 1):
+            return InProcess(self._runtime.detector.load(file))
+        log = self._runtime.state_dir / "logs" / "hosting.log"
+        pool = Pool(
+            lambda: ProcessUnit(file, log), least, most, wanted=_wanted(self._runtime, model.id)
+        )
+        pool.open()
+        return pool
+
+
+def _is_made(future: "Future[Host]") -> bool:
+    return future.done() and future.exception() is None
+
+
+def _units(model: Model) -> tuple[int, int]:
+    least = model.min_units or 1
+    return least, model.max_units or least
+
+
+def _wanted(runtime: Runtime, identity: int) -> Callable[[], bool]:
+    """Return what tells a pool whether its model is still hosted: others may stop it too."""
+
+    def wanted() -> bool:
+        try:
+            with runtime.database.read() as tx:
+                model = find.model_by_id(tx, identity)
+        except sqlite3.Error:  # such as a disk that fails for a moment: requests will tell
+            return True
+        return model is not None and model.status in {"STARTING_HOSTING", "HOSTED"}
+
+    return wanted
+
+
+__all__ = ["Hosts", "PoolClosed", "UnitDied"]

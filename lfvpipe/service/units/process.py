@@ -1,0 +1,133 @@
+"""An inference unit as the service sees it: a process to send images to."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+
+import lfvpipe
+from lfvpipe.errors import UserError
+from lfvpipe.service.units.wire import receive, send, unpack
+
+if TYPE_CHECKING:
+    from lfvpipe.detector import Verdict
+
+_END_SECONDS = 5.0
+_NEW_GROUP = 0x00000200  # CREATE_NEW_PROCESS_GROUP on Windows
+# A unit is one core's worth: more units, not more threads, are what a user asks for.
+_ONE_THREAD = {
+    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+}
+
+
+class UnitDied(Exception):
+    """The unit's process ended before it answered."""
+
+
+class Unit(Protocol):
+    """What judges one image at a time."""
+
+    def detect(self, image: bytes) -> "Verdict":
+        """Judge an image's file.
+
+        Raises:
+            UnitDied: Nobody will answer; another unit may.
+            UserError: The image cannot be judged.
+        """
+
+    def kill(self) -> None:
+        """End it at once; a request that it works on ends with UnitDied."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class ProcessUnit:
+    """A process with one model in memory; one request at a time.
+
+    Args:
+        model_file: The model.
+        log: The file that takes what the process says on its standard error.
+
+    Raises:
+        UserError: The model cannot be loaded.
+        UnitDied: The process ended while it loaded the model.
+    """
+
+    def __init__(self, model_file: Path, log: Path) -> None:
+        log.parent.mkdir(exist_ok=True)
+        with log.open("ab") as opened:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "lfvpipe.service.units.worker", str(model_file)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=opened,
+                env=_environment(),
+                # Ctrl-C is for the service, which lets its units finish.
+                start_new_session=True,
+                creationflags=_NEW_GROUP if os.name == "nt" else 0,
+            )
+        self._finalizer = weakref.finalize(self, _end, self._process)
+        try:
+            self._answer()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The process' id."""
+        return self._process.pid
+
+    def detect(self, image: bytes) -> "Verdict":
+        """Judge an image's file."""
+        try:
+            send(cast("BinaryIO", self._process.stdin), image)
+        except (OSError, ValueError) as error:
+            raise UnitDied(f"unit {self.pid} is gone") from error
+        facts, mask = self._answer()
+        return unpack(facts["verdict"], mask)
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End the process: its input ends, and so does it; else it is killed."""
+        self._finalizer()
+
+    def _answer(self) -> tuple[dict[str, Any], bytes]:
+        pipe = cast("BinaryIO", self._process.stdout)
+        try:
+            facts, mask = json.loads(receive(pipe)), receive(pipe)
+        except (OSError, EOFError, ValueError) as error:
+            raise UnitDied(f"unit {self.pid} ended without an answer") from error
+        if "refused" in facts:
+            raise UserError(facts["refused"])
+        if "broken" in facts:
+            raise RuntimeError(facts["broken"])
+        return facts, mask
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    killer = threading.Timer(_END_SECONDS, process.kill)
+    killer.daemon = True
+    killer.start()
+    with suppress(OSError):
+        cast("BinaryIO", process.stdin).close()
+    process.wait()
+    killer.cancel()
+    cast("BinaryIO", process.stdout).close()
+
+
+def _environment() -> dict[str, str]:
+    """Return our environment, in which a unit finds the same lfvpipe even if not installed."""
+    here = str(Path(lfvpipe.__file__).parent.parent)
+    known = os.environ.get("PYTHONPATH")
+    path = f"{here}{os.pathsep}{known}" if known else here
+    return {**os.environ, **_ONE_THREAD, "PYTHONPATH": path}
