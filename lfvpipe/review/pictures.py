@@ -101,7 +101,7 @@ def _coloured(heat: NDArray[np.float32]) -> bytes:
     picture = numpy.zeros((*values.shape, 4), numpy.uint8)
     picture[..., 0] = 255 - 25 * values
     picture[..., 1] = 215 * (1 - values)
-    picture[..., 3] = STRONGEST * numpy.sqrt(values)
+    picture[..., 3] = STRONGEST * values**0.7
     return _png(Image.fromarray(picture))
 
 

@@ -3,7 +3,14 @@
 
 const $ = (id) => document.getElementById(id);
 const KEYS = { n: "normal", a: "anomaly", u: "unsure", x: "exclude" };
-const SPLITS = { train: "training", test: "test", evaluate: "evaluation", unused: "evaluation (unused otherwise)" };
+const BADGES = { wrong: "against its label", doubtful: "doubtful" };
+const EFFECTS = {
+  train: "The next run learns from it as you decide.",
+  test: "It goes on testing, as you decide.",
+  evaluate: "It goes on being evaluated, against your decision, and is never learnt from.",
+  unused: "The next run learns from it if you say normal or anomaly.",
+};
+const SPLITS = { train: "training", test: "test", evaluate: "evaluation", unused: "evaluation (unused so far)" };
 let state = {};
 let list = [];        // numbers of the images that the filter leaves
 let at = 0;           // where in the list we are
@@ -69,7 +76,7 @@ function percent(value) { return `${(100 * value).toFixed(value > 0.995 && value
 function badge(kind) {
   const span = document.createElement("span");
   span.className = `badge ${kind}`;
-  span.textContent = kind;
+  span.textContent = BADGES[kind];
   return span;
 }
 
@@ -82,6 +89,7 @@ function showFacts() {
   if (item.said && item.said.confidence < state.review_below) said.append(badge("doubtful"));
   $("label").textContent = item.label || "not known";
   $("split").textContent = SPLITS[item.split] || item.split;
+  $("effect").textContent = EFFECTS[item.split] || "";
   const made = $("made");
   made.textContent = item.made.length ? "" : "not yet";
   const ul = document.createElement("ul");
