@@ -37,11 +37,16 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        return socket.create_server((address[0], port), family=family, backlog=_BACKLOG)
-    except OSError as error:
+        made = socket.create_server((address[0], port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
         hint = "Choose another with --host and --port; --port 0 takes a free one."
-        message = f"cannot listen at {host} port {port}: {error.strerror or error}"
+        message = (
+            f"cannot listen at {host} port {port}: {getattr(error, 'strerror', None) or error}"
+        )
         raise UserError(message, hint=hint) from error
+    # asyncio sends at once (TCP_NODELAY) only where the socket says that it is TCP's, which
+    # create_server's do not; else an answer's body waits 40 ms for the client's delayed ACK.
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=made.detach())
 
 
 class Server(uvicorn.Server):

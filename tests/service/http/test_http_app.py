@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 
 from lfvpipe.service.http.auth import Open
 from lfvpipe.service.http.body import IMAGE, Memory
+from lfvpipe.service.http.server import listen
 
 from .conftest import KEY, SECRET, Serve, Served
 
@@ -167,3 +169,9 @@ def test_the_access_log_says_what_happened_and_no_secret(serve: Serve) -> None:
     assert "access_key" not in refused  # it is only claimed
     assert SECRET not in json.dumps(log)
     assert "Signature=" not in json.dumps(log)
+
+
+def test_answers_are_sent_at_once() -> None:
+    """asyncio sets TCP_NODELAY only where the listening socket names its protocol."""
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
