@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +69,8 @@ def summary(variant: Variant, ledger: Ledger) -> str:
     path = run_file(variant, ledger)
     if path is None:
         return ""
+    import shutil
+
     from lfvpipe.report import run_file as files
     from lfvpipe.report import terminal
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from lfvpipe import atomic
+from lfvpipe.engine.oslock import acquire
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from filelock import BaseFileLock
+    from lfvpipe.engine.oslock import OsLock
 
 # Long enough for a holder that has just begun to leave its note.
 PATIENCE = 0.2
@@ -91,38 +92,32 @@ def holder(folder: Path) -> Holder | None:
 
 def _acquire(
     folder: Path, timeout: float, on_wait: Callable[[Holder | None], None] | None
-) -> BaseFileLock:
-    from filelock import FileLock
-
-    lock = FileLock(folder / "lock")
-    if _acquired(lock, PATIENCE):
-        return lock
-    if timeout > PATIENCE and on_wait is not None:
-        on_wait(holder(folder))
-    if timeout > PATIENCE and _acquired(lock, timeout - PATIENCE):
-        return lock
-    raise Locked(folder, holder(folder))
-
-
-def _acquired(lock: BaseFileLock, timeout: float) -> bool:
-    from filelock import Timeout
-
-    try:
-        lock.acquire(timeout=timeout)
-    except Timeout:
-        return False
-    return True
+) -> OsLock:
+    lock = acquire(folder / "lock", PATIENCE)
+    if lock is None and timeout > PATIENCE:
+        if on_wait is not None:
+            on_wait(holder(folder))
+        lock = acquire(folder / "lock", timeout - PATIENCE)
+    if lock is None:
+        raise Locked(folder, holder(folder))
+    return lock
 
 
 def _leave_note(folder: Path, command: str) -> None:
-    import platform
-
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    note = Holder(os.getpid(), platform.node(), since, command)
+    note = Holder(os.getpid(), _host(), since, command)
     try:
-        atomic.write_text(_note(folder), json.dumps(asdict(note)))
+        _note(folder).write_text(json.dumps(asdict(note)), "utf-8")  # lives as long as we do
     except OSError as error:
         raise _unusable(folder, error) from error
+
+
+def _host() -> str:
+    if sys.platform == "win32":
+        import platform
+
+        return platform.node()
+    return os.uname().nodename
 
 
 def _note(folder: Path) -> Path:

@@ -30,7 +30,7 @@ class Context:
 
     @property
     def state_dir(self) -> Path:
-        """This pipeline's own folder: ledger, lock, selections, indexes, images, runs."""
+        """The pipeline's own folder: ledger, lock, selections, indexes, images, runs."""
         return self.state_root / self.pipeline.name
 
     @property

@@ -1,47 +1,23 @@
-"""Takes the selected members out of their archives, verifies, prepares and indexes them."""
+"""The extract step's face; how images are extracted is in `extracting`."""
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import json
-import os
 import re
-import shutil
-from collections import Counter, defaultdict
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from lfvpipe.config.spec import LABELS
-from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.errors import UserError
-from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.index import (
-    Image,
-    Selected,
-    image_line,
-    read_selection,
-    write_lines,
-)
-from lfvpipe.steps.indexing import Planned, as_reviewed, class_names, indexed_image, note
-from lfvpipe.steps.journal import Journal, file_sizes, remembered, sweep
-from lfvpipe.steps.preparing import VERSION, Job, Result, prepare_one
-from lfvpipe.steps.reading import read_members
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Executor, Future
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from lfvpipe.engine.outcome import Facts
+    from lfvpipe.engine.outcome import Facts, Outcome
     from lfvpipe.engine.step import Work
 
-_DISK = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, getattr(errno, "EDQUOT", -1))
 _FILE = re.compile(rb'"path":"images/([^"]+)","key":"[^"]+","size":([0-9]+)')
-Wanted = dict[str, dict[str, list[Job]]]  # source → member → jobs
 
 
 class ExtractError(UserError):
@@ -62,22 +38,14 @@ class Extract(Step[Context]):
 
     def act(self, context: Context, work: Work) -> Outcome:
         """See `Step.act`; raises ArchiveError, StorageError and ExtractError."""
-        file = context.state_dir / str(work.upstream["select"].facts["selection"])
-        planned = _planned(context, file)
-        try:
-            results, new = _results(context, work, planned)
-            return _outcome(context, as_reviewed(planned, results, work), results, new)
-        except OSError as error:
-            if error.errno not in _DISK:
-                raise
-            raise ExtractError(
-                f"{context.state_dir}: the images cannot be stored ({error.strerror}).",
-                hint="Make room or give write access, or move the state with --state-dir;"
-                " the next run goes on where this one stopped.",
-            ) from error
+        from lfvpipe.steps.extracting import extracted
+
+        return extracted(context, work)
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.missing`; one pass over the folders, compared with the index."""
+        from lfvpipe.steps.journal import file_sizes
+
         for name in ("index", "notes"):
             if not (context.state_dir / str(outcome.facts[name])).is_file():
                 return (Reason("output-missing", str(outcome.facts[name])),)
@@ -91,6 +59,8 @@ class Extract(Step[Context]):
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """See `Step.destroy`."""
+        import shutil
+
         removed = []
         for name in ("index", "notes"):
             file = context.state_dir / str(outcome.facts[name])
@@ -102,159 +72,6 @@ class Extract(Step[Context]):
             shutil.rmtree(images)
             removed.append(str(images))
         return removed
-
-
-def _planned(context: Context, file: Path) -> list[Planned]:
-    return [
-        Planned(image, _image_job(context, image), _mask_job(context, image))
-        for image in read_selection(file)
-    ]
-
-
-def _results(
-    context: Context, work: Work, planned: Sequence[Planned]
-) -> tuple[dict[str, Result], int]:
-    """Return the result of every job by its key, and how many were not there yet."""
-    root = context.state_dir / "images"
-    sweep(root)
-    results = remembered(root / "journal.jsonl", root, _keys(planned))
-    wanted = _wanted(planned, results)
-    todo = sum(len(jobs) for members in wanted.values() for jobs in members.values())
-    done = 0
-    with Journal(root / "journal.jsonl") as journal:
-        for result in _prepared(context, work, wanted):
-            done += 1
-            results[result.key] = result
-            if not result.problem:
-                journal.add(result)
-            work.progress(done, todo, "images")
-    return results, todo
-
-
-def _keys(planned: Iterable[Planned]) -> set[str]:
-    return {job.key for plan in planned for job in (plan.job, plan.mask_job) if job}
-
-
-def _wanted(planned: Iterable[Planned], results: Mapping[str, Result]) -> Wanted:
-    """Return the jobs that have no result yet, each once, by the file they read."""
-    wanted: Wanted = defaultdict(lambda: defaultdict(list))
-    seen = set(results)
-    for plan in planned:
-        for job, at in ((plan.job, plan.image), (plan.mask_job, plan.image.mask)):
-            if job and at and job.key not in seen:
-                seen.add(job.key)
-                wanted[at.source][at.member].append(job)
-    return wanted
-
-
-def _image_job(context: Context, image: Selected) -> Job:
-    spec = context.pipeline.images
-    key = _key(
-        "image", image.source, image.member, image.stamp, image.size, spec.resize, spec.convert
-    )
-    return Job(
-        key,
-        "image",
-        str(context.state_dir / "images"),
-        _stem(image.source, image.member, key),
-        resize=spec.resize,
-        convert=spec.convert,
-        max_bytes=MAX_IMAGE_BYTES,
-    )
-
-
-def _mask_job(context: Context, image: Selected) -> Job | None:
-    mask = image.mask
-    if mask is None:
-        return None
-    resize = context.pipeline.images.resize
-    classes = dict(mask.classes) if mask.classes is not None else None
-    key = _key("mask", mask.source, mask.member, mask.stamp, mask.size, resize, classes)
-    root = str(context.state_dir / "images")
-    stem = _stem(f"{mask.source}-masks", mask.member, key)
-    return Job(key, "mask", root, stem, resize=resize, classes=classes)
-
-
-def _key(*parts: object) -> str:
-    return hashlib.sha256(json.dumps([VERSION, *parts]).encode()).hexdigest()[:32]
-
-
-def _stem(folder: str, member: str, key: str) -> str:
-    """Return a path that people recognise and no file system minds."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePosixPath(member).stem)[-60:]
-    return f"{folder}/{name}-{key[:16]}"
-
-
-def _prepared(context: Context, work: Work, wanted: Wanted) -> Iterator[Result]:
-    """Yield the results of all wanted jobs: one thread reads, several decode.
-
-    Threads, as reading, inflating, decoding and hashing all release the interpreter's lock.
-    """
-    from concurrent.futures import ThreadPoolExecutor
-
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as executor:
-        for source, members in wanted.items():
-            files = read_members(context, work.upstream, source, members.keys())
-            yield from _spread(executor, 2 * workers, members, files)
-
-
-def _spread(
-    executor: Executor,
-    window: int,
-    members: Mapping[str, Sequence[Job]],
-    files: Iterator[tuple[str, bytes | UserError]],
-) -> Iterator[Result]:
-    """Run the jobs of each file; at most `window` files are in memory."""
-    from concurrent.futures import FIRST_COMPLETED, wait
-
-    running: set[Future[Result]] = set()
-    for name, data in files:
-        for job in members[name]:
-            if isinstance(data, UserError):
-                yield Result(job.key, problem=data.message)
-                continue
-            running.add(executor.submit(prepare_one, job, data))
-        if len(running) >= window:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    yield from (future.result() for future in running)
-
-
-def _outcome(
-    context: Context, planned: Sequence[Planned], results: Mapping[str, Result], new: int
-) -> Outcome:
-    names = class_names(planned, results)
-    images: list[Image] = []
-    notes = []
-    for plan in planned:
-        result = results[plan.job.key]
-        mask = results[plan.mask_job.key] if plan.mask_job else None
-        notes.append(note(plan.image, result, mask))
-        if not result.problem:
-            images.append(indexed_image(plan.image, result, mask, names))
-    folder = context.state_dir / "index"
-    index, index_digest = write_lines(folder, map(image_line, images))
-    note_file, notes_digest = write_lines(folder, notes)
-    facts: Facts = {
-        "index": f"index/{index}",
-        "digest": index_digest,
-        "notes": f"index/{note_file}",
-        "images": len(images),
-        "new": new,
-        "bytes": sum(image.size for image in images),
-        "unreadable": len(planned) - len(images),
-        "counts": _counts(images),
-    }
-    return Outcome("created", facts, {"digest": index_digest, "notes": notes_digest})
-
-
-def _counts(images: Iterable[Image]) -> Facts:
-    counted = Counter((image.label, image.split) for image in images)
-    return {
-        label: {split: n for (of, split), n in sorted(counted.items(), key=str) if of == label}
-        for label in LABELS
-    }
 
 
 def _indexed(index: Path) -> Iterator[tuple[str, int]]:

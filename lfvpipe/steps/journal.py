@@ -7,13 +7,13 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from lfvpipe.steps.preparing import Result
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
     from types import TracebackType
     from typing import IO, Self
+
+    from lfvpipe.steps.preparing import Result
 
 
 def remembered(file: Path, root: Path, keys: Collection[str]) -> dict[str, Result]:
@@ -83,6 +83,8 @@ def _folders(root: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _results(file: Path) -> Iterator[Result]:
+    from lfvpipe.steps.preparing import Result
+
     if not file.is_file():
         return
     with file.open("rb") as stream:

@@ -12,7 +12,6 @@ from lfvpipe.engine.step import Step
 from lfvpipe.errors import UserError
 from lfvpipe.lookout import rules
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.index import Image, read_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.engine.outcome import Facts, Json
     from lfvpipe.engine.step import Work
+    from lfvpipe.steps.index import Image
 
 SPLITS = ("train", "test")
 # The documentation wants a date; one that does not change keeps the manifest's bytes, and with
@@ -48,6 +48,8 @@ class Manifests(Step[Context]):
 
     def act(self, context: Context, work: Work) -> Outcome:
         """See `Step.act`; raises StorageError and ManifestError."""
+        from lfvpipe.steps.index import read_index
+
         index = context.state_dir / str(work.upstream["extract"].facts["index"])
         segmentation = any(image.mask and image.split == "train" for image in read_index(index))
         written: dict[str, Json] = {}
@@ -126,6 +128,8 @@ def _written(
 
 
 def _lines(context: Context, index: Path, split: str, segmentation: bool) -> Iterator[bytes]:
+    from lfvpipe.steps.index import read_index
+
     bucket = context.pipeline.bucket
     root = f"s3://{bucket.name}/{bucket.prefix}"
     for image in read_index(index):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
@@ -12,22 +11,19 @@ from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.steps.bucket import bucket_of
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.index import read_index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
-    from typing import IO
 
     from lfvpipe.storage.buckets import Bucket
 
 
-@dataclass(frozen=True)
 class UploadStep(Step[Context]):
     """Uploads the images and masks of the datasets; keys tell the content, so size is enough."""
 
-    name: str = "upload"
-    needs: tuple[str, ...] = ("extract", "bucket")
+    name = "upload"
+    needs = ("extract", "bucket")
 
     def inputs(self, context: Context) -> Facts:
         """Return the prefix; images and bucket come from the steps before."""
@@ -35,10 +31,12 @@ class UploadStep(Step[Context]):
 
     def act(self, context: Context, work: Work) -> Outcome:
         """List what is there, and upload what is not."""
+        from lfvpipe.steps.uploading import Transfer, Wanted
+
         facts = _facts(context, work)
-        wanted = _Wanted(context, facts)
+        wanted = Wanted(context, facts)
         total = sum(1 for _ in wanted)
-        transfer = _Transfer(work, total, _listing(context.bucket, str(facts["prefix"])))
+        transfer = Transfer(work, total, _listing(context.bucket, str(facts["prefix"])))
         with _journal(context, facts).open("a", encoding="utf-8", newline="\n") as journal:
             journal.write("\n")  # ends a line that a crash may have torn
             context.bucket.put_many(transfer.lacking(wanted, journal), on_done=transfer.done)
@@ -62,11 +60,13 @@ class UploadStep(Step[Context]):
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report how many of the images are no longer in the bucket."""
+        from lfvpipe.steps.uploading import Wanted
+
         bucket = bucket_of(context, outcome)
         if not bucket.exists():
             return (Reason("drift", "bucket", bucket.name, None),)
         there = _listing(bucket, str(outcome.facts["prefix"]))
-        wanted = _Wanted(context, outcome.facts)
+        wanted = Wanted(context, outcome.facts)
         absent = sum(there.get(item.key) != item.size for item in wanted)
         if not absent:
             return ()
@@ -75,82 +75,18 @@ class UploadStep(Step[Context]):
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """Delete the index's objects that this pipeline uploaded, not those it found there."""
         from lfvpipe.atomic import write_text
+        from lfvpipe.steps.uploading import Wanted
 
         bucket, journal = bucket_of(context, outcome), _journal(context, outcome.facts)
         ours = _noted(journal)
         keys = ours
         if (context.state_dir / str(outcome.facts["index"])).exists():
-            keys = ours & {item.key for item in _Wanted(context, outcome.facts)}
+            keys = ours & {item.key for item in Wanted(context, outcome.facts)}
         if not keys or not bucket.exists():
             return ()
         bucket.delete(sorted(keys))
         write_text(journal, "".join(f"{key}\n" for key in sorted(ours - keys)))
         return (f"{len(keys)} objects in bucket {bucket.name}",)
-
-
-@dataclass(frozen=True)
-class _Item:
-    key: str
-    path: Path
-    size: int
-
-
-@dataclass
-class _Wanted:
-    """The objects that an index asks for, streamed; the counts are right after one pass."""
-
-    context: Context
-    facts: Facts
-    objects: int = 0
-    bytes: int = 0
-    example: str = ""
-
-    def __iter__(self) -> Iterator[_Item]:
-        self.objects = self.bytes = 0
-        prefix, root = str(self.facts["prefix"]), self.context.state_dir
-        for image in read_index(root / str(self.facts["index"])):
-            if image.split not in ("train", "test"):
-                continue
-            parts = (image, image.mask) if image.mask else (image,)
-            for part in parts:
-                item = _Item(prefix + part.key, root / part.path, part.size)
-                self.objects += 1
-                self.bytes += item.size
-                self.example = self.example or item.key
-                yield item
-
-
-@dataclass
-class _Transfer:
-    """One pass over what is wanted, comparing it with one listing of what is there."""
-
-    work: Work
-    total: int
-    there: dict[str, int]
-    present: int = 0
-    uploaded: int = 0
-    uploaded_bytes: int = 0
-
-    def lacking(self, wanted: _Wanted, journal: IO[str]) -> Iterator[tuple[str, Path]]:
-        """Yield what is not in the bucket, each key once, and first note that it will be ours."""
-        for item in wanted:
-            if self.there.get(item.key) == item.size:
-                self.present += 1
-                self._tell()
-                continue
-            self.there[item.key] = item.size
-            journal.write(item.key + "\n")
-            journal.flush()
-            yield item.key, item.path
-
-    def done(self, key: str, size: int) -> None:
-        """Count an object that is in the bucket now."""
-        self.uploaded += 1
-        self.uploaded_bytes += size
-        self._tell(key)
-
-    def _tell(self, key: str = "") -> None:
-        self.work.progress(self.present + self.uploaded, self.total, "images", key)
 
 
 def _facts(context: Context, work: Work) -> dict[str, Json]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from difflib import get_close_matches
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.steps.catalogue import Candidate, SelectionError
-from lfvpipe.steps.globs import compiled_glob, has_wildcard, is_image_name
+from lfvpipe.steps.globs import compiled_glob, has_wildcard
+from lfvpipe.steps.local_files import file_stamp, matching_files, shown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from lfvpipe.config.spec import Pipeline
 
@@ -42,13 +44,6 @@ def withheld(
     return list(found.values())
 
 
-def local_files(pipeline: Pipeline) -> Iterable[tuple[str, str]]:
-    """Yield path and stamp of the files beside the pipeline that patterns may name."""
-    for pattern in pipeline.evaluate.images:
-        for candidate in _files(pattern, pipeline.folder):
-            yield candidate.member, f"{candidate.stamp}-{candidate.size}"
-
-
 class _Names:
     """All the ways to name each member."""
 
@@ -77,20 +72,12 @@ class _Names:
 
 
 def _files(pattern: str, folder: Path) -> list[Candidate]:
-    if has_wildcard(pattern) and not (folder / pattern).is_file():
-        root = Path(pattern).anchor
-        base = Path(root) if root else folder
-        paths = sorted(base.glob(pattern.removeprefix(root)))
-    else:
-        paths = [folder / pattern]
-    return [_file(path, folder) for path in paths if path.is_file() and is_image_name(path.name)]
+    return [_file(path, folder) for path in matching_files(pattern, folder)]
 
 
 def _file(path: Path, folder: Path) -> Candidate:
-    status = path.stat()
-    name = path.relative_to(folder) if path.is_relative_to(folder) else path
-    stamp = f"m{status.st_mtime_ns:x}"
-    return Candidate(None, name.as_posix(), FILES, name.as_posix(), stamp, status.st_size)
+    name = shown_name(path, folder)
+    return Candidate(None, name, FILES, name, *file_stamp(path))
 
 
 def _ambiguous(pattern: str, matches: Sequence[Candidate]) -> SelectionError:

@@ -157,7 +157,7 @@ def test_a_full_disk_or_a_read_only_folder_is_the_users_to_mend(
         raise OSError(code, os.strerror(code))
 
     with monkeypatch.context() as patched:
-        patched.setattr("tempfile.mkstemp", refuses)
+        patched.setattr("os.fsync", refuses)
         with pytest.raises(LedgerError, match=os.strerror(code)):
             pipeline.run()
     assert pipeline.path.read_bytes() == before

@@ -98,7 +98,7 @@ def test_a_note_that_cannot_be_written_frees_the_lock(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("tempfile.mkstemp", full)
+        patched.setattr(Path, "write_text", full)
         with pytest.raises(UserError, match="No space left"), hold(tmp_path, "run"):
             pass
     with hold(tmp_path, "again"):
