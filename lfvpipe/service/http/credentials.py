@@ -62,7 +62,7 @@ def ensure_keys(file: Path) -> bool:
         with FileLock(f"{file}.lock"):
             if file.exists():
                 return False
-            atomic.write_text(file, _written())  # by way of a temporary file of mode 0600
+            atomic.write_text(file, _written(), secret=True)
     except OSError as error:
         raise UserError(f"cannot write credentials to {file}: {error.strerror}") from error
     return True
