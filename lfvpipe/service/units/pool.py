@@ -2,13 +2,13 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
-from lfvpipe.errors import UserError
 from lfvpipe.service.units.process import Unit, UnitDied
 
 if TYPE_CHECKING:
@@ -43,6 +43,14 @@ class _Member:
     since: float  # when it became idle or busy
 
 
+@dataclass(eq=False)
+class _Turn:
+    """A request that waits in line, and what wakes it."""
+
+    woken: threading.Condition
+    member: _Member | None = None
+
+
 class Pool:
     """Between `least` and `most` units of one model; safe to ask from many threads.
 
@@ -66,11 +74,12 @@ class Pool:
         self._launch, self._wanted, self._pace = launch, wanted, pace or Pace()
         self._least, self._most = least, max(least, most)
         self._lock = threading.RLock()
-        self._free = threading.Condition(self._lock)  # a unit is idle, or none will be
+        self._started = threading.Condition(self._lock)  # a unit, or not
         self._change = threading.Condition(self._lock)  # the keeper has something to do
+        self._line: deque[_Turn] = deque()
         self._idle: list[_Member] = []  # the one used last is asked next; the others may end
         self._busy: set[_Member] = set()
-        self._starting = self._waiting = 0
+        self._starting = 0
         self._failure: Exception | None = None
         self._rest_until = self._looked = 0.0
         self._closed = False
@@ -86,7 +95,7 @@ class Pool:
         self._keeper.start()
         with self._lock:
             while self._live() - self._starting < self._least and self._failure is None:
-                self._free.wait()
+                self._started.wait()
             failure = self._failure
         if failure is not None:
             self.close()
@@ -105,9 +114,11 @@ class Pool:
 
     def resize(self, least: int, most: int) -> None:
         """Have between `least` and `most` units from now on."""
+        wanted = least, max(least, most)
         with self._lock:
-            self._least, self._most = least, max(least, most)
-            self._change.notify()
+            if wanted != (self._least, self._most):
+                self._least, self._most = wanted
+                self._change.notify()
 
     def detect(self, image: bytes) -> "Verdict":
         """Judge an image with the next free unit; one that dies meanwhile is replaced.
@@ -138,7 +149,6 @@ class Pool:
         with self._lock:
             self._closed = True
             self._change.notify()
-            self._free.notify_all()
         if self._keeper is not threading.current_thread():
             self._keeper.join()
 
@@ -146,19 +156,44 @@ class Pool:
         with self._lock:
             if self._closed:
                 raise PoolClosed
-            self._waiting += 1
-            try:
-                if not self._idle:
-                    self._change.notify()
-                while not self._idle:
-                    self._require_hope()
-                    self._free.wait()
+            if self._idle:
                 member = self._idle.pop()
-            finally:
-                self._waiting -= 1
+                self._busy.add(member)
+            else:
+                member = self._wait_in_line()
             member.since = time.monotonic()
-            self._busy.add(member)
             return member
+
+    def _wait_in_line(self) -> _Member:
+        """Return the unit that the request is handed when its turn comes: nobody overtakes."""
+        turn = _Turn(threading.Condition(self._lock))
+        self._line.append(turn)
+        self._change.notify()
+        try:
+            while turn.member is None:
+                self._require_hope()
+                turn.woken.wait()
+        except BaseException:
+            if turn.member is None:
+                self._line.remove(turn)
+            else:
+                self._offer(turn.member)
+            raise
+        return turn.member
+
+    def _offer(self, member: _Member) -> None:
+        """Hand a free unit to who waits longest, or keep it idle."""
+        member.since = time.monotonic()
+        if self._line:
+            turn = self._line.popleft()
+            turn.member = member
+            self._busy.add(member)
+            turn.woken.notify()
+        else:
+            self._busy.discard(member)
+            self._idle.append(member)
+        if self._closed:  # the keeper waits for the last answer
+            self._change.notify()
 
     def _require_hope(self) -> None:
         if self._live():
@@ -170,21 +205,21 @@ class Pool:
 
     def _give_back(self, member: _Member) -> None:
         with self._lock:
-            self._busy.discard(member)
-            member.since = time.monotonic()
-            self._idle.append(member)
-            self._free.notify()
-            if self._closed:  # the keeper waits for the last answer
-                self._change.notify()
+            self._offer(member)
 
     def _lose(self, member: _Member) -> None:
         with self._lock:
             self._busy.discard(member)
             self._change.notify()
-            self._free.notify_all()
+            self._wake_line()
         log = structlog.get_logger("lfvpipe.service")
         log.warning("an inference unit died and is replaced")
         member.unit.close()
+
+    def _wake_line(self) -> None:
+        """Let who waits look whether there is still hope."""
+        for turn in self._line:
+            turn.woken.notify()
 
     def _live(self) -> int:
         return len(self._idle) + len(self._busy) + self._starting
@@ -193,7 +228,7 @@ class Pool:
         """Start, end and kill units as the moment asks for, until the pool is closed."""
         while True:
             with self._lock:
-                if self._closed and not (self._busy or self._starting or self._waiting):
+                if self._closed and not (self._busy or self._starting or self._line):
                     break
                 surplus = self._surplus()
                 starts = 0 if self._closed else self._missing()
@@ -215,7 +250,7 @@ class Pool:
             return 0
         if self._live() < self._least:
             return self._least - self._live()
-        return int(self._waiting > 0 and self._starting == 0 and self._live() < self._most)
+        return int(bool(self._line) and self._starting == 0 and self._live() < self._most)
 
     def _surplus(self) -> list[_Member]:
         """Take out the units that are too many, or above the least and idle for long."""
@@ -232,27 +267,32 @@ class Pool:
         failure: Exception | None = None
         try:
             unit = self._launch()
-        except (UserError, UnitDied, OSError) as error:
+        except Exception as error:  # whatever it is, who waits must hear of it
             failure = error
         with self._lock:
             self._starting -= 1
             self._failure = failure
             if unit is None:
                 self._rest_until = time.monotonic() + _REST_SECONDS
+                self._wake_line()
             else:
-                self._idle.append(_Member(unit, time.monotonic()))
-            self._free.notify_all()
+                self._offer(_Member(unit, time.monotonic()))
+            self._started.notify_all()
             self._change.notify()
 
     def _look(self) -> None:
-        """Kill the units that hang, and close when nobody wants the model hosted any more."""
+        """Drop dead units, kill hung ones, and close when nobody wants the model any more."""
         now = time.monotonic()
         if now - self._looked < self._pace.look:
             return
         self._looked = now
         with self._lock:
             hung = [each for each in self._busy if each.since <= now - self._pace.longest]
+            dead = [each for each in self._idle if not each.unit.alive]
+            self._idle = [each for each in self._idle if each not in dead]
         for member in hung:
             member.unit.kill()
+        for member in dead:
+            self._lose(member)
         if not self._closed and not self._wanted():
             self.close()

@@ -1,0 +1,348 @@
+"""Inference units: pools of stand-ins, and real processes with the real detector."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from lfvpipe.detector import Example, Verdict, train
+from lfvpipe.errors import UserError
+from lfvpipe.lookout.api import LookoutClient
+from lfvpipe.lookout.failures import LookoutError
+from lfvpipe.service.units.pool import Pace, Pool, PoolClosed
+from lfvpipe.service.units.process import ProcessUnit, UnitDied
+
+QUICK = Pace(idle=0.02, longest=0.3, look=0.01)
+
+
+@dataclass(eq=False)
+class StandIn:
+    """A unit that answers when `gate` is open, and dies of the image b"poison"."""
+
+    gate: threading.Event
+    alive: bool = True
+    closed: bool = False
+    asked: list[bytes] = field(default_factory=list)
+
+    def detect(self, image: bytes) -> Verdict:
+        self.asked.append(image)
+        while not self.gate.wait(0.005) and self.alive:
+            pass
+        if not self.alive or image == b"poison":
+            self.alive = False
+            raise UnitDied("dead")
+        if image == b"blank":
+            raise UserError("not an image")
+        return Verdict(False, 0.9, 0.1, None)
+
+    def kill(self) -> None:
+        self.alive = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Factory:
+    units: list[StandIn] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+    errors: list[Exception] = field(default_factory=list)
+    pools: list[Pool] = field(default_factory=list)
+
+    def launch(self) -> StandIn:
+        if self.errors:
+            raise self.errors.pop()
+        self.units.append(StandIn(self.gate))
+        return self.units[-1]
+
+    def pool(self, least: int = 1, most: int = 1, **more: Any) -> Pool:
+        pool = Pool(self.launch, least, most, **more)
+        self.pools.append(pool)
+        return pool
+
+    def open(self, least: int = 1, most: int = 1, **more: Any) -> Pool:
+        pool = self.pool(least, most, **more)
+        pool.open()
+        return pool
+
+
+@pytest.fixture
+def factory() -> Iterator[Factory]:
+    made = Factory()
+    yield made
+    made.gate.set()
+    for pool in made.pools:
+        pool.close()
+
+
+def until(condition: Callable[[], Any]) -> None:
+    pause = threading.Event()  # never set
+    while not condition():
+        pause.wait(0.005)
+
+
+def test_a_pool_has_the_least_number_of_units_once_it_is_open(factory: Factory) -> None:
+    assert factory.open(3, 3).size == 3
+
+
+def test_it_grows_while_requests_wait_and_shrinks_when_they_do_not(factory: Factory) -> None:
+    pool = factory.open(1, 3, pace=QUICK)
+    with ThreadPoolExecutor(8) as threads:
+        answers = [threads.submit(pool.detect, b"image") for _ in range(8)]
+        until(lambda: pool.size == 3)
+        factory.gate.set()
+        assert [each.result().is_anomalous for each in answers] == [False] * 8
+    assert all(unit.asked for unit in factory.units)
+    until(lambda: pool.size == 1)
+    assert [unit.closed for unit in factory.units].count(True) == 2
+
+
+def test_requests_are_answered_in_the_order_they_came(factory: Factory) -> None:
+    pool = factory.open()
+    with ThreadPoolExecutor(6) as threads:
+        answers = []
+        for number in range(6):
+            answers.append(threads.submit(pool.detect, str(number).encode()))
+            until(lambda n=number: len(pool._line) == n)
+        factory.gate.set()
+        for each in answers:
+            each.result()
+    assert factory.units[0].asked == [b"0", b"1", b"2", b"3", b"4", b"5"]
+
+
+def test_a_dead_unit_is_replaced_and_its_request_asked_again(factory: Factory) -> None:
+    pool = factory.open()
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(pool.detect, b"image")
+        until(lambda: factory.units[0].asked)
+        factory.units[0].kill()
+        factory.gate.set()
+        assert answer.result().is_anomalous is False
+    assert [unit.asked for unit in factory.units] == [[b"image"]] * 2
+    assert factory.units[0].closed
+
+
+def test_a_unit_that_dies_in_its_sleep_is_replaced(factory: Factory) -> None:
+    pool = factory.open(pace=QUICK)
+    factory.units[0].kill()
+    until(lambda: len(factory.units) == 2 and pool.size == 1)
+
+
+def test_a_hung_unit_is_killed_and_its_request_asked_again(factory: Factory) -> None:
+    pool = factory.open(pace=QUICK)
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(pool.detect, b"image")
+        until(lambda: len(factory.units) > 1)
+        factory.gate.set()
+        assert answer.result().is_anomalous is False
+
+
+def test_an_image_that_kills_is_given_up_and_harms_nobody_else(factory: Factory) -> None:
+    factory.gate.set()
+    pool = factory.open()
+    with pytest.raises(UnitDied):
+        pool.detect(b"poison")
+    assert pool.detect(b"image").is_anomalous is False
+    assert len(factory.units) == 4
+
+
+def test_an_image_that_cannot_be_judged_keeps_its_unit(factory: Factory) -> None:
+    factory.gate.set()
+    pool = factory.open()
+    with pytest.raises(UserError):
+        pool.detect(b"blank")
+    pool.detect(b"image")
+    assert len(factory.units) == 1
+
+
+def test_a_model_that_cannot_be_loaded_opens_no_pool(factory: Factory) -> None:
+    factory.errors.append(UserError("damaged"))
+    with pytest.raises(UserError, match="damaged"):
+        factory.pool(2).open()
+    assert all(unit.closed for unit in factory.units)
+
+
+def test_nobody_waits_for_units_that_cannot_be_started(factory: Factory) -> None:
+    pool = factory.open()
+    factory.errors.append(UnitDied("no memory"))
+    factory.gate.set()
+    with pytest.raises(UnitDied, match="no memory"):
+        pool.detect(b"poison")
+
+
+def test_closing_waits_for_the_last_answer(factory: Factory) -> None:
+    pool = factory.open()
+    with ThreadPoolExecutor(3) as threads:
+        answers = [threads.submit(pool.detect, b"image") for _ in range(2)]
+        until(lambda: len(pool._line) == 1)
+        closing = threads.submit(pool.close)
+        until(lambda: pool.closed)
+        with pytest.raises(PoolClosed):
+            pool.detect(b"late")
+        assert not closing.done()
+        factory.gate.set()
+        closing.result()
+        assert [each.result().confidence for each in answers] == [0.9, 0.9]
+    assert factory.units[0].closed
+
+
+def test_a_pool_that_nobody_wants_closes_itself(factory: Factory) -> None:
+    wanted = threading.Event()
+    wanted.set()
+    pool = factory.open(2, 2, wanted=wanted.is_set, pace=QUICK)
+    wanted.clear()
+    until(lambda: all(unit.closed for unit in factory.units))
+    assert pool.closed
+
+
+def test_a_pool_is_resized(factory: Factory) -> None:
+    pool = factory.open(1, 1, pace=QUICK)
+    pool.resize(3, 3)
+    until(lambda: pool.size == 3)
+    pool.resize(1, 1)
+    until(lambda: pool.size == 1)
+
+
+def photograph(number: int, *, bad: bool) -> bytes:
+    pixels = np.random.default_rng(number).normal(128, 10, (64, 64, 3))
+    if bad:
+        pixels[20:40, 20:40] += 80
+    file = BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model of the real detector."""
+    folder = tmp_path_factory.mktemp("units")
+    examples = []
+    for number in range(12):
+        path = folder / f"{number}.png"
+        path.write_bytes(photograph(number, bad=number >= 7))
+        examples.append(Example(path, "anomaly" if number >= 7 else "normal"))
+    train(examples).save(folder / "model.lfv")
+    return folder / "model.lfv"
+
+
+def test_a_process_judges_as_the_detector_does(model_file: Path, tmp_path: Path) -> None:
+    from lfvpipe.detector import load
+
+    unit = ProcessUnit(model_file, tmp_path / "logs" / "hosting.log")
+    image = photograph(20, bad=True)
+    here, there = load(model_file).detect(image), unit.detect(image)
+    assert (there.is_anomalous, there.confidence, there.probability) == (
+        here.is_anomalous,
+        here.confidence,
+        here.probability,
+    )
+    with pytest.raises(UserError, match="cannot be read as an image"):
+        unit.detect(b"\x89PNG\r\n\x1a\nbroken")
+    assert unit.alive
+    psutil.Process(unit.pid).kill()
+    with pytest.raises(UnitDied):
+        unit.detect(image)
+    unit.close()
+
+
+def test_a_damaged_model_is_told_by_the_process(tmp_path: Path) -> None:
+    (tmp_path / "model.lfv").write_bytes(b"nonsense")
+    with pytest.raises(UserError, match=r"model\.lfv"):
+        ProcessUnit(tmp_path / "model.lfv", tmp_path / "hosting.log")
+
+
+def units_of(file: Path) -> list[psutil.Process]:
+    children = psutil.Process().children()
+    return [each for each in children if str(file) in _command(each)]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+@pytest.fixture
+def real(trained: Any, world: Any, model_file: Path) -> tuple[LookoutClient, Path]:
+    """Return a client of a service like that of `serve`, and the file of its trained model."""
+    file: Path = next((world.state_dir / "models").glob("*/*"))
+    file.write_bytes(model_file.read_bytes())
+    return world.client(detector=None), file
+
+
+def detect(client: LookoutClient, number: int, *, bad: bool) -> bool:
+    answer = client.detect_anomalies(
+        ProjectName="p",
+        ModelVersion="1",
+        Body=photograph(number, bad=bad),
+        ContentType="image/png",
+    )
+    return bool(answer["DetectAnomalyResult"]["IsAnomalous"])
+
+
+def test_hosting_means_processes_that_survive_being_killed(
+    real: tuple[LookoutClient, Path], world: Any, waits: Any
+) -> None:
+    client, file = real
+    client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=2)
+    waits.hosting(client)
+    first = units_of(file)
+    assert len(first) == 2
+    for unit in first:
+        unit.kill()
+    with ThreadPoolExecutor(4) as threads:
+        judge = partial(detect, client, bad=True)
+        assert list(threads.map(judge, range(30, 36))) == [True] * 6
+    assert not detect(client, 36, bad=False)
+    world.services[-1].close()  # the server ends; the model stays HOSTED in its state
+    assert units_of(file) == []
+    again = world.client(detector=None)
+    until(lambda: len(units_of(file)) == 2)  # and is hosted again before anybody asks
+    assert detect(again, 37, bad=True)
+    again.stop_model(ProjectName="p", ModelVersion="1")
+    waits.hosting(again, "TRAINED")
+    assert units_of(file) == []
+
+
+def test_a_model_that_cannot_be_hosted_again_is_not_stuck(
+    real: tuple[LookoutClient, Path], world: Any, waits: Any
+) -> None:
+    client, file = real
+    client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
+    waits.hosting(client)
+    world.services[-1].close()
+    file.write_bytes(b"damaged")
+    again = world.client(detector=None)
+
+    def state() -> Any:
+        return again.describe_model(ProjectName="p", ModelVersion="1")["ModelDescription"]
+
+    until(lambda: state()["Status"] == "HOSTING_FAILED")
+    assert "model.lfv" in state()["StatusMessage"]
+    again.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
+    with pytest.raises(LookoutError, match="HOSTING_FAILED"):
+        waits.hosting(again)
+
+
+def test_an_embedded_service_has_processes_only_for_several_units(
+    real: tuple[LookoutClient, Path], world: Any, waits: Any
+) -> None:
+    _, file = real
+    client = world.client(detector=None, isolated=False)
+    for least, processes in ((1, 0), (2, 2)):
+        client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=least)
+        waits.hosting(client)
+        assert detect(client, 38, bad=True)
+        assert len(units_of(file)) == processes
+        client.stop_model(ProjectName="p", ModelVersion="1")
+        waits.hosting(client, "TRAINED")
