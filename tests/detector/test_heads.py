@@ -1,0 +1,76 @@
+"""The parts of a score: what each must be trusted with, and what it must not."""
+
+import subprocess
+import sys
+
+import numpy as np
+
+from lfvpipe.detector import blend, deviation, local
+from lfvpipe.detector.calibration import calibrate, calibrate_on_normals
+
+
+def test_a_head_that_says_nothing_is_left_out() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(80) >= 40
+    good = labels * 3.0 + generator.normal(size=80)
+    mix = blend.stack(np.stack([generator.normal(size=80), good, -good], 1), labels)
+    assert mix.weights[1] > 0
+    assert mix.weights[0] == mix.weights[2] == 0
+
+
+def test_two_heads_that_see_different_anomalies_are_both_kept() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(120) >= 60
+    scores = generator.normal(size=(120, 2))
+    scores[60:90, 0] += 6
+    scores[90:, 1] += 6
+    assert (blend.stack(scores, labels).weights > 0).all()
+
+
+def test_a_deviation_means_the_same_from_few_and_many_normals() -> None:
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(300, 2000)).astype(np.float32)
+    fresh = generator.normal(size=(50, 2000)).astype(np.float32)
+    few, many = deviation.fit(rows[:40]).score(fresh), deviation.fit(rows[:60]).score(fresh)
+    assert abs(few.mean() - many.mean()) < 0.05
+    assert (deviation.fit(rows).score(fresh + 1) > deviation.fit(rows).score(fresh)).all()
+
+
+def test_one_odd_position_in_a_thousand_is_found() -> None:
+    generator = np.random.default_rng(0)
+    images = generator.normal(size=(40, 1000, 12)).astype(np.float32)
+    labels = np.arange(40) >= 20
+    images[20:, 7, 3] += 6
+    folds = np.arange(40) % 5
+    fitted = local.fit(
+        lambda index, _view: images[index], labels, folds, 1, 0, lambda *_: None, supervised=True
+    )
+    assert fitted.evidence[labels].min() > np.median(fitted.evidence[~labels])
+    assert int(fitted.local.evidence(images[30]).argmax()) == 7
+
+
+def test_probability_is_half_exactly_at_the_threshold_and_monotone() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(200) >= 150
+    scores = labels * 1.5 + generator.normal(size=200)
+    calibration = calibrate(scores, labels, None)
+    line = np.linspace(-5, 5, 1001)
+    probabilities = calibration.probability(line)
+    assert (np.diff(probabilities) >= 0).all()
+    assert probabilities.min() < 0.1
+    assert probabilities.max() > 0.9
+
+
+def test_few_normals_are_called_anomalous() -> None:
+    generator = np.random.default_rng(0)
+    rates = [
+        float((calibrate_on_normals(generator.normal(size=40)).probability(line) >= 0.5).mean())
+        for line in (generator.normal(size=1000) for _ in range(50))
+    ]
+    assert np.mean(rates) <= 0.05
+
+
+def test_importing_the_detector_imports_nothing_heavy_but_numpy() -> None:
+    code = "import sys, lfvpipe.detector; print(*{'onnx', 'onnxruntime', 'PIL'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
