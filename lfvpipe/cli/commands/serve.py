@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,19 +36,17 @@ def run(options: argparse.Namespace) -> int:
         region=options.region,
         root=Path(options.buckets or root / "buckets").absolute(),
     )
-    listener = listen(options.host, options.port)
-    service = Service(root / "service", buckets, region=options.region)
-    application = Application(
-        service.handle, guard, lambda: census(root / "service"), options.workers
-    )
-    try:
+    with ExitStack() as closing:
+        listener = closing.enter_context(listen(options.host, options.port))
+        service = Service(root / "service", buckets, region=options.region)
+        closing.callback(service.close)
+        application = Application(
+            service.handle, guard, lambda: census(root / "service"), options.workers
+        )
+        closing.callback(application.close)
         tell = _teller(options, listener.getsockname()[1], credentials)
         server = Server(application.asgi(), listener, tls=_tls(options), on_ready=tell)
         server.serve_until_stopped()
-    finally:
-        listener.close()
-        application.close()
-        service.close()
     return 0
 
 

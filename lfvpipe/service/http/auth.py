@@ -32,6 +32,7 @@ from lfvpipe.service.protocol.faults import Fault
 ALGORITHM = "AWS4-HMAC-SHA256"
 MOST_SKEW = timedelta(minutes=15)
 _TIME = "%Y%m%dT%H%M%SZ"
+_DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TOKEN = "x-amzn-client-token"  # noqa: S105  (a header's name)
@@ -167,7 +168,7 @@ def _time(head: Head, date: str) -> datetime:
     if said is None:
         raise _incomplete("the request must have an X-Amz-Date header")
     try:
-        time = datetime.strptime(said, _TIME).replace(tzinfo=UTC)
+        time = datetime.fromisoformat(said if _DATE.fullmatch(said) else "")
     except ValueError:
         raise _incomplete("X-Amz-Date must be in ISO 8601, as YYYYMMDDTHHMMSSZ") from None
     if not said.startswith(date) or len(date) != 8:

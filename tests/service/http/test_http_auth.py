@@ -157,6 +157,14 @@ def test_a_malformed_signature_is_refused(served: Served, said: str) -> None:
     assert (reply.status, reply.error) == (403, "IncompleteSignatureException")
 
 
+@pytest.mark.parametrize(
+    "date", ["", "2026-11-22T20:00:00Z", "20261322T200000Z", "20261122T200000"]
+)
+def test_a_malformed_date_is_refused(served: Served, date: str) -> None:
+    reply = served.ask("GET", PROJECTS, signed(served) | {"X-Amz-Date": date})
+    assert (reply.status, reply.error) == (403, "IncompleteSignatureException")
+
+
 def test_another_services_signature_is_refused(served: Served) -> None:
     reply = served.ask("GET", PROJECTS, signed(served, service="s3"))
     assert (reply.status, reply.error) == (403, "InvalidSignatureException")
