@@ -312,9 +312,6 @@ def _install_awscli(folder: Path) -> None:
     shutil.rmtree(folder / "pip")
 
 
-Aws = Callable[..., Any]
-
-
 @pytest.fixture(scope="session")
 def awscli() -> Path:
     """Return a folder that holds the last AWS CLI with `aws lookoutvision` built in."""
