@@ -11,13 +11,13 @@ from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from lfvpipe.engine.outcome import Facts, Outcome
     from lfvpipe.engine.step import Work
 
-_FILE = re.compile(rb'"path":"images/([^"]+)","key":"[^"]+","size":([0-9]+)')
+_FILE = re.compile(r'"path":"images/([^"]+)","key":"[^"]+","size":([0-9]+)')
 
 
 class ExtractError(UserError):
@@ -51,7 +51,7 @@ class Extract(Step[Context]):
                 return (Reason("output-missing", str(outcome.facts[name])),)
         index = context.state_dir / str(outcome.facts["index"])
         sizes = file_sizes(context.state_dir / "images")
-        gone = [path for path, size in _indexed(index) if sizes.get(path) != size]
+        gone = [path for path, size in _indexed(index) if sizes.get(path) != int(size)]
         if not gone:
             return ()
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
@@ -74,11 +74,10 @@ class Extract(Step[Context]):
         return removed
 
 
-def _indexed(index: Path) -> Iterator[tuple[str, int]]:
-    """Yield path below ``images`` and size of all files of an index file.
+def _indexed(index: Path) -> list[tuple[str, str]]:
+    """Return path below ``images`` and size of all files of an index file, as it has them.
 
     By pattern, as parsing the JSON would take most of the time of a run that changes nothing;
-    `_stem` and `_object_key` see to it that neither path nor key holds anything to escape.
+    `extracting` sees to it that neither path nor key holds anything to escape.
     """
-    for match in _FILE.finditer(index.read_bytes()):
-        yield match[1].decode(), int(match[2])
+    return _FILE.findall(index.read_text("utf-8"))

@@ -35,9 +35,9 @@ def file_sizes(root: Path) -> dict[str, int]:
     if not root.is_dir():
         return sizes
     for folder in _folders(root):
+        prefix = f"{folder.name}/"
         with os.scandir(folder.path) as entries:
-            for entry in entries:
-                sizes[f"{folder.name}/{entry.name}"] = entry.stat().st_size
+            sizes |= {prefix + entry.name: entry.stat().st_size for entry in entries}
     return sizes
 
 
