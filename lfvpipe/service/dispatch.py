@@ -8,6 +8,7 @@ from botocore.model import OperationModel, ServiceModel
 
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import tokens
+from lfvpipe.service.throttle import Throttle
 
 Method = Callable[..., Mapping[str, Any]]
 
@@ -19,8 +20,15 @@ class Dispatcher:
         AttributeError: An operation of the model has no method: a bug.
     """
 
-    def __init__(self, model: ServiceModel, runtime: Runtime, groups: tuple[object, ...]) -> None:
+    def __init__(
+        self,
+        model: ServiceModel,
+        runtime: Runtime,
+        groups: tuple[object, ...],
+        throttle: Throttle,
+    ) -> None:
         self._runtime = runtime
+        self._throttle = throttle
         self._methods = {name: _method(name, groups) for name in model.operation_names}
 
     def __call__(self, operation: OperationModel, parameters: dict[str, Any]) -> Mapping[str, Any]:
@@ -33,8 +41,9 @@ class Dispatcher:
         token = parameters.pop(_token_member(operation), None)
         arguments = {xform_name(name): value for name, value in parameters.items()}
         database = self._runtime.database
-        if operation.has_streaming_input:
+        if operation.has_streaming_input:  # images; their rate is the inference units' affair
             return method(**arguments)
+        self._throttle.admit(operation.name)
         if operation.http["method"] == "GET":
             with database.read() as tx:
                 return method(tx, **arguments)

@@ -1,8 +1,19 @@
-"""What the service allows; the defaults are the documented quotas."""
+"""What the service allows; the defaults are the documented quotas.
 
-from dataclasses import dataclass
+``quotas.json`` in the service's state folder changes them, such as
+``{"concurrent_trainings": 1, "requests_per_second": 5}``; it is read when the service opens.
+"""
 
+import difflib
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from lfvpipe.errors import UserError
 from lfvpipe.lookout import rules
+
+FILE_NAME = "quotas.json"
 
 
 @dataclass(frozen=True)
@@ -10,11 +21,16 @@ class Quotas:
     """The service's limits: counts of images unless the name says otherwise.
 
     Attributes:
+        max_anomaly_labels: Most anomaly types of a project; likewise `..._per_image`.
+        min_images_per_label: Fewest images that show an anomaly type alone, in each of a project's
+            two datasets; `..._single` in its only one.
         projects: Most projects; the real number was never published.
         models_per_project: Most model versions that exist at once in a project; likewise.
         hosted_models: Most models hosted at once; likewise.
         concurrent_trainings: Most trainings at once; the rest wait in line.
         training_attempts: How often a training whose process died is started again.
+        requests_per_second: How often each operation but DetectAnomalies may be called; the
+            original allowed 5. None sets no limit; a service within its caller never has one.
     """
 
     min_side: int = rules.MIN_SIDE
@@ -31,6 +47,9 @@ class Quotas:
     max_segmentation_train_images: int = rules.MAX_SEGMENTATION_TRAIN_IMAGES
     max_segmentation_test_images: int = rules.MAX_SEGMENTATION_TEST_IMAGES
     max_anomaly_labels: int = rules.MAX_ANOMALY_LABELS
+    max_anomaly_labels_per_image: int = rules.MAX_ANOMALY_LABELS_PER_IMAGE
+    min_images_per_label: int = rules.MIN_IMAGES_PER_ANOMALY_LABEL
+    min_images_per_label_single: int = rules.MIN_IMAGES_PER_ANOMALY_LABEL_SINGLE
     max_manifest_bytes: int = rules.MAX_MANIFEST_BYTES
     max_manifest_line: int = rules.MAX_MANIFEST_LINE
     max_tags: int = rules.MAX_TAGS
@@ -41,3 +60,40 @@ class Quotas:
     hosted_models: int = 100
     concurrent_trainings: int = rules.MAX_CONCURRENT_TRAININGS
     training_attempts: int = 5
+    requests_per_second: float | None = None
+
+
+def read_quotas(state_dir: Path) -> Quotas:
+    """Return the quotas of a state folder: the documented ones, changed by its ``quotas.json``.
+
+    Raises:
+        UserError: The file is no JSON object of known names and numbers that are not negative.
+    """
+    file = state_dir / FILE_NAME
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return Quotas()
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"cannot read the quotas in {file}: {error}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{file} must hold a JSON object", hint='Such as {"max_tags": 50}.')
+    for name, value in found.items():
+        _check(file, name, value)
+    return Quotas(**found)
+
+
+def _check(file: Path, name: str, value: Any) -> None:
+    defaults = {field.name: field.default for field in fields(Quotas)}
+    if name not in defaults:
+        close = difflib.get_close_matches(name, defaults, 1)
+        hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(defaults)}."
+        raise UserError(f"{file}: there is no quota {name!r}", hint=hint)
+    if name == "requests_per_second" and value is None:
+        return
+    whole = isinstance(defaults[name], int)
+    usable = type(value) is int or (type(value) is float and not whole)
+    least = 1 if whole and not name.startswith("min_") else 0
+    if not usable or not least <= value < float("inf") or (not whole and value == 0):
+        kind = f"whole number of at least {least}" if whole else "number above 0"
+        raise UserError(f"{file}: {name} must be a {kind}, not {value!r}")

@@ -17,9 +17,10 @@ from lfvpipe.service.operations.tags import Tags
 from lfvpipe.service.protocol.gateway import Gateway
 from lfvpipe.service.protocol.model import service_model
 from lfvpipe.service.protocol.serializer import Response
-from lfvpipe.service.quotas import Quotas
+from lfvpipe.service.quotas import Quotas, read_quotas
 from lfvpipe.service.runtime import Detector, open_runtime
 from lfvpipe.service.state.rows import Dataset, Model, PackagingJob, read
+from lfvpipe.service.throttle import Throttle
 from lfvpipe.storage.buckets import Buckets
 
 
@@ -30,11 +31,12 @@ class Service:
         state_dir: Made when absent.
         buckets: Where manifests and images are read and evaluation files written.
         region: What ARNs name.
-        quotas: What is allowed.
+        quotas: What is allowed; default: what ``quotas.json`` in the folder says.
         detector: Stands in for `lfvpipe.detector`; trainings then run in threads of this process.
         launch: Starts a training worker in another way.
-        isolated: Hosted models live in processes of their own, and come back after a restart;
-            else a model with a single inference unit is asked within this process.
+        isolated: The service is for others: hosted models live in processes of their own and
+            come back after a restart, and calls may be throttled. Else it serves its caller: a
+            model with a single inference unit is asked within this process.
         clock: Returns epoch seconds.
 
     Raises:
@@ -53,7 +55,8 @@ class Service:
         isolated: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._runtime = open_runtime(state_dir, quotas or Quotas(), clock=clock, stand_in=detector)
+        allowed = quotas or read_quotas(state_dir)
+        self._runtime = open_runtime(state_dir, allowed, clock=clock, stand_in=detector)
         self._scheduler = Scheduler(self._runtime, launch, isolated=isolated)
         desk = Desk(self._runtime, self._scheduler, buckets, region)
         groups = tuple(
@@ -61,7 +64,8 @@ class Service:
             for group in (Projects, Datasets, Models, Hosting, Detection, Tags, Packaging)
         )
         model = service_model()
-        self._gateway = Gateway(model, Dispatcher(model, self._runtime, groups))
+        throttle = Throttle(allowed.requests_per_second if isolated else None)
+        self._gateway = Gateway(model, Dispatcher(model, self._runtime, groups, throttle))
         self.resume()
 
     def handle(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:

@@ -27,6 +27,8 @@ FEW = Quotas(
     min_test_anomaly=1,
     min_single_normal=4,
     min_single_anomaly=3,
+    min_images_per_label=1,
+    min_images_per_label_single=1,
 )
 
 

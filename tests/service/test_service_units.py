@@ -112,7 +112,7 @@ def test_requests_are_answered_in_the_order_they_came(factory: Factory) -> None:
         answers = []
         for number in range(6):
             answers.append(threads.submit(pool.detect, str(number).encode()))
-            until(lambda n=number: len(pool._line) == n)
+            until(partial(lambda count: len(pool._line) == count, number))
         factory.gate.set()
         for each in answers:
             each.result()

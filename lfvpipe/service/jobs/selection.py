@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lfvpipe.errors import UserError
@@ -48,15 +48,17 @@ def choose(runtime: Runtime, model: Model) -> Chosen:
         TrainingError: A dataset failed, or the images do not suffice.
     """
     train = _cases(runtime, model.train_content, "training")
-    single = model.test_content is None
-    if single:
+    if model.test_content is None:
         _require(train, "the dataset", *_single_minima(runtime.quotas))
+        _require_types({"the dataset": train}, runtime.quotas.min_images_per_label_single)
         train, test = split(train)
     else:
         test = _cases(runtime, model.test_content or 0, "test")
         minima = runtime.quotas
         _require(train, "the training dataset", minima.min_train_normal, minima.min_train_anomaly)
         _require(test, "the test dataset", minima.min_test_normal, minima.min_test_anomaly)
+        datasets = {"the training dataset": train, "the test dataset": test}
+        _require_types(datasets, minima.min_images_per_label)
     segmentation = any(case.entry.mask for case in train)
     _require_not_too_many(train, test, runtime.quotas, segmentation=segmentation)
     return Chosen(train, test, segmentation)
@@ -109,6 +111,29 @@ def _require(cases: Sequence[Case], name: str, normal: int, anomaly: int) -> Non
             )
 
 
+def _require_types(datasets: Mapping[str, Sequence[Case]], least: int) -> None:
+    """Refuse an anomaly type that too few images show alone; others do not count, says the guide.
+
+    Whether a project has types is for the training dataset to say, which comes first.
+    """
+    if not any(case.entry.mask for case in next(iter(datasets.values()))):
+        return
+    types = {name for cases in datasets.values() for c in cases for name in c.entry.mask_classes}
+    for dataset, cases in datasets.items():
+        alone = Counter(next(iter(c.entry.mask_classes)) for c in cases if _is_alone(c))
+        for name in sorted(types):
+            if alone[name] < least:
+                raise TrainingError(
+                    f"Too few images of the anomaly type {name}: {dataset} has {alone[name]} that"
+                    f" show it and no other type, training needs at least {least}. Add images, or"
+                    " give it the name of another type, and create another model."
+                )
+
+
+def _is_alone(case: Case) -> bool:
+    return len(case.entry.mask_classes) == 1
+
+
 def _require_not_too_many(
     train: Sequence[Case], test: Sequence[Case], quotas: Quotas, *, segmentation: bool
 ) -> None:
@@ -116,9 +141,20 @@ def _require_not_too_many(
     most_test = quotas.max_segmentation_test_images if segmentation else quotas.max_test_images
     for cases, most, name in ((train, most_train, "training"), (test, most_test, "testing")):
         if len(cases) > most:
-            raise TrainingError(f"Too many images: {len(cases)} for {name}, at most {most}.")
-    types = Counter(name for case in train for name in case.entry.mask_classes)
+            raise TrainingError(
+                f"Too many images: {len(cases)} for {name}, at most {most}. Remove some lines from"
+                " the manifest, and create another model."
+            )
+    types = {name for case in (*train, *test) for name in case.entry.mask_classes}
     if len(types) > quotas.max_anomaly_labels:
         raise TrainingError(
-            f"Too many anomaly types: {len(types)}, at most {quotas.max_anomaly_labels}."
+            f"Too many anomaly types: {len(types)}, at most {quotas.max_anomaly_labels}. Give some"
+            " of them the same name, and create another model."
         )
+    most_types = quotas.max_anomaly_labels_per_image
+    for case in (*train, *test):
+        if len(case.entry.mask_classes) > most_types:
+            raise TrainingError(
+                f"The mask of {case.entry.source} has {len(case.entry.mask_classes)} anomaly types,"
+                f" at most {most_types} are allowed in one image."
+            )

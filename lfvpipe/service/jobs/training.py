@@ -15,6 +15,7 @@ from lfvpipe.service.jobs.evaluation import (
     output_keys,
     result_document,
 )
+from lfvpipe.service.jobs.masks import check_mask
 from lfvpipe.service.jobs.pictures import Pictures, checked_size, common_size
 from lfvpipe.service.jobs.selection import Case, Chosen, TrainingError, choose, usable
 from lfvpipe.service.runtime import Runtime, Trained
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 COSTS_TAG = "lfvpipe:costs"  # "FALSE_ACCEPT:FALSE_REJECT", such as "20:1"
 TRAINING = "The model is being trained."
+_AGAIN = "Then create another model."
+_OUT_OF_FILES = (
+    "The training could not read or write a file; free some space on the service's disk:"
+)
+_OUT_OF_MEMORY = "The training ran out of memory; use fewer or smaller images."
+_BUG = "The training failed on an error in the service; please report it with logs/training.log:"
 _SAY_EVERY = 0.5  # seconds between two writes of the progress
 _LOOK_EVERY = 0.3  # seconds between two looks whether the model was deleted
 
@@ -54,8 +61,14 @@ def train(runtime: Runtime, identity: int) -> None:
         pass
     except UserError as error:
         _fail(runtime, identity, " ".join(str(error).split()))
-    except Exception:
-        _fail(runtime, identity, "The service failed; its log has the details.")
+    except OSError as error:
+        _fail(runtime, identity, f"{_OUT_OF_FILES} {error}. {_AGAIN}")
+    except MemoryError:
+        _fail(runtime, identity, f"{_OUT_OF_MEMORY} {_AGAIN}")
+        raise
+    except Exception as error:
+        told = " ".join(str(error).split())[:300]
+        _fail(runtime, identity, f"{_BUG} {type(error).__name__}: {told}. {_AGAIN}")
         raise
     finally:
         shutil.rmtree(runtime.scratch(claim_name(identity)), ignore_errors=True)
@@ -90,8 +103,11 @@ def _train(runtime: Runtime, model: Model) -> None:
         path = pictures.fetch(address, -1 - number)  # a passing copy: only one at a time
         if number == 0:
             _require_size(address, path, size, runtime)
+        else:
+            check_mask(masks[address], path, size)
         return path
 
+    masks = {case.entry.mask: case for case in chosen.test if case.entry.mask}
     tick = watch.stage("Testing")
     evaluation = evaluate(trained, model, chosen, fetch, tick, runtime.clock)
     _publish(runtime, model, chosen, evaluation)
@@ -116,6 +132,9 @@ def _learn(
     examples = _examples(chosen.train, pictures, watch)
     named = [(c.entry.source, e.path) for c, e in zip(chosen.train, examples, strict=True)]
     size = common_size(named, runtime.quotas, watch.stage("Checking images"))
+    for case, example in zip(chosen.train, examples, strict=True):
+        if example.mask is not None:
+            check_mask(case, example.mask, size)
     try:
         trained = runtime.detector.train(
             examples,

@@ -1,0 +1,64 @@
+"""Checks a mask before anything is learnt from it."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from lfvpipe.images import ImageError, inspect
+from lfvpipe.service.jobs.selection import Case, TrainingError
+
+# AWS's own published masks have a black background, whatever the guide says about white.
+_BACKGROUNDS = {(0, 0, 0), (255, 255, 255)}
+_MOST_COLOURS = 1 << 16
+
+
+def check_mask(case: Case, path: Path, size: tuple[int, int]) -> None:
+    """Refuse a mask that does not fit its image or its colour map.
+
+    Args:
+        case: The entry that the mask belongs to.
+        path: The mask's file.
+        size: (width, height) of the image.
+
+    Raises:
+        TrainingError: It is no PNG, has another size, or has a colour that is neither in the
+            colour map nor black, white or transparent.
+    """
+    name = f"The mask {case.entry.mask}"
+    try:
+        facts = inspect(path)
+    except ImageError as error:
+        raise TrainingError(f"{name} cannot be used: {error.message}.") from error
+    if facts.format != "PNG":
+        raise TrainingError(f"{name} is a JPEG; it must be a PNG, since JPEG smears the colours.")
+    if (facts.width, facts.height) != size:
+        raise TrainingError(
+            f"{name} has {facts.width}x{facts.height} pixels, its image {size[0]}x{size[1]};"
+            " both must have the same size."
+        )
+    strays = sorted(_colours(name, path) - _BACKGROUNDS - _declared(case))
+    if strays:
+        shown = ", ".join(f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in strays[:3])
+        more = f" and {len(strays) - 3} more" if len(strays) > 3 else ""
+        raise TrainingError(
+            f"{name} has the colour {shown}{more}, which is missing in its internal-color-map"
+            f" ({', '.join(case.entry.mask_classes.values())}). Correct the hex-color, or paint"
+            " the background white."
+        )
+
+
+def _declared(case: Case) -> set[tuple[int, int, int]]:
+    found = (bytes.fromhex(colour[1:]) for colour in case.entry.mask_classes.values())
+    return {(red, green, blue) for red, green, blue in found}
+
+
+def _colours(name: str, path: Path) -> set[tuple[int, int, int]]:
+    """Return the colours that show; how transparent they are does not matter."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            counted = image.convert("RGBA").getcolors(_MOST_COLOURS)
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise TrainingError(f"{name} cannot be read: {error}.") from error
+    if counted is None:
+        raise TrainingError(f"{name} has over {_MOST_COLOURS} colours: a picture, no mask.")
+    return {colour[:3] for _, colour in counted if isinstance(colour, tuple) and colour[3]}
