@@ -105,6 +105,21 @@ def _dot(point: Point, label: str) -> str:
     )
 
 
+def _mover(name: str) -> str:
+    """Return a dot that the page's script puts where the tried threshold is on the curve."""
+    reach = (
+        f'data-left="{LEFT}" data-bottom="{HEIGHT - BOTTOM}" '
+        f'data-width="{WIDTH - LEFT - RIGHT}" data-height="{HEIGHT - TOP - BOTTOM}"'
+    )
+    return f'<circle class="here {name} script" r="5" {reach}/>'
+
+
+def _threshold_line() -> str:
+    """Return the line at 0.5, which the slider moves."""
+    reach = f'data-width="{WIDTH - LEFT - RIGHT}"'
+    return f'<path class="threshold" {reach} d="M{_at_x(0.5)} {TOP}V{HEIGHT - BOTTOM}"/>'
+
+
 def roc(points: Sequence[Scored], now: Confusion) -> Chart:
     """Return the ROC curve, with the model's own decision marked."""
     curve = [
@@ -116,7 +131,8 @@ def roc(points: Sequence[Scored], now: Confusion) -> Chart:
     ]
     here = (now.false_positive / now.negative, now.true_positive / now.positive)
     area = metrics.roc_auc(points) or 0.0
-    body = _line([(0, 0), (1, 1)], "chance") + _line(curve, "main") + _dot(here, "as decided")
+    body = _line([(0, 0), (1, 1)], "chance") + _line(curve, "main") + _mover("roc")
+    body += _dot(here, "as decided")
     return Chart(
         "roc",
         "ROC curve",
@@ -146,7 +162,7 @@ def precision_recall(points: Sequence[Scored], now: Confusion) -> Chart:
         f"at recall {here[0]:.0%}.",
         Axis("recall"),
         Axis("precision"),
-        body + _dot(here, "as decided"),
+        body + _mover("pr") + _dot(here, "as decided"),
     )
 
 
@@ -163,7 +179,7 @@ def histogram(points: Sequence[Scored]) -> Chart:
         f"{unsure} of {len(points)} scores lie between 0.25 and 0.75.",
         Axis("anomaly score"),
         Axis("images", float(top)),
-        "".join(bars),
+        "".join(bars) + _threshold_line(),
     )
 
 
@@ -218,8 +234,6 @@ def threshold(points: Sequence[Scored], false_accept: float, false_reject: float
     worst = max(costs) or 1.0
     f1 = [(x, metrics.f1(c) or 0.0) for x, c in zip(grid, cells, strict=True)]
     cost = [(x, value / worst) for x, value in zip(grid, costs, strict=True)]
-    reach = f'data-width="{WIDTH - LEFT - RIGHT}"'  # how far the slider may move the line
-    marker = f'<path class="threshold" {reach} d="M{_at_x(0.5)} {TOP}V{HEIGHT - BOTTOM}"/>'
     best = max(f1, key=lambda point: (point[1], -abs(point[0] - 0.5)))
     return Chart(
         "threshold",
@@ -228,14 +242,15 @@ def threshold(points: Sequence[Scored], false_accept: float, false_reject: float
         f"of its highest value, {worst:g}.",
         Axis("threshold on the anomaly score"),
         Axis("F1, cost"),
-        _line(f1, "main") + _line(cost, "second") + marker,
+        _line(f1, "main") + _line(cost, "second") + _threshold_line(),
     )
 
 
 def learning(curves: Sequence[Curve]) -> Chart:
     """Return learning curves of one metric; whiskers are the 95 % intervals."""
     first = curves[0]
-    top = max(point.amount for curve in curves for point in curve.points)
+    most = max(point.amount for curve in curves for point in curve.points)
+    top = -(-most // 5) * 5  # so that five ticks are whole numbers
     lines = (_learning_line(curve, number, top) for number, curve in enumerate(curves))
     whole = Axis(first.axis, top)
     said = "; ".join(_learning_text(curve) for curve in curves)

@@ -6,24 +6,22 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass
-from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe import atomic
 from lfvpipe.report import charts, metrics, run_file
-from lfvpipe.report.records import RunRecord, Verdict, wrong_first
+from lfvpipe.report.gallery import gallery
 from lfvpipe.report.timings_table import marked_timings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from lfvpipe.report.charts import Chart
-    from lfvpipe.report.records import Scores
-    from lfvpipe.report.thumbnails import Thumbnail
+    from lfvpipe.report.gallery import Gallery
+    from lfvpipe.report.records import RunRecord, Scores
 
 TEMPLATES = Path(__file__).parent / "templates"
-MOST_IMAGES = 1000  # shown; with thumbnails of 6 kB the page stays under 10 MB
 TITLES = {"test": "Test set", "evaluation": "Evaluation images"}
 EXPLAINED = {
     "test": "The service's own test of the model, on images that it was not trained on.",
@@ -37,15 +35,6 @@ METRICS = {
     "average_precision": "Average precision",
     "accuracy": "Accuracy",
 }
-
-
-@dataclass(frozen=True)
-class Card:
-    """One image of the gallery."""
-
-    set: str
-    verdict: Verdict
-    thumbnail: Thumbnail | None
 
 
 @dataclass(frozen=True)
@@ -75,14 +64,19 @@ class Setting:
 
 
 def write_page(
-    state_dir: Path, run: RunRecord, on_done: Callable[[int, int], None] = lambda _n, _of: None
+    state_dir: Path,
+    run: RunRecord,
+    on_done: Callable[[int, int], None] = lambda _n, _of: None,
+    *,
+    model_file: Path | None = None,
 ) -> Path:
     """Write ``runs/<id>.html`` and, as a copy under a name that stays, ``report.html``.
 
     Args:
         state_dir: Where the run file, the verdict files and the images are.
         run: The run, with its verdicts.
-        on_done: Told how many thumbnails are done, and of how many; what it raises ends the work.
+        on_done: Told how many pictures are done, and of how many; what it raises ends the work.
+        model_file: The trained model, which draws heat maps, if this machine has it.
 
     Returns:
         The page's own path, beside the run file.
@@ -93,30 +87,19 @@ def write_page(
     earlier = run_file.previous_id(state_dir, run.id)
     path = run_file.path_of(state_dir, earlier) if earlier else None
     previous = run_file.load(path, with_verdicts=False) if path else None
-    page = render(run, previous, gallery(state_dir, run, on_done)).encode()
+    page = render(run, previous, gallery(state_dir, run, model_file, on_done)).encode()
     beside = run_file.path_of(state_dir, run.id).with_suffix(".html")
     atomic.write_bytes(beside, page)
     atomic.write_bytes(state_dir / "report.html", page)
     return beside
 
 
-def gallery(state_dir: Path, run: RunRecord, on_done: Callable[[int, int], None]) -> list[Card]:
-    """Return the images to show: wrong verdicts of both sets first, then the doubtful ones."""
-    from lfvpipe.report.thumbnails import thumbnails
-
-    sets = {id(verdict): name for name, rows in run.verdicts.items() for verdict in rows}
-    chosen = list(islice(wrong_first(chain.from_iterable(run.verdicts.values())), MOST_IMAGES))
-    pictures = thumbnails(state_dir, chosen, lambda done: on_done(done, len(chosen)))
-    return [
-        Card(sets[id(verdict)], verdict, picture)
-        for verdict, picture in zip(chosen, pictures, strict=True)
-    ]
-
-
-def render(run: RunRecord, previous: RunRecord | None, cards: Sequence[Card]) -> str:
+def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
     """Return the page as HTML; the run's texts are escaped, and its one script allowed by hash."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
+
+    from lfvpipe.report.heat_colours import ramp
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -131,8 +114,8 @@ def render(run: RunRecord, previous: RunRecord | None, cards: Sequence[Card]) ->
         run=run,
         previous=previous,
         sets=list(_figures(run)),
-        cards=cards,
-        hidden=sum(map(len, run.verdicts.values())) - len(cards),
+        images=images,
+        ramp=ramp(),
         settings=differences(run.config, previous.config if previous else run.config),
         timings=Markup(marked_timings(run.timings)),  # noqa: S704  (escapes what it is made of)
         metric_names=METRICS,

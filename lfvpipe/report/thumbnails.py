@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lfvpipe.images.decoding import refuse_bomb
 from lfvpipe.images.inspection import ImageError, inspect
@@ -81,7 +81,7 @@ def _reduced(path: Path) -> Image.Image:
         image.draft("RGB", (2 * SIDE, 2 * SIDE))  # JPEG: decoded at a fraction of the size
         small = image.convert("RGB")
     small.thumbnail((SIDE, SIDE))
-    return small
+    return ImageOps.exif_transpose(small)
 
 
 def _see_through(mask: Image.Image) -> Image.Image:

@@ -3,10 +3,14 @@
 from pathlib import Path
 
 from lfvpipe.lookout.transport import Handler
+from lfvpipe.service.faults import Fault
+from lfvpipe.service.quotas import Quotas
+from lfvpipe.service.runtime import open_runtime
 from lfvpipe.service.service import Service
+from lfvpipe.service.state import find
 from lfvpipe.storage.buckets import Buckets
 
-__all__ = ["Service", "open_service"]
+__all__ = ["Service", "model_file", "open_service"]
 
 
 def open_service(state_dir: Path, buckets: Buckets, *, region: str) -> Handler:
@@ -19,3 +23,23 @@ def open_service(state_dir: Path, buckets: Buckets, *, region: str) -> Handler:
         UserError: The folder cannot be used, or its state is from a newer version.
     """
     return Service(state_dir, buckets, region=region, isolated=False).handle
+
+
+def model_file(state_dir: Path, project: str, version: str) -> Path | None:
+    """Return where a trained model lies, for `lfvpipe.detector.load`; None where there is none.
+
+    Raises:
+        UserError: The folder cannot be used, or its state is from a newer version.
+    """
+    if not (state_dir / "service.db").is_file():
+        return None
+    runtime = open_runtime(state_dir, Quotas())
+    try:
+        with runtime.database.read() as tx:
+            row = find.model(tx, project, version)
+    except Fault:
+        return None
+    finally:
+        runtime.database.close()
+    file = runtime.model_file(row.id)
+    return file if file.is_file() else None

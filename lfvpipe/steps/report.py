@@ -12,6 +12,8 @@ from lfvpipe.engine.step import Step, Work
 from lfvpipe.steps.context import Context
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lfvpipe.report.records import Finding, RunRecord, Verdict
 
 SETS = {"test": "test", "evaluation": "verdicts"}  # by the run file's name: evaluate's fact
@@ -36,7 +38,12 @@ class ReportStep(Step[Context]):
 
         run = _record(context, work)
         path = run_file.write(context.state_dir, run)
-        page = write_page(context.state_dir, run, lambda n, of: work.progress(n, of, "images"))
+        page = write_page(
+            context.state_dir,
+            run,
+            lambda n, of: work.progress(n, of, "images"),
+            model_file=_model_file(context, run),
+        )
         estimates = {name: scores.estimates for name, scores in run.scores.items()}
         facts: dict[str, Json] = {
             "run": run.id,
@@ -55,6 +62,15 @@ class ReportStep(Step[Context]):
             for name in names
             if not (context.state_dir / name).is_file()
         ]
+
+
+def _model_file(context: Context, run: RunRecord) -> Path | None:
+    """Return the trained model, which draws heat maps; None where another machine has it."""
+    if context.pipeline.service.endpoint != "embedded":
+        return None
+    from lfvpipe.service.embedded import model_file
+
+    return model_file(context.service_dir, run.model["project"], run.model["version"])
 
 
 def _record(context: Context, work: Work) -> RunRecord:

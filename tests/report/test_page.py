@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lfvpipe.report import page, run_file
+from lfvpipe.report import gallery, run_file
 from lfvpipe.report.page import differences, headline, write_page
 from lfvpipe.report.records import Finding, RunRecord, Timing, Verdict
 from lfvpipe.report.thumbnails import SIDE, thumbnail
@@ -79,7 +79,7 @@ def test_the_gallery_shows_wrong_verdicts_first_then_doubtful(
 def test_more_images_than_a_page_holds_are_counted(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page, "MOST_IMAGES", 3)
+    monkeypatch.setattr(gallery, "MOST_IMAGES", 3)
     html = _written(tmp_path, make_run())
     assert html.count('class="name"') == 3
     assert "41 more are in the verdict files" in html

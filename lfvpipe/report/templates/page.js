@@ -30,10 +30,19 @@ function best(data, worth) {
   return found;
 }
 
+function put(dot, x, y) {
+  dot.toggleAttribute("hidden", x === null || y === null);
+  const { left, bottom, width, height } = dot.dataset;
+  dot.setAttribute("cx", Number(left) + width * x);
+  dot.setAttribute("cy", Number(bottom) - height * y);
+}
+
 function explore(box) {
   const data = JSON.parse(box.dataset.explore);
   const slider = box.querySelector("input[type=range]");
-  const line = box.querySelector(".chart .threshold");
+  const lines = box.querySelectorAll(".chart .threshold");
+  const roc = box.querySelector(".chart .here.roc");
+  const pr = box.querySelector(".chart .here.pr");
   const say = (name, text) => box.querySelectorAll(`[data-out="${name}"]`).forEach((spot) => (spot.textContent = text));
   const show = () => {
     const threshold = Number(slider.value);
@@ -44,7 +53,9 @@ function explore(box) {
     say("threshold", threshold.toFixed(2));
     say("at", `at threshold ${threshold.toFixed(2)}`);
     for (const name of ["fp", "fn"]) box.querySelector(`[data-out="${name}"]`).className = counts[name] ? "wrong" : "zero";
-    line.setAttribute("transform", `translate(${(threshold - 0.5) * line.dataset.width})`);
+    lines.forEach((line) => line.setAttribute("transform", `translate(${(threshold - 0.5) * line.dataset.width})`));
+    put(roc, ratio(counts.fp, counts.fp + counts.tn), counts.recall);
+    put(pr, counts.recall, counts.precision);
   };
   const targets = {
     f1: () => best(data, (counts) => counts.f1 ?? 0),
@@ -64,6 +75,8 @@ function explore(box) {
 
 function browse(form) {
   const list = document.querySelector(".gallery");
+  const empty = document.querySelector("#images .empty");
+  const enabled = document.querySelector("input[name=keys]");
   const cards = [...list.children].map((card, place) => {
     const { set, label } = card.dataset;
     const anomalous = card.dataset.anomalous === "1";
@@ -103,8 +116,43 @@ function browse(form) {
       list.append(...[...cards].sort((a, b) => compare(a, b) || a.place - b.place).map((one) => one.card));
     }
     field("count").textContent = count === 1 ? "1 image" : `${count} images`;
-    list.classList.toggle("overlays", field("overlay")?.checked ?? true);
+    empty.hidden = count > 0;
   };
+  const choose = (name, value) => {
+    field(name).value = value;
+    update();
+  };
+  const showAll = () => {
+    field("set").value = field("name").value = "";
+    choose("show", "");
+  };
+  const next = (menu) => menu.options[(menu.selectedIndex + 1) % menu.options.length].value;
+  const toggle = (layer) => {
+    const button = form.querySelector(`[data-layer="${layer}"]`);
+    if (button) button.setAttribute("aria-pressed", list.classList.toggle(layer));
+  };
+  const keys = {
+    h: () => toggle("heat"),
+    m: () => toggle("masks"),
+    w: () => choose("show", "wrong"),
+    r: () => choose("show", "review"),
+    a: showAll,
+    s: () => choose("sort", next(field("sort"))),
+    "/": () => field("name").focus(),
+  };
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.matches("select, input[type=search]");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || !enabled.checked) return;
+    const act = keys[event.key.toLowerCase()];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+  form.querySelectorAll("[data-layer]").forEach((button) => button.addEventListener("click", () => toggle(button.dataset.layer)));
+  empty.querySelector("[data-all]").addEventListener("click", () => {
+    showAll();
+    field("show").focus();
+  });
   form.addEventListener("input", update);
   form.addEventListener("submit", (event) => event.preventDefault());
   update();
@@ -112,3 +160,12 @@ function browse(form) {
 
 document.querySelectorAll("[data-explore]").forEach(explore);
 document.querySelectorAll("form.controls").forEach(browse);
+
+// Paper has nothing to open or to scroll to.
+let closed = [];
+addEventListener("beforeprint", () => {
+  closed = [...document.querySelectorAll("main details:not([open], .keys)")];
+  closed.forEach((part) => (part.open = true));
+  document.querySelectorAll("img[loading]").forEach((image) => (image.loading = "eager"));
+});
+addEventListener("afterprint", () => closed.forEach((part) => (part.open = false)));

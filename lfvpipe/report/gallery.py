@@ -1,0 +1,109 @@
+"""The report page's images: which ones, their thumbnails, and what is laid over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from lfvpipe.report.records import wrong_first
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from lfvpipe.report.records import RunRecord, Verdict
+    from lfvpipe.report.thumbnails import Thumbnail
+
+MOST_IMAGES = 1000  # shown; with thumbnails of 6 kB and overlays of 2 kB a page has about 10 MB
+
+
+@dataclass(frozen=True)
+class Card:
+    """One image of the gallery; `heat` is its heat map as a data URI."""
+
+    set: str
+    verdict: Verdict
+    thumbnail: Thumbnail | None
+    heat: str | None = None
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The images to show.
+
+    Attributes:
+        cards: Wrong verdicts of both sets first, then the doubtful ones.
+        hidden: How many more verdicts there are.
+        note: What is to be said of the heat maps: why there are none, or not for all.
+    """
+
+    cards: Sequence[Card]
+    hidden: int = 0
+    note: str = ""
+
+    @property
+    def has_heat(self) -> bool:
+        """Whether any image has a heat map."""
+        return any(card.heat for card in self.cards)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether any image has a predicted mask."""
+        return any(card.thumbnail and card.thumbnail.overlay for card in self.cards)
+
+
+def gallery(
+    state_dir: Path,
+    run: RunRecord,
+    model_file: Path | None,
+    on_done: Callable[[int, int], None],
+) -> Gallery:
+    """Return the images to show, with heat maps where the trained model is at hand.
+
+    Args:
+        state_dir: Where the images are.
+        run: The run, with its verdicts.
+        model_file: The trained model, if this machine has it.
+        on_done: Told how many pictures are done, and of how many; what it raises ends the work.
+    """
+    from lfvpipe.report.thumbnails import thumbnails
+
+    sets = {id(verdict): name for name, rows in run.verdicts.items() for verdict in rows}
+    chosen = list(islice(wrong_first(chain.from_iterable(run.verdicts.values())), MOST_IMAGES))
+    heat, note = _heat(state_dir, run, model_file, chosen, on_done)
+    pictures = thumbnails(state_dir, chosen, lambda done: on_done(done, len(chosen)))
+    cards = [
+        Card(sets[id(verdict)], verdict, picture, heat.get(verdict.sha256 or ""))
+        for verdict, picture in zip(chosen, pictures, strict=True)
+    ]
+    return Gallery(cards, len(sets) - len(cards), note)
+
+
+def _heat(
+    state_dir: Path,
+    run: RunRecord,
+    model_file: Path | None,
+    chosen: Sequence[Verdict],
+    on_done: Callable[[int, int], None],
+) -> tuple[Mapping[str, str], str]:
+    """Return heat maps by image digest, and what is to be said of them."""
+    if not chosen:
+        return {}, ""
+    service = run.versions.get("service", "embedded")
+    if service != "embedded":
+        return {}, f"No heat maps: the service at {service} tells verdicts, not where it looked."
+    if model_file is None:
+        return {}, "No heat maps: the trained model is no longer on this machine."
+    from lfvpipe.detector import DetectorError
+    from lfvpipe.report import heat_maps
+
+    looked_at = chosen[: heat_maps.MOST]
+    try:
+        found = heat_maps.heat_maps(
+            state_dir, model_file, looked_at, lambda done: on_done(done, len(looked_at))
+        )
+    except DetectorError as error:
+        return {}, f"No heat maps: {error.message}."
+    few = f"Heat maps for the first {len(looked_at)} images only: the wrong and doubtful ones."
+    return found, few if len(looked_at) < len(chosen) else ""

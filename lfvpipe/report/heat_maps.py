@@ -1,0 +1,125 @@
+"""Heat maps for the report page: where a trained model sees evidence of an anomaly."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe import atomic
+from lfvpipe.detector import DetectorError, load
+from lfvpipe.report import heat_colours
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lfvpipe.detector import Model
+    from lfvpipe.report.records import Verdict
+
+MOST = 400  # images of a page; 20 to 100 ms each
+SIDE = 112  # pixels of the longer side: the evidence itself is coarser
+FORMAT = 1  # of colours and size
+
+
+def heat_maps(
+    state_dir: Path,
+    model_file: Path,
+    verdicts: Sequence[Verdict],
+    on_done: Callable[[int], None] = lambda _: None,
+) -> dict[str, str]:
+    """Return overlays as data URIs by image digest; images that are gone have none.
+
+    They are kept in the state folder by the model's and the images' digests, so that only new
+    ones are computed.
+
+    Args:
+        state_dir: What the verdicts' paths are relative to.
+        model_file: The trained model.
+        verdicts: Whose images to look at.
+        on_done: Told how many are done; what it raises ends the work.
+
+    Raises:
+        DetectorError: The model cannot be used.
+    """
+    kept_in = state_dir / "heat-maps" / f"{_digest(model_file)[:32]}-{FORMAT}.json"
+    before = _kept(kept_in)
+    found = {v.sha256: before[v.sha256] for v in verdicts if v.sha256 in before}
+    missing = [v for v in verdicts if v.sha256 and v.path and v.sha256 not in found]
+    if not missing:
+        return found
+    model = load(model_file)
+    on_done(len(verdicts) - len(missing))
+    try:
+        for verdict, uri in _looked(model, state_dir, missing):
+            if uri:
+                found[str(verdict.sha256)] = uri
+            on_done(len(found))
+    finally:
+        atomic.write_text(kept_in, json.dumps(found))
+    return found
+
+
+def _digest(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise DetectorError(f"the model file {file} cannot be read: {error}") from error
+
+
+def _kept(file: Path) -> dict[str, str]:
+    """Return what an earlier report kept; nothing where that is gone or unreadable."""
+    try:
+        kept: Any = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _looked(
+    model: Model, state_dir: Path, verdicts: Sequence[Verdict]
+) -> Iterator[tuple[Verdict, str | None]]:
+    workers = min(os.cpu_count() or 1, 4)  # each holds a whole image
+    pending: deque[tuple[Verdict, Future[str | None]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for verdict in verdicts:
+            pending.append((verdict, pool.submit(_heat_map, model, state_dir, verdict)))
+            if len(pending) > 2 * workers:
+                done, future = pending.popleft()
+                yield done, future.result()
+        for done, future in pending:
+            yield done, future.result()
+
+
+def _heat_map(model: Model, state_dir: Path, verdict: Verdict) -> str | None:
+    try:
+        heat = model.detect(state_dir / str(verdict.path)).heat_map
+    except DetectorError:  # the gallery has no picture of it either
+        return None
+    return None if heat is None else overlay(heat)
+
+
+def overlay(heat: NDArray[np.float32]) -> str:
+    """Return a heat map, 0 to 1, as a see-through picture: the weaker, the clearer."""
+    import numpy
+    from PIL import Image
+
+    scale = SIDE / max(heat.shape)
+    size = (max(1, round(heat.shape[1] * scale)), max(1, round(heat.shape[0] * scale)))
+    larger = Image.fromarray(heat).resize(size, Image.Resampling.BICUBIC)
+    values = numpy.clip(numpy.asarray(larger), 0, 1)
+    buffer = io.BytesIO()
+    Image.fromarray(heat_colours.pixels(values)).save(
+        buffer, "WEBP", quality=70, alpha_quality=70, method=3
+    )
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
