@@ -1,6 +1,6 @@
 """How good the detector is: splits of real and generated sets, five seeds, a table and JSON.
 
-    python tests/benchmarks/detector/measure.py [SET ...] [--seeds 5] [--json FILE]
+    PYTHONPATH=. python tests/benchmarks/detector/measure.py [SET ...] [--seeds 5] [--json FILE]
         [--data FOLDER] [--contrast 1.0] [--normals-only | --anomalies 10] [--train 0.7]
 
 A SET is `aliens` or `cookies` (archives under --data, default ../shared/data), the name of a class
@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import textures
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -32,6 +31,7 @@ from lfvpipe.detector import Example, Model, Settings, train
 from lfvpipe.detector.calibration import auroc, f1
 from lfvpipe.detector.features import look
 from lfvpipe.detector.pictures import open_rgb
+from tests.benchmarks.detector import textures
 
 REAL = ("aliens", "cookies")
 DATA = Path(__file__).parents[4] / "shared" / "data"

@@ -13,7 +13,7 @@ writes FOLDER/<class>/{normal,anomaly,masks}/NNN.png.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +40,8 @@ def noise(random: Random, shape: tuple[int, int], *sigmas: float) -> Grey:
     values = random.standard_normal(shape).astype(np.float32)
     fine = blur(values, sigmas[0])
     result = fine - blur(values, sigmas[1]) if len(sigmas) > 1 else fine
-    return result / result.std()
+    drawn: Grey = result / result.std()
+    return drawn
 
 
 def blur(values: Grey, sigma: float | tuple[float, float]) -> Grey:
@@ -73,7 +74,8 @@ def blob(random: Random, shape: tuple[int, int]) -> Grey:
     angle, a, b = random.uniform(0, np.pi), random.uniform(10, 26), random.uniform(6, 14)
     u = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
     v = (y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)
-    return np.exp(-(((u / a) ** 2 + (v / b) ** 2) ** 2)) * random.choice([-1, 1])
+    drawn: Grey = np.exp(-(((u / a) ** 2 + (v / b) ** 2) ** 2)) * random.choice([-1, 1])
+    return drawn
 
 
 def line(random: Random, shape: tuple[int, int], width: float = 2.0) -> Grey:
@@ -81,7 +83,8 @@ def line(random: Random, shape: tuple[int, int], width: float = 2.0) -> Grey:
     cy, cx = place(random, shape)
     angle, half = random.uniform(0, np.pi), random.uniform(25, 70)
     ends = [(cx + s * half * np.cos(angle), cy + s * half * np.sin(angle)) for s in (-1, 1)]
-    return stroke(shape, ends, width) * random.choice([-1, 1])
+    drawn: Grey = stroke(shape, ends, width) * random.choice([-1, 1])
+    return drawn
 
 
 def crack(random: Random, shape: tuple[int, int], width: float = 1.3) -> Grey:
@@ -111,7 +114,8 @@ def pit(random: Random, shape: tuple[int, int]) -> Grey:
     (cy, cx), (y, x) = place(random, shape, 0.3), grid(shape)
     r = random.uniform(3, 7)
     d = np.hypot(y - cy, (x - cx) * random.uniform(0.6, 1.4))
-    return (0.5 * np.exp(-(((d - r) / 2) ** 2)) - np.exp(-((d / r) ** 2))).astype(np.float32)
+    drawn: Grey = (0.5 * np.exp(-(((d - r) / 2) ** 2)) - np.exp(-((d / r) ** 2))).astype(np.float32)
+    return drawn
 
 
 def hairline(random: Random, shape: tuple[int, int]) -> Grey:
@@ -119,14 +123,15 @@ def hairline(random: Random, shape: tuple[int, int]) -> Grey:
     return crack(random, shape, 0.8)
 
 
-def stroke(shape: tuple[int, int], points: list[tuple[float, ...]], width: float) -> Grey:
+def stroke(shape: tuple[int, int], points: Sequence[Sequence[float]], width: float) -> Grey:
     """Return an anti-aliased polyline of `width` px, 0 to 1."""
     scale = 4
     image = Image.new("L", (shape[1] * scale, shape[0] * scale))
     flat = [(px * scale, py * scale) for px, py in points]
     ImageDraw.Draw(image).line(flat, fill=255, width=max(1, round(width * scale)), joint="curve")
     small = image.resize((shape[1], shape[0]), Image.Resampling.BOX)
-    return np.asarray(small.filter(ImageFilter.GaussianBlur(0.5)), np.float32) / 255
+    softened = np.asarray(small.filter(ImageFilter.GaussianBlur(0.5)), np.float32)
+    return softened / np.float32(255)
 
 
 # Surfaces: grey levels (h, w).
@@ -147,7 +152,8 @@ def coarse_noise(random: Random) -> Grey:
 def brushed(random: Random) -> Grey:
     """Return brushed metal."""
     streaks = blur(random.standard_normal(SQUARE).astype(np.float32), (0.7, 30))
-    return 130 + 18 * streaks / streaks.std() + 5 * noise(random, SQUARE, 0.7)
+    drawn: Grey = 130 + 18 * streaks / streaks.std() + 5 * noise(random, SQUARE, 0.7)
+    return drawn
 
 
 def weave(random: Random) -> Grey:
@@ -156,7 +162,8 @@ def weave(random: Random) -> Grey:
     y, x = y + 3 * noise(random, SQUARE, 30), x + 3 * noise(random, SQUARE, 30)
     phase = random.uniform(0, 2 * np.pi, 2)
     waves = np.sin(x * 0.55 + phase[0]) * np.sin(y * 0.5 + phase[1])
-    return 128 + 30 * waves + 8 * noise(random, SQUARE, 0.8)
+    drawn: Grey = 128 + 30 * waves + 8 * noise(random, SQUARE, 0.8)
+    return drawn
 
 
 def stripes(random: Random) -> Grey:
@@ -176,7 +183,8 @@ def marble(random: Random) -> Grey:
     """Return veins."""
     y, x = grid(SQUARE)
     veins = np.abs(np.sin(0.02 * (x + y) + 2 * noise(random, SQUARE, 18)))
-    return 150 + 35 * veins**0.5 - 20 + 7 * noise(random, SQUARE, 1, 3)
+    drawn: Grey = 150 + 35 * veins**0.5 - 20 + 7 * noise(random, SQUARE, 1, 3)
+    return drawn
 
 
 def leather(random: Random) -> Grey:
@@ -190,16 +198,18 @@ def dots(random: Random) -> Grey:
     y, x = y + 2 * noise(random, SQUARE, 12), x + 2 * noise(random, SQUARE, 12)
     phase = random.uniform(0, 2 * np.pi, 2)
     lattice = np.cos(x * 0.35 + phase[0]) + np.cos(y * 0.35 + phase[1])
-    return 120 + 45 * (lattice > 1) + 9 * noise(random, SQUARE, 0.9)
+    drawn: Grey = 120 + 45 * (lattice > 1) + 9 * noise(random, SQUARE, 0.9)
+    return drawn
 
 
 def speckle(random: Random) -> Grey:
     """Return multiplicative speckle on a gradient."""
     y, x = grid(SQUARE)
     slope = random.normal(0, 0.03, 2)
-    return (125 + slope[0] * (y - 256) + slope[1] * (x - 256)) * np.exp(
+    drawn: Grey = (125 + slope[0] * (y - 256) + slope[1] * (x - 256)) * np.exp(
         0.2 * noise(random, SQUARE, 1.5)
     )
+    return drawn
 
 
 def disk(random: Random) -> Grey:
@@ -219,7 +229,8 @@ def tile(random: Random) -> Grey:
     shape = (int(random.integers(240, 420)), int(random.integers(200, 320)))
     streaks = blur(random.standard_normal(shape).astype(np.float32), (12, 0.9))
     shade = 20 * noise(random, shape, 50)
-    return 110 + shade + 9 * streaks / streaks.std() + 6 * noise(random, shape, 0.8)
+    drawn: Grey = 110 + shade + 9 * streaks / streaks.std() + 6 * noise(random, shape, 0.8)
+    return drawn
 
 
 def turned(random: Random) -> Grey:
@@ -229,7 +240,8 @@ def turned(random: Random) -> Grey:
     grooves = blur(random.standard_normal(shape).astype(np.float32), (0.8, 60))
     shade = 150 - 45 * ((y - 620) / 620) ** 2 + 8 * noise(random, shape, 60)
     stains = -14 * np.clip(noise(random, shape, 7, 25) - 1.8, 0, 1.5)
-    return shade + 7 * grooves / grooves.std() + stains + 5 * noise(random, shape, 0.8)
+    drawn: Grey = shade + 7 * grooves / grooves.std() + stains + 5 * noise(random, shape, 0.8)
+    return drawn
 
 
 def board(random: Random) -> Grey:
@@ -246,8 +258,8 @@ def board(random: Random) -> Grey:
         dx, dy = random.normal(0, 0.8, 2)
         box = (cx + dx - w, cy + dy - h, cx + dx + w, cy + dy + h)
         draw.rectangle(box, fill=int(fixed.choice([20, 40, 160, 200])), outline=190)
-    turn, move = random.normal(0, 1.2), tuple(int(each) for each in random.normal(0, 4, 2))
-    image = image.rotate(turn, Image.Resampling.BILINEAR, translate=move, fillcolor=60)
+    turn, (right, down) = random.normal(0, 1.2), random.normal(0, 4, 2).astype(int).tolist()
+    image = image.rotate(turn, Image.Resampling.BILINEAR, translate=(right, down), fillcolor=60)
     light = 1 + 0.12 * noise(random, shape, 120)
     return np.asarray(image, np.float32) * light + 4 * noise(random, shape, 0.9)
 
@@ -256,7 +268,10 @@ def missing(random: Random, shape: tuple[int, int]) -> Grey:
     """Return a part painted over or a wrong part: a small rectangle."""
     (cy, cx), (y, x) = place(random, shape), grid(shape)
     h, w = random.uniform(5, 13, 2)
-    return ((np.abs(y - cy) < h) & (np.abs(x - cx) < w)).astype(np.float32) * random.choice([-1, 1])
+    drawn: Grey = ((np.abs(y - cy) < h) & (np.abs(x - cx) < w)).astype(np.float32) * random.choice(
+        [-1, 1]
+    )
+    return drawn
 
 
 KINDS: dict[str, Kind] = {
