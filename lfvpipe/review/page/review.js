@@ -15,7 +15,8 @@ let state = {};
 let list = [];        // numbers of the images that the filter leaves
 let at = 0;           // where in the list we are
 let item = null;
-let busy = false;
+let line = Promise.resolve();
+let waiting = 0;
 let overlay = "";     // "", "heat" or "mask"
 let erasing = false;
 let strokes = [];     // pictures of the canvas before each stroke
@@ -41,17 +42,11 @@ function fail(error) {
   $("error").hidden = !error;
 }
 
-async function guarded(work) {
-  if (busy) return;
-  busy = true;
-  try {
-    fail(null);
-    await work();
-  } catch (error) {
-    fail(error);
-  } finally {
-    busy = false;
-  }
+// One thing after the other; errors end here.
+function guarded(work) {
+  waiting += 1;
+  line = line.then(() => { fail(null); return work(); }).catch(fail).finally(() => { waiting -= 1; });
+  return line;
 }
 
 function say(text) { $("live").textContent = text; }
@@ -313,12 +308,16 @@ function togglePainting() {
 }
 
 function move(by) {
-  if (item && at + by >= 0 && at + by < list.length) {
-    guarded(async () => {
-      await show(at + by);
-      say(`${item.name}, image ${at + 1} of ${list.length}.`);
-    });
-  }
+  guarded(async () => {
+    if (!item || at + by < 0 || at + by >= list.length) return;
+    await show(at + by);
+    say(`${item.name}, image ${at + 1} of ${list.length}.`);
+  });
+}
+
+// A decision is about the image that is seen: a key pressed while the next one loads is not one.
+function choose(label) {
+  if (item && !waiting) guarded(() => decide(label));
 }
 
 function pressed(event) {
@@ -331,7 +330,7 @@ function pressed(event) {
     arrowleft: () => move(-1), arrowright: () => move(1),
     z: () => guarded(undo), h: () => toggle("heat"), m: () => toggle("mask"), p: togglePainting,
   };
-  if (KEYS[key] && item) guarded(() => decide(KEYS[key]));
+  if (KEYS[key]) choose(KEYS[key]);
   else if (does[key]) does[key]();
   else return;
   event.preventDefault();
@@ -339,7 +338,7 @@ function pressed(event) {
 
 function wire() {
   for (const button of document.querySelectorAll("[data-label]")) {
-    button.addEventListener("click", () => guarded(() => decide(button.dataset.label)));
+    button.addEventListener("click", () => choose(button.dataset.label));
   }
   $("previous").addEventListener("click", () => move(-1));
   $("next").addEventListener("click", () => move(1));
@@ -352,7 +351,7 @@ function wire() {
   $("clear").addEventListener("click", clearMask);
   $("zoom").addEventListener("change", fit);
   $("filter").addEventListener("change", () => guarded(() => refilter(item ? item.n : undefined)));
-  $("who").addEventListener("change", () => fail(null));
+  $("who").addEventListener("input", () => fail(null));  // on change it would move what is being clicked
   document.addEventListener("keydown", pressed);
   new ResizeObserver(fit).observe($("view"));
   paintWith($("canvas"));

@@ -1,0 +1,285 @@
+"""The review page in a real browser, used as a person would."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the dev extra")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, Page
+
+    Serve = Callable[..., Any]
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM, reason="needs Chromium (Debian: apt install chromium)"
+)
+AXE = "axe-core@4.14.1"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with playwright.sync_playwright() as player:
+        chromium = player.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Return a page; a script's error or a refused resource fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
+    opened = context.new_page()
+    troubles: list[str] = []
+    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    opened.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
+    yield opened
+    context.close()
+    assert troubles == []
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the script of axe-core, which npm gets."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("needs npm, to get axe-core")
+    folder = tmp_path_factory.mktemp("axe")
+    got = subprocess.run([npm, "pack", AXE], cwd=folder, capture_output=True, check=False)
+    if got.returncode:
+        pytest.skip("npm cannot get axe-core")
+    with tarfile.open(next(folder.glob("*.tgz"))) as package:
+        script = package.extractfile("package/axe.min.js")
+        assert script is not None
+        return script.read().decode()
+
+
+def opened(page: Page, address: str) -> None:
+    page.goto(address)
+    page.locator("#place:not(:empty)").wait_for()
+
+
+def shown(page: Page, name: str) -> None:
+    """Wait until the page shows an image."""
+    playwright.expect(page.locator("#name")).to_have_text(name)
+
+
+def test_keys_decide_move_and_undo(page: Page, serve: Serve) -> None:
+    desk = serve()
+    opened(page, desk.address)
+    shown(page, "p/0.png")
+    page.keyboard.press("n")
+    shown(page, "p/1.png")
+    page.keyboard.press("x")
+    shown(page, "p/2.png")
+    playwright.expect(page.locator("#progress")).to_have_text("2 of 6 decided")
+    playwright.expect(page.locator("#live")).to_contain_text("Saved: p/1.png is excluded")
+    assert [line["label"] for line in desk.decisions()] == ["normal", "exclude"]
+    page.keyboard.press("ArrowLeft")
+    shown(page, "p/1.png")
+    page.keyboard.press("z")
+    playwright.expect(page.locator("#progress")).to_have_text("1 of 6 decided")
+    shown(page, "p/1.png")
+    page.keyboard.press("ArrowRight")
+    shown(page, "p/2.png")
+
+
+def test_everything_can_be_reached_and_pressed_with_the_keyboard_alone(
+    page: Page, serve: Serve
+) -> None:
+    desk = serve()
+    opened(page, desk.address)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.dataset.label") == "unsure":
+            break
+    page.keyboard.press("Enter")
+    shown(page, "p/1.png")
+    assert desk.decisions()[0]["label"] == "unsure"
+
+
+def test_single_keys_can_be_switched_off_and_do_nothing_while_one_types(
+    page: Page, serve: Serve
+) -> None:
+    desk = serve(who="")
+    opened(page, desk.address)
+    page.keyboard.press("n")
+    playwright.expect(page.locator("#error")).to_contain_text("enter your name")
+    page.locator("#who").press_sequentially("Anna Nunx")
+    assert desk.decisions() == []
+    page.locator("summary").click()
+    page.get_by_label("Single keys work as shortcuts").uncheck()
+    page.keyboard.press("n")
+    page.get_by_role("button", name="Anomaly").click()
+    shown(page, "p/1.png")
+    assert [(line["label"], line["who"]) for line in desk.decisions()] == [("anomaly", "Anna Nunx")]
+
+
+def test_the_next_person_sees_decisions_and_conflicts(page: Page, serve: Serve) -> None:
+    desk = serve(count=2)
+    opened(page, desk.address)
+    page.keyboard.press("n")
+    shown(page, "p/1.png")
+    page.keyboard.press("a")
+    playwright.expect(page.locator("#empty")).to_contain_text("All 2 images are decided")
+    page.get_by_label("Your name").fill("Ben")
+    page.locator("#filter").select_option("all")
+    shown(page, "p/0.png")
+    page.get_by_role("button", name="Anomaly").click()
+    shown(page, "p/1.png")
+    page.get_by_role("button", name="Previous").click()
+    playwright.expect(page.locator("#conflict")).to_contain_text("anomaly, by Ben")
+    page.locator("#filter").select_option("conflicts")
+    playwright.expect(page.locator("#place")).to_contain_text("image 1 of 1")
+
+
+def test_the_heat_map_is_laid_over_and_taken_away(page: Page, serve: Serve) -> None:
+    opened(page, serve().address)
+    page.keyboard.press("h")
+    page.locator("#overlay").wait_for()
+    playwright.expect(page.get_by_role("button", name="Heat map")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    page.keyboard.press("h")
+    page.locator("#overlay").wait_for(state="hidden")
+
+
+def test_a_mask_is_painted_undone_and_saved_with_the_decision(page: Page, serve: Serve) -> None:
+    from PIL import Image
+
+    desk = serve(masks=True)
+    opened(page, desk.address)
+    page.keyboard.press("ArrowRight")
+    shown(page, "p/1.png")
+    page.get_by_role("button", name="Paint a mask").click()
+    page.get_by_label("Type").select_option("stain")
+    box = page.locator("#canvas").bounding_box()
+    assert box is not None
+
+    def stroke(*points: float) -> None:
+        spots = [(box["x"] + box["width"] * p, box["y"] + box["height"] * p) for p in points]
+        page.mouse.move(*spots[0])
+        page.mouse.down()
+        for spot in spots[1:]:
+            page.mouse.move(*spot, steps=4)
+        page.mouse.up()
+
+    stroke(0.5, 0.75)
+    stroke(0.1, 0.2)
+    page.get_by_role("button", name="Undo stroke").click()
+    page.keyboard.press("a")
+    shown(page, "p/2.png")
+    (line,) = desk.decisions()
+    with Image.open(desk.labels.parent / line["mask"]) as mask:
+        assert mask.getpixel((40, 40)) == (0xD6, 0x27, 0x28)
+        assert mask.getpixel((10, 10)) == (255, 255, 255)
+        assert set(mask.get_flattened_data()) == {(0xD6, 0x27, 0x28), (255, 255, 255)}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_axe_finds_nothing(
+    browser: Browser, serve: Serve, axe: str, scheme: Any, width: int
+) -> None:
+    desk = serve(masks=True)
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    opened(page, desk.address)
+    page.keyboard.press("a")
+    shown(page, "p/1.png")
+    page.locator("summary").click()
+    page.keyboard.press("p")
+    page.get_by_label("Your name").fill("Ben")
+    page.locator("#filter").select_option("all")
+    page.get_by_role("button", name="Previous").click()
+    shown(page, "p/0.png")
+    page.get_by_role("button", name="Normal").click()
+    shown(page, "p/1.png")
+    page.get_by_role("button", name="Previous").click()
+    page.locator("#conflict").wait_for()
+    page.evaluate(axe)
+    found = page.evaluate("axe.run()")
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the review is ended as Ctrl-C does on POSIX")
+def test_ten_images_reviewed_are_in_the_next_dataset_and_model(page: Page, plant: Any) -> None:
+    wrong = {f"good/{number}.png" for number in range(30, 40)}
+    before = plant.index()
+    process = subprocess.Popen(
+        plant.command("review", "--no-browser", "--who", "Ana", "--all"),
+        cwd=plant.folder,
+        env=plant.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    address = re.search(r"http://\S+", process.stdout.readline())
+    assert address is not None
+    _review(page, address[0], wrong)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 0
+    assert "10 decided" in said
+    assert {line["name"] for line in plant.decisions()} == wrong
+
+    plan = plant.lfvpipe("plan")
+    assert plan.code == 2
+    assert "reviewed.jsonl" in plan.out
+    done = plant.lfvpipe("run")
+    assert done.code == 0, done.err
+    after = plant.index()
+    assert {name for name in after if after[name]["label"] != before[name]["label"]} == wrong
+    assert all(after[name]["key"] == before[name]["key"] for name in before)
+    assert plant.outcome("upload")["uploaded"] == 0
+    classes = plant.entries("train") | plant.entries("test")
+    corrected = {Path(before[name]["key"]).name for name in wrong}
+    assert {name: classes[name] for name in corrected} == dict.fromkeys(corrected, "anomaly")
+    assert plant.outcome("model")["version"] == "2"
+    assert plant.outcome("datasets")["train"]["status"] == "UPDATE_COMPLETE"
+    assert plant.lfvpipe("plan").code == 0
+
+
+def _review(page: Page, address: str, wrong: set[str]) -> None:
+    """Look at every image, and mark those of `wrong` as anomalies."""
+    opened(page, address)
+    page.keyboard.press("h")
+    page.locator("#overlay").wait_for()  # the trained model drew it
+    page.keyboard.press("h")
+    found = page.locator("#place").inner_text()
+    total = int(found.split(" of ")[1].split()[0])
+    left = set(wrong)
+    for number in range(1, total + 1):
+        playwright.expect(page.locator("#place")).to_contain_text(f"image {number} of ")
+        name = page.locator("#name").inner_text()
+        page.keyboard.press("a" if name in left else "ArrowRight")
+        left.discard(name)
+    playwright.expect(page.locator("#progress")).to_contain_text(f"{len(wrong)} of ")
+    assert left == set()
