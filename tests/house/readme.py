@@ -1,6 +1,6 @@
 """Writes the parts of README.md that come from the code.
 
-    python tests/house/readme.py
+python tests/house/readme.py
 """
 
 from __future__ import annotations
