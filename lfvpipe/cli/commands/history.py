@@ -55,7 +55,8 @@ def _print(found: Sequence[Entry], standing: set[str]) -> None:
         tuple(cell for n, cell in enumerate(row) if everything or n != 3) for row in (HEAD, *rows)
     ]
     print(output.table(cells, styles=["dim"]))
-    print(output.styled("\n* what the pipeline file stands at now", "dim"))
+    if any(entry.run.id in standing for entry in found):
+        print(output.styled("\n* what the pipeline file stands at now", "dim"))
 
 
 def _cells(entry: Entry, is_standing: bool) -> tuple[str, ...]:
