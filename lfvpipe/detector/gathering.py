@@ -169,3 +169,14 @@ def require_usable(examples: Sequence[Example]) -> None:
             f"training needs at least 2 normal images, and has {normals}",
             hint="Add images labelled normal.",
         )
+
+
+def require_different(digests: Sequence[str], labels: NDArray[np.bool_]) -> None:
+    """Raise DetectorError where the normal images are copies of one: nothing says what varies."""
+    normals = {digest for digest, label in zip(digests, labels, strict=True) if not label}
+    if len(normals) < 2:
+        raise DetectorError(
+            f"the {int((~labels).sum())} normal images are copies of one image; training needs at"
+            " least 2 different ones",
+            hint="Add other images labelled normal.",
+        )

@@ -28,6 +28,7 @@ from lfvpipe.detector.gathering import (
     Watch,
     assign_folds,
     gather,
+    require_different,
     require_usable,
 )
 from lfvpipe.detector.heads import Heads, Table
@@ -108,7 +109,9 @@ def _looked_at(
     order = sorted(range(len(seen)), key=lambda index: seen[index].digest)
     labels = np.array([examples[index].label == "anomaly" for index in order])
     ordered = tuple(seen[index] for index in order)
-    folds = assign_folds([each.digest for each in ordered], labels, settings.seed)
+    digests = [each.digest for each in ordered]
+    require_different(digests, labels)
+    folds = assign_folds(digests, labels, settings.seed)
     return _Data(tuple(examples[index] for index in order), ordered, labels, folds), scales
 
 
@@ -122,7 +125,7 @@ def _fit(data: _Data, settings: Settings, store: CellStore, watch: Watch) -> _Fi
         stored=np.array([each.stored is not None for each in data.seen]),
         read=lambda index, view: store.read(numbers[index] + view),
     )
-    supervised = bool(data.labels.sum() >= FEW)
+    supervised = _different_anomalies(data) >= FEW
     stage = partial(_stage, watch)
     fitted, scores = heads.fit(table, settings.seed, stage, supervised=supervised)
     if supervised:
@@ -130,6 +133,12 @@ def _fit(data: _Data, settings: Settings, store: CellStore, watch: Watch) -> _Fi
     else:
         calibration = calibrate_on_normals(scores[~data.labels])
     return _Fit(fitted, calibration, scores, supervised)
+
+
+def _different_anomalies(data: _Data) -> int:
+    """Count the labelled anomalies, copies once: copies share a fold and teach nothing more."""
+    pairs = zip(data.seen, data.labels, strict=True)
+    return len({seen.digest for seen, anomalous in pairs if anomalous})
 
 
 def _segmenter(
@@ -200,7 +209,7 @@ def _scores(data: _Data, fitted: _Fit) -> dict[str, float]:
 
 
 def _warnings(data: _Data) -> list[DetectorWarning]:
-    anomalies, normals = int(data.labels.sum()), int((~data.labels).sum())
+    anomalies, normals = _different_anomalies(data), int((~data.labels).sum())
     found = []
     if not anomalies:
         text = "no anomaly was labelled: the model flags what looks unusual and may miss defects"

@@ -183,6 +183,11 @@ def test_training_without_normals_is_refused(product: Any) -> None:
         train(product.anomaly, FAST)
 
 
+def test_copies_of_one_normal_image_are_refused(product: Any) -> None:
+    with pytest.raises(DetectorError, match="5 normal images are copies of one image"):
+        train([product.normal[0]] * 5 + product.anomaly[:3], FAST)
+
+
 def test_an_unreadable_image_is_named(product: Any, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
     with pytest.raises(DetectorError, match=r"text\.png"):

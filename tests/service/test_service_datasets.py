@@ -198,6 +198,61 @@ def test_a_bad_update_is_rolled_back(
     assert waits.dataset(client)["ImageStats"]["Anomaly"] == 5
 
 
+def test_an_update_of_ten_megabytes_is_taken_and_more_is_refused(
+    dataset: Any, world: Any, client: LookoutClient, waits: Any
+) -> None:
+    note = "x" * 8000
+    changes = [json.dumps(line(f"normal/{n % 6}.png", note=note)) for n in range(1200)]
+    body = "\n".join(changes)
+    body += "\n" * (10_485_760 - len(body))
+    client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=body)
+    assert waits.dataset(client)["ImageStats"] == dataset["ImageStats"]
+    with pytest.raises(client.exceptions.ValidationException):
+        client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=body + "\n")
+
+
+def test_pages_of_entries_survive_a_restart_and_an_update(
+    dataset: Any, world: Any, client: LookoutClient, waits: Any
+) -> None:
+    options: Any = {"ProjectName": "p", "DatasetType": "train", "AnomalyClass": "normal"}
+    page = client.list_dataset_entries(**options, MaxResults=4)
+    world.put_images(7, 4)
+    body = "\n".join(
+        json.dumps(each) for each in (line("normal/0.png", "anomaly"), line("normal/6.png"))
+    )
+    client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=body)
+    waits.dataset(client)
+    rest = world.client().list_dataset_entries(**options, NextToken=page["NextToken"])
+    names = [json.loads(each)["source-ref"][-12:] for each in rest["DatasetEntries"]]
+    assert names == ["normal/4.png", "normal/5.png", "normal/6.png"]
+    assert "NextToken" not in rest
+
+
+def test_an_update_while_another_is_under_way_is_a_conflict(
+    dataset: Any, client: LookoutClient, waits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lfvpipe.service.jobs import contents
+
+    go = Event()
+    real = contents._check_exist
+
+    def held(*arguments: Any) -> None:
+        go.wait(60)
+        real(*arguments)
+
+    monkeypatch.setattr(contents, "_check_exist", held)
+    update: Any = {"ProjectName": "p", "DatasetType": "train"}
+    good = json.dumps(line("normal/0.png", "anomaly"))
+    client.update_dataset_entries(**update, Changes=good)
+    with pytest.raises(client.exceptions.ConflictException):
+        client.update_dataset_entries(**update, Changes=good)
+    described = client.describe_dataset(**update)["DatasetDescription"]
+    assert described["ImageStats"] == dataset["ImageStats"]  # as it was, until the update is done
+    assert len(client.list_dataset_entries(**update)["DatasetEntries"]) == 10
+    go.set()
+    assert waits.dataset(client)["ImageStats"]["Anomaly"] == 5
+
+
 def test_images_are_looked_for_with_one_listing(
     world: Any, project: LookoutClient, waits: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """What is left when a process is killed, with the real detector and real processes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -49,6 +50,17 @@ client.create_dataset(
 )
 time.sleep(600)
 """
+UPDATE = """
+from lfvpipe.service.jobs import contents
+def hang(*_):
+    print("updating", flush=True)
+    time.sleep(600)
+contents.%s = hang
+client.update_dataset_entries(
+    ProjectName="p", DatasetType="train", Changes=sys.argv[2], ClientToken="token"
+)
+time.sleep(600)
+"""
 
 
 @pytest.fixture
@@ -57,9 +69,9 @@ def host(tmp_path: Path) -> Any:
     started: list[subprocess.Popen[str]] = []
     workers: list[psutil.Process] = []
 
-    def begin(script: str) -> subprocess.Popen[str]:
+    def begin(script: str, *arguments: str) -> subprocess.Popen[str]:
         env = os.environ | {"PYTHONPATH": str(Path(lfvpipe.__file__).parent.parent)}
-        command = [sys.executable, "-c", HOST + script, str(tmp_path)]
+        command = [sys.executable, "-c", HOST + script, str(tmp_path), *arguments]
         process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
         started.append(process)
         return process
@@ -110,6 +122,27 @@ def test_a_dataset_whose_process_was_killed_is_created_by_the_next(
     process.kill()
     process.wait()
     assert waits.dataset(looking)["ImageStats"]["Total"] == 10
+
+
+@pytest.mark.parametrize("moment", ["_make", "_copy_base", "_check_exist", "_settle"])
+def test_an_update_whose_process_was_killed_is_finished_by_the_next(
+    moment: str, dataset: Any, world: Any, host: Any, waits: Any
+) -> None:
+    changes = "\n".join(json.dumps(each) for each in world.put_images(8, 4)[4:])
+    relabelled = json.loads(json.dumps(world.put_images(1, 0)[0]).replace('normal"', 'anomaly"'))
+    changes += f"\n{json.dumps(relabelled)}"
+    process = host[0](UPDATE % moment, changes)
+    assert heard(process) == "updating"
+    process.kill()
+    process.wait()
+    idle = world.client()
+    where: Any = {"ProjectName": "p", "DatasetType": "train"}
+    repeated = idle.update_dataset_entries(**where, Changes=changes, ClientToken="token")
+    assert repeated["Status"] == "UPDATE_IN_PROGRESS"  # the client's retry is the same update
+    described = waits.dataset(idle)
+    assert described["Status"] == "UPDATE_COMPLETE"
+    assert described["ImageStats"] == {"Total": 12, "Labeled": 12, "Normal": 7, "Anomaly": 5}
+    assert len(idle.list_dataset_entries(**where)["DatasetEntries"]) == 12
 
 
 def test_a_training_survives_its_host_and_its_own_death(

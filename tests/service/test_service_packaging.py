@@ -1,9 +1,15 @@
 import json
+import os
+import subprocess
+import sys
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from lfvpipe.lookout.api import LookoutClient
 
@@ -41,7 +47,9 @@ def test_a_trained_model_becomes_a_component(
     made = described["ModelPackagingOutputDetails"]["Greengrass"]
     assert (made["ComponentName"], made["ComponentVersion"]) == ("Comp", "1.0.0")
     with ZipFile(BytesIO(world.bucket.get("components/Comp-1.0.0.zip"))) as archive:
-        assert set(archive.namelist()) == {"model.lfv", "recipe.json", "run.py", "requirements.txt"}
+        names = set(archive.namelist())
+        assert {"model.lfv", "recipe.json", "run.py", "requirements.txt"} <= names
+        assert "code/lfvpipe/detector/model.py" in names
         assert json.loads(archive.read("recipe.json"))["ModelArn"] == trained["ModelArn"]
         compile(archive.read("run.py"), "run.py", "exec")
     listed = client.list_model_packaging_jobs(ProjectName="p")["ModelPackagingJobs"]
@@ -83,3 +91,80 @@ def test_a_missing_output_bucket_fails_the_job(trained: Any, client: LookoutClie
     described = finished(client)
     assert described["Status"] == "FAILED"
     assert "nowhere" in described["StatusMessage"]
+
+
+_RUN_BARE = """
+import runpy, sys
+for absent in ("onnx", "boto3", "botocore", "obstore", "structlog", "efficientnet_lite_pytorch"):
+    sys.modules[absent] = None
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_component_runs_by_itself_and_judges_as_the_service_does(
+    dataset: Any, world: Any, waits: Any, tmp_path: Path, photographed: list[str]
+) -> None:
+    client = world.client(detector=None)  # the real one
+    client.create_model(ProjectName="p", OutputConfig={"S3Location": {"Bucket": "bucket"}})
+    waits.model(client)
+    start(client)
+    described = finished(client)
+    assert described["Status"] == "SUCCEEDED", described["StatusMessage"]
+    client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
+    waits.hosting(client)
+    folder = tmp_path / "device"
+    with ZipFile(BytesIO(world.bucket.get("components/Comp-1.0.0.zip"))) as archive:
+        archive.extractall(folder)
+    answers = []
+    for number, key in enumerate(photographed):
+        (folder / f"{number}.png").write_bytes(world.bucket.get(key))
+        found = client.detect_anomalies(
+            ProjectName="p",
+            ModelVersion="1",
+            Body=world.bucket.get(key),
+            ContentType="image/png",
+        )
+        answers.append(found["DetectAnomalyResult"])
+    (folder / "text.png").write_bytes(b"no image")
+    command = [sys.executable, "-I", "-B", "-c", _RUN_BARE, str(folder / "run.py")]
+    names = [str(folder / f"{number}.png") for number in range(len(photographed))]
+    ran = subprocess.run(
+        [*command, *names, str(folder / "text.png")],
+        capture_output=True,
+        cwd=tmp_path,
+        env={k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "HOME"}},
+        check=False,
+    )
+    lines = [json.loads(each) for each in ran.stdout.splitlines()]
+    assert [line["DetectAnomalyResult"] for line in lines[:-1]] == [
+        {**answer, "Confidence": pytest.approx(answer["Confidence"])} for answer in answers
+    ], ran.stderr
+    assert "cannot be read as an image" in lines[-1]["Error"]
+    assert ran.returncode == 1
+
+
+@pytest.fixture
+def photographed(dataset: Any, world: Any) -> list[str]:
+    """Make the dataset's images differ, as photographs do; return the keys of a good and a bad."""
+    random = np.random.default_rng(0)
+    for info in list(world.bucket.list()):
+        if info.key.endswith(".png"):
+            pixels = random.normal(128, 10, (64, 64, 3))
+            if info.key.startswith("anomaly/"):
+                pixels[20:40, 20:40] += 80
+            file = BytesIO()
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, "PNG")
+            world.bucket.put(info.key, file.getvalue())
+    return ["normal/0.png", "anomaly/0.png"]
+
+
+def test_a_component_that_does_not_work_is_not_published(
+    trained: Any, world: Any, client: LookoutClient
+) -> None:
+    real = world.client(detector=None)  # cannot read what the stand-in saved
+    start(real)
+    described = finished(real)
+    assert described["Status"] == "FAILED"
+    assert "The component does not work" in described["StatusMessage"]
+    assert not [info for info in world.bucket.list("components/")]

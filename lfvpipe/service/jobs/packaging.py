@@ -3,46 +3,13 @@
 import json
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-from zipfile import ZIP_STORED, ZipFile
 
 import lfvpipe
 from lfvpipe.errors import UserError
+from lfvpipe.service.jobs import component
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state.rows import Model, PackagingJob, read
-
-_RUNNER = '''"""Judge images: python run.py IMAGE... prints one JSON object a line.
-
-Needs Python 3.11 or later, and `pip install -r requirements.txt`.
-"""
-
-import base64
-import json
-import sys
-from pathlib import Path
-
-from lfvpipe.detector import load
-
-model = load(Path(__file__).with_name("model.lfv"))
-for name in sys.argv[1:]:
-    verdict = model.detect(Path(name))
-    result = {
-        "Source": {"Type": "direct"},
-        "IsAnomalous": verdict.is_anomalous,
-        "Confidence": verdict.confidence,
-    }
-    if verdict.anomalies:
-        result["Anomalies"] = [
-            {
-                "Name": each.name,
-                "PixelAnomaly": {"TotalPercentageArea": each.fraction, "Color": each.color},
-            }
-            for each in verdict.anomalies
-        ]
-        result["AnomalyMask"] = base64.b64encode(verdict.mask_png or b"").decode()
-    print(json.dumps({"Image": name, "DetectAnomalyResult": result}))
-'''
 
 
 def claim_name(identity: int) -> str:
@@ -89,20 +56,25 @@ def _package(runtime: Runtime, job: PackagingJob) -> Mapping[str, Any]:
     if row is None:
         raise UserError(f"Model version {job.version} was deleted.")
     model = read(Model, row)
-    archive = runtime.scratch(claim_name(job.id)) / "component.zip"
-    archive.parent.mkdir(parents=True, exist_ok=True)
+    scratch = runtime.scratch(claim_name(job.id))
+    archive = scratch / "component.zip"
     name, version = greengrass["ComponentName"], greengrass["ComponentVersion"]
-    _write(archive, runtime.model_file(model.id), _recipe(model, greengrass))
+    folder = component.assemble(scratch / "component", runtime.model_file(model.id))
+    if runtime.stand_in is None:
+        component.try_out(folder, (model.width or 0, model.height or 0))
+    recipe = json.dumps(_recipe(model, greengrass), indent=2)
+    (folder / "recipe.json").write_text(recipe, "utf-8")
+    component.zip_folder(folder, archive)
     location = greengrass["S3OutputLocation"]
     key = f"{location.get('Prefix') or ''}{name}-{version}.zip"
     runtime.store(job.storage).bucket(location["Bucket"]).put(key, archive)
     region = model.arn.split(":")[3]
-    component = {
+    made = {
         "ComponentVersionArn": f"arn:aws:greengrass:{region}:aws:components:{name}",
         "ComponentName": name,
         "ComponentVersion": version,
     }
-    return {"Greengrass": component}
+    return {"Greengrass": made}
 
 
 def _recipe(model: Model, greengrass: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -118,15 +90,6 @@ def _recipe(model: Model, greengrass: Mapping[str, Any]) -> Mapping[str, Any]:
         "Tags": greengrass.get("Tags", []),
         "MadeBy": f"lfvpipe {lfvpipe.__version__}",
     }
-
-
-def _write(archive: Path, model_file: Path, recipe: Mapping[str, Any]) -> None:
-    """Write the component; the model is compressed already, so nothing is compressed again."""
-    with ZipFile(archive, "w", ZIP_STORED) as opened:
-        opened.write(model_file, "model.lfv")
-        opened.writestr("recipe.json", json.dumps(recipe, indent=2))
-        opened.writestr("run.py", _RUNNER)
-        opened.writestr("requirements.txt", f"lfvpipe=={lfvpipe.__version__}\n")
 
 
 def _settle(

@@ -52,8 +52,11 @@ class PixelCounts:
 
 
 def _pixels(source: BytesIO | Path) -> NDArray[np.uint8]:
+    """Return the colours (h, w, 3), white where they are transparent."""
     with Image.open(source, formats=("PNG",)) as image:
-        return np.asarray(image.convert("RGB"))
+        pixels = np.asarray(image.convert("RGBA"))
+    opaque = pixels[..., 3:] > 127
+    return np.where(opaque, pixels[..., :3], np.uint8(255))
 
 
 def _where(pixels: NDArray[np.uint8] | None, colour: str | None) -> _Mask | None:

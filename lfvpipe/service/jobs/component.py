@@ -1,0 +1,138 @@
+"""A component: a folder with a model and all that judges images with it, tried out and zipped.
+
+It holds the detector's own code and the network it uses, so that on the device nothing of lfvpipe
+is installed; only numpy, onnxruntime and Pillow are.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from zipfile import ZIP_STORED, ZipFile
+
+from PIL import Image
+
+import lfvpipe
+from lfvpipe.errors import UserError
+
+_NEEDED = ("numpy", "onnxruntime", "pillow")
+_CODE = ("__init__.py", "atomic.py", "errors.py", "detector")
+_SECONDS = 300  # a component that takes longer for one image is of no use
+_RUNNER = '''"""Judge images with the model in this folder: python run.py IMAGE...
+
+Prints one JSON object a line: the image's name, and what DetectAnomalies would answer, or why the
+image cannot be judged; the mask is the base64 text of a PNG. Exits with 1 if one could not be.
+Needs Python 3.11 or later, and `pip install -r requirements.txt`.
+"""
+
+import base64
+import json
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).absolute().parent
+os.environ["LFVPIPE_CACHE_DIR"] = str(HERE / "network")
+sys.path.insert(0, str(HERE / "code"))
+
+from lfvpipe.detector import DetectorError, load  # noqa: E402
+
+
+def judge(model, image):
+    """Return the DetectAnomalyResult of an image file."""
+    verdict = model.detect(image)
+    result = {
+        "Source": {"Type": "direct"},
+        "IsAnomalous": verdict.is_anomalous,
+        "Confidence": verdict.confidence,
+    }
+    if verdict.anomalies:
+        result["Anomalies"] = [
+            {
+                "Name": each.name,
+                "PixelAnomaly": {"TotalPercentageArea": each.fraction, "Color": each.color},
+            }
+            for each in verdict.anomalies
+        ]
+        result["AnomalyMask"] = base64.b64encode(verdict.mask_png or b"").decode()
+    return result
+
+
+def main(names):
+    """Judge the images named, and return the exit status."""
+    if not names:
+        print(__doc__, file=sys.stderr)
+        return 2
+    model, status = load(HERE / "model.lfv"), 0
+    for name in names:
+        line = {"Image": name}
+        try:
+            line["DetectAnomalyResult"] = judge(model, Path(name))
+        except DetectorError as error:
+            line["Error"] = error.message
+            status = 1
+        print(json.dumps(line), flush=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+'''
+
+
+def assemble(folder: Path, model_file: Path) -> Path:
+    """Fill `folder` anew with the model, the code and the runner; return it.
+
+    Raises:
+        UserError: The model's file is missing.
+        OSError: A file cannot be read or written.
+    """
+    if not model_file.is_file():
+        raise UserError(f"The model file {model_file} is gone; create the model again.")
+    shutil.rmtree(folder, ignore_errors=True)
+    package = Path(lfvpipe.__file__).parent
+    code = folder / "code" / "lfvpipe"
+    code.mkdir(parents=True)
+    shutil.copyfile(model_file, folder / "model.lfv")
+    for name in _CODE:
+        source = package / name
+        if source.is_dir():
+            shutil.copytree(source, code / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source, code / name)
+    (folder / "run.py").write_text(_RUNNER, "utf-8")
+    needed = "".join(f"{name}=={version(name)}\n" for name in _NEEDED)
+    (folder / "requirements.txt").write_text(needed, "utf-8")
+    return folder
+
+
+def try_out(folder: Path, size: tuple[int, int]) -> None:
+    """Judge an empty image of `size` with the component, which also leaves its network in there.
+
+    Raises:
+        UserError: It does not work.
+    """
+    image = folder / "try.png"
+    Image.new("RGB", size).save(image)
+    tried = subprocess.run(
+        [sys.executable, "-B", str(folder / "run.py"), str(image)],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": ""},
+        cwd=folder,
+        timeout=_SECONDS,
+        check=False,
+    )
+    image.unlink()
+    if tried.returncode:
+        said = (tried.stderr or tried.stdout).decode(errors="replace").strip().splitlines()
+        raise UserError(f"The component does not work: {said[-1] if said else 'no message'}")
+
+
+def zip_folder(folder: Path, archive: Path) -> None:
+    """Write `folder` into a zip; the model is compressed already, so nothing is compressed."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    with ZipFile(archive, "w", ZIP_STORED) as opened:
+        for file in files:
+            opened.write(file, file.relative_to(folder).as_posix())
