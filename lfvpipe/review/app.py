@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lfvpipe.review.book import Book
     from lfvpipe.review.pictures import Looked, Pictures
     from lfvpipe.review.queue import Item, Queue
+    from lfvpipe.steps.labels import Standing
 
 DEFAULT_CLASSES = {"anomaly": "#23A436"}
 MAX_NAME = 100
@@ -85,7 +86,7 @@ class Review:
 
     def state(self) -> dict[str, Any]:
         """Return what the page shows whatever the image."""
-        standings = [self.book.of(item.key) for item in self.queue.items]
+        standings = self._standings()
         return {
             "title": self.title,
             "file": self.book.file.name,
@@ -102,15 +103,19 @@ class Review:
 
     def listed(self, name: str) -> dict[str, Any]:
         """Return the numbers of the images that a filter leaves, in order."""
-        keeps: dict[str, Callable[[Item], bool]] = {
-            "todo": lambda item: self.book.of(item.key).decision is None,
-            "all": lambda _: True,
-            "decided": lambda item: self.book.of(item.key).decision is not None,
-            "conflicts": lambda item: self.book.of(item.key).is_conflict,
-            "wrong": lambda item: item.is_wrong,
+        keeps: dict[str, Callable[[Item, Standing], bool]] = {
+            "todo": lambda _, standing: standing.decision is None,
+            "all": lambda *_: True,
+            "decided": lambda _, standing: standing.decision is not None,
+            "conflicts": lambda _, standing: standing.is_conflict,
+            "wrong": lambda item, _: item.is_wrong,
         }
         keep = keeps[name]
-        return {"items": [n for n, item in enumerate(self.queue.items) if keep(item)]}
+        pairs = zip(self.queue.items, self._standings(), strict=True)
+        return {"items": [n for n, pair in enumerate(pairs) if keep(*pair)]}
+
+    def _standings(self) -> list[Standing]:
+        return self.book.of_all(item.key for item in self.queue.items)
 
     def item(self, request: Request) -> int:
         """Return the number of the image that a request is about."""

@@ -13,7 +13,7 @@ from lfvpipe import atomic
 from lfvpipe.steps.labels import Decision, LabelsError, Standing, read_decisions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from lfvpipe.steps.labels import Key
@@ -55,15 +55,23 @@ class Book:
 
     def of(self, key: Key) -> Standing:
         """Return what stands about an image; lines that leave its source open count as well."""
+        return self.of_all([key])[0]
+
+    def of_all(self, keys: Iterable[Key]) -> list[Standing]:
+        """Return what stands about each of many images, after one look at the file."""
         with self._guard:
             self._reload()
-            exact, loose = self._standings.get(key), self._standings.get((None, key[1]))
-            found = [each for each in (exact, loose) if each is not None]
-            merged = Standing()
-            for standing in sorted(found, key=lambda each: each.number):
-                for decision in standing.latest.values():
-                    merged.add(standing.number, decision)
-            return merged
+            return [self._merged(key) for key in keys]
+
+    def _merged(self, key: Key) -> Standing:
+        exact, loose = self._standings.get(key), self._standings.get((None, key[1]))
+        if loose is None:
+            return exact or Standing()
+        merged = Standing()
+        for standing in sorted(filter(None, (exact, loose)), key=lambda each: each.number):
+            for decision in standing.latest.values():
+                merged.add(standing.number, decision)
+        return merged
 
     def add(self, decision: Decision) -> Decision:
         """Append a decision, on the disk when this returns.

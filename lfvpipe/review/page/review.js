@@ -66,7 +66,7 @@ function showState() {
 
 function article(label) { return label === "unsure" ? "unsure" : label === "exclude" ? "excluded" : label; }
 
-function percent(value) { return `${(100 * value).toFixed(value > 0.995 && value < 1 ? 1 : 0)} %`; }
+function percent(value) { return `${(100 * value).toFixed(value > 0.995 && value < 1 ? 1 : 0)}\u00a0%`; }
 
 function badge(kind) {
   const span = document.createElement("span");
