@@ -12,6 +12,7 @@ from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from lfvpipe.config import Loaded
     from lfvpipe.config.spec import Pipeline
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = "pipeline.yaml"
 STATE_FOLDER = ".lfvpipe"
+SELECTING = ("from", "until", "only", "force", "accept")
 _KNOWN_VALID = "known-valid.json"
 _MOST_KNOWN = 50
 
@@ -107,6 +109,36 @@ def selection(options: argparse.Namespace, variant: Variant) -> Selection:
     except UserError as error:
         raise UsageError(error.message, hint=error.hint) from None
     return asked
+
+
+def command(
+    name: str,
+    options: argparse.Namespace,
+    file: Path | None = None,
+    *,
+    selecting: Sequence[str] = (),
+) -> str:
+    """Return a command line about the same experiment as this one, ready to be pasted.
+
+    Args:
+        name: The command.
+        options: Of this command line.
+        file: How to name the pipeline file; as the user did by default.
+        selecting: Which of the options that select steps are said too: `SELECTING`, or some.
+    """
+    import shlex
+
+    named = file or options.file
+    words = ["lfvpipe", name, *([str(named)] if named else [])]
+    for option in selecting:
+        said = getattr(options, option.replace("from", "from_"), None) or ()
+        for step in [said] if isinstance(said, str) else said:
+            words += [f"--{option}"] if step == "*" else [f"--{option}", step]
+    for override in options.overrides:
+        words += ["--set", override]
+    if options.state_dir:
+        words += ["--state-dir", str(options.state_dir)]
+    return shlex.join(words)
 
 
 def untangle(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def _input(why: Reason) -> str:
     if why.before is None:
         return f"{why.subject} is new"
     if why.after is None:
-        return f"{why.subject} is no longer used"
+        file = Path(why.subject)
+        gone = file.is_absolute() and not file.exists()
+        return f"{why.subject} is {'not there any more' if gone else 'no longer used'}"
     return f"{why.subject} changed: {value(why.before)} → {value(why.after)}"
 
 
@@ -64,7 +67,7 @@ def value(what: Json) -> str:
         return "(none)"
     if isinstance(what, float) and what.is_integer():
         what = int(what)
-    text = what if isinstance(what, str) else json.dumps(what, ensure_ascii=False)
+    text = what if isinstance(what, str) and what else json.dumps(what, ensure_ascii=False)
     if _is_digest(text):
         return text[:12]
     text = " ".join(text.split())

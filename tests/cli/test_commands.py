@@ -357,3 +357,22 @@ class _Slow:
 
     def go_on(self) -> None:
         self._answer.set()
+
+
+def test_commands_that_are_offered_keep_the_options(project: Path, lfvpipe: Any) -> None:
+    elsewhere = project.parent / "state of mine"
+    options = ("--set", "sample.percent=50", "--state-dir", elsewhere)
+    kept = f"--set sample.percent=50 --state-dir '{elsewhere}'"
+    planned = lfvpipe("plan", project, "--until", "check", *options)
+    assert f"--until check {kept}" in planned.out
+    assert f"`lfvpipe plan {project} {kept}` says why" in lfvpipe("status", project, *options).out
+
+
+def test_a_run_to_a_step_does_not_show_an_earlier_report(
+    trained: tuple[Path, Any], lfvpipe: Any
+) -> None:
+    file, _ = trained
+    done = lfvpipe("run", file, "--until", "check", "--set", "sample.count=21")
+    assert done.code == 0
+    assert "verdicts" not in done.out
+    assert "were not selected" in done.out

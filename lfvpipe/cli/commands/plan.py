@@ -9,6 +9,7 @@ from lfvpipe.cli import output, planning, session, wording
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from lfvpipe.cli.output import Style
     from lfvpipe.cli.planning import Planned
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         explain(planned, options.why)
     else:
         for one in planned:
-            _print(one)
+            _print(one, session.command("run", options, one.file, selecting=session.SELECTING))
     return WORK_TO_DO if any(one.has_work for one in planned) else 0
 
 
@@ -48,26 +49,32 @@ def explain(planned: tuple[Planned, ...], step: str) -> None:
             known = ", ".join(row.step for row in one.rows)
             raise session.UsageError(f"there is no step {step!r}", hint=f"steps: {known}")
         print(output.styled(one.title, "bold"))
-        for row in rows:
-            _print_row(row, most=sys.maxsize)
+        _print_rows(rows, most=sys.maxsize)
 
 
-def _print(one: Planned) -> None:
+def _print(one: Planned, command: str) -> None:
     count = len(one.to_run)
+    reused = sum(row.action == "reuse" for row in one.rows)
     print(output.styled(one.title, "bold"), end="")
     if not one.has_work:
         print(f": nothing to do, all {len(one.rows)} steps are up to date")
         return
-    print(f": {count} of {len(one.rows)} steps to run")
-    for row in one.rows:
-        _print_row(row, most=MOST_REASONS)
-    print("\nrun it with", output.styled(f"lfvpipe run {one.file}", "bold"))
+    more = f", {reused} to reuse" if reused else ""
+    print(f": {count} of {len(one.rows)} steps to run{more}")
+    _print_rows(one.rows, most=MOST_REASONS)
+    print("\nrun it with", output.styled(command, "bold"))
 
 
-def _print_row(row: Row, most: int) -> None:
+def _print_rows(rows: Sequence[Row], most: int) -> None:
+    width = max(18, *(len(row.step) for row in rows))
+    for row in rows:
+        _print_row(row, width, most)
+
+
+def _print_row(row: Row, width: int, most: int) -> None:
     kind = _kind(row)
     mark, word, style = MARKS[kind]
-    print(output.styled(f"{mark} {row.step:<18} {word}", style))
+    print(output.styled(f"{mark} {row.step:<{width}} {word}", style))
     said = _said(row)
     for text in said[:most]:
         print(f"    {text}")

@@ -38,6 +38,11 @@ class Ran:
             row.action in {"unchanged", "skip"} for row in self.result.rows
         )
 
+    @property
+    def has_reported(self) -> bool:
+        """Whether the report tells of the present configuration, not of an earlier run's."""
+        return any(row.step == "report" and row.action != "skip" for row in self.result.rows)
+
 
 def run(options: argparse.Namespace) -> int:
     """Carry out each variant under the lock; return the exit code."""
@@ -135,11 +140,23 @@ def _tell(ran: list[Ran], options: argparse.Namespace, *, cancelled: bool) -> No
             print(f"nothing changed{title}")
             print(results.headline(one.variant, one.ledger), end="")
         elif one.result.ok:
-            print(results.summary(one.variant, one.ledger), end="")
+            told = results.summary(one.variant, one.ledger) if one.has_reported else ""
+            print(told or _partly(one), end="" if told else "\n")
         else:
             _tell_failures(one)
     if cancelled or any(not one.result.ok for one in ran):
         _tell_how_to_resume(options, ran)
+    elif len(ran) > 1 and not all(one.did_nothing for one in ran):
+        print(f"\ncompare them with `{session.command('compare', options)} --matrix`")
+
+
+def _partly(one: Ran) -> str:
+    """Return what a run did that was not to come to its report."""
+    selected = [row for row in one.result.rows if row.action != "skip"]
+    rest = len(one.result.rows) - len(selected)
+    return (
+        f"done: {len(selected)} steps; {rest} were not selected, `lfvpipe plan` says what is left"
+    )
 
 
 def _tell_failures(one: Ran) -> None:
@@ -153,17 +170,9 @@ def _tell_failures(one: Ran) -> None:
 def _tell_how_to_resume(options: argparse.Namespace, ran: list[Ran]) -> None:
     stopped = any(one.result.cancelled for one in ran)
     word = "resume" if stopped else "what is done stays done; try again"
-    command = " ".join(["lfvpipe", "run", *_arguments(options)])
+    # What was forced or accepted need not be so a second time.
+    command = session.command("run", options, selecting=("from", "until", "only"))
     print(f"{word} with `{command}`", file=sys.stderr)
-
-
-def _arguments(options: argparse.Namespace) -> list[str]:
-    said = [str(options.file)] if options.file else []
-    for override in options.overrides:
-        said += ["--set", override]
-    if options.state_dir:
-        said += ["--state-dir", str(options.state_dir)]
-    return said
 
 
 def _json(ran: list[Ran], code: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lfvpipe.cli import output, planning, wording
+from lfvpipe.cli import output, planning, session, wording
 
 if TYPE_CHECKING:
     import argparse
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         output.print_json(_json(planned))
         return 0
     for one in planned:
-        _print(one)
+        _print(one, options)
     return 0
 
 
@@ -73,22 +73,22 @@ def standings(one: Planned) -> list[Standing]:
     return [Standing(row, one.ledger.base(one.variant.name, row.step)) for row in one.rows]
 
 
-def _print(one: Planned) -> None:
+def _print(one: Planned, options: argparse.Namespace) -> None:
     print(output.styled(one.title, "bold"))
     found = standings(one)
     head = ("step", "state", "outcome", "when", "took", "facts")
     cells = [head, *(_cells(standing) for standing in found)]
     print(output.table(cells, styles=["dim", *(STYLES[standing.state] for standing in found)]))
-    _print_held(one)
+    _print_held(one, session.command("stop", options, one.file))
     stale = [row for row in one.rows if row.action == "run"]
     if stale:
         again = f"{len(stale)} of {len(one.rows)} steps to run"
-        print(f"\n{again}: `lfvpipe plan {one.file}` says why")
+        print(f"\n{again}: `{session.command('plan', options, one.file)}` says why")
 
 
-def _print_held(one: Planned) -> None:
+def _print_held(one: Planned, command: str) -> None:
     for key in one.ledger.held:
-        print(output.styled(f"hosted: {key}; `lfvpipe stop {one.file}` stops it", "yellow"))
+        print(output.styled(f"hosted: {key}; `{command}` stops it", "yellow"))
 
 
 def _cells(standing: Standing) -> tuple[str, ...]:
