@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lfvpipe import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 USAGE_EXIT_CODE = 3
 EXIT_CODES = (
@@ -38,6 +41,25 @@ def option(*flags: str, **settings: Any) -> Option:
     return Option(flags, settings)
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers, for argparse, that refuses those under `least`."""
+
+    def number(text: str) -> int:
+        if (value := int(text)) < least:
+            raise argparse.ArgumentTypeError(f"{value} is too little; at least {least} is wanted")
+        return value
+
+    number.__name__ = "whole number"  # argparse says "invalid whole number value"
+    return number
+
+
+def seconds(text: str) -> float:
+    """Read a time in seconds, for argparse: neither negative nor endless."""
+    if not 0 <= (value := float(text)) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no time to wait; 0 or more is wanted")
+    return value
+
+
 FILE = option(
     "file",
     nargs="?",
@@ -60,7 +82,7 @@ STATE_DIR = option(
 )
 LOCK_TIMEOUT = option(
     "--lock-timeout",
-    type=float,
+    type=seconds,
     default=0.0,
     metavar="SECONDS",
     help="wait so long for another run to end (default: 0)",
@@ -95,7 +117,7 @@ KEEP_GOING = option(
 )
 JOBS = option(
     "--jobs",
-    type=int,
+    type=at_least(1),
     default=4,
     metavar="N",
     help="how many independent steps run at once (default: 4)",
@@ -170,7 +192,7 @@ SERVE = (
     option("--region", default="us-east-1", help="named in ARNs (default: us-east-1)"),
     option(
         "--workers",
-        type=int,
+        type=at_least(1),
         default=4,
         metavar="N",
         help="how many images are judged at once (default: 4)",
@@ -187,7 +209,7 @@ SERVE = (
 )
 LIMIT = option(
     "--limit",
-    type=int,
+    type=at_least(0),
     default=20,
     metavar="N",
     help="show the latest N runs, 0 for all (default: 20)",

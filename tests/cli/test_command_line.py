@@ -184,3 +184,11 @@ def test_json_lines_of_events_hold_reasons_and_errors() -> None:
         [{"code": "forced", "subject": "", "before": None, "after": None}]
     )
     assert plain(event.error) == "no\n  yes"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--jobs", "0"), ("--jobs", "many"), ("--lock-timeout", "-1"), ("--lock-timeout", "nan")],
+)
+def test_numbers_that_make_no_sense_are_refused(words: tuple[str, str], lfvpipe: Any) -> None:
+    assert lfvpipe("run", *words).code == 3
