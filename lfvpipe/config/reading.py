@@ -37,10 +37,24 @@ def read(file: Path, shown: str) -> bytes:
         if status.st_size > LARGEST_FILE:
             raise ConfigError([Problem(shown, 0, 0, *_too_large(status.st_size))])
         return file.read_bytes()
+    except FileNotFoundError as error:
+        raise ConfigError([Problem(shown, 0, 0, "there is no such file", _near(file))]) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"this file cannot be read: {reason}"
         raise ConfigError([Problem(shown, 0, 0, message, "Check the path.")]) from error
+
+
+def _near(missing: Path) -> str:
+    """Return what a user may have meant by a file that is not there."""
+    from difflib import get_close_matches
+
+    beside = missing.absolute().parent
+    names = sorted(path.name for path in beside.glob("*.y*ml")) if beside.is_dir() else []
+    near = get_close_matches(missing.name, names, n=2) or names[:3]
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return "Check the path, or let `lfvpipe init` make one from a folder or archives of images."
 
 
 def _too_large(size: int) -> tuple[str, str]:
@@ -252,6 +266,8 @@ def _advice(what: str, line: str, column: int) -> str:
         return "Put text that begins with a special character in quotes."
     if "control characters" in what or "special characters" in what:
         return "Remove the invisible character, or save the file as UTF-8 text."
+    if "${" in line and "{" in line.replace("${", ""):
+        return 'Within { }, put a value that holds ${env:NAME} in quotes: "${env:NAME}".'
     return "Check the indentation, colons, brackets and quotes here and on the line above."
 
 

@@ -141,7 +141,10 @@ def test_a_file_as_large_as_allowed_is_read(load_text: Load, good: str) -> None:
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.yaml: this file cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"none\.yaml: there is no such file\n.*lfvpipe init"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "other.yaml").write_text("x: 1")
+    with pytest.raises(ConfigError, match=r"none\.yaml: there is no such file\n.*other\.yaml"):
         load(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match="this is not a file"):
         load(tmp_path)
@@ -168,3 +171,8 @@ def test_a_config_error_ends_with_exit_code_3_and_lists_everything(
         f"{path}:2:29: sources.normal.archive is 1; text is wanted",
         "  Put it in quotes.",
     ]
+
+
+def test_a_variable_in_braces_without_quotes_says_to_quote_it(load_text: Load) -> None:
+    with pytest.raises(ConfigError, match=r'in quotes: "\$\{env:NAME\}"'):
+        load_text("sources:\n  normal: {archive: ${env:ARCHIVE}}\n")
