@@ -52,9 +52,14 @@ class FetchStep(Step[Context]):
         """Whether the source has to be brought to this machine."""
         return self.address.startswith(("https://", "http://", "s3://"))
 
+    @property
+    def _pin(self) -> str:
+        """The config key beside `key` that says which digest the source must have."""
+        return f"{self.key.rpartition('.')[0]}.sha256"
+
     def inputs(self, context: Context) -> Facts:
         """Return the address of what is remote, and the digest of what is local."""
-        pinned = {f"{self.key}.sha256": self.sha256} if self.sha256 else {}
+        pinned = {self._pin: self.sha256} if self.sha256 else {}
         if not self.remote:
             found = self._digest(context)
             return {f"file:{self.address}": found.sha256 if found else None, **pinned}
@@ -195,7 +200,7 @@ class FetchStep(Step[Context]):
         if self.sha256 is not None and self.sha256.lower() != sha256:
             raise FetchError(
                 f"{_shown(self.address)} has the SHA-256 {sha256}, not {self.sha256}.",
-                hint=f"If this version is the right one, set `{self.key}`'s sha256 to it; "
+                hint=f"If this version is the right one, set `{self._pin}` to its digest; "
                 "otherwise get the right file.",
             )
 

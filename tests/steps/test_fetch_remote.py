@@ -339,7 +339,7 @@ def test_the_endpoint_of_an_s3_source_is_part_of_the_inputs(objects: Context) ->
     fetch = FetchStep("fetch:normal", "sources.normal.archive", "s3://b/k.zip", sha256="0" * 64)
     assert fetch.inputs(objects) == {
         "sources.normal.archive": "s3://b/k.zip",
-        "sources.normal.archive.sha256": "0" * 64,
+        "sources.normal.sha256": "0" * 64,
         "bucket.endpoint": objects.pipeline.bucket.endpoint,
     }
 
