@@ -68,6 +68,14 @@ class Manifests(Step[Context]):
         identity["endpoint"] = context.pipeline.bucket.endpoint
         return Outcome("created" if uploaded else "adopted", facts, identity)
 
+    def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report manifests that a local bucket lost; see `Step.missing`."""
+        if outcome.identity is None or outcome.identity["endpoint"] != "local":
+            return ()
+        folder = context.buckets_dir / str(outcome.facts["bucket"])
+        files = [folder / str(manifest["key"]) for manifest in _manifests(outcome)]
+        return [Reason("output-missing", str(file)) for file in files if not file.is_file()]
+
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.observe`."""
         keys = [str(manifest["key"]) for manifest in _manifests(outcome)]

@@ -120,3 +120,15 @@ def test_lost_manifests_are_drift_and_destroy_removes_them(
     assert len(removed) == 2
     assert [reason.code for reason in Manifests().observe(context, outcome)] == ["drift", "drift"]
     assert not Manifests().destroy(context, outcome)
+
+
+def test_manifests_that_a_local_bucket_lost_are_missed_without_asking_it(
+    changed: Change, work: Any, made: None
+) -> None:
+    context = changed(bucket=Bucket("bucket"))
+    outcome = run(context, work)
+    assert Manifests().missing(context, outcome) == []
+    train: Any = outcome.facts["train"]
+    context.bucket.delete([train["key"]])
+    (reason,) = Manifests().missing(context, outcome)
+    assert (reason.code, reason.subject.endswith(train["key"])) == ("output-missing", True)
