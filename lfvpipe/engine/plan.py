@@ -189,9 +189,9 @@ def insist_on_trusted(
         answer = answers.get(step.name)
         if step.name in chosen.trusted and answer is not None and answer.outcome is None:
             first = answer.reasons[0]
-            why = " ".join(word for word in (first.code, first.subject) if word)
+            why = first.code.replace("-", " ") + (f": {first.subject}" if first.subject else "")
             raise UserError(
-                f"{chosen.selection} builds on {step.name}, which is stale ({why}).",
+                f"{chosen.selection} builds on {step.name}, which is out of date ({why}).",
                 hint=f"Run without it, or take {step.name} as it is with --accept {step.name}.",
             )
 

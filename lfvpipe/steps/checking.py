@@ -69,12 +69,13 @@ def _unreadable(notes: Notes) -> list[Finding]:
         return []
     lines = "".join(f"\n    {name}: {problem}" for name, problem in bad[:_LISTED])
     more = f"\n    and {len(bad) - _LISTED} more" if len(bad) > _LISTED else ""
-    what = "1 image cannot" if len(bad) == 1 else f"{len(bad)} images cannot"
+    what = "1 image cannot be read: repair or remove it, or leave it out"
+    if len(bad) > 1:
+        what = f"{len(bad)} images cannot be read: repair or remove them, or leave them out"
     return [
         error(
             "unreadable-images",
-            f"{what} be read: repair or remove them, or leave them out with"
-            f" sources.<label>.include.{lines}{more}",
+            f"{what} with sources.<label>.include.{lines}{more}",
         )
     ]
 

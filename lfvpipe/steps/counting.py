@@ -114,6 +114,15 @@ def _too_few(
 
 
 def _advice(pipeline: Pipeline, available: Available, split: str, label: Label) -> str:
+    if (
+        label == "anomaly"
+        and label not in pipeline.sources.labels
+        and not pipeline.sources.manifest
+    ):
+        return (
+            "name them as sources.anomaly; to learn from normal images alone, keep them for"
+            " testing with split.anomaly: {train: 0, test: 100}"
+        )
     if pipeline.sources.manifest is not None:
         return f"add labelled images to the {split} manifest"
     more = f"add {_WORDS[label][1]}, or give {split} a larger part of them with split.{split}"

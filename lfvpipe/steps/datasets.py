@@ -271,7 +271,7 @@ def _wait_until_gone(
 
 
 def _warn_if_foreign(context: Context, work: Work, split: DatasetType, live: Description) -> None:
-    """Say so when a dataset goes that does not look like this pipeline's: images elsewhere."""
+    """Say so when a dataset goes whose images lie elsewhere: it may be somebody else's."""
     project = context.pipeline.project
     with explained(f"reading the {split} dataset of project {project}"):
         page = context.lookout.list_dataset_entries(
@@ -281,8 +281,8 @@ def _warn_if_foreign(context: Context, work: Work, split: DatasetType, live: Des
     if lines and f"s3://{context.bucket.name}/" not in lines[0]:
         created = _created(live) or "earlier"
         work.warn(
-            f"project {project} held a {split} dataset that this pipeline did not create "
-            f"(of {created}); it is deleted"
+            f"project {project} held a {split} dataset of images outside s3://{context.bucket.name}"
+            f" (created {created}); it is deleted"
         )
 
 

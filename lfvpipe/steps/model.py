@@ -168,13 +168,19 @@ def _wait(context: Context, work: Work, version: str) -> Description:
             project=context.pipeline.project,
             version=version,
             on_status=lambda status, message: work.progress(
-                0, None, "", f"version {version}: {message or status}"
+                0, None, "", f"version {version}: {_brief(message) or status.lower()}"
             ),
             cancelled=work.cancelled,
         )
     except Cancelled as error:
         message = f"training goes on as version {version}; run again to resume"
         raise Cancelled(message) from error
+
+
+def _brief(message: str) -> str:
+    """Return what a service's message says beyond "The model is being trained."."""
+    said, _, more = message.partition(". ")
+    return (more or said).rstrip(". ").lower() if "trained" in said else message.rstrip(". ")
 
 
 def _was_ours(work: Work, version: str) -> bool:

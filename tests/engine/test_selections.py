@@ -43,7 +43,7 @@ def test_from_takes_a_step_and_what_comes_after(line: Any) -> None:
 def test_only_refuses_to_build_on_a_stale_step(line: Any, world: Any, go: str) -> None:
     line.run()
     world.config["b"] = 2
-    with pytest.raises(UserError, match=r"--only check builds on select, .* \(config-changed b\)"):
+    with pytest.raises(UserError, match=r"--only check builds on select, .* \(config changed: b\)"):
         getattr(line, go)(only="check")
 
 

@@ -87,7 +87,7 @@ def test_a_dataset_from_elsewhere_is_replaced_with_a_warning(world: Any) -> None
     result = world.run()
     assert world.words(result)["datasets"] == "replaced"
     warnings = [warning for row in result.rows for warning in row.warnings]
-    assert any("did not create" in warning for warning in warnings)
+    assert any("images outside s3://" in warning for warning in warnings)
 
 
 def test_without_a_ledger_what_is_right_is_adopted_and_destroy_leaves_it(world: Any) -> None:
