@@ -48,13 +48,14 @@ def _actions(facts: Any) -> dict[str, Counter[str]]:
     }
 
 
+@pytest.mark.timeout(900)  # it trains three models
 def test_a_matrix_shares_what_it_can_resumes_after_a_kill_and_draws_a_learning_curve(
     workshop: Workshop, served: Web
 ) -> None:
     trial = Trial(workshop.folder, "pipeline.yaml")
     assert kill_in(trial, "model", 0.5, and_workers=True)
     before = workshop.bucket()
-    done = workshop.lfvpipe("run", "--json")
+    done = workshop.lfvpipe("run", "--json", timeout=800)
     assert done.code == 0, done.err
     assert sorted(path for method, path, *_ in served.requests if method == "GET") == [
         "/bad.zip",
