@@ -23,6 +23,7 @@ WORST = 20  # positions of a normal image that a round learns from, and so many 
 RANDOM = 40
 POOL = {False: 64, True: 192}  # most unusual positions kept of a normal, an anomalous image
 SAMPLE = 150  # positions of a normal image that the covariance is estimated from
+MAX_SAMPLES = 40_000  # of them in all
 PENALTY = 10.0
 
 
@@ -69,15 +70,14 @@ def novelty_score(values: Floats) -> float:
     return float(np.log(worst(values) + 1e-9))
 
 
-def whitening(read: ReadCells, normals: Sequence[int], generator: np.random.Generator) -> Local:
-    """Return the whitening of normal images' positions, with no weights yet."""
-    samples = np.concatenate([_some(read(index, 0), SAMPLE, generator) for index in normals])
+def whitening(samples: Floats) -> Local:
+    """Return the whitening of normal images' positions (n, c), with no weights yet."""
     mean, rough = samples.mean(0), samples.std(0)
     spread = (rough + 0.05 * np.median(rough) + 1e-6).astype(np.float32)
     standard = ((samples - mean) / spread).astype(np.float64)
     values, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
-    keep = values > 1e-4 * max(values[-1], 1e-9)
-    scale = np.sqrt((values[keep] + 0.01 * values[keep].mean()) * keep.sum())
+    keep = values >= min(values[-1], 1e-4 * max(values[-1], 1e-9))  # at least one, if all is flat
+    scale = np.sqrt((values[keep] + 0.01 * values[keep].mean()) * keep.sum() + 1e-12)
     basis = vectors[:, keep] / scale / spread[:, None]
     return Local(mean, np.ascontiguousarray(basis, np.float32), np.zeros(int(keep.sum())), 0.0)
 
@@ -155,22 +155,32 @@ def fit(
     """
     generator = np.random.default_rng(seed)
     total = 2 * len(labels)
-    base = whitening(read, np.flatnonzero(~labels).tolist(), generator)
+    normals = np.flatnonzero(~labels).tolist()
+    quota = max(1, min(SAMPLE, MAX_SAMPLES // len(normals)))
+    samples = {index: _some(read(index, 0), quota, generator) for index in normals}
+    base = whitening(np.concatenate(list(samples.values())))
     bags: list[Bag] = []
     for index, anomalous in enumerate(labels.tolist()):
         seen = [read(index, view) for view in range(views)]
         bags += [bag(base, cells, generator, anomalous=anomalous) for cells in seen]
         tick(index + 1, total)
     owners = np.repeat(folds, views)
-    parts = {fold: _learnt(bags, owners != fold, base, supervised) for fold in set(folds.tolist())}
     evidence, novelty = np.zeros(len(labels)), np.zeros(len(labels))
-    for index, fold in enumerate(folds.tolist()):
-        points = base.whitened(read(index, 0))
-        novelty[index] = novelty_score(np.einsum("ij,ij->i", points, points))
-        evidence[index] = worst(points @ parts[fold][:-1] + parts[fold][-1])
-        tick(len(labels) + index + 1, total)
-    final = _learnt(bags, np.ones(len(bags), bool), base, supervised)
-    return Fitted(Local(base.mean, base.basis, final[:-1], float(final[-1])), evidence, novelty)
+    done = len(labels)
+    for fold in np.unique(folds).tolist():
+        apart = whitening(np.concatenate([samples[i] for i in normals if folds[i] != fold]))
+        learnt = _with(base, _learnt(bags, owners != fold, base, supervised))
+        for index in np.flatnonzero(folds == fold).tolist():
+            cells = read(index, 0)
+            novelty[index] = novelty_score(apart.novelty(cells))
+            evidence[index] = worst(learnt.evidence(cells))
+            done += 1
+            tick(done, total)
+    return Fitted(_with(base, _learnt(bags, owners >= 0, base, supervised)), evidence, novelty)
+
+
+def _with(base: Local, solution: Doubles) -> Local:
+    return Local(base.mean, base.basis, solution[:-1], float(solution[-1]))
 
 
 def _learnt(
