@@ -202,3 +202,82 @@ def test_what_botocore_lets_through_is_a_validation_error(
         call(wire.client, operation, parameters)
     assert caught.value.response["Error"]["Code"] == "ValidationException"
     assert f"'{name[0].lower()}{name[1:]}'" in caught.value.response["Error"]["Message"]
+
+
+def test_a_living_service_answers_all_22_operations(
+    trained: Any, world: Any, client: LookoutClient, waits: Any
+) -> None:
+    """Call each of them as a customer would, and see that each answers as the model says."""
+    answered: dict[str, int] = {}
+
+    def note(http_response: Any, model: Any, **_: Any) -> None:
+        assert http_response.status_code == model.http.get("responseCode", 200)
+        answered[model.name] = http_response.status_code
+
+    client.meta.events.register("after-call.lookoutvision", note)
+    version: Any = {"ProjectName": "p", "ModelVersion": "1"}
+    client.create_project(ProjectName="q")
+    client.create_dataset(ProjectName="q", DatasetType="train")
+    client.delete_dataset(ProjectName="q", DatasetType="train")
+    client.delete_project(ProjectName="q")
+    assert client.list_projects()["Projects"]
+    assert client.describe_project(ProjectName="p")["ProjectDescription"]["Datasets"]
+    train: Any = {"ProjectName": "p", "DatasetType": "train"}
+    line = client.list_dataset_entries(**train)["DatasetEntries"][0]
+    client.update_dataset_entries(**train, Changes=line)
+    waits.dataset(client)
+    assert client.describe_dataset(**train)["DatasetDescription"]["Status"] == "UPDATE_COMPLETE"
+    arn = trained["ModelArn"]
+    client.tag_resource(ResourceArn=arn, Tags=[{"Key": "a", "Value": "b"}])
+    assert client.list_tags_for_resource(ResourceArn=arn)["Tags"]
+    client.untag_resource(ResourceArn=arn, TagKeys=["a"])
+    output: Any = {"S3Location": {"Bucket": "bucket"}}
+    client.create_model(ProjectName="p", OutputConfig=output)
+    waits.model(client, "2")
+    assert len(client.list_models(ProjectName="p")["Models"]) == 2
+    client.delete_model(ProjectName="p", ModelVersion="2")
+    client.start_model(**version, MinInferenceUnits=1)
+    assert waits.hosting(client)["Status"] == "HOSTED"  # DescribeModel
+    image = world.picture((64, 64))
+    found = client.detect_anomalies(**version, Body=image, ContentType="image/png")
+    assert found["DetectAnomalyResult"]["Source"] == {"Type": "direct"}
+    client.stop_model(**version)
+    waits.hosting(client, "TRAINED")
+    package: Any = {
+        "S3OutputLocation": {"Bucket": "bucket"},
+        "ComponentName": "C",
+        "TargetDevice": "jetson_xavier",
+    }
+    job = client.start_model_packaging_job(**version, Configuration={"Greengrass": package})
+    name = job["JobName"]
+    client.describe_model_packaging_job(ProjectName="p", JobName=name)
+    assert client.list_model_packaging_jobs(ProjectName="p")["ModelPackagingJobs"]
+    assert sorted(answered) == OPERATIONS
+
+
+def test_a_living_service_raises_every_error_but_access_denied(
+    trained: Any, world: Any, client: LookoutClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AccessDeniedException is raised where requests are authenticated, in front of this."""
+    from lfvpipe.service.quotas import Quotas
+
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _seconds: None)  # between retries
+    tight = world.client(quotas=Quotas(projects=0, requests_per_second=0.01))
+    tight.list_models(ProjectName="p")
+    broken = world.client()
+    monkeypatch.setattr(world.services[-1]._gateway, "_invoke", None)  # whatever: a bug
+    calls: dict[str, Any] = {
+        "ConflictException": lambda: client.create_project(ProjectName="p"),
+        "InternalServerException": lambda: broken.list_projects(),
+        "ResourceNotFoundException": lambda: client.describe_project(ProjectName="x"),
+        "ServiceQuotaExceededException": lambda: tight.create_project(ProjectName="y"),
+        "ThrottlingException": lambda: tight.list_models(ProjectName="p"),
+        "ValidationException": lambda: client.list_projects(MaxResults=101),
+    }
+    raised = []
+    for act in calls.values():
+        with pytest.raises(ClientError) as caught:
+            act()
+        raised.append(type(caught.value).__name__)
+    assert raised == list(calls)
+    assert sorted([*raised, "AccessDeniedException"]) == ERRORS

@@ -167,4 +167,4 @@ def test_a_component_that_does_not_work_is_not_published(
     described = finished(real)
     assert described["Status"] == "FAILED"
     assert "The component does not work" in described["StatusMessage"]
-    assert not [info for info in world.bucket.list("components/")]
+    assert not list(world.bucket.list("components/"))

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 from PIL import Image
 
 from lfvpipe.errors import UserError
-from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.faults import Fault
 from lfvpipe.service.quotas import Quotas, read_quotas
@@ -192,7 +191,7 @@ def test_a_full_disk_while_the_model_is_saved_is_told(
     monkeypatch.setattr(world.detector, "train", lambda *a, **k: Unsaved(real(*a, **k)))
     client = world.client()
     client.create_model(ProjectName="p", OutputConfig=OUTPUT)
-    with pytest.raises(LookoutError, match="could not be saved .*No space left"):
+    with pytest.raises(LookoutError, match=r"could not be saved .*No space left"):
         waits.model(client)
 
 

@@ -1,5 +1,8 @@
 """Inference units: pools of stand-ins, and real processes with the real detector."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +17,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from lfvpipe.detector import Example, Verdict, train
+import lfvpipe
+from lfvpipe.detector import Example, Settings, Verdict, train
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
@@ -230,7 +234,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / f"{number}.png"
         path.write_bytes(photograph(number, bad=number >= 7))
         examples.append(Example(path, "anomaly" if number >= 7 else "normal"))
-    train(examples).save(folder / "model.lfv")
+    train(examples, Settings(coarse=64, fine=64, views=1)).save(folder / "model.lfv")
     return folder / "model.lfv"
 
 
@@ -346,3 +350,43 @@ def test_an_embedded_service_has_processes_only_for_several_units(
         assert len(units_of(file)) == processes
         client.stop_model(ProjectName="p", ModelVersion="1")
         waits.hosting(client, "TRAINED")
+
+
+HOST = """
+import sys, time
+from pathlib import Path
+from lfvpipe.service.embedded import Service
+from lfvpipe.storage.buckets import connect
+root = Path(sys.argv[1])
+buckets = connect("local", region="us-east-1", root=root / "buckets")
+service = Service(root / "service", buckets, region="us-east-1")
+print("open", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_server_leaves_no_unit_behind_and_the_next_hosts_again(
+    real: tuple[LookoutClient, Path], world: Any, waits: Any
+) -> None:
+    client, file = real
+    client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
+    waits.hosting(client)
+    world.services[-1].close()
+    environment = os.environ | {"PYTHONPATH": str(Path(lfvpipe.__file__).parent.parent)}
+    server = psutil.Popen(
+        [sys.executable, "-c", HOST, str(world.root)], env=environment, stdout=subprocess.PIPE
+    )
+    try:
+        assert server.stdout.readline() == b"open\n"
+        until(lambda: any(str(file) in _command(unit) for unit in server.children()))
+        units = server.children()
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+    _, alive = psutil.wait_procs(units, timeout=60)
+    assert not alive
+    again = world.client(detector=None)
+    assert detect(again, 40, bad=True)
+    again.stop_model(ProjectName="p", ModelVersion="1")
+    waits.hosting(again, "TRAINED")

@@ -61,4 +61,5 @@ def _colours(name: str, path: Path) -> set[tuple[int, int, int]]:
         raise TrainingError(f"{name} cannot be read: {error}.") from error
     if counted is None:
         raise TrainingError(f"{name} has over {_MOST_COLOURS} colours: a picture, no mask.")
-    return {colour[:3] for _, colour in counted if isinstance(colour, tuple) and colour[3]}
+    colours = (colour for _, colour in counted if isinstance(colour, tuple))
+    return {(red, green, blue) for red, green, blue, alpha in colours if alpha}
