@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lfvpipe.engine.outcome import Facts, Json
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.index import Image
+    from lfvpipe.storage.buckets import Bucket
 
 SPLITS = ("train", "test")
 # The documentation wants a date; one that does not change keeps the manifest's bytes, and with
@@ -78,16 +79,18 @@ class Manifests(Step[Context]):
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.observe`."""
+        bucket = _bucket(context, outcome)
         keys = [str(manifest["key"]) for manifest in _manifests(outcome)]
-        return [Reason("drift", key, "there", "gone") for key in keys if not _head(context, key)]
+        return [Reason("drift", key, "there", "gone") for key in keys if not _is_in(bucket, key)]
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """See `Step.destroy`."""
+        bucket = _bucket(context, outcome)
         keys = [str(manifest["key"]) for manifest in _manifests(outcome)]
-        there = [key for key in keys if _head(context, key)]
+        there = [key for key in keys if _is_in(bucket, key)]
         if there:
-            context.bucket.delete(there)
-        return [f"s3://{context.pipeline.bucket.name}/{key}" for key in there]
+            bucket.delete(there)
+        return [f"s3://{bucket.name}/{key}" for key in there]
 
 
 def _manifests(outcome: Outcome) -> Iterator[Mapping[str, Json]]:
@@ -97,11 +100,20 @@ def _manifests(outcome: Outcome) -> Iterator[Mapping[str, Json]]:
             yield manifest
 
 
-def _head(context: Context, key: str) -> bool:
+def _bucket(context: Context, outcome: Outcome) -> Bucket:
+    """Return the bucket that the manifests are in; the pipeline may name another one by now."""
+    from lfvpipe.steps.bucket import bucket_of
+
+    identity = outcome.identity or {}
+    place = {"name": outcome.facts["bucket"], "region": context.pipeline.region}
+    return bucket_of(context, Outcome(outcome.word, place | {"endpoint": identity["endpoint"]}))
+
+
+def _is_in(bucket: Bucket, key: str) -> bool:
     from lfvpipe.storage.errors import NoSuchBucket
 
     try:
-        return context.bucket.head(key) is not None
+        return bucket.head(key) is not None
     except NoSuchBucket:
         return False
 

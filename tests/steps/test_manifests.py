@@ -132,3 +132,14 @@ def test_manifests_that_a_local_bucket_lost_are_missed_without_asking_it(
     context.bucket.delete([train["key"]])
     (reason,) = Manifests().missing(context, outcome)
     assert (reason.code, reason.subject.endswith(train["key"])) == ("output-missing", True)
+
+
+def test_destroy_looks_into_the_bucket_that_the_manifests_are_in(
+    changed: Change, work: Any, made: None
+) -> None:
+    before = changed(bucket=Bucket("before"))
+    outcome = run(before, work)
+    after = changed(bucket=Bucket("after"))
+    removed = Manifests().destroy(after, outcome)
+    assert sorted(name.split("/")[2] for name in removed) == ["before", "before"]
+    assert not list(before.bucket.list("manifests/"))
