@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
@@ -22,6 +23,7 @@ FINGERPRINT_TAG = "lfvpipe:fingerprint"
 PIPELINE_TAG = "lfvpipe:pipeline"
 COSTS_TAG = "lfvpipe:costs"
 TRAINED = frozenset({"TRAINED", "STARTING_HOSTING", "HOSTED", "STOPPING_HOSTING", "HOSTING_FAILED"})
+_COUNTED = re.compile(r"\b([0-9]{1,9}) of ([0-9]{1,9})\b")
 UNFIT = frozenset({"TRAINING_FAILED", "DELETING"})
 
 
@@ -168,13 +170,19 @@ def _wait(context: Context, work: Work, version: str) -> Description:
             project=context.pipeline.project,
             version=version,
             on_status=lambda status, message: work.progress(
-                0, None, "", f"version {version}: {_brief(message) or status.lower()}"
+                *counted(message), "", f"version {version}: {_brief(message) or status.lower()}"
             ),
             cancelled=work.cancelled,
         )
     except Cancelled as error:
         message = f"training goes on as version {version}; run again to resume"
         raise Cancelled(message) from error
+
+
+def counted(message: str) -> tuple[int, int | None]:
+    """Return (done, total) of a service's message such as "Features: 9 of 35."; else (0, None)."""
+    found = _COUNTED.search(message)
+    return (int(found[1]), int(found[2])) if found else (0, None)
 
 
 def _brief(message: str) -> str:
