@@ -1,17 +1,26 @@
-"""What tests of several pieces share: an S3 and a web server on loopback, a small disk."""
+"""What tests of several pieces share: an S3 and a web server on loopback, a disk, a browser."""
 
+import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from lfvpipe import atomic
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="session")
@@ -234,3 +243,81 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("this machine does not let us mount")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+AXE = "axe-core@4.14.1"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return where Chromium is; in CI, on Debian and as root, it is installed when missing."""
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    apt = shutil.which("apt-get")
+    if not found and os.environ.get("CI") and apt and os.geteuid() == 0:
+        for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+            command = [apt, "-q", "-o", "Acquire::Retries=2", *words]
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(command, check=False, capture_output=True, timeout=120)
+        found = shutil.which("chromium")
+    if not found:
+        pytest.skip("needs Chromium (Debian: apt install chromium)")
+    return found
+
+
+@pytest.fixture(scope="module")  # not the session: its event loop would be in asyncio's way
+def browser(chromium: str) -> "Iterator[Browser]":
+    """Yield Chromium, driven by Playwright."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="needs playwright, of the dev extra"
+    )
+    with playwright.sync_playwright() as player:
+        started = player.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: "Browser") -> "Iterator[Page]":
+    """Yield a page of its own; a script's error or a refused resource fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
+    opened = context.new_page()
+    troubles: list[str] = []
+    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    opened.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
+    yield opened
+    context.close()
+    assert troubles == []
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """Return the script of axe-core, which npm gets once into the temporary folder."""
+    kept = Path(tempfile.gettempdir()) / f"lfvpipe-{AXE.replace('@', '-')}.js"
+    if not kept.is_file():
+        atomic.write_bytes(kept, _packed(AXE, "package/axe.min.js"))
+    return kept.read_text(encoding="utf-8")
+
+
+def _packed(package: str, member: str) -> bytes:
+    """Return one file of an npm package, or skip."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip(f"needs npm, to get {package}")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [npm, "pack", "--fetch-timeout=30000", "--fetch-retries=1", package]
+        if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:
+            pytest.skip(f"npm cannot get {package}")
+        with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
+            found = archive.extractfile(member)
+            assert found is not None
+            return found.read()

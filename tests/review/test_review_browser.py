@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,65 +14,11 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the dev extra")
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from playwright.sync_api import Browser, Page
 
     Serve = Callable[..., Any]
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM, reason="needs Chromium (Debian: apt install chromium)"
-)
-AXE = "axe-core@4.14.1"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with playwright.sync_playwright() as player:
-        chromium = player.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """Return a page; a script's error or a refused resource fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 860})
-    opened = context.new_page()
-    troubles: list[str] = []
-    opened.on("pageerror", lambda error: troubles.append(str(error)))
-    opened.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
-    yield opened
-    context.close()
-    assert troubles == []
-
-
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the script of axe-core, which npm gets."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("needs npm, to get axe-core")
-    folder = tmp_path_factory.mktemp("axe")
-    got = subprocess.run([npm, "pack", AXE], cwd=folder, capture_output=True, check=False)
-    if got.returncode:
-        pytest.skip("npm cannot get axe-core")
-    with tarfile.open(next(folder.glob("*.tgz"))) as package:
-        script = package.extractfile("package/axe.min.js")
-        assert script is not None
-        return script.read().decode()
 
 
 def opened(page: Page, address: str) -> None:

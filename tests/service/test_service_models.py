@@ -6,6 +6,7 @@ import pytest
 
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
+from lfvpipe.service.embedded import model_file
 from lfvpipe.service.quotas import Quotas
 
 OUTPUT = {"S3Location": {"Bucket": "bucket", "Prefix": "out_"}}
@@ -243,3 +244,15 @@ def test_models_come_in_pages(dataset: Any, client: LookoutClient) -> None:
     page = client.list_models(ProjectName="p", MaxResults=2)
     rest = client.list_models(ProjectName="p", NextToken=page["NextToken"])
     assert [each["ModelVersion"] for each in rest["Models"]] == ["3"]
+
+
+def test_a_trained_models_file_can_be_found_and_another_ones_not(trained: Any, world: Any) -> None:
+    found = model_file(world.state_dir, "p", "1")
+    assert found is not None
+    assert found.is_file()
+    assert model_file(world.state_dir, "p", "2") is None
+    assert model_file(world.state_dir, "q", "1") is None
+    found.unlink()
+    assert model_file(world.state_dir, "p", "1") is None
+    assert model_file(world.state_dir / "elsewhere", "p", "1") is None
+    assert not (world.state_dir / "elsewhere").exists()

@@ -1,0 +1,135 @@
+"""Heat maps of the report page: computed by the model, kept, and see-through where nothing is."""
+
+import base64
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy
+import pytest
+from PIL import Image
+
+from lfvpipe.detector import DetectorError
+from lfvpipe.report import heat_colours, heat_maps
+from lfvpipe.report.page import write_page
+from lfvpipe.report.records import RunRecord, Verdict
+
+MakeRun = Callable[..., RunRecord]
+
+
+def _opened(uri: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGBA")
+
+
+def _image(folder: Path, name: str) -> Verdict:
+    file = folder / name
+    Image.new("RGB", (64, 64), (len(name), 90, 90)).save(file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return Verdict(name, name, "anomaly", True, 0.9, sha256=digest, path=name)
+
+
+class Looking:
+    """A model that sees something in the upper left of each image, and counts."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def load(self, _file: Path) -> "Looking":
+        return self
+
+    def detect(self, image: Path) -> Any:
+        self.seen.append(image.name)
+        if not image.is_file():
+            raise DetectorError("gone")
+        heat = numpy.zeros((8, 16), numpy.float32)
+        heat[:4, :8] = 0.95
+        return SimpleNamespace(heat_map=heat)
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Looking:
+    looking = Looking()
+    monkeypatch.setattr(heat_maps, "load", looking.load)
+    (tmp_path / "model.lfv").write_bytes(b"a model")
+    return looking
+
+
+def test_they_are_computed_once_for_a_model_and_an_image(model: Looking, tmp_path: Path) -> None:
+    verdicts = [_image(tmp_path, "a.png"), _image(tmp_path, "bb.png")]
+    told: list[int] = []
+    first = heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts, told.append)
+    assert set(first) == {verdict.sha256 for verdict in verdicts}
+    assert told == [0, 1, 2]
+    verdicts.append(_image(tmp_path, "ccc.png"))
+    heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts)
+    assert sorted(model.seen) == ["a.png", "bb.png", "ccc.png"]
+    (tmp_path / "model.lfv").write_bytes(b"another model")
+    heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts)
+    assert len(model.seen) == 6
+
+
+def test_what_was_done_before_an_interruption_is_kept(model: Looking, tmp_path: Path) -> None:
+    verdicts = [_image(tmp_path, f"{'x' * n}.png") for n in range(1, 9)]
+
+    def stop(done: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts, stop)
+    model.seen.clear()
+    assert len(heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts)) == 8
+    assert len(model.seen) == 6
+
+
+def test_a_damaged_store_is_made_anew_and_a_lost_image_has_none(
+    model: Looking, tmp_path: Path
+) -> None:
+    verdicts = [_image(tmp_path, "a.png"), replace(_image(tmp_path, "b.png"), path="gone.png")]
+    heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts)
+    (store,) = (tmp_path / "heat-maps").iterdir()
+    store.write_bytes(b'{"a": ')
+    found = heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts)
+    assert set(found) == {verdicts[0].sha256}
+
+
+def test_they_are_clear_where_nothing_is_and_strong_where_something_is(tmp_path: Path) -> None:
+    heat = numpy.zeros((8, 16), numpy.float32)
+    heat[:4, :8] = 0.95
+    picture = _opened(heat_maps.overlay(heat))
+    assert picture.size == (heat_maps.SIDE, heat_maps.SIDE // 2)
+    strong: Any = picture.getpixel((20, 10))
+    clear: Any = picture.getpixel((90, 40))
+    assert strong[3] > 200
+    assert clear[3] < 10
+
+
+def test_the_colours_grow_lighter_with_the_evidence() -> None:
+    pixels = heat_colours.pixels(numpy.linspace(0.1, 1, 40, dtype=numpy.float32)[None])[0]
+    lightness = pixels[:, :3].astype(float) @ [0.2126, 0.7152, 0.0722]
+    assert (numpy.diff(lightness) > 0).all()
+    assert (numpy.diff(pixels[:, 3].astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("service", "there", "said"),
+    [
+        ("embedded", True, "No heat maps: "),
+        ("embedded", False, "No heat maps: the trained model is no longer on this machine."),
+        ("https://lookout.example", True, "No heat maps: the service at https://lookout.example"),
+    ],
+)
+def test_the_page_says_why_there_are_none(
+    make_run: MakeRun, tmp_path: Path, service: str, there: bool, said: str
+) -> None:
+    file = tmp_path / "model.lfv"
+    file.write_bytes(b"no model")
+    verdicts = {"evaluation": (_image(tmp_path, "a.png"),)}
+    run = make_run(versions={"service": service}, verdicts=verdicts)
+    html = write_page(tmp_path, run, model_file=file if there else None).read_text("utf-8")
+    assert said in html
+    assert 'data-layer="heat"' not in html

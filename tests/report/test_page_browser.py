@@ -1,0 +1,279 @@
+"""The report page in a real browser, used as a person would."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy
+import pytest
+from PIL import Image
+
+from lfvpipe.report import metrics, run_file
+from lfvpipe.report.heat_maps import overlay
+from lfvpipe.report.page import write_page
+from lfvpipe.report.records import RunRecord, Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Locator, Page
+
+MakeRun = Callable[..., RunRecord]
+
+
+def _verdicts(tmp_path: Path) -> dict[str, tuple[Verdict, ...]]:
+    """Return sixteen verdicts a set, some wrong and some doubtful, with pictures."""
+    chance = random.Random(3)
+    sets: dict[str, list[Verdict]] = {"test": [], "evaluation": []}
+    for number in range(32):
+        label = "anomaly" if number % 2 else "normal"
+        score = min(max(chance.gauss(0.75 if number % 2 else 0.25, 0.25), 0.01), 0.99)
+        confidence = max(score, 1 - score)
+        path = f"images/{number}.png"
+        (tmp_path / "images").mkdir(exist_ok=True)
+        Image.new("RGB", (96, 64), (100, 110, 90 + number)).save(tmp_path / path)
+        name = f"{'a-long-name-' * (9 if number == 4 else 1)}{number}.png"
+        rows = sets["test" if number < 16 else "evaluation"]
+        digest = f"{number:064x}"
+        verdict = Verdict(name, name, label, score >= 0.5, confidence, confidence < 0.75, digest)
+        rows.append(replace(verdict, path=path))
+    return {name: tuple(rows) for name, rows in sets.items()}
+
+
+@pytest.fixture
+def written(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., RunRecord]:
+    """Return what writes the page of a run with heat maps; the model itself is a stand-in."""
+    heat = numpy.zeros((8, 12), numpy.float32)
+    heat[2:4, 5:8] = 0.9
+    picture = overlay(heat)
+
+    def looked(_state: Path, _model: Path, verdicts: Any, _on_done: Any) -> dict[str, str]:
+        return {verdict.sha256: picture for verdict in verdicts}
+
+    monkeypatch.setattr("lfvpipe.report.heat_maps.heat_maps", looked)
+
+    def write(**fields: Any) -> RunRecord:
+        verdicts = fields.pop("verdicts", None) or _verdicts(tmp_path)
+        scores = {name: metrics.score_set(rows) for name, rows in verdicts.items()}
+        run = make_run(verdicts=verdicts, scores=scores, **fields)
+        run_file.write(tmp_path, run)
+        write_page(tmp_path, run, model_file=tmp_path / "model.lfv")
+        return run
+
+    return write
+
+
+@pytest.fixture
+def shown(page: Page, written: Callable[..., RunRecord], tmp_path: Path) -> RunRecord:
+    """Open the page of a run and return the run."""
+    run = written()
+    page.goto((tmp_path / "report.html").as_uri())
+    return run
+
+
+def _cells(page: Page, where: str = "#test") -> list[int]:
+    """Return the confusion counts that the slider recomputes: tn, fp, fn, tp."""
+    spots = [page.locator(f'{where} [data-out="{name}"]') for name in ("tn", "fp", "fn", "tp")]
+    return [int(spot.last.inner_text()) for spot in spots]
+
+
+def _expected(run: RunRecord, threshold: float) -> list[int]:
+    counts = metrics.at_threshold(metrics.scored(run.verdicts["test"]), threshold)
+    return [
+        counts.true_negative,
+        counts.false_positive,
+        counts.false_negative,
+        counts.true_positive,
+    ]
+
+
+def _menu(page: Page, name: str) -> Locator:
+    return page.get_by_role("combobox", name=name)
+
+
+def _names(page: Page) -> list[str]:
+    return page.locator(".gallery li:visible .name").all_text_contents()
+
+
+def test_the_slider_recomputes_the_confusion_table_with_the_keyboard(
+    page: Page, shown: RunRecord
+) -> None:
+    assert _cells(page) == _expected(shown, 0.5)
+    slider = page.locator("#test").get_by_role("slider")
+    slider.focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowLeft")
+    assert page.locator('#test [data-out="threshold"]').inner_text() == "0.30"
+    assert _cells(page) == _expected(shown, 0.3) != _expected(shown, 0.5)
+    assert page.locator('#test [data-out="at"]').last.inner_text() == "at threshold 0.30"
+    page.locator("#test").get_by_role("button", name="As decided").click()
+    assert _cells(page) == _expected(shown, 0.5)
+
+
+def test_the_best_threshold_is_the_one_that_the_run_would_find(
+    page: Page, shown: RunRecord
+) -> None:
+    page.locator("#test").get_by_role("button", name="Best F1").click()
+    points = metrics.scored(shown.verdicts["test"])
+    best = max(metrics.f1(metrics.at_threshold(points, n / 100)) or 0 for n in range(101))
+    assert page.locator('#test [data-out="f1"]').inner_text() == f"{best:.3f}"
+
+
+def test_a_dot_goes_along_the_curves(page: Page, shown: RunRecord) -> None:
+    dot = page.locator("#test .here.roc")
+    before = dot.get_attribute("cx")
+    page.locator("#test").get_by_role("slider").fill("0")
+    assert dot.get_attribute("cx") != before
+
+
+def test_images_are_filtered_and_sorted(page: Page, shown: RunRecord) -> None:
+    every = [verdict for rows in shown.verdicts.values() for verdict in rows]
+    assert len(_names(page)) == 32
+    _menu(page, "Show").select_option("wrong")
+    wrong = {verdict.name for verdict in every if verdict.correct is False}
+    assert set(_names(page)) == wrong
+    _menu(page, "Show").select_option("")
+    _menu(page, "Sort by").select_option("doubt")
+    doubtful = sorted(every, key=lambda verdict: verdict.confidence)
+    assert _names(page)[:5] == [verdict.name for verdict in doubtful[:5]]
+    _menu(page, "Set").select_option("evaluation")
+    page.get_by_label("Name contains").fill("-3")
+    assert set(_names(page)) == {"a-long-name-30.png", "a-long-name-31.png"}
+    page.get_by_label("Name contains").fill("no such image")
+    assert _names(page) == []
+    page.get_by_role("button", name="Show all images").click()
+    assert len(_names(page)) == 32
+
+
+def test_heat_maps_are_laid_over_and_taken_away(page: Page, shown: RunRecord) -> None:
+    button = page.get_by_role("button", name="Heat maps")
+    overlays = page.locator(".overlay.heat:visible")
+    assert overlays.count() == 32
+    assert button.get_attribute("aria-pressed") == "true"
+    button.click()
+    assert (overlays.count(), button.get_attribute("aria-pressed")) == (0, "false")
+    page.keyboard.press("h")
+    assert (overlays.count(), button.get_attribute("aria-pressed")) == (32, "true")
+    picture = page.locator(".gallery .layers").first
+    assert picture.locator("img").first.bounding_box() == overlays.first.bounding_box()
+
+
+def test_single_keys_filter_sort_and_search_and_can_be_switched_off(
+    page: Page, shown: RunRecord
+) -> None:
+    page.keyboard.press("w")
+    assert _menu(page, "Show").input_value() == "wrong"
+    page.keyboard.press("r")
+    assert _menu(page, "Show").input_value() == "review"
+    page.keyboard.press("a")
+    assert len(_names(page)) == 32
+    page.keyboard.press("s")
+    assert _menu(page, "Sort by").input_value() == "doubt"
+    page.keyboard.press("/")
+    page.keyboard.type("warh")
+    assert page.get_by_label("Name contains").input_value() == "warh"
+    assert _menu(page, "Show").input_value() == ""
+    page.get_by_text("Keyboard", exact=True).click()
+    page.get_by_label("Single keys work as shortcuts").uncheck()
+    page.keyboard.press("w")
+    assert _menu(page, "Show").input_value() == ""
+
+
+def test_everything_can_be_reached_with_the_tab_key_and_is_seen_to_be(
+    page: Page, shown: RunRecord
+) -> None:
+    wanted = page.evaluate(
+        """[...document.querySelectorAll("a[href], button, input, select, summary, [tabindex]")]
+        .filter((one) => one.checkVisibility()).length"""
+    )
+    reached = 0
+    for _ in range(wanted):
+        page.keyboard.press("Tab")
+        reached += page.evaluate(
+            """document.activeElement !== document.body
+            && getComputedStyle(document.activeElement).outlineStyle !== "none" """
+        )
+    assert reached == wanted > 20
+
+
+def test_no_request_leaves_the_file(
+    page: Page, written: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    written()
+    page.goto((tmp_path / "report.html").as_uri())
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.wait_for_function("[...document.images].some((image) => image.complete)")
+    assert [url for url in asked if not url.startswith("data:")] == [page.url]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_axe_finds_nothing(
+    browser: Browser,
+    written: Callable[..., RunRecord],
+    axe: str,
+    tmp_path: Path,
+    scheme: Any,
+    width: int,
+) -> None:
+    written()
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
+    page.keyboard.press("r")
+    page.evaluate(axe)
+    found = page.evaluate("axe.run()")
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def test_paper_shows_what_is_folded_away_and_no_controls(page: Page, shown: RunRecord) -> None:
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("#evaluation .chart:visible").count() == 5
+    assert page.get_by_text("The whole configuration").is_visible()
+    assert page.locator("nav:visible, form.controls:visible, input:visible").count() == 0
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator(".gallery .overlay.heat:visible").count() == 32
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#evaluation .chart:visible").count() == 0
+
+
+def test_without_scripts_everything_is_there_to_read(
+    browser: Browser, written: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    written()
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    assert len(page.locator(".gallery li .name").all()) == 32
+    assert page.locator("form.controls").is_hidden()
+    context.close()
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_page_of_one_image_or_none_works(
+    page: Page, written: Callable[..., RunRecord], make_run: MakeRun, tmp_path: Path, count: int
+) -> None:
+    one = _verdicts(tmp_path)["test"][:1]
+    if count:
+        written(verdicts={"evaluation": one})
+    else:
+        write_page(tmp_path, make_run(verdicts={}, scores={}))
+    page.goto((tmp_path / "report.html").as_uri())
+    page.keyboard.press("h")
+    assert page.locator(".gallery li").count() == count
+    said = page.locator("#images").inner_text()
+    assert ("No images were judged" in said) == (count == 0)
+    assert ("No evaluation images were judged" in said) == (count == 0)
