@@ -64,6 +64,7 @@ class Manifests(Step[Context]):
             "segmentation": segmentation,
             "bucket": context.pipeline.bucket.name,
             "uploaded": uploaded,
+            "ours": _ours(context, work, written),
         }
         identity = {key: facts[key] for key in ("train", "test", "bucket")}
         identity["endpoint"] = context.pipeline.bucket.endpoint
@@ -86,11 +87,11 @@ class Manifests(Step[Context]):
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """See `Step.destroy`."""
         bucket = _bucket(context, outcome)
-        keys = [str(manifest["key"]) for manifest in _manifests(outcome)]
-        there = [key for key in keys if _is_in(bucket, key)]
-        if there:
-            bucket.delete(there)
-        return [f"s3://{bucket.name}/{key}" for key in there]
+        return _deleted(bucket, _keys(outcome.facts, "ours"))
+
+    def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
+        """See `Step.abandon`: delete what an unfinished attempt uploaded."""
+        return _deleted(context.bucket, _keys(saved, "creating"))
 
 
 def _manifests(outcome: Outcome) -> Iterator[Mapping[str, Json]]:
@@ -98,6 +99,29 @@ def _manifests(outcome: Outcome) -> Iterator[Mapping[str, Json]]:
         manifest = outcome.facts[split]
         if isinstance(manifest, dict):
             yield manifest
+
+
+def _keys(facts: Facts, name: str) -> list[str]:
+    keys = facts.get(name)
+    return [str(key) for key in keys] if isinstance(keys, (list, tuple)) else []
+
+
+def _ours(context: Context, work: Work, written: Mapping[str, Json]) -> list[str]:
+    """Return the keys of the manifests that this pipeline uploaded, not found, now or before."""
+    ours = {*_keys(work.saved, "creating")}
+    identity = (work.previous and work.previous.identity) or {}
+    spec = context.pipeline.bucket
+    if work.previous and (identity["bucket"], identity["endpoint"]) == (spec.name, spec.endpoint):
+        ours.update(_keys(work.previous.facts, "ours"))
+    keys = [str(manifest["key"]) for manifest in written.values() if isinstance(manifest, dict)]
+    return [key for key in keys if key in ours]
+
+
+def _deleted(bucket: Bucket, keys: Sequence[str]) -> list[str]:
+    there = [key for key in keys if _is_in(bucket, key)]
+    if there:
+        bucket.delete(there)
+    return [f"s3://{bucket.name}/{key}" for key in there]
 
 
 def _bucket(context: Context, outcome: Outcome) -> Bucket:
@@ -143,6 +167,8 @@ def _written(
     there = context.bucket.head(key)
     is_new = there is None or there.size != size
     if is_new:
+        if there is None:  # written down first: killed from here on, the next attempt knows it
+            work.save(creating=[*_keys(work.saved, "creating"), key])
         context.bucket.put(key, file)
     return {"key": key, "sha256": digest, "lines": lines}, is_new
 

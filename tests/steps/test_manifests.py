@@ -143,3 +143,25 @@ def test_destroy_looks_into_the_bucket_that_the_manifests_are_in(
     removed = Manifests().destroy(after, outcome)
     assert sorted(name.split("/")[2] for name in removed) == ["before", "before"]
     assert not list(before.bucket.list("manifests/"))
+
+
+def test_destroy_leaves_manifests_that_were_found_there(
+    changed: Change, work: Any, made: None
+) -> None:
+    context = changed(bucket=Bucket("shared"))
+    first = run(context, work)
+    work.saved = {}
+    second = Manifests().act(context, work)
+    assert second.word == "adopted"
+    assert not Manifests().destroy(context, second)
+    assert len(Manifests().destroy(context, first)) == 2
+
+
+def test_what_a_killed_attempt_uploaded_is_known_as_its_own(
+    changed: Change, work: Any, made: None
+) -> None:
+    context = changed(bucket=Bucket("killed"))
+    run(context, work)  # the kill comes before its outcome is written down
+    assert len(Manifests().abandon(context, work.saved)) == 2
+    again = Manifests().act(context, work)
+    assert len(Manifests().destroy(context, again)) == 2
