@@ -156,11 +156,26 @@ def _evaluate(found: Found, output: Path) -> Iterator[str]:
         for place in found.evaluate:
             where = _scalar(_relative(place.path, output))
             yield f"    - archive: {where} # {len(place.names)} images"
+    elif names := _to_withhold(found):
+        yield "  images: # names or globs, kept out of training and test"
+        yield from (f"    - {_scalar(name)}" for name in names)
     else:
         example = _scalar(found.normal.names[0]) if found.normal.names else "some/*.png"
         yield f"  # images: [{example}] # names or globs, kept out of training and test"
     yield "  unused: {per_label: 20}"
     yield "  review_below: 0.75 # verdicts under this confidence go to a person"
+
+
+def _to_withhold(found: Found) -> list[str]:
+    """Return two images of each label to get verdicts for; none where the split needs them all."""
+    if found.anomaly is None:
+        return []
+    labels = (found.normal.names, found.anomaly.names)
+    picked = [name for names in labels for name in names[:2] if not set(name) & set("*?[]")]
+    chosen = list(dict.fromkeys(picked))
+    normal, anomaly = (len(names) - len(set(names) & set(chosen)) for names in labels)
+    before = share_to_train(len(labels[0]), len(labels[1]))
+    return chosen if before is not None and share_to_train(normal, anomaly) == before else []
 
 
 def _relative(path: Path, output: Path) -> str:

@@ -52,6 +52,7 @@ def test_archives_by_label_are_told_by_their_names(project: Path, lfvpipe: Any) 
     assert spec.sources.labels["anomaly"].archive == str(folder / "Texture_def.zip")
     assert spec.split.train["normal"].percent == 80
     assert spec.images.resize is None
+    assert len(spec.evaluate.images) == 4  # there is something to get verdicts for
 
 
 def test_the_file_is_commented_and_points_editors_at_the_schema(
