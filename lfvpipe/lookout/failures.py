@@ -9,6 +9,8 @@ _HINTS = {
     "AccessDeniedException": "check the credentials and their permissions",
     "ConflictException": "something else may be using the resource; look at its status",
     "InternalServerException": "the service failed; its log says why",
+    "ResourceNotFoundException": "it may have been removed meanwhile; `lfvpipe run --refresh` makes"
+    " anew what is gone",
     "ServiceQuotaExceededException": "delete or stop what is not needed, or raise the quota",
     "ThrottlingException": "too many requests at once; run it again",
     "UnrecognizedClientException": "check the credentials",

@@ -77,7 +77,10 @@ class Database:
             with self._connected() as connection:
                 _prepare(connection, file)
         except sqlite3.DatabaseError as error:
-            raise UserError(f"cannot open the service's state in {file}: {error}") from error
+            hint = "Make room on the disk and give write access to the folder, then run again."
+            raise UserError(
+                f"cannot open the service's state in {file}: {error}", hint=hint
+            ) from error
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
