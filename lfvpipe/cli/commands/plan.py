@@ -57,7 +57,9 @@ def _print(one: Planned, command: str) -> None:
     reused = sum(row.action == "reuse" for row in one.rows)
     print(output.styled(one.title, "bold"), end="")
     if not one.has_work:
-        print(f": nothing to do, all {len(one.rows)} steps are up to date")
+        chosen = sum(row.action != "skip" for row in one.rows)
+        which = "" if chosen == len(one.rows) else "selected "
+        print(f": nothing to do, all {chosen} {which}steps are up to date")
         return
     more = f", {reused} to reuse" if reused else ""
     print(f": {count} of {len(one.rows)} steps to run{more}")
