@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from lfvpipe.detector.logistic import Doubles, newton
 
 PENALTY = 10.0
-MARGIN = 4.0  # of log-likelihood, about twice what BIC asks of a parameter
+SOFTNESS = 4.0  # of log-likelihood: what a head must be worse by to weigh a third as much
+LEAST = 0.05  # share from which on a head is worth its time
+FARTHEST = 4.0  # standard deviations beyond which a score says no more, while learning
 
 
 @dataclass(frozen=True)
@@ -31,40 +33,34 @@ class Blend:
         return result
 
 
-def stack(scores: Doubles, labels: NDArray[np.bool_]) -> Blend:
-    """Return the blend whose out-of-fold `scores` (n, heads) best tell the `labels`.
+def average(scores: Doubles, labels: NDArray[np.bool_]) -> Blend:
+    """Return the mean of the heads' log-odds, weighed by how likely each makes the `labels`.
 
-    Forward selection for a logistic regression with weights that are not negative (after Breiman,
-    "Stacked regressions", 1996): the best head alone, then others only while each makes the labels
-    likelier by MARGIN; with few images, a head that helps less than that as often harms.
+    A head's out-of-fold `scores` (n, heads) become log-odds by a logistic regression of their own;
+    its weight is its likelihood, softened (pseudo-Bayesian model averaging: Yao et al., "Using
+    stacking to average Bayesian predictive distributions", 2018). Picking the best head is a gamble
+    where images are few and heads are close; an average of the close ones hardly ever loses.
     """
     centre, spread = scores[~labels].mean(0), np.maximum(scores.std(0), 1e-3)
-    rows = np.clip((scores - centre) / spread, -4, 4)
-    kept: list[int] = []
-    weights, least = np.zeros(scores.shape[1]), np.inf
-    for _ in range(scores.shape[1]):
-        loss, solution, head = _best_addition(rows, labels, kept)
-        if kept and least - loss < MARGIN:
-            break
-        kept, least = [*kept, head], loss
-        weights[kept] = np.maximum(solution, 1e-3)
-    return Blend(centre, spread, weights)
+    rows = np.clip((scores - centre) / spread, -FARTHEST, FARTHEST)
+    fits = [_platt(rows[:, head], labels) for head in range(rows.shape[1])]
+    slopes, losses = np.array([fit[0] for fit in fits]), np.array([fit[1] for fit in fits])
+    shares = np.exp((losses.min() - losses) / SOFTNESS)
+    shares /= shares.sum()
+    shares[shares < LEAST] = 0
+    return Blend(centre, spread, slopes * shares / shares.sum())
 
 
-def _best_addition(
-    rows: Doubles, labels: NDArray[np.bool_], kept: list[int]
-) -> tuple[float, Doubles, int]:
-    """Return (loss, weights, head) for the head whose addition to those `kept` helps most."""
+def _platt(scores: Doubles, labels: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the slope of a score's log-odds, and its loss as if both labels were as rare."""
     balance = 0.5 / np.where(labels, labels.mean(), 1 - labels.mean())
-    trials = []
-    for head in set(range(rows.shape[1])) - set(kept):
-        chosen = rows[:, [*kept, head]]
-        solution = newton(chosen, labels, balance, PENALTY)
-        odds = chosen @ solution[:-1] + solution[-1]
-        loss = float(balance @ (np.logaddexp(0, odds) - labels * odds))
-        harmful = bool(kept) and solution[:-1].min() < 0
-        trials.append((np.inf if harmful else loss, solution[:-1], head))
-    return min(trials, key=lambda trial: (trial[0], trial[2]))
+    slope, bias = newton(scores[:, None], labels, balance, PENALTY).tolist()
+    if slope <= 0:  # no evidence, or evidence of the contrary: as good as none
+        slope, bias = 1e-3, 0.0
+    odds = slope * scores + bias
+    loss = float(balance @ (np.logaddexp(0, odds) - labels * odds))
+    rare = 2 * min(labels.mean(), 1 - labels.mean())
+    return slope, loss * rare
 
 
 def equal(scores: Doubles, labels: NDArray[np.bool_]) -> Blend:

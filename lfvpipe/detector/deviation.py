@@ -15,6 +15,7 @@ from lfvpipe.detector.logistic import Doubles, Integers
 Floats = NDArray[np.float32]
 SHRINKAGE = 0.01  # of the total variance: unlike the mean of the values, the same for any count
 MAX_COMPONENTS = 256
+MAX_ROWS = 1000  # images that are enough to know how normal ones differ
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Deviation:
 
 
 def fit(rows: Floats) -> Deviation:
-    """Return the Gaussian of normal images' `rows` (n, d)."""
+    """Return the Gaussian of normal images' `rows` (n, d), of which at most MAX_ROWS are read."""
+    rows = rows[:MAX_ROWS]
     mean, spread = rows.mean(0), rows.std(0)
     steady = spread + np.float32(0.05) * np.median(spread) + np.float32(1e-6)
     spread = (steady * np.float32(rows.shape[1] ** 0.5)).astype(np.float32)

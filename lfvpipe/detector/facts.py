@@ -51,7 +51,7 @@ class Settings:
     costs: tuple[float, float] | None = None
     threads: int | None = None
     coarse: int = 256
-    fine: int = 448
+    fine: int = 416
     views: int = 2
     max_rows: int = 20_000
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lfvpipe.detector.backbone import CHANNELS
 from lfvpipe.detector.network import network
 from lfvpipe.detector.pictures import Pixels, resized
 
@@ -16,14 +15,16 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 POOLS = 3
-FINE_TAPS = 3  # the deepest is left out of the fine view: it sees much and costs a third
+CELL_TAPS = 3  # the deepest sees too much around a position
 GRID = 3
-ENLARGED = 1.35  # how much the fine view may magnify a small image
+ENLARGED = 1.5  # how much the fine view may magnify a small image
+SMALLEST = 128
+APART = 1.25  # how much finer the fine view must be for a second one to be worth its time
 
 
 @dataclass(frozen=True)
 class Scales:
-    """Side lengths, px, of the squares whose area the two views have."""
+    """Side lengths, px, of the squares whose area the two views have; equal where one does."""
 
     coarse: int
     fine: int
@@ -31,7 +32,10 @@ class Scales:
 
 @dataclass(frozen=True)
 class View:
-    """One image, seen by the backbone: the maps of each tap, float32 (C, h, w)."""
+    """One image, seen by the backbone: the maps of each tap, float32 (C, h, w).
+
+    Where one view does for both, `coarse` and `fine` are the same.
+    """
 
     coarse: tuple[Floats, ...]
     fine: tuple[Floats, ...]
@@ -39,7 +43,7 @@ class View:
     @property
     def maps(self) -> tuple[Floats, ...]:
         """Every map, in the order of the pooled features."""
-        return self.coarse + self.fine
+        return self.fine if self.coarse is self.fine else self.coarse + self.fine
 
     def pooled(self) -> Floats:
         """Return mean, maximum and minimum of each channel, (POOLS · channels,)."""
@@ -55,7 +59,7 @@ class View:
         Mean, maximum and minimum of the stride-4 map's 2 by 2, the stride-8 map, the stride-16 map
         repeated; no smoothing, so that small defects stay sharp.
         """
-        finest, middle, *coarser = self.fine
+        finest, middle, *coarser = self.fine[:CELL_TAPS]
         height, width = middle.shape[1:]
         quads = [finest[:, y : 2 * height : 2, x : 2 * width : 2] for y in (0, 1) for x in (0, 1)]
         rows, columns = np.arange(height), np.arange(width)
@@ -82,11 +86,6 @@ def _grid_means(tap: Floats) -> Floats:
     return means.ravel()
 
 
-def channels_of_maps() -> tuple[int, ...]:
-    """Return the channels of each of a view's maps."""
-    return CHANNELS + CHANNELS[:FINE_TAPS]
-
-
 def look(image: "Image.Image", scales: Scales, mirror: int = 0, *, coarse_too: bool = True) -> View:
     """Return what the backbone sees in an RGB `image`.
 
@@ -96,11 +95,12 @@ def look(image: "Image.Image", scales: Scales, mirror: int = 0, *, coarse_too: b
         mirror: 0 to 3, which mirrored view.
         coarse_too: False leaves the coarse maps out, where nothing needs them.
     """
-    fine = network(FINE_TAPS).taps(mirrored(resized(image, scales.fine), mirror))
+    fine = tuple(network().taps(mirrored(resized(image, scales.fine), mirror)))
+    if scales.coarse == scales.fine:
+        return View(fine, fine)
     if not coarse_too:
-        return View((), tuple(fine))
-    coarse = network().taps(mirrored(resized(image, scales.coarse), mirror))
-    return View(tuple(coarse), tuple(fine))
+        return View((), fine)
+    return View(tuple(network().taps(mirrored(resized(image, scales.coarse), mirror))), fine)
 
 
 def mirrored(pixels: Pixels, mirror: int) -> Pixels:
@@ -109,6 +109,7 @@ def mirrored(pixels: Pixels, mirror: int) -> Pixels:
 
 
 def scales_for(size: tuple[int, int], coarse: int, fine: int) -> Scales:
-    """Return the scales for images of `size` (width, height): `fine`, unless they are small."""
+    """Return the scales for images of `size` (width, height): less where they are small."""
     native = (size[0] * size[1]) ** 0.5
-    return Scales(coarse, max(coarse, min(fine, round(native * ENLARGED / 16) * 16)))
+    fine = min(fine, max(SMALLEST, round(native * ENLARGED / 16) * 16))
+    return Scales(coarse if fine >= APART * coarse else fine, fine)

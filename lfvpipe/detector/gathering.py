@@ -23,7 +23,7 @@ Progress = Callable[[str, int, int], None]
 Cancelled = Callable[[], bool]
 FOLDS = 5
 MAX_THREADS = 8
-MAX_LOCAL = 1000  # images whose positions are kept
+MAX_LOCAL = 600  # images whose positions are kept
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 

@@ -126,7 +126,7 @@ def fit(table: Table, seed: int, stage: Stage, *, supervised: bool) -> tuple[Hea
         pooled = linear.linear
         columns += [linear.out_of_fold[::views], _filled(found.evidence, stored)]
     scores = np.stack(columns, 1)
-    mix = (blend.stack if supervised else blend.equal)(scores, table.labels)
+    mix = (blend.average if supervised else blend.equal)(scores, table.labels)
     return Heads(gaussian, found.local, pooled, mix), mix.combined(scores)
 
 

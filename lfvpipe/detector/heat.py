@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lfvpipe.detector.features import POOLS, Floats, View, channels_of_maps
+from lfvpipe.detector.features import POOLS, Floats, View
 from lfvpipe.detector.logistic import Linear
 
 
@@ -15,8 +15,8 @@ def contributions(view: View, linear: Linear) -> Floats:
     shape = view.fine[1].shape[1:]
     total = np.zeros(shape, np.float32)
     start = 0
-    for tap, channels in zip(view.maps, channels_of_maps(), strict=True):
-        part = slice(start, start + POOLS * channels)
+    for tap in view.maps:
+        part = slice(start, start + POOLS * len(tap))
         total += _spread(_tap(tap, linear, part), shape)
         start = part.stop
     return smooth(smooth(total))

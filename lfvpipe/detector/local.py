@@ -21,6 +21,7 @@ TOP = 5  # positions that make an image's score
 ROUNDS = 4
 WORST = 20  # positions of a normal image that a round learns from, and so many random ones
 RANDOM = 40
+MAX_LEARNT = 12_000  # of them in all
 POOL = {False: 64, True: 192}  # most unusual positions kept of a normal, an anomalous image
 SAMPLE = 150  # positions of a normal image that the covariance is estimated from
 MAX_SAMPLES = 40_000  # of them in all
@@ -105,11 +106,16 @@ def bag(local: Local, cells: Floats, generator: np.random.Generator, *, anomalou
 def learn(bags: Sequence[Bag]) -> Doubles:
     """Return weights on whitened positions, the bias last, from bags of both labels."""
     scores = [np.einsum("ij,ij->i", each.points, each.points) for each in bags]
+    normals = sum(not each.anomalous for each in bags)
+    part = min(1.0, MAX_LEARNT / ((WORST + RANDOM) * max(1, normals)))
+    hardest, drawn = max(1, round(WORST * part)), max(1, round(RANDOM * part))
     solution: Doubles | None = None
     for _ in range(ROUNDS):
         bad = [_chosen(b, s, TOP) for b, s in zip(bags, scores, strict=True) if b.anomalous]
-        good = [_chosen(b, s, WORST) for b, s in zip(bags, scores, strict=True) if not b.anomalous]
-        good += [each.points[-RANDOM:] for each in bags if not each.anomalous]
+        good = [
+            _chosen(b, s, hardest) for b, s in zip(bags, scores, strict=True) if not b.anomalous
+        ]
+        good += [each.points[-drawn:] for each in bags if not each.anomalous]
         rows = np.concatenate([*bad, *good]).astype(np.float64)
         labels = np.arange(len(rows)) < sum(map(len, bad))
         share = np.where(labels, labels.sum(), (~labels).sum())

@@ -13,7 +13,7 @@ def test_a_head_that_says_nothing_is_left_out() -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(80) >= 40
     good = labels * 3.0 + generator.normal(size=80)
-    mix = blend.stack(np.stack([generator.normal(size=80), good, -good], 1), labels)
+    mix = blend.average(np.stack([generator.normal(size=80), good, -good], 1), labels)
     assert mix.weights[1] > 0
     assert mix.weights[0] == mix.weights[2] == 0
 
@@ -24,7 +24,7 @@ def test_two_heads_that_see_different_anomalies_are_both_kept() -> None:
     scores = generator.normal(size=(120, 2))
     scores[60:90, 0] += 6
     scores[90:, 1] += 6
-    assert (blend.stack(scores, labels).weights > 0).all()
+    assert (blend.average(scores, labels).weights > 0).all()
 
 
 def test_a_deviation_means_the_same_from_few_and_many_normals() -> None:
