@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lfvpipe.report.metrics import Scored
     from lfvpipe.report.records import Confusion, Estimate
 
-WIDTH, HEIGHT = 360, 280
+WIDTH, HEIGHT = 360, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 44
 BINS = 20
 STEPS = 100  # of the threshold axis

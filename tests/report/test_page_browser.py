@@ -150,6 +150,22 @@ def test_images_are_filtered_and_sorted(page: Page, shown: RunRecord) -> None:
     assert len(_names(page)) == 32
 
 
+def test_many_images_come_a_hundred_at_a_time(
+    page: Page, written: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    rows = [Verdict(f"{n}", f"{n}.png", "normal", False, 0.6 + n / 1000) for n in range(250)]
+    written(verdicts={"evaluation": tuple(rows)})
+    page.goto((tmp_path / "report.html").as_uri())
+    assert len(_names(page)) == 100
+    _menu(page, "Sort by").select_option("score")
+    assert _names(page)[:2] == ["0.png", "1.png"]
+    more = page.get_by_role("button", name="Show 100 more")
+    more.click()
+    more.click()
+    assert len(_names(page)) == 250
+    assert more.is_hidden()
+
+
 def test_heat_maps_are_laid_over_and_taken_away(page: Page, shown: RunRecord) -> None:
     button = page.get_by_role("button", name="Heat maps")
     overlays = page.locator(".overlay.heat:visible")

@@ -1,6 +1,7 @@
 "use strict";
 document.documentElement.classList.add("scripted");
 
+const PAGE = 100; // images
 const ratio = (part, whole) => (whole ? part / whole : null);
 const figure = (value) => (value === null ? "–" : value.toFixed(3));
 
@@ -76,6 +77,8 @@ function explore(box) {
 function browse(form) {
   const list = document.querySelector(".gallery");
   const empty = document.querySelector("#images .empty");
+  const more = document.querySelector("#images .more");
+  let most = PAGE; // more at a time would push what follows out of reach
   const enabled = document.querySelector("input[name=keys]");
   const cards = [...list.children].map((card, place) => {
     const { set, label } = card.dataset;
@@ -104,17 +107,20 @@ function browse(form) {
     const text = field("name").value.toLowerCase();
     const set = field("set").value;
     const fits = shown[field("show").value] ?? (() => true);
-    let count = 0;
-    for (const one of cards) {
-      const visible = fits(one) && (!set || one.set === set) && one.name.toLowerCase().includes(text);
-      one.card.hidden = !visible;
-      count += visible;
-    }
     if (field("sort").value !== order) {
       order = field("sort").value;
       const compare = orders[order] ?? (() => 0);
-      list.append(...[...cards].sort((a, b) => compare(a, b) || a.place - b.place).map((one) => one.card));
+      cards.sort((a, b) => compare(a, b) || a.place - b.place);
+      list.append(...cards.map((one) => one.card));
     }
+    let count = 0;
+    for (const one of cards) {
+      const fitting = fits(one) && (!set || one.set === set) && one.name.toLowerCase().includes(text);
+      count += fitting;
+      one.card.hidden = !fitting || count > most;
+    }
+    more.hidden = count <= most;
+    more.querySelector("span").textContent = `${Math.min(most, count)} of ${count} images are shown.`;
     field("count").textContent = count === 1 ? "1 image" : `${count} images`;
     empty.hidden = count > 0;
   };
@@ -152,6 +158,10 @@ function browse(form) {
   empty.querySelector("[data-all]").addEventListener("click", () => {
     showAll();
     field("show").focus();
+  });
+  more.querySelector("button").addEventListener("click", () => {
+    most += PAGE;
+    update();
   });
   form.addEventListener("input", update);
   form.addEventListener("submit", (event) => event.preventDefault());
