@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -84,7 +85,7 @@ def train(
     watch = Watch(progress, cancelled)
     watch.tick("features", 0, len(examples))
     classes = known_classes(examples)
-    with CellStore() as store:
+    with CellStore() as store, _one_thread():
         data, scales = _looked_at(examples, settings, list(classes), store, watch)
         fitted = _fit(data, settings, store, watch)
         segmenter = _segmenter(data, len(classes), settings, store, watch) if classes else None
@@ -96,6 +97,14 @@ def train(
         classes=classes if segmenter else {},
         segmenter=segmenter,
     )
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Keep linear algebra on one thread: its products are small, and then bytes do not differ."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits
 
 
 def _looked_at(

@@ -13,6 +13,8 @@ from lfvpipe.service.runtime import Runtime
 
 IsAlive = Callable[[], bool]
 
+# Images are worked on side by side; threads within one product would only be in each other's way.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _WINDOWS_DETACHED = 0x00000008 | 0x00000200  # DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP
 
 
@@ -41,4 +43,8 @@ def _environment() -> dict[str, str]:
     """Return our environment, in which the worker finds the same lfvpipe even if not installed."""
     here = str(Path(lfvpipe.__file__).parent.parent)
     known = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{known}" if known else here}
+    return {
+        **_ONE_THREAD,
+        **os.environ,
+        "PYTHONPATH": f"{here}{os.pathsep}{known}" if known else here,
+    }
