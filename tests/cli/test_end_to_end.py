@@ -31,6 +31,13 @@ def test_the_run_ends_in_a_summary_with_verdicts(trained: Trained) -> None:
     assert "✓ model" in said.err
 
 
+def test_the_page_shows_where_the_model_looked(trained: Trained) -> None:
+    html = (trained[0].parent / ".lfvpipe" / "small" / "report.html").read_text(encoding="utf-8")
+    pictures = html.count('loading="lazy"') - html.count('class="overlay')
+    assert html.count('class="overlay heat"') == pictures > 0
+    assert "No heat maps" not in html
+
+
 def test_the_second_run_says_so_and_imports_nothing_heavy(
     trained: Trained, lfvpipe: Any, modules_of: Any
 ) -> None:
