@@ -90,6 +90,24 @@ def holder(folder: Path) -> Holder | None:
         return None
 
 
+def holding(folder: Path) -> Holder | None:
+    """Return who holds the lock at this moment, as far as can be told without keeping anyone out.
+
+    A note is left by killed holders too, so the lock itself is tried, and let go at once.
+    """
+    noted = holder(folder)
+    if noted is None:
+        return None
+    try:
+        lock = acquire(folder / "lock", 0.0)
+    except OSError:  # a folder that may only be read
+        return None
+    if lock is None:
+        return noted
+    lock.release()
+    return None
+
+
 def _acquire(
     folder: Path, timeout: float, on_wait: Callable[[Holder | None], None] | None
 ) -> OsLock:

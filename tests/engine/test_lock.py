@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lfvpipe.engine.lock import Holder, Locked, hold, holder
+from lfvpipe.engine.lock import Holder, Locked, hold, holder, holding
 from lfvpipe.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +69,18 @@ def test_waiting_says_so_and_gets_the_lock_in_the_end(tmp_path: Path) -> None:
     thread.join(60)
     assert got.is_set()
     assert [who and who.command for who in waited_for] == ["first"]
+
+
+def test_who_is_at_work_is_known_only_while_it_is(tmp_path: Path) -> None:
+    assert holding(tmp_path) is None
+    with other_process(tmp_path) as child:
+        who = holding(tmp_path)
+        assert who is not None
+        assert who.pid == child.pid
+        child.kill()
+        child.wait()
+    assert holder(tmp_path) is not None  # the note that the killed holder left
+    assert holding(tmp_path) is None
 
 
 def test_two_holders_in_one_process_exclude_each_other(tmp_path: Path) -> None:

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from lfvpipe.cli.output import Style
     from lfvpipe.cli.planning import Planned
     from lfvpipe.engine.ledger import Record
+    from lfvpipe.engine.lock import Holder
     from lfvpipe.engine.plan import Row
 
 STYLES: dict[str, Style | None] = {
     "done": "green",
     "stale": "yellow",
     "reusable": "cyan",
+    "running": "cyan",
     "interrupted": "yellow",
     "failed": "red",
     "never run": "dim",
@@ -32,10 +34,12 @@ class Standing:
     Attributes:
         row: What a run would do with it.
         record: The outcome it stands at, or what the last attempt left.
+        at_work: A run holds the lock, so an attempt without an end goes on.
     """
 
     row: Row
     record: Record | None
+    at_work: bool = False
 
     @property
     def state(self) -> str:
@@ -47,7 +51,7 @@ class Standing:
             return "reusable"
         for code in ("failed", "interrupted"):
             if code in codes:
-                return code
+                return "running" if code == "interrupted" and self.at_work else code
         return "never run" if self.record is None else "stale"
 
     @property
@@ -70,12 +74,24 @@ def run(options: argparse.Namespace) -> int:
 
 def standings(one: Planned) -> list[Standing]:
     """Return where each step of a planned variant stands."""
-    return [Standing(row, one.ledger.base(one.variant.name, row.step)) for row in one.rows]
+    who = _running(one)
+    rows = one.rows
+    return [Standing(row, one.ledger.base(one.variant.name, row.step), bool(who)) for row in rows]
+
+
+def _running(one: Planned) -> Holder | None:
+    """Return the run that is at work on this pipeline, if one is."""
+    from lfvpipe.engine.lock import holding
+
+    who = holding(one.variant.context.state_dir)
+    return who if who and who.command.startswith("lfvpipe run") else None
 
 
 def _print(one: Planned, options: argparse.Namespace) -> None:
     print(output.styled(one.title, "bold"))
     found = standings(one)
+    if who := _running(one):
+        print(output.styled(f"at work: {who}", "cyan"))
     head = ("step", "state", "outcome", "when", "took", "facts")
     cells = [head, *(_cells(standing) for standing in found)]
     print(output.table(cells, styles=["dim", *(STYLES[standing.state] for standing in found)]))
@@ -95,7 +111,7 @@ def _cells(standing: Standing) -> tuple[str, ...]:
     record, why = standing.record, standing.row.reasons
     outcome = record.outcome if record else None
     told = wording.facts(standing.row.step, outcome.facts) if outcome else ""
-    if standing.state not in {"done", "reusable", "never run"} and why:
+    if standing.state not in {"done", "reusable", "running", "never run"} and why:
         told = wording.reason(why[0]) + (f" (and {len(why) - 1} more)" if len(why) > 1 else "")
     return (
         standing.row.step,
