@@ -1,58 +1,62 @@
 """How good the detector is: splits of real and generated sets, five seeds, a table and JSON.
 
     PYTHONPATH=. python tests/benchmarks/detector/measure.py [SET ...] [--seeds 5] [--json FILE]
-        [--data FOLDER] [--contrast 1.0] [--normals-only | --anomalies 10] [--train 0.7]
+        [--data FOLDER] [--contrast 1.0] [--normals-only | --anomalies 10] [--train 0.7] [--masks]
+        [--methods lfvpipe,pooled]
 
 A SET is `aliens` or `cookies` (archives under --data, default ../shared/data), the name of a class
-in textures.py (generated), or a folder: with `normal/`, `anomaly/` (and `masks/`, named alike),
-or in MVTec AD's layout (`train/good`, `test/<type>`, `ground_truth/<type>`). Without a SET,
-all named ones are measured. Every split takes --train of each label to learn from and tests on the
-rest; thresholds come from training alone. Each run has a process of its own, so that peak memory is
-its own; milliseconds are of processor time on one thread. For a memory limit, use `ulimit -v`.
+in textures.py (generated), or a folder: with `normal/`, `anomaly/` (and `masks/`, named alike), in
+MVTec AD's layout (`train/good`, `test/<type>`, `ground_truth/<type>`), or in DAGM's (`Train/Label`,
+`Test/Label`). Without a SET, all named ones are measured. Every split takes --train of each label
+to learn from and tests on the rest; thresholds come from training alone. The peer `pooled`
+(peer.py), which needs anomalies, has the same splits. Each run has a process of its own, so that
+peak memory is its own; milliseconds are of processor time on one thread, seconds of wall time and
+of processor time. With --masks the detector learns from masks too, and `iou` is of the masks that
+it draws. For a memory limit, use `ulimit -v`.
 """
 
 import argparse
 import io
 import json
 import multiprocessing
+import os
 import tempfile
 import time
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from lfvpipe.detector import Example, Model, Settings, train
 from lfvpipe.detector.calibration import auroc, f1
 from lfvpipe.detector.features import look
 from lfvpipe.detector.pictures import open_rgb
-from tests.benchmarks.detector import textures
+from tests.benchmarks.detector import figures, peer, sets, textures
 
-REAL = ("aliens", "cookies")
-DATA = Path(__file__).parents[4] / "shared" / "data"
-ANOMALOUS = {"anomaly": "#FF0000"}
-COLUMNS = ("auroc", "ap", "f1", "brier", "pixel_auroc", "train_s", "ms", "peak_mb")
+COLUMNS = ("auroc", "ap", "f1", "brier", "pixel_auroc", "aupro", "iou")
+COSTS = ("train_s", "train_cpu_s", "ms", "peak_mb")
 HEADS = ("deviation", "novelty", "pooled", "evidence")
+METHODS = ("lfvpipe", "pooled")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One split of one set."""
+    """One split of one set, for one method."""
 
     name: str
+    method: str
     normal: list[Example]
     anomaly: list[Example]
     seed: int
     share: float
     anomalies: int | None
+    masks: bool
 
     def split(self) -> tuple[list[Example], list[Example]]:
-        """Return (training, test) examples; masks are for measuring only, not for learning."""
+        """Return (training, test) examples; masks are learnt from only where the run says so."""
         random = np.random.default_rng(self.seed)
         learnt, tested = [], []
         for group, limit in ((self.normal, None), (self.anomaly, self.anomalies)):
@@ -60,34 +64,74 @@ class Run:
             cut = round(self.share * len(group))
             learnt += [group[i] for i in order[:cut][:limit]]
             tested += [group[i] for i in order[cut:]]
+        if self.masks:
+            return learnt, tested
         return [Example(each.path, each.label) for each in learnt], tested
 
 
 def measured(run: Run) -> dict[str, Any]:
     """Train and test on one split; return its figures."""
     learnt, tested = run.split()
-    start = time.perf_counter()
+    found = _ours(run, learnt, tested) if run.method == "lfvpipe" else _peer(run, learnt, tested)
+    return {"set": run.name, "method": run.method, "seed": run.seed, **found}
+
+
+def _ours(run: Run, learnt: list[Example], tested: list[Example]) -> dict[str, Any]:
+    clock = _Clock()
     model = train(learnt, Settings(seed=run.seed))
-    seconds = time.perf_counter() - start
+    costs = clock.trained()
     model.detect(tested[0].path)
     start = time.process_time()
     verdicts = [model.detect(each.path) for each in tested]
-    milliseconds = 1000 * (time.process_time() - start) / len(tested)
+    costs["ms"] = 1000 * (time.process_time() - start) / len(tested)
+    costs["peak_mb"] = figures.peak_megabytes()
     labels = np.array([each.label == "anomaly" for each in tested])
     scores = np.array([each.probability for each in verdicts])
-    pairs = [(v.heat_map, e.mask) for v, e in zip(verdicts, tested, strict=True) if e.mask]
-    figures = {
+    pixels: dict[str, float] = {}
+    known = [v for v, e in zip(verdicts, tested, strict=True) if e.mask or e.label == "normal"]
+    masks = [e.mask for e in tested if e.mask or e.label == "normal"]
+    if any(masks):
+        heats = [each.heat_map for each in known if each.heat_map is not None]
+        pairs = [(h, figures.truth_at(m, h.shape)) for h, m in zip(heats, masks, strict=True)]
+        pixels = {"pixel_auroc": figures.pixel_auroc(pairs), "aupro": figures.aupro(pairs)}
+    if run.masks:
+        pixels["iou"] = figures.overlap(known, masks)
+    return image_figures(scores, labels) | pixels | costs | by_head(model, tested, labels)
+
+
+def _peer(run: Run, learnt: list[Example], tested: list[Example]) -> dict[str, Any]:
+    clock = _Clock()
+    model = peer.train(learnt, run.seed)
+    costs = clock.trained()
+    start = time.process_time()
+    scores = np.array([model.probability(each.path) for each in tested])
+    costs["ms"] = 1000 * (time.process_time() - start) / len(tested)
+    costs["peak_mb"] = figures.peak_megabytes()
+    return image_figures(scores, np.array([each.label == "anomaly" for each in tested])) | costs
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._wall, self._processor = time.perf_counter(), time.process_time()
+
+    def trained(self) -> dict[str, float]:
+        return {
+            "train_s": time.perf_counter() - self._wall,
+            "train_cpu_s": time.process_time() - self._processor,
+        }
+
+
+def image_figures(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> dict[str, float]:
+    """Return how well probabilities tell the labels."""
+    called = scores >= 0.5
+    return {
         "auroc": auroc(scores, labels),
-        "ap": average_precision(scores, labels),
-        "f1": f1(scores >= 0.5, labels),
+        "ap": figures.average_precision(scores, labels),
+        "f1": f1(called, labels),
         "brier": float(np.mean((scores - labels) ** 2)),
-        "pixel_auroc": pixel_auroc(pairs) if pairs else None,
-        "train_s": seconds,
-        "ms": milliseconds,
-        "peak_mb": peak_megabytes(),
-        "false_positives": float((scores >= 0.5)[~labels].mean()),
+        "false_positives": float(called[~labels].mean()),
+        "recall": float(called[labels].mean()),
     }
-    return {"set": run.name, "seed": run.seed, **figures, **by_head(model, tested, labels)}
 
 
 def by_head(model: Model, tested: Sequence[Example], labels: NDArray[np.bool_]) -> dict[str, float]:
@@ -99,99 +143,22 @@ def by_head(model: Model, tested: Sequence[Example], labels: NDArray[np.bool_]) 
     return areas | {f"w_{name}": weight for name, weight in weights}
 
 
-def average_precision(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> float:
-    """Return the mean precision at each anomaly's rank; ties are ranked worst first."""
-    truth = labels[np.lexsort((labels, -scores))]
-    precision = np.cumsum(truth) / np.arange(1, len(truth) + 1)
-    return float(precision[truth].mean())
-
-
-def pixel_auroc(pairs: list[tuple[Any, Path]]) -> float:
-    """Return the AUROC of anomalous images' heat maps against their masks, mean over the images."""
-    areas = []
-    for heat, path in pairs:
-        mask = Image.open(path).convert("L").resize(heat.shape[::-1], Image.Resampling.BOX)
-        truth = np.asarray(mask) > 10
-        if truth.any() and not truth.all():
-            areas.append(auroc(heat.ravel().astype(np.float64), truth.ravel()))
-    return float(np.mean(areas)) if areas else float("nan")
-
-
-def peak_megabytes() -> float:
-    """Return this process's peak resident memory, MB (NaN where the platform does not tell)."""
-    try:
-        import resource
-    except ImportError:
-        return float("nan")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def examples(name: str, data: Path, scratch: Path, contrast: float) -> Iterator[Example]:
-    """Yield the examples of a named set or a folder."""
-    folder = Path(name)
-    if name in REAL:
-        yield from archived(data / name, scratch)
-    elif name in textures.KINDS:
-        textures.write(scratch, name, (80, 60), contrast, 0)
-        yield from in_folder(scratch / name)
-    elif (folder / "train" / "good").is_dir():
-        yield from in_mvtec(folder)
-    else:
-        yield from in_folder(folder)
-
-
-def archived(folder: Path, scratch: Path) -> Iterator[Example]:
-    """Yield the photographs in a set's archives: *_def and files named *anomaly* are bad."""
-    for path in sorted(folder.glob("*.zip")):
-        if path.stem.endswith("_masks"):
-            continue
-        with zipfile.ZipFile(path) as archive:
-            archive.extractall(scratch / path.stem)
-        for image in images(scratch / path.stem):
-            bad = path.stem.endswith("_def") or "anomaly" in image.name
-            yield Example(image, "anomaly" if bad else "normal")
-
-
-def in_folder(folder: Path) -> Iterator[Example]:
-    """Yield the images of normal/ and anomaly/, with masks/ where there are any."""
-    for image in images(folder / "normal"):
-        yield Example(image, "normal")
-    for image in images(folder / "anomaly"):
-        mask = folder / "masks" / f"{image.stem}.png"
-        yield Example(image, "anomaly", mask if mask.exists() else None, ANOMALOUS)
-
-
-def in_mvtec(folder: Path) -> Iterator[Example]:
-    """Yield every image of a product in MVTec AD's layout."""
-    for image in [*images(folder / "train" / "good"), *images(folder / "test" / "good")]:
-        yield Example(image, "normal")
-    for kind in sorted(each for each in (folder / "test").iterdir() if each.name != "good"):
-        for image in images(kind):
-            mask = folder / "ground_truth" / kind.name / f"{image.stem}_mask.png"
-            yield Example(image, "anomaly", mask if mask.exists() else None, ANOMALOUS)
-
-
-def images(folder: Path) -> list[Path]:
-    """Return the image files below `folder`, sorted."""
-    kinds = {".png", ".jpg", ".jpeg", ".bmp"}
-    return sorted(each for each in folder.rglob("*") if each.suffix.lower() in kinds)
-
-
 def table(results: Sequence[dict[str, Any]]) -> str:
-    """Return the median and the range over seeds of every figure, a line a set."""
+    """Return the median and the range over seeds of every figure, a line a set and method."""
     out = io.StringIO()
-    out.write("| set | " + " | ".join(COLUMNS) + " | heads: AUROC (weight) |\n")
-    out.write("|---" * (len(COLUMNS) + 2) + "|\n")
-    for name in dict.fromkeys(each["set"] for each in results):
-        rows = [each for each in results if each["set"] == name]
-        cells = [summary([row[column] for row in rows]) for column in COLUMNS]
+    columns = [*COLUMNS, "false_positives", "recall", *COSTS]
+    out.write(f"| set | method | {' | '.join(columns)} | heads: AUROC (weight) |\n")
+    out.write("|---" * (len(columns) + 3) + "|\n")
+    for name, method in dict.fromkeys((each["set"], each["method"]) for each in results):
+        rows = [each for each in results if (each["set"], each["method"]) == (name, method)]
+        cells = [summary([row.get(column) for row in rows]) for column in columns]
         heads = [
             f"{head} {np.median([row[head] for row in rows]):.3f} "
             f"({np.median([row[f'w_{head}'] for row in rows]):.2f})"
             for head in HEADS
             if head in rows[0]
         ]
-        out.write(f"| {name} | {' | '.join(cells)} | {', '.join(heads)} |\n")
+        out.write(f"| {name} | {method} | {' | '.join(cells)} | {', '.join(heads)} |\n")
     return out.getvalue()
 
 
@@ -205,31 +172,41 @@ def summary(values: list[float | None]) -> str:
     return f"{middle} ({low}-{high})" if len(known) > 1 else middle
 
 
-def main() -> None:
-    """Measure the sets that the command line names."""
+def options() -> argparse.Namespace:
+    """Return what the command line asks for."""
     parser = argparse.ArgumentParser(description="Measure the detector.")
-    parser.add_argument("sets", nargs="*", default=[*REAL, *textures.KINDS])
+    parser.add_argument("sets", nargs="*", default=[*sets.REAL, *textures.KINDS])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--data", type=Path, default=sets.DATA)
     parser.add_argument("--contrast", type=float, default=1.0)
     parser.add_argument("--train", type=float, default=0.7)
+    parser.add_argument("--masks", action="store_true")
+    parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--anomalies", type=int)
     parser.add_argument("--normals-only", action="store_const", const=0, dest="anomalies")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure the sets that the command line names."""
+    asked = options()
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # for the runs' processes
     results = []
     with tempfile.TemporaryDirectory() as scratch:
-        for name in options.sets:
-            found = list(examples(name, options.data, Path(scratch), options.contrast))
+        for name in asked.sets:
+            found = list(sets.examples(name, asked.data, Path(scratch), asked.contrast))
             normal, anomaly = ([e for e in found if e.label == x] for x in ("normal", "anomaly"))
-            for seed in range(options.seeds):
-                run = Run(name, normal, anomaly, seed, options.train, options.anomalies)
-                with multiprocessing.get_context("spawn").Pool(1) as pool:
-                    results.append(pool.apply(measured, (run,)))
+            for method in asked.methods.split(",") if asked.anomalies != 0 else METHODS[:1]:
+                for seed in range(asked.seeds):
+                    limits = (asked.train, asked.anomalies, asked.masks)
+                    run = Run(name, method, normal, anomaly, seed, *limits)
+                    with multiprocessing.get_context("spawn").Pool(1) as pool:
+                        results.append(pool.apply(measured, (run,)))
             print(table([each for each in results if each["set"] == name]), flush=True)
     print(table(results))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+    if asked.json:
+        asked.json.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":
