@@ -179,6 +179,20 @@ def test_heat_maps_are_laid_over_and_taken_away(page: Page, shown: RunRecord) ->
     assert picture.locator("img").first.bounding_box() == overlays.first.bounding_box()
 
 
+def test_a_mask_hides_the_heat_map_until_it_is_taken_away(
+    page: Page, written: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    Image.new("RGB", (96, 64), "#23A436").save(tmp_path / "mask.png")
+    first, second, *_ = _verdicts(tmp_path)["evaluation"]
+    written(verdicts={"evaluation": (replace(first, mask="mask.png"), second)})
+    page.goto((tmp_path / "report.html").as_uri())
+    heat, mask = page.locator(".overlay.heat:visible"), page.locator(".overlay.mask:visible")
+    assert (heat.count(), mask.count()) == (1, 1)
+    page.keyboard.press("m")
+    assert (heat.count(), mask.count()) == (2, 0)
+    assert page.get_by_role("button", name="Masks").get_attribute("aria-pressed") == "false"
+
+
 def test_single_keys_filter_sort_and_search_and_can_be_switched_off(
     page: Page, shown: RunRecord
 ) -> None:
