@@ -121,7 +121,7 @@ def _advice(pipeline: Pipeline, available: Available, split: str, label: Label) 
     ):
         return (
             "name them as sources.anomaly; to learn from normal images alone, keep them for"
-            " testing with split.anomaly: {train: 0, test: 100}"
+            " testing with split: {anomaly: {train: 0, test: 100}}"
         )
     if pipeline.sources.manifest is not None:
         return f"add labelled images to the {split} manifest"

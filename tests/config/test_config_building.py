@@ -226,3 +226,13 @@ def test_a_bucket_follows_from_the_project(
 def test_a_common_count_holds_for_both_labels(load_text: Load, good: str) -> None:
     shares = load_text(good + "sample: {count: 9}\n").pipeline.sample.shares
     assert shares == {"normal": Share(count=9), "anomaly": Share(count=9)}
+
+
+def test_a_label_may_only_test_so_that_normal_images_alone_are_learnt_from(
+    load_text: Load, good: str
+) -> None:
+    split = "split: {train: 80, test: 20, anomaly: {train: 0, test: 100}}\n"
+    found = load_text(good + split).pipeline.split
+    assert found.train["anomaly"] == Share(percent=0)
+    assert found.test is not None
+    assert found.test["anomaly"] == Share(percent=100)
