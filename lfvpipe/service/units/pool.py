@@ -82,7 +82,7 @@ class Pool:
         self._starting = 0
         self._failure: Exception | None = None
         self._rest_until = self._looked = 0.0
-        self._closed = False
+        self._opened = self._closed = False
         self._keeper = threading.Thread(target=self._keep, name="lfvpipe-units", daemon=True)
 
     def open(self) -> None:
@@ -97,6 +97,7 @@ class Pool:
             while self._live() - self._starting < self._least and self._failure is None:
                 self._started.wait()
             failure = self._failure
+            self._opened = True
         if failure is not None:
             self.close()
             raise failure
@@ -271,7 +272,8 @@ class Pool:
             failure = error
         with self._lock:
             self._starting -= 1
-            self._failure = failure
+            if failure is not None or self._opened:  # while it opens, one failure is enough
+                self._failure = failure
             if unit is None:
                 self._rest_until = time.monotonic() + _REST_SECONDS
                 self._wake_line()
