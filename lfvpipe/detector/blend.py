@@ -66,5 +66,5 @@ def _platt(scores: Doubles, labels: NDArray[np.bool_]) -> tuple[float, float]:
 def equal(scores: Doubles, labels: NDArray[np.bool_]) -> Blend:
     """Return the plain mean of `scores`, standardised by the normal images'."""
     normal = scores[~labels]
-    centre, spread = normal.mean(0), np.maximum(normal.std(0), 1e-3)
+    centre, spread = normal.mean(0), np.maximum(normal.std(0), 0.05)
     return Blend(centre, spread, np.full(scores.shape[1], 1 / scores.shape[1]))

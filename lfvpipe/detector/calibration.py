@@ -90,6 +90,16 @@ def auroc(scores: Doubles, labels: Bools) -> float:
     return float((ranks[labels].sum() - anomalies * (anomalies + 1) / 2) / (anomalies * normals))
 
 
+def calibration_error(probabilities: Doubles, labels: Bools, groups: int = 5) -> float:
+    """Return how far probabilities lie from frequencies, mean over `groups` of equal size.
+
+    Source: expected calibration error: Naeini, Cooper & Hauskrecht, AAAI 2015, by rank.
+    """
+    parts = np.array_split(np.argsort(probabilities, kind="stable"), min(groups, len(labels)))
+    gaps = [abs(float(probabilities[p].mean() - labels[p].mean())) * len(p) for p in parts]
+    return sum(gaps) / len(labels)
+
+
 def f1(called: Bools, labels: Bools) -> float:
     """Return the F1 score of `called` anomalous against `labels`; 0 where nothing was found."""
     found = int((called & labels).sum())
@@ -104,7 +114,7 @@ def calibrate_on_normals(scores: Doubles) -> Calibration:
     one odd normal image does not move. (Out-of-fold scores, by fewer normals, lie a little high.)
     """
     middle = float(np.median(scores))
-    spread = max(1.4826 * float(np.median(np.abs(scores - middle))), 1e-3)
+    spread = max(1.4826 * float(np.median(np.abs(scores - middle))), 0.05)
     threshold = max(float(np.quantile(scores, 0.95)), middle + 1.8 * spread)
     slope = 1.5 / spread
     return Calibration(slope, -slope * threshold, 0.5)

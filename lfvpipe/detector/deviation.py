@@ -15,6 +15,7 @@ from lfvpipe.detector.logistic import Doubles, Integers
 Floats = NDArray[np.float32]
 SHRINKAGE = 0.01  # of the total variance: unlike the mean of the values, the same for any count
 MAX_COMPONENTS = 256
+QUIET = 0.1  # squared distance below which all is equally normal; usual ones are about 100
 MAX_ROWS = 1000  # images that are enough to know how normal ones differ
 
 
@@ -42,7 +43,7 @@ class Deviation:
         inside = (standard @ self.basis).astype(np.float64) ** 2
         total = np.einsum("ij,ij->i", standard, standard, dtype=np.float64)
         outside = np.maximum(total - inside.sum(1), 0)
-        result: Doubles = np.log((inside / self.values).sum(1) + outside / self.floor + 1e-9)
+        result: Doubles = np.log((inside / self.values).sum(1) + outside / self.floor + QUIET)
         return result
 
 
@@ -50,12 +51,13 @@ def fit(rows: Floats) -> Deviation:
     """Return the Gaussian of normal images' `rows` (n, d), of which at most MAX_ROWS are read."""
     rows = rows[:MAX_ROWS]
     mean, spread = rows.mean(0), rows.std(0)
-    steady = spread + np.float32(0.05) * np.median(spread) + np.float32(1e-6)
+    steady = spread + np.float32(0.05) * np.median(spread) + np.float32(1e-3) * np.abs(mean)
+    steady += np.float32(1e-6)
     spread = (steady * np.float32(rows.shape[1] ** 0.5)).astype(np.float32)
     standard = ((rows - mean) / spread).astype(np.float64)
     values, vectors = np.linalg.eigh(standard @ standard.T / len(rows))
     keep = np.flatnonzero(values > max(values[-1], 1e-12) * 1e-6)[-MAX_COMPONENTS:]
-    floor = SHRINKAGE * max(float(values.sum()), 1e-9)
+    floor = SHRINKAGE * max(float(values.sum()), 1e-2)
     values = values[keep]
     basis = standard.T @ (vectors[:, keep] / np.sqrt(values * len(rows)))
     compact = np.ascontiguousarray(basis, np.float32)

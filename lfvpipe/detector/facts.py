@@ -44,7 +44,8 @@ class Settings:
         coarse: Side, px, of the square whose area images are brought to, to be seen as a whole.
         fine: The same, to be searched for small defects; less for images that are small.
         views: Mirrored views of each image to train on, 1 to 4; fewer where images are many.
-        max_rows: A bound on the rows that a fit holds in memory.
+        max_rows: A bound on the rows that a fit holds in memory; a quarter as many images are
+            learnt from, drawn by their digests where there are more.
     """
 
     seed: int = 0
@@ -117,7 +118,8 @@ class Info:
         image_size: (width, height) of most images.
         settings: As trained.
         versions: Of this format, the backbone and the libraries.
-        scores: Out-of-fold AUROC, F1 and the like, on the training images.
+        scores: Out-of-fold AUROC, F1, Brier score, calibration error and false positive rate, on
+            the training images.
         warnings: What a user should know.
     """
 

@@ -16,7 +16,7 @@ from lfvpipe.detector.faults import DetectorError, TrainingCancelled
 from lfvpipe.detector.features import Floats, Scales, View, look, scales_for
 from lfvpipe.detector.logistic import Integers
 from lfvpipe.detector.masks import cell_classes
-from lfvpipe.detector.pictures import open_rgb
+from lfvpipe.detector.pictures import open_rgb, size_of
 from lfvpipe.detector.store import CellStore
 
 Progress = Callable[[str, int, int], None]
@@ -77,8 +77,9 @@ def gather(
         TrainingCancelled: The caller said so.
     """
     views = min(settings.views, max(1, settings.max_rows // 4 // len(examples)))
-    smallest = min(open_rgb(each.path).size for each in examples[:: max(1, len(examples) // 5)])
-    scales = scales_for(smallest, settings.coarse, settings.fine)
+    shares = kept_shares([each.label == "anomaly" for each in examples], MAX_LOCAL)
+    sizes = sorted((size_of(each.path) for each in examples), key=lambda size: size[0] * size[1])
+    scales = scales_for(sizes[len(sizes) // 2], settings.coarse, settings.fine)
 
     def one(example: Example) -> tuple[Seen, list[NDArray[np.float16]]]:
         image = open_rgb(example.path)
@@ -87,7 +88,8 @@ def gather(
 
     result: list[Seen] = []
     for seen, cells in in_order(one, examples, thread_count(settings)):
-        result.append(_stored(seen, cells, store, len(examples)))
+        share = shares[examples[len(result)].label == "anomaly"]
+        result.append(_stored(seen, cells, store) if drawn(seen.digest, share) else seen)
         watch.tick("features", len(result), len(examples))
     return result, scales
 
@@ -102,14 +104,36 @@ def _kept(
     return seen, [grid.reshape(-1, grid.shape[-1]).astype(np.float16) for grid in grids]
 
 
-def _stored(
-    seen: Seen, views: Sequence[NDArray[np.float16]], store: CellStore, images: int
-) -> Seen:
-    """Keep an image's cells, unless there are many images and its digest is not in the draw."""
-    if int(seen.digest[:8], 16) * images > MAX_LOCAL << 32:
-        return Seen(seen.digest, seen.size, seen.rows, seen.placed, None, seen.classes[:0])
+def _stored(seen: Seen, views: Sequence[NDArray[np.float16]], store: CellStore) -> Seen:
+    """Keep an image's cells."""
     numbers = [store.append(cells) for cells in views]
     return Seen(seen.digest, seen.size, seen.rows, seen.placed, numbers[0], seen.classes)
+
+
+def sampled(examples: Sequence[Example], limit: int, watch: Watch) -> list[Example]:
+    """Return all examples, or about `limit` of them, whose digests decide: rare labels first."""
+    if len(examples) <= limit:
+        return list(examples)
+    shares = kept_shares([each.label == "anomaly" for each in examples], limit)
+    result = []
+    for number, each in enumerate(examples):
+        if drawn(digest_of(each), shares[each.label == "anomaly"]):
+            result.append(each)
+        watch.tick("drawing images", number + 1, len(examples))
+    return result
+
+
+def kept_shares(anomalous: Sequence[bool], limit: int) -> tuple[float, float]:
+    """Return which share of normal and of anomalous images to keep, about `limit` in all."""
+    anomalies, normals = sum(anomalous), len(anomalous) - sum(anomalous)
+    room = max(limit // 2, limit - normals)
+    kept = min(anomalies, room)
+    return min(1.0, (limit - kept) / max(1, normals)), min(1.0, room / max(1, anomalies))
+
+
+def drawn(digest: str, share: float) -> bool:
+    """Say whether an image is among the `share` of images that are kept."""
+    return int(digest[-8:], 16) < share * 2**32
 
 
 def digest_of(example: Example) -> str:

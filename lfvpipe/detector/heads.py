@@ -104,12 +104,12 @@ class Table:
 
 
 def fit(table: Table, seed: int, stage: Stage, *, supervised: bool) -> tuple[Heads, Doubles]:
-    """Fit every head and their blend; also return the blend's out-of-fold scores (images,)."""
+    """Fit every head and their blend; also return its out-of-fold scores of the stored images."""
     views = len(table.rows) // len(table.labels)
     whole = np.concatenate([table.rows[::views], table.placed], axis=1)
-    columns = [deviation.out_of_fold(whole, table.labels, table.folds)]
-    gaussian = deviation.fit(whole[~table.labels])
     stored = table.stored
+    columns = [deviation.out_of_fold(whole, table.labels, table.folds)[stored]]
+    gaussian = deviation.fit(whole[~table.labels])
     found = local.fit(
         table.read,
         table.labels[stored],
@@ -119,22 +119,15 @@ def fit(table: Table, seed: int, stage: Stage, *, supervised: bool) -> tuple[Hea
         stage("local evidence"),
         supervised=supervised,
     )
-    columns.append(_filled(found.novelty, stored))
+    columns.append(found.novelty)
     pooled = None
     if supervised:
         linear = _pooled(table, views, stage("classifier"))
         pooled = linear.linear
-        columns += [linear.out_of_fold[::views], _filled(found.evidence, stored)]
+        columns += [linear.out_of_fold[::views][stored], found.evidence]
     scores = np.stack(columns, 1)
-    mix = (blend.average if supervised else blend.equal)(scores, table.labels)
+    mix = (blend.average if supervised else blend.equal)(scores, table.labels[stored])
     return Heads(gaussian, found.local, pooled, mix), mix.combined(scores)
-
-
-def _filled(scores: Doubles, stored: NDArray[np.bool_]) -> Doubles:
-    """Return `scores` of the stored images with the median for the others."""
-    result = np.full(len(stored), np.median(scores))
-    result[stored] = scores
-    return result
 
 
 def _pooled(table: Table, views: int, tick: Callable[[int, int], None]) -> logistic.Fitted:

@@ -26,6 +26,8 @@ POOL = {False: 64, True: 192}  # most unusual positions kept of a normal, an ano
 SAMPLE = 150  # positions of a normal image that the covariance is estimated from
 MAX_SAMPLES = 40_000  # of them in all
 PENALTY = 10.0
+ROUNDING = 5e-3  # of a feature's mean: what flat images may differ by without being unusual
+QUIET = 0.1  # of the usual distance: below it, all is equally normal
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,14 @@ def worst(values: Floats | Doubles, count: int = TOP) -> float:
 
 def novelty_score(values: Floats) -> float:
     """Return an image's novelty from its positions': logarithmic, since distances multiply."""
-    return float(np.log(worst(values) + 1e-9))
+    return float(np.log(worst(values) + QUIET))
 
 
 def whitening(samples: Floats) -> Local:
     """Return the whitening of normal images' positions (n, c), with no weights yet."""
     mean, rough = samples.mean(0), samples.std(0)
-    spread = (rough + 0.05 * np.median(rough) + 1e-6).astype(np.float32)
+    least = 0.05 * np.median(rough) + ROUNDING * np.abs(mean) + 1e-6
+    spread = (rough + least).astype(np.float32)
     standard = ((samples - mean) / spread).astype(np.float64)
     values, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
     keep = values >= min(values[-1], 1e-4 * max(values[-1], 1e-9))  # at least one, if all is flat

@@ -1,6 +1,7 @@
 """Any photograph as 8-bit RGB: grey, palette, alpha, 16-bit, CMYK and EXIF rotation included."""
 
 import io
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from lfvpipe.detector.faults import DetectorError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from PIL import Image
 
 MAX_PIXELS = 64_000_000
@@ -32,11 +35,28 @@ def open_upright(source: "Image.Image | Path | str | bytes") -> "Image.Image":
     if isinstance(source, Image.Image):
         return ImageOps.exif_transpose(_bounded(source, "the image"))
     name = "the image" if isinstance(source, bytes) else str(source)
+    with _opened(source, name) as image:
+        image.load()
+        return ImageOps.exif_transpose(image)
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Return the (width, height) that a file says its image has, before any turning.
+
+    Raises:
+        DetectorError: It is no image, or has more than 64 million pixels.
+    """
+    with _opened(path, str(path)) as image:
+        return image.size
+
+
+@contextmanager
+def _opened(source: Path | str | bytes, name: str) -> "Iterator[Image.Image]":
+    from PIL import Image
+
     try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
-            _bounded(image, name).load()
-            return ImageOps.exif_transpose(image)
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            yield _bounded(image, name)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise DetectorError(
             f"{name} cannot be read as an image: {error}", hint="Give a whole PNG or JPEG file."

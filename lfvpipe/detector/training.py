@@ -17,6 +17,7 @@ from lfvpipe.detector.calibration import (
     auroc,
     calibrate,
     calibrate_on_normals,
+    calibration_error,
     f1,
 )
 from lfvpipe.detector.facts import Example, Info, Settings
@@ -31,6 +32,7 @@ from lfvpipe.detector.gathering import (
     gather,
     require_different,
     require_usable,
+    sampled,
 )
 from lfvpipe.detector.heads import Heads, Table
 from lfvpipe.detector.logistic import Doubles, Integers
@@ -38,6 +40,7 @@ from lfvpipe.detector.masks import known_classes
 from lfvpipe.detector.model import Model, backbone_version
 from lfvpipe.detector.store import CellStore
 
+ROWS_AN_IMAGE = 4  # that max_rows allows for
 FEW = 5  # labelled anomalies, below which no supervised head can be judged out of fold
 
 
@@ -53,11 +56,12 @@ class _Data:
 
 @dataclass(frozen=True)
 class _Fit:
-    """The heads, their calibration, and the out-of-fold scores that it was made from."""
+    """The heads, their calibration, and the out-of-fold scores and labels it was made from."""
 
     heads: Heads
     calibration: Calibration
     scores: Doubles
+    labels: Bools
     supervised: bool
 
 
@@ -90,7 +94,7 @@ def train(
         fitted = _fit(data, settings, store, watch)
         segmenter = _segmenter(data, len(classes), settings, store, watch) if classes else None
     return Model(
-        info=_info(data, settings, fitted, segmentation=segmenter is not None),
+        info=_info(data, settings, fitted, len(examples), segmentation=segmenter is not None),
         scales=scales,
         calibration=fitted.calibration,
         heads=fitted.heads,
@@ -114,6 +118,7 @@ def _looked_at(
     store: CellStore,
     watch: Watch,
 ) -> tuple[_Data, Scales]:
+    examples = sampled(examples, settings.max_rows // ROWS_AN_IMAGE, watch)
     seen, scales = gather(examples, settings, classes, store, watch)
     order = sorted(range(len(seen)), key=lambda index: seen[index].digest)
     labels = np.array([examples[index].label == "anomaly" for index in order])
@@ -137,11 +142,12 @@ def _fit(data: _Data, settings: Settings, store: CellStore, watch: Watch) -> _Fi
     supervised = _different_anomalies(data) >= FEW
     stage = partial(_stage, watch)
     fitted, scores = heads.fit(table, settings.seed, stage, supervised=supervised)
+    labels = data.labels[table.stored]
     if supervised:
-        calibration = calibrate(scores, data.labels, settings.costs)
+        calibration = calibrate(scores, labels, settings.costs)
     else:
-        calibration = calibrate_on_normals(scores[~data.labels])
-    return _Fit(fitted, calibration, scores, supervised)
+        calibration = calibrate_on_normals(scores[~labels])
+    return _Fit(fitted, calibration, scores, labels, supervised)
 
 
 def _different_anomalies(data: _Data) -> int:
@@ -174,7 +180,7 @@ def _stage(watch: Watch, name: str) -> Callable[[int, int], None]:
     return lambda done, total: watch.tick(name, done, total)
 
 
-def _info(data: _Data, settings: Settings, fitted: _Fit, *, segmentation: bool) -> Info:
+def _info(data: _Data, settings: Settings, fitted: _Fit, given: int, *, segmentation: bool) -> Info:
     digests = "\n".join(each.digest for each in data.seen)
     sizes = Counter(each.size for each in data.seen)
     return Info(
@@ -185,8 +191,8 @@ def _info(data: _Data, settings: Settings, fitted: _Fit, *, segmentation: bool) 
         image_size=max(sizes, key=lambda size: (sizes[size], size)),
         settings=_recorded(settings),
         versions=_versions(),
-        scores=_scores(data, fitted),
-        warnings=tuple(_warnings(data)),
+        scores=_scores(fitted),
+        warnings=tuple(_warnings(data, given)),
     )
 
 
@@ -209,15 +215,21 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _scores(data: _Data, fitted: _Fit) -> dict[str, float]:
-    called = fitted.calibration.probability(fitted.scores) >= 0.5
-    result = {"false_positive_rate": float(called[~data.labels].mean())}
-    if data.labels.any():
-        result |= {"auroc": auroc(fitted.scores, data.labels), "f1": f1(called, data.labels)}
+def _scores(fitted: _Fit) -> dict[str, float]:
+    probabilities, labels = fitted.calibration.probability(fitted.scores), fitted.labels
+    called = probabilities >= 0.5
+    result = {"false_positive_rate": float(called[~labels].mean())}
+    if labels.any():
+        result |= {
+            "auroc": auroc(fitted.scores, labels),
+            "f1": f1(called, labels),
+            "brier": float(np.mean((probabilities - labels) ** 2)),
+            "calibration_error": calibration_error(probabilities, labels),
+        }
     return result
 
 
-def _warnings(data: _Data) -> list[DetectorWarning]:
+def _warnings(data: _Data, given: int) -> list[DetectorWarning]:
     anomalies, normals = _different_anomalies(data), int((~data.labels).sum())
     found = []
     if not anomalies:
@@ -229,4 +241,7 @@ def _warnings(data: _Data) -> list[DetectorWarning]:
     if normals < 10:
         text = f"only {normals} normal images were given: the threshold is uncertain"
         found.append(DetectorWarning("few-normals", f"{text}. Give 20 or more."))
+    if given > len(data.seen):
+        text = f"{given} images were given, of which {len(data.seen)} were drawn to learn from"
+        found.append(DetectorWarning("sampled", f"{text}. Raise max_rows to learn from more."))
     return found

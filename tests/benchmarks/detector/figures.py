@@ -27,7 +27,7 @@ def truth_at(mask: Path | None, shape: tuple[int, ...]) -> Truth:
     """Return which cells of a grid (h, w) a mask touches; none without a mask."""
     if mask is None:
         return np.zeros(shape, np.bool_)
-    grey = Image.open(mask).convert("L").point(lambda level: 255 if level else 0)
+    grey = Image.open(mask).convert("RGBA").convert("L").point(lambda level: 255 if level else 0)
     cells = np.asarray(grey.resize((shape[1], shape[0]), Image.Resampling.BOX))
     touched: Truth = cells > 10
     return touched
