@@ -77,9 +77,9 @@ def _too_many_types(count: int) -> list[Finding]:
 
 
 def _few_of_type(split: str, name: str, count: int, least: int) -> Finding:
-    return warning(
+    return error(
         "few-of-type",
-        f"{count} images in {split} show the anomaly type {name!r} alone; the service asks for at"
+        f"{count} images in {split} show the anomaly type {name!r} alone; the service needs at"
         f" least {least} to learn it. Add images, or merge types in the masks.",
     )
 

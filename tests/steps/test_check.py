@@ -240,10 +240,10 @@ def test_masks_are_held_against_their_images(
     assert run(changed(sources=sources), work).keys() == {"no-mask", "empty-masks"}
 
 
-def test_few_images_of_an_anomaly_type_are_a_warning(
+def test_few_images_of_an_anomaly_type_stop_the_run(
     context: Context, changed: Change, work: Any, archives: Callable[..., None], good: Any
 ) -> None:
     masks = {name: square() for name in list(good["anomaly"])[:3]}
     sources = Sources({"normal": Source("n.zip"), "anomaly": Source("a.zip", masks="m.zip")})
     archives(**good, anomaly_masks=masks)
-    assert "few-of-type" in run(changed(sources=replace(sources)), work)
+    assert "few-of-type" in failure(changed(sources=replace(sources)), work)
