@@ -14,7 +14,8 @@ import pytest
 
 from lfvpipe import __version__
 from lfvpipe.cli import main as cli
-from lfvpipe.cli.parser import COMMANDS, build
+from lfvpipe.cli.catalogue import COMMANDS
+from lfvpipe.cli.parser import build
 from lfvpipe.errors import UserError
 
 HEAVY = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lfvpipe.cli.parser import COMMANDS
+from lfvpipe.cli.catalogue import COMMANDS
 from lfvpipe.config.reference import reference
 
 README = Path(__file__).parents[2] / "README.md"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lfvpipe import config
-from lfvpipe.cli.parser import COMMANDS, build
+from lfvpipe.cli.catalogue import COMMANDS
+from lfvpipe.cli.parser import build
 from tests.house.readme import README, filled
 
 if TYPE_CHECKING:
