@@ -1,8 +1,11 @@
 """What a user asks of the detector: verdicts, confidence, where, and the same again tomorrow."""
 
 import io
+import json
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,9 @@ def test_labelled_anomalies_are_told_from_normals(supervised: Model, product: An
     assert supervised.info.kind == "supervised"
     assert supervised.info.counts == {"normal": 14, "anomaly": 12}
     assert supervised.info.image_size == (128, 128)
+    assert supervised.info.scores["auroc"] > 0.9
+    assert 0 <= supervised.info.scores["brier"] < 0.1
+    assert 0 <= supervised.info.scores["calibration_error"] < 0.2
     assert supervised.info.warnings == ()
 
 
@@ -122,10 +128,32 @@ def test_a_saved_model_says_the_same(
         assert first.mask_png == second.mask_png
 
 
+ANOTHER_PROCESS = """
+import json, sys
+from pathlib import Path
+from lfvpipe.detector import Example, Settings, train
+facts = json.load(sys.stdin)
+examples = [
+    Example(Path(path), label, mask and Path(mask), classes)
+    for path, label, mask, classes in facts["examples"]
+]
+train(examples, Settings(**facts["settings"])).save(Path(facts["model"]))
+"""
+
+
 def test_the_same_data_and_seed_give_the_same_file(product: Any, tmp_path: Path) -> None:
     examples = [*product.normal[:8], *product.masked[:8]]
     train(examples, replace(FAST, threads=1)).save(tmp_path / "a")
-    train(examples[::-1], replace(FAST, threads=3)).save(tmp_path / "b")
+    facts = {
+        "examples": [
+            (str(e.path), e.label, str(e.mask) if e.mask else None, dict(e.mask_classes))
+            for e in reversed(examples)
+        ],
+        "settings": asdict(replace(FAST, threads=3)),
+        "model": str(tmp_path / "b"),
+    }
+    command = [sys.executable, "-c", ANOTHER_PROCESS]
+    subprocess.run(command, input=json.dumps(facts), text=True, check=True)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

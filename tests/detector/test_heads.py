@@ -18,6 +18,14 @@ def test_a_head_that_says_nothing_is_left_out() -> None:
     assert mix.weights[0] == mix.weights[2] == 0
 
 
+def test_with_few_anomalies_close_heads_share_the_say() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(45) >= 40
+    scores = labels[:, None] * [2.5, 2.0] + generator.normal(size=(45, 2))
+    mix = blend.average(scores, labels)
+    assert mix.weights.min() > 0.3 * mix.weights.max()
+
+
 def test_two_heads_that_see_different_anomalies_are_both_kept() -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(120) >= 60

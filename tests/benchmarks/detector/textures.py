@@ -6,23 +6,34 @@ runs from plain (1.0) to barely visible (0.25). The products mimic what inspecti
 like: a cast disk with pits, a tile with fine cracks, a tall turned surface with hairline cracks, a
 board with parts missing or shifted; each is placed a little differently in every image.
 
-    python tests/benchmarks/detector/textures.py FOLDER [--classes weave,tile] [--normal 80]
-        [--anomaly 60] [--contrast 0.6] [--seed 0]
+    PYTHONPATH=. python tests/benchmarks/detector/textures.py FOLDER [--classes weave,tile]
+        [--normal 80] [--anomaly 60] [--contrast 0.6] [--seed 0]
 
 writes FOLDER/<class>/{normal,anomaly,masks}/NNN.png.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
-Random = np.random.Generator
-Grey = NDArray[np.float32]
+from tests.benchmarks.detector.defects import (
+    Grey,
+    Random,
+    blob,
+    crack,
+    grid,
+    hairline,
+    line,
+    missing,
+    pit,
+    specks,
+)
+
 SIDE = 512
 
 
@@ -51,87 +62,6 @@ def blur(values: Grey, sigma: float | tuple[float, float]) -> Grey:
     fx = np.fft.rfftfreq(values.shape[1])[None]
     gain = np.exp(-2 * np.pi**2 * ((fy * pair[0]) ** 2 + (fx * pair[1]) ** 2))
     return np.fft.irfft2(np.fft.rfft2(values) * gain, values.shape).astype(np.float32)
-
-
-def grid(shape: tuple[int, int]) -> tuple[Grey, Grey]:
-    """Return the row and column of every pixel."""
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    return y, x
-
-
-def place(random: Random, shape: tuple[int, int], margin: float = 0.12) -> tuple[float, float]:
-    """Return a random (y, x) away from the border."""
-    y, x = (random.uniform(margin * length, (1 - margin) * length) for length in shape)
-    return y, x
-
-
-# Defects: an alpha map (h, w), signed, of magnitude up to 1.
-
-
-def blob(random: Random, shape: tuple[int, int]) -> Grey:
-    """Return a soft ellipse, brighter or darker."""
-    (cy, cx), (y, x) = place(random, shape), grid(shape)
-    angle, a, b = random.uniform(0, np.pi), random.uniform(10, 26), random.uniform(6, 14)
-    u = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
-    v = (y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)
-    drawn: Grey = np.exp(-(((u / a) ** 2 + (v / b) ** 2) ** 2)) * random.choice([-1, 1])
-    return drawn
-
-
-def line(random: Random, shape: tuple[int, int], width: float = 2.0) -> Grey:
-    """Return a straight scratch."""
-    cy, cx = place(random, shape)
-    angle, half = random.uniform(0, np.pi), random.uniform(25, 70)
-    ends = [(cx + s * half * np.cos(angle), cy + s * half * np.sin(angle)) for s in (-1, 1)]
-    drawn: Grey = stroke(shape, ends, width) * random.choice([-1, 1])
-    return drawn
-
-
-def crack(random: Random, shape: tuple[int, int], width: float = 1.3) -> Grey:
-    """Return a dark crack that wanders."""
-    point, angle = np.array(place(random, shape)[::-1]), random.uniform(0, 2 * np.pi)
-    points = [tuple(point)]
-    for _ in range(random.integers(8, 22)):
-        angle += random.normal(0, 0.45)
-        point = point + random.uniform(4, 9) * np.array([np.cos(angle), np.sin(angle)])
-        points.append(tuple(point))
-    return -stroke(shape, points, width)
-
-
-def specks(random: Random, shape: tuple[int, int]) -> Grey:
-    """Return a cluster of small dark dots."""
-    cy, cx = place(random, shape)
-    y, x = grid(shape)
-    result = np.zeros(shape, np.float32)
-    for _ in range(random.integers(3, 9)):
-        dy, dx, r = random.normal(0, 14), random.normal(0, 14), random.uniform(1.5, 3.5)
-        result = np.maximum(result, np.exp(-((y - cy - dy) ** 2 + (x - cx - dx) ** 2) / r**2))
-    return -result
-
-
-def pit(random: Random, shape: tuple[int, int]) -> Grey:
-    """Return a small dark hole with a bright rim."""
-    (cy, cx), (y, x) = place(random, shape, 0.3), grid(shape)
-    r = random.uniform(3, 7)
-    d = np.hypot(y - cy, (x - cx) * random.uniform(0.6, 1.4))
-    drawn: Grey = (0.5 * np.exp(-(((d - r) / 2) ** 2)) - np.exp(-((d / r) ** 2))).astype(np.float32)
-    return drawn
-
-
-def hairline(random: Random, shape: tuple[int, int]) -> Grey:
-    """Return a crack barely wider than a pixel."""
-    return crack(random, shape, 0.8)
-
-
-def stroke(shape: tuple[int, int], points: Sequence[Sequence[float]], width: float) -> Grey:
-    """Return an anti-aliased polyline of `width` px, 0 to 1."""
-    scale = 4
-    image = Image.new("L", (shape[1] * scale, shape[0] * scale))
-    flat = [(px * scale, py * scale) for px, py in points]
-    ImageDraw.Draw(image).line(flat, fill=255, width=max(1, round(width * scale)), joint="curve")
-    small = image.resize((shape[1], shape[0]), Image.Resampling.BOX)
-    softened = np.asarray(small.filter(ImageFilter.GaussianBlur(0.5)), np.float32)
-    return softened / np.float32(255)
 
 
 # Surfaces: grey levels (h, w).
@@ -262,16 +192,6 @@ def board(random: Random) -> Grey:
     image = image.rotate(turn, Image.Resampling.BILINEAR, translate=(right, down), fillcolor=60)
     light = 1 + 0.12 * noise(random, shape, 120)
     return np.asarray(image, np.float32) * light + 4 * noise(random, shape, 0.9)
-
-
-def missing(random: Random, shape: tuple[int, int]) -> Grey:
-    """Return a part painted over or a wrong part: a small rectangle."""
-    (cy, cx), (y, x) = place(random, shape), grid(shape)
-    h, w = random.uniform(5, 13, 2)
-    drawn: Grey = ((np.abs(y - cy) < h) & (np.abs(x - cx) < w)).astype(np.float32) * random.choice(
-        [-1, 1]
-    )
-    return drawn
 
 
 KINDS: dict[str, Kind] = {
