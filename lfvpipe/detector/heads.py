@@ -56,15 +56,16 @@ class Heads:
         grid = view.cells()
         cells, weights = grid.reshape(-1, grid.shape[-1]), self.blend.weights
         result, maps = [0.0] * 4, list[tuple[float, Floats]]()
+        pooled = view.pooled() if used[0] or used[2] else np.empty(0, np.float32)
         if used[0]:
-            whole = np.concatenate([view.pooled(), view.placed()])
+            whole = np.concatenate([pooled, view.placed()])
             result[0] = float(self.deviation.score(whole[None])[0])
         if used[1] or not (used[2] or used[3]):
             novelty = self.local.novelty(cells)
             result[1] = novelty_score(novelty)
             maps.append((max(weights[1], 0.1), novelty.reshape(grid.shape[:2])))
         if used[2] and self.pooled is not None:
-            result[2] = float(self.pooled.score(view.pooled()[None])[0])
+            result[2] = float(self.pooled.score(pooled[None])[0])
             maps.append((weights[2], heat.contributions(view, self.pooled)))
         if self.pooled is not None:  # costs next to nothing, and shows the place best
             evidence = self.local.evidence(cells)
