@@ -8,7 +8,7 @@ import numpy as np
 from lfvpipe.detector.features import Floats
 from lfvpipe.detector.logistic import Doubles, Integers, expit, newton
 
-PENALTY = 1.0
+PENALTY = 30.0
 
 
 @dataclass(frozen=True)
