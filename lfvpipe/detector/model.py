@@ -21,6 +21,7 @@ from lfvpipe.detector.logistic import Linear
 from lfvpipe.detector.masks import areas, mask_png
 from lfvpipe.detector.pictures import open_rgb
 from lfvpipe.detector.segmentation import Segmenter, classify
+from lfvpipe.detector.threads import one_thread
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -52,7 +53,10 @@ class Model:
         Raises:
             DetectorError: It cannot be read as an image.
         """
-        opened = open_rgb(image)
+        with one_thread():
+            return self._verdict(open_rgb(image))
+
+    def _verdict(self, opened: "Image.Image") -> Verdict:
         view = look(opened, self.scales, coarse_too=self.heads.needs_coarse)
         score, evidence = self.heads.score(view)
         probability = float(self.calibration.probability(np.array([score]))[0])

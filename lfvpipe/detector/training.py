@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -39,6 +38,7 @@ from lfvpipe.detector.logistic import Doubles, Integers
 from lfvpipe.detector.masks import known_classes
 from lfvpipe.detector.model import Model, backbone_version
 from lfvpipe.detector.store import CellStore
+from lfvpipe.detector.threads import one_thread
 
 ROWS_AN_IMAGE = 4  # that max_rows allows for
 FEW = 5  # labelled anomalies, below which no supervised head can be judged out of fold
@@ -89,7 +89,7 @@ def train(
     watch = Watch(progress, cancelled)
     watch.tick("features", 0, len(examples))
     classes = known_classes(examples)
-    with CellStore() as store, _one_thread():
+    with CellStore() as store, one_thread():
         data, scales = _looked_at(examples, settings, list(classes), store, watch)
         fitted = _fit(data, settings, store, watch)
         segmenter = _segmenter(data, len(classes), settings, store, watch) if classes else None
@@ -101,14 +101,6 @@ def train(
         classes=classes if segmenter else {},
         segmenter=segmenter,
     )
-
-
-def _one_thread() -> AbstractContextManager[object]:
-    """Keep linear algebra on one thread: its products are small, and then bytes do not differ."""
-    from threadpoolctl import threadpool_limits
-
-    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
-    return limits
 
 
 def _looked_at(
