@@ -52,11 +52,15 @@ def size_of(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def _opened(source: Path | str | bytes, name: str) -> "Iterator[Image.Image]":
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             yield _bounded(image, name)
+    except UnidentifiedImageError as error:  # its text names the object that holds the bytes
+        raise DetectorError(
+            f"{name} cannot be read as an image: it is none", hint="Give a PNG or JPEG file."
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise DetectorError(
             f"{name} cannot be read as an image: {error}", hint="Give a whole PNG or JPEG file."

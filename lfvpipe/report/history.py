@@ -131,7 +131,7 @@ def _counted_back(ids: Sequence[str], word: str) -> str | None:
         return None
     back = int(match[1] or 0)
     if back >= len(ids):
-        raise NoSuchRun(f"there is no {word}: there are {len(ids)} runs", hint=_HINT)
+        raise NoSuchRun(f"there is no {word}; runs so far: {len(ids)}", hint=_HINT)
     return ids[-1 - back]
 
 
