@@ -188,7 +188,7 @@ def test_runs_are_found_by_id_beginning_age_version_and_variant(
     for word, told in (
         ("2021", "beginning of 3"),
         ("v7", "version 7"),
-        ("latest~3", "3 runs"),
+        ("latest~3", "runs so far: 3"),
         ("latest~-1", "no run is called"),
         ("../ledger", "no run is called"),
         ("", "beginning of 3"),
