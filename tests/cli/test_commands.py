@@ -2,9 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
-import shutil
 from pathlib import Path
 from typing import Any
 
