@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfvpipe.cli import interrupt, output, planning, results, session
 from lfvpipe.cli.reporters import reporting
+from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
     import argparse
@@ -161,8 +162,8 @@ def _partly(one: Ran) -> str:
 
 def _tell_failures(one: Ran) -> None:
     for row in one.result.rows:
-        if row.error is not None and hasattr(row.error, "hint"):
-            print(f"error: {row.step}: {row.error.message}", file=sys.stderr)  # type: ignore[attr-defined]  # a UserError
+        if isinstance(row.error, UserError):
+            print(f"error: {row.step}: {row.error.message}", file=sys.stderr)
             for line in row.error.hint.splitlines():
                 print(f"  {line}", file=sys.stderr)
 
