@@ -1,22 +1,63 @@
 """Linear algebra on one thread, which small products are faster on."""
 
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 
-def one_thread() -> AbstractContextManager[object]:
-    """Keep linear algebra on one thread meanwhile.
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep linear algebra on one thread until the last of those who asked for it is done.
 
     The threads of a small product mostly wait for one another, on a core that another image could
-    have; and the order of its sums, so the last bits of a model, would depend on their number.
+    have; and the order of its sums, so the last bits of a score, would depend on their number.
     """
-    limited: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
-    return limited
+    _limit.enter()
+    try:
+        yield
+    finally:
+        _limit.leave()
+
+
+class _Limit:
+    """The process' one limit: the first to come sets it, the last to go lifts it.
+
+    threadpoolctl heeds one thread only where the limit is the process': the first to set it, for as
+    long as that lives. So a thread is kept to set it for all of ours.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._setter: ThreadPoolExecutor | None = None
+        self._limited: Any = None
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._setter = self._setter or ThreadPoolExecutor(1, "detector-limit")
+                self._limited = self._setter.submit(_limited).result()
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._setter:
+                self._setter.submit(self._limited.restore_original_limits).result()
+
+
+def _limited() -> Any:
+    return _libraries().limit(limits=1, user_api="blas")
 
 
 @cache
-def _controller() -> Any:
+def _libraries() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
+
+
+_limit = _Limit()
