@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,9 +49,7 @@ def runs(project: Path) -> Path:
 
 
 def test_history_lists_runs_with_what_each_changed(lfvpipe: Call, runs: Path) -> None:
-    said = lfvpipe("history", runs)
-    assert said.code == 0
-    head, *rows = said.out.splitlines()[:4]
+    head, *rows = _history(lfvpipe, runs, 200)
     for word in ("when", "model", "F1", "precision", "recall", "AUROC", "review", "took"):
         assert word in head
     assert [row.split()[3] for row in rows] == ["v1", "v2", "v3"]
@@ -60,6 +59,64 @@ def test_history_lists_runs_with_what_each_changed(lfvpipe: Call, runs: Path) ->
         "02",
         "03",
     ]
+
+
+def _history(lfvpipe: Call, file: Path, columns: int) -> list[str]:
+    """Return the table as a terminal of so many columns shows it, without what is said below."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(columns))
+        said = lfvpipe("history", file)
+    return said.out.partition("\n\n")[0].splitlines()
+
+
+def _widen(state_dir: Path) -> None:
+    """Let a run stand under a variant's long name, with more changes than a line holds."""
+    path = state_dir / "runs" / "20261103T101500Z-0123abcd.json"
+    run = json.loads(path.read_text())
+    run["variant"] = "model.description=a-rather-long-one,sample.percent=100"
+    run["config"] |= {f"evaluate.some.long.key.number.{n}": "before and after" for n in range(3)}
+    path.write_text(json.dumps(run))
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 120])
+def test_history_fits_the_terminal(lfvpipe: Call, runs: Path, columns: int) -> None:
+    _widen(runs.parent / ".lfvpipe" / "pipeline")
+    head, *lines = _history(lfvpipe, runs, columns)
+    assert max(map(len, [head, *lines])) <= columns
+    assert "changed: sample.percent: 20 → 40" in "\n".join(lines)
+    rows = [line for line in lines if not line.startswith("     ")]
+    assert [row.split()[0][:16] for row in rows] == [f"2026110{n}T101500Z" for n in (1, 2, 3)]
+    assert "sample.percent=100" in rows[2]
+    for word in ("run", "variant", "model"):
+        assert rows[2][head.index(word) - 1] == " " != rows[2][head.index(word)]
+    end = head.index("F1") + len("F1")
+    assert [row[end - 5 : end] for row in rows] == ["0.889", "0.919", "1.000"]
+
+
+def test_history_in_eighty_columns_leaves_out_what_says_least(lfvpipe: Call, runs: Path) -> None:
+    head, first, *_ = _history(lfvpipe, runs, 80)
+    assert head.split() == ["run", "model", "F1", "precision", "recall", "AUROC", "review", "took"]
+    assert first.split()[0] == "20261101T101500Z"
+    assert lfvpipe("report", runs, "--run", first.split()[0]).code == 0
+
+
+def test_runs_of_one_second_keep_what_tells_them_apart(lfvpipe: Call, runs: Path) -> None:
+    folder = runs.parent / ".lfvpipe" / "pipeline" / "runs"
+    twin = json.loads((folder / "20261103T101500Z-0123abcd.json").read_text())
+    twin["id"] = "20261103T101500Z-fedcba98"
+    (folder / f"{twin['id']}.json").write_text(json.dumps(twin))
+    lines = _history(lfvpipe, runs, 80)
+    assert max(map(len, lines)) <= 80
+    assert {"20261103T101500Z-0123abcd", "20261103T101500Z-fedcba98"} <= {
+        line.split()[0] for line in lines
+    }
+
+
+def test_history_for_a_program_has_a_line_a_run(lfvpipe: Call, runs: Path) -> None:
+    lines = _history(lfvpipe, runs, 0)
+    assert len(lines) == 4
+    assert lines[0].endswith("changed since the run before")
+    assert lines[2].endswith("sample.percent: 20 → 40")
 
 
 def test_history_of_nothing_says_how_to_make_some(lfvpipe: Call, project: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
-from lfvpipe.cli import output, session, wording
+from lfvpipe.cli import history_table, output, session, wording
 
 if TYPE_CHECKING:
     import argparse
@@ -14,11 +15,7 @@ if TYPE_CHECKING:
     from lfvpipe.report.history import Difference, Entry
     from lfvpipe.report.records import RunRecord
 
-HEAD = (
-    *("", "run", "when", "variant", "model", "F1", "precision", "recall", "AUROC"),
-    *("images", "review", "took", "changed since the run before"),
-)
-METRICS = ("f1", "precision", "recall", "roc_auc")
+METRICS = {"F1": "f1", "precision": "precision", "recall": "recall", "AUROC": "roc_auc"}
 MOST_CHANGES = 3
 
 
@@ -50,37 +47,41 @@ def standing_runs(variants: Iterable[Variant]) -> dict[str, str]:
 
 def _print(found: Sequence[Entry], standing: set[str]) -> None:
     rows = [_cells(entry, entry.run.id in standing) for entry in found]
-    everything = any(row[3] for row in rows)
-    cells = [
-        tuple(cell for n, cell in enumerate(row) if everything or n != 3) for row in (HEAD, *rows)
-    ]
-    print(output.table(cells, styles=["dim"]))
+    head, *lines = history_table.layout(rows, _width())
+    print(output.styled(head, "dim"), *lines, sep="\n")
     if any(entry.run.id in standing for entry in found):
         print(output.styled("\n* what the pipeline file stands at now", "dim"))
 
 
-def _cells(entry: Entry, is_standing: bool) -> tuple[str, ...]:
+def _width() -> int:
+    """Return the terminal's columns; 0 where what is printed goes to a file or a program."""
+    return shutil.get_terminal_size((0, 0)).columns
+
+
+def _cells(entry: Entry, is_standing: bool) -> dict[str, str]:
     run = entry.run
-    return (
-        "*" if is_standing else "",
-        run.id,
-        wording.when(run.created),
-        "" if run.variant == "default" else run.variant,
-        f"v{run.model['version']}" if run.model.get("version") else "",
-        *_metrics(run),
-        str(sum(sum(counts.values()) for counts in run.data.values())),
-        str(len(run.review)),
-        wording.duration(entry.seconds) if entry.seconds is not None else "",
-        _changed(entry.changed),
-    )
+    return {
+        history_table.MARK: "*" if is_standing else "",
+        "run": run.id,
+        "when": wording.when(run.created),
+        "variant": "" if run.variant == "default" else run.variant,
+        "model": f"v{run.model['version']}" if run.model.get("version") else "",
+        **_metrics(run),
+        "images": str(sum(sum(counts.values()) for counts in run.data.values())),
+        "review": str(len(run.review)),
+        "took": wording.duration(entry.seconds) if entry.seconds is not None else "",
+        history_table.CHANGED: _changed(entry.changed),
+    }
 
 
-def _metrics(run: RunRecord) -> list[str]:
+def _metrics(run: RunRecord) -> dict[str, str]:
     from lfvpipe.report.history import headline_set
 
     found = headline_set(run)
-    values = [found[1].estimates[name].value if found else None for name in METRICS]
-    return ["" if value is None else f"{value:.3f}" for value in values]
+    values = {
+        title: found[1].estimates[name].value if found else None for title, name in METRICS.items()
+    }
+    return {title: "" if value is None else f"{value:.3f}" for title, value in values.items()}
 
 
 def _changed(changed: Sequence[Difference]) -> str:
@@ -105,7 +106,7 @@ def _json(entry: Entry, is_standing: bool) -> dict[str, Any]:
         "stands": is_standing,
         "model_version": run.model.get("version"),
         "scores": {
-            name: {metric: asdict(scores.estimates[metric]) for metric in METRICS}
+            name: {metric: asdict(scores.estimates[metric]) for metric in METRICS.values()}
             for name, scores in run.scores.items()
         },
         "data": {split: dict(counts) for split, counts in run.data.items()},
