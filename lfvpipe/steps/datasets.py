@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
-from lfvpipe.errors import UserError
-from lfvpipe.lookout.failures import LookoutError, explained
+from lfvpipe.steps import dataset_calls as calls
 from lfvpipe.steps import described
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.dataset_calls import SPLITS
 from lfvpipe.steps.dataset_entries import changes, manifest_entries, same_entries
 
 if TYPE_CHECKING:
     from lfvpipe.lookout.api import DatasetType
     from lfvpipe.steps.described import Description
 
-SPLITS: tuple[DatasetType, DatasetType] = ("train", "test")
-BUSY = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_FAILED_ROLLBACK_IN_PROGRESS"})
 USABLE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_FAILED_ROLLBACK_COMPLETE"})
 
 
@@ -104,7 +102,7 @@ def _settle(
     context: Context, work: Work, split: DatasetType, manifest: Manifest | None
 ) -> tuple[Word, Json]:
     """Bring one dataset in line and return what was done and its facts (None: there is none)."""
-    live = _at_rest(context, work, split)
+    live = calls.at_rest(context, work, split)
     if manifest is None:
         return _without(context, work, split, live), None
     known = _recorded(work, split, manifest, live)
@@ -118,21 +116,6 @@ def _settle(
         _warn_if_foreign(context, work, split, live)
     created = _create(context, work, split, manifest, replace=live is not None)
     return "replaced" if live else "created", _facts(created, manifest, True)
-
-
-def _at_rest(context: Context, work: Work, split: DatasetType) -> Description | None:
-    """Return the dataset that is there, after whatever is going on with it has ended."""
-    project = context.pipeline.project
-    live = described.dataset(context, project, split)
-    if live and live["Status"] in BUSY:
-        try:
-            return _wait(context, work, split)
-        except LookoutError:  # it failed, so it will be replaced; or the service is away
-            return described.dataset(context, project, split)
-    if live and live["Status"].startswith("DELETE"):
-        _wait_until_gone(context, project, split, work)
-        return None
-    return live
 
 
 def _recorded(
@@ -177,9 +160,7 @@ def _update(
         return None
     if _is_ours(work, split, live):
         work.save(**{f"creating_{split}": manifest.digest})
-    with explained(f"updating the {split} dataset of project {project}"):
-        context.lookout.update_dataset_entries(ProjectName=project, DatasetType=split, Changes=sent)
-    return _wait(context, work, split)
+    return calls.update(context, work, split, sent)
 
 
 def _is_ours(work: Work, split: DatasetType, live: Description) -> bool:
@@ -198,87 +179,30 @@ def _create(
     type, so a second call cannot make a second one, but a remembered answer could hide that
     another variant's dataset has taken its place.
     """
-    project = context.pipeline.project
     work.save(**{f"creating_{split}": manifest.digest})
     if replace:
-        _delete(context, project, split)
-        _wait_until_gone(context, project, split, work)
-    location = {"Bucket": context.bucket.name, "Key": manifest.key}
-    with explained(f"creating the {split} dataset of project {project}"):
-        context.lookout.create_dataset(
-            ProjectName=project,
-            DatasetType=split,
-            DatasetSource={"GroundTruthManifest": {"S3Object": location}},
-        )
-    return _wait(context, work, split)
+        calls.delete(context, context.pipeline.project, split, work)
+    return calls.create(context, work, split, manifest.key)
 
 
 def _without(context: Context, work: Work, split: DatasetType, live: Description | None) -> Word:
     if live is None:
         return "unchanged"
     _warn_if_foreign(context, work, split, live)
-    _delete(context, context.pipeline.project, split)
-    _wait_until_gone(context, context.pipeline.project, split, work)
+    calls.delete(context, context.pipeline.project, split, work)
     return "replaced"
 
 
 def _removed(context: Context, project: str, split: DatasetType) -> str:
-    _delete(context, project, split)
-    _wait_until_gone(context, project, split)
+    calls.delete(context, project, split)
     return f"{split} dataset of project {project}"
-
-
-def _delete(context: Context, project: str, split: DatasetType) -> None:
-    try:
-        with explained(f"deleting the {split} dataset of project {project}"):
-            context.lookout.delete_dataset(ProjectName=project, DatasetType=split)
-    except LookoutError as error:
-        if error.code != described.ABSENT:
-            raise
-
-
-def _wait(context: Context, work: Work, split: DatasetType) -> Description:
-    from lfvpipe.lookout.waiters import wait_for_dataset
-
-    def show(status: str, message: str) -> None:
-        work.progress(SPLITS.index(split), len(SPLITS), "datasets", f"{split}: {message or status}")
-
-    return wait_for_dataset(
-        context.lookout,
-        project=context.pipeline.project,
-        dataset_type=split,
-        on_status=show,
-        cancelled=work.cancelled,
-    )
-
-
-def _wait_until_gone(
-    context: Context, project: str, split: DatasetType, work: Work | None = None
-) -> None:
-    """Wait until a deleted dataset is gone; DeleteDataset answers before it is done."""
-    from lfvpipe.steps.patience import pauses
-
-    for pause in pauses():
-        live = described.dataset(context, project, split)
-        if live is None:
-            return
-        if live["Status"] == "DELETE_FAILED":
-            message = live.get("StatusMessage", "no reason given")
-            raise UserError(f"the {split} dataset of {project} cannot be deleted: {message}")
-        if work:
-            work.progress(0, None, "datasets", f"{split}: waiting for its deletion")
-        pause(work.cancelled if work else None)
 
 
 def _warn_if_foreign(context: Context, work: Work, split: DatasetType, live: Description) -> None:
     """Say so when a dataset goes whose images lie elsewhere: it may be somebody else's."""
     project = context.pipeline.project
-    with explained(f"reading the {split} dataset of project {project}"):
-        page = context.lookout.list_dataset_entries(
-            ProjectName=project, DatasetType=split, MaxResults=1
-        )
-    lines = cast("Sequence[str]", page.get("DatasetEntries", ()))
-    if lines and f"s3://{context.bucket.name}/" not in lines[0]:
+    entry = calls.first_entry(context, project, split)
+    if entry and f"s3://{context.bucket.name}/" not in entry:
         created = _created(live) or "earlier"
         work.warn(
             f"project {project} held a {split} dataset of images outside s3://{context.bucket.name}"

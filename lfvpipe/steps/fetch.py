@@ -12,6 +12,7 @@ from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.sources import shown, sources_of, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,7 +66,7 @@ class FetchStep(Step[Context]):
             return {f"file:{self.address}": found.sha256 if found else None, **pinned}
         if self.address.startswith("s3://"):
             pinned["bucket.endpoint"] = context.pipeline.bucket.endpoint
-        return {self.key: _without_secrets(self.address), **pinned}
+        return {self.key: without_secrets(self.address), **pinned}
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Fetch what is not cached, or what has changed since."""
@@ -199,7 +200,7 @@ class FetchStep(Step[Context]):
     def _check(self, sha256: str) -> None:
         if self.sha256 is not None and self.sha256.lower() != sha256:
             raise FetchError(
-                f"{_shown(self.address)} has the SHA-256 {sha256}, not {self.sha256}.",
+                f"{shown(self.address)} has the SHA-256 {sha256}, not {self.sha256}.",
                 hint=f"If this version is the right one, set `{self._pin}` to its digest; "
                 "otherwise get the right file.",
             )
@@ -217,40 +218,13 @@ def fetch_steps(pipeline: Pipeline) -> tuple[FetchStep, ...]:
             source.archive,
             verified,
         )
-        for source in _sources(pipeline)
+        for source in sources_of(pipeline)
     )
 
 
 def source_path(context: Context, outcome: Outcome) -> Path:
     """Return where the fetched file, or the folder, that `outcome` tells of lies."""
     return context.state_root / str(outcome.facts["path"])
-
-
-@dataclass(frozen=True)
-class _Source:
-    member: str
-    key: str
-    address: str
-    sha256: str | None = None
-    archive: bool = True
-
-
-def _sources(pipeline: Pipeline) -> Iterator[_Source]:
-    for label, source in pipeline.sources.labels.items():
-        key = f"sources.{label}"
-        yield _Source(label, f"{key}.archive", source.archive, source.sha256)
-        if source.masks:
-            yield _Source(f"{label}-masks", f"{key}.masks", source.masks)
-    if manifest := pipeline.sources.manifest:
-        key = "sources.manifest"
-        yield _Source("manifest-train", f"{key}.train", manifest.train, archive=False)
-        if manifest.test:
-            yield _Source("manifest-test", f"{key}.test", manifest.test, archive=False)
-        if manifest.images:
-            yield _Source("manifest-images", f"{key}.images", manifest.images)
-    for number, extra in enumerate(pipeline.evaluate.archives):
-        key = f"evaluate.archives.{number}.archive"
-        yield _Source(f"evaluate-{number}", key, extra.archive, extra.sha256)
 
 
 @contextmanager
@@ -287,21 +261,6 @@ def _word(before: object, now: str) -> Word:
     if before is None:
         return "created"
     return "unchanged" if before == now else "updated"
-
-
-def _shown(address: str) -> str:
-    from lfvpipe.storage.http import shown
-
-    return shown(address) if address.startswith(("https://", "http://")) else address
-
-
-def _without_secrets(address: str) -> str:
-    """Return what the ledger may know of an address, and what changes when the address does."""
-    if not address.startswith(("https://", "http://")) or _shown(address) == address:
-        return address
-    from hashlib import sha256
-
-    return f"{_shown(address)}#{sha256(address.encode()).hexdigest()[:12]}"
 
 
 def _not_there(path: Path, key: str) -> FetchError:

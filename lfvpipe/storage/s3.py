@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from lfvpipe.storage import s3_administration as administration
 from lfvpipe.storage import transfer
 from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection, check_key
 from lfvpipe.storage.errors import (
@@ -30,7 +31,6 @@ _TTL = timedelta(minutes=5)
 """How long obstore keeps credentials; botocore refreshes those with less than 10 minutes left."""
 _ATTEMPTS = 5
 """How often a request is tried, unless AWS_MAX_ATTEMPTS or the profile says otherwise."""
-_NOT_SUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "XNotImplemented", "501", "405"})
 
 
 class S3Buckets:
@@ -115,12 +115,12 @@ class S3Buckets:
         from botocore.config import Config
 
         custom = None if self.endpoint == "aws" else self.endpoint
-        config = Config(
-            s3=None if custom is None else {"addressing_style": "path"},
-            connect_timeout=10,
-            retries={"mode": "standard", "total_max_attempts": self._attempts},
-        )
         with explained(f"the endpoint {self.endpoint}"):
+            config = Config(
+                s3=None if custom is None else {"addressing_style": "path"},
+                connect_timeout=10,
+                retries={"mode": "standard", "total_max_attempts": self._attempts},
+            )
             return self._session.client("s3", endpoint_url=custom, config=config)
 
 
@@ -132,28 +132,19 @@ class S3Bucket:
         self.name = name
 
     def exists(self) -> bool:
-        """Ask HeadBucket.
+        """Tell whether the bucket is there, and ours to use.
 
         Raises:
             WrongRegion: The bucket is on AWS, and in another region than the pipeline's.
         """
-        from botocore.exceptions import ClientError
-
-        with explained(f"s3://{self.name}"):
-            try:
-                answer = self._admin.head_bucket(Bucket=self.name)
-            except ClientError as error:
-                if _status(error) == 404:
-                    return False
-                raise
+        region = administration.find(self._admin, self.name)
         # Stores other than AWS have regions in name only.
-        region = answer.get("BucketRegion") or self._buckets.region
-        if self._buckets.endpoint == "aws" and region != self._buckets.region:
+        if self._buckets.endpoint == "aws" and region and region != self._buckets.region:
             raise WrongRegion(
                 f"The bucket {self.name} lies in {region}, the pipeline in {self._buckets.region}.",
                 hint=f"Set `region: {region}`, or choose another `bucket.name`.",
             )
-        return True
+        return region is not None
 
     def create(self) -> None:
         """Create the bucket, block public access, and encrypt by default, where the store can.
@@ -161,35 +152,19 @@ class S3Bucket:
         Raises:
             BucketNameTaken: Somebody else owns a bucket of this name.
         """
-        with explained(f"s3://{self.name}"):
-            self._create()
-            self._try(self._block_public_access)
-            self._try(self._encrypt)
+        administration.create(self._admin, self.name, self._buckets.region)
 
     def protection(self) -> Protection:
         """Read how the bucket is guarded."""
-        with explained(f"s3://{self.name}"):
-            return Protection(self._reads_blocked(), self._reads_encryption())
+        return administration.protection(self._admin, self.name)
 
     def delete_if_empty(self) -> bool:
         """Delete the bucket if it holds no object; return whether it is gone now."""
-        from botocore.exceptions import ClientError
-
-        with explained(f"s3://{self.name}"):
-            try:
-                self._admin.delete_bucket(Bucket=self.name)
-            except ClientError as error:
-                if error.response["Error"].get("Code") == "BucketNotEmpty":
-                    return False
-                if _status(error) != 404:
-                    raise
-        return True
+        return administration.delete_if_empty(self._admin, self.name)
 
     def location(self) -> str:
         """Return the region that the bucket lies in, as the store tells it."""
-        with explained(f"s3://{self.name}"):
-            answer = self._admin.head_bucket(Bucket=self.name)
-        return answer.get("BucketRegion") or self._buckets.region
+        return administration.location(self._admin, self.name) or self._buckets.region
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Stream the objects whose keys begin with `prefix`.
@@ -282,67 +257,3 @@ class S3Bucket:
             for item in page.get("Contents", ()):
                 etag = item.get("ETag", "").strip('"')
                 yield ObjectInfo(item["Key"], item["Size"], etag, item["LastModified"])
-
-    def _create(self) -> None:
-        region = self._buckets.region
-        # us-east-1 is the one region that may not be named (S3 API reference, CreateBucket).
-        place: Any = {} if region == "us-east-1" else {"LocationConstraint": region}
-        more: Any = {"CreateBucketConfiguration": place} if place else {}
-        try:
-            self._admin.create_bucket(Bucket=self.name, **more)
-        except self._admin.exceptions.BucketAlreadyOwnedByYou:
-            return
-
-    def _block_public_access(self) -> None:
-        blocked: Any = dict.fromkeys(
-            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"),
-            True,
-        )
-        self._admin.put_public_access_block(
-            Bucket=self.name, PublicAccessBlockConfiguration=blocked
-        )
-
-    def _encrypt(self) -> None:
-        rule: Any = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-        self._admin.put_bucket_encryption(
-            Bucket=self.name, ServerSideEncryptionConfiguration={"Rules": [rule]}
-        )
-
-    def _try(self, act: Callable[[], None]) -> None:
-        from botocore.exceptions import ClientError
-
-        try:
-            act()
-        except ClientError as error:
-            if not _is_not_supported(error):
-                raise
-
-    def _reads_blocked(self) -> bool | None:
-        answer = self._read("get_public_access_block")
-        settings = answer.get("PublicAccessBlockConfiguration", {})
-        return None if not answer else bool(settings) and all(settings.values())
-
-    def _reads_encryption(self) -> str | None:
-        answer = self._read("get_bucket_encryption")
-        rules = answer.get("ServerSideEncryptionConfiguration", {}).get("Rules", [{}])
-        found = rules[0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm")
-        return str(found) if found else None
-
-    def _read(self, operation: str) -> dict[str, Any]:
-        from botocore.exceptions import ClientError
-
-        try:
-            return dict(getattr(self._admin, operation)(Bucket=self.name))
-        except ClientError as error:
-            if _is_not_supported(error) or _status(error) in (403, 404):
-                return {}  # not there, or not ours to read: not known
-            raise
-
-
-def _status(error: Any) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def _is_not_supported(error: Any) -> bool:
-    code = error.response.get("Error", {}).get("Code")
-    return code in _NOT_SUPPORTED or _status(error) in (405, 501)

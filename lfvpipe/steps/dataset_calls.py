@@ -1,0 +1,107 @@
+"""A project's dataset on the service: created, updated and deleted, and waited for each time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lfvpipe.errors import UserError
+from lfvpipe.lookout.failures import LookoutError, explained
+from lfvpipe.steps import described
+
+if TYPE_CHECKING:
+    from lfvpipe.engine.step import Work
+    from lfvpipe.lookout.api import DatasetType
+    from lfvpipe.steps.context import Context
+    from lfvpipe.steps.described import Description
+
+SPLITS: tuple[DatasetType, DatasetType] = ("train", "test")
+BUSY = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_FAILED_ROLLBACK_IN_PROGRESS"})
+
+
+def at_rest(context: Context, work: Work, split: DatasetType) -> Description | None:
+    """Return the dataset that is there, after whatever is going on with it has ended."""
+    project = context.pipeline.project
+    live = described.dataset(context, project, split)
+    if live and live["Status"] in BUSY:
+        try:
+            return _wait(context, work, split)
+        except LookoutError:  # it failed, so it will be replaced; or the service is away
+            return described.dataset(context, project, split)
+    if live and live["Status"].startswith("DELETE"):
+        _wait_until_gone(context, project, split, work)
+        return None
+    return live
+
+
+def create(context: Context, work: Work, split: DatasetType, manifest_key: str) -> Description:
+    """Create the dataset from a manifest in the pipeline's bucket; wait until it is complete."""
+    project = context.pipeline.project
+    location = {"Bucket": context.bucket.name, "Key": manifest_key}
+    with explained(f"creating the {split} dataset of project {project}"):
+        context.lookout.create_dataset(
+            ProjectName=project,
+            DatasetType=split,
+            DatasetSource={"GroundTruthManifest": {"S3Object": location}},
+        )
+    return _wait(context, work, split)
+
+
+def update(context: Context, work: Work, split: DatasetType, changes: bytes) -> Description:
+    """Add and replace the entries that `changes`, JSON Lines, holds; wait until that is done."""
+    project = context.pipeline.project
+    with explained(f"updating the {split} dataset of project {project}"):
+        context.lookout.update_dataset_entries(
+            ProjectName=project, DatasetType=split, Changes=changes
+        )
+    return _wait(context, work, split)
+
+
+def delete(context: Context, project: str, split: DatasetType, work: Work | None = None) -> None:
+    """Delete the dataset, if there is one, and wait until it is gone."""
+    try:
+        with explained(f"deleting the {split} dataset of project {project}"):
+            context.lookout.delete_dataset(ProjectName=project, DatasetType=split)
+    except LookoutError as error:
+        if error.code != described.ABSENT:
+            raise
+    _wait_until_gone(context, project, split, work)
+
+
+def first_entry(context: Context, project: str, split: DatasetType) -> str:
+    """Return one of the dataset's entries, a JSON line; "" if it has none."""
+    with explained(f"reading the {split} dataset of project {project}"):
+        page = context.lookout.list_dataset_entries(
+            ProjectName=project, DatasetType=split, MaxResults=1
+        )
+    return str(next(iter(page.get("DatasetEntries", ())), ""))
+
+
+def _wait(context: Context, work: Work, split: DatasetType) -> Description:
+    from lfvpipe.lookout.waiters import wait_for_dataset
+
+    def show(status: str, message: str) -> None:
+        work.progress(SPLITS.index(split), len(SPLITS), "datasets", f"{split}: {message or status}")
+
+    return wait_for_dataset(
+        context.lookout,
+        project=context.pipeline.project,
+        dataset_type=split,
+        on_status=show,
+        cancelled=work.cancelled,
+    )
+
+
+def _wait_until_gone(context: Context, project: str, split: DatasetType, work: Work | None) -> None:
+    """Wait until a deleted dataset is gone; DeleteDataset answers before it is done."""
+    from lfvpipe.steps.patience import pauses
+
+    for pause in pauses():
+        live = described.dataset(context, project, split)
+        if live is None:
+            return
+        if live["Status"] == "DELETE_FAILED":
+            message = live.get("StatusMessage", "no reason given")
+            raise UserError(f"the {split} dataset of {project} cannot be deleted: {message}")
+        if work:
+            work.progress(0, None, "datasets", f"{split}: waiting for its deletion")
+        pause(work.cancelled if work else None)

@@ -1,0 +1,65 @@
+"""The sources that a pipeline names, and how their addresses may be shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lfvpipe.config.spec import Pipeline
+
+
+@dataclass(frozen=True)
+class Source:
+    """One archive, folder or manifest to fetch.
+
+    Attributes:
+        member: What the pipeline has it for: a label, ``normal-masks``, ``manifest-train``, …
+        key: The config key that names the address.
+        address: ``https://``, ``http://``, ``s3://``, or an absolute file or folder path.
+        sha256: The digest that it must have; None for any.
+        archive: It holds images, rather than being a manifest.
+    """
+
+    member: str
+    key: str
+    address: str
+    sha256: str | None = None
+    archive: bool = True
+
+
+def sources_of(pipeline: Pipeline) -> Iterator[Source]:
+    """Yield each source that `pipeline` names, in the order of the file's keys."""
+    for label, source in pipeline.sources.labels.items():
+        key = f"sources.{label}"
+        yield Source(label, f"{key}.archive", source.archive, source.sha256)
+        if source.masks:
+            yield Source(f"{label}-masks", f"{key}.masks", source.masks)
+    if manifest := pipeline.sources.manifest:
+        key = "sources.manifest"
+        yield Source("manifest-train", f"{key}.train", manifest.train, archive=False)
+        if manifest.test:
+            yield Source("manifest-test", f"{key}.test", manifest.test, archive=False)
+        if manifest.images:
+            yield Source("manifest-images", f"{key}.images", manifest.images)
+    for number, extra in enumerate(pipeline.evaluate.archives):
+        key = f"evaluate.archives.{number}.archive"
+        yield Source(f"evaluate-{number}", key, extra.archive, extra.sha256)
+
+
+def shown(address: str) -> str:
+    """Return an address without the secrets that a URL may hold."""
+    from lfvpipe.storage.http import shown as without
+
+    return without(address) if address.startswith(("https://", "http://")) else address
+
+
+def without_secrets(address: str) -> str:
+    """Return what the ledger may know of an address, and what changes when the address does."""
+    if not address.startswith(("https://", "http://")) or shown(address) == address:
+        return address
+    from hashlib import sha256
+
+    return f"{shown(address)}#{sha256(address.encode()).hexdigest()[:12]}"
