@@ -1,18 +1,53 @@
-"""What a rerun with nothing to do imports: that is nearly all of the time it takes."""
+"""Start-up: what it imports, which is nearly all of the time it takes, and Ctrl-C meanwhile."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 ACTING = {
     *(f"lfvpipe.steps.{name}" for name in ("selecting", "extracting", "checking", "evaluating")),
     *("lfvpipe.steps.index", "lfvpipe.report.records", "lfvpipe.config.validation"),
     *("filelock", "tempfile", "fractions", "concurrent.futures", "logging", "urllib.request"),
 }
+
+REPOSITORY = Path(__file__).parents[2]
+CTRL_C_AT_IMPORT_OF = """
+import signal, sys
+class Press:
+    def find_spec(name, path=None, target=None):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Press)
+sys.argv[:] = ["lfvpipe", "--version"]
+"""
+
+
+def console_script() -> str:
+    """Return what an installed `lfvpipe` does."""
+    scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
+    module, _, function = scripts["lfvpipe"].partition(":")
+    return f"from {module} import {function}; sys.exit({function}())"
+
+
+@pytest.mark.parametrize("module", ["lfvpipe.cli.main", "argparse", "lfvpipe.cli.options"])
+@pytest.mark.parametrize("way", ["script", "module"])
+def test_ctrl_c_while_python_still_imports_shows_no_traceback(way: str, module: str) -> None:
+    as_module = "import runpy; runpy.run_module('lfvpipe', run_name='__main__')"
+    start = console_script() if way == "script" else as_module
+    code = CTRL_C_AT_IMPORT_OF.format(module=module) + start
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
 def test_a_rerun_with_nothing_to_do_loads_nothing_that_only_acting_needs(
