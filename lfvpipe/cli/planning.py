@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.cli import session
+from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from lfvpipe.cli.session import Variant
@@ -66,15 +68,30 @@ def _plan(options: argparse.Namespace, variant: Variant) -> Planned:
 
     ledger = session.ledger_of(variant)
     chosen = session.selection(options, variant) if hasattr(options, "from_") else Selection()
-    planned = plan(
-        variant.steps,
-        variant.context,
-        ledger,
-        variant=variant.name,
-        selection=chosen,
-        refresh=getattr(options, "refresh", False),
-    )
+    refresh = getattr(options, "refresh", False)
+    with _naming_the_way_without_refresh() if refresh else nullcontext():
+        planned = plan(
+            variant.steps,
+            variant.context,
+            ledger,
+            variant=variant.name,
+            selection=chosen,
+            refresh=refresh,
+        )
     return Planned(variant, ledger, tuple(planned.rows))
+
+
+@contextmanager
+def _naming_the_way_without_refresh() -> Iterator[None]:
+    """Say, where the embedded service cannot write, that a plan needs it only to observe."""
+    try:
+        yield
+    except UserError as error:
+        from lfvpipe.service.runtime import FolderUnusable
+
+        if isinstance(error, FolderUnusable):
+            error.hint += "\nWithout --refresh, nothing is written: the ledger alone is asked."
+        raise
 
 
 def as_json(planned: Sequence[Planned]) -> dict[str, Any]:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from lfvpipe.detector import Example, Settings, Verdict
 
 
+class FolderUnusable(UserError):
+    """The service's folder cannot be made or written."""
+
+
 class Trained(Protocol):
     """A trained model, as `lfvpipe.detector.Model` is one."""
 
@@ -105,7 +109,8 @@ def open_runtime(
     """Open `state_dir`, making it when absent.
 
     Raises:
-        UserError: It cannot be made or written, or its state is from a newer version.
+        FolderUnusable: It cannot be made or written.
+        UserError: Its state is damaged, or from a newer version.
     """
     folder = state_dir.absolute()
     try:
@@ -114,5 +119,8 @@ def open_runtime(
         with claims.held("open", seconds=30.0):
             database = Database(folder / "service.db")
     except OSError as error:
-        raise UserError(f"cannot use the service's folder {folder}: {error}") from error
+        raise FolderUnusable(
+            f"The service's folder {folder} cannot be written: {error.strerror or error}.",
+            hint="Free some space or make it writable, or name another one with --state-dir.",
+        ) from error
     return Runtime(folder, database, claims, quotas, clock, stand_in)

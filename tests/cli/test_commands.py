@@ -54,6 +54,23 @@ def test_a_plan_without_work_exits_0(prepared: Path, lfvpipe: Any) -> None:
     assert (said.code, "nothing to do" in said.out) == (0, True)
 
 
+def test_a_plan_that_cannot_observe_says_where_why_and_what_else_there_is(
+    prepared: Path, lfvpipe: Any
+) -> None:
+    assert lfvpipe("run", prepared, "--until", "project").code == 0
+    locks = prepared.parent / ".lfvpipe" / "service" / "locks"
+    shutil.rmtree(locks)
+    locks.write_text("nobody can write here, not even root")
+    for command in ("plan", "status"):
+        said = lfvpipe(command, prepared, "--refresh")
+        assert said.code == 1
+        assert f"error: The service's folder {locks.parent} cannot be written: " in said.err
+        assert "Errno" not in said.err
+        assert "--state-dir" in said.err
+        assert "Without --refresh, nothing is written" in said.err
+    assert lfvpipe("plan", prepared, "--until", "project").code == 0
+
+
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_why_gives_every_reason_and_runs_nothing(
     command: str, prepared: Path, lfvpipe: Any
