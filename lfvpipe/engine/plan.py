@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
-from lfvpipe.engine.order import in_order, needs_of_all
+from lfvpipe.engine.order import in_order
 from lfvpipe.engine.selection import Chosen, Selection, choose
 from lfvpipe.engine.staleness import Observe, Today, reasons, today
 from lfvpipe.errors import UserError
@@ -152,7 +152,7 @@ def survey(
 ) -> dict[str, Answer[C]]:
     """Find out about steps, as far as can be known now.
 
-    A displaced step has to run, so loses its outcome here, when a step after it has to.
+    A displaced step has to run, so loses its outcome here, when a step that reads its slot has to.
 
     Args:
         ordered: All steps, in order.
@@ -167,13 +167,26 @@ def survey(
             answer = answers[step.name] = consider(step, question, outcomes)
             if answer.outcome is not None:
                 outcomes[step.name] = answer.outcome
-    needs = needs_of_all(ordered)
-    running = (needs[name] for name, answer in answers.items() if answer.outcome is None)
-    wanted = frozenset[str]().union(*running)
-    return {
-        name: replace(answer, outcome=None) if answer.displaced and name in wanted else answer
-        for name, answer in answers.items()
-    }
+    return _filling_slots(ordered, answers)
+
+
+def _filling_slots(
+    ordered: Sequence[Step[C]], answers: Mapping[str, Answer[C]]
+) -> dict[str, Answer[C]]:
+    """Take from each displaced step its outcome if a step that reads its slot has to run.
+
+    Only what names the step among its own needs reads the slot. What comes later builds on
+    outcomes that were made of it, as a lost report does on the model's.
+    """
+    settled = dict(answers)
+    read: set[str] = set()
+    for step in reversed(ordered):
+        answer = settled.get(step.name)
+        if answer is not None and answer.displaced and step.name in read:
+            answer = settled[step.name] = replace(answer, outcome=None)
+        if answer is not None and answer.outcome is None:
+            read.update(step.needs)
+    return settled
 
 
 def insist_on_trusted(

@@ -194,7 +194,7 @@ class _Run(Generic[C]):
             self._settle_fresh(step, answer, answer.outcome)
 
     def _serves_one_that_runs(self, step: Step[C]) -> bool:
-        """Whether a step after this displaced one, and not doomed to be skipped, has to run."""
+        """Whether a step that reads this displaced one's slot, and is not doomed, has to run."""
         failed = {name for name, row in self.results.items() if row.error or row.because}
         doomed = {name for name, needed in self.needs.items() if needed & failed}
         after = {name for name, needed in self.needs.items() if step.name in needed}

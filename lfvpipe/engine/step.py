@@ -65,7 +65,8 @@ class Step(ABC, Generic[C]):
         version: Grows when the code's results change; part of the fingerprint.
         needs: Names of the steps whose outcomes enter the fingerprint.
         exclusive: The step fills a slot of the world that holds one configuration at a time.
-            When another configuration displaced it, it runs again only if a step after it must.
+            When another configuration displaced it, it runs again only if a step must run that
+            has it among its own `needs`: nothing else may read the slot.
     """
 
     name: str

@@ -35,20 +35,54 @@ def test_it_is_left_alone_when_all_after_it_is_fresh(slotted: Any) -> None:
     assert set(slotted.actions().values()) == {"unchanged"}
 
 
-def test_it_is_filled_again_when_a_step_after_it_is_stale(slotted: Any, world: Any) -> None:
-    world.config["report"] = 2
+def test_it_is_filled_again_when_a_step_that_reads_it_is_stale(slotted: Any, world: Any) -> None:
+    world.config["model"] = 2
     assert slotted.actions() == {
         "source": "reuse",
         "datasets": "run",
-        "model": "reuse",
+        "model": "run",
         "report": "run",
     }
     before = slotted.ledger.slots["datasets"]
     today = slotted.reasons("datasets")[0].after
     assert slotted.reasons("datasets") == (Reason("displaced", "datasets", before, today),)
     slotted.run()
-    assert slotted.started == ["datasets", "report"]
+    assert slotted.started == ["datasets", "model", "report"]
     assert slotted.ledger.slots["datasets"] == today
+
+
+@pytest.mark.parametrize("selected", [{}, {"only": "report"}])
+def test_it_is_left_alone_when_what_builds_on_it_from_afar_is_lost(
+    selected: dict[str, str], slotted: Any, world: Any
+) -> None:
+    slotted.run()
+    slot = slotted.ledger.slots["datasets"]
+    report = slotted.ledger.standing_record("default", "report").outcome.facts["path"]
+    world.file(report).unlink()
+    assert [name for name, action in slotted.actions(**selected).items() if action == "run"] == [
+        "report"
+    ]
+    slotted.run(**selected)
+    assert slotted.started == ["report"]
+    assert slotted.ledger.slots["datasets"] == slot
+
+
+def test_it_is_filled_again_for_one_that_reads_it_and_fills_a_slot_itself(
+    steps: Any, bench: Any, world: Any
+) -> None:
+    world.config.update({"a": 1, "report": 1})
+    pipeline = bench(
+        steps.Fills("datasets", keys=["a"]),
+        steps.Fills("endpoint", ["datasets"]),
+        steps.Writes("report", ["endpoint"], ["report"]),
+    )
+    pipeline.run()
+    world.config["a"] = 2
+    pipeline.run()
+    world.config.update({"a": 1, "report": 2})
+    assert set(pipeline.actions().values()) == {"run"}
+    pipeline.run()
+    assert pipeline.started == ["datasets", "endpoint", "report"]
 
 
 def test_it_is_filled_again_when_a_step_after_it_is_not_yet_knowable(
