@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lfvpipe.cli import wording
 from lfvpipe.engine.lock import hold
 
 NEVER_ON_A_NO_OP = {
@@ -220,6 +221,18 @@ def test_status_tells_done_from_stale_from_never_run(prepared: Path, lfvpipe: An
     said = lfvpipe("status", prepared, "--set", "sample.percent=60")
     assert said.code == 0
     assert "sample.percent: 40 → 60" in said.out
+
+
+def test_status_shows_how_long_also_short_steps_took(prepared: Path, lfvpipe: Any) -> None:
+    (variant,) = lfvpipe("status", prepared, "--json").json["variants"]
+    took = {
+        step["step"]: wording.seconds_between(step["started"], step["finished"])
+        for step in variant["steps"]
+    }
+    assert any(seconds and seconds % 1 for seconds in took.values())  # not whole seconds alone
+    lines = lfvpipe("status", prepared).out.splitlines()
+    (line,) = [line for line in lines if line.startswith("extract")]
+    assert f"  {wording.duration(took['extract'] or 0.0)}  " in line
 
 
 def test_status_shows_a_failure(project: Path, lfvpipe: Any) -> None:
