@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lfvpipe.cli.discovery import Found, Label
 
 SHARES = (80, 75, 70, 65, 60, 55, 50)
+MANY = 1_000
 
 
 def text(found: Found, output: Path, schema: str) -> str:
@@ -76,8 +77,9 @@ def _source(kind: str, label: Label, output: Path) -> Iterator[str]:
 
 
 def _no_anomalies() -> Iterator[str]:
-    yield "  # No images of defects were found. A model can be learnt from normal images alone, but"
-    yield "  # what it misses is then unknown; add the defective as soon as there are some:"
+    least = rules.MIN_TEST_ANOMALY
+    yield f"  # No images of defects were found, and the service tests on at least {least}: `check`"
+    yield "  # stops a run until they are named here. They need not be learnt from, see `split`."
     yield "  # anomaly:"
     yield "  #   archive: defective.zip"
 
@@ -110,9 +112,24 @@ def _is_enough(normal: int, anomaly: int, percent: int) -> bool:
     )
 
 
+def shortage(found: Found) -> str:
+    """Return what is missing before a run gets past `check`, as a phrase; "" for nothing."""
+    normal, anomaly = _counts(found)
+    if normal >= rules.MIN_SINGLE_NORMAL and anomaly >= rules.MIN_SINGLE_ANOMALY:
+        return ""
+    wanted = f"{rules.MIN_SINGLE_NORMAL} normal and {rules.MIN_SINGLE_ANOMALY} anomalous images"
+    return f"the service wants {wanted}; there are {normal} and {anomaly}"
+
+
+def _counts(found: Found) -> tuple[int, int]:
+    return len(found.normal.names), len(found.anomaly.names) if found.anomaly else 0
+
+
 def _split(found: Found) -> Iterator[str]:
-    normal = len(found.normal.names)
-    anomaly = len(found.anomaly.names) if found.anomaly else 0
+    normal, anomaly = _counts(found)
+    if not anomaly:
+        yield from _split_for_anomalies_to_come(normal)
+        return
     percent = share_to_train(normal, anomaly)
     if percent is not None:
         yield "# The service wants at least ten images of each label to test on."
@@ -121,9 +138,20 @@ def _split(found: Found) -> Iterator[str]:
     yield "# Too few images for a test dataset of their own, which wants ten of each label: one"
     yield "# dataset, which the service divides itself."
     yield "split: {train: 100}"
-    if normal < rules.MIN_SINGLE_NORMAL or anomaly < rules.MIN_SINGLE_ANOMALY:
-        wanted = f"{rules.MIN_SINGLE_NORMAL} normal and {rules.MIN_SINGLE_ANOMALY} anomalous"
-        yield f"# Even that wants {wanted} images; there are {normal} and {anomaly}."
+    if missing := shortage(found):
+        yield f"# Even then {missing}."
+
+
+def _split_for_anomalies_to_come(normal: int) -> Iterator[str]:
+    """Divide so that ten images of defects, all for testing, are enough for a run."""
+    percent = share_to_train(normal, MANY) or SHARES[-1]
+    enough = -(-rules.MIN_TEST_ANOMALY * 100 // (100 - percent))
+    yield "# All images of defects are for testing: the model learns from normal ones alone, and"
+    yield f"# its threshold is a guess. From {enough} of them on, leave out the `anomaly` part."
+    every = "anomaly: {train: 0, test: 100}"
+    yield f"split: {{train: {percent}, test: {100 - percent}, {every}}}"
+    if normal < rules.MIN_SINGLE_NORMAL:
+        yield f"# The service wants {rules.MIN_SINGLE_NORMAL} normal images; there are {normal}."
 
 
 def _images(found: Found) -> Iterator[str]:

@@ -53,6 +53,8 @@ def test_archives_by_label_are_told_by_their_names(project: Path, lfvpipe: Any) 
     assert spec.split.train["normal"].percent == 80
     assert spec.images.resize is None
     assert len(spec.evaluate.images) == 4  # there is something to get verdicts for
+    again = lfvpipe("init", folder, "-o", folder / "again.yaml", "--json")
+    assert again.json["missing"] == ""
 
 
 def test_the_file_is_commented_and_points_editors_at_the_schema(
@@ -113,11 +115,34 @@ def test_a_test_archive_is_evaluated_on_and_mixed_sizes_are_made_one(
     assert spec.images.resize == (80, 64)
 
 
-def test_normal_images_alone_are_enough_to_start(tmp_path: Path, lfvpipe: Any) -> None:
+def test_with_normal_images_alone_it_says_what_a_run_waits_for(
+    tmp_path: Path, lfvpipe: Any
+) -> None:
     _folder(tmp_path / "screws", _numbered(".", 25))
-    spec = _started(lfvpipe, tmp_path / "screws")
-    assert list(spec.sources.labels) == ["normal"]
-    assert "No images of defects were found" in (tmp_path / "made.yaml").read_text()
+    file = tmp_path / "made.yaml"
+    said = lfvpipe("init", tmp_path / "screws", "-o", file)
+    assert "not enough for a run yet: the service wants 20 normal and 10 anomalous" in said.out
+    assert "next: name more images in it" in said.out
+    assert lfvpipe("init", tmp_path / "screws", "-o", file, "--force", "--json").json["missing"]
+    assert list(load(file).pipeline.sources.labels) == ["normal"]
+    assert "No images of defects were found" in file.read_text()
+    run = lfvpipe("run", file, "--until", "check")
+    assert "0 anomaly images in test, the service needs at least 10" in run.err
+
+
+def test_ten_images_of_defects_named_in_the_file_are_then_enough(
+    tmp_path: Path, lfvpipe: Any
+) -> None:
+    for folder, count in (("screws", 25), ("defective", 10)):
+        _folder(tmp_path / folder, _numbered(".", count))
+        for number, file in enumerate(sorted((tmp_path / folder).iterdir())):
+            Image.effect_noise((64, 64), 40 + number + count).save(file)
+    file = tmp_path / "made.yaml"
+    assert lfvpipe("init", tmp_path / "screws", "-o", file).code == 0
+    named = file.read_text().replace("  # anomaly:", "  anomaly:")
+    file.write_text(named.replace("  #   archive: defective.zip", "    archive: defective"))
+    said = lfvpipe("run", file, "--until", "check")
+    assert said.code == 0, said.err
 
 
 def test_a_file_that_exists_is_only_overwritten_on_demand(project: Path, lfvpipe: Any) -> None:

@@ -28,10 +28,11 @@ def run(options: argparse.Namespace) -> int:
     found = look([Path(path) for path in options.paths])
     _write_schema(target)
     atomic.write_text(target, starter.text(found, target, SCHEMA))
+    missing = starter.shortage(found)
     if options.json:
-        output.print_json(_json(found, target))
+        output.print_json(_json(found, target, missing))
     else:
-        _print(found, target)
+        _print(found, target, missing)
     return 0
 
 
@@ -42,18 +43,22 @@ def _write_schema(target: Path) -> None:
     atomic.write_bytes(target.parent / SCHEMA, schema_file("pipeline").read_bytes())
 
 
-def _print(found: Found, target: Path) -> None:
+def _print(found: Found, target: Path, missing: str) -> None:
     print(f"found {found.layout}:")
     for kind, label in (("normal", found.normal), ("anomaly", found.anomaly)):
         count = f"{len(label.names)} images in {label.place.path}" if label else "none"
         print(f"  {kind:<8} {count}")
     for note in found.notes:
         print(f"  {note}")
-    print(f"wrote {target}; next: lfvpipe run {target}")
+    if missing:
+        print(output.styled(f"  not enough for a run yet: {missing}", "yellow"))
+        print(f"wrote {target}; next: name more images in it, then lfvpipe run {target}")
+    else:
+        print(f"wrote {target}; next: lfvpipe run {target}")
 
 
-def _json(found: Found, target: Path) -> dict[str, Any]:
-    """Return `file`, `layout`, `normal`, `anomaly`, `sizes`, `notes`."""
+def _json(found: Found, target: Path, missing: str) -> dict[str, Any]:
+    """Return `file`, `layout`, `normal`, `anomaly`, `sizes`, `notes`, `missing`."""
     return {
         "file": str(target),
         "layout": found.layout,
@@ -61,4 +66,5 @@ def _json(found: Found, target: Path) -> dict[str, Any]:
         "anomaly": len(found.anomaly.names) if found.anomaly else 0,
         "sizes": [f"{width}x{height}" for width, height in found.sizes],
         "notes": list(found.notes),
+        "missing": missing,
     }
