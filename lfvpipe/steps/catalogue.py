@@ -76,7 +76,8 @@ def label_candidates(context: Context, work: Work, label: Label, source: Source)
         ArchiveError: The archive cannot be used.
         SelectionError: None of its members is wanted.
     """
-    members = list_members(archive_of(context, work.upstream, label))
+    path = archive_of(context, work.upstream, label)
+    members = list_members(path)
     images = _without_masks(members, source, work)
     wanted = matcher(source.include)
     masks = _masks(context, work, label, source, members)
@@ -86,7 +87,7 @@ def label_candidates(context: Context, work: Work, label: Label, source: Source)
         for image in images
     ]  # fmt: skip
     if not any(candidate.included for candidate in found):
-        raise _empty(f"sources.{label}", source.archive, source.include, members)
+        raise _empty(f"sources.{label}", source.archive, source.include, path, members)
     return found
 
 
@@ -102,7 +103,7 @@ def archive_candidates(
         if is_image_name(member.name) and wanted(member.name)
     ]
     if not found:
-        raise _empty(where, str(path), include, members)
+        raise _empty(where, str(path), include, path, members)
     return found
 
 
@@ -165,13 +166,33 @@ def _masks(
 
 
 def _empty(
-    where: str, archive: str, include: Sequence[str], members: Sequence[Member]
+    where: str, archive: str, include: Sequence[str], path: Path, members: Sequence[Member]
 ) -> SelectionError:
-    kinds = Counter(PurePosixPath(member.name).suffix.lower() or "nameless" for member in members)
-    held = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5))
     asked = ", ".join(include) or "PNG or JPEG"
     examples = ", ".join(member.name for member in members[:3])
     return SelectionError(
-        f"{where}: 0 images match {asked}; {archive} holds {held or 'no files'}.",
+        f"{where}: 0 images match {asked}; {archive} holds {_held(path, members)}.",
         hint=f"Its members look like {examples}." if examples else "Check the address.",
     )
+
+
+def _held(path: Path, members: Sequence[Member]) -> str:
+    """Say what an archive without a wanted image holds instead."""
+    if members:
+        kinds = Counter(PurePosixPath(one.name).suffix.lower() or "nameless" for one in members)
+        return ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5))
+    junk = _junk(path)
+    kinds_of_junk = ", ".join(kind for kind, _ in junk.most_common(3))
+    if junk.total() > 1:
+        return f"{junk.total():,} files, none of them an image ({kinds_of_junk})"
+    return f"1 file, and that is no image ({kinds_of_junk})" if junk else "no files"
+
+
+def _junk(path: Path) -> Counter[str]:
+    """Return how many files the archive holds that are never looked at, by kind."""
+    from lfvpipe.archives import open_archive
+
+    with open_archive(path) as archive:
+        for _ in archive.members():
+            pass
+        return archive.skipped

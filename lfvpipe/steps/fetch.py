@@ -12,7 +12,7 @@ from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.sources import shown, sources_of, without_secrets
+from lfvpipe.steps.sources import shown, similar, sources_of, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -264,13 +264,10 @@ def _word(before: object, now: str) -> Word:
 
 
 def _not_there(path: Path, key: str) -> FetchError:
-    from difflib import get_close_matches
-
     if not path.parent.is_dir():
         return FetchError(
             f"{path} does not exist, nor does its folder.", hint=f"Check `{key}` for a misspelling."
         )
-    names = sorted(child.name for child in path.parent.iterdir())
-    near = get_close_matches(path.name, names, n=3, cutoff=0.5)
+    near = similar(path)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Check `{key}`."
     return FetchError(f"{path} does not exist.", hint=hint)

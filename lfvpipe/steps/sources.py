@@ -1,4 +1,4 @@
-"""The sources that a pipeline names, and how their addresses may be shown."""
+"""The sources that a pipeline names: where they are, may be, and how that may be shown."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from lfvpipe.config.spec import Pipeline
 
@@ -47,6 +48,15 @@ def sources_of(pipeline: Pipeline) -> Iterator[Source]:
     for number, extra in enumerate(pipeline.evaluate.archives):
         key = f"evaluate.archives.{number}.archive"
         yield Source(f"evaluate-{number}", key, extra.archive, extra.sha256)
+
+
+def similar(path: Path) -> tuple[str, ...]:
+    """Return what lies where `path` should, and is called nearly so: at most three names."""
+    from difflib import get_close_matches
+
+    folder = path.parent
+    names = sorted(child.name for child in folder.iterdir()) if folder.is_dir() else []
+    return tuple(get_close_matches(path.name, names, n=3, cutoff=0.5))
 
 
 def shown(address: str) -> str:

@@ -270,6 +270,17 @@ def test_validate_foretells_what_select_does(prepared: Path, lfvpipe: Any) -> No
         assert told[label]["test"] == counts[label]["test"]
 
 
+def test_validate_suggests_what_a_missing_archive_may_be_called(
+    project: Path, lfvpipe: Any
+) -> None:
+    text = project.read_text().replace("Texture.zip", "Textur.zip")
+    project.write_text(text.replace("Texture_def.zip", "elsewhere/Texture_def.zip"))
+    said = lfvpipe("validate", project)
+    assert said.code == 3
+    assert "Textur.zip is not there; did you mean Texture.zip or Texture_def.zip?" in said.out
+    assert "Texture_def.zip is not there, nor is its folder" in said.out
+
+
 def test_validate_names_all_problems_at_once(project: Path, lfvpipe: Any) -> None:
     (project.parent / "Texture_def.zip").unlink()
     (project.parent / "Texture.zip").write_bytes(b"<html>log in</html>")

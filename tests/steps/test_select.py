@@ -148,6 +148,28 @@ def test_an_empty_label_says_what_the_archive_holds_instead(
 
 
 @pytest.mark.parametrize(
+    ("members", "held"),
+    [
+        ({}, "holds no files."),
+        ({"__MACOSX/1.png": b"", ".DS_Store": b"", ".x/2.png": b""},
+         "holds 3 files, none of them an image (hidden, __macosx/)."),
+        ({"Thumbs.db": b""}, "holds 1 file, and that is no image (thumbs.db)."),
+    ],
+)  # fmt: skip
+def test_an_archive_of_junk_is_told_from_an_empty_one(
+    members: dict[str, bytes],
+    held: str,
+    context: Context,
+    work: Any,
+    fetched: Callable[..., None],
+) -> None:
+    fetched(anomaly=members)
+    with pytest.raises(SelectionError) as caught:
+        Select(()).act(context, work)
+    assert held in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("pattern", "found"),
     [
         ("Class3/7.png", ["normal/Class3/7.png"]),

@@ -74,7 +74,16 @@ def _look(pipeline: Pipeline) -> list[Found]:
 def _place(name: str, place: str) -> Found:
     local = "://" not in place
     missing = local and not Path(place).exists()
-    return Found(name, place, local, problem=f"{name}: {place} is not there" if missing else "")
+    return Found(name, place, local, problem=f"{name}: {_missing(Path(place))}" if missing else "")
+
+
+def _missing(path: Path) -> str:
+    from lfvpipe.steps.sources import similar
+
+    if not path.parent.is_dir():
+        return f"{path} is not there, nor is its folder"
+    near = similar(path)
+    return f"{path} is not there" + (f"; did you mean {' or '.join(near)}?" if near else "")
 
 
 def _label(pipeline: Pipeline, label: Label, source: Source) -> Found:
