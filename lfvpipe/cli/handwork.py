@@ -34,14 +34,9 @@ class HandWork:
 
         return "-".join((*parts, uuid4().hex))
 
-    def progress(  # the face of `Work`
-        self,
-        done: int,  # noqa: ARG002
-        total: int | None,  # noqa: ARG002
-        unit: str,  # noqa: ARG002
-        detail: str = "",  # noqa: ARG002
-    ) -> None:
+    def progress(self, done: int, total: int | None, unit: str, detail: str = "") -> None:
         """Show nothing, but end the work when the user asks to stop."""
+        del done, total, unit, detail
         if self.cancelled.is_set():
             raise Cancelled("stopped")
 
