@@ -15,17 +15,26 @@ if TYPE_CHECKING:
     from lfvpipe.report.records import RunRecord, Verdict
     from lfvpipe.report.thumbnails import Thumbnail
 
-MOST_IMAGES = 1000  # shown; with thumbnails of 6 kB and overlays of 2 kB a page has about 10 MB
+MOST_IMAGES = 1000  # shown; thumbnails of 6 kB and overlays of 2 kB make about 10 MB of them
 
 
 @dataclass(frozen=True)
 class Card:
-    """One image of the gallery; `heat` is its heat map as a data URI."""
+    """One image of the gallery.
+
+    Attributes:
+        set: Whose verdict it is: ``test`` or ``evaluation``.
+        verdict: The verdict.
+        thumbnail: The picture; None where the image is gone.
+        heat: Its heat map as a data URI.
+        larger: The picture for the larger view, where the thumbnail shows less than there is.
+    """
 
     set: str
     verdict: Verdict
     thumbnail: Thumbnail | None
     heat: str | None = None
+    larger: Thumbnail | None = None
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,12 @@ class Gallery:
     Attributes:
         cards: Wrong verdicts of both sets first, then the doubtful ones.
         hidden: How many more verdicts there are.
-        note: What is to be said of the heat maps: why there are none, or not for all.
+        notes: Why there are no heat maps or larger pictures, or not for all.
     """
 
     cards: Sequence[Card]
     hidden: int = 0
-    note: str = ""
+    notes: Sequence[str] = ()
 
     @property
     def has_heat(self) -> bool:
@@ -67,17 +76,19 @@ def gallery(
         model_file: The trained model, if this machine has it.
         on_done: Told how many pictures are done, and of how many; what it raises ends the work.
     """
+    from lfvpipe.report.larger import larger
     from lfvpipe.report.thumbnails import thumbnails
 
     sets = {id(verdict): name for name, rows in run.verdicts.items() for verdict in rows}
     chosen = list(islice(wrong_first(chain.from_iterable(run.verdicts.values())), MOST_IMAGES))
-    heat, note = _heat(state_dir, run, model_file, chosen, on_done)
-    pictures = thumbnails(state_dir, chosen, lambda done: on_done(done, len(chosen)))
+    heat, heat_note = _heat(state_dir, run, model_file, chosen, on_done)
+    pictures = list(thumbnails(state_dir, chosen, lambda done: on_done(done, len(chosen))))
+    large, large_note = larger(state_dir, chosen, pictures, sum(map(len, heat.values())), on_done)
     cards = [
-        Card(sets[id(verdict)], verdict, picture, heat.get(verdict.sha256 or ""))
-        for verdict, picture in zip(chosen, pictures, strict=True)
+        Card(sets[id(verdict)], verdict, picture, heat.get(verdict.sha256 or ""), large.get(place))
+        for place, (verdict, picture) in enumerate(zip(chosen, pictures, strict=True))
     ]
-    return Gallery(cards, len(sets) - len(cards), note)
+    return Gallery(cards, len(sets) - len(cards), tuple(filter(None, [heat_note, large_note])))
 
 
 def _heat(

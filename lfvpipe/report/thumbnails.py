@@ -1,4 +1,4 @@
-"""Small pictures for the report page, as data URIs: WebP, and masks as see-through overlays."""
+"""Pictures for the report page, as data URIs: WebP, and masks as see-through overlays."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from lfvpipe.images.decoding import refuse_bomb
 from lfvpipe.images.inspection import ImageError, inspect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
     from lfvpipe.report.records import Verdict
 
-SIDE = 224  # pixels of the longer side
+SIDE = 224  # pixels of a thumbnail's longer side
 QUALITY = 60
 BACKGROUND = 250  # of 255: a mask's pixel whose channels are all at least this shows nothing
 OPACITY = 150  # of 255
@@ -30,30 +30,44 @@ OPACITY = 150  # of 255
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A picture and its overlay as data URIs, with the picture's size in pixels."""
+    """A picture and its overlay as data URIs, with the picture's size in pixels.
+
+    Attributes:
+        reduced: Whether the image itself has more pixels.
+    """
 
     uri: str
     width: int
     height: int
     overlay: str | None = None
+    reduced: bool = False
+
+    @property
+    def characters(self) -> int:
+        """What it takes of a page."""
+        return len(self.uri) + len(self.overlay or "")
 
 
 def thumbnails(
-    state_dir: Path, verdicts: Sequence[Verdict], on_done: Callable[[int], None]
-) -> Iterator[Thumbnail | None]:
+    state_dir: Path,
+    verdicts: Sequence[Verdict],
+    on_done: Callable[[int], None],
+    side: int = SIDE,
+) -> Generator[Thumbnail | None]:
     """Yield a thumbnail for each verdict, in order; None where the image is gone or unreadable.
 
     Args:
         state_dir: What the verdicts' paths are relative to.
         verdicts: Whose images to show.
         on_done: Told how many are done; what it raises ends the work.
+        side: Pixels of the longer side at most.
     """
     workers = os.cpu_count() or 1
     pending: deque[Future[Thumbnail | None]] = deque()
     done = 0
     with ThreadPoolExecutor(workers) as pool:  # decoding and encoding release the interpreter
         for verdict in verdicts:
-            pending.append(pool.submit(thumbnail, state_dir, verdict))
+            pending.append(pool.submit(thumbnail, state_dir, verdict, side))
             if len(pending) > 4 * workers:
                 yield pending.popleft().result()
                 on_done(done := done + 1)
@@ -62,25 +76,27 @@ def thumbnails(
             on_done(done := done + 1)
 
 
-def thumbnail(state_dir: Path, verdict: Verdict) -> Thumbnail | None:
+def thumbnail(state_dir: Path, verdict: Verdict, side: int = SIDE) -> Thumbnail | None:
     """Return the thumbnail of one image, with its mask as overlay where there is one."""
     if verdict.path is None:
         return None
     try:
-        picture = _reduced(state_dir / verdict.path)
-        mask = _reduced(state_dir / verdict.mask) if verdict.mask else None
+        facts = inspect(state_dir / verdict.path)
+        picture = _reduced(state_dir / verdict.path, side)
+        mask = _reduced(state_dir / verdict.mask, side) if verdict.mask else None
     except (ImageError, OSError):
         return None
     overlay = _uri(_see_through(mask.resize(picture.size))) if mask else None
-    return Thumbnail(_uri(picture), picture.width, picture.height, overlay)
+    reduced = max(facts.width, facts.height) > side
+    return Thumbnail(_uri(picture), picture.width, picture.height, overlay, reduced)
 
 
-def _reduced(path: Path) -> Image.Image:
+def _reduced(path: Path, side: int) -> Image.Image:
     refuse_bomb(inspect(path))
     with Image.open(path, formats=("PNG", "JPEG")) as image:
-        image.draft("RGB", (2 * SIDE, 2 * SIDE))  # JPEG: decoded at a fraction of the size
+        image.draft("RGB", (2 * side, 2 * side))  # JPEG: decoded at a fraction of the size
         small = image.convert("RGB")
-    small.thumbnail((SIDE, SIDE))
+    small.thumbnail((side, side))
     return ImageOps.exif_transpose(small)
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lfvpipe.report import gallery, run_file
+from lfvpipe.report import gallery, larger, run_file
 from lfvpipe.report.page import differences, headline, write_page
 from lfvpipe.report.records import Finding, RunRecord, Timing, Verdict
 from lfvpipe.report.thumbnails import SIDE, thumbnail
@@ -146,6 +147,69 @@ def test_a_thumbnail_is_small_and_keeps_its_shape(tmp_path: Path) -> None:
     assert found is not None
     assert (found.width, found.height) == (SIDE, SIDE // 2)
     assert len(found.uri) < 3000
+
+
+def _many(tmp_path: Path, count: int, side: int) -> tuple[Verdict, ...]:
+    """Return verdicts, the least confident first, on images of noise."""
+    for n in range(count):
+        noise = Image.effect_noise((side, side), 90)
+        noise.save(tmp_path / f"{n}.png")
+    return tuple(
+        Verdict(f"{n}", f"{n}.png", "normal", False, 0.6 + n / 100, path=f"{n}.png")
+        for n in range(count)
+    )
+
+
+def _larger(html: str) -> dict[int, tuple[int, int]]:
+    """Return the size of each larger picture of a page, by the image's place."""
+    blocks = re.findall(r'<script type="application/json" id="larger-(\d+)">(.*?)</script>', html)
+    found = {}
+    for place, text in blocks:
+        told = json.loads(text)
+        data = base64.b64decode(told["uri"].partition(",")[2])
+        assert Image.open(io.BytesIO(data)).size == (told["width"], told["height"])
+        found[int(place)] = told["width"], told["height"]
+    return found
+
+
+def test_larger_pictures_are_there_for_images_that_the_thumbnail_reduces(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    sizes = {"small": (SIDE, 200), "middling": (300, 600), "large": (2400, 1200)}
+    for name, size in sizes.items():
+        _picture(tmp_path / f"{name}.png", size=size)
+    rows = [
+        Verdict(name, name, "normal", False, 0.6 + n / 10, path=f"{name}.png")
+        for n, name in enumerate(sizes)
+    ]
+    html = _written(tmp_path, make_run(verdicts={"evaluation": tuple(rows)}))
+    assert _larger(html) == {1: (300, 600), 2: (larger.SIDE, larger.SIDE // 2)}
+    assert html.count("data-reduced") == 2
+    assert "Larger pictures" not in html
+
+
+def test_the_most_doubtful_images_are_the_ones_shown_larger_and_the_page_says_so(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = _many(tmp_path, 6, 400)
+    one = thumbnail(tmp_path, rows[0], larger.SIDE)
+    assert one is not None
+    monkeypatch.setattr(larger, "MOST", round(2.5 * one.characters))
+    html = _written(tmp_path, make_run(verdicts={"evaluation": rows}))
+    assert list(_larger(html)) == [0, 1]
+    assert "Larger pictures for the first 2 of 6 images: the wrong and doubtful ones." in html
+
+
+def test_thumbnails_leave_less_room_for_larger_pictures(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = _many(tmp_path, 6, 400)
+    small = sum(found.characters for row in rows if (found := thumbnail(tmp_path, row)))
+    monkeypatch.setattr(larger, "MOST_PICTURES", small + 10)
+    html = _written(tmp_path, make_run(verdicts={"evaluation": rows}))
+    assert _larger(html) == {}
+    assert "Larger pictures for the first 0 of 6" not in html
+    assert "No picture is kept larger" in html
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])

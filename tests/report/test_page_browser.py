@@ -11,10 +11,11 @@ import numpy
 import pytest
 from PIL import Image
 
-from lfvpipe.report import metrics, run_file
+from lfvpipe.report import larger, metrics, run_file
 from lfvpipe.report.heat_maps import overlay
 from lfvpipe.report.page import write_page
 from lfvpipe.report.records import RunRecord, Verdict
+from lfvpipe.report.thumbnails import thumbnail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -229,6 +230,151 @@ def test_everything_can_be_reached_with_the_tab_key_and_is_seen_to_be(
             && getComputedStyle(document.activeElement).outlineStyle !== "none" """
         )
     assert reached == wanted > 20
+
+
+def _box(found: Locator) -> tuple[float, float]:
+    box = found.bounding_box()
+    assert box is not None
+    return box["width"], box["height"]
+
+
+def test_an_image_opens_larger_and_the_keyboard_goes_through_them(
+    page: Page, shown: RunRecord
+) -> None:
+    names = _names(page)
+    dialog = page.get_by_role("dialog")
+    assert dialog.count() == 0
+    small = page.get_by_role("button", name=names[0], exact=True)
+    small.focus()
+    before = _box(small.locator("img").first)
+    page.keyboard.press("Enter")
+    assert dialog.get_attribute("open") is not None
+    assert dialog.get_by_role("heading").inner_text() == names[0]
+    every = {verdict.name: verdict for rows in shown.verdicts.values() for verdict in rows}
+    facts = dialog.locator(".facts").inner_text()
+    assert f"{every[names[0]].confidence:.3f}" in facts
+    assert ("missed" in facts) != ("false alarm" in facts)
+    width, height = _box(dialog.locator(".stage img").first)
+    assert width > 3 * before[0]
+    assert width / height == pytest.approx(96 / 64, rel=0.01)
+    assert _box(dialog.locator(".stage .heat")) == (width, height)
+    for key, name in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1)):
+        page.keyboard.press(key)
+        assert dialog.get_by_role("heading").inner_text() == names[name]
+    assert dialog.get_by_text("2 of 32").is_visible()
+    page.keyboard.press("Escape")
+    assert dialog.count() == 0
+    assert page.evaluate("document.activeElement.querySelector('img').alt") == names[1]
+
+
+def test_the_larger_view_keeps_to_the_images_that_are_filtered_and_to_its_ends(
+    page: Page, shown: RunRecord
+) -> None:
+    page.keyboard.press("w")
+    names = _names(page)
+    page.locator(".gallery .open:visible").last.click()
+    dialog = page.get_by_role("dialog")
+    place = dialog.get_by_text(f"{len(names)} of {len(names)}")
+    following = dialog.get_by_role("button", name="Next")
+    assert (place.is_visible(), following.get_attribute("aria-disabled")) == (True, "true")
+    page.keyboard.press("ArrowRight")
+    assert place.is_visible()
+    dialog.get_by_role("button", name="Previous").click()
+    assert dialog.get_by_role("heading").inner_text() == names[-2]
+    page.keyboard.press("a")  # a shortcut of the page behind it
+    dialog.get_by_role("button", name="Close").click()
+    assert _names(page) == names
+
+
+def test_heat_maps_are_taken_away_in_the_larger_view_too(page: Page, shown: RunRecord) -> None:
+    page.locator(".gallery .open").first.click()
+    dialog = page.get_by_role("dialog")
+    heat, button = dialog.locator(".stage .heat"), dialog.get_by_role("button", name="Heat map")
+    assert heat.is_visible()
+    page.keyboard.press("h")
+    assert (heat.is_visible(), button.get_attribute("aria-pressed")) == (False, "false")
+    page.keyboard.press("ArrowRight")
+    assert heat.is_hidden()
+    button.click()
+    assert heat.is_visible()
+    button.click()
+    page.keyboard.press("Escape")
+    assert page.locator(".gallery .overlay.heat:visible").count() == 0
+
+
+def test_the_larger_view_shows_more_than_the_thumbnail_where_the_page_has_it(
+    page: Page, written: Callable[..., RunRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, *_ = _verdicts(tmp_path)["evaluation"]
+    for verdict in (first, second):
+        Image.effect_noise((640, 480), 60).save(tmp_path / str(verdict.path))
+    Image.new("RGB", (640, 480), "#23A436").save(tmp_path / "mask.png")
+    rows = (
+        replace(first, mask="mask.png", label=None, confidence=0.51),
+        replace(second, label=None, confidence=0.52),
+    )
+    one = thumbnail(tmp_path, rows[0], larger.SIDE)
+    assert one is not None
+    monkeypatch.setattr(larger, "MOST", round(1.5 * one.characters))
+    written(verdicts={"evaluation": rows})
+    page.goto((tmp_path / "report.html").as_uri())
+    page.locator(".gallery .open").first.click()
+    natural = "image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])"
+    stage = page.locator(".stage img:visible")
+    coarse = page.get_by_text("enlarged from a small picture")
+    assert [each.evaluate(natural) for each in stage.all()] == [[640, 480]] * 2
+    assert coarse.is_hidden()
+    page.keyboard.press("m")
+    assert (stage.count(), page.locator(".stage .heat").is_visible()) == (2, True)
+    page.keyboard.press("ArrowRight")
+    assert stage.first.evaluate(natural) == [224, 168]
+    assert coarse.is_visible()
+
+
+def test_leaving_the_larger_view_beyond_what_is_listed_lists_more(
+    page: Page, written: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    path = _verdicts(tmp_path)["test"][0].path
+    rows = [
+        Verdict(f"{n}", f"{n}.png", "normal", False, 0.6 + n / 1000, path=path) for n in range(120)
+    ]
+    written(verdicts={"evaluation": tuple(rows)})
+    page.goto((tmp_path / "report.html").as_uri())
+    page.locator(".gallery .open:visible").last.click()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.querySelector('img').alt") == "100.png"
+    assert len(_names(page)) == 120
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (360, 740), (740, 360)])
+def test_the_larger_view_fits_the_window_and_axe_finds_nothing_in_it(
+    browser: Browser,
+    written: Callable[..., RunRecord],
+    axe: str,
+    tmp_path: Path,
+    scheme: Any,
+    width: int,
+    height: int,
+) -> None:
+    written()
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    page.locator(".gallery .open").first.click()
+    for each in page.locator(".viewer, .viewer button, .viewer .layers").all():
+        box = each.bounding_box()
+        assert box is not None
+        assert min(box["x"], box["y"]) >= 0
+        assert box["x"] + box["width"] <= width
+        assert box["y"] + box["height"] <= height
+    page.evaluate(axe)
+    found = page.evaluate("axe.run()")
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
+    context.close()
 
 
 def test_no_request_leaves_the_file(

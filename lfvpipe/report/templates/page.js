@@ -74,8 +74,72 @@ function explore(box) {
   show();
 }
 
+// A larger view of the images that `fitting` lists; `reached(one)` is told where its user left.
+function viewing(dialog, fitting, reached) {
+  const part = (selector) => dialog.querySelector(selector);
+  const stage = part(".stage");
+  let now = null;
+
+  const picture = (one) => {
+    const layers = one.card.querySelector(".layers").cloneNode(true);
+    const block = document.getElementById(`larger-${one.place}`);
+    const small = layers.querySelector("img");
+    layers.style.setProperty("--ratio", small.width / small.height);
+    part(".coarse").hidden = Boolean(block) || !("reduced" in one.card.dataset);
+    if (block) {
+      const { uri, width, height, mask } = JSON.parse(block.textContent);
+      small.src = uri;
+      layers.style.setProperty("--ratio", width / height);
+      if (mask) layers.querySelector(".mask").src = mask;
+    }
+    layers.querySelectorAll("img").forEach((image) => image.removeAttribute("loading"));
+    return layers;
+  };
+  const show = (one) => {
+    const all = fitting();
+    const place = all.indexOf(one);
+    now = one;
+    stage.replaceChildren(picture(one));
+    part("h3").textContent = one.name;
+    part(".facts").replaceChildren(...one.card.querySelector("figcaption").cloneNode(true).children);
+    part(".facts .name").remove();
+    part(".place").textContent = `${place + 1} of ${all.length}`;
+    for (const button of dialog.querySelectorAll("[data-step]")) {
+      button.setAttribute("aria-disabled", !all[place + Number(button.dataset.step)]);
+    }
+    for (const button of dialog.querySelectorAll("[data-layer]")) {
+      const layer = button.dataset.layer === "heat" ? ".heat" : ".mask";
+      button.setAttribute("aria-disabled", !stage.querySelector(layer));
+    }
+  };
+  const step = (by) => {
+    const all = fitting();
+    const next = all[all.indexOf(now) + by];
+    if (next) show(next);
+  };
+  dialog.querySelectorAll("[data-step]").forEach((button) => button.addEventListener("click", () => step(Number(button.dataset.step))));
+  part("[data-close]").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  dialog.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    step(by);
+  });
+  dialog.addEventListener("close", () => {
+    stage.replaceChildren();
+    reached(now);
+  });
+  return (one) => {
+    show(one);
+    dialog.showModal();
+  };
+}
+
 function browse(form) {
   const list = document.querySelector(".gallery");
+  const pictures = document.querySelector(".pictures");
+  const dialog = document.querySelector(".viewer");
   const empty = document.querySelector("#images .empty");
   const more = document.querySelector("#images .more");
   let most = PAGE; // more at a time would push what follows out of reach
@@ -103,6 +167,7 @@ function browse(form) {
   };
   const field = (name) => form.elements.namedItem(name);
   let order = "";
+  let fitting = [];
   const update = () => {
     const text = field("name").value.toLowerCase();
     const set = field("set").value;
@@ -113,12 +178,10 @@ function browse(form) {
       cards.sort((a, b) => compare(a, b) || a.place - b.place);
       list.append(...cards.map((one) => one.card));
     }
-    let count = 0;
-    for (const one of cards) {
-      const fitting = fits(one) && (!set || one.set === set) && one.name.toLowerCase().includes(text);
-      count += fitting;
-      one.card.hidden = !fitting || count > most;
-    }
+    fitting = cards.filter((one) => fits(one) && (!set || one.set === set) && one.name.toLowerCase().includes(text));
+    const seen = new Set(fitting.slice(0, most));
+    for (const one of cards) one.card.hidden = !seen.has(one);
+    const count = fitting.length;
     more.hidden = count <= most;
     more.querySelector("span").textContent = `${Math.min(most, count)} of ${count} images are shown.`;
     field("count").textContent = count === 1 ? "1 image" : `${count} images`;
@@ -134,9 +197,31 @@ function browse(form) {
   };
   const next = (menu) => menu.options[(menu.selectedIndex + 1) % menu.options.length].value;
   const toggle = (layer) => {
-    const button = form.querySelector(`[data-layer="${layer}"]`);
-    if (button) button.setAttribute("aria-pressed", list.classList.toggle(layer));
+    const buttons = [...document.querySelectorAll(`[data-layer="${layer}"]`)];
+    if (dialog.open && buttons.some((button) => button.ariaDisabled === "true")) return;
+    const on = buttons.length > 0 && pictures.classList.toggle(layer);
+    buttons.forEach((button) => button.setAttribute("aria-pressed", on));
   };
+  const open = viewing(
+    dialog,
+    () => fitting.filter((one) => one.open),
+    (one) => {
+      most = Math.max(most, Math.ceil((fitting.indexOf(one) + 1) / PAGE) * PAGE);
+      update();
+      one.open.focus();
+    },
+  );
+  for (const one of cards) {
+    const layers = one.card.querySelector(".layers");
+    if (!layers) continue;
+    one.open = document.createElement("button");
+    one.open.type = "button";
+    one.open.className = "open";
+    one.open.setAttribute("aria-haspopup", "dialog");
+    layers.replaceWith(one.open);
+    one.open.append(layers);
+    one.open.addEventListener("click", () => open(one));
+  }
   const keys = {
     h: () => toggle("heat"),
     m: () => toggle("masks"),
@@ -149,12 +234,13 @@ function browse(form) {
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches("select, input[type=search]");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || !enabled.checked) return;
-    const act = keys[event.key.toLowerCase()];
-    if (!act) return;
+    const key = event.key.toLowerCase();
+    const act = keys[key];
+    if (!act || (dialog.open && !"hm".includes(key))) return;
     event.preventDefault();
     act();
   });
-  form.querySelectorAll("[data-layer]").forEach((button) => button.addEventListener("click", () => toggle(button.dataset.layer)));
+  document.querySelectorAll("[data-layer]").forEach((button) => button.addEventListener("click", () => toggle(button.dataset.layer)));
   empty.querySelector("[data-all]").addEventListener("click", () => {
     showAll();
     field("show").focus();
