@@ -119,6 +119,7 @@ class FetchStep(Step[Context]):
                 archive=self.archive,
                 progress=lambda done, total: work.progress(done, total, "bytes"),
                 pause=work.cancelled.wait,
+                on_retry=work.warn,
             )
         except NotReachable as error:
             if before is None:

@@ -48,7 +48,15 @@ class _Validators:
         return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
 
 
-def download(url: str, folder: Path, *, archive: bool, progress: Progress, pause: Pause) -> Cached:
+def download(
+    url: str,
+    folder: Path,
+    *,
+    archive: bool,
+    progress: Progress,
+    pause: Pause,
+    on_retry: Callable[[str], object] = lambda _: None,
+) -> Cached:
     """Bring the cache in `folder` in line with what `url` serves, and return it.
 
     What is cached and still current is not transferred again; what an earlier attempt left is
@@ -60,6 +68,7 @@ def download(url: str, folder: Path, *, archive: bool, progress: Progress, pause
         archive: The content must be something else than a text or a web page.
         progress: Told the bytes so far and, if known, in all; what it raises ends the download.
         pause: Waits so many seconds between two attempts.
+        on_retry: Told, before each pause, what went wrong and when which attempt follows.
 
     Raises:
         DownloadError: The server does not give it.
@@ -75,8 +84,11 @@ def download(url: str, folder: Path, *, archive: bool, progress: Progress, pause
             before = size
             if failures >= _ATTEMPTS:
                 raise interruption.final() from interruption
-            wait = interruption.retry_after or _FIRST_PAUSE * 2 ** (failures - 1)
-            pause(min(wait, _LONGEST_PAUSE))
+            asked = interruption.retry_after or _FIRST_PAUSE * 2 ** (failures - 1)
+            wait = min(asked, _LONGEST_PAUSE)
+            attempt = f"attempt {failures + 1} of {_ATTEMPTS}"
+            on_retry(f"{shown(url)}: {interruption.why}; {attempt} in {wait:g} s.")
+            pause(wait)
             progress(max(size, 0), None)
 
 
@@ -173,12 +185,14 @@ def _receive(
 
 
 def _chunks(response: BaseHTTPResponse, url: str) -> Iterator[bytes]:
-    from urllib3.exceptions import HTTPError
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
 
     try:
         yield from response.stream(_CHUNK, decode_content=False)
+    except ReadTimeoutError as error:
+        raise Interrupted(url, "the server sends nothing any more") from error
     except HTTPError as error:
-        raise Interrupted(url, str(error)) from error
+        raise Interrupted(url, "the connection broke off") from error
 
 
 def _refuse_too_large(url: str, size: int | None, part: Path | None, start: int) -> None:

@@ -82,6 +82,17 @@ def test_a_cut_connection_is_resumed_where_it_broke(site: Any, context: Context,
     assert [headers.get("If-Range") for _, _, headers, _ in site.requests[1:]] == [etag] * 3
 
 
+def test_every_further_attempt_is_told_with_what_went_wrong(
+    site: Any, context: Context, work: Any
+) -> None:
+    site.cut = [1_200_000, 0, 0]
+    step(site, "/Class3.zip?key=secret").act(context, work)
+    assert work.warnings == [
+        f"{site.url}/Class3.zip?…: the connection broke off; attempt {number} of 6 in 0 s."
+        for number in (2, 3, 4)
+    ]
+
+
 def test_a_download_that_was_stopped_is_resumed_by_the_next_run(
     site: Any, context: Context, work: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,7 +249,7 @@ def test_the_copy_in_the_cache_serves_while_the_server_does_not_answer(
     step(site).act(context, work)
     site.answers["/Class3.zip"] = (503, {})
     assert step(site).act(context, work).word == "unchanged"
-    assert "fetched earlier is used" in work.warnings[0]
+    assert "fetched earlier is used" in work.warnings[-1]
 
 
 def test_a_new_version_is_drift_and_is_fetched(site: Any, context: Context, work: Any) -> None:
