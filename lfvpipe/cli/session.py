@@ -93,6 +93,7 @@ def selection(options: argparse.Namespace, variant: Variant) -> Selection:
 
     Raises:
         UsageError: There is no such step, or the options contradict each other.
+        UserError: A step needs an extra that is not installed.
     """
     from lfvpipe.engine.order import in_order
     from lfvpipe.engine.selection import Selection, choose
@@ -105,9 +106,13 @@ def selection(options: argparse.Namespace, variant: Variant) -> Selection:
         accept=frozenset(options.accept),
     )
     try:
-        choose(in_order(variant.steps), asked)
+        chosen = choose(in_order(variant.steps), asked)
     except UserError as error:
         raise UsageError(error.message, hint=error.hint) from None
+    if "mlflow" in chosen.taken:
+        from lfvpipe.steps.mlflow import insist_on_extra
+
+        insist_on_extra()
     return asked
 
 

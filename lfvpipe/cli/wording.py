@@ -146,6 +146,7 @@ _WORTH_KNOWING: Mapping[str, tuple[str, ...]] = {
     "model": ("version", "f1", "precision", "recall"),
     "evaluate": ("images", "anomalous", "wrong", "review", "refused"),
     "report": ("run", "review"),
+    "mlflow": ("mlflow_run",),
 }
 _ALONE = frozenset({"name", "endpoint", "size", "bytes", "uploaded_bytes", "counts"})
 

@@ -18,6 +18,7 @@ from lfvpipe.config.spec import (
     Images,
     Label,
     ManifestSource,
+    Mlflow,
     Model,
     Pipeline,
     Sample,
@@ -54,6 +55,7 @@ def build(tree: Node, file: Path) -> Pipeline:
         hosting=_hosting(settings),
         evaluate=_evaluate(settings),
         matrix=settings.matrix(),
+        mlflow=_mlflow(settings),
     )
 
 
@@ -173,3 +175,8 @@ def _archive(given: Mapping[str, Any]) -> EvaluationArchive:
         label=given.get("label"),
         sha256=_digest(given.get("sha256")),
     )
+
+
+def _mlflow(settings: Settings) -> Mlflow | None:
+    uri = settings.get("mlflow.tracking_uri")
+    return Mlflow(uri, settings.get("mlflow.experiment")) if uri else None

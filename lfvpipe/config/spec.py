@@ -159,6 +159,14 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Mlflow:
+    """The MLflow tracking server, and the experiment there; None for the pipeline's name."""
+
+    tracking_uri: str
+    experiment: str | None = None
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """One experiment, ready to run.
 
@@ -166,6 +174,7 @@ class Pipeline:
         file: The pipeline file, absolute.
         name: Names the state folder.
         matrix: Dotted keys to their values; empty when there is one experiment.
+        mlflow: Where the run is told of; None for nowhere.
     """
 
     file: Path
@@ -182,6 +191,7 @@ class Pipeline:
     hosting: Hosting
     evaluate: Evaluate
     matrix: Mapping[str, tuple[object, ...]]
+    mlflow: Mlflow | None = None
 
     @property
     def folder(self) -> Path:

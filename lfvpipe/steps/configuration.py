@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def flattened(pipeline: Pipeline) -> dict[str, Json]:
     """Return the configuration by dotted key; addresses lose credentials and query strings."""
-    hidden = {"file", "matrix"}
+    hidden = {"file", "matrix", "mlflow"}  # where a run is told of changes nothing about it
     found = sorted(_walk("", pipeline))
     return {key: value for key, value in found if key.partition(".")[0] not in hidden}
 

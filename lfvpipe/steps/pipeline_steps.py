@@ -11,6 +11,7 @@ from lfvpipe.steps.evaluate import EvaluateStep
 from lfvpipe.steps.extract import Extract
 from lfvpipe.steps.fetch import fetch_steps
 from lfvpipe.steps.manifests import Manifests
+from lfvpipe.steps.mlflow import MlflowStep
 from lfvpipe.steps.model import ModelStep
 from lfvpipe.steps.project import ProjectStep
 from lfvpipe.steps.report import ReportStep
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
 
 def steps_of(pipeline: Pipeline) -> tuple[Step[Context], ...]:
-    """Return the steps of `pipeline`: its fetches, and the eleven that every pipeline has."""
+    """Return the steps of `pipeline`: its fetches, the eleven of every one, what follows a run."""
     fetches = tuple(fetch_steps(pipeline))
+    following = (MlflowStep(),) if pipeline.mlflow else ()
     return (
         *fetches,
         Select(tuple(step.name for step in fetches)),
@@ -39,4 +41,5 @@ def steps_of(pipeline: Pipeline) -> tuple[Step[Context], ...]:
         ModelStep(),
         EvaluateStep(),
         ReportStep(),
+        *following,
     )

@@ -68,7 +68,25 @@ def _look(pipeline: Pipeline) -> list[Found]:
         parts = {"train": manifest.train, "test": manifest.test, "images": manifest.images}
         found += [_place(name, place) for name, place in parts.items() if place]
     found += [_place("masks", one.masks) for one in pipeline.sources.labels.values() if one.masks]
-    return found + [_place("evaluate", one.archive) for one in pipeline.evaluate.archives]
+    found += [_place("evaluate", one.archive) for one in pipeline.evaluate.archives]
+    return found + _extras(pipeline)
+
+
+def _extras(pipeline: Pipeline) -> list[Found]:
+    """Return what has to be installed for this pipeline and is not."""
+    if pipeline.mlflow is None:
+        return []
+    from lfvpipe.steps.configuration import without_secrets
+    from lfvpipe.steps.mlflow import insist_on_extra
+
+    server = without_secrets(pipeline.mlflow.tracking_uri)
+    try:
+        insist_on_extra()
+    except UserError as error:
+        return [
+            Found("mlflow", server, local=False, problem=f"mlflow: {error.hint.splitlines()[0]}")
+        ]
+    return []
 
 
 def _place(name: str, place: str) -> Found:
