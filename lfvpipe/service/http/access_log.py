@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import structlog
@@ -38,7 +38,7 @@ class Access:
 
 def log_access(access: Access) -> None:
     """Write one line."""
-    facts = {name: value for name, value in asdict(access).items() if value != ""}
+    facts = {name: value for name, value in vars(access).items() if value != ""}
     log = structlog.get_logger(LOGGER)
     (log.error if access.status >= 500 else log.info)("request", **facts)
 

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from lfvpipe.errors import UserError
+from lfvpipe.service.http.protocol import Protocol
 
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 30
@@ -72,8 +73,8 @@ class Server(uvicorn.Server):
     ) -> None:
         config = uvicorn.Config(
             app,
-            loop="asyncio",
-            http="h11",
+            loop="auto",  # uvloop where there is one: on everything but Windows
+            http=Protocol,
             ws="none",
             lifespan="off",
             log_config=None,

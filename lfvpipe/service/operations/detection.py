@@ -41,8 +41,10 @@ class Detection:
 
     def _hosted(self, project_name: str, version: str) -> Model:
         runtime = self.desk.runtime
-        with runtime.database.read() as tx:
-            model = find.model(tx, project_name, version)
+        model = find.numbered_model(runtime.database, project_name, version)
+        if model is None:
+            with runtime.database.read() as tx:
+                model = find.model(tx, project_name, version)
         if model.status != "HOSTED":
             self.desk.scheduler.see_model(model)
             raise conflict_of(model, f"is {model.status}; start it, and wait until it is HOSTED")

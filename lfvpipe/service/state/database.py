@@ -4,7 +4,7 @@ import queue
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,18 @@ class Database:
             raise UserError(
                 f"cannot open the service's state in {file}: {error}", hint=hint
             ) from error
+
+    def look(self, statement: str, *values: Any) -> sqlite3.Row | None:
+        """Return the first row of one SELECT, or None; it sees one moment of the state by itself.
+
+        Sparing the BEGIN and COMMIT matters to requests for which this is all there is to read.
+        """
+        with (
+            self._connected() as connection,
+            closing(connection.execute(statement, values)) as cursor,
+        ):
+            row: sqlite3.Row | None = cursor.fetchone()
+            return row
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:

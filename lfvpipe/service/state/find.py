@@ -1,7 +1,7 @@
 """Finds rows, or says in the API's words that they are not there."""
 
 from lfvpipe.service.faults import not_found
-from lfvpipe.service.state.database import Transaction
+from lfvpipe.service.state.database import Database, Transaction
 from lfvpipe.service.state.rows import Content, Dataset, Model, PackagingJob, Project, read
 
 
@@ -61,6 +61,15 @@ def model(tx: Transaction, project_name: str, version: str) -> Model:
         missing = f"project {project_name} has no model version {version}"
         raise not_found("MODEL", f"{project_name}/{version}", missing)
     return read(Model, row)
+
+
+def numbered_model(database: Database, project_name: str, version: str) -> Model | None:
+    """Return the model version, None for ``latest`` or where there is none; a single look."""
+    if not version.isdecimal():
+        return None
+    query = "SELECT * FROM models WHERE project = ? AND version = ?"
+    row = database.look(query, project_name, int(version))
+    return None if row is None else read(Model, row)
 
 
 def model_by_id(tx: Transaction, identity: int) -> Model | None:

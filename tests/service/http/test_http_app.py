@@ -1,5 +1,6 @@
 """What HTTP adds to the service: raw paths, bounds, several requests at once, what is observed."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -81,6 +82,46 @@ def test_a_body_that_does_not_arrive_is_given_up(serve: Serve) -> None:
     assert response.status == 408
     assert response.headers["x-amzn-ErrorType"] == "RequestTimeoutException"
     response.read()
+    connection.close()
+
+
+HEAD = b"POST /2020-11-20/projects HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        (b"GET /", b"x" * 1000),
+        (HEAD + b"x: ", b"y" * 1000),
+        (HEAD, b"x: " + b"y" * 1000 + b"\r\n"),
+        (CHUNKED + b"0\r\n", b"x: " + b"y" * 1000 + b"\r\n"),
+        (CHUNKED + b"0\r\nx: ", b"y" * 1000),
+        (CHUNKED + b"1;x=", b"y" * 1000),
+    ],
+    ids=["address", "header", "headers", "trailers", "trailer", "extension"],
+)
+def test_a_request_that_never_gets_to_the_point_is_cut_off(
+    served: Served, start: bytes, more: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+        sent = len(start)
+        connection.sendall(start)
+        with contextlib.suppress(ConnectionError):
+            while sent < 2**25:
+                connection.sendall(more * 50)
+                sent += len(more) * 50
+    assert sent < 2**24  # the system's buffers take some
+    assert served.ask("GET", PROJECTS).status == 200
+
+
+def test_a_head_of_a_usual_length_is_taken_again_and_again(served: Served) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+    for _ in range(5):
+        connection.request("GET", PROJECTS, headers={"x-long": "y" * 30_000})
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 200
     connection.close()
 
 
