@@ -175,9 +175,8 @@ SERVE = (
     option(
         "--workers",
         type=at_least(1),
-        default=4,
         metavar="N",
-        help="how many images are judged at once (default: 4)",
+        help="judge at most so many images at once (default: as many as the inference units can)",
     ),
     option(
         "--credentials",
@@ -228,6 +227,11 @@ REVIEW = (
         "--port", type=int, default=0, metavar="N", help="where to listen (default: a free one)"
     ),
     option("--no-browser", action="store_true", help="only print the address"),
+    option(
+        "--variant",
+        metavar="NAME",
+        help="matrix: whose images, by its name or a part of it (default: the one judged last)",
+    ),
     option("--who", metavar="NAME", help="who reviews (default: the user's name)"),
     option("--all", action="store_true", help="show every image, not only doubtful and wrong ones"),
     option(

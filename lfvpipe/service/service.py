@@ -88,6 +88,16 @@ class Service:
         for job in jobs:
             self._scheduler.see_packaging(job)
 
+    def census(self) -> Mapping[str, int]:
+        """Return how many models there are by status; one short read, from any thread.
+
+        Raises:
+            sqlite3.Error: The state cannot be read.
+        """
+        with self._runtime.database.read() as tx:
+            rows = tx.all("SELECT status, COUNT(*) FROM models GROUP BY status")
+        return {str(status): int(count) for status, count in rows}
+
     def close(self) -> None:
         """End threads and inference units, and close the state; trainings go on by themselves."""
         self._scheduler.close()

@@ -24,7 +24,6 @@ def run(options: argparse.Namespace) -> int:
     from lfvpipe.service.embedded import Service
     from lfvpipe.service.http.access_log import configure
     from lfvpipe.service.http.app import Application
-    from lfvpipe.service.http.census import census
     from lfvpipe.service.http.server import Server, listen
     from lfvpipe.storage.buckets import connect
 
@@ -40,9 +39,7 @@ def run(options: argparse.Namespace) -> int:
         listener = closing.enter_context(listen(options.host, options.port))
         service = Service(root / "service", buckets, region=options.region)
         closing.callback(service.close)
-        application = Application(
-            service.handle, guard, lambda: census(root / "service"), options.workers
-        )
+        application = Application(service.handle, guard, service.census, options.workers)
         closing.callback(application.close)
         tell = _teller(options, listener.getsockname()[1], credentials)
         server = Server(application.asgi(), listener, tls=_tls(options), on_ready=tell)
@@ -60,7 +57,7 @@ def _check(options: argparse.Namespace) -> None:
 
     if options.tls_key and not options.tls_cert:
         raise UsageError("--tls-key needs --tls-cert")
-    if options.workers < 1:
+    if options.workers is not None and options.workers < 1:
         raise UsageError("--workers must be at least 1")
     if options.no_auth and options.credentials:
         raise UsageError("--no-auth and --credentials contradict each other")

@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 DETECT = "DetectAnomalies"
 UNKNOWN = "Unknown"
+_MOST_JUDGED = 64  # threads, which only wait for units: more than their pipes can keep busy
+_OTHERS = 4  # threads for all operations but DetectAnomalies
 _METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 
 
@@ -43,14 +45,15 @@ class Application:
         handle: Answers a request; called in threads.
         guard: Decides who may ask.
         census: Returns the number of models by status; called in threads.
-        workers: How many images are judged at once.
+        workers: How many images are judged at once, whatever inference units there are; None
+            leaves it to those.
         body_seconds: How long a request's body may take to arrive.
     """
 
     handle: Handle
     guard: Guard
     census: Census
-    workers: int = 4
+    workers: int | None = None
     body_seconds: float = 60.0
     metrics: Metrics = field(default_factory=Metrics)
     memory: bodies.Memory = field(default_factory=bodies.Memory)
@@ -132,7 +135,7 @@ class Application:
     def _in_thread(self, pool: str, call: Callable[[], T]) -> Awaitable[T]:
         """Call in a thread; images being judged take no thread from the other operations."""
         if pool not in self._pools:
-            size = self.workers if pool == "detect" else 4
+            size = (self.workers or _MOST_JUDGED) if pool == "detect" else _OTHERS
             self._pools[pool] = ThreadPoolExecutor(size, f"lfvpipe-{pool}")
         return asyncio.get_running_loop().run_in_executor(self._pools[pool], call)
 

@@ -89,7 +89,7 @@ class Judge:
         path.touch() if self.model is None else self.model.save(path)
 
 
-def serve(pipe: Connection, folder: Path, workers: int, side: int, *, null: bool) -> None:
+def serve(pipe: Connection, folder: Path, workers: int | None, side: int, *, null: bool) -> None:
     """Host a model, serve until told to stop, and tell what was spent since the last question."""
     buckets = connect_storage("local", region="us-east-1", root=folder / "buckets")
     clocked = Clocked(null)
@@ -204,7 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--workers", type=int)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--null-only", action="store_true", help="leave the detector out")
     options = parser.parse_args()

@@ -18,7 +18,6 @@ import pytest
 from lfvpipe.lookout.client import LookoutClient, connect
 from lfvpipe.service.http.app import Application
 from lfvpipe.service.http.auth import Guard, Signed
-from lfvpipe.service.http.census import census
 from lfvpipe.service.http.server import Server, listen
 
 KEY, SECRET = "LFVPTESTTESTTESTTEST", "not/so+secret"
@@ -86,9 +85,9 @@ def serve(world: Any, aws: pytest.MonkeyPatch) -> Iterator[Serve]:
     running: list[tuple[Served, Server, threading.Thread]] = []
 
     def start(guard: Guard | None = None, handle: Any = None, **options: Any) -> Served:
-        handle = handle or world.open().handle
+        service = world.open()
         application = Application(
-            handle, guard or Signed({KEY: SECRET}), lambda: census(world.state_dir), **options
+            handle or service.handle, guard or Signed({KEY: SECRET}), service.census, **options
         )
         server = Server(application.asgi(), listen("127.0.0.1", 0))
         served = Served(application, server.port)

@@ -133,7 +133,20 @@ def test_bodies_that_would_fill_the_memory_are_throttled(serve: Serve) -> None:
     assert [served.ask("POST", PROJECTS, JSON, b"x" * 100).status for _ in range(2)] == [200, 200]
 
 
-def test_images_under_judgement_do_not_hold_up_the_rest(serve: Serve, world: Any) -> None:
+def test_every_inference_unit_of_several_models_can_be_at_work_at_once(serve: Serve) -> None:
+    all_at_once = threading.Barrier(10)  # two models with the most units that one may have
+
+    def handle(method: str, url: str, headers: Any, body: bytes) -> Any:
+        all_at_once.wait(20)
+        return echo(method, url, headers, body)
+
+    served = serve(Open(), handle)
+    with ThreadPoolExecutor(10) as clients:
+        asked = [clients.submit(served.ask, "POST", DETECT, None, b"image") for _ in range(10)]
+        assert {each.result().status for each in asked} == {200}
+
+
+def test_images_under_judgement_do_not_hold_up_the_rest(serve: Serve) -> None:
     arrived, release = threading.Semaphore(0), threading.Event()
 
     def handle(method: str, url: str, headers: Any, body: bytes) -> Any:
@@ -142,7 +155,6 @@ def test_images_under_judgement_do_not_hold_up_the_rest(serve: Serve, world: Any
             assert release.wait(20)
         return echo(method, url, headers, body)
 
-    world.open()
     served = serve(Open(), handle, workers=2)
     with ThreadPoolExecutor(5) as clients:
         waiting = [clients.submit(served.ask, "POST", DETECT, None, b"image") for _ in range(5)]
@@ -167,7 +179,7 @@ def test_a_bug_is_an_internal_error_and_its_text_stays_here(serve: Serve) -> Non
     assert log[0]["request_id"] == reply.headers["x-amzn-RequestId"]
 
 
-def test_health_tells_whether_the_state_can_be_read(serve: Serve, world: Any) -> None:
+def test_health_tells_whether_the_state_can_be_read(serve: Serve) -> None:
     healthy = serve(Open()).ask("GET", "/health")
     assert (healthy.status, healthy.body["status"]) == (200, "ok")
     failing = serve(Open(), echo, workers=1)
