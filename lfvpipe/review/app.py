@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from lfvpipe import atomic
 from lfvpipe.errors import UserError
+from lfvpipe.report.heat_colours import ramp
 from lfvpipe.review.guard import Guard
 from lfvpipe.review.pictures import painted, see_through
 from lfvpipe.steps.labels import CHOICES, Decision
@@ -96,6 +97,7 @@ class Review:
             "conflicts": sum(standing.is_conflict for standing in standings),
             "can_undo": self.book.can_undo,
             "heat": self.pictures is not None,
+            "ramp": ramp(),
             "paints": bool(self.queue.classes),
             "classes": self.classes,
             "review_below": self.queue.review_below,

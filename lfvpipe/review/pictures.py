@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.errors import UserError
+from lfvpipe.report import heat_colours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from lfvpipe.steps.context import Context
 
 KEPT = 64
-STRONGEST = 200  # of 255: what lies below stays visible
 _WHITE = (255, 255, 255)
 
 
@@ -93,16 +93,11 @@ def pictures_of(context: Context, model: Facts) -> Pictures | None:
 
 
 def _coloured(heat: NDArray[np.float32]) -> bytes:
-    """Return a heat map of 0..1 as a picture from clear over yellow to red."""
+    """Return a heat map of 0..1 in the colours of the report: the weaker, the clearer."""
     import numpy
     from PIL import Image
 
-    values = numpy.clip(heat, 0, 1)
-    picture = numpy.zeros((*values.shape, 4), numpy.uint8)
-    picture[..., 0] = 255 - 25 * values
-    picture[..., 1] = 215 * (1 - values)
-    picture[..., 3] = STRONGEST * values**0.7
-    return _png(Image.fromarray(picture))
+    return _png(Image.fromarray(heat_colours.pixels(numpy.clip(heat, 0, 1))))
 
 
 def see_through(data: bytes) -> bytes:

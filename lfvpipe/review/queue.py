@@ -120,8 +120,9 @@ def _facts(context: Context, ledger: Ledger, variant: str, step: str) -> Facts:
     record = ledger.standing_record(variant, step)
     if record is None or record.outcome is None:
         pipeline = context.pipeline
+        name = pipeline.name if variant == "default" else f"{pipeline.name} [{variant}]"
         hint = f"Run it first: lfvpipe run {pipeline.file}"
-        raise UserError(f"{pipeline.name} has no verdicts to review yet.", hint=hint)
+        raise UserError(f"{name} has no verdicts to review yet.", hint=hint)
     return record.outcome.facts
 
 

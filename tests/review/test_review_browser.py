@@ -107,8 +107,13 @@ def test_the_heat_map_is_laid_over_and_taken_away(page: Page, serve: Serve) -> N
     playwright.expect(page.get_by_role("button", name="Heat map")).to_have_attribute(
         "aria-pressed", "true"
     )
+    legend = page.get_by_text("Where the model sees evidence")
+    assert legend.is_visible()
+    ramp = page.locator("#ramp").evaluate("one => getComputedStyle(one).backgroundImage")
+    assert "rgb(252, 255, 164)" in ramp or "252 255 164" in ramp or "252, 255, 164" in ramp
     page.keyboard.press("h")
     page.locator("#overlay").wait_for(state="hidden")
+    assert legend.is_hidden()
 
 
 def test_a_mask_is_painted_undone_and_saved_with_the_decision(page: Page, serve: Serve) -> None:

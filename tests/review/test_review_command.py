@@ -5,17 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
+from lfvpipe.cli.main import main
 from lfvpipe.config.spec import Bucket
+from lfvpipe.engine.ledger import Ledger
+from lfvpipe.engine.outcome import Outcome
 from lfvpipe.review.export import as_csv, as_manifest
 from lfvpipe.steps.index import Image, image_line, write_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -79,8 +86,6 @@ def test_the_manifest_has_the_decided_label_of_each_image_that_is_known(
 def test_without_a_run_it_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from lfvpipe.cli.main import main
-
     file = tmp_path / "pipeline.yaml"
     file.write_text("sources: {normal: {archive: good.zip}}\n")
     assert main(["review", str(file), "--no-browser"]) == 1
@@ -99,3 +104,78 @@ def test_a_labels_address_is_refused_with_its_place(tmp_path: Path) -> None:
         load(file)
     file.write_text("sources:\n  normal: {archive: good.zip}\n  labels: reviewed.jsonl\n")
     assert load(file).pipeline.sources.reviewed == str(tmp_path / "reviewed.jsonl")
+
+
+MATRIX = """\
+sources: {normal: {archive: good.zip}}
+split: {train: 100}
+matrix: {sample.percent: [25, 50, 100]}
+"""
+
+
+@pytest.fixture
+def matrix(tmp_path: Path) -> Path:
+    """Return a pipeline file of three variants; of 50, then of 25 percent images were judged."""
+    file = tmp_path / "several.yaml"
+    file.write_text(MATRIX)
+    state_dir = tmp_path / ".lfvpipe" / "several"
+    state_dir.mkdir(parents=True)
+    index, _ = write_lines(state_dir, [])
+    facts: dict[str, dict[str, Any]] = {
+        "extract": {"index": index, "notes": "none"},
+        "model": {"project": "several", "version": "1"},
+        "evaluate": {},
+    }
+    ledger = Ledger.load(state_dir / "ledger.json")
+    for percent in (50, 25):
+        for step, known in facts.items():
+            variant, digest = f"sample.percent={percent}", f"{percent:064x}"
+            ledger.begin(variant, step, digest, {"version": 1}, exclusive=False)
+            ledger.finish(variant, step, digest, Outcome("created", known), exclusive=False)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [([], "25"), (["--variant", "50"], "50"), (["--variant", "t=2"], "25")]
+)
+def test_of_a_matrix_the_variant_that_was_judged_last_is_reviewed_or_the_one_that_is_named(
+    matrix: Path, options: list[str], expected: str
+) -> None:
+    command = [sys.executable, "-m", "lfvpipe", "review", str(matrix), "--no-browser", *options]
+    there = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    said = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=there
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line.split())
+            if "http" in line:
+                break
+        state = httpx.get(f"{said[-1][-1]}api/state").json()
+        process.terminate()
+    assert state["title"] == f"several · sample.percent={expected}"
+    assert said[0][:2] == ["reviewing", f"sample.percent={expected},"]
+    listed = {words[-3] if "judged" not in words else words[0]: words for words in said[1:4]}
+    assert listed[f"sample.percent={expected}"][0] == "*"
+    assert listed["sample.percent=100"][1:] == ["not", "judged", "yet"]
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [("75", "no variant is '75'"), ("sample", "several variants have 'sample' in their name")],
+)
+def test_a_variant_that_is_not_known_is_refused_with_those_that_are(
+    matrix: Path, capsys: pytest.CaptureFixture[str], word: str, told: str
+) -> None:
+    assert main(["review", str(matrix), "--variant", word]) == 3
+    said = capsys.readouterr().err
+    assert told in said
+    assert all(f"sample.percent={percent}" in said for percent in (25, 50, 100))
+
+
+def test_a_variant_without_verdicts_is_named(
+    matrix: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["review", str(matrix), "--variant", "100"]) == 1
+    assert "several [sample.percent=100] has no verdicts" in capsys.readouterr().err

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli import session
+from lfvpipe.cli import output, session, wording
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lfvpipe.cli.session import Variant
     from lfvpipe.engine.ledger import Ledger
@@ -22,7 +22,8 @@ HOST = "127.0.0.1"
 
 def run(options: argparse.Namespace) -> int:
     """Serve the page until SIGINT or SIGTERM, or export what was decided; return 0."""
-    variant = session.open_variants(options)[0]
+    variants = session.open_variants(options)
+    variant = _chosen(variants, options.variant)
     ledger = session.ledger_of(variant)
     labels = _labels(options, variant)
     if options.export:
@@ -30,8 +31,46 @@ def run(options: argparse.Namespace) -> int:
     from lfvpipe.review.queue import build
 
     queue = build(variant.context, ledger, variant.name, everything=options.all)
+    if len(variants) > 1:
+        _tell_of(variants, variant)
     _serve(options, variant, queue, labels)
     return 0
+
+
+def _chosen(variants: Sequence[Variant], word: str | None) -> Variant:
+    """Return the variant that the user names, else the one whose images were judged last.
+
+    Raises:
+        UsageError: None is called so, or several are.
+    """
+    if word is None:
+        return max(variants, key=_judged)  # of several that never were, the first
+    exact = [each for each in variants if each.name == word]
+    found = exact or [each for each in variants if word in each.name]
+    if len(found) == 1:
+        return found[0]
+    said = f"several variants have {word!r} in their name" if found else f"no variant is {word!r}"
+    raise session.UsageError(said, hint="\n".join(_listed(found or variants)))
+
+
+def _judged(variant: Variant) -> str:
+    """Return when a variant's images were judged, ISO; empty if they never were."""
+    record = session.ledger_of(variant).standing_record(variant.name, "evaluate")
+    return (record.finished or "") if record is not None and record.outcome is not None else ""
+
+
+def _tell_of(variants: Sequence[Variant], chosen: Variant) -> None:
+    print(f"reviewing {chosen.name}, one of {len(variants)} variants (--variant NAME):")
+    print("\n".join(_listed(variants, chosen)))
+
+
+def _listed(variants: Sequence[Variant], chosen: Variant | None = None) -> list[str]:
+    """Return a line for each variant: its name and when its images were judged."""
+    rows = [
+        ("*" if each is chosen else "", each.name, wording.when(_judged(each)) or "not judged yet")
+        for each in variants
+    ]
+    return output.table(rows).splitlines()
 
 
 def _labels(options: argparse.Namespace, variant: Variant) -> Path:
@@ -54,7 +93,7 @@ def _serve(options: argparse.Namespace, variant: Variant, queue: Queue, labels: 
         state_dir=context.state_dir,
         pictures=pictures_of(context, queue.model),
         who=options.who or _user(),
-        title=context.pipeline.name,
+        title=_title(variant),
     )
     token = secrets.token_urlsafe(24)
     listener = listen(HOST, options.port)
@@ -62,6 +101,11 @@ def _serve(options: argparse.Namespace, variant: Variant, queue: Queue, labels: 
     tell = _teller(options, url, len(queue.items), labels)
     Server(review.application(token), listener, on_ready=tell).serve_until_stopped()
     _farewell(review.state()["decided"], variant, labels)
+
+
+def _title(variant: Variant) -> str:
+    name = variant.context.pipeline.name
+    return name if variant.name == "default" else f"{name} · {variant.name}"
 
 
 def _user() -> str:

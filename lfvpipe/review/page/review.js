@@ -61,6 +61,7 @@ function showState() {
   $("file").textContent = state.file;
   $("undo").disabled = !state.can_undo;
   $("heat").hidden = !state.heat;
+  $("ramp").style.backgroundImage = `linear-gradient(90deg, ${state.ramp})`;
   $("paint").hidden = !state.paints;
 }
 
@@ -125,6 +126,7 @@ function showOverlay() {
   $("mask").hidden = !(item.mask || (state.paints && state.heat));
   const picture = $("overlay");
   picture.classList.toggle("mask", overlay === "mask");
+  $("legend").hidden = kind !== "heat" || !$("canvas").hidden;
   if (!kind || !$("canvas").hidden) { picture.hidden = true; picture.removeAttribute("src"); return; }
   picture.alt = { heat: "Heat map: where the model sees an anomaly", mask: "Known mask", found: "Mask that the model predicts" }[kind];
   const source = `pictures/${kind}/${item.n}?${item.made.length}`;
