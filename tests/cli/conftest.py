@@ -1,21 +1,19 @@
 """A small project on disk, and the command line called as a user would."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lfvpipe.cli.main import main
+from tests import workshop
+from tests.workshop import ROOT, Said
 
-REPOSITORY = Path(__file__).parents[2]
-DATA = REPOSITORY / "pipelines" / "data"
+DATA = ROOT / "pipelines" / "data"
 
 PIPELINE = """\
 sources:
@@ -34,20 +32,6 @@ sample: {count: 20}
 split: {train: 50, test: 50}
 evaluate: {images: [Texture/7.png, Texture_def/7.png]}
 """
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command printed and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The JSON document on standard output."""
-        return json.loads(self.out)
 
 
 Call = Callable[..., Said]
@@ -83,37 +67,16 @@ def prepared(project: Path, lfvpipe: Call) -> Path:
     return project
 
 
-def environment() -> dict[str, str]:
-    """Return an environment in which a child process finds this source tree."""
-    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "utf-8"}
-
-
-def spawn(*arguments: str | Path, **settings: Any) -> subprocess.Popen[str]:
-    """Start the command line as a process of its own."""
-    command = [sys.executable, "-m", "lfvpipe", *map(str, arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(
-        command, env=environment(), text=True, encoding="utf-8", **{**pipes, **settings}
-    )
-
-
-def call_apart(*arguments: str | Path) -> Said:
-    """Call the command line in a process of its own."""
-    with spawn(*arguments) as process:
-        out, err = process.communicate(timeout=240)
-    return Said(process.returncode, out, err)
-
-
 @pytest.fixture
 def apart() -> Call:
     """Return a function that calls the command line in a process of its own."""
-    return call_apart
+    return workshop.call
 
 
 @pytest.fixture
 def started() -> Callable[..., subprocess.Popen[str]]:
     """Return a function that starts the command line as a process of its own."""
-    return spawn
+    return workshop.spawn
 
 
 @pytest.fixture
@@ -129,7 +92,12 @@ def modules_of() -> Callable[..., set[str]]:
         )
         command = [sys.executable, "-c", code, *map(str, arguments)]
         done = subprocess.run(
-            command, env=environment(), capture_output=True, text=True, check=True, timeout=60
+            command,
+            env=workshop.environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
         )
         ended, names = json.loads(done.stdout.splitlines()[-1])
         assert ended == 0, done.stderr
@@ -146,4 +114,4 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Said]:
         shutil.copy(DATA / name, folder / name)
     file = folder / "small.yaml"
     file.write_text(SMALL)
-    return file, call_apart("run", file)
+    return file, workshop.call("run", file)

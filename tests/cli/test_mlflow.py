@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.cli.conftest import Call, Said
+    from tests.cli.conftest import Call
+    from tests.workshop import Said
 
 SERVER = "mlflow.tracking_uri=http://somebody:secret-word@tracking.example:5000"
 

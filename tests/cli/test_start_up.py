@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.workshop import ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 ACTING = {
     *(f"lfvpipe.steps.{name}" for name in ("selecting", "extracting", "checking", "evaluating")),
@@ -19,7 +21,6 @@ ACTING = {
     *("filelock", "tempfile", "fractions", "concurrent.futures", "logging", "urllib.request"),
 }
 
-REPOSITORY = Path(__file__).parents[2]
 CTRL_C_AT_IMPORT_OF = """
 import signal, sys
 class Press:
@@ -33,7 +34,7 @@ sys.argv[:] = ["lfvpipe", "--version"]
 
 def console_script() -> str:
     """Return what an installed `lfvpipe` does."""
-    scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     module, _, function = scripts["lfvpipe"].partition(":")
     return f"from {module} import {function}; sys.exit({function}())"
 
@@ -45,7 +46,7 @@ def test_ctrl_c_while_python_still_imports_shows_no_traceback(way: str, module: 
     start = console_script() if way == "script" else as_module
     code = CTRL_C_AT_IMPORT_OF.format(module=module) + start
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 

@@ -8,7 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.engine.lock import hold
-from tests.end_to_end.conftest import PIPELINE, write_archive
+from tests.end_to_end.conftest import PIPELINE
+from tests.workshop import write_archive
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Workshop
@@ -40,7 +41,7 @@ def test_more_data_makes_one_new_version_and_going_back_finds_the_first_again(
     workshop.write()
     back = workshop.lfvpipe("run", "--json")
     assert back.code == 0, back.err
-    assert {a for s, a in _actions(back.facts).items() if not s.startswith("fetch")} == {"reuse"}
+    assert {a for s, a in _actions(back.json).items() if not s.startswith("fetch")} == {"reuse"}
     assert workshop.bucket() == now
     assert len(workshop.models()) == 2
     assert workshop.lfvpipe("plan").code == 0
@@ -112,7 +113,7 @@ def test_ten_percent_of_dagm_stops_at_check_before_anything_is_created(workshop:
     assert not (state / "service").exists()
 
     counts = workshop.lfvpipe("run", "--set", "sample.percent=40", "--until", "check", "--json")
-    (variant,) = counts.facts["variants"]
+    (variant,) = counts.json["variants"]
     (select,) = [row for row in variant["steps"] if row["step"] == "select"]
     found = select["facts"]["counts"]
     assert (found["normal"]["train"], found["anomaly"]["train"]) == (320, 48)

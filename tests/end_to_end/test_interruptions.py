@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -78,15 +77,8 @@ def test_destroy_removes_what_the_pipeline_created_and_nothing_else(workshop: Wo
     assert workshop.lfvpipe("run").code == 0
     (bucket,) = (workshop.folder / ".lfvpipe" / "buckets").iterdir()
     (bucket / "mine.txt").write_text("not the pipeline's")
-    refused = subprocess.run(
-        workshop.command("destroy"),
-        cwd=workshop.folder,
-        input="no\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert refused.returncode != 0
+    refused = workshop.lfvpipe("destroy", answer="no\n")
+    assert refused.code != 0
     assert len(workshop.bucket()) > 1
     done = workshop.lfvpipe("destroy", "--yes")
     assert done.code == 0, done.err

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.end_to_end.conftest import write_archive
 from tests.soak.kills import Trial, kill_in
+from tests.workshop import write_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def test_a_matrix_shares_what_it_can_resumes_after_a_kill_and_draws_a_learning_c
     ]
     uploaded = [
         row["facts"]["uploaded"]
-        for variant in done.facts["variants"]
+        for variant in done.json["variants"]
         for row in variant["steps"]
         if row["step"] == "upload"
     ]
@@ -87,13 +87,13 @@ def _second_run_has_nothing_to_do(workshop: Workshop, served: Web) -> None:
     assert workshop.lfvpipe("plan").code == 0
     again = workshop.lfvpipe("run", "--json")
     assert again.code == 0, again.err
-    assert _actions(again.facts) == {name: Counter(unchanged=13) for name in VARIANTS}
+    assert _actions(again.json) == {name: Counter(unchanged=13) for name in VARIANTS}
     assert len(served.requests) == asked
     assert (workshop.bucket(), workshop.models()) == (bucket, models)
 
 
 def _the_variants_compare(workshop: Workshop) -> None:
-    history = workshop.lfvpipe("history", "--json").facts
+    history = workshop.lfvpipe("history", "--json").json
     assert [row["variant"] for row in history] == VARIANTS
     assert [[each["key"] for each in row["changed"]] for row in history] == [
         [],
@@ -102,7 +102,7 @@ def _the_variants_compare(workshop: Workshop) -> None:
     ]
     done = workshop.lfvpipe("compare", "--matrix", "-o", "compared.html", "--json")
     assert done.code == 0, done.err
-    compared = done.facts
+    compared = done.json
     assert [run["model_version"] for run in compared["runs"]] == ["1", "2", "3"]
     assert compared["differences"] == {"sample.percent": [25, 50, 100]}
     assert compared["sets"]["test"]["comparable"] == "shared"
@@ -122,10 +122,10 @@ def test_keep_going_goes_on_after_a_variant_that_fails(workshop: Workshop) -> No
     until = ("run", "--until", "manifests", "--json")
     stopped = workshop.lfvpipe(*until)
     assert stopped.code == 1
-    assert [each["ok"] for each in stopped.facts["variants"]] == [False]
+    assert [each["ok"] for each in stopped.json["variants"]] == [False]
     went_on = workshop.lfvpipe(*until, "--keep-going")
     assert went_on.code == 1
-    assert [each["ok"] for each in went_on.facts["variants"]] == [False, True, True]
+    assert [each["ok"] for each in went_on.json["variants"]] == [False, True, True]
     said = workshop.lfvpipe("run", "--until", "manifests", "--keep-going")
     assert "sample.percent=10" in said.err
     ledger = workshop.folder / ".lfvpipe" / "pipeline" / "ledger.json"

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import random
 import shutil
-import subprocess
-import sys
 import threading
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.report.records import Verdict
@@ -26,13 +21,14 @@ from lfvpipe.review.pictures import Looked, Pictures
 from lfvpipe.review.queue import Item, Queue
 from lfvpipe.steps.index import Image as Indexed
 from lfvpipe.steps.index import Mask
+from tests import workshop
+from tests.workshop import Folder, picture, write_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from lfvpipe.config.spec import Label
 
-ROOT = Path(__file__).parents[2]
 PIPELINE = """\
 sources:
   normal: {archive: good.zip}
@@ -45,24 +41,8 @@ MISLABELLED = tuple(f"good/{number}.png" for number in range(30, 40))  # they ha
 
 
 @dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def facts(self) -> Any:
-        """What ``--json`` printed."""
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True)
-class Plant:
+class Plant(Folder):
     """A folder with archives, a pipeline file and what runs of it left."""
-
-    folder: Path
 
     @property
     def state_dir(self) -> Path:
@@ -76,24 +56,11 @@ class Plant:
 
     def command(self, *words: str) -> list[str]:
         """Return the command line that runs lfvpipe with these words."""
-        return [sys.executable, "-m", "lfvpipe", *words]
+        return workshop.command(*words)
 
-    def environment(self) -> Mapping[str, str]:
+    def environment(self) -> dict[str, str]:
         """Return the environment that finds the package."""
-        return {**os.environ, "PYTHONPATH": str(ROOT)}
-
-    def lfvpipe(self, *words: str) -> Done:
-        """Run a command to its end."""
-        done = subprocess.run(
-            self.command(*words),
-            cwd=self.folder,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return workshop.environment()
 
     def outcome(self, step: str) -> Any:
         """Return the facts of the outcome at which a step stands."""
@@ -113,15 +80,7 @@ class Plant:
 
     def entries(self, split: str) -> dict[str, str]:
         """Ask the embedded service, as any client would, for the classes by object name."""
-        from lfvpipe.lookout.client import connect
-        from lfvpipe.service.embedded import open_service
-        from lfvpipe.storage.buckets import connect as connect_buckets
-
-        state = self.folder / ".lfvpipe"
-        buckets = connect_buckets("local", region="us-east-1", root=state / "buckets")
-        handler = open_service(state / "service", buckets, region="us-east-1")
-        client = connect("embedded", region="us-east-1", handler=handler)
-        pages = client.get_paginator("list_dataset_entries")
+        pages = self.client().get_paginator("list_dataset_entries")
         found = {}
         for page in pages.paginate(ProjectName="pipeline", DatasetType=split):
             for entry in map(json.loads, page["DatasetEntries"]):
@@ -130,29 +89,12 @@ class Plant:
         return found
 
 
-def picture(seed: str, *, spoilt: bool, side: int = 64) -> bytes:
-    """Return a PNG of grey noise, different for each seed; the spoilt ones have a scratch."""
-    chance = random.Random(seed)
-    image = Image.frombytes("L", (side, side), bytes(chance.choices(range(120, 136), k=side**2)))
-    if spoilt:
-        x, y = chance.randrange(side // 2), chance.randrange(side // 2)
-        ends = (x, y, x + side // 3, y + side // 4)
-        ImageDraw.Draw(image).line(ends, fill=20, width=max(2, side // 16))
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
-
-
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which the pipeline was run once; do not change it."""
     folder = tmp_path_factory.mktemp("plant")
-    for archive, count in (("good", 40), ("bad", 21)):
-        with zipfile.ZipFile(folder / f"{archive}.zip", "w") as file:
-            for number in range(count):
-                name = f"{archive}/{number}.png"
-                spoilt = archive == "bad" or name in MISLABELLED
-                file.writestr(name, picture(name, spoilt=spoilt))
+    write_archive(folder / "good.zip", "good", 40, spoilt=MISLABELLED)
+    write_archive(folder / "bad.zip", "bad", 21, spoilt=True)
     (folder / "pipeline.yaml").write_text(PIPELINE)
     done = Plant(folder).lfvpipe("run")
     assert done.code == 0, done.err
