@@ -1,5 +1,6 @@
 """Images to numbers: the backbone's maps of a coarse and a fine view, pooled and by position."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lfvpipe.detector.backbone import CHANNELS
 from lfvpipe.detector.network import network
 from lfvpipe.detector.pictures import Pixels, resized
 
@@ -40,18 +42,21 @@ class View:
     coarse: tuple[Floats, ...]
     fine: tuple[Floats, ...]
 
-    @property
-    def maps(self) -> tuple[Floats, ...]:
-        """Every map, in the order of the pooled features."""
-        return self.fine if self.coarse is self.fine else self.coarse + self.fine
+    def coarse_pooled(self) -> Floats:
+        """Return the pooled coarse maps, (features,); empty where the fine view does for both."""
+        return pooled(() if self.coarse is self.fine else self.coarse)
 
-    def pooled(self) -> Floats:
-        """Return mean, maximum and minimum of each channel, (POOLS · channels,)."""
-        return np.concatenate([pool(tap) for tap in self.maps])
+    def fine_pooled(self) -> Floats:
+        """Return the pooled fine maps, (features,)."""
+        return pooled(self.fine)
 
     def placed(self) -> Floats:
-        """Return each channel's means over a GRID by GRID division of the coarse view."""
-        return np.concatenate([_grid_means(tap) for tap in self.coarse])
+        """Return each channel's means over a GRID by GRID division of the fine view."""
+        return np.concatenate([_grid_means(tap) for tap in self.fine])
+
+    def middle(self) -> Floats:
+        """Return the fine view's stride-8 map, (h, w, channels)."""
+        return self.fine[1].transpose(1, 2, 0)
 
     def cells(self) -> Floats:
         """Return a descriptor per stride-8 position of the fine view, (h, w, channels).
@@ -72,10 +77,17 @@ class View:
         return np.concatenate([mean, highest, lowest, middle, *spread]).transpose(1, 2, 0)
 
 
-def pool(tap: Floats) -> Floats:
-    """Return the mean, maximum and minimum over the positions of (C, h, w): (3 · C,)."""
-    flat = tap.reshape(len(tap), -1)
-    return np.concatenate([flat.mean(1), flat.max(1), flat.min(1)])
+def pooled(maps: Sequence[Floats]) -> Floats:
+    """Return the mean, maximum and minimum of each channel over its positions, map by map."""
+    flat = [tap.reshape(len(tap), -1) for tap in maps]
+    parts = [part for tap in flat for part in (tap.mean(1), tap.max(1), tap.min(1))]
+    return np.concatenate([np.empty(0, np.float32), *parts])
+
+
+def middle(cells: Floats) -> Floats:
+    """Return the stride-8 map's part of cells (n, channels)."""
+    start = POOLS * CHANNELS[0]
+    return cells[:, start : start + CHANNELS[1]]
 
 
 def _grid_means(tap: Floats) -> Floats:

@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -49,16 +49,21 @@ class Seen:
     Attributes:
         digest: SHA-256 of the file, label and mask.
         size: (width, height), px.
-        rows: (views, features) pooled taps, the unmirrored view first.
+        coarse: (views, features) pooled maps of the coarse views, the unmirrored one first; without
+            features where the fine views do for both.
+        fine: (views, features) those of the fine views.
         placed: (features,) means by place.
+        grid: (h, w) of the positions.
         stored: Where its views' cells begin in the store; None where there are too many images.
         classes: (k,) the class of each of those cells, 0 for background.
     """
 
     digest: str
     size: tuple[int, int]
-    rows: Floats
+    coarse: Floats
+    fine: Floats
     placed: Floats
+    grid: tuple[int, int]
     stored: int | None
     classes: Integers
 
@@ -83,7 +88,7 @@ def gather(
 
     def one(example: Example) -> tuple[Seen, list[NDArray[np.float16]]]:
         image = open_rgb(example.path)
-        seen = [look(image, scales, mirror) for mirror in range(views)]
+        seen = [look(image, scales, each) for each in range(views)]
         return _kept(seen, example, classes, image.size)
 
     result: list[Seen] = []
@@ -98,16 +103,24 @@ def _kept(
     views: Sequence[View], example: Example, classes: Sequence[str], size: tuple[int, int]
 ) -> tuple[Seen, list[NDArray[np.float16]]]:
     grids = [view.cells() for view in views]
-    truth = cell_classes(example, classes, grids[0].shape[:2]).ravel()
-    rows = np.stack([view.pooled() for view in views])
-    seen = Seen(digest_of(example), size, rows, views[0].placed(), None, truth)
+    shape = (grids[0].shape[0], grids[0].shape[1])
+    seen = Seen(
+        digest=digest_of(example),
+        size=size,
+        coarse=np.stack([view.coarse_pooled() for view in views]),
+        fine=np.stack([view.fine_pooled() for view in views]),
+        placed=views[0].placed(),
+        grid=shape,
+        stored=None,
+        classes=cell_classes(example, classes, shape).ravel(),
+    )
     return seen, [grid.reshape(-1, grid.shape[-1]).astype(np.float16) for grid in grids]
 
 
 def _stored(seen: Seen, views: Sequence[NDArray[np.float16]], store: CellStore) -> Seen:
     """Keep an image's cells."""
     numbers = [store.append(cells) for cells in views]
-    return Seen(seen.digest, seen.size, seen.rows, seen.placed, numbers[0], seen.classes)
+    return replace(seen, stored=numbers[0])
 
 
 def sampled(examples: Sequence[Example], limit: int, watch: Watch) -> list[Example]:

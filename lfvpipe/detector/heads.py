@@ -1,19 +1,21 @@
 """The scores that a model is made of, fitted with what they said of images they had not seen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lfvpipe.detector import blend, deviation, heat, local, logistic
+from lfvpipe.detector import blend, deviation, heat, local, logistic, place
 from lfvpipe.detector.blend import Blend
 from lfvpipe.detector.deviation import Deviation
-from lfvpipe.detector.features import Floats, View
+from lfvpipe.detector.features import Floats, View, middle
 from lfvpipe.detector.local import Local, ReadCells, novelty_score, worst
 from lfvpipe.detector.logistic import Doubles, Integers, Linear
+from lfvpipe.detector.place import Place
 
 Stage = Callable[[str], Callable[[int, int], None]]
+ALWAYS_SHOWN = 1.0  # weight of evidence in the heat map, also where the score has none
 
 
 @dataclass(frozen=True)
@@ -23,64 +25,99 @@ class Heads:
     Attributes:
         deviation: How far the whole image is from normal.
         local: How far its positions are, and how like the anomalies they look.
-        pooled: How like the labelled anomalies the whole image looks; None for normals only.
-        blend: Weights of (deviation, local novelty) or of these, pooled and local evidence.
+        place: How far they are from usual for their place; None where places differ little.
+        coarse: How like the labelled anomalies the coarse view looks; None for normals only, and
+            where the fine view does for both.
+        fine: The same of the fine view; None for normals only.
+        blend: Weights of those that there are, in the order of `names`.
     """
 
     deviation: Deviation
     local: Local
-    pooled: Linear | None
+    place: Place | None
+    coarse: Linear | None
+    fine: Linear | None
     blend: Blend
 
     @property
-    def used(self) -> tuple[bool, bool, bool, bool]:
-        """Return which of (deviation, novelty, pooled, evidence) the blend listens to."""
-        weighed = [*(self.blend.weights > 0).tolist(), False, False]
-        return weighed[0], weighed[1], weighed[2], weighed[3]
+    def names(self) -> tuple[str, ...]:
+        """Return the heads that there are, in the blend's order."""
+        there = {
+            "deviation": True,
+            "novelty": True,
+            "place": self.place is not None,
+            "coarse": self.coarse is not None,
+            "fine": self.fine is not None,
+            "evidence": self.fine is not None,
+        }
+        return tuple(name for name, known in there.items() if known)
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Return each head's weight in the blend."""
+        return dict(zip(self.names, self.blend.weights.tolist(), strict=True))
 
     @property
     def needs_coarse(self) -> bool:
         """Whether the coarse view matters to the score."""
-        return self.used[0] or self.used[2]
+        return self.fine is None or self.weights.get("coarse", 0) > 0
 
     def score(self, view: View) -> tuple[float, Floats]:
         """Return the blended score of an image and its evidence by position, (h, w), 0 to 1."""
-        scores, maps = self.scores(view, self.used)
-        total = float(self.blend.combined(np.array([scores[: len(self.blend.weights)]]))[0])
-        return total, _overlaid(maps)
+        used = [name for name, weight in self.weights.items() if weight > 0]
+        scores, maps = self.scores(view, {*used, *self._shown(used)})
+        columns = np.array([[scores.get(name, 0.0) for name in self.names]])
+        return float(self.blend.combined(columns)[0]), self._overlaid(maps)
+
+    def _shown(self, used: Collection[str]) -> set[str]:
+        """Return what the heat map needs: evidence, which costs little, or any head with a map."""
+        if self.fine is not None:
+            return {"evidence"}
+        return set() if "novelty" in used or "place" in used else {"novelty"}
 
     def scores(
-        self, view: View, used: tuple[bool, bool, bool, bool] = (True, True, True, True)
-    ) -> tuple[list[float], list[tuple[float, Floats]]]:
-        """Return each head's score, 0 where not `used`, and (weight, map) of those with a map."""
+        self, view: View, asked: Collection[str]
+    ) -> tuple[dict[str, float], dict[str, Floats]]:
+        """Return the scores of the heads `asked`, and the maps of those that have one."""
         grid = view.cells()
-        cells, weights = grid.reshape(-1, grid.shape[-1]), self.blend.weights
-        result, maps = [0.0] * 4, list[tuple[float, Floats]]()
-        pooled = view.pooled() if used[0] or used[2] else np.empty(0, np.float32)
-        if used[0]:
-            whole = np.concatenate([pooled, view.placed()])
-            result[0] = float(self.deviation.score(whole[None])[0])
-        if used[1] or not (used[2] or used[3]):
-            novelty = self.local.novelty(cells)
-            result[1] = novelty_score(novelty)
-            maps.append((max(weights[1], 0.1), novelty.reshape(grid.shape[:2])))
-        if used[2] and self.pooled is not None:
-            result[2] = float(self.pooled.score(pooled[None])[0])
-            maps.append((weights[2], heat.contributions(view, self.pooled)))
-        if self.pooled is not None:  # costs next to nothing, and shows the place best
-            evidence = self.local.evidence(cells)
-            result[3] = worst(evidence)
-            maps.append((max(weights[3], 1.0), evidence.reshape(grid.shape[:2])))
-        return result, maps
+        cells, shape = grid.reshape(-1, grid.shape[-1]), grid.shape[:2]
+        scores, maps = dict[str, float](), dict[str, Floats]()
+        if "deviation" in asked:
+            scores["deviation"] = float(self.deviation.score(self._whole(view)[None])[0])
+        if "novelty" in asked:
+            maps["novelty"] = self.local.novelty(cells).reshape(shape)
+            scores["novelty"] = novelty_score(maps["novelty"].ravel())
+        if "place" in asked and self.place is not None:
+            maps["place"] = place.regridded(self.place.novelty(view.middle()), shape)
+            scores["place"] = novelty_score(maps["place"].ravel())
+        if "coarse" in asked and self.coarse is not None:
+            scores["coarse"] = float(self.coarse.score(view.coarse_pooled()[None])[0])
+        if "fine" in asked and self.fine is not None:
+            maps["fine"] = heat.contributions(view, self.fine)
+            scores["fine"] = float(self.fine.score(view.fine_pooled()[None])[0])
+        if "evidence" in asked and self.fine is not None:
+            maps["evidence"] = self.local.evidence(cells).reshape(shape)
+            scores["evidence"] = worst(maps["evidence"].ravel())
+        return scores, maps
 
+    def _whole(self, view: View) -> Floats:
+        """Return what the deviation of an image is measured in, (features,).
 
-def _overlaid(maps: list[tuple[float, Floats]]) -> Floats:
-    """Return the maps' weighted sum, each as far as it stands out, scaled to 0..1."""
-    parts = [
-        heat.standing_out(heat.smooth(heat.standing_out(values))) * np.float32(weight)
-        for weight, values in maps
-    ]
-    return heat.standing_out(np.sum(parts, axis=0, dtype=np.float32))
+        Without labels the coarse view is part of it; with labels it has a head of its own, and need
+        not be looked at where that has no weight.
+        """
+        coarse = view.coarse_pooled() if self.fine is None else np.empty(0, np.float32)
+        return np.concatenate([coarse, view.fine_pooled(), view.placed()])
+
+    def _overlaid(self, maps: Mapping[str, Floats]) -> Floats:
+        """Return the maps' weighted sum, each as far as it stands out, scaled to 0..1."""
+        least = {"evidence": ALWAYS_SHOWN}
+        parts = [
+            heat.standing_out(heat.smooth(heat.standing_out(values)))
+            * np.float32(max(self.weights[name], least.get(name, 0.1)))
+            for name, values in maps.items()
+        ]
+        return heat.standing_out(np.sum(parts, axis=0, dtype=np.float32))
 
 
 @dataclass(frozen=True)
@@ -88,51 +125,82 @@ class Table:
     """Training images in numbers.
 
     Attributes:
-        rows: (images · views, features) pooled taps, the views of an image together.
+        coarse: (images · views, features) the coarse views' pooled maps, the views of an image
+            together; without features where the fine views do for both.
+        fine: (images · views, features) the fine views'.
         placed: (images, features) means by place.
         labels: (images,) True for anomalies.
         folds: (images,).
         stored: (images,) whose positions can be read.
+        grids: (h, w) of the positions of each of those.
         read: Positions of an image, by its number among the stored, and of a view of it.
     """
 
-    rows: Floats
+    coarse: Floats
+    fine: Floats
     placed: Floats
     labels: NDArray[np.bool_]
     folds: Integers
     stored: NDArray[np.bool_]
+    grids: list[tuple[int, int]]
     read: ReadCells
 
 
 def fit(table: Table, seed: int, stage: Stage, *, supervised: bool) -> tuple[Heads, Doubles]:
     """Fit every head and their blend; also return its out-of-fold scores of the stored images."""
-    views = len(table.rows) // len(table.labels)
-    whole = np.concatenate([table.rows[::views], table.placed], axis=1)
-    stored = table.stored
-    columns = [deviation.out_of_fold(whole, table.labels, table.folds)[stored]]
-    gaussian = deviation.fit(whole[~table.labels])
-    found = local.fit(
+    stored, labels = table.stored, table.labels[table.stored]
+    gaussian, deviations = _deviation(table, supervised=supervised)
+    found = _local(table, seed, stage, supervised=supervised)
+    columns = [deviations[stored], found.novelty]
+    placed = _place(table, stage)
+    if placed is not None:
+        columns.append(placed[1])
+    coarse = fine = None
+    if supervised:
+        if table.coarse.size:
+            coarse, scores = _pooled(table, table.coarse, stage("coarse classifier"))
+            columns.append(scores[stored])
+        fine, scores = _pooled(table, table.fine, stage("fine classifier"))
+        columns += [scores[stored], found.evidence]
+    scores = np.stack(columns, 1)
+    mix = (blend.average if supervised else blend.equal)(scores, labels)
+    return Heads(
+        gaussian, found.local, placed[0] if placed else None, coarse, fine, mix
+    ), mix.combined(scores)
+
+
+def _deviation(table: Table, *, supervised: bool) -> tuple[Deviation, Doubles]:
+    views = len(table.fine) // len(table.labels)
+    seen = [table.fine] if supervised else [table.coarse, table.fine]
+    rows = np.concatenate([*(each[::views] for each in seen), table.placed], axis=1)
+    scores = deviation.out_of_fold(rows, table.labels, table.folds)
+    return deviation.fit(rows[~table.labels]), scores
+
+
+def _local(table: Table, seed: int, stage: Stage, *, supervised: bool) -> local.Fitted:
+    return local.fit(
         table.read,
-        table.labels[stored],
-        table.folds[stored],
-        views,
+        table.labels[table.stored],
+        table.folds[table.stored],
+        len(table.fine) // len(table.labels),
         seed,
         stage("local evidence"),
         supervised=supervised,
     )
-    columns.append(found.novelty)
-    pooled = None
-    if supervised:
-        linear = _pooled(table, views, stage("classifier"))
-        pooled = linear.linear
-        columns += [linear.out_of_fold[::views][stored], found.evidence]
-    scores = np.stack(columns, 1)
-    mix = (blend.average if supervised else blend.equal)(scores, table.labels[stored])
-    return Heads(gaussian, found.local, pooled, mix), mix.combined(scores)
 
 
-def _pooled(table: Table, views: int, tick: Callable[[int, int], None]) -> logistic.Fitted:
+def _place(table: Table, stage: Stage) -> tuple[Place, Doubles] | None:
+    def read(index: int) -> Floats:
+        return middle(table.read(index, 0)).reshape(*table.grids[index], -1)
+
+    labels, folds = table.labels[table.stored], table.folds[table.stored]
+    return place.fit(read, labels, folds, stage("places"))
+
+
+def _pooled(table: Table, rows: Floats, tick: Callable[[int, int], None]) -> tuple[Linear, Doubles]:
     """Fit a logistic regression; the two labels weigh the same, as do an image's views."""
+    views = len(rows) // len(table.labels)
     labels, folds = np.repeat(table.labels, views), np.repeat(table.folds, views)
     share = np.where(labels, labels.mean(), 1 - labels.mean())
-    return logistic.fit(table.rows, labels, folds, 0.5 / share / views, tick)
+    fitted = logistic.fit(rows, labels, folds, 0.5 / share / views, tick)
+    return fitted.linear, fitted.out_of_fold[::views]

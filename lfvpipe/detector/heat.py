@@ -7,14 +7,14 @@ from lfvpipe.detector.logistic import Linear
 
 
 def contributions(view: View, linear: Linear) -> Floats:
-    """Return how much each position of the fine view adds to the pooled score, (h, w), stride 8.
+    """Return how much each position adds to the score of the fine view's pooled maps, (h, w).
 
     A mean's part is spread over all positions, a maximum's and a minimum's lie where they are
     attained (class activation mapping: Zhou et al., CVPR 2016, with extrema).
     """
     shape = view.fine[1].shape[1:]
     total = np.zeros(shape, np.float32)
-    start = len(linear.weights) - POOLS * sum(len(tap) for tap in view.fine)
+    start = 0
     for tap in view.fine:
         part = slice(start, start + POOLS * len(tap))
         total += _spread(_tap(tap, linear, part), shape)

@@ -20,6 +20,7 @@ from lfvpipe.detector.local import Local
 from lfvpipe.detector.logistic import Linear
 from lfvpipe.detector.masks import areas, mask_png
 from lfvpipe.detector.pictures import open_rgb
+from lfvpipe.detector.place import Place
 from lfvpipe.detector.segmentation import Segmenter, classify
 from lfvpipe.detector.threads import one_thread
 
@@ -99,7 +100,9 @@ def _parts(model: Model) -> dict[str, object]:
     return {
         "deviation": heads.deviation,
         "local": heads.local,
-        "pooled": heads.pooled,
+        "place": heads.place,
+        "coarse": heads.coarse,
+        "fine": heads.fine,
         "blend": heads.blend,
         "segmenter": model.segmenter,
     }
@@ -129,7 +132,7 @@ def load(path: Path) -> Model:
     """Return the model saved in `path`; its arrays are read as they are needed.
 
     Raises:
-        DetectorError: No model, damaged, written by a newer lfvpipe, or made for other weights.
+        DetectorError: No model, damaged, written by another lfvpipe, or made for other weights.
     """
     header, arrays = modelfile.read(path)
     try:
@@ -150,7 +153,9 @@ def _restored(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
     heads = Heads(
         deviation=Deviation(**parts["deviation"]),
         local=Local(**parts["local"]),
-        pooled=Linear(**parts["pooled"]) if "pooled" in parts else None,
+        place=Place(**parts["place"]) if "place" in parts else None,
+        coarse=Linear(**parts["coarse"]) if "coarse" in parts else None,
+        fine=Linear(**parts["fine"]) if "fine" in parts else None,
         blend=Blend(**parts["blend"]),
     )
     return Model(

@@ -19,7 +19,7 @@ from lfvpipe import atomic
 from lfvpipe.detector.faults import DetectorError
 
 MAGIC = b"lfv-det\n"
-VERSION = 1
+VERSION = 2
 ALIGNMENT = 64
 Array = NDArray[Any]
 _HEAD = struct.Struct("<8sII32s")
@@ -53,7 +53,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return a model file's header and its arrays, which are views on the mapped file.
 
     Raises:
-        DetectorError: No such file, not a model, damaged, or written by a newer lfvpipe.
+        DetectorError: No such file, not a model, damaged, or written by another lfvpipe.
     """
     try:
         data = np.memmap(path, np.uint8, mode="r")
@@ -72,10 +72,11 @@ def _checked(path: Path, data: Array) -> int:
     if data.size < _HEAD.size or data[: len(MAGIC)].tobytes() != MAGIC:
         raise DetectorError(f"{path} is not a model file of lfvpipe")
     _magic, version, length, digest = _HEAD.unpack(data[: _HEAD.size].tobytes())
-    if version > VERSION:
+    if version != VERSION:
+        age = "a newer" if version > VERSION else "an older"
         raise DetectorError(
-            f"{path} was written by a newer lfvpipe (format {version}; this one reads {VERSION})",
-            hint="Update lfvpipe, or train the model again.",
+            f"{path} was written by {age} lfvpipe (format {version}; this one reads {VERSION})",
+            hint="Use the lfvpipe that wrote it, or train the model again.",
         )
     if hashlib.sha256(data[_HEAD.size :].data).digest() != digest:
         raise DetectorError(

@@ -124,11 +124,13 @@ def _looked_at(
 def _fit(data: _Data, settings: Settings, store: CellStore, watch: Watch) -> _Fit:
     numbers = [each.stored for each in data.seen if each.stored is not None]
     table = Table(
-        rows=np.concatenate([each.rows for each in data.seen]),
+        coarse=np.concatenate([each.coarse for each in data.seen]),
+        fine=np.concatenate([each.fine for each in data.seen]),
         placed=np.stack([each.placed for each in data.seen]),
         labels=data.labels,
         folds=data.folds,
         stored=np.array([each.stored is not None for each in data.seen]),
+        grids=[each.grid for each in data.seen if each.stored is not None],
         read=lambda index, view: store.read(numbers[index] + view),
     )
     supervised = _different_anomalies(data) >= FEW

@@ -161,10 +161,15 @@ def _newer(data: bytes) -> bytes:
     return data[:8] + (999).to_bytes(4, "little") + data[12:]
 
 
+def _older(data: bytes) -> bytes:
+    return data[:8] + (1).to_bytes(4, "little") + data[12:]
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (_newer, "newer lfvpipe"),
+        (_older, "older lfvpipe"),
         (lambda data: data[:-1], "damaged"),
         (lambda data: data[:2000] + b"x" + data[2001:], "damaged"),
         (lambda data: b"not a model" * 100, "not a model file"),
@@ -189,7 +194,8 @@ def test_progress_is_told_and_training_stops_when_asked(product: Any) -> None:
     train(examples, FAST, progress=lambda *facts: told.append(facts))
     assert {stage for stage, _, _ in told} == {
         "features",
-        "classifier",
+        "places",
+        "fine classifier",
         "local evidence",
         "segmentation",
     }

@@ -5,8 +5,9 @@ import sys
 
 import numpy as np
 
-from lfvpipe.detector import blend, deviation, local
-from lfvpipe.detector.calibration import calibrate, calibrate_on_normals
+from lfvpipe.detector import blend, deviation, local, place
+from lfvpipe.detector.calibration import auroc, calibrate, calibrate_on_normals
+from lfvpipe.detector.features import Floats
 
 
 def test_a_head_that_says_nothing_is_left_out() -> None:
@@ -55,6 +56,44 @@ def test_one_odd_position_in_a_thousand_is_found() -> None:
     )
     assert fitted.evidence[labels].min() > np.median(fitted.evidence[~labels])
     assert int(fitted.local.evidence(images[30]).argmax()) == 7
+
+
+def board(generator: np.random.Generator, *, missing: bool) -> Floats:
+    """Return a map of eight parts, of which one may be missing: bare board is usual elsewhere."""
+    tap = np.zeros((24, 30, 8), np.float32)
+    gone = generator.integers(8) if missing else None
+    for number in range(8):
+        if number != gone:
+            row, column = divmod(number, 4)
+            tap[4 + 11 * row :, 3 + 7 * column :][:5, :4] = 3
+    tap = np.roll(tap, generator.integers(2), 0)
+    return tap + generator.normal(0, 0.3, tap.shape).astype(np.float32)
+
+
+def test_a_part_missing_from_its_place_is_found() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(60) >= 40
+    maps = [board(generator, missing=bool(label)) for label in labels]
+    fitted = place.fit(maps.__getitem__, labels, np.arange(60) % 5, lambda *_: None)
+    assert fitted is not None
+    assert auroc(fitted[1], labels) > 0.95
+
+
+def test_a_map_of_another_size_is_compared_place_by_place() -> None:
+    generator = np.random.default_rng(0)
+    maps = [board(generator, missing=False) for _ in range(20)]
+    folds, labels = np.arange(20) % 5, np.zeros(20, bool)
+    fitted = place.fit(maps.__getitem__, labels, folds, lambda *_: None)
+    assert fitted is not None
+    larger = maps[0].repeat(2, 0).repeat(2, 1)
+    assert fitted[0].score(larger) == fitted[0].score(maps[0])
+
+
+def test_a_texture_has_no_places() -> None:
+    generator = np.random.default_rng(0)
+    maps = [generator.normal(size=(20, 24, 8)).astype(np.float32) for _ in range(40)]
+    labels, folds = np.zeros(40, bool), np.arange(40) % 5
+    assert place.fit(maps.__getitem__, labels, folds, lambda *_: None) is None
 
 
 def test_probability_is_half_exactly_at_the_threshold_and_monotone() -> None:

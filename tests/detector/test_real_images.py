@@ -32,7 +32,11 @@ def test_aliens(tmp_path: Path) -> None:
     normal = [Example(path, "normal") for path in unpacked("aliens/aliens.zip", tmp_path)]
     anomaly = [Example(path, "anomaly") for path in unpacked("aliens/aliens_def.zip", tmp_path)]
     examples = [*normal, *anomaly]
-    assert area([e for i, e in enumerate(examples) if i % 5], examples[::5]) >= 0.98
+    areas = [
+        area([e for i, e in enumerate(examples) if i % 5 != part], examples[part::5])
+        for part in (0, 1)  # 24 images each: one of them in the wrong place costs 0.01
+    ]
+    assert np.mean(areas) >= 0.98
 
 
 def test_cookies(tmp_path: Path) -> None:
