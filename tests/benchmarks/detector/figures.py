@@ -9,11 +9,30 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lfvpipe.detector import Verdict
-from lfvpipe.detector.calibration import auroc
+from lfvpipe.detector.calibration import auroc, f1
 
 Truth = NDArray[np.bool_]
 Heat = NDArray[np.float32]
 FALSE_POSITIVES = 0.3  # the share of normal pixels up to which AUPRO integrates
+
+
+def image_figures(
+    scores: NDArray[np.float64],
+    labels: Truth,
+    called: Truth,
+    probabilities: NDArray[np.float64] | None,
+) -> dict[str, float]:
+    """Return how well images are ranked and called; the Brier score where probabilities are."""
+    found = {
+        "auroc": auroc(scores, labels),
+        "ap": average_precision(scores, labels),
+        "f1": f1(called, labels),
+        "false_positives": float(called[~labels].mean()),
+        "recall": float(called[labels].mean()),
+    }
+    if probabilities is not None:
+        found["brier"] = float(np.mean((probabilities - labels) ** 2))
+    return found
 
 
 def average_precision(scores: NDArray[np.float64], labels: Truth) -> float:
@@ -85,12 +104,3 @@ def overlap(verdicts: Sequence[Verdict], masks: Sequence[Path | None]) -> float:
         truth = truth_at(mask, drawn.shape)
         both, either = both + int((drawn & truth).sum()), either + int((drawn | truth).sum())
     return both / either if either else float("nan")
-
-
-def peak_megabytes() -> float:
-    """Return this process's peak resident memory, MB (NaN where the platform does not tell)."""
-    try:
-        import resource
-    except ImportError:
-        return float("nan")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lfvpipe.detector import Example, logistic
 from lfvpipe.detector.calibration import Calibration, calibrate
-from lfvpipe.detector.features import mirrored, pool
+from lfvpipe.detector.features import mirrored
 from lfvpipe.detector.network import network
 from lfvpipe.detector.pictures import open_rgb, resized
 
@@ -41,10 +41,15 @@ def rows(path: Path, views: int) -> NDArray[np.float32]:
     sized = [resized(image, side) for side in SIDES]
     return np.stack(
         [
-            np.concatenate([pool(t) for p in sized for t in network().taps(mirrored(p, view))])
+            np.concatenate([_pool(t) for p in sized for t in network().taps(mirrored(p, view))])
             for view in range(views)
         ]
     )
+
+
+def _pool(tap: NDArray[np.float32]) -> NDArray[np.float32]:
+    flat = tap.reshape(len(tap), -1)
+    return np.concatenate([flat.mean(1), flat.max(1), flat.min(1)])
 
 
 def train(examples: Sequence[Example], seed: int) -> Pooled:

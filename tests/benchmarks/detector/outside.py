@@ -1,0 +1,119 @@
+"""Peers in environments of their own: a subprocess a run, within limits, that may fail alone."""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.benchmarks.detector import environments
+from tests.benchmarks.detector.figures import image_figures
+from tests.benchmarks.detector.splits import Run
+from tests.benchmarks.detector.table import COSTS
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 3600  # seconds, of one run
+OUT_OF_MEMORY = ("MemoryError", "allocate memory", "bad_alloc", "cannot allocate", "failed to map")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Where a peer runs, and the module under peers/ that runs it."""
+
+    environment: str
+    module: str
+
+
+PEERS = {
+    "finetune": Peer("finetune", "finetune"),
+    "patchcore": Peer("anomalib", "novelty"),
+    "padim": Peer("anomalib", "novelty"),
+}
+
+
+class Failed(Exception):
+    """A peer's run that has no answer."""
+
+
+def measured(run: Run, folder: Path, memory_mb: int) -> dict[str, Any]:
+    """Return a peer's figures on one split, or under `failed` why there are none."""
+    peer = PEERS[run.method]
+    learnt, tested = run.split()
+    job = {
+        "method": run.method,
+        "seed": run.seed,
+        "memory_mb": memory_mb,
+        "train": [{"path": str(e.path), "anomaly": e.label == "anomaly"} for e in learnt],
+        "test": [str(each.path) for each in tested],
+    }
+    try:
+        found = answered(environments.python(peer.environment, folder), peer.module, job)
+    except (environments.Unavailable, Failed) as error:
+        return run.facts() | {"failed": str(error)}
+    scores = np.array(found["scores"])
+    labels = np.array([each.label == "anomaly" for each in tested])
+    probabilities = found["probabilities"] and np.array(found["probabilities"])
+    figures = image_figures(scores, labels, scores >= found["threshold"], probabilities)
+    return run.facts() | figures | {cost: found[cost] for cost in COSTS}
+
+
+def answered(interpreter: Path, module: str, job: dict[str, Any]) -> dict[str, Any]:
+    """Run a job in a process of its own and return its answer.
+
+    Raises:
+        Failed: It died, took too long or needed more memory than it may have.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        asked, answer = Path(scratch) / "job.json", Path(scratch) / "answer.json"
+        asked.write_text(json.dumps(job))
+        module = f"tests.benchmarks.detector.peers.{module}"
+        try:
+            done = subprocess.run(
+                [str(interpreter), "-m", module, str(asked), str(answer)],
+                cwd=ROOT,
+                env=_environment(),
+                capture_output=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Failed(f"it took longer than {PATIENCE} s") from error
+        except OSError as error:
+            raise Failed(str(error)) from error
+        if done.returncode:
+            said = done.stderr.decode(errors="replace")
+            raise Failed(reason(done.returncode, said, job["memory_mb"]))
+        found: dict[str, Any] = json.loads(answer.read_text())
+        return found
+
+
+def _environment() -> dict[str, str]:
+    """Return the variables for a peer: all cores, and none of the traps that are known.
+
+    Threads that wait do not spin, which costs many times the work where a core is busy. Freed
+    blocks go back, without which PatchCore's coreset takes ten times its memory; in huge pages,
+    without which that takes most of its time.
+    """
+    inherited = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    return inherited | {
+        "MALLOC_MMAP_THRESHOLD_": "1000000",
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "PYTHONWARNINGS": "ignore",
+        "TQDM_DISABLE": "1",
+    }
+
+
+def reason(status: int, said: str, memory_mb: int) -> str:
+    """Return in a few words why a process ended with `status`, having written `said`."""
+    if any(word in said for word in OUT_OF_MEMORY):
+        return f"it needed more than {memory_mb} MB of address space"
+    if status < 0:
+        return f"it was killed by {signal.Signals(-status).name}"
+    rows = [row.strip() for row in said.splitlines() if row.strip()]
+    return (rows or [f"it ended with status {status}"])[-1][:200]
