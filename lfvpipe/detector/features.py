@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,8 +58,9 @@ class View:
         """Return the fine view's stride-8 map, (h, w, channels)."""
         return self.fine[1].transpose(1, 2, 0)
 
+    @cached_property
     def cells(self) -> Floats:
-        """Return a descriptor per stride-8 position of the fine view, (h, w, channels).
+        """A descriptor per stride-8 position of the fine view, (h, w, channels).
 
         Mean, maximum and minimum of the stride-4 map's 2 by 2, the stride-8 map, the stride-16 map
         repeated; no smoothing, so that small defects stay sharp.
@@ -98,7 +99,14 @@ def _grid_means(tap: Floats) -> Floats:
     return means.ravel()
 
 
-def look(image: "Image.Image", scales: Scales, mirror: int = 0, *, coarse_too: bool = True) -> View:
+def look(
+    image: "Image.Image",
+    scales: Scales,
+    mirror: int = 0,
+    *,
+    coarse_too: bool = True,
+    taps: int = len(CHANNELS),
+) -> View:
     """Return what the backbone sees in an RGB `image`.
 
     Args:
@@ -106,13 +114,16 @@ def look(image: "Image.Image", scales: Scales, mirror: int = 0, *, coarse_too: b
         scales: Sizes of the views.
         mirror: 0 to 3, which mirrored view.
         coarse_too: False leaves the coarse maps out, where nothing needs them.
+        taps: How many fine maps are wanted; CELL_TAPS do for the cells, and take less time.
     """
-    fine = tuple(network().taps(mirrored(resized(image, scales.fine), mirror)))
+
+    def seen(side: int, taps: int) -> tuple[Floats, ...]:
+        return tuple(network(taps).taps(mirrored(resized(image, side), mirror)))
+
+    fine = seen(scales.fine, taps)
     if scales.coarse == scales.fine:
         return View(fine, fine)
-    if not coarse_too:
-        return View((), fine)
-    return View(tuple(network().taps(mirrored(resized(image, scales.coarse), mirror))), fine)
+    return View(seen(scales.coarse, len(CHANNELS)) if coarse_too else (), fine)
 
 
 def mirrored(pixels: Pixels, mirror: int) -> Pixels:

@@ -102,7 +102,7 @@ def gather(
 def _kept(
     views: Sequence[View], example: Example, classes: Sequence[str], size: tuple[int, int]
 ) -> tuple[Seen, list[NDArray[np.float16]]]:
-    grids = [view.cells() for view in views]
+    grids = [view.cells for view in views]
     shape = (grids[0].shape[0], grids[0].shape[1])
     seen = Seen(
         digest=digest_of(example),

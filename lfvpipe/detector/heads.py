@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lfvpipe.detector import blend, deviation, heat, local, logistic, place
+from lfvpipe.detector.backbone import CHANNELS
 from lfvpipe.detector.blend import Blend
 from lfvpipe.detector.deviation import Deviation
-from lfvpipe.detector.features import Floats, View, middle
+from lfvpipe.detector.features import CELL_TAPS, Floats, View, middle
 from lfvpipe.detector.local import Local, ReadCells, novelty_score, worst
 from lfvpipe.detector.logistic import Doubles, Integers, Linear
 from lfvpipe.detector.place import Place
@@ -62,6 +63,12 @@ class Heads:
         """Whether the coarse view matters to the score."""
         return self.fine is None or self.weights.get("coarse", 0) > 0
 
+    @property
+    def taps(self) -> int:
+        """How many of the fine view's maps matter to the score."""
+        pooled = self.fine is None or self.weights["deviation"] > 0 or self.weights["fine"] > 0
+        return len(CHANNELS) if pooled else CELL_TAPS
+
     def score(self, view: View) -> tuple[float, Floats]:
         """Return the blended score of an image and its evidence by position, (h, w), 0 to 1."""
         used = [name for name, weight in self.weights.items() if weight > 0]
@@ -79,7 +86,7 @@ class Heads:
         self, view: View, asked: Collection[str]
     ) -> tuple[dict[str, float], dict[str, Floats]]:
         """Return the scores of the heads `asked`, and the maps of those that have one."""
-        grid = view.cells()
+        grid = view.cells
         cells, shape = grid.reshape(-1, grid.shape[-1]), grid.shape[:2]
         scores, maps = dict[str, float](), dict[str, Floats]()
         if "deviation" in asked:

@@ -58,8 +58,9 @@ class Model:
             return self._verdict(open_rgb(image))
 
     def _verdict(self, opened: "Image.Image") -> Verdict:
-        view = look(opened, self.scales, coarse_too=self.heads.needs_coarse)
-        score, evidence = self.heads.score(view)
+        heads = self.heads
+        view = look(opened, self.scales, coarse_too=heads.needs_coarse, taps=heads.taps)
+        score, evidence = heads.score(view)
         probability = float(self.calibration.probability(np.array([score]))[0])
         anomalous = probability >= 0.5
         found = self._segmented(view, opened.size)
@@ -77,7 +78,7 @@ class Model:
     def _segmented(self, view: View, size: tuple[int, int]) -> NDArray[np.int64] | None:
         if self.segmenter is None:
             return None
-        return classify(self.segmenter.probabilities(view.cells()), size)
+        return classify(self.segmenter.probabilities(view.cells), size)
 
     def save(self, path: Path) -> None:
         """Write the model to `path`, whole or not at all.
