@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,20 @@ OUT_OF_MEMORY = ("MemoryError", "allocate memory", "bad_alloc", "cannot allocate
 
 @dataclass(frozen=True)
 class Peer:
-    """Where a peer runs, and the module under peers/ that runs it."""
+    """Where a peer runs, the module under peers/ that runs it, and variables that it needs."""
 
     environment: str
     module: str
+    variables: Mapping[str, str]
 
 
+# Freed blocks go back, without which PatchCore's coreset takes ten times its memory; in huge pages,
+# without which that takes most of its time. Fine-tuning would only be slowed by it.
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "1000000", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 PEERS = {
-    "finetune": Peer("finetune", "finetune"),
-    "patchcore": Peer("anomalib", "novelty"),
-    "padim": Peer("anomalib", "novelty"),
+    "finetune": Peer("finetune", "finetune", {}),
+    "patchcore": Peer("anomalib", "novelty", GIVE_BACK),
+    "padim": Peer("anomalib", "novelty", GIVE_BACK),
 }
 
 
@@ -52,7 +57,7 @@ def measured(run: Run, folder: Path, memory_mb: int) -> dict[str, Any]:
         "test": [str(each.path) for each in tested],
     }
     try:
-        found = answered(environments.python(peer.environment, folder), peer.module, job)
+        found = answered(environments.python(peer.environment, folder), peer, job)
     except (environments.Unavailable, Failed) as error:
         return run.facts() | {"failed": str(error)}
     scores = np.array(found["scores"])
@@ -62,7 +67,7 @@ def measured(run: Run, folder: Path, memory_mb: int) -> dict[str, Any]:
     return run.facts() | figures | {cost: found[cost] for cost in COSTS}
 
 
-def answered(interpreter: Path, module: str, job: dict[str, Any]) -> dict[str, Any]:
+def answered(interpreter: Path, peer: Peer, job: dict[str, Any]) -> dict[str, Any]:
     """Run a job in a process of its own and return its answer.
 
     Raises:
@@ -71,12 +76,12 @@ def answered(interpreter: Path, module: str, job: dict[str, Any]) -> dict[str, A
     with tempfile.TemporaryDirectory() as scratch:
         asked, answer = Path(scratch) / "job.json", Path(scratch) / "answer.json"
         asked.write_text(json.dumps(job))
-        module = f"tests.benchmarks.detector.peers.{module}"
+        module = f"tests.benchmarks.detector.peers.{peer.module}"
         try:
             done = subprocess.run(
                 [str(interpreter), "-m", module, str(asked), str(answer)],
                 cwd=ROOT,
-                env=_environment(),
+                env=_environment(peer.variables),
                 capture_output=True,
                 timeout=PATIENCE,
                 check=False,
@@ -92,21 +97,14 @@ def answered(interpreter: Path, module: str, job: dict[str, Any]) -> dict[str, A
         return found
 
 
-def _environment() -> dict[str, str]:
-    """Return the variables for a peer: all cores, and none of the traps that are known.
+def _environment(needed: Mapping[str, str]) -> dict[str, str]:
+    """Return a peer's variables: all cores, and threads that do not spin while they wait.
 
-    Threads that wait do not spin, which costs many times the work where a core is busy. Freed
-    blocks go back, without which PatchCore's coreset takes ten times its memory; in huge pages,
-    without which that takes most of its time.
+    Spinning costs many times the work where a core is busy with something else.
     """
     inherited = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-    return inherited | {
-        "MALLOC_MMAP_THRESHOLD_": "1000000",
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "PYTHONWARNINGS": "ignore",
-        "TQDM_DISABLE": "1",
-    }
+    quiet = {"PYTHONWARNINGS": "ignore", "TQDM_DISABLE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    return {**inherited, **quiet, **needed}
 
 
 def reason(status: int, said: str, memory_mb: int) -> str:

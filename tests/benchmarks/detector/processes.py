@@ -39,9 +39,14 @@ def peak_megabytes() -> float:
 
 
 def limit_memory(megabytes: int) -> None:
-    """Hold this process to so much address space, as `ulimit -v` does, where the platform can."""
+    """Hold this process to so much address space, as `ulimit -v` does, where the platform can.
+
+    A lower limit that it has already stays.
+    """
     if sys.platform == "win32":
         return
     import resource
 
-    resource.setrlimit(resource.RLIMIT_AS, (megabytes * 1024**2,) * 2)
+    limit, had = megabytes * 1024**2, resource.getrlimit(resource.RLIMIT_AS)[1]
+    if had == resource.RLIM_INFINITY or limit < had:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
