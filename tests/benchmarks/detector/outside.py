@@ -32,12 +32,12 @@ class Peer:
 
 
 # Freed blocks go back, without which PatchCore's coreset takes ten times its memory; in huge pages,
-# without which that takes most of its time. Fine-tuning would only be slowed by it.
+# without which that takes most of its time. The others would only be slowed by it.
 GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "1000000", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 PEERS = {
     "finetune": Peer("finetune", "finetune", {}),
     "patchcore": Peer("anomalib", "novelty", GIVE_BACK),
-    "padim": Peer("anomalib", "novelty", GIVE_BACK),
+    "padim": Peer("anomalib", "novelty", {}),
 }
 
 
