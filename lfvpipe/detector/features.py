@@ -54,10 +54,6 @@ class View:
         """Return each channel's means over a GRID by GRID division of the fine view."""
         return np.concatenate([_grid_means(tap) for tap in self.fine])
 
-    def middle(self) -> Floats:
-        """Return the fine view's stride-8 map, (h, w, channels)."""
-        return self.fine[1].transpose(1, 2, 0)
-
     @cached_property
     def cells(self) -> Floats:
         """A descriptor per stride-8 position of the fine view, (h, w, channels).
@@ -85,10 +81,9 @@ def pooled(maps: Sequence[Floats]) -> Floats:
     return np.concatenate([np.empty(0, np.float32), *parts])
 
 
-def middle(cells: Floats) -> Floats:
-    """Return the stride-8 map's part of cells (n, channels)."""
-    start = POOLS * CHANNELS[0]
-    return cells[:, start : start + CHANNELS[1]]
+def deeper(cells: Floats) -> Floats:
+    """Return the stride-8 and stride-16 maps' part of cells (..., channels)."""
+    return cells[..., POOLS * CHANNELS[0] :]
 
 
 def _grid_means(tap: Floats) -> Floats:

@@ -10,10 +10,11 @@ from lfvpipe.detector import blend, deviation, heat, local, logistic, place
 from lfvpipe.detector.backbone import CHANNELS
 from lfvpipe.detector.blend import Blend
 from lfvpipe.detector.deviation import Deviation
-from lfvpipe.detector.features import CELL_TAPS, Floats, View, middle
+from lfvpipe.detector.features import CELL_TAPS, Floats, View, deeper
 from lfvpipe.detector.local import Local, ReadCells, novelty_score, worst
 from lfvpipe.detector.logistic import Doubles, Integers, Linear
 from lfvpipe.detector.place import Place
+from lfvpipe.detector.store import rounded
 
 Stage = Callable[[str], Callable[[int, int], None]]
 ALWAYS_SHOWN = 1.0  # weight of evidence in the heat map, also where the score has none
@@ -95,7 +96,7 @@ class Heads:
             maps["novelty"] = self.local.novelty(cells).reshape(shape)
             scores["novelty"] = novelty_score(maps["novelty"].ravel())
         if "place" in asked and self.place is not None:
-            maps["place"] = place.regridded(self.place.novelty(view.middle()), shape)
+            maps["place"] = place.regridded(self.place.novelty(rounded(deeper(grid))), shape)
             scores["place"] = novelty_score(maps["place"].ravel())
         if "coarse" in asked and self.coarse is not None:
             scores["coarse"] = float(self.coarse.score(view.coarse_pooled()[None])[0])
@@ -198,7 +199,7 @@ def _local(table: Table, seed: int, stage: Stage, *, supervised: bool) -> local.
 
 def _place(table: Table, stage: Stage) -> tuple[Place, Doubles] | None:
     def read(index: int) -> Floats:
-        return middle(table.read(index, 0)).reshape(*table.grids[index], -1)
+        return deeper(table.read(index, 0)).reshape(*table.grids[index], -1)
 
     labels, folds = table.labels[table.stored], table.folds[table.stored]
     return place.fit(read, labels, folds, stage("places"))

@@ -1,12 +1,13 @@
 """What is unusual for its place: each position against the normal images' at the same position.
 
 For products that lie in much the same way in every photograph, where a part that is missing or
-moved looks like nothing that is unusual elsewhere. Each position has a Gaussian with a diagonal
-covariance (after Defard et al., "PaDiM", ICPR 2020, of the stride-8 map alone); it is compared with
-the nine around it, so that a product may lie a cell further or turn by a degree or two.
+moved looks like nothing that is unusual elsewhere. Source: Defard et al., "PaDiM: a patch
+distribution modeling framework for anomaly detection and localization" (ICPR 2020), on the stride-8
+and stride-16 maps, with principal components of what places do not explain instead of random
+channels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
 
@@ -18,8 +19,10 @@ from lfvpipe.detector.logistic import Doubles, Integers
 
 Floats = NDArray[np.float32]
 ReadMap = Callable[[int], Floats]
-WORTH = 0.15  # share of the variance that places must explain
-STEADY = 0.5  # of a channel's median spread over the places, added to its spread at each
+Tick = Callable[[int, int], None]
+WORTH = 0.25  # share of the variance that places must explain
+COMPONENTS = 32
+SHRINKAGE = (0.05, 0.1, 0.01)  # of a place's mean variance, of all places', and of unit variance
 
 
 @dataclass(frozen=True)
@@ -27,32 +30,26 @@ class Place:
     """A Gaussian per position, over the normal images.
 
     Attributes:
-        mean: (h, w, c).
-        scale: (h, w, c), 1 / spread.
+        basis: (c, k) from channels to components.
+        mean: (h, w, k).
+        whitening: (h, w, k, k) from components to unit variance.
         explained: The share of the normal images' variance that the position explains, 0 to 1: near
             0 for a texture, which is the same everywhere.
     """
 
+    basis: Floats
     mean: Floats
-    scale: Floats
+    whitening: Floats
     explained: float
 
     def novelty(self, tap: Floats) -> Floats:
-        """Return how far each position of a map (h, w, c) is from usual for its place: (h, w).
+        """Return the squared distance of each position of a map (h, w, c) from normal: (h, w).
 
         A map of another size is compared with the places that its positions fall on.
         """
-        tap = regridded(tap, self.mean.shape[:2])
-        height, width = tap.shape[:2]
-        mean, scale = (_padded(each) for each in (self.mean, self.scale))
-        nearest = np.full((height, width), np.inf, np.float32)
-        for y in range(3):
-            for x in range(3):
-                part = np.s_[y : y + height, x : x + width]
-                apart = (tap - mean[part]) * scale[part]
-                distance = np.einsum("hwc,hwc->hw", apart, apart)
-                np.minimum(nearest, distance, out=nearest)
-        result: Floats = nearest / np.float32(tap.shape[2])
+        apart = regridded(tap, self.mean.shape[:2]) @ self.basis - self.mean
+        white = np.matmul(apart[:, :, None], self.whitening)[:, :, 0]
+        result: Floats = np.einsum("hwk,hwk->hw", white, white) / np.float32(white.shape[2])
         return result
 
     def score(self, tap: Floats) -> float:
@@ -61,55 +58,13 @@ class Place:
 
 
 def regridded(tap: Floats, grid: tuple[int, ...]) -> Floats:
-    """Return a map (h, w, c) at the size `grid`, the nearest positions taken."""
+    """Return a map (h, w, ...) at the size `grid`, the nearest positions taken."""
     rows, columns = (np.arange(new) * old // new for new, old in zip(grid, tap.shape, strict=False))
     return tap if tap.shape[:2] == grid else tap[rows][:, columns]
 
 
-def _padded(values: Floats) -> Floats:
-    return np.pad(values, ((1, 1), (1, 1), (0, 0)), mode="edge")
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Sums over images' maps, and over their squares, so that a fold's can be taken away."""
-
-    count: int
-    total: Doubles
-    squares: Doubles
-
-    def plus(self, other: "Moments") -> "Moments":
-        """Return the sums over these and the other images."""
-        both = self.total + other.total, self.squares + other.squares
-        return Moments(self.count + other.count, *both)
-
-    def without(self, other: "Moments") -> "Moments":
-        """Return the sums over the other images."""
-        rest = self.total - other.total, self.squares - other.squares
-        return Moments(self.count - other.count, *rest)
-
-    def place(self) -> Place:
-        """Return the Gaussians."""
-        mean = self.total / self.count
-        variance = np.maximum(self.squares / self.count - mean**2, 0)
-        spread, between = np.sqrt(variance), mean.var((0, 1))
-        least = ROUNDING * np.abs(mean).mean((0, 1)) + 0.05 * np.sqrt(between) + 1e-6
-        steady = spread + STEADY * np.median(spread, (0, 1)) + least
-        share = between / np.maximum(between + variance.mean((0, 1)), 1e-12)
-        return Place(mean.astype(np.float32), (1 / steady).astype(np.float32), float(share.mean()))
-
-
-def _added(sums: Moments | None, tap: Floats) -> Moments:
-    real = tap.astype(np.float64)
-    alone = Moments(1, real, real**2)
-    return sums.plus(alone) if sums else alone
-
-
 def fit(
-    read: ReadMap,
-    labels: NDArray[np.bool_],
-    folds: Integers,
-    tick: Callable[[int, int], None],
+    read: ReadMap, labels: NDArray[np.bool_], folds: Integers, tick: Tick
 ) -> tuple[Place, Doubles] | None:
     """Return the Gaussians of all normal images, and each image's score by the other folds'.
 
@@ -121,36 +76,106 @@ def fit(
         folds: Of each image.
         tick: Told of (done, total) images; may raise to stop.
     """
-    sums = _by_fold(read, labels, folds, tick)
-    everything = reduce(Moments.plus, sums.values())
-    place = everything.place()
-    if place.explained < WORTH:
+    grid, normals = read(0).shape[:2], np.flatnonzero(~labels).tolist()
+    frame = _frame((regridded(read(index), grid) for index in normals), len(normals))
+    if frame.explained < WORTH:
         return None
+    sums: dict[int, Moments] = {}
+    for done, index in enumerate(normals):
+        added = moments(regridded(read(index), grid) @ frame.basis - frame.centre)
+        sums[folds[index]] = sums[folds[index]].plus(added) if folds[index] in sums else added
+        tick(done + 1, len(normals) + len(labels))
+    everything = reduce(Moments.plus, sums.values())
     scores = np.zeros(len(labels))
     for fold in np.unique(folds).tolist():
-        apart = everything.without(sums[fold]).place() if fold in sums else place
+        others = everything.without(sums[fold]) if fold in sums else everything
+        apart = frame.place(others)
         for index in np.flatnonzero(folds == fold).tolist():
             scores[index] = apart.score(read(index))
-    return place, scores
+    tick(len(normals) + len(labels), len(normals) + len(labels))
+    return frame.place(everything), scores
 
 
-def _by_fold(
-    read: ReadMap,
-    labels: NDArray[np.bool_],
-    folds: Integers,
-    tick: Callable[[int, int], None],
-) -> dict[int, Moments]:
-    """Return the sums over each fold's normal images."""
-    grid = read(0).shape[:2]
-    sums: dict[int, Moments] = {}
-    for index, (anomalous, fold) in enumerate(zip(labels.tolist(), folds.tolist(), strict=True)):
-        if not anomalous:
-            added = _moments(regridded(read(index), grid))
-            sums[fold] = sums[fold].plus(added) if fold in sums else added
-        tick(index + 1, len(labels))
-    return sums
+@dataclass(frozen=True)
+class Frame:
+    """What positions are measured in, before it is known how they vary.
+
+    Attributes:
+        basis: (c, k) from channels to components.
+        centre: (h, w, k) the places' means: sums around them lose no digits.
+        explained: The share of the variance that places explain.
+    """
+
+    basis: Floats
+    centre: Floats
+    explained: float
+
+    def place(self, sums: "Moments") -> Place:
+        """Return the Gaussians that images' moments around the centre make."""
+        mean, whitening = sums.gaussians()
+        return Place(self.basis, mean + self.centre, whitening, self.explained)
 
 
-def _moments(tap: Floats) -> Moments:
-    real = tap.astype(np.float64)
-    return Moments(1, real, real**2)
+def _frame(maps: Iterable[Floats], count: int) -> Frame:
+    """Return the principal components of what places leave unexplained in `count` maps.
+
+    The covariance within places is the whole's without that of the places' means.
+    """
+    total: Doubles = np.zeros(1)
+    products: Doubles = np.zeros(1)
+    for tap in maps:
+        real = tap.astype(np.float64)
+        flat = real.reshape(-1, real.shape[-1])
+        total, products = total + real, products + flat.T @ flat
+    means = (total / count).reshape(-1, total.shape[-1])
+    within = products / count / len(means) - means.T @ means / len(means)
+    within *= count / max(1, count - 1)
+    between = means.var(0) - np.diag(within) / count
+    spread = np.sqrt(np.maximum(np.diag(within), 0)) + ROUNDING * np.abs(means).max(0) + 1e-6
+    explained = float(np.mean(between / (between + spread**2)))
+    _values, vectors = np.linalg.eigh(within / np.outer(spread, spread))
+    basis = (vectors[:, -COMPONENTS:] / spread[:, None]).astype(np.float32)
+    return Frame(basis, (total / count).astype(np.float32) @ basis, explained)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over images' components by place, and of their products, so that some can be left out.
+
+    Attributes:
+        count: Images.
+        total: (h, w, k).
+        products: (h, w, k, k).
+    """
+
+    count: int
+    total: Floats
+    products: Floats
+
+    def plus(self, other: "Moments") -> "Moments":
+        """Return the sums over these and the other images."""
+        both = self.total + other.total, self.products + other.products
+        return Moments(self.count + other.count, *both)
+
+    def without(self, other: "Moments") -> "Moments":
+        """Return the sums over these images, of which the others are some."""
+        rest = self.total - other.total, self.products - other.products
+        return Moments(self.count - other.count, *rest)
+
+    def gaussians(self) -> tuple[Floats, Floats]:
+        """Return each place's mean and whitening, its covariance shrunk towards a sphere."""
+        mean = self.total / np.float32(self.count)
+        covariance = self.products / np.float32(self.count)
+        covariance -= mean[..., None] * mean[..., None, :]
+        size = mean.shape[-1]
+        variance = np.trace(covariance, axis1=2, axis2=3) / size
+        own, everywhere, unit = SHRINKAGE
+        ridge = own * variance + everywhere * variance.mean() + unit
+        covariance += ridge[..., None, None] * np.eye(size, dtype=np.float32)
+        factor = np.linalg.cholesky(covariance)
+        return mean, np.ascontiguousarray(np.linalg.inv(factor).swapaxes(2, 3))
+
+
+def moments(components: Floats) -> Moments:
+    """Return the sums of one image's components (h, w, k)."""
+    return Moments(1, components, components[..., None] * components[..., None, :])

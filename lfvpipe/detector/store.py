@@ -39,3 +39,8 @@ class CellStore:
         self._file.seek(place)
         data = self._file.read(int(np.prod(shape)) * 2)
         return np.frombuffer(data, np.float16).reshape(shape).astype(np.float32)
+
+
+def rounded(cells: Floats) -> Floats:
+    """Return cells as they come back from a store: so that rounding is no difference to learn."""
+    return cells.astype(np.float16).astype(np.float32)
