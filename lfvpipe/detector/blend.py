@@ -1,5 +1,6 @@
 """Several scores of an image made one, each weighing as much as its out-of-fold record earns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,8 +64,8 @@ def _platt(scores: Doubles, labels: NDArray[np.bool_]) -> tuple[float, float]:
     return slope, loss * rare
 
 
-def equal(scores: Doubles, labels: NDArray[np.bool_]) -> Blend:
-    """Return the plain mean of `scores`, standardised by the normal images'."""
+def unlabelled(scores: Doubles, labels: NDArray[np.bool_], shares: Sequence[float]) -> Blend:
+    """Return the mean of `scores` weighed by `shares`, standardised by the normal images'."""
     normal = scores[~labels]
     centre, spread = normal.mean(0), np.maximum(normal.std(0), 0.05)
-    return Blend(centre, spread, np.full(scores.shape[1], 1 / scores.shape[1]))
+    return Blend(centre, spread, np.array(shares) / sum(shares))

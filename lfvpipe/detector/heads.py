@@ -17,6 +17,7 @@ from lfvpipe.detector.place import Place
 from lfvpipe.detector.store import rounded
 
 Stage = Callable[[str], Callable[[int, int], None]]
+UNLABELLED = (1.0, 1.0, 2.0)  # say of deviation, novelty and place without labels to go by
 ALWAYS_SHOWN = 1.0  # weight of evidence in the heat map, also where the score has none
 
 
@@ -171,7 +172,10 @@ def fit(table: Table, seed: int, stage: Stage, *, supervised: bool) -> tuple[Hea
         fine, scores = _pooled(table, table.fine, stage("fine classifier"))
         columns += [scores[stored], found.evidence]
     scores = np.stack(columns, 1)
-    mix = (blend.average if supervised else blend.equal)(scores, labels)
+    if supervised:
+        mix = blend.average(scores, labels)
+    else:
+        mix = blend.unlabelled(scores, labels, UNLABELLED[: scores.shape[1]])
     return Heads(
         gaussian, found.local, placed[0] if placed else None, coarse, fine, mix
     ), mix.combined(scores)

@@ -205,6 +205,14 @@ def test_progress_is_told_and_training_stops_when_asked(product: Any) -> None:
         train(examples, FAST, cancelled=lambda: next(moments) > 4)
 
 
+def test_a_few_anomalies_leave_a_model_of_normals_as_it_is(product: Any) -> None:
+    none = train(product.normal[:10], FAST)
+    few = train([*product.normal[:10], *product.anomaly[:3]], FAST)
+    image = product.anomaly[5].path
+    assert few.detect(image).probability == none.detect(image).probability
+    assert [each.code for each in few.info.warnings if "anomal" in each.code] == ["few-anomalies"]
+
+
 def test_costs_move_the_threshold(product: Any) -> None:
     faint = [*product.normal[:10], *product.anomaly[:10]]
     careful = train(faint, replace(FAST, costs=(20, 1))).calibration.threshold
