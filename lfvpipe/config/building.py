@@ -51,7 +51,11 @@ def build(tree: Node, file: Path) -> Pipeline:
         images=_images(settings),
         bucket=_bucket(settings, project),
         service=Service(settings.get("service.endpoint")),
-        model=Model(settings.get("model.output_prefix"), settings.get("model.description")),
+        model=Model(
+            settings.get("model.output_prefix"),
+            settings.get("model.description"),
+            settings.get("model.thorough"),
+        ),
         hosting=_hosting(settings),
         evaluate=_evaluate(settings),
         matrix=settings.matrix(),

@@ -106,10 +106,17 @@ class Service:
 
 @dataclass(frozen=True)
 class Model:
-    """What CreateModel is told."""
+    """What CreateModel is told.
+
+    Attributes:
+        output_prefix: Of the evaluation files' names.
+        description: The version's.
+        thorough: Search images more finely, for longer.
+    """
 
     output_prefix: str = ""
     description: str | None = None
+    thorough: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FINGERPRINT_TAG = "lfvpipe:fingerprint"
 PIPELINE_TAG = "lfvpipe:pipeline"
 COSTS_TAG = "lfvpipe:costs"
+THOROUGH_TAG = "lfvpipe:thorough"
 TRAINED = frozenset({"TRAINED", "STARTING_HOSTING", "HOSTED", "STOPPING_HOSTING", "HOSTING_FAILED"})
 _COUNTED = re.compile(r"\b([0-9]{1,9}) of ([0-9]{1,9})\b")
 UNFIT = frozenset({"TRAINING_FAILED", "DELETING"})
@@ -42,11 +43,13 @@ class ModelStep(Step[Context]):
         """Return what decides how the model comes out and where its evaluation lies."""
         pipeline = context.pipeline
         costs = pipeline.evaluate.costs
+        thorough: Facts = {"model.thorough": True} if pipeline.model.thorough else {}
         return {
             "bucket.prefix": pipeline.bucket.prefix,
             "model.output_prefix": pipeline.model.output_prefix,
             "evaluate.costs.false_accept": costs.false_accept if costs else None,
             "evaluate.costs.false_reject": costs.false_reject if costs else None,
+            **thorough,
         }
 
     def act(self, context: Context, work: Work) -> Outcome:
@@ -157,6 +160,8 @@ def _new_tags(context: Context, work: Work) -> list[Tag]:
     tags = {FINGERPRINT_TAG: work.fingerprint, PIPELINE_TAG: context.pipeline.name}
     if costs := context.pipeline.evaluate.costs:
         tags[COSTS_TAG] = f"{costs.false_accept:g}:{costs.false_reject:g}"
+    if context.pipeline.model.thorough:
+        tags[THOROUGH_TAG] = "true"
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lfvpipe.detector import Settings
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.embedded import model_file
@@ -89,6 +90,18 @@ def test_the_costs_come_from_the_models_tag(
     with pytest.raises(LookoutError, match="lfvpipe:costs"):
         waits.model(client, "2")
     assert [settings.costs for _, settings in world.detector.calls] == [(20.0, 1.0)]
+
+
+def test_a_tag_asks_for_a_thorough_search(
+    dataset: Any, world: Any, client: LookoutClient, waits: Any
+) -> None:
+    create(client, Tags=[{"Key": "lfvpipe:thorough", "Value": "true"}])
+    waits.model(client)
+    create(client, Tags=[{"Key": "lfvpipe:thorough", "Value": "very"}])
+    with pytest.raises(LookoutError, match="must be true or false"):
+        waits.model(client, "2")
+    usual = Settings()
+    assert [(each.fine > usual.fine, each.views) for _, each in world.detector.calls] == [(True, 4)]
 
 
 def test_too_few_images_fail_with_what_is_missing(world: Any, dataset: Any, waits: Any) -> None:

@@ -23,9 +23,10 @@ from lfvpipe.service.state import find
 from lfvpipe.service.state.rows import Model
 
 if TYPE_CHECKING:
-    from lfvpipe.detector import Example
+    from lfvpipe.detector import Example, Settings
 
 COSTS_TAG = "lfvpipe:costs"  # "FALSE_ACCEPT:FALSE_REJECT", such as "20:1"
+THOROUGH_TAG = "lfvpipe:thorough"  # "true": search images more finely
 TRAINING = "The model is being trained."
 _AGAIN = "Then create another model."
 _OUT_OF_FILES = (
@@ -127,7 +128,7 @@ def _await_contents(runtime: Runtime, model: Model, watch: "_Watch") -> None:
 def _learn(
     runtime: Runtime, model: Model, chosen: Chosen, pictures: Pictures, watch: "_Watch"
 ) -> tuple[Trained, tuple[int, int]]:
-    from lfvpipe.detector import Settings, TrainingCancelled
+    from lfvpipe.detector import TrainingCancelled
 
     examples = _examples(chosen.train, pictures, watch)
     named = [(c.entry.source, e.path) for c, e in zip(chosen.train, examples, strict=True)]
@@ -138,7 +139,7 @@ def _learn(
     try:
         trained = runtime.detector.train(
             examples,
-            Settings(costs=_costs(runtime, model)),
+            _settings(runtime, model),
             progress=watch.progress,
             cancelled=watch.cancelled,
         )
@@ -161,14 +162,29 @@ def _examples(cases: Sequence[Case], pictures: Pictures, watch: "_Watch") -> "Se
     return examples
 
 
-def _costs(runtime: Runtime, model: Model) -> tuple[float, float] | None:
-    """Return (false accept, false reject) as the model's tag gives them."""
+def _settings(runtime: Runtime, model: Model) -> "Settings":
+    """Return how to train, as the model's tags say."""
+    from lfvpipe.detector import Settings
+
+    settings = Settings(costs=_costs(_tag(runtime, model, COSTS_TAG)))
+    thorough = _tag(runtime, model, THOROUGH_TAG)
+    if thorough not in {None, "true", "false"}:
+        raise TrainingError(f"The tag {THOROUGH_TAG} is {thorough!r}; it must be true or false.")
+    return settings.thorough() if thorough == "true" else settings
+
+
+def _tag(runtime: Runtime, model: Model, key: str) -> str | None:
     with runtime.database.read() as tx:
         query = "SELECT value FROM tags WHERE arn = ? AND key = ?"
-        row = tx.one(query, model.arn, COSTS_TAG)
-    if row is None:
+        row = tx.one(query, model.arn, key)
+    return None if row is None else str(row["value"])
+
+
+def _costs(tag: str | None) -> tuple[float, float] | None:
+    """Return (false accept, false reject) as the model's tag gives them."""
+    if tag is None:
         return None
-    accept, _, reject = str(row["value"]).partition(":")
+    accept, _, reject = tag.partition(":")
     try:
         costs = float(accept), float(reject)
     except ValueError:
@@ -176,7 +192,7 @@ def _costs(runtime: Runtime, model: Model) -> tuple[float, float] | None:
     if min(costs) > 0 and max(costs) < float("inf"):
         return costs
     wanted = "two positive numbers FALSE_ACCEPT:FALSE_REJECT, such as 20:1"
-    raise TrainingError(f"The tag {COSTS_TAG} is {row['value']!r}; it must be {wanted}.")
+    raise TrainingError(f"The tag {COSTS_TAG} is {tag!r}; it must be {wanted}.")
 
 
 def _require_size(address: str, path: Path, size: tuple[int, int], runtime: Runtime) -> None:

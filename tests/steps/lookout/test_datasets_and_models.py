@@ -161,12 +161,13 @@ def test_stopping_during_training_leaves_it_training_and_the_next_run_waits(worl
 
 def test_the_model_is_told_what_it_is_for(world: Any) -> None:
     costs = "evaluate.costs={false_accept: 20, false_reject: 1}"
-    world.overrides = ["bucket.prefix=run1/", costs]
+    world.overrides = ["bucket.prefix=run1/", costs, "model.thorough=true"]
     world.run()
     model = world.service.projects["demo"]["models"]["1"]
     tags = {tag["Key"]: tag["Value"] for tag in model["tags"]}
     assert model["output"] == {"Bucket": "demo-bucket", "Prefix": "run1/out/"}
     assert tags["lfvpipe:costs"] == "20:1"
+    assert tags["lfvpipe:thorough"] == "true"
     assert tags["lfvpipe:fingerprint"] == world.facts("model")["fingerprint"]
 
 
