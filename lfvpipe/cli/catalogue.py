@@ -12,6 +12,7 @@ from lfvpipe.cli.options import (
     FORCE,
     FROM,
     GRAPH_FORMAT,
+    HEAT_MAPS,
     JOBS,
     JSON,
     KEEP_GOING,
@@ -96,7 +97,7 @@ COMMANDS = (
     Command(
         "detect",
         "get verdicts for images from a trained model",
-        (TARGETS, MODEL_FILE, SET, *_STATE, JSON, CSV),
+        (TARGETS, MODEL_FILE, HEAT_MAPS, SET, *_STATE, JSON, CSV),
         "lfvpipe detect pipeline.yaml photos/ 'more/*.jpg'",
     ),
     Command(

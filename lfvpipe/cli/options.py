@@ -131,6 +131,11 @@ TARGETS = option(
 )
 MODEL_FILE = option("--model", metavar="FILE", help="use this model file instead of a pipeline's")
 CSV = option("--csv", action="store_true", help="print a line per image as CSV")
+HEAT_MAPS = option(
+    "--heat-maps",
+    metavar="FOLDER",
+    help="also write each image into this folder, with where the model sees evidence, as a PNG",
+)
 YES = option("--yes", "-y", action="store_true", help="do not ask")
 STATE = option("--state", action="store_true", help="also remove the local state of this pipeline")
 PATHS = option(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import glob
-import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lfvpipe.cli import interrupt, output, session
+from lfvpipe.cli import heat_maps, interrupt, session
+from lfvpipe.cli.answers import Answer, printed
 from lfvpipe.cli.commands.run import locked
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
@@ -17,61 +16,49 @@ from lfvpipe.errors import UserError
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from lfvpipe.cli.handwork import HandWork
+    from lfvpipe.cli.heat_maps import HeatMaps
     from lfvpipe.cli.session import Variant
     from lfvpipe.steps.hosting import Hosting
 
-    Ask = Callable[[Path], "Answer"]
+    Draw = Callable[[Path, bytes], str | None]
+    Ask = Callable[[Path], Answer]
 
 JOBS = 4
 WAITING = 2 * JOBS  # images under way at once, so that memory stays bounded
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What is said of one image.
-
-    Attributes:
-        image: The file, as the user named it.
-        is_anomalous: The verdict; None where there is none.
-        confidence: In the verdict, 0.5 to 1.
-        needs_review: The confidence is under the pipeline's `evaluate.review_below`.
-        anomalies: Types of anomaly with the part of the image (0 to 1) that each covers.
-        error: Why there is no verdict.
-    """
-
-    image: str
-    is_anomalous: bool | None = None
-    confidence: float | None = None
-    needs_review: bool = False
-    anomalies: tuple[tuple[str, float], ...] = ()
-    error: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """``normal``, ``anomaly`` or ``error``."""
-        if self.is_anomalous is None:
-            return "error"
-        return "anomaly" if self.is_anomalous else "normal"
-
-
 def run(options: argparse.Namespace) -> int:
-    """Print a verdict per image; return 0, or 1 where an image got none."""
-    if options.model:
-        asking = _by_model_file(Path(options.model))
-    else:
+    """Print a verdict per image; return 0, or 1 where an image got none, or no heat map."""
+    if not options.model:
         options.file = _pipeline_of(options.targets)
-        asking = _by_pipeline(options)
     images = list(_images(options.targets))
+    maps = _heat_maps(options, images)
     if not images:
         raise session.UsageError("no images to look at", hint="Name images, folders or globs.")
     try:
-        with asking as ask:
-            answers = _printed(options, _answers(ask, images))
+        with _asking(options, maps) as ask:
+            answers = printed(options, _answers(ask, images))
     except Cancelled:
         return interrupt.INTERRUPTED
-    return 1 if any(answer.error for answer in answers) else 0
+    return 1 if any(each.error or (maps and not each.heat_map) for each in answers) else 0
+
+
+def _heat_maps(options: argparse.Namespace, images: list[Path]) -> HeatMaps | None:
+    """Return where heat maps go, if they are wanted; leave those of before out of `images`."""
+    if options.heat_maps is None:
+        return None
+    folder = Path(options.heat_maps)
+    images[:] = heat_maps.apart(images, options.targets, folder)
+    return heat_maps.planned(images, folder) if images else None
+
+
+def _asking(options: argparse.Namespace, maps: HeatMaps | None) -> AbstractContextManager[Ask]:
+    if options.model:
+        return _by_model_file(Path(options.model), maps)
+    return _by_pipeline(options, maps)
 
 
 def _pipeline_of(targets: list[str]) -> str | None:
@@ -102,40 +89,59 @@ def _images(targets: Iterable[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def _by_model_file(path: Path) -> Iterator[Ask]:
+def _by_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Ask]:
     """Yield a function that asks a detector's model file."""
     from lfvpipe.detector import load
 
     if not path.is_file():
         raise session.UsageError(f"{path} is not there", hint="--model wants a model file.")
     model = load(path)
+    if maps:
+        maps.insist_on_folder()
 
     def ask(image: Path) -> Answer:
         verdict = model.detect(image)
-        found = tuple((each.name, each.fraction) for each in verdict.anomalies)
-        return Answer(str(image), verdict.is_anomalous, verdict.confidence, anomalies=_types(found))
+        found = _types((each.name, each.fraction) for each in verdict.anomalies)
+        drawn = maps.draw(image, image, verdict.heat_map) if maps else None
+        facts = (verdict.is_anomalous, verdict.confidence)
+        return Answer(str(image), *facts, anomalies=found, heat_map=drawn)
 
     yield ask
 
 
 @contextmanager
-def _by_pipeline(options: argparse.Namespace) -> Iterator[Ask]:
+def _by_pipeline(options: argparse.Namespace, maps: HeatMaps | None) -> Iterator[Ask]:
     """Host the pipeline's model while the block runs; yield a function that asks it."""
     from lfvpipe.cli.handwork import HandWork
     from lfvpipe.steps.hosting import hosted
 
     variant = session.open_variants(options)[0]
+    if maps:
+        heat_maps.insist_on_embedded(variant.context)
     with locked(options, variant), interrupt.cancelling() as cancelled:
         ledger = session.ledger_of(variant)
         model = _model(variant, ledger.standing_record(variant.name, "model"))
+        draw = _drawing(variant, model, maps)
         work: HandWork = HandWork(ledger, cancelled)
         with hosted(variant.context, work, model, kept=model.key in ledger.held):
 
             def ask(image: Path) -> Answer:
                 work.progress(0, None, "images")
-                return _ask(variant, model, image)
+                return _ask(variant, model, image, draw)
 
             yield ask
+
+
+def _drawing(variant: Variant, model: Hosting, maps: HeatMaps | None) -> Draw:
+    """Return what draws the heat map of an image, given what the hosted model was given."""
+    if maps is None:
+        return lambda _image, _data: None
+    from lfvpipe.detector import load
+
+    file = heat_maps.model_file(variant.context, model)
+    maps.insist_on_folder()
+    looking = load(file)
+    return lambda image, data: maps.draw(image, data, looking.detect(data).heat_map)
 
 
 def _model(variant: Variant, record: Any) -> Hosting:
@@ -150,7 +156,7 @@ def _model(variant: Variant, record: Any) -> Hosting:
     return Hosting(str(facts["project"]), str(facts["version"]), endpoint)
 
 
-def _ask(variant: Variant, model: Hosting, image: Path) -> Answer:
+def _ask(variant: Variant, model: Hosting, image: Path, draw: Draw) -> Answer:
     """Prepare the image as the pipeline prepares its own, and ask the hosted model."""
     from lfvpipe.images import prepare
     from lfvpipe.lookout.failures import explained
@@ -177,7 +183,8 @@ def _ask(variant: Variant, model: Hosting, image: Path) -> Answer:
         for each in said.get("Anomalies", ())
     )
     doubtful = confidence < spec.evaluate.review_below
-    return Answer(str(image), bool(said["IsAnomalous"]), confidence, doubtful, _types(found))
+    facts = (bool(said["IsAnomalous"]), confidence, doubtful, _types(found))
+    return Answer(str(image), *facts, heat_map=draw(image, data))
 
 
 def _types(found: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
@@ -211,54 +218,3 @@ def _careful(ask: Ask, image: Path) -> Answer:
         return Answer(str(image), error=error.message)
     except OSError as error:
         return Answer(str(image), error=error.strerror or str(error))
-
-
-def _printed(options: argparse.Namespace, answers: Iterable[Answer]) -> list[Answer]:
-    """Print the answers in the form that was asked for, as they come where that is possible."""
-    if options.json:
-        kept = list(answers)
-        output.print_json({"images": [_json(answer) for answer in kept]})
-        return kept
-    kept = []
-    write = _csv_writer() if options.csv else _print
-    for answer in answers:
-        kept.append(answer)
-        write(answer)
-    return kept
-
-
-def _print(answer: Answer) -> None:
-    if answer.error:
-        print(output.styled(f"error             {answer.image}: {answer.error}", "red"))
-        return
-    types = ", ".join(f"{name} {part:.1%}" for name, part in answer.anomalies)
-    review = "review" if answer.needs_review else ""
-    line = f"{answer.verdict:<8} {answer.confidence:.3f} {review:<6}  {answer.image}  {types}"
-    print(output.styled(line.rstrip(), "yellow") if answer.is_anomalous else line.rstrip())
-
-
-def _csv_writer() -> Callable[[Answer], None]:
-    import csv
-
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["image", "verdict", "confidence", "needs_review", "error"])
-
-    def write(answer: Answer) -> None:
-        sure = "" if answer.confidence is None else f"{answer.confidence:.4f}"
-        review = str(answer.needs_review).lower()
-        writer.writerow([answer.image, answer.verdict, sure, review, answer.error])
-
-    return write
-
-
-def _json(answer: Answer) -> dict[str, Any]:
-    """Return an answer as JSON; the keys are those of `Answer`, and `verdict`."""
-    return {
-        "image": answer.image,
-        "verdict": answer.verdict,
-        "is_anomalous": answer.is_anomalous,
-        "confidence": answer.confidence,
-        "needs_review": answer.needs_review,
-        "anomalies": [{"name": name, "area": area} for name, area in answer.anomalies],
-        "error": answer.error or None,
-    }

@@ -1,0 +1,147 @@
+"""`lfvpipe detect --heat-maps`: where the pictures go, and whose model draws them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lfvpipe.cli.session import UsageError
+from lfvpipe.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lfvpipe.steps.context import Context
+    from lfvpipe.steps.hosting import Hosting
+
+_BY_FILE = "Use the model file instead: lfvpipe detect --model FILE …"
+
+
+@dataclass(frozen=True)
+class HeatMaps:
+    """The folder of the pictures; each is named as its image is below `base`, with ``.png`` added.
+
+    Attributes:
+        folder: As the user named it.
+        base: Absolute; it holds every image, so that no two names are the same.
+    """
+
+    folder: Path
+    base: Path
+
+    def draw(
+        self, image: Path, picture: Path | bytes, heat: NDArray[np.float32] | None
+    ) -> str | None:
+        """Write a picture under its heat map, and return its path.
+
+        A picture that cannot be written costs no verdict: the user is warned.
+
+        Args:
+            image: The file, as the user named it.
+            picture: What the model has looked at: that file, or the bytes made from it.
+            heat: (h, w), 0 to 1; None where the model has none.
+        """
+        from lfvpipe.report import heat_pictures
+
+        if heat is None:
+            return None
+        file = self._file(image)
+        try:
+            heat_pictures.write(file, picture, heat)
+        except OSError as error:
+            print(f"warning: no heat map of {image}: {_said(file, error)}", file=sys.stderr)
+            return None
+        return str(file)
+
+    def _file(self, image: Path) -> Path:
+        below = _absolute(image).relative_to(self.base)
+        return self.folder / below.with_name(f"{below.name}.png")
+
+    def insist_on_folder(self) -> None:
+        """Make the folder, and raise a UserError unless files can be written there."""
+        from tempfile import TemporaryFile
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            hint = "Name a folder that you may write: --heat-maps FOLDER"
+            raise UserError(_said(self.folder, error), hint=hint) from error
+
+
+def insist_on_embedded(context: Context) -> None:
+    """Raise a UsageError unless the pipeline's service keeps its models on this machine."""
+    endpoint = context.pipeline.service.endpoint
+    if endpoint != "embedded":
+        said = f"no heat maps: the service at {endpoint} tells verdicts, not where it looked"
+        raise UsageError(said, hint=_BY_FILE)
+
+
+def model_file(context: Context, model: Hosting) -> Path:
+    """Return the trained model's file; raise a UserError if it is not on this machine.
+
+    The embedded service tells verdicts alone, as AWS does; where the model looked, its file
+    tells.
+    """
+    from lfvpipe.service import embedded
+
+    file = embedded.model_file(context.service_dir, model.project, model.version)
+    if file is None:
+        named = f"version {model.version} of {model.project}"
+        said = (
+            f"no heat maps: the model file of {named} is not on this machine, and the service "
+            "tells verdicts, not where it looked"
+        )
+        raise UserError(said, hint=_BY_FILE)
+    return file
+
+
+def apart(images: Iterable[Path], targets: Iterable[str], folder: Path) -> list[Path]:
+    """Return the images that do not lie in `folder`: what does was drawn by an earlier call.
+
+    Raises:
+        UsageError: A target itself lies there, so that pictures could take the place of images.
+    """
+    place = folder.resolve()
+    for target in targets:
+        if Path(target).exists() and Path(target).resolve().is_relative_to(place):
+            raise UsageError(
+                f"{target} lies in {folder}, where the heat maps would go",
+                hint="Name another folder: --heat-maps FOLDER",
+            )
+    return [image for image in images if not image.resolve().is_relative_to(place)]
+
+
+def planned(images: Sequence[Path], folder: Path) -> HeatMaps:
+    """Return where the pictures of `images` go.
+
+    They are named from the working folder, or, if an image lies elsewhere, from the folder that
+    holds them all.
+
+    Raises:
+        UsageError: The images lie on several drives.
+    """
+    folders = {_absolute(image).parent for image in images}
+    if all(each.is_relative_to(Path.cwd()) for each in folders):
+        return HeatMaps(folder, Path.cwd())
+    try:
+        return HeatMaps(folder, Path(os.path.commonpath(folders)))
+    except ValueError:  # Windows
+        said = "no heat maps: the images lie on several drives"
+        raise UsageError(said, hint="Ask for those of one drive at a time.") from None
+
+
+def _absolute(path: Path) -> Path:
+    """Return `path` without ``..``, links as they are named."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  (resolve would follow links)
+
+
+def _said(path: Path, error: OSError) -> str:
+    return f"{path} cannot be written: {error.strerror or error}"
