@@ -23,6 +23,7 @@ ACTING = {
 
 CTRL_C_AT_IMPORT_OF = """
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as from a terminal, whoever runs this
 class Press:
     def find_spec(name, path=None, target=None):
         if name == {module!r}:
