@@ -25,6 +25,7 @@ MAX_LEARNT = 12_000  # of them in all
 POOL = {False: 64, True: 192}  # most unusual positions kept of a normal, an anomalous image
 SAMPLE = 150  # positions of a normal image that the covariance is estimated from
 MAX_SAMPLES = 40_000  # of them in all
+CHUNK = 4096  # of them worked on at a time, to save memory
 PENALTY = 10.0
 ROUNDING = 5e-3  # of a feature's mean: what flat images may differ by without being unusual
 QUIET = 0.1  # of the usual distance: below it, all is equally normal
@@ -78,8 +79,11 @@ def whitening(samples: Floats) -> Local:
     mean, rough = samples.mean(0), samples.std(0)
     least = 0.05 * np.median(rough) + ROUNDING * np.abs(mean) + 1e-6
     spread = (rough + least).astype(np.float32)
-    standard = ((samples - mean) / spread).astype(np.float64)
-    values, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
+    gram = np.zeros((len(mean), len(mean)))
+    for start in range(0, len(samples), CHUNK):
+        standard = ((samples[start : start + CHUNK] - mean) / spread).astype(np.float64)
+        gram += standard.T @ standard
+    values, vectors = np.linalg.eigh(gram / len(samples))
     keep = values >= min(values[-1], 1e-4 * max(values[-1], 1e-9))  # at least one, if all is flat
     scale = np.sqrt((values[keep] + 0.01 * values[keep].mean()) * keep.sum() + 1e-12)
     basis = vectors[:, keep] / scale / spread[:, None]

@@ -165,15 +165,15 @@ class Moments:
     def gaussians(self) -> tuple[Floats, Floats]:
         """Return each place's mean and whitening, its covariance shrunk towards a sphere."""
         mean = self.total / np.float32(self.count)
-        covariance = self.products / np.float32(self.count)
-        covariance -= mean[..., None] * mean[..., None, :]
-        size = mean.shape[-1]
-        variance = np.trace(covariance, axis1=2, axis2=3) / size
+        size, whitening = mean.shape[-1], np.empty_like(self.products)
+        variance = np.einsum("hwkk->hwk", self.products) / np.float32(self.count) - mean**2
         own, everywhere, unit = SHRINKAGE
-        ridge = own * variance + everywhere * variance.mean() + unit
-        covariance += ridge[..., None, None] * np.eye(size, dtype=np.float32)
-        factor = np.linalg.cholesky(covariance)
-        return mean, np.ascontiguousarray(np.linalg.inv(factor).swapaxes(2, 3))
+        ridge = own * variance.mean(-1) + everywhere * variance.mean() + unit
+        for row, at in enumerate(mean):  # a row at a time, to save memory
+            covariance = self.products[row] / np.float32(self.count) - at[:, :, None] * at[:, None]
+            covariance += ridge[row, :, None, None] * np.eye(size, dtype=np.float32)
+            whitening[row] = np.linalg.inv(np.linalg.cholesky(covariance)).swapaxes(1, 2)
+        return mean, whitening
 
 
 def moments(components: Floats) -> Moments:
