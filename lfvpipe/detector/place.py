@@ -81,18 +81,19 @@ def fit(
     if frame.explained < WORTH:
         return None
     sums: dict[int, Moments] = {}
-    for done, index in enumerate(normals):
+    for number, index in enumerate(normals):
         added = moments(regridded(read(index), grid) @ frame.basis - frame.centre)
         sums[folds[index]] = sums[folds[index]].plus(added) if folds[index] in sums else added
-        tick(done + 1, len(normals) + len(labels))
+        tick(number + 1, len(normals) + len(labels))
     everything = reduce(Moments.plus, sums.values())
-    scores = np.zeros(len(labels))
+    scores, done = np.zeros(len(labels)), len(normals)
     for fold in np.unique(folds).tolist():
         others = everything.without(sums[fold]) if fold in sums else everything
         apart = frame.place(others)
         for index in np.flatnonzero(folds == fold).tolist():
             scores[index] = apart.score(read(index))
-    tick(len(normals) + len(labels), len(normals) + len(labels))
+            done += 1
+            tick(done, len(normals) + len(labels))
     return frame.place(everything), scores
 
 
