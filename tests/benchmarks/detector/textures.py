@@ -1,10 +1,11 @@
-"""Ten DAGM-like texture classes and four products, with and without defects, with masks; seeded.
+"""Ten DAGM-like texture classes and five products, with and without defects, with masks; seeded.
 
 DAGM 2007 (Heidelberg HCI) has ten classes of artificial 512 by 512 grey textures whose defects are
 local and weak. This family is our own: each class is a texture and a kind of defect, and `contrast`
 runs from plain (1.0) to barely visible (0.25). The products mimic what inspection photographs are
 like: a cast disk with pits, a tile with fine cracks, a tall turned surface with hairline cracks, a
-board with parts missing or shifted; each is placed a little differently in every image.
+board with parts missing or shifted; each is placed a little differently in every image. On the
+fifth, an etched board with faulty traces, nothing lies where it did in another image.
 
     PYTHONPATH=. python tests/benchmarks/detector/textures.py FOLDER [--classes weave,tile]
         [--normal 80] [--anomaly 60] [--contrast 0.6] [--seed 0]
@@ -35,6 +36,7 @@ from tests.benchmarks.detector.defects import (
 )
 
 SIDE = 512
+BARE, COPPER = 55, 165  # grey levels of an etched board
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,13 @@ class Kind:
     """A class of images: how its surface and its defects are drawn."""
 
     surface: Callable[[Random], Grey]
-    defect: Callable[[Random, tuple[int, int]], Grey]
+    defect: Callable[[Random, Grey], Grey]
     strength: float
+
+
+def anywhere(draw: Callable[[Random, tuple[int, int]], Grey]) -> Callable[[Random, Grey], Grey]:
+    """Return a defect that is drawn without regard to the surface."""
+    return lambda random, surface: draw(random, (surface.shape[0], surface.shape[1]))
 
 
 def noise(random: Random, shape: tuple[int, int], *sigmas: float) -> Grey:
@@ -194,23 +201,69 @@ def board(random: Random) -> Grey:
     return np.asarray(image, np.float32) * light + 4 * noise(random, shape, 0.9)
 
 
+def etched(random: Random) -> Grey:
+    """Return an etched board, 600 by 600, of traces and pads that lie elsewhere in every image."""
+    image = Image.new("L", (600, 600), BARE)
+    draw = ImageDraw.Draw(image)
+    for row in range(18, 600, 33):
+        _trace(draw, random, row)
+    for x, y in random.uniform(20, 580, (14, 2)):
+        r = random.uniform(9, 15)
+        draw.ellipse((x - r - 5, y - r - 5, x + r + 5, y + r + 5), fill=BARE)
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=COPPER)
+        draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=BARE)
+    shade = noise(random, (600, 600), 150)
+    light = 1 + 0.06 * (shade - shade.mean())
+    drawn: Grey = blur(np.asarray(image, np.float32), 0.7) * light
+    return drawn + 4 * noise(random, (600, 600), 0.8)
+
+
+def _trace(draw: ImageDraw.ImageDraw, random: Random, row: int) -> None:
+    """Draw a trace from left to right that steps up or down at an angle, here and there."""
+    width, x, y = int(random.integers(7, 12)), -20.0, float(row)
+    points = [(x, y)]
+    while x < 620:
+        x += random.uniform(30, 160)
+        points.append((x, y))
+        step = row - y if y != row else random.choice([-9, 0, 9])
+        x, y = x + abs(step), y + step
+        points.append((x, y))
+    draw.line(points, fill=COPPER, width=width, joint="curve")
+
+
+def fault(random: Random, surface: Grey) -> Grey:
+    """Return a nick in a trace or a spur beside it: a small spot of the other level, at an edge."""
+    middle = (BARE + COPPER) / 2
+    steep = np.abs(np.diff(surface, axis=0, prepend=surface[:1])) > 0.3 * (COPPER - BARE)
+    steep[:30] = steep[-30:] = steep[:, :30] = steep[:, -30:] = False
+    cy, cx = random.choice(np.argwhere(steep))
+    y, x = grid((surface.shape[0], surface.shape[1]))
+    radius = random.uniform(3.0, 5.5)
+    spot = np.clip(radius - np.hypot(y - cy, x - cx) + 0.5, 0, 1)
+    other = -1.0 if random.random() < 0.5 else 1.0
+    there = surface > middle if other < 0 else surface < middle
+    drawn: Grey = (other * spot * there).astype(np.float32)
+    return drawn
+
+
 KINDS: dict[str, Kind] = {
-    "grain": Kind(fine_noise, blob, 30),
-    "clouds": Kind(coarse_noise, line, 40),
-    "brushed": Kind(brushed, specks, 60),
-    "weave": Kind(weave, crack, 60),
-    "stripes": Kind(stripes, blob, 40),
-    "cells": Kind(cells, line, 60),
-    "marble": Kind(marble, crack, 50),
-    "leather": Kind(leather, line, 55),
-    "dots": Kind(dots, specks, 70),
-    "speckle": Kind(speckle, blob, 30),
-    "disk": Kind(disk, pit, 60),
-    "tile": Kind(tile, crack, 45),
-    "turned": Kind(turned, hairline, 60),
-    "board": Kind(board, missing, 60),
+    "grain": Kind(fine_noise, anywhere(blob), 30),
+    "clouds": Kind(coarse_noise, anywhere(line), 40),
+    "brushed": Kind(brushed, anywhere(specks), 60),
+    "weave": Kind(weave, anywhere(crack), 60),
+    "stripes": Kind(stripes, anywhere(blob), 40),
+    "cells": Kind(cells, anywhere(line), 60),
+    "marble": Kind(marble, anywhere(crack), 50),
+    "leather": Kind(leather, anywhere(line), 55),
+    "dots": Kind(dots, anywhere(specks), 70),
+    "speckle": Kind(speckle, anywhere(blob), 30),
+    "disk": Kind(disk, anywhere(pit), 60),
+    "tile": Kind(tile, anywhere(crack), 45),
+    "turned": Kind(turned, anywhere(hairline), 60),
+    "board": Kind(board, anywhere(missing), 60),
+    "etched": Kind(etched, fault, 110),
 }
-PRODUCTS = ("disk", "tile", "turned", "board")
+PRODUCTS = ("disk", "tile", "turned", "board", "etched")
 
 
 def draw(
@@ -220,7 +273,7 @@ def draw(
     kind = KINDS[name]
     surface = kind.surface(random)
     shape = (surface.shape[0], surface.shape[1])
-    alpha = kind.defect(random, shape) if anomalous else np.zeros(shape, np.float32)
+    alpha = kind.defect(random, surface) if anomalous else np.zeros(shape, np.float32)
     image = np.clip(surface + contrast * kind.strength * alpha, 0, 255).astype(np.uint8)
     return image, np.where(np.abs(alpha) > 0.25, 255, 0).astype(np.uint8)
 
