@@ -52,6 +52,17 @@ def average(scores: Doubles, labels: NDArray[np.bool_]) -> Blend:
     return Blend(centre, spread, slopes * shares / shares.sum())
 
 
+def loss(scores: Doubles, labels: NDArray[np.bool_]) -> float:
+    """Return what one score's log-odds leave unexplained of the labels, nats in all.
+
+    It is as if both labels were as rare as the rarer one: 1.4 nats for each of its images where the
+    score says nothing, 0 where it tells them apart.
+    """
+    spread = max(float(scores.std()), 1e-3)
+    standard = (scores - scores[~labels].mean()) / spread
+    return _platt(np.clip(standard, -FARTHEST, FARTHEST), labels)[1]
+
+
 def _platt(scores: Doubles, labels: NDArray[np.bool_]) -> tuple[float, float]:
     """Return the slope of a score's log-odds, and its loss as if both labels were as rare."""
     balance = 0.5 / np.where(labels, labels.mean(), 1 - labels.mean())

@@ -34,43 +34,51 @@ class Calibration:
         return np.clip(result, 0, 1)
 
 
-def calibrate(scores: Doubles, labels: Bools, costs: tuple[float, float] | None) -> Calibration:
+def calibrate(
+    scores: Doubles, labels: Bools, weights: Doubles, costs: tuple[float, float] | None
+) -> Calibration:
     """Fit the sigmoid on out-of-fold `scores` and choose the threshold for `costs` or F1.
+
+    Each image counts as many times as its weight says, where some stand for others.
 
     Source: Platt, "Probabilistic outputs for support vector machines" (1999), with his smoothed
     targets, which keep separable scores from certainty.
     """
-    slope, offset = _platt(scores, labels)
+    slope, offset = _platt(scores, labels, weights)
     raw = expit(slope * scores + offset)
-    threshold = _threshold(raw, labels, costs)
+    threshold = _threshold(raw, labels, weights, costs)
     return Calibration(slope, offset, float(np.clip(threshold, 0.02, 0.98)))
 
 
-def _platt(scores: Doubles, labels: Bools) -> tuple[float, float]:
+def _platt(scores: Doubles, labels: Bools, weights: Doubles) -> tuple[float, float]:
     anomalies, normals = int(labels.sum()), int((~labels).sum())
     centre, spread = float(np.median(scores)), float(scores.std()) or 1.0
     standard = ((scores - centre) / spread)[:, None]
     high, low = (anomalies + 1) / (anomalies + 2), 1 / (normals + 2)
     target = np.where(labels, high, low)
     rows, truth = np.concatenate([standard, standard]), np.repeat([True, False], len(scores))
-    solution = newton(rows, truth, np.concatenate([target, 1 - target]), penalty=100.0)
+    shares = np.concatenate([target * weights, (1 - target) * weights])
+    solution = newton(rows, truth, shares, penalty=100.0)
     slope = max(float(solution[0]), 1e-3) / spread
     return slope, float(solution[1]) - slope * centre
 
 
-def _threshold(raw: Doubles, labels: Bools, costs: tuple[float, float] | None) -> float:
+def _threshold(
+    raw: Doubles, labels: Bools, weights: Doubles, costs: tuple[float, float] | None
+) -> float:
     """Return the middle, in log-odds, of the cut with the best F1 or the least cost.
 
     Cuts are judged between neighbouring scores; of equally good ones the widest gap wins.
     """
     order = np.argsort(raw, kind="stable")
-    ranked, truth = raw[order], labels[order].astype(np.float64)
-    missed = np.concatenate([[0.0], np.cumsum(truth)])
-    rejected = np.concatenate([np.cumsum((1 - truth)[::-1])[::-1], [0.0]])
+    ranked, bad = raw[order], np.where(labels, weights, 0)[order]
+    good = np.where(labels, 0, weights)[order]
+    missed = np.concatenate([[0.0], np.cumsum(bad)])
+    rejected = np.concatenate([np.cumsum(good[::-1])[::-1], [0.0]])
     if costs is not None:
         gain = -(costs[0] * missed + costs[1] * rejected)
     else:
-        found = truth.sum() - missed
+        found = bad.sum() - missed
         gain = 2 * found / (2 * found + rejected + missed)
     odds = np.concatenate([[-6.0], np.log(ranked / (1 - ranked)), [6.0]])
     gaps = np.diff(odds)

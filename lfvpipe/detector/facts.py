@@ -13,6 +13,7 @@ from lfvpipe.detector.faults import DetectorError, DetectorWarning
 Label = Literal["normal", "anomaly"]
 BACKGROUND = "background"
 BACKGROUND_COLOR = "#FFFFFF"
+FINEST = 1280  # px, the side that a thorough training adds
 
 
 @dataclass(frozen=True)
@@ -42,40 +43,55 @@ class Settings:
             sum on out-of-fold scores; without costs it maximises F1. Where fewer than five
             anomalies are labelled, it keeps false positives at about 5 % whatever the costs.
         threads: Images worked on at the same time; default: the cores there are, at most 8.
-        coarse: Side, px, of the square whose area images are brought to, to be seen as a whole.
-        fine: The same, to be searched for small defects; less for images that are small.
+        sides: Sides, px, ascending, of the squares whose area images are brought to. On the first
+            they are seen as a whole, on the second searched for defects; on each further one only
+            where the ones before leave doubts. Less, and fewer, where images are small.
         views: Mirrored views of each image to train on, 1 to 4; fewer where images are many.
+        finer_views: The same on the further sides.
         max_rows: A bound on the rows that a fit holds in memory; a quarter as many images are
             learnt from, drawn by their digests where there are more.
+        finer_megapixels: What each further side may look at while training; images are drawn, the
+            rarer label first, where they have more.
+        persistent: Try further sides while there is doubt, also after one that did not help.
     """
 
     seed: int = 0
     costs: tuple[float, float] | None = None
     threads: int | None = None
-    coarse: int = 256
-    fine: int = 416
+    sides: tuple[int, ...] = (256, 416, 640, 896)
     views: int = 2
+    finer_views: int = 1
     max_rows: int = 20_000
+    finer_megapixels: float = 120.0
+    persistent: bool = False
 
     def thorough(self) -> "Settings":
-        """Return these settings with a finer view and every mirrored view to train on.
+        """Return these settings with a still finer side and more, and more views, to learn from.
 
-        Takes about three times as long; finds what is too small for the usual view.
+        Takes several times as long; finds what is too small for the usual sides.
         """
-        return replace(self, fine=max(self.fine, 640), views=4)
+        sides = tuple(sorted({*self.sides, FINEST}))
+        more = 4 * self.finer_megapixels
+        return replace(
+            self, sides=sides, views=4, finer_views=4, finer_megapixels=more, persistent=True
+        )
 
     def __post_init__(self) -> None:
-        if not 64 <= self.coarse <= 2048 or not 64 <= self.fine <= 2048:
-            sizes = f"{self.coarse} and {self.fine}"
-            raise DetectorError(f"coarse and fine must lie within 64 and 2048 px, not {sizes}")
-        if not 1 <= self.views <= 4:
-            raise DetectorError(f"views must be 1 to 4, not {self.views}")
+        if not self.sides or list(self.sides) != sorted({*self.sides}):
+            raise DetectorError(f"sides must ascend, not {self.sides}")
+        if not 64 <= self.sides[0] <= self.sides[-1] <= 2048:
+            raise DetectorError(f"sides must lie within 64 and 2048 px, not {self.sides}")
+        if not 1 <= min(self.views, self.finer_views) <= max(self.views, self.finer_views) <= 4:
+            views = f"{self.views} and {self.finer_views}"
+            raise DetectorError(f"views and finer_views must be 1 to 4, not {views}")
         if self.costs is not None and min(self.costs) <= 0:
             raise DetectorError(f"costs must be positive, not {self.costs}")
         if self.threads is not None and self.threads < 1:
             raise DetectorError(f"threads must be at least 1, not {self.threads}")
         if self.max_rows < 1000:
             raise DetectorError(f"max_rows must be at least 1000, not {self.max_rows}")
+        if self.finer_megapixels <= 0:
+            raise DetectorError(f"finer_megapixels must be positive, not {self.finer_megapixels}")
 
 
 @dataclass(frozen=True)
@@ -128,6 +144,7 @@ class Info:
         versions: Of this format, the backbone and the libraries.
         scores: Out-of-fold AUROC, F1, Brier score, calibration error and false positive rate, on
             the training images.
+        sides: Of the squares, px, whose area the model looks at images on.
         warnings: What a user should know.
     """
 
@@ -139,4 +156,5 @@ class Info:
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
     scores: Mapping[str, float]
+    sides: tuple[int, ...]
     warnings: tuple[DetectorWarning, ...] = ()

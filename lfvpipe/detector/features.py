@@ -1,6 +1,5 @@
-"""Images to numbers: the backbone's maps of a coarse and a fine view, pooled and by position."""
+"""Images to numbers: the backbone's maps of an image on one scale, pooled and by position."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING
@@ -19,49 +18,32 @@ Floats = NDArray[np.float32]
 POOLS = 3
 CELL_TAPS = 3  # the deepest sees too much around a position
 GRID = 3
-ENLARGED = 1.5  # how much the fine view may magnify a small image
-SMALLEST = 128
-APART = 1.25  # how much finer the fine view must be for a second one to be worth its time
-
-
-@dataclass(frozen=True)
-class Scales:
-    """Side lengths, px, of the squares whose area the two views have; equal where one does."""
-
-    coarse: int
-    fine: int
 
 
 @dataclass(frozen=True)
 class View:
-    """One image, seen by the backbone: the maps of each tap, float32 (C, h, w).
+    """One image on one scale, seen by the backbone: the maps of its taps, float32 (C, h, w)."""
 
-    Where one view does for both, `coarse` and `fine` are the same.
-    """
+    maps: tuple[Floats, ...]
 
-    coarse: tuple[Floats, ...]
-    fine: tuple[Floats, ...]
-
-    def coarse_pooled(self) -> Floats:
-        """Return the pooled coarse maps, (features,); empty where the fine view does for both."""
-        return pooled(() if self.coarse is self.fine else self.coarse)
-
-    def fine_pooled(self) -> Floats:
-        """Return the pooled fine maps, (features,)."""
-        return pooled(self.fine)
+    def pooled(self) -> Floats:
+        """Return the mean, maximum and minimum of each channel over its positions, map by map."""
+        flat = [tap.reshape(len(tap), -1) for tap in self.maps]
+        parts = [part for tap in flat for part in (tap.mean(1), tap.max(1), tap.min(1))]
+        return np.concatenate(parts)
 
     def placed(self) -> Floats:
-        """Return each channel's means over a GRID by GRID division of the fine view."""
-        return np.concatenate([_grid_means(tap) for tap in self.fine])
+        """Return each channel's means over a GRID by GRID division of the image."""
+        return np.concatenate([_grid_means(tap) for tap in self.maps])
 
     @cached_property
     def cells(self) -> Floats:
-        """A descriptor per stride-8 position of the fine view, (h, w, channels).
+        """A descriptor per stride-8 position, (h, w, channels).
 
         Mean, maximum and minimum of the stride-4 map's 2 by 2, the stride-8 map, the stride-16 map
         repeated; no smoothing, so that small defects stay sharp.
         """
-        finest, middle, *coarser = self.fine[:CELL_TAPS]
+        finest, middle, *coarser = self.maps[:CELL_TAPS]
         height, width = middle.shape[1:]
         quads = [finest[:, y : 2 * height : 2, x : 2 * width : 2] for y in (0, 1) for x in (0, 1)]
         rows, columns = np.arange(height), np.arange(width)
@@ -72,13 +54,6 @@ class View:
         mean = (quads[0] + quads[1] + quads[2] + quads[3]) * np.float32(0.25)
         highest, lowest = reduce(np.maximum, quads), reduce(np.minimum, quads)
         return np.concatenate([mean, highest, lowest, middle, *spread]).transpose(1, 2, 0)
-
-
-def pooled(maps: Sequence[Floats]) -> Floats:
-    """Return the mean, maximum and minimum of each channel over its positions, map by map."""
-    flat = [tap.reshape(len(tap), -1) for tap in maps]
-    parts = [part for tap in flat for part in (tap.mean(1), tap.max(1), tap.min(1))]
-    return np.concatenate([np.empty(0, np.float32), *parts])
 
 
 def deeper(cells: Floats) -> Floats:
@@ -94,40 +69,18 @@ def _grid_means(tap: Floats) -> Floats:
     return means.ravel()
 
 
-def look(
-    image: "Image.Image",
-    scales: Scales,
-    mirror: int = 0,
-    *,
-    coarse_too: bool = True,
-    taps: int = len(CHANNELS),
-) -> View:
+def look(image: "Image.Image", side: int, mirror: int = 0, taps: int = len(CHANNELS)) -> View:
     """Return what the backbone sees in an RGB `image`.
 
     Args:
         image: Upright RGB.
-        scales: Sizes of the views.
+        side: Of the square, px, whose area it is brought to.
         mirror: 0 to 3, which mirrored view.
-        coarse_too: False leaves the coarse maps out, where nothing needs them.
-        taps: How many fine maps are wanted; CELL_TAPS do for the cells, and take less time.
+        taps: How many maps are wanted; CELL_TAPS do for the cells, and take less time.
     """
-
-    def seen(side: int, taps: int) -> tuple[Floats, ...]:
-        return tuple(network(taps).taps(mirrored(resized(image, side), mirror)))
-
-    fine = seen(scales.fine, taps)
-    if scales.coarse == scales.fine:
-        return View(fine, fine)
-    return View(seen(scales.coarse, len(CHANNELS)) if coarse_too else (), fine)
+    return View(tuple(network(taps).taps(mirrored(resized(image, side), mirror))))
 
 
 def mirrored(pixels: Pixels, mirror: int) -> Pixels:
     """Flip left-right (bit 0) and top-bottom (bit 1)."""
     return pixels[:: -1 if mirror & 2 else 1, :: -1 if mirror & 1 else 1]
-
-
-def scales_for(size: tuple[int, int], coarse: int, fine: int) -> Scales:
-    """Return the scales for images of `size` (width, height): less where they are small."""
-    native = (size[0] * size[1]) ** 0.5
-    fine = min(fine, max(SMALLEST, round(native * ENLARGED / 16) * 16))
-    return Scales(coarse if fine >= APART * coarse else fine, fine)

@@ -1,31 +1,25 @@
 """Pass over the images once, several at a time and in order, keeping only what a fit needs."""
 
 import hashlib
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lfvpipe.detector.facts import Example, Settings
+from lfvpipe.detector.facts import Example
 from lfvpipe.detector.faults import DetectorError, TrainingCancelled
-from lfvpipe.detector.features import Floats, Scales, View, look, scales_for
+from lfvpipe.detector.features import Floats, look
 from lfvpipe.detector.logistic import Integers
 from lfvpipe.detector.masks import cell_classes
 from lfvpipe.detector.pictures import open_rgb, size_of
 from lfvpipe.detector.store import CellStore
+from lfvpipe.detector.threads import in_order
 
 Progress = Callable[[str, int, int], None]
 Cancelled = Callable[[], bool]
 FOLDS = 5
-MAX_THREADS = 8
-MAX_LOCAL = 600  # images whose positions are kept
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -43,84 +37,103 @@ class Watch:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What one pass keeps of an image on one scale.
+
+    Attributes:
+        side: Of the square, px, whose area the image was brought to.
+        pooled: (views, features) pooled maps, the unmirrored view first.
+        placed: (features,) means by place.
+        grid: (h, w) of the positions.
+        stored: Where its views' cells begin in the store; None where they are not kept.
+    """
+
+    side: int
+    pooled: Floats
+    placed: Floats
+    grid: tuple[int, int]
+    stored: int | None
+
+
+@dataclass(frozen=True)
 class Seen:
     """What one pass keeps of an image.
 
     Attributes:
         digest: SHA-256 of the file, label and mask.
         size: (width, height), px.
-        coarse: (views, features) pooled maps of the coarse views, the unmirrored one first; without
-            features where the fine views do for both.
-        fine: (views, features) those of the fine views.
-        placed: (features,) means by place.
-        grid: (h, w) of the positions.
-        stored: Where its views' cells begin in the store; None where there are too many images.
-        classes: (k,) the class of each of those cells, 0 for background.
+        scales: What is kept by scale.
+        classes: (k,) the class of each position on the last scale, 0 for background.
     """
 
     digest: str
     size: tuple[int, int]
-    coarse: Floats
-    fine: Floats
-    placed: Floats
-    grid: tuple[int, int]
-    stored: int | None
+    scales: tuple[Kept, ...]
     classes: Integers
 
 
+@dataclass(frozen=True)
+class Pass:
+    """How to look at images: on which sides, px, in how many mirrored views, for which classes.
+
+    Positions are kept on the last side.
+    """
+
+    sides: tuple[int, ...]
+    views: int
+    classes: tuple[str, ...]
+    threads: int
+
+
 def gather(
-    examples: Sequence[Example],
-    settings: Settings,
-    classes: Sequence[str],
-    store: CellStore,
-    watch: Watch,
-) -> tuple[list[Seen], Scales]:
-    """Look at every example; the result is in the examples' order, with the scales chosen for them.
+    examples: Sequence[Example], how: Pass, share: Sequence[float], store: CellStore, watch: Watch
+) -> list[Seen]:
+    """Look at every example; the result is in their order.
+
+    Args:
+        examples: What to look at.
+        how: Sides, views, classes.
+        share: Of the normal and of the anomalous images, to keep the positions of.
+        store: Where to keep them.
+        watch: Told of progress.
 
     Raises:
         DetectorError: An image or mask cannot be read.
         TrainingCancelled: The caller said so.
     """
-    views = min(settings.views, max(1, settings.max_rows // 4 // len(examples)))
-    shares = kept_shares([each.label == "anomaly" for each in examples], MAX_LOCAL)
-    sizes = sorted((size_of(each.path) for each in examples), key=lambda size: size[0] * size[1])
-    scales = scales_for(sizes[len(sizes) // 2], settings.coarse, settings.fine)
-
-    def one(example: Example) -> tuple[Seen, list[NDArray[np.float16]]]:
-        image = open_rgb(example.path)
-        seen = [look(image, scales, each) for each in range(views)]
-        return _kept(seen, example, classes, image.size)
-
     result: list[Seen] = []
-    for seen, cells in in_order(one, examples, thread_count(settings)):
-        share = shares[examples[len(result)].label == "anomaly"]
-        result.append(_stored(seen, cells, store) if drawn(seen.digest, share) else seen)
-        watch.tick("features", len(result), len(examples))
-    return result, scales
+    stage = f"features at {how.sides[-1]} px"
+    for seen, cells in in_order(partial(_seen, how), examples, how.threads):
+        keep = drawn(seen.digest, share[examples[len(result)].label == "anomaly"])
+        result.append(_stored(seen, cells, store) if keep else seen)
+        watch.tick(stage, len(result), len(examples))
+    return result
 
 
-def _kept(
-    views: Sequence[View], example: Example, classes: Sequence[str], size: tuple[int, int]
-) -> tuple[Seen, list[NDArray[np.float16]]]:
-    grids = [view.cells for view in views]
-    shape = (grids[0].shape[0], grids[0].shape[1])
-    seen = Seen(
-        digest=digest_of(example),
-        size=size,
-        coarse=np.stack([view.coarse_pooled() for view in views]),
-        fine=np.stack([view.fine_pooled() for view in views]),
-        placed=views[0].placed(),
-        grid=shape,
-        stored=None,
-        classes=cell_classes(example, classes, shape).ravel(),
-    )
-    return seen, [grid.reshape(-1, grid.shape[-1]).astype(np.float16) for grid in grids]
+def _seen(how: Pass, example: Example) -> tuple[Seen, list[NDArray[np.float16]]]:
+    image = open_rgb(example.path)
+    views = [[look(image, side, each) for each in range(how.views)] for side in how.sides]
+    cells = [view.cells for view in views[-1]]
+    shape = (cells[0].shape[0], cells[0].shape[1])
+    kept = [
+        Kept(side, np.stack([each.pooled() for each in seen]), seen[0].placed(), shape, None)
+        for side, seen in zip(how.sides, views, strict=True)
+    ]
+    classes = cell_classes(example, how.classes, shape).ravel()
+    seen = Seen(digest_of(example), image.size, tuple(kept), classes)
+    return seen, [each.reshape(-1, each.shape[-1]).astype(np.float16) for each in cells]
 
 
 def _stored(seen: Seen, views: Sequence[NDArray[np.float16]], store: CellStore) -> Seen:
     """Keep an image's cells."""
     numbers = [store.append(cells) for cells in views]
-    return replace(seen, stored=numbers[0])
+    return replace(seen, scales=(*seen.scales[:-1], replace(seen.scales[-1], stored=numbers[0])))
+
+
+def usual_size(examples: Sequence[Example]) -> tuple[int, int]:
+    """Return the (width, height) of the example whose area is the median."""
+    sizes = sorted((size_of(each.path) for each in examples), key=lambda size: size[0] * size[1])
+    return sizes[len(sizes) // 2]
 
 
 def sampled(examples: Sequence[Example], limit: int, watch: Watch) -> list[Example]:
@@ -156,28 +169,6 @@ def digest_of(example: Example) -> str:
         digest.update(path.read_bytes() if path is not None else b"-")
     digest.update(repr(sorted(example.mask_classes.items())).encode())
     return digest.hexdigest()
-
-
-def thread_count(settings: Settings) -> int:
-    """Return how many images are worked on at the same time."""
-    return settings.threads or min(MAX_THREADS, os.cpu_count() or 1)
-
-
-def in_order(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int
-) -> Iterator[_Result]:
-    """Yield function(item) for each item, in order, at most 2 · threads of them ahead."""
-    waiting: deque[Future[_Result]] = deque()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="detector")
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def assign_folds(digests: Sequence[str], labels: NDArray[np.bool_], seed: int) -> Integers:

@@ -1,218 +1,130 @@
-"""The scores that a model is made of, fitted with what they said of images they had not seen."""
+"""The scores that a model is made of, on the scales that it looks at, blended into one."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lfvpipe.detector import blend, deviation, heat, local, logistic, place
-from lfvpipe.detector.backbone import CHANNELS
+from lfvpipe.detector import blend, heat
 from lfvpipe.detector.blend import Blend
-from lfvpipe.detector.deviation import Deviation
-from lfvpipe.detector.features import CELL_TAPS, Floats, View, deeper
-from lfvpipe.detector.local import Local, ReadCells, novelty_score, worst
-from lfvpipe.detector.logistic import Doubles, Integers, Linear
-from lfvpipe.detector.place import Place
-from lfvpipe.detector.store import rounded
+from lfvpipe.detector.features import Floats, View, look
+from lfvpipe.detector.logistic import Doubles
+from lfvpipe.detector.scale import Fitted, Scale
 
-Stage = Callable[[str], Callable[[int, int], None]]
-UNLABELLED = (1.0, 1.0, 2.0)  # say of deviation, novelty and place without labels to go by
-ALWAYS_SHOWN = 1.0  # weight of evidence in the heat map, also where the score has none
+if TYPE_CHECKING:
+    from PIL import Image
+
+UNLABELLED = {"place": 2.0}  # say of a score without labels to go by; 1 for the others
+LEAST_SHOWN = 0.1  # weight of a map in the heat map
+ALWAYS_SHOWN = 1.0  # weight of evidence there, also where the score has none
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Heads:
-    """Scores of an image, and their blend.
+    """Scores of an image on each scale, and their blend.
 
     Attributes:
-        deviation: How far the whole image is from normal.
-        local: How far its positions are, and how like the anomalies they look.
-        place: How far they are from usual for their place; None where places differ little.
-        coarse: How like the labelled anomalies the coarse view looks; None for normals only, and
-            where the fine view does for both.
-        fine: The same of the fine view; None for normals only.
-        blend: Weights of those that there are, in the order of `names`.
+        scales: From coarse to fine; each has what `names` say, and what the heat map needs.
+        names: ("score", side) of each score in the blend.
+        blend: Their weights, all positive.
     """
 
-    deviation: Deviation
-    local: Local
-    place: Place | None
-    coarse: Linear | None
-    fine: Linear | None
+    scales: tuple[Scale, ...]
+    names: tuple[tuple[str, int], ...]
     blend: Blend
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Return the heads that there are, in the blend's order."""
-        there = {
-            "deviation": True,
-            "novelty": True,
-            "place": self.place is not None,
-            "coarse": self.coarse is not None,
-            "fine": self.fine is not None,
-            "evidence": self.fine is not None,
-        }
-        return tuple(name for name, known in there.items() if known)
-
-    @property
-    def weights(self) -> Mapping[str, float]:
-        """Return each head's weight in the blend."""
+    def weights(self) -> Mapping[tuple[str, int], float]:
+        """Return the weight of each score in the blend."""
         return dict(zip(self.names, self.blend.weights.tolist(), strict=True))
 
-    @property
-    def needs_coarse(self) -> bool:
-        """Whether the coarse view matters to the score."""
-        return self.fine is None or self.weights.get("coarse", 0) > 0
+    def look(self, image: "Image.Image") -> dict[int, View]:
+        """Return what the model needs to see of an RGB image, by side."""
+        return {scale.side: look(image, scale.side, taps=scale.taps) for scale in self.scales}
 
-    @property
-    def taps(self) -> int:
-        """How many of the fine view's maps matter to the score."""
-        pooled = self.fine is None or self.weights["deviation"] > 0 or self.weights["fine"] > 0
-        return len(CHANNELS) if pooled else CELL_TAPS
-
-    def score(self, view: View) -> tuple[float, Floats]:
+    def score(self, views: Mapping[int, View]) -> tuple[float, Floats]:
         """Return the blended score of an image and its evidence by position, (h, w), 0 to 1."""
-        used = [name for name, weight in self.weights.items() if weight > 0]
-        scores, maps = self.scores(view, {*used, *self._shown(used)})
-        columns = np.array([[scores.get(name, 0.0) for name in self.names]])
-        return float(self.blend.combined(columns)[0]), self._overlaid(maps)
+        scores, maps = dict[tuple[str, int], float](), dict[tuple[str, int], Floats]()
+        for scale in self.scales:
+            asked = {name for name, side in self.names if side == scale.side} | _shown(scale)
+            found, drawn = scale.scores(views[scale.side], asked)
+            scores |= {(name, scale.side): value for name, value in found.items()}
+            maps |= {(name, scale.side): values for name, values in drawn.items()}
+        row = np.array([[scores[name] for name in self.names]])
+        return float(self.blend.combined(row)[0]), self._overlaid(maps)
 
-    def _shown(self, used: Collection[str]) -> set[str]:
-        """Return what the heat map needs: evidence, which costs little, or any head with a map."""
-        if self.fine is not None:
-            return {"evidence"}
-        return set() if "novelty" in used or "place" in used else {"novelty"}
-
-    def scores(
-        self, view: View, asked: Collection[str]
-    ) -> tuple[dict[str, float], dict[str, Floats]]:
-        """Return the scores of the heads `asked`, and the maps of those that have one."""
-        grid = view.cells
-        cells, shape = grid.reshape(-1, grid.shape[-1]), grid.shape[:2]
-        scores, maps = dict[str, float](), dict[str, Floats]()
-        if "deviation" in asked:
-            scores["deviation"] = float(self.deviation.score(self._whole(view)[None])[0])
-        if "novelty" in asked:
-            maps["novelty"] = self.local.novelty(cells).reshape(shape)
-            scores["novelty"] = novelty_score(maps["novelty"].ravel())
-        if "place" in asked and self.place is not None:
-            maps["place"] = place.regridded(self.place.novelty(rounded(deeper(grid))), shape)
-            scores["place"] = novelty_score(maps["place"].ravel())
-        if "coarse" in asked and self.coarse is not None:
-            scores["coarse"] = float(self.coarse.score(view.coarse_pooled()[None])[0])
-        if "fine" in asked and self.fine is not None:
-            maps["fine"] = heat.contributions(view, self.fine)
-            scores["fine"] = float(self.fine.score(view.fine_pooled()[None])[0])
-        if "evidence" in asked and self.fine is not None:
-            maps["evidence"] = self.local.evidence(cells).reshape(shape)
-            scores["evidence"] = worst(maps["evidence"].ravel())
-        return scores, maps
-
-    def _whole(self, view: View) -> Floats:
-        """Return what the deviation of an image is measured in, (features,).
-
-        Without labels the coarse view is part of it; with labels it has a head of its own, and need
-        not be looked at where that has no weight.
-        """
-        coarse = view.coarse_pooled() if self.fine is None else np.empty(0, np.float32)
-        return np.concatenate([coarse, view.fine_pooled(), view.placed()])
-
-    def _overlaid(self, maps: Mapping[str, Floats]) -> Floats:
-        """Return the maps' weighted sum, each as far as it stands out, scaled to 0..1."""
-        least = {"evidence": ALWAYS_SHOWN}
+    def _overlaid(self, maps: Mapping[tuple[str, int], Floats]) -> Floats:
+        """Return the maps' weighted sum on the finest grid, each as far as it stands out, 0..1."""
+        shape = max((values.shape for values in maps.values()), key=lambda each: each[0])
         parts = [
-            heat.standing_out(heat.smooth(heat.standing_out(values)))
-            * np.float32(max(self.weights[name], least.get(name, 0.1)))
+            heat.resized(heat.standing_out(heat.smooth(heat.standing_out(values))), shape)
+            * np.float32(max(self.weights.get(name, 0), _least(name[0])))
             for name, values in maps.items()
         ]
         return heat.standing_out(np.sum(parts, axis=0, dtype=np.float32))
 
 
-@dataclass(frozen=True)
-class Table:
-    """Training images in numbers.
+def _least(name: str) -> float:
+    return ALWAYS_SHOWN if name == "evidence" else LEAST_SHOWN
 
-    Attributes:
-        coarse: (images · views, features) the coarse views' pooled maps, the views of an image
-            together; without features where the fine views do for both.
-        fine: (images · views, features) the fine views'.
-        placed: (images, features) means by place.
-        labels: (images,) True for anomalies.
-        folds: (images,).
-        stored: (images,) whose positions can be read.
-        grids: (h, w) of the positions of each of those.
-        read: Positions of an image, by its number among the stored, and of a view of it.
+
+def _shown(scale: Scale) -> set[str]:
+    """Return what of a scale the heat map shows in any case: evidence, or else novelty."""
+    if scale.local is None:
+        return set()
+    return {"evidence"} if scale.local.weights.any() else {"novelty"}
+
+
+def columns(fitted: Sequence[Fitted]) -> tuple[list[tuple[str, int]], Doubles]:
+    """Return the names of all scores of these scales, and the scores (images, names)."""
+    names = [(name, each.scale.side) for each in fitted for name in each.scores]
+    return names, np.stack([values for each in fitted for values in each.scores.values()], 1)
+
+
+def blended(
+    fitted: Sequence[Fitted], labels: Bools, *, supervised: bool, always: int | None = None
+) -> tuple[Heads, Doubles]:
+    """Return the heads of these scales, and the blended out-of-fold score of each image.
+
+    Args:
+        fitted: The scales, from coarse to fine.
+        labels: True for anomalies.
+        supervised: Whether the labels say what each score is worth.
+        always: The side of a scale that stays, whatever its scores are worth.
+
+    Returns:
+        The heads, and scores (images,): NaN for images that some scale has no scores of, which are
+        left out of the blend.
     """
-
-    coarse: Floats
-    fine: Floats
-    placed: Floats
-    labels: NDArray[np.bool_]
-    folds: Integers
-    stored: NDArray[np.bool_]
-    grids: list[tuple[int, int]]
-    read: ReadCells
-
-
-def fit(table: Table, seed: int, stage: Stage, *, supervised: bool) -> tuple[Heads, Doubles]:
-    """Fit every head and their blend; also return its out-of-fold scores of the stored images."""
-    stored, labels = table.stored, table.labels[table.stored]
-    gaussian, deviations = _deviation(table, supervised=supervised)
-    found = _local(table, seed, stage, supervised=supervised)
-    columns = [deviations[stored], found.novelty]
-    placed = _place(table, stage)
-    if placed is not None:
-        columns.append(placed[1])
-    coarse = fine = None
+    names, scores = columns(fitted)
+    known = np.isfinite(scores).all(1)
     if supervised:
-        if table.coarse.size:
-            coarse, scores = _pooled(table, table.coarse, stage("coarse classifier"))
-            columns.append(scores[stored])
-        fine, scores = _pooled(table, table.fine, stage("fine classifier"))
-        columns += [scores[stored], found.evidence]
-    scores = np.stack(columns, 1)
-    if supervised:
-        mix = blend.average(scores, labels)
+        mix = blend.average(scores[known], labels[known])
     else:
-        mix = blend.unlabelled(scores, labels, UNLABELLED[: scores.shape[1]])
-    return Heads(
-        gaussian, found.local, placed[0] if placed else None, coarse, fine, mix
-    ), mix.combined(scores)
+        shares = [UNLABELLED.get(name, 1.0) for name, _side in names]
+        mix = blend.unlabelled(scores[known], labels[known], shares)
+    used = np.flatnonzero(mix.weights > 0)
+    mix = Blend(mix.centre[used], mix.spread[used], mix.weights[used])
+    kept = tuple(names[index] for index in used.tolist())
+    sides = {side for _name, side in kept} | {always}
+    if all(each.scale.local is None for each in fitted if each.scale.side in sides):
+        sides.add(next(each.scale.side for each in fitted if each.scale.local is not None))
+    scales = tuple(_pruned(each.scale, kept) for each in fitted if each.scale.side in sides)
+    return Heads(scales, kept, mix), mix.combined(scores[:, used])
 
 
-def _deviation(table: Table, *, supervised: bool) -> tuple[Deviation, Doubles]:
-    views = len(table.fine) // len(table.labels)
-    seen = [table.fine] if supervised else [table.coarse, table.fine]
-    rows = np.concatenate([*(each[::views] for each in seen), table.placed], axis=1)
-    scores = deviation.out_of_fold(rows, table.labels, table.folds)
-    return deviation.fit(rows[~table.labels]), scores
+def _pruned(scale: Scale, kept: Sequence[tuple[str, int]]) -> Scale:
+    """Return a scale without scores that are not `kept`; what the heat map shows stays."""
 
+    def named(name: str) -> bool:
+        return (name, scale.side) in kept
 
-def _local(table: Table, seed: int, stage: Stage, *, supervised: bool) -> local.Fitted:
-    return local.fit(
-        table.read,
-        table.labels[table.stored],
-        table.folds[table.stored],
-        len(table.fine) // len(table.labels),
-        seed,
-        stage("local evidence"),
-        supervised=supervised,
+    return replace(
+        scale,
+        deviation=scale.deviation if named("deviation") else None,
+        place=scale.place if named("place") else None,
+        classifier=scale.classifier if named("classifier") else None,
     )
-
-
-def _place(table: Table, stage: Stage) -> tuple[Place, Doubles] | None:
-    def read(index: int) -> Floats:
-        return deeper(table.read(index, 0)).reshape(*table.grids[index], -1)
-
-    labels, folds = table.labels[table.stored], table.folds[table.stored]
-    return place.fit(read, labels, folds, stage("places"))
-
-
-def _pooled(table: Table, rows: Floats, tick: Callable[[int, int], None]) -> tuple[Linear, Doubles]:
-    """Fit a logistic regression; the two labels weigh the same, as do an image's views."""
-    views = len(rows) // len(table.labels)
-    labels, folds = np.repeat(table.labels, views), np.repeat(table.folds, views)
-    share = np.where(labels, labels.mean(), 1 - labels.mean())
-    fitted = logistic.fit(rows, labels, folds, 0.5 / share / views, tick)
-    return fitted.linear, fitted.out_of_fold[::views]

@@ -7,15 +7,15 @@ from lfvpipe.detector.logistic import Linear
 
 
 def contributions(view: View, linear: Linear) -> Floats:
-    """Return how much each position adds to the score of the fine view's pooled maps, (h, w).
+    """Return how much each position adds to the score of a view's pooled maps, (h, w).
 
     A mean's part is spread over all positions, a maximum's and a minimum's lie where they are
     attained (class activation mapping: Zhou et al., CVPR 2016, with extrema).
     """
-    shape = view.fine[1].shape[1:]
+    shape = view.maps[1].shape[1:]
     total = np.zeros(shape, np.float32)
     start = 0
-    for tap in view.fine:
+    for tap in view.maps:
         part = slice(start, start + POOLS * len(tap))
         total += _spread(_tap(tap, linear, part), shape)
         start = part.stop
@@ -35,11 +35,18 @@ def _tap(tap: Floats, linear: Linear, part: slice) -> Floats:
 
 def _spread(values: Floats, shape: tuple[int, ...]) -> Floats:
     """Bring a map to `shape`, its sum kept."""
+    total: Floats = resized(values, shape) * np.float32(values.size / (shape[0] * shape[1]))
+    return total
+
+
+def resized(values: Floats, shape: tuple[int, ...]) -> Floats:
+    """Bring a map to `shape` by linear interpolation."""
     from PIL import Image
 
+    if values.shape == shape:
+        return values
     image = Image.fromarray(values).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-    total: Floats = np.asarray(image, np.float32) * np.float32(values.size / (shape[0] * shape[1]))
-    return total
+    return np.asarray(image, np.float32)
 
 
 def smooth(values: Floats) -> Floats:

@@ -9,11 +9,13 @@ Hofmann, NIPS 2002, with a logistic loss).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lfvpipe.detector.logistic import Doubles, Integers, newton
+from lfvpipe.detector.threads import in_order
 
 Floats = NDArray[np.float32]
 ReadCells = Callable[[int, int], Floats]
@@ -25,8 +27,10 @@ MAX_LEARNT = 12_000  # of them in all
 POOL = {False: 64, True: 192}  # most unusual positions kept of a normal, an anomalous image
 SAMPLE = 150  # positions of a normal image that the covariance is estimated from
 MAX_SAMPLES = 40_000  # of them in all
+NOBODY = -1  # the fold of no image
 CHUNK = 4096  # of them worked on at a time, to save memory
 PENALTY = 10.0
+PRECISION = 1e-5  # of the log-likelihood: positions are chosen anew, with the next round
 ROUNDING = 5e-3  # of a feature's mean: what flat images may differ by without being unusual
 QUIET = 0.1  # of the usual distance: below it, all is equally normal
 
@@ -126,7 +130,8 @@ def learn(bags: Sequence[Bag]) -> Doubles:
         rows = np.concatenate([*bad, *good]).astype(np.float64)
         labels = np.arange(len(rows)) < sum(map(len, bad))
         share = np.where(labels, labels.sum(), (~labels).sum())
-        solution = newton(rows, labels, 0.5 * len(bags) / share, PENALTY, solution)
+        weights = 0.5 * len(bags) / share
+        solution = newton(rows, labels, weights, PENALTY, solution, PRECISION)
         scores = [each.points @ solution[:-1] + solution[-1] for each in bags]
     assert solution is not None
     return solution
@@ -152,6 +157,7 @@ def fit(
     views: int,
     seed: int,
     tick: Callable[[int, int], None],
+    threads: int,
     *,
     supervised: bool,
 ) -> Fitted:
@@ -164,32 +170,49 @@ def fit(
         views: Mirrored views of each image; all are learnt from, the first is scored.
         seed: Of the random positions.
         tick: Told of (done, total) images; may raise to stop.
+        threads: Images worked on at the same time; their number changes nothing.
         supervised: Whether to learn from the anomalies.
     """
-    generator = np.random.default_rng(seed)
-    total = 2 * len(labels)
     normals = np.flatnonzero(~labels).tolist()
     quota = max(1, min(SAMPLE, MAX_SAMPLES // len(normals)))
-    samples = {index: _some(read(index, 0), quota, generator) for index in normals}
+    total = 2 * len(labels)
+
+    def sample(index: int) -> Floats:
+        return _some(read(index, 0), quota, np.random.default_rng([seed, index]))
+
+    samples = dict(zip(normals, in_order(sample, normals, threads), strict=True))
     base = whitening(np.concatenate(list(samples.values())))
+
+    def packed(index: int) -> list[Bag]:
+        random, anomalous = np.random.default_rng([seed, index, 1]), bool(labels[index])
+        return [bag(base, read(index, view), random, anomalous=anomalous) for view in range(views)]
+
     bags: list[Bag] = []
-    for index, anomalous in enumerate(labels.tolist()):
-        seen = [read(index, view) for view in range(views)]
-        bags += [bag(base, cells, generator, anomalous=anomalous) for cells in seen]
-        tick(index + 1, total)
+    for each in in_order(packed, range(len(labels)), threads):
+        bags += each
+        tick(len(bags) // views, total)
     owners = np.repeat(folds, views)
+
+    def learnt(left_out: int) -> Local:
+        return _with(base, _learnt(bags, owners != left_out, base, supervised))
+
     evidence, novelty = np.zeros(len(labels)), np.zeros(len(labels))
-    done = len(labels)
-    for fold in np.unique(folds).tolist():
+    done, turns = len(labels), np.unique(folds).tolist()
+    fits = list(in_order(learnt, [*turns, NOBODY], threads))
+    for fold, fit in zip(turns, fits, strict=False):
         apart = whitening(np.concatenate([samples[i] for i in normals if folds[i] != fold]))
-        learnt = _with(base, _learnt(bags, owners != fold, base, supervised))
-        for index in np.flatnonzero(folds == fold).tolist():
-            cells = read(index, 0)
-            novelty[index] = novelty_score(apart.novelty(cells))
-            evidence[index] = worst(learnt.evidence(cells))
+        score = partial(_scored, read, apart, fit)
+        members = np.flatnonzero(folds == fold).tolist()
+        for index, found in zip(members, in_order(score, members, threads), strict=True):
+            novelty[index], evidence[index] = found
             done += 1
             tick(done, total)
-    return Fitted(_with(base, _learnt(bags, owners >= 0, base, supervised)), evidence, novelty)
+    return Fitted(fits[-1], evidence, novelty)
+
+
+def _scored(read: ReadCells, apart: Local, learnt: Local, index: int) -> tuple[float, float]:
+    cells = read(index, 0)
+    return novelty_score(apart.novelty(cells)), worst(learnt.evidence(cells))
 
 
 def _with(base: Local, solution: Doubles) -> Local:

@@ -106,11 +106,13 @@ def newton(
     weights: Doubles,
     penalty: float,
     start: Doubles | None = None,
+    precision: float = 1e-9,
 ) -> Doubles:
     """Return the coefficients, bias last, of the least sum(weights · log-loss) + ½·|w|²/C.
 
-    `penalty` is C, the inverse strength. Source: iteratively reweighted least squares, e.g. Hastie,
-    Tibshirani & Friedman, "The Elements of Statistical Learning", 4.4.1, with step halving.
+    `penalty` is C, the inverse strength; `precision` is relative, of the sum. Source: iteratively
+    reweighted least squares, e.g. Hastie, Tibshirani & Friedman, "The Elements of Statistical
+    Learning", 4.4.1, with step halving.
     """
     design = np.column_stack([rows, np.ones(len(rows))])
     ridge = np.full(design.shape[1], 1 / penalty)
@@ -120,7 +122,7 @@ def newton(
     for _ in range(MAX_STEPS):
         step = _newton_step(design, labels, weights, ridge, solution)
         solution, improved = _shortened(design, labels, weights, ridge, solution, step, value)
-        if value - improved < 1e-9 * (1 + abs(value)):
+        if value - improved < precision * (1 + abs(value)):
             break
         value = improved
     return solution

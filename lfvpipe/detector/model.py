@@ -1,9 +1,9 @@
 """A trained model: saved, loaded, and asked about images."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +14,27 @@ from lfvpipe.detector.calibration import Calibration
 from lfvpipe.detector.deviation import Deviation
 from lfvpipe.detector.facts import Info, Verdict
 from lfvpipe.detector.faults import DetectorError, DetectorWarning
-from lfvpipe.detector.features import Scales, View, look
+from lfvpipe.detector.features import View
 from lfvpipe.detector.heads import Heads
 from lfvpipe.detector.local import Local
 from lfvpipe.detector.logistic import Linear
 from lfvpipe.detector.masks import areas, mask_png
 from lfvpipe.detector.pictures import open_rgb
 from lfvpipe.detector.place import Place
+from lfvpipe.detector.scale import Scale
 from lfvpipe.detector.segmentation import Segmenter, classify
 from lfvpipe.detector.threads import one_thread
 
 if TYPE_CHECKING:
     from PIL import Image
+
+PARTS: Mapping[str, Callable[..., Any]] = {
+    "deviation": Deviation,
+    "local": Local,
+    "place": Place,
+    "classifier": Linear,
+}
+_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True)
@@ -34,19 +43,19 @@ class Model:
 
     Attributes:
         info: What it was trained on.
-        scales: Sizes that images are brought to.
         calibration: From scores to probabilities.
         heads: From what the backbone sees to scores.
         classes: Anomaly type → colour, for segmentation.
         segmenter: Types by position.
+        segmented: The side, px, of the scale whose positions it knows.
     """
 
     info: Info
-    scales: Scales
     calibration: Calibration
     heads: Heads
     classes: Mapping[str, str]
     segmenter: Segmenter | None
+    segmented: int
 
     def detect(self, image: "Image.Image | Path | str | bytes") -> Verdict:
         """Return the verdict on one image: decoded, a path, or a file's bytes.
@@ -58,12 +67,11 @@ class Model:
             return self._verdict(open_rgb(image))
 
     def _verdict(self, opened: "Image.Image") -> Verdict:
-        heads = self.heads
-        view = look(opened, self.scales, coarse_too=heads.needs_coarse, taps=heads.taps)
-        score, evidence = heads.score(view)
+        views = self.heads.look(opened)
+        score, evidence = self.heads.score(views)
         probability = float(self.calibration.probability(np.array([score]))[0])
         anomalous = probability >= 0.5
-        found = self._segmented(view, opened.size)
+        found = self._segmented(views, opened.size)
         return Verdict(
             is_anomalous=anomalous,
             confidence=probability if anomalous else 1 - probability,
@@ -75,10 +83,12 @@ class Model:
             else None,
         )
 
-    def _segmented(self, view: View, size: tuple[int, int]) -> NDArray[np.int64] | None:
+    def _segmented(
+        self, views: Mapping[int, View], size: tuple[int, int]
+    ) -> NDArray[np.int64] | None:
         if self.segmenter is None:
             return None
-        return classify(self.segmenter.probabilities(view.cells), size)
+        return classify(self.segmenter.probabilities(views[self.segmented].cells), size)
 
     def save(self, path: Path) -> None:
         """Write the model to `path`, whole or not at all.
@@ -88,7 +98,9 @@ class Model:
         """
         header = {
             "info": asdict(self.info),
-            "scales": asdict(self.scales),
+            "sides": [scale.side for scale in self.heads.scales],
+            "heads": self.heads.names,
+            "segmented": self.segmented,
             "calibration": asdict(self.calibration),
             "classes": dict(self.classes),
             "numbers": _numbers(self),
@@ -97,16 +109,11 @@ class Model:
 
 
 def _parts(model: Model) -> dict[str, object]:
-    heads = model.heads
-    return {
-        "deviation": heads.deviation,
-        "local": heads.local,
-        "place": heads.place,
-        "coarse": heads.coarse,
-        "fine": heads.fine,
-        "blend": heads.blend,
-        "segmenter": model.segmenter,
-    }
+    """Return what has arrays, by name: those of a scale with its side, as in "local@416"."""
+    parts: dict[str, object] = {"blend": model.heads.blend, "segmenter": model.segmenter}
+    for scale in model.heads.scales:
+        parts |= {f"{name}@{scale.side}": getattr(scale, name) for name in PARTS}
+    return parts
 
 
 def _numbers(model: Model) -> dict[str, dict[str, float]]:
@@ -145,28 +152,31 @@ def load(path: Path) -> Model:
 def _restored(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
     info = header["info"]
     info["warnings"] = tuple(DetectorWarning(**each) for each in info["warnings"])
-    info["image_size"] = tuple(info["image_size"])
+    info["image_size"], info["sides"] = tuple(info["image_size"]), tuple(info["sides"])
     _require_backbone(info["versions"])
     parts: dict[str, dict[str, Any]] = header["numbers"]
     for name, values in arrays.items():
         part, _, field = name.partition(".")
         parts[part][field] = values
-    heads = Heads(
-        deviation=Deviation(**parts["deviation"]),
-        local=Local(**parts["local"]),
-        place=Place(**parts["place"]) if "place" in parts else None,
-        coarse=Linear(**parts["coarse"]) if "coarse" in parts else None,
-        fine=Linear(**parts["fine"]) if "fine" in parts else None,
-        blend=Blend(**parts["blend"]),
-    )
+    scales = [
+        Scale(
+            side, **{name: _part(kind, parts.get(f"{name}@{side}")) for name, kind in PARTS.items()}
+        )
+        for side in header["sides"]
+    ]
+    names = tuple((name, side) for name, side in header["heads"])
     return Model(
         info=Info(**info),
-        scales=Scales(**header["scales"]),
         calibration=Calibration(**header["calibration"]),
-        heads=heads,
+        heads=Heads(tuple(scales), names, Blend(**parts["blend"])),
         classes=header["classes"],
-        segmenter=Segmenter(**parts["segmenter"]) if "segmenter" in parts else None,
+        segmenter=_part(Segmenter, parts.get("segmenter")),
+        segmented=header["segmented"],
     )
+
+
+def _part(kind: Callable[..., _Part], facts: Mapping[str, Any] | None) -> _Part | None:
+    return None if facts is None else kind(**facts)
 
 
 def _require_backbone(versions: Mapping[str, str]) -> None:

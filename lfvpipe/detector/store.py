@@ -1,6 +1,7 @@
 """Positions of many images, on disk while training, so that memory does not grow with them."""
 
 import tempfile
+import threading
 from types import TracebackType
 
 import numpy as np
@@ -10,10 +11,14 @@ Floats = NDArray[np.float32]
 
 
 class CellStore:
-    """Arrays (n, c) kept as float16 in a temporary file that vanishes with the process."""
+    """Arrays (n, c) kept as float16 in a temporary file that vanishes with the process.
+
+    Several threads may read.
+    """
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="lfvpipe-")  # noqa: SIM115 - closed by __exit__
+        self._lock = threading.Lock()
         self._places: list[tuple[int, tuple[int, ...]]] = []
 
     def __enter__(self) -> "CellStore":
@@ -36,8 +41,9 @@ class CellStore:
     def read(self, number: int) -> Floats:
         """Return the cells kept under `number`, float32."""
         place, shape = self._places[number]
-        self._file.seek(place)
-        data = self._file.read(int(np.prod(shape)) * 2)
+        with self._lock:
+            self._file.seek(place)
+            data = self._file.read(int(np.prod(shape)) * 2)
         return np.frombuffer(data, np.float16).reshape(shape).astype(np.float32)
 
 

@@ -2,14 +2,13 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lfvpipe.detector import heads, segmentation
+from lfvpipe.detector import search, segmentation
 from lfvpipe.detector.calibration import (
     Bools,
     Calibration,
@@ -21,37 +20,15 @@ from lfvpipe.detector.calibration import (
 )
 from lfvpipe.detector.facts import Example, Info, Settings
 from lfvpipe.detector.faults import DetectorWarning
-from lfvpipe.detector.features import Scales
-from lfvpipe.detector.gathering import (
-    Cancelled,
-    Progress,
-    Seen,
-    Watch,
-    assign_folds,
-    gather,
-    require_different,
-    require_usable,
-    sampled,
-)
-from lfvpipe.detector.heads import Heads, Table
-from lfvpipe.detector.logistic import Doubles, Integers
+from lfvpipe.detector.fitting import FEW, Data, Work
+from lfvpipe.detector.gathering import Cancelled, Progress, Watch, require_usable
+from lfvpipe.detector.heads import Heads, blended
+from lfvpipe.detector.logistic import Doubles
 from lfvpipe.detector.masks import known_classes
 from lfvpipe.detector.model import Model, backbone_version
+from lfvpipe.detector.scale import Fitted
 from lfvpipe.detector.store import CellStore
 from lfvpipe.detector.threads import one_thread
-
-ROWS_AN_IMAGE = 4  # that max_rows allows for
-FEW = 5  # labelled anomalies, below which no supervised head can be judged out of fold
-
-
-@dataclass(frozen=True)
-class _Data:
-    """The examples and what was seen of them, in an order that only their content decides."""
-
-    examples: tuple[Example, ...]
-    seen: tuple[Seen, ...]
-    labels: Bools
-    folds: Integers
 
 
 @dataclass(frozen=True)
@@ -62,7 +39,6 @@ class _Fit:
     calibration: Calibration
     scores: Doubles
     labels: Bools
-    supervised: bool
 
 
 def train(
@@ -87,98 +63,92 @@ def train(
     settings = settings or Settings()
     require_usable(examples)
     watch = Watch(progress, cancelled)
-    watch.tick("features", 0, len(examples))
+    watch.tick("images", 0, len(examples))
     classes = known_classes(examples)
     with CellStore() as store, one_thread():
-        data, scales = _looked_at(examples, settings, list(classes), store, watch)
-        fitted = _fit(data, settings, store, watch)
-        segmenter = _segmenter(data, len(classes), settings, store, watch) if classes else None
+        work = Work(settings, tuple(classes), store, watch)
+        data = work.looked_at(examples)
+        fitted = _fit(data, work)
+        segmenter = _segmenter(data, work) if classes else None
     return Model(
         info=_info(data, settings, fitted, len(examples), segmentation=segmenter is not None),
-        scales=scales,
         calibration=fitted.calibration,
         heads=fitted.heads,
         classes=classes if segmenter else {},
         segmenter=segmenter,
+        segmented=data.usual,
     )
 
 
-def _looked_at(
-    examples: Sequence[Example],
-    settings: Settings,
-    classes: Sequence[str],
-    store: CellStore,
-    watch: Watch,
-) -> tuple[_Data, Scales]:
-    examples = sampled(examples, settings.max_rows // ROWS_AN_IMAGE, watch)
-    seen, scales = gather(examples, settings, classes, store, watch)
-    order = sorted(range(len(seen)), key=lambda index: seen[index].digest)
-    labels = np.array([examples[index].label == "anomaly" for index in order])
-    ordered = tuple(seen[index] for index in order)
-    digests = [each.digest for each in ordered]
-    require_different(digests, labels)
-    folds = assign_folds(digests, labels, settings.seed)
-    return _Data(tuple(examples[index] for index in order), ordered, labels, folds), scales
-
-
-def _fit(data: _Data, settings: Settings, store: CellStore, watch: Watch) -> _Fit:
-    numbers = [each.stored for each in data.seen if each.stored is not None]
-    table = Table(
-        coarse=np.concatenate([each.coarse for each in data.seen]),
-        fine=np.concatenate([each.fine for each in data.seen]),
-        placed=np.stack([each.placed for each in data.seen]),
-        labels=data.labels,
-        folds=data.folds,
-        stored=np.array([each.stored is not None for each in data.seen]),
-        grids=[each.grid for each in data.seen if each.stored is not None],
-        read=lambda index, view: store.read(numbers[index] + view),
-    )
-    supervised = _different_anomalies(data) >= FEW
-    stage = partial(_stage, watch)
-    fitted, scores = heads.fit(table, settings.seed, stage, supervised=supervised)
-    labels = data.labels[table.stored]
-    if supervised:
-        calibration = calibrate(scores, labels, settings.costs)
+def _fit(data: Data, work: Work) -> _Fit:
+    """Fit the scales that pay, and calibrate what they say together."""
+    always = data.usual if work.classes else None
+    if data.supervised:
+        scales = search.chosen(_tried(data, work), data.labels, always=always)
+    else:
+        scales = _for_novelty(data, work)
+    heads, scores = blended(scales, data.labels, supervised=data.supervised, always=always)
+    known = np.isfinite(scores)
+    scores, labels = scores[known], data.labels[known]
+    if data.supervised:
+        weights = _weights(data.labels, labels)
+        calibration = calibrate(scores, labels, weights, work.settings.costs)
     else:
         calibration = calibrate_on_normals(scores[~labels])
-    return _Fit(fitted, calibration, scores, labels, supervised)
+    return _Fit(heads, calibration, scores, labels)
 
 
-def _different_anomalies(data: _Data) -> int:
-    """Count the labelled anomalies, copies once: copies share a fold and teach nothing more."""
-    pairs = zip(data.seen, data.labels, strict=True)
-    return len({seen.digest for seen, anomalous in pairs if anomalous})
+def _tried(data: Data, work: Work) -> list[Fitted]:
+    """Return the usual scales, and finer ones as long as it seems worth trying them."""
+    tried, persistent = work.usual(data), work.settings.persistent
+    for side in data.sides[2:]:
+        if not search.worth_trying(side, tried, data.labels, persistent=persistent):
+            break
+        tried.append(work.finer(data, side))
+    return tried
 
 
-def _segmenter(
-    data: _Data, types: int, settings: Settings, store: CellStore, watch: Watch
-) -> segmentation.Segmenter | None:
+def _for_novelty(data: Data, work: Work) -> list[Fitted]:
+    """Return the scales that tell what is unusual, without labels to choose them by.
+
+    Where places explain how images vary, the usual scale knows them. A texture, the same
+    everywhere, shows more the closer one looks.
+    """
+    usual = work.usual(data)
+    if usual[-1].scale.place is not None or not data.sides[2:]:
+        return usual
+    return [*usual[:-1], work.finer(data, data.sides[2])]
+
+
+def _weights(everyone: Bools, labels: Bools) -> Doubles:
+    """Return how many of all images each of those with these `labels` stands for."""
+    shares = [(everyone == each).sum() / max(1, (labels == each).sum()) for each in (False, True)]
+    return np.array(shares, np.float64)[labels.astype(np.int64)]
+
+
+def _segmenter(data: Data, work: Work) -> segmentation.Segmenter:
     """Learn from the masks, and from normal images, which are background everywhere."""
     trusted = [
-        seen
+        (seen, seen.scales[-1].stored)
         for example, seen in zip(data.examples, data.seen, strict=True)
-        if seen.stored is not None and (example.mask is not None or example.label == "normal")
+        if example.mask is not None or example.label == "normal"
     ]
-    generator = np.random.default_rng(settings.seed)
-    quota = max(16, settings.max_rows // len(trusted))
+    generator = np.random.default_rng(work.settings.seed)
+    stored = [(seen, number) for seen, number in trusted if number is not None]
+    quota = max(16, work.settings.max_rows // len(stored))
     parts = []
-    for seen in trusted:
+    for seen, number in stored:
         picked, shares = segmentation.sample(seen.classes, quota, generator)
-        assert seen.stored is not None
-        parts.append((store.read(seen.stored)[picked], seen.classes[picked], shares))
+        parts.append((work.store.read(number)[picked], seen.classes[picked], shares))
     cells, classes, shares = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return segmentation.fit(cells, classes, shares, types, _stage(watch, "segmentation"))
+    return segmentation.fit(cells, classes, shares, len(work.classes), work.stage("segmentation"))
 
 
-def _stage(watch: Watch, name: str) -> Callable[[int, int], None]:
-    return lambda done, total: watch.tick(name, done, total)
-
-
-def _info(data: _Data, settings: Settings, fitted: _Fit, given: int, *, segmentation: bool) -> Info:
+def _info(data: Data, settings: Settings, fitted: _Fit, given: int, *, segmentation: bool) -> Info:
     digests = "\n".join(each.digest for each in data.seen)
     sizes = Counter(each.size for each in data.seen)
     return Info(
-        kind="supervised" if fitted.supervised else "novelty",
+        kind="supervised" if data.supervised else "novelty",
         segmentation=segmentation,
         counts={"normal": int((~data.labels).sum()), "anomaly": int(data.labels.sum())},
         digest=hashlib.sha256(digests.encode()).hexdigest(),
@@ -186,6 +156,7 @@ def _info(data: _Data, settings: Settings, fitted: _Fit, given: int, *, segmenta
         settings=_recorded(settings),
         versions=_versions(),
         scores=_scores(fitted),
+        sides=tuple(each.side for each in fitted.heads.scales),
         warnings=tuple(_warnings(data, given)),
     )
 
@@ -194,7 +165,7 @@ def _recorded(settings: Settings) -> dict[str, Any]:
     """Return settings as JSON has them; the thread count changes nothing and is left out."""
     facts = asdict(replace(settings, threads=None))
     costs = settings.costs
-    return facts | {"costs": list(costs) if costs else None}
+    return facts | {"costs": list(costs) if costs else None, "sides": list(settings.sides)}
 
 
 def _versions() -> dict[str, str]:
@@ -223,8 +194,8 @@ def _scores(fitted: _Fit) -> dict[str, float]:
     return result
 
 
-def _warnings(data: _Data, given: int) -> list[DetectorWarning]:
-    anomalies, normals = _different_anomalies(data), int((~data.labels).sum())
+def _warnings(data: Data, given: int) -> list[DetectorWarning]:
+    anomalies, normals = data.different_anomalies, int((~data.labels).sum())
     found = []
     if not anomalies:
         text = "no anomaly was labelled: the model flags what looks unusual and may miss defects"

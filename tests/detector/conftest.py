@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from lfvpipe.detector import Example, Model, Settings, train
 
 SCRATCH, SPOT = "#FF0000", "#00FF00"
-FAST = Settings(coarse=128, fine=128, views=2)
+FAST = Settings(sides=(128,), views=2)
 
 
 def texture(generator: np.random.Generator, side: int = 128) -> Image.Image:

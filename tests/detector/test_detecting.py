@@ -24,7 +24,7 @@ from lfvpipe.detector import (
     train,
 )
 
-FAST = Settings(coarse=128, fine=128, views=2)
+FAST = Settings(sides=(128,), views=2)
 
 
 def verdicts(model: Model, examples: list[Example]) -> list[Verdict]:
@@ -137,7 +137,8 @@ examples = [
     Example(Path(path), label, mask and Path(mask), classes)
     for path, label, mask, classes in facts["examples"]
 ]
-train(examples, Settings(**facts["settings"])).save(Path(facts["model"]))
+settings = facts["settings"] | {"sides": tuple(facts["settings"]["sides"])}
+train(examples, Settings(**settings)).save(Path(facts["model"]))
 """
 
 
@@ -193,10 +194,11 @@ def test_progress_is_told_and_training_stops_when_asked(product: Any) -> None:
     told: list[tuple[str, int, int]] = []
     train(examples, FAST, progress=lambda *facts: told.append(facts))
     assert {stage for stage, _, _ in told} == {
-        "features",
+        "images",
+        "features at 128 px",
         "places",
-        "fine classifier",
-        "local evidence",
+        "classifier at 128 px",
+        "local evidence at 128 px",
         "segmentation",
     }
     assert all(0 <= done <= total for _, done, total in told)

@@ -52,7 +52,7 @@ def test_one_odd_position_in_a_thousand_is_found() -> None:
     images[20:, 7, 3] += 6
     folds = np.arange(40) % 5
     fitted = local.fit(
-        lambda index, _view: images[index], labels, folds, 1, 0, lambda *_: None, supervised=True
+        lambda index, _view: images[index], labels, folds, 1, 0, lambda *_: None, 2, supervised=True
     )
     assert fitted.evidence[labels].min() > np.median(fitted.evidence[~labels])
     assert int(fitted.local.evidence(images[30]).argmax()) == 7
@@ -100,7 +100,7 @@ def test_probability_is_half_exactly_at_the_threshold_and_monotone() -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(200) >= 150
     scores = labels * 1.5 + generator.normal(size=200)
-    calibration = calibrate(scores, labels, None)
+    calibration = calibrate(scores, labels, np.ones(200), None)
     line = np.linspace(-5, 5, 1001)
     probabilities = calibration.probability(line)
     assert (np.diff(probabilities) >= 0).all()

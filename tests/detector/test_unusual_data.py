@@ -11,7 +11,7 @@ from PIL import Image
 from lfvpipe.detector import DetectorError, Example, Settings, train
 from lfvpipe.detector.gathering import kept_shares
 
-SMALL = Settings(coarse=64, fine=128, views=1, threads=1)
+SMALL = Settings(sides=(64, 128), views=1, threads=1)
 
 
 def saved(folder: Path, name: str, pixels: Any) -> Path:

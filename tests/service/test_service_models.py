@@ -101,7 +101,9 @@ def test_a_tag_asks_for_a_thorough_search(
     with pytest.raises(LookoutError, match="must be true or false"):
         waits.model(client, "2")
     usual = Settings()
-    assert [(each.fine > usual.fine, each.views) for _, each in world.detector.calls] == [(True, 4)]
+    assert [(each.sides > usual.sides, each.views) for _, each in world.detector.calls] == [
+        (True, 4)
+    ]
 
 
 def test_too_few_images_fail_with_what_is_missing(world: Any, dataset: Any, waits: Any) -> None:

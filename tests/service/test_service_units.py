@@ -234,7 +234,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / f"{number}.png"
         path.write_bytes(photograph(number, bad=number >= 7))
         examples.append(Example(path, "anomaly" if number >= 7 else "normal"))
-    train(examples, Settings(coarse=64, fine=64, views=1)).save(folder / "model.lfv")
+    train(examples, Settings(sides=(64,), views=1)).save(folder / "model.lfv")
     return folder / "model.lfv"
 
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from lfvpipe.detector import Example, Model, Settings, train
 from lfvpipe.detector.calibration import auroc
-from lfvpipe.detector.features import look
 from lfvpipe.detector.pictures import open_rgb
 from tests.benchmarks.detector import figures, pooled
 from tests.benchmarks.detector.processes import Clock, peak_megabytes
@@ -69,7 +68,16 @@ def _peer(run: Run, learnt: list[Example], tested: list[Example]) -> dict[str, A
 
 def by_head(model: Model, tested: Sequence[Example], labels: NDArray[np.bool_]) -> dict[str, float]:
     """Return the test AUROC of each head on its own, and its weight in the blend."""
-    names = model.heads.names
-    rows = [model.heads.scores(look(open_rgb(e.path), model.scales), names)[0] for e in tested]
-    areas = {name: auroc(np.array([row[name] for row in rows]), labels) for name in names}
-    return areas | {f"w_{name}": weight for name, weight in model.heads.weights.items()}
+    heads = model.heads
+    rows = []
+    for example in tested:
+        views = heads.look(open_rgb(example.path))
+        asked = [name for name, _side in heads.names]
+        found = {each.side: each.scores(views[each.side], asked)[0] for each in heads.scales}
+        rows.append([found[side][name] for name, side in heads.names])
+    table = np.array(rows)
+    names = [f"{name}@{side}" for name, side in heads.names]
+    areas = {name: auroc(table[:, at], labels) for at, name in enumerate(names)}
+    return areas | {
+        f"w_{name}": w for name, w in zip(names, heads.blend.weights.tolist(), strict=True)
+    }

@@ -65,4 +65,6 @@ def train(examples: Sequence[Example], seed: int) -> Pooled:
     truth = np.repeat(labels, 2)
     weights = 0.25 / np.where(truth, labels.mean(), 1 - labels.mean())
     fitted = logistic.fit(seen, truth, np.repeat(folds, 2), weights)
-    return Pooled(fitted.linear, calibrate(fitted.out_of_fold[::2], labels, None))
+    return Pooled(
+        fitted.linear, calibrate(fitted.out_of_fold[::2], labels, np.ones(len(labels)), None)
+    )

@@ -26,13 +26,14 @@ def table(results: Sequence[dict[str, Any]]) -> str:
 
 
 def heads(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the median AUROC of each head that these runs tell of, and its weight."""
-    names = [name.removeprefix("w_") for name in rows[0] if name.startswith("w_")]
-    return [
-        f"{name} {np.median([row[name] for row in rows]):.3f} "
-        f"({np.median([row[f'w_{name}'] for row in rows]):.2f})"
-        for name in names
-    ]
+    """Return the median AUROC and weight of each score in the blend, and in how many runs."""
+    named = [each.removeprefix("w_") for row in rows for each in row if each.startswith("w_")]
+    result = []
+    for name in dict.fromkeys(named):
+        having = [row for row in rows if name in row]
+        area, weight = (np.median([row[f"{p}{name}"] for row in having]) for p in ("", "w_"))
+        result.append(f"{name} {area:.3f} ({weight:.2f}, {len(having)} of {len(rows)})")
+    return result
 
 
 def failures(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -1,0 +1,168 @@
+"""Look at the examples and fit one scale after the other: the usual ones, then finer ones.
+
+Every image is looked at on the usual scales. On a finer one at most so many are as its area allows,
+the rarer label first: time, disk and memory are bounded whatever the number of images.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lfvpipe.detector import scale, search
+from lfvpipe.detector.calibration import Bools
+from lfvpipe.detector.facts import Example, Settings
+from lfvpipe.detector.gathering import (
+    Pass,
+    Seen,
+    Watch,
+    assign_folds,
+    drawn,
+    gather,
+    kept_shares,
+    require_different,
+    sampled,
+    usual_size,
+)
+from lfvpipe.detector.logistic import Doubles, Integers
+from lfvpipe.detector.scale import Fitted, Table
+from lfvpipe.detector.store import CellStore
+from lfvpipe.detector.threads import thread_count
+
+ROWS_AN_IMAGE = 4  # that max_rows allows for
+MAX_LOCAL = 600  # images whose positions are kept on the usual scale
+FEW = 5  # labelled anomalies, below which no score that learns from them can be judged out of fold
+
+
+@dataclass(frozen=True)
+class Data:
+    """The examples and what was seen of them, in an order that only their content decides.
+
+    Attributes:
+        examples: Those that are learnt from.
+        seen: What was seen of each on the usual scales.
+        labels: True for anomalies.
+        folds: Of each.
+        sides: All that may be looked on, px; the first two are usual.
+    """
+
+    examples: tuple[Example, ...]
+    seen: tuple[Seen, ...]
+    labels: Bools
+    folds: Integers
+    sides: tuple[int, ...]
+
+    @property
+    def usual(self) -> int:
+        """The side, px, on which the positions of most images are kept."""
+        return self.sides[:2][-1]
+
+    @property
+    def different_anomalies(self) -> int:
+        """The labelled anomalies, copies once: copies share a fold and teach nothing more."""
+        pairs = zip(self.seen, self.labels.tolist(), strict=True)
+        return len({seen.digest for seen, anomalous in pairs if anomalous})
+
+    @property
+    def supervised(self) -> bool:
+        """Whether there are anomalies enough to learn from."""
+        return self.different_anomalies >= FEW
+
+
+@dataclass(frozen=True)
+class Work:
+    """A training's settings, anomaly types, store, and who watches it."""
+
+    settings: Settings
+    classes: tuple[str, ...]
+    store: CellStore
+    watch: Watch
+
+    def looked_at(self, examples: Sequence[Example]) -> Data:
+        """Look at the examples on the usual scales.
+
+        Raises:
+            DetectorError: One cannot be read, or all normal ones are copies of one image.
+            TrainingCancelled: The caller said so.
+        """
+        limit = self.settings.max_rows // ROWS_AN_IMAGE
+        examples = sampled(examples, limit, self.watch)
+        sides = search.ladder(usual_size(examples), self.settings.sides)
+        share = kept_shares([each.label == "anomaly" for each in examples], MAX_LOCAL)
+        how = self._pass(sides[:2], self.settings.views, limit, examples)
+        seen = gather(examples, how, share, self.store, self.watch)
+        order = sorted(range(len(seen)), key=lambda index: seen[index].digest)
+        labels = np.array([examples[index].label == "anomaly" for index in order])
+        ordered = tuple(seen[index] for index in order)
+        digests = [each.digest for each in ordered]
+        require_different(digests, labels)
+        folds = assign_folds(digests, labels, self.settings.seed)
+        return Data(tuple(examples[index] for index in order), ordered, labels, folds, sides)
+
+    def _pass(
+        self, sides: tuple[int, ...], views: int, looks: int, examples: Sequence[Example]
+    ) -> Pass:
+        """Return how to look at the examples, of which there may be so many looks in all."""
+        views = min(views, max(1, looks // len(examples)))
+        return Pass(sides, views, self.classes, thread_count(self.settings.threads))
+
+    def usual(self, data: Data) -> list[Fitted]:
+        """Fit the usual scales: the last sees positions too, one before it images as a whole."""
+        everyone = np.arange(len(data.seen))
+        *whole, last = (
+            self._table(data, everyone, data.seen, at) for at in range(len(data.sides[:2]))
+        )
+        found = [scale.fit_whole(each, self.stage, supervised=data.supervised) for each in whole]
+        return [*found, self._fit(last, supervised=data.supervised, finer=False)]
+
+    def finer(self, data: Data, side: int) -> Fitted:
+        """Look on a finer scale, and fit it; scores are NaN for images that were not drawn."""
+        limit = max(1, round(self.settings.finer_megapixels * 1e6 / side**2))
+        share = kept_shares(data.labels.tolist(), limit)
+        shares = np.where(data.labels, share[1], share[0]).tolist()
+        pairs = zip(data.seen, shares, strict=True)
+        rows = np.flatnonzero([drawn(seen.digest, part) for seen, part in pairs])
+        examples = [data.examples[row] for row in rows.tolist()]
+        how = self._pass((side,), self.settings.finer_views, limit, examples)
+        seen = gather(examples, how, (1.0, 1.0), self.store, self.watch)
+        table = self._table(data, rows, seen, 0)
+        found = self._fit(table, supervised=data.supervised, finer=True)
+        everyone = {name: _among(len(data.seen), rows, each) for name, each in found.scores.items()}
+        return Fitted(found.scale, everyone)
+
+    def _fit(self, table: Table, *, supervised: bool, finer: bool) -> Fitted:
+        threads = thread_count(self.settings.threads)
+        return scale.fit(
+            table,
+            self.settings.seed,
+            self.stage,
+            threads,
+            supervised=supervised,
+            finer=finer,
+        )
+
+    def _table(self, data: Data, rows: Integers, seen: Sequence[Seen], at: int) -> Table:
+        """Return in numbers what was `seen` of the images `rows`, `at` the scale of that number."""
+        kept = [each.scales[at] for each in seen]
+        numbers = [each.stored for each in kept if each.stored is not None]
+        return Table(
+            side=kept[0].side,
+            pooled=np.concatenate([each.pooled for each in kept]),
+            placed=np.stack([each.placed for each in kept]),
+            labels=data.labels[rows],
+            folds=data.folds[rows],
+            stored=np.array([each.stored is not None for each in kept]),
+            grids=[each.grid for each in kept if each.stored is not None],
+            read=lambda index, view: self.store.read(numbers[index] + view),
+        )
+
+    def stage(self, name: str) -> Callable[[int, int], None]:
+        """Return a function that tells of (done, total) of a stage."""
+        return lambda done, total: self.watch.tick(name, done, total)
+
+
+def _among(count: int, rows: Integers, scores: Doubles) -> Doubles:
+    """Return the scores of the images `rows` among `count`, NaN for the others."""
+    result = np.full(count, np.nan)
+    result[rows] = scores
+    return result

@@ -1,0 +1,217 @@
+"""What is learnt of images on one scale: scores, with what they say of images not learnt from.
+
+Some look at an image as a whole (deviation, classifier), others at its positions (novelty,
+evidence, place).
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lfvpipe.detector import deviation, heat, local, logistic, place
+from lfvpipe.detector.backbone import CHANNELS
+from lfvpipe.detector.deviation import Deviation
+from lfvpipe.detector.features import CELL_TAPS, Floats, View, deeper
+from lfvpipe.detector.local import Local, ReadCells, novelty_score, worst
+from lfvpipe.detector.logistic import Doubles, Integers, Linear
+from lfvpipe.detector.place import Place
+from lfvpipe.detector.store import rounded
+
+Stage = Callable[[str], Callable[[int, int], None]]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Scores of an image on one scale; None where a scale has no such score.
+
+    Attributes:
+        side: Of the square, px, whose area images are brought to.
+        deviation: How far the whole image is from normal.
+        local: How far its positions are (novelty), and how like the anomalies they look (evidence).
+        place: How far they are from usual for their place.
+        classifier: How like the labelled anomalies the whole image looks.
+    """
+
+    side: int
+    deviation: Deviation | None = None
+    local: Local | None = None
+    place: Place | None = None
+    classifier: Linear | None = None
+
+    @property
+    def taps(self) -> int:
+        """How many of the backbone's maps the scores need."""
+        whole = self.deviation is not None or self.classifier is not None
+        return len(CHANNELS) if whole else CELL_TAPS
+
+    def scores(
+        self, view: View, asked: Collection[str]
+    ) -> tuple[dict[str, float], dict[str, Floats]]:
+        """Return the scores `asked` for by name, and the maps (h, w) of those that have one."""
+        scores, maps = dict[str, float](), dict[str, Floats]()
+        if self.deviation is not None and "deviation" in asked:
+            rows = whole(view.pooled(), view.placed(), self.deviation.mean.size)[None]
+            scores["deviation"] = float(self.deviation.score(rows)[0])
+        if self.classifier is not None and "classifier" in asked:
+            maps["classifier"] = heat.contributions(view, self.classifier)
+            scores["classifier"] = float(self.classifier.score(view.pooled()[None])[0])
+        if self.local is not None:
+            self._by_position(view, asked, scores, maps)
+        return scores, maps
+
+    def _by_position(
+        self,
+        view: View,
+        asked: Collection[str],
+        scores: dict[str, float],
+        maps: dict[str, Floats],
+    ) -> None:
+        grid, known = view.cells, self.local
+        assert known is not None
+        cells, shape = grid.reshape(-1, grid.shape[-1]), grid.shape[:2]
+        if "novelty" in asked:
+            maps["novelty"] = known.novelty(cells).reshape(shape)
+            scores["novelty"] = novelty_score(maps["novelty"].ravel())
+        if "evidence" in asked:
+            maps["evidence"] = known.evidence(cells).reshape(shape)
+            scores["evidence"] = worst(maps["evidence"].ravel())
+        if self.place is not None and "place" in asked:
+            maps["place"] = place.regridded(self.place.novelty(rounded(deeper(grid))), shape)
+            scores["place"] = novelty_score(maps["place"].ravel())
+
+
+def whole(pooled: Floats, placed: Floats, size: int) -> Floats:
+    """Return what a deviation of `size` features is measured in: with the means by place, or not.
+
+    Args:
+        pooled: (..., features) pooled maps.
+        placed: (..., features) means by place.
+        size: The features of the deviation.
+    """
+    return pooled if pooled.shape[-1] == size else np.concatenate([pooled, placed], axis=-1)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Training images in numbers, on one scale.
+
+    Attributes:
+        side: Of the scale.
+        pooled: (images · views, features) pooled maps, the views of an image together.
+        placed: (images, features) means by place.
+        labels: (images,) True for anomalies.
+        folds: (images,).
+        stored: (images,) whose positions can be read.
+        grids: (h, w) of the positions of each of those.
+        read: Positions of an image, by its number among the stored, and of a view of it.
+    """
+
+    side: int
+    pooled: Floats
+    placed: Floats
+    labels: NDArray[np.bool_]
+    folds: Integers
+    stored: NDArray[np.bool_]
+    grids: list[tuple[int, int]]
+    read: ReadCells
+
+    @property
+    def views(self) -> int:
+        """How many mirrored views there are of each image."""
+        return len(self.pooled) // len(self.labels)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A scale fitted on all its images, and out-of-fold scores by name, (images,).
+
+    Scores by position are NaN for images whose positions are not stored.
+    """
+
+    scale: Scale
+    scores: Mapping[str, Doubles]
+
+
+def fit_whole(table: Table, stage: Stage, *, supervised: bool) -> Fitted:
+    """Fit what sees images as a whole only: for the coarsest of several scales."""
+    if supervised:
+        linear, scores = _classifier(table, stage)
+        return Fitted(Scale(table.side, classifier=linear), {"classifier": scores})
+    gaussian, scores = _deviation(table, table.pooled[:: table.views])
+    return Fitted(Scale(table.side, deviation=gaussian), {"deviation": scores})
+
+
+def fit(
+    table: Table, seed: int, stage: Stage, threads: int, *, supervised: bool, finer: bool
+) -> Fitted:
+    """Fit every score that is worth its time.
+
+    Args:
+        table: The images.
+        seed: Of random positions.
+        stage: Makes a tick function of a stage's name.
+        threads: Images worked on at the same time.
+        supervised: Whether to learn from the anomalies.
+        finer: Whether it is a scale finer than the usual; there, places are too many to know, and
+            with labels to go by the whole image is no news.
+    """
+    scores = dict[str, Doubles]()
+    gaussian = linear = placed = None
+    if not (finer and supervised):
+        rows = np.concatenate([table.pooled[:: table.views], table.placed], axis=1)
+        gaussian, scores["deviation"] = _deviation(table, rows)
+    found = _local(table, seed, stage, threads, supervised=supervised)
+    scores["novelty"] = _spread(table, found.novelty)
+    if not finer:
+        placed, by_place = _place(table, stage)
+        scores |= {} if placed is None else {"place": _spread(table, by_place)}
+    if supervised:
+        linear, scores["classifier"] = _classifier(table, stage)
+        scores["evidence"] = _spread(table, found.evidence)
+    return Fitted(Scale(table.side, gaussian, found.local, placed, linear), scores)
+
+
+def _spread(table: Table, scores: Doubles) -> Doubles:
+    """Return the scores of stored images among all images, NaN for the others."""
+    result = np.full(len(table.labels), np.nan)
+    result[table.stored] = scores
+    return result
+
+
+def _deviation(table: Table, rows: Floats) -> tuple[Deviation, Doubles]:
+    scores = deviation.out_of_fold(rows, table.labels, table.folds)
+    return deviation.fit(rows[~table.labels]), scores
+
+
+def _local(
+    table: Table, seed: int, stage: Stage, threads: int, *, supervised: bool
+) -> local.Fitted:
+    return local.fit(
+        table.read,
+        table.labels[table.stored],
+        table.folds[table.stored],
+        table.views,
+        seed,
+        stage(f"local evidence at {table.side} px"),
+        threads,
+        supervised=supervised,
+    )
+
+
+def _place(table: Table, stage: Stage) -> tuple[Place | None, Doubles]:
+    def read(index: int) -> Floats:
+        return deeper(table.read(index, 0)).reshape(*table.grids[index], -1)
+
+    labels, folds = table.labels[table.stored], table.folds[table.stored]
+    return place.fit(read, labels, folds, stage("places")) or (None, np.empty(0))
+
+
+def _classifier(table: Table, stage: Stage) -> tuple[Linear, Doubles]:
+    """Fit a logistic regression; the two labels weigh the same, as do an image's views."""
+    views, tick = table.views, stage(f"classifier at {table.side} px")
+    labels, folds = np.repeat(table.labels, views), np.repeat(table.folds, views)
+    share = np.where(labels, labels.mean(), 1 - labels.mean())
+    fitted = logistic.fit(table.pooled, labels, folds, 0.5 / share / views, tick)
+    return fitted.linear, fitted.out_of_fold[::views]

@@ -1,0 +1,100 @@
+"""Which scales a model looks at: tried in turn while there is doubt, kept where they pay.
+
+Defects are large or tiny, and what one scale shows plainly another hides. Looking costs time, which
+grows with the area; so a scale must earn its milliseconds in out-of-fold likelihood.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lfvpipe.detector import blend
+from lfvpipe.detector.heads import columns
+from lfvpipe.detector.scale import Fitted
+
+APART = 1.25  # how much finer a scale must be to be worth its time
+ENLARGED = 2.2  # how much a small image may be magnified
+SMALLEST = 128
+MILLISECONDS = 0.215  # of one thread, for a thousand pixels
+PRICE = 0.03  # nats of likelihood that a millisecond of judging must bring
+AT_A_LOSS = 0.5  # of what is unexplained without any score: above it, going on is worth a try
+Bools = NDArray[np.bool_]
+
+
+def ladder(size: tuple[int, int], sides: Sequence[int]) -> tuple[int, ...]:
+    """Return the sides, px, on which to look at images of `size` (width, height), ascending.
+
+    Small images are not magnified without end, and two sides close to each other are one.
+    """
+    native = (size[0] * size[1]) ** 0.5
+    most = max(SMALLEST, round(native * ENLARGED / 16) * 16)
+    result: list[int] = []
+    for side in sorted({min(each, most) for each in sides}):
+        if result and side < APART * result[-1]:
+            result.pop()
+        result.append(side)
+    return tuple(result)
+
+
+def cost(fitted: Sequence[Fitted]) -> float:
+    """Return the price of looking on these scales, nats."""
+    return sum(price(each.scale.side) for each in fitted)
+
+
+def price(side: int) -> float:
+    """Return the price of looking on one scale, nats."""
+    return PRICE * MILLISECONDS * side**2 / 1000
+
+
+def worth_trying(side: int, tried: Sequence[Fitted], labels: Bools, *, persistent: bool) -> bool:
+    """Say whether a finer scale could pay, by what the scales tried leave unexplained.
+
+    It could not where even a perfect one would cost more than there is to explain. Where the last
+    one tried did not pay, a finer one hardly will, unless all of them are at a loss.
+    """
+    left = unexplained(tried, labels)
+    if left <= price(side):
+        return False
+    if persistent or any(each is tried[-1] for each in chosen(tried, labels)):
+        return True
+    return left > AT_A_LOSS * blend.loss(np.zeros(len(labels)), labels)
+
+
+def chosen(tried: Sequence[Fitted], labels: Bools, *, always: int | None = None) -> list[Fitted]:
+    """Return the scales whose scores together explain most for their price.
+
+    One of them at least scores positions, so that there is a heat map. They are compared on the
+    images that all of them have scores of.
+
+    Args:
+        tried: From coarse to fine.
+        labels: True for anomalies.
+        always: The side of one that is needed in any case.
+    """
+    known = _known(tried)
+    sets = [
+        list(some)
+        for count in range(1, len(tried) + 1)
+        for some in combinations(tried, count)
+        if any(each.scale.local is not None for each in some)
+        and (always is None or any(each.scale.side == always for each in some))
+    ]
+    return min(sets, key=lambda some: _loss(some, labels, known) + cost(some))
+
+
+def unexplained(tried: Sequence[Fitted], labels: Bools) -> float:
+    """Return what the scores of all scales together leave unexplained, nats."""
+    return _loss(tried, labels, _known(tried))
+
+
+def _known(tried: Sequence[Fitted]) -> Bools:
+    """Say of which images all of these scales have scores."""
+    return np.asarray(np.isfinite(columns(tried)[1]).all(1), np.bool_)
+
+
+def _loss(some: Sequence[Fitted], labels: Bools, known: Bools) -> float:
+    scores = columns(some)[1][known]
+    mix = blend.average(scores, labels[known])
+    return blend.loss(mix.combined(scores), labels[known])
