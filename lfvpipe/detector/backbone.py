@@ -2,10 +2,12 @@
 
 Architecture: Tan & Le, "EfficientNet" (ICML 2019), in its Lite form (no squeeze-excite, ReLU6,
 fixed stem): https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
-The graph takes uint8 RGB of any size and returns the feature map behind each stage.
+One graph, the stem, takes uint8 RGB of any size and returns the stride-4 map; another takes that
+and returns the maps of later stages. They are apart so that the stem, whose maps are large, can
+work on an image a strip at a time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-VERSION = 2
+VERSION = 3
 EPSILON = 1e-3
 OPSET = 17
 IR_VERSION = 8
@@ -45,18 +47,35 @@ TAPS = {3: "tap4", 6: "tap8", 10: "tap16", 14: "tap16b"}  # by block: what leave
 CHANNELS = (24, 48, 88, 120)
 
 
-def build(tensors: Mapping[str, Array], taps: int = len(CHANNELS)) -> bytes:
-    """Return a serialised ONNX model: `pixels` uint8 (1, H, W, 3) → the first `taps`, (1, C, h, w).
+STEM = 1 + next(iter(TAPS))  # blocks of it
+REACH = 32  # px around a strip that its stride-4 map depends on; a multiple of 4
+
+
+def build_stem(tensors: Mapping[str, Array]) -> bytes:
+    """Return a serialised ONNX model: `pixels` uint8 (1, H, W, 3) → `tap4`, float32 (1, C, h, w).
 
     Batch normalisation is folded into the convolutions; (x - 127) / 128 is part of the graph,
     before the padding, as the network was trained.
     """
+    from onnx import TensorProto
+
     graph = _Graph(tensors)
-    last = graph.normalised("pixels")
-    last = graph.conv(last, "_conv_stem.weight", "_bn0", stride=2)
-    for index, block in enumerate(BLOCKS[: list(TAPS)[taps - 1] + 1]):
+    last = graph.conv(graph.normalised("pixels"), "_conv_stem.weight", "_bn0", stride=2)
+    for index, block in enumerate(BLOCKS[:STEM]):
         last = graph.block(last, index, block, TAPS.get(index))
-    return graph.serialised(taps)
+    return graph.serialised(("pixels", TensorProto.UINT8, [1, "H", "W", 3]), [0])
+
+
+def build_rest(tensors: Mapping[str, Array], taps: int) -> bytes:
+    """Return a serialised ONNX model: `tap4` → the taps behind it, `taps` with it, (1, C, h, w)."""
+    from onnx import TensorProto
+
+    graph, last = _Graph(tensors), TAPS[STEM - 1]
+    source = (last, TensorProto.FLOAT, [1, CHANNELS[0], "H", "W"])
+    for index, block in enumerate(BLOCKS[: list(TAPS)[taps - 1] + 1]):
+        if index >= STEM:
+            last = graph.block(last, index, block, TAPS.get(index))
+    return graph.serialised(source, range(1, taps))
 
 
 class _Graph:
@@ -127,17 +146,18 @@ class _Graph:
             self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def serialised(self, taps: int) -> bytes:
+    def serialised(self, source: tuple[str, int, list[Any]], taps: Iterable[int]) -> bytes:
         from onnx import TensorProto, helper
 
-        source = helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, "H", "W", 3])
+        names = list(TAPS.values())
         outputs = [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, f"h{i}", f"w{i}"])
-            for i, (name, channels) in enumerate(
-                zip(list(TAPS.values())[:taps], CHANNELS, strict=False)
+            helper.make_tensor_value_info(
+                names[tap], TensorProto.FLOAT, [1, CHANNELS[tap], f"h{tap}", f"w{tap}"]
             )
+            for tap in taps
         ]
-        graph = helper.make_graph(self.nodes, "backbone", [source], outputs, self.constants)
+        inputs = [helper.make_tensor_value_info(*source)]
+        graph = helper.make_graph(self.nodes, "backbone", inputs, outputs, self.constants)
         opset = helper.make_operatorsetid("", OPSET)
         model = helper.make_model(graph, opset_imports=[opset], producer_name="lfvpipe")
         model.ir_version = IR_VERSION

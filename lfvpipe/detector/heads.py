@@ -16,7 +16,7 @@ from lfvpipe.detector.scale import Fitted, Scale
 if TYPE_CHECKING:
     from PIL import Image
 
-UNLABELLED = {"place": 2.0}  # say of a score without labels to go by; 1 for the others
+UNLABELLED = {"deviation": 1.0, "novelty": 1.0, "place": 2.0}  # say without labels to go by
 LEAST_SHOWN = 0.1  # weight of a map in the heat map
 ALWAYS_SHOWN = 1.0  # weight of evidence there, also where the score has none
 Bools = NDArray[np.bool_]
@@ -104,7 +104,8 @@ def blended(
     if supervised:
         mix = blend.average(scores[known], labels[known])
     else:
-        shares = [UNLABELLED.get(name, 1.0) for name, _side in names]
+        kinds = [name for name, _side in names]
+        shares = [UNLABELLED[kind] / kinds.count(kind) for kind in kinds]
         mix = blend.unlabelled(scores[known], labels[known], shares)
     used = np.flatnonzero(mix.weights > 0)
     mix = Blend(mix.centre[used], mix.spread[used], mix.weights[used])

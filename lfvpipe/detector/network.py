@@ -14,8 +14,12 @@ from numpy.typing import NDArray
 
 from lfvpipe import atomic
 from lfvpipe.detector import backbone, checkpoint
+from lfvpipe.detector.backbone import REACH
 
+STRIP = 256  # rows of an image that the stem works on at a time; a multiple of 4
 _LOCK = threading.Lock()
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
 
 
 class Network:
@@ -24,22 +28,27 @@ class Network:
     One core an image, and images side by side, makes the numbers independent of the thread count.
     """
 
-    def __init__(self, graph: bytes | str) -> None:
-        import onnxruntime
+    def __init__(self, stem: Any, rest: Any) -> None:
+        self._stem, self._rest = stem, rest
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.use_deterministic_compute = True
-        options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(
-            graph, options, providers=["CPUExecutionProvider"]
-        )
+    def taps(self, pixels: Pixels) -> list[Floats]:
+        """Return the feature maps, float32 (C, h, w), of uint8 RGB `pixels` (H, W, 3).
 
-    def taps(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Return the feature maps, float32 (C, h, w), of uint8 RGB `pixels` (H, W, 3)."""
-        batch = np.ascontiguousarray(pixels)[None]
-        return [tap[0] for tap in self._session.run(None, {"pixels": batch})]
+        Both sides must be multiples of 16.
+        """
+        first = self._first(pixels)
+        return [first, *(tap[0] for tap in self._rest.run(None, {"tap4": first[None]}))]
+
+    def _first(self, pixels: Pixels) -> Floats:
+        """Return the stride-4 map, made strip by strip: whole, it takes ten times the memory."""
+        parts = []
+        for start in range(0, len(pixels), STRIP):
+            above = min(start, REACH)
+            strip = pixels[start - above : start + STRIP + REACH]
+            rows = slice(above // 4, (above + STRIP) // 4)
+            batch = np.ascontiguousarray(strip)[None]
+            parts.append(self._stem.run(None, {"pixels": batch})[0][0][:, rows])
+        return np.concatenate(parts, axis=1)
 
 
 def network(taps: int = len(backbone.CHANNELS)) -> Network:
@@ -49,18 +58,19 @@ def network(taps: int = len(backbone.CHANNELS)) -> Network:
         DetectorError: The weights' package is missing or not the known one.
     """
     with _LOCK:
-        return _network(taps)
+        return Network(_session("stem"), _session(taps))
 
 
 @cache
-def _network(taps: int) -> Network:
-    path = cache_folder(os.environ, sys.platform) / "backbones" / _file_name(taps)
+def _session(part: str | int) -> Any:
+    """Return the running stem, or what follows it up to so many taps."""
+    path = cache_folder(os.environ, sys.platform) / "backbones" / _file_name(part)
     if path.is_file():
         try:
-            return Network(str(path))
+            return _started(str(path))
         except Exception as error:
             warnings.warn(f"{path} cannot be loaded and is made again: {error}", stacklevel=2)
-    graph = backbone.build(checkpoint.read(), taps)
+    graph = _built(part)
     try:
         atomic.write_bytes(path, graph)
     except OSError as error:
@@ -69,11 +79,29 @@ def _network(taps: int) -> Network:
             "each process. Set LFVPIPE_CACHE_DIR to a folder that can be written.",
             stacklevel=2,
         )
-    return Network(graph)
+    return _started(graph)
 
 
-def _file_name(taps: int) -> str:
-    return f"{checkpoint.NAME}-{checkpoint.SHA256[:12]}-v{backbone.VERSION}-{taps}.onnx"
+def _built(part: str | int) -> bytes:
+    tensors = checkpoint.read()
+    if isinstance(part, str):
+        return backbone.build_stem(tensors)
+    return backbone.build_rest(tensors, part)
+
+
+def _started(graph: bytes | str) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.use_deterministic_compute = True
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def _file_name(part: str | int) -> str:
+    return f"{checkpoint.NAME}-{checkpoint.SHA256[:12]}-v{backbone.VERSION}-{part}.onnx"
 
 
 def cache_folder(env: Mapping[str, str], platform: str) -> Path:

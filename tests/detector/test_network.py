@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lfvpipe.detector import network
@@ -27,7 +28,7 @@ def test_a_damaged_or_unwritable_cache_is_survived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LFVPIPE_CACHE_DIR", str(tmp_path))
-    build = network._network.__wrapped__
+    build = network._session.__wrapped__
     build(4)
     (cached,) = (tmp_path / "backbones").glob("*.onnx")
     cached.write_bytes(b"damaged")
@@ -37,3 +38,13 @@ def test_a_damaged_or_unwritable_cache_is_survived(
     monkeypatch.setenv("LFVPIPE_CACHE_DIR", str(tmp_path / "file"))
     with pytest.warns(UserWarning, match="LFVPIPE_CACHE_DIR"):
         build(4)
+
+
+def test_strips_make_the_maps_that_the_whole_image_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (336, 112, 3)).astype(np.uint8)
+    monkeypatch.setattr(network, "STRIP", 1024)
+    whole = network.network().taps(pixels)
+    for strip in (64, 144, 256):
+        monkeypatch.setattr(network, "STRIP", strip)
+        for part, expected in zip(network.network().taps(pixels), whole, strict=True):
+            np.testing.assert_allclose(part, expected, atol=1e-5)
