@@ -31,6 +31,7 @@ from lfvpipe.detector.threads import thread_count
 
 ROWS_AN_IMAGE = 4  # that max_rows allows for
 MAX_LOCAL = 600  # images whose positions are kept on the usual scale
+LEAST = 40  # images that a finer scale can be judged by
 FEW = 5  # labelled anomalies, below which no score that learns from them can be judged out of fold
 
 
@@ -87,7 +88,8 @@ class Work:
         """
         limit = self.settings.max_rows // ROWS_AN_IMAGE
         examples = sampled(examples, limit, self.watch)
-        sides = search.ladder(usual_size(examples), self.settings.sides)
+        coarsest, *further = search.ladder(usual_size(examples), self.settings.sides)
+        sides = (coarsest, *further[:1], *(s for s in further[1:] if self._limit(s) >= LEAST))
         share = kept_shares([each.label == "anomaly" for each in examples], MAX_LOCAL)
         how = self._pass(sides[:2], self.settings.views, limit, examples)
         seen = gather(examples, how, share, self.store, self.watch)
@@ -117,7 +119,7 @@ class Work:
 
     def finer(self, data: Data, side: int) -> Fitted:
         """Look on a finer scale, and fit it; scores are NaN for images that were not drawn."""
-        limit = max(1, round(self.settings.finer_megapixels * 1e6 / side**2))
+        limit = self._limit(side)
         share = kept_shares(data.labels.tolist(), limit)
         shares = np.where(data.labels, share[1], share[0]).tolist()
         pairs = zip(data.seen, shares, strict=True)
@@ -129,6 +131,10 @@ class Work:
         found = self._fit(table, supervised=data.supervised, finer=True)
         everyone = {name: _among(len(data.seen), rows, each) for name, each in found.scores.items()}
         return Fitted(found.scale, everyone)
+
+    def _limit(self, side: int) -> int:
+        """Return how many looks there may be on a finer scale."""
+        return round(self.settings.finer_megapixels * 1e6 / side**2)
 
     def _fit(self, table: Table, *, supervised: bool, finer: bool) -> Fitted:
         threads = thread_count(self.settings.threads)

@@ -108,6 +108,17 @@ def test_probability_is_half_exactly_at_the_threshold_and_monotone() -> None:
     assert probabilities.max() > 0.9
 
 
+def test_an_image_that_stands_for_others_counts_for_them() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(90) >= 60
+    scores = labels * 1.5 + generator.normal(size=90)
+    often = np.where(labels, 1, 4)
+    weighed = calibrate(scores, labels, often.astype(float), None)
+    repeated = calibrate(np.repeat(scores, often), np.repeat(labels, often), np.ones(270), None)
+    assert abs(weighed.threshold - repeated.threshold) < 0.02
+    assert weighed.threshold != calibrate(scores, labels, np.ones(90), None).threshold
+
+
 def test_few_normals_are_called_anomalous() -> None:
     generator = np.random.default_rng(0)
     rates = [

@@ -1,7 +1,7 @@
 """A component: a folder with a model and all that judges images with it, tried out and zipped.
 
 It holds the detector's own code and the network it uses, so that on the device nothing of lfvpipe
-is installed; only numpy, onnxruntime and Pillow are.
+is installed; only what `requirements.txt` in the folder lists is.
 """
 
 import os
@@ -17,7 +17,7 @@ from PIL import Image
 import lfvpipe
 from lfvpipe.errors import UserError
 
-_NEEDED = ("numpy", "onnxruntime", "pillow")
+_NEEDED = ("numpy", "onnxruntime", "pillow", "threadpoolctl")
 _CODE = ("__init__.py", "atomic.py", "errors.py", "detector")
 _SECONDS = 300  # a component that takes longer for one image is of no use
 _RUNNER = '''"""Judge images with the model in this folder: python run.py IMAGE...

@@ -1,0 +1,107 @@
+"""Which scales a model looks at: those that pay."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lfvpipe.detector import Example, Settings, load, search, train
+from lfvpipe.detector.local import Local
+from lfvpipe.detector.scale import Fitted, Scale
+
+LABELS = np.arange(80) >= 40
+POSITIONS = Local(np.zeros(1, np.float32), np.eye(1, dtype=np.float32), np.ones(1), 0.0)
+
+
+def fitted(side: int, strength: float, *, seed: int = 0) -> Fitted:
+    noise = np.random.default_rng([side, seed]).normal(size=len(LABELS))
+    return Fitted(Scale(side, local=POSITIONS), {"evidence": noise + strength * LABELS})
+
+
+def sides(found: list[Fitted]) -> list[int]:
+    return [each.scale.side for each in found]
+
+
+def test_the_scale_that_shows_the_defects_is_kept_alone() -> None:
+    tried = [fitted(416, 0), fitted(640, 0.3), fitted(896, 6)]
+    assert sides(search.chosen(tried, LABELS)) == [896]
+
+
+def test_of_scales_that_show_as_much_the_cheapest_is_kept() -> None:
+    tried = [fitted(416, 6), fitted(640, 6), fitted(896, 6)]
+    assert sides(search.chosen(tried, LABELS)) == [416]
+
+
+def test_scales_that_show_different_defects_are_both_kept() -> None:
+    usual, finer = fitted(416, 0), fitted(640, 0)
+    usual.scores["evidence"][40:60] += 9
+    finer.scores["evidence"][60:] += 9
+    assert sides(search.chosen([usual, finer], LABELS)) == [416, 640]
+
+
+def test_a_scale_that_is_needed_stays() -> None:
+    tried = [fitted(416, 0), fitted(640, 6)]
+    assert sides(search.chosen(tried, LABELS, always=416)) == [416, 640]
+
+
+def test_without_doubt_no_finer_scale_is_tried() -> None:
+    assert not search.worth_trying(640, [fitted(416, 12)], LABELS, persistent=True)
+
+
+def test_in_doubt_finer_scales_are_tried_until_one_does_not_help() -> None:
+    half = fitted(416, 2.0)
+    assert search.worth_trying(640, [half], LABELS, persistent=False)
+    unhelpful = [half, fitted(640, 0.1)]
+    assert not search.worth_trying(896, unhelpful, LABELS, persistent=False)
+    assert search.worth_trying(896, unhelpful, LABELS, persistent=True)
+
+
+def test_where_nothing_is_seen_yet_the_next_scale_is_tried_all_the_same() -> None:
+    lost = [fitted(416, 0), fitted(640, 0)]
+    assert search.worth_trying(896, lost, LABELS, persistent=False)
+
+
+def test_images_that_a_finer_scale_has_not_seen_do_not_count() -> None:
+    usual, finer = fitted(416, 0), fitted(640, 9)
+    finer.scores["evidence"][::2] = np.nan
+    assert sides(search.chosen([usual, finer], LABELS)) == [640]
+
+
+def test_small_images_are_not_magnified_without_end() -> None:
+    usual = Settings().sides
+    assert search.ladder((512, 512), usual) == usual
+    assert search.ladder((4096, 4096), usual) == usual
+    assert search.ladder((200, 200), usual) == (256, 448)
+    assert search.ladder((64, 64), usual) == (144,)
+
+
+def speckled(folder: Path, index: int, *, bad: bool) -> Example:
+    random = np.random.default_rng([index, bad])
+    pixels = random.normal(128, 12, (240, 240))
+    checks = np.indices((10, 10)).sum(0) % 2 * 140 - 70  # grey again, where it is made smaller
+    for y, x in random.integers(20, 220, (4, 2)) if bad else ():
+        pixels[y : y + 10, x : x + 10] += checks
+    path = folder / f"{index}-{bad}.png"
+    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path)
+    return Example(path, "anomaly" if bad else "normal")
+
+
+def test_defects_too_small_for_the_usual_scale_are_found_on_a_finer_one(tmp_path: Path) -> None:
+    good = [speckled(tmp_path, index, bad=False) for index in range(30)]
+    bad = [speckled(tmp_path, index, bad=True) for index in range(30)]
+    learnt = [*good[:22], *bad[:22]]
+    tested = [*good[22:], *bad[22:]]
+
+    def right(settings: Settings) -> tuple[int, tuple[int, ...]]:
+        train(learnt, settings).save(tmp_path / "model.lfv")
+        model = load(tmp_path / "model.lfv")
+        verdicts: Any = [model.detect(each.path).is_anomalous for each in tested]
+        truth = [each.label == "anomaly" for each in tested]
+        return sum(a == b for a, b in zip(verdicts, truth, strict=True)), model.info.sides
+
+    few, looked = right(Settings(sides=(64, 96), views=1))
+    assert 96 in looked
+    many, looked = right(Settings(sides=(64, 96, 256), views=1))
+    assert 256 in looked
+    assert many >= 15 > few
