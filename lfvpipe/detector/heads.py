@@ -101,20 +101,29 @@ def blended(
     """
     names, scores = columns(fitted)
     known = np.isfinite(scores).all(1)
-    if supervised:
-        mix = blend.average(scores[known], labels[known])
-    else:
-        kinds = [name for name, _side in names]
-        shares = [UNLABELLED[kind] / kinds.count(kind) for kind in kinds]
-        mix = blend.unlabelled(scores[known], labels[known], shares)
+    mix = _mixed(names, scores[known], labels[known], supervised=supervised)
     used = np.flatnonzero(mix.weights > 0)
     mix = Blend(mix.centre[used], mix.spread[used], mix.weights[used])
     kept = tuple(names[index] for index in used.tolist())
-    sides = {side for _name, side in kept} | {always}
-    if all(each.scale.local is None for each in fitted if each.scale.side in sides):
-        sides.add(next(each.scale.side for each in fitted if each.scale.local is not None))
+    sides = _looked_on(fitted, {always, *(side for _name, side in kept)})
     scales = tuple(_pruned(each.scale, kept) for each in fitted if each.scale.side in sides)
     return Heads(scales, kept, mix), mix.combined(scores[:, used])
+
+
+def _mixed(
+    names: Sequence[tuple[str, int]], scores: Doubles, labels: Bools, *, supervised: bool
+) -> Blend:
+    if supervised:
+        return blend.average(scores, labels)
+    kinds = [name for name, _side in names]
+    shares = [UNLABELLED[kind] / kinds.count(kind) for kind in kinds]
+    return blend.unlabelled(scores, labels, shares)
+
+
+def _looked_on(fitted: Sequence[Fitted], sides: set[int | None]) -> set[int | None]:
+    """Return `sides`, with the first that sees positions if none of them does."""
+    seeing = [each.scale.side for each in fitted if each.scale.local is not None]
+    return sides if sides.intersection(seeing) else {*sides, seeing[0]}
 
 
 def _pruned(scale: Scale, kept: Sequence[tuple[str, int]]) -> Scale:

@@ -174,21 +174,12 @@ def fit(
         supervised: Whether to learn from the anomalies.
     """
     normals = np.flatnonzero(~labels).tolist()
-    quota = max(1, min(SAMPLE, MAX_SAMPLES // len(normals)))
-    total = 2 * len(labels)
-
-    def sample(index: int) -> Floats:
-        return _some(read(index, 0), quota, np.random.default_rng([seed, index]))
-
-    samples = dict(zip(normals, in_order(sample, normals, threads), strict=True))
+    samples = _samples(read, normals, seed, threads)
     base = whitening(np.concatenate(list(samples.values())))
-
-    def packed(index: int) -> list[Bag]:
-        random, anomalous = np.random.default_rng([seed, index, 1]), bool(labels[index])
-        return [bag(base, read(index, view), random, anomalous=anomalous) for view in range(views)]
-
+    total = 2 * len(labels)
     bags: list[Bag] = []
-    for each in in_order(packed, range(len(labels)), threads):
+    pack = partial(_packed, read, base, labels, views, seed)
+    for each in in_order(pack, range(len(labels)), threads):
         bags += each
         tick(len(bags) // views, total)
     owners = np.repeat(folds, views)
@@ -196,18 +187,37 @@ def fit(
     def learnt(left_out: int) -> Local:
         return _with(base, _learnt(bags, owners != left_out, base, supervised))
 
-    evidence, novelty = np.zeros(len(labels)), np.zeros(len(labels))
-    done, turns = len(labels), np.unique(folds).tolist()
+    turns = np.unique(folds).tolist()
     fits = list(in_order(learnt, [*turns, NOBODY], threads))
+    evidence, novelty = np.zeros(len(labels)), np.zeros(len(labels))
+    done = len(labels)
     for fold, fit in zip(turns, fits, strict=False):
         apart = whitening(np.concatenate([samples[i] for i in normals if folds[i] != fold]))
-        score = partial(_scored, read, apart, fit)
         members = np.flatnonzero(folds == fold).tolist()
-        for index, found in zip(members, in_order(score, members, threads), strict=True):
-            novelty[index], evidence[index] = found
+        found = in_order(partial(_scored, read, apart, fit), members, threads)
+        for index, scores in zip(members, found, strict=True):
+            novelty[index], evidence[index] = scores
             done += 1
             tick(done, total)
     return Fitted(fits[-1], evidence, novelty)
+
+
+def _samples(read: ReadCells, normals: Sequence[int], seed: int, threads: int) -> dict[int, Floats]:
+    """Return some positions of each normal image, to know how they vary."""
+    quota = max(1, min(SAMPLE, MAX_SAMPLES // len(normals)))
+
+    def sample(index: int) -> Floats:
+        return _some(read(index, 0), quota, np.random.default_rng([seed, index]))
+
+    return dict(zip(normals, in_order(sample, normals, threads), strict=True))
+
+
+def _packed(
+    read: ReadCells, base: Local, labels: NDArray[np.bool_], views: int, seed: int, index: int
+) -> list[Bag]:
+    """Return a bag for each view of an image."""
+    random, anomalous = np.random.default_rng([seed, index, 1]), bool(labels[index])
+    return [bag(base, read(index, view), random, anomalous=anomalous) for view in range(views)]
 
 
 def _scored(read: ReadCells, apart: Local, learnt: Local, index: int) -> tuple[float, float]:

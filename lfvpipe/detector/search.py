@@ -54,12 +54,13 @@ def worth_trying(side: int, tried: Sequence[Fitted], labels: Bools, *, persisten
     It could not where even a perfect one would cost more than there is to explain. Where the last
     one tried did not pay, a finer one hardly will, unless all of them are at a loss.
     """
-    left = unexplained(tried, labels)
+    known = _known(tried)
+    left = _loss(tried, labels, known)
     if left <= price(side):
         return False
     if persistent or any(each is tried[-1] for each in chosen(tried, labels)):
         return True
-    return left > AT_A_LOSS * blend.loss(np.zeros(len(labels)), labels)
+    return left > AT_A_LOSS * blend.loss(np.zeros(int(known.sum())), labels[known])
 
 
 def chosen(tried: Sequence[Fitted], labels: Bools, *, always: int | None = None) -> list[Fitted]:
@@ -84,17 +85,13 @@ def chosen(tried: Sequence[Fitted], labels: Bools, *, always: int | None = None)
     return min(sets, key=lambda some: _loss(some, labels, known) + cost(some))
 
 
-def unexplained(tried: Sequence[Fitted], labels: Bools) -> float:
-    """Return what the scores of all scales together leave unexplained, nats."""
-    return _loss(tried, labels, _known(tried))
-
-
 def _known(tried: Sequence[Fitted]) -> Bools:
     """Say of which images all of these scales have scores."""
     return np.asarray(np.isfinite(columns(tried)[1]).all(1), np.bool_)
 
 
 def _loss(some: Sequence[Fitted], labels: Bools, known: Bools) -> float:
+    """Return what the scores of these scales together leave unexplained of the `known`, nats."""
     scores = columns(some)[1][known]
     mix = blend.average(scores, labels[known])
     return blend.loss(mix.combined(scores), labels[known])
