@@ -25,6 +25,7 @@ from lfvpipe.detector.gathering import (
     usual_size,
 )
 from lfvpipe.detector.logistic import Doubles, Integers
+from lfvpipe.detector.memory import give_back
 from lfvpipe.detector.scale import Fitted, Table
 from lfvpipe.detector.store import CellStore
 from lfvpipe.detector.threads import thread_count
@@ -138,7 +139,8 @@ class Work:
 
     def _fit(self, table: Table, *, supervised: bool, finer: bool) -> Fitted:
         threads = thread_count(self.settings.threads)
-        return scale.fit(
+        give_back()
+        found = scale.fit(
             table,
             self.settings.seed,
             self.stage,
@@ -146,6 +148,8 @@ class Work:
             supervised=supervised,
             finer=finer,
         )
+        give_back()
+        return found
 
     def _table(self, data: Data, rows: Integers, seen: Sequence[Seen], at: int) -> Table:
         """Return in numbers what was `seen` of the images `rows`, `at` the scale of that number."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lfvpipe.detector.logistic import Doubles, Integers, newton
+from lfvpipe.detector.memory import give_back
 from lfvpipe.detector.threads import in_order
 
 Floats = NDArray[np.float32]
@@ -23,10 +24,11 @@ TOP = 5  # positions that make an image's score
 ROUNDS = 4
 WORST = 20  # positions of a normal image that a round learns from, and so many random ones
 RANDOM = 40
-MAX_LEARNT = 12_000  # of them in all
+MAX_LEARNT = 8_000  # of them in all
 POOL = {False: 64, True: 192}  # most unusual positions kept of a normal, an anomalous image
+MAX_POOLED = 40_000  # of all normal, and of all anomalous ones; fewer of each where they are many
 SAMPLE = 150  # positions of a normal image that the covariance is estimated from
-MAX_SAMPLES = 40_000  # of them in all
+MAX_SAMPLES = 25_000  # of them in all
 NOBODY = -1  # the fold of no image
 CHUNK = 4096  # of them worked on at a time, to save memory
 PENALTY = 10.0
@@ -106,11 +108,13 @@ class Bag:
     anomalous: bool
 
 
-def bag(local: Local, cells: Floats, generator: np.random.Generator, *, anomalous: bool) -> Bag:
-    """Return the most unusual and some random positions of an image."""
+def bag(
+    local: Local, cells: Floats, generator: np.random.Generator, *, anomalous: bool, like: int
+) -> Bag:
+    """Return the most unusual and some random positions of an image, one of so many `like` it."""
     points = local.whitened(cells)
     order = np.argsort(np.einsum("ij,ij->i", points, points), kind="stable")
-    unusual = points[order[-POOL[anomalous] :]]
+    unusual = points[order[-min(POOL[anomalous], max(WORST, MAX_POOLED // like)) :]]
     return Bag(np.concatenate([unusual, _some(points, RANDOM, generator)]), anomalous)
 
 
@@ -188,7 +192,9 @@ def fit(
         return _with(base, _learnt(bags, owners != left_out, base, supervised))
 
     turns = np.unique(folds).tolist()
+    give_back()
     fits = list(in_order(learnt, [*turns, NOBODY], threads))
+    give_back()
     evidence, novelty = np.zeros(len(labels)), np.zeros(len(labels))
     done = len(labels)
     for fold, fit in zip(turns, fits, strict=False):
@@ -217,7 +223,9 @@ def _packed(
 ) -> list[Bag]:
     """Return a bag for each view of an image."""
     random, anomalous = np.random.default_rng([seed, index, 1]), bool(labels[index])
-    return [bag(base, read(index, view), random, anomalous=anomalous) for view in range(views)]
+    like = views * int((labels == anomalous).sum())
+    cells = (read(index, view) for view in range(views))
+    return [bag(base, each, random, anomalous=anomalous, like=like) for each in cells]
 
 
 def _scored(read: ReadCells, apart: Local, learnt: Local, index: int) -> tuple[float, float]:
