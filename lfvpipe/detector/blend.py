@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lfvpipe.detector.logistic import Doubles, newton
 
 PENALTY = 10.0
-SOFTNESS = 4.0  # of log-likelihood: what a head must be worse by to weigh a third as much
+SOFTNESS = 12.0  # of log-likelihood: what a head must be worse by to weigh a third as much
 LEAST = 0.1  # share from which on a head is worth its time
 FARTHEST = 4.0  # standard deviations beyond which a score says no more, while learning
 
