@@ -24,7 +24,7 @@ from lfvpipe.detector.gathering import (
     sampled,
     usual_size,
 )
-from lfvpipe.detector.logistic import Doubles, Integers
+from lfvpipe.detector.logistic import Integers
 from lfvpipe.detector.memory import give_back
 from lfvpipe.detector.scale import Fitted, Table
 from lfvpipe.detector.store import CellStore
@@ -124,14 +124,15 @@ class Work:
         share = kept_shares(data.labels.tolist(), limit)
         shares = np.where(data.labels, share[1], share[0]).tolist()
         pairs = zip(data.seen, shares, strict=True)
-        rows = np.flatnonzero([drawn(seen.digest, part) for seen, part in pairs])
+        picked = np.array([drawn(seen.digest, part) for seen, part in pairs])
+        rows = np.flatnonzero(picked)
         examples = [data.examples[row] for row in rows.tolist()]
         how = self._pass((side,), self.settings.finer_views, limit, examples)
         seen = gather(examples, how, (1.0, 1.0), self.store, self.watch)
         table = self._table(data, rows, seen, 0)
         found = self._fit(table, supervised=data.supervised, finer=True)
-        everyone = {name: _among(len(data.seen), rows, each) for name, each in found.scores.items()}
-        return Fitted(found.scale, everyone)
+        scores = {name: scale.among(picked, each) for name, each in found.scores.items()}
+        return Fitted(found.scale, scores)
 
     def _limit(self, side: int) -> int:
         """Return how many looks there may be on a finer scale."""
@@ -169,10 +170,3 @@ class Work:
     def stage(self, name: str) -> Callable[[int, int], None]:
         """Return a function that tells of (done, total) of a stage."""
         return lambda done, total: self.watch.tick(name, done, total)
-
-
-def _among(count: int, rows: Integers, scores: Doubles) -> Doubles:
-    """Return the scores of the images `rows` among `count`, NaN for the others."""
-    result = np.full(count, np.nan)
-    result[rows] = scores
-    return result

@@ -163,20 +163,20 @@ def fit(
         rows = np.concatenate([table.pooled[:: table.views], table.placed], axis=1)
         gaussian, scores["deviation"] = _deviation(table, rows)
     found = _local(table, seed, stage, threads, supervised=supervised)
-    scores["novelty"] = _spread(table, found.novelty)
+    scores["novelty"] = among(table.stored, found.novelty)
     if not finer:
         placed, by_place = _place(table, stage)
-        scores |= {} if placed is None else {"place": _spread(table, by_place)}
+        scores |= {} if placed is None else {"place": among(table.stored, by_place)}
     if supervised:
         linear, scores["classifier"] = _classifier(table, stage)
-        scores["evidence"] = _spread(table, found.evidence)
+        scores["evidence"] = among(table.stored, found.evidence)
     return Fitted(Scale(table.side, gaussian, found.local, placed, linear), scores)
 
 
-def _spread(table: Table, scores: Doubles) -> Doubles:
-    """Return the scores of stored images among all images, NaN for the others."""
-    result = np.full(len(table.labels), np.nan)
-    result[table.stored] = scores
+def among(chosen: NDArray[np.bool_], scores: Doubles) -> Doubles:
+    """Return the scores of the images `chosen` among all images, NaN for the others."""
+    result = np.full(len(chosen), np.nan)
+    result[chosen] = scores
     return result
 
 
