@@ -4,17 +4,21 @@ For products that lie in much the same way in every photograph, where a part tha
 moved looks like nothing that is unusual elsewhere. Source: Defard et al., "PaDiM: a patch
 distribution modeling framework for anomaly detection and localization" (ICPR 2020), on the stride-8
 and stride-16 maps, with principal components of what places do not explain instead of random
-channels.
+channels. Since no two photographs lie exactly alike, a
+position is compared with its own place and with those that it may have moved from: with the whole
+image, and with its surroundings. It does not choose for itself, or a part's bare neighbourhood
+would excuse its absence.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lfvpipe.detector.local import ROUNDING, novelty_score
+from lfvpipe.detector.local import ROUNDING, TOP, novelty_score
 from lfvpipe.detector.logistic import Doubles, Integers
 
 Floats = NDArray[np.float32]
@@ -23,6 +27,9 @@ Tick = Callable[[int, int], None]
 WORTH = 0.25  # share of the variance that places must explain
 COMPONENTS = 32
 SHRINKAGE = (0.05, 0.1, 0.01)  # of a place's mean variance, of all places', and of unit variance
+REACH = 2  # places to each side that a position may have moved by
+SURROUNDINGS = 9  # side of the square of positions that move together
+AT_ONCE = 64  # positions that are compared together
 
 
 @dataclass(frozen=True)
@@ -45,16 +52,75 @@ class Place:
     def novelty(self, tap: Floats) -> Floats:
         """Return the squared distance of each position of a map (h, w, c) from normal: (h, w).
 
-        A map of another size is compared with the places that its positions fall on.
+        A map of another size is compared with the places that its positions fall on. Places that
+        positions may have moved from are looked at only where the image's score could depend on it:
+        from the farthest position on, until the next could not be among the worst.
         """
-        apart = regridded(tap, self.mean.shape[:2]) @ self.basis - self.mean
-        white = np.matmul(apart[:, :, None], self.whitening)[:, :, 0]
-        result: Floats = np.einsum("hwk,hwk->hw", white, white) / np.float32(white.shape[2])
-        return result
+        components = regridded(tap, self.mean.shape[:2]) @ self.basis
+        result = _squared(components - self.mean, self.whitening).ravel()
+        own, origins = result.copy(), _origins(components, self.mean)
+        order = np.argsort(-own, kind="stable")
+        for start in range(0, len(order), AT_ONCE):
+            batch, done = order[start : start + AT_ONCE], order[:start]
+            if start and np.partition(result[done], -TOP)[-TOP] >= own[batch[0]]:
+                break
+            moved = self._compared(components, batch, origins[:, batch])
+            result[batch] = np.minimum(own[batch], moved.min(0))
+        return result.reshape(components.shape[:2])
+
+    def _compared(self, components: Floats, positions: Integers, places: Integers) -> Floats:
+        """Return the squared distances of `positions` (n,) from `places` (m, n): (m, n)."""
+        size = components.shape[-1]
+        apart = components.reshape(-1, size)[positions] - self.mean.reshape(-1, size)[places]
+        return _squared(apart, self.whitening.reshape(-1, size, size)[places])
 
     def score(self, tap: Floats) -> float:
         """Return an image's score from its map (h, w, c)."""
         return novelty_score(self.novelty(tap).ravel())
+
+
+def _squared(apart: Floats, whitening: Floats) -> Floats:
+    """Return the mean squares (...,) of differences (..., k) after whitening (..., k, k)."""
+    white = np.matmul(apart[..., None, :], whitening)[..., 0, :]
+    result: Floats = np.einsum("...k,...k->...", white, white) / np.float32(white.shape[-1])
+    return result
+
+
+def _origins(components: Floats, mean: Floats) -> Integers:
+    """Return the places that positions have moved from: with the image, with their surroundings.
+
+    Args:
+        components: (h, w, k) of an image.
+        mean: (h, w, k) of the normal images.
+
+    Returns:
+        (2, h·w) numbers of places, row by row.
+    """
+    height, width = mean.shape[:2]
+    steps = range(-REACH, REACH + 1)
+    places = np.stack(
+        [
+            np.clip(np.arange(height) + down, 0, height - 1)[:, None] * width
+            + np.clip(np.arange(width) + right, 0, width - 1)
+            for down, right in product(steps, steps)
+        ]
+    )
+    flat = mean.reshape(-1, mean.shape[-1])
+    apart = [((components - flat[each]) ** 2).sum(-1) for each in places]
+    whole = np.full((height, width), np.argmin([each.sum() for each in apart]))
+    around = np.argmin([_summed(each, SURROUNDINGS) for each in apart], axis=0)
+    chosen = [np.take_along_axis(places, each[None], 0).ravel() for each in (whole, around)]
+    return np.stack(chosen)
+
+
+def _summed(values: Floats, side: int) -> Doubles:
+    """Return the sums over the square of `side` positions around each of `values` (h, w)."""
+    before, after = side // 2 + 1, side // 2
+    padded = np.pad(values.astype(np.float64), (before, after), mode="edge")
+    sums = padded.cumsum(0).cumsum(1)
+    total: Doubles = sums[side:, side:] - sums[:-side, side:]
+    total += sums[:-side, :-side] - sums[side:, :-side]
+    return total
 
 
 def regridded(tap: Floats, grid: tuple[int, ...]) -> Floats:

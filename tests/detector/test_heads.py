@@ -79,6 +79,17 @@ def test_a_part_missing_from_its_place_is_found() -> None:
     assert auroc(fitted[1], labels) > 0.95
 
 
+def test_a_board_that_lies_a_little_aside_is_not_unusual() -> None:
+    generator = np.random.default_rng(0)
+    maps = [board(generator, missing=False) for _ in range(40)]
+    fitted = place.fit(maps.__getitem__, np.zeros(40, bool), np.arange(40) % 5, lambda *_: None)
+    assert fitted is not None
+    aside = [np.roll(board(generator, missing=False), 2, 1) for _ in range(10)]
+    faulty = [board(generator, missing=True) for _ in range(10)]
+    highest = max(fitted[0].score(each) for each in aside)
+    assert highest < min(fitted[0].score(each) for each in faulty)
+
+
 def test_a_map_of_another_size_is_compared_place_by_place() -> None:
     generator = np.random.default_rng(0)
     maps = [board(generator, missing=False) for _ in range(20)]
