@@ -78,7 +78,12 @@ def look(image: "Image.Image", side: int, mirror: int = 0, taps: int = len(CHANN
         mirror: 0 to 3, which mirrored view.
         taps: How many maps are wanted; CELL_TAPS do for the cells, and take less time.
     """
-    return View(tuple(network(taps).taps(mirrored(resized(image, side), mirror))))
+    return view(mirrored(resized(image, side), mirror), taps)
+
+
+def view(pixels: Pixels, taps: int) -> View:
+    """Return what the backbone sees in `pixels`, uint8 (H, W, 3), each a multiple of 16."""
+    return View(tuple(network(taps).taps(pixels)))
 
 
 def mirrored(pixels: Pixels, mirror: int) -> Pixels:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import default_rng
 
-from lfvpipe.detector import scale, search
+from lfvpipe.detector import procedural, scale, search
 from lfvpipe.detector.calibration import Bools
 from lfvpipe.detector.facts import Example, Settings
+from lfvpipe.detector.features import Floats
 from lfvpipe.detector.gathering import (
     Pass,
     Seen,
@@ -26,13 +28,16 @@ from lfvpipe.detector.gathering import (
 )
 from lfvpipe.detector.logistic import Integers
 from lfvpipe.detector.memory import give_back
+from lfvpipe.detector.pictures import open_rgb
 from lfvpipe.detector.scale import Fitted, Table
-from lfvpipe.detector.store import CellStore
-from lfvpipe.detector.threads import thread_count
+from lfvpipe.detector.store import CellStore, rounded
+from lfvpipe.detector.threads import in_order, thread_count
 
 ROWS_AN_IMAGE = 4  # that max_rows allows for
 MAX_LOCAL = 600  # images whose positions are kept on the usual scale
 LEAST = 40  # images that a finer scale can be judged by
+MAX_DRAWN = 150  # normal images that defects are drawn onto
+ENOUGH = 20  # labelled anomalies that make drawn ones superfluous
 FEW = 5  # labelled anomalies, below which no score that learns from them can be judged out of fold
 
 
@@ -165,7 +170,30 @@ class Work:
             stored=np.array([each.stored is not None for each in kept]),
             grids=[each.grid for each in kept if each.stored is not None],
             read=lambda index, view: self.store.read(numbers[index] + view),
+            drawn=self._drawn(data, rows, kept[0].side, len(numbers)),
         )
+
+    def _drawn(self, data: Data, rows: Integers, side: int, stored: int) -> dict[int, list[Floats]]:
+        """Draw defects onto normal ones of the images `rows`, where labelled ones are too few.
+
+        Returns:
+            Positions within them, rounded as stored ones are, by fold.
+        """
+        if not stored or data.different_anomalies >= ENOUGH:
+            return {}
+        normals = [row for row in rows.tolist() if not data.labels[row]][:MAX_DRAWN]
+
+        def draw(row: int) -> list[Floats]:
+            seed = [self.settings.seed, side, int(data.seen[row].digest[:8], 16)]
+            image = open_rgb(data.examples[row].path)
+            return [rounded(each) for each in procedural.cells(image, side, default_rng(seed))]
+
+        found: dict[int, list[Floats]] = {}
+        done = in_order(draw, normals, thread_count(self.settings.threads))
+        for number, (row, cells) in enumerate(zip(normals, done, strict=True)):
+            found.setdefault(int(data.folds[row]), []).extend(cells)
+            self.watch.tick(f"drawn defects at {side} px", number + 1, len(normals))
+        return found
 
     def stage(self, name: str) -> Callable[[int, int], None]:
         """Return a function that tells of (done, total) of a stage."""

@@ -16,7 +16,7 @@ from lfvpipe.detector.scale import Fitted, Scale
 if TYPE_CHECKING:
     from PIL import Image
 
-UNLABELLED = {"deviation": 1.0, "novelty": 1.0, "place": 2.0}  # say without labels to go by
+UNLABELLED = {"deviation": 1.0, "novelty": 1.0, "place": 2.0, "evidence": 1.0}  # without labels
 LEAST_SHOWN = 0.1  # weight of a map in the heat map
 ALWAYS_SHOWN = 1.0  # weight of evidence there, also where the score has none
 Bools = NDArray[np.bool_]

@@ -4,10 +4,11 @@ Positions are whitened by the normal images' covariance, so that what is unusual
 anomalies are labelled, a multiple-instance logistic regression then learns which of the unusual
 counts: in turn the worst positions of anomalous images are taken as anomalous and the model is
 fitted against normal images' random and worst ones (the MI-SVM scheme of Andrews, Tsochantaridis &
-Hofmann, NIPS 2002, with a logistic loss).
+Hofmann, NIPS 2002, with a logistic loss). Defects that were drawn are learnt from alike, with the
+difference that their positions are known.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +21,7 @@ from lfvpipe.detector.threads import in_order
 
 Floats = NDArray[np.float32]
 ReadCells = Callable[[int, int], Floats]
+Drawn = Mapping[int, Sequence[Floats]]
 TOP = 5  # positions that make an image's score
 ROUNDS = 4
 WORST = 20  # positions of a normal image that a round learns from, and so many random ones
@@ -102,10 +104,19 @@ def _some(cells: Floats, count: int, generator: np.random.Generator) -> Floats:
 
 @dataclass(frozen=True)
 class Bag:
-    """What learning keeps of an image: whitened positions, the last RANDOM of them at random."""
+    """What learning keeps of an image: whitened positions, the last RANDOM of them at random.
+
+    Of a drawn defect, positions within it.
+    """
 
     points: Floats
     anomalous: bool
+    drawn: bool = False
+
+    @property
+    def kind(self) -> int:
+        """0 for a normal image, 1 for a labelled anomaly, 2 for a drawn defect."""
+        return self.anomalous + self.drawn
 
 
 def bag(
@@ -113,9 +124,18 @@ def bag(
 ) -> Bag:
     """Return the most unusual and some random positions of an image, one of so many `like` it."""
     points = local.whitened(cells)
-    order = np.argsort(np.einsum("ij,ij->i", points, points), kind="stable")
-    unusual = points[order[-min(POOL[anomalous], max(WORST, MAX_POOLED // like)) :]]
+    unusual = _unusual(points, min(POOL[anomalous], max(WORST, MAX_POOLED // like)))
     return Bag(np.concatenate([unusual, _some(points, RANDOM, generator)]), anomalous)
+
+
+def drawn_bag(local: Local, cells: Floats) -> Bag:
+    """Return the most unusual of the positions within a drawn defect."""
+    return Bag(_unusual(local.whitened(cells), POOL[True]), anomalous=True, drawn=True)
+
+
+def _unusual(points: Floats, count: int) -> Floats:
+    order = np.argsort(np.einsum("ij,ij->i", points, points), kind="stable")
+    return points[order[-count:]]
 
 
 def learn(bags: Sequence[Bag]) -> Doubles:
@@ -123,22 +143,31 @@ def learn(bags: Sequence[Bag]) -> Doubles:
     scores = [np.einsum("ij,ij->i", each.points, each.points) for each in bags]
     normals = sum(not each.anomalous for each in bags)
     part = min(1.0, MAX_LEARNT / ((WORST + RANDOM) * max(1, normals)))
-    hardest, drawn = max(1, round(WORST * part)), max(1, round(RANDOM * part))
     solution: Doubles | None = None
     for _ in range(ROUNDS):
-        bad = [_chosen(b, s, TOP) for b, s in zip(bags, scores, strict=True) if b.anomalous]
-        good = [
-            _chosen(b, s, hardest) for b, s in zip(bags, scores, strict=True) if not b.anomalous
-        ]
-        good += [each.points[-drawn:] for each in bags if not each.anomalous]
-        rows = np.concatenate([*bad, *good]).astype(np.float64)
-        labels = np.arange(len(rows)) < sum(map(len, bad))
-        share = np.where(labels, labels.sum(), (~labels).sum())
-        weights = 0.5 * len(bags) / share
-        solution = newton(rows, labels, weights, PENALTY, solution, PRECISION)
+        chosen = [_learnt_from(b, s, part) for b, s in zip(bags, scores, strict=True)]
+        rows = np.concatenate(chosen).astype(np.float64)
+        kinds = np.repeat([each.kind for each in bags], [len(each) for each in chosen])
+        weights = len(bags) * _shares(kinds)
+        solution = newton(rows, kinds > 0, weights, PENALTY, solution, PRECISION)
         scores = [each.points @ solution[:-1] + solution[-1] for each in bags]
     assert solution is not None
     return solution
+
+
+def _learnt_from(each: Bag, scores: Floats | Doubles, part: float) -> Floats:
+    """Return the positions of a bag that a round learns from, and `part` of a normal one's."""
+    if each.anomalous:
+        return _chosen(each, scores, TOP)
+    hardest, random = max(1, round(WORST * part)), max(1, round(RANDOM * part))
+    return np.concatenate([_chosen(each, scores, hardest), each.points[-random:]])
+
+
+def _shares(kinds: Integers) -> Doubles:
+    """Return what each position weighs: normal and anomalous alike, labelled and drawn alike."""
+    found, counts = np.unique(kinds, return_counts=True)
+    share = np.where(found > 0, 0.5 / (len(found) - 1), 0.5) / counts
+    return np.asarray(share[np.searchsorted(found, kinds)])
 
 
 def _chosen(each: Bag, scores: Floats | Doubles, count: int) -> Floats:
@@ -164,6 +193,7 @@ def fit(
     threads: int,
     *,
     supervised: bool,
+    drawn: Drawn,
 ) -> Fitted:
     """Fit on images whose positions `read` returns, (n, c) float32, by image and view.
 
@@ -176,6 +206,7 @@ def fit(
         tick: Told of (done, total) images; may raise to stop.
         threads: Images worked on at the same time; their number changes nothing.
         supervised: Whether to learn from the anomalies.
+        drawn: Positions within drawn defects, by the fold of the image drawn on; learnt from too.
     """
     normals = np.flatnonzero(~labels).tolist()
     samples = _samples(read, normals, seed, threads)
@@ -187,9 +218,13 @@ def fit(
         bags += each
         tick(len(bags) // views, total)
     owners = np.repeat(folds, views)
+    if not supervised:
+        owners, bags = owners[~np.repeat(labels, views)], [b for b in bags if not b.anomalous]
+    owners = np.concatenate([owners, *(np.full(len(drawn[each]), each) for each in drawn)])
+    bags += [drawn_bag(base, cells) for each in drawn for cells in drawn[each]]
 
     def learnt(left_out: int) -> Local:
-        return _with(base, _learnt(bags, owners != left_out, base, supervised))
+        return _with(base, _learnt(bags, owners != left_out, base))
 
     turns = np.unique(folds).tolist()
     give_back()
@@ -237,9 +272,9 @@ def _with(base: Local, solution: Doubles) -> Local:
     return Local(base.mean, base.basis, solution[:-1], float(solution[-1]))
 
 
-def _learnt(
-    bags: Sequence[Bag], inside: NDArray[np.bool_], base: Local, supervised: bool
-) -> Doubles:
-    if not supervised:
+def _learnt(bags: Sequence[Bag], inside: NDArray[np.bool_], base: Local) -> Doubles:
+    """Return weights learnt from the bags `inside`, zeros where none of them is anomalous."""
+    known = [each for each, keep in zip(bags, inside.tolist(), strict=True) if keep]
+    if not any(each.anomalous for each in known):
         return np.zeros(len(base.weights) + 1)
-    return learn([each for each, keep in zip(bags, inside.tolist(), strict=True) if keep])
+    return learn(known)

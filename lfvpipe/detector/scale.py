@@ -14,7 +14,7 @@ from lfvpipe.detector import deviation, heat, local, logistic, place
 from lfvpipe.detector.backbone import CHANNELS
 from lfvpipe.detector.deviation import Deviation
 from lfvpipe.detector.features import CELL_TAPS, Floats, View, deeper
-from lfvpipe.detector.local import Local, ReadCells, novelty_score, worst
+from lfvpipe.detector.local import Drawn, Local, ReadCells, novelty_score, worst
 from lfvpipe.detector.logistic import Doubles, Integers, Linear
 from lfvpipe.detector.place import Place
 from lfvpipe.detector.store import rounded
@@ -29,7 +29,7 @@ class Scale:
     Attributes:
         side: Of the square, px, whose area images are brought to.
         deviation: How far the whole image is from normal.
-        local: How far its positions are (novelty), and how like the anomalies they look (evidence).
+        local: How far its positions are (novelty), and how like anomalies they look (evidence).
         place: How far they are from usual for their place.
         classifier: How like the labelled anomalies the whole image looks.
     """
@@ -106,6 +106,7 @@ class Table:
         stored: (images,) whose positions can be read.
         grids: (h, w) of the positions of each of those.
         read: Positions of an image, by its number among the stored, and of a view of it.
+        drawn: Positions within drawn defects, by the fold of the image drawn on.
     """
 
     side: int
@@ -116,6 +117,7 @@ class Table:
     stored: NDArray[np.bool_]
     grids: list[tuple[int, int]]
     read: ReadCells
+    drawn: Drawn
 
     @property
     def views(self) -> int:
@@ -169,6 +171,7 @@ def fit(
         scores |= {} if placed is None else {"place": among(table.stored, by_place)}
     if supervised:
         linear, scores["classifier"] = _classifier(table, stage)
+    if supervised or table.drawn:
         scores["evidence"] = among(table.stored, found.evidence)
     return Fitted(Scale(table.side, gaussian, found.local, placed, linear), scores)
 
@@ -197,6 +200,7 @@ def _local(
         stage(f"local evidence at {table.side} px"),
         threads,
         supervised=supervised,
+        drawn=table.drawn,
     )
 
 

@@ -198,6 +198,7 @@ def test_progress_is_told_and_training_stops_when_asked(product: Any) -> None:
         "features at 128 px",
         "places",
         "classifier at 128 px",
+        "drawn defects at 128 px",
         "local evidence at 128 px",
         "segmentation",
     }

@@ -52,10 +52,41 @@ def test_one_odd_position_in_a_thousand_is_found() -> None:
     images[20:, 7, 3] += 6
     folds = np.arange(40) % 5
     fitted = local.fit(
-        lambda index, _view: images[index], labels, folds, 1, 0, lambda *_: None, 2, supervised=True
+        lambda index, _view: images[index],
+        labels,
+        folds,
+        1,
+        0,
+        lambda *_: None,
+        2,
+        supervised=True,
+        drawn={},
     )
     assert fitted.evidence[labels].min() > np.median(fitted.evidence[~labels])
     assert int(fitted.local.evidence(images[30]).argmax()) == 7
+
+
+def test_drawn_defects_teach_what_no_label_does() -> None:
+    generator = np.random.default_rng(0)
+    images = generator.normal(size=(40, 1000, 12)).astype(np.float32)
+    images[..., 0] *= 10  # what varies much is no anomaly
+    labels, folds = np.arange(40) >= 20, np.arange(40) % 5
+    images[20:, 7, 3] += 5
+    defects = generator.normal(size=(5, 8, 6, 12)).astype(np.float32)
+    defects[..., 3] += 4
+    fitted = local.fit(
+        lambda index, _view: images[index],
+        labels,
+        folds,
+        views=1,
+        seed=0,
+        tick=lambda *_: None,
+        threads=2,
+        supervised=False,
+        drawn={fold: list(each) for fold, each in enumerate(defects)},
+    )
+    assert auroc(fitted.evidence, labels) > auroc(fitted.novelty, labels)
+    assert np.mean([fitted.local.evidence(each).argmax() == 7 for each in images[20:]]) > 0.8
 
 
 def board(generator: np.random.Generator, *, missing: bool) -> Floats:

@@ -1,0 +1,207 @@
+"""Defects drawn onto normal images: something to learn from where few anomalies are labelled.
+
+Strokes, spots, stains and patches from elsewhere in the image, of random size and strength. What
+they look like matters less than that their positions are known, and that everything around them is
+normal. Sources: Li et al., "CutPaste: self-supervised learning for anomaly detection and
+localization" (CVPR 2021), for the patches; Zavrtanik, Kristan & Skočaj, "DRÆM: a discriminatively
+trained reconstruction embedding for surface anomaly detection" (ICCV 2021), for stains shaped by
+noise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lfvpipe.detector.features import CELL_TAPS, Floats, view
+from lfvpipe.detector.pictures import Pixels, resized
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Random = np.random.Generator
+DEFECTS = 3  # an image: looking at it takes longer than drawing
+EXTENT = (0.02, 0.12)  # of a defect, as a share of the image's side
+MARGIN = 0.06  # of the sides, where no defect has its middle
+LEVELS = (20.0, 110.0)  # grey levels that a defect is lighter or darker by
+VISIBLE = 8.0  # grey levels: less is no defect
+COVERED = 0.15  # share of a position that a defect must cover
+FINER = 4  # times that strokes are drawn larger, to be smooth
+DRAWING = 512.0  # px, the side that widths and radii below are meant for
+WIDTHS = (0.8, 4.0)
+RADII = (1.2, 5.0)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a defect is drawn.
+
+    Attributes:
+        rows: Of the image.
+        columns: Of the image.
+        middle: (y, x) from the first of these rows and columns, px.
+        extent: Of the defect, px.
+        unit: px of the image that one px of a drawing of 512 px is.
+    """
+
+    rows: slice
+    columns: slice
+    middle: tuple[float, float]
+    extent: float
+    unit: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(h, w) of the rows and columns."""
+        return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
+
+    def offsets(self) -> tuple[Floats, Floats]:
+        """Return how far each pixel (h, w) lies from the middle, down and right."""
+        y, x = np.ogrid[: self.shape[0], : self.shape[1]]
+        down, right = np.broadcast_arrays(y - self.middle[0], x - self.middle[1])
+        return down.astype(np.float32), right.astype(np.float32)
+
+
+def cells(image: "Image.Image", side: int, random: Random) -> list[Floats]:
+    """Return descriptors of the positions in each of some defects drawn onto a normal image.
+
+    Args:
+        image: Upright RGB.
+        side: Of the square, px, whose area it is brought to before.
+        random: Decides what is drawn.
+
+    Returns:
+        (n, c) of each defect that is seen at all.
+    """
+    pixels, covers = damaged(resized(image, side), random)
+    grid = view(pixels, CELL_TAPS).cells
+    shares = [_reduced(each, (grid.shape[0], grid.shape[1])) for each in covers]
+    return [grid[share >= min(COVERED, share.max())] for share in shares if share.any()]
+
+
+def damaged(pixels: Pixels, random: Random) -> tuple[Pixels, list[Floats]]:
+    """Return a copy of `pixels` (h, w, 3) with defects, and how far each covers it (h, w), 0..1."""
+    result, covers = pixels.astype(np.float32), list[Floats]()
+    for _ in range(DEFECTS):
+        spot = _somewhere(random, (pixels.shape[0], pixels.shape[1]))
+        shape, fill = KINDS[int(random.integers(len(KINDS)))]
+        alpha = shape(random, spot) * np.float32(random.uniform(0.5, 1))
+        old = result[spot.rows, spot.columns]
+        change = fill(random, spot, pixels) - old
+        result[spot.rows, spot.columns] = old + change * alpha[..., None]
+        cover = np.zeros(pixels.shape[:2], np.float32)
+        cover[spot.rows, spot.columns] = alpha * (np.abs(change).max(-1) > VISIBLE)
+        covers.append(cover)
+    return np.clip(np.rint(result), 0, 255).astype(np.uint8), covers
+
+
+def _somewhere(random: Random, shape: tuple[int, int]) -> Spot:
+    side = (shape[0] * shape[1]) ** 0.5
+    extent = side * _between(random, EXTENT)
+    y, x = (random.uniform(MARGIN, 1 - MARGIN) * length for length in shape)
+    reach = int(np.ceil(1.6 * extent)) + 4
+    rows = slice(max(0, int(y) - reach), min(shape[0], int(y) + reach))
+    columns = slice(max(0, int(x) - reach), min(shape[1], int(x) + reach))
+    return Spot(rows, columns, (y - rows.start, x - columns.start), extent, side / DRAWING)
+
+
+def _between(random: Random, bounds: tuple[float, float]) -> float:
+    """Return a number between `bounds` whose logarithm is uniform."""
+    return float(np.exp(random.uniform(*np.log(bounds))))
+
+
+# Shapes: how far a defect covers each pixel of its spot, float32 (h, w), 0 to 1.
+
+
+def stroke(random: Random, spot: Spot) -> Floats:
+    """Return a scratch or crack, more or less straight."""
+    from PIL import Image, ImageDraw
+
+    count, step = 15, spot.extent / 6
+    turns = random.normal(0, random.choice([0.0, 0.3, 0.6]), count)
+    angles = random.uniform(0, 2 * np.pi) + np.cumsum(turns)
+    path = np.stack([np.cumsum(np.cos(angles)), np.cumsum(np.sin(angles))], 1) * step
+    path += np.array(spot.middle[::-1]) - path.mean(0)
+    height, width = spot.shape
+    image = Image.new("L", (width * FINER, height * FINER))
+    thickness = max(1, round(_between(random, WIDTHS) * spot.unit * FINER))
+    points = (path * FINER).ravel().tolist()
+    ImageDraw.Draw(image).line(points, fill=255, width=thickness, joint="curve")
+    return _reduced(np.asarray(image, np.float32), spot.shape) / np.float32(255)
+
+
+def spots(random: Random, spot: Spot) -> Floats:
+    """Return a few dots."""
+    down, right = spot.offsets()
+    result = np.zeros(spot.shape, np.float32)
+    for _ in range(int(random.integers(1, 6))):
+        y, x = random.normal(0, spot.extent / 2, 2).astype(np.float32)
+        radius = np.float32(random.uniform(*RADII) * spot.unit)
+        result = np.maximum(result, np.clip(radius - np.hypot(down - y, right - x) + 0.5, 0, 1))
+    return result
+
+
+def stain(random: Random, spot: Spot) -> Floats:
+    """Return a blot with a ragged edge."""
+    distance = np.hypot(*spot.offsets()) / np.float32(spot.extent)
+    rough = _noise(random, spot.shape, max(3.0, spot.extent / 1.5))
+    ragged = _step(8 * (1 - distance**2 + np.float32(0.7) * rough))
+    near = _step(np.float32(spot.extent / 2) * (1.4 - distance))
+    return np.asarray(ragged * near, np.float32)
+
+
+def _noise(random: Random, shape: tuple[int, int], scale: float) -> Floats:
+    """Return smooth noise (h, w) whose features are `scale` px wide."""
+    from PIL import Image
+
+    height, width = (max(2, int(length / scale) + 2) for length in shape)
+    coarse = Image.fromarray(random.standard_normal((height, width)).astype(np.float32))
+    return np.asarray(coarse.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
+
+
+def _step(values: NDArray[np.floating[Any]]) -> Floats:
+    """Return the logistic function of `values`."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -30, 30))), np.float32)
+
+
+def _reduced(values: Floats, shape: tuple[int, int]) -> Floats:
+    """Return means of `values` over the pixels (h, w) of a coarser grid."""
+    from PIL import Image
+
+    image = Image.fromarray(values)
+    return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BOX), np.float32)
+
+
+# Fills: what is there in its stead, float32 (h, w, 3).
+
+
+def tone(random: Random, spot: Spot, pixels: Pixels) -> Floats:
+    """Return the surface lighter or darker, maybe of another hue; or an even tone."""
+    old = pixels[spot.rows, spot.columns].astype(np.float32)
+    level = random.uniform(*LEVELS) * random.choice([-1.0, 1.0])
+    hue = random.normal(0, 0.15, 3) if random.random() < 0.5 else np.zeros(3)
+    base = old if random.random() < 0.7 else np.broadcast_to(old.mean((0, 1)), old.shape)
+    return np.asarray(np.clip(base + level * (1 + hue), 0, 255), np.float32)
+
+
+def elsewhere(random: Random, spot: Spot, pixels: Pixels) -> Floats:
+    """Return another part of the image, turned."""
+    source = np.rot90(pixels, int(random.integers(4)))
+    height, width = spot.shape
+    if source.shape[0] < height or source.shape[1] < width:
+        source = np.rot90(source)
+    y = int(random.integers(source.shape[0] - height + 1))
+    x = int(random.integers(source.shape[1] - width + 1))
+    return source[y : y + height, x : x + width].astype(np.float32)
+
+
+Shape = Callable[[Random, Spot], Floats]
+Fill = Callable[[Random, Spot, Pixels], Floats]
+KINDS: tuple[tuple[Shape, Fill], ...] = (
+    (stroke, tone),
+    (spots, tone),
+    (stain, tone),
+    (stain, elsewhere),
+)

@@ -1,0 +1,46 @@
+"""Defects drawn onto normal images: visible, where they are said to be, and always the same."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lfvpipe.detector import procedural
+from lfvpipe.detector.pictures import Pixels
+
+
+@pytest.fixture(params=[(160, 160), (64, 256)])
+def surface(request: pytest.FixtureRequest) -> Pixels:
+    generator = np.random.default_rng(0)
+    grey = generator.normal(120, 10, request.param).clip(0, 255).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=-1)
+
+
+def test_a_defect_changes_what_it_covers_and_nothing_else(surface: Pixels) -> None:
+    for seed in range(30):
+        drawn, covers = procedural.damaged(surface, np.random.default_rng(seed))
+        change = np.abs(drawn.astype(int) - surface).max(-1)
+        covered = np.max(covers, axis=0)
+        assert covered.shape == surface.shape[:2]
+        assert 0 <= covered.min() <= covered.max() <= 1
+        assert change[covered == 0].max() <= procedural.VISIBLE
+        assert np.median(change[covered > 0.5]) > procedural.VISIBLE / 2
+
+
+def test_the_same_seed_draws_the_same_defects(surface: Pixels) -> None:
+    first, again, other = (
+        procedural.damaged(surface, np.random.default_rng(seed))[0] for seed in (1, 1, 2)
+    )
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_every_defect_that_can_be_seen_is_described(surface: Pixels) -> None:
+    image = Image.fromarray(surface)
+    found = [
+        each
+        for seed in range(10)
+        for each in procedural.cells(image, 160, np.random.default_rng(seed))
+    ]
+    assert len(found) > 0.8 * 10 * procedural.DEFECTS
+    assert all(len(each) for each in found)
+    assert len({each.shape[1] for each in found}) == 1
