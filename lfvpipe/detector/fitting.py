@@ -37,7 +37,7 @@ ROWS_AN_IMAGE = 4  # that max_rows allows for
 MAX_LOCAL = 600  # images whose positions are kept on the usual scale
 LEAST = 40  # images that a finer scale can be judged by
 MAX_DRAWN = 150  # normal images that defects are drawn onto
-ENOUGH = 20  # labelled anomalies that make drawn ones superfluous
+ENOUGH = 100  # labelled anomalies that make drawn ones superfluous
 FEW = 5  # labelled anomalies, below which no score that learns from them can be judged out of fold
 
 
@@ -161,6 +161,14 @@ class Work:
         """Return in numbers what was `seen` of the images `rows`, `at` the scale of that number."""
         kept = [each.scales[at] for each in seen]
         numbers = [each.stored for each in kept if each.stored is not None]
+        stored = [each for each, known in zip(seen, kept, strict=True) if known.stored is not None]
+
+        def read(index: int, view: int) -> Floats:
+            return self.store.read(numbers[index] + view)
+
+        def shown(index: int, view: int) -> Floats:
+            return stored[index].marked(read(index, view), view)
+
         return Table(
             side=kept[0].side,
             pooled=np.concatenate([each.pooled for each in kept]),
@@ -169,7 +177,8 @@ class Work:
             folds=data.folds[rows],
             stored=np.array([each.stored is not None for each in kept]),
             grids=[each.grid for each in kept if each.stored is not None],
-            read=lambda index, view: self.store.read(numbers[index] + view),
+            read=read,
+            shown=shown,
             drawn=self._drawn(data, rows, kept[0].side, len(numbers)),
         )
 

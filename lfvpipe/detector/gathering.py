@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lfvpipe.detector.facts import Example
 from lfvpipe.detector.faults import DetectorError, TrainingCancelled
-from lfvpipe.detector.features import Floats, look
+from lfvpipe.detector.features import Floats, look, mirrored
 from lfvpipe.detector.logistic import Integers
 from lfvpipe.detector.masks import cell_classes
 from lfvpipe.detector.pictures import open_rgb, size_of
@@ -70,6 +70,11 @@ class Seen:
     size: tuple[int, int]
     scales: tuple[Kept, ...]
     classes: Integers
+
+    def marked(self, cells: Floats, mirror: int) -> Floats:
+        """Return those of a view's `cells` (n, c) that a mask marks; all, where none are."""
+        marks = (self.classes > 0).reshape(self.scales[-1].grid).astype(np.uint8)
+        return cells[mirrored(marks, mirror).ravel() > 0] if marks.any() else cells
 
 
 @dataclass(frozen=True)

@@ -185,6 +185,7 @@ class Fitted:
 
 def fit(
     read: ReadCells,
+    shown: ReadCells,
     labels: NDArray[np.bool_],
     folds: Integers,
     views: int,
@@ -199,6 +200,7 @@ def fit(
 
     Args:
         read: Positions of an image.
+        shown: Those that an anomalous image is learnt from.
         labels: True for anomalies.
         folds: Of each image.
         views: Mirrored views of each image; all are learnt from, the first is scored.
@@ -213,7 +215,7 @@ def fit(
     base = whitening(np.concatenate(list(samples.values())))
     total = 2 * len(labels)
     bags: list[Bag] = []
-    pack = partial(_packed, read, base, labels, views, seed)
+    pack = partial(_packed, shown, base, labels, views, seed)
     for each in in_order(pack, range(len(labels)), threads):
         bags += each
         tick(len(bags) // views, total)
@@ -254,12 +256,12 @@ def _samples(read: ReadCells, normals: Sequence[int], seed: int, threads: int) -
 
 
 def _packed(
-    read: ReadCells, base: Local, labels: NDArray[np.bool_], views: int, seed: int, index: int
+    shown: ReadCells, base: Local, labels: NDArray[np.bool_], views: int, seed: int, index: int
 ) -> list[Bag]:
     """Return a bag for each view of an image."""
     random, anomalous = np.random.default_rng([seed, index, 1]), bool(labels[index])
     like = views * int((labels == anomalous).sum())
-    cells = (read(index, view) for view in range(views))
+    cells = (shown(index, view) for view in range(views))
     return [bag(base, each, random, anomalous=anomalous, like=like) for each in cells]
 
 

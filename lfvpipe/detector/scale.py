@@ -106,6 +106,7 @@ class Table:
         stored: (images,) whose positions can be read.
         grids: (h, w) of the positions of each of those.
         read: Positions of an image, by its number among the stored, and of a view of it.
+        shown: Those to learn from: where a mask says where an anomaly is, no others.
         drawn: Positions within drawn defects, by the fold of the image drawn on.
     """
 
@@ -117,6 +118,7 @@ class Table:
     stored: NDArray[np.bool_]
     grids: list[tuple[int, int]]
     read: ReadCells
+    shown: ReadCells
     drawn: Drawn
 
     @property
@@ -193,6 +195,7 @@ def _local(
 ) -> local.Fitted:
     return local.fit(
         table.read,
+        table.shown,
         table.labels[table.stored],
         table.folds[table.stored],
         table.views,

@@ -53,6 +53,7 @@ def test_one_odd_position_in_a_thousand_is_found() -> None:
     folds = np.arange(40) % 5
     fitted = local.fit(
         lambda index, _view: images[index],
+        lambda index, _view: images[index],
         labels,
         folds,
         1,
@@ -75,6 +76,7 @@ def test_drawn_defects_teach_what_no_label_does() -> None:
     defects = generator.normal(size=(5, 8, 6, 12)).astype(np.float32)
     defects[..., 3] += 4
     fitted = local.fit(
+        lambda index, _view: images[index],
         lambda index, _view: images[index],
         labels,
         folds,
