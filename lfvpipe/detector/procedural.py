@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Random = np.random.Generator
-DEFECTS = 3  # an image: looking at it takes longer than drawing
+DEFECTS = 6  # an image: looking at it takes longer than drawing
 EXTENT = (0.02, 0.12)  # of a defect, as a share of the image's side
 MARGIN = 0.06  # of the sides, where no defect has its middle
 LEVELS = (20.0, 110.0)  # grey levels that a defect is lighter or darker by
