@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 UNLABELLED = {"deviation": 1.0, "novelty": 1.0, "place": 2.0, "evidence": 1.0}  # without labels
-LEAST_SHOWN = 0.1  # weight of a map in the heat map
-ALWAYS_SHOWN = 1.0  # weight of evidence there, also where the score has none
+LEAST_SHOWN = 0.02  # share of a map in the heat map
+ALWAYS_SHOWN = 0.2  # share of evidence there, also where the score has none
 Bools = NDArray[np.bool_]
 
 
@@ -59,9 +59,10 @@ class Heads:
     def _overlaid(self, maps: Mapping[tuple[str, int], Floats]) -> Floats:
         """Return the maps' weighted sum on the finest grid, each as far as it stands out, 0..1."""
         shape = max((values.shape for values in maps.values()), key=lambda each: each[0])
+        total = sum(self.weights.values())
         parts = [
             heat.resized(heat.standing_out(heat.smooth(heat.standing_out(values))), shape)
-            * np.float32(max(self.weights.get(name, 0), _least(name[0])))
+            * np.float32(max(self.weights.get(name, 0) / total, _least(name[0])))
             for name, values in maps.items()
         ]
         return heat.standing_out(np.sum(parts, axis=0, dtype=np.float32))
