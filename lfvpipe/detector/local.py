@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from lfvpipe.detector.blend import loss
 from lfvpipe.detector.logistic import Doubles, Integers, newton
 from lfvpipe.detector.memory import give_back
 from lfvpipe.detector.threads import in_order
@@ -208,7 +209,8 @@ def fit(
         tick: Told of (done, total) images; may raise to stop.
         threads: Images worked on at the same time; their number changes nothing.
         supervised: Whether to learn from the anomalies.
-        drawn: Positions within drawn defects, by the fold of the image drawn on; learnt from too.
+        drawn: Positions within drawn defects, by the fold of the image drawn on; learnt from too,
+            unless labelled ones alone explain the labels better.
     """
     normals = np.flatnonzero(~labels).tolist()
     samples = _samples(read, normals, seed, threads)
@@ -219,30 +221,54 @@ def fit(
     for each in in_order(pack, range(len(labels)), threads):
         bags += each
         tick(len(bags) // views, total)
-    owners = np.repeat(folds, views)
-    if not supervised:
-        owners, bags = owners[~np.repeat(labels, views)], [b for b in bags if not b.anomalous]
-    owners = np.concatenate([owners, *(np.full(len(drawn[each]), each) for each in drawn)])
-    bags += [drawn_bag(base, cells) for each in drawn for cells in drawn[each]]
-
-    def learnt(left_out: int) -> Local:
-        return _with(base, _learnt(bags, owners != left_out, base))
-
+    known = _Known(base, *_with_drawn(bags, np.repeat(folds, views), base, drawn, supervised))
     turns = np.unique(folds).tolist()
     give_back()
-    fits = list(in_order(learnt, [*turns, NOBODY], threads))
+    choices = (False, True) if supervised and drawn else (not supervised,)
+    fits = [list(in_order(partial(known.without, d), [*turns, NOBODY], threads)) for d in choices]
     give_back()
-    evidence, novelty = np.zeros(len(labels)), np.zeros(len(labels))
+    evidence, novelty = np.zeros((len(choices), len(labels))), np.zeros(len(labels))
     done = len(labels)
-    for fold, fit in zip(turns, fits, strict=False):
+    for turn, fold in enumerate(turns):
         apart = whitening(np.concatenate([samples[i] for i in normals if folds[i] != fold]))
         members = np.flatnonzero(folds == fold).tolist()
-        found = in_order(partial(_scored, read, apart, fit), members, threads)
+        score = partial(_scored, read, apart, [each[turn] for each in fits])
+        found = in_order(score, members, threads)
         for index, scores in zip(members, found, strict=True):
-            novelty[index], evidence[index] = scores
+            novelty[index], evidence[:, index] = scores
             done += 1
             tick(done, total)
-    return Fitted(fits[-1], evidence, novelty)
+    best = int(np.argmin([loss(each, labels) for each in evidence])) if len(choices) > 1 else 0
+    return Fitted(fits[best][-1], evidence[best], novelty)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Bags to learn from, and the fold of each."""
+
+    base: Local
+    bags: Sequence[Bag]
+    owners: Integers
+
+    def without(self, drawn: bool, left_out: int) -> Local:
+        """Return what is learnt from the other folds; from drawn defects too, or not."""
+        pairs = zip(self.bags, self.owners.tolist(), strict=True)
+        bags = [each for each, fold in pairs if fold != left_out and (drawn or not each.drawn)]
+        learnable = any(each.anomalous for each in bags)
+        solution = learn(bags) if learnable else np.zeros(len(self.base.weights) + 1)
+        return Local(self.base.mean, self.base.basis, solution[:-1], float(solution[-1]))
+
+
+def _with_drawn(
+    bags: list[Bag], owners: Integers, base: Local, drawn: Drawn, supervised: bool
+) -> tuple[list[Bag], Integers]:
+    """Return the bags and their folds, with drawn defects; without labelled ones if need be."""
+    if not supervised:
+        owners = owners[[not each.anomalous for each in bags]]
+        bags = [each for each in bags if not each.anomalous]
+    more = [(fold, drawn_bag(base, cells)) for fold, found in drawn.items() for cells in found]
+    folds = np.concatenate([owners, np.array([fold for fold, _ in more], np.int64)])
+    return [*bags, *(each for _, each in more)], folds
 
 
 def _samples(read: ReadCells, normals: Sequence[int], seed: int, threads: int) -> dict[int, Floats]:
@@ -265,18 +291,8 @@ def _packed(
     return [bag(base, each, random, anomalous=anomalous, like=like) for each in cells]
 
 
-def _scored(read: ReadCells, apart: Local, learnt: Local, index: int) -> tuple[float, float]:
+def _scored(
+    read: ReadCells, apart: Local, learnt: Sequence[Local], index: int
+) -> tuple[float, list[float]]:
     cells = read(index, 0)
-    return novelty_score(apart.novelty(cells)), worst(learnt.evidence(cells))
-
-
-def _with(base: Local, solution: Doubles) -> Local:
-    return Local(base.mean, base.basis, solution[:-1], float(solution[-1]))
-
-
-def _learnt(bags: Sequence[Bag], inside: NDArray[np.bool_], base: Local) -> Doubles:
-    """Return weights learnt from the bags `inside`, zeros where none of them is anomalous."""
-    known = [each for each, keep in zip(bags, inside.tolist(), strict=True) if keep]
-    if not any(each.anomalous for each in known):
-        return np.zeros(len(base.weights) + 1)
-    return learn(known)
+    return novelty_score(apart.novelty(cells)), [worst(each.evidence(cells)) for each in learnt]

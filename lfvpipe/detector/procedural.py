@@ -28,6 +28,7 @@ MARGIN = 0.06  # of the sides, where no defect has its middle
 LEVELS = (20.0, 110.0)  # grey levels that a defect is lighter or darker by
 VISIBLE = 8.0  # grey levels: less is no defect
 COVERED = 0.15  # share of a position that a defect must cover
+MOST = 64  # positions that are kept of a defect
 FINER = 4  # times that strokes are drawn larger, to be smooth
 DRAWING = 512.0  # px, the side that widths and radii below are meant for
 WIDTHS = (0.8, 4.0)
@@ -78,7 +79,8 @@ def cells(image: "Image.Image", side: int, random: Random) -> list[Floats]:
     pixels, covers = damaged(resized(image, side), random)
     grid = view(pixels, CELL_TAPS).cells
     shares = [_reduced(each, (grid.shape[0], grid.shape[1])) for each in covers]
-    return [grid[share >= min(COVERED, share.max())] for share in shares if share.any()]
+    found = [grid[share >= min(COVERED, share.max())] for share in shares if share.any()]
+    return [each[np.sort(random.permutation(len(each))[:MOST])] for each in found]
 
 
 def damaged(pixels: Pixels, random: Random) -> tuple[Pixels, list[Floats]]:
