@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 from lfvpipe.detector import blend, deviation, local, place
-from lfvpipe.detector.calibration import auroc, calibrate, calibrate_on_normals
+from lfvpipe.detector.calibration import Bools, auroc, calibrate, calibrate_on_normals
 from lfvpipe.detector.features import Floats
 
 
@@ -45,50 +45,59 @@ def test_a_deviation_means_the_same_from_few_and_many_normals() -> None:
     assert (deviation.fit(rows).score(fresh + 1) > deviation.fit(rows).score(fresh)).all()
 
 
-def test_one_odd_position_in_a_thousand_is_found() -> None:
-    generator = np.random.default_rng(0)
+def odd_positions(generator: np.random.Generator, strength: float) -> tuple[Floats, Bools]:
+    """Return positions of 20 normal and 20 anomalous images, whose seventh one is odd."""
     images = generator.normal(size=(40, 1000, 12)).astype(np.float32)
-    labels = np.arange(40) >= 20
-    images[20:, 7, 3] += 6
-    folds = np.arange(40) % 5
-    fitted = local.fit(
+    images[..., 0] *= 10  # what varies much is no anomaly
+    images[20:, 7, 3] += strength
+    return images, np.arange(40) >= 20
+
+
+def defects(generator: np.random.Generator, strength: float) -> dict[int, list[Floats]]:
+    """Return positions of eight drawn defects for each of five folds."""
+    drawn = generator.normal(size=(5, 8, 6, 12)).astype(np.float32)
+    drawn[..., 3] += strength
+    return {fold: list(each) for fold, each in enumerate(drawn)}
+
+
+def learnt(
+    images: Floats, labels: Bools, drawn: dict[int, list[Floats]], *, supervised: bool
+) -> local.Fitted:
+    return local.fit(
         lambda index, _view: images[index],
         lambda index, _view: images[index],
         labels,
-        folds,
-        1,
-        0,
-        lambda *_: None,
-        2,
-        supervised=True,
-        drawn={},
+        np.arange(len(labels)) % 5,
+        views=1,
+        seed=0,
+        tick=lambda *_: None,
+        threads=2,
+        supervised=supervised,
+        drawn=drawn,
     )
+
+
+def test_one_odd_position_in_a_thousand_is_found() -> None:
+    images, labels = odd_positions(np.random.default_rng(0), 6)
+    fitted = learnt(images, labels, {}, supervised=True)
     assert fitted.evidence[labels].min() > np.median(fitted.evidence[~labels])
     assert int(fitted.local.evidence(images[30]).argmax()) == 7
 
 
 def test_drawn_defects_teach_what_no_label_does() -> None:
     generator = np.random.default_rng(0)
-    images = generator.normal(size=(40, 1000, 12)).astype(np.float32)
-    images[..., 0] *= 10  # what varies much is no anomaly
-    labels, folds = np.arange(40) >= 20, np.arange(40) % 5
-    images[20:, 7, 3] += 5
-    defects = generator.normal(size=(5, 8, 6, 12)).astype(np.float32)
-    defects[..., 3] += 4
-    fitted = local.fit(
-        lambda index, _view: images[index],
-        lambda index, _view: images[index],
-        labels,
-        folds,
-        views=1,
-        seed=0,
-        tick=lambda *_: None,
-        threads=2,
-        supervised=False,
-        drawn={fold: list(each) for fold, each in enumerate(defects)},
-    )
+    images, labels = odd_positions(generator, 5)
+    fitted = learnt(images, labels, defects(generator, 4), supervised=False)
     assert auroc(fitted.evidence, labels) > auroc(fitted.novelty, labels)
     assert np.mean([fitted.local.evidence(each).argmax() == 7 for each in images[20:]]) > 0.8
+
+
+def test_drawn_defects_that_are_unlike_the_labelled_ones_are_not_believed() -> None:
+    generator = np.random.default_rng(0)
+    images, labels = odd_positions(generator, 6)
+    alone = learnt(images, labels, {}, supervised=True)
+    both = learnt(images, labels, defects(generator, -8), supervised=True)
+    assert (both.evidence == alone.evidence).all()
 
 
 def board(generator: np.random.Generator, *, missing: bool) -> Floats:
