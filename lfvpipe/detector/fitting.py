@@ -202,6 +202,7 @@ class Work:
         for number, (row, cells) in enumerate(zip(normals, done, strict=True)):
             found.setdefault(int(data.folds[row]), []).extend(cells)
             self.watch.tick(f"drawn defects at {side} px", number + 1, len(normals))
+        give_back()
         return found
 
     def stage(self, name: str) -> Callable[[int, int], None]:

@@ -223,10 +223,8 @@ def fit(
         tick(len(bags) // views, total)
     known = _Known(base, *_with_drawn(bags, np.repeat(folds, views), base, drawn, supervised))
     turns = np.unique(folds).tolist()
-    give_back()
     choices = (False, True) if supervised and drawn else (not supervised,)
-    fits = [list(in_order(partial(known.without, d), [*turns, NOBODY], threads)) for d in choices]
-    give_back()
+    fits = [known.fits([*turns, NOBODY], threads, with_drawn=each) for each in choices]
     evidence, novelty = np.zeros((len(choices), len(labels))), np.zeros(len(labels))
     done = len(labels)
     for turn, fold in enumerate(turns):
@@ -250,10 +248,16 @@ class _Known:
     bags: Sequence[Bag]
     owners: Integers
 
-    def without(self, drawn: bool, left_out: int) -> Local:
-        """Return what is learnt from the other folds; from drawn defects too, or not."""
+    def fits(self, left_out: Sequence[int], threads: int, *, with_drawn: bool) -> list[Local]:
+        """Return what is learnt without each of some folds; from drawn defects too, or not."""
+        give_back()
+        found = list(in_order(partial(self._without, with_drawn), left_out, threads))
+        give_back()
+        return found
+
+    def _without(self, with_drawn: bool, left_out: int) -> Local:
         pairs = zip(self.bags, self.owners.tolist(), strict=True)
-        bags = [each for each, fold in pairs if fold != left_out and (drawn or not each.drawn)]
+        bags = [each for each, fold in pairs if fold != left_out and (with_drawn or not each.drawn)]
         learnable = any(each.anomalous for each in bags)
         solution = learn(bags) if learnable else np.zeros(len(self.base.weights) + 1)
         return Local(self.base.mean, self.base.basis, solution[:-1], float(solution[-1]))

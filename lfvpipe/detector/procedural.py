@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lfvpipe.detector.features import CELL_TAPS, Floats, view
+from lfvpipe.detector.backbone import CHANNELS
+from lfvpipe.detector.features import Floats, view
 from lfvpipe.detector.pictures import Pixels, resized
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ MARGIN = 0.06  # of the sides, where no defect has its middle
 LEVELS = (20.0, 110.0)  # grey levels that a defect is lighter or darker by
 VISIBLE = 8.0  # grey levels: less is no defect
 COVERED = 0.15  # share of a position that a defect must cover
-MOST = 64  # positions that are kept of a defect
+MOST = 32  # positions that are kept of a defect
 FINER = 4  # times that strokes are drawn larger, to be smooth
 DRAWING = 512.0  # px, the side that widths and radii below are meant for
 WIDTHS = (0.8, 4.0)
@@ -65,6 +66,14 @@ class Spot:
         return down.astype(np.float32), right.astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Defect:
+    """Where a defect was drawn, and how far it covers each pixel there, float32 (h, w), 0 to 1."""
+
+    spot: Spot
+    cover: Floats
+
+
 def cells(image: "Image.Image", side: int, random: Random) -> list[Floats]:
     """Return descriptors of the positions in each of some defects drawn onto a normal image.
 
@@ -76,27 +85,33 @@ def cells(image: "Image.Image", side: int, random: Random) -> list[Floats]:
     Returns:
         (n, c) of each defect that is seen at all.
     """
-    pixels, covers = damaged(resized(image, side), random)
-    grid = view(pixels, CELL_TAPS).cells
-    shares = [_reduced(each, (grid.shape[0], grid.shape[1])) for each in covers]
-    found = [grid[share >= min(COVERED, share.max())] for share in shares if share.any()]
-    return [each[np.sort(random.permutation(len(each))[:MOST])] for each in found]
+    pixels, defects = damaged(resized(image, side), random)
+    grid = view(pixels, len(CHANNELS)).cells  # a network for fewer taps is another in memory
+    found = [grid[_covered(each, pixels.shape, grid.shape)] for each in defects]
+    return [each[np.sort(random.permutation(len(each))[:MOST])] for each in found if len(each)]
 
 
-def damaged(pixels: Pixels, random: Random) -> tuple[Pixels, list[Floats]]:
-    """Return a copy of `pixels` (h, w, 3) with defects, and how far each covers it (h, w), 0..1."""
-    result, covers = pixels.astype(np.float32), list[Floats]()
+def damaged(pixels: Pixels, random: Random) -> tuple[Pixels, list[Defect]]:
+    """Return a copy of `pixels` (h, w, 3) with defects, and what they are."""
+    result, drawn = pixels.copy(), list[Defect]()
     for _ in range(DEFECTS):
         spot = _somewhere(random, (pixels.shape[0], pixels.shape[1]))
         shape, fill = KINDS[int(random.integers(len(KINDS)))]
         alpha = shape(random, spot) * np.float32(random.uniform(0.5, 1))
-        old = result[spot.rows, spot.columns]
+        old = result[spot.rows, spot.columns].astype(np.float32)
         change = fill(random, spot, pixels) - old
-        result[spot.rows, spot.columns] = old + change * alpha[..., None]
-        cover = np.zeros(pixels.shape[:2], np.float32)
-        cover[spot.rows, spot.columns] = alpha * (np.abs(change).max(-1) > VISIBLE)
-        covers.append(cover)
-    return np.clip(np.rint(result), 0, 255).astype(np.uint8), covers
+        changed = np.rint(old + change * alpha[..., None])
+        result[spot.rows, spot.columns] = np.clip(changed, 0, 255).astype(np.uint8)
+        drawn.append(Defect(spot, alpha * (np.abs(change).max(-1) > VISIBLE)))
+    return result, drawn
+
+
+def _covered(defect: Defect, size: tuple[int, ...], grid: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Say which positions of a grid (h, w) over an image of that size a defect covers."""
+    cover = np.zeros(size[:2], np.float32)
+    cover[defect.spot.rows, defect.spot.columns] = defect.cover
+    share = _reduced(cover, (grid[0], grid[1]))
+    return np.asarray((share > 0) & (share >= min(COVERED, share.max())))
 
 
 def _somewhere(random: Random, shape: tuple[int, int]) -> Spot:
