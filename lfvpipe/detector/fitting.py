@@ -38,6 +38,7 @@ MAX_LOCAL = 600  # images whose positions are kept on the usual scale
 LEAST = 40  # images that a finer scale can be judged by
 MAX_DRAWN = 150  # normal images that defects are drawn onto
 ENOUGH = 100  # labelled anomalies that make drawn ones superfluous
+FINER_ENOUGH = 20  # the same on a finer scale, where drawn ones take longer and tell less
 FEW = 5  # labelled anomalies, below which no score that learns from them can be judged out of fold
 
 
@@ -118,7 +119,7 @@ class Work:
         """Fit the usual scales: the last sees positions too, one before it images as a whole."""
         everyone = np.arange(len(data.seen))
         *whole, last = (
-            self._table(data, everyone, data.seen, at) for at in range(len(data.sides[:2]))
+            self._table(data, everyone, data.seen, at, ENOUGH) for at in range(len(data.sides[:2]))
         )
         found = [scale.fit_whole(each, self.stage, supervised=data.supervised) for each in whole]
         return [*found, self._fit(last, supervised=data.supervised, finer=False)]
@@ -134,7 +135,7 @@ class Work:
         examples = [data.examples[row] for row in rows.tolist()]
         how = self._pass((side,), self.settings.finer_views, limit, examples)
         seen = gather(examples, how, (1.0, 1.0), self.store, self.watch)
-        table = self._table(data, rows, seen, 0)
+        table = self._table(data, rows, seen, 0, FINER_ENOUGH)
         found = self._fit(table, supervised=data.supervised, finer=True)
         scores = {name: scale.among(picked, each) for name, each in found.scores.items()}
         return Fitted(found.scale, scores)
@@ -157,8 +158,13 @@ class Work:
         give_back()
         return found
 
-    def _table(self, data: Data, rows: Integers, seen: Sequence[Seen], at: int) -> Table:
-        """Return in numbers what was `seen` of the images `rows`, `at` the scale of that number."""
+    def _table(
+        self, data: Data, rows: Integers, seen: Sequence[Seen], at: int, enough: int
+    ) -> Table:
+        """Return in numbers what was `seen` of the images `rows`, `at` the scale of that number.
+
+        With less than `enough` labelled anomalies, defects are drawn too.
+        """
         kept = [each.scales[at] for each in seen]
         numbers = [each.stored for each in kept if each.stored is not None]
         stored = [each for each, known in zip(seen, kept, strict=True) if known.stored is not None]
@@ -179,17 +185,17 @@ class Work:
             grids=[each.grid for each in kept if each.stored is not None],
             read=read,
             shown=shown,
-            drawn=self._drawn(data, rows, kept[0].side, len(numbers)),
+            drawn=self._drawn(data, rows, kept[0].side)
+            if numbers and data.different_anomalies < enough
+            else {},
         )
 
-    def _drawn(self, data: Data, rows: Integers, side: int, stored: int) -> dict[int, list[Floats]]:
-        """Draw defects onto normal ones of the images `rows`, where labelled ones are too few.
+    def _drawn(self, data: Data, rows: Integers, side: int) -> dict[int, list[Floats]]:
+        """Draw defects onto normal ones of the images `rows`.
 
         Returns:
             Positions within them, rounded as stored ones are, by fold.
         """
-        if not stored or data.different_anomalies >= ENOUGH:
-            return {}
         normals = [row for row in rows.tolist() if not data.labels[row]][:MAX_DRAWN]
 
         def draw(row: int) -> list[Floats]:

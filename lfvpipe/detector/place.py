@@ -12,7 +12,7 @@ would excuse its absence.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from itertools import product
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from lfvpipe.detector.local import ROUNDING, TOP, novelty_score
 from lfvpipe.detector.logistic import Doubles, Integers
+from lfvpipe.detector.threads import in_order
 
 Floats = NDArray[np.float32]
 ReadMap = Callable[[int], Floats]
@@ -106,20 +107,20 @@ def _origins(components: Floats, mean: Floats) -> Integers:
         ]
     )
     flat = mean.reshape(-1, mean.shape[-1])
-    apart = [((components - flat[each]) ** 2).sum(-1) for each in places]
-    whole = np.full((height, width), np.argmin([each.sum() for each in apart]))
-    around = np.argmin([_summed(each, SURROUNDINGS) for each in apart], axis=0)
+    differences = (components - flat[each] for each in places)
+    apart = np.stack([np.einsum("hwk,hwk->hw", each, each) for each in differences])
+    whole = np.full((height, width), apart.sum((1, 2)).argmin())
+    around = _summed(apart, SURROUNDINGS).argmin(0)
     chosen = [np.take_along_axis(places, each[None], 0).ravel() for each in (whole, around)]
     return np.stack(chosen)
 
 
 def _summed(values: Floats, side: int) -> Doubles:
-    """Return the sums over the square of `side` positions around each of `values` (h, w)."""
-    before, after = side // 2 + 1, side // 2
-    padded = np.pad(values.astype(np.float64), (before, after), mode="edge")
-    sums = padded.cumsum(0).cumsum(1)
-    total: Doubles = sums[side:, side:] - sums[:-side, side:]
-    total += sums[:-side, :-side] - sums[side:, :-side]
+    """Return the sums over the square of `side` positions around each of `values` (n, h, w)."""
+    margin = (side // 2 + 1, side // 2)
+    sums = np.pad(values, ((0, 0), margin, margin), mode="edge").cumsum(1, np.float64).cumsum(2)
+    total: Doubles = sums[:, side:, side:] - sums[:, :-side, side:]
+    total += sums[:, :-side, :-side] - sums[:, side:, :-side]
     return total
 
 
@@ -130,7 +131,7 @@ def regridded(tap: Floats, grid: tuple[int, ...]) -> Floats:
 
 
 def fit(
-    read: ReadMap, labels: NDArray[np.bool_], folds: Integers, tick: Tick
+    read: ReadMap, labels: NDArray[np.bool_], folds: Integers, tick: Tick, threads: int = 1
 ) -> tuple[Place, Doubles] | None:
     """Return the Gaussians of all normal images, and each image's score by the other folds'.
 
@@ -141,6 +142,7 @@ def fit(
         labels: True for anomalies.
         folds: Of each image.
         tick: Told of (done, total) images; may raise to stop.
+        threads: Images worked on at the same time.
     """
     grid, normals = read(0).shape[:2], np.flatnonzero(~labels).tolist()
     frame = _frame((regridded(read(index), grid) for index in normals), len(normals))
@@ -156,11 +158,17 @@ def fit(
     for fold in np.unique(folds).tolist():
         others = everything.without(sums[fold]) if fold in sums else everything
         apart = frame.place(others)
-        for index in np.flatnonzero(folds == fold).tolist():
-            scores[index] = apart.score(read(index))
+        members = np.flatnonzero(folds == fold).tolist()
+        found = in_order(partial(_score, read, apart), members, threads)
+        for index, score in zip(members, found, strict=True):
+            scores[index] = score
             done += 1
             tick(done, len(normals) + len(labels))
     return frame.place(everything), scores
+
+
+def _score(read: ReadMap, known: Place, index: int) -> float:
+    return known.score(read(index))
 
 
 @dataclass(frozen=True)

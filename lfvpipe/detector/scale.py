@@ -169,7 +169,7 @@ def fit(
     found = _local(table, seed, stage, threads, supervised=supervised)
     scores["novelty"] = among(table.stored, found.novelty)
     if not finer:
-        placed, by_place = _place(table, stage)
+        placed, by_place = _place(table, stage, threads)
         scores |= {} if placed is None else {"place": among(table.stored, by_place)}
     if supervised:
         linear, scores["classifier"] = _classifier(table, stage)
@@ -207,12 +207,12 @@ def _local(
     )
 
 
-def _place(table: Table, stage: Stage) -> tuple[Place | None, Doubles]:
+def _place(table: Table, stage: Stage, threads: int) -> tuple[Place | None, Doubles]:
     def read(index: int) -> Floats:
         return deeper(table.read(index, 0)).reshape(*table.grids[index], -1)
 
     labels, folds = table.labels[table.stored], table.folds[table.stored]
-    return place.fit(read, labels, folds, stage("places")) or (None, np.empty(0))
+    return place.fit(read, labels, folds, stage("places"), threads) or (None, np.empty(0))
 
 
 def _classifier(table: Table, stage: Stage) -> tuple[Linear, Doubles]:
