@@ -231,8 +231,7 @@ def fit(
         apart = whitening(np.concatenate([samples[i] for i in normals if folds[i] != fold]))
         members = np.flatnonzero(folds == fold).tolist()
         score = partial(_scored, read, apart, [each[turn] for each in fits])
-        found = in_order(score, members, threads)
-        for index, scores in zip(members, found, strict=True):
+        for index, scores in zip(members, in_order(score, members, threads), strict=True):
             novelty[index], evidence[:, index] = scores
             done += 1
             tick(done, total)

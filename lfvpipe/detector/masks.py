@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lfvpipe.detector.facts import BACKGROUND, BACKGROUND_COLOR, Anomaly, Example
 from lfvpipe.detector.faults import DetectorError
 from lfvpipe.detector.logistic import Integers
-from lfvpipe.detector.pictures import open_rgb
+from lfvpipe.detector.pictures import open_rgb, reduced
 
 COVERED = 0.2  # of a cell, from which on it counts as anomalous
 MAX_PNG_BYTES = 5_242_880
@@ -58,16 +58,14 @@ def cell_classes(example: Example, classes: Sequence[str], shape: tuple[int, ...
     pixels = pixel_classes(example, classes)
     if pixels is None:
         return np.zeros(shape, np.int64)
-    shares = np.stack([_cell_shares(pixels == number + 1, shape) for number in range(len(classes))])
+    shares = np.stack(
+        [
+            reduced((pixels == number + 1).astype(np.float32), shape)
+            for number in range(len(classes))
+        ]
+    )
     covered = shares.sum(0) >= COVERED
     return np.where(covered, shares.argmax(0) + 1, 0)
-
-
-def _cell_shares(match: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    from PIL import Image
-
-    image = Image.fromarray(match.astype(np.float32))
-    return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BOX))
 
 
 def areas(found: Integers, classes: dict[str, str]) -> tuple[Anomaly, ...]:

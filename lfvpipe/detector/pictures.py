@@ -112,3 +112,11 @@ def resized(image: "Image.Image", side: int) -> Pixels:
 
 def _multiple(length: float, side: int) -> int:
     return int(np.clip(round(length / 16) * 16, 64, 4 * side))
+
+
+def reduced(values: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the means of `values` over the pixels (h, w) of a coarser grid."""
+    from PIL import Image
+
+    image = Image.fromarray(values)
+    return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BOX))

@@ -10,14 +10,15 @@ noise.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lfvpipe.detector.backbone import CHANNELS
 from lfvpipe.detector.features import Floats, view
-from lfvpipe.detector.pictures import Pixels, resized
+from lfvpipe.detector.logistic import expit
+from lfvpipe.detector.pictures import Pixels, reduced, resized
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -110,7 +111,7 @@ def _covered(defect: Defect, size: tuple[int, ...], grid: tuple[int, ...]) -> ND
     """Say which positions of a grid (h, w) over an image of that size a defect covers."""
     cover = np.zeros(size[:2], np.float32)
     cover[defect.spot.rows, defect.spot.columns] = defect.cover
-    share = _reduced(cover, (grid[0], grid[1]))
+    share = reduced(cover, (grid[0], grid[1]))
     return np.asarray((share > 0) & (share >= min(COVERED, share.max())))
 
 
@@ -146,7 +147,7 @@ def stroke(random: Random, spot: Spot) -> Floats:
     thickness = max(1, round(_between(random, WIDTHS) * spot.unit * FINER))
     points = (path * FINER).ravel().tolist()
     ImageDraw.Draw(image).line(points, fill=255, width=thickness, joint="curve")
-    return _reduced(np.asarray(image, np.float32), spot.shape) / np.float32(255)
+    return reduced(np.asarray(image, np.float32), spot.shape) / np.float32(255)
 
 
 def spots(random: Random, spot: Spot) -> Floats:
@@ -164,8 +165,8 @@ def stain(random: Random, spot: Spot) -> Floats:
     """Return a blot with a ragged edge."""
     distance = np.hypot(*spot.offsets()) / np.float32(spot.extent)
     rough = _noise(random, spot.shape, max(3.0, spot.extent / 1.5))
-    ragged = _step(8 * (1 - distance**2 + np.float32(0.7) * rough))
-    near = _step(np.float32(spot.extent / 2) * (1.4 - distance))
+    ragged = expit(8.0 * (1 - distance**2 + 0.7 * rough).astype(np.float64))
+    near = expit(spot.extent / 2 * (1.4 - distance).astype(np.float64))
     return np.asarray(ragged * near, np.float32)
 
 
@@ -176,19 +177,6 @@ def _noise(random: Random, shape: tuple[int, int], scale: float) -> Floats:
     height, width = (max(2, int(length / scale) + 2) for length in shape)
     coarse = Image.fromarray(random.standard_normal((height, width)).astype(np.float32))
     return np.asarray(coarse.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
-
-
-def _step(values: NDArray[np.floating[Any]]) -> Floats:
-    """Return the logistic function of `values`."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(values, -30, 30))), np.float32)
-
-
-def _reduced(values: Floats, shape: tuple[int, int]) -> Floats:
-    """Return means of `values` over the pixels (h, w) of a coarser grid."""
-    from PIL import Image
-
-    image = Image.fromarray(values)
-    return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BOX), np.float32)
 
 
 # Fills: what is there in its stead, float32 (h, w, 3).
