@@ -101,6 +101,13 @@ def _names(page: Page) -> list[str]:
     return page.locator(".gallery li:visible .name").all_text_contents()
 
 
+def _wait_for_focus(page: Page, name: str) -> None:
+    """Wait until the image `name` has the focus: a dialog tells that it closed in a later task."""
+    page.wait_for_function(
+        "name => document.activeElement.querySelector('img')?.alt === name", arg=name
+    )
+
+
 def test_the_slider_recomputes_the_confusion_table_with_the_keyboard(
     page: Page, shown: RunRecord
 ) -> None:
@@ -264,7 +271,7 @@ def test_an_image_opens_larger_and_the_keyboard_goes_through_them(
     assert dialog.get_by_text("2 of 32").is_visible()
     page.keyboard.press("Escape")
     assert dialog.count() == 0
-    assert page.evaluate("document.activeElement.querySelector('img').alt") == names[1]
+    _wait_for_focus(page, names[1])
 
 
 def test_the_larger_view_keeps_to_the_images_that_are_filtered_and_to_its_ends(
@@ -343,7 +350,7 @@ def test_leaving_the_larger_view_beyond_what_is_listed_lists_more(
     page.locator(".gallery .open:visible").last.click()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Escape")
-    assert page.evaluate("document.activeElement.querySelector('img').alt") == "100.png"
+    _wait_for_focus(page, "100.png")
     assert len(_names(page)) == 120
 
 
