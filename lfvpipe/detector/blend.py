@@ -48,7 +48,7 @@ def average(scores: Doubles, labels: NDArray[np.bool_]) -> Blend:
     slopes, losses = np.array([fit[0] for fit in fits]), np.array([fit[1] for fit in fits])
     shares = np.exp((losses.min() - losses) / SOFTNESS)
     shares /= shares.sum()
-    shares[shares < LEAST] = 0
+    shares[shares < min(LEAST, shares.max())] = 0  # of a dozen equal heads, each has less
     return Blend(centre, spread, slopes * shares / shares.sum())
 
 

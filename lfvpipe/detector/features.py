@@ -1,12 +1,13 @@
 """Images to numbers: the backbone's maps of an image on one scale, pooled and by position."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lfvpipe.detector.alignment import STILL, Alignment, Motion
 from lfvpipe.detector.backbone import CHANNELS
 from lfvpipe.detector.network import network
 from lfvpipe.detector.pictures import Pixels, resized
@@ -22,9 +23,22 @@ GRID = 3
 
 @dataclass(frozen=True)
 class View:
-    """One image on one scale, seen by the backbone: the maps of its taps, float32 (C, h, w)."""
+    """One image on one scale, as the backbone sees it.
+
+    Attributes:
+        maps: Of its taps, float32 (C, h, w).
+        motion: That was undone before.
+    """
 
     maps: tuple[Floats, ...]
+    motion: Motion = STILL
+
+    def returned(self, values: Floats) -> Floats:
+        """Return a map (h, w) of what was seen as the image itself lies."""
+        if self.motion is STILL:
+            return values
+        height, width = self.maps[0].shape[1:]
+        return self.motion.redone(values, (4 * height, 4 * width))
 
     def pooled(self) -> Floats:
         """Return the mean, maximum and minimum of each channel over its positions, map by map."""
@@ -69,7 +83,13 @@ def _grid_means(tap: Floats) -> Floats:
     return means.ravel()
 
 
-def look(image: "Image.Image", side: int, mirror: int = 0, taps: int = len(CHANNELS)) -> View:
+def look(
+    image: "Image.Image",
+    side: int,
+    mirror: int = 0,
+    taps: int = len(CHANNELS),
+    alignment: Alignment | None = None,
+) -> View:
     """Return what the backbone sees in an RGB `image`.
 
     Args:
@@ -77,8 +97,19 @@ def look(image: "Image.Image", side: int, mirror: int = 0, taps: int = len(CHANN
         side: Of the square, px, whose area it is brought to.
         mirror: 0 to 3, which mirrored view.
         taps: How many maps are wanted; CELL_TAPS do for the cells, and take less time.
+        alignment: Where the product lies in most images; it is moved there.
     """
-    return view(mirrored(resized(image, side), mirror), taps)
+    pixels, motion = prepared(image, side, alignment)
+    return replace(view(mirrored(pixels, mirror), taps), motion=motion)
+
+
+def prepared(image: "Image.Image", side: int, alignment: Alignment | None) -> tuple[Pixels, Motion]:
+    """Return an RGB image as it is looked at on a scale, and the motion that was undone."""
+    pixels = resized(image, side)
+    if alignment is None:
+        return pixels, STILL
+    motion = alignment.motion(pixels)
+    return motion.undone(pixels), motion
 
 
 def view(pixels: Pixels, taps: int) -> View:

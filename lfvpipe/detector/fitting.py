@@ -5,15 +5,17 @@ the rarer label first: time, disk and memory are bounded whatever the number of 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import default_rng
 
 from lfvpipe.detector import procedural, scale, search
+from lfvpipe.detector.alignment import Alignment
+from lfvpipe.detector.alignment import fit as align
 from lfvpipe.detector.calibration import Bools
 from lfvpipe.detector.facts import Example, Settings
-from lfvpipe.detector.features import Floats
+from lfvpipe.detector.features import Floats, prepared
 from lfvpipe.detector.gathering import (
     Pass,
     Seen,
@@ -124,19 +126,39 @@ class Work:
         found = [scale.fit_whole(each, self.stage, supervised=data.supervised) for each in whole]
         return [*found, self._fit(last, supervised=data.supervised, finer=False)]
 
+    def aligned(self, data: Data) -> Fitted | None:
+        """Look on the usual scale again, with products brought to where most lie, and fit it.
+
+        None where they lie anywhere, or where masks say where anomalies are in images as they lie.
+        """
+        greys = [seen.grey for seen in data.seen]
+        normal = zip(greys, data.labels.tolist(), strict=True)
+        known = [grey for grey, anomalous in normal if grey is not None and not anomalous]
+        alignment = None if self.classes else align(known)
+        if alignment is None:
+            return None
+        picked = np.array([grey is not None for grey in greys])
+        return self._again(data, picked, data.usual, ENOUGH, alignment)
+
     def finer(self, data: Data, side: int) -> Fitted:
         """Look on a finer scale, and fit it; scores are NaN for images that were not drawn."""
-        limit = self._limit(side)
-        share = kept_shares(data.labels.tolist(), limit)
+        share = kept_shares(data.labels.tolist(), self._limit(side))
         shares = np.where(data.labels, share[1], share[0]).tolist()
         pairs = zip(data.seen, shares, strict=True)
         picked = np.array([drawn(seen.digest, part) for seen, part in pairs])
+        return self._again(data, picked, side, FINER_ENOUGH)
+
+    def _again(
+        self, data: Data, picked: Bools, side: int, enough: int, alignment: Alignment | None = None
+    ) -> Fitted:
+        """Look at the images `picked` once more, on one scale, and fit that."""
         rows = np.flatnonzero(picked)
         examples = [data.examples[row] for row in rows.tolist()]
-        how = self._pass((side,), self.settings.finer_views, limit, examples)
+        how = self._pass((side,), self.settings.finer_views, self._limit(side), examples)
+        how = replace(how, alignment=alignment)
         seen = gather(examples, how, (1.0, 1.0), self.store, self.watch)
-        table = self._table(data, rows, seen, 0, FINER_ENOUGH)
-        found = self._fit(table, supervised=data.supervised, finer=True)
+        table = self._table(data, rows, seen, 0, enough, alignment)
+        found = self._fit(table, supervised=data.supervised, finer=alignment is None)
         scores = {name: scale.among(picked, each) for name, each in found.scores.items()}
         return Fitted(found.scale, scores)
 
@@ -159,7 +181,13 @@ class Work:
         return found
 
     def _table(
-        self, data: Data, rows: Integers, seen: Sequence[Seen], at: int, enough: int
+        self,
+        data: Data,
+        rows: Integers,
+        seen: Sequence[Seen],
+        at: int,
+        enough: int,
+        alignment: Alignment | None = None,
     ) -> Table:
         """Return in numbers what was `seen` of the images `rows`, `at` the scale of that number.
 
@@ -177,6 +205,7 @@ class Work:
 
         return Table(
             side=kept[0].side,
+            alignment=alignment,
             pooled=np.concatenate([each.pooled for each in kept]),
             placed=np.stack([each.placed for each in kept]),
             labels=data.labels[rows],
@@ -185,12 +214,14 @@ class Work:
             grids=[each.grid for each in kept if each.stored is not None],
             read=read,
             shown=shown,
-            drawn=self._drawn(data, rows, kept[0].side)
+            drawn=self._drawn(data, rows, kept[0].side, alignment)
             if numbers and data.different_anomalies < enough
             else {},
         )
 
-    def _drawn(self, data: Data, rows: Integers, side: int) -> dict[int, list[Floats]]:
+    def _drawn(
+        self, data: Data, rows: Integers, side: int, alignment: Alignment | None
+    ) -> dict[int, list[Floats]]:
         """Draw defects onto normal ones of the images `rows`.
 
         Returns:
@@ -200,8 +231,8 @@ class Work:
 
         def draw(row: int) -> list[Floats]:
             seed = [self.settings.seed, side, int(data.seen[row].digest[:8], 16)]
-            image = open_rgb(data.examples[row].path)
-            return [rounded(each) for each in procedural.cells(image, side, default_rng(seed))]
+            pixels, _motion = prepared(open_rgb(data.examples[row].path), side, alignment)
+            return [rounded(each) for each in procedural.cells(pixels, default_rng(seed))]
 
         found: dict[int, list[Floats]] = {}
         done = in_order(draw, normals, thread_count(self.settings.threads))

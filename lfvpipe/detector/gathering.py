@@ -4,18 +4,24 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lfvpipe.detector.alignment import Alignment, Grey, small
+from lfvpipe.detector.backbone import CHANNELS
 from lfvpipe.detector.facts import Example
 from lfvpipe.detector.faults import DetectorError, TrainingCancelled
-from lfvpipe.detector.features import Floats, look, mirrored
+from lfvpipe.detector.features import Floats, View, mirrored, prepared, view
 from lfvpipe.detector.logistic import Integers
 from lfvpipe.detector.masks import cell_classes
-from lfvpipe.detector.pictures import open_rgb, size_of
+from lfvpipe.detector.pictures import Pixels, open_rgb, size_of
 from lfvpipe.detector.store import CellStore
 from lfvpipe.detector.threads import in_order
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Progress = Callable[[str, int, int], None]
 Cancelled = Callable[[], bool]
@@ -64,12 +70,14 @@ class Seen:
         size: (width, height), px.
         scales: What is kept by scale.
         classes: (k,) the class of each position on the last scale, 0 for background.
+        grey: The image on the last scale, small and grey; None where positions are not kept.
     """
 
     digest: str
     size: tuple[int, int]
     scales: tuple[Kept, ...]
     classes: Integers
+    grey: Grey | None
 
     def marked(self, cells: Floats, mirror: int) -> Floats:
         """Return those of a view's `cells` (n, c) that a mask marks; all, where none are."""
@@ -81,13 +89,14 @@ class Seen:
 class Pass:
     """How to look at images: on which sides, px, in how many mirrored views, for which classes.
 
-    Positions are kept on the last side.
+    Positions are kept on the last side. With an alignment, images are moved to where most lie.
     """
 
     sides: tuple[int, ...]
     views: int
     classes: tuple[str, ...]
     threads: int
+    alignment: Alignment | None = None
 
 
 def gather(
@@ -110,23 +119,30 @@ def gather(
     stage = f"features at {how.sides[-1]} px"
     for seen, cells in in_order(partial(_seen, how), examples, how.threads):
         keep = drawn(seen.digest, share[examples[len(result)].label == "anomaly"])
-        result.append(_stored(seen, cells, store) if keep else seen)
+        result.append(_stored(seen, cells, store) if keep else replace(seen, grey=None))
         watch.tick(stage, len(result), len(examples))
     return result
 
 
 def _seen(how: Pass, example: Example) -> tuple[Seen, list[NDArray[np.float16]]]:
     image = open_rgb(example.path)
-    views = [[look(image, side, each) for each in range(how.views)] for side in how.sides]
-    cells = [view.cells for view in views[-1]]
+    looks = [_views(image, side, how) for side in how.sides]
+    pixels, last = looks[-1]
+    cells = [each.cells for each in last]
     shape = (cells[0].shape[0], cells[0].shape[1])
     kept = [
         Kept(side, np.stack([each.pooled() for each in seen]), seen[0].placed(), shape, None)
-        for side, seen in zip(how.sides, views, strict=True)
+        for side, (_pixels, seen) in zip(how.sides, looks, strict=True)
     ]
     classes = cell_classes(example, how.classes, shape).ravel()
-    seen = Seen(digest_of(example), image.size, tuple(kept), classes)
+    seen = Seen(digest_of(example), image.size, tuple(kept), classes, small(pixels))
     return seen, [each.reshape(-1, each.shape[-1]).astype(np.float16) for each in cells]
+
+
+def _views(image: "Image.Image", side: int, how: Pass) -> tuple[Pixels, list[View]]:
+    """Return an image as it is looked at on a scale, and what is seen of its mirrored views."""
+    pixels, _motion = prepared(image, side, how.alignment)
+    return pixels, [view(mirrored(pixels, each), len(CHANNELS)) for each in range(how.views)]
 
 
 def _stored(seen: Seen, views: Sequence[NDArray[np.float16]], store: CellStore) -> Seen:

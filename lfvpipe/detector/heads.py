@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from lfvpipe.detector import blend, heat
 from lfvpipe.detector.blend import Blend
-from lfvpipe.detector.features import Floats, View, look
+from lfvpipe.detector.features import Floats, View
 from lfvpipe.detector.logistic import Doubles
 from lfvpipe.detector.scale import Fitted, Scale
 
 if TYPE_CHECKING:
     from PIL import Image
 
-UNLABELLED = {"deviation": 1.0, "novelty": 1.0, "place": 2.0, "evidence": 1.0}  # without labels
+PLACES = 8.0  # times the share of variance they explain: their say without labels, others' being 1
 LEAST_SHOWN = 0.02  # share of a map in the heat map
 ALWAYS_SHOWN = 0.2  # share of evidence there, also where the score has none
 Bools = NDArray[np.bool_]
@@ -43,7 +43,7 @@ class Heads:
 
     def look(self, image: "Image.Image") -> dict[int, View]:
         """Return what the model needs to see of an RGB image, by side."""
-        return {scale.side: look(image, scale.side, taps=scale.taps) for scale in self.scales}
+        return {scale.side: scale.look(image) for scale in self.scales}
 
     def score(self, views: Mapping[int, View]) -> tuple[float, Floats]:
         """Return the blended score of an image and its evidence by position, (h, w), 0 to 1."""
@@ -102,23 +102,28 @@ def blended(
     """
     names, scores = columns(fitted)
     known = np.isfinite(scores).all(1)
-    mix = _mixed(names, scores[known], labels[known], supervised=supervised)
+    scales = [(name, each.scale) for each in fitted for name in each.scores]
+    mix = _mixed(scales, scores[known], labels[known], supervised=supervised)
     used = np.flatnonzero(mix.weights > 0)
     mix = Blend(mix.centre[used], mix.spread[used], mix.weights[used])
     kept = tuple(names[index] for index in used.tolist())
     sides = _looked_on(fitted, {always, *(side for _name, side in kept)})
-    scales = tuple(_pruned(each.scale, kept) for each in fitted if each.scale.side in sides)
-    return Heads(scales, kept, mix), mix.combined(scores[:, used])
+    looked_on = tuple(_pruned(each.scale, kept) for each in fitted if each.scale.side in sides)
+    return Heads(looked_on, kept, mix), mix.combined(scores[:, used])
 
 
 def _mixed(
-    names: Sequence[tuple[str, int]], scores: Doubles, labels: Bools, *, supervised: bool
+    names: Sequence[tuple[str, Scale]], scores: Doubles, labels: Bools, *, supervised: bool
 ) -> Blend:
     if supervised:
         return blend.average(scores, labels)
-    kinds = [name for name, _side in names]
-    shares = [UNLABELLED[kind] / kinds.count(kind) for kind in kinds]
+    kinds = [name for name, _scale in names]
+    shares = [_say(*each) / kinds.count(each[0]) for each in names]
     return blend.unlabelled(scores, labels, shares)
+
+
+def _say(name: str, known: Scale) -> float:
+    return PLACES * known.place.explained if known.place and name == "place" else 1.0
 
 
 def _looked_on(fitted: Sequence[Fitted], sides: set[int | None]) -> set[int | None]:

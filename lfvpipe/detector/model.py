@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lfvpipe.detector import checkpoint, modelfile
+from lfvpipe.detector.alignment import Alignment
 from lfvpipe.detector.blend import Blend
 from lfvpipe.detector.calibration import Calibration
 from lfvpipe.detector.deviation import Deviation
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 PARTS: Mapping[str, Callable[..., Any]] = {
+    "alignment": Alignment,
     "deviation": Deviation,
     "local": Local,
     "place": Place,

@@ -10,7 +10,6 @@ noise.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,7 @@ from numpy.typing import NDArray
 from lfvpipe.detector.backbone import CHANNELS
 from lfvpipe.detector.features import Floats, view
 from lfvpipe.detector.logistic import expit
-from lfvpipe.detector.pictures import Pixels, reduced, resized
-
-if TYPE_CHECKING:
-    from PIL import Image
+from lfvpipe.detector.pictures import Pixels, reduced
 
 Random = np.random.Generator
 DEFECTS = 6  # an image: looking at it takes longer than drawing
@@ -75,19 +71,19 @@ class Defect:
     cover: Floats
 
 
-def cells(image: "Image.Image", side: int, random: Random) -> list[Floats]:
+def cells(pixels: Pixels, random: Random) -> list[Floats]:
     """Return descriptors of the positions in each of some defects drawn onto a normal image.
 
     Args:
-        image: Upright RGB.
-        side: Of the square, px, whose area it is brought to before.
+        pixels: The image as it is looked at (h, w, 3), each a multiple of 16: what is drawn before
+            an image is made smaller shows how it was made smaller.
         random: Decides what is drawn.
 
     Returns:
         (n, c) of each defect that is seen at all.
     """
-    pixels, defects = damaged(resized(image, side), random)
-    grid = view(pixels, len(CHANNELS)).cells  # a network for fewer taps is another in memory
+    drawn, defects = damaged(pixels, random)
+    grid = view(drawn, len(CHANNELS)).cells  # a network for fewer taps is another in memory
     found = [grid[_covered(each, pixels.shape, grid.shape)] for each in defects]
     return [each[np.sort(random.permutation(len(each))[:MOST])] for each in found if len(each)]
 

@@ -6,18 +6,23 @@ evidence, place).
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lfvpipe.detector import deviation, heat, local, logistic, place
+from lfvpipe.detector.alignment import Alignment
 from lfvpipe.detector.backbone import CHANNELS
 from lfvpipe.detector.deviation import Deviation
-from lfvpipe.detector.features import CELL_TAPS, Floats, View, deeper
+from lfvpipe.detector.features import CELL_TAPS, Floats, View, deeper, look
 from lfvpipe.detector.local import Drawn, Local, ReadCells, novelty_score, worst
 from lfvpipe.detector.logistic import Doubles, Integers, Linear
 from lfvpipe.detector.place import Place
 from lfvpipe.detector.store import rounded
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Stage = Callable[[str], Callable[[int, int], None]]
 
@@ -28,6 +33,7 @@ class Scale:
 
     Attributes:
         side: Of the square, px, whose area images are brought to.
+        alignment: Where the product lies; images are looked at as if it lay there.
         deviation: How far the whole image is from normal.
         local: How far its positions are (novelty), and how like anomalies they look (evidence).
         place: How far they are from usual for their place.
@@ -35,6 +41,7 @@ class Scale:
     """
 
     side: int
+    alignment: Alignment | None = None
     deviation: Deviation | None = None
     local: Local | None = None
     place: Place | None = None
@@ -45,6 +52,10 @@ class Scale:
         """How many of the backbone's maps the scores need."""
         whole = self.deviation is not None or self.classifier is not None
         return len(CHANNELS) if whole else CELL_TAPS
+
+    def look(self, image: "Image.Image") -> View:
+        """Return what the scores need to see of an RGB image."""
+        return look(image, self.side, taps=self.taps, alignment=self.alignment)
 
     def scores(
         self, view: View, asked: Collection[str]
@@ -59,7 +70,7 @@ class Scale:
             scores["classifier"] = float(self.classifier.score(view.pooled()[None])[0])
         if self.local is not None:
             self._by_position(view, asked, scores, maps)
-        return scores, maps
+        return scores, {name: view.returned(values) for name, values in maps.items()}
 
     def _by_position(
         self,
@@ -99,6 +110,7 @@ class Table:
 
     Attributes:
         side: Of the scale.
+        alignment: Where the product was brought to.
         pooled: (images · views, features) pooled maps, the views of an image together.
         placed: (images, features) means by place.
         labels: (images,) True for anomalies.
@@ -111,6 +123,7 @@ class Table:
     """
 
     side: int
+    alignment: Alignment | None
     pooled: Floats
     placed: Floats
     labels: NDArray[np.bool_]
@@ -175,7 +188,8 @@ def fit(
         linear, scores["classifier"] = _classifier(table, stage)
     if supervised or table.drawn:
         scores["evidence"] = among(table.stored, found.evidence)
-    return Fitted(Scale(table.side, gaussian, found.local, placed, linear), scores)
+    fitted = Scale(table.side, table.alignment, gaussian, found.local, placed, linear)
+    return Fitted(fitted, scores)
 
 
 def among(chosen: NDArray[np.bool_], scores: Doubles) -> Doubles:

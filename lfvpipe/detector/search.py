@@ -85,6 +85,17 @@ def chosen(tried: Sequence[Fitted], labels: Bools, *, always: int | None = None)
     return min(sets, key=lambda some: _loss(some, labels, known) + cost(some))
 
 
+def better(tried: Sequence[Fitted], instead: Fitted, labels: Bools) -> list[Fitted]:
+    """Return `tried` scales; with another `instead` of the last where that explains more."""
+    return min([*tried], [*tried[:-1], instead], key=lambda some: _shortfall(some, labels))
+
+
+def _shortfall(tried: Sequence[Fitted], labels: Bools) -> float:
+    """Return what the best of these scales together leave unexplained, and their price, nats."""
+    best = chosen(tried, labels)
+    return _loss(best, labels, _known(tried)) + cost(best)
+
+
 def _known(tried: Sequence[Fitted]) -> Bools:
     """Say of which images all of these scales have scores."""
     return np.asarray(np.isfinite(columns(tried)[1]).all(1), np.bool_)

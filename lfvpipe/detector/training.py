@@ -30,6 +30,8 @@ from lfvpipe.detector.scale import Fitted
 from lfvpipe.detector.store import CellStore
 from lfvpipe.detector.threads import one_thread
 
+ALIGNED = 0.7  # what places may leave unexplained of products aligned, against as they lie
+
 
 @dataclass(frozen=True)
 class _Fit:
@@ -101,6 +103,9 @@ def _fit(data: Data, work: Work) -> _Fit:
 def _tried(data: Data, work: Work) -> list[Fitted]:
     """Return the usual scales, and finer ones as long as it seems worth trying them."""
     tried, persistent = work.usual(data), work.settings.persistent
+    if _explained(tried) and search.worth_trying(data.usual, tried, data.labels, persistent=True):
+        aligned = work.aligned(data)
+        tried = search.better(tried, aligned, data.labels) if aligned else tried
     for side in data.sides[2:]:
         if not search.worth_trying(side, tried, data.labels, persistent=persistent):
             break
@@ -111,13 +116,22 @@ def _tried(data: Data, work: Work) -> list[Fitted]:
 def _for_novelty(data: Data, work: Work) -> list[Fitted]:
     """Return the scales that tell what is unusual, without labels to choose them by.
 
-    Where places explain how images vary, the usual scale knows them. A texture, the same
-    everywhere, shows more the closer one looks.
+    Where places explain how images vary, the usual scale knows them, and with the product aligned
+    maybe better. A texture, the same everywhere, shows more the closer one looks.
     """
-    usual = work.usual(data)
-    if usual[-1].scale.place is not None or not data.sides[2:]:
-        return usual
-    return [*usual[:-1], work.finer(data, data.sides[2])]
+    *whole, usual = work.usual(data)
+    left = 1 - _explained([usual])
+    if left < 1:
+        aligned = work.aligned(data)
+        pays = aligned is not None and 1 - _explained([aligned]) < ALIGNED * left
+        return [*whole, aligned if aligned is not None and pays else usual]
+    return [*whole, work.finer(data, data.sides[2]) if data.sides[2:] else usual]
+
+
+def _explained(scales: Sequence[Fitted]) -> float:
+    """Return the share of variance that places explain on the last of these scales."""
+    known = scales[-1].scale.place
+    return known.explained if known is not None else 0.0
 
 
 def _weights(everyone: Bools, labels: Bools) -> Doubles:

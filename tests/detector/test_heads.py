@@ -27,6 +27,14 @@ def test_with_few_anomalies_close_heads_share_the_say() -> None:
     assert mix.weights.min() > 0.3 * mix.weights.max()
 
 
+def test_a_dozen_heads_that_say_nothing_are_no_reason_to_fail() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(80) >= 40
+    mix = blend.average(generator.normal(size=(80, 12)), labels)
+    assert np.isfinite(mix.weights).all()
+    assert mix.weights.max() > 0
+
+
 def test_two_heads_that_see_different_anomalies_are_both_kept() -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(120) >= 60

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from lfvpipe.detector import procedural
 from lfvpipe.detector.pictures import Pixels
@@ -37,11 +36,10 @@ def test_the_same_seed_draws_the_same_defects(surface: Pixels) -> None:
 
 
 def test_every_defect_that_can_be_seen_is_described(surface: Pixels) -> None:
-    image = Image.fromarray(surface)
     found = [
         each
         for seed in range(10)
-        for each in procedural.cells(image, 160, np.random.default_rng(seed))
+        for each in procedural.cells(surface, np.random.default_rng(seed))
     ]
     assert len(found) > 0.8 * 10 * procedural.DEFECTS
     assert all(len(each) for each in found)

@@ -1,0 +1,221 @@
+"""Bring photographs of a product into the same position, so that places can be compared.
+
+Where a camera looks at the same product again and again, images differ by a shift, a turn and a
+little in size. The motion is found on small grey images, against the normal images' mean. Source:
+Baker & Matthews, "Lucas-Kanade 20 years on: a unifying framework" (IJCV 2004), the inverse
+compositional algorithm, with Cauchy's weights, so that a defect does not pull.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lfvpipe.detector.logistic import Doubles
+from lfvpipe.detector.pictures import Pixels
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Floats = NDArray[np.float32]
+Grey = NDArray[np.uint8]
+STEP = 4  # px of an image that one of a small grey image is; divides both sides
+STEPS = 30
+PRECISION = 0.01  # px of a small image
+ROUNDS = 3  # of aligning all images to their mean
+MOST = 60  # images that make the mean
+FARTHEST = 0.15  # shift in sides, turn in radians, growth: more is no small motion
+WORTH = 0.75  # share of their variance that images may keep when aligned: else it is no use
+INSIDE = 0.5  # share of an image that the reference must cover, or it is lost
+OUTSIDE = -1.0  # a grey level
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How an image lies against the normal images' mean: p becomes matrix · p + shift.
+
+    Attributes:
+        matrix: (2, 2) a turn and a growth, of positions (right, down) from the middle.
+        shift: (2,) px.
+    """
+
+    matrix: Doubles
+    shift: Doubles
+
+    def undone(self, pixels: Pixels) -> Pixels:
+        """Return `pixels` (H, W, 3) moved back; the border is repeated where nothing is known."""
+        from PIL import Image
+
+        margin = self._farthest(pixels.shape)
+        wide = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+        moved = self.sampled(Image.fromarray(wide), pixels.shape, Image.Resampling.BICUBIC)
+        return np.asarray(moved)
+
+    def redone(self, values: Floats, shape: tuple[int, ...]) -> Floats:
+        """Return a map (h, w) of what was moved back, as the image (H, W) itself lies."""
+        from PIL import Image
+
+        scale = np.array([values.shape[1] / shape[1], values.shape[0] / shape[0]])
+        back = self.inverse()
+        there = Motion(back.matrix, back.shift * scale)
+        least, image = float(values.min()), Image.fromarray(values)
+        moved = there.sampled(image, values.shape, Image.Resampling.BILINEAR, least)
+        return np.asarray(moved)
+
+    def _farthest(self, shape: tuple[int, ...]) -> int:
+        """Return how many px at most a corner of an image (H, W) moves by, and two."""
+        corners = np.array([[1, 1], [1, -1]]) * np.array([shape[1], shape[0]]) / 2
+        moved = np.abs(corners @ (self.matrix - np.eye(2)).T) + np.abs(self.shift)
+        return int(np.ceil(moved.max())) + 2
+
+    def inverse(self) -> "Motion":
+        """Return the motion back."""
+        inverse = np.linalg.inv(self.matrix).astype(np.float64)
+        return Motion(inverse, -inverse @ self.shift)
+
+    def after(self, other: "Motion") -> "Motion":
+        """Return this motion behind the other."""
+        return Motion(self.matrix @ other.matrix, self.matrix @ other.shift + self.shift)
+
+    def small(self, side: float) -> bool:
+        """Say whether it is one that a product in front of a camera makes; `side` in px."""
+        growth = np.sqrt(np.linalg.det(self.matrix)) - 1
+        turn = np.arctan2(self.matrix[1, 0], self.matrix[0, 0])
+        return bool(max(abs(growth), abs(turn), *np.abs(self.shift / side)) <= FARTHEST)
+
+    def sampled(
+        self,
+        image: "Image.Image",
+        shape: tuple[int, ...],
+        how: "Image.Resampling",
+        fill: float | None = None,
+    ) -> "Image.Image":
+        """Return an image (h, w) whose position p shows what lies in `image` where p moves to."""
+        from PIL import Image
+
+        height, width = shape[:2]
+        offset = np.array(image.size) / 2 + self.shift - self.matrix @ [width / 2, height / 2]
+        table = np.column_stack([self.matrix, offset]).ravel().tolist()
+        return image.transform((width, height), Image.Transform.AFFINE, table, how, fillcolor=fill)
+
+
+STILL = Motion(np.eye(2), np.zeros(2))
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Where the product lies in most photographs.
+
+    Attributes:
+        reference: (h, w) the mean of the normal images' small grey ones, standardised.
+    """
+
+    reference: Floats
+
+    def motion(self, pixels: Pixels) -> Motion:
+        """Return how an image (H, W, 3) lies; as most do, where it cannot be told."""
+        grey = small(pixels)
+        if grey.shape != self.reference.shape:
+            return STILL
+        found = _motion(self.reference, grey)
+        return Motion(found.matrix, found.shift * STEP)
+
+
+def small(pixels: Pixels) -> Grey:
+    """Return `pixels` (H, W, 3) in grey, STEP times smaller and a little blurred."""
+    from PIL import Image, ImageFilter
+
+    grey = Image.fromarray(pixels).convert("L").reduce(STEP)
+    return np.asarray(grey.filter(ImageFilter.GaussianBlur(1)))
+
+
+def fit(greys: Sequence[Grey]) -> Alignment | None:
+    """Learn from normal images' small grey ones (h, w) where the product lies.
+
+    None where alignment explains nothing that differs, or where images are of different sizes.
+    """
+    greys = greys[:MOST]
+    if len({each.shape for each in greys}) != 1:
+        return None
+    lying = [_standard(each.astype(np.float32)) for each in greys]
+    reference: Floats = np.stack(lying).mean(0)
+    before, after = _variance(lying, reference), 0.0
+    for _ in range(ROUNDS):
+        aligned = [_aligned(reference, each) for each in greys]
+        reference = np.nan_to_num(np.nanmean(np.stack(aligned), axis=0))
+        after = _variance(aligned, reference)
+        if after > WORTH * before:
+            return None
+    return Alignment(reference)
+
+
+def _variance(images: Sequence[Floats], mean: Floats) -> float:
+    return float(np.nanmean([np.nanmean((each - mean) ** 2) for each in images]))
+
+
+def _aligned(reference: Floats, grey: Grey) -> Floats:
+    """Return a small grey image as it would lie like the reference; NaN where nothing is known."""
+    seen = _sampled(grey, _motion(reference, grey))
+    return np.where(seen >= 0, _standard(seen, seen >= 0), np.float32(np.nan))
+
+
+def _sampled(grey: Grey, motion: Motion) -> Floats:
+    from PIL import Image
+
+    image = Image.fromarray(grey.astype(np.float32))
+    return np.asarray(motion.sampled(image, grey.shape, Image.Resampling.BILINEAR, OUTSIDE))
+
+
+def _standard(values: Floats, of: NDArray[np.bool_] | None = None) -> Floats:
+    """Return `values` with mean 0 and spread 1, both those of some of them."""
+    part = values if of is None else values[of]
+    result: Floats = (values - part.mean()) / max(float(part.std()), 1e-3)
+    return result
+
+
+def _motion(reference: Floats, grey: Grey) -> Motion:
+    """Return how a small grey image lies: shifted and turned, else shifted, else STILL."""
+    for freedom in (4, 2):
+        motion, before, after = _followed(reference, grey, freedom)
+        if after < before and motion.small(grey.size**0.5):
+            return motion
+    return STILL
+
+
+def _followed(reference: Floats, grey: Grey, freedom: int) -> tuple[Motion, float, float]:
+    """Return the motion that explains an image best, and what is unexplained before and after."""
+    slopes, motion, left = _slopes(reference)[..., :freedom], STILL, list[float]()
+    for _ in range(STEPS):
+        seen = _sampled(grey, motion)
+        inside = seen >= 0
+        if inside.mean() < INSIDE:
+            break
+        error = _standard(seen[inside]) - _standard(reference[inside])
+        left.append(float(np.log1p(error**2).mean()))
+        change = _change(slopes[inside], error)
+        motion = motion.after(change.inverse())
+        if np.abs(change.shift).max() < PRECISION:
+            break
+    return motion, left[0], left[-1]
+
+
+def _slopes(reference: Floats) -> Doubles:
+    """Return how each pixel changes with a shift right, down, a turn and a growth: (h, w, 4)."""
+    height, width = reference.shape
+    down, right = np.gradient(reference.astype(np.float64))
+    y, x = np.arange(height)[:, None] + 0.5 - height / 2, np.arange(width) + 0.5 - width / 2
+    return np.stack([right, down, x * down - y * right, x * right + y * down], axis=-1)
+
+
+def _change(slopes: Doubles, error: Floats) -> Motion:
+    """Return the motion of the reference that explains most of the `error` (n,)."""
+    weighed = slopes / (1 + error.astype(np.float64) ** 2)[:, None]
+    normal = weighed.T @ slopes
+    normal += 1e-6 * np.diag(np.diag(normal)) + 1e-9 * np.eye(len(normal))
+    found = np.zeros(4)
+    found[: len(normal)] = np.linalg.solve(normal, weighed.T @ error)
+    right, down, turn, growth = found.tolist()
+    turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    return Motion((1 + growth) * turned, np.array([right, down]))
