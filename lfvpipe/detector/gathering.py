@@ -77,7 +77,7 @@ class Seen:
     size: tuple[int, int]
     scales: tuple[Kept, ...]
     classes: Integers
-    grey: Grey | None
+    grey: Grey | None = None
 
     def marked(self, cells: Floats, mirror: int) -> Floats:
         """Return those of a view's `cells` (n, c) that a mask marks; all, where none are."""

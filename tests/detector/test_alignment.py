@@ -23,7 +23,7 @@ def board(turn: float = 0, right: float = 0, down: float = 0, *, missing: bool =
         level = int(parts.choice([20, 150, 200]))
         if not (missing and number == 5):
             draw.rectangle((x - w, y - h, x + w, y + h), fill=(level, level, level))
-    moved = image.rotate(turn, Image.Resampling.BICUBIC, translate=(right, down))
+    moved = image.rotate(turn, Image.Resampling.BICUBIC, translate=(round(right), round(down)))
     noise = np.random.default_rng(int(100 * (right + 50))).normal(0, 4, (*SHAPE, 1))
     return np.clip(np.asarray(moved, np.float32) + noise, 0, 255).astype(np.uint8)
 
