@@ -40,7 +40,7 @@ MAX_LOCAL = 600  # images whose positions are kept on the usual scale
 LEAST = 40  # images that a finer scale can be judged by
 MAX_DRAWN = 150  # normal images that defects are drawn onto
 ENOUGH = 100  # labelled anomalies that make drawn ones superfluous
-FINER_ENOUGH = 20  # the same on a finer scale, where drawn ones take longer and tell less
+FINER_ENOUGH = 100  # the same on a finer scale
 FEW = 5  # labelled anomalies, below which no score that learns from them can be judged out of fold
 
 

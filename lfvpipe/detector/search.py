@@ -14,8 +14,9 @@ from lfvpipe.detector import blend
 from lfvpipe.detector.heads import columns
 from lfvpipe.detector.scale import Fitted
 
-APART = 1.25  # how much finer a scale must be to be worth its time
+APART = 1.2  # how much finer a scale must be to be worth its time
 ENLARGED = 2.2  # how much a small image may be magnified
+NATIVE = 1.2  # times an image's own side: up to there, it is looked at as it is
 SMALLEST = 128
 MILLISECONDS = 0.215  # of one thread, for a thousand pixels
 PRICE = 0.03  # nats of likelihood that a millisecond of judging must bring
@@ -26,12 +27,14 @@ Bools = NDArray[np.bool_]
 def ladder(size: tuple[int, int], sides: Sequence[int]) -> tuple[int, ...]:
     """Return the sides, px, on which to look at images of `size` (width, height), ascending.
 
-    Small images are not magnified without end, and two sides close to each other are one.
+    Small images are not magnified without end, nor any by so little that it shows no more; and two
+    sides close to each other are one.
     """
     native = (size[0] * size[1]) ** 0.5
     most = max(SMALLEST, round(native * ENLARGED / 16) * 16)
+    sides = [native if native < each < NATIVE * native else each for each in sides]
     result: list[int] = []
-    for side in sorted({min(each, most) for each in sides}):
+    for side in sorted({min(round(each / 16) * 16, most) for each in sides}):
         if result and side < APART * result[-1]:
             result.pop()
         result.append(side)
