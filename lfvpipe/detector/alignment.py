@@ -50,7 +50,7 @@ class Motion:
 
         margin = self._farthest(pixels.shape)
         wide = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
-        moved = self.sampled(Image.fromarray(wide), pixels.shape, Image.Resampling.BICUBIC)
+        moved = self.sampled(Image.fromarray(wide), pixels.shape, Image.Resampling.BILINEAR)
         return np.asarray(moved)
 
     def redone(self, values: Floats, shape: tuple[int, ...]) -> Floats:

@@ -138,7 +138,8 @@ class Work:
         if alignment is None:
             return None
         picked = np.array([grey is not None for grey in greys])
-        return self._again(data, picked, data.usual, ENOUGH, alignment)
+        enough = 0 if data.supervised else ENOUGH  # what drawn ones teach is known by now
+        return self._again(data, picked, data.usual, enough, alignment)
 
     def finer(self, data: Data, side: int) -> Fitted:
         """Look on a finer scale, and fit it; scores are NaN for images that were not drawn."""

@@ -27,14 +27,14 @@ Bools = NDArray[np.bool_]
 def ladder(size: tuple[int, int], sides: Sequence[int]) -> tuple[int, ...]:
     """Return the sides, px, on which to look at images of `size` (width, height), ascending.
 
-    Small images are not magnified without end, nor any by so little that it shows no more; and two
-    sides close to each other are one.
+    Small images are not magnified without end, nor any on a finer side by so little that it shows
+    no more; and two sides close to each other are one.
     """
     native = (size[0] * size[1]) ** 0.5
     most = max(SMALLEST, round(native * ENLARGED / 16) * 16)
-    sides = [native if native < each < NATIVE * native else each for each in sides]
+    finer = [native if native < each < NATIVE * native else each for each in sides[2:]]
     result: list[int] = []
-    for side in sorted({min(round(each / 16) * 16, most) for each in sides}):
+    for side in sorted({min(round(each / 16) * 16, most) for each in (*sides[:2], *finer)}):
         if result and side < APART * result[-1]:
             result.pop()
         result.append(side)

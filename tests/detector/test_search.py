@@ -74,6 +74,7 @@ def test_small_images_are_not_magnified_without_end() -> None:
     assert search.ladder((4096, 4096), usual) == usual
     assert search.ladder((200, 200), usual) == (256, 448)
     assert search.ladder((64, 64), usual) == (144,)
+    assert search.ladder((400, 400), usual) == (256, 416, 640, 880)
     assert search.ladder((500, 1240), usual) == (256, 416, 640, 784)
 
 
