@@ -21,7 +21,7 @@ def board(turn: float = 0, right: float = 0, down: float = 0, *, missing: bool =
     for number in range(14):
         x, y, w, h = (*parts.uniform((30, 30), (226, 162)), *parts.uniform(6, 16, 2))
         level = int(parts.choice([20, 150, 200]))
-        if not (missing and number == 5):
+        if not (missing and number == 9):
             draw.rectangle((x - w, y - h, x + w, y + h), fill=(level, level, level))
     moved = image.rotate(turn, Image.Resampling.BICUBIC, translate=(round(right), round(down)))
     noise = np.random.default_rng(int(100 * (right + 50))).normal(0, 4, (*SHAPE, 1))
