@@ -11,19 +11,22 @@ from lfvpipe.detector.alignment import STILL, Alignment, Motion
 from lfvpipe.detector.pictures import Pixels
 
 SHAPE = (192, 256)
+BARE = (70, 80, 60)
 
 
 def board(turn: float = 0, right: float = 0, down: float = 0, *, missing: bool = False) -> Pixels:
     """Return a photograph of a board that is turned by degrees and shifted by px."""
     parts = np.random.default_rng(1)
-    image = Image.new("RGB", (SHAPE[1], SHAPE[0]), (70, 80, 60))
+    image = Image.new("RGB", (SHAPE[1], SHAPE[0]), BARE)
     draw = ImageDraw.Draw(image)
     for number in range(14):
         x, y, w, h = (*parts.uniform((30, 30), (226, 162)), *parts.uniform(6, 16, 2))
         level = int(parts.choice([20, 150, 200]))
         if not (missing and number == 9):
             draw.rectangle((x - w, y - h, x + w, y + h), fill=(level, level, level))
-    moved = image.rotate(turn, Image.Resampling.BICUBIC, translate=(round(right), round(down)))
+    moved = image.rotate(
+        turn, Image.Resampling.BICUBIC, translate=(round(right), round(down)), fillcolor=BARE
+    )
     noise = np.random.default_rng(int(100 * (right + 50))).normal(0, 4, (*SHAPE, 1))
     return np.clip(np.asarray(moved, np.float32) + noise, 0, 255).astype(np.uint8)
 
