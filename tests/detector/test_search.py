@@ -45,6 +45,12 @@ def test_a_scale_that_is_needed_stays() -> None:
     assert sides(search.chosen(tried, LABELS, always=416)) == [416, 640]
 
 
+def test_another_way_to_look_replaces_the_last_scale_where_it_explains_more() -> None:
+    coarse, usual, aligned = fitted(256, 1), fitted(416, 1), fitted(416, 5, seed=1)
+    assert search.better([coarse, usual], aligned, LABELS) == [coarse, aligned]
+    assert search.better([coarse, aligned], usual, LABELS) == [coarse, aligned]
+
+
 def test_without_doubt_no_finer_scale_is_tried() -> None:
     assert not search.worth_trying(640, [fitted(416, 12)], LABELS, persistent=True)
 
