@@ -19,7 +19,7 @@ ENLARGED = 2.2  # how much a small image may be magnified
 NATIVE = 1.2  # times an image's own side: up to there, it is looked at as it is
 SMALLEST = 128
 MILLISECONDS = 0.215  # of one thread, for a thousand pixels
-PRICE = 0.03  # nats of likelihood that a millisecond of judging must bring
+PRICE = 0.045  # nats of likelihood that a millisecond of judging must bring
 AT_A_LOSS = 0.5  # of what is unexplained without any score: above it, going on is worth a try
 Bools = NDArray[np.bool_]
 
