@@ -144,11 +144,19 @@ def fit(greys: Sequence[Grey]) -> Alignment | None:
     before, after = _variance(lying, reference), 0.0
     for _ in range(ROUNDS):
         aligned = [_aligned(reference, each) for each in greys]
-        reference = np.nan_to_num(np.nanmean(np.stack(aligned), axis=0))
+        reference = _mean(aligned)
         after = _variance(aligned, reference)
         if after > WORTH * before:
             return None
     return Alignment(reference)
+
+
+def _mean(images: Sequence[Floats]) -> Floats:
+    """Return the mean of what is known, 0 where nothing is."""
+    stack = np.stack(images)
+    known = np.isfinite(stack)
+    result: Floats = np.where(known, stack, 0).sum(0) / np.maximum(known.sum(0), 1)
+    return result.astype(np.float32)
 
 
 def _variance(images: Sequence[Floats], mean: Floats) -> float:
