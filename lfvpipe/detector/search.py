@@ -88,6 +88,22 @@ def chosen(tried: Sequence[Fitted], labels: Bools, *, always: int | None = None)
     return min(sets, key=lambda some: _loss(some, labels, known) + cost(some))
 
 
+def steadied(some: list[Fitted], tried: Sequence[Fitted], usual: int) -> list[Fitted]:
+    """Return the scales chosen of those `tried`; all finer ones, where no usual one was chosen.
+
+    What shows on finer scales only is small. Which of them shows it best out of fold is chance where
+    images are few: the average errs less, and such defects are worth the time.
+
+    Args:
+        some: Those chosen.
+        tried: From coarse to fine.
+        usual: The side, px, up to which a scale is a usual one.
+    """
+    if any(each.scale.side <= usual for each in some):
+        return some
+    return [each for each in tried if each.scale.side > usual]
+
+
 def better(tried: Sequence[Fitted], instead: Fitted, labels: Bools) -> list[Fitted]:
     """Return `tried` scales; with another `instead` of the last where that explains more."""
     return min([*tried], [*tried[:-1], instead], key=lambda some: _shortfall(some, labels))

@@ -86,7 +86,9 @@ def _fit(data: Data, work: Work) -> _Fit:
     """Fit the scales that pay, and calibrate what they say together."""
     always = data.usual if work.classes else None
     if data.supervised:
-        scales = search.chosen(_tried(data, work), data.labels, always=always)
+        tried = _tried(data, work)
+        scales = search.chosen(tried, data.labels, always=always)
+        scales = search.steadied(scales, tried, data.usual)
     else:
         scales = _for_novelty(data, work)
     heads, scores = blended(scales, data.labels, supervised=data.supervised, always=always)

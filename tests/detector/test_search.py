@@ -45,6 +45,12 @@ def test_a_scale_that_is_needed_stays() -> None:
     assert sides(search.chosen(tried, LABELS, always=416)) == [416, 640]
 
 
+def test_where_only_finer_scales_show_the_defects_all_of_them_are_kept() -> None:
+    usual, finer, finest = tried = [fitted(416, 0), fitted(640, 3), fitted(784, 3, seed=1)]
+    assert search.steadied([finer], tried, 416) == [finer, finest]
+    assert search.steadied([usual, finer], tried, 416) == [usual, finer]
+
+
 def test_another_way_to_look_replaces_the_last_scale_where_it_explains_more() -> None:
     coarse, usual, aligned = fitted(256, 1), fitted(416, 1), fitted(416, 5, seed=1)
     assert search.better([coarse, usual], aligned, LABELS) == [coarse, aligned]
