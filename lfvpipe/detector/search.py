@@ -91,8 +91,8 @@ def chosen(tried: Sequence[Fitted], labels: Bools, *, always: int | None = None)
 def steadied(some: list[Fitted], tried: Sequence[Fitted], usual: int) -> list[Fitted]:
     """Return the scales chosen of those `tried`; all finer ones, where no usual one was chosen.
 
-    What shows on finer scales only is small. Which of them shows it best out of fold is chance where
-    images are few: the average errs less, and such defects are worth the time.
+    What shows on finer scales only is small. Which of them shows it best out of fold is chance
+    where images are few: the average errs less, and such defects are worth the time.
 
     Args:
         some: Those chosen.

@@ -85,12 +85,7 @@ def train(
 def _fit(data: Data, work: Work) -> _Fit:
     """Fit the scales that pay, and calibrate what they say together."""
     always = data.usual if work.classes else None
-    if data.supervised:
-        tried = _tried(data, work)
-        scales = search.chosen(tried, data.labels, always=always)
-        scales = search.steadied(scales, tried, data.usual)
-    else:
-        scales = _for_novelty(data, work)
+    scales = _chosen(data, work, always) if data.supervised else _for_novelty(data, work)
     heads, scores = blended(scales, data.labels, supervised=data.supervised, always=always)
     known = np.isfinite(scores)
     scores, labels = scores[known], data.labels[known]
@@ -100,6 +95,13 @@ def _fit(data: Data, work: Work) -> _Fit:
     else:
         calibration = calibrate_on_normals(scores[~labels])
     return _Fit(heads, calibration, scores, labels)
+
+
+def _chosen(data: Data, work: Work, always: int | None) -> list[Fitted]:
+    """Return the scales that tell most, as the labels say; that of the side `always` among them."""
+    tried = _tried(data, work)
+    chosen = search.chosen(tried, data.labels, always=always)
+    return search.steadied(chosen, tried, data.usual)
 
 
 def _tried(data: Data, work: Work) -> list[Fitted]:
