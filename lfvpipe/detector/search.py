@@ -5,6 +5,7 @@ grows with the area; so a scale must earn its milliseconds in out-of-fold likeli
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -21,6 +22,7 @@ SMALLEST = 128
 MILLISECONDS = 0.215  # of one thread, for a thousand pixels
 PRICE = 0.045  # nats of likelihood that a millisecond of judging must bring
 AT_A_LOSS = 0.5  # of what is unexplained without any score: above it, going on is worth a try
+TELLING = 0.25  # of the same: what must be explained without places for finer scales to help
 Bools = NDArray[np.bool_]
 
 
@@ -55,15 +57,24 @@ def worth_trying(side: int, tried: Sequence[Fitted], labels: Bools, *, persisten
     """Say whether a finer scale could pay, by what the scales tried leave unexplained.
 
     It could not where even a perfect one would cost more than there is to explain. Where the last
-    one tried did not pay, a finer one hardly will, unless all of them are at a loss.
+    one tried did not pay, or where little is explained but by places, which finer scales do not
+    know, a finer one hardly will, unless all of them are at a loss.
     """
     known = _known(tried)
     left = _loss(tried, labels, known)
     if left <= price(side):
         return False
-    if persistent or any(each is tried[-1] for each in chosen(tried, labels)):
+    nothing = blend.loss(np.zeros(int(known.sum())), labels[known])
+    if persistent or left > AT_A_LOSS * nothing:
         return True
-    return left > AT_A_LOSS * blend.loss(np.zeros(int(known.sum())), labels[known])
+    paid = any(each is tried[-1] for each in chosen(tried, labels))
+    return paid and _loss(_placeless(tried), labels, known) < (1 - TELLING) * nothing
+
+
+def _placeless(tried: Sequence[Fitted]) -> list[Fitted]:
+    """Return the scales without what places tell."""
+    scores = [{name: e for name, e in each.scores.items() if name != "place"} for each in tried]
+    return [replace(each, scores=rest) for each, rest in zip(tried, scores, strict=True)]
 
 
 def chosen(tried: Sequence[Fitted], labels: Bools, *, always: int | None = None) -> list[Fitted]:

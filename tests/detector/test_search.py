@@ -69,6 +69,15 @@ def test_in_doubt_finer_scales_are_tried_until_one_does_not_help() -> None:
     assert search.worth_trying(896, unhelpful, LABELS, persistent=True)
 
 
+def test_where_places_alone_tell_no_finer_scale_is_tried() -> None:
+    usual = fitted(416, 2.5)
+    assert search.worth_trying(640, [usual], LABELS, persistent=False)
+    scores = {"place": usual.scores["evidence"], "evidence": fitted(416, 0).scores["evidence"]}
+    by_place = Fitted(usual.scale, scores)
+    assert not search.worth_trying(640, [by_place], LABELS, persistent=False)
+    assert search.worth_trying(640, [by_place], LABELS, persistent=True)
+
+
 def test_where_nothing_is_seen_yet_the_next_scale_is_tried_all_the_same() -> None:
     lost = [fitted(416, 0), fitted(640, 0)]
     assert search.worth_trying(896, lost, LABELS, persistent=False)
