@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lfvpipe.detector import deviation, heat, local, logistic, place
+from lfvpipe.detector import deviation, evidence, heat, logistic, place
 from lfvpipe.detector.alignment import Alignment
 from lfvpipe.detector.backbone import CHANNELS
 from lfvpipe.detector.deviation import Deviation
+from lfvpipe.detector.evidence import Drawn, ReadCells
 from lfvpipe.detector.features import CELL_TAPS, Floats, View, deeper, look
-from lfvpipe.detector.local import Drawn, Local, ReadCells, novelty_score, worst
+from lfvpipe.detector.local import Local, novelty_score, worst
 from lfvpipe.detector.logistic import Doubles, Integers, Linear
 from lfvpipe.detector.place import Place
 from lfvpipe.detector.store import rounded
@@ -206,8 +207,8 @@ def _deviation(table: Table, rows: Floats) -> tuple[Deviation, Doubles]:
 
 def _local(
     table: Table, seed: int, stage: Stage, threads: int, *, supervised: bool
-) -> local.Fitted:
-    return local.fit(
+) -> evidence.Fitted:
+    return evidence.fit(
         table.read,
         table.shown,
         table.labels[table.stored],

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from lfvpipe.detector import blend, deviation, local, place
+from lfvpipe.detector import blend, deviation, evidence, place
 from lfvpipe.detector.calibration import Bools, auroc, calibrate, calibrate_on_normals
 from lfvpipe.detector.features import Floats
 
@@ -70,8 +70,8 @@ def defects(generator: np.random.Generator, strength: float) -> dict[int, list[F
 
 def learnt(
     images: Floats, labels: Bools, drawn: dict[int, list[Floats]], *, supervised: bool
-) -> local.Fitted:
-    return local.fit(
+) -> evidence.Fitted:
+    return evidence.fit(
         lambda index, _view: images[index],
         lambda index, _view: images[index],
         labels,

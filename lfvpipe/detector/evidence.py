@@ -1,0 +1,249 @@
+"""Small evidence: every position is scored, and an image is as anomalous as its few worst.
+
+Where anomalies are labelled, a multiple-instance logistic regression learns which of the unusual
+counts: in turn the worst positions of anomalous images are taken as anomalous and the model is
+fitted against normal images' random and worst ones (the MI-SVM scheme of Andrews, Tsochantaridis &
+Hofmann, NIPS 2002, with a logistic loss). Defects that were drawn are learnt from alike, with the
+difference that their positions are known.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lfvpipe.detector.blend import loss
+from lfvpipe.detector.local import TOP, Local, novelty_score, whitening, worst
+from lfvpipe.detector.logistic import Doubles, Integers, newton
+from lfvpipe.detector.memory import give_back
+from lfvpipe.detector.threads import in_order
+
+Floats = NDArray[np.float32]
+ReadCells = Callable[[int, int], Floats]
+Drawn = Mapping[int, Sequence[Floats]]
+ROUNDS = 4
+WORST = 20  # positions of a normal image that a round learns from, and so many random ones
+RANDOM = 40
+MAX_LEARNT = 8_000  # of them in all
+POOL = {False: 64, True: 192}  # most unusual positions kept of a normal, an anomalous image
+MAX_POOLED = 40_000  # of all normal, and of all anomalous ones; fewer of each where they are many
+SAMPLE = 150  # positions of a normal image that the covariance is estimated from
+MAX_SAMPLES = 25_000  # of them in all
+PENALTY = 10.0
+PRECISION = 1e-5  # of the log-likelihood: positions are chosen anew, with the next round
+
+
+def _some(cells: Floats, count: int, generator: np.random.Generator) -> Floats:
+    return cells[np.sort(generator.permutation(len(cells))[:count])]
+
+
+@dataclass(frozen=True)
+class Bag:
+    """What learning keeps of an image: whitened positions, the last RANDOM of them at random.
+
+    Of a drawn defect, positions within it.
+    """
+
+    points: Floats
+    anomalous: bool
+    drawn: bool = False
+
+    @property
+    def kind(self) -> int:
+        """0 for a normal image, 1 for a labelled anomaly, 2 for a drawn defect."""
+        return self.anomalous + self.drawn
+
+
+def bag(
+    local: Local, cells: Floats, generator: np.random.Generator, *, anomalous: bool, like: int
+) -> Bag:
+    """Return the most unusual and some random positions of an image, one of so many `like` it."""
+    points = local.whitened(cells)
+    unusual = _unusual(points, min(POOL[anomalous], max(WORST, MAX_POOLED // like)))
+    return Bag(np.concatenate([unusual, _some(points, RANDOM, generator)]), anomalous)
+
+
+def drawn_bag(local: Local, cells: Floats) -> Bag:
+    """Return the most unusual of the positions within a drawn defect."""
+    return Bag(_unusual(local.whitened(cells), POOL[True]), anomalous=True, drawn=True)
+
+
+def _unusual(points: Floats, count: int) -> Floats:
+    order = np.argsort(np.einsum("ij,ij->i", points, points), kind="stable")
+    return points[order[-count:]]
+
+
+def learn(bags: Sequence[Bag]) -> Doubles:
+    """Return weights on whitened positions, the bias last, from bags of both labels."""
+    scores = [np.einsum("ij,ij->i", each.points, each.points) for each in bags]
+    normals = sum(not each.anomalous for each in bags)
+    part = min(1.0, MAX_LEARNT / ((WORST + RANDOM) * max(1, normals)))
+    solution: Doubles | None = None
+    for _ in range(ROUNDS):
+        chosen = [_learnt_from(b, s, part) for b, s in zip(bags, scores, strict=True)]
+        rows = np.concatenate(chosen).astype(np.float64)
+        kinds = np.repeat([each.kind for each in bags], [len(each) for each in chosen])
+        weights = len(bags) * _shares(kinds)
+        solution = newton(rows, kinds > 0, weights, PENALTY, solution, PRECISION)
+        scores = [each.points @ solution[:-1] + solution[-1] for each in bags]
+    assert solution is not None
+    return solution
+
+
+def _learnt_from(each: Bag, scores: Floats | Doubles, part: float) -> Floats:
+    """Return the positions of a bag that a round learns from, and `part` of a normal one's."""
+    if each.anomalous:
+        return _chosen(each, scores, TOP)
+    hardest, random = max(1, round(WORST * part)), max(1, round(RANDOM * part))
+    return np.concatenate([_chosen(each, scores, hardest), each.points[-random:]])
+
+
+def _shares(kinds: Integers) -> Doubles:
+    """Return what each position weighs: normal and anomalous alike, labelled and drawn alike."""
+    found, counts = np.unique(kinds, return_counts=True)
+    share = np.where(found > 0, 0.5 / (len(found) - 1), 0.5) / counts
+    return np.asarray(share[np.searchsorted(found, kinds)])
+
+
+def _chosen(each: Bag, scores: Floats | Doubles, count: int) -> Floats:
+    return each.points[np.argsort(scores, kind="stable")[-count:]]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The mean of the folds' fits, and each image's scores by the one that did not learn from it.
+
+    A single fit on all images scores higher or lower than the folds' fits, by chance: a threshold
+    that comes from theirs would not be its own. Linear scores' mean is a score as quick as one
+    (cross-validation committee: Krogh & Vedelsby, NIPS 1994).
+    """
+
+    local: Local
+    evidence: Doubles
+    novelty: Doubles
+
+
+def fit(
+    read: ReadCells,
+    shown: ReadCells,
+    labels: NDArray[np.bool_],
+    folds: Integers,
+    views: int,
+    seed: int,
+    tick: Callable[[int, int], None],
+    threads: int,
+    *,
+    supervised: bool,
+    drawn: Drawn,
+) -> Fitted:
+    """Fit on images whose positions `read` returns, (n, c) float32, by image and view.
+
+    Args:
+        read: Positions of an image.
+        shown: Those that an anomalous image is learnt from.
+        labels: True for anomalies.
+        folds: Of each image.
+        views: Mirrored views of each image; all are learnt from, the first is scored.
+        seed: Of the random positions.
+        tick: Told of (done, total) images; may raise to stop.
+        threads: Images worked on at the same time; their number changes nothing.
+        supervised: Whether to learn from the anomalies.
+        drawn: Positions within drawn defects, by the fold of the image drawn on; learnt from too,
+            unless labelled ones alone explain the labels better.
+    """
+    normals = np.flatnonzero(~labels).tolist()
+    samples = _samples(read, normals, seed, threads)
+    base = whitening(np.concatenate(list(samples.values())))
+    total = 2 * len(labels)
+    bags: list[Bag] = []
+    pack = partial(_packed, shown, base, labels, views, seed)
+    for each in in_order(pack, range(len(labels)), threads):
+        bags += each
+        tick(len(bags) // views, total)
+    known = _Known(base, *_with_drawn(bags, np.repeat(folds, views), base, drawn, supervised))
+    turns = np.unique(folds).tolist()
+    choices = (False, True) if supervised and drawn else (not supervised,)
+    fits = [known.fits(turns, threads, with_drawn=each) for each in choices]
+    evidence, novelty = np.zeros((len(choices), len(labels))), np.zeros(len(labels))
+    done = len(labels)
+    for turn, fold in enumerate(turns):
+        apart = whitening(np.concatenate([samples[i] for i in normals if folds[i] != fold]))
+        members = np.flatnonzero(folds == fold).tolist()
+        score = partial(_scored, read, apart, [each[turn] for each in fits])
+        for index, scores in zip(members, in_order(score, members, threads), strict=True):
+            novelty[index], evidence[:, index] = scores
+            done += 1
+            tick(done, total)
+    best = int(np.argmin([loss(each, labels) for each in evidence])) if len(choices) > 1 else 0
+    return Fitted(_mean(fits[best]), evidence[best], novelty)
+
+
+def _mean(fits: Sequence[Local]) -> Local:
+    """Return what folds' fits say on average: their weights' mean."""
+    weights = np.mean([each.weights for each in fits], axis=0)
+    bias = float(np.mean([each.bias for each in fits]))
+    return Local(fits[0].mean, fits[0].basis, weights, bias)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Bags to learn from, and the fold of each."""
+
+    base: Local
+    bags: Sequence[Bag]
+    owners: Integers
+
+    def fits(self, left_out: Sequence[int], threads: int, *, with_drawn: bool) -> list[Local]:
+        """Return what is learnt without each of some folds; from drawn defects too, or not."""
+        give_back()
+        found = list(in_order(partial(self._without, with_drawn), left_out, threads))
+        give_back()
+        return found
+
+    def _without(self, with_drawn: bool, left_out: int) -> Local:
+        pairs = zip(self.bags, self.owners.tolist(), strict=True)
+        bags = [each for each, fold in pairs if fold != left_out and (with_drawn or not each.drawn)]
+        learnable = any(each.anomalous for each in bags)
+        solution = learn(bags) if learnable else np.zeros(len(self.base.weights) + 1)
+        return Local(self.base.mean, self.base.basis, solution[:-1], float(solution[-1]))
+
+
+def _with_drawn(
+    bags: list[Bag], owners: Integers, base: Local, drawn: Drawn, supervised: bool
+) -> tuple[list[Bag], Integers]:
+    """Return the bags and their folds, with drawn defects; without labelled ones if need be."""
+    if not supervised:
+        owners = owners[[not each.anomalous for each in bags]]
+        bags = [each for each in bags if not each.anomalous]
+    more = [(fold, drawn_bag(base, cells)) for fold, found in drawn.items() for cells in found]
+    folds = np.concatenate([owners, np.array([fold for fold, _ in more], np.int64)])
+    return [*bags, *(each for _, each in more)], folds
+
+
+def _samples(read: ReadCells, normals: Sequence[int], seed: int, threads: int) -> dict[int, Floats]:
+    """Return some positions of each normal image, to know how they vary."""
+    quota = max(1, min(SAMPLE, MAX_SAMPLES // len(normals)))
+
+    def sample(index: int) -> Floats:
+        return _some(read(index, 0), quota, np.random.default_rng([seed, index]))
+
+    return dict(zip(normals, in_order(sample, normals, threads), strict=True))
+
+
+def _packed(
+    shown: ReadCells, base: Local, labels: NDArray[np.bool_], views: int, seed: int, index: int
+) -> list[Bag]:
+    """Return a bag for each view of an image."""
+    random, anomalous = np.random.default_rng([seed, index, 1]), bool(labels[index])
+    like = views * int((labels == anomalous).sum())
+    cells = (shown(index, view) for view in range(views))
+    return [bag(base, each, random, anomalous=anomalous, like=like) for each in cells]
+
+
+def _scored(
+    read: ReadCells, apart: Local, learnt: Sequence[Local], index: int
+) -> tuple[float, list[float]]:
+    cells = read(index, 0)
+    return novelty_score(apart.novelty(cells)), [worst(each.evidence(cells)) for each in learnt]
