@@ -31,6 +31,7 @@ POOL = {False: 64, True: 192}  # most unusual positions kept of a normal, an ano
 MAX_POOLED = 40_000  # of all normal, and of all anomalous ones; fewer of each where they are many
 SAMPLE = 150  # positions of a normal image that the covariance is estimated from
 MAX_SAMPLES = 25_000  # of them in all
+NOBODY = -1  # the fold of no image
 PENALTY = 10.0
 PRECISION = 1e-5  # of the log-likelihood: positions are chosen anew, with the next round
 
@@ -113,11 +114,12 @@ def _chosen(each: Bag, scores: Floats | Doubles, count: int) -> Floats:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The mean of the folds' fits, and each image's scores by the one that did not learn from it.
+    """The fit, and each image's scores by a fit that had not learnt from it.
 
-    A single fit on all images scores higher or lower than the folds' fits, by chance: a threshold
-    that comes from theirs would not be its own. Linear scores' mean is a score as quick as one
-    (cross-validation committee: Krogh & Vedelsby, NIPS 1994).
+    With labelled anomalies the fit is on all images, since each of them counts. Without, it is the
+    mean of the folds' fits, which is a linear score too (cross-validation committee: Krogh &
+    Vedelsby, NIPS 1994): one on all images scores normal ones higher by chance than they did, and
+    the threshold, which comes from their scores alone, would be too low.
     """
 
     local: Local
@@ -165,7 +167,8 @@ def fit(
     known = _Known(base, *_with_drawn(bags, np.repeat(folds, views), base, drawn, supervised))
     turns = np.unique(folds).tolist()
     choices = (False, True) if supervised and drawn else (not supervised,)
-    fits = [known.fits(turns, threads, with_drawn=each) for each in choices]
+    left_out = [*turns, NOBODY] if supervised else turns
+    fits = [known.fits(left_out, threads, with_drawn=each) for each in choices]
     evidence, novelty = np.zeros((len(choices), len(labels))), np.zeros(len(labels))
     done = len(labels)
     for turn, fold in enumerate(turns):
@@ -177,7 +180,8 @@ def fit(
             done += 1
             tick(done, total)
     best = int(np.argmin([loss(each, labels) for each in evidence])) if len(choices) > 1 else 0
-    return Fitted(_mean(fits[best]), evidence[best], novelty)
+    last = fits[best][-1] if supervised else _mean(fits[best])
+    return Fitted(last, evidence[best], novelty)
 
 
 def _mean(fits: Sequence[Local]) -> Local:
