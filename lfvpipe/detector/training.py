@@ -30,6 +30,7 @@ from lfvpipe.detector.scale import Fitted
 from lfvpipe.detector.store import CellStore
 from lfvpipe.detector.threads import one_thread
 
+SPREAD = 1.2  # how much more normal images' scores by place may differ then
 ALIGNED = 0.7  # what places may leave unexplained of products aligned, against as they lie
 
 
@@ -124,12 +125,23 @@ def _for_novelty(data: Data, work: Work) -> list[Fitted]:
     maybe better. A texture, the same everywhere, shows more the closer one looks.
     """
     *whole, usual = work.usual(data)
-    left = 1 - _explained([usual])
-    if left < 1:
+    if _explained([usual]):
         aligned = work.aligned(data)
-        pays = aligned is not None and 1 - _explained([aligned]) < ALIGNED * left
+        pays = aligned is not None and _steadier(aligned, usual, ~data.labels)
         return [*whole, aligned if aligned is not None and pays else usual]
     return [*whole, work.finer(data, data.sides[2]) if data.sides[2:] else usual]
+
+
+def _steadier(aligned: Fitted, usual: Fitted, normal: Bools) -> bool:
+    """Say whether aligned products differ less from place to place, and not more from each other.
+
+    The parts of a product that bends lie elsewhere even then: places seem to be known exactly, and
+    every other image lies far from them.
+    """
+    if 1 - _explained([aligned]) > ALIGNED * (1 - _explained([usual])):
+        return False
+    after, before = (np.nanstd(each.scores["place"][normal]) for each in (aligned, usual))
+    return bool(after <= SPREAD * before)
 
 
 def _explained(scales: Sequence[Fitted]) -> float:
