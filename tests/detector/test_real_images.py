@@ -39,6 +39,16 @@ def test_aliens(tmp_path: Path) -> None:
     assert np.mean(areas) >= 0.98
 
 
+def test_aliens_bend_and_are_compared_as_they_lie_without_labels(tmp_path: Path) -> None:
+    normal = [Example(path, "normal") for path in unpacked("aliens/aliens.zip", tmp_path)]
+    anomaly = [Example(path, "anomaly") for path in unpacked("aliens/aliens_def.zip", tmp_path)]
+    model = train([each for index, each in enumerate(normal) if index % 5])
+    assert all(each.alignment is None for each in model.heads.scales)
+    tested = [*normal[::5], *anomaly[::5]]
+    scores = np.array([model.detect(each.path).probability for each in tested])
+    assert auroc(scores, np.array([each.label == "anomaly" for each in tested])) >= 0.95
+
+
 def test_cookies(tmp_path: Path) -> None:
     normal = [Example(path, "normal") for path in unpacked("cookies/cookies.zip", tmp_path)]
     anomaly = [Example(path, "anomaly") for path in unpacked("cookies/cookies_def.zip", tmp_path)]
