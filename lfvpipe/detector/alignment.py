@@ -141,12 +141,11 @@ def fit(greys: Sequence[Grey]) -> Alignment | None:
         return None
     lying = [_standard(each.astype(np.float32)) for each in greys]
     reference: Floats = np.stack(lying).mean(0)
-    before, after = _variance(lying, reference), 0.0
+    before = _variance(lying, reference)
     for _ in range(ROUNDS):
         aligned = [_aligned(reference, each) for each in greys]
         reference = _mean(aligned)
-        after = _variance(aligned, reference)
-        if after > WORTH * before:
+        if _variance(aligned, reference) > WORTH * before:
             return None
     return Alignment(reference)
 

@@ -114,6 +114,14 @@ def f1(called: Bools, labels: Bools) -> float:
     return 2 * found / max(1, int(called.sum()) + int(labels.sum()))
 
 
+def typical_deviation(scores: Doubles) -> float:
+    """Return the median distance of `scores` from their median, which a few odd ones do not move.
+
+    In units of a Gaussian's standard deviation.
+    """
+    return 1.4826 * float(np.median(np.abs(scores - np.median(scores))))
+
+
 def calibrate_on_normals(scores: Doubles) -> Calibration:
     """Return a calibration from out-of-fold `scores` of normal images alone.
 
@@ -122,8 +130,7 @@ def calibrate_on_normals(scores: Doubles) -> Calibration:
     few scores lies too low), and of the same point of a Gaussian with the scores' median and median
     deviation, which one odd normal image does not move.
     """
-    middle = float(np.median(scores))
-    spread = max(1.4826 * float(np.median(np.abs(scores - middle))), 0.05)
+    middle, spread = float(np.median(scores)), max(typical_deviation(scores), 0.05)
     highest = float(np.quantile(scores, 0.95, method="weibull"))
     threshold = max(highest, middle + 1.8 * spread)
     slope = 1.5 / spread

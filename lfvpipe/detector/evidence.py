@@ -7,7 +7,7 @@ Hofmann, NIPS 2002, with a logistic loss). Defects that were drawn are learnt fr
 difference that their positions are known.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -170,18 +170,29 @@ def fit(
     left_out = [*turns, NOBODY] if supervised else turns
     fits = [known.fits(left_out, threads, with_drawn=each) for each in choices]
     evidence, novelty = np.zeros((len(choices), len(labels))), np.zeros(len(labels))
-    done = len(labels)
-    for turn, fold in enumerate(turns):
-        apart = whitening(np.concatenate([samples[i] for i in normals if folds[i] != fold]))
-        members = np.flatnonzero(folds == fold).tolist()
-        score = partial(_scored, read, apart, [each[turn] for each in fits])
-        for index, scores in zip(members, in_order(score, members, threads), strict=True):
-            novelty[index], evidence[:, index] = scores
-            done += 1
-            tick(done, total)
+    scored = _out_of_fold(read, samples, folds, fits, threads)
+    for done, (index, scores) in enumerate(scored, start=len(labels) + 1):
+        novelty[index], evidence[:, index] = scores
+        tick(done, total)
     best = int(np.argmin([loss(each, labels) for each in evidence])) if len(choices) > 1 else 0
     last = fits[best][-1] if supervised else _mean(fits[best])
     return Fitted(last, evidence[best], novelty)
+
+
+def _out_of_fold(
+    read: ReadCells,
+    samples: Mapping[int, Floats],
+    folds: Integers,
+    fits: Sequence[Sequence[Local]],
+    threads: int,
+) -> Iterator[tuple[int, tuple[float, list[float]]]]:
+    """Yield each image and its scores, novelty and evidence, by what other folds taught."""
+    for turn, fold in enumerate(np.unique(folds).tolist()):
+        others = [cells for index, cells in samples.items() if folds[index] != fold]
+        apart = whitening(np.concatenate(others))
+        members = np.flatnonzero(folds == fold).tolist()
+        score = partial(_scored, read, apart, [each[turn] for each in fits])
+        yield from zip(members, in_order(score, members, threads), strict=True)
 
 
 def _mean(fits: Sequence[Local]) -> Local:

@@ -37,7 +37,7 @@ class View:
         """Return a map (h, w) of what was seen as the image itself lies."""
         if self.motion is STILL:
             return values
-        height, width = self.maps[0].shape[1:]
+        height, width = self.maps[0].shape[1:]  # of the map of stride 4
         return self.motion.redone(values, (4 * height, 4 * width))
 
     def pooled(self) -> Floats:
@@ -86,7 +86,6 @@ def _grid_means(tap: Floats) -> Floats:
 def look(
     image: "Image.Image",
     side: int,
-    mirror: int = 0,
     taps: int = len(CHANNELS),
     alignment: Alignment | None = None,
 ) -> View:
@@ -95,12 +94,11 @@ def look(
     Args:
         image: Upright RGB.
         side: Of the square, px, whose area it is brought to.
-        mirror: 0 to 3, which mirrored view.
         taps: How many maps are wanted; CELL_TAPS do for the cells, and take less time.
         alignment: Where the product lies in most images; it is moved there.
     """
     pixels, motion = prepared(image, side, alignment)
-    return replace(view(mirrored(pixels, mirror), taps), motion=motion)
+    return replace(view(pixels, taps), motion=motion)
 
 
 def prepared(image: "Image.Image", side: int, alignment: Alignment | None) -> tuple[Pixels, Motion]:

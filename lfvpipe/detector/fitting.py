@@ -40,7 +40,6 @@ MAX_LOCAL = 600  # images whose positions are kept on the usual scale
 LEAST = 40  # images that a finer scale can be judged by
 MAX_DRAWN = 150  # normal images that defects are drawn onto
 ENOUGH = 100  # labelled anomalies that make drawn ones superfluous
-FINER_ENOUGH = 100  # the same on a finer scale
 FEW = 5  # labelled anomalies, below which no score that learns from them can be judged out of fold
 
 
@@ -147,7 +146,7 @@ class Work:
         shares = np.where(data.labels, share[1], share[0]).tolist()
         pairs = zip(data.seen, shares, strict=True)
         picked = np.array([drawn(seen.digest, part) for seen, part in pairs])
-        return self._again(data, picked, side, FINER_ENOUGH)
+        return self._again(data, picked, side, ENOUGH)
 
     def _again(
         self, data: Data, picked: Bools, side: int, enough: int, alignment: Alignment | None = None
@@ -161,7 +160,7 @@ class Work:
         table = self._table(data, rows, seen, 0, enough, alignment)
         found = self._fit(table, supervised=data.supervised, finer=alignment is None)
         scores = {name: scale.among(picked, each) for name, each in found.scores.items()}
-        return Fitted(found.scale, scores)
+        return Fitted(replace(found.scale, alignment=alignment), scores)
 
     def _limit(self, side: int) -> int:
         """Return how many looks there may be on a finer scale."""
@@ -206,7 +205,6 @@ class Work:
 
         return Table(
             side=kept[0].side,
-            alignment=alignment,
             pooled=np.concatenate([each.pooled for each in kept]),
             placed=np.stack([each.placed for each in kept]),
             labels=data.labels[rows],

@@ -111,7 +111,6 @@ class Table:
 
     Attributes:
         side: Of the scale.
-        alignment: Where the product was brought to.
         pooled: (images · views, features) pooled maps, the views of an image together.
         placed: (images, features) means by place.
         labels: (images,) True for anomalies.
@@ -124,7 +123,6 @@ class Table:
     """
 
     side: int
-    alignment: Alignment | None
     pooled: Floats
     placed: Floats
     labels: NDArray[np.bool_]
@@ -189,7 +187,9 @@ def fit(
         linear, scores["classifier"] = _classifier(table, stage)
     if supervised or table.drawn:
         scores["evidence"] = among(table.stored, found.evidence)
-    fitted = Scale(table.side, table.alignment, gaussian, found.local, placed, linear)
+    fitted = Scale(
+        table.side, deviation=gaussian, local=found.local, place=placed, classifier=linear
+    )
     return Fitted(fitted, scores)
 
 

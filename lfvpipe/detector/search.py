@@ -34,9 +34,10 @@ def ladder(size: tuple[int, int], sides: Sequence[int]) -> tuple[int, ...]:
     """
     native = (size[0] * size[1]) ** 0.5
     most = max(SMALLEST, round(native * ENLARGED / 16) * 16)
-    finer = [native if native < each < NATIVE * native else each for each in sides[2:]]
+    own = round(native / 16) * 16
+    finer = [own if native < each < NATIVE * native else each for each in sides[2:]]
     result: list[int] = []
-    for side in sorted({min(round(each / 16) * 16, most) for each in (*sides[:2], *finer)}):
+    for side in sorted({min(each, most) for each in (*sides[:2], *finer)}):
         if result and side < APART * result[-1]:
             result.pop()
         result.append(side)
@@ -53,6 +54,11 @@ def price(side: int) -> float:
     return PRICE * MILLISECONDS * side**2 / 1000
 
 
+def in_doubt(side: int, tried: Sequence[Fitted], labels: Bools) -> bool:
+    """Say whether the scales tried leave more unexplained than another one would cost."""
+    return _loss(tried, labels, _known(tried)) > price(side)
+
+
 def worth_trying(side: int, tried: Sequence[Fitted], labels: Bools, *, persistent: bool) -> bool:
     """Say whether a finer scale could pay, by what the scales tried leave unexplained.
 
@@ -60,12 +66,11 @@ def worth_trying(side: int, tried: Sequence[Fitted], labels: Bools, *, persisten
     one tried did not pay, or where little is explained but by places, which finer scales do not
     know, a finer one hardly will, unless all of them are at a loss.
     """
-    known = _known(tried)
-    left = _loss(tried, labels, known)
-    if left <= price(side):
+    if not in_doubt(side, tried, labels):
         return False
+    known = _known(tried)
     nothing = blend.loss(np.zeros(int(known.sum())), labels[known])
-    if persistent or left > AT_A_LOSS * nothing:
+    if persistent or _loss(tried, labels, known) > AT_A_LOSS * nothing:
         return True
     paid = any(each is tried[-1] for each in chosen(tried, labels))
     return paid and _loss(_placeless(tried), labels, known) < (1 - TELLING) * nothing

@@ -17,6 +17,7 @@ from lfvpipe.detector.calibration import (
     calibrate_on_normals,
     calibration_error,
     f1,
+    typical_deviation,
 )
 from lfvpipe.detector.facts import Example, Info, Settings
 from lfvpipe.detector.faults import DetectorWarning
@@ -30,8 +31,8 @@ from lfvpipe.detector.scale import Fitted
 from lfvpipe.detector.store import CellStore
 from lfvpipe.detector.threads import one_thread
 
-SPREAD = 1.2  # how much more normal images' scores by place may differ then
 ALIGNED = 0.7  # what places may leave unexplained of products aligned, against as they lie
+SPREAD = 1.25  # how much more normal images may differ in their scores by place then
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _chosen(data: Data, work: Work, always: int | None) -> list[Fitted]:
 def _tried(data: Data, work: Work) -> list[Fitted]:
     """Return the usual scales, and finer ones as long as it seems worth trying them."""
     tried, persistent = work.usual(data), work.settings.persistent
-    if _explained(tried) and search.worth_trying(data.usual, tried, data.labels, persistent=True):
+    if _explained(tried[-1]) and search.in_doubt(data.usual, tried, data.labels):
         aligned = work.aligned(data)
         tried = search.better(tried, aligned, data.labels) if aligned else tried
     for side in data.sides[2:]:
@@ -125,7 +126,7 @@ def _for_novelty(data: Data, work: Work) -> list[Fitted]:
     maybe better. A texture, the same everywhere, shows more the closer one looks.
     """
     *whole, usual = work.usual(data)
-    if _explained([usual]):
+    if _explained(usual):
         aligned = work.aligned(data)
         pays = aligned is not None and _steadier(aligned, usual, ~data.labels)
         return [*whole, aligned if aligned is not None and pays else usual]
@@ -138,16 +139,16 @@ def _steadier(aligned: Fitted, usual: Fitted, normal: Bools) -> bool:
     The parts of a product that bends lie elsewhere even then: places seem to be known exactly, and
     every other image lies far from them.
     """
-    if 1 - _explained([aligned]) > ALIGNED * (1 - _explained([usual])):
+    if 1 - _explained(aligned) > ALIGNED * (1 - _explained(usual)):
         return False
-    after, before = (np.nanstd(each.scores["place"][normal]) for each in (aligned, usual))
-    return bool(after <= SPREAD * before)
+    scores = (each.scores["place"][normal] for each in (aligned, usual))
+    after, before = (typical_deviation(each[np.isfinite(each)]) for each in scores)
+    return after <= SPREAD * before
 
 
-def _explained(scales: Sequence[Fitted]) -> float:
-    """Return the share of variance that places explain on the last of these scales."""
-    known = scales[-1].scale.place
-    return known.explained if known is not None else 0.0
+def _explained(fitted: Fitted) -> float:
+    """Return the share of variance that places explain on a scale."""
+    return fitted.scale.place.explained if fitted.scale.place is not None else 0.0
 
 
 def _weights(everyone: Bools, labels: Bools) -> Doubles:

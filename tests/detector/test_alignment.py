@@ -79,13 +79,17 @@ def test_an_image_of_another_size_is_left_as_it_is(learnt: Alignment) -> None:
 
 
 @pytest.mark.parametrize("level", [0, 255])
-def test_an_image_that_shows_nothing_is_left_nearly_as_it_is(learnt: Alignment, level: int) -> None:
-    blank = np.full((*SHAPE, 3), level, np.uint8)
-    assert (learnt.motion(blank).undone(blank) == blank).all()
+def test_an_image_that_shows_nothing_is_not_moved(learnt: Alignment, level: int) -> None:
+    found = learnt.motion(np.full((*SHAPE, 3), level, np.uint8))
+    assert (found.matrix == np.eye(2)).all()
+    assert (found.shift == 0).all()
 
 
-def test_a_product_upside_down_is_left_as_it_is(learnt: Alignment) -> None:
-    assert learnt.motion(board(180)).small(max(SHAPE))
+@pytest.mark.parametrize("turn", [25, 180])
+def test_a_product_that_lies_far_askew_is_neither_turned_nor_made_to_fit(
+    learnt: Alignment, turn: float
+) -> None:
+    assert (learnt.motion(board(turn)).matrix == np.eye(2)).all()
 
 
 def test_textures_and_images_of_several_sizes_have_no_alignment() -> None:
