@@ -83,14 +83,21 @@ def learn(bags: Sequence[Bag]) -> Doubles:
     part = min(1.0, MAX_LEARNT / ((WORST + RANDOM) * max(1, normals)))
     solution: Doubles | None = None
     for _ in range(ROUNDS):
-        chosen = [_learnt_from(b, s, part) for b, s in zip(bags, scores, strict=True)]
-        rows = np.concatenate(chosen).astype(np.float64)
-        kinds = np.repeat([each.kind for each in bags], [len(each) for each in chosen])
+        rows, kinds = _lesson(bags, scores, part)
         weights = len(bags) * _shares(kinds)
         solution = newton(rows, kinds > 0, weights, PENALTY, solution, PRECISION)
         scores = [each.points @ solution[:-1] + solution[-1] for each in bags]
     assert solution is not None
     return solution
+
+
+def _lesson(
+    bags: Sequence[Bag], scores: Sequence[Floats | Doubles], part: float
+) -> tuple[Floats, Integers]:
+    """Return the positions that a round learns from, and of which kind each is."""
+    chosen = [_learnt_from(*each, part) for each in zip(bags, scores, strict=True)]
+    kinds = np.repeat([each.kind for each in bags], [len(each) for each in chosen])
+    return np.concatenate(chosen), kinds
 
 
 def _learnt_from(each: Bag, scores: Floats | Doubles, part: float) -> Floats:
@@ -169,6 +176,8 @@ def fit(
     choices = (False, True) if supervised and drawn else (not supervised,)
     left_out = [*turns, NOBODY] if supervised else turns
     fits = [known.fits(left_out, threads, with_drawn=each) for each in choices]
+    del known, bags  # the most of what is kept
+    give_back()
     evidence, novelty = np.zeros((len(choices), len(labels))), np.zeros(len(labels))
     scored = _out_of_fold(read, samples, folds, fits, threads)
     for done, (index, scores) in enumerate(scored, start=len(labels) + 1):

@@ -15,6 +15,7 @@ Integers = NDArray[np.int64]
 PENALTIES = tuple(10.0**k for k in np.arange(-3.0, 3.01, 0.75))
 MAX_COMPONENTS = 512
 MAX_STEPS = 30
+CHUNK = 2048  # rows weighed at a time, to save memory
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _out_of_fold(
 
 
 def newton(
-    rows: Doubles,
+    rows: Doubles | NDArray[np.float32],
     labels: NDArray[np.bool_],
     weights: Doubles,
     penalty: float,
@@ -114,7 +115,7 @@ def newton(
     reweighted least squares, e.g. Hastie, Tibshirani & Friedman, "The Elements of Statistical
     Learning", 4.4.1, with step halving.
     """
-    design = np.column_stack([rows, np.ones(len(rows))])
+    design: Doubles = np.column_stack([rows, np.ones(len(rows))])
     ridge = np.full(design.shape[1], 1 / penalty)
     ridge[-1] = 1e-8
     solution = np.zeros(design.shape[1]) if start is None else start
@@ -134,8 +135,10 @@ def _newton_step(
     probability = expit(design @ at)
     gradient = design.T @ (weights * (probability - labels)) + ridge * at
     curvature = weights * probability * (1 - probability)
-    hessian = (design * curvature[:, None]).T @ design
-    hessian[np.diag_indices_from(hessian)] += ridge + 1e-12
+    hessian = np.diag(ridge + 1e-12)
+    for start in range(0, len(design), CHUNK):
+        part = design[start : start + CHUNK]
+        hessian += (part * curvature[start : start + CHUNK, None]).T @ part
     step = np.linalg.solve(hessian, gradient)
     return step.astype(np.float64, copy=False)
 

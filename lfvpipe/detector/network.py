@@ -16,7 +16,8 @@ from lfvpipe import atomic
 from lfvpipe.detector import backbone, checkpoint
 from lfvpipe.detector.backbone import REACH
 
-STRIP = 256  # rows of an image that the stem works on at a time; a multiple of 4
+STRIP = 115_000  # px of an image that the stem works on at a time
+LEAST_ROWS = 64  # of them, however wide it is: REACH is looked at twice
 _LOCK = threading.Lock()
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -41,11 +42,11 @@ class Network:
 
     def _first(self, pixels: Pixels) -> Floats:
         """Return the stride-4 map, made strip by strip: whole, it takes ten times the memory."""
-        parts = []
-        for start in range(0, len(pixels), STRIP):
+        parts, height = [], max(LEAST_ROWS, STRIP // pixels.shape[1] // 4 * 4)
+        for start in range(0, len(pixels), height):
             above = min(start, REACH)
-            strip = pixels[start - above : start + STRIP + REACH]
-            rows = slice(above // 4, (above + STRIP) // 4)
+            strip = pixels[start - above : start + height + REACH]
+            rows = slice(above // 4, (above + height) // 4)
             batch = np.ascontiguousarray(strip)[None]
             parts.append(self._stem.run(None, {"pixels": batch})[0][0][:, rows])
         return np.concatenate(parts, axis=1)
