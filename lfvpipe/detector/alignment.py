@@ -6,6 +6,7 @@ Baker & Matthews, "Lucas-Kanade 20 years on: a unifying framework" (IJCV 2004), 
 compositional algorithm, with Cauchy's weights, so that a defect does not pull.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -120,6 +121,8 @@ class Alignment:
         if grey.shape != self.reference.shape:
             return STILL
         found = _motion(self.reference, grey)
+        if found is STILL:
+            return STILL
         return Motion(found.matrix, found.shift * STEP)
 
 
@@ -134,11 +137,13 @@ def small(pixels: Pixels) -> Grey:
 def fit(greys: Sequence[Grey]) -> Alignment | None:
     """Learn from normal images' small grey ones (h, w) where the product lies.
 
-    None where alignment explains nothing that differs, or where images are of different sizes.
+    None where alignment explains nothing that differs, or where hardly two images are of one size.
     """
-    greys = greys[:MOST]
-    if len({each.shape for each in greys}) != 1:
+    shapes = Counter(each.shape for each in greys)
+    usual = max(shapes, key=lambda shape: (shapes[shape], shape), default=())
+    if shapes[usual] <= len(greys) / 2:
         return None
+    greys = [each for each in greys if each.shape == usual][:MOST]
     lying = [_standard(each.astype(np.float32)) for each in greys]
     reference: Floats = np.stack(lying).mean(0)
     before = _variance(lying, reference)

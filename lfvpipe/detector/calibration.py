@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from lfvpipe.detector.logistic import Doubles, expit, newton
 
 Bools = NDArray[np.bool_]
+OUTLYING = 10.0  # typical deviations above the median
+CERTAIN = 1e-5  # a threshold's least distance from 0 and 1
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def calibrate(
     slope, offset = _platt(scores, labels, weights)
     raw = expit(slope * scores + offset)
     threshold = _threshold(raw, labels, weights, costs)
-    return Calibration(slope, offset, float(np.clip(threshold, 0.02, 0.98)))
+    return Calibration(slope, offset, float(np.clip(threshold, CERTAIN, 1 - CERTAIN)))
 
 
 def _platt(scores: Doubles, labels: Bools, weights: Doubles) -> tuple[float, float]:
@@ -80,7 +82,9 @@ def _threshold(
     else:
         found = bad.sum() - missed
         gain = 2 * found / (2 * found + rejected + missed)
-    odds = np.concatenate([[-6.0], np.log(ranked / (1 - ranked)), [6.0]])
+    ranked = np.clip(ranked, CERTAIN, 1 - CERTAIN)
+    odds = np.log(ranked / (1 - ranked))
+    odds = np.concatenate([odds[:1] - 1, odds, odds[-1:] + 1])
     gaps = np.diff(odds)
     gaps[[0, -1]] = np.clip(gaps[[0, -1]], 0, 1e-3)  # the ends are cuts of last resort
     best = np.flatnonzero(gain >= gain.max() - 1e-9)
@@ -122,16 +126,21 @@ def typical_deviation(scores: Doubles) -> float:
     return 1.4826 * float(np.median(np.abs(scores - np.median(scores))))
 
 
+def outlying(scores: Doubles) -> Bools:
+    """Say which of normal images' scores are so far from the others' that these are no guide."""
+    return scores > float(np.median(scores)) + OUTLYING * max(typical_deviation(scores), 0.05)
+
+
 def calibrate_on_normals(scores: Doubles) -> Calibration:
     """Return a calibration from out-of-fold `scores` of normal images alone.
 
     The threshold keeps false positives on unseen normals at about 5 %: the larger of the point that
     the next score is above once in twenty times (Weibull's plotting position: the 95 % quantile of
     few scores lies too low), and of the same point of a Gaussian with the scores' median and median
-    deviation, which one odd normal image does not move.
+    deviation. Outlying scores, as of anomalies among the normal images, move neither much.
     """
     middle, spread = float(np.median(scores)), max(typical_deviation(scores), 0.05)
-    highest = float(np.quantile(scores, 0.95, method="weibull"))
+    highest = float(np.quantile(scores[~outlying(scores)], 0.95, method="weibull"))
     threshold = max(highest, middle + 1.8 * spread)
     slope = 1.5 / spread
     return Calibration(slope, -slope * threshold, 0.5)

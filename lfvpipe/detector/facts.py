@@ -1,7 +1,8 @@
 """The facts that go into and come out of the detector."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ class Example:
     Attributes:
         path: A PNG or JPEG file.
         label: "normal" or "anomaly".
-        mask: A PNG of the image's size whose colours mark anomalies.
+        mask: A PNG of the image's size, upright, whose colours mark anomalies.
         mask_classes: Anomaly type → its colour, "#RRGGBB"; every other colour is background.
     """
 
@@ -78,21 +79,29 @@ class Settings:
         )
 
     def __post_init__(self) -> None:
-        if not self.sides or list(self.sides) != sorted({*self.sides}):
-            raise DetectorError(f"sides must ascend, not {self.sides}")
-        if not 64 <= self.sides[0] <= self.sides[-1] <= 2048:
-            raise DetectorError(f"sides must lie within 64 and 2048 px, not {self.sides}")
-        if not 1 <= min(self.views, self.finer_views) <= max(self.views, self.finer_views) <= 4:
-            views = f"{self.views} and {self.finer_views}"
-            raise DetectorError(f"views and finer_views must be 1 to 4, not {views}")
-        if self.costs is not None and min(self.costs) <= 0:
-            raise DetectorError(f"costs must be positive, not {self.costs}")
-        if self.threads is not None and self.threads < 1:
-            raise DetectorError(f"threads must be at least 1, not {self.threads}")
-        if self.max_rows < 1000:
-            raise DetectorError(f"max_rows must be at least 1000, not {self.max_rows}")
-        if self.finer_megapixels <= 0:
-            raise DetectorError(f"finer_megapixels must be positive, not {self.finer_megapixels}")
+        wrong = next((text for fine, text in self._rules() if not fine), None)
+        if wrong is not None:
+            raise DetectorError(wrong)
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        """Yield whether each rule is kept, and what to say where it is not."""
+        yield self.seed >= 0, f"seed must not be negative, not {self.seed}"
+        whole = all(isinstance(each, int) for each in self.sides)
+        ascending = list(self.sides) == sorted({*self.sides})
+        yield whole and ascending, f"sides must be whole numbers that ascend, not {self.sides}"
+        within = bool(self.sides) and 64 <= self.sides[0] <= self.sides[-1] <= 2048
+        yield within, f"sides must lie within 64 and 2048 px, not {self.sides}"
+        views = {self.views, self.finer_views}
+        text = f"views and finer_views must be 1 to 4, not {self.views} and {self.finer_views}"
+        yield views <= {1, 2, 3, 4}, text
+        costs = self.costs or (1.0, 1.0)
+        fine = len(costs) == 2 and all(0 < each < inf for each in costs)
+        yield fine, f"costs must be two positive, finite numbers, not {self.costs}"
+        threads = 1 if self.threads is None else self.threads
+        yield threads >= 1, f"threads must be at least 1, not {self.threads}"
+        yield self.max_rows >= 1000, f"max_rows must be at least 1000, not {self.max_rows}"
+        text = f"finer_megapixels must be positive, not {self.finer_megapixels}"
+        yield self.finer_megapixels > 0, text
 
 
 @dataclass(frozen=True)
@@ -144,8 +153,11 @@ class Info:
         settings: As trained.
         versions: Of this format, the backbone and the libraries.
         scores: Out-of-fold AUROC, F1, Brier score, calibration error and false positive rate, on
-            the training images.
+            the training images. Scales, weights and threshold were chosen by them, so that they are
+            a little better than those of new images.
         sides: Of the squares, px, whose area the model looks at images on.
+        white: The level of deep grey (16-bit, floating) that is shown as white; None where no image
+            was deeper than 8 bits.
         warnings: What a user should know.
     """
 
@@ -158,4 +170,5 @@ class Info:
     versions: Mapping[str, str]
     scores: Mapping[str, float]
     sides: tuple[int, ...]
+    white: float | None = None
     warnings: tuple[DetectorWarning, ...] = ()

@@ -107,7 +107,7 @@ def prepared(image: "Image.Image", side: int, alignment: Alignment | None) -> tu
     if alignment is None:
         return pixels, STILL
     motion = alignment.motion(pixels)
-    return motion.undone(pixels), motion
+    return (pixels if motion is STILL else motion.undone(pixels)), motion
 
 
 def view(pixels: Pixels, taps: int) -> View:

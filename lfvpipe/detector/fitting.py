@@ -21,12 +21,13 @@ from lfvpipe.detector.gathering import (
     Seen,
     Watch,
     assign_folds,
-    drawn,
     gather,
     kept_shares,
+    picked,
     require_different,
     sampled,
     usual_size,
+    usual_white,
 )
 from lfvpipe.detector.logistic import Integers
 from lfvpipe.detector.memory import give_back
@@ -53,6 +54,7 @@ class Data:
         labels: True for anomalies.
         folds: Of each.
         sides: All that may be looked on, px; the first two are usual.
+        white: The level of deep grey that is shown as white; None where there is none.
     """
 
     examples: tuple[Example, ...]
@@ -60,22 +62,22 @@ class Data:
     labels: Bools
     folds: Integers
     sides: tuple[int, ...]
+    white: float | None
 
     @property
     def usual(self) -> int:
         """The side, px, on which the positions of most images are kept."""
         return self.sides[:2][-1]
 
-    @property
-    def different_anomalies(self) -> int:
-        """The labelled anomalies, copies once: copies share a fold and teach nothing more."""
+    def different(self, *, anomalous: bool) -> int:
+        """Return how many images have that label, copies once: they teach nothing more."""
         pairs = zip(self.seen, self.labels.tolist(), strict=True)
-        return len({seen.digest for seen, anomalous in pairs if anomalous})
+        return len({seen.pixels for seen, label in pairs if label == anomalous})
 
     @property
     def supervised(self) -> bool:
         """Whether there are anomalies enough to learn from."""
-        return self.different_anomalies >= FEW
+        return self.different(anomalous=True) >= FEW
 
 
 @dataclass(frozen=True)
@@ -99,22 +101,29 @@ class Work:
         coarsest, *further = search.ladder(usual_size(examples), self.settings.sides)
         sides = (coarsest, *further[:1], *(s for s in further[1:] if self._limit(s) >= LEAST))
         share = kept_shares([each.label == "anomaly" for each in examples], MAX_LOCAL)
-        how = self._pass(sides[:2], self.settings.views, limit, examples)
+        white = usual_white(examples)
+        how = self._pass(sides[:2], self.settings.views, limit, examples, white)
         seen = gather(examples, how, share, self.store, self.watch)
         order = sorted(range(len(seen)), key=lambda index: seen[index].digest)
         labels = np.array([examples[index].label == "anomaly" for index in order])
         ordered = tuple(seen[index] for index in order)
-        digests = [each.digest for each in ordered]
+        first: dict[str, str] = {}  # a copy goes by the digest of the first of its kind
+        digests = [first.setdefault(each.pixels, each.digest) for each in ordered]
         require_different(digests, labels)
         folds = assign_folds(digests, labels, self.settings.seed)
-        return Data(tuple(examples[index] for index in order), ordered, labels, folds, sides)
+        return Data(tuple(examples[index] for index in order), ordered, labels, folds, sides, white)
 
     def _pass(
-        self, sides: tuple[int, ...], views: int, looks: int, examples: Sequence[Example]
+        self,
+        sides: tuple[int, ...],
+        views: int,
+        looks: int,
+        examples: Sequence[Example],
+        white: float | None,
     ) -> Pass:
         """Return how to look at the examples, of which there may be so many looks in all."""
         views = min(views, max(1, looks // len(examples)))
-        return Pass(sides, views, self.classes, thread_count(self.settings.threads))
+        return Pass(sides, views, self.classes, thread_count(self.settings.threads), white)
 
     def usual(self, data: Data) -> list[Fitted]:
         """Fit the usual scales: the last sees positions too, one before it images as a whole."""
@@ -136,30 +145,31 @@ class Work:
         alignment = None if self.classes else align(known)
         if alignment is None:
             return None
-        picked = np.array([grey is not None for grey in greys])
+        known_of = np.array([grey is not None for grey in greys])
         enough = 0 if data.supervised else ENOUGH  # what drawn ones teach is known by now
-        return self._again(data, picked, data.usual, enough, alignment)
+        return self._again(data, known_of, data.usual, enough, alignment)
 
     def finer(self, data: Data, side: int) -> Fitted:
-        """Look on a finer scale, and fit it; scores are NaN for images that were not drawn."""
+        """Look on a finer scale, and fit it; scores are NaN for images that were not picked."""
         share = kept_shares(data.labels.tolist(), self._limit(side))
         shares = np.where(data.labels, share[1], share[0]).tolist()
         pairs = zip(data.seen, shares, strict=True)
-        picked = np.array([drawn(seen.digest, part) for seen, part in pairs])
-        return self._again(data, picked, side, ENOUGH)
+        some = np.array([picked(seen.digest, part) for seen, part in pairs])
+        return self._again(data, some, side, ENOUGH)
 
     def _again(
-        self, data: Data, picked: Bools, side: int, enough: int, alignment: Alignment | None = None
+        self, data: Data, some: Bools, side: int, enough: int, alignment: Alignment | None = None
     ) -> Fitted:
-        """Look at the images `picked` once more, on one scale, and fit that."""
-        rows = np.flatnonzero(picked)
+        """Look at `some` of the images once more, on one scale, and fit that."""
+        rows = np.flatnonzero(some)
         examples = [data.examples[row] for row in rows.tolist()]
-        how = self._pass((side,), self.settings.finer_views, self._limit(side), examples)
+        looks, views = self._limit(side), self.settings.finer_views
+        how = self._pass((side,), views, looks, examples, data.white)
         how = replace(how, alignment=alignment)
         seen = gather(examples, how, (1.0, 1.0), self.store, self.watch)
         table = self._table(data, rows, seen, 0, enough, alignment)
         found = self._fit(table, supervised=data.supervised, finer=alignment is None)
-        scores = {name: scale.among(picked, each) for name, each in found.scores.items()}
+        scores = {name: scale.among(some, each) for name, each in found.scores.items()}
         return Fitted(replace(found.scale, alignment=alignment), scores)
 
     def _limit(self, side: int) -> int:
@@ -214,7 +224,7 @@ class Work:
             read=read,
             shown=shown,
             drawn=self._drawn(data, rows, kept[0].side, alignment)
-            if numbers and data.different_anomalies < enough
+            if numbers and data.different(anomalous=True) < enough
             else {},
         )
 
@@ -230,7 +240,9 @@ class Work:
 
         def draw(row: int) -> list[Floats]:
             seed = [self.settings.seed, side, int(data.seen[row].digest[:8], 16)]
-            pixels, _motion = prepared(open_rgb(data.examples[row].path), side, alignment)
+            pixels, _motion = prepared(
+                open_rgb(data.examples[row].path, data.white), side, alignment
+            )
             return [rounded(each) for each in procedural.cells(pixels, default_rng(seed))]
 
         found: dict[int, list[Floats]] = {}

@@ -16,7 +16,7 @@ from lfvpipe.detector.faults import DetectorError, TrainingCancelled
 from lfvpipe.detector.features import Floats, View, mirrored, prepared, view
 from lfvpipe.detector.logistic import Integers
 from lfvpipe.detector.masks import cell_classes
-from lfvpipe.detector.pictures import Pixels, open_rgb, size_of
+from lfvpipe.detector.pictures import Pixels, open_rgb, size_of, white_of
 from lfvpipe.detector.store import CellStore
 from lfvpipe.detector.threads import in_order
 
@@ -67,6 +67,7 @@ class Seen:
 
     Attributes:
         digest: SHA-256 of the file, label and mask.
+        pixels: SHA-256 of the image on the coarsest scale: that of a copy in another file, too.
         size: (width, height), px.
         scales: What is kept by scale.
         classes: (k,) the class of each position on the last scale, 0 for background.
@@ -74,6 +75,7 @@ class Seen:
     """
 
     digest: str
+    pixels: str
     size: tuple[int, int]
     scales: tuple[Kept, ...]
     classes: Integers
@@ -89,13 +91,15 @@ class Seen:
 class Pass:
     """How to look at images: on which sides, px, in how many mirrored views, for which classes.
 
-    Positions are kept on the last side. With an alignment, images are moved to where most lie.
+    Positions are kept on the last side. The level `white` of deep grey is shown as white. With an
+    alignment, images are moved to where most lie.
     """
 
     sides: tuple[int, ...]
     views: int
     classes: tuple[str, ...]
     threads: int
+    white: float | None
     alignment: Alignment | None = None
 
 
@@ -118,14 +122,14 @@ def gather(
     result: list[Seen] = []
     stage = f"features at {how.sides[-1]} px"
     for seen, cells in in_order(partial(_seen, how), examples, how.threads):
-        keep = drawn(seen.digest, share[examples[len(result)].label == "anomaly"])
+        keep = picked(seen.digest, share[examples[len(result)].label == "anomaly"])
         result.append(_stored(seen, cells, store) if keep else replace(seen, grey=None))
         watch.tick(stage, len(result), len(examples))
     return result
 
 
 def _seen(how: Pass, example: Example) -> tuple[Seen, list[NDArray[np.float16]]]:
-    image = open_rgb(example.path)
+    image = open_rgb(example.path, how.white)
     looks = [_views(image, side, how) for side in how.sides]
     pixels, last = looks[-1]
     cells = [each.cells for each in last]
@@ -134,8 +138,9 @@ def _seen(how: Pass, example: Example) -> tuple[Seen, list[NDArray[np.float16]]]
         Kept(side, np.stack([each.pooled() for each in seen]), seen[0].placed(), shape, None)
         for side, (_pixels, seen) in zip(how.sides, looks, strict=True)
     ]
-    classes = cell_classes(example, how.classes, shape).ravel()
-    seen = Seen(digest_of(example), image.size, tuple(kept), classes, small(pixels))
+    classes = cell_classes(example, image.size, how.classes, shape).ravel()
+    name = hashlib.sha256(f"{image.size}".encode() + looks[0][0].tobytes()).hexdigest()
+    seen = Seen(digest_of(example), name, image.size, tuple(kept), classes, small(pixels))
     return seen, [each.reshape(-1, each.shape[-1]).astype(np.float16) for each in cells]
 
 
@@ -157,6 +162,15 @@ def usual_size(examples: Sequence[Example]) -> tuple[int, int]:
     return sizes[len(sizes) // 2]
 
 
+def usual_white(examples: Sequence[Example]) -> float | None:
+    """Return the white level of the examples in deep grey, one for all; None where there are none.
+
+    By itself, an image a little brighter than a sensor's depth would look four times as dark.
+    """
+    levels = [white_of(each.path) for each in examples]
+    return max((each for each in levels if each is not None), default=None)
+
+
 def sampled(examples: Sequence[Example], limit: int, watch: Watch) -> list[Example]:
     """Return all examples, or about `limit` of them, whose digests decide: rare labels first."""
     if len(examples) <= limit:
@@ -164,7 +178,7 @@ def sampled(examples: Sequence[Example], limit: int, watch: Watch) -> list[Examp
     shares = kept_shares([each.label == "anomaly" for each in examples], limit)
     result = []
     for number, each in enumerate(examples):
-        if drawn(digest_of(each), shares[each.label == "anomaly"]):
+        if picked(digest_of(each), shares[each.label == "anomaly"]):
             result.append(each)
         watch.tick("drawing images", number + 1, len(examples))
     return result
@@ -178,7 +192,7 @@ def kept_shares(anomalous: Sequence[bool], limit: int) -> tuple[float, float]:
     return min(1.0, (limit - kept) / max(1, normals)), min(1.0, room / max(1, anomalies))
 
 
-def drawn(digest: str, share: float) -> bool:
+def picked(digest: str, share: float) -> bool:
     """Say whether an image is among the `share` of images that are kept."""
     return int(digest[-8:], 16) < share * 2**32
 
@@ -212,6 +226,12 @@ def _rank(seed: int, digest: str) -> str:
 
 def require_usable(examples: Sequence[Example]) -> None:
     """Raise DetectorError where there is nothing to learn from."""
+    unknown = next((each for each in examples if each.label not in ("normal", "anomaly")), None)
+    if unknown is not None:
+        raise DetectorError(
+            f"{unknown.path} is labelled {unknown.label!r}, which is no label",
+            hint='Label each image "normal" or "anomaly".',
+        )
     normals = sum(example.label == "normal" for example in examples)
     if normals < 2:
         raise DetectorError(

@@ -30,11 +30,20 @@ def color_of(text: str) -> tuple[int, int, int]:
 
 
 def known_classes(examples: Sequence[Example]) -> dict[str, str]:
-    """Return the colour of each anomaly type that some mask declares, sorted, no background."""
+    """Return the colour of each anomaly type that some mask declares, sorted, no background.
+
+    Raises:
+        DetectorError: One type has two colours.
+    """
     classes: dict[str, str] = {}
     for example in examples:
         if example.mask is not None:
-            classes.update(example.mask_classes)
+            for name, color in example.mask_classes.items():
+                if classes.setdefault(name, color).upper() != color.upper():
+                    raise DetectorError(
+                        f"the anomaly type {name} has two colours, {classes[name]} and {color}",
+                        hint="Give each type one colour in all masks.",
+                    )
     return {
         name: color.upper() for name, color in sorted(classes.items()) if name.lower() != BACKGROUND
     }
@@ -53,11 +62,23 @@ def pixel_classes(example: Example, classes: Sequence[str]) -> Integers | None:
     return result
 
 
-def cell_classes(example: Example, classes: Sequence[str], shape: tuple[int, ...]) -> Integers:
-    """Return the prevailing class of each cell of a grid (h, w); 0 where little is anomalous."""
+def cell_classes(
+    example: Example, size: tuple[int, int], classes: Sequence[str], shape: tuple[int, ...]
+) -> Integers:
+    """Return the prevailing class of each cell of a grid (h, w); 0 where little is anomalous.
+
+    Raises:
+        DetectorError: The mask is not of the image's `size` (width, height).
+    """
     pixels = pixel_classes(example, classes)
     if pixels is None:
         return np.zeros(shape, np.int64)
+    if pixels.shape[::-1] != size:
+        raise DetectorError(
+            f"the mask {example.mask} has {pixels.shape[1]} by {pixels.shape[0]} pixels, its image"
+            f" {size[0]} by {size[1]}, upright",
+            hint="Draw masks on their images, turned as they are shown.",
+        )
     shares = np.stack(
         [
             reduced((pixels == number + 1).astype(np.float32), shape)

@@ -1,6 +1,6 @@
 """A trained model: saved, loaded, and asked about images."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,11 +66,13 @@ class Model:
             DetectorError: It cannot be read as an image.
         """
         with one_thread():
-            return self._verdict(open_rgb(image))
+            return self._verdict(open_rgb(image, self.info.white))
 
     def _verdict(self, opened: "Image.Image") -> Verdict:
         views = self.heads.look(opened)
         score, evidence = self.heads.score(views)
+        if not np.isfinite(score):
+            raise DetectorError("the model gives no number", hint="Train the model again.")
         probability = float(self.calibration.probability(np.array([score]))[0])
         anomalous = probability >= 0.5
         found = self._segmented(views, opened.size)
@@ -147,7 +149,7 @@ def load(path: Path) -> Model:
     header, arrays = modelfile.read(path)
     try:
         return _restored(header, arrays)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DetectorError(f"the model file {path} is damaged: {error!r}") from error
 
 
@@ -167,6 +169,7 @@ def _restored(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
         for side in header["sides"]
     ]
     names = tuple((name, side) for name, side in header["heads"])
+    _require_known(names, scales, header)
     return Model(
         info=Info(**info),
         calibration=Calibration(**header["calibration"]),
@@ -175,6 +178,17 @@ def _restored(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
         segmenter=_part(Segmenter, parts.get("segmenter")),
         segmented=header["segmented"],
     )
+
+
+def _require_known(
+    names: Sequence[tuple[str, int]], scales: Sequence[Scale], header: Mapping[str, Any]
+) -> None:
+    """Raise ValueError where the header names what the file does not hold."""
+    held = {(name, scale.side) for scale in scales for name in scale.names}
+    if not {*names} <= held:
+        raise ValueError(f"heads {sorted({*names} - held)}")
+    if header["numbers"].get("segmenter") and header["segmented"] not in header["sides"]:
+        raise ValueError(f"a segmenter at {header['segmented']} px")
 
 
 def _part(kind: Callable[..., _Part], facts: Mapping[str, Any] | None) -> _Part | None:

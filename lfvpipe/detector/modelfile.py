@@ -1,6 +1,6 @@
 """A model on disk: a JSON header and aligned raw arrays; no pickle, memory-mappable, versioned.
 
-Layout: MAGIC, version (u32), header length (u32), SHA-256 of everything behind it, header JSON,
+Layout: MAGIC, version (u32), header length (u32), SHA-256 of all the rest of the file, header JSON,
 padding, then each array at a multiple of 64 bytes, little-endian, C order. The header's "arrays"
 maps names to {"dtype", "shape", "offset"}, offsets counted from the first array.
 """
@@ -19,10 +19,11 @@ from lfvpipe import atomic
 from lfvpipe.detector.faults import DetectorError
 
 MAGIC = b"lfv-det\n"
-VERSION = 4
+VERSION = 5
 ALIGNMENT = 64
 Array = NDArray[Any]
-_HEAD = struct.Struct("<8sII32s")
+_HEAD = struct.Struct("<8sII")
+_BODY = _HEAD.size + hashlib.sha256().digest_size
 _DTYPES = {"<f4", "<f8", "<i8", "|u1"}
 
 
@@ -30,9 +31,10 @@ def write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, Array]) ->
     """Write `header` (JSON) and `arrays` to `path`, whole or not at all."""
     listed, blob = _laid_out(arrays)
     text = json.dumps({**header, "arrays": listed}, sort_keys=True, separators=(",", ":")).encode()
-    text += b" " * (-(_HEAD.size + len(text)) % ALIGNMENT)
-    digest = hashlib.sha256(text + blob).digest()
-    atomic.write_bytes(path, _HEAD.pack(MAGIC, VERSION, len(text), digest) + text + blob)
+    text += b" " * (-(_BODY + len(text)) % ALIGNMENT)
+    head = _HEAD.pack(MAGIC, VERSION, len(text))
+    digest = hashlib.sha256(head + text + blob).digest()
+    atomic.write_bytes(path, head + digest + text + blob)
 
 
 def _laid_out(arrays: Mapping[str, Array]) -> tuple[dict[str, Any], bytes]:
@@ -61,34 +63,39 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
         raise DetectorError(f"the model file {path} cannot be read: {error}") from error
     header_end = _checked(path, data)
     try:
-        header = json.loads(data[_HEAD.size : header_end].tobytes())
+        header = json.loads(data[_BODY:header_end].tobytes())
         arrays = {name: _array(data, header_end, **at) for name, at in header["arrays"].items()}
-    except (ValueError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise DetectorError(f"the model file {path} is damaged: {error}") from error
     return header, arrays
 
 
 def _checked(path: Path, data: Array) -> int:
-    if data.size < _HEAD.size or data[: len(MAGIC)].tobytes() != MAGIC:
+    if data.size < _BODY or data[: len(MAGIC)].tobytes() != MAGIC:
         raise DetectorError(f"{path} is not a model file of lfvpipe")
-    _magic, version, length, digest = _HEAD.unpack(data[: _HEAD.size].tobytes())
+    head, body = data[: _HEAD.size].tobytes(), data[_BODY:]
+    _magic, version, length = _HEAD.unpack(head)
     if version != VERSION:
         age = "a newer" if version > VERSION else "an older"
         raise DetectorError(
             f"{path} was written by {age} lfvpipe (format {version}; this one reads {VERSION})",
             hint="Use the lfvpipe that wrote it, or train the model again.",
         )
-    if hashlib.sha256(data[_HEAD.size :].data).digest() != digest:
+    digest = hashlib.sha256(head)
+    digest.update(body.data)
+    if digest.digest() != data[_HEAD.size : _BODY].tobytes():
         raise DetectorError(
             f"the model file {path} is damaged: its digest does not fit",
             hint="Copy it again, or train the model again.",
         )
-    return int(_HEAD.size + length)
+    return int(_BODY + length)
 
 
 def _array(data: Array, start: int, *, dtype: str, shape: list[int], offset: int) -> Array:
     if dtype not in _DTYPES:
         raise ValueError(f"array type {dtype}")
+    if offset < 0 or min(shape, default=0) < 0:
+        raise ValueError(f"an array of shape {shape} at {offset}")
     count = int(np.prod(shape, dtype=np.int64))
     begin = start + offset
     values = data[begin : begin + count * np.dtype(dtype).itemsize].view(dtype)

@@ -109,9 +109,16 @@ def cache_folder(env: Mapping[str, str], platform: str) -> Path:
     """Return the user's cache folder for lfvpipe; LFVPIPE_CACHE_DIR says otherwise."""
     if env.get("LFVPIPE_CACHE_DIR"):
         return Path(env["LFVPIPE_CACHE_DIR"])
-    home = Path.home()
     if platform == "win32":
-        return Path(env.get("LOCALAPPDATA") or home / "AppData" / "Local") / "lfvpipe" / "cache"
+        return Path(env.get("LOCALAPPDATA") or _home("AppData", "Local")) / "lfvpipe" / "cache"
     if platform == "darwin":
-        return home / "Library" / "Caches" / "lfvpipe"
-    return Path(env.get("XDG_CACHE_HOME") or home / ".cache") / "lfvpipe"
+        return _home("Library", "Caches", "lfvpipe")
+    return Path(env.get("XDG_CACHE_HOME") or _home(".cache")) / "lfvpipe"
+
+
+def _home(*below: str) -> Path:
+    """Return a folder below the user's home; one that cannot be written, where there is none."""
+    try:
+        return Path.home().joinpath(*below)
+    except RuntimeError:  # in a container, for a user without a name
+        return Path(os.devnull, *below)

@@ -1,6 +1,7 @@
 """Any photograph as 8-bit RGB: grey, palette, alpha, 16-bit, CMYK and EXIF rotation included."""
 
 import io
+import struct
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,28 +17,38 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 64_000_000
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)  # by Pillow
+BRIGHTEST = 0.999  # the share of pixels that are no brighter than white: a hot one may be
 Pixels = NDArray[np.uint8]
 
 
-def open_rgb(source: "Image.Image | Path | str | bytes") -> "Image.Image":
+def open_rgb(
+    source: "Image.Image | Path | str | bytes", white: float | None = None
+) -> "Image.Image":
     """Return `source` upright, in mode RGB, fully loaded.
+
+    Args:
+        source: Decoded, a path, or a file's bytes.
+        white: The level of deep grey (16-bit, floating) that becomes white; by default its own.
 
     Raises:
         DetectorError: It is no image, is damaged, or has more than 64 million pixels.
     """
-    return _rgb(open_upright(source))
+    with _opened(source) as image:
+        return _rgb(_upright(image), white)
 
 
 def open_upright(source: "Image.Image | Path | str | bytes") -> "Image.Image":
     """Return `source` decoded in its own mode, turned as its EXIF orientation says."""
-    from PIL import Image, ImageOps
+    with _opened(source) as image:
+        return _upright(image)
 
-    if isinstance(source, Image.Image):
-        return ImageOps.exif_transpose(_bounded(source, "the image"))
-    name = "the image" if isinstance(source, bytes) else str(source)
-    with _opened(source, name) as image:
-        image.load()
-        return ImageOps.exif_transpose(image)
+
+def _upright(image: "Image.Image") -> "Image.Image":
+    from PIL import ImageOps
+
+    image.load()
+    return ImageOps.exif_transpose(image)
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -46,22 +57,36 @@ def size_of(path: Path) -> tuple[int, int]:
     Raises:
         DetectorError: It is no image, or has more than 64 million pixels.
     """
-    with _opened(path, str(path)) as image:
+    with _opened(path) as image:
         return image.size
 
 
+def white_of(path: Path) -> float | None:
+    """Return the white level of an image in deep grey; None for one of 8 bits.
+
+    Raises:
+        DetectorError: It is no image, is damaged, or has more than 64 million pixels.
+    """
+    with _opened(path) as image:
+        return _white(np.asarray(image)) if _deep(image) else None
+
+
 @contextmanager
-def _opened(source: Path | str | bytes, name: str) -> "Iterator[Image.Image]":
+def _opened(source: "Image.Image | Path | str | bytes") -> "Iterator[Image.Image]":
     from PIL import Image, UnidentifiedImageError
 
+    name = str(source) if isinstance(source, Path | str) else "the image"
     try:
+        if isinstance(source, Image.Image):
+            yield _bounded(source, name)
+            return
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             yield _bounded(image, name)
     except UnidentifiedImageError as error:  # its text names the object that holds the bytes
         raise DetectorError(
             f"{name} cannot be read as an image: it is none", hint="Give a PNG or JPEG file."
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except (*BROKEN, Image.DecompressionBombError) as error:
         raise DetectorError(
             f"{name} cannot be read as an image: {error}", hint="Give a whole PNG or JPEG file."
         ) from error
@@ -76,25 +101,33 @@ def _bounded(image: "Image.Image", name: str) -> "Image.Image":
     return image
 
 
-def _rgb(image: "Image.Image") -> "Image.Image":
+def _rgb(image: "Image.Image", white: float | None) -> "Image.Image":
     from PIL import Image
 
-    if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if _deep(image):
+        return Image.fromarray(_eight_bits(np.asarray(image), white)).convert("RGB")
     if "A" in image.mode or "transparency" in image.info:
         clear = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
     return image.convert("RGB")
 
 
-def _eight_bits(values: NDArray[np.generic]) -> Pixels:
-    """Bring deep grey values to 0..255 by the smallest usual sensor depth that holds them."""
+def _deep(image: "Image.Image") -> bool:
+    return image.mode.startswith(("I", "F"))
+
+
+def _eight_bits(values: NDArray[np.generic], white: float | None) -> Pixels:
+    """Bring deep grey values to 0..255."""
     real = np.nan_to_num(values.astype(np.float64))
-    if np.issubdtype(values.dtype, np.floating) and real.max(initial=0) <= 1:
-        return np.clip(real * 255, 0, 255).astype(np.uint8)
-    top = real.max(initial=0)
-    white = next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if top < 2**bits), top)
-    return np.clip(real * (255 / white), 0, 255).astype(np.uint8)
+    return np.clip(real * (255 / (white or _white(values))), 0, 255).astype(np.uint8)
+
+
+def _white(values: NDArray[np.generic]) -> float:
+    """Return the highest level of the smallest usual sensor depth that holds deep grey values."""
+    top = float(np.quantile(np.nan_to_num(values.astype(np.float64)), BRIGHTEST))
+    if np.issubdtype(values.dtype, np.floating) and top <= 1:
+        return 1.0
+    return next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if top < 2**bits), top)
 
 
 def resized(image: "Image.Image", side: int) -> Pixels:

@@ -131,20 +131,26 @@ def regridded(tap: Floats, grid: tuple[int, ...]) -> Floats:
 
 
 def fit(
-    read: ReadMap, labels: NDArray[np.bool_], folds: Integers, tick: Tick, threads: int = 1
+    read: ReadMap,
+    grid: tuple[int, int],
+    labels: NDArray[np.bool_],
+    folds: Integers,
+    tick: Tick,
+    threads: int = 1,
 ) -> tuple[Place, Doubles] | None:
     """Return the Gaussians of all normal images, and each image's score by the other folds'.
 
     None where places explain too little of how normal images vary: textures look alike everywhere.
 
     Args:
-        read: An image's map (h, w, c); the first image's size is the model's.
+        read: An image's map (h, w, c).
+        grid: The (h, w) of most of them, which is the model's.
         labels: True for anomalies.
         folds: Of each image.
         tick: Told of (done, total) images; may raise to stop.
         threads: Images worked on at the same time.
     """
-    grid, normals = read(0).shape[:2], np.flatnonzero(~labels).tolist()
+    normals = np.flatnonzero(~labels).tolist()
     frame = _frame((regridded(read(index), grid) for index in normals), len(normals))
     if frame.explained < WORTH:
         return None

@@ -4,6 +4,7 @@ Some look at an image as a whole (deviation, classifier), others at its position
 evidence, place).
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,6 +54,13 @@ class Scale:
         """How many of the backbone's maps the scores need."""
         whole = self.deviation is not None or self.classifier is not None
         return len(CHANNELS) if whole else CELL_TAPS
+
+    @property
+    def names(self) -> set[str]:
+        """The scores that it can have."""
+        whole = {name for name in ("deviation", "classifier") if getattr(self, name) is not None}
+        by_position = {"novelty", "evidence"} if self.local is not None else set()
+        return whole | by_position | ({"place"} if self.place is not None else set())
 
     def look(self, image: "Image.Image") -> View:
         """Return what the scores need to see of an RGB image."""
@@ -227,7 +235,9 @@ def _place(table: Table, stage: Stage, threads: int) -> tuple[Place | None, Doub
         return deeper(table.read(index, 0)).reshape(*table.grids[index], -1)
 
     labels, folds = table.labels[table.stored], table.folds[table.stored]
-    return place.fit(read, labels, folds, stage("places"), threads) or (None, np.empty(0))
+    usual = Counter(grid for grid, label in zip(table.grids, labels, strict=True) if not label)
+    grid = max(usual, key=lambda each: (usual[each], each))
+    return place.fit(read, grid, labels, folds, stage("places"), threads) or (None, np.empty(0))
 
 
 def _classifier(table: Table, stage: Stage) -> tuple[Linear, Doubles]:

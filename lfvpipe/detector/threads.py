@@ -1,6 +1,7 @@
 """Images side by side, and the linear algebra of each on one thread, which is faster so."""
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -54,10 +55,16 @@ class _Limit:
     """The process' one limit: the first to come sets it, the last to go lifts it.
 
     threadpoolctl heeds one thread only where the limit is the process': the first to set it, for as
-    long as that lives. So a thread is kept to set it for all of ours.
+    long as that lives. So a thread is kept to set it for all of ours; a forked child, which has
+    none but its own, starts anew.
     """
 
     def __init__(self) -> None:
+        self._start()
+        if sys.platform != "win32":
+            os.register_at_fork(after_in_child=self._start)
+
+    def _start(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
         self._setter: ThreadPoolExecutor | None = None

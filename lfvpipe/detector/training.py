@@ -19,12 +19,12 @@ from lfvpipe.detector.calibration import (
     f1,
     typical_deviation,
 )
+from lfvpipe.detector.doubts import warnings
 from lfvpipe.detector.facts import Example, Info, Settings
-from lfvpipe.detector.faults import DetectorWarning
-from lfvpipe.detector.fitting import FEW, Data, Work
+from lfvpipe.detector.fitting import Data, Work
 from lfvpipe.detector.gathering import Cancelled, Progress, Watch, require_usable
 from lfvpipe.detector.heads import Heads, blended
-from lfvpipe.detector.logistic import Doubles
+from lfvpipe.detector.logistic import Doubles, Integers
 from lfvpipe.detector.masks import known_classes
 from lfvpipe.detector.model import Model, backbone_version
 from lfvpipe.detector.scale import Fitted
@@ -37,12 +37,19 @@ SPREAD = 1.25  # how much more normal images may differ in their scores by place
 
 @dataclass(frozen=True)
 class _Fit:
-    """The heads, their calibration, and the out-of-fold scores and labels it was made from."""
+    """The heads, their calibration, and what that was made from.
+
+    Attributes:
+        scores: Out of fold, of the images that all scales know.
+        labels: Of these.
+        rows: Their numbers.
+    """
 
     heads: Heads
     calibration: Calibration
     scores: Doubles
     labels: Bools
+    rows: Integers
 
 
 def train(
@@ -89,14 +96,14 @@ def _fit(data: Data, work: Work) -> _Fit:
     always = data.usual if work.classes else None
     scales = _chosen(data, work, always) if data.supervised else _for_novelty(data, work)
     heads, scores = blended(scales, data.labels, supervised=data.supervised, always=always)
-    known = np.isfinite(scores)
-    scores, labels = scores[known], data.labels[known]
+    rows = np.flatnonzero(np.isfinite(scores))
+    scores, labels = scores[rows], data.labels[rows]
     if data.supervised:
         weights = _weights(data.labels, labels)
         calibration = calibrate(scores, labels, weights, work.settings.costs)
     else:
         calibration = calibrate_on_normals(scores[~labels])
-    return _Fit(heads, calibration, scores, labels)
+    return _Fit(heads, calibration, scores, labels, rows)
 
 
 def _chosen(data: Data, work: Work, always: int | None) -> list[Fitted]:
@@ -123,14 +130,16 @@ def _for_novelty(data: Data, work: Work) -> list[Fitted]:
     """Return the scales that tell what is unusual, without labels to choose them by.
 
     Where places explain how images vary, the usual scale knows them, and with the product aligned
-    maybe better. A texture, the same everywhere, shows more the closer one looks.
+    maybe better. A texture, the same everywhere, shows more the closer one looks; the usual scale
+    stays where masks are learnt from, since it knows their positions.
     """
     *whole, usual = work.usual(data)
     if _explained(usual):
         aligned = work.aligned(data)
         pays = aligned is not None and _steadier(aligned, usual, ~data.labels)
         return [*whole, aligned if aligned is not None and pays else usual]
-    return [*whole, work.finer(data, data.sides[2]) if data.sides[2:] else usual]
+    finer = [work.finer(data, side) for side in data.sides[2:3]]
+    return [*whole, *finer] if finer and not work.classes else [*whole, usual, *finer]
 
 
 def _steadier(aligned: Fitted, usual: Fitted, normal: Bools) -> bool:
@@ -188,7 +197,8 @@ def _info(data: Data, settings: Settings, fitted: _Fit, given: int, *, segmentat
         versions=_versions(),
         scores=_scores(fitted),
         sides=tuple(each.side for each in fitted.heads.scales),
-        warnings=tuple(_warnings(data, given)),
+        white=data.white,
+        warnings=tuple(warnings(data, fitted.scores, fitted.rows, given)),
     )
 
 
@@ -223,21 +233,3 @@ def _scores(fitted: _Fit) -> dict[str, float]:
             "calibration_error": calibration_error(probabilities, labels),
         }
     return result
-
-
-def _warnings(data: Data, given: int) -> list[DetectorWarning]:
-    anomalies, normals = data.different_anomalies, int((~data.labels).sum())
-    found = []
-    if not anomalies:
-        text = "no anomaly was labelled: the model flags what looks unusual and may miss defects"
-        found.append(DetectorWarning("normals-only", f"{text}. Label some to make it reliable."))
-    elif anomalies < FEW:
-        text = f"only {anomalies} anomalies were labelled: the model flags what looks unusual"
-        found.append(DetectorWarning("few-anomalies", f"{text}. Label {FEW} or more."))
-    if normals < 10:
-        text = f"only {normals} normal images were given: the threshold is uncertain"
-        found.append(DetectorWarning("few-normals", f"{text}. Give 20 or more."))
-    if given > len(data.seen):
-        text = f"{given} images were given, of which {len(data.seen)} were drawn to learn from"
-        found.append(DetectorWarning("sampled", f"{text}. Raise max_rows to learn from more."))
-    return found

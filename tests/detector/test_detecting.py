@@ -1,7 +1,9 @@
 """What a user asks of the detector: verdicts, confidence, where, and the same again tomorrow."""
 
+import hashlib
 import io
 import json
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -166,6 +168,26 @@ def _older(data: bytes) -> bytes:
     return data[:8] + (1).to_bytes(4, "little") + data[12:]
 
 
+def sealed(data: bytes, text: bytes) -> bytes:
+    """Return a model file with another header, and the digest that belongs to it."""
+    (length,) = struct.unpack_from("<I", data, 12)
+    text += b" " * (-(48 + len(text)) % 64)
+    head = data[:12] + struct.pack("<I", len(text))
+    blob = data[48 + length :]
+    return head + hashlib.sha256(head + text + blob).digest() + text + blob
+
+
+def forged(data: bytes, change: Callable[[Any], None]) -> bytes:
+    (length,) = struct.unpack_from("<I", data, 12)
+    header = json.loads(data[48 : 48 + length])
+    change(header)
+    return sealed(data, json.dumps(header).encode())
+
+
+def first_array(header: Any) -> Any:
+    return next(iter(header["arrays"].values()))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -173,6 +195,19 @@ def _older(data: bytes) -> bytes:
         (_older, "older lfvpipe"),
         (lambda data: data[:-1], "damaged"),
         (lambda data: data[:2000] + b"x" + data[2001:], "damaged"),
+        (lambda data: data[:12] + bytes([data[12] ^ 16]) + data[13:], "damaged"),
+        (lambda data: forged(data, lambda header: header["arrays"].clear()), "damaged"),
+        (lambda data: forged(data, lambda header: header.update(arrays=[])), "damaged"),
+        (lambda data: forged(data, lambda header: header.update(sides=[64])), "damaged"),
+        (
+            lambda data: forged(data, lambda header: first_array(header).update(offset=-8)),
+            "damaged",
+        ),
+        (
+            lambda data: forged(data, lambda header: first_array(header).update(shape=[-1])),
+            "damaged",
+        ),
+        (lambda data: sealed(data, b"[" * 200_000), "damaged"),
         (lambda data: b"not a model" * 100, "not a model file"),
         (lambda data: b"", "cannot be read"),
     ],
@@ -217,10 +252,11 @@ def test_a_few_anomalies_leave_a_model_of_normals_as_it_is(product: Any) -> None
 
 
 def test_costs_move_the_threshold(product: Any) -> None:
-    faint = [*product.normal[:10], *product.anomaly[:10]]
-    careful = train(faint, replace(FAST, costs=(20, 1))).calibration.threshold
-    relaxed = train(faint, replace(FAST, costs=(1, 20))).calibration.threshold
-    assert careful <= relaxed
+    doubtful = [Example(each.path, "anomaly") for each in product.normal[10:13]]
+    mixed = [*product.normal[:10], *product.anomaly[:10], *doubtful]
+    careful = train(mixed, replace(FAST, costs=(20, 1))).calibration.threshold
+    relaxed = train(mixed, replace(FAST, costs=(1, 20))).calibration.threshold
+    assert careful < relaxed
 
 
 def test_training_without_normals_is_refused(product: Any) -> None:
@@ -237,3 +273,66 @@ def test_an_unreadable_image_is_named(product: Any, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
     with pytest.raises(DetectorError, match=r"text\.png"):
         train([*product.normal[:4], Example(tmp_path / "text.png", "normal")], FAST)
+
+
+def test_an_unknown_label_is_refused(product: Any) -> None:
+    odd = [Example(each.path, "defective") for each in product.anomaly[:3]]  # type: ignore[arg-type]
+    with pytest.raises(DetectorError, match="'defective'"):
+        train([*product.normal[:4], *odd], FAST)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("costs", (float("nan"), 1)),
+        ("costs", (1, float("inf"))),
+        ("costs", (1, 2, 3)),
+        ("seed", -1),
+        ("sides", (100.5,)),
+        ("sides", ()),
+        ("sides", (32,)),
+        ("threads", 0),
+        ("views", 5),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused_before_any_work(name: str, value: Any) -> None:
+    with pytest.raises(DetectorError, match=name):
+        replace(FAST, **{name: value})
+
+
+def test_a_mask_of_another_size_is_refused(product: Any, tmp_path: Path) -> None:
+    Image.new("RGB", (128, 30)).save(tmp_path / "mask.png")
+    wrong = replace(product.masked[0], mask=tmp_path / "mask.png")
+    with pytest.raises(DetectorError, match="128 by 30 pixels, its image 128 by 128"):
+        train([*product.normal[:4], wrong], FAST)
+
+
+def test_a_type_of_two_colours_is_refused(product: Any) -> None:
+    other = replace(product.masked[0], mask_classes={"scratch": "#0000FF"})
+    with pytest.raises(DetectorError, match="scratch has two colours"):
+        train([*product.normal[:4], *product.masked[:2], other], FAST)
+
+
+def test_a_few_masks_on_a_texture_give_a_model_that_draws_masks(product: Any) -> None:
+    sides = Settings(sides=(64, 96, 128), views=1)
+    model = train([*product.normal[:10], *product.masked[:3]], sides)
+    assert model.info.kind == "novelty"
+    assert model.detect(product.masked[4].path).mask_png
+
+
+FORKED = """
+import os
+from lfvpipe.detector.threads import one_thread
+with one_thread():
+    pass
+child = os.fork()
+with one_thread():
+    pass
+if child:
+    raise SystemExit(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
+def test_a_forked_child_can_judge_too() -> None:
+    subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=60)

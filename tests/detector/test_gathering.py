@@ -9,7 +9,7 @@ def seen(classes: list[int]) -> Seen:
     """Return an image of two rows and three columns of positions, in these classes."""
     nothing = np.zeros((1, 1), np.float32)
     kept = Kept(64, nothing, nothing[0], (2, 3), None)
-    return Seen("00", (64, 64), (kept,), np.array(classes))
+    return Seen("00", "11", (64, 64), (kept,), np.array(classes))
 
 
 CELLS = np.arange(6, dtype=np.float32)[:, None]

@@ -4,10 +4,13 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from lfvpipe.detector import blend, deviation, evidence, place
 from lfvpipe.detector.calibration import Bools, auroc, calibrate, calibrate_on_normals
 from lfvpipe.detector.features import Floats
+from lfvpipe.detector.local import worst
+from lfvpipe.detector.logistic import Doubles, expit
 
 
 def test_a_head_that_says_nothing_is_left_out() -> None:
@@ -92,6 +95,15 @@ def test_one_odd_position_in_a_thousand_is_found() -> None:
     assert int(fitted.local.evidence(images[30]).argmax()) == 7
 
 
+def test_an_image_is_scored_by_what_others_taught() -> None:
+    images = np.random.default_rng(0).normal(size=(40, 200, 60)).astype(np.float32)
+    labels = np.arange(40) >= 20  # nothing to be learnt, much to be learnt by heart
+    fitted = learnt(images, labels, {}, supervised=True)
+    in_sample = np.array([worst(fitted.local.evidence(each)) for each in images])
+    assert auroc(in_sample, labels) > 0.9
+    assert auroc(fitted.evidence, labels) < 0.7
+
+
 def test_drawn_defects_teach_what_no_label_does() -> None:
     generator = np.random.default_rng(0)
     images, labels = odd_positions(generator, 5)
@@ -120,11 +132,18 @@ def board(generator: np.random.Generator, *, missing: bool) -> Floats:
     return tap + generator.normal(0, 0.3, tap.shape).astype(np.float32)
 
 
+def places(maps: list[Floats], labels: Bools) -> tuple[place.Place, Doubles] | None:
+    """Fit places on maps, most of which are as large as the last."""
+    rows, columns, _ = maps[-1].shape
+    folds = np.arange(len(maps)) % 5
+    return place.fit(maps.__getitem__, (rows, columns), labels, folds, lambda *_: None)
+
+
 def test_a_part_missing_from_its_place_is_found() -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(60) >= 40
     maps = [board(generator, missing=bool(label)) for label in labels]
-    fitted = place.fit(maps.__getitem__, labels, np.arange(60) % 5, lambda *_: None)
+    fitted = places(maps, labels)
     assert fitted is not None
     assert auroc(fitted[1], labels) > 0.95
 
@@ -132,7 +151,7 @@ def test_a_part_missing_from_its_place_is_found() -> None:
 def test_a_board_that_lies_a_little_aside_is_not_unusual() -> None:
     generator = np.random.default_rng(0)
     maps = [board(generator, missing=False) for _ in range(40)]
-    fitted = place.fit(maps.__getitem__, np.zeros(40, bool), np.arange(40) % 5, lambda *_: None)
+    fitted = places(maps, np.zeros(40, bool))
     assert fitted is not None
     aside = [np.roll(board(generator, missing=False), 2, 1) for _ in range(10)]
     faulty = [board(generator, missing=True) for _ in range(10)]
@@ -143,8 +162,7 @@ def test_a_board_that_lies_a_little_aside_is_not_unusual() -> None:
 def test_a_map_of_another_size_is_compared_place_by_place() -> None:
     generator = np.random.default_rng(0)
     maps = [board(generator, missing=False) for _ in range(20)]
-    folds, labels = np.arange(20) % 5, np.zeros(20, bool)
-    fitted = place.fit(maps.__getitem__, labels, folds, lambda *_: None)
+    fitted = places(maps, np.zeros(20, bool))
     assert fitted is not None
     larger = maps[0].repeat(2, 0).repeat(2, 1)
     assert fitted[0].score(larger) == fitted[0].score(maps[0])
@@ -153,8 +171,7 @@ def test_a_map_of_another_size_is_compared_place_by_place() -> None:
 def test_a_texture_has_no_places() -> None:
     generator = np.random.default_rng(0)
     maps = [generator.normal(size=(20, 24, 8)).astype(np.float32) for _ in range(40)]
-    labels, folds = np.zeros(40, bool), np.arange(40) % 5
-    assert place.fit(maps.__getitem__, labels, folds, lambda *_: None) is None
+    assert places(maps, np.zeros(40, bool)) is None
 
 
 def test_probability_is_half_exactly_at_the_threshold_and_monotone() -> None:
@@ -165,6 +182,9 @@ def test_probability_is_half_exactly_at_the_threshold_and_monotone() -> None:
     line = np.linspace(-5, 5, 1001)
     probabilities = calibration.probability(line)
     assert (np.diff(probabilities) >= 0).all()
+    raw = expit(calibration.slope * line + calibration.offset)
+    assert ((probabilities >= 0.5) == (raw >= calibration.threshold)).all()
+    assert abs(np.interp(calibration.threshold, raw, probabilities) - 0.5) < 0.01
     assert probabilities.min() < 0.1
     assert probabilities.max() > 0.9
 
@@ -186,7 +206,28 @@ def test_few_normals_are_called_anomalous() -> None:
         float((calibrate_on_normals(generator.normal(size=40)).probability(line) >= 0.5).mean())
         for line in (generator.normal(size=1000) for _ in range(50))
     ]
-    assert np.mean(rates) <= 0.05
+    assert 0.01 < np.mean(rates) <= 0.05
+
+
+def test_an_anomaly_among_the_normal_images_hides_no_other() -> None:
+    scores = np.random.default_rng(0).normal(size=30)
+    alone, beside = calibrate_on_normals(scores), calibrate_on_normals(np.append(scores, 50))
+    at = [-each.offset / each.slope for each in (alone, beside)]
+    assert abs(at[1] - at[0]) < 0.5
+
+
+@pytest.mark.parametrize("costs", [(500.0, 1.0), (20.0, 1.0), (1.0, 20.0)])
+def test_the_threshold_costs_least_however_dear_a_mistake(costs: tuple[float, float]) -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(1020) >= 1000
+    scores = labels * 2.0 + generator.normal(size=1020)
+
+    def cost(called: Bools) -> float:
+        return costs[0] * int((labels & ~called).sum()) + costs[1] * int((~labels & called).sum())
+
+    chosen = calibrate(scores, labels, np.ones(1020), costs).probability(scores) >= 0.5
+    least = min(cost(scores >= cut) for cut in [*scores, np.inf])
+    assert cost(chosen) == least
 
 
 def test_importing_the_detector_imports_nothing_heavy_but_numpy() -> None:

@@ -24,6 +24,16 @@ def test_the_cache_is_where_the_platform_keeps_caches(
     assert network.cache_folder(env, platform).as_posix().endswith(part)
 
 
+def test_the_cache_needs_no_home_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nobody)
+    assert network.cache_folder({"XDG_CACHE_HOME": "/x"}, "linux") == Path("/x/lfvpipe")
+    with pytest.raises((FileExistsError, NotADirectoryError)):
+        network.cache_folder({}, "linux").mkdir(parents=True)
+
+
 def test_a_damaged_or_unwritable_cache_is_survived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,12 +1,13 @@
 """Every kind of photograph becomes 8-bit RGB, upright."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lfvpipe.detector import DetectorError, Model
+from lfvpipe.detector import DetectorError, Example, Model, Settings, train
 from lfvpipe.detector.pictures import open_rgb, resized
 
 
@@ -28,6 +29,24 @@ def test_deep_grey_is_scaled_by_its_depth(white: int, depth: int) -> None:
     pixels = np.asarray(open_rgb(encoded(Image.fromarray(values))))
     assert pixels.max() == 255
     assert abs(float(pixels.mean()) - 127) < 2
+
+
+def test_deep_grey_is_as_bright_in_every_image(tmp_path: Path) -> None:
+    levels = (16_000, 16_800)  # one below a sensor's depth of 14 bits, one above
+    for level in levels:
+        values = np.full((64, 64), level, np.uint16) - np.arange(64, dtype=np.uint16)
+        Image.fromarray(values).save(tmp_path / f"{level}.png")
+    examples = [Example(tmp_path / f"{level}.png", "normal") for level in levels]
+    model = train(examples, Settings(sides=(64,)))
+    assert model.info.white == 65535
+    seen = [np.asarray(open_rgb(each.path, model.info.white)).mean() for each in examples]
+    assert 0.9 < seen[0] / seen[1] < 1
+
+
+def test_a_hot_pixel_does_not_darken_an_image() -> None:
+    values = np.full((64, 64), 4000, np.uint16)
+    values[3, 3] = 65535
+    assert np.median(np.asarray(open_rgb(encoded(Image.fromarray(values))))) > 240
 
 
 def test_cmyk_is_converted() -> None:
@@ -60,3 +79,13 @@ def test_damaged_and_enormous_images_are_refused() -> None:
         open_rgb(whole[: len(whole) // 2])
     with pytest.raises(DetectorError, match="more than the detector takes"):
         open_rgb(encoded(Image.new("1", (9000, 9000))))
+
+
+def test_a_damaged_image_that_somebody_opened_is_refused() -> None:
+    whole = encoded(Image.effect_noise((200, 200), 50))
+    with pytest.raises(DetectorError, match="cannot be read"):
+        open_rgb(Image.open(io.BytesIO(whole[: len(whole) // 2])))
+    closed = Image.open(io.BytesIO(whole))
+    closed.close()
+    with pytest.raises(DetectorError, match="cannot be read"):
+        open_rgb(closed)
