@@ -26,6 +26,7 @@ _UTF8_FLAG = 0x800
 _ENCRYPTED_FLAG = 0x1
 _LOCAL_HEADER = 30  # bytes, before the name
 _UNIX = 3
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks the others without a bound
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError)
 
 
@@ -52,7 +53,7 @@ class ZipArchive:
         try:
             with self._zip.open(info) as stream:
                 data = stream.read(limit + 1)
-        except (NotImplementedError, RuntimeError) as error:  # a compression we cannot read
+        except (NotImplementedError, RuntimeError) as error:  # a feature we cannot read
             raise damaged(self.path, name, error) from error
         except _BROKEN as error:
             raise damaged(self.path, name, error) from error
@@ -103,6 +104,7 @@ class ZipArchive:
             if info.is_dir():
                 continue
             _refuse_special(self.path, name, info)
+            _refuse_method(self.path, name, info)
             if kind := junk(name):
                 self.skipped[kind] += 1
                 continue
@@ -148,6 +150,14 @@ def _refuse_special(archive: Path, name: str, info: zipfile.ZipInfo) -> None:
         raise ArchiveError(
             f"{archive}: the member {name!r} is encrypted.",
             hint="Unpack the archive with its password and pack it again without one.",
+        )
+
+
+def _refuse_method(archive: Path, name: str, info: zipfile.ZipInfo) -> None:
+    if info.compress_type not in _METHODS:
+        raise ArchiveError(
+            f"{archive}: the member {name!r} is packed by method {info.compress_type}, not Deflate.",
+            hint="Pack the archive again with Deflate, every zip tool's default, or as tar.xz.",
         )
 
 

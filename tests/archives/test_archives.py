@@ -198,6 +198,15 @@ def test_a_member_that_unpacks_to_more_than_it_declares_is_refused(tmp_path: Pat
     assert "damaged" in refusal(path)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_members_that_cannot_be_unpacked_within_a_bound_are_refused(
+    method: int, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("1.png", b"x" * 100)
+    assert "not Deflate" in refusal(tmp_path / "a.zip")
+
+
 def test_overlapping_members_are_refused(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", {"1.png": b"x" * 100, "2.png": b"y" * 100})
     data = bytearray(path.read_bytes())
