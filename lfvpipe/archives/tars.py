@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, Any, Self, cast
 
 from lfvpipe.archives.members import (
     ArchiveError,
@@ -26,6 +26,8 @@ from lfvpipe.archives.members import (
 )
 
 _BLOCK = 1 << 20
+_HEADERS = 1 << 20  # bytes of one member's headers: long names and what else extends them
+_LEAST = 1 << 14  # bytes that each counts for: a long chain of small ones is too much as well
 _BROKEN = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 
 
@@ -37,6 +39,32 @@ class _Header(tarfile.TarInfo):
         if not buf:
             raise tarfile.ReadError("it ends without the mark of its end")
         return super().frombuf(buf, encoding or "utf-8", errors)
+
+    @classmethod
+    def fromtarfile(cls, tar: Any) -> Self:  # Any: typeshed lacks its `fileobj`
+        """Read one member's headers, bounded: tarfile reads each whole, then calls this again."""
+        stream = tar.fileobj
+        if not isinstance(stream, _Bounded):
+            tar.fileobj = _Bounded(stream)
+        try:
+            return super().fromtarfile(tar)
+        finally:
+            tar.fileobj = stream
+
+
+class _Bounded:
+    """The archive's stream while the headers of one member are read from it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._left = _HEADERS
+        self.tell = stream.tell
+
+    def read(self, size: int) -> bytes:
+        self._left -= max(size, _LEAST)
+        if self._left < 0:
+            raise tarfile.ReadError("the headers of one member are too long or too many")
+        return self._stream.read(size)
 
 
 class TarArchive:
@@ -97,7 +125,7 @@ class TarArchive:
     def _files(self, tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
         census = Census(self.path, self.path.stat().st_size, self._limits)
         for info in tar:
-            tar.members = []  # type: ignore[attr-defined]  # typeshed lacks it; it keeps every header
+            tar.members, tar.pax_headers = [], {}  # type: ignore[attr-defined]  # else it keeps all
             census.entry(info.size)
             name = safe_name(info.name, self.path, self._limits)
             if info.isdir():

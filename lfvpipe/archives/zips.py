@@ -156,7 +156,7 @@ def _refuse_special(archive: Path, name: str, info: zipfile.ZipInfo) -> None:
 def _refuse_method(archive: Path, name: str, info: zipfile.ZipInfo) -> None:
     if info.compress_type not in _METHODS:
         raise ArchiveError(
-            f"{archive}: the member {name!r} is packed by method {info.compress_type}, not Deflate.",
+            f"{archive}: the member {name!r} is packed, but not by Deflate.",
             hint="Pack the archive again with Deflate, every zip tool's default, or as tar.xz.",
         )
 
