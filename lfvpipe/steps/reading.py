@@ -84,10 +84,10 @@ def _bucket(context: Context, name: str) -> Bucket:
 
 
 def _object(buckets: Mapping[str, Bucket], uri: str) -> Read:
-    from lfvpipe.storage.buckets import NoSuchObject, parse_s3_uri
+    from lfvpipe.storage.buckets import NoSuchObject, TooLarge, parse_s3_uri
 
     bucket, key = parse_s3_uri(uri)
     try:
-        return uri, buckets[bucket].get(key)
-    except NoSuchObject as error:
+        return uri, buckets[bucket].get(key, limit=MAX_FILE_BYTES)
+    except (NoSuchObject, TooLarge) as error:
         return uri, error

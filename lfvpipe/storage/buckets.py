@@ -15,6 +15,7 @@ from lfvpipe.storage.errors import (
     NoSuchBucket,
     NoSuchObject,
     StorageError,
+    TooLarge,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "ObjectInfo",
     "Protection",
     "StorageError",
+    "TooLarge",
     "check_key",
     "connect",
     "parse_s3_uri",
@@ -96,8 +98,8 @@ class Bucket(Protocol):
     def head(self, key: str) -> ObjectInfo | None:
         """Return what the store says of one object, or None if there is none."""
 
-    def get(self, key: str) -> bytes:
-        """Return an object's bytes; raises `NoSuchObject`."""
+    def get(self, key: str, *, limit: int | None = None) -> bytes:
+        """Return an object's bytes; raises `NoSuchObject`, or `TooLarge` over `limit` bytes."""
 
     def get_to(self, key: str, path: Path, *, on_bytes: Callable[[int], None] = ...) -> None:
         """Write an object to `path`, whole or not at all; raises `NoSuchObject`.

@@ -21,6 +21,10 @@ class NoSuchObject(StorageError):
     """The object is not there."""
 
 
+class TooLarge(StorageError):
+    """The object has more bytes than the caller takes."""
+
+
 class NoSuchBucket(StorageError):
     """The bucket is not there."""
 
@@ -55,6 +59,7 @@ class DiskFull(StorageError):
 
 _SAYINGS: dict[type[StorageError], tuple[str, str]] = {
     NoSuchObject: ("{where} does not exist", "Check the bucket and the key."),
+    TooLarge: ("{where} is too large", "Leave it out, or make it smaller."),
     NoSuchBucket: (
         "The bucket of {where} does not exist",
         "Check its name, or let `lfvpipe run` create it.",

@@ -194,9 +194,9 @@ class S3Bucket:
         except NoSuchObject:
             return None
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, *, limit: int | None = None) -> bytes:
         """Return an object's bytes."""
-        return transfer.get(self._store, check_key(key), self._where(key))
+        return transfer.get(self._store, check_key(key), self._where(key), limit)
 
     def get_to(
         self, key: str, path: Path, *, on_bytes: Callable[[int], None] = transfer.unheard

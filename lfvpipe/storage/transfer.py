@@ -9,7 +9,7 @@ import obstore
 
 from lfvpipe.atomic import replacing
 from lfvpipe.storage.buckets import ObjectInfo
-from lfvpipe.storage.errors import StorageError, explained
+from lfvpipe.storage.errors import StorageError, TooLarge, explained, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -48,10 +48,13 @@ def head(store: ObjectStore, key: str, where: str) -> ObjectInfo | None:
         return info(obstore.head(store, key))
 
 
-def get(store: ObjectStore, key: str, where: str) -> bytes:
-    """Return the object's bytes."""
+def get(store: ObjectStore, key: str, where: str, limit: int | None) -> bytes:
+    """Return the object's bytes; one with more than `limit` is not read at all."""
     with explained(where):
-        return bytes(obstore.get(store, key).bytes())
+        found = obstore.get(store, key)
+        if limit is not None and found.meta["size"] > limit:
+            raise say(TooLarge, where, f"{found.meta['size']:,} bytes, at most {limit:,}")
+        return bytes(found.bytes())
 
 
 def unheard(done: int) -> None:

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from lfvpipe.config.spec import LABELS, Images, Sample, Share, Source, Sources
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Cancelled
-from lfvpipe.steps import preparing
+from lfvpipe.steps import preparing, reading
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.extract import Extract, ExtractError
 from lfvpipe.steps.index import Image, read_index, read_lines
@@ -181,13 +181,17 @@ def test_a_full_disk_is_the_users_to_solve(
 
 
 def test_images_of_manifests_come_from_the_bucket(
-    changed: Change, work: Any, tmp_path: Path, picture: Callable[..., bytes]
+    changed: Change,
+    work: Any,
+    tmp_path: Path,
+    picture: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from lfvpipe.config.spec import ManifestSource
 
     lines = [
         {"source-ref": f"s3://old/k/{n}.png", "l-metadata": {"class-name": "normal"}}
-        for n in range(3)
+        for n in ("0", "1", "gone", "large")
     ]
     manifest = tmp_path / "train.manifest"
     manifest.write_text("\n".join(map(json.dumps, lines)))
@@ -197,12 +201,14 @@ def test_images_of_manifests_come_from_the_bucket(
     bucket.create()
     for number in range(2):
         bucket.put(f"k/{number}.png", picture(number))
+    bucket.put("k/large.png", picture(2, size=(128, 128)))
+    monkeypatch.setattr(reading, "MAX_FILE_BYTES", 20_000)
     outcome = run(context, work)
     assert [image.member for image in index_of(context, outcome)] == [
         "s3://old/k/0.png",
         "s3://old/k/1.png",
     ]
-    assert outcome.facts["unreadable"] == 1
+    assert outcome.facts["unreadable"] == 2
 
 
 def test_destroy_removes_images_and_index(context: Context, work: Any, made: None) -> None:

@@ -14,6 +14,7 @@ from lfvpipe.storage.buckets import (
     NoSuchBucket,
     NoSuchObject,
     StorageError,
+    TooLarge,
     connect,
     parse_s3_uri,
     reconnect,
@@ -61,6 +62,14 @@ def test_an_object_comes_back_as_it_was_put(bucket: Bucket, tmp_path: Path) -> N
     assert (info.key, info.size) == ("a/file", 1024)
     assert info.etag
     assert info.modified.tzinfo is not None
+
+
+def test_an_object_over_the_limit_is_not_read(bucket: Bucket) -> None:
+    bucket.put("a/bytes", b"12345")
+    assert bucket.get("a/bytes", limit=5) == b"12345"
+    with pytest.raises(TooLarge, match="a/bytes is too large") as caught:
+        bucket.get("a/bytes", limit=4)
+    assert caught.value.hint
 
 
 def test_a_file_larger_than_one_part_comes_back_as_it_was_put(
