@@ -75,21 +75,10 @@ def pictures_of(context: Context, model: Facts) -> Pictures | None:
     """Return what draws heat maps; None where the model's file is not on this machine."""
     if context.pipeline.service.endpoint != "embedded":
         return None
-    from lfvpipe.service.faults import Fault
-    from lfvpipe.service.quotas import Quotas
-    from lfvpipe.service.runtime import open_runtime
-    from lfvpipe.service.state import find
+    from lfvpipe.service.embedded import model_file
 
-    runtime = open_runtime(context.service_dir, Quotas())
-    try:
-        with runtime.database.read() as tx:
-            row = find.model(tx, str(model["project"]), str(model["version"]))
-    except Fault:  # the model is gone
-        return None
-    finally:
-        runtime.database.close()
-    file = runtime.model_file(row.id)
-    return Pictures(file) if file.is_file() else None
+    file = model_file(context.service_dir, str(model["project"]), str(model["version"]))
+    return Pictures(file) if file else None
 
 
 def _coloured(heat: NDArray[np.float32]) -> bytes:
@@ -137,17 +126,23 @@ def painted(data: bytes, size: tuple[int, int], classes: Mapping[str, str]) -> b
         with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:
             if opened.size != size:
                 raise UserError(f"the mask is {opened.size}, the image {size}")
-            pixels = numpy.asarray(opened.convert("RGBA")).astype(numpy.int32)
+            pixels = numpy.asarray(opened.convert("RGBA"))
     except (OSError, ValueError, SyntaxError) as error:
         raise UserError("the mask is no PNG") from error
     marked = pixels[..., 3] > 127
     if not marked.any():
         return None
-    palette = numpy.array([_rgb(colour) for colour in classes.values()], numpy.int32)
-    result = numpy.full((*marked.shape, 3), 255, numpy.uint8)
-    distances = ((pixels[marked][:, None, :3] - palette[None]) ** 2).sum(axis=2)
-    result[marked] = palette[distances.argmin(axis=1)]
+    palette = numpy.array([_rgb(colour) for colour in classes.values()], numpy.uint8)
+    result = numpy.stack([_nearest(row, palette) for row in pixels[..., :3]])
+    result[~marked] = _WHITE
     return _png(Image.fromarray(result))
+
+
+def _nearest(row: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the palette's colour nearest to each pixel; a row at a time needs little memory."""
+    distances = ((row[:, None].astype("i4") - palette) ** 2).sum(axis=2)
+    nearest: NDArray[np.uint8] = palette[distances.argmin(axis=1)]
+    return nearest
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:
