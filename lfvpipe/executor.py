@@ -1,0 +1,66 @@
+"""Work spread over threads: bounded in memory, and ended early when its consumer gives up."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def in_order(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int
+) -> Iterator[_Result]:
+    """Yield ``function(item)`` for each of `items`, in their order, as `as_completed` does."""
+    waiting: deque[Future[_Result]] = deque()
+    with _pool(jobs) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= 2 * jobs:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def as_completed(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int
+) -> Iterator[_Result]:
+    """Yield ``function(item)`` for each of `items` as soon as it is done.
+
+    What is raised by `function`, by `items` or where the results are consumed ends the work:
+    nothing new is started, and what is under way ends first.
+
+    Args:
+        function: Called in `jobs` threads.
+        items: Consumed lazily, in the caller's thread; at most twice `jobs` are ahead.
+        jobs: How many are worked on at once.
+    """
+    pending: set[Future[_Result]] = set()
+    with _pool(jobs) as pool:
+        for item in items:
+            pending.add(pool.submit(function, item))
+            while len(pending) >= 2 * jobs:
+                yield from _done(pending)
+        while pending:
+            yield from _done(pending)
+
+
+def _done(pending: set[Future[_Result]]) -> Iterator[_Result]:
+    done = wait(pending, return_when=FIRST_COMPLETED).done
+    pending -= done
+    return (future.result() for future in done)
+
+
+@contextmanager
+def _pool(jobs: int) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="lfvpipe")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,101 @@
+"""Work spread over threads: its order, its bound, and its early end."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from lfvpipe.executor import as_completed, in_order
+
+Spread = Callable[[Callable[[int], Any], Iterable[int], int], Iterator[Any]]
+both = pytest.mark.parametrize("spread", [in_order, as_completed])
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    second = threading.Event()
+
+    def slow_at_first(item: int) -> int:
+        if item == 0:
+            assert second.wait(10)
+        if item == 1:
+            second.set()
+        return item
+
+    assert list(in_order(slow_at_first, range(9), 2)) == list(range(9))
+
+
+def test_results_come_as_they_are_done() -> None:
+    others_came = threading.Event()
+
+    def first_is_last(item: int) -> int:
+        if item == 0:
+            assert others_came.wait(10)
+        return item
+
+    came = []
+    for item in as_completed(first_is_last, range(9), 2):
+        came.append(item)
+        if len(came) == 8:
+            others_came.set()
+    assert came[-1] == 0
+    assert sorted(came) == list(range(9))
+
+
+@both
+def test_items_are_consumed_a_little_ahead(spread: Spread) -> None:
+    consumed = []
+
+    def items() -> Iterator[int]:
+        for item in range(100):
+            consumed.append(item)
+            yield item
+
+    for number, _ in enumerate(spread(abs, items(), 3)):
+        assert len(consumed) <= number + 6
+
+
+@both
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_of_the_work_ends_it(spread: Spread, error: type[BaseException]) -> None:
+    failed, started = threading.Event(), []
+
+    def work(item: int) -> None:
+        started.append(item)
+        failed.set()
+        raise error
+
+    def items() -> Iterator[int]:
+        yield 0
+        assert failed.wait(10)
+        yield from range(1, 100)
+
+    with pytest.raises(error):
+        list(spread(work, items(), 1))
+    assert len(started) <= 2
+
+
+@both
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_where_the_items_come_from_ends_the_work(
+    spread: Spread, error: type[BaseException]
+) -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise error
+
+    with pytest.raises(error):
+        list(spread(abs, items(), 2))
+    assert not _working()
+
+
+@both
+def test_who_stops_listening_ends_the_work(spread: Spread) -> None:
+    results = spread(abs, range(100), 2)
+    assert next(results) in range(4)
+    results.close()  # type: ignore[attr-defined]  # a generator
+    assert not _working()
+
+
+def _working() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name.startswith("lfvpipe_")]
