@@ -7,17 +7,16 @@ import hashlib
 import io
 import json
 import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe import atomic
 from lfvpipe.detector import DetectorError, load
+from lfvpipe.executor import in_order
 from lfvpipe.report import heat_colours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from concurrent.futures import Future
     from pathlib import Path
 
     import numpy as np
@@ -90,15 +89,8 @@ def _looked(
     model: Model, state_dir: Path, verdicts: Sequence[Verdict]
 ) -> Iterator[tuple[Verdict, str | None]]:
     workers = min(os.cpu_count() or 1, 4)  # each holds a whole image
-    pending: deque[tuple[Verdict, Future[str | None]]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for verdict in verdicts:
-            pending.append((verdict, pool.submit(_heat_map, model, state_dir, verdict)))
-            if len(pending) > 2 * workers:
-                done, future = pending.popleft()
-                yield done, future.result()
-        for done, future in pending:
-            yield done, future.result()
+    found = in_order(partial(_heat_map, model, state_dir), verdicts, workers)
+    return zip(verdicts, found, strict=True)
 
 
 def _heat_map(model: Model, state_dir: Path, verdict: Verdict) -> str | None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
 
+from lfvpipe.executor import in_order
 from lfvpipe.images.decoding import refuse_bomb
 from lfvpipe.images.inspection import ImageError, inspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
-    from concurrent.futures import Future
     from pathlib import Path
 
     from lfvpipe.report.records import Verdict
@@ -62,18 +61,11 @@ def thumbnails(
         on_done: Told how many are done; what it raises ends the work.
         side: Pixels of the longer side at most.
     """
-    workers = os.cpu_count() or 1
-    pending: deque[Future[Thumbnail | None]] = deque()
-    done = 0
-    with ThreadPoolExecutor(workers) as pool:  # decoding and encoding release the interpreter
-        for verdict in verdicts:
-            pending.append(pool.submit(thumbnail, state_dir, verdict, side))
-            if len(pending) > 4 * workers:
-                yield pending.popleft().result()
-                on_done(done := done + 1)
-        while pending:
-            yield pending.popleft().result()
-            on_done(done := done + 1)
+    show = partial(thumbnail, state_dir, side=side)
+    workers = os.cpu_count() or 1  # decoding and encoding release the interpreter
+    for done, shown in enumerate(in_order(show, verdicts, workers), 1):
+        yield shown
+        on_done(done)
 
 
 def thumbnail(state_dir: Path, verdict: Verdict, side: int = SIDE) -> Thumbnail | None:

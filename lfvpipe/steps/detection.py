@@ -12,7 +12,6 @@ from lfvpipe.report.verdict_file import encode, read_partial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from concurrent.futures import Future
     from pathlib import Path
     from typing import TextIO
 
@@ -40,23 +39,13 @@ def detect(context: Context, model: Hosting, images: Iterable[Image], done: OnVe
     Raises:
         LookoutError: A call failed for another reason than the image.
     """
-    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+    from lfvpipe.executor import as_completed
 
-    pending: dict[Future[Verdict | LookoutError], Image] = {}
+    def ask(image: Image) -> tuple[Image, Verdict | LookoutError]:
+        return image, _ask(context, model, image)
 
-    def settle(at_most: int) -> None:
-        while len(pending) > at_most:
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                done(pending.pop(future), future.result())
-
-    with ThreadPoolExecutor(JOBS, thread_name_prefix="lfvpipe-detect") as pool:
-        try:
-            for image in images:
-                pending[pool.submit(_ask, context, model, image)] = image
-                settle(2 * JOBS)
-            settle(0)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    for image, said in as_completed(ask, images, JOBS):
+        done(image, said)
 
 
 def _ask(context: Context, model: Hosting, image: Image) -> Verdict | LookoutError:

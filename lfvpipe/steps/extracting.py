@@ -30,7 +30,6 @@ from lfvpipe.steps.reading import read_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Executor, Future
     from pathlib import Path
 
     from lfvpipe.engine.outcome import Facts
@@ -146,39 +145,27 @@ def _stem(folder: str, member: str, key: str) -> str:
 
 
 def _prepared(context: Context, work: Work, wanted: Wanted) -> Iterator[Result]:
-    """Yield the results of all wanted jobs: one thread reads, several decode.
+    """Return the results of all wanted jobs as they come: one thread reads, several decode.
 
     Threads, as reading, inflating, decoding and hashing all release the interpreter's lock.
     """
-    from concurrent.futures import ThreadPoolExecutor
+    from lfvpipe.executor import as_completed
 
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as executor:
-        for source, members in wanted.items():
-            files = read_members(context, work.upstream, source, members.keys())
-            yield from _spread(executor, 2 * workers, members, files)
+    return as_completed(_result, _read(context, work, wanted), os.cpu_count() or 1)
 
 
-def _spread(
-    executor: Executor,
-    window: int,
-    members: Mapping[str, Sequence[Job]],
-    files: Iterator[tuple[str, bytes | UserError]],
-) -> Iterator[Result]:
-    """Run the jobs of each file; at most `window` files are in memory."""
-    from concurrent.futures import FIRST_COMPLETED, wait
+def _read(context: Context, work: Work, wanted: Wanted) -> Iterator[tuple[Job, bytes | UserError]]:
+    """Yield each job with its file's content, or with why that cannot be read."""
+    for source, members in wanted.items():
+        for name, data in read_members(context, work.upstream, source, members.keys()):
+            yield from ((job, data) for job in members[name])
 
-    running: set[Future[Result]] = set()
-    for name, data in files:
-        for job in members[name]:
-            if isinstance(data, UserError):
-                yield Result(job.key, problem=data.message)
-                continue
-            running.add(executor.submit(prepare_one, job, data))
-        if len(running) >= window:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    yield from (future.result() for future in running)
+
+def _result(job_and_data: tuple[Job, bytes | UserError]) -> Result:
+    job, data = job_and_data
+    if isinstance(data, UserError):
+        return Result(job.key, problem=data.message)
+    return prepare_one(job, data)
 
 
 def _outcome(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 import obstore
 
 from lfvpipe.atomic import replacing
+from lfvpipe.executor import as_completed
 from lfvpipe.storage.buckets import ObjectInfo
 from lfvpipe.storage.errors import StorageError, TooLarge, explained, say
 
@@ -91,23 +91,12 @@ def put_many(
     Threads rather than asyncio: obstore releases the interpreter lock, the two are equally fast,
     and a thread pool also works where the caller already runs an event loop.
     """
-    pending: dict[Future[int], str] = {}
 
-    def reap() -> None:
-        done, _ = wait(pending, return_when=FIRST_COMPLETED)
-        for future in done:
-            on_done(pending.pop(future), future.result())
+    def put(item: tuple[str, Path]) -> tuple[str, int]:
+        return item[0], put_one(*item)
 
-    with ThreadPoolExecutor(jobs, thread_name_prefix="put") as pool:
-        try:
-            for key, path in items:
-                pending[pool.submit(put_one, key, path)] = key
-                while len(pending) >= 2 * jobs:
-                    reap()
-            while pending:
-                reap()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    for key, size in as_completed(put, items, jobs):
+        on_done(key, size)
 
 
 def _size_of(file: Path) -> int:

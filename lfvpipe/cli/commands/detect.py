@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     Ask = Callable[[Path], Answer]
 
 JOBS = 4
-WAITING = 2 * JOBS  # images under way at once, so that memory stays bounded
 
 
 def run(options: argparse.Namespace) -> int:
@@ -193,21 +192,12 @@ def _types(found: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
 
 
 def _answers(ask: Ask, images: Iterable[Path]) -> Iterator[Answer]:
-    """Ask about several images at once and yield the answers in the images' order."""
-    from collections import deque
-    from concurrent.futures import Future, ThreadPoolExecutor
+    """Ask about several images at once; return the answers in the images' order."""
+    from functools import partial
 
-    waiting: deque[Future[Answer]] = deque()
-    with ThreadPoolExecutor(JOBS, thread_name_prefix="lfvpipe-detect") as pool:
-        try:
-            for image in images:
-                waiting.append(pool.submit(_careful, ask, image))
-                if len(waiting) >= WAITING:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    from lfvpipe.executor import in_order
+
+    return in_order(partial(_careful, ask), images, JOBS)
 
 
 def _careful(ask: Ask, image: Path) -> Answer:
