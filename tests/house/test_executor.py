@@ -1,6 +1,7 @@
 """Work spread over threads: its order, its bound, and its early end."""
 
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from lfvpipe.executor import as_completed, in_order
 
-Spread = Callable[[Callable[[int], Any], Iterable[int], int], Iterator[Any]]
+Spread = Callable[[Callable[[Any], Any], Iterable[Any], int], Iterator[Any]]
 both = pytest.mark.parametrize("spread", [in_order, as_completed])
 
 
@@ -87,6 +88,35 @@ def test_an_error_where_the_items_come_from_ends_the_work(
     with pytest.raises(error):
         list(spread(abs, items(), 2))
     assert not _working()
+
+
+class Item:
+    """Something that tells when it is let go."""
+
+
+@both
+def test_what_was_not_started_when_an_error_came_never_is(spread: Spread) -> None:
+    under_way, let_go = threading.Barrier(4), threading.Event()
+    started = []
+
+    def work(_: Item) -> None:
+        started.append(threading.get_ident())
+        under_way.wait(10)
+        let_go.wait(10)
+
+    def items() -> Iterator[Item]:
+        yield from (Item() for _ in range(3))
+        under_way.wait(10)
+        waits = Item()
+        weakref.finalize(waits, let_go.set)
+        yield waits
+        del waits
+        yield Item()
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011  (ours)
+        list(spread(work, items(), 3))
+    assert len(started) == 3
 
 
 @both
