@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from lfvpipe.report.durations import duration
 from lfvpipe.report.records import (
     Confusion,
     Estimate,
@@ -157,15 +158,3 @@ def _times(timings: Iterable[Timing]) -> Iterator[Line]:
     yield _plain()
     parts = ", ".join(f"{step} {duration(seconds)}" for seconds, step in longest)
     yield ((f"{duration(total)} of work", BOLD), (f"  {parts}", ""))
-
-
-def duration(seconds: float) -> str:
-    """Return a duration for people: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    whole = round(seconds)
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

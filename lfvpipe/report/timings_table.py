@@ -6,8 +6,8 @@ from html import escape
 from pathlib import Path
 
 from lfvpipe import atomic
+from lfvpipe.report.durations import duration
 from lfvpipe.report.records import Timing
-from lfvpipe.report.terminal import duration
 
 BEGIN, END = "<!--timings-->", "<!--/timings-->"
 

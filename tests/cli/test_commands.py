@@ -12,6 +12,7 @@ import pytest
 
 from lfvpipe.cli import wording
 from lfvpipe.engine.lock import hold
+from lfvpipe.report.durations import duration
 
 NEVER_ON_A_NO_OP = {
     "boto3",
@@ -232,7 +233,7 @@ def test_status_shows_how_long_also_short_steps_took(prepared: Path, lfvpipe: An
     assert any(seconds and seconds % 1 for seconds in took.values())  # not whole seconds alone
     lines = lfvpipe("status", prepared).out.splitlines()
     (line,) = [line for line in lines if line.startswith("extract")]
-    assert f"  {wording.duration(took['extract'] or 0.0)}  " in line
+    assert f"  {duration(took['extract'] or 0.0)}  " in line
 
 
 def test_status_shows_a_failure(project: Path, lfvpipe: Any) -> None:

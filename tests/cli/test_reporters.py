@@ -99,14 +99,6 @@ def test_live_lines_come_and_go(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0.0, "0 s"), (0.44, "0.4 s"), (12.3, "12 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
-)
-def test_durations(seconds: float, said: str) -> None:
-    assert wording.duration(seconds) == said
-
-
-@pytest.mark.parametrize(
     ("count", "said"), [(999, "999 B"), (1500, "1.5 kB"), (508_000, "508 kB"), (2.5e9, "2.5 GB")]
 )
 def test_sizes(count: float, said: str) -> None:

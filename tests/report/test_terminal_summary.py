@@ -58,11 +58,3 @@ def test_a_run_without_evaluation_images_has_no_verdict_list(make_run: MakeRun) 
     text = terminal.summary(make_run(verdicts={}, findings=(), timings=()), width=80, color=False)
     assert "verdicts" not in text
     assert "findings" not in text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.04, "0.0 s"), (9.96, "10.0 s"), (59.6, "1 min 00 s"), (3599.7, "1 h 00 min")],
-)
-def test_durations_read_well_at_the_edges(seconds: float, text: str) -> None:
-    assert terminal.duration(seconds) == text

@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.cli import history_table, output, session, wording
+from lfvpipe.report.durations import duration
 
 if TYPE_CHECKING:
     import argparse
@@ -69,7 +70,7 @@ def _cells(entry: Entry, is_standing: bool) -> dict[str, str]:
         **_metrics(run),
         "images": str(sum(sum(counts.values()) for counts in run.data.values())),
         "review": str(len(run.review)),
-        "took": wording.duration(entry.seconds) if entry.seconds is not None else "",
+        "took": duration(entry.seconds) if entry.seconds is not None else "",
         history_table.CHANGED: _changed(entry.changed),
     }
 

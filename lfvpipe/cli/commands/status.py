@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.cli import output, planning, session, wording
+from lfvpipe.report.durations import duration
 
 if TYPE_CHECKING:
     import argparse
@@ -118,7 +119,7 @@ def _cells(standing: Standing) -> tuple[str, ...]:
         standing.state,
         outcome.word if outcome else "",
         wording.when(record.finished) if record else "",
-        wording.duration(standing.seconds) if standing.seconds is not None else "",
+        duration(standing.seconds) if standing.seconds is not None else "",
         told,
     )
 

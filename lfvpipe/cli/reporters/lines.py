@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.cli import wording
 from lfvpipe.engine import events
+from lfvpipe.report.durations import duration
 
 if TYPE_CHECKING:
     from lfvpipe.cli.output import Style
@@ -21,16 +22,16 @@ def line(event: events.Event) -> tuple[str, Style] | None:
             return None
         case events.StepFinished(step=step, outcome=outcome, word=word, seconds=seconds):
             facts = wording.facts(step, outcome.facts) if outcome else ""
-            text = f"✓ {step:<{NAME_WIDTH}} {word:<9} {wording.duration(seconds):>9}"
+            text = f"✓ {step:<{NAME_WIDTH}} {word:<9} {duration(seconds):>9}"
             return f"{text}  {facts}".rstrip(), "green"
         case events.StepFailed(step=step, error=error, seconds=seconds):
             first = (str(error).splitlines() or [""])[0]
             return (
-                f"✗ {step:<{NAME_WIDTH}} failed    {wording.duration(seconds):>9}  {first}",
+                f"✗ {step:<{NAME_WIDTH}} failed    {duration(seconds):>9}  {first}",
                 "red",
             )
         case events.StepInterrupted(step=step, message=message, seconds=seconds):
-            text = f"✗ {step:<{NAME_WIDTH}} stopped   {wording.duration(seconds):>9}  {message}"
+            text = f"✗ {step:<{NAME_WIDTH}} stopped   {duration(seconds):>9}  {message}"
             return text.rstrip(), "yellow"
         case events.StepSkipped(step=step, because=because):
             return f"- {step:<{NAME_WIDTH}} skipped, as {because} failed", "dim"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lfvpipe.cli import wording
 from lfvpipe.cli.reporters.lines import NAME_WIDTH, line
 from lfvpipe.engine import events
+from lfvpipe.report.durations import duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -97,10 +98,10 @@ def _times() -> tuple[Any, ...]:
 
         def render(self, task: Task) -> Text:
             """Return the times of one step."""
-            said = wording.duration(task.elapsed or 0.0)
+            said = duration(task.elapsed or 0.0)
             left = task.time_remaining
             if left is not None and not task.finished:
-                said += f", {wording.duration(left)} left"
+                said += f", {duration(left)} left"
             return Text(said, style="dim")
 
     return (Times(),)

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 from lfvpipe.cli import wording
 from lfvpipe.cli.reporters.lines import NAME_WIDTH, line
 from lfvpipe.engine import events
+from lfvpipe.report.durations import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,7 @@ class Plain:
                 pass
 
     def _doing(self, step: str) -> str:
-        spent = wording.duration(self._clock() - self._started[step])
+        spent = duration(self._clock() - self._started[step])
         known = self._progress.get(step)
         if known is None:
             return f"  {step:<{NAME_WIDTH}} working, {spent}"
