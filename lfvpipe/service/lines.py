@@ -18,6 +18,7 @@ from lfvpipe.lookout.rules import BACKGROUND_CLASS
 from lfvpipe.storage.buckets import StorageError, check_key, parse_s3_uri
 
 _LABELS: Mapping[str, Literal["normal", "anomaly"]] = {"normal": "normal", "anomaly": "anomaly"}
+_BUCKET = re.compile(r"[0-9A-Za-z._-]{3,63}")  # the API's S3BucketName
 _METADATA = "-metadata"
 _MASK_METADATA = "-ref-metadata"
 
@@ -70,10 +71,14 @@ def _address(found: Mapping[str, Any], key: str) -> str:
     value = found.get(key)
     if not isinstance(value, str):
         raise LineError(f"has no {key}")
+    problem = f"has a {key} that is no object's address: {value[:200]}"
     try:
-        check_key(parse_s3_uri(value)[1])
+        bucket, name = parse_s3_uri(value)
+        check_key(name)
     except StorageError as error:
-        raise LineError(f"has a {key} that is no object's address: {value[:200]}") from error
+        raise LineError(problem) from error
+    if not _BUCKET.fullmatch(bucket):
+        raise LineError(problem)
     return value
 
 

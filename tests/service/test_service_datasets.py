@@ -15,6 +15,11 @@ def line(key: str, label: str = "normal", **more: Any) -> dict[str, Any]:
     return {"source-ref": f"s3://bucket/{key}", "x": 1, "x-metadata": metadata | more}
 
 
+def masked(plain: dict[str, Any], mask: str) -> dict[str, Any]:
+    colours = {"1": {"class-name": "crack", "hex-color": "#23A436"}}
+    return plain | {"m-ref": mask, "m-ref-metadata": {"internal-color-map": colours}}
+
+
 @pytest.fixture
 def project(client: LookoutClient) -> LookoutClient:
     client.create_project(ProjectName="p")
@@ -75,6 +80,10 @@ def test_the_class_name_decides_and_the_rest_stays_unlabelled(
         ([{"x": 1}], "Line 1 has no source-ref"),
         ([{"source-ref": "normal/0.png"}], "no object's address"),
         ([{"source-ref": "s3://bucket/../../etc/passwd"}], "no object's address"),
+        ([{"source-ref": "s3://bucket/a\ud800.png"}], r"no object's address: s3://bucket/a\ud800"),
+        ([{"source-ref": "s3://buck\ud800et/a.png"}], "no object's address: s3://buck"),
+        ([masked(line("normal/0.png"), "s3://buck\ud800et/m.png")], "Line 1 has a m-ref that is no"),
+        ([masked(line("normal/0.png"), "s3://bucket/\ud800.png")], "Line 1 has a m-ref that is no"),
         ([line("normal/0.png"), line("gone.png"), line("g.png")], "2 objects that do not exist"),
         ([line("normal/0.png"), line("gone.png")], "on line 2, is s3://bucket/gone.png"),
         ([line("normal/0.png"), line("normal/0.png", "anomaly")], "Lines 1 and 2 give"),

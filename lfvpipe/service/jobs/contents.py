@@ -8,6 +8,7 @@ from shutil import rmtree
 from typing import Any, cast
 
 from lfvpipe.errors import UserError
+from lfvpipe.service.jobs.messages import status_message
 from lfvpipe.service.lines import Entry, LineError, read_line
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import find
@@ -44,7 +45,7 @@ def _make(runtime: Runtime, identity: int) -> None:
     try:
         _fill(runtime, content)
     except (ContentError, StorageError) as error:
-        _settle(runtime, identity, "failed", " ".join(str(error).split()))
+        _settle(runtime, identity, "failed", status_message(error))
     except Exception:
         _settle(runtime, identity, "failed", "The service failed; its log has the details.")
         raise

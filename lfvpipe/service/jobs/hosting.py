@@ -1,6 +1,7 @@
 """Brings models up and takes them down."""
 
 from lfvpipe.errors import UserError
+from lfvpipe.service.jobs.messages import status_message
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import find
 from lfvpipe.service.state.rows import Model
@@ -54,7 +55,7 @@ def _open(runtime: Runtime, hosts: Hosts, model: Model) -> None:
     try:
         hosts.open(model)
     except UserError as error:
-        _fail(runtime, model, " ".join(str(error).split()))
+        _fail(runtime, model, status_message(error))
     except UnitDied:
         _fail(runtime, model, _DIED)
     except Exception:

@@ -8,6 +8,7 @@ from typing import Any
 import lfvpipe
 from lfvpipe.errors import UserError
 from lfvpipe.service.jobs import component
+from lfvpipe.service.jobs.messages import status_message
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state.rows import Model, PackagingJob, read
 
@@ -26,7 +27,7 @@ def package(runtime: Runtime, identity: int) -> None:
         try:
             output = _package(runtime, job)
         except (UserError, OSError) as error:
-            _settle(runtime, identity, "FAILED", " ".join(str(error).split()), None)
+            _settle(runtime, identity, "FAILED", status_message(error), None)
         except Exception:
             _settle(runtime, identity, "FAILED", "The service failed; see its log.", None)
             raise

@@ -16,6 +16,7 @@ from lfvpipe.service.jobs.evaluation import (
     result_document,
 )
 from lfvpipe.service.jobs.masks import check_mask
+from lfvpipe.service.jobs.messages import status_message
 from lfvpipe.service.jobs.pictures import Pictures, checked_size, common_size
 from lfvpipe.service.jobs.selection import Case, Chosen, TrainingError, choose, usable
 from lfvpipe.service.runtime import Runtime, Trained
@@ -61,14 +62,14 @@ def train(runtime: Runtime, identity: int) -> None:
     except Stopped:
         pass
     except UserError as error:
-        _fail(runtime, identity, " ".join(str(error).split()))
+        _fail(runtime, identity, status_message(error))
     except OSError as error:
-        _fail(runtime, identity, f"{_OUT_OF_FILES} {error}. {_AGAIN}")
+        _fail(runtime, identity, f"{_OUT_OF_FILES} {status_message(error)}. {_AGAIN}")
     except MemoryError:
         _fail(runtime, identity, f"{_OUT_OF_MEMORY} {_AGAIN}")
         raise
     except Exception as error:
-        told = " ".join(str(error).split())[:300]
+        told = status_message(error)[:300]
         _fail(runtime, identity, f"{_BUG} {type(error).__name__}: {told}. {_AGAIN}")
         raise
     finally:

@@ -1,0 +1,10 @@
+"""The texts that become a StatusMessage."""
+
+
+def status_message(text: object) -> str:
+    """Return `text`, such as an error, as one line that the state can hold.
+
+    A name that it quotes may hold half a surrogate pair, which no UTF-8 can: it is spelled out,
+    so that telling what went wrong cannot itself go wrong.
+    """
+    return " ".join(str(text).split()).encode(errors="backslashreplace").decode()
