@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from lfvpipe.lookout.api import LookoutClient
+from lfvpipe.lookout.failures import LookoutError
 
 OUTPUT = {"S3Location": {"Bucket": "bucket", "Prefix": "out_"}}
 
@@ -81,6 +82,33 @@ def test_a_fixed_token_never_blocks_a_later_start(
         waits.hosting(client, "TRAINED")
 
 
+def test_a_fixed_token_starts_a_model_again_whose_hosting_failed(
+    trained: Any, world: Any, client: LookoutClient, waits: Any
+) -> None:
+    start: Any = {"ProjectName": "p", "ModelVersion": "1", "MinInferenceUnits": 1}
+    file = next((world.state_dir / "models").glob("*/*"))
+    hidden = file.rename(file.with_name("hidden"))
+    client.start_model(**start, ClientToken="fixed")
+    with pytest.raises(LookoutError, match="HOSTING_FAILED"):
+        waits.hosting(client)
+    hidden.rename(file)
+    client.start_model(**start, ClientToken="fixed")
+    assert waits.hosting(client)["Status"] == "HOSTED"
+
+
+def test_a_fixed_token_updates_again_what_was_rolled_back(
+    dataset: Any, world: Any, client: LookoutClient, waits: Any
+) -> None:
+    changes = b'{"source-ref": "s3://bucket/late.png"}'
+    update: Any = {"ProjectName": "p", "DatasetType": "train", "Changes": changes}
+    client.update_dataset_entries(**update, ClientToken="fixed")
+    with pytest.raises(LookoutError, match="ROLLBACK_COMPLETE"):
+        waits.dataset(client)
+    world.bucket.put("late.png", b"image")
+    client.update_dataset_entries(**update, ClientToken="fixed")
+    assert waits.dataset(client)["ImageStats"]["Total"] == 11
+
+
 def test_a_start_does_not_forget_the_creation(
     dataset: Any, client: LookoutClient, waits: Any
 ) -> None:
@@ -102,3 +130,34 @@ def test_a_repeated_deletion_answers_as_the_first(client: LookoutClient) -> None
     client.create_project(ProjectName="p")
     answers = [client.delete_project(ProjectName="p", ClientToken="t")["ProjectArn"] for _ in "ab"]
     assert answers[0] == answers[1]
+
+
+def test_fixed_tokens_replace_a_dataset_again_and_again(
+    dataset: Any, world: Any, client: LookoutClient, waits: Any
+) -> None:
+    where: Any = {"ProjectName": "p", "DatasetType": "train"}
+    for count in (1, 2, 3):
+        client.delete_dataset(**where, ClientToken="fixed")
+        with pytest.raises(client.exceptions.ResourceNotFoundException):
+            client.describe_dataset(**where)
+        source = world.put_manifest(world.put_images(count, 0))
+        client.create_dataset(**where, DatasetSource=source, ClientToken="fixed")
+        assert waits.dataset(client)["ImageStats"]["Total"] == count
+
+
+def test_fixed_tokens_replace_a_project_and_its_model_again_and_again(
+    world: Any, client: LookoutClient, waits: Any
+) -> None:
+    fixed: Any = {"ProjectName": "p", "ClientToken": "fixed"}
+    for _ in range(2):
+        client.create_project(**fixed)
+        source = world.put_manifest(world.put_images())
+        client.create_dataset(**fixed, DatasetType="train", DatasetSource=source)
+        waits.dataset(client)
+        client.create_model(**fixed, OutputConfig=OUTPUT)
+        waits.model(client)
+        client.delete_model(**fixed, ModelVersion="1")
+        assert versions(client) == []
+        client.delete_dataset(**fixed, DatasetType="train")
+        client.delete_project(**fixed)
+        assert client.list_projects()["Projects"] == []

@@ -11,9 +11,9 @@ from lfvpipe.errors import UserError
 from lfvpipe.service.jobs.messages import status_message
 from lfvpipe.service.lines import Entry, LineError, read_line
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.service.state import find
+from lfvpipe.service.state import find, tokens
 from lfvpipe.service.state.database import Transaction
-from lfvpipe.service.state.rows import Content
+from lfvpipe.service.state.rows import Content, Dataset, read
 from lfvpipe.storage.buckets import StorageError, parse_s3_uri
 
 _BATCH = 2000
@@ -235,6 +235,8 @@ def _settle_dataset(
     tx: Transaction, row: Any, identity: int, state: str, message: str, now: float
 ) -> None:
     updating = row["next_content"] == identity
+    if updating and state == "failed":
+        tokens.forget(tx, tokens.of_dataset(read(Dataset, row)), "UpdateDatasetEntries")
     status, text = _STATUSES[updating, state]
     tx.run(
         "UPDATE datasets SET status = ?, message = ?, content = ?, next_content = NULL, updated = ?"

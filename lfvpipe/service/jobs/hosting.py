@@ -3,7 +3,8 @@
 from lfvpipe.errors import UserError
 from lfvpipe.service.jobs.messages import status_message
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.service.state import find
+from lfvpipe.service.state import find, tokens
+from lfvpipe.service.state.database import Transaction
 from lfvpipe.service.state.rows import Model
 from lfvpipe.service.units.hosts import Hosts, UnitDied
 
@@ -23,7 +24,8 @@ def start(runtime: Runtime, hosts: Hosts, identity: int) -> None:
         if model is None or model.status != "STARTING_HOSTING":
             return
         _open(runtime, hosts, model)
-        _settle(runtime, identity, "STARTING_HOSTING", "HOSTED", RUNNING)
+        with runtime.database.write() as tx:
+            _settle(tx, identity, "STARTING_HOSTING", "HOSTED", RUNNING)
     _drop_unless_hosted(runtime, hosts, identity)
 
 
@@ -64,13 +66,14 @@ def _open(runtime: Runtime, hosts: Hosts, model: Model) -> None:
 
 
 def _fail(runtime: Runtime, model: Model, message: str) -> None:
-    _settle(runtime, model.id, model.status, "HOSTING_FAILED", message)
-
-
-def _settle(runtime: Runtime, identity: int, before: str, status: str, message: str) -> None:
     with runtime.database.write() as tx:
-        query = "UPDATE models SET status = ?, message = ? WHERE id = ? AND status = ?"
-        tx.run(query, status, message, identity, before)
+        if _settle(tx, model.id, model.status, "HOSTING_FAILED", message):
+            tokens.forget(tx, model.arn, "StartModel")
+
+
+def _settle(tx: Transaction, identity: int, before: str, status: str, message: str) -> int:
+    query = "UPDATE models SET status = ?, message = ? WHERE id = ? AND status = ?"
+    return tx.run(query, status, message, identity, before)
 
 
 def _drop_unless_hosted(runtime: Runtime, hosts: Hosts, identity: int) -> None:

@@ -59,7 +59,7 @@ class Datasets:
         values = (project_name, dataset_type, now, now, status, message, content, None)
         tx.run("INSERT INTO datasets VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *values)
         dataset = find.dataset(tx, project_name, dataset_type)
-        tx.resource = _resource(dataset)
+        tokens.renew(tx, tokens.of_dataset(dataset))
         tx.after(lambda: self.desk.scheduler.see_dataset(dataset))
         return {"DatasetMetadata": metadata(dataset)}
 
@@ -134,14 +134,14 @@ class Datasets:
             dataset_type,
         )
         updating = find.dataset(tx, project_name, dataset_type)
-        tx.resource = _resource(updating)
+        tx.resource = tokens.of_dataset(updating)
         tx.after(lambda: self.desk.scheduler.see_dataset(updating))
         return {"Status": updating.status}
 
     def delete_dataset(self, tx: Transaction, *, project_name: str, dataset_type: str) -> Result:
         """Delete a dataset; its images stay, and so do its lines while a model trains on them."""
         dataset = find.dataset(tx, project_name, dataset_type)
-        tokens.forget(tx, _resource(dataset))
+        tokens.renew(tx, tokens.of_dataset(dataset))
         tx.run("DELETE FROM datasets WHERE project = ? AND type = ?", project_name, dataset_type)
         collect(tx)
         return {}
@@ -203,7 +203,3 @@ def _stats(content: Content | None) -> Result:
         "Normal": content.normal,
         "Anomaly": content.anomaly,
     }
-
-
-def _resource(dataset: Dataset) -> str:
-    return f"dataset/{dataset.project}/{dataset.type}"

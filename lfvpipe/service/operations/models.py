@@ -66,7 +66,7 @@ class Models:
             *(storage_of(self.desk.buckets), *contents),
         )
         put_tags(tx, arn, tags, self.desk.runtime.quotas)
-        tx.resource = arn
+        tokens.renew(tx, arn)
         return {"ModelMetadata": _metadata(self._seen(tx, project_name, str(version)))}
 
     def describe_model(self, tx: Transaction, *, project_name: str, model_version: str) -> Result:
@@ -105,7 +105,7 @@ class Models:
         model = find.model(tx, project_name, model_version)
         if model.status in {"STARTING_HOSTING", "HOSTED", "STOPPING_HOSTING", "SYSTEM_UPDATING"}:
             raise conflict_of(model, f"is {model.status}; stop it before it is deleted")
-        tokens.forget(tx, model.arn)
+        tokens.renew(tx, model.arn)
         query = "UPDATE models SET status = 'DELETING', message = ? WHERE id = ?"
         tx.run(query, "The model is being deleted.", model.id)
         self._seen(tx, project_name, model_version)

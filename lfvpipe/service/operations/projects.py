@@ -25,7 +25,7 @@ class Projects:
         arn = self.desk.arn(f"project/{project_name}")
         now = self.desk.runtime.clock()
         tx.run("INSERT INTO projects (name, arn, created) VALUES (?, ?, ?)", project_name, arn, now)
-        tx.resource = arn
+        tokens.renew(tx, arn)
         return {"ProjectMetadata": _metadata(find.project(tx, project_name))}
 
     def describe_project(self, tx: Transaction, *, project_name: str) -> Result:
@@ -53,7 +53,7 @@ class Projects:
         """Delete a project that has neither models nor datasets; the images stay."""
         project = find.project(tx, project_name)
         self._require_empty(tx, project_name)
-        tokens.forget(tx, project.arn)
+        tokens.renew(tx, project.arn)
         tx.run("DELETE FROM packaging_jobs WHERE project = ?", project_name)
         tx.run("DELETE FROM projects WHERE name = ?", project_name)
         return {"ProjectArn": project.arn}

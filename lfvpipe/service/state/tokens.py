@@ -10,6 +10,7 @@ from typing import Any
 
 from lfvpipe.service.faults import conflict
 from lfvpipe.service.state.database import Transaction
+from lfvpipe.service.state.rows import Dataset
 
 Answer = Mapping[str, Any]
 
@@ -48,14 +49,29 @@ def once(
 def forget(tx: Transaction, resource: str, *operations: str) -> None:
     """Forget the tokens of `operations` (none: of all) on `resource`, which has moved on.
 
-    A start with a fixed token must take effect again once the model was stopped, and a creation
-    once its resource was deleted.
+    A start with a fixed token must take effect again once the model was stopped or could not be
+    hosted, and an update once it was rolled back.
     """
     if not operations:
         tx.run("DELETE FROM tokens WHERE resource = ?", resource)
     for operation in operations:
         query = "DELETE FROM tokens WHERE resource = ? AND operation = ?"
         tx.run(query, resource, operation)
+
+
+def renew(tx: Transaction, resource: str) -> None:
+    """Forget all tokens on `resource`, which this transaction creates or deletes.
+
+    Only the transaction's own token stands from here on: a deletion with a fixed token must take
+    effect again once there is something to delete again.
+    """
+    forget(tx, resource)
+    tx.resource = resource
+
+
+def of_dataset(dataset: Dataset) -> str:
+    """Return what names a dataset as a token's resource; it has no ARN."""
+    return f"dataset/{dataset.project}/{dataset.type}"
 
 
 def _digest(parameters: Mapping[str, Any]) -> str:
