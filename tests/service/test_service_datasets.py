@@ -82,7 +82,10 @@ def test_the_class_name_decides_and_the_rest_stays_unlabelled(
         ([{"source-ref": "s3://bucket/../../etc/passwd"}], "no object's address"),
         ([{"source-ref": "s3://bucket/a\ud800.png"}], r"no object's address: s3://bucket/a\ud800"),
         ([{"source-ref": "s3://buck\ud800et/a.png"}], "no object's address: s3://buck"),
-        ([masked(line("normal/0.png"), "s3://buck\ud800et/m.png")], "Line 1 has a m-ref that is no"),
+        (
+            [masked(line("normal/0.png"), "s3://buck\ud800et/m.png")],
+            "Line 1 has a m-ref that is no",
+        ),
         ([masked(line("normal/0.png"), "s3://bucket/\ud800.png")], "Line 1 has a m-ref that is no"),
         ([line("normal/0.png"), line("gone.png"), line("g.png")], "2 objects that do not exist"),
         ([line("normal/0.png"), line("gone.png")], "on line 2, is s3://bucket/gone.png"),

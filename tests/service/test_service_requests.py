@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+import structlog
 
 from lfvpipe.service.faults import Fault
 from lfvpipe.service.protocol.gateway import Gateway
@@ -88,14 +89,19 @@ def test_tags_take_the_letters_of_every_script(key: str, status: int) -> None:
 
 
 def test_a_bug_is_logged_and_never_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    def invoke(_operation: Any, _parameters: Any) -> Any:
+    structlog.reset_defaults()  # as a process is that has not configured it
+
+    def invoke(_operation: Any, parameters: Any) -> Any:
         raise RuntimeError("secret detail")
 
-    status, headers, answer = send("GET", ROOT, invoke=invoke)
+    status, headers, answer = send("GET", f"{ROOT}?maxResults=77", invoke=invoke)
     assert (status, headers["x-amzn-ErrorType"]) == (500, "InternalServerException")
     assert "secret" not in json.dumps(answer)
     assert headers["x-amzn-RequestId"] in answer["Message"]
-    assert "secret detail" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert out == ""  # where `run --json` prints its result
+    assert "RuntimeError: secret detail" in err
+    assert "77" not in err  # no local variables, such as headers that hold a signature
 
 
 def test_an_error_outside_the_model_keeps_its_status() -> None:

@@ -3,12 +3,10 @@
 import logging
 import sys
 from dataclasses import dataclass
-from typing import Literal
 
 import structlog
 
-Form = Literal["human", "json"]
-LOGGER = "lfvpipe.service"
+from lfvpipe.service.log import Form, processors, service_log
 
 
 @dataclass(frozen=True)
@@ -39,19 +37,14 @@ class Access:
 def log_access(access: Access) -> None:
     """Write one line."""
     facts = {name: value for name, value in vars(access).items() if value != ""}
-    log = structlog.get_logger(LOGGER)
+    log = service_log()
     (log.error if access.status >= 500 else log.info)("request", **facts)
 
 
 def configure(form: Form) -> None:
     """Send this process's logs, uvicorn's too, to standard error."""
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(default=str) if form == "json" else _human,
-        ],
+        processors=processors(form),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
@@ -60,18 +53,10 @@ def configure(form: Form) -> None:
     root.propagate = False
 
 
-def _human(_logger: object, _name: str, event: structlog.types.EventDict) -> str:
-    """Render a line as ``time level event key=value …``, an exception below it."""
-    exception = event.pop("exception", None)
-    start = f"{event.pop('timestamp')} {event.pop('level'):<7} {event.pop('event')}"
-    line = " ".join([start, *(f"{name}={value}" for name, value in event.items())])
-    return f"{line}\n{exception}" if exception else line
-
-
 class _Forward(logging.Handler):
     """Hands the standard library's log records to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record."""
-        log = structlog.get_logger(LOGGER)
+        log = service_log()
         log.log(record.levelno, record.getMessage(), exc_info=record.exc_info)

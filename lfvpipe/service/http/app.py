@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -16,10 +15,11 @@ from starlette.routing import Route
 
 from lfvpipe import __version__
 from lfvpipe.service.http import body as bodies
-from lfvpipe.service.http.access_log import LOGGER, Access, log_access
+from lfvpipe.service.http.access_log import Access, log_access
 from lfvpipe.service.http.auth import Guard
 from lfvpipe.service.http.head import Head, head_of
 from lfvpipe.service.http.metrics import CONTENT_TYPE, Metrics
+from lfvpipe.service.log import service_log
 from lfvpipe.service.protocol.faults import Fault
 from lfvpipe.service.protocol.model import service_model
 from lfvpipe.service.protocol.router import Router
@@ -142,7 +142,7 @@ class Application:
 
 def _broken() -> Answer:
     request_id = str(uuid.uuid4())
-    structlog.get_logger(LOGGER).exception("request failed", request_id=request_id)
+    service_log().exception("request failed", request_id=request_id)
     message = f"the service failed; its log has the details under request id {request_id}"
     return serialize_fault(service_model(), Fault("InternalServerException", message), request_id)
 

@@ -8,6 +8,7 @@ from functools import partial
 from lfvpipe.service.jobs import contents, hosting, packaging, removal, training
 from lfvpipe.service.jobs.launch import IsAlive, launch_process
 from lfvpipe.service.jobs.train import slot_name, work
+from lfvpipe.service.log import service_log
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state.rows import Dataset, Model, PackagingJob
 from lfvpipe.service.units.hosts import Hosts
@@ -124,9 +125,7 @@ class Scheduler:
         try:
             job()
         except Exception:  # the boundary of the thread: a bug goes to the log
-            import structlog
-
-            structlog.get_logger("lfvpipe.service").exception("job failed", job=name)
+            service_log().exception("job failed", job=name)
         finally:
             with self._lock:
                 self._threads.pop(name, None)

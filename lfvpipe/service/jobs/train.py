@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lfvpipe.service.jobs.training import claim_name, train
+from lfvpipe.service.log import processors, service_log
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.runtime import Runtime, open_runtime
 
@@ -69,19 +70,14 @@ def main(arguments: list[str]) -> int:
     import structlog
 
     structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
+        processors=processors("json"),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     runtime = open_runtime(Path(arguments[0]), read_quotas(arguments[1]))
     try:
         work(runtime)
     except Exception:  # the boundary of the process
-        structlog.get_logger("lfvpipe.service").exception("training failed")
+        service_log().exception("training failed")
         return 1
     finally:
         runtime.database.close()

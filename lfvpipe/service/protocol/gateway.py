@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from botocore.model import OperationModel, ServiceModel
 
+from lfvpipe.service.log import service_log
 from lfvpipe.service.protocol.faults import Fault
 from lfvpipe.service.protocol.parser import parse
 from lfvpipe.service.protocol.router import Router
@@ -60,10 +61,8 @@ class Gateway:
         return serialize(operation, self._invoke(operation, parameters), request_id)
 
     def _broken(self, method: str, url: str, request_id: str) -> Response:
-        import structlog
-
         path = urlsplit(url).path
-        log = structlog.get_logger("lfvpipe.service")
+        log = service_log()
         log.exception("request failed", method=method, path=path, request_id=request_id)
         fault = Fault(
             "InternalServerException",

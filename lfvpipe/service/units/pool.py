@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import structlog
-
+from lfvpipe.service.log import service_log
 from lfvpipe.service.units.process import Unit, UnitDied
 
 if TYPE_CHECKING:
@@ -213,8 +212,7 @@ class Pool:
             self._busy.discard(member)
             self._change.notify()
             self._wake_line()
-        log = structlog.get_logger("lfvpipe.service")
-        log.warning("an inference unit died and is replaced")
+        service_log().warning("an inference unit died and is replaced")
         member.unit.close()
 
     def _wake_line(self) -> None:
