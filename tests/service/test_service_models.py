@@ -191,6 +191,30 @@ def test_a_training_uses_the_dataset_as_it_was(
     assert [len(examples) for examples, _ in world.detector.calls] == [8, 8]
 
 
+def test_a_training_uses_the_dataset_as_it_was_before_an_update_that_was_rolled_back(
+    dataset: Any, world: Any, client: LookoutClient, waits: Any, monkeypatch: Any
+) -> None:
+    from lfvpipe.service.jobs import contents
+
+    go, real = Event(), contents._check_exist
+
+    def held(*arguments: Any) -> None:
+        go.wait(60)
+        real(*arguments)
+
+    monkeypatch.setattr(contents, "_check_exist", held)
+    idle = world.client(launch=lambda _runtime: lambda: True)  # its trainings wait
+    where: Any = {"ProjectName": "p", "DatasetType": "train"}
+    idle.update_dataset_entries(**where, Changes=b'{"source-ref": "s3://bucket/gone.png"}')
+    create(idle)
+    go.set()
+    with pytest.raises(LookoutError, match="ROLLBACK_COMPLETE"):
+        waits.dataset(idle)
+    idle.delete_dataset(**where)
+    waits.model(client)
+    assert [len(examples) for examples, _ in world.detector.calls] == [8]
+
+
 def test_two_trainings_go_on_at_once_and_the_rest_wait(
     dataset: Any, world: Any, client: LookoutClient, waits: Any
 ) -> None:

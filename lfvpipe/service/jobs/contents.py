@@ -262,13 +262,19 @@ _STATUSES = {  # by whether it is an update, and how it ended
 
 
 def collect(tx: Transaction) -> None:
-    """Remove the contents that no dataset, update or waiting training refers to."""
+    """Remove the contents that no dataset, update or waiting training refers to.
+
+    A training on an update that was rolled back goes back to what was to be updated, too.
+    """
     tx.run(
-        "DELETE FROM contents WHERE id NOT IN ("
+        "WITH trained AS ("
+        " SELECT train_content AS id FROM models WHERE status = 'TRAINING'"
+        " UNION SELECT test_content FROM models"
+        "  WHERE status = 'TRAINING' AND test_content IS NOT NULL)"
+        " DELETE FROM contents WHERE id NOT IN ("
         " SELECT content FROM datasets"
         " UNION SELECT next_content FROM datasets WHERE next_content IS NOT NULL"
-        " UNION SELECT train_content FROM models WHERE status = 'TRAINING'"
-        " UNION SELECT test_content FROM models"
-        "  WHERE status = 'TRAINING' AND test_content IS NOT NULL"
-        " UNION SELECT base FROM contents WHERE state = 'pending' AND base IS NOT NULL)"
+        " UNION SELECT id FROM trained"
+        " UNION SELECT base FROM contents WHERE base IS NOT NULL"
+        "  AND (state = 'pending' OR id IN (SELECT id FROM trained)))"
     )
