@@ -155,6 +155,17 @@ def test_a_missing_output_bucket_fails_before_training(
     assert world.detector.calls == []
 
 
+@pytest.mark.parametrize("prefix", ["a//", "x/../y/", "./o/", "x" * 1020])
+def test_an_impossible_output_prefix_is_refused_before_training(
+    prefix: str, dataset: Any, world: Any, client: LookoutClient
+) -> None:
+    output = {"S3Location": {"Bucket": "bucket", "Prefix": prefix}}
+    with pytest.raises(client.exceptions.ValidationException, match="impossible key"):
+        client.create_model(ProjectName="p", OutputConfig=output)
+    assert client.list_models(ProjectName="p")["Models"] == []
+    assert world.detector.calls == []
+
+
 def test_deleting_a_model_in_training_cancels_it(
     dataset: Any, world: Any, client: LookoutClient, waits: Any
 ) -> None:

@@ -74,6 +74,15 @@ def test_a_wrong_target_is_refused(wrong: Any, trained: Any, client: LookoutClie
         start(client, **wrong)
 
 
+@pytest.mark.parametrize("prefix", ["a//", "x/../y/", "./o/"])
+def test_an_impossible_output_prefix_is_refused(
+    prefix: str, trained: Any, client: LookoutClient
+) -> None:
+    with pytest.raises(client.exceptions.ValidationException, match="impossible key"):
+        start(client, S3OutputLocation={"Bucket": "bucket", "Prefix": prefix})
+    assert client.list_model_packaging_jobs(ProjectName="p")["ModelPackagingJobs"] == []
+
+
 def test_a_component_or_a_job_that_exists_is_a_conflict(
     trained: Any, client: LookoutClient
 ) -> None:

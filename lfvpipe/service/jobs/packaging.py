@@ -18,6 +18,12 @@ def claim_name(identity: int) -> str:
     return f"packaging-{identity}"
 
 
+def component_key(greengrass: Mapping[str, Any]) -> str:
+    """Return the key of a component's archive, from a configuration with a version."""
+    prefix = greengrass["S3OutputLocation"].get("Prefix") or ""
+    return f"{prefix}{greengrass['ComponentName']}-{greengrass['ComponentVersion']}.zip"
+
+
 def package(runtime: Runtime, identity: int) -> None:
     """Bring a packaging job to SUCCEEDED or FAILED, unless somebody else is at it; idempotent."""
     with runtime.claims.held(claim_name(identity)) as ours:
@@ -67,8 +73,7 @@ def _package(runtime: Runtime, job: PackagingJob) -> Mapping[str, Any]:
     (folder / "recipe.json").write_text(recipe, "utf-8")
     component.zip_folder(folder, archive)
     location = greengrass["S3OutputLocation"]
-    key = f"{location.get('Prefix') or ''}{name}-{version}.zip"
-    runtime.store(job.storage).bucket(location["Bucket"]).put(key, archive)
+    runtime.store(job.storage).bucket(location["Bucket"]).put(component_key(greengrass), archive)
     region = model.arn.split(":")[3]
     made = {
         "ComponentVersionArn": f"arn:aws:greengrass:{region}:aws:components:{name}",

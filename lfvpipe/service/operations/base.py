@@ -9,7 +9,7 @@ from typing import Any
 from lfvpipe.service.faults import invalid
 from lfvpipe.service.jobs.scheduler import Scheduler
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.storage.buckets import Buckets
+from lfvpipe.storage.buckets import Buckets, InvalidKey, check_key
 
 Result = Mapping[str, Any]
 PAGE = 100  # entries, when the request says nothing
@@ -33,6 +33,18 @@ class Desk:
     def arn(self, resource: str) -> str:
         """Return the ARN of ``project/NAME`` or ``model/NAME/VERSION``."""
         return f"arn:aws:lookoutvision:{self.region}:{ACCOUNT}:{resource}"
+
+
+def check_output_key(key: str) -> None:
+    """Refuse, before any work, an object key that no store can hold.
+
+    Raises:
+        Fault: ValidationException; the API's pattern for a prefix allows some impossible ones.
+    """
+    try:
+        check_key(key)
+    except InvalidKey as error:
+        raise invalid(f"s3Location.prefix leads to an impossible key: {error.message}") from error
 
 
 def read_token(token: str | None, kind: str) -> Any:

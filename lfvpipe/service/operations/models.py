@@ -8,7 +8,14 @@ from typing import Any, NotRequired, TypedDict
 from lfvpipe.service.faults import conflict, invalid, over_quota
 from lfvpipe.service.jobs.evaluation import output_keys
 from lfvpipe.service.jobs.training import TRAINING
-from lfvpipe.service.operations.base import PAGE, Desk, Result, read_token, write_token
+from lfvpipe.service.operations.base import (
+    PAGE,
+    Desk,
+    Result,
+    check_output_key,
+    read_token,
+    write_token,
+)
 from lfvpipe.service.operations.tags import Tag, put_tags
 from lfvpipe.service.runtime import storage_of
 from lfvpipe.service.state import find, tokens
@@ -67,7 +74,10 @@ class Models:
         )
         put_tags(tx, arn, tags, self.desk.runtime.quotas)
         tokens.renew(tx, arn)
-        return {"ModelMetadata": _metadata(self._seen(tx, project_name, str(version)))}
+        model = self._seen(tx, project_name, str(version))
+        for key in output_keys(model).values():
+            check_output_key(key)
+        return {"ModelMetadata": _metadata(model)}
 
     def describe_model(self, tx: Transaction, *, project_name: str, model_version: str) -> Result:
         """Describe a model version."""

@@ -8,7 +8,15 @@ from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 from lfvpipe.service.faults import conflict, invalid
-from lfvpipe.service.operations.base import PAGE, Desk, Result, read_token, write_token
+from lfvpipe.service.jobs.packaging import component_key
+from lfvpipe.service.operations.base import (
+    PAGE,
+    Desk,
+    Result,
+    check_output_key,
+    read_token,
+    write_token,
+)
 from lfvpipe.service.operations.models import S3Location, conflict_of
 from lfvpipe.service.operations.tags import Tag
 from lfvpipe.service.runtime import storage_of
@@ -75,6 +83,7 @@ class Packaging:
         name = job_name or str(uuid.uuid4())
         self._require_new_name(tx, project_name, name)
         complete = {"Greengrass": {**greengrass, "ComponentVersion": version}}
+        check_output_key(component_key(complete["Greengrass"]))
         now = self.desk.runtime.clock()
         tx.insert(
             "INSERT INTO packaging_jobs (project, name, version, configuration, description,"
