@@ -68,6 +68,11 @@ class Service:
         self._gateway = Gateway(model, Dispatcher(model, self._runtime, groups, throttle))
         self.resume()
 
+    @property
+    def quotas(self) -> Quotas:
+        """What is allowed."""
+        return self._runtime.quotas
+
     def handle(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
         """Answer one request: its status, headers and body. Safe to call from many threads."""
         return self._gateway.handle(method, url, headers, body)

@@ -39,7 +39,13 @@ def run(options: argparse.Namespace) -> int:
         listener = closing.enter_context(listen(options.host, options.port))
         service = Service(root / "service", buckets, region=options.region)
         closing.callback(service.close)
-        application = Application(service.handle, guard, service.census, options.workers)
+        application = Application(
+            service.handle,
+            guard,
+            service.census,
+            options.workers,
+            service.quotas.max_image_bytes,
+        )
         closing.callback(application.close)
         tell = _teller(options, listener.getsockname()[1], credentials)
         server = Server(application.asgi(), listener, tls=_tls(options), on_ready=tell)

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from lfvpipe import __version__
+from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.service.http import body as bodies
 from lfvpipe.service.http.access_log import Access, log_access
 from lfvpipe.service.http.auth import Guard
@@ -47,6 +48,7 @@ class Application:
         census: Returns the number of models by status; called in threads.
         workers: How many images are judged at once, whatever inference units there are; None
             leaves it to those.
+        image_bytes: How large an image may be: the service's quota.
         body_seconds: How long a request's body may take to arrive.
     """
 
@@ -54,6 +56,7 @@ class Application:
     guard: Guard
     census: Census
     workers: int | None = None
+    image_bytes: int = MAX_IMAGE_BYTES
     body_seconds: float = 60.0
     metrics: Metrics = field(default_factory=Metrics)
     memory: bodies.Memory = field(default_factory=bodies.Memory)
@@ -121,8 +124,9 @@ class Application:
     async def _let_in(self, request: Request, exchange: "_Exchange") -> Answer:
         head, operation = exchange.head, exchange.operation
         admission = self.guard.admit(head)
-        with self.memory.taken(bodies.expected_size(head, operation)):
-            body = await bodies.read(request, operation, seconds=self.body_seconds)
+        limit = bodies.limit_of(operation, image_bytes=self.image_bytes)
+        with self.memory.taken(bodies.expected_size(head, limit)):
+            body = await bodies.read(request, limit, seconds=self.body_seconds)
             exchange.bytes_in = len(body)
 
             def call() -> Answer:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,10 +12,8 @@ from lfvpipe.service.http.head import Head
 from lfvpipe.service.protocol.faults import Fault
 
 MIB = 2**20
-IMAGE = 8 * MIB
 UPDATE = 14 * MIB  # 10 MiB of changes in base64, and the JSON around them
 OTHERS = MIB
-_LARGEST: Mapping[str, int] = {"DetectAnomalies": IMAGE, "UpdateDatasetEntries": UPDATE}
 _MOST_DISCARDED = 64 * MIB  # of a body that is refused, so that the client hears why
 
 
@@ -49,44 +47,54 @@ def _busy() -> Fault:
     return Fault("ThrottlingException", message, members={"RetryAfterSeconds": 1})
 
 
-def expected_size(head: Head, operation: str) -> int:
+@dataclass(frozen=True)
+class Limit:
+    """How many bytes a body may have, and what it is called."""
+
+    bytes: int
+    what: str = "request's body"
+
+    def exceeded(self) -> Fault:
+        """Return the fault of a body that is larger."""
+        return Fault("ValidationException", f"the {self.what} may have {self.bytes} bytes at most")
+
+
+def limit_of(operation: str, *, image_bytes: int) -> Limit:
+    """Return the limit of an operation's bodies, where an image may have `image_bytes`."""
+    if operation == "DetectAnomalies":
+        return Limit(image_bytes, "image")
+    return Limit(UPDATE if operation == "UpdateDatasetEntries" else OTHERS)
+
+
+def expected_size(head: Head, limit: Limit) -> int:
     """Return how many bytes the body may turn out to have: its announced length, or the most.
 
     Raises:
-        Fault: It announces more than the operation takes.
+        Fault: It announces more than the limit.
     """
-    most = _LARGEST.get(operation, OTHERS)
     said = head.header("content-length")
-    size = int(said) if said and said.isdecimal() else most
+    size = int(said) if said and said.isdecimal() else limit.bytes
     if said is None and head.header("transfer-encoding") is None:
         return 0
-    if size > most:
-        raise too_large(operation)
+    if size > limit.bytes:
+        raise limit.exceeded()
     return size
 
 
-def too_large(operation: str) -> Fault:
-    """Return the fault of a body that is larger than `operation` takes."""
-    most = _LARGEST.get(operation, OTHERS)
-    what = "image" if operation == "DetectAnomalies" else "request's body"
-    return Fault("ValidationException", f"the {what} may have {most} bytes at most")
-
-
-async def read(request: Request, operation: str, *, seconds: float) -> bytes:
+async def read(request: Request, limit: Limit, *, seconds: float) -> bytes:
     """Return the whole body.
 
     Raises:
-        Fault: It is too large for `operation`, takes longer than `seconds`, or breaks off.
+        Fault: It exceeds the limit, takes longer than `seconds`, or breaks off.
     """
-    most = _LARGEST.get(operation, OTHERS)
     chunks: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
                 size += len(chunk)
-                if size > most:
-                    raise too_large(operation)
+                if size > limit.bytes:
+                    raise limit.exceeded()
                 chunks.append(chunk)
     except TimeoutError:
         message = f"the request's body did not arrive within {seconds:g} s"

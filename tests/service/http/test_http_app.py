@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from lfvpipe.lookout.rules import MAX_IMAGE_BYTES as IMAGE
 from lfvpipe.service.http.auth import Open
-from lfvpipe.service.http.body import IMAGE, Memory
+from lfvpipe.service.http.body import Memory
 from lfvpipe.service.http.server import listen
 
 from .conftest import KEY, SECRET, Serve, Served

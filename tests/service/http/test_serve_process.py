@@ -1,5 +1,6 @@
 """`lfvpipe serve` as a process: its start, its keys, TLS, its end."""
 
+import json
 import os
 import socket
 import stat
@@ -83,6 +84,26 @@ def test_it_takes_the_keys_that_clients_have_already(
     process = start_process("--credentials", str(file))
     assert projects(process.url, None) == []
     assert read_keys(file) == {"testing": "testing", "OTHER": "a%b"}
+
+
+def test_the_quota_of_an_images_size_is_the_limit_of_the_request(
+    start_process: StartProcess, tmp_path: Path
+) -> None:
+    (tmp_path / "state" / "service").mkdir(parents=True)
+    (tmp_path / "state" / "service" / "quotas.json").write_text('{"max_image_bytes": 9000000}')
+    process = start_process("--no-auth")
+    connection = HTTPConnection(urlsplit(process.url).netloc, timeout=30)
+    answers = []
+    for size in (9_000_000, 9_000_001):
+        target, kind = f"{PROJECTS}/p/models/1/detect", {"Content-Type": "image/png"}
+        connection.request("POST", target, b"x" * size, kind)
+        response = connection.getresponse()
+        answers.append((response.status, json.loads(response.read())["Message"]))
+    connection.close()
+    assert answers == [
+        (404, "there is no project p"),
+        (400, "the image may have 9000000 bytes at most"),
+    ]
 
 
 def test_two_servers_share_a_state_folder(start_process: StartProcess) -> None:
