@@ -1,23 +1,74 @@
-"""HTTP/1.1 on httptools, with a bound to what is not a body.
+"""HTTP/1.1 on httptools, with bounds to what is not a body, and to what holds a connection.
 
-httptools takes half the time of h11, but keeps a request's head in memory however long it is.
+httptools takes half the time of h11, but keeps a request's head in memory however long it is; and
+uvicorn waits for a head for ever, on any number of connections, each of which is an open file.
 """
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import asyncio
+import uuid
+from dataclasses import dataclass
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from lfvpipe.service.protocol.faults import Fault
+from lfvpipe.service.protocol.model import service_model
+from lfvpipe.service.protocol.serializer import serialize_fault
 
 MOST = 64 * 1024
 """Bytes of a request's address, headers and trailers, and of anything between two bodies' parts."""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What connections may take.
+
+    Attributes:
+        connections: How many there may be at once; one more is answered 503 and closed.
+        head_seconds: How long a request's head may take to arrive, from the connection's start or
+            its own; then the connection is answered 408 and closed.
+    """
+
+    connections: int = 512
+    head_seconds: float = 30.0
+
+
+def protocol_within(limits: Limits) -> type["Protocol"]:
+    """Return the class of connections within `limits`."""
+
+    class Limited(Protocol):
+        _limits = limits
+
+    return Limited
+
+
 class Protocol(HttpToolsProtocol):
     """One connection; a request whose head has more than `MOST` bytes is refused with 400."""
 
+    _limits = Limits()
+    _deadline: asyncio.TimerHandle | None = None  # while a head is awaited
     _head = 0  # bytes of the address, headers and trailers so far
     _unparsed = 0  # bytes since the parser last made something of them
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection, or refuse it when there are too many."""
+        if len(self.connections) >= self._limits.connections:
+            self.transport = transport
+            full = "there are too many connections; try again"
+            self._refuse(Fault("ServiceUnavailableException", full, status=503))
+            return
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the connection."""
+        self._head_came()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; as uvicorn does, and no more than `MOST` bytes for one header."""
         self._unparsed += len(data)
+        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
+            self._await_head()  # whatever it is, uvicorn no longer waits for a new request
         super().data_received(data)
         if self._unparsed > MOST and not self.transport.is_closing():
             self.send_400_response("A header is too long.")
@@ -37,6 +88,11 @@ class Protocol(HttpToolsProtocol):
         self._count(len(name) + len(value))
         super().on_header(name, value)
 
+    def on_headers_complete(self) -> None:
+        """Begin to answer; how long the body takes is the application's affair."""
+        self._head_came()
+        super().on_headers_complete()
+
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body, whose length the application bounds."""
         self._unparsed = 0
@@ -47,3 +103,26 @@ class Protocol(HttpToolsProtocol):
         self._head += size
         if self._head > MOST:
             raise ValueError("the request's head is too long")  # httptools makes a 400 of it
+
+    def _await_head(self) -> None:
+        seconds = self._limits.head_seconds
+        self._deadline = self.loop.call_later(seconds, self._give_up)
+
+    def _head_came(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        message = f"the request's head did not arrive within {self._limits.head_seconds:g} s"
+        self._refuse(Fault("RequestTimeoutException", message, status=408))
+
+    def _refuse(self, fault: Fault) -> None:
+        """Say why, and close the connection."""
+        if self.transport.is_closing():
+            return
+        status, headers, body = serialize_fault(service_model(), fault, str(uuid.uuid4()))
+        headers |= {"Content-Length": str(len(body)), "Connection": "close"}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.transport.write(STATUS_LINE[status] + lines.encode() + b"\r\n" + body)
+        self.transport.close()

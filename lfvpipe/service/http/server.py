@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from lfvpipe.errors import UserError
-from lfvpipe.service.http.protocol import Protocol
+from lfvpipe.service.http.protocol import Limits, protocol_within
 
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 30
@@ -58,6 +58,7 @@ class Server(uvicorn.Server):
         listener: Closed in the end.
         tls: For HTTPS.
         on_ready: Called once requests are answered.
+        limits: What connections may take; default: the usual.
 
     Raises:
         UserError: The certificate or its key cannot be used.
@@ -70,11 +71,12 @@ class Server(uvicorn.Server):
         *,
         tls: Tls | None = None,
         on_ready: Callable[[], None] = lambda: None,
+        limits: Limits | None = None,
     ) -> None:
         config = uvicorn.Config(
             app,
             loop="auto",  # uvloop where there is one: on everything but Windows
-            http=Protocol,
+            http=protocol_within(limits or Limits()),
             ws="none",
             lifespan="off",
             log_config=None,

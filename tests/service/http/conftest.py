@@ -84,12 +84,14 @@ def serve(world: Any, aws: pytest.MonkeyPatch) -> Iterator[Serve]:
     aws.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     running: list[tuple[Served, Server, threading.Thread]] = []
 
-    def start(guard: Guard | None = None, handle: Any = None, **options: Any) -> Served:
+    def start(
+        guard: Guard | None = None, handle: Any = None, limits: Any = None, **options: Any
+    ) -> Served:
         service = world.open()
         application = Application(
             handle or service.handle, guard or Signed({KEY: SECRET}), service.census, **options
         )
-        server = Server(application.asgi(), listen("127.0.0.1", 0))
+        server = Server(application.asgi(), listen("127.0.0.1", 0), limits=limits)
         served = Served(application, server.port)
         thread = threading.Thread(target=server.serve_until_stopped)
         thread.start()

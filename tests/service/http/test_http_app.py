@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES as IMAGE
 from lfvpipe.service.http.auth import Open
 from lfvpipe.service.http.body import Memory
+from lfvpipe.service.http.protocol import Limits
 from lfvpipe.service.http.server import listen
 
 from .conftest import KEY, SECRET, Serve, Served
@@ -114,6 +115,65 @@ def test_a_request_that_never_gets_to_the_point_is_cut_off(
                 sent += len(more) * 50
     assert sent < 2**24  # the system's buffers take some
     assert served.ask("GET", PROJECTS).status == 200
+
+
+ASKED = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+def received(connection: socket.socket) -> bytes:
+    """Return all that comes until the connection is closed."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize(
+    ("before", "start"),
+    [(b"", b""), (b"", HEAD), (b"", b"\r\n"), (ASKED, HEAD), (ASKED, b"\r\n")],
+    ids=["nothing", "half", "a line's end", "half a second one", "a line's end behind the first"],
+)
+def test_a_head_that_does_not_arrive_is_given_up(serve: Serve, before: bytes, start: bytes) -> None:
+    served = serve(Open(), echo, Limits(head_seconds=0.05))
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+        connection.sendall(before)
+        if before:
+            assert b"200 OK" in connection.recv(65536)
+        connection.sendall(start)
+        said = received(connection)
+    assert b"HTTP/1.1 408 " in said
+    assert b"head did not arrive within 0.05 s" in said
+
+
+def test_an_answer_may_take_longer_than_a_head(serve: Serve) -> None:
+    given_up = threading.Event()
+
+    def handle(method: str, url: str, headers: Any, body: bytes) -> Any:
+        given_up.wait(20)
+        return echo(method, url, headers, body)
+
+    served = serve(Open(), handle, Limits(head_seconds=0.05))
+    with ThreadPoolExecutor(1) as client:
+        asked = client.submit(served.ask, "POST", PROJECTS, JSON, b"{}")
+        while "lfvpipe_requests_in_flight 1" not in served.ask("GET", "/metrics").body:
+            pass
+        with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+            received(connection)
+        given_up.set()
+        assert asked.result().status == 200
+
+
+def test_one_connection_too_many_is_refused(serve: Serve) -> None:
+    served = serve(Open(), echo, Limits(connections=2))
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(2):
+            connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+            open_ones.callback(connection.close)
+            connection.request("GET", PROJECTS)
+            connection.getresponse().read()
+        with socket.create_connection(("127.0.0.1", served.port), timeout=20) as third:
+            said = received(third)
+        assert said.startswith(b"HTTP/1.1 503 ")
+        assert b"too many connections; try again" in said
+        connection.request("GET", PROJECTS)
+        assert connection.getresponse().status == 200
 
 
 def test_a_head_of_a_usual_length_is_taken_again_and_again(served: Served) -> None:
