@@ -3,9 +3,11 @@ from typing import Any
 
 import pytest
 
+from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.quotas import Quotas
+from lfvpipe.service.units.hosts import Hosts, PoolClosed
 
 RED = (200, 0, 0)
 
@@ -85,6 +87,33 @@ def test_an_image_that_breaks_a_rule_is_refused(
     body = size if isinstance(size, bytes) else world.picture(size)
     with pytest.raises(hosted.exceptions.ValidationException) as caught:
         detect(hosted, body, content_type)
+    assert told in caught.value.response["Error"]["Message"]
+
+
+@pytest.mark.parametrize(
+    ("second", "code", "told"),
+    [
+        (UserError("the image is damaged"), "ValidationException", "the image is damaged"),
+        (PoolClosed(), "ConflictException", "was stopped"),
+    ],
+)
+def test_what_a_model_that_was_restarted_meanwhile_says_reaches_the_client(
+    second: Exception,
+    code: str,
+    told: str,
+    hosted: LookoutClient,
+    world: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = iter([PoolClosed(), second])
+
+    def detect_next(*_: Any) -> Any:
+        raise next(answers)
+
+    monkeypatch.setattr(Hosts, "detect", detect_next)
+    with pytest.raises(hosted.exceptions.ClientError) as caught:
+        detect(hosted, world.picture((64, 64)))
+    assert caught.value.response["Error"]["Code"] == code
     assert told in caught.value.response["Error"]["Message"]
 
 

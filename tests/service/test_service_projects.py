@@ -1,3 +1,6 @@
+import base64
+import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -60,6 +63,27 @@ def test_a_paginator_walks_all_pages(client: LookoutClient) -> None:
 def test_a_foreign_token_is_refused(token: str, client: LookoutClient) -> None:
     with pytest.raises(client.exceptions.ValidationException):
         client.list_projects(NextToken=token)
+
+
+@pytest.mark.parametrize("after", [10**30, -(10**30), "\ud800", "x", 1.5, True, None, []])
+@pytest.mark.parametrize("listing", ["projects", "models", "entries", "packaging"])
+def test_a_token_that_only_looks_like_one_is_refused(
+    listing: str, after: Any, client: LookoutClient
+) -> None:
+    client.create_project(ProjectName="p")
+    client.create_dataset(ProjectName="p", DatasetType="train")
+    token = base64.b64encode(json.dumps({"of": listing, "after": after}).encode()).decode()
+    lists: dict[str, Any] = {
+        "projects": client.list_projects,
+        "models": partial(client.list_models, ProjectName="p"),
+        "entries": partial(client.list_dataset_entries, ProjectName="p", DatasetType="train"),
+        "packaging": partial(client.list_model_packaging_jobs, ProjectName="p"),
+    }
+    if (listing, after) == ("projects", "x"):
+        assert lists[listing](NextToken=token)["Projects"] == []
+        return
+    with pytest.raises(client.exceptions.ValidationException, match="begin again"):
+        lists[listing](NextToken=token)
 
 
 def test_more_projects_than_allowed_are_over_quota(world: Any) -> None:

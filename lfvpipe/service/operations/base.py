@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from lfvpipe.service.faults import invalid
 from lfvpipe.service.jobs.scheduler import Scheduler
@@ -12,6 +12,7 @@ from lfvpipe.service.runtime import Runtime
 from lfvpipe.storage.buckets import Buckets, InvalidKey, check_key
 
 Result = Mapping[str, Any]
+Key = TypeVar("Key", int, str)
 PAGE = 100  # entries, when the request says nothing
 ACCOUNT = "000000000000"  # ours has no accounts
 
@@ -47,21 +48,29 @@ def check_output_key(key: str) -> None:
         raise invalid(f"s3Location.prefix leads to an impossible key: {error.message}") from error
 
 
-def read_token(token: str | None, kind: str) -> Any:
-    """Return what `write_token` put into the token, None for the first page.
+def read_token(token: str | None, kind: str, first: Key) -> Key:
+    """Return the key that `write_token` put into the token, `first` for the first page.
 
     Raises:
         Fault: ValidationException for a token that is not ours, or another listing's.
     """
     if not token:
-        return None
+        return first
     try:
         found = json.loads(base64.b64decode(token, validate=True))
     except (ValueError, RecursionError):
         found = None
-    if not (isinstance(found, dict) and found.get("of") == kind and "after" in found):
+    after = found.get("after") if isinstance(found, dict) and found.get("of") == kind else None
+    if type(after) is not type(first) or not _is_key(after):
         raise invalid("nextToken is not valid; leave it out to begin again")
-    return found["after"]
+    return after
+
+
+def _is_key(after: int | str) -> bool:
+    """Say whether the state can compare with it; JSON holds larger numbers and broken text."""
+    if isinstance(after, int):
+        return -(2**63) <= after < 2**63
+    return after == after.encode(errors="replace").decode()
 
 
 def write_token(rows: Sequence[Any], limit: int, after: Any, kind: str) -> str | None:

@@ -93,9 +93,8 @@ class Datasets:
         """List the JSON lines that pass every filter, in the manifest's order."""
         dataset = find.dataset(tx, project_name, dataset_type)
         tx.after(lambda: self.desk.scheduler.see_dataset(dataset))
-        last = read_token(next_token, "entries")
         filters: list[tuple[str, Any]] = [("content = ?", dataset.content)]
-        filters += [("seq > ?", _sequence(last))]
+        filters += [("seq > ?", read_token(next_token, "entries", 0))]
         if labeled is not None:
             filters.append(("(label IS NOT NULL) = ?", labeled))
         if anomaly_class is not None:
@@ -169,12 +168,6 @@ def _manifest(source: DatasetSource | None) -> InputS3Object | None:
     if manifest is not None and "VersionId" in manifest:
         raise invalid("versionId is not supported here: name the manifest by its key alone")
     return manifest
-
-
-def _sequence(last: Any) -> int:
-    if last is not None and not isinstance(last, int):
-        raise invalid("nextToken is not valid; leave it out to begin again")
-    return last or 0
 
 
 def _require_settled(dataset: Dataset) -> None:

@@ -30,14 +30,21 @@ class Detection:
         model = self._hosted(project_name, model_version)
         self._check(model, body, content_type)
         try:
-            verdict = self.desk.scheduler.hosts.detect(model, body)
-        except PoolClosed:  # stopped, and perhaps started again, since the look above
-            verdict = self.desk.scheduler.hosts.detect(
-                self._hosted(project_name, model_version), body
-            )
+            verdict = self._judge(model, body)
+        except PoolClosed as error:
+            raise conflict_of(
+                model, "was stopped; start it, and wait until it is HOSTED"
+            ) from error
         except UserError as error:
             raise invalid(f"the image cannot be judged: {error.message}") from error
         return {"DetectAnomalyResult": _result(verdict)}
+
+    def _judge(self, model: Model, body: bytes) -> "Verdict":
+        hosts = self.desk.scheduler.hosts
+        try:
+            return hosts.detect(model, body)
+        except PoolClosed:  # stopped, and perhaps started again, since its row was read
+            return hosts.detect(self._hosted(model.project, str(model.version)), body)
 
     def _hosted(self, project_name: str, version: str) -> Model:
         runtime = self.desk.runtime

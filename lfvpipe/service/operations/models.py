@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NotRequired, TypedDict
 
-from lfvpipe.service.faults import conflict, invalid, over_quota
+from lfvpipe.service.faults import conflict, over_quota
 from lfvpipe.service.jobs.evaluation import output_keys
 from lfvpipe.service.jobs.training import TRAINING
 from lfvpipe.service.operations.base import (
@@ -94,11 +94,9 @@ class Models:
     ) -> Result:
         """List a project's model versions, oldest first, with their performance."""
         find.project(tx, project_name)
-        after = read_token(next_token, "models")
-        if after is not None and not isinstance(after, int):
-            raise invalid("nextToken is not valid; leave it out to begin again")
+        after = read_token(next_token, "models", 0)
         query = "SELECT * FROM models WHERE project = ? AND version > ? ORDER BY version LIMIT ?"
-        rows = tx.all(query, project_name, after or 0, max_results + 1)
+        rows = tx.all(query, project_name, after, max_results + 1)
         models = [read(Model, row) for row in rows]
         page = models[:max_results]
         for model in page:

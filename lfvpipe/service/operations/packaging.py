@@ -119,11 +119,9 @@ class Packaging:
     ) -> Result:
         """List a project's packaging jobs, oldest first."""
         find.project(tx, project_name)
-        after = read_token(next_token, "packaging")
-        if after is not None and not isinstance(after, int):
-            raise invalid("nextToken is not valid; leave it out to begin again")
+        after = read_token(next_token, "packaging", 0)
         query = "SELECT * FROM packaging_jobs WHERE project = ? AND id > ? ORDER BY id LIMIT ?"
-        rows = tx.all(query, project_name, after or 0, max_results + 1)
+        rows = tx.all(query, project_name, after, max_results + 1)
         jobs = [read(PackagingJob, row) for row in rows]
         page = jobs[:max_results]
         for job in page:

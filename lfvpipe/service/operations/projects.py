@@ -41,9 +41,9 @@ class Projects:
         self, tx: Transaction, *, next_token: str | None = None, max_results: int = PAGE
     ) -> Result:
         """List the projects by name."""
-        after = read_token(next_token, "projects") or ""
+        after = read_token(next_token, "projects", "")
         query = "SELECT * FROM projects WHERE name > ? ORDER BY name LIMIT ?"
-        rows = [read(Project, row) for row in tx.all(query, str(after), max_results + 1)]
+        rows = [read(Project, row) for row in tx.all(query, after, max_results + 1)]
         page = rows[:max_results]
         last = page[-1].name if page else ""
         token = write_token(rows, max_results, last, "projects")
