@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lfvpipe.service.dispatch import Dispatcher
-from lfvpipe.service.jobs.scheduler import Launch, Scheduler
+from lfvpipe.service.jobs.scheduler import Scheduler
+from lfvpipe.service.jobs.workers import Launch
 from lfvpipe.service.operations.base import Desk
 from lfvpipe.service.operations.datasets import Datasets
 from lfvpipe.service.operations.detection import Detection

@@ -216,6 +216,41 @@ def test_a_training_that_keeps_dying_is_given_up(
         waits.model(client)
 
 
+def test_a_training_whose_process_never_gets_to_work_is_given_up(
+    dataset: Any, world: Any, waits: Any
+) -> None:
+    from lfvpipe.lookout.failures import LookoutError
+
+    launched = []
+
+    def launch(runtime: Any) -> Any:
+        launched.append(runtime)
+        return lambda: False
+
+    client = world.client(launch=launch)
+    client.create_model(ProjectName="p", OutputConfig={"S3Location": {"Bucket": "bucket"}})
+    with pytest.raises(LookoutError, match=r"ended 5 times before .* logs/training.log"):
+        waits.model(client)
+    assert len(launched) == 5
+    client.create_model(ProjectName="p", OutputConfig={"S3Location": {"Bucket": "bucket"}})
+    waits.model(world.client(), "2")  # where workers work, it is trained
+
+
+def test_a_waiting_training_is_not_given_up_for_one_that_keeps_dying(
+    dataset: Any, world: Any
+) -> None:
+    def launch(_runtime: Any) -> Any:  # its worker begins with the older model, and dies
+        write(world, "UPDATE models SET attempts = attempts + 1 WHERE version = 1")
+        return lambda: False
+
+    client = world.client(launch=launch)
+    for _ in range(2):
+        client.create_model(ProjectName="p", OutputConfig={"S3Location": {"Bucket": "bucket"}})
+    for _ in range(8):
+        described = client.describe_model(ProjectName="p", ModelVersion="2")["ModelDescription"]
+        assert described["Status"] == "TRAINING"
+
+
 def photographs(world: Any) -> None:
     """Put images in the bucket that differ, as the detector expects of photographs."""
     random = np.random.default_rng(0)

@@ -7,13 +7,12 @@ from functools import partial
 
 from lfvpipe.service.jobs import contents, hosting, packaging, removal, training
 from lfvpipe.service.jobs.launch import IsAlive, launch_process
-from lfvpipe.service.jobs.train import slot_name, work
+from lfvpipe.service.jobs.train import work
+from lfvpipe.service.jobs.workers import Launch, Workers
 from lfvpipe.service.log import service_log
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state.rows import Dataset, Model, PackagingJob
 from lfvpipe.service.units.hosts import Hosts
-
-Launch = Callable[[Runtime], IsAlive]
 
 
 class Scheduler:
@@ -31,12 +30,11 @@ class Scheduler:
     ) -> None:
         self._runtime = runtime
         self._threads: dict[str, threading.Thread] = {}
-        self._workers: dict[int, IsAlive] = {}
         self._lock = threading.Lock()
         self._closed = False
         self.hosts = Hosts(runtime, isolated=isolated)
         default = launch_process if runtime.stand_in is None else self._launch_thread
-        self._launch = launch or default
+        self._workers = Workers(runtime, launch or default)
 
     def see_dataset(self, dataset: Dataset) -> None:
         """Do, or do again, what the dataset's state promises."""
@@ -49,7 +47,7 @@ class Scheduler:
     def see_model(self, model: Model) -> None:
         """Do, or do again, what the model's state promises."""
         act = {
-            "TRAINING": self._train,
+            "TRAINING": self._workers.see,
             "STARTING_HOSTING": self._host,
             "HOSTED": self._warm,
             "STOPPING_HOSTING": self._stop,
@@ -72,19 +70,6 @@ class Scheduler:
         for thread in threads:
             thread.join(seconds)
         self.hosts.close_all()
-
-    def _train(self, identity: int) -> None:
-        """Launch one worker for the model, unless it has one or has to wait for its turn."""
-        with self._lock:
-            is_alive = self._workers.get(identity)
-        if is_alive is not None and is_alive():
-            return  # it may still be starting, so nothing is claimed yet
-        claims, quotas = self._runtime.claims, self._runtime.quotas
-        slots = (slot_name(number) for number in range(quotas.concurrent_trainings))
-        if claims.is_free(training.claim_name(identity)) and any(map(claims.is_free, slots)):
-            launched = self._launch(self._runtime)
-            with self._lock:
-                self._workers[identity] = launched
 
     def _host(self, identity: int) -> None:
         name = hosting.claim_name(identity)

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from lfvpipe.service.jobs.training import claim_name, train
@@ -48,7 +48,7 @@ def slot_name(number: int) -> str:
 @contextmanager
 def _slot(runtime: Runtime) -> Iterator[bool]:
     for number in range(runtime.quotas.concurrent_trainings):
-        with runtime.claims.held(slot_name(number)) as ours:
+        with runtime.claims.held(slot_name(number), seconds=_PATIENCE) as ours:
             if ours:
                 yield True
                 return
@@ -73,14 +73,13 @@ def main(arguments: list[str]) -> int:
         processors=processors("json"),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    runtime = open_runtime(Path(arguments[0]), read_quotas(arguments[1]))
     try:
-        work(runtime)
+        runtime = open_runtime(Path(arguments[0]), read_quotas(arguments[1]))
+        with closing(runtime.database):
+            work(runtime)
     except Exception:  # the boundary of the process
         service_log().exception("training failed")
         return 1
-    finally:
-        runtime.database.close()
     return 0
 
 

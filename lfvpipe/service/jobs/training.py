@@ -62,15 +62,15 @@ def train(runtime: Runtime, identity: int) -> None:
     except Stopped:
         pass
     except UserError as error:
-        _fail(runtime, identity, status_message(error))
+        fail(runtime, identity, status_message(error))
     except OSError as error:
-        _fail(runtime, identity, f"{_OUT_OF_FILES} {status_message(error)}. {_AGAIN}")
+        fail(runtime, identity, f"{_OUT_OF_FILES} {status_message(error)}. {_AGAIN}")
     except MemoryError:
-        _fail(runtime, identity, f"{_OUT_OF_MEMORY} {_AGAIN}")
+        fail(runtime, identity, f"{_OUT_OF_MEMORY} {_AGAIN}")
         raise
     except Exception as error:
         told = status_message(error)[:300]
-        _fail(runtime, identity, f"{_BUG} {type(error).__name__}: {told}. {_AGAIN}")
+        fail(runtime, identity, f"{_BUG} {type(error).__name__}: {told}. {_AGAIN}")
         raise
     finally:
         shutil.rmtree(runtime.scratch(claim_name(identity)), ignore_errors=True)
@@ -85,7 +85,7 @@ def _begin(runtime: Runtime, identity: int) -> Model | None:
         model = find.model_by_id(tx, identity) if changed else None
     if model is not None and model.attempts > runtime.quotas.training_attempts:
         died = f"The training process died {model.attempts - 1} times"
-        _fail(runtime, identity, f"{died}; perhaps it ran out of memory. Create another model.")
+        fail(runtime, identity, f"{died}; perhaps it ran out of memory. Create another model.")
         return None
     return model
 
@@ -245,7 +245,8 @@ def _finish(runtime: Runtime, model: Model, evaluation: Evaluation, size: tuple[
         contents.collect(tx)
 
 
-def _fail(runtime: Runtime, identity: int, message: str) -> None:
+def fail(runtime: Runtime, identity: int, message: str) -> None:
+    """Bring a model that is being trained to TRAINING_FAILED."""
     with runtime.database.write() as tx:
         tx.run(
             "UPDATE models SET status = 'TRAINING_FAILED', message = ?"
