@@ -92,6 +92,10 @@ def test_the_class_name_decides_and_the_rest_stays_unlabelled(
         ([line("normal/0.png"), line("normal/0.png", "anomaly")], "Lines 1 and 2 give"),
         ([line("normal/0.png", note="x" * 9000)], "8192 are allowed"),
         (
+            [line("normal/0.png"), "x" * 2**21],
+            "Line 2 of the manifest train.manifest has no end within 1048576 bytes",
+        ),
+        (
             [line("normal/0.png"), {"source-ref": "s3://other/1.png"}],
             "all images of a dataset must lie in one bucket",
         ),

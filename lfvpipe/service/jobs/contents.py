@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from shutil import rmtree
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from lfvpipe.errors import UserError
 from lfvpipe.service.jobs.messages import status_message
@@ -17,6 +17,7 @@ from lfvpipe.service.state.rows import Content, Dataset, read
 from lfvpipe.storage.buckets import StorageError, parse_s3_uri
 
 _BATCH = 2000
+_LONGEST = 1 << 20  # bytes of a line: far above what is allowed, but it is the memory it may take
 _Row = tuple[int, int, str, str | None, float | None, str]
 
 
@@ -79,7 +80,8 @@ def _numbered_lines(runtime: Runtime, content: Content) -> Iterator[Iterable[tup
     try:
         file = _fetched(runtime, content, folder)
         with file.open("rb") as opened:
-            yield _decoded(opened, f"the manifest {content.key}")
+            name, longest = f"the manifest {content.key}", runtime.quotas.max_manifest_line
+            yield _decoded(_bounded(opened, name, longest), name)
     finally:
         rmtree(folder, ignore_errors=True)
 
@@ -104,6 +106,18 @@ def _fetched(runtime: Runtime, content: Content, folder: Path) -> Path:
     file = folder / "manifest"
     store.get_to(key, file)
     return file
+
+
+def _bounded(opened: BinaryIO, name: str, longest: int) -> Iterator[bytes]:
+    """Yield the lines; what has no line ends is not read into memory as a single one."""
+    most = max(_LONGEST, 4 * longest)  # bytes; blanks around a line do not count
+    for number, line in enumerate(iter(lambda: opened.readline(most), b""), 1):
+        if len(line) == most and not line.endswith(b"\n"):
+            raise ContentError(
+                f"Line {number} of {name} has no end within {most} bytes; {longest} characters are"
+                " allowed. Write it as JSON Lines: each image's object on a line of its own."
+            )
+        yield line
 
 
 def _decoded(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
