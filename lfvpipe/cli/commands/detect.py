@@ -5,9 +5,9 @@ from __future__ import annotations
 import glob
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lfvpipe.cli import heat_maps, interrupt, session
+from lfvpipe.cli import as_trained, heat_maps, interrupt, session
 from lfvpipe.cli.answers import Answer, printed
 from lfvpipe.cli.commands.run import locked
 from lfvpipe.engine.step import Cancelled
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from lfvpipe.cli.handwork import HandWork
     from lfvpipe.cli.heat_maps import HeatMaps
     from lfvpipe.cli.session import Variant
+    from lfvpipe.config.spec import Images
+    from lfvpipe.engine.ledger import Ledger, Record
+    from lfvpipe.engine.outcome import Facts
     from lfvpipe.steps.hosting import Hosting
 
     Draw = Callable[[Path, bytes], str | None]
@@ -119,14 +122,16 @@ def _by_pipeline(options: argparse.Namespace, maps: HeatMaps | None) -> Iterator
         heat_maps.insist_on_embedded(variant.context)
     with locked(options, variant), interrupt.cancelling() as cancelled:
         ledger = session.ledger_of(variant)
-        model = _model(variant, ledger.standing_record(variant.name, "model"))
+        record = _trained(variant, ledger)
+        model = _model(variant, record)
+        look = as_trained.images(variant, ledger, record)
         draw = _drawing(variant, model, maps)
         work: HandWork = HandWork(ledger, cancelled)
         with hosted(variant.context, work, model, kept=model.key in ledger.held):
 
             def ask(image: Path) -> Answer:
                 work.progress(0, None, "images")
-                return _ask(variant, model, image, draw)
+                return _ask(variant, model, look, image, draw)
 
             yield ask
 
@@ -143,30 +148,34 @@ def _drawing(variant: Variant, model: Hosting, maps: HeatMaps | None) -> Draw:
     return lambda image, data: maps.draw(image, data, looking.detect(data).heat_map)
 
 
-def _model(variant: Variant, record: Any) -> Hosting:
-    from lfvpipe.steps.hosting import Hosting
-
+def _trained(variant: Variant, ledger: Ledger) -> Record:
+    record = ledger.standing_record(variant.name, "model")
     if record is None or record.outcome is None:
         name = variant.context.pipeline.name
         hint = f"Run it first: lfvpipe run {variant.context.pipeline.file}"
         raise UserError(f"{name} has no trained model yet", hint=hint)
-    facts = record.outcome.facts
+    return record
+
+
+def _model(variant: Variant, record: Record) -> Hosting:
+    from lfvpipe.steps.hosting import Hosting
+
+    facts: Facts = record.outcome.facts if record.outcome else {}
     endpoint = variant.context.pipeline.service.endpoint
     return Hosting(str(facts["project"]), str(facts["version"]), endpoint)
 
 
-def _ask(variant: Variant, model: Hosting, image: Path, draw: Draw) -> Answer:
-    """Prepare the image as the pipeline prepares its own, and ask the hosted model."""
+def _ask(variant: Variant, model: Hosting, look: Images, image: Path, draw: Draw) -> Answer:
+    """Prepare the image as the model's training images were, and ask the hosted model."""
     from lfvpipe.images import prepare
     from lfvpipe.lookout.failures import explained
     from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
     from lfvpipe.steps.detection import content_type
 
-    spec = variant.context.pipeline
     data = prepare(
         image.read_bytes(),
-        resize=spec.images.resize,
-        convert=spec.images.convert,
+        resize=look.resize,
+        convert=look.convert,
         max_bytes=MAX_IMAGE_BYTES,
     )
     with explained(f"detecting anomalies in {image}"):
@@ -181,7 +190,7 @@ def _ask(variant: Variant, model: Hosting, image: Path, draw: Draw) -> Answer:
         (each["Name"], float(each["PixelAnomaly"]["TotalPercentageArea"]))
         for each in said.get("Anomalies", ())
     )
-    doubtful = confidence < spec.evaluate.review_below
+    doubtful = confidence < variant.context.pipeline.evaluate.review_below
     facts = (bool(said["IsAnomalous"]), confidence, doubtful, _types(found))
     return Answer(str(image), *facts, heat_map=draw(image, data))
 
