@@ -205,7 +205,8 @@ RUNS = option(
     nargs="*",
     metavar="PIPELINE|RUN",
     help="the pipeline file, then runs: an id or its beginning, latest, latest~1, v2 for a model"
-    " version, or a matrix variant (default: latest~1 latest)",
+    " version, or a matrix variant (default: the latest other one, and the one that the"
+    " pipeline stands at)",
 )
 MATRIX = option("--matrix", action="store_true", help="compare all variants of the matrix")
 COMPARED = option(
@@ -216,9 +217,8 @@ COMPARED = option(
 )
 RUN = option(
     "--run",
-    default="latest",
     metavar="RUN",
-    help="which run, as `compare` takes it (default: latest)",
+    help="which run, as `compare` takes it (default: the one that the pipeline stands at)",
 )
 OPEN = option("--open", action="store_true", help="open the report page in the browser")
 REVIEW = (

@@ -64,6 +64,35 @@ def note_timings(variant: Variant, result: RunResult) -> None:
         add_timings(path, timings)
 
 
+def turn_page(variant: Variant, result: RunResult) -> None:
+    """Let ``report.html`` show the run that the pipeline went back to, if it did."""
+    report = next((row for row in result.rows if row.step == "report"), None)
+    if report is None or report.action != "reuse" or report.outcome is None:
+        return
+    from lfvpipe import atomic
+
+    state_dir = variant.context.state_dir
+    page = state_dir / str(report.outcome.facts["page"])
+    if page.is_file():
+        atomic.write_bytes(state_dir / "report.html", page.read_bytes())
+
+
+def page(variant: Variant, ledger: Ledger) -> Path | None:
+    """Return the report page of what the variant stands at, None where there is none."""
+    file = run_file(variant, ledger)
+    if file is None:
+        return None
+    state_dir = variant.context.state_dir  # a matrix has one report.html for all its variants
+    found = state_dir / "report.html" if variant.name == "default" else file.with_suffix(".html")
+    return found if found.is_file() else None
+
+
+def page_line(variant: Variant, ledger: Ledger) -> str:
+    """Return a line on where the report page is, empty without one."""
+    found = page(variant, ledger)
+    return f"page      {wording.path(found)}\n" if found else ""
+
+
 def summary(variant: Variant, ledger: Ledger) -> str:
     """Return the summary of the variant's last run for the terminal; empty without a report."""
     path = run_file(variant, ledger)

@@ -61,6 +61,12 @@ _PHRASES: Mapping[Code, Callable[[Reason], str]] = {
 }
 
 
+def path(file: Path) -> str:
+    """Return a path as short as it can be said from here."""
+    here = Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
+
+
 def value(what: Json) -> str:
     """Return a JSON value as a person writes it; digests and long values are cut."""
     if what is None:

@@ -125,6 +125,22 @@ def find(state_dir: Path, word: str, variants: Mapping[str, str]) -> RunRecord:
     return run_file.load(run_file.path_of(state_dir, found or _by_prefix(ids, word)))
 
 
+def standing_pair(state_dir: Path, variants: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the run that the pipeline stands at, after the latest of the others; fewer if few.
+
+    It need not be the latest one, as going back to an earlier configuration goes back to its run.
+    Of a matrix's variants, the one of the latest run counts.
+
+    Args:
+        state_dir: Where the pipeline's state is.
+        variants: The run that each variant stands at, by the variant's name.
+    """
+    ids = run_file.run_ids(state_dir)
+    now = max(set(variants.values()) & set(ids), default=ids[-1] if ids else None)
+    others = [each for each in ids if each != now]
+    return (*others[-1:], *([now] if now else []))
+
+
 def _counted_back(ids: Sequence[str], word: str) -> str | None:
     match = re.fullmatch(r"latest(?:~(\d{1,9}))?", word)
     if not match:

@@ -38,6 +38,18 @@ def test_the_page_shows_where_the_model_looked(trained: Trained) -> None:
     assert "No heat maps" not in html
 
 
+def test_a_run_says_where_its_report_is(
+    trained: Trained, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Path(".lfvpipe") / "small" / "report.html"
+    monkeypatch.chdir(trained[0].parent)
+    assert trained[1].out.splitlines()[-1] == f"page      {trained[0].parent / page}"
+    again = lfvpipe("run", trained[0])
+    assert again.out.splitlines()[-1] == f"page      {page}"
+    as_json = lfvpipe("run", trained[0], "--json").json["variants"][0]
+    assert as_json["page"] == str(trained[0].parent / page)
+
+
 def test_the_second_run_says_so_and_imports_nothing_heavy(
     trained: Trained, lfvpipe: Any, modules_of: Any
 ) -> None:

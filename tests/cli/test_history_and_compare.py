@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lfvpipe.engine.ledger import Ledger
+from lfvpipe.engine.outcome import Outcome
 from lfvpipe.report import metrics, run_file
 from lfvpipe.report.records import RunRecord, Timing, Verdict
 from lfvpipe.report.verdict_file import write_verdicts
@@ -183,6 +186,23 @@ def test_compare_of_a_matrix_names_the_variants_that_have_not_run(
     assert "sample.seed=1, sample.seed=2" in said.err
 
 
+def test_compare_of_a_matrix_shows_the_variants_that_have_run(lfvpipe: Call, project: Path) -> None:
+    project.write_text(project.read_text() + "matrix: {sample.seed: [1, 2, 3]}\n")
+    state_dir = project.parent / ".lfvpipe" / "pipeline"
+    ledger = Ledger.load(state_dir / "ledger.json")
+    for day, seed in ((1, 1), (2, 2)):
+        _write_run(state_dir, day, 20 * day, 0)
+        variant = f"sample.seed={seed}"
+        facts = {"run": f"2026110{day}T101500Z-0123abcd"}
+        fingerprint = f"{seed}" * 64
+        ledger.begin(variant, "report", fingerprint, {"version": 1}, exclusive=False)
+        ledger.finish(variant, "report", fingerprint, Outcome("created", facts), exclusive=False)
+    said = lfvpipe("compare", project, "--matrix", "--json")
+    assert said.code == 0, said.err
+    assert [run["model_version"] for run in said.json["runs"]] == ["1", "2"]
+    assert said.err == "note: no run yet of sample.seed=3\n"
+
+
 def test_report_shows_a_run_again_and_where_its_files_are(lfvpipe: Call, runs: Path) -> None:
     said = lfvpipe("report", runs, "--run", "v2")
     assert said.code == 0
@@ -192,6 +212,48 @@ def test_report_shows_a_run_again_and_where_its_files_are(lfvpipe: Call, runs: P
     opened = lfvpipe("report", runs, "--open")
     assert opened.code == 1
     assert "--force report" in opened.err
+
+
+@pytest.fixture
+def gone_back(trained: tuple[Path, object], tmp_path: Path, lfvpipe: Call) -> tuple[Path, str, str]:
+    """Return a pipeline file that stands at its first run again, that run's id and the second's."""
+    shutil.copytree(trained[0].parent, tmp_path / "copy")
+    file = tmp_path / "copy" / trained[0].name
+    first = lfvpipe("report", file, "--json").json["id"]
+    edit = "evaluate.review_below=0.9"
+    second = lfvpipe("run", file, "--json", "--set", edit).json["variants"][0]["run"]["id"]
+    assert second > first
+    assert lfvpipe("run", file).code == 0
+    return file, first, second
+
+
+def test_the_report_is_that_of_the_run_that_the_pipeline_stands_at(
+    gone_back: tuple[Path, str, str], lfvpipe: Call
+) -> None:
+    file, first, second = gone_back
+    assert lfvpipe("report", file, "--json").json["id"] == first
+    assert f"run {first}" in lfvpipe("report", file).out
+    assert lfvpipe("report", file, "--run", "latest", "--json").json["id"] == second
+    state = file.parent / ".lfvpipe" / "small"
+    assert (state / "report.html").read_bytes() == (state / "runs" / f"{first}.html").read_bytes()
+
+
+def test_compare_puts_the_run_that_the_pipeline_stands_at_last(
+    gone_back: tuple[Path, str, str], lfvpipe: Call
+) -> None:
+    file, first, second = gone_back
+    compared = lfvpipe("compare", file, "--json").json
+    assert [run["run"] for run in compared["runs"]] == [second, first]
+
+
+def test_historys_mark_is_said_to_be_the_last_runs(
+    gone_back: tuple[Path, str, str], lfvpipe: Call
+) -> None:
+    file, first, _ = gone_back
+    said = lfvpipe("history", file, "--set", "evaluate.review_below=0.9").out
+    marked = [line for line in said.splitlines() if line.startswith("*")]
+    assert marked[0].split()[1] == first
+    assert marked[1].startswith("* what the last `lfvpipe run` stands at")
 
 
 def test_a_damaged_run_file_is_named(lfvpipe: Call, runs: Path) -> None:

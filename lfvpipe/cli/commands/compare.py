@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,13 @@ from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from lfvpipe.cli.session import Variant
     from lfvpipe.report.comparison import Change, Comparison, Side
     from lfvpipe.report.records import RunRecord, Scores
 
 MOST_CHANGES = 20
-LAST_TWO = ["latest~1", "latest"]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -56,18 +57,31 @@ def _chosen(
             raise session.UsageError(
                 "the pipeline file has no matrix", hint="Name runs: `lfvpipe history` lists them."
             )
-        missing = [each.name for each in variants if each.name not in standing]
-        if missing:
-            hint = "`lfvpipe run` makes what is missing."
-            raise session.UsageError(f"no run yet of {', '.join(missing)}", hint=hint)
-        words = [each.name for each in variants] + words
-    words = words or LAST_TWO
+        words = _that_have_run(variants, standing, others=len(words)) + words
     state_dir = variants[0].context.state_dir
+    words = words or list(history.standing_pair(state_dir, standing)) or ["latest"]
     runs = [history.find(state_dir, word, standing) for word in words]
     if len({each.id for each in runs}) < 2:
         hint = "Name two: an id, its beginning, latest, latest~1, v2, or a variant."
         raise session.UsageError("a comparison needs two different runs", hint=hint)
     return runs
+
+
+def _that_have_run(
+    variants: tuple[Variant, ...], standing: Mapping[str, str], others: int
+) -> list[str]:
+    """Return the names of the variants that stand at a run; tell the user of the others.
+
+    Raises:
+        UsageError: Too few are left to compare.
+    """
+    missing = [each.name for each in variants if each.name not in standing]
+    said = f"no run yet of {', '.join(missing)}"
+    if len(variants) - len(missing) + others < 2:
+        raise session.UsageError(said, hint="`lfvpipe run` makes what is missing.")
+    if missing:
+        print(f"note: {said}", file=sys.stderr)
+    return [each.name for each in variants if each.name in standing]
 
 
 def _print(comparison: Comparison) -> None:

@@ -51,7 +51,12 @@ def _print(found: Sequence[Entry], standing: set[str]) -> None:
     head, *lines = history_table.layout(rows, _width())
     print(output.styled(head, "dim"), *lines, sep="\n")
     if any(entry.run.id in standing for entry in found):
-        print(output.styled("\n* what the pipeline file stands at now", "dim"))
+        print(
+            output.styled(
+                "\n* what the last `lfvpipe run` stands at; `lfvpipe plan` shows later edits",
+                "dim",
+            )
+        )
 
 
 def _width() -> int:

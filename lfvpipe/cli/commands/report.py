@@ -23,7 +23,9 @@ def run(options: argparse.Namespace) -> int:
 
     variants = session.open_variants(options)
     state_dir = variants[0].context.state_dir
-    found = history.find(state_dir, options.run, standing_runs(variants))
+    standing = standing_runs(variants)
+    *_, word = ("latest", *history.standing_pair(state_dir, standing))
+    found = history.find(state_dir, options.run or word, standing)
     path = run_file.path_of(state_dir, found.id)
     page = path.with_suffix(".html")
     if options.json:

@@ -124,6 +124,7 @@ def _run_one(
     finally:
         results.release_what_is_held(variant, ledger)
     results.note_timings(variant, result)
+    results.turn_page(variant, result)
     return Ran(variant, ledger, result)
 
 
@@ -135,20 +136,26 @@ def _exit_code(ran: list[Ran], variants: int, *, cancelled: bool) -> int:
 
 
 def _tell(ran: list[Ran], options: argparse.Namespace, *, cancelled: bool) -> None:
-    for one in ran:
-        title = "" if one.variant.name == "default" else f" [{one.variant.name}]"
+    for number, one in enumerate(ran):
+        print(end="\n" if number else "")
         if one.did_nothing:
-            print(f"nothing changed{title}")
+            print(f"nothing changed{_title(one)}")
             print(results.headline(one.variant, one.ledger), end="")
+            print(results.page_line(one.variant, one.ledger), end="")
         elif one.result.ok:
             told = results.summary(one.variant, one.ledger) if one.has_reported else ""
             print(told or _partly(one), end="" if told else "\n")
+            print(results.page_line(one.variant, one.ledger) if told else "", end="")
         else:
             _tell_failures(one)
     if cancelled or any(not one.result.ok for one in ran):
         _tell_how_to_resume(options, ran)
     elif len(ran) > 1 and not all(one.did_nothing for one in ran):
         print(f"\ncompare them with `{session.command('compare', options)} --matrix`")
+
+
+def _title(one: Ran) -> str:
+    return "" if one.variant.name == "default" else f" [{one.variant.name}]"
 
 
 def _partly(one: Ran) -> str:
@@ -163,7 +170,7 @@ def _partly(one: Ran) -> str:
 def _tell_failures(one: Ran) -> None:
     for row in one.result.rows:
         if isinstance(row.error, UserError):
-            print(f"error: {row.step}: {row.error.message}", file=sys.stderr)
+            print(f"error: {row.step}{_title(one)}: {row.error.message}", file=sys.stderr)
             for line in row.error.hint.splitlines():
                 print(f"  {line}", file=sys.stderr)
 
@@ -177,7 +184,7 @@ def _tell_how_to_resume(options: argparse.Namespace, ran: list[Ran]) -> None:
 
 
 def _json(ran: list[Ran], code: int) -> dict[str, Any]:
-    """Return `name`, `exit_code`, and per variant `ok`, `cancelled`, `seconds`, `steps`, `run`."""
+    """Return `name`, `exit_code`, and of each variant what became of it, its `run` and `page`."""
     variants = [
         {
             "variant": one.variant.name,
@@ -187,6 +194,7 @@ def _json(ran: list[Ran], code: int) -> dict[str, Any]:
             "seconds": round(one.result.seconds, 3),
             "steps": [_step_json(row) for row in one.result.rows],
             "run": results.run_json(one.variant, one.ledger),
+            "page": str(results.page(one.variant, one.ledger) or "") or None,
         }
         for one in ran
     ]
