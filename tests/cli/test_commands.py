@@ -41,6 +41,22 @@ def test_a_plan_says_before_and_after(prepared: Path, lfvpipe: Any) -> None:
     assert "fetch:normal" in said.out
 
 
+def test_plans_of_a_matrix_say_once_how_to_run_them(project: Path, lfvpipe: Any) -> None:
+    project.write_text(project.read_text() + "matrix: {sample.seed: [1, 2]}\n")
+    said = lfvpipe("plan", project)
+    assert said.out.count("run it with") == 1
+    assert said.out.rstrip().endswith(f"lfvpipe run {project}")
+
+
+def test_an_error_in_a_matrix_names_its_variant(project: Path, lfvpipe: Any) -> None:
+    project.write_text(project.read_text() + "matrix: {sample.percent: [40, 5]}\n")
+    said = lfvpipe("run", project, "--until", "check", "--keep-going")
+    assert said.code == 1
+    assert "error: check [sample.percent=5]: " in said.err
+    until = lfvpipe("run", project, "--until", "fetch:anomaly", "--keep-going")
+    assert "\n\nnothing changed [sample.percent=5]" in until.out
+
+
 def test_a_plan_as_json_has_codes_subjects_and_values(prepared: Path, lfvpipe: Any) -> None:
     document = lfvpipe("plan", prepared, "--set", "sample.percent=100", "--json").json
     rows = {row["step"]: row for row in document["variants"][0]["steps"]}

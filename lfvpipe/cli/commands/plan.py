@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
         explain(planned, options.why)
     else:
         for one in planned:
-            _print(one, session.command("run", options, one.file, selecting=session.SELECTING))
+            _print(one)
+        _print_command(options, planned)
     return WORK_TO_DO if any(one.has_work for one in planned) else 0
 
 
@@ -52,7 +53,7 @@ def explain(planned: tuple[Planned, ...], step: str) -> None:
         _print_rows(rows, most=sys.maxsize)
 
 
-def _print(one: Planned, command: str) -> None:
+def _print(one: Planned) -> None:
     count = len(one.to_run)
     reused = sum(row.action == "reuse" for row in one.rows)
     print(output.styled(one.title, "bold"), end="")
@@ -64,7 +65,15 @@ def _print(one: Planned, command: str) -> None:
     more = f", {reused} to reuse" if reused else ""
     print(f": {count} of {len(one.rows)} steps to run{more}")
     _print_rows(one.rows, most=MOST_REASONS)
-    print("\nrun it with", output.styled(command, "bold"))
+    print()
+
+
+def _print_command(options: argparse.Namespace, planned: Sequence[Planned]) -> None:
+    """Say how to do it: once, as one command runs all variants."""
+    if any(one.has_work for one in planned):
+        named = planned[0].file
+        command = session.command("run", options, named, selecting=session.SELECTING)
+        print("run it with", output.styled(command, "bold"))
 
 
 def _print_rows(rows: Sequence[Row], most: int) -> None:
