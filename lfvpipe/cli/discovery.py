@@ -79,9 +79,10 @@ def look(paths: Sequence[Path]) -> Found:
         UserError: One is not there or damaged, or no normal images can be told.
     """
     places = [_place(path) for path in _spread(paths)]
-    found = _inside(places) or _by_name(places)
+    found = _inside(places) or _by_name([each for place in places for each in _folders(place)])
     if found is None:
         raise _cannot_tell(places)
+    _insist_on_normal(found.normal)
     return _with_sizes(found)
 
 
@@ -205,6 +206,36 @@ def _mask_folder(place: Place) -> Path | None:
         return None
     inside = sorted(child for child in place.path.iterdir() if child.is_dir())
     return next((child for child in inside if _kind(child.name) == "masks"), None)
+
+
+def _folders(place: Place) -> Iterator[Place]:
+    """Yield the folders of a folder in which X and X_def lie side by side, else the place."""
+    names: dict[str, list[str]] = {}
+    for name in place.names:
+        top, _, rest = name.partition("/")
+        names.setdefault(top if rest else "", []).append(rest)
+    if not place.path.is_dir() or "" in names or "anomaly" not in map(_kind, names):
+        yield place
+        return
+    yield from (Place(place.path / top, tuple(inside)) for top, inside in sorted(names.items()))
+
+
+def _insist_on_normal(label: Label) -> None:
+    """Raise a UserError if some, not all, of the images lie in folders of defects or masks."""
+    folders = (PurePosixPath(name).parent for name in label.names)
+    lain = Counter(folder.as_posix() for folder in folders)
+    other = {
+        folder: count
+        for folder, count in lain.items()
+        if any(_kind(part) in {"anomaly", "masks"} for part in folder.split("/"))
+    }
+    if label.include or not other or len(other) == len(lain):
+        return
+    said = ", ".join(f"{folder} ({count} images)" for folder, count in sorted(other.items()))
+    raise UserError(
+        f"{label.place.path} holds more than normal images: {said}",
+        hint="Name folders or archives one by one: lfvpipe init X X_def",
+    )
 
 
 def _by_name(places: Sequence[Place]) -> Found | None:

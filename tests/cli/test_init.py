@@ -102,6 +102,26 @@ def test_the_ten_class_layout_of_dagm(tmp_path: Path, lfvpipe: Any) -> None:
     assert spec.sources.labels["normal"].include == tuple(images[11:])
 
 
+def test_a_folder_of_x_and_x_def_is_as_if_both_were_named(tmp_path: Path, lfvpipe: Any) -> None:
+    both = tmp_path / "dd"
+    for name, count in (("cups", 40), ("cups_def", 30), ("cups_masks", 30), ("cups_test", 5)):
+        _folder(both, _numbered(name, count))
+    spec = _started(lfvpipe, both)
+    assert spec.sources.labels["normal"].archive == str(both / "cups")
+    assert spec.sources.labels["anomaly"].archive == str(both / "cups_def")
+    assert [one.archive for one in spec.evaluate.archives] == [str(both / "cups_test")]
+    assert "# masks: dd/cups_masks" in (tmp_path / "made.yaml").read_text()
+
+
+@pytest.mark.parametrize("beside", [".", "cups"])
+def test_defects_are_never_taken_for_normal(beside: str, tmp_path: Path, lfvpipe: Any) -> None:
+    _zip(tmp_path / "all.zip", _numbered(beside, 40) + _numbered("cups_def", 30))
+    said = lfvpipe("init", tmp_path / "all.zip", "-o", tmp_path / "made.yaml")
+    assert (said.code, said.out) == (1, "")
+    assert "all.zip holds more than normal images: cups_def (30 images)" in said.err
+    assert "lfvpipe init X X_def" in said.err
+
+
 def test_a_test_archive_is_evaluated_on_and_mixed_sizes_are_made_one(
     tmp_path: Path, lfvpipe: Any
 ) -> None:
