@@ -22,7 +22,7 @@ from lfvpipe.errors import UserError
 from lfvpipe.report.heat_colours import ramp
 from lfvpipe.review.guard import Guard
 from lfvpipe.review.pictures import painted, see_through
-from lfvpipe.steps.labels import CHOICES, Decision
+from lfvpipe.steps.labels import CHOICES, Decision, label_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CLASSES = {"anomaly": "#23A436"}
 MAX_NAME = 100
+LEARNT = frozenset({"train", "unused"})  # the splits whose images a run learns from once decided
 _FILES = {
     "": ("review.html", "text/html; charset=utf-8"),
     "review.css": ("review.css", "text/css; charset=utf-8"),
@@ -57,6 +58,7 @@ class Review:
         pictures: Draws heat maps; None where there is no model file.
         who: The person that the page suggests.
         title: What the page is called.
+        advice: What is still to be done before runs take notice of the decisions; "" for nothing.
     """
 
     queue: Queue
@@ -65,6 +67,7 @@ class Review:
     pictures: Pictures | None
     who: str
     title: str
+    advice: str = ""
 
     def application(self, token: str) -> Guard:
         """Return the ASGI application whose paths begin with `token`."""
@@ -94,6 +97,8 @@ class Review:
             "who": self.who,
             "total": len(standings),
             "decided": sum(standing.decision is not None for standing in standings),
+            "learnt": sum(map(_is_learnt, self.queue.items, standings)),
+            "advice": self.advice,
             "conflicts": sum(standing.is_conflict for standing in standings),
             "can_undo": self.book.can_undo,
             "heat": self.pictures is not None,
@@ -240,6 +245,12 @@ class Review:
         if not path.is_relative_to(root) or not path.is_file():
             raise BadRequest("the image is not there any more")
         return path.read_bytes()
+
+
+def _is_learnt(item: Item, standing: Standing) -> bool:
+    """Tell whether a run learns from the image because, or although, somebody decided about it."""
+    decided = standing.decision is not None and label_of(standing.decision.label) is not None
+    return decided and item.image.split in LEARNT
 
 
 def _shown(decision: Decision) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,13 +174,17 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
 
     running: list[tuple[Server, threading.Thread]] = []
 
-    def start(*, count: int = 6, masks: bool = False, who: str = "Ana") -> Desk:
+    def start(
+        *, count: int = 6, masks: bool = False, who: str = "Ana", unused: int = 0, advice: str = ""
+    ) -> Desk:
         number = len(running)
         state_dir = tmp_path / f"state-{number}"
         items = _items(state_dir, count, masks=masks)
+        for n, item in enumerate(items[:unused]):
+            items[n] = replace(item, image=replace(item.image, split="unused"))
         queue = Queue(tuple(items), CLASSES if masks else {}, {}, 0.75)
         labels = tmp_path / "reviewed.jsonl"
-        review = Review(queue, Book(labels), state_dir, FakePictures(), who, "demo")
+        review = Review(queue, Book(labels), state_dir, FakePictures(), who, "demo", advice)
         listener = listen("127.0.0.1", 0)
         ready = threading.Event()
         app = review.application("the-token")

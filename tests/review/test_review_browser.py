@@ -82,6 +82,22 @@ def test_single_keys_can_be_switched_off_and_do_nothing_while_one_types(
     assert [(line["label"], line["who"]) for line in desk.decisions()] == [("anomaly", "Anna Nunx")]
 
 
+@pytest.mark.parametrize("advice", ["", "Name the file in p.yaml, under sources:  labels: l.jsonl"])
+def test_the_end_says_how_many_are_learnt_from_and_what_that_takes(
+    page: Page, serve: Serve, advice: str
+) -> None:
+    desk = serve(count=3, unused=2, advice=advice)
+    opened(page, desk.address)
+    playwright.expect(page.locator("#advice")).to_have_text(advice)
+    assert page.locator("#advice").is_visible() == bool(advice)
+    for name, key in (("p/0.png", "n"), ("p/1.png", "x"), ("p/2.png", "a")):
+        shown(page, name)
+        page.keyboard.press(key)
+    when = "Once the pipeline file names them, lfvpipe run" if advice else "The next lfvpipe run"
+    told = f"{when} learns from 1 of them; the others test the model or are left out."
+    playwright.expect(page.locator("#empty")).to_contain_text(told)
+
+
 def test_the_next_person_sees_decisions_and_conflicts(page: Page, serve: Serve) -> None:
     desk = serve(count=2)
     opened(page, desk.address)

@@ -135,15 +135,11 @@ def matrix(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"), [([], "25"), (["--variant", "50"], "50"), (["--variant", "t=2"], "25")]
-)
-def test_of_a_matrix_the_variant_that_was_judged_last_is_reviewed_or_the_one_that_is_named(
-    matrix: Path, options: list[str], expected: str
-) -> None:
-    command = [sys.executable, "-m", "lfvpipe", "review", str(matrix), "--no-browser", *options]
+def _served(file: Path, *options: str) -> tuple[list[list[str]], dict[str, Any]]:
+    """Return the words of what `review` prints until its page is there, and the page's state."""
+    command = [sys.executable, "-m", "lfvpipe", "review", str(file), "--no-browser", *options]
     there = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    said = []
+    said: list[list[str]] = []
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=there
     ) as process:
@@ -154,11 +150,40 @@ def test_of_a_matrix_the_variant_that_was_judged_last_is_reviewed_or_the_one_tha
                 break
         state = httpx.get(f"{said[-1][-1]}api/state").json()
         process.terminate()
+    return said, state
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [([], "25"), (["--variant", "50"], "50"), (["--variant", "t=2"], "25")]
+)
+def test_of_a_matrix_the_variant_that_was_judged_last_is_reviewed_or_the_one_that_is_named(
+    matrix: Path, options: list[str], expected: str
+) -> None:
+    said, state = _served(matrix, *options)
     assert state["title"] == f"several · sample.percent={expected}"
     assert said[0][:2] == ["reviewing", f"sample.percent={expected},"]
     listed = {words[-3] if "judged" not in words else words[0]: words for words in said[1:4]}
     assert listed[f"sample.percent={expected}"][0] == "*"
     assert listed["sample.percent=100"][1:] == ["not", "judged", "yet"]
+
+
+@pytest.mark.parametrize(
+    ("key", "options", "named"),
+    [
+        ("", [], "several.labels.jsonl"),
+        ("  labels: l.jsonl\n", [], None),
+        ("  labels: l.jsonl\n", ["--labels", "other.jsonl"], "other.jsonl"),
+    ],
+)
+def test_the_page_says_which_key_is_missing_for_a_run_to_notice(
+    matrix: Path, monkeypatch: pytest.MonkeyPatch, key: str, options: list[str], named: str | None
+) -> None:
+    monkeypatch.chdir(matrix.parent)
+    sources = "sources:\n  normal: {archive: good.zip}\n" + key
+    matrix.write_text(MATRIX.replace("sources: {normal: {archive: good.zip}}\n", sources))
+    _, state = _served(matrix, *options)
+    told = f"Name the file in several.yaml, under sources:  labels: {named}" if named else ""
+    assert state["advice"] == told
 
 
 @pytest.mark.parametrize(

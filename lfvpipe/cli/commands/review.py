@@ -94,6 +94,7 @@ def _serve(options: argparse.Namespace, variant: Variant, queue: Queue, labels: 
         pictures=pictures_of(context, queue.model),
         who=options.who or _user(),
         title=_title(variant),
+        advice=_advice(variant, labels),
     )
     token = secrets.token_urlsafe(24)
     listener = listen(HOST, options.port)
@@ -135,12 +136,20 @@ def _farewell(decided: int, variant: Variant, labels: Path) -> None:
     print(f"{decided:,} decided, in {labels}")
     if not decided:
         return
+    if advice := _advice(variant, labels):
+        print(f"  {advice}")
+    print(f"  then let the model learn from it: lfvpipe run {variant.context.pipeline.file.name}")
+
+
+def _advice(variant: Variant, labels: Path) -> str:
+    """Return what to do before a run takes notice of the labels file; empty if it does."""
     pipeline = variant.context.pipeline
-    if pipeline.sources.reviewed is None:
-        print(
-            f"  name it in {pipeline.file.name}, under sources:  labels: {_named(labels, variant)}"
-        )
-    print(f"  then let the model learn from it: lfvpipe run {pipeline.file.name}")
+    known = pipeline.sources.reviewed
+    if known is not None and Path(known).absolute() == labels:
+        return ""
+    return (
+        f"Name the file in {pipeline.file.name}, under sources:  labels: {_named(labels, variant)}"
+    )
 
 
 def _named(labels: Path, variant: Variant) -> str:

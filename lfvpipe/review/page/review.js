@@ -59,6 +59,8 @@ function showState() {
   $("bar").max = Math.max(1, state.total);
   $("bar").value = state.decided;
   $("file").textContent = state.file;
+  $("advice").textContent = state.advice;
+  $("advice").hidden = !state.advice;
   $("undo").disabled = !state.can_undo;
   $("heat").hidden = !state.heat;
   $("ramp").style.backgroundImage = `linear-gradient(90deg, ${state.ramp})`;
@@ -144,6 +146,11 @@ function showImage() {
   showOverlay();
 }
 
+function outlook() {
+  const when = state.advice ? "Once the pipeline file names them, lfvpipe run" : "The next lfvpipe run";
+  return `${when} learns from ${state.learnt} of them; the others test the model or are left out.`;
+}
+
 async function show(position, focus) {
   at = Math.max(0, Math.min(position, list.length - 1));
   $("work").hidden = !list.length;
@@ -154,7 +161,7 @@ async function show(position, focus) {
     $("empty").textContent = state.total === 0
       ? "There are no doubtful or wrong images. `lfvpipe review --all` shows every image."
       : $("filter").value === "todo" && all
-        ? `All ${state.total} images are decided. The next lfvpipe run learns from them.`
+        ? `All ${state.total} images are decided. ${outlook()}`
         : "No image is like that.";
     say($("empty").textContent);
     return;
