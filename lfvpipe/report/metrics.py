@@ -71,8 +71,9 @@ def ratio(part: float, whole: float) -> float | None:
 
 
 def precision(counts: Confusion) -> float | None:
-    """Return the share of called anomalies that are ones; None when none was called."""
-    return ratio(counts.true_positive, counts.true_positive + counts.false_positive)
+    """Return the share of called anomalies that are ones; None when none was called, or is one."""
+    called = counts.true_positive + counts.false_positive
+    return ratio(counts.true_positive, called) if counts.positive else None
 
 
 def recall(counts: Confusion) -> float | None:
@@ -81,9 +82,10 @@ def recall(counts: Confusion) -> float | None:
 
 
 def f1(counts: Confusion) -> float | None:
-    """Return the harmonic mean of precision and recall; None without any anomaly or alarm."""
+    """Return the harmonic mean of precision and recall; None without any anomaly."""
     double = 2 * counts.true_positive
-    return ratio(double, double + counts.false_positive + counts.false_negative)
+    whole = double + counts.false_positive + counts.false_negative
+    return ratio(double, whole) if counts.positive else None
 
 
 def cost(counts: Confusion, *, false_accept: float, false_reject: float) -> float:
@@ -109,6 +111,8 @@ def f1_interval(counts: Confusion) -> Estimate:
     With J = TP / (TP + FP + FN), F1 = 2J / (1 + J). J is a plain proportion of the images that
     are anomalous or were called so; Wilson's interval for it carries over, as F1 grows with J.
     """
+    if not counts.positive:
+        return Estimate(None)
     trials = counts.true_positive + counts.false_positive + counts.false_negative
     share = wilson(counts.true_positive, trials)
     return Estimate(f1(counts), _f1_of(share.low), _f1_of(share.high))
@@ -249,14 +253,16 @@ def score_set(verdicts: Sequence[Verdict]) -> Scores:
     """Return every metric of one set of verdicts."""
     points, counts = scored(verdicts), confusion(verdicts)
     right = counts.true_positive + counts.true_negative
+    called = counts.true_positive + counts.false_positive
     return Scores(
         images=len(verdicts),
         confusion=counts,
         estimates={
             "accuracy": wilson(right, counts.total),
-            "precision": wilson(counts.true_positive, counts.true_positive + counts.false_positive),
+            "precision": wilson(counts.true_positive, called if counts.positive else 0),
             "recall": wilson(counts.true_positive, counts.positive),
             "f1": f1_interval(counts),
+            "false_alarm_rate": wilson(counts.false_positive, counts.negative),
             "roc_auc": roc_auc_interval(points),
             "average_precision": Estimate(average_precision(points) if counts.negative else None),
         },

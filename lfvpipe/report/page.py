@@ -31,6 +31,7 @@ METRICS = {
     "f1": "F1",
     "precision": "Precision",
     "recall": "Recall",
+    "false_alarm_rate": "False alarm rate",
     "roc_auc": "AUROC",
     "average_precision": "Average precision",
     "accuracy": "Accuracy",

@@ -53,6 +53,13 @@ def test_undefined_metrics_are_none_not_zero() -> None:
     assert metrics.average_precision(pairs((0.1, 0))) is None
 
 
+def test_normal_images_alone_tell_the_false_alarm_rate_and_no_more() -> None:
+    scored = metrics.score_set([verdict("normal", n == 0) for n in range(11)])
+    values = {name: estimate.value for name, estimate in scored.estimates.items()}
+    known = {name: value for name, value in values.items() if value is not None}
+    assert known == {"accuracy": 10 / 11, "false_alarm_rate": 1 / 11}
+
+
 def test_auc_counts_ties_as_half() -> None:
     # anomaly .5 ties with one of two normals and beats the other; anomaly .9 beats both
     assert metrics.roc_auc(pairs((0.5, 1), (0.9, 1), (0.5, 0), (0.1, 0))) == 3.5 / 4
