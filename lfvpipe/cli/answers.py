@@ -59,11 +59,12 @@ def printed(options: argparse.Namespace, answers: Iterable[Answer]) -> list[Answ
 
 def _print(answer: Answer) -> None:
     if answer.error:
-        print(output.styled(f"error             {answer.image}: {answer.error}", "red"))
+        line = f"{answer.verdict:<8} {'':5} {'':8}  {answer.image}: {answer.error}"
+        print(output.styled(line, "red"))
         return
     types = ", ".join(f"{name} {part:.1%}" for name, part in answer.anomalies)
-    review = "review" if answer.needs_review else ""
-    line = f"{answer.verdict:<8} {answer.confidence:.3f} {review:<6}  {answer.image}  {types}"
+    doubt = "doubtful" if answer.needs_review else ""
+    line = f"{answer.verdict:<8} {answer.confidence:.3f} {doubt:<8}  {answer.image}  {types}"
     print(output.styled(line.rstrip(), "yellow") if answer.is_anomalous else line.rstrip())
 
 

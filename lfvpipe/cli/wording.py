@@ -148,7 +148,7 @@ def _is_said(item: Json) -> bool:
 
 
 def _fact(key: str, item: Json) -> str:
-    name = {"f1": "F1", "uploaded": "new"}.get(key, key.replace("_", " "))
+    name = {"f1": "F1", "uploaded": "new", "review": "doubtful"}.get(key, key.replace("_", " "))
     if key == "counts":
         return _counts(item)
     if item is True:

@@ -64,7 +64,7 @@ def _about(runs: Sequence[RunRecord]) -> Iterator[Row]:
     yield ("run", *(run.id for run in runs))
     yield ("model version", *(str(run.model.get("version") or ABSENT) for run in runs))
     yield ("training images", *(str(sum(run.data.get("train", {}).values())) for run in runs))
-    yield ("to review", *(str(len(run.review)) for run in runs))
+    yield ("doubtful evaluation images", *(str(len(run.review)) for run in runs))
 
 
 def _side(side: Side) -> Iterator[Table]:

@@ -116,7 +116,8 @@ class Scores:
 
     Attributes:
         images: How many images there are, labelled or not.
-        estimates: accuracy, precision, recall, f1, roc_auc, average_precision, by name.
+        estimates: accuracy, precision, recall, f1, false_alarm_rate, roc_auc and
+            average_precision, by name.
         brier: Mean squared error of the anomaly score, 0 (best) to 1.
     """
 
@@ -160,7 +161,7 @@ class RunRecord:
         data: Image counts by split, then by label.
         scores: By set: ``test`` (the service's own test) and ``evaluation``.
         verdict_files: By set, the verdict file relative to the state folder.
-        review: Ids of evaluation images for a person to look at, most doubtful first.
+        review: Ids of evaluation images with a doubtful verdict, most doubtful first.
         verdicts: By set; held beside the run file and loaded with it.
     """
 

@@ -1,5 +1,6 @@
 """The summary that ends a run in the terminal: one screen, plain text or in colour."""
 
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -17,22 +18,23 @@ from lfvpipe.report.records import (
 ROWS = 12  # verdicts shown; the others are counted, so that the summary fits a screen
 SETS = {"test": "test set", "evaluation": "evaluation images"}
 METRICS = {"f1": "F1", "precision": "precision", "recall": "recall", "roc_auc": "AUROC"}
+WITHOUT_ANOMALIES = {"false_alarm_rate": "false alarm rate"}  # all that normal images can tell
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
 
 
 def summary(run: RunRecord, width: int, color: bool) -> str:
-    """Return what `run` showed: metrics, confusion, verdicts, review list, and where time went.
+    """Return what `run` showed: metrics, confusion, verdicts, findings, and where time went.
 
     Args:
         run: A run with its verdicts loaded.
-        width: Columns of the terminal; longer lines are shortened.
+        width: Columns of the terminal; messages are wrapped, other lines shortened.
         color: Whether to use ANSI colours; the caller asks the terminal and NO_COLOR.
     """
     sections = (
         _head(run),
         *(_scores(SETS.get(name, name), scores) for name, scores in run.scores.items()),
-        _verdicts(run),
-        _findings(run),
+        _verdicts(run, width),
+        _findings(run, width),
         _times(run.timings),
     )
     lines = [line for section in sections for line in section]
@@ -70,9 +72,10 @@ def _scores(title: str, scores: Scores) -> Iterator[Line]:
         return
     yield _plain()
     yield ((title, BOLD), (f"  {scores.confusion.total} labelled images", DIM))
+    metrics = METRICS if scores.confusion.positive else WITHOUT_ANOMALIES
     shown = [
         f"{word} {_estimate(scores.estimates[name])}"
-        for name, word in METRICS.items()
+        for name, word in metrics.items()
         if name in scores.estimates and scores.estimates[name].value is not None
     ]
     for start in range(0, len(shown), 2):
@@ -102,27 +105,28 @@ def _confusion(counts: Confusion) -> Iterator[Line]:
     )
 
 
-def _verdicts(run: RunRecord) -> Iterator[Line]:
+def _verdicts(run: RunRecord, width: int) -> Iterator[Line]:
     verdicts = run.verdicts.get("evaluation", ())
     if not verdicts:
         return
     yield _plain()
     yield ((f"{len(verdicts)} verdicts", BOLD), ("  wrong first, then the least confident", DIM))
-    width = max(len(verdict.name) for verdict in islice(wrong_first(verdicts), ROWS))
+    longest = max(len(verdict.name) for verdict in islice(wrong_first(verdicts), ROWS))
     for verdict in islice(wrong_first(verdicts), ROWS):
-        yield _verdict(verdict, min(width, 44))
+        yield _verdict(verdict, min(longest, 44))
     if len(verdicts) > ROWS:
         yield ((f"  and {len(verdicts) - ROWS} more", DIM),)
-    yield from _to_review(run, verdicts)
+    yield from _doubtful(run, verdicts)
     if run.errors:
-        yield ((f"  {len(run.errors)} images got no verdict: {run.errors[0]['message']}", RED),)
+        head = f"{_counted(len(run.errors), 'image')} got no verdict: "
+        yield from _wrapped((head, RED), run.errors[0]["message"], width)
 
 
 def _verdict(verdict: Verdict, width: int) -> Line:
     name = verdict.name if len(verdict.name) <= width else "…" + verdict.name[1 - width :]
     word = "anomaly" if verdict.is_anomalous else "normal"
     mark = {True: ("right", GREEN), False: ("WRONG", RED), None: ("", "")}[verdict.correct]
-    doubt = ("  review", YELLOW) if verdict.needs_review else ("", "")
+    doubt = ("  doubtful", YELLOW) if verdict.needs_review else ("", "")
     return (
         (f"  {name:<{width}}  ", ""),
         (f"{word:<8}{verdict.confidence:.3f}  ", BOLD if verdict.is_anomalous else ""),
@@ -131,22 +135,34 @@ def _verdict(verdict: Verdict, width: int) -> Line:
     )
 
 
-def _to_review(run: RunRecord, verdicts: Sequence[Verdict]) -> Iterator[Line]:
+def _doubtful(run: RunRecord, verdicts: Sequence[Verdict]) -> Iterator[Line]:
     count = sum(verdict.needs_review for verdict in verdicts)
     if count:
-        text = f"  {count} of {len(verdicts)} need review: confidence under {run.review_below:g}"
+        text = f"  {count} of {len(verdicts)} doubtful: confidence under {run.review_below:g}"
         yield ((text, YELLOW),)
 
 
-def _findings(run: RunRecord) -> Iterator[Line]:
+def _findings(run: RunRecord, width: int) -> Iterator[Line]:
     if not run.findings:
         return
     yield _plain()
-    yield ((f"{len(run.findings)} findings of the data check", BOLD),)
+    yield ((f"{_counted(len(run.findings), 'finding')} of the data check", BOLD),)
     for finding in run.findings[:3]:
-        yield ((f"  {finding.severity}: ", YELLOW), (finding.message, ""))
+        yield from _wrapped((f"{finding.severity}: ", YELLOW), finding.message, width)
     if len(run.findings) > 3:
         yield ((f"  and {len(run.findings) - 3} more in the report", DIM),)
+
+
+def _wrapped(head: Span, text: str, width: int) -> Iterator[Line]:
+    """Yield a message behind its head, on as many lines as it takes: a cut one tells too little."""
+    title, style = head
+    first, *more = textwrap.wrap(f"{title}{text}", max(width, 20) - 4) or [title]
+    yield (("  ", ""), (first[: len(title)], style), (first[len(title) :], ""))
+    yield from (_plain(f"    {line}") for line in more)
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _times(timings: Iterable[Timing]) -> Iterator[Line]:

@@ -53,7 +53,7 @@ def runs(project: Path) -> Path:
 
 def test_history_lists_runs_with_what_each_changed(lfvpipe: Call, runs: Path) -> None:
     head, *rows = _history(lfvpipe, runs, 200)
-    for word in ("when", "model", "F1", "precision", "recall", "AUROC", "review", "took"):
+    for word in ("when", "model", "F1", "precision", "recall", "AUROC", "doubtful", "took"):
         assert word in head
     assert [row.split()[3] for row in rows] == ["v1", "v2", "v3"]
     assert "sample.percent: 20 → 40" in rows[1]
@@ -98,7 +98,16 @@ def test_history_fits_the_terminal(lfvpipe: Call, runs: Path, columns: int) -> N
 
 def test_history_in_eighty_columns_leaves_out_what_says_least(lfvpipe: Call, runs: Path) -> None:
     head, first, *_ = _history(lfvpipe, runs, 80)
-    assert head.split() == ["run", "model", "F1", "precision", "recall", "AUROC", "review", "took"]
+    assert head.split() == [
+        "run",
+        "model",
+        "F1",
+        "precision",
+        "recall",
+        "AUROC",
+        "doubtful",
+        "took",
+    ]
     assert first.split()[0] == "20261101T101500Z"
     assert lfvpipe("report", runs, "--run", first.split()[0]).code == 0
 

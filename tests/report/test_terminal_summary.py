@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from lfvpipe.report import terminal
-from lfvpipe.report.records import RunRecord, Verdict
+from lfvpipe.report import metrics, terminal
+from lfvpipe.report.records import Finding, RunRecord, Verdict
 
 MakeRun = Callable[..., RunRecord]
 
 
 def test_it_shows_metrics_confusion_verdicts_review_and_times(make_run: MakeRun) -> None:
     text = terminal.summary(make_run(), width=100, color=False)
-    for part in ("dagm-class3", "model 1", "F1", "AUROC", "is anomaly", "2 of 4 need review"):
+    for part in ("dagm-class3", "model 1", "F1", "AUROC", "is anomaly", "2 of 4 doubtful"):
         assert part in text
     assert "1 min 19 s of work  model 1 min 15 s, upload 3.5 s" in text
     assert "warning: the same image is in train and test" in text
@@ -33,6 +33,25 @@ def test_the_wrong_verdict_comes_first_and_then_the_least_confident(make_run: Ma
 def test_no_line_is_wider_than_the_terminal(make_run: MakeRun, width: int) -> None:
     lines = terminal.summary(make_run(), width=width, color=False).splitlines()
     assert max(map(len, lines)) <= width
+
+
+def test_of_normal_images_alone_the_false_alarm_rate_is_shown(make_run: MakeRun) -> None:
+    rows = [Verdict(str(n), f"{n}.png", "normal", n == 0, 0.9) for n in range(11)]
+    scores = {"evaluation": metrics.score_set(rows)}
+    text = terminal.summary(make_run(scores=scores, verdicts={}), width=80, color=False)
+    assert "false alarm rate 0.091 (0.02 to 0.38)" in text
+    assert not {"F1", "precision", "recall", "AUROC"} & set(text.split())
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_long_message_is_shown_whole_on_several_lines(make_run: MakeRun, width: int) -> None:
+    message = " ".join(f"word{n}" for n in range(40))
+    fields = {"findings": (Finding("warning", message),), "errors": ({"message": message},)}
+    text = terminal.summary(make_run(**fields), width=width, color=False)
+    assert "1 finding of the data check" in text
+    assert f"warning: {message} " in " ".join(text.split()) + " "
+    assert f"1 image got no verdict: {message} " in " ".join(text.split()) + " "
+    assert max(map(len, text.splitlines())) <= width
 
 
 def test_a_thousand_verdicts_still_fit_a_screen(make_run: MakeRun) -> None:

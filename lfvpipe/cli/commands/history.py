@@ -74,7 +74,7 @@ def _cells(entry: Entry, is_standing: bool) -> dict[str, str]:
         "model": f"v{run.model['version']}" if run.model.get("version") else "",
         **_metrics(run),
         "images": str(sum(sum(counts.values()) for counts in run.data.values())),
-        "review": str(len(run.review)),
+        "doubtful": str(len(run.review)),
         "took": duration(entry.seconds) if entry.seconds is not None else "",
         history_table.CHANGED: _changed(entry.changed),
     }
