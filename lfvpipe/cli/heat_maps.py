@@ -25,7 +25,7 @@ _BY_FILE = "Use the model file instead: lfvpipe detect --model FILE …"
 
 @dataclass(frozen=True)
 class HeatMaps:
-    """The folder of the pictures; each is named as its image is below `base`, with ``.png`` added.
+    """The folder of the pictures; each is named as its image is below `base`, and ``.heat.png``.
 
     Attributes:
         folder: As the user named it.
@@ -61,7 +61,11 @@ class HeatMaps:
 
     def _file(self, image: Path) -> Path:
         below = _absolute(image).relative_to(self.base)
-        return self.folder / below.with_name(f"{below.name}.png")
+        return self.folder / below.with_name(f"{below.name}.heat.png")
+
+    def tell(self, count: int) -> None:
+        """Tell the user how many pictures were written, and where."""
+        print(f"{count} heat map{'' if count == 1 else 's'} in {self.folder}", file=sys.stderr)
 
     def insist_on_folder(self) -> None:
         """Make the folder, and raise a UserError unless files can be written there."""

@@ -19,11 +19,17 @@ _HINTS = {
 
 
 class LookoutError(UserError):
-    """A call to Lookout for Vision failed; `code` is the API's name of the error, or empty."""
+    """A call to Lookout for Vision failed.
 
-    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
+    Attributes:
+        code: The API's name of the error, or empty.
+        reason: What was wrong, in the service's words, where the message says more than that.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "", reason: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code = code
+        self.reason = reason or message
 
 
 @contextmanager
@@ -43,14 +49,16 @@ def explained(doing: str) -> Iterator[None]:
     except ClientError as error:
         raise _refused(doing, error.response.get("Error", {})) from error
     except BotoCoreError as error:
-        raise LookoutError(f"{doing} failed: {error}", hint=_hint(error)) from error
+        said = f"{doing} failed: {error}"
+        raise LookoutError(said, hint=_hint(error), reason=str(error)) from error
 
 
 def _refused(doing: str, error: object) -> LookoutError:
     facts = error if isinstance(error, dict) else {}
     code = str(facts.get("Code", "unknown error"))
     message = str(facts.get("Message") or "the service gave no reason")
-    return LookoutError(f"{doing}: {code}: {message}", hint=_HINTS.get(code, ""), code=code)
+    said = f"{doing}: {code}: {message}"
+    return LookoutError(said, hint=_HINTS.get(code, ""), code=code, reason=message)
 
 
 def _hint(error: Exception) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 Trained = tuple[Path, Any]
 
@@ -43,3 +44,23 @@ def test_an_extracted_but_untrained_edit_changes_no_verdict(
     edited = lfvpipe("detect", trained[0], image, "--json", *edit)
     assert lfvpipe("run", trained[0]).code == 0
     assert edited.json == plain.json
+
+
+def test_an_image_without_a_verdict_has_its_reason_in_the_column_of_the_others(
+    trained: Trained, image: Path, lfvpipe: Any
+) -> None:
+    with Image.open(image) as opened:
+        opened.resize((96, 96)).save(image.with_name("small.png"))
+    said = lfvpipe("detect", trained[0], image.parent)
+    lines = {line.partition(str(image.parent))[2].strip(): line for line in said.out.splitlines()}
+    wrong, right = sorted(lines.values(), key=lambda line: "small" not in line)
+    assert (said.code, wrong.split()[0]) == (1, "error")
+    assert wrong.index(str(image.parent)) == right.index(str(image.parent))
+    assert wrong.count("small.png") == 1
+    assert "small.png: the image has 96x96 pixels; it must have the size" in wrong
+
+
+def test_a_pattern_that_no_image_fits_is_named(trained: Trained, lfvpipe: Any) -> None:
+    said = lfvpipe("detect", trained[0], "nope/*.png")
+    assert said.code == 3
+    assert "no images to look at in nope/*.png" in said.err

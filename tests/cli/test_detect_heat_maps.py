@@ -61,7 +61,7 @@ def test_the_heat_is_where_the_defect_is(
     said = lfvpipe("detect", spot, "--model", model, "--heat-maps", tmp_path / "heat", "--json")
     answer = said.json["images"][0]
     assert (said.code, answer["verdict"]) == (0, "anomaly"), said.err
-    assert answer["heat_map"] == str(tmp_path / "heat" / "spot.png.png")
+    assert answer["heat_map"] == str(tmp_path / "heat" / "spot.png.heat.png")
     difference = changed(spot, Path(answer["heat_map"]))
     left, top, right, bottom = SPOT
     inside = difference[top:bottom, left:right].mean()
@@ -78,6 +78,7 @@ def test_without_the_option_nothing_is_written_and_the_text_is_the_same_with_it(
     assert sorted(tmp_path.rglob("*")) == before
     drawn = lfvpipe("detect", spot, "--model", model, "--heat-maps", tmp_path / "heat")
     assert drawn.out == plain.out
+    assert (plain.err, drawn.err) == ("", f"1 heat map in {tmp_path / 'heat'}\n")
 
 
 def test_images_of_the_same_name_have_each_their_heat_map(
@@ -92,7 +93,7 @@ def test_images_of_the_same_name_have_each_their_heat_map(
         assert said.code == 0, said.err
         files = [each.relative_to(tmp_path / "heat") for each in Path("heat").absolute().rglob("*")]
         names = sorted(each.as_posix() for each in files if each.suffix)
-        assert names == ["a/1.png.png", "b/1.jpg.png", "b/1.png.png"]
+        assert names == ["a/1.png.heat.png", "b/1.jpg.heat.png", "b/1.png.heat.png"]
 
 
 def test_images_from_elsewhere_stay_inside_the_folder(
@@ -104,9 +105,9 @@ def test_images_from_elsewhere_stay_inside_the_folder(
     monkeypatch.chdir(tmp_path / "work")
     targets = ["../left/1.png", tmp_path / "right"]
     assert lfvpipe("detect", *targets, "--model", model, "--heat-maps", "heat").code == 0
-    written = sorted(each for each in tmp_path.rglob("*.png.png"))
+    written = sorted(each for each in tmp_path.rglob("*.png.heat.png"))
     heat = tmp_path / "work" / "heat"
-    assert written == [heat / "left" / "1.png.png", heat / "right" / "1.png.png"]
+    assert written == [heat / "left" / "1.png.heat.png", heat / "right" / "1.png.heat.png"]
 
 
 def test_a_large_rotated_photograph_is_drawn_upright_and_smaller(
@@ -117,7 +118,7 @@ def test_a_large_rotated_photograph_is_drawn_upright_and_smaller(
     texture(1).resize((2000, 1000)).save(tmp_path / "1.jpg", exif=exif)
     heat = tmp_path / "heat"
     assert lfvpipe("detect", tmp_path / "1.jpg", "--model", model, "--heat-maps", heat).code == 0
-    with Image.open(heat / "1.jpg.png") as drawn:
+    with Image.open(heat / "1.jpg.heat.png") as drawn:
         assert drawn.size == (800, 1600)
         assert not drawn.getexif()
 
@@ -129,14 +130,17 @@ def test_an_unreadable_image_costs_the_others_nothing(
     heat = tmp_path / "heat"
     said = lfvpipe("detect", spot.parent, "--model", model, "--heat-maps", heat, "--json")
     assert said.code == 1
-    assert [each["heat_map"] for each in said.json["images"]] == [None, str(heat / "spot.png.png")]
-    assert [each.name for each in heat.iterdir()] == ["spot.png.png"]
+    assert [each["heat_map"] for each in said.json["images"]] == [
+        None,
+        str(heat / "spot.png.heat.png"),
+    ]
+    assert [each.name for each in heat.iterdir()] == ["spot.png.heat.png"]
 
 
 def test_a_heat_map_that_cannot_be_written_costs_no_verdict(
     model: Path, spot: Path, tmp_path: Path, lfvpipe: Any
 ) -> None:
-    (tmp_path / "heat" / "spot.png.png").mkdir(parents=True)
+    (tmp_path / "heat" / "spot.png.heat.png").mkdir(parents=True)
     arguments = ("--model", model, "--heat-maps", tmp_path / "heat", "--json")
     said = lfvpipe("detect", spot, *arguments)
     answer = said.json["images"][0]

@@ -39,12 +39,17 @@ def run(options: argparse.Namespace) -> int:
     images = list(_images(options.targets))
     maps = _heat_maps(options, images)
     if not images:
-        raise session.UsageError("no images to look at", hint="Name images, folders or globs.")
+        where = f" in {' '.join(options.targets)}" if options.targets else ""
+        raise session.UsageError(
+            f"no images to look at{where}", hint="Name images, folders or globs."
+        )
     try:
         with _asking(options, maps) as ask:
             answers = printed(options, _answers(ask, images))
     except Cancelled:
         return interrupt.INTERRUPTED
+    if maps:
+        maps.tell(sum(each.heat_map is not None for each in answers))
     return 1 if any(each.error or (maps and not each.heat_map) for each in answers) else 0
 
 
@@ -214,6 +219,7 @@ def _careful(ask: Ask, image: Path) -> Answer:
     try:
         return ask(image)
     except UserError as error:
-        return Answer(str(image), error=error.message)
+        # The line names the image already, so that the service's bare reason is enough.
+        return Answer(str(image), error=getattr(error, "reason", error.message))
     except OSError as error:
         return Answer(str(image), error=error.strerror or str(error))
