@@ -214,7 +214,7 @@ def _folders(place: Place) -> Iterator[Place]:
     for name in place.names:
         top, _, rest = name.partition("/")
         names.setdefault(top if rest else "", []).append(rest)
-    if not place.path.is_dir() or "" in names or "anomaly" not in map(_kind, names):
+    if not place.path.is_dir() or "" in names or not {"", "anomaly"} <= set(map(_kind, names)):
         yield place
         return
     yield from (Place(place.path / top, tuple(inside)) for top, inside in sorted(names.items()))

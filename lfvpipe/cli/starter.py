@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from lfvpipe.lookout import rules
 from lfvpipe.steps.sampling import split_sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lfvpipe.cli.discovery import Found, Label
 
@@ -115,10 +116,15 @@ def _is_enough(normal: int, anomaly: int, percent: int) -> bool:
 def shortage(found: Found) -> str:
     """Return what is missing before a run gets past `check`, as a phrase; "" for nothing."""
     normal, anomaly = _counts(found)
-    if normal >= rules.MIN_SINGLE_NORMAL and anomaly >= rules.MIN_SINGLE_ANOMALY:
+    if _is_enough_for_one(normal, anomaly):
         return ""
     wanted = f"{rules.MIN_SINGLE_NORMAL} normal and {rules.MIN_SINGLE_ANOMALY} anomalous images"
     return f"the service wants {wanted}; there are {normal} and {anomaly}"
+
+
+def _is_enough_for_one(normal: int, anomaly: int) -> bool:
+    """Tell whether a dataset that the service divides itself gets what it wants."""
+    return normal >= rules.MIN_SINGLE_NORMAL and anomaly >= rules.MIN_SINGLE_ANOMALY
 
 
 def _counts(found: Found) -> tuple[int, int]:
@@ -130,6 +136,8 @@ def _split(found: Found) -> Iterator[str]:
     if not anomaly:
         yield from _split_for_anomalies_to_come(normal)
         return
+    withheld = _withheld(found)
+    normal, anomaly = normal - withheld.normal, anomaly - withheld.anomaly
     percent = share_to_train(normal, anomaly)
     if percent is not None:
         yield "# The service wants at least ten images of each label to test on."
@@ -177,33 +185,50 @@ def _bounded(side: int) -> int:
 
 
 def _evaluate(found: Found, output: Path) -> Iterator[str]:
-    yield "# Which images get a verdict, besides those that neither training nor test took."
+    yield "# Which images the trained model gives a verdict on."
     yield "evaluate:"
     if found.evaluate:
         yield "  images:"
         for place in found.evaluate:
             where = _scalar(_relative(place.path, output))
             yield f"    - archive: {where} # {len(place.names)} images"
-    elif names := _to_withhold(found):
+    elif names := _withheld(found).names:
         yield "  images: # names or globs, kept out of training and test"
         yield from (f"    - {_scalar(name)}" for name in names)
     else:
         example = _scalar(found.normal.names[0]) if found.normal.names else "some/*.png"
         yield f"  # images: [{example}] # names or globs, kept out of training and test"
-    yield "  unused: {per_label: 20}"
+    yield "  # unused: {per_label: 20} # and so many of those that `sample` and `split` leave over"
     yield "  review_below: 0.75 # verdicts under this confidence go to a person"
 
 
-def _to_withhold(found: Found) -> list[str]:
-    """Return two images of each label to get verdicts for; none where the split needs them all."""
-    if found.anomaly is None:
-        return []
-    labels = (found.normal.names, found.anomaly.names)
-    picked = [name for names in labels for name in names[:2] if not set(name) & set("*?[]")]
-    chosen = list(dict.fromkeys(picked))
-    normal, anomaly = (len(names) - len(set(names) & set(chosen)) for names in labels)
-    before = share_to_train(len(labels[0]), len(labels[1]))
-    return chosen if before is not None and share_to_train(normal, anomaly) == before else []
+@dataclass(frozen=True)
+class _Withheld:
+    """Names of images that are kept for verdicts, and how many of each label they are."""
+
+    names: tuple[str, ...] = ()
+    normal: int = 0
+    anomaly: int = 0
+
+
+def _withheld(found: Found) -> _Withheld:
+    """Return two images of each label to give verdicts on; none where a run needs them all."""
+    if found.anomaly is None or found.evaluate:
+        return _Withheld()
+    normal, anomaly = found.normal.names, found.anomaly.names
+    named = (_named("normal", normal, anomaly), _named("anomaly", anomaly, normal))
+    taken = _Withheld(named[0] + named[1], *map(len, named))
+    left = len(normal) - taken.normal, len(anomaly) - taken.anomaly
+    was_single = share_to_train(len(normal), len(anomaly)) is None
+    is_enough = _is_enough_for_one(*left) if was_single else share_to_train(*left) is not None
+    return taken if is_enough else _Withheld()
+
+
+def _named(label: str, names: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """Return two of a label's images as `evaluate.images` tells them from the other label's."""
+    known = set(others)
+    plain = [name for name in names[:2] if not set(name) & set("*?[]")]
+    return tuple(f"{label}/{name}" if name in known else name for name in plain)
 
 
 def _relative(path: Path, output: Path) -> str:

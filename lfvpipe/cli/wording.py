@@ -120,6 +120,8 @@ def seconds_between(started: str | None, finished: str | None) -> float | None:
 
 def facts(step: str, known: Mapping[str, Json]) -> str:
     """Return the few facts of a step's outcome that fit behind its line."""
+    if step == "evaluate" and known.get("images") == 0 == known.get("refused"):
+        return "no images to judge: `evaluate` names none"
     chosen = _WORTH_KNOWING.get(step.partition(":")[0], ())
     return ", ".join(_fact(key, known[key]) for key in chosen if _is_said(known.get(key)))
 

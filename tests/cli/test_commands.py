@@ -41,6 +41,13 @@ def test_a_plan_says_before_and_after(prepared: Path, lfvpipe: Any) -> None:
     assert "fetch:normal" in said.out
 
 
+def test_an_evaluation_of_nothing_says_so() -> None:
+    counts = {"images": 0, "anomalous": 0, "wrong": 0, "review": 0, "refused": 0}
+    assert wording.facts("evaluate", counts) == "no images to judge: `evaluate` names none"
+    refused = wording.facts("evaluate", {**counts, "refused": 2})
+    assert refused == wording.facts("evaluate", {"refused": 2}) != ""
+
+
 def test_plans_of_a_matrix_say_once_how_to_run_them(project: Path, lfvpipe: Any) -> None:
     project.write_text(project.read_text() + "matrix: {sample.seed: [1, 2]}\n")
     said = lfvpipe("plan", project)

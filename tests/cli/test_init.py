@@ -165,6 +165,28 @@ def test_ten_images_of_defects_named_in_the_file_are_then_enough(
     assert said.code == 0, said.err
 
 
+@pytest.mark.parametrize(
+    ("normal", "anomaly", "counts"),
+    [
+        (31, 32, ["train 37, test 22, evaluate 4"]),  # fewer for training than all would give
+        (26, 14, ["train 36, evaluate 4"]),  # one dataset
+        (60, 60, ["train 92, test 24, evaluate 4"]),
+        (20, 20, ["train 20, test 20"]),  # no image to spare
+    ],
+)
+def test_a_ready_file_leaves_images_to_judge_where_there_are_enough(
+    normal: int, anomaly: int, counts: list[str], tmp_path: Path, lfvpipe: Any
+) -> None:
+    _folder(tmp_path / "cups", _numbered(".", normal))
+    _folder(tmp_path / "cups_def", _numbered(".", anomaly))
+    file = tmp_path / "made.yaml"
+    assert lfvpipe("init", tmp_path / "cups", tmp_path / "cups_def", "-o", file).code == 0
+    said = lfvpipe("run", file, "--until", "select")
+    assert said.code == 0, said.err
+    lines = [line for line in said.err.splitlines() if line.startswith("✓ select")]
+    assert [line.split("s  ")[-1] for line in lines] == counts
+
+
 def test_a_file_that_exists_is_only_overwritten_on_demand(project: Path, lfvpipe: Any) -> None:
     before = project.read_text()
     archive = project.parent / "Texture.zip"
