@@ -14,8 +14,15 @@ if TYPE_CHECKING:
 WAY = ("datasets", "manifests", "upload", "extract")  # from the model upstream
 
 
-def images(variant: Variant, ledger: Ledger, model: Record) -> Images:
-    """Return how to prepare images for `model`; tell the user where the file says otherwise."""
+def images(variant: Variant, ledger: Ledger, model: Record, command: str) -> Images:
+    """Return how to prepare images for `model`; tell the user where the file says otherwise.
+
+    Args:
+        variant: The experiment, as the file has it by now.
+        ledger: Its memory.
+        model: What the ledger has of the model.
+        command: What would train a model as the file has it.
+    """
     from lfvpipe.engine.ancestry import ancestors
     from lfvpipe.steps.extract import Extract
 
@@ -23,7 +30,7 @@ def images(variant: Variant, ledger: Ledger, model: Record) -> Images:
     then = [{key: each.inputs.get(key) for key in today} for each in ancestors(ledger, model, WAY)]
     if not then or today in then:  # of several, all prepared the training images alike
         return variant.context.pipeline.images
-    _tell(variant, model, then[0], today)
+    _tell(variant, model, command, then[0], today)
     return _images(then[0])
 
 
@@ -35,7 +42,7 @@ def _images(inputs: Facts) -> Images:
     return Images((int(width), int(height)) if width else None, convert)
 
 
-def _tell(variant: Variant, model: Record, then: Facts, today: Facts) -> None:
+def _tell(variant: Variant, model: Record, command: str, then: Facts, today: Facts) -> None:
     from lfvpipe.cli import wording
 
     changed = ", ".join(
@@ -47,6 +54,6 @@ def _tell(variant: Variant, model: Record, then: Facts, today: Facts) -> None:
     version = model.outcome.facts["version"] if model.outcome else "?"
     print(
         f"note: {name} has changed since model v{version} was trained ({changed}). Images are"
-        f" prepared as they were for it; `lfvpipe run {name}` trains another.",
+        f" prepared as they were for it; `{command}` trains another.",
         file=sys.stderr,
     )

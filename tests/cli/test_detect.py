@@ -32,6 +32,7 @@ def test_images_are_prepared_as_the_models_training_images_were(
     name, _, value = key.partition("=")
     told = f"small.yaml has changed since model v1 was trained ({name}: (none) → {value})"
     assert told in edited.err
+    assert f"`lfvpipe run {trained[0]} --set {key}` trains another" in edited.err
     assert "has changed" not in plain.err
 
 

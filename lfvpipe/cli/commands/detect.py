@@ -129,7 +129,7 @@ def _by_pipeline(options: argparse.Namespace, maps: HeatMaps | None) -> Iterator
         ledger = session.ledger_of(variant)
         record = _trained(variant, ledger)
         model = _model(variant, record)
-        look = as_trained.images(variant, ledger, record)
+        look = as_trained.images(variant, ledger, record, session.command("run", options))
         draw = _drawing(variant, model, maps)
         work: HandWork = HandWork(ledger, cancelled)
         with hosted(variant.context, work, model, kept=model.key in ledger.held):
