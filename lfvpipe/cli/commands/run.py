@@ -136,22 +136,25 @@ def _exit_code(ran: list[Ran], variants: int, *, cancelled: bool) -> int:
 
 
 def _tell(ran: list[Ran], options: argparse.Namespace, *, cancelled: bool) -> None:
-    for number, one in enumerate(ran):
+    for number, one in enumerate(each for each in ran if each.result.ok):
         print(end="\n" if number else "")
-        if one.did_nothing:
-            print(f"nothing changed{_title(one)}")
-            print(results.headline(one.variant, one.ledger), end="")
-            print(results.page_line(one.variant, one.ledger), end="")
-        elif one.result.ok:
-            told = results.summary(one.variant, one.ledger) if one.has_reported else ""
-            print(told or _partly(one), end="" if told else "\n")
-            print(results.page_line(one.variant, one.ledger) if told else "", end="")
-        else:
-            _tell_failures(one)
+        _tell_outcome(one)
+    for one in ran:
+        _tell_failures(one)
     if cancelled or any(not one.result.ok for one in ran):
         _tell_how_to_resume(options, ran)
     elif len(ran) > 1 and not all(one.did_nothing for one in ran):
         print(f"\ncompare them with `{session.command('compare', options)} --matrix`")
+
+
+def _tell_outcome(one: Ran) -> None:
+    page = results.page_line(one.variant, one.ledger)
+    if one.did_nothing:
+        print(f"nothing changed{_title(one)}")
+        print(results.headline(one.variant, one.ledger) + page, end="")
+    else:
+        told = results.summary(one.variant, one.ledger) if one.has_reported else ""
+        print(told + page if told else f"{_partly(one)}\n", end="")
 
 
 def _title(one: Ran) -> str:
