@@ -52,6 +52,10 @@ class HandWork:
         """Record in the ledger what has to be released again."""
         self.ledger.hold(key, facts)
 
+    def holds(self, key: str) -> bool:
+        """Tell whether the ledger holds something under `key`."""
+        return key in self.ledger.held
+
     def release(self, key: str) -> None:
         """Record that it is released."""
         self.ledger.release(key)

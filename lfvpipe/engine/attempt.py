@@ -84,13 +84,17 @@ class Attempt:
         self.report(StepWarning(self.step, message))
 
     def save(self, **facts: Json) -> None:
-        """Write facts to the ledger now, for the next attempt should this one be killed."""
+        """Write facts to the ledger now, for the next attempt should this one not get done."""
         self.ledger.remember(self.step, self.fingerprint, facts)
         self.saved = {**self.saved, **facts}
 
     def hold(self, key: str, facts: Facts) -> None:
         """Record, durably and before it is taken, something that has to be released again."""
         self.ledger.hold(key, facts)
+
+    def holds(self, key: str) -> bool:
+        """Tell whether something is held under `key` and not yet released."""
+        return key in self.ledger.held
 
     def release(self, key: str) -> None:
         """Record that what was held under `key` is released."""

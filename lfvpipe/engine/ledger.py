@@ -14,7 +14,6 @@ from lfvpipe.engine.record import Record, plain, raw_outcome, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import timedelta
     from pathlib import Path
 
     from lfvpipe.engine.outcome import Facts, Outcome
@@ -120,8 +119,9 @@ class Ledger:
     ) -> Record:
         """Record that an attempt begins, and return its record.
 
-        The attempt keeps the number and the saved facts of one that was killed; it gets the next
-        number after one that ended. An exclusive step's slot is unknown from here on.
+        The attempt keeps the number of one that was killed and gets the next one after one that
+        ended; what earlier attempts saved is kept until one of them is done, as it tells what they
+        created. An exclusive step's slot is unknown from here on.
         """
         with self._change():
             kept = self._data["outcomes"].setdefault(step, {})
@@ -132,7 +132,8 @@ class Ledger:
                 "inputs": dict(inputs),
                 "outcome": last and last["outcome"],
                 "attempts": (last["attempts"] if last else 0) + (not killed),
-                "saved": last["saved"] if last and killed else {},
+                "saved": last["saved"] if last else {},
+                "superseded": _superseded(last),
                 "started": _now(),
                 "finished": None,
                 "error": None,
@@ -152,9 +153,11 @@ class Ledger:
         self, variant: str, step: str, fingerprint: str, outcome: Outcome, *, exclusive: bool
     ) -> None:
         """Record that the attempt is done; the step stands at it."""
-        ended = {"state": "done", "outcome": raw_outcome(outcome), "finished": _now()}
+        made = raw_outcome(outcome)
         with self._change():
-            self._raw(step, fingerprint).update(ended, error=None, saved={})
+            raw = self._raw(step, fingerprint)
+            raw["superseded"] = _superseded(raw, made)
+            raw.update(state="done", outcome=made, finished=_now(), error=None, saved={})
             self._stand(variant, step, fingerprint)
             if exclusive:
                 self._data["slots"][step] = fingerprint
@@ -169,10 +172,12 @@ class Ledger:
         outcome: Outcome | None = None,
     ) -> None:
         """Record that the attempt failed; an `outcome` is kept for `destroy`, not to stand at."""
-        kept = {} if outcome is None else {"outcome": raw_outcome(outcome)}
-        ended = {"state": "failed", "finished": _now(), **kept}
+        made = None if outcome is None else raw_outcome(outcome)
+        ended = {"state": "failed", "finished": _now()}
         with self._change():
             raw = self._raw(step, fingerprint)
+            if made is not None:
+                raw.update(superseded=_superseded(raw, made), outcome=made)
             raw.update(ended, error={"message": message, "hint": hint})
 
     def accept(self, variant: str, step: str, fingerprint: str, inputs: Facts) -> None:
@@ -184,8 +189,13 @@ class Ledger:
         with self._change():
             before = self._data["standing"][variant][step]
             kept = self._data["outcomes"][step]
-            ended = {"state": "done", "inputs": dict(inputs), "saved": {}, "error": None}
-            kept[fingerprint] = {**kept[before], **ended, "finished": _now()}
+            there = kept.get(fingerprint)
+            ended = {"state": "done", "inputs": dict(inputs), "error": None, "finished": _now()}
+            left = {
+                "saved": there["saved"] if there else {},
+                "superseded": _superseded(there, kept[before]["outcome"]),
+            }
+            kept[fingerprint] = {**kept[before], **ended, **left}
             self._stand(variant, step, fingerprint)
             slots = self._data["slots"]
             if step in slots and slots[step] == before:
@@ -208,34 +218,6 @@ class Ledger:
         """Drop a record and all that refers to it."""
         with self._change():
             self._drop(step, fingerprint)
-
-    def prune(self, max_age: timedelta) -> tuple[Record, ...]:
-        """Drop the records that ended longer ago than `max_age` and that nothing refers to.
-
-        Returns:
-            What was dropped. Things in the world that only these knew of are no longer found by
-            `destroy`, so tell the user.
-        """
-        from datetime import UTC, datetime
-
-        oldest = datetime.now(UTC) - max_age
-        with self._guard:
-            dropped = [
-                (step, record)
-                for step in self.known_steps
-                for record in self.records(step)
-                if (step, record.fingerprint) not in self._referred()
-                and datetime.fromisoformat(record.finished or record.started) < oldest
-            ]
-            if dropped:
-                with self._change():
-                    for step, record in dropped:
-                        self._drop(step, record.fingerprint)
-        return tuple(record for _, record in dropped)
-
-    def _referred(self) -> set[tuple[str, str | None]]:
-        tables = [*self._data["standing"].values(), *self._data["attempted"].values()]
-        return {pair for table in (*tables, self._data["slots"]) for pair in table.items()}
 
     def _drop(self, step: str, fingerprint: str) -> None:
         kept = self._data["outcomes"].get(step, {})
@@ -261,6 +243,20 @@ class Ledger:
         with self._guard:
             yield
             self.save()
+
+
+def _superseded(
+    raw: dict[str, Any] | None, made: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Return the outcomes that a record has had before `made`, each once, the oldest first.
+
+    They tell `destroy` what they created, such as the model version that a forced run replaced.
+    A ledger from before there were any has none.
+    """
+    earlier: list[dict[str, Any]] = list(raw.get("superseded", ())) if raw else []
+    if raw and made and raw["outcome"] not in (None, made, *earlier):
+        earlier.append(raw["outcome"])
+    return earlier
 
 
 def _now() -> str:

@@ -143,6 +143,7 @@ def _sound_record(record: dict[str, Any]) -> bool:
         and isinstance(record["saved"], dict)
         and isinstance(record["started"], str)
         and isinstance(record["finished"], str | None)
+        and all(_sound_outcome(earlier) for earlier in record.get("superseded", ()))
         and (error is None or isinstance(error["message"] + error["hint"], str))
         and (_sound_outcome(outcome) if outcome is not None else record["state"] != "done")
     )

@@ -25,7 +25,8 @@ class Record:
         inputs: The flat mapping that it was made of: inputs, ``step:<need>``, ``version``.
         outcome: The last outcome; None until there is one.
         attempts: The number of the last attempt, from 1.
-        saved: What the attempt saved for the next one.
+        saved: What the attempts saved for the next one, until one is done.
+        superseded: The outcomes that `outcome` took the place of, the oldest first.
         started: When the attempt started, UTC, ISO 8601.
         finished: When it ended; None while it runs.
         error: Why it failed.
@@ -38,6 +39,7 @@ class Record:
     outcome: Outcome | None
     attempts: int
     saved: Facts
+    superseded: tuple[Outcome, ...]
     started: str
     finished: str | None
     error: str | None
@@ -59,6 +61,7 @@ def read_record(fingerprint: str, raw: Mapping[str, Any]) -> Record:
         outcome=_outcome(raw["outcome"]),
         attempts=raw["attempts"],
         saved=dict(raw["saved"]),
+        superseded=tuple(filter(None, map(_outcome, raw.get("superseded", ())))),
         started=raw["started"],
         finished=raw["finished"],
         error=error.get("message"),

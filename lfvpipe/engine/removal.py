@@ -24,9 +24,10 @@ class Kept:
 def what(steps: Sequence[Step[C]], ledger: Ledger) -> tuple[Kept, ...]:
     """Return what `destroy` goes through, in its order: the last step's latest outcome first."""
     return tuple(
-        Kept(step.name, record.fingerprint, record.outcome)
+        Kept(step.name, record.fingerprint, outcome)
         for step in reversed(in_order(steps))
         for record in ledger.records(step.name)
+        for outcome in (record.outcome, *reversed(record.superseded))
     )
 
 
@@ -67,5 +68,10 @@ def destroy(
 
 def _remove(step: Step[C], context: C, record: Record) -> tuple[str, ...]:
     unfinished = step.abandon(context, record.saved) if record.saved else ()
-    finished = step.destroy(context, record.outcome) if record.outcome is not None else ()
+    finished = (
+        thing
+        for outcome in (record.outcome, *reversed(record.superseded))
+        if outcome is not None
+        for thing in step.destroy(context, outcome)
+    )
     return (*unfinished, *finished)

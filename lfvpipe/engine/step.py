@@ -19,7 +19,8 @@ class Work(Protocol):
         fingerprint: What the attempt's outcome will be kept under.
         attempt: 1 for the first; grows by one with each attempt that failed, not with a kill.
         previous: The outcome that this step stands at so far, of whatever fingerprint.
-        saved: What an earlier, killed attempt at the same fingerprint saved.
+        saved: What earlier attempts at the same fingerprint saved, killed or failed, since the
+            last one that was done.
         cancelled: Set when the user asks to stop; long loops look at it.
         warnings: What `warn` was told.
     """
@@ -48,10 +49,13 @@ class Work(Protocol):
         """Tell the user something that does not stop the run."""
 
     def save(self, **facts: Json) -> None:
-        """Write facts to the ledger now, for the next attempt should this one be killed."""
+        """Write facts to the ledger now, for the next attempt should this one not get done."""
 
     def hold(self, key: str, facts: Facts) -> None:
         """Record, durably and before it is taken, something that has to be released again."""
+
+    def holds(self, key: str) -> bool:
+        """Tell whether something is held under `key` and not yet released."""
 
     def release(self, key: str) -> None:
         """Record that what was held under `key` is released."""

@@ -19,10 +19,10 @@ _HINTS = {
 
 
 class LookoutError(UserError):
-    """A call to Lookout for Vision failed.
+    """A call to Lookout for Vision failed, or what was waited for did.
 
     Attributes:
-        code: The API's name of the error, or empty.
+        code: The API's name of the error, or the status that a wait ended in; or empty.
         reason: What was wrong, in the service's words, where the message says more than that.
     """
 

@@ -121,7 +121,8 @@ def _wait(
         if status in done:
             return seen
         if status not in busy:
-            raise LookoutError(f"the {name} ended as {status}: {message or 'no reason given'}")
+            message = f"the {name} ended as {status}: {message or 'no reason given'}"
+            raise LookoutError(message, code=status)
         if cancelled.wait(seconds):
             raise Cancelled(f"stopped waiting; the {name} is {status} and goes on by itself")
         seconds = min(seconds * pace.growth, pace.longest)

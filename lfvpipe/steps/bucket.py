@@ -103,12 +103,16 @@ def _identity(context: Context) -> dict[str, str]:
 
 
 def _create(context: Context, work: Work) -> None:
-    from lfvpipe.storage.errors import BucketNameTaken
+    from lfvpipe.storage.errors import AccessDenied, BucketNameTaken
 
     try:
         context.bucket.create()
     except BucketNameTaken:
         work.save(creating=None)
+        raise
+    except AccessDenied:  # somebody who may will create it, unless only its guards were refused
+        if not context.bucket.exists():
+            work.save(creating=None)
         raise
 
 

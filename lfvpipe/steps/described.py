@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 ABSENT = "ResourceNotFoundException"
 CONFLICT = "ConflictException"
+FAILED = "InternalServerException"
 Description = Mapping[str, Any]
 
 

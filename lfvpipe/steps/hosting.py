@@ -68,8 +68,11 @@ def end(context: Context, work: Work, model: Hosting) -> None:
 
 
 def is_ours(work: Work, model: Hosting) -> bool:
-    """Tell whether this attempt, or one that was killed, has started `model`."""
-    return work.saved.get("held") == asdict(model)
+    """Tell whether this attempt, or one that did not get done, has started `model`.
+
+    What such an attempt saved is no longer true once `lfvpipe stop` has released the model.
+    """
+    return work.saved.get("held") == asdict(model) and work.holds(model.key)
 
 
 def _host(context: Context, work: Work, model: Hosting) -> None:

@@ -12,9 +12,10 @@ from lfvpipe.lookout.failures import LookoutError, explained
 from lfvpipe.steps import described
 from lfvpipe.steps.attempts import attempt_token
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.model_removal import removed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lfvpipe.lookout.api import Tag
     from lfvpipe.steps.described import Description
@@ -69,35 +70,41 @@ class ModelStep(Step[Context]):
         return [Reason("drift", f"model version {version}", "TRAINED", status)]
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
-        """Delete the version that this pipeline created, stopped first, with what it left."""
+        """Delete the version that this pipeline created, stopped first, with what it left.
+
+        So are the versions of the same fingerprint whose training failed before it.
+        """
         project, version = str(outcome.facts["project"]), str(outcome.facts["version"])
         found = described.model(context, project, version)
-        if not outcome.facts["created_by_us"] or found is None or not _same(found, outcome):
-            return []
-        return [*_without_evaluation(context, found), *_removed(context, project, version)]
+        ours = outcome.facts["created_by_us"] and found is not None and _same(found, outcome)
+        versions = [*([version] if ours else []), *_texts(outcome.facts.get("failed_versions"))]
+        return _remove(context, project, versions, outcome.facts["fingerprint"])
 
     def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
-        """Delete the version that an unfinished attempt created; fails while it is in training."""
-        if not saved.get("version"):
-            return []
-        return _removed(context, context.pipeline.project, str(saved["version"]))
+        """Delete the versions that unfinished attempts created; fails while one is in training."""
+        project = str(saved.get("project", context.pipeline.project))
+        answered = [str(saved["version"])] if saved.get("version") else []
+        versions = [*answered, *_unanswered(context, project, saved)]
+        versions += _texts(saved.get("failed_versions"))
+        return _remove(context, project, versions, saved.get("fingerprint"))
 
 
 def _version(context: Context, work: Work) -> tuple[str, Word]:
     """Return the version to wait for, and whether it was there before this attempt.
 
-    ``after`` is saved before CreateModel is called: who finds it was killed around that call,
-    and a version of this fingerprint that is newer is the one that the call made.
+    ``after`` is saved before CreateModel is called: who finds it was killed or failed around that
+    call, and a version of this fingerprint that is newer is the one that the call made.
     """
     saved = work.saved.get("version")
     if isinstance(saved, str) and described.model(context, context.pipeline.project, saved):
         return saved, "created"
-    killed = "after" in work.saved
-    after = int(str(work.saved["after"])) if killed else _insisted(context, work)
-    found = _of_fingerprint(context, work.fingerprint, after)
-    if found is not None and not killed:
+    called = "after" in work.saved
+    after = int(str(work.saved["after"])) if called else _insisted(context, work)
+    project = context.pipeline.project
+    found = _of_fingerprint(context, work.fingerprint, after, project)
+    if found is not None and not called:
         return found, "adopted"
-    work.save(after=after)
+    work.save(after=after, project=project, fingerprint=work.fingerprint)
     version = found or _create(context, work)
     work.save(version=version)
     return version, "created"
@@ -113,9 +120,8 @@ def _insisted(context: Context, work: Work) -> int:
     return int(version) if found and found["Status"] in TRAINED else 0
 
 
-def _of_fingerprint(context: Context, fingerprint: str, after: int) -> str | None:
+def _of_fingerprint(context: Context, fingerprint: str, after: int, project: str) -> str | None:
     """Return the newest version over `after` that is trained or in training for `fingerprint`."""
-    project = context.pipeline.project
     with explained(f"listing the models of project {project}"):
         pages = context.lookout.get_paginator("list_models").paginate(ProjectName=project)
         models = [model for page in pages for model in page["Models"]]
@@ -166,7 +172,10 @@ def _new_tags(context: Context, work: Work) -> list[Tag]:
 
 
 def _wait(context: Context, work: Work, version: str) -> Description:
-    """Wait until `version` is trained, showing what the service says of it meanwhile."""
+    """Wait until `version` is trained, showing what the service says of it meanwhile.
+
+    One whose training failed is noted: the next attempt makes another, and both are `destroy`'s.
+    """
     from lfvpipe.lookout.waiters import wait_for_model
 
     try:
@@ -182,6 +191,11 @@ def _wait(context: Context, work: Work, version: str) -> Description:
     except Cancelled as error:
         message = f"training goes on as version {version}; run again to resume"
         raise Cancelled(message) from error
+    except LookoutError as error:
+        if error.code in UNFIT:
+            failed = [*_texts(work.saved.get("failed_versions")), version]
+            work.save(version=None, failed_versions=failed)
+        raise
 
 
 def counted(message: str) -> tuple[int, int | None]:
@@ -223,6 +237,7 @@ def _facts(context: Context, work: Work, trained: Description, ours: bool) -> di
         "created": described.moment(trained.get("CreationTimestamp")),
         "created_by_us": ours,
         "fingerprint": work.fingerprint,
+        "failed_versions": _texts(work.saved.get("failed_versions")),
     }
 
 
@@ -241,30 +256,34 @@ def _same(found: Description, outcome: Outcome) -> bool:
     return found["ModelArn"] == outcome.facts["arn"] and created == outcome.facts["created"]
 
 
-def _without_evaluation(context: Context, found: Description) -> list[str]:
-    """Delete the evaluation files that training left in the bucket, and name them."""
-    files = [found[name] for name in ("EvaluationManifest", "EvaluationResult") if name in found]
-    keys = [file["Key"] for file in files if file["Bucket"] == context.bucket.name]
-    context.bucket.delete(keys)
-    return keys
+def _remove(context: Context, project: str, versions: Iterable[str], print_: Json) -> list[str]:
+    """Delete those of `versions` that are of the fingerprint, not others' under the same number."""
+    return [
+        thing
+        for version in versions
+        if _is_of(context, project, version, print_)
+        for thing in removed(context, project, version)
+    ]
 
 
-def _removed(context: Context, project: str, version: str) -> list[str]:
-    """Stop and delete a model version, wait until it is gone, and say what was deleted."""
-    from lfvpipe.steps.hosting import stop
-    from lfvpipe.steps.patience import pauses
+def _unanswered(context: Context, project: str, saved: Facts) -> list[str]:
+    """Return the version that a call made whose answer never came, if it made one."""
+    if "version" in saved or not {"after", "fingerprint"} <= saved.keys():
+        return []
+    if described.project(context, project) is None:
+        return []
+    after, fingerprint = int(str(saved["after"])), str(saved["fingerprint"])
+    found = _of_fingerprint(context, fingerprint, after, project)
+    return [found] if found else []
 
-    name = f"model {version} of project {project}"
-    stop(context, project, version)
-    try:
-        with explained(f"deleting {name}"):
-            context.lookout.delete_model(ProjectName=project, ModelVersion=version)
-    except LookoutError as error:
-        if error.code == described.ABSENT:
-            return []
-        raise
-    for pause in pauses():
-        if described.model(context, project, version) is None:
-            break
-        pause(None)
-    return [name]
+
+def _is_of(context: Context, project: str, version: str, fingerprint: Json) -> bool:
+    """Tell whether `version` is there and not another one's under the same number."""
+    found = described.model(context, project, version)
+    if found is None:
+        return False
+    return fingerprint is None or _tags(context, found).get(FINGERPRINT_TAG) == fingerprint
+
+
+def _texts(value: Json) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, (list, tuple)) else []

@@ -52,10 +52,11 @@ class ProjectStep(Step[Context]):
             with explained(f"creating project {name}"):
                 context.lookout.create_project(ProjectName=name, ClientToken=token)
         except LookoutError as error:
+            if error.code not in {"", described.FAILED}:  # refused, so none of ours will be there
+                work.save(creating=None)
             if error.code != described.CONFLICT:
                 raise
             ours = False  # somebody else was quicker
-            work.save(creating=None)
         found = described.project(context, name)
         if found is None:
             raise LookoutError(

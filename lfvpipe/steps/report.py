@@ -110,9 +110,9 @@ def _identified(work: Work) -> tuple[str, str]:
     from datetime import UTC, datetime
 
     created = work.saved.get("created")
-    if not isinstance(created, str):
+    if not isinstance(created, str) or work.saved.get("attempt") != work.attempt:
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        work.save(created=created)
+        work.save(created=created, attempt=work.attempt)
     return created, f"{created.replace('-', '').replace(':', '')}-{work.fingerprint[:8]}"
 
 

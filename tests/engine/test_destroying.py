@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.removal import destroy, what
 from lfvpipe.errors import UserError
 
@@ -63,3 +64,40 @@ def test_what_an_unfinished_attempt_left_is_removed_too(steps: Any, bench: Any, 
     pipeline = bench(Leaves("one"))
     pipeline.run()
     assert destroy(pipeline.steps, world, pipeline.ledger) == ("job 7",)
+
+
+def test_what_a_failed_attempt_left_is_handed_to_the_next_one(
+    steps: Any, bench: Any, world: Any
+) -> None:
+    seen: list[Any] = []
+
+    def fails_once(work: Any) -> None:
+        seen.append(dict(work.saved))
+        work.save(job="7")
+        if len(seen) == 1:
+            raise UserError("no")
+
+    world.bodies["one"] = fails_once
+    pipeline = bench(steps.Writes("one"))
+    pipeline.run()
+    pipeline.run()
+    pipeline.run(force=frozenset({"one"}))
+    assert seen == [{}, {"job": "7"}, {}]
+
+
+def test_what_forced_runs_created_is_all_removed(steps: Any, bench: Any, world: Any) -> None:
+    class Numbered(steps.Writes):  # type: ignore[misc]  # a class from a fixture
+        def path(self, context: Any, fingerprint: str) -> Any:
+            return context.file(f"{self.name}-{len(list(context.root.glob('one-*')))}")
+
+        def act(self, context: Any, work: Any) -> Any:
+            path = self.path(context, work.fingerprint)
+            path.write_text("x")
+            return Outcome("created", {"path": path.name})
+
+    pipeline = bench(Numbered("one"))
+    pipeline.run()
+    pipeline.run(force=frozenset({"one"}))
+    kept = what(pipeline.steps, pipeline.ledger)
+    assert [each.outcome.facts["path"] for each in kept if each.outcome] == ["one-1", "one-0"]
+    assert destroy(pipeline.steps, world, pipeline.ledger) == ("one-1", "one-0")

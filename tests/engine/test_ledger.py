@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +118,7 @@ def test_a_file_system_without_hard_links_gets_its_backup(
         (lambda d: next(iter(d["outcomes"]["one"].values())).update(outcome=None), "outcome"),
         (lambda d: next(iter(d["outcomes"]["one"].values())).update(state="idle"), "'idle'"),
         (lambda d: next(iter(d["outcomes"]["one"].values())).update(error={}), "error"),
+        (lambda d: next(iter(d["outcomes"]["one"].values())).update(superseded=[1]), "superseded"),
     ],
 )
 def test_a_damaged_ledger_says_where_and_offers_the_backup(
@@ -170,16 +170,38 @@ def test_a_folder_in_its_place_is_no_bug(tmp_path: Path) -> None:
         Ledger.load(tmp_path / "ledger.json")
 
 
-def test_pruning_drops_only_what_is_old_and_nothing_refers_to(pipeline: Any) -> None:
+def test_an_outcome_that_is_overwritten_is_kept_for_destroy(pipeline: Any) -> None:
     ledger = pipeline.ledger
-    kept = set(ledger.known_steps)
+    (first,) = ledger.records("one")
+    again = ("default", "one", first.fingerprint)
+    for number in (2, 3):
+        ledger.begin(*again, {"version": 1}, exclusive=False)
+        ledger.finish(*again, Outcome("created", {"number": number}), exclusive=False)
+    ledger.begin(*again, {"version": 1}, exclusive=False)
+    ledger.fail("one", first.fingerprint, "no", outcome=Outcome("created", {"number": 3}))
+    (record,) = pipeline.ledger.records("one")
+    assert record.superseded == (first.outcome, Outcome("created", {"number": 2}))
+    assert record.outcome == Outcome("created", {"number": 3})
+
+
+def test_accepting_keeps_what_failed_attempts_created(pipeline: Any) -> None:
+    ledger = pipeline.ledger
     ledger.begin("default", "one", PRINT, {"version": 1}, exclusive=False)
-    ledger.finish("default", "one", PRINT, Outcome("created", {}), exclusive=False)
-    old = next(r for r in ledger.records("one") if r.fingerprint != PRINT)
-    assert ledger.prune(timedelta(days=1)) == ()
-    assert [record.fingerprint for record in ledger.prune(timedelta(days=-1))] == [old.fingerprint]
-    assert set(pipeline.ledger.known_steps) == kept
-    assert ledger.prune(timedelta(days=-1)) == ()
+    ledger.remember("one", PRINT, {"job": 7})
+    ledger.fail("one", PRINT, "no")
+    ledger.accept("default", "one", PRINT, {"version": 1})
+    assert pipeline.ledger.record("one", PRINT).saved == {"job": 7}
+
+
+def test_a_ledger_from_before_outcomes_were_superseded_is_read(pipeline: Any) -> None:
+    def dated(data: Any) -> None:
+        for kept in data["outcomes"].values():
+            for record in kept.values():
+                del record["superseded"]
+
+    damage(pipeline.path, dated)
+    assert all(record.superseded == () for record in pipeline.ledger.records("one"))
+    assert pipeline.run(force=frozenset({"one"})) is not None
 
 
 def test_planning_imports_nothing_heavy() -> None:

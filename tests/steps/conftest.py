@@ -59,6 +59,9 @@ class FakeWork:
     def hold(self, key: str, facts: Facts) -> None:
         self.held[key] = facts
 
+    def holds(self, key: str) -> bool:
+        return key in self.held
+
     def release(self, key: str) -> None:
         self.held.pop(key, None)
 

@@ -8,6 +8,7 @@ import pytest
 from lfvpipe.config.spec import Bucket
 from lfvpipe.steps.bucket import BucketStep
 from lfvpipe.steps.context import Context
+from lfvpipe.storage.errors import AccessDenied
 
 STEP = BucketStep()
 
@@ -104,3 +105,17 @@ def test_a_local_bucket_that_is_gone_is_noticed_without_asking(context: Context,
     outcome = STEP.act(context, work)
     (context.buckets_dir / "bucket").rmdir()
     assert [reason.code for reason in STEP.missing(context, outcome)] == ["output-missing"]
+
+
+def test_a_refused_bucket_that_somebody_else_then_creates_is_adopted(
+    context: Context, work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses() -> None:
+        raise AccessDenied("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(context.bucket, "create", refuses)
+        with pytest.raises(AccessDenied):
+            STEP.act(context, work)
+    context.bucket.create()
+    assert STEP.act(context, work).facts["created_by_us"] is False

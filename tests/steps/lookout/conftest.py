@@ -253,7 +253,9 @@ class FakeLookout:
             output = model["output"]
             prefix, bucket = output.get("Prefix", ""), output["Bucket"]
             key = f"{prefix}EvaluationManifest-{name}-{version}.json"
-            self.buckets.bucket(bucket).put(key, self._evaluation(name))
+            if not model.get("evaluated"):
+                self.buckets.bucket(bucket).put(key, self._evaluation(name))
+            model["evaluated"] = True
             about["EvaluationManifest"] = {"Bucket": bucket, "Key": key}
             about["Performance"] = {"F1Score": 0.9, "Precision": 0.8, "Recall": 1.0}
             about["EvaluationEndTimestamp"] = model["created"] + 12.5

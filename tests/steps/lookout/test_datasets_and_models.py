@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import BotoCoreError
 
 from lfvpipe.engine.removal import destroy
 from lfvpipe.errors import UserError
@@ -140,6 +141,95 @@ def test_a_failed_training_says_why_and_the_next_run_makes_a_new_version(world: 
     assert isinstance(next(row.error for row in result.rows if row.error), UserError)
     assert world.run().ok
     assert world.service.statuses() == {"1": "TRAINING_FAILED", "2": "TRAINED"}
+
+
+class Lost(BotoCoreError):
+    """A lost connection, as it is once all retries are spent."""
+
+    fmt = "lost"
+
+
+def _lose_the_connection(world: Any, after: str, at: str) -> None:
+    """Leave all calls unanswered from the first one of `at` that comes with or after `after`."""
+    lost: list[str] = []
+
+    def answer(*request: Any) -> Any:
+        if lost:
+            raise Lost
+        answered = world.service(*request)
+        if after in world.service.calls and world.service.calls[-1] == at:
+            lost.append(at)
+            raise Lost
+        return answered
+
+    world.handler = answer
+
+
+@pytest.mark.parametrize(
+    ("after", "at", "step"),
+    [
+        ("CreateProject", "DescribeProject", "project"),
+        ("CreateDataset", "DescribeDataset", "datasets"),
+        ("CreateModel", "CreateModel", "model"),
+        ("CreateModel", "DescribeModel", "model"),
+    ],
+)
+@pytest.mark.parametrize("again", [True, False])
+def test_what_an_attempt_created_that_lost_the_connection_is_destroyed(
+    world: Any, after: str, at: str, step: str, again: bool
+) -> None:
+    _lose_the_connection(world, after, at)
+    assert list(_errors(world.run())) == [step]
+    world.handler = None
+    if again:
+        assert world.run().ok
+        assert world.service.statuses() == {"1": "TRAINED"}
+    else:
+        for project in world.service.projects.values():
+            for model in project["models"].values():
+                model |= {"status": "TRAINED", "next": []}
+    destroy(world.steps(), world.context(), world.ledger)
+    assert world.service.projects == {}
+
+
+def test_what_failed_trainings_left_is_destroyed(world: Any) -> None:
+    world.service.failing_trainings = 2
+    assert not world.run().ok
+    assert not world.run().ok
+    assert world.run().ok
+    assert world.service.statuses()["3"] == "TRAINED"
+    destroy(world.steps(), world.context(), world.ledger)
+    assert world.service.projects == {}
+
+
+def test_every_version_that_was_forced_is_destroyed_with_its_evaluation(world: Any) -> None:
+    world.run()
+    world.run(force=frozenset({"model"}))
+    destroy(world.steps(), world.context(), world.ledger)
+    assert world.service.projects == {}
+    assert list(world.context().bucket.list("out/")) == []
+
+
+def test_another_ones_version_under_the_number_of_a_failed_one_stays(world: Any) -> None:
+    world.service.failing_trainings = 1
+    world.run()
+    world.service.projects["demo"]["models"]["1"] |= {"tags": [], "status": "TRAINED"}
+    destroy(world.steps(), world.context(), world.ledger)
+    assert world.service.statuses() == {"1": "TRAINED"}
+
+
+def test_a_project_that_was_refused_and_then_made_by_somebody_else_stays(world: Any) -> None:
+    def refuses(method: str, url: str, *rest: Any) -> Any:
+        if method == "POST" and url.endswith("/projects"):
+            return 403, {"x-amzn-ErrorType": "AccessDeniedException"}, b'{"Message": "no"}'
+        return world.service(method, url, *rest)
+
+    world.handler = refuses
+    assert "AccessDenied" in _errors(world.run())["project"]
+    world.handler = None
+    world.context().lookout.create_project(ProjectName="demo")
+    world.run(until="project")
+    assert world.facts("project")["created_by_us"] is False
 
 
 def test_stopping_during_training_leaves_it_training_and_the_next_run_waits(world: Any) -> None:
