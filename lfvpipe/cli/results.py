@@ -6,20 +6,32 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.cli import output, wording
+from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lfvpipe.cli.session import Variant
+    from lfvpipe.engine.events import Reporter
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.result import RunResult
 
 
-def release_what_is_held(variant: Variant, ledger: Ledger) -> None:
-    """Stop the models that a killed or failed run left hosted, unless they are to keep running."""
+def release_what_is_held(variant: Variant, ledger: Ledger, reporter: Reporter) -> None:
+    """Stop the models that a killed or failed run left hosted, unless they are to keep running.
+
+    Where that fails, the user is warned and the ledger goes on holding them: a run's own error is
+    the one to end with.
+    """
     if not ledger.held or variant.context.pipeline.hosting.keep_running:
         return
-    stop_held(variant, ledger)
+    try:
+        stop_held(variant, ledger)
+    except UserError as error:
+        from lfvpipe.engine.events import StepWarning
+        from lfvpipe.steps.hosting import left_hosted
+
+        reporter(StepWarning("evaluate", left_hosted(error)))
 
 
 def stop_held(variant: Variant, ledger: Ledger) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
+from lfvpipe.errors import UserError
 from lfvpipe.lookout.failures import LookoutError, explained
 from lfvpipe.steps import described
 
@@ -54,9 +55,12 @@ def hosted(context: Context, work: Work, model: Hosting, *, kept: bool) -> Itera
     try:
         _host(context, work, model)
         yield
-    finally:
+    except BaseException:
         if not context.pipeline.hosting.keep_running:
-            end(context, work, model)
+            _end_after_a_failure(context, work, model)
+        raise
+    if not context.pipeline.hosting.keep_running:
+        end(context, work, model)
 
 
 def end(context: Context, work: Work, model: Hosting) -> None:
@@ -65,6 +69,19 @@ def end(context: Context, work: Work, model: Hosting) -> None:
         stop(context, model.project, model.version)
         work.release(model.key)
         work.save(held=None)  # after the release: killed between them, the next attempt repeats it
+
+
+def _end_after_a_failure(context: Context, work: Work, model: Hosting) -> None:
+    """Do what `end` does; what goes wrong with that must not hide why the block failed."""
+    try:
+        end(context, work, model)
+    except UserError as error:
+        work.warn(left_hosted(error))
+
+
+def left_hosted(error: UserError) -> str:
+    """Return what to tell the user when a model could not be stopped."""
+    return f"A model may still be hosted: {error.message.rstrip('.')}. `lfvpipe stop` stops it."
 
 
 def is_ours(work: Work, model: Hosting) -> bool:

@@ -444,3 +444,25 @@ def test_a_run_to_a_step_does_not_show_an_earlier_report(
     assert done.code == 0
     assert "verdicts" not in done.out
     assert "were not selected" in done.out
+
+
+@pytest.mark.parametrize("log", ["human", "json"])
+def test_a_model_that_cannot_be_released_is_a_warning_beside_the_runs_own_end(
+    prepared: Path, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch, log: str
+) -> None:
+    from lfvpipe.engine.ledger import Ledger
+    from lfvpipe.lookout.failures import LookoutError
+    from lfvpipe.steps import described
+
+    def away(*_: object) -> None:
+        raise LookoutError("looking at model 1 failed: no connection")
+
+    monkeypatch.setattr(described, "model", away)
+    file = prepared.parent / ".lfvpipe" / "pipeline" / "ledger.json"
+    facts = {"kind": "model", "project": "p", "version": "1", "endpoint": "embedded"}
+    Ledger.load(file).hold("model:p/1", facts)
+    said = lfvpipe("run", prepared, "--until", "extract", "--json", "--log-format", log)
+    assert (said.code, said.json["exit_code"]) == (0, 0)
+    assert "may still be hosted: looking at model 1 failed: no connection." in said.err
+    assert all(json.loads(line) for line in said.err.splitlines() if log == "json")
+    assert "model:p/1" in Ledger.load(file).held

@@ -122,7 +122,7 @@ def _run_one(
             refresh=options.refresh,
         )
     finally:
-        results.release_what_is_held(variant, ledger)
+        results.release_what_is_held(variant, ledger, reporter)
     results.note_timings(variant, result)
     results.turn_page(variant, result)
     return Ran(variant, ledger, result)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from botocore.exceptions import BotoCoreError
 
 from lfvpipe import config
 from lfvpipe.engine import ledger_file
@@ -56,6 +57,12 @@ ROUTES = [
 
 class Killed(BaseException):
     """The process died here."""
+
+
+class Lost(BotoCoreError):
+    """A lost connection, as it is once all retries are spent."""
+
+    fmt = "connection lost"
 
 
 class Refusal(Exception):
@@ -378,6 +385,21 @@ class World:
         _serving[0] = self.handler or self.service
         context.__dict__["lookout"] = _client()
         return context
+
+    def lose_the_connection(self, after: str, at: str) -> None:
+        """Leave all calls unanswered from the first one of `at` that comes with or after `after`."""
+        lost: list[str] = []
+
+        def answer(*request: Any) -> Answer:
+            if lost:
+                raise Lost
+            answered = self.service(*request)
+            if after in self.service.calls and self.service.calls[-1] == at:
+                lost.append(at)
+                raise Lost
+            return answered
+
+        self.handler = answer
 
     @property
     def ledger_path(self) -> Path:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from botocore.exceptions import BotoCoreError
 
 from lfvpipe.engine.removal import destroy
 from lfvpipe.errors import UserError
@@ -143,28 +142,6 @@ def test_a_failed_training_says_why_and_the_next_run_makes_a_new_version(world: 
     assert world.service.statuses() == {"1": "TRAINING_FAILED", "2": "TRAINED"}
 
 
-class Lost(BotoCoreError):
-    """A lost connection, as it is once all retries are spent."""
-
-    fmt = "lost"
-
-
-def _lose_the_connection(world: Any, after: str, at: str) -> None:
-    """Leave all calls unanswered from the first one of `at` that comes with or after `after`."""
-    lost: list[str] = []
-
-    def answer(*request: Any) -> Any:
-        if lost:
-            raise Lost
-        answered = world.service(*request)
-        if after in world.service.calls and world.service.calls[-1] == at:
-            lost.append(at)
-            raise Lost
-        return answered
-
-    world.handler = answer
-
-
 @pytest.mark.parametrize(
     ("after", "at", "step"),
     [
@@ -178,7 +155,7 @@ def _lose_the_connection(world: Any, after: str, at: str) -> None:
 def test_what_an_attempt_created_that_lost_the_connection_is_destroyed(
     world: Any, after: str, at: str, step: str, again: bool
 ) -> None:
-    _lose_the_connection(world, after, at)
+    world.lose_the_connection(after, at)
     assert list(_errors(world.run())) == [step]
     world.handler = None
     if again:

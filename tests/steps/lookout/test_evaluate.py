@@ -163,3 +163,33 @@ def test_verdict_files_that_are_gone_are_made_again(world: Any) -> None:
     (world.ledger_path.parent / world.facts("evaluate")["verdicts"]["path"]).unlink()
     assert world.run().ok
     assert (world.ledger_path.parent / world.facts("evaluate")["verdicts"]["path"]).exists()
+
+
+def test_a_service_that_goes_away_meanwhile_leaves_the_first_error_and_the_model_held(
+    world: Any,
+) -> None:
+    world.lose_the_connection("DescribeModel", "DetectAnomalies")
+    (row,) = [row for row in world.run().rows if row.error]
+    assert row.error.message.startswith("detecting anomalies")
+    (warning,) = row.warnings
+    assert "may still be hosted" in warning
+    assert "`lfvpipe stop`" in warning
+    assert list(world.ledger.held) == ["model:demo/1"]
+    world.handler = None
+    assert world.run().ok
+    assert world.service.statuses() == {"1": "TRAINED"}
+    assert not world.ledger.held
+
+
+def test_a_model_that_was_released_after_a_failure_and_hosted_by_somebody_else_stays_hosted(
+    world: Any,
+) -> None:
+    world.lose_the_connection("DescribeModel", "DetectAnomalies")
+    world.run()
+    world.handler = None
+    ledger = world.ledger
+    for key in release_held(world.context(), dict(ledger.held)):
+        ledger.release(key)
+    world.service.projects["demo"]["models"]["1"]["status"] = "HOSTED"
+    assert world.run().ok
+    assert world.service.statuses() == {"1": "HOSTED"}
