@@ -70,6 +70,7 @@ class Web:
         answers: Statuses and headers by path, in place of a file.
         cut: Bytes of a body after which the connection is cut, one for each coming request.
         ranges: Whether it understands ranges.
+        heeds_if_range: Whether it sends a range only of the version that is asked for.
         requests: Method, path, headers of each request, and the status it was answered with.
     """
 
@@ -79,6 +80,7 @@ class Web:
     answers: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict)
     cut: list[int] = field(default_factory=list)
     ranges: bool = True
+    heeds_if_range: bool = True
     requests: list[tuple[str, str, dict[str, str], int]] = field(default_factory=list)
 
     @property
@@ -110,7 +112,7 @@ class _Page(BaseHTTPRequestHandler):
         asked, condition = self.headers.get("Range"), self.headers.get("If-Range")
         if etag and self.headers.get("If-None-Match") == etag:
             self.reply(304, headers, b"")
-        elif web.ranges and asked and (condition in (None, etag)):
+        elif web.ranges and asked and (condition in (None, etag) or not web.heeds_if_range):
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
             if start >= len(data):
                 self.reply(416, {"Content-Range": f"bytes */{len(data)}"}, b"")

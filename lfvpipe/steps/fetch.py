@@ -105,10 +105,11 @@ class FetchStep(Step[Context]):
 
     def _bring(self, context: Context, folder: Path, before: Cached | None, work: Work) -> Cached:
         by_another = self.verified.get(self.address, self.name) != self.name
-        if before and (by_another or before.sha256 == self.sha256):
+        unwanted = before is not None and self.sha256 not in (None, before.sha256)
+        if before and (by_another or (self.sha256 and not unwanted)):
             return before
         if self.address.startswith("s3://"):
-            return self._bring_object(context, folder, before, work)
+            return self._bring_object(context, folder, None if unwanted else before, work)
         from lfvpipe.storage.download import download
         from lfvpipe.storage.http import NotReachable
 
@@ -120,6 +121,7 @@ class FetchStep(Step[Context]):
                 progress=lambda done, total: work.progress(done, total, "bytes"),
                 pause=work.cancelled.wait,
                 on_retry=work.warn,
+                anew=unwanted,
             )
         except NotReachable as error:
             if before is None:

@@ -56,6 +56,7 @@ def download(
     progress: Progress,
     pause: Pause,
     on_retry: Callable[[str], object] = lambda _: None,
+    anew: bool = False,
 ) -> Cached:
     """Bring the cache in `folder` in line with what `url` serves, and return it.
 
@@ -69,6 +70,7 @@ def download(
         progress: Told the bytes so far and, if known, in all; what it raises ends the download.
         pause: Waits so many seconds between two attempts.
         on_retry: Told, before each pause, what went wrong and when which attempt follows.
+        anew: Download also what is cached and current: it is not what it should be.
 
     Raises:
         DownloadError: The server does not give it.
@@ -77,7 +79,7 @@ def download(
     failures, before = 0, -1
     while True:
         try:
-            return _attempt(url, folder, archive=archive, progress=progress)
+            return _attempt(url, folder, archive=archive, progress=progress, anew=anew)
         except Interrupted as interruption:
             size = _size(part_of(folder))
             failures = 1 if size > before >= 0 else failures + 1
@@ -107,9 +109,9 @@ def current(url: str) -> tuple[str, str]:
         raise interruption.final() from interruption
 
 
-def _attempt(url: str, folder: Path, *, archive: bool, progress: Progress) -> Cached:
+def _attempt(url: str, folder: Path, *, archive: bool, progress: Progress, anew: bool) -> Cached:
     folder.mkdir(parents=True, exist_ok=True)
-    have, part = cached(folder), part_of(folder)
+    have, part = None if anew else cached(folder), part_of(folder)
     partial = _load(folder) if part.exists() else _Validators()
     with closing(opened(url, _conditions(have, partial, _size(part)))) as response:
         if response.status == 304 and have is not None:
@@ -121,6 +123,9 @@ def _attempt(url: str, folder: Path, *, archive: bool, progress: Progress) -> Ca
             raise Interrupted(url, "the partial download does not fit any more")
         start = _start(response, _size(part))
         now = _validators(response, start)
+        if start and not _continues(response, partial, now):
+            part.unlink(missing_ok=True)
+            raise Interrupted(url, "the file has changed meanwhile")
         with _disk(url, part):
             write_text(_notes(folder), json.dumps(asdict(now)))
             _receive(response, url, part, start, now, archive=archive, progress=progress)
@@ -148,6 +153,17 @@ def _start(response: BaseHTTPResponse, size: int) -> int:
             hint="It does not resume downloads properly: delete the cache folder and run again.",
         )
     return size
+
+
+def _continues(response: BaseHTTPResponse, partial: _Validators, now: _Validators) -> bool:
+    """Tell whether a 206 is of the partial's version: not every server heeds If-Range."""
+    total = response.headers.get("Content-Range", "").rpartition("/")[2]
+    pairs = (
+        (partial.etag.removeprefix("W/"), now.etag.removeprefix("W/")),
+        (partial.modified, now.modified),
+        (partial.total, int(total) if total.isdigit() else None),
+    )
+    return all(before == after for before, after in pairs if before and after)
 
 
 def _validators(response: BaseHTTPResponse, start: int) -> _Validators:

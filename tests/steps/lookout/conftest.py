@@ -387,7 +387,7 @@ class World:
         return context
 
     def lose_the_connection(self, after: str, at: str) -> None:
-        """Leave all calls unanswered from the first one of `at` that comes with or after `after`."""
+        """Leave all calls unanswered, from the first one of `at` since one of `after`."""
         lost: list[str] = []
 
         def answer(*request: Any) -> Answer:
