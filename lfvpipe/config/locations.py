@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from lfvpipe.config.problems import Problem, problem
 from lfvpipe.config.tree import Node, Where, find, walk
@@ -25,6 +26,7 @@ _PLACES: tuple[Where, ...] = (
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_SPELLING = "Check its spelling, the brackets and the port."
 _REMOTE = ("http", "https", "s3")
 
 
@@ -45,8 +47,19 @@ def problems(tree: Node) -> Iterator[Problem]:
             yield problem(node.place, message, hint)
         elif match and not match[2].strip("/"):
             yield problem(node.place, f"{text} names nothing", "Write the whole address.")
+        elif match and not is_address(text):
+            yield problem(node.place, f"this {match[1]}:// address has no valid host", _SPELLING)
         elif not match and _expanded(text) is None:
             yield problem(node.place, f"{text}: no such home folder", "Write the path in full.")
+
+
+def is_address(text: str) -> bool:
+    """Tell whether host and port of an address can be read."""
+    try:
+        parts = urlsplit(text)
+        return bool(parts.netloc) and (parts.scheme == "s3" or parts.port != 0)
+    except ValueError:
+        return False
 
 
 def _locations(tree: Node) -> Iterator[tuple[Where, Node]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any
+from urllib.parse import urlsplit
 
 from lfvpipe.config import locations, names
 from lfvpipe.config.building import division, labels
@@ -61,6 +62,20 @@ def _locations(settings: Settings) -> Iterator[Problem]:
     if isinstance(labels, str) and "://" in labels:
         message = "sources.labels is an address; people's decisions are kept in a file"
         yield problem(_place(settings, "sources.labels"), message, "Name a file on this machine.")
+
+
+def _endpoints(settings: Settings) -> Iterator[Problem]:
+    for key in ("bucket.endpoint", "service.endpoint", "mlflow.tracking_uri"):
+        given = settings.given(key)
+        if not isinstance(given, str) or "://" not in given:
+            continue
+        place = nearest(settings.tree, tuple(key.split("."))).place
+        if given.startswith(("http://", "https://")) and not locations.is_address(given):
+            hint = "Check its spelling, the brackets and the port."
+            yield problem(place, f"{key} has no valid host", hint)
+        elif key != "mlflow.tracking_uri" and "@" in urlsplit(given).netloc:
+            hint = "Remove it: credentials come from AWS_ACCESS_KEY_ID and the like, or a profile."
+            yield problem(place, f"{key} holds a login, which no request would carry", hint)
 
 
 def _shares(settings: Settings) -> Iterator[Problem]:
@@ -144,6 +159,7 @@ _RULES: tuple[tuple[Set[str], Callable[[Settings], Iterator[Problem]]], ...] = (
     ({"name"}, _names),
     ({"sources"}, _sources),
     ({"sources", "evaluate"}, _locations),
+    ({"bucket", "service", "mlflow"}, _endpoints),
     ({"sample", "split"}, _shares),
     ({"split"}, _split),
     ({"sources", "split"}, _datasets),

@@ -11,6 +11,7 @@ from lfvpipe.errors import UserError
 from lfvpipe.steps.globs import is_image_name, matcher
 from lfvpipe.steps.index import SelectedMask
 from lfvpipe.steps.pairing import MaskIndex, looks_like_mask
+from lfvpipe.steps.sources import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -87,7 +88,7 @@ def label_candidates(context: Context, work: Work, label: Label, source: Source)
         for image in images
     ]  # fmt: skip
     if not any(candidate.included for candidate in found):
-        raise _empty(f"sources.{label}", source.archive, source.include, path, members)
+        raise _empty(f"sources.{label}", shown(source.archive), source.include, path, members)
     return found
 
 
@@ -126,7 +127,7 @@ def _without_masks(members: Iterable[Member], source: Source, work: Work) -> lis
     }
     if masks and source.masks is None and not source.include:
         work.warn(
-            f"{source.archive}: {len(masks)} images are named like masks of others (such as"
+            f"{shown(source.archive)}: {len(masks)} images are named like masks of others (such as"
             f" {min(masks)}) and were left out. Name them under `masks` to learn from them."
         )
     excluded = masks if source.masks is not None or not source.include else set()

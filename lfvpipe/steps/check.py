@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.sources import archive_stem
 
 if TYPE_CHECKING:
     from lfvpipe.engine.outcome import Facts
@@ -55,8 +55,3 @@ class Check(Step[Context]):
             {"findings": [finding.facts() for finding in found], "counts": facts["counts"]},
             {"findings": len(found), "index": facts["digest"]},
         )
-
-
-def archive_stem(archive: str) -> str:
-    """Return the last part of an archive's address, as a person calls it."""
-    return PurePosixPath(archive.replace("\\", "/").rstrip("/")).name

@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.lookout import rules
-from lfvpipe.steps.check import archive_stem
 from lfvpipe.steps.counting import count_findings, type_findings
 from lfvpipe.steps.findings import Finding, error, warning
 from lfvpipe.steps.likeness import likeness_findings
+from lfvpipe.steps.sources import archive_stem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

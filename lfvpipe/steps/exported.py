@@ -17,6 +17,7 @@ from lfvpipe.config.spec import LABELS
 from lfvpipe.lookout.rules import BACKGROUND_CLASS
 from lfvpipe.steps.catalogue import Candidate, SelectionError, archive_of, fetched, list_members
 from lfvpipe.steps.index import SelectedMask
+from lfvpipe.steps.sources import shown
 from lfvpipe.steps.withheld import FILES
 
 if TYPE_CHECKING:
@@ -64,12 +65,12 @@ def exported_candidates(context: Context, work: Work) -> dict[Split, list[Candid
     if spec.test is not None:
         manifests["test"] = spec.test
     images = fetched(context, work.upstream, IMAGES) if spec.images else None
-    members = _Suffixes(list_members(images), str(spec.images)) if images else None
+    members = _Suffixes(list_members(images), shown(str(spec.images))) if images else None
     found: dict[Split, list[Candidate]] = {}
     for split, address in manifests.items():
         file = archive_of(context, work.upstream, f"manifest-{split}")
         places = _Places(address, context.pipeline.folder, members)
-        found[split] = _labelled(address, file, places, work)
+        found[split] = _labelled(shown(address), file, places, work)
     return found
 
 
@@ -135,20 +136,20 @@ def _is_colour(text: str) -> bool:
     return len(text) == 7 and text[0] == "#" and all(c in "0123456789ABCDEF" for c in text[1:])
 
 
-def _labelled(address: str, file: Path, places: _Places, work: Work) -> list[Candidate]:
+def _labelled(name: str, file: Path, places: _Places, work: Work) -> list[Candidate]:
     found: dict[str, Candidate] = {}
     unlabelled = repeated = 0
-    for entry in read_manifest(file, address):
+    for entry in read_manifest(file, name):
         if entry.label is None:
             unlabelled += 1
             continue
         repeated += entry.image in found
         found[entry.image] = _candidate(entry, entry.label, places)
-        work.progress(len(found), None, "lines", address)
+        work.progress(len(found), None, "lines", name)
     if unlabelled:
-        work.warn(f"{address}: {unlabelled} lines have no label and were left out.")
+        work.warn(f"{name}: {unlabelled} lines have no label and were left out.")
     if repeated:
-        work.warn(f"{address}: {repeated} images are there twice; the last line counts.")
+        work.warn(f"{name}: {repeated} images are there twice; the last line counts.")
     return list(found.values())
 
 
@@ -235,6 +236,6 @@ class _Places:
 
     def _astray(self, reference: str) -> SelectionError:
         return SelectionError(
-            f"{self._address}: the reference {reference} leads nowhere.",
+            f"{shown(self._address)}: the reference {reference} leads nowhere.",
             hint="Name the folder or archive that holds the images as `sources.manifest.images`.",
         )

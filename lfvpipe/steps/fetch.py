@@ -100,7 +100,7 @@ class FetchStep(Step[Context]):
             before = outcome.facts.get(name)
             if before and now[name]:
                 same = before == now[name]
-                return () if same else (Reason("drift", self.address, before, now[name]),)
+                return () if same else (Reason("drift", shown(self.address), before, now[name]),)
         return ()
 
     def _bring(self, context: Context, folder: Path, before: Cached | None, work: Work) -> Cached:

@@ -121,13 +121,14 @@ def _versions(context: Context) -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     from lfvpipe import __version__
+    from lfvpipe.steps.configuration import without_secrets
 
     versions = {
         "lfvpipe": __version__,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "service": context.pipeline.service.endpoint,
-        "bucket": context.pipeline.bucket.endpoint,
+        "service": without_secrets(context.pipeline.service.endpoint),
+        "bucket": without_secrets(context.pipeline.bucket.endpoint),
     }
     for package in ("boto3", "onnxruntime", "numpy"):
         try:

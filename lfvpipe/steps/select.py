@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.local_files import local_files
+from lfvpipe.steps.sources import archive_stem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,14 +62,6 @@ class Select(Step[Context]):
         """See `Step.missing`."""
         file = context.state_dir / str(outcome.facts["selection"])
         return () if file.is_file() else (Reason("output-missing", file.name),)
-
-
-def archive_stem(archive: str) -> str:
-    """Return the name of an archive without its suffix."""
-    from urllib.parse import urlsplit
-
-    path = urlsplit(archive).path if "://" in archive else Path(archive).as_posix()
-    return PurePosixPath(path.rstrip("/")).name.partition(".")[0]
 
 
 def _source_inputs(pipeline: Pipeline) -> dict[str, Json]:

@@ -19,7 +19,7 @@ from lfvpipe.steps.corrections import Corrections, corrections
 from lfvpipe.steps.exported import exported_candidates
 from lfvpipe.steps.index import SPLITS, Selected, Split, selected_line, write_lines
 from lfvpipe.steps.sampling import divide, ranked, sample_size
-from lfvpipe.steps.select import archive_stem
+from lfvpipe.steps.sources import archive_stem
 from lfvpipe.steps.withheld import withheld
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from lfvpipe.config.spec import Pipeline
 
@@ -57,6 +57,14 @@ def similar(path: Path) -> tuple[str, ...]:
     folder = path.parent
     names = sorted(child.name for child in folder.iterdir()) if folder.is_dir() else []
     return tuple(get_close_matches(path.name, names, n=3, cutoff=0.5))
+
+
+def archive_stem(archive: str) -> str:
+    """Return the name of an archive as a person calls it: without folder, suffix and query."""
+    from urllib.parse import urlsplit
+
+    path = urlsplit(archive).path if "://" in archive else Path(archive).as_posix()
+    return PurePosixPath(path.rstrip("/")).name.partition(".")[0]
 
 
 def shown(address: str) -> str:

@@ -32,6 +32,13 @@ CASES = {
     "evaluate: {images: {archive: 'ftp://a/b.zip'}}": (2, 30, "ftp:// addresses are not supp"),
     "evaluate: {images: [{archive: 'file:///b.zip'}]}": (2, 31, "file:// addresses"),
     "evaluate: {images: [{archive: 's3://'}]}": (2, 31, "names nothing"),
+    "evaluate: {images: [{archive: 'https://[bad/x.zip'}]}": (2, 31, "has no valid host"),
+    "evaluate: {images: [{archive: 'https://host:99999/x.zip'}]}": (2, 31, "has no valid host"),
+    "evaluate: {images: [{archive: 's3://[bad/x.zip'}]}": (2, 31, "has no valid host"),
+    "bucket: {endpoint: 'https://[bad'}": (2, 20, "bucket.endpoint has no valid host"),
+    "service: {endpoint: 'http://h:x'}": (2, 21, "service.endpoint has no valid host"),
+    "mlflow: {tracking_uri: 'http://[h'}": (2, 24, "mlflow.tracking_uri has no valid host"),
+    "bucket: {endpoint: 'https://a:b@h'}": (2, 20, "bucket.endpoint holds a login"),
     "evaluate: {images: [{archive: ~nobody-of-this-name/x}]}": (2, 31, "no such home folder"),
 }
 

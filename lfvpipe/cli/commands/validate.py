@@ -90,9 +90,13 @@ def _extras(pipeline: Pipeline) -> list[Found]:
 
 
 def _place(name: str, place: str) -> Found:
+    from lfvpipe.steps.sources import shown
+
     local = "://" not in place
     missing = local and not Path(place).exists()
-    return Found(name, place, local, problem=f"{name}: {_missing(Path(place))}" if missing else "")
+    return Found(
+        name, shown(place), local, problem=f"{name}: {_missing(Path(place))}" if missing else ""
+    )
 
 
 def _missing(path: Path) -> str:
