@@ -3,13 +3,35 @@
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from PIL import Image
 
 from lfvpipe.images.inspection import MAX_PIXELS, Facts, ImageError
 
-# What Pillow's PNG and JPEG readers raise for damaged files.
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+# What Pillow's PNG and JPEG readers raise for damaged files, a second header's size included.
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+@contextmanager
+def refusing_damage() -> Iterator[None]:
+    """Turn what Pillow raises for a damaged file inside the block into an ImageError."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise ImageError(
+            f"is truncated or damaged ({str(error)[:80]})", hint="Export it again or leave it out."
+        ) from error
 
 
 def refuse_bomb(facts: Facts, max_pixels: int = MAX_PIXELS) -> None:
@@ -33,15 +55,11 @@ def decode(data: bytes, facts: Facts) -> Image.Image:
     Raises:
         ImageError: The file is truncated or damaged, or of a kind that cannot be decoded.
     """
-    try:
+    with refusing_damage():
         image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "MPO"))
         if image.size != (facts.width, facts.height):
             raise ImageError("has two headers that differ in size", hint="Leave it out.")
         image.load()
-    except _BROKEN as error:
-        raise ImageError(
-            f"is truncated or damaged ({str(error)[:80]})", hint="Export it again or leave it out."
-        ) from error
     return image
 
 

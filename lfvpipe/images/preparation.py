@@ -8,14 +8,13 @@ from typing import Literal
 import numpy
 from PIL import Image, ImageOps
 
-from lfvpipe.images.decoding import decode, encoded, refuse_bomb
+from lfvpipe.images.decoding import decode, encoded, refuse_bomb, refusing_damage
 from lfvpipe.images.inspection import MAX_PIXELS, Facts, inspect
 
 Convert = Literal["RGB", "L"]
 Size = tuple[int, int]
 
 _ORIENTATION = 0x0112
-_GREY_MODES = ("1", "L", "LA", "I;16", "I")
 _JPEG_QUALITY = 95
 _HASH = (17, 16)
 
@@ -91,9 +90,10 @@ def _changed(
     image: Image.Image, facts: Facts, resize: Size | None, convert: Convert | None
 ) -> tuple[Image.Image, tuple[str, ...]]:
     changes = []
-    if image.getexif().get(_ORIENTATION, 1) not in (0, 1):
-        image = ImageOps.exif_transpose(image)
-        changes.append("rotated")
+    with refusing_damage():  # EXIF is read here first
+        if image.getexif().get(_ORIENTATION, 1) not in (0, 1):
+            image = ImageOps.exif_transpose(image)
+            changes.append("rotated")
     if facts.bits == 16:
         image, low = _eight_bits(image)
         changes.append("12-bit" if low else "16-bit")
@@ -140,8 +140,3 @@ def _likeness(image: Image.Image) -> str:
     grey = image if image.mode == "L" else _smooth(image).convert("L")
     cells = numpy.asarray(grey.resize(_HASH, Image.Resampling.BOX), dtype=numpy.int16)
     return numpy.packbits(cells[:, 1:] > cells[:, :-1]).tobytes().hex()
-
-
-def is_grey(mode: str) -> bool | None:
-    """Tell grey from colour modes; None for a palette, which may be either."""
-    return None if mode == "P" else mode in _GREY_MODES

@@ -174,3 +174,23 @@ def test_a_picture_is_no_mask() -> None:
         prepare_mask(saved(noise()))
     with pytest.raises(ImageError, match="must be a PNG"):
         prepare_mask(saved(noise(), "JPEG"))
+
+
+def with_chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a PNG with one more chunk after its header."""
+    image = saved(noise())
+    return image[:33] + chunk(kind, data) + image[33:]
+
+
+SECOND_HEADER = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+
+
+def test_an_image_whose_exif_is_garbage_is_damaged() -> None:
+    with pytest.raises(ImageError, match="damaged"):
+        examine(with_chunk(b"eXIf", b"garbage that is no TIFF"))
+
+
+@pytest.mark.parametrize("use", [examine, prepare_mask])
+def test_an_image_with_a_second_header_that_is_a_bomb_is_damaged(use: Any) -> None:
+    with pytest.raises(ImageError, match="damaged"):
+        use(with_chunk(b"IHDR", SECOND_HEADER))
