@@ -122,7 +122,8 @@ def safe_name(raw: str, archive: Path, limits: Limits) -> str:
         shown = raw if len(raw) <= 100 else f"{raw[:97]}..."
         raise ArchiveError(
             f"{archive}: the member {shown!r} {fault}.",
-            hint="The archive was not used. Pack the images again with plain relative names.",
+            hint="The archive was not used. Pack the images again with plain relative names"
+            " in UTF-8.",
         )
     return unicodedata.normalize("NFC", str(PurePosixPath(raw)))
 
@@ -133,6 +134,7 @@ def _fault(raw: str, limits: Limits) -> str:
         "has a NUL byte in its name": "\0" in raw,
         "has backslashes in its name": "\\" in raw,
         "has control characters in its name": any(ord(c) < 32 and c != "\r" for c in raw),
+        "has a name that is not UTF-8": any("\ud800" <= c <= "\udfff" for c in raw),
         "has an absolute path": raw.startswith("/"),
         "has a drive letter": len(raw) > 1 and raw[1] == ":" and raw[0].isalpha(),
         "leads out of the archive's folder": ".." in parts,

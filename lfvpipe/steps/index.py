@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from lfvpipe.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "test", "evaluate", "unused"]
 SPLITS: tuple[Split, ...] = ("train", "test", "evaluate", "unused")
+
+
+class UnreadableName(UserError):
+    """An image is called by bytes that are no UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,9 @@ def write_lines(folder: Path, lines: Iterable[Mapping[str, object]]) -> tuple[st
 
     Returns:
         The file's name and its SHA-256.
+
+    Raises:
+        UnreadableName: A name in a line is not Unicode.
     """
     from lfvpipe.atomic import replacing, sync_folder
 
@@ -117,13 +126,23 @@ def write_lines(folder: Path, lines: Iterable[Mapping[str, object]]) -> tuple[st
     staging = folder / "incoming.jsonl"  # one run holds the state directory's lock
     with replacing(staging) as file:
         for line in lines:
-            text = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+            text = _encoded(line)
             hashed.update(text)
             file.write(text)
     name = f"{hashed.hexdigest()}.jsonl"
     staging.replace(folder / name)
     sync_folder(folder)
     return name, hashed.hexdigest()
+
+
+def _encoded(line: Mapping[str, object]) -> bytes:
+    try:
+        return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    except UnicodeEncodeError as error:
+        name = ascii(line.get("id", ""))
+        raise UnreadableName(
+            f"The image {name} has a name that is not UTF-8.", hint="Rename it, and run again."
+        ) from error
 
 
 def read_lines(file: Path) -> Iterator[dict[str, Any]]:

@@ -129,7 +129,7 @@ def _decisions(file: Path, data: bytes) -> Iterator[Decision]:
             continue
         try:
             yield parsed(json.loads(text))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines) and not text.endswith(b"}"):
                 return
             raise LabelsError(
@@ -137,8 +137,8 @@ def _decisions(file: Path, data: bytes) -> Iterator[Decision]:
             ) from None
 
 
-def _said(error: ValueError) -> str:
-    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+def _said(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | RecursionError):
         return "this is not JSON"
     return str(error)
 
@@ -151,6 +151,7 @@ def parsed(line: Any) -> Decision:
     """
     if not isinstance(line, dict) or not isinstance(line.get("name"), str) or not line["name"]:
         raise ValueError('a decision is {"name": an image, "label": …}')
+    _refuse_surrogates(line)
     texts = {name: line.get(name) for name in _TEXTS}
     if wrong := [name for name, text in texts.items() if not isinstance(text, str | None)]:
         raise ValueError(f"{wrong[0]} is not a text")
@@ -160,6 +161,13 @@ def parsed(line: Any) -> Decision:
     known = {name: text for name, text in texts.items() if text is not None}
     label = cast("Choice | None", line["label"])
     return Decision(name=line["name"], label=label, classes=_classes(line), **known)
+
+
+def _refuse_surrogates(line: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(line, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("a text holds half a surrogate pair, which is no character") from None
 
 
 def _classes(line: Mapping[str, Any]) -> Mapping[str, str] | None:

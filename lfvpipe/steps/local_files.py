@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,19 @@ def matching_files(pattern: str, folder: Path) -> list[Path]:
     if has_wildcard(pattern) and not (folder / pattern).is_file():
         root = Path(pattern).anchor
         base = Path(root) if root else folder
-        paths = sorted(base.glob(pattern.removeprefix(root)))
+        paths = sorted(base.glob(_for_pathlib(pattern.removeprefix(root))))
     else:
         paths = [folder / pattern]
     return [path for path in paths if path.is_file() and is_image_name(path.name)]
+
+
+def _for_pathlib(pattern: str) -> str:
+    """Return the pattern with ``**`` beside other signs as ``*``, as `globs` has it.
+
+    Python before 3.13 refuses it there.
+    """
+    parts = pattern.split("/")
+    return "/".join(part if part == "**" else re.sub(r"\*+", "*", part) for part in parts)
 
 
 def shown_name(path: Path, folder: Path) -> str:

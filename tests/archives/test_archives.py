@@ -127,6 +127,14 @@ def test_unsafe_names_are_refused(kind: str, name: str, fault: str, tmp_path: Pa
     assert fault in refusal(PACKED[kind](tmp_path / "a", {"ok.png": b"1", name: b"x"}))
 
 
+def test_a_name_that_is_not_utf_8_is_refused_and_told_in_escapes(tmp_path: Path) -> None:
+    with tarfile.open(
+        tmp_path / "a.tar", "w", format=tarfile.GNU_FORMAT, encoding="latin-1"
+    ) as tar:
+        tar.addfile(tarfile.TarInfo("Gerät.png"))
+    assert r"'Ger\udce4t.png' has a name that is not UTF-8" in refusal(tmp_path / "a.tar")
+
+
 def test_a_nul_byte_in_a_zip_name_is_refused(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", {"evil.png?.txt": b"x"})
     path.write_bytes(path.read_bytes().replace(b"evil.png?", b"evil.png\0"))

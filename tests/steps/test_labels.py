@@ -34,6 +34,19 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "reviewed.jsonl"
 
 
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("[" * 100_000 + "]" * 100_000 + "}", "this is not JSON"),
+        ('{"name": "x\\ud800.png", "label": "normal"}', "half a surrogate pair"),
+    ],
+)
+def test_a_line_that_no_tool_can_read_is_named(file: Path, line: str, fault: str) -> None:
+    file.write_text(line + "\n")
+    with pytest.raises(LabelsError, match=f":1: .*{fault}"):
+        read_decisions(file)
+
+
 @pytest.fixture
 def reviewed(changed: Change, context: Context, file: Path) -> Change:
     """Return a function that gives the context with a labels file and other changes."""

@@ -1,4 +1,6 @@
 import json
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from lfvpipe.config.spec import (
     Sources,
 )
 from lfvpipe.engine.outcome import Outcome
+from lfvpipe.errors import UserError
 from lfvpipe.steps.catalogue import SelectionError
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.index import Selected, read_selection
@@ -227,6 +230,36 @@ def test_evaluation_images_can_be_files_beside_the_pipeline(
     before = Select(()).inputs(context)
     (tmp_path / "extra" / "x.png").write_bytes(b"changed")
     assert Select(()).inputs(context) != before
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("**.png", {"n1.png"}),
+        ("ph**/*.png", {"photos/n1.png"}),
+        ("**/n**1.png", {"n1.png", "photos/n1.png"}),
+    ],
+)
+def test_two_stars_beside_other_signs_are_one(
+    pattern: str, found: set[str], context: Context, changed: Change, work: Any,
+    fetched: Callable[..., None], tmp_path: Path,
+) -> None:  # fmt: skip
+    fetched({f"a/{n}.jpg": b"" for n in range(9)}, {f"b/{n}.jpg": b"" for n in range(9)})
+    (tmp_path / "photos").mkdir()
+    for name in ("n1.png", "photos/n1.png"):
+        (tmp_path / name).write_bytes(b"x")
+    images, _ = selected(evaluating(context, changed, pattern), work)
+    assert {one.member for one in images.values() if one.source == "files"} == found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a file name is Unicode")
+def test_an_evaluation_file_whose_name_is_not_utf_8_is_named(
+    context: Context, changed: Change, work: Any, fetched: Callable[..., None], tmp_path: Path
+) -> None:
+    fetched()
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/Ger\xe4t.png")).write_bytes(b"x")
+    with pytest.raises(UserError, match="udce4t.png' has a name that is not UTF-8"):
+        selected(evaluating(context, changed, "Ger*.png"), work)
 
 
 def test_archives_of_evaluation_images(
