@@ -6,9 +6,7 @@ Sizes are in bytes, sides in pixels, counts in images unless said otherwise.
 
 from typing import Final
 
-IMAGE_FORMATS: Final = ("PNG", "JPEG")
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg")
-MASK_FORMATS: Final = ("PNG",)
 MIN_SIDE: Final = 64
 MAX_SIDE: Final = 4096
 MAX_IMAGE_BYTES: Final = 8 * 1024 * 1024
@@ -24,7 +22,6 @@ MIN_SINGLE_ANOMALY: Final = 10
 
 MAX_TRAIN_IMAGES: Final = 16_000
 MAX_TEST_IMAGES: Final = 4_000
-MAX_TRIAL_IMAGES: Final = 2_000
 MAX_SEGMENTATION_TRAIN_IMAGES: Final = 8_000
 MAX_SEGMENTATION_TEST_IMAGES: Final = 800
 
@@ -33,8 +30,6 @@ MAX_ANOMALY_LABELS: Final = 100
 MAX_ANOMALY_LABELS_PER_IMAGE: Final = 20
 MIN_IMAGES_PER_ANOMALY_LABEL_SINGLE: Final = 20
 MIN_IMAGES_PER_ANOMALY_LABEL: Final = 10  # in each of the two datasets
-MAX_ANOMALY_NAME: Final = 256
-ANOMALY_NAME_PATTERN: Final = r"[a-zA-Z0-9]*"
 BACKGROUND_CLASS: Final = "BACKGROUND"
 BACKGROUND_COLOUR: Final = "#FFFFFF"
 
@@ -42,9 +37,7 @@ MAX_MANIFEST_BYTES: Final = 1024**3
 MAX_MANIFEST_LINE: Final = 8192  # characters
 MAX_CHANGES_BYTES: Final = 10_485_760  # of one UpdateDatasetEntries call
 
-MAX_TRAINING_SECONDS: Final = 24 * 3600
 MAX_CONCURRENT_TRAININGS: Final = 2
 MAX_INFERENCE_UNITS: Final = 5
-MAX_REQUESTS_PER_SECOND: Final = 5  # for each operation but DetectAnomalies
 MAX_TAGS: Final = 200
 IDEMPOTENCY_SECONDS: Final = 8 * 3600

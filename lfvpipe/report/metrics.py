@@ -235,20 +235,6 @@ def reliability(points: Sequence[Scored], bins: int = 10) -> list[ReliabilityBin
     ]
 
 
-def best_threshold(
-    points: Sequence[Scored], *, false_accept: float = 1.0, false_reject: float = 1.0
-) -> ThresholdPoint | None:
-    """Return the cheapest point of the sweep (the highest threshold of equals); None if empty."""
-    if not points:
-        return None
-    return min(
-        threshold_sweep(points),
-        key=lambda point: cost(
-            point.confusion, false_accept=false_accept, false_reject=false_reject
-        ),
-    )
-
-
 def score_set(verdicts: Sequence[Verdict]) -> Scores:
     """Return every metric of one set of verdicts."""
     points, counts = scored(verdicts), confusion(verdicts)

@@ -28,9 +28,17 @@ def steps_of(pipeline: Pipeline) -> tuple[Step[Context], ...]:
     """Return the steps of `pipeline`: its fetches, the eleven of every one, what follows a run."""
     fetches = tuple(fetch_steps(pipeline))
     following = (MlflowStep(),) if pipeline.mlflow else ()
+    return (*fetches, *_of_every_one(tuple(step.name for step in fetches)), *following)
+
+
+def families() -> tuple[str, ...]:
+    """Return the families of the steps that a pipeline can have, in order."""
+    return ("fetch", *(step.family for step in _of_every_one(())), MlflowStep.name)
+
+
+def _of_every_one(fetches: tuple[str, ...]) -> tuple[Step[Context], ...]:
     return (
-        *fetches,
-        Select(tuple(step.name for step in fetches)),
+        Select(fetches),
         Extract(),
         Check(),
         BucketStep(),
@@ -41,5 +49,4 @@ def steps_of(pipeline: Pipeline) -> tuple[Step[Context], ...]:
         ModelStep(),
         EvaluateStep(),
         ReportStep(),
-        *following,
     )

@@ -164,9 +164,10 @@ def test_the_bash_completion_completes_commands_and_options(lfvpipe: Any, tmp_pa
     ask lfvpipe st
     ask lfvpipe run --sta
     ask lfvpipe run --until mani
+    ask lfvpipe run --until ml
     """
     done = subprocess.run(["bash", "-c", asks], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["status", "stop", "--state-dir", "manifests"]
+    assert done.stdout.split() == ["status", "stop", "--state-dir", "manifests", "mlflow"]
 
 
 def test_the_parser_is_built_from_the_table_alone() -> None:

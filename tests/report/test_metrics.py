@@ -93,15 +93,6 @@ def test_threshold_sweep_starts_with_no_alarm_and_ends_with_all() -> None:
     assert sweep[-1].confusion == Confusion(2, 1, 0, 0)
 
 
-def test_dear_misses_lower_the_best_threshold() -> None:
-    rows = pairs((0.9, 1), (0.6, 0), (0.5, 0), (0.4, 1), (0.1, 0))
-    even = metrics.best_threshold(rows)
-    strict = metrics.best_threshold(rows, false_accept=20, false_reject=1)
-    assert even is not None
-    assert strict is not None
-    assert (even.threshold, strict.threshold) == (0.9, 0.4)
-
-
 def test_perfect_separation_of_few_images_is_not_certain() -> None:
     estimate = metrics.roc_auc_interval(pairs((0.9, 1), (0.8, 1), (0.1, 0), (0.2, 0)))
     assert estimate.value == 1.0

@@ -258,7 +258,7 @@ def test_an_evaluation_file_whose_name_is_not_utf_8_is_named(
 ) -> None:
     fetched()
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/Ger\xe4t.png")).write_bytes(b"x")
-    with pytest.raises(UserError, match="udce4t.png' has a name that is not UTF-8"):
+    with pytest.raises(UserError, match=r"udce4t\.png' has a name that is not UTF-8"):
         selected(evaluating(context, changed, "Ger*.png"), work)
 
 

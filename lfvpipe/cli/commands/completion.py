@@ -7,20 +7,6 @@ import argparse
 PIPELINE_FILES = {"file", "targets", "paths", "output", "model"}
 FOLDERS = {"state_dir"}
 STEPS = {"from_", "until", "only", "accept", "why"}
-FAMILIES = (
-    "fetch",
-    "select",
-    "extract",
-    "check",
-    "bucket",
-    "upload",
-    "manifests",
-    "project",
-    "datasets",
-    "model",
-    "evaluate",
-    "report",
-)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,6 +25,8 @@ def _teach(parser: argparse.ArgumentParser) -> None:
     """Tell shtab which arguments are files, folders and steps."""
     import shtab
 
+    from lfvpipe.steps.pipeline_steps import families
+
     for action in parser._actions:  # noqa: SLF001  (argparse has no public way to list them)
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for child in action.choices.values():
@@ -48,4 +36,4 @@ def _teach(parser: argparse.ArgumentParser) -> None:
         elif action.dest in FOLDERS:
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]  # the same
         elif action.dest in STEPS:
-            action.choices = FAMILIES
+            action.choices = families()

@@ -63,8 +63,6 @@ def _check(options: argparse.Namespace) -> None:
 
     if options.tls_key and not options.tls_cert:
         raise UsageError("--tls-key needs --tls-cert")
-    if options.workers is not None and options.workers < 1:
-        raise UsageError("--workers must be at least 1")
     if options.no_auth and options.credentials:
         raise UsageError("--no-auth and --credentials contradict each other")
     if is_loopback(options.host):
