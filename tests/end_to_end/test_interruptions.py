@@ -75,6 +75,7 @@ def test_stop_stops_what_a_killed_run_left_hosted(workshop: Workshop) -> None:
 def test_destroy_removes_what_the_pipeline_created_and_nothing_else(workshop: Workshop) -> None:
     workshop.write()
     assert workshop.lfvpipe("run").code == 0
+    assert workshop.lfvpipe("run", "--force", "model").code == 0
     (bucket,) = (workshop.folder / ".lfvpipe" / "buckets").iterdir()
     (bucket / "mine.txt").write_text("not the pipeline's")
     refused = workshop.lfvpipe("destroy", answer="no\n")
@@ -83,3 +84,4 @@ def test_destroy_removes_what_the_pipeline_created_and_nothing_else(workshop: Wo
     done = workshop.lfvpipe("destroy", "--yes")
     assert done.code == 0, done.err
     assert [name.split("/")[-1] for name in workshop.bucket()] == ["mine.txt"]
+    assert workshop.client().list_projects()["Projects"] == []
