@@ -8,7 +8,7 @@ difference that their positions are known.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -42,7 +42,7 @@ def _some(cells: Floats, count: int, generator: np.random.Generator) -> Floats:
 
 @dataclass(frozen=True)
 class Bag:
-    """What learning keeps of an image: whitened positions, the last RANDOM of them at random.
+    """What learning keeps of an image: some positions, the last RANDOM of them at random.
 
     Of a drawn defect, positions within it.
     """
@@ -61,46 +61,42 @@ def bag(
     local: Local, cells: Floats, generator: np.random.Generator, *, anomalous: bool, like: int
 ) -> Bag:
     """Return the most unusual and some random positions of an image, one of so many `like` it."""
-    points = local.whitened(cells)
-    unusual = _unusual(points, min(POOL[anomalous], max(WORST, MAX_POOLED // like)))
-    return Bag(np.concatenate([unusual, _some(points, RANDOM, generator)]), anomalous)
+    unusual = _unusual(local, cells, min(POOL[anomalous], max(WORST, MAX_POOLED // like)))
+    return Bag(np.concatenate([unusual, _some(cells, RANDOM, generator)]), anomalous)
 
 
 def drawn_bag(local: Local, cells: Floats) -> Bag:
     """Return the most unusual of the positions within a drawn defect."""
-    return Bag(_unusual(local.whitened(cells), POOL[True]), anomalous=True, drawn=True)
+    return Bag(_unusual(local, cells, POOL[True]), anomalous=True, drawn=True)
 
 
-def _unusual(points: Floats, count: int) -> Floats:
-    order = np.argsort(np.einsum("ij,ij->i", points, points), kind="stable")
-    return points[order[-count:]]
+def _unusual(local: Local, cells: Floats, count: int) -> Floats:
+    return cells[np.argsort(local.novelty(cells), kind="stable")[-count:]]
 
 
-def learn(bags: Sequence[Bag]) -> Doubles:
-    """Return weights on whitened positions, the bias last, from bags of both labels."""
-    scores = [np.einsum("ij,ij->i", each.points, each.points) for each in bags]
+def learn(local: Local, bags: Sequence[Bag]) -> Local:
+    """Return a whitening with the weights that bags of both labels teach."""
+    scores = [local.novelty(each.points) for each in bags]
     normals = sum(not each.anomalous for each in bags)
     part = min(1.0, MAX_LEARNT / ((WORST + RANDOM) * max(1, normals)))
     solution: Doubles | None = None
     for _ in range(ROUNDS):
         rows, kinds = _lesson(bags, scores, part)
         weights = len(bags) * _shares(kinds)
-        solution = newton(rows, kinds > 0, weights, PENALTY, solution, PRECISION)
-        scores = [each.points @ solution[:-1] + solution[-1] for each in bags]
-    assert solution is not None
-    return solution
+        solution = newton(local.whitened(rows), kinds > 0, weights, PENALTY, solution, PRECISION)
+        local = replace(local, weights=solution[:-1], bias=float(solution[-1]))
+        scores = [local.evidence(each.points) for each in bags]
+    return local
 
 
-def _lesson(
-    bags: Sequence[Bag], scores: Sequence[Floats | Doubles], part: float
-) -> tuple[Floats, Integers]:
+def _lesson(bags: Sequence[Bag], scores: Sequence[Floats], part: float) -> tuple[Floats, Integers]:
     """Return the positions that a round learns from, and of which kind each is."""
     chosen = [_learnt_from(*each, part) for each in zip(bags, scores, strict=True)]
     kinds = np.repeat([each.kind for each in bags], [len(each) for each in chosen])
     return np.concatenate(chosen), kinds
 
 
-def _learnt_from(each: Bag, scores: Floats | Doubles, part: float) -> Floats:
+def _learnt_from(each: Bag, scores: Floats, part: float) -> Floats:
     """Return the positions of a bag that a round learns from, and `part` of a normal one's."""
     if each.anomalous:
         return _chosen(each, scores, TOP)
@@ -115,7 +111,7 @@ def _shares(kinds: Integers) -> Doubles:
     return np.asarray(share[np.searchsorted(found, kinds)])
 
 
-def _chosen(each: Bag, scores: Floats | Doubles, count: int) -> Floats:
+def _chosen(each: Bag, scores: Floats, count: int) -> Floats:
     return each.points[np.argsort(scores, kind="stable")[-count:]]
 
 
@@ -164,14 +160,14 @@ def fit(
     """
     normals = np.flatnonzero(~labels).tolist()
     samples = _samples(read, normals, seed, threads)
-    base = whitening(np.concatenate(list(samples.values())))
-    total = 2 * len(labels)
+    apart = _whitenings(samples, folds)
+    base, total = apart[NOBODY], 2 * len(labels)
     bags: list[Bag] = []
     pack = partial(_packed, shown, base, labels, views, seed)
     for each in in_order(pack, range(len(labels)), threads):
         bags += each
         tick(len(bags) // views, total)
-    known = _Known(base, *_with_drawn(bags, np.repeat(folds, views), base, drawn, supervised))
+    known = _Known(apart, *_with_drawn(bags, np.repeat(folds, views), base, drawn, supervised))
     turns = np.unique(folds).tolist()
     choices = (False, True) if supervised and drawn else (not supervised,)
     left_out = [*turns, NOBODY] if supervised else turns
@@ -179,43 +175,52 @@ def fit(
     del known, bags  # the most of what is kept
     give_back()
     evidence, novelty = np.zeros((len(choices), len(labels))), np.zeros(len(labels))
-    scored = _out_of_fold(read, samples, folds, fits, threads)
+    scored = _out_of_fold(read, apart, folds, fits, threads)
     for done, (index, scores) in enumerate(scored, start=len(labels) + 1):
         novelty[index], evidence[:, index] = scores
         tick(done, total)
     best = int(np.argmin([loss(each, labels) for each in evidence])) if len(choices) > 1 else 0
-    last = fits[best][-1] if supervised else _mean(fits[best])
+    last = fits[best][-1] if supervised else _mean(base, fits[best])
     return Fitted(last, evidence[best], novelty)
 
 
 def _out_of_fold(
     read: ReadCells,
-    samples: Mapping[int, Floats],
+    apart: Mapping[int, Local],
     folds: Integers,
     fits: Sequence[Sequence[Local]],
     threads: int,
 ) -> Iterator[tuple[int, tuple[float, list[float]]]]:
     """Yield each image and its scores, novelty and evidence, by what other folds taught."""
     for turn, fold in enumerate(np.unique(folds).tolist()):
-        others = [cells for index, cells in samples.items() if folds[index] != fold]
-        apart = whitening(np.concatenate(others))
         members = np.flatnonzero(folds == fold).tolist()
-        score = partial(_scored, read, apart, [each[turn] for each in fits])
+        score = partial(_scored, read, apart[fold], [each[turn] for each in fits])
         yield from zip(members, in_order(score, members, threads), strict=True)
 
 
-def _mean(fits: Sequence[Local]) -> Local:
-    """Return what folds' fits say on average: their weights' mean."""
-    weights = np.mean([each.weights for each in fits], axis=0)
-    bias = float(np.mean([each.bias for each in fits]))
-    return Local(fits[0].mean, fits[0].basis, weights, bias)
+def _whitenings(samples: Mapping[int, Floats], folds: Integers) -> dict[int, Local]:
+    """Return the whitening of normal images' samples without each fold, and without NOBODY."""
+    return {
+        left_out: whitening(
+            np.concatenate([some for index, some in samples.items() if folds[index] != left_out])
+        )
+        for left_out in [*np.unique(folds).tolist(), NOBODY]
+    }
+
+
+def _mean(base: Local, fits: Sequence[Local]) -> Local:
+    """Return what folds' fits say on average, as weights on the whitening `base`."""
+    directions = np.mean([each.basis @ each.weights for each in fits], axis=0)
+    weights = np.linalg.lstsq(base.basis.astype(np.float64), directions, rcond=None)[0]
+    offset = np.mean([each.bias - each.mean @ (each.basis @ each.weights) for each in fits])
+    return replace(base, weights=weights, bias=float(offset + base.mean @ directions))
 
 
 @dataclass(frozen=True)
 class _Known:
-    """Bags to learn from, and the fold of each."""
+    """The whitening without each fold, bags to learn from, and the fold of each."""
 
-    base: Local
+    apart: Mapping[int, Local]
     bags: Sequence[Bag]
     owners: Integers
 
@@ -230,8 +235,7 @@ class _Known:
         pairs = zip(self.bags, self.owners.tolist(), strict=True)
         bags = [each for each, fold in pairs if fold != left_out and (with_drawn or not each.drawn)]
         learnable = any(each.anomalous for each in bags)
-        solution = learn(bags) if learnable else np.zeros(len(self.base.weights) + 1)
-        return Local(self.base.mean, self.base.basis, solution[:-1], float(solution[-1]))
+        return learn(self.apart[left_out], bags) if learnable else self.apart[left_out]
 
 
 def _with_drawn(
