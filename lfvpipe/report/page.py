@@ -34,7 +34,6 @@ METRICS = {
     "false_alarm_rate": "False alarm rate",
     "roc_auc": "AUROC",
     "average_precision": "Average precision",
-    "accuracy": "Accuracy",
 }
 
 
