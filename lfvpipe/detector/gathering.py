@@ -138,7 +138,7 @@ def _seen(how: Pass, example: Example) -> tuple[Seen, list[NDArray[np.float16]]]
         Kept(side, np.stack([each.pooled() for each in seen]), seen[0].placed(), shape, None)
         for side, (_pixels, seen) in zip(how.sides, looks, strict=True)
     ]
-    classes = cell_classes(example, image.size, how.classes, shape).ravel()
+    classes = cell_classes(example, image.size, how.classes, shape)
     name = hashlib.sha256(f"{image.size}".encode() + looks[0][0].tobytes()).hexdigest()
     seen = Seen(digest_of(example), name, image.size, tuple(kept), classes, small(pixels))
     return seen, [each.reshape(-1, each.shape[-1]).astype(np.float16) for each in cells]

@@ -65,14 +65,16 @@ def pixel_classes(example: Example, classes: Sequence[str]) -> Integers | None:
 def cell_classes(
     example: Example, size: tuple[int, int], classes: Sequence[str], shape: tuple[int, ...]
 ) -> Integers:
-    """Return the prevailing class of each cell of a grid (h, w); 0 where little is anomalous.
+    """Return the prevailing class of each cell of a grid (h, w), row by row: (h · w,).
+
+    0 where little is anomalous; without a mask all are, and take no memory.
 
     Raises:
         DetectorError: The mask is not of the image's `size` (width, height).
     """
     pixels = pixel_classes(example, classes)
     if pixels is None:
-        return np.zeros(shape, np.int64)
+        return np.broadcast_to(np.int64(0), shape[0] * shape[1])
     if pixels.shape[::-1] != size:
         raise DetectorError(
             f"the mask {example.mask} has {pixels.shape[1]} by {pixels.shape[0]} pixels, its image"
@@ -86,7 +88,7 @@ def cell_classes(
         ]
     )
     covered = shares.sum(0) >= COVERED
-    return np.where(covered, shares.argmax(0) + 1, 0)
+    return np.where(covered, shares.argmax(0) + 1, 0).ravel()
 
 
 def areas(found: Integers, classes: dict[str, str]) -> tuple[Anomaly, ...]:
