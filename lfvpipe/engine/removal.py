@@ -7,7 +7,7 @@ from typing import TypeVar
 from lfvpipe.engine.ledger import Ledger, Record
 from lfvpipe.engine.order import in_order
 from lfvpipe.engine.outcome import Outcome
-from lfvpipe.engine.step import Step
+from lfvpipe.engine.step import Left, Step
 
 C = TypeVar("C")
 
@@ -37,6 +37,7 @@ def destroy(
     ledger: Ledger,
     *,
     on_removed: Callable[[str, str], None] = lambda _step, _thing: None,
+    on_left: Callable[[str, Left], None] = lambda _step, _left: None,
 ) -> tuple[str, ...]:
     """Let every step remove what its kept outcomes created, of whatever configuration.
 
@@ -48,6 +49,7 @@ def destroy(
         context: Handed to the steps.
         ledger: What was created; the caller holds its lock.
         on_removed: Called with step and thing for each thing that was removed.
+        on_left: Called with step and thing for each thing that stays, once.
 
     Returns:
         What was removed.
@@ -57,16 +59,21 @@ def destroy(
         LedgerError: The ledger cannot be written.
     """
     removed: list[str] = []
+    left: list[Left] = []
     for step in reversed(in_order(steps)):
         for record in ledger.records(step.name):
             for thing in _remove(step, context, record):
-                removed.append(thing)
-                on_removed(step.name, thing)
+                if not isinstance(thing, Left):
+                    removed.append(thing)
+                    on_removed(step.name, thing)
+                elif thing not in left:
+                    left.append(thing)
+                    on_left(step.name, thing)
             ledger.forget(step.name, record.fingerprint)
     return tuple(removed)
 
 
-def _remove(step: Step[C], context: C, record: Record) -> tuple[str, ...]:
+def _remove(step: Step[C], context: C, record: Record) -> tuple[str | Left, ...]:
     unfinished = step.abandon(context, record.saved) if record.saved else ()
     finished = (
         thing

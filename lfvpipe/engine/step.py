@@ -3,6 +3,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from threading import Event
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -10,6 +11,14 @@ from lfvpipe.engine.outcome import Facts, Json, Outcome
 from lfvpipe.engine.reasons import Reason
 
 C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something that a step created and could not remove: what it is, and why it stays."""
+
+    thing: str
+    why: str
 
 
 class Work(Protocol):
@@ -107,8 +116,8 @@ class Step(ABC, Generic[C]):
         """Return where the world differs from `outcome` so that the step has something to do."""
         return ()
 
-    def destroy(self, context: C, outcome: Outcome) -> Sequence[str]:
-        """Remove what `outcome` created, not what it adopted; return what was removed.
+    def destroy(self, context: C, outcome: Outcome) -> Sequence[str | Left]:
+        """Remove what `outcome` created, not what it adopted; return what was removed or left.
 
         Idempotent: what is already gone is no error.
         """

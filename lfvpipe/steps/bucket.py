@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
 from lfvpipe.engine.reasons import Reason
-from lfvpipe.engine.step import Step, Work
+from lfvpipe.engine.step import Left, Step, Work
 from lfvpipe.steps.context import Context
 
 if TYPE_CHECKING:
@@ -51,15 +51,16 @@ class BucketStep(Step[Context]):
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a bucket that is gone."""
-        bucket = bucket_of(context, outcome)
+        bucket = bucket_of(context, outcome.facts)
         return () if bucket.exists() else (Reason("drift", "bucket", bucket.name, None),)
 
-    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Left]:
         """Delete the bucket if this pipeline created it and nothing is left in it."""
-        bucket = bucket_of(context, outcome)
+        bucket = bucket_of(context, outcome.facts)
         if not outcome.facts["created_by_us"] or not bucket.exists():
             return ()
-        return (f"bucket {bucket.name}",) if bucket.delete_if_empty() else ()
+        thing = f"bucket {bucket.name}"
+        return (thing,) if bucket.delete_if_empty() else (Left(thing, "it is not empty"),)
 
     def _outcome(
         self, word: Word, context: Context, *, ours: bool, work: Work | None = None
@@ -79,17 +80,17 @@ class BucketStep(Step[Context]):
         return Outcome(word, facts, identity)
 
 
-def bucket_of(context: Context, outcome: Outcome) -> Bucket:
-    """Return the bucket that the outcome of `BucketStep` or `UploadStep` tells of.
+def bucket_of(context: Context, facts: Facts) -> Bucket:
+    """Return the bucket that the facts of `BucketStep` or `UploadStep` tell of.
 
     The pipeline may have come to name another one since.
     """
     from lfvpipe.storage.buckets import connect
 
-    name, endpoint = str(outcome.facts["name"]), str(outcome.facts["endpoint"])
+    name, endpoint = str(facts["name"]), str(facts["endpoint"])
     if endpoint == context.pipeline.bucket.endpoint:
         return context.buckets.bucket(name)
-    region = str(outcome.facts["region"])
+    region = str(facts["region"])
     return connect(endpoint, region=region, root=context.buckets_dir).bucket(name)
 
 

@@ -130,7 +130,7 @@ def _bucket(context: Context, outcome: Outcome) -> Bucket:
 
     identity = outcome.identity or {}
     place = {"name": outcome.facts["bucket"], "region": context.pipeline.region}
-    return bucket_of(context, Outcome(outcome.word, place | {"endpoint": identity["endpoint"]}))
+    return bucket_of(context, place | {"endpoint": identity["endpoint"]})
 
 
 def _is_in(bucket: Bucket, key: str) -> bool:

@@ -78,7 +78,7 @@ class ModelStep(Step[Context]):
         found = described.model(context, project, version)
         ours = outcome.facts["created_by_us"] and found is not None and _same(found, outcome)
         versions = [*([version] if ours else []), *_texts(outcome.facts.get("failed_versions"))]
-        return _remove(context, project, versions, outcome.facts["fingerprint"])
+        return _remove(context, project, versions, outcome.facts)
 
     def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
         """Delete the versions that unfinished attempts created; fails while one is in training."""
@@ -86,7 +86,7 @@ class ModelStep(Step[Context]):
         answered = [str(saved["version"])] if saved.get("version") else []
         versions = [*answered, *_unanswered(context, project, saved)]
         versions += _texts(saved.get("failed_versions"))
-        return _remove(context, project, versions, saved.get("fingerprint"))
+        return _remove(context, project, versions, saved)
 
 
 def _version(context: Context, work: Work) -> tuple[str, Word]:
@@ -104,7 +104,8 @@ def _version(context: Context, work: Work) -> tuple[str, Word]:
     found = _of_fingerprint(context, work.fingerprint, after, project)
     if found is not None and not called:
         return found, "adopted"
-    work.save(after=after, project=project, fingerprint=work.fingerprint)
+    endpoint = context.pipeline.bucket.endpoint
+    work.save(after=after, project=project, fingerprint=work.fingerprint, bucket_endpoint=endpoint)
     version = found or _create(context, work)
     work.save(version=version)
     return version, "created"
@@ -237,6 +238,7 @@ def _facts(context: Context, work: Work, trained: Description, ours: bool) -> di
         "created": described.moment(trained.get("CreationTimestamp")),
         "created_by_us": ours,
         "fingerprint": work.fingerprint,
+        "bucket_endpoint": context.pipeline.bucket.endpoint,
         "failed_versions": _texts(work.saved.get("failed_versions")),
     }
 
@@ -256,13 +258,14 @@ def _same(found: Description, outcome: Outcome) -> bool:
     return found["ModelArn"] == outcome.facts["arn"] and created == outcome.facts["created"]
 
 
-def _remove(context: Context, project: str, versions: Iterable[str], print_: Json) -> list[str]:
+def _remove(context: Context, project: str, versions: Iterable[str], facts: Facts) -> list[str]:
     """Delete those of `versions` that are of the fingerprint, not others' under the same number."""
+    print_ = facts.get("fingerprint")
     return [
         thing
         for version in versions
         if _is_of(context, project, version, print_)
-        for thing in removed(context, project, version)
+        for thing in removed(context, project, version, facts)
     ]
 
 

@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.lookout.failures import LookoutError, explained
 from lfvpipe.steps import described
+from lfvpipe.steps.bucket import bucket_of
 
 if TYPE_CHECKING:
+    from lfvpipe.engine.outcome import Facts
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.described import Description
 
 
-def removed(context: Context, project: str, version: str) -> list[str]:
+def removed(context: Context, project: str, version: str, facts: Facts) -> list[str]:
     """Delete a model version and its evaluation files; return what was deleted.
+
+    Args:
+        context: The pipeline, which may name another bucket by now.
+        project: The version's project.
+        version: The version.
+        facts: With the ``bucket_endpoint`` that the version was made with.
 
     Raises:
         LookoutError: The service refuses, as it does while the version is in training.
@@ -21,15 +29,25 @@ def removed(context: Context, project: str, version: str) -> list[str]:
     found = described.model(context, project, version)
     if found is None:
         return []
-    return [*_without_evaluation(context, found), *_deleted(context, project, version)]
+    return [*_without_evaluation(context, found, facts), *_deleted(context, project, version)]
 
 
-def _without_evaluation(context: Context, found: Description) -> list[str]:
-    """Delete the evaluation files that training left in the bucket, and name them."""
+def _without_evaluation(context: Context, found: Description, facts: Facts) -> list[str]:
+    """Delete the evaluation files that training left in a bucket, and name them."""
     files = [found[name] for name in ("EvaluationManifest", "EvaluationResult") if name in found]
-    keys = [file["Key"] for file in files if file["Bucket"] == context.bucket.name]
-    context.bucket.delete(keys)
-    return keys
+    deleted = []
+    for file in files:
+        bucket = bucket_of(context, _place(context, file["Bucket"], facts))
+        if bucket.exists():
+            bucket.delete([file["Key"]])
+            deleted.append(file["Key"])
+    return deleted
+
+
+def _place(context: Context, name: str, facts: Facts) -> Facts:
+    """Return where the bucket is; a ledger from before endpoints were kept knows only one."""
+    endpoint = facts.get("bucket_endpoint", context.pipeline.bucket.endpoint)
+    return {"name": name, "endpoint": endpoint, "region": context.pipeline.region}
 
 
 def _deleted(context: Context, project: str, version: str) -> list[str]:

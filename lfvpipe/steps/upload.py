@@ -62,7 +62,7 @@ class UploadStep(Step[Context]):
         """Report how many of the images are no longer in the bucket."""
         from lfvpipe.steps.uploading import Wanted
 
-        bucket = bucket_of(context, outcome)
+        bucket = bucket_of(context, outcome.facts)
         if not bucket.exists():
             return (Reason("drift", "bucket", bucket.name, None),)
         there = _listing(bucket, str(outcome.facts["prefix"]))
@@ -77,7 +77,7 @@ class UploadStep(Step[Context]):
         from lfvpipe.atomic import write_text
         from lfvpipe.steps.uploading import Wanted
 
-        bucket, journal = bucket_of(context, outcome), _journal(context, outcome.facts)
+        bucket, journal = bucket_of(context, outcome.facts), _journal(context, outcome.facts)
         ours = _noted(journal)
         keys = ours
         if (context.state_dir / str(outcome.facts["index"])).exists():

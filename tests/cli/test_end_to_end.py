@@ -112,3 +112,16 @@ def test_destroy_removes_what_was_created_and_keeps_the_archives(
     assert "removed project small" in said.out
     assert (folder / "Texture.zip").is_file()
     assert lfvpipe("plan", folder / trained[0].name).code == 2
+
+
+def test_destroy_says_that_a_bucket_with_others_objects_stays(
+    trained: Trained, tmp_path: Path, lfvpipe: Any
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(trained[0].parent, folder)
+    theirs = folder / ".lfvpipe" / "buckets" / "small" / "theirs"
+    theirs.touch()
+    said = lfvpipe("destroy", folder / trained[0].name, "--yes")
+    assert said.code == 0, said.err
+    assert "left bucket small: it is not empty" in said.out
+    assert theirs.is_file()

@@ -6,6 +6,7 @@ import pytest
 
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.removal import destroy, what
+from lfvpipe.engine.step import Left
 from lfvpipe.errors import UserError
 
 
@@ -37,6 +38,23 @@ def test_it_goes_through_all_kept_outcomes_latest_first(built: Any, world: Any) 
     assert built.ledger.known_steps == ()
     assert set(built.actions().values()) == {"run"}
     assert destroy(built.steps, world, built.ledger) == ()
+
+
+def test_what_stays_is_told_once(steps: Any, bench: Any, world: Any) -> None:
+    class Leaves(steps.Writes):  # type: ignore[misc]  # a class from a fixture
+        def destroy(self, context: Any, outcome: Any) -> Any:
+            return [Left("bucket b", "it is not empty")]
+
+    pipeline = bench(Leaves("one", [], ["a"]))
+    for world.config["a"] in (1, 2):
+        pipeline.run()
+    told: list[Left] = []
+
+    def on_left(_step: str, left: Left) -> None:
+        told.append(left)
+
+    assert destroy(pipeline.steps, world, pipeline.ledger, on_left=on_left) == ()
+    assert told == [Left("bucket b", "it is not empty")]
 
 
 def test_it_goes_on_where_it_failed(built: Any, world: Any) -> None:

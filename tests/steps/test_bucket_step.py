@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from lfvpipe.config.spec import Bucket
+from lfvpipe.engine.step import Left
 from lfvpipe.steps.bucket import BucketStep
 from lfvpipe.steps.context import Context
 from lfvpipe.storage.errors import AccessDenied
@@ -59,10 +60,10 @@ def test_a_kill_after_the_creation_does_not_disown_the_bucket(here: Context, wor
     assert outcome.facts["created_by_us"] is True
 
 
-def test_a_bucket_with_other_peoples_objects_is_kept(here: Context, work: Any) -> None:
+def test_a_bucket_with_other_peoples_objects_is_said_to_stay(here: Context, work: Any) -> None:
     outcome = STEP.act(here, work)
     here.bucket.put("theirs", b"x")
-    assert STEP.destroy(here, outcome) == ()
+    assert STEP.destroy(here, outcome) == (Left("bucket parts-images", "it is not empty"),)
     assert here.bucket.get("theirs") == b"x"
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lfvpipe.cli.session import Variant
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.removal import Kept
-    from lfvpipe.engine.step import Step
+    from lfvpipe.engine.step import Left, Step
     from lfvpipe.steps.context import Context
 
 
@@ -30,12 +30,12 @@ def run(options: argparse.Namespace) -> int:
         if not _agreed(options):
             print("nothing was removed", file=sys.stderr)
             return 1
-        removed = _remove(options, first, steps, ledger)
+        removed, left = _remove(options, first, steps, ledger)
     if options.state:
         removed += _remove_state(first)
     if options.json:
-        output.print_json({"removed": removed})
-    elif not removed:
+        output.print_json({"removed": removed, "left": left})
+    elif not removed and not left:
         print("there was nothing to remove")
     return 0
 
@@ -81,17 +81,26 @@ def _remove(
     variant: Variant,
     steps: tuple[Step[Context], ...],
     ledger: Ledger,
-) -> list[str]:
+) -> tuple[list[str], list[str]]:
+    """Remove what the ledger knows of; return what was removed and what stays."""
     from lfvpipe.engine.removal import destroy
 
     if ledger.held:
         results.stop_held(variant, ledger)
 
+    stay: list[str] = []
+
     def on_removed(_step: str, thing: str) -> None:
         if not options.json:
             print(f"removed {thing}")
 
-    return list(destroy(steps, variant.context, ledger, on_removed=on_removed))
+    def on_left(_step: str, left: Left) -> None:
+        stay.append(left.thing)
+        if not options.json:
+            print(f"left {left.thing}: {left.why}")
+
+    context = variant.context
+    return list(destroy(steps, context, ledger, on_removed=on_removed, on_left=on_left)), stay
 
 
 def _remove_state(variant: Variant) -> list[str]:

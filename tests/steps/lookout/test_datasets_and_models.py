@@ -1,5 +1,6 @@
 """What is adopted, what is replaced, and that a model is trained once."""
 
+import shutil
 from typing import Any
 
 import pytest
@@ -185,6 +186,30 @@ def test_every_version_that_was_forced_is_destroyed_with_its_evaluation(world: A
     destroy(world.steps(), world.context(), world.ledger)
     assert world.service.projects == {}
     assert list(world.context().bucket.list("out/")) == []
+
+
+def test_evaluation_files_go_from_the_bucket_that_they_were_written_to(world: Any, s3: str) -> None:
+    world.run()
+    first = world.context().bucket
+    world.train, world.overrides = 5, ["bucket.name=other-bucket"]
+    world.run()
+    world.overrides = [f"bucket.endpoint={s3}", "bucket.name=a-third-bucket"]
+    destroy(world.steps(), world.context(), world.ledger)
+    assert world.service.projects == {}
+    assert list(first.list("out/")) == []
+    assert list(world.service.buckets.bucket("other-bucket").list("out/")) == []
+
+
+@pytest.mark.parametrize("how", ["renamed to a bucket that never was", "deleted by hand"])
+def test_where_there_is_no_bucket_the_rest_is_destroyed(world: Any, how: str) -> None:
+    world.run()
+    if how == "deleted by hand":
+        shutil.rmtree(world.context().buckets_dir)
+    else:
+        world.overrides = ["bucket.name=never-created"]
+    removed = destroy(world.steps(), world.context(), world.ledger)
+    assert "project demo" in removed
+    assert world.service.projects == {}
 
 
 def test_another_ones_version_under_the_number_of_a_failed_one_stays(world: Any) -> None:
