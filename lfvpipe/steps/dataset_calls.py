@@ -82,12 +82,29 @@ def _wait(context: Context, work: Work, split: DatasetType) -> Description:
     def show(status: str, message: str) -> None:
         work.progress(SPLITS.index(split), len(SPLITS), "datasets", f"{split}: {message or status}")
 
-    return wait_for_dataset(
-        context.lookout,
-        project=context.pipeline.project,
-        dataset_type=split,
-        on_status=show,
-        cancelled=work.cancelled,
+    try:
+        return wait_for_dataset(
+            context.lookout,
+            project=context.pipeline.project,
+            dataset_type=split,
+            on_status=show,
+            cancelled=work.cancelled,
+        )
+    except LookoutError as error:
+        if "not exist" in error.message:
+            error.hint = error.hint or _elsewhere(context)
+        raise
+
+
+def _elsewhere(context: Context) -> str:
+    """Return why a service may not find what was uploaded; "" where it looks in the same store."""
+    service, bucket = context.pipeline.service.endpoint, context.pipeline.bucket.endpoint
+    if service == "embedded" or bucket != "local":
+        return ""
+    return (
+        f"The server keeps its local buckets in another folder. Start it with `lfvpipe serve"
+        f" --buckets {context.buckets_dir.absolute()}`, or name an S3 store that both reach as"
+        " `bucket.endpoint` here and with `--storage` there."
     )
 
 

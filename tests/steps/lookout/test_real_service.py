@@ -14,6 +14,7 @@ from lfvpipe.detector import Example, Settings, Verdict
 from lfvpipe.engine.removal import destroy
 from lfvpipe.service.embedded import Service
 from lfvpipe.service.quotas import Quotas
+from lfvpipe.storage.buckets import connect
 
 
 class RedModel:
@@ -108,3 +109,14 @@ def test_destroy_leaves_nothing_behind_and_a_new_run_starts_over(real: Any) -> N
     assert "project demo" in removed
     assert real.context().lookout.list_projects()["Projects"] == []
     assert set(real.words(real.run()).values()) == {"created"}
+
+
+def test_a_server_with_other_local_buckets_is_said_to_have_them(real: Any) -> None:
+    elsewhere = connect("local", region="us-east-1", root=real.root / "elsewhere")
+    other = Service(real.root / "other", elsewhere, region="us-east-1", detector=RedDetector())
+    real.handler, real.overrides = other.handle, ["service.endpoint=http://127.0.0.1:8977"]
+    (error,) = [row.error for row in real.run().rows if row.error]
+    other.close()
+    assert str(real.root / "elsewhere" / "demo-bucket") in error.message
+    assert "lfvpipe run" not in error.message
+    assert f"lfvpipe serve --buckets {real.context().buckets_dir}" in error.hint
