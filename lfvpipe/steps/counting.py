@@ -11,7 +11,7 @@ from lfvpipe.steps.findings import Finding, error, warning
 from lfvpipe.steps.sampling import sample_size, split_sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from lfvpipe.config.spec import Label, Pipeline
     from lfvpipe.steps.index import Image, Split
@@ -29,11 +29,7 @@ def count_findings(
     """Return where there are too few or too many images of a kind."""
     counted = Counter((image.split, image.label) for image in images)
     separate = _has_test(pipeline)
-    found = [
-        _too_few(pipeline, available, split, label, counted[split, label], least)
-        for split, label, least in _minima(separate)
-        if counted[split, label] < least
-    ]
+    found = shortages(pipeline, counted, available)
     found += _too_many(images)
     if separate and not counted["train", "anomaly"]:
         found.append(
@@ -41,6 +37,20 @@ def count_findings(
                     " images alone, and its threshold is a guess.")
         )  # fmt: skip
     return found
+
+
+def shortages(
+    pipeline: Pipeline,
+    counted: Mapping[tuple[Split, Label | None], int],
+    available: Available,
+    labels: Collection[Label] = LABELS,
+) -> list[Finding]:
+    """Return where there are fewer images of these labels than the service needs."""
+    return [
+        _too_few(pipeline, available, split, label, count, least)
+        for split, label, least in _minima(_has_test(pipeline))
+        if label in labels and (count := counted.get((split, label), 0)) < least
+    ]
 
 
 def type_findings(pipeline: Pipeline, images: Iterable[Image]) -> list[Finding]:
@@ -119,8 +129,11 @@ def _advice(pipeline: Pipeline, available: Available, split: str, label: Label) 
         and label not in pipeline.sources.labels
         and not pipeline.sources.manifest
     ):
+        name_them = "name them as sources.anomaly"
+        if pipeline.split.train[label] == Share(percent=0):  # they are for testing already
+            return name_them
         return (
-            "name them as sources.anomaly; to learn from normal images alone, keep them for"
+            f"{name_them}; to learn from normal images alone, keep them for"
             " testing with split: {anomaly: {train: 0, test: 100}}"
         )
     if pipeline.sources.manifest is not None:

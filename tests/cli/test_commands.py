@@ -295,6 +295,42 @@ def test_validate_foretells_what_select_does(prepared: Path, lfvpipe: Any) -> No
         assert told[label]["test"] == counts[label]["test"]
 
 
+def test_validate_warns_of_what_check_will_refuse(project: Path, lfvpipe: Any) -> None:
+    project.write_text(project.read_text().replace("split: {train: 60, test: 40}\n", ""))
+    said = lfvpipe("validate", project)
+    assert said.code == 0
+    assert "is valid" in said.out
+    stopped = lfvpipe("run", project, "--until", "check")
+    found = [line[4:] for line in stopped.err.splitlines() if line.startswith("  - ")]
+    told = [line for line in said.out.splitlines() if line.startswith("warning: ")]
+    assert told == [f"warning: `check` will stop the run: {each}" for each in found] != []
+    assert lfvpipe("validate", project, "--json").json["warnings"] == found
+
+
+def test_validate_warns_where_no_anomalies_are_named(project: Path, lfvpipe: Any) -> None:
+    alone = "sources: {normal: {archive: Texture.zip}}\n"
+    project.write_text(alone)
+    said = lfvpipe("validate", project)
+    assert "0 anomaly images in test, the service needs at least 10" in said.out
+    assert "with split: {anomaly: {train: 0, test: 100}}" in said.out
+    project.write_text(f"{alone}split: {{anomaly: {{train: 0, test: 100}}}}\n")
+    assert "name them as sources.anomaly.\n" in lfvpipe("validate", project).out
+
+
+def test_validate_tells_decisions_and_images_to_judge(project: Path, lfvpipe: Any) -> None:
+    judged = "{archive: Texture_def.zip, include: '*/7*.png', label: anomaly}"
+    text = project.read_text().replace("[Texture/7.png]", judged)
+    project.write_text(text.replace("sources:\n", "sources:\n  labels: seen.jsonl\n"))
+    labels = project.parent / "seen.jsonl"
+    labels.write_text('{"name": "Texture/3.png", "label": "anomaly"}\n')
+    said = lfvpipe("validate", project)
+    assert said.code == 0, said.out
+    assert "seen.jsonl: people decided about 1 of the images" in said.out
+    assert "images to judge, anomaly" in said.out
+    labels.write_text("no decision\n")
+    assert "seen.jsonl:1: this is not JSON" in lfvpipe("validate", project).out
+
+
 def test_validate_suggests_what_a_missing_archive_may_be_called(
     project: Path, lfvpipe: Any
 ) -> None:

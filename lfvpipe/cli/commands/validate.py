@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ from lfvpipe.errors import UserError
 if TYPE_CHECKING:
     import argparse
 
-    from lfvpipe.config.spec import Label, Pipeline, Source
+    from lfvpipe.config.spec import EvaluationArchive, Label, Pipeline, Source
+    from lfvpipe.steps.index import Split
 
 CONFIG_IS_WRONG = 3
 
@@ -28,6 +29,8 @@ class Found:
         images: How many there are; None where that is not known yet.
         train: How many would be trained on.
         test: How many would be tested on.
+        evaluate: How many would be withheld to be judged.
+        truth: What images that are only judged really are, where that is known.
         problem: What is wrong; empty for nothing.
     """
 
@@ -37,6 +40,8 @@ class Found:
     images: int | None = None
     train: int | None = None
     test: int | None = None
+    evaluate: int | None = None
+    truth: str | None = None
     problem: str = ""
 
 
@@ -54,10 +59,15 @@ def run(options: argparse.Namespace) -> int:
     problems = list(
         dict.fromkeys(one.problem for _, _, all_ in found for one in all_ if one.problem)
     )
+    warnings = [
+        text if name == "default" else f"[{name}] {text}"
+        for name, pipeline, sources in found
+        for text in _warnings(pipeline, sources)
+    ]
     if options.json:
-        output.print_json(_json(found, problems))
+        output.print_json(_json(found, problems, warnings))
     else:
-        _print(options, found, problems)
+        _print(options, found, problems, warnings)
     return CONFIG_IS_WRONG if problems else 0
 
 
@@ -68,8 +78,46 @@ def _look(pipeline: Pipeline) -> list[Found]:
         parts = {"train": manifest.train, "test": manifest.test, "images": manifest.images}
         found += [_place(name, place) for name, place in parts.items() if place]
     found += [_place("masks", one.masks) for one in pipeline.sources.labels.values() if one.masks]
-    found += [_place("evaluate", one.archive) for one in pipeline.evaluate.archives]
+    found += [_judged(one) for one in pipeline.evaluate.archives]
+    if pipeline.sources.reviewed:
+        found.append(_decisions(pipeline.sources.reviewed))
     return found + _extras(pipeline)
+
+
+def _judged(source: EvaluationArchive) -> Found:
+    """Return how many images an archive has that are only judged, and what they are."""
+    found, names = _listed("evaluate", source)
+    return replace(found, images=len(names), truth=source.label) if names else found
+
+
+def _decisions(file: str) -> Found:
+    """Return how many images people have decided about, which the counts do not know of."""
+    from lfvpipe.steps.labels import LabelsError, read_decisions, standings
+
+    try:
+        standing = standings(read_decisions(Path(file))).values()
+    except LabelsError as error:
+        return Found("labels", file, local=True, problem=f"labels: {error.message}")
+    return Found("labels", file, local=True, images=sum(bool(one.made) for one in standing))
+
+
+def _warnings(pipeline: Pipeline, sources: list[Found]) -> list[str]:
+    """Return where `check` would find too few images, of what can be counted by now."""
+    from lfvpipe.config.spec import LABELS
+    from lfvpipe.steps.counting import shortages
+
+    if pipeline.sources.manifest:
+        return []
+    counts: dict[tuple[Split, Label | None], int] = {}
+    available: dict[str, dict[str, int]] = {}
+    known: set[Label] = {label for label in LABELS if label not in pipeline.sources.labels}
+    for label in LABELS:
+        one = next((one for one in sources if one.label == label and one.images), None)
+        if one is not None:
+            known.add(label)
+            counts |= {("train", label): one.train or 0, ("test", label): one.test or 0}
+            available[label] = {"available": one.images or 0, "evaluate": one.evaluate or 0}
+    return [finding.message for finding in shortages(pipeline, counts, available, known)]
 
 
 def _extras(pipeline: Pipeline) -> list[Found]:
@@ -109,19 +157,27 @@ def _missing(path: Path) -> str:
 
 
 def _label(pipeline: Pipeline, label: Label, source: Source) -> Found:
-    found = _place(label, source.archive)
-    if not found.local or found.problem:
+    found, names = _listed(label, source)
+    if not names:
         return found
+    train, test, withheld = _counts(pipeline, label, names)
+    return replace(found, images=len(names), train=train, test=test, evaluate=withheld)
+
+
+def _listed(name: str, source: Source | EvaluationArchive) -> tuple[Found, list[str]]:
+    """Return what is known of an archive, and the names of its images if it can be read now."""
+    found = _place(name, source.archive)
+    if not found.local or found.problem:
+        return found, []
     try:
         names = _image_names(source)
     except UserError as error:
-        return Found(label, source.archive, local=True, problem=f"{label}: {error.message}")
-    train, test = _counts(pipeline, label, names)
-    none = "" if names else f"{label}: {source.archive} holds no image that is included"
-    return Found(label, source.archive, True, len(names), train, test, none)
+        return replace(found, problem=f"{name}: {error.message}"), []
+    none = "" if names else f"{name}: {source.archive} holds no image that is included"
+    return replace(found, problem=none), names
 
 
-def _image_names(source: Source) -> list[str]:
+def _image_names(source: Source | EvaluationArchive) -> list[str]:
     from lfvpipe.archives import open_archive
     from lfvpipe.steps.globs import is_image_name, matcher
 
@@ -131,8 +187,8 @@ def _image_names(source: Source) -> list[str]:
     return [name for name in names if is_image_name(name) and wanted(name)]
 
 
-def _counts(pipeline: Pipeline, label: Label, names: list[str]) -> tuple[int, int]:
-    """Forecast how many of a label's images are trained and tested on, by `select`'s own rules."""
+def _counts(pipeline: Pipeline, label: Label, names: list[str]) -> tuple[int, int, int]:
+    """Forecast how many of a label's images are trained and tested on and how many withheld."""
     from lfvpipe.steps.globs import matcher
     from lfvpipe.steps.sampling import sample_size, split_sizes
 
@@ -141,13 +197,14 @@ def _counts(pipeline: Pipeline, label: Label, names: list[str]) -> tuple[int, in
     withheld = sum(1 for name in names if chosen and is_withheld(name))
     sampled = sample_size(pipeline.sample.shares[label], len(names), withheld)
     test = pipeline.split.test[label] if pipeline.split.test else None
-    return split_sizes(sampled, pipeline.split.train[label], test)
+    return *split_sizes(sampled, pipeline.split.train[label], test), withheld
 
 
 def _print(
     options: argparse.Namespace,
     found: list[tuple[str, Pipeline, list[Found]]],
     problems: list[str],
+    warnings: list[str],
 ) -> None:
     file = options.file or session.DEFAULT_FILE
     verdict = ("has problems", "red") if problems else ("is valid", "green")
@@ -156,6 +213,8 @@ def _print(
         _print_pipeline(name, pipeline, sources)
     for problem in problems:
         print(output.styled(f"problem: {problem}", "red"))
+    for warning in warnings:
+        print(output.styled(f"warning: `check` will stop the run: {warning}", "yellow"))
 
 
 def _print_pipeline(name: str, pipeline: Pipeline, sources: list[Found]) -> None:
@@ -176,11 +235,17 @@ def _said(one: Found) -> str:
         return f"{one.archive}: to be fetched"
     if one.images is None:
         return one.archive
+    if one.label == "labels":
+        return f"{one.archive}: people decided about {one.images} of the images; not counted in"
+    if one.train is None:
+        return f"{one.archive}: {one.images} images to judge, {one.truth or 'of unknown label'}"
     split = f"{one.train} to train on, {one.test} to test on"
     return f"{one.archive}: {one.images} images, {split}"
 
 
-def _json(found: list[tuple[str, Pipeline, list[Found]]], problems: list[str]) -> dict[str, Any]:
+def _json(
+    found: list[tuple[str, Pipeline, list[Found]]], problems: list[str], warnings: list[str]
+) -> dict[str, Any]:
     from dataclasses import asdict
 
     variants = [
@@ -195,4 +260,9 @@ def _json(found: list[tuple[str, Pipeline, list[Found]]], problems: list[str]) -
         }
         for name, pipeline, sources in found
     ]
-    return {"valid": not problems, "problems": problems, "variants": variants}
+    return {
+        "valid": not problems,
+        "problems": problems,
+        "warnings": warnings,
+        "variants": variants,
+    }
