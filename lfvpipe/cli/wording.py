@@ -39,7 +39,16 @@ def _change(why: Reason) -> str:
 
 
 def _failed(why: Reason) -> str:
-    return f"the last attempt failed: {value(why.after)}" if why.after else "failed before"
+    failed = f"the last attempt failed: {value(why.after)}" if why.after else "failed before"
+    return failed + _ongoing(why)
+
+
+def _interrupted(why: Reason) -> str:
+    return f"the last attempt was interrupted{_ongoing(why)}"
+
+
+def _ongoing(why: Reason) -> str:
+    return f"; {why.subject}" if why.subject else ""
 
 
 def _displaced(why: Reason) -> str:
@@ -52,7 +61,7 @@ _PHRASES: Mapping[Code, Callable[[Reason], str]] = {
     "input-changed": _input,
     "step-changed": lambda why: f"the step itself: version {why.before} → {why.after}",
     "output-missing": lambda why: f"output missing: {why.subject}",
-    "interrupted": lambda _: "the last attempt was interrupted",
+    "interrupted": _interrupted,
     "failed": _failed,
     "upstream": lambda why: f"{why.subject} runs first",
     "displaced": _displaced,

@@ -11,8 +11,8 @@ Code = Literal[
     "input-changed",  # subject is a file, or the step whose outcome changed
     "step-changed",  # the step's own code has a new version
     "output-missing",  # subject is what is gone
-    "interrupted",  # the last attempt was killed
-    "failed",  # the last attempt failed; after is its message
+    "interrupted",  # the last attempt was killed; subject is what goes on of it, or empty
+    "failed",  # the last attempt failed; after is its message, subject as above
     "upstream",  # subject is a step that will run first
     "displaced",  # the world's only slot holds another configuration's outcome
     "drift",  # the world differs from the ledger; subject is what differs

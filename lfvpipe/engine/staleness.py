@@ -72,7 +72,7 @@ def reasons(
     if forced:
         yield Reason("forced")
     if record is None or record.state != "done":
-        yield from _unfinished(record)
+        yield from _unfinished(now.step, context, record)
         yield from _changes(now, ledger.base(variant, name), never=record is None)
     elif not forced:
         reused = ledger.standing_at(variant, name) != fingerprint
@@ -80,11 +80,14 @@ def reasons(
         yield from _losses(now.step, context, ledger, record, look=look)
 
 
-def _unfinished(record: Record | None) -> Iterator[Reason]:
-    if record is not None and record.state == "running":
-        yield Reason("interrupted")
-    elif record is not None:
-        yield Reason("failed", after=record.error)
+def _unfinished(step: Step[C], context: C, record: Record | None) -> Iterator[Reason]:
+    if record is None:
+        return
+    ongoing = step.ongoing(context, record.saved) if record.saved else ""
+    if record.state == "running":
+        yield Reason("interrupted", ongoing)
+    else:
+        yield Reason("failed", ongoing, after=record.error)
 
 
 def _changes(now: Today[C], base: Record | None, *, never: bool) -> Iterator[Reason]:

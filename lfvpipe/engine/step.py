@@ -123,6 +123,14 @@ class Step(ABC, Generic[C]):
         """
         return ()
 
+    def ongoing(self, context: C, saved: Facts) -> str:
+        """Return what goes on by itself, or is done by now, of an attempt that did not get done.
+
+        Said to the user, so that what was started does not look lost; "" for nothing. From what
+        the attempt saved and the local disk; no network.
+        """
+        return ""
+
     def abandon(self, context: C, saved: Facts) -> Sequence[str]:
         """Remove what an attempt that never finished left behind, from what it saved.
 

@@ -1,5 +1,7 @@
 """The service inside the process that calls it."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from lfvpipe.lookout.transport import Handler
@@ -10,7 +12,7 @@ from lfvpipe.service.service import Service
 from lfvpipe.service.state import find
 from lfvpipe.storage.buckets import Buckets
 
-__all__ = ["Service", "model_file", "open_service"]
+__all__ = ["Service", "model_file", "model_status", "open_service"]
 
 
 def open_service(state_dir: Path, buckets: Buckets, *, region: str) -> Handler:
@@ -43,3 +45,18 @@ def model_file(state_dir: Path, project: str, version: str) -> Path | None:
         runtime.database.close()
     file = runtime.model_file(row.id)
     return file if file.is_file() else None
+
+
+def model_status(state_dir: Path, project: str, version: str) -> str | None:
+    """Return a model version's status as the state's file has it; None where it does not tell.
+
+    Nothing is opened for writing, and no training is looked after.
+    """
+    file = state_dir / "service.db"
+    query = "SELECT status FROM models WHERE project = ? AND version = ?"
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as state:
+            row = state.execute(query, (project, int(version))).fetchone()
+    except sqlite3.Error:
+        return None
+    return None if row is None else str(row[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
@@ -13,6 +12,7 @@ from lfvpipe.steps import described
 from lfvpipe.steps.attempts import attempt_token
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.model_removal import removed
+from lfvpipe.steps.training import TRAINED, brief, counted, ongoing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +24,6 @@ FINGERPRINT_TAG = "lfvpipe:fingerprint"
 PIPELINE_TAG = "lfvpipe:pipeline"
 COSTS_TAG = "lfvpipe:costs"
 THOROUGH_TAG = "lfvpipe:thorough"
-TRAINED = frozenset({"TRAINED", "STARTING_HOSTING", "HOSTED", "STOPPING_HOSTING", "HOSTING_FAILED"})
-_COUNTED = re.compile(r"\b([0-9]{1,9}) of ([0-9]{1,9})\b")
 UNFIT = frozenset({"TRAINING_FAILED", "DELETING"})
 
 
@@ -79,6 +77,10 @@ class ModelStep(Step[Context]):
         ours = outcome.facts["created_by_us"] and found is not None and _same(found, outcome)
         versions = [*([version] if ours else []), *_texts(outcome.facts.get("failed_versions"))]
         return _remove(context, project, versions, outcome.facts)
+
+    def ongoing(self, context: Context, saved: Facts) -> str:
+        """Return that the version which an unfinished attempt created trains on, or has trained."""
+        return ongoing(context, saved)
 
     def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
         """Delete the versions that unfinished attempts created; fails while one is in training."""
@@ -185,7 +187,7 @@ def _wait(context: Context, work: Work, version: str) -> Description:
             project=context.pipeline.project,
             version=version,
             on_status=lambda status, message: work.progress(
-                *counted(message), "", f"version {version}: {_brief(message) or status.lower()}"
+                *counted(message), "", f"version {version}: {brief(message) or status.lower()}"
             ),
             cancelled=work.cancelled,
         )
@@ -197,18 +199,6 @@ def _wait(context: Context, work: Work, version: str) -> Description:
             failed = [*_texts(work.saved.get("failed_versions")), version]
             work.save(version=None, failed_versions=failed)
         raise
-
-
-def counted(message: str) -> tuple[int, int | None]:
-    """Return (done, total) of a service's message such as "Features: 9 of 35."; else (0, None)."""
-    found = _COUNTED.search(message)
-    return (int(found[1]), int(found[2])) if found else (0, None)
-
-
-def _brief(message: str) -> str:
-    """Return what a service's message says beyond "The model is being trained."."""
-    said, _, more = message.partition(". ")
-    return (more or said).rstrip(". ").lower() if "trained" in said else message.rstrip(". ")
 
 
 def _was_ours(work: Work, version: str) -> bool:

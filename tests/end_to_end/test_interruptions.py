@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.soak.kills import Trial, compare, kill_in, snapshot
+from tests.workshop import call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,10 @@ def test_an_interrupt_in_training_ends_cleanly_and_says_how_to_resume(
     assert process.returncode == 130
     assert "resume with `lfvpipe run pipeline.yaml`" in said
     assert "Traceback" not in said
+    for command in ("status", "plan"):
+        told = call(command, "pipeline.yaml", cwd=workshop.folder).out
+        assert "version 1" in told
+        assert "`lfvpipe run` takes it up" in told
     trial.finish()
     assert [row["ModelVersion"] for row in workshop.models()] == ["1"]
 

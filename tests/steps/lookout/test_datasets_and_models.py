@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lfvpipe.engine.plan import plan
 from lfvpipe.engine.removal import destroy
 from lfvpipe.errors import UserError
 
@@ -19,6 +20,18 @@ FIRST = {
 
 def _errors(result: Any) -> dict[str, str]:
     return {row.step: str(row.error) for row in result.rows if row.error}
+
+
+def stopping_at(world: Any, call: str) -> Any:
+    """Return a service during whose answer to `call` the user asks to stop."""
+
+    def answer(*request: Any) -> Any:
+        answered = world.service(*request)
+        if world.service.calls[-1] == call:
+            world.cancelled.set()
+        return answered
+
+    return answer
 
 
 def test_the_first_run_creates_and_the_second_calls_nothing(world: Any) -> None:
@@ -235,13 +248,7 @@ def test_a_project_that_was_refused_and_then_made_by_somebody_else_stays(world: 
 
 
 def test_stopping_during_training_leaves_it_training_and_the_next_run_waits(world: Any) -> None:
-    def stop_at_training(*request: Any) -> Any:
-        answer = world.service(*request)
-        if world.service.calls[-1] == "CreateModel":
-            world.cancelled.set()
-        return answer
-
-    world.handler = stop_at_training
+    world.handler = stopping_at(world, "CreateModel")
     result = world.run()
     assert result.cancelled
     assert "training goes on as version 1" in _errors(result)["model"]
@@ -249,6 +256,18 @@ def test_stopping_during_training_leaves_it_training_and_the_next_run_waits(worl
     world.handler = None
     assert world.run().ok
     assert world.service.statuses() == {"1": "TRAINED"}
+
+
+def test_a_plan_after_an_interrupt_says_that_the_training_goes_on(world: Any) -> None:
+    world.overrides = ["service.endpoint=http://127.0.0.1:8977"]
+    world.handler = stopping_at(world, "CreateModel")
+    assert world.run().cancelled
+    calls = len(world.service.calls)
+    rows = {row.step: row for row in plan(world.steps(), world.context(), world.ledger).rows}
+    (why,) = rows["model"].reasons
+    assert why.code == "interrupted"
+    assert why.subject == "training goes on as version 1, and `lfvpipe run` takes it up"
+    assert len(world.service.calls) == calls
 
 
 def test_the_model_is_told_what_it_is_for(world: Any) -> None:

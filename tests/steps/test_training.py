@@ -1,6 +1,6 @@
 import pytest
 
-from lfvpipe.steps.model import counted
+from lfvpipe.steps.training import counted
 
 
 @pytest.mark.parametrize(
