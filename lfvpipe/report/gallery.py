@@ -66,7 +66,7 @@ def gallery(
     state_dir: Path,
     run: RunRecord,
     model_file: Path | None,
-    on_done: Callable[[int, int], None],
+    on_done: Callable[[int, int, str], None],
 ) -> Gallery:
     """Return the images to show, with heat maps where the trained model is at hand.
 
@@ -74,7 +74,7 @@ def gallery(
         state_dir: Where the images are.
         run: The run, with its verdicts.
         model_file: The trained model, if this machine has it.
-        on_done: Told how many pictures are done, and of how many; what it raises ends the work.
+        on_done: Told how many are done, of how many, and of what; what it raises ends the work.
     """
     from lfvpipe.report.larger import larger
     from lfvpipe.report.thumbnails import thumbnails
@@ -82,7 +82,8 @@ def gallery(
     sets = {id(verdict): name for name, rows in run.verdicts.items() for verdict in rows}
     chosen = list(islice(wrong_first(chain.from_iterable(run.verdicts.values())), MOST_IMAGES))
     heat, heat_note = _heat(state_dir, run, model_file, chosen, on_done)
-    pictures = list(thumbnails(state_dir, chosen, lambda done: on_done(done, len(chosen))))
+    made = thumbnails(state_dir, chosen, lambda done: on_done(done, len(chosen), "pictures"))
+    pictures = list(made)
     large, large_note = larger(state_dir, chosen, pictures, sum(map(len, heat.values())), on_done)
     cards = [
         Card(sets[id(verdict)], verdict, picture, heat.get(verdict.sha256 or ""), large.get(place))
@@ -96,7 +97,7 @@ def _heat(
     run: RunRecord,
     model_file: Path | None,
     chosen: Sequence[Verdict],
-    on_done: Callable[[int, int], None],
+    on_done: Callable[[int, int, str], None],
 ) -> tuple[Mapping[str, str], str]:
     """Return heat maps by image digest, and what is to be said of them."""
     if not chosen:
@@ -112,7 +113,10 @@ def _heat(
     looked_at = chosen[: heat_maps.MOST]
     try:
         found = heat_maps.heat_maps(
-            state_dir, model_file, looked_at, lambda done: on_done(done, len(looked_at))
+            state_dir,
+            model_file,
+            looked_at,
+            lambda done: on_done(done, len(looked_at), "heat maps"),
         )
     except DetectorError as error:
         return {}, f"No heat maps: {error.message}."

@@ -24,7 +24,7 @@ def larger(
     verdicts: Sequence[Verdict],
     shown: Sequence[Thumbnail | None],
     spent: int,
-    on_done: Callable[[int, int], None],
+    on_done: Callable[[int, int, str], None],
 ) -> tuple[Mapping[int, Thumbnail], str]:
     """Return larger pictures by place in `verdicts`, and what is to be said of them.
 
@@ -33,14 +33,16 @@ def larger(
         verdicts: Whose images to show: the wrong ones first, then the doubtful ones.
         shown: Their thumbnails; those that show their image whole need nothing larger.
         spent: Characters that other overlays take of the page.
-        on_done: Told how many pictures are done, and of how many; what it raises ends the work.
+        on_done: Told how many are done, of how many, and of what; what it raises ends the work.
     """
     places = [place for place, small in enumerate(shown) if small and small.reduced]
     spent += sum(small.characters for small in shown if small)
     left = min(MOST, MOST_PICTURES - spent)
     wanted = [verdicts[place] for place in places]
     found: dict[int, Thumbnail] = {}
-    made = thumbnails(state_dir, wanted, lambda done: on_done(done, len(wanted)), SIDE)
+    made = thumbnails(
+        state_dir, wanted, lambda done: on_done(done, len(wanted), "larger pictures"), SIDE
+    )
     with closing(made):
         for place, picture in zip(places, made, strict=True):
             left -= picture.characters if picture else 0

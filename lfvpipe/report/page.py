@@ -66,7 +66,7 @@ class Setting:
 def write_page(
     state_dir: Path,
     run: RunRecord,
-    on_done: Callable[[int, int], None] = lambda _n, _of: None,
+    on_done: Callable[[int, int, str], None] = lambda _n, _of, _what: None,
     *,
     model_file: Path | None = None,
 ) -> Path:
@@ -75,7 +75,7 @@ def write_page(
     Args:
         state_dir: Where the run file, the verdict files and the images are.
         run: The run, with its verdicts.
-        on_done: Told how many pictures are done, and of how many; what it raises ends the work.
+        on_done: Told how many are done, of how many, and of what; what it raises ends the work.
         model_file: The trained model, which draws heat maps, if this machine has it.
 
     Returns:

@@ -39,10 +39,7 @@ class ReportStep(Step[Context]):
         run = _record(context, work)
         path = run_file.write(context.state_dir, run)
         page = write_page(
-            context.state_dir,
-            run,
-            lambda n, of: work.progress(n, of, "images"),
-            model_file=_model_file(context, run),
+            context.state_dir, run, work.progress, model_file=_model_file(context, run)
         )
         estimates = {name: scores.estimates for name, scores in run.scores.items()}
         facts: dict[str, Json] = {

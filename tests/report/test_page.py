@@ -236,9 +236,23 @@ def test_a_picture_that_cannot_be_read_leaves_a_gap(tmp_path: Path, content: byt
     assert thumbnail(tmp_path, Verdict("a", "a", None, True, 0.9, path="a.png")) is None
 
 
+def test_each_pass_over_the_images_is_counted_under_its_own_name(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    told: dict[str, list[int]] = {}
+
+    def note(done: int, total: int, what: str) -> None:
+        assert total == 3
+        told.setdefault(what, []).append(done)
+
+    rows = _many(tmp_path, 3, 400)
+    write_page(tmp_path, make_run(verdicts={"evaluation": rows}), note)
+    assert told == {"pictures": [1, 2, 3], "larger pictures": [1, 2, 3]}
+
+
 def test_who_stops_it_while_thumbnails_are_made_is_heard(make_run: MakeRun, tmp_path: Path) -> None:
-    def stop(done: int, total: int) -> None:
-        assert (done, total) == (1, 44)
+    def stop(done: int, total: int, what: str) -> None:
+        assert (done, total, what) == (1, 44, "pictures")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
