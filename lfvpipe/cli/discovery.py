@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from lfvpipe.errors import UserError
+from lfvpipe.cli.session import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -76,7 +76,8 @@ def look(paths: Sequence[Path]) -> Found:
     """Look at folders and archives.
 
     Raises:
-        UserError: One is not there or damaged, or no normal images can be told.
+        UsageError: One is not there, or no normal images can be told.
+        ArchiveError: One is damaged.
     """
     places = [_place(path) for path in _spread(paths)]
     found = _inside(places) or _by_name([each for place in places for each in _folders(place)])
@@ -90,7 +91,7 @@ def _spread(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield archives and folders; a folder of archives stands for its archives."""
     for path in paths:
         if not path.exists():
-            raise UserError(f"{path} is not there", hint="Name a folder or archives of images.")
+            raise UsageError(f"{path} is not there", hint="Name a folder or archives of images.")
         inside = sorted(p for p in path.iterdir() if _is_archive(p)) if path.is_dir() else []
         yield from inside or [path]
 
@@ -221,7 +222,7 @@ def _folders(place: Place) -> Iterator[Place]:
 
 
 def _insist_on_normal(label: Label) -> None:
-    """Raise a UserError if some, not all, of the images lie in folders of defects or masks."""
+    """Raise a UsageError if some, not all, of the images lie in folders of defects or masks."""
     folders = (PurePosixPath(name).parent for name in label.names)
     lain = Counter(folder.as_posix() for folder in folders)
     other = {
@@ -232,7 +233,7 @@ def _insist_on_normal(label: Label) -> None:
     if label.include or not other or len(other) == len(lain):
         return
     said = ", ".join(f"{folder} ({count} images)" for folder, count in sorted(other.items()))
-    raise UserError(
+    raise UsageError(
         f"{label.place.path} holds more than normal images: {said}",
         hint="Name folders or archives one by one: lfvpipe init X X_def",
     )
@@ -264,9 +265,9 @@ def _largest(places: Sequence[Place]) -> Place | None:
     return max(places, key=lambda place: len(place.names), default=None)
 
 
-def _cannot_tell(places: Sequence[Place]) -> UserError:
+def _cannot_tell(places: Sequence[Place]) -> UsageError:
     seen = ", ".join(f"{place.path.name} ({len(place.names)} images)" for place in places)
-    return UserError(
+    return UsageError(
         f"no normal images can be told: {seen or 'nothing there'}",
         hint="Name archives or folders like X and X_def, or good and bad.",
     )

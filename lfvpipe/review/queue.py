@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from lfvpipe.steps.labels import Key
 
 
+class NothingToReview(UserError):
+    """The pipeline has no verdicts yet."""
+
+    exit_code = 3
+
+
 @dataclass(frozen=True)
 class Item:
     """One image to look at.
@@ -82,7 +88,7 @@ def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = 
     """Return the doubtful and the wrong images of the latest run, or all images.
 
     Raises:
-        UserError: The pipeline has not been run to its verdicts yet.
+        NothingToReview: The pipeline has not been run to its verdicts yet.
     """
     facts = {name: _facts(context, ledger, variant, name) for name in ("extract", "evaluate")}
     below = context.pipeline.evaluate.review_below
@@ -107,7 +113,7 @@ def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = 
 
 
 def index_of(context: Context, ledger: Ledger, variant: str) -> Path:
-    """Return the index of the latest run; raises UserError if there is none."""
+    """Return the index of the latest run; raises NothingToReview if there is none."""
     return context.state_dir / str(_facts(context, ledger, variant, "extract")["index"])
 
 
@@ -122,7 +128,7 @@ def _facts(context: Context, ledger: Ledger, variant: str, step: str) -> Facts:
         pipeline = context.pipeline
         name = pipeline.name if variant == "default" else f"{pipeline.name} [{variant}]"
         hint = f"Run it first: lfvpipe run {pipeline.file}"
-        raise UserError(f"{name} has no verdicts to review yet.", hint=hint)
+        raise NothingToReview(f"{name} has no verdicts to review yet.", hint=hint)
     return record.outcome.facts
 
 

@@ -368,8 +368,18 @@ def test_stop_and_detect_without_a_model_say_so(project: Path, lfvpipe: Any) -> 
     image = project.parent / "image.png"
     image.write_bytes(b"")
     said = lfvpipe("detect", project, image)
-    assert said.code == 1
+    assert said.code == 3
     assert "no trained model yet" in said.err
+
+
+def test_an_image_in_place_of_a_model_file_is_a_mistake_of_the_command_line(
+    project: Path, lfvpipe: Any
+) -> None:
+    image = project.parent / "image.png"
+    image.write_bytes(b"\x89PNG")
+    said = lfvpipe("detect", image, "--model", image)
+    assert said.code == 3
+    assert "is not a model file of lfvpipe" in said.err
 
 
 def test_detect_wants_images_that_are_there(project: Path, lfvpipe: Any) -> None:

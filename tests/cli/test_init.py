@@ -117,7 +117,7 @@ def test_a_folder_of_x_and_x_def_is_as_if_both_were_named(tmp_path: Path, lfvpip
 def test_defects_are_never_taken_for_normal(beside: str, tmp_path: Path, lfvpipe: Any) -> None:
     _zip(tmp_path / "all.zip", _numbered(beside, 40) + _numbered("cups_def", 30))
     said = lfvpipe("init", tmp_path / "all.zip", "-o", tmp_path / "made.yaml")
-    assert (said.code, said.out) == (1, "")
+    assert (said.code, said.out) == (3, "")
     assert "all.zip holds more than normal images: cups_def (30 images)" in said.err
     assert "lfvpipe init X X_def" in said.err
 
@@ -198,8 +198,9 @@ def test_a_file_that_exists_is_only_overwritten_on_demand(project: Path, lfvpipe
 
 def test_what_holds_no_images_is_refused(tmp_path: Path, lfvpipe: Any) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
-    assert lfvpipe("init", tmp_path, "-o", tmp_path / "p.yaml").code == 1
-    assert "is not there" in lfvpipe("init", tmp_path / "gone", "-o", tmp_path / "p.yaml").err
+    assert lfvpipe("init", tmp_path, "-o", tmp_path / "p.yaml").code == 3
+    said = lfvpipe("init", tmp_path / "gone", "-o", tmp_path / "p.yaml")
+    assert (said.code, "is not there" in said.err) == (3, True)
     assert not (tmp_path / "p.yaml").exists()
 
 

@@ -88,7 +88,7 @@ def test_without_a_run_it_says_what_to_do(
 ) -> None:
     file = tmp_path / "pipeline.yaml"
     file.write_text("sources: {normal: {archive: good.zip}}\n")
-    assert main(["review", str(file), "--no-browser"]) == 1
+    assert main(["review", str(file), "--no-browser"]) == 3
     assert "no verdicts to review yet" in capsys.readouterr().err
     assert main(["review", str(file), "--export", "csv"]) == 3
     assert "Nothing has been reviewed yet" in capsys.readouterr().err
@@ -202,5 +202,5 @@ def test_a_variant_that_is_not_known_is_refused_with_those_that_are(
 def test_a_variant_without_verdicts_is_named(
     matrix: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["review", str(matrix), "--variant", "100"]) == 1
+    assert main(["review", str(matrix), "--variant", "100"]) == 3
     assert "several [sample.percent=100] has no verdicts" in capsys.readouterr().err

@@ -98,11 +98,14 @@ def _images(targets: Iterable[str]) -> Iterator[Path]:
 @contextmanager
 def _by_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Ask]:
     """Yield a function that asks a detector's model file."""
-    from lfvpipe.detector import load
+    from lfvpipe.detector import DetectorError, load
 
     if not path.is_file():
         raise session.UsageError(f"{path} is not there", hint="--model wants a model file.")
-    model = load(path)
+    try:
+        model = load(path)
+    except DetectorError as error:
+        raise session.UsageError(error.message, hint=error.hint) from error
     if maps:
         maps.insist_on_folder()
 
@@ -158,7 +161,7 @@ def _trained(variant: Variant, ledger: Ledger) -> Record:
     if record is None or record.outcome is None:
         name = variant.context.pipeline.name
         hint = f"Run it first: lfvpipe run {variant.context.pipeline.file}"
-        raise UserError(f"{name} has no trained model yet", hint=hint)
+        raise session.UsageError(f"{name} has no trained model yet", hint=hint)
     return record
 
 
