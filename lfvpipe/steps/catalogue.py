@@ -173,8 +173,14 @@ def _empty(
     examples = ", ".join(member.name for member in members[:3])
     return SelectionError(
         f"{where}: 0 images match {asked}; {archive} holds {_held(path, members)}.",
-        hint=f"Its members look like {examples}." if examples else "Check the address.",
+        hint=f"Its members look like {examples}." if examples else _otherwise(archive),
     )
+
+
+def _otherwise(archive: str) -> str:
+    if "://" in archive:
+        return "Check the address."
+    return "Put PNG or JPEG images into it, or name another one."
 
 
 def _held(path: Path, members: Sequence[Member]) -> str:

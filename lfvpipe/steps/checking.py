@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Notes = dict[str, dict[str, Any]]
 
-_LISTED = 20
+_LISTED = 20  # kinds of problem
+_NAMED = 3  # images of a kind
 _CHANGES = {
     "rotated": "were turned as their EXIF orientation says",
     "16-bit": "have 16 bits a sample and were reduced to 8 (their high byte)",
@@ -64,11 +65,16 @@ def findings_of(
 
 
 def _unreadable(notes: Notes) -> list[Finding]:
-    bad = [(name, note["problem"]) for name, note in notes.items() if note["problem"]]
+    bad = [name for name, note in notes.items() if note["problem"]]
     if not bad:
         return []
-    lines = "".join(f"\n    {name}: {problem}" for name, problem in bad[:_LISTED])
-    more = f"\n    and {len(bad) - _LISTED} more" if len(bad) > _LISTED else ""
+    by_problem: dict[str, list[str]] = defaultdict(list)
+    for name in bad:
+        by_problem[notes[name]["problem"]].append(name)
+    kinds = sorted(by_problem.items(), key=lambda item: -len(item[1]))
+    lines = "".join(f"\n    {_some(names)}: {problem}" for problem, names in kinds[:_LISTED])
+    unsaid = sum(len(names) for _, names in kinds[_LISTED:])
+    more = f"\n    and {unsaid} more" if unsaid else ""
     what = "1 image cannot be read: repair or remove it, or leave it out"
     if len(bad) > 1:
         what = f"{len(bad)} images cannot be read: repair or remove them, or leave them out"
@@ -78,6 +84,11 @@ def _unreadable(notes: Notes) -> list[Finding]:
             f"{what} with sources.<label>.include.{lines}{more}",
         )
     ]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _sides(images: Sequence[Image]) -> list[Finding]:

@@ -115,7 +115,13 @@ def _minima(separate: bool) -> list[tuple[Split, Label, int]]:
 def _too_few(
     pipeline: Pipeline, available: Available, split: str, label: Label, count: int, least: int
 ) -> Finding:
-    advice = _advice(pipeline, available, split, label)
+    chosen = available.get(label, {}).get(split, 0)  # with those that could not be extracted
+    if count < least <= chosen:
+        advice = (
+            f"{chosen - count} of the {chosen} chosen ones cannot be read; repair or replace them"
+        )
+    else:
+        advice = _advice(pipeline, available, split, label)
     word = _WORDS[label][count != 1]
     return error(
         "too-few-images",

@@ -1,4 +1,5 @@
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -102,12 +103,24 @@ def test_too_many_images_are_refused(
 def test_every_unreadable_image_is_told_at_once(
     context: Context, work: Any, archives: Callable[..., None], good: Any
 ) -> None:
-    bad = {f"x{n}.png": b"a text file" for n in range(25)}
+    bad = {f"x{n:02}.png": b"a text file" for n in range(25)}
     archives(normal={**good["normal"], **bad}, anomaly=good["anomaly"])
     message = failure(context, work)["unreadable-images"]
     assert message.startswith("25 images cannot be read")
-    assert message.count("is a text file") == 20
-    assert "and 5 more" in message
+    (line,) = message.splitlines()[1:]
+    assert "x00.png, " in line
+    assert " and 22 more: " in line
+    assert line.count("is a text file") == 1
+
+
+def test_unreadable_images_are_told_as_the_reason_for_too_few(
+    context: Context, work: Any, archives: Callable[..., None], good: Any
+) -> None:
+    broken = dict.fromkeys(list(good["anomaly"])[:45], b"a text file")
+    archives(normal=good["normal"], anomaly={**good["anomaly"], **broken})
+    message = failure(context, work)["too-few-images"]
+    assert re.search(r"\d of the 10 chosen ones cannot be read; repair or replace them\.", message)
+    assert "larger part" not in message
 
 
 def test_mixed_sizes_name_the_remedy_which_works(

@@ -150,6 +150,16 @@ def test_an_empty_label_says_what_the_archive_holds_instead(
     assert "sources.anomaly: 0 images match **/*.png; a.zip holds 150 .bmp" in str(caught.value)
 
 
+def test_an_empty_archive_on_this_machine_has_no_address_to_check(
+    changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched(anomaly={})
+    sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip")}
+    with pytest.raises(SelectionError) as caught:
+        selected(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
+    assert caught.value.hint == "Put PNG or JPEG images into it, or name another one."
+
+
 @pytest.mark.parametrize(
     ("members", "held"),
     [
