@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.config.spec import Bucket
     from lfvpipe.steps.index import Image
-    from lfvpipe.steps.labels import Standing
+    from lfvpipe.steps.labels import Decision, Standing
 
 COLUMNS = ("name", "source", "label", "was", "who", "when", "conflict", "sha256", "mask")
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
@@ -58,9 +58,22 @@ def as_manifest(labels: Path, index: Path, bucket: Bucket) -> Iterator[str]:
     for image in read_index(index):
         decision = decided.get((image.source, image.member)) or decided.get((None, image.member))
         label = label_of(decision.label) if decision else None
-        if label is not None:
-            entry = manifest_entry(_labelled(image, label), root, segmentation=True)
+        if decision is not None and label is not None:
+            when = _moment(decision)
+            entry = manifest_entry(_labelled(image, label), root, segmentation=True, **when)
             yield json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
+
+
+def _moment(decision: Decision) -> dict[str, str]:
+    """Return when it was decided as `manifest_entry` takes it; nothing where that is not known."""
+    from datetime import UTC, datetime
+
+    try:
+        moment = datetime.fromisoformat(decision.when)
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        return {}
+    return {"created": moment.replace(tzinfo=None).isoformat(timespec="milliseconds")}
 
 
 def _labelled(image: Image, label: str) -> Image:

@@ -191,13 +191,16 @@ def _lines(context: Context, index: Path, split: str, segmentation: bool) -> Ite
             yield text.encode() + b"\n"
 
 
-def manifest_entry(image: Image, root: str, *, segmentation: bool) -> dict[str, object]:
+def manifest_entry(
+    image: Image, root: str, *, segmentation: bool, created: str = _CREATED
+) -> dict[str, object]:
     """Return the manifest line of a labelled image, as the developer guide documents it.
 
     Args:
         image: A line of the index.
         root: What object keys are appended to: ``s3://bucket/prefix``.
         segmentation: Whether masks are written.
+        created: When the label was given, ISO 8601 in UTC without a zone, as in the guide.
     """
     entry: dict[str, object] = {
         "source-ref": f"{root}{image.key}",
@@ -206,7 +209,7 @@ def manifest_entry(image: Image, root: str, *, segmentation: bool) -> dict[str, 
             "confidence": 1,
             "class-name": image.label,
             "human-annotated": "yes",
-            "creation-date": _CREATED,
+            "creation-date": created,
             "type": "groundtruth/image-classification",
         },
     }
@@ -216,7 +219,7 @@ def manifest_entry(image: Image, root: str, *, segmentation: bool) -> dict[str, 
             "internal-color-map": _colour_map(image.mask.classes),
             "type": "groundtruth/semantic-segmentation",
             "human-annotated": "yes",
-            "creation-date": _CREATED,
+            "creation-date": created,
         }
     return entry
 

@@ -71,7 +71,7 @@ def test_the_manifest_has_the_decided_label_of_each_image_that_is_known(
     ]  # fmt: skip
     name, _ = write_lines(tmp_path, map(image_line, images))
     file = labels(
-        {"name": "1.png", "source": "normal", "label": "anomaly"},
+        {"name": "1.png", "source": "normal", "label": "anomaly", "when": "2026-01-31T13:00+01:00"},
         {"name": "2.png", "label": "normal"},
         {"name": "3.png", "label": "exclude"},
         {"name": "gone.png", "label": "normal"},
@@ -79,8 +79,11 @@ def test_the_manifest_has_the_decided_label_of_each_image_that_is_known(
     lines = [
         json.loads(line) for line in as_manifest(file, tmp_path / name, Bucket("b", prefix="x/"))
     ]
-    said = {line["source-ref"]: line["anomaly-label-metadata"]["class-name"] for line in lines}
+    told = {line["source-ref"]: line["anomaly-label-metadata"] for line in lines}
+    said = {source: facts["class-name"] for source, facts in told.items()}
     assert said == {"s3://b/x/normal/1.png": "anomaly", "s3://b/x/normal/2.png": "normal"}
+    made = [facts["creation-date"] for facts in told.values()]
+    assert made == ["2026-01-31T12:00:00.000", "2020-11-20T00:00:00.000"]
 
 
 def test_without_a_run_it_says_what_to_do(
