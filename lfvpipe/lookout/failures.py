@@ -67,7 +67,11 @@ def _hint(error: Exception) -> str:
     if isinstance(error, exceptions.SSLError):
         return "the server's certificate is not trusted; AWS_CA_BUNDLE names a file of authorities"
     if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
-        return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name an AWS_PROFILE"
+        return (
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name an AWS_PROFILE;"
+            " `lfvpipe serve` writes a key to .lfvpipe/credentials where it was started, which"
+            " AWS_SHARED_CREDENTIALS_FILE can name"
+        )
     if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
         return "is the service running there, and is service.endpoint right?"
     return ""

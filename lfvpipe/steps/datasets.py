@@ -203,10 +203,9 @@ def _warn_if_foreign(context: Context, work: Work, split: DatasetType, live: Des
     project = context.pipeline.project
     entry = calls.first_entry(context, project, split)
     if entry and f"s3://{context.bucket.name}/" not in entry:
-        created = _created(live) or "earlier"
         work.warn(
             f"project {project} held a {split} dataset of images outside s3://{context.bucket.name}"
-            f" (created {created}); it is deleted"
+            f" (created {_when(live)}); it is deleted"
         )
 
 
@@ -235,6 +234,12 @@ def _facts(live: Description, manifest: Manifest, ours: bool) -> dict[str, Json]
 
 def _created(live: Description) -> str | None:
     return described.moment(live.get("CreationTimestamp"))
+
+
+def _when(live: Description) -> str:
+    """Return when it was created, for a person: local time."""
+    created = live.get("CreationTimestamp")
+    return f"{created.astimezone():%Y-%m-%d %H:%M}" if created else "earlier"
 
 
 def _seen(live: Description | None) -> list[Json]:

@@ -186,6 +186,15 @@ def test_compare_says_what_it_does_not_find(
     assert told in said.err
 
 
+@pytest.mark.parametrize("words", [[], ["latest~1", "latest"]])
+def test_one_run_alone_cannot_be_compared(lfvpipe: Call, project: Path, words: list[str]) -> None:
+    _write_run(project.parent / ".lfvpipe" / "pipeline", 1, 20, 2)
+    said = lfvpipe("compare", project, *words)
+    assert said.code == 3
+    assert "there is only one so far" in said.err
+    assert "the next `lfvpipe run` makes another" in said.err
+
+
 def test_compare_of_a_matrix_names_the_variants_that_have_not_run(
     lfvpipe: Call, runs: Path
 ) -> None:

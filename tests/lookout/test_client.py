@@ -119,6 +119,7 @@ def test_missing_credentials_are_told(bare: pytest.MonkeyPatch) -> None:
     with pytest.raises(LookoutError) as caught, explained("listing projects"):
         client.list_projects()
     assert "AWS_ACCESS_KEY_ID" in caught.value.hint
+    assert ".lfvpipe/credentials" in caught.value.hint
 
 
 def test_a_bug_inside_the_block_passes_through() -> None:

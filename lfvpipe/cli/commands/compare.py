@@ -60,6 +60,11 @@ def _chosen(
         words = _that_have_run(variants, standing, others=len(words)) + words
     state_dir = variants[0].context.state_dir
     words = words or list(history.standing_pair(state_dir, standing)) or ["latest"]
+    if len(history.standing_pair(state_dir, standing)) == 1:
+        raise session.UsageError(
+            "a comparison needs two runs, and there is only one so far",
+            hint="Change the pipeline file; the next `lfvpipe run` makes another one.",
+        )
     runs = [history.find(state_dir, word, standing) for word in words]
     if len({each.id for each in runs}) < 2:
         hint = "Name two: an id, its beginning, latest, latest~1, v2, or a variant."
