@@ -80,18 +80,20 @@ class Manifests(Step[Context]):
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.observe`."""
-        bucket = _bucket(context, outcome)
+        bucket = _bucket_of(context, outcome)
         keys = [str(manifest["key"]) for manifest in _manifests(outcome)]
         return [Reason("drift", key, "there", "gone") for key in keys if not _is_in(bucket, key)]
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """See `Step.destroy`."""
-        bucket = _bucket(context, outcome)
+        bucket = _bucket_of(context, outcome)
         return _deleted(bucket, _keys(outcome.facts, "ours"))
 
     def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
         """See `Step.abandon`: delete what an unfinished attempt uploaded."""
-        return _deleted(context.bucket, _keys(saved, "creating"))
+        spec = context.pipeline.bucket  # a ledger from before places were kept knows only this one
+        name, endpoint = saved.get("bucket", spec.name), saved.get("endpoint", spec.endpoint)
+        return _deleted(_bucket(context, name, endpoint), _keys(saved, "creating"))
 
 
 def _manifests(outcome: Outcome) -> Iterator[Mapping[str, Json]]:
@@ -124,13 +126,17 @@ def _deleted(bucket: Bucket, keys: Sequence[str]) -> list[str]:
     return [f"s3://{bucket.name}/{key}" for key in there]
 
 
-def _bucket(context: Context, outcome: Outcome) -> Bucket:
-    """Return the bucket that the manifests are in; the pipeline may name another one by now."""
+def _bucket_of(context: Context, outcome: Outcome) -> Bucket:
+    identity = outcome.identity or {}
+    return _bucket(context, outcome.facts["bucket"], identity["endpoint"])
+
+
+def _bucket(context: Context, name: Json, endpoint: Json) -> Bucket:
+    """Return the bucket that manifests are in; the pipeline may name another one by now."""
     from lfvpipe.steps.bucket import bucket_of
 
-    identity = outcome.identity or {}
-    place = {"name": outcome.facts["bucket"], "region": context.pipeline.region}
-    return bucket_of(context, place | {"endpoint": identity["endpoint"]})
+    region = context.pipeline.region
+    return bucket_of(context, {"name": name, "endpoint": endpoint, "region": region})
 
 
 def _is_in(bucket: Bucket, key: str) -> bool:
@@ -168,7 +174,9 @@ def _written(
     is_new = there is None or there.size != size
     if is_new:
         if there is None:  # written down first: killed from here on, the next attempt knows it
-            work.save(creating=[*_keys(work.saved, "creating"), key])
+            place = context.pipeline.bucket
+            creating = [*_keys(work.saved, "creating"), key]
+            work.save(creating=creating, bucket=place.name, endpoint=place.endpoint)
         context.bucket.put(key, file)
     return {"key": key, "sha256": digest, "lines": lines}, is_new
 

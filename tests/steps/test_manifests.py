@@ -162,6 +162,7 @@ def test_what_a_killed_attempt_uploaded_is_known_as_its_own(
 ) -> None:
     context = changed(bucket=Bucket("killed"))
     run(context, work)  # the kill comes before its outcome is written down
-    assert len(Manifests().abandon(context, work.saved)) == 2
+    renamed = changed(bucket=Bucket("renamed"))
+    assert len(Manifests().abandon(renamed, work.saved)) == 2
     again = Manifests().act(context, work)
     assert len(Manifests().destroy(context, again)) == 2
