@@ -15,10 +15,11 @@ from PIL import Image
 
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.report.records import Verdict
-from lfvpipe.review.app import Review
+from lfvpipe.review.app import application
 from lfvpipe.review.book import Book
 from lfvpipe.review.pictures import Looked, Pictures
 from lfvpipe.review.queue import Item, Queue
+from lfvpipe.review.session import Review
 from lfvpipe.steps.index import Image as Indexed
 from lfvpipe.steps.index import Mask
 from tests import workshop
@@ -187,7 +188,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
         review = Review(queue, Book(labels), state_dir, FakePictures(), who, "demo", advice)
         listener = listen("127.0.0.1", 0)
         ready = threading.Event()
-        app = review.application("the-token")
+        app = application(review, "the-token")
         server = Server(app, listener, on_ready=ready.set)
         thread = threading.Thread(target=server.serve_until_stopped)
         thread.start()

@@ -81,9 +81,10 @@ def _labels(options: argparse.Namespace, variant: Variant) -> Path:
 
 
 def _serve(options: argparse.Namespace, variant: Variant, queue: Queue, labels: Path) -> None:
-    from lfvpipe.review.app import Review
+    from lfvpipe.review.app import application
     from lfvpipe.review.book import Book
     from lfvpipe.review.pictures import pictures_of
+    from lfvpipe.review.session import Review
     from lfvpipe.service.http.server import Server, listen
 
     context = variant.context
@@ -100,7 +101,7 @@ def _serve(options: argparse.Namespace, variant: Variant, queue: Queue, labels: 
     listener = listen(HOST, options.port)
     url = f"http://{HOST}:{listener.getsockname()[1]}/{token}/"
     tell = _teller(options, url, len(queue.items), labels)
-    Server(review.application(token), listener, on_ready=tell).serve_until_stopped()
+    Server(application(review, token), listener, on_ready=tell).serve_until_stopped()
     _farewell(review.state()["decided"], variant, labels)
 
 
