@@ -131,7 +131,7 @@ class Step(ABC, Generic[C]):
         """
         return ""
 
-    def abandon(self, context: C, saved: Facts) -> Sequence[str]:
+    def abandon(self, context: C, saved: Facts) -> Sequence[str | Left]:
         """Remove what an attempt that never finished left behind, from what it saved.
 
         Called when the pipeline is destroyed; idempotent.

@@ -32,7 +32,8 @@ class BucketStep(Step[Context]):
         name = context.pipeline.bucket.name
         created_before = _created(context, work.previous)
         if not context.bucket.exists():
-            work.save(creating=name)  # killed from here on, the next attempt knows it as ours
+            # Killed from here on, the next attempt and `destroy` know it as ours.
+            work.save(creating=name, **_place(context))
             _create(context, work)
             return self._outcome("created", context, ours=True)
         if work.saved.get("creating") == name:
@@ -56,11 +57,14 @@ class BucketStep(Step[Context]):
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Left]:
         """Delete the bucket if this pipeline created it and nothing is left in it."""
-        bucket = bucket_of(context, outcome.facts)
-        if not outcome.facts["created_by_us"] or not bucket.exists():
+        ours = outcome.facts["created_by_us"]
+        return _removed(bucket_of(context, outcome.facts)) if ours else ()
+
+    def abandon(self, context: Context, saved: Facts) -> Sequence[str | Left]:
+        """See `Step.abandon`: delete a bucket that an unfinished attempt may have created."""
+        if not saved.get("creating"):
             return ()
-        thing = f"bucket {bucket.name}"
-        return (thing,) if bucket.delete_if_empty() else (Left(thing, "it is not empty"),)
+        return _removed(bucket_of(context, {**_place(context), **saved, "name": saved["creating"]}))
 
     def _outcome(
         self, word: Word, context: Context, *, ours: bool, work: Work | None = None
@@ -71,8 +75,8 @@ class BucketStep(Step[Context]):
         identity = _identity(context)
         facts: dict[str, Json] = {
             "name": context.bucket.name,
+            **_place(context),
             "region": context.bucket.location(),
-            "endpoint": context.pipeline.bucket.endpoint,
             "created_by_us": ours,
             "public_access_blocked": guard.public_access_blocked,
             "encryption": guard.encryption,
@@ -92,6 +96,17 @@ def bucket_of(context: Context, facts: Facts) -> Bucket:
         return context.buckets.bucket(name)
     region = str(facts["region"])
     return connect(endpoint, region=region, root=context.buckets_dir).bucket(name)
+
+
+def _removed(bucket: Bucket) -> Sequence[str | Left]:
+    if not bucket.exists():
+        return ()
+    thing = f"bucket {bucket.name}"
+    return (thing,) if bucket.delete_if_empty() else (Left(thing, "it is not empty"),)
+
+
+def _place(context: Context) -> dict[str, str]:
+    return {"endpoint": context.pipeline.bucket.endpoint, "region": context.pipeline.region}
 
 
 def _identity(context: Context) -> dict[str, str]:

@@ -34,6 +34,7 @@ class UploadStep(Step[Context]):
         from lfvpipe.steps.uploading import Transfer, Wanted
 
         facts = _facts(context, work)
+        work.save(**facts)  # killed from here on, `destroy` knows where objects may be
         wanted = Wanted(context, facts)
         total = sum(1 for _ in wanted)
         transfer = Transfer(work, total, _listing(context.bucket, str(facts["prefix"])))
@@ -74,19 +75,26 @@ class UploadStep(Step[Context]):
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """Delete the index's objects that this pipeline uploaded, not those it found there."""
-        from lfvpipe.atomic import write_text
-        from lfvpipe.steps.uploading import Wanted
+        return _removed(context, outcome.facts)
 
-        bucket, journal = bucket_of(context, outcome.facts), _journal(context, outcome.facts)
-        ours = _noted(journal)
-        keys = ours
-        if (context.state_dir / str(outcome.facts["index"])).exists():
-            keys = ours & {item.key for item in Wanted(context, outcome.facts)}
-        if not keys or not bucket.exists():
-            return ()
-        bucket.delete(sorted(keys))
-        write_text(journal, "".join(f"{key}\n" for key in sorted(ours - keys)))
-        return (f"{len(keys)} objects in bucket {bucket.name}",)
+    def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
+        """See `Step.abandon`: delete what an unfinished attempt uploaded."""
+        return _removed(context, saved)
+
+
+def _removed(context: Context, facts: Facts) -> Sequence[str]:
+    from lfvpipe.atomic import write_text
+    from lfvpipe.steps.uploading import Wanted
+
+    bucket, journal = bucket_of(context, facts), _journal(context, facts)
+    keys = ours = _noted(journal)
+    if (context.state_dir / str(facts["index"])).exists():
+        keys = ours & {item.key for item in Wanted(context, facts)}
+    if not keys or not bucket.exists():
+        return ()
+    bucket.delete(sorted(keys))
+    write_text(journal, "".join(f"{key}\n" for key in sorted(ours - keys)))
+    return (f"{len(keys)} objects in bucket {bucket.name}",)
 
 
 def _facts(context: Context, work: Work) -> dict[str, Json]:

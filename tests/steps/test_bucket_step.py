@@ -60,6 +60,16 @@ def test_a_kill_after_the_creation_does_not_disown_the_bucket(here: Context, wor
     assert outcome.facts["created_by_us"] is True
 
 
+def test_a_bucket_of_an_attempt_that_was_killed_is_destroyed(
+    here: Context, work: Any, changed: Callable[..., Context]
+) -> None:
+    STEP.act(here, work)  # as if killed behind the creation: nothing but what it saved is known
+    renamed = changed(bucket=Bucket("other-images", endpoint=here.pipeline.bucket.endpoint))
+    assert STEP.abandon(renamed, work.saved) == ("bucket parts-images",)
+    assert not here.bucket.exists()
+    assert STEP.abandon(renamed, work.saved) == ()
+
+
 def test_a_bucket_with_other_peoples_objects_is_said_to_stay(here: Context, work: Any) -> None:
     outcome = STEP.act(here, work)
     here.bucket.put("theirs", b"x")

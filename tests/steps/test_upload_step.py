@@ -112,9 +112,11 @@ def test_the_same_image_twice_goes_up_once(
     assert counts(STEP.act(here, work))[:2] == (2, 1)
 
 
-def test_after_an_interruption_only_the_rest_goes_up(
+@pytest.fixture
+def interrupted(
     here: Context, work: Any, extracted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Upload some of 200 images."""
     extracted(*(image(here, number) for number in range(200)))
 
     def stop(done: int, total: int | None, unit: str, detail: str = "") -> None:
@@ -126,8 +128,23 @@ def test_after_an_interruption_only_the_rest_goes_up(
         patch.setattr(work, "progress", stop)
         with pytest.raises(Cancelled):
             STEP.act(here, work)
+    assert 20 <= len(keys(here)) < 100
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_what_an_attempt_uploaded_that_never_got_done_is_destroyed(
+    here: Context, work: Any
+) -> None:
+    here.bucket.put("plant/theirs.png", b"x")
+    (told,) = STEP.abandon(here, work.saved)
+    assert told.endswith("objects in bucket parts-images")
+    assert keys(here) == ["plant/theirs.png"]
+    assert STEP.abandon(here, work.saved) == ()
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_after_an_interruption_only_the_rest_goes_up(here: Context, work: Any) -> None:
     there = len(keys(here))
-    assert 20 <= there < 100
     outcome = STEP.act(here, work)
     assert counts(outcome)[:2] == (200, 200 - there)
     assert len(keys(here)) == 200
