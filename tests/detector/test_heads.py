@@ -91,7 +91,7 @@ def learnt(
 def test_one_odd_position_in_a_thousand_is_found() -> None:
     images, labels = odd_positions(np.random.default_rng(0), 6)
     fitted = learnt(images, labels, {}, supervised=True)
-    assert fitted.evidence[labels].min() > np.median(fitted.evidence[~labels])
+    assert auroc(fitted.evidence, labels) > 0.95
     assert int(fitted.local.evidence(images[30]).argmax()) == 7
 
 
@@ -100,7 +100,7 @@ def test_an_image_is_scored_by_what_others_taught() -> None:
     labels = np.arange(40) >= 20  # nothing to be learnt, much to be learnt by heart
     fitted = learnt(images, labels, {}, supervised=True)
     in_sample = np.array([worst(fitted.local.evidence(each)) for each in images])
-    assert auroc(in_sample, labels) > 0.9
+    assert auroc(in_sample, labels) > 0.8
     assert auroc(fitted.evidence, labels) < 0.7
 
 
