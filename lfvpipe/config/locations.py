@@ -26,7 +26,7 @@ _PLACES: tuple[Where, ...] = (
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
-_SPELLING = "Check its spelling, the brackets and the port."
+SPELLING = "Check its spelling, the brackets and the port."
 _REMOTE = ("http", "https", "s3")
 
 
@@ -48,7 +48,7 @@ def problems(tree: Node) -> Iterator[Problem]:
         elif match and not match[2].strip("/"):
             yield problem(node.place, f"{text} names nothing", "Write the whole address.")
         elif match and not is_address(text):
-            yield problem(node.place, f"this {match[1]}:// address has no valid host", _SPELLING)
+            yield problem(node.place, f"this {match[1]}:// address has no valid host", SPELLING)
         elif not match and _expanded(text) is None:
             yield problem(node.place, f"{text}: no such home folder", "Write the path in full.")
 

@@ -71,8 +71,7 @@ def _endpoints(settings: Settings) -> Iterator[Problem]:
             continue
         place = nearest(settings.tree, tuple(key.split("."))).place
         if given.startswith(("http://", "https://")) and not locations.is_address(given):
-            hint = "Check its spelling, the brackets and the port."
-            yield problem(place, f"{key} has no valid host", hint)
+            yield problem(place, f"{key} has no valid host", locations.SPELLING)
         elif key != "mlflow.tracking_uri" and "@" in urlsplit(given).netloc:
             hint = "Remove it: credentials come from AWS_ACCESS_KEY_ID and the like, or a profile."
             yield problem(place, f"{key} holds a login, which no request would carry", hint)

@@ -18,7 +18,7 @@ from lfvpipe.detector.blend import loss
 from lfvpipe.detector.local import TOP, Local, novelty_score, whitening, worst
 from lfvpipe.detector.logistic import Doubles, Integers, newton
 from lfvpipe.detector.memory import give_back
-from lfvpipe.detector.threads import in_order
+from lfvpipe.executor import in_order
 
 Floats = NDArray[np.float32]
 ReadCells = Callable[[int, int], Floats]

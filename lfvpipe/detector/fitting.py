@@ -34,7 +34,8 @@ from lfvpipe.detector.memory import give_back
 from lfvpipe.detector.pictures import open_rgb
 from lfvpipe.detector.scale import Fitted, Table
 from lfvpipe.detector.store import CellStore, rounded
-from lfvpipe.detector.threads import in_order, thread_count
+from lfvpipe.detector.threads import thread_count
+from lfvpipe.executor import in_order
 
 ROWS_AN_IMAGE = 4  # that max_rows allows for
 MAX_LOCAL = 600  # images whose positions are kept on the usual scale

@@ -18,7 +18,7 @@ from lfvpipe.detector.logistic import Integers
 from lfvpipe.detector.masks import cell_classes
 from lfvpipe.detector.pictures import Pixels, open_rgb, size_of, white_of
 from lfvpipe.detector.store import CellStore
-from lfvpipe.detector.threads import in_order
+from lfvpipe.executor import in_order
 
 if TYPE_CHECKING:
     from PIL import Image

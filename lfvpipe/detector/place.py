@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lfvpipe.detector.local import ROUNDING, TOP, novelty_score
 from lfvpipe.detector.logistic import Doubles, Integers
-from lfvpipe.detector.threads import in_order
+from lfvpipe.executor import in_order
 
 Floats = NDArray[np.float32]
 ReadMap = Callable[[int], Floats]

@@ -1,40 +1,20 @@
-"""Images side by side, and the linear algebra of each on one thread, which is faster so."""
+"""How many images are worked on side by side, and the linear algebra of each on one thread."""
 
 import os
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 MAX_THREADS = 8
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 def thread_count(asked: int | None) -> int:
     """Return how many images are worked on at the same time: as asked, or by the cores."""
     return asked or min(MAX_THREADS, os.cpu_count() or 1)
-
-
-def in_order(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int
-) -> Iterator[_Result]:
-    """Yield function(item) for each item, in order, at most 2 · threads of them ahead."""
-    waiting: deque[Future[_Result]] = deque()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="detector")
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
