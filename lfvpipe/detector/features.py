@@ -19,6 +19,7 @@ Floats = NDArray[np.float32]
 POOLS = 3
 CELL_TAPS = 3  # the deepest sees too much around a position
 GRID = 3
+PATCHES = 16  # to a side: of a finer map, means of areas
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,27 @@ class View:
         mean = (quads[0] + quads[1] + quads[2] + quads[3]) * np.float32(0.25)
         highest, lowest = reduce(np.maximum, quads), reduce(np.minimum, quads)
         return np.concatenate([mean, highest, lowest, middle, *spread]).transpose(1, 2, 0)
+
+    @cached_property
+    def patches(self) -> Floats:
+        """The deepest map by area, (h, w, channels); some PATCHES² in all, or its own size."""
+        deepest = self.maps[-1]
+        height, width = deepest.shape[1:]
+        part = min(1.0, PATCHES / (height * width) ** 0.5)
+        down, right = (_areas(length, max(1, round(length * part))) for length in (height, width))
+        return np.asarray((down @ deepest @ right.T).transpose(1, 2, 0), np.float32)
+
+
+def _areas(length: int, count: int) -> Floats:
+    """Return how much of each of `length` positions lies in each of `count` areas, (count, length).
+
+    Each row's sum is 1.
+    """
+    edges = np.linspace(0, length, count + 1)
+    starts, ends = np.maximum(edges[:-1, None], np.arange(length)), np.arange(1, length + 1)
+    inside = np.maximum(np.minimum(edges[1:, None], ends) - starts, 0)
+    areas: Floats = (inside * (count / length)).astype(np.float32)
+    return areas
 
 
 def deeper(cells: Floats) -> Floats:

@@ -206,6 +206,7 @@ class Work:
         """
         kept = [each.scales[at] for each in seen]
         numbers = [each.stored for each in kept if each.stored is not None]
+        patches = [each.patches for each in kept if each.patches is not None]
         stored = [each for each, known in zip(seen, kept, strict=True) if known.stored is not None]
 
         def read(index: int, view: int) -> Floats:
@@ -223,6 +224,7 @@ class Work:
             stored=np.array([each.stored is not None for each in kept]),
             grids=[each.grid for each in kept if each.stored is not None],
             read=read,
+            patches=lambda index: self.store.read(patches[index]),
             shown=shown,
             drawn=self._drawn(data, rows, kept[0].side, alignment)
             if numbers and data.different(anomalous=True) < enough

@@ -52,13 +52,15 @@ class Kept:
         placed: (features,) means by place.
         grid: (h, w) of the positions.
         stored: Where its views' cells begin in the store; None where they are not kept.
+        patches: Where the unmirrored view's patches are in the store.
     """
 
     side: int
     pooled: Floats
     placed: Floats
     grid: tuple[int, int]
-    stored: int | None
+    stored: int | None = None
+    patches: int | None = None
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,9 @@ def gather(
     """
     result: list[Seen] = []
     stage = f"features at {how.sides[-1]} px"
-    for seen, cells in in_order(partial(_seen, how), examples, how.threads):
+    for seen, arrays in in_order(partial(_seen, how), examples, how.threads):
         keep = picked(seen.digest, share[examples[len(result)].label == "anomaly"])
-        result.append(_stored(seen, cells, store) if keep else replace(seen, grey=None))
+        result.append(_stored(seen, arrays, store) if keep else replace(seen, grey=None))
         watch.tick(stage, len(result), len(examples))
     return result
 
@@ -135,13 +137,14 @@ def _seen(how: Pass, example: Example) -> tuple[Seen, list[NDArray[np.float16]]]
     cells = [each.cells for each in last]
     shape = (cells[0].shape[0], cells[0].shape[1])
     kept = [
-        Kept(side, np.stack([each.pooled() for each in seen]), seen[0].placed(), shape, None)
+        Kept(side, np.stack([each.pooled() for each in seen]), seen[0].placed(), shape)
         for side, (_pixels, seen) in zip(how.sides, looks, strict=True)
     ]
     classes = cell_classes(example, image.size, how.classes, shape)
     name = hashlib.sha256(f"{image.size}".encode() + looks[0][0].tobytes()).hexdigest()
     seen = Seen(digest_of(example), name, image.size, tuple(kept), classes, small(pixels))
-    return seen, [each.reshape(-1, each.shape[-1]).astype(np.float16) for each in cells]
+    kept_cells = [each.reshape(-1, each.shape[-1]) for each in cells]
+    return seen, [each.astype(np.float16) for each in (*kept_cells, last[0].patches)]
 
 
 def _views(image: "Image.Image", side: int, how: Pass) -> tuple[Pixels, list[View]]:
@@ -150,10 +153,11 @@ def _views(image: "Image.Image", side: int, how: Pass) -> tuple[Pixels, list[Vie
     return pixels, [view(mirrored(pixels, each), len(CHANNELS)) for each in range(how.views)]
 
 
-def _stored(seen: Seen, views: Sequence[NDArray[np.float16]], store: CellStore) -> Seen:
-    """Keep an image's cells."""
-    numbers = [store.append(cells) for cells in views]
-    return replace(seen, scales=(*seen.scales[:-1], replace(seen.scales[-1], stored=numbers[0])))
+def _stored(seen: Seen, arrays: Sequence[NDArray[np.float16]], store: CellStore) -> Seen:
+    """Keep the cells of an image's views, and the patches of the first."""
+    first, *_further, last = [store.append(each) for each in arrays]
+    kept = replace(seen.scales[-1], stored=first, patches=last)
+    return replace(seen, scales=(*seen.scales[:-1], kept))
 
 
 def usual_size(examples: Sequence[Example]) -> tuple[int, int]:

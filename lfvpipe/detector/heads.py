@@ -142,5 +142,6 @@ def _pruned(scale: Scale, kept: Sequence[tuple[str, int]]) -> Scale:
         scale,
         deviation=scale.deviation if named("deviation") else None,
         place=scale.place if named("place") else None,
+        bank=scale.bank if named("bank") else None,
         classifier=scale.classifier if named("classifier") else None,
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lfvpipe.detector import checkpoint, modelfile
 from lfvpipe.detector.alignment import Alignment
+from lfvpipe.detector.bank import Bank
 from lfvpipe.detector.blend import Blend
 from lfvpipe.detector.calibration import Calibration
 from lfvpipe.detector.deviation import Deviation
@@ -34,6 +35,7 @@ PARTS: Mapping[str, Callable[..., Any]] = {
     "deviation": Deviation,
     "local": Local,
     "place": Place,
+    "bank": Bank,
     "classifier": Linear,
 }
 _Part = TypeVar("_Part")

@@ -19,7 +19,7 @@ from lfvpipe import atomic
 from lfvpipe.detector.faults import DetectorError
 
 MAGIC = b"lfv-det\n"
-VERSION = 5
+VERSION = 6
 ALIGNMENT = 64
 Array = NDArray[Any]
 _HEAD = struct.Struct("<8sII")

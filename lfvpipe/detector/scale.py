@@ -1,7 +1,7 @@
 """What is learnt of images on one scale: scores, with what they say of images not learnt from.
 
 Some look at an image as a whole (deviation, classifier), others at its positions (novelty,
-evidence, place).
+evidence, place) or at patches of it (bank).
 """
 
 from collections import Counter
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lfvpipe.detector import deviation, evidence, heat, logistic, place
+from lfvpipe.detector import bank, deviation, evidence, heat, logistic, place
 from lfvpipe.detector.alignment import Alignment
 from lfvpipe.detector.backbone import CHANNELS
+from lfvpipe.detector.bank import Bank, ReadPatches
 from lfvpipe.detector.deviation import Deviation
 from lfvpipe.detector.evidence import Drawn, ReadCells
 from lfvpipe.detector.features import CELL_TAPS, Floats, View, deeper, look
@@ -39,6 +40,7 @@ class Scale:
         deviation: How far the whole image is from normal.
         local: How far its positions are (novelty), and how like anomalies they look (evidence).
         place: How far they are from usual for their place.
+        bank: How far its patches are from any seen before.
         classifier: How like the labelled anomalies the whole image looks.
     """
 
@@ -47,20 +49,21 @@ class Scale:
     deviation: Deviation | None = None
     local: Local | None = None
     place: Place | None = None
+    bank: Bank | None = None
     classifier: Linear | None = None
 
     @property
     def taps(self) -> int:
         """How many of the backbone's maps the scores need."""
-        whole = self.deviation is not None or self.classifier is not None
-        return len(CHANNELS) if whole else CELL_TAPS
+        deep = (self.deviation, self.bank, self.classifier)
+        return CELL_TAPS if all(each is None for each in deep) else len(CHANNELS)
 
     @property
     def names(self) -> set[str]:
         """The scores that it can have."""
-        whole = {name for name in ("deviation", "classifier") if getattr(self, name) is not None}
+        others = ("deviation", "place", "bank", "classifier")
         by_position = {"novelty", "evidence"} if self.local is not None else set()
-        return whole | by_position | ({"place"} if self.place is not None else set())
+        return by_position | {name for name in others if getattr(self, name) is not None}
 
     def look(self, image: "Image.Image") -> View:
         """Return what the scores need to see of an RGB image."""
@@ -77,6 +80,8 @@ class Scale:
         if self.classifier is not None and "classifier" in asked:
             maps["classifier"] = heat.contributions(view, self.classifier)
             scores["classifier"] = float(self.classifier.score(view.pooled()[None])[0])
+        if self.bank is not None and "bank" in asked:
+            scores["bank"], maps["bank"] = self.bank.score(rounded(view.patches))
         if self.local is not None:
             self._by_position(view, asked, scores, maps)
         return scores, {name: view.returned(values) for name, values in maps.items()}
@@ -126,6 +131,7 @@ class Table:
         stored: (images,) whose positions can be read.
         grids: (h, w) of the positions of each of those.
         read: Positions of an image, by its number among the stored, and of a view of it.
+        patches: Patches (h, w, c) of an image, by the same number.
         shown: Those to learn from: where a mask says where an anomaly is, no others.
         drawn: Positions within drawn defects, by the fold of the image drawn on.
     """
@@ -138,6 +144,7 @@ class Table:
     stored: NDArray[np.bool_]
     grids: list[tuple[int, int]]
     read: ReadCells
+    patches: ReadPatches
     shown: ReadCells
     drawn: Drawn
 
@@ -179,10 +186,10 @@ def fit(
         threads: Images worked on at the same time.
         supervised: Whether to learn from the anomalies.
         finer: Whether it is a scale finer than the usual; there, places are too many to know, and
-            with labels to go by the whole image is no news.
+            the whole image, with labels to go by, and its patches are no news.
     """
     scores = dict[str, Doubles]()
-    gaussian = linear = placed = None
+    gaussian = linear = placed = remembered = None
     if not (finer and supervised):
         rows = np.concatenate([table.pooled[:: table.views], table.placed], axis=1)
         gaussian, scores["deviation"] = _deviation(table, rows)
@@ -191,12 +198,19 @@ def fit(
     if not finer:
         placed, by_place = _place(table, stage, threads)
         scores |= {} if placed is None else {"place": among(table.stored, by_place)}
+        remembered, by_patch = _bank(table, stage, threads)
+        scores["bank"] = among(table.stored, by_patch)
     if supervised:
         linear, scores["classifier"] = _classifier(table, stage)
     if supervised or table.drawn:
         scores["evidence"] = among(table.stored, found.evidence)
     fitted = Scale(
-        table.side, deviation=gaussian, local=found.local, place=placed, classifier=linear
+        table.side,
+        deviation=gaussian,
+        local=found.local,
+        place=placed,
+        bank=remembered,
+        classifier=linear,
     )
     return Fitted(fitted, scores)
 
@@ -238,6 +252,11 @@ def _place(table: Table, stage: Stage, threads: int) -> tuple[Place | None, Doub
     usual = Counter(grid for grid, label in zip(table.grids, labels, strict=True) if not label)
     grid = max(usual, key=lambda each: (usual[each], each))
     return place.fit(read, grid, labels, folds, stage("places"), threads) or (None, np.empty(0))
+
+
+def _bank(table: Table, stage: Stage, threads: int) -> tuple[Bank, Doubles]:
+    labels, folds = table.labels[table.stored], table.folds[table.stored]
+    return bank.fit(table.patches, labels, folds, stage("memory bank"), threads)
 
 
 def _classifier(table: Table, stage: Stage) -> tuple[Linear, Doubles]:
