@@ -54,7 +54,7 @@ class Data:
         seen: What was seen of each on the usual scales.
         labels: True for anomalies.
         folds: Of each.
-        sides: All that may be looked on, px; the first two are usual.
+        sides: All that may be looked on, px, ascending; the first two are usual.
         white: The level of deep grey that is shown as white; None where there is none.
     """
 
@@ -67,7 +67,7 @@ class Data:
 
     @property
     def usual(self) -> int:
-        """The side, px, on which the positions of most images are kept."""
+        """The finest usual side, px."""
         return self.sides[:2][-1]
 
     def different(self, *, anomalous: bool) -> int:
@@ -126,14 +126,11 @@ class Work:
         views = min(views, max(1, looks // len(examples)))
         return Pass(sides, views, self.classes, thread_count(self.settings.threads), white)
 
-    def usual(self, data: Data) -> list[Fitted]:
-        """Fit the usual scales: the last sees positions too, one before it images as a whole."""
-        everyone = np.arange(len(data.seen))
-        *whole, last = (
-            self._table(data, everyone, data.seen, at, ENOUGH) for at in range(len(data.sides[:2]))
-        )
-        found = [scale.fit_whole(each, self.stage, supervised=data.supervised) for each in whole]
-        return [*found, self._fit(last, supervised=data.supervised, finer=False)]
+    def usual(self, data: Data, side: int) -> Fitted:
+        """Fit a usual scale, that of this `side`."""
+        everyone, at = np.arange(len(data.seen)), data.sides.index(side)
+        table = self._table(data, everyone, data.seen, at, ENOUGH)
+        return self._fit(table, supervised=data.supervised, placed=side == data.usual)
 
     def aligned(self, data: Data) -> Fitted | None:
         """Look on the usual scale again, with products brought to where most lie, and fit it.
@@ -169,7 +166,7 @@ class Work:
         how = replace(how, alignment=alignment)
         seen = gather(examples, how, (1.0, 1.0), self.store, self.watch)
         table = self._table(data, rows, seen, 0, enough, alignment)
-        found = self._fit(table, supervised=data.supervised, finer=alignment is None)
+        found = self._fit(table, supervised=data.supervised, placed=alignment is not None)
         scores = {name: scale.among(some, each) for name, each in found.scores.items()}
         return Fitted(replace(found.scale, alignment=alignment), scores)
 
@@ -177,7 +174,7 @@ class Work:
         """Return how many looks there may be on a finer scale."""
         return round(self.settings.finer_megapixels * 1e6 / side**2)
 
-    def _fit(self, table: Table, *, supervised: bool, finer: bool) -> Fitted:
+    def _fit(self, table: Table, *, supervised: bool, placed: bool) -> Fitted:
         threads = thread_count(self.settings.threads)
         give_back()
         found = scale.fit(
@@ -186,7 +183,7 @@ class Work:
             self.stage,
             threads,
             supervised=supervised,
-            finer=finer,
+            placed=placed,
         )
         give_back()
         return found
@@ -207,7 +204,7 @@ class Work:
         kept = [each.scales[at] for each in seen]
         numbers = [each.stored for each in kept if each.stored is not None]
         patches = [each.patches for each in kept if each.patches is not None]
-        stored = [each for each, known in zip(seen, kept, strict=True) if known.stored is not None]
+        stored = [each for each in kept if each.stored is not None]
 
         def read(index: int, view: int) -> Floats:
             return self.store.read(numbers[index] + view)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 Cancelled = Callable[[], bool]
+Half = NDArray[np.float16]
 FOLDS = 5
 
 
@@ -51,6 +52,7 @@ class Kept:
         pooled: (views, features) pooled maps, the unmirrored view first.
         placed: (features,) means by place.
         grid: (h, w) of the positions.
+        classes: (h · w,) the class of each, 0 for background.
         stored: Where its views' cells begin in the store; None where they are not kept.
         patches: Where the unmirrored view's patches are in the store.
     """
@@ -59,8 +61,14 @@ class Kept:
     pooled: Floats
     placed: Floats
     grid: tuple[int, int]
+    classes: Integers
     stored: int | None = None
     patches: int | None = None
+
+    def marked(self, cells: Floats, mirror: int) -> Floats:
+        """Return those of a view's `cells` (n, c) that a mask marks; all, where none are."""
+        marks = (self.classes > 0).reshape(self.grid).astype(np.uint8)
+        return cells[mirrored(marks, mirror).ravel() > 0] if marks.any() else cells
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,6 @@ class Seen:
         pixels: SHA-256 of the image on the coarsest scale: that of a copy in another file, too.
         size: (width, height), px.
         scales: What is kept by scale.
-        classes: (k,) the class of each position on the last scale, 0 for background.
         grey: The image on the last scale, small and grey; None where positions are not kept.
     """
 
@@ -80,20 +87,14 @@ class Seen:
     pixels: str
     size: tuple[int, int]
     scales: tuple[Kept, ...]
-    classes: Integers
     grey: Grey | None = None
-
-    def marked(self, cells: Floats, mirror: int) -> Floats:
-        """Return those of a view's `cells` (n, c) that a mask marks; all, where none are."""
-        marks = (self.classes > 0).reshape(self.scales[-1].grid).astype(np.uint8)
-        return cells[mirrored(marks, mirror).ravel() > 0] if marks.any() else cells
 
 
 @dataclass(frozen=True)
 class Pass:
     """How to look at images: on which sides, px, in how many mirrored views, for which classes.
 
-    Positions are kept on the last side. The level `white` of deep grey is shown as white. With an
+    The level `white` of deep grey is shown as white. With an
     alignment, images are moved to where most lie.
     """
 
@@ -130,21 +131,25 @@ def gather(
     return result
 
 
-def _seen(how: Pass, example: Example) -> tuple[Seen, list[NDArray[np.float16]]]:
+def _seen(how: Pass, example: Example) -> tuple[Seen, list[list[Half]]]:
+    """Look at an image; return what is kept of it, and for each scale what goes to the store."""
     image = open_rgb(example.path, how.white)
     looks = [_views(image, side, how) for side in how.sides]
-    pixels, last = looks[-1]
-    cells = [each.cells for each in last]
-    shape = (cells[0].shape[0], cells[0].shape[1])
+    grids = [(views[0].cells.shape[0], views[0].cells.shape[1]) for _pixels, views in looks]
+    classes = cell_classes(example, image.size, how.classes, grids)
     kept = [
-        Kept(side, np.stack([each.pooled() for each in seen]), seen[0].placed(), shape)
-        for side, (_pixels, seen) in zip(how.sides, looks, strict=True)
+        Kept(side, np.stack([each.pooled() for each in views]), views[0].placed(), grid, known)
+        for side, (_, views), grid, known in zip(how.sides, looks, grids, classes, strict=True)
     ]
-    classes = cell_classes(example, image.size, how.classes, shape)
     name = hashlib.sha256(f"{image.size}".encode() + looks[0][0].tobytes()).hexdigest()
-    seen = Seen(digest_of(example), name, image.size, tuple(kept), classes, small(pixels))
-    kept_cells = [each.reshape(-1, each.shape[-1]) for each in cells]
-    return seen, [each.astype(np.float16) for each in (*kept_cells, last[0].patches)]
+    seen = Seen(digest_of(example), name, image.size, tuple(kept), small(looks[-1][0]))
+    return seen, [_halves(views) for _pixels, views in looks]
+
+
+def _halves(views: Sequence[View]) -> list[Half]:
+    """Return the cells of views, and the patches of the first."""
+    cells = [each.cells.reshape(-1, each.cells.shape[-1]) for each in views]
+    return [each.astype(np.float16) for each in (*cells, views[0].patches)]
 
 
 def _views(image: "Image.Image", side: int, how: Pass) -> tuple[Pixels, list[View]]:
@@ -153,11 +158,13 @@ def _views(image: "Image.Image", side: int, how: Pass) -> tuple[Pixels, list[Vie
     return pixels, [view(mirrored(pixels, each), len(CHANNELS)) for each in range(how.views)]
 
 
-def _stored(seen: Seen, arrays: Sequence[NDArray[np.float16]], store: CellStore) -> Seen:
-    """Keep the cells of an image's views, and the patches of the first."""
-    first, *_further, last = [store.append(each) for each in arrays]
-    kept = replace(seen.scales[-1], stored=first, patches=last)
-    return replace(seen, scales=(*seen.scales[:-1], kept))
+def _stored(seen: Seen, arrays: Sequence[Sequence[Half]], store: CellStore) -> Seen:
+    """Keep what goes to the store, scale by scale."""
+    scales = []
+    for kept, each in zip(seen.scales, arrays, strict=True):
+        first, *_further, last = [store.append(array) for array in each]
+        scales.append(replace(kept, stored=first, patches=last))
+    return replace(seen, scales=tuple(scales))
 
 
 def usual_size(examples: Sequence[Example]) -> tuple[int, int]:

@@ -63,9 +63,12 @@ def pixel_classes(example: Example, classes: Sequence[str]) -> Integers | None:
 
 
 def cell_classes(
-    example: Example, size: tuple[int, int], classes: Sequence[str], shape: tuple[int, ...]
-) -> Integers:
-    """Return the prevailing class of each cell of a grid (h, w), row by row: (h · w,).
+    example: Example,
+    size: tuple[int, int],
+    classes: Sequence[str],
+    grids: Sequence[tuple[int, int]],
+) -> list[Integers]:
+    """Return the prevailing class of each cell of each grid (h, w), row by row: (h · w,).
 
     0 where little is anomalous; without a mask all are, and take no memory.
 
@@ -74,19 +77,20 @@ def cell_classes(
     """
     pixels = pixel_classes(example, classes)
     if pixels is None:
-        return np.broadcast_to(np.int64(0), shape[0] * shape[1])
+        return [np.broadcast_to(np.int64(0), height * width) for height, width in grids]
     if pixels.shape[::-1] != size:
         raise DetectorError(
             f"the mask {example.mask} has {pixels.shape[1]} by {pixels.shape[0]} pixels, its image"
             f" {size[0]} by {size[1]}, upright",
             hint="Draw masks on their images, turned as they are shown.",
         )
-    shares = np.stack(
-        [
-            reduced((pixels == number + 1).astype(np.float32), shape)
-            for number in range(len(classes))
-        ]
-    )
+    return [_prevailing(pixels, len(classes), grid) for grid in grids]
+
+
+def _prevailing(pixels: Integers, count: int, grid: tuple[int, int]) -> Integers:
+    """Return which of `count` classes prevails in each cell of a grid over `pixels` (H, W)."""
+    parts = ((pixels == number + 1).astype(np.float32) for number in range(count))
+    shares = np.stack([reduced(each, grid) for each in parts])
     covered = shares.sum(0) >= COVERED
     return np.where(covered, shares.argmax(0) + 1, 0).ravel()
 

@@ -75,7 +75,7 @@ class Scale:
         """Return the scores `asked` for by name, and the maps (h, w) of those that have one."""
         scores, maps = dict[str, float](), dict[str, Floats]()
         if self.deviation is not None and "deviation" in asked:
-            rows = whole(view.pooled(), view.placed(), self.deviation.mean.size)[None]
+            rows = np.concatenate([view.pooled(), view.placed()])[None]
             scores["deviation"] = float(self.deviation.score(rows)[0])
         if self.classifier is not None and "classifier" in asked:
             maps["classifier"] = heat.contributions(view, self.classifier)
@@ -105,17 +105,6 @@ class Scale:
         if self.place is not None and "place" in asked:
             maps["place"] = place.regridded(self.place.novelty(rounded(deeper(grid))), shape)
             scores["place"] = novelty_score(maps["place"].ravel())
-
-
-def whole(pooled: Floats, placed: Floats, size: int) -> Floats:
-    """Return what a deviation of `size` features is measured in: with the means by place, or not.
-
-    Args:
-        pooled: (..., features) pooled maps.
-        placed: (..., features) means by place.
-        size: The features of the deviation.
-    """
-    return pooled if pooled.shape[-1] == size else np.concatenate([pooled, placed], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -165,17 +154,8 @@ class Fitted:
     scores: Mapping[str, Doubles]
 
 
-def fit_whole(table: Table, stage: Stage, *, supervised: bool) -> Fitted:
-    """Fit what sees images as a whole only: for the coarsest of several scales."""
-    if supervised:
-        linear, scores = _classifier(table, stage)
-        return Fitted(Scale(table.side, classifier=linear), {"classifier": scores})
-    gaussian, scores = _deviation(table, table.pooled[:: table.views])
-    return Fitted(Scale(table.side, deviation=gaussian), {"deviation": scores})
-
-
 def fit(
-    table: Table, seed: int, stage: Stage, threads: int, *, supervised: bool, finer: bool
+    table: Table, seed: int, stage: Stage, threads: int, *, supervised: bool, placed: bool
 ) -> Fitted:
     """Fit every score that is worth its time.
 
@@ -185,21 +165,20 @@ def fit(
         stage: Makes a tick function of a stage's name.
         threads: Images worked on at the same time.
         supervised: Whether to learn from the anomalies.
-        finer: Whether it is a scale finer than the usual; there, places are too many to know, and
-            the whole image, with labels to go by, and its patches are no news.
+        placed: Whether to learn what is usual for its place: on one scale, since finer ones have
+            too many places to know. There, the whole image is news also with labels to go by.
     """
     scores = dict[str, Doubles]()
-    gaussian = linear = placed = remembered = None
-    if not (finer and supervised):
-        rows = np.concatenate([table.pooled[:: table.views], table.placed], axis=1)
-        gaussian, scores["deviation"] = _deviation(table, rows)
+    gaussian = linear = by_place = None
+    if placed or not supervised:
+        gaussian, scores["deviation"] = _deviation(table)
     found = _local(table, seed, stage, threads, supervised=supervised)
     scores["novelty"] = among(table.stored, found.novelty)
-    if not finer:
-        placed, by_place = _place(table, stage, threads)
-        scores |= {} if placed is None else {"place": among(table.stored, by_place)}
-        remembered, by_patch = _bank(table, stage, threads)
-        scores["bank"] = among(table.stored, by_patch)
+    if placed:
+        by_place, unusual = _place(table, stage, threads)
+        scores |= {} if by_place is None else {"place": among(table.stored, unusual)}
+    remembered, unseen = _bank(table, stage, threads)
+    scores["bank"] = among(table.stored, unseen)
     if supervised:
         linear, scores["classifier"] = _classifier(table, stage)
     if supervised or table.drawn:
@@ -208,7 +187,7 @@ def fit(
         table.side,
         deviation=gaussian,
         local=found.local,
-        place=placed,
+        place=by_place,
         bank=remembered,
         classifier=linear,
     )
@@ -222,7 +201,8 @@ def among(chosen: NDArray[np.bool_], scores: Doubles) -> Doubles:
     return result
 
 
-def _deviation(table: Table, rows: Floats) -> tuple[Deviation, Doubles]:
+def _deviation(table: Table) -> tuple[Deviation, Doubles]:
+    rows = np.concatenate([table.pooled[:: table.views], table.placed], axis=1)
     scores = deviation.out_of_fold(rows, table.labels, table.folds)
     return deviation.fit(rows[~table.labels]), scores
 
@@ -256,7 +236,7 @@ def _place(table: Table, stage: Stage, threads: int) -> tuple[Place | None, Doub
 
 def _bank(table: Table, stage: Stage, threads: int) -> tuple[Bank, Doubles]:
     labels, folds = table.labels[table.stored], table.folds[table.stored]
-    return bank.fit(table.patches, labels, folds, stage("memory bank"), threads)
+    return bank.fit(table.patches, labels, folds, stage(f"memory bank at {table.side} px"), threads)
 
 
 def _classifier(table: Table, stage: Stage) -> tuple[Linear, Doubles]:

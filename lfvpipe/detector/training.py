@@ -114,8 +114,8 @@ def _chosen(data: Data, work: Work, always: int | None) -> list[Fitted]:
 
 
 def _tried(data: Data, work: Work) -> list[Fitted]:
-    """Return the usual scales, and finer ones as long as it seems worth trying them."""
-    tried, persistent = work.usual(data), work.settings.persistent
+    """Return the scales that it seemed worth trying, from coarse to fine."""
+    tried, persistent = _usual(data, work), work.settings.persistent
     if _explained(tried[-1]) and search.in_doubt(data.usual, tried, data.labels):
         aligned = work.aligned(data)
         tried = search.better(tried, aligned, data.labels) if aligned else tried
@@ -126,20 +126,34 @@ def _tried(data: Data, work: Work) -> list[Fitted]:
     return tried
 
 
+def _usual(data: Data, work: Work) -> list[Fitted]:
+    """Return the usual scales: the coarse one does for what is large.
+
+    Where that leaves less unexplained than the next one costs, the next cannot pay, and is needed
+    only where masks are learnt from.
+    """
+    coarsest, *further = data.sides[:2]
+    found = [work.usual(data, coarsest)]
+    needed = work.classes or search.in_doubt(data.usual, found, data.labels)
+    return [*found, *(work.usual(data, side) for side in further if needed)]
+
+
 def _for_novelty(data: Data, work: Work) -> list[Fitted]:
     """Return the scales that tell what is unusual, without labels to choose them by.
 
     Where places explain how images vary, the usual scale knows them, and with the product aligned
-    maybe better. A texture, the same everywhere, shows more the closer one looks; the usual scale
-    stays where masks are learnt from, since it knows their positions.
+    maybe better. A texture, the same everywhere, is looked at from farther away, for what is large
+    and faint, and closer, for what is small; the usual scale stays where masks are learnt from,
+    since it knows their positions.
     """
-    *whole, usual = work.usual(data)
+    usual = work.usual(data, data.usual)
     if _explained(usual):
         aligned = work.aligned(data)
         pays = aligned is not None and _steadier(aligned, usual, ~data.labels)
-        return [*whole, aligned if aligned is not None and pays else usual]
+        return [aligned if aligned is not None and pays else usual]
+    coarser = [work.usual(data, side) for side in data.sides[:2] if side < data.usual]
     finer = [work.finer(data, side) for side in data.sides[2:3]]
-    return [*whole, *finer] if finer and not work.classes else [*whole, usual, *finer]
+    return [*coarser, *finer] if finer and not work.classes else [*coarser, usual, *finer]
 
 
 def _steadier(aligned: Fitted, usual: Fitted, normal: Bools) -> bool:
@@ -169,17 +183,17 @@ def _weights(everyone: Bools, labels: Bools) -> Doubles:
 def _segmenter(data: Data, work: Work) -> segmentation.Segmenter:
     """Learn from the masks, and from normal images, which are background everywhere."""
     trusted = [
-        (seen, seen.scales[-1].stored)
+        seen.scales[-1]
         for example, seen in zip(data.examples, data.seen, strict=True)
         if example.mask is not None or example.label == "normal"
     ]
     generator = np.random.default_rng(work.settings.seed)
-    stored = [(seen, number) for seen, number in trusted if number is not None]
+    stored = [(each.stored, each.classes) for each in trusted if each.stored is not None]
     quota = max(16, work.settings.max_rows // len(stored))
     parts = []
-    for seen, number in stored:
-        picked, shares = segmentation.sample(seen.classes, quota, generator)
-        parts.append((work.store.read(number)[picked], seen.classes[picked], shares))
+    for number, known in stored:
+        picked, shares = segmentation.sample(known, quota, generator)
+        parts.append((work.store.read(number)[picked], known[picked], shares))
     cells, classes, shares = (np.concatenate(column) for column in zip(*parts, strict=True))
     return segmentation.fit(cells, classes, shares, len(work.classes), work.stage("segmentation"))
 

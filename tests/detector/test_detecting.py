@@ -232,7 +232,7 @@ def test_progress_is_told_and_training_stops_when_asked(product: Any) -> None:
         "images",
         "features at 128 px",
         "places",
-        "memory bank",
+        "memory bank at 128 px",
         "classifier at 128 px",
         "drawn defects at 128 px",
         "local evidence at 128 px",

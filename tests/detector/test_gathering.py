@@ -2,21 +2,20 @@
 
 import numpy as np
 
-from lfvpipe.detector.gathering import Kept, Seen
+from lfvpipe.detector.gathering import Kept
 
 
-def seen(classes: list[int]) -> Seen:
+def kept(classes: list[int]) -> Kept:
     """Return an image of two rows and three columns of positions, in these classes."""
     nothing = np.zeros((1, 1), np.float32)
-    kept = Kept(64, nothing, nothing[0], (2, 3), None)
-    return Seen("00", "11", (64, 64), (kept,), np.array(classes))
+    return Kept(64, nothing, nothing[0], (2, 3), np.array(classes))
 
 
 CELLS = np.arange(6, dtype=np.float32)[:, None]
 
 
 def test_only_what_a_mask_marks_is_learnt_from_in_every_mirrored_view() -> None:
-    marked = seen([0, 0, 1, 0, 0, 0])
+    marked = kept([0, 0, 1, 0, 0, 0])
     assert [marked.marked(CELLS, mirror).ravel().tolist() for mirror in range(4)] == [
         [2.0],  # as it is: the first row's last
         [0.0],
@@ -26,4 +25,4 @@ def test_only_what_a_mask_marks_is_learnt_from_in_every_mirrored_view() -> None:
 
 
 def test_without_marks_all_positions_are_learnt_from() -> None:
-    assert (seen([0] * 6).marked(CELLS, 0) == CELLS).all()
+    assert (kept([0] * 6).marked(CELLS, 0) == CELLS).all()
