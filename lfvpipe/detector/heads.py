@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 PLACES = 8.0  # times the share of variance they explain: their say without labels, others' being 1
+DRAWN = 2.0  # the same of evidence, which drawn defects taught
 LEAST_SHOWN = 0.02  # share of a map in the heat map
 ALWAYS_SHOWN = 0.2  # share of evidence there, also where the score has none
 Bools = NDArray[np.bool_]
@@ -123,7 +124,10 @@ def _mixed(
 
 
 def _say(name: str, known: Scale) -> float:
-    return PLACES * known.place.explained if known.place and name == "place" else 1.0
+    """Return the say of a kind of score without labels to tell it by, others' being 1."""
+    if name == "place" and known.place:
+        return PLACES * known.place.explained
+    return DRAWN if name == "evidence" else 1.0
 
 
 def _looked_on(fitted: Sequence[Fitted], sides: set[int | None]) -> set[int | None]:
