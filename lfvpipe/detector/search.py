@@ -22,7 +22,7 @@ SMALLEST = 128
 MILLISECONDS = 0.215  # of one thread, for a thousand pixels
 PRICE = 0.045  # nats of likelihood that a millisecond of judging must bring
 AT_A_LOSS = 0.5  # of what is unexplained without any score: above it, going on is worth a try
-TELLING = 0.25  # of the same: what must be explained without places for finer scales to help
+TELLING = 0.5  # of what is explained: what other scores than places must explain
 Bools = NDArray[np.bool_]
 
 
@@ -63,17 +63,18 @@ def worth_trying(side: int, tried: Sequence[Fitted], labels: Bools, *, persisten
     """Say whether a finer scale could pay, by what the scales tried leave unexplained.
 
     It could not where even a perfect one would cost more than there is to explain. Where the last
-    one tried did not pay, or where little is explained but by places, which finer scales do not
-    know, a finer one hardly will, unless all of them are at a loss.
+    one tried did not pay, or where places explain most, which finer scales do not know, a finer one
+    hardly will, unless all of them are at a loss.
     """
     if not in_doubt(side, tried, labels):
         return False
     known = _known(tried)
     nothing = blend.loss(np.zeros(int(known.sum())), labels[known])
-    if persistent or _loss(tried, labels, known) > AT_A_LOSS * nothing:
+    left = _loss(tried, labels, known)
+    if persistent or left > AT_A_LOSS * nothing:
         return True
     paid = any(each is tried[-1] for each in chosen(tried, labels))
-    return paid and _loss(_placeless(tried), labels, known) < (1 - TELLING) * nothing
+    return paid and nothing - _loss(_placeless(tried), labels, known) > TELLING * (nothing - left)
 
 
 def _placeless(tried: Sequence[Fitted]) -> list[Fitted]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from lfvpipe.detector import Example, Settings, load, search, train
@@ -69,10 +70,11 @@ def test_in_doubt_finer_scales_are_tried_until_one_does_not_help() -> None:
     assert search.worth_trying(896, unhelpful, LABELS, persistent=True)
 
 
-def test_where_places_alone_tell_no_finer_scale_is_tried() -> None:
-    usual = fitted(416, 2.5)
+@pytest.mark.parametrize("told", [0, 1.3])
+def test_where_places_tell_most_no_finer_scale_is_tried(told: float) -> None:
+    usual = fitted(416, 3.5)
     assert search.worth_trying(640, [usual], LABELS, persistent=False)
-    scores = {"place": usual.scores["evidence"], "evidence": fitted(416, 0).scores["evidence"]}
+    scores = {"place": usual.scores["evidence"], "evidence": fitted(416, told).scores["evidence"]}
     by_place = Fitted(usual.scale, scores)
     assert not search.worth_trying(640, [by_place], LABELS, persistent=False)
     assert search.worth_trying(640, [by_place], LABELS, persistent=True)
