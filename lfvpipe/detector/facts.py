@@ -44,10 +44,10 @@ class Settings:
             sum on out-of-fold scores; without costs it maximises F1. Where fewer than five
             anomalies are labelled, it keeps false positives at about 5 % whatever the costs.
         threads: Images worked on at the same time; default: the cores there are, at most 8.
-        sides: Sides, px, ascending, of the squares whose area images are brought to. On the first
-            they are seen as a whole, on the second searched for defects; on each further one only
-            where the ones before leave doubts. Less, and fewer, where images are small; a further
-            one that would magnify them by less than a fifth is their own.
+        sides: Sides, px, ascending, of the squares whose area images are brought to. The first two
+            are usual: all images are seen on both. On each but the first, defects are searched for
+            only where the ones before leave doubts. Less, and fewer, where images are small; a
+            further one that would magnify them by less than a fifth is their own.
         views: Mirrored views of each image to train on, 1 to 4; fewer where images are many.
         finer_views: The same on the further sides.
         max_rows: A bound on the rows that a fit holds in memory; a quarter as many images are

@@ -1,4 +1,4 @@
-"""Look at the examples and fit one scale after the other: the usual ones, then finer ones.
+"""Look at the examples and fit scales: usual ones, the same with products aligned, finer ones.
 
 Every image is looked at on the usual scales. On a finer one at most so many are as its area allows,
 the rarer label first: time, disk and memory are bounded whatever the number of images.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PLACES = 8.0  # times the share of variance they explain: their say without labels, others' being 1
 DRAWN = 2.0  # the same of evidence, which drawn defects taught
+POOLED = 0.1  # of the classifier's weight in the heat map: where extremes lie is a rough guide
 LEAST_SHOWN = 0.02  # share of a map in the heat map
 ALWAYS_SHOWN = 0.2  # share of evidence there, also where the score has none
 Bools = NDArray[np.bool_]
@@ -60,13 +61,18 @@ class Heads:
     def _overlaid(self, maps: Mapping[tuple[str, int], Floats]) -> Floats:
         """Return the maps' weighted sum on the finest grid, each as far as it stands out, 0..1."""
         shape = max((values.shape for values in maps.values()), key=lambda each: each[0])
-        total = sum(self.weights.values())
+        known = {name: each * _rough(name[0]) for name, each in self.weights.items()}
+        total = sum(known.values())
         parts = [
             heat.resized(heat.standing_out(heat.smooth(heat.standing_out(values))), shape)
-            * np.float32(max(self.weights.get(name, 0) / total, _least(name[0])))
+            * np.float32(max(known.get(name, 0) / total, _least(name[0])))
             for name, values in maps.items()
         ]
         return heat.standing_out(np.sum(parts, axis=0, dtype=np.float32))
+
+
+def _rough(name: str) -> float:
+    return POOLED if name == "classifier" else 1.0
 
 
 def _least(name: str) -> float:

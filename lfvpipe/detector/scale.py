@@ -166,19 +166,20 @@ def fit(
         threads: Images worked on at the same time.
         supervised: Whether to learn from the anomalies.
         placed: Whether to learn what is usual for its place: on one scale, since finer ones have
-            too many places to know. There, the whole image is news also with labels to go by.
+            too many places to know. There, how unusual the whole image and its patches are is news
+            also with labels to go by.
     """
     scores = dict[str, Doubles]()
-    gaussian = linear = by_place = None
+    gaussian = linear = by_place = remembered = None
     if placed or not supervised:
         gaussian, scores["deviation"] = _deviation(table)
+        remembered, unseen = _bank(table, stage, threads)
+        scores["bank"] = among(table.stored, unseen)
     found = _local(table, seed, stage, threads, supervised=supervised)
     scores["novelty"] = among(table.stored, found.novelty)
     if placed:
         by_place, unusual = _place(table, stage, threads)
         scores |= {} if by_place is None else {"place": among(table.stored, unusual)}
-    remembered, unseen = _bank(table, stage, threads)
-    scores["bank"] = among(table.stored, unseen)
     if supervised:
         linear, scores["classifier"] = _classifier(table, stage)
     if supervised or table.drawn:
