@@ -1,15 +1,19 @@
 """What is shown while a run goes on."""
 
 import io
+import json
 
 import pytest
+import structlog
 
 from lfvpipe.cli import wording
+from lfvpipe.cli.reporters import reporting
 from lfvpipe.cli.reporters.live import Live
 from lfvpipe.cli.reporters.plain import Plain
 from lfvpipe.engine import events
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.errors import UserError
+from lfvpipe.service.log import service_log
 
 DONE = Outcome("created", {"images": 76, "bytes": 481_000, "new": 76})
 
@@ -103,3 +107,16 @@ def test_live_lines_come_and_go(
 )
 def test_sizes(count: float, said: str) -> None:
     assert wording.size(count) == said
+
+
+def test_for_machines_the_embedded_service_logs_json_lines_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    structlog.reset_defaults()
+    with reporting("json") as reporter:
+        reporter(events.StepStarted("extract", ()))
+        service_log().warning("a unit died", unit=3)
+    service_log().warning("as before")
+    *lines, last = capsys.readouterr().err.splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["step-started", "a unit died"]
+    assert "warning as before" in last

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 def reporting(log_format: str) -> Iterator[Reporter]:
     """Yield the reporter that suits standard error; what it shows live is removed at the end."""
     if log_format == "json":
-        from lfvpipe.cli.reporters.structured import Structured
+        from lfvpipe.cli.reporters.structured import Structured, structured_logs
 
-        yield Structured()
+        with structured_logs():
+            yield Structured()
     elif _is_live():
         from lfvpipe.cli.reporters.live import Live
 

@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import fields
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lfvpipe.engine import events
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 PROGRESS_SECONDS = 1.0
+
+
+@contextmanager
+def structured_logs() -> Iterator[None]:
+    """Make JSON lines, too, of what this process logs meanwhile, such as the embedded service."""
+    import structlog
+
+    from lfvpipe.service.log import processors
+
+    factory = structlog.PrintLoggerFactory(sys.stderr)
+    before = structlog.get_config() if structlog.is_configured() else None
+    structlog.configure(processors=processors("json"), logger_factory=factory)
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+        if before is not None:
+            structlog.configure(**before)
 
 
 class Structured:
