@@ -94,8 +94,8 @@ class Seen:
 class Pass:
     """How to look at images: on which sides, px, in how many mirrored views, for which classes.
 
-    The level `white` of deep grey is shown as white. With an
-    alignment, images are moved to where most lie.
+    The level `white` of deep grey is shown as white. With an alignment, images are moved to where
+    most lie.
     """
 
     sides: tuple[int, ...]
