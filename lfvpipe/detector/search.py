@@ -21,7 +21,7 @@ NATIVE = 1.2  # times an image's own side: up to there, it is looked at as it is
 SMALLEST = 128
 MILLISECONDS = 0.215  # of one thread, for a thousand pixels
 PRICE = 0.045  # nats of likelihood that a millisecond of judging must bring
-LONG = 90.0  # ms; shorter looks are proportionally cheaper, since nobody waits for them
+LONG = 90.0  # ms; the shorter a look, the cheaper its milliseconds, since nobody waits for them
 AT_A_LOSS = 0.5  # of what is unexplained without any score: above it, going on is worth a try
 TELLING = 0.5  # of what is explained: what other scores than places must explain
 Bools = NDArray[np.bool_]
@@ -53,7 +53,7 @@ def cost(fitted: Sequence[Fitted]) -> float:
 def price(side: int) -> float:
     """Return the price of looking on one scale, nats."""
     needed = MILLISECONDS * side**2 / 1000
-    return PRICE * needed * min(1.0, needed / LONG)
+    return PRICE * needed * min(1.0, (needed / LONG) ** 2)
 
 
 def in_doubt(side: int, tried: Sequence[Fitted], labels: Bools) -> bool:
