@@ -146,11 +146,11 @@ def stained(folder: Path, index: int, *, bad: bool) -> Example:
 def test_what_a_coarse_scale_tells_is_not_looked_for_on_a_finer_one(tmp_path: Path) -> None:
     examples = [stained(tmp_path, index, bad=bad) for index in range(20) for bad in (False, True)]
     told: list[str] = []
-    settings = Settings(sides=(96, 400, 512), views=1)
+    settings = Settings(sides=(96, 512), views=1)
     model = train(examples, settings, progress=lambda stage, *_: told.append(stage))
     assert model.info.sides == (96,)
-    assert {"features at 400 px", "local evidence at 96 px"} <= {*told}
-    assert "local evidence at 400 px" not in told
+    assert {"features at 512 px", "local evidence at 96 px"} <= {*told}
+    assert "local evidence at 512 px" not in told
 
 
 def test_without_labels_a_texture_is_looked_at_from_farther_away_and_closer(tmp_path: Path) -> None:
