@@ -46,12 +46,11 @@ class Bank:
 
     def nearest(self, patches: Floats) -> Floats:
         """Return the squared distance of `patches` (..., c) from the most similar: (..., folds)."""
-        rows, known = patches.reshape(-1, patches.shape[-1]), self.patches
-        flat = known.reshape(-1, known.shape[-1])
-        apart = np.einsum("kc,kc->k", flat, flat) - 2 * (rows @ flat.T)
-        least = apart.reshape(len(rows), *known.shape[:2]).min(-1)
+        rows, known = _rows(patches), _rows(self.patches)
+        apart = np.einsum("kc,kc->k", known, known) - 2 * (rows @ known.T)
+        least = apart.reshape(len(rows), *self.patches.shape[:2]).min(-1)
         squared = np.maximum(least + np.einsum("nc,nc->n", rows, rows)[:, None], 0)
-        return np.asarray(squared.reshape(*patches.shape[:-1], len(known)), np.float32)
+        return np.asarray(squared.reshape(*patches.shape[:-1], -1), np.float32)
 
 
 def fit(
