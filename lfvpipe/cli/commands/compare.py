@@ -59,8 +59,9 @@ def _chosen(
             )
         words = _that_have_run(variants, standing, others=len(words)) + words
     state_dir = variants[0].context.state_dir
-    words = words or list(history.standing_pair(state_dir, standing)) or ["latest"]
-    if len(history.standing_pair(state_dir, standing)) == 1:
+    pair = list(history.standing_pair(state_dir, standing))
+    words = words or pair or ["latest"]
+    if len(pair) == 1:
         raise session.UsageError(
             "a comparison needs two runs, and there is only one so far",
             hint="Change the pipeline file; the next `lfvpipe run` makes another one.",
