@@ -102,7 +102,7 @@ def _is_archive(path: Path) -> bool:
 
 def _place(path: Path) -> Place:
     from lfvpipe.archives import open_archive
-    from lfvpipe.steps.globs import is_image_name
+    from lfvpipe.dataset.globs import is_image_name
 
     with open_archive(path) as archive:
         names = tuple(member.name for member in archive.members() if is_image_name(member.name))
@@ -195,7 +195,7 @@ def _label_folders(place: Place) -> Found | None:
 
 
 def _below(place: Place, folders: Sequence[str]) -> Label:
-    from lfvpipe.steps.globs import matcher
+    from lfvpipe.dataset.globs import matcher
 
     globs = tuple(f"{folder}/**" for folder in folders)
     is_there = matcher(globs)

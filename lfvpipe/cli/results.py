@@ -29,7 +29,7 @@ def release_what_is_held(variant: Variant, ledger: Ledger, reporter: Reporter) -
         stop_held(variant, ledger)
     except UserError as error:
         from lfvpipe.engine.events import StepWarning
-        from lfvpipe.steps.hosting import left_hosted
+        from lfvpipe.steps.evaluate.hosting import left_hosted
 
         reporter(StepWarning("evaluate", left_hosted(error)))
 
@@ -40,7 +40,7 @@ def stop_held(variant: Variant, ledger: Ledger) -> list[str]:
     Raises:
         UserError: The service cannot be reached, or refuses.
     """
-    from lfvpipe.steps.hosting import release_held
+    from lfvpipe.steps.evaluate.hosting import release_held
 
     released = release_held(variant.context, dict(ledger.held))
     for key in released:

@@ -197,7 +197,7 @@ def _remember(root: Path, entries: list[str]) -> None:
 
 def _variant(name: str, pipeline: Pipeline, root: Path) -> Variant:
     from lfvpipe.steps.context import Context
-    from lfvpipe.steps.pipeline_steps import steps_of
+    from lfvpipe.steps.pipeline import steps_of
 
     return Variant(name, Context(pipeline, root, name), tuple(steps_of(pipeline)))
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lfvpipe.dataset.sampling import split_sizes
 from lfvpipe.lookout import rules
-from lfvpipe.steps.sampling import split_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lfvpipe import atomic
-from lfvpipe.steps.labels import Decision, LabelsError, Standing, read_decisions
+from lfvpipe.dataset.labels import Decision, LabelsError, Standing, read_decisions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from lfvpipe.steps.labels import Key
+    from lfvpipe.dataset.labels import Key
 
 
 def now() -> str:

@@ -7,8 +7,8 @@ import io
 import json
 from typing import TYPE_CHECKING
 
-from lfvpipe.steps.index import read_index
-from lfvpipe.steps.labels import label_of, read_decisions, standings
+from lfvpipe.dataset.index import read_index
+from lfvpipe.dataset.labels import label_of, read_decisions, standings
 from lfvpipe.steps.manifests import manifest_entry
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lfvpipe.config.spec import Bucket
-    from lfvpipe.steps.index import Image
-    from lfvpipe.steps.labels import Decision, Standing
+    from lfvpipe.dataset.index import Image
+    from lfvpipe.dataset.labels import Decision, Standing
 
 COLUMNS = ("name", "source", "label", "was", "who", "when", "conflict", "sha256", "mask")
 _RISKY = ("=", "+", "-", "@", "\t", "\r")

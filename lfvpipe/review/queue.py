@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lfvpipe.dataset.index import read_index, read_lines
 from lfvpipe.errors import UserError
 from lfvpipe.report.verdict_file import read_verdicts
-from lfvpipe.steps.index import read_index, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from lfvpipe.dataset.index import Image
+    from lfvpipe.dataset.labels import Key
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.outcome import Facts
     from lfvpipe.report.records import Verdict
     from lfvpipe.steps.context import Context
-    from lfvpipe.steps.index import Image
-    from lfvpipe.steps.labels import Key
 
 
 class NothingToReview(UserError):

@@ -11,19 +11,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe import atomic
+from lfvpipe.dataset.labels import CHOICES, Decision, label_of
 from lfvpipe.errors import UserError
 from lfvpipe.report.heat_colours import ramp
 from lfvpipe.review.pictures import painted, see_through
-from lfvpipe.steps.labels import CHOICES, Decision, label_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from lfvpipe.dataset.labels import Standing
     from lfvpipe.review.book import Book
     from lfvpipe.review.pictures import Looked, Pictures
     from lfvpipe.review.queue import Item, Queue
-    from lfvpipe.steps.labels import Standing
 
 DEFAULT_CLASSES = {"anomaly": "#23A436"}
 MAX_NAME = 100

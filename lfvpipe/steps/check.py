@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lfvpipe.dataset.sources import archive_stem
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.sources import archive_stem
 
 if TYPE_CHECKING:
     from lfvpipe.engine.outcome import Facts
     from lfvpipe.engine.step import Work
 
 
-class Check(Step[Context]):
+class CheckStep(Step[Context]):
     """Reads the index alone; contacts and creates nothing."""
 
     name = "check"
@@ -36,9 +36,9 @@ class Check(Step[Context]):
         Raises:
             CheckFailed: A rule of the service is broken.
         """
-        from lfvpipe.steps.checking import findings_of
-        from lfvpipe.steps.findings import CheckFailed
-        from lfvpipe.steps.index import read_index, read_lines
+        from lfvpipe.dataset.checks.findings import CheckFailed
+        from lfvpipe.dataset.checks.rules import findings_of
+        from lfvpipe.dataset.index import read_index, read_lines
 
         facts = work.upstream["extract"].facts
         images = list(read_index(context.state_dir / str(facts["index"])))

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lfvpipe.dataset.sources import shown, similar, sources_of, without_secrets
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.sources import shown, similar, sources_of, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

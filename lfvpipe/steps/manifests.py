@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from lfvpipe.dataset.index import Image
     from lfvpipe.engine.outcome import Facts, Json
     from lfvpipe.engine.step import Work
-    from lfvpipe.steps.index import Image
     from lfvpipe.storage.buckets import Bucket
 
 SPLITS = ("train", "test")
@@ -32,7 +32,7 @@ class ManifestError(UserError):
     """A manifest would break the service's limits."""
 
 
-class Manifests(Step[Context]):
+class ManifestsStep(Step[Context]):
     """Content-addressed keys: an unchanged selection finds its manifest in the bucket."""
 
     name = "manifests"
@@ -49,7 +49,7 @@ class Manifests(Step[Context]):
 
     def act(self, context: Context, work: Work) -> Outcome:
         """See `Step.act`; raises StorageError and ManifestError."""
-        from lfvpipe.steps.index import read_index
+        from lfvpipe.dataset.index import read_index
 
         index = context.state_dir / str(work.upstream["extract"].facts["index"])
         segmentation = any(image.mask and image.split == "train" for image in read_index(index))
@@ -182,7 +182,7 @@ def _written(
 
 
 def _lines(context: Context, index: Path, split: str, segmentation: bool) -> Iterator[bytes]:
-    from lfvpipe.steps.index import read_index
+    from lfvpipe.dataset.index import read_index
 
     bucket = context.pipeline.bucket
     root = f"s3://{bucket.name}/{bucket.prefix}"

@@ -145,7 +145,7 @@ def _model(context: Context, model: Facts, evaluated: Facts) -> dict[str, Any]:
 
 def _counts(context: Context, facts: Mapping[str, Facts]) -> dict[str, dict[str, int]]:
     """Count the index's images by split and label; the index is streamed."""
-    from lfvpipe.steps.index import read_index
+    from lfvpipe.dataset.index import read_index
 
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for image in read_index(context.state_dir / str(facts["extract"]["index"])):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ACTING = {
     *(f"lfvpipe.steps.{name}" for name in ("selecting", "extracting", "checking", "evaluating")),
-    *("lfvpipe.steps.index", "lfvpipe.report.records", "lfvpipe.config.validation"),
+    *("lfvpipe.dataset.index", "lfvpipe.report.records", "lfvpipe.config.validation"),
     *("filelock", "tempfile", "fractions", "concurrent.futures", "logging", "urllib.request"),
 }
 

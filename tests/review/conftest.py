@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from lfvpipe.dataset.index import Image as Indexed
+from lfvpipe.dataset.index import Mask
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.report.records import Verdict
 from lfvpipe.review.app import application
@@ -20,8 +22,6 @@ from lfvpipe.review.book import Book
 from lfvpipe.review.pictures import Looked, Pictures
 from lfvpipe.review.queue import Item, Queue
 from lfvpipe.review.session import Review
-from lfvpipe.steps.index import Image as Indexed
-from lfvpipe.steps.index import Mask
 from tests import workshop
 from tests.workshop import Folder, picture, write_archive
 

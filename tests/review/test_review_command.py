@@ -16,10 +16,10 @@ import pytest
 
 from lfvpipe.cli.main import main
 from lfvpipe.config.spec import Bucket
+from lfvpipe.dataset.index import Image, image_line, write_lines
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.review.export import as_csv, as_manifest
-from lfvpipe.steps.index import Image, image_line, write_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable

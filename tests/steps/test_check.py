@@ -9,20 +9,20 @@ import pytest
 from PIL import Image as Pillow
 
 from lfvpipe.config.spec import LABELS, Images, Sample, Share, Source, Sources, Split
-from lfvpipe.steps.check import Check
+from lfvpipe.dataset.checks.findings import CheckFailed
+from lfvpipe.steps.check import CheckStep
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.extract import Extract
-from lfvpipe.steps.findings import CheckFailed
-from lfvpipe.steps.select import Select
+from lfvpipe.steps.extract.step import ExtractStep
+from lfvpipe.steps.select.step import SelectStep
 
 Change = Callable[..., Context]
 
 
 def run(context: Context, work: Any) -> dict[str, dict[str, Any]]:
     """Run select, extract and check; return the findings by code."""
-    work.upstream["select"] = Select(()).act(context, work)
-    work.upstream["extract"] = Extract().act(context, work)
-    outcome = Check().act(context, work)
+    work.upstream["select"] = SelectStep(()).act(context, work)
+    work.upstream["extract"] = ExtractStep().act(context, work)
+    outcome = CheckStep().act(context, work)
     assert not list(context.state_root.glob("buckets*"))
     findings: Any = outcome.facts["findings"]
     return {finding["code"]: finding for finding in findings}

@@ -10,13 +10,15 @@ import pytest
 from PIL import Image as Pillow
 
 from lfvpipe.config.spec import LABELS, Images, Sample, Share, Source, Sources
+from lfvpipe.dataset.index import Image, read_index, read_lines
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Cancelled
-from lfvpipe.steps import preparing, reading
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.extract import Extract, ExtractError
-from lfvpipe.steps.index import Image, read_index, read_lines
-from lfvpipe.steps.select import Select
+from lfvpipe.steps.extract import preparation as preparing
+from lfvpipe.steps.extract import reading
+from lfvpipe.steps.extract.extraction import ExtractError
+from lfvpipe.steps.extract.step import ExtractStep
+from lfvpipe.steps.select.step import SelectStep
 
 Change = Callable[..., Context]
 
@@ -30,9 +32,9 @@ def made(archives: Callable[..., None], picture: Callable[..., bytes]) -> None:
 
 
 def run(context: Context, work: Any) -> Outcome:
-    work.upstream["select"] = Select(()).act(context, work)
-    outcome = Extract().act(context, work)
-    assert not Extract().missing(context, outcome)
+    work.upstream["select"] = SelectStep(()).act(context, work)
+    outcome = ExtractStep().act(context, work)
+    assert not ExtractStep().missing(context, outcome)
     return outcome
 
 
@@ -82,7 +84,7 @@ def test_a_lost_or_shortened_file_is_missed_and_extracted_again(
     first, second = (context.state_dir / image.path for image in index_of(context, outcome)[:2])
     first.unlink()
     second.write_bytes(b"half")
-    (reason,) = Extract().missing(context, outcome)
+    (reason,) = ExtractStep().missing(context, outcome)
     assert (reason.code, "and 1 more" in reason.subject) == ("output-missing", True)
     assert run(context, work).facts["new"] == 2
 
@@ -213,6 +215,6 @@ def test_images_of_manifests_come_from_the_bucket(
 
 def test_destroy_removes_images_and_index(context: Context, work: Any, made: None) -> None:
     outcome = run(context, work)
-    assert Extract().destroy(context, outcome)
-    assert Extract().missing(context, outcome)
-    assert not Extract().destroy(context, replace(outcome))
+    assert ExtractStep().destroy(context, outcome)
+    assert ExtractStep().missing(context, outcome)
+    assert not ExtractStep().destroy(context, replace(outcome))

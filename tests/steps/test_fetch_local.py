@@ -186,7 +186,8 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 from lfvpipe.steps.fetch import FetchStep
-from lfvpipe.steps import bucket, upload
+from lfvpipe.steps import bucket
+from lfvpipe.steps.upload import step as upload
 context = SimpleNamespace(state_dir=Path({str(context.state_dir)!r}))
 FetchStep("fetch:normal", "k", {str(folder)!r}).inputs(context)
 heavy = {{"boto3", "botocore", "obstore", "urllib3", "numpy", "PIL", "filelock"}}

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from lfvpipe.config.spec import LABELS, Evaluate, Sample, Share
+from lfvpipe.dataset.index import Image, Selected, read_index, read_selection
+from lfvpipe.dataset.labels import Decision, LabelsError, read_decisions, standings
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.extract import Extract
-from lfvpipe.steps.index import Image, Selected, read_index, read_selection
-from lfvpipe.steps.labels import Decision, LabelsError, read_decisions, standings
-from lfvpipe.steps.select import Select
+from lfvpipe.steps.extract.step import ExtractStep
+from lfvpipe.steps.select.step import SelectStep
 
 Change = Callable[..., Context]
 GOOD = [f"a/{n}.png" for n in range(20)]
@@ -64,7 +64,7 @@ def say(file: Path, *lines: dict[str, Any] | str) -> None:
 
 
 def selection(context: Context, work: Any) -> dict[str, Selected]:
-    outcome = Select(()).act(context, work)
+    outcome = SelectStep(()).act(context, work)
     work.upstream["select"] = outcome
     lines = read_selection(context.state_dir / str(outcome.facts["selection"]))
     return {image.id: image for image in lines}
@@ -72,7 +72,7 @@ def selection(context: Context, work: Any) -> dict[str, Selected]:
 
 def index(context: Context, work: Any) -> dict[str, Image]:
     selection(context, work)
-    outcome = Extract().act(context, work)
+    outcome = ExtractStep().act(context, work)
     file = context.state_dir / str(outcome.facts["index"])
     return {image.id: image for image in read_index(file)}
 
@@ -85,7 +85,7 @@ def test_a_labels_file_that_is_not_there_yet_changes_nothing(
     reviewed: Change, context: Context, work: Any, made: None
 ) -> None:
     assert selection(reviewed(), work) == selection(context, work)
-    assert Select(()).inputs(reviewed()) == Select(()).inputs(context)
+    assert SelectStep(()).inputs(reviewed()) == SelectStep(()).inputs(context)
 
 
 def test_a_corrected_image_changes_label_and_nothing_else_moves(
@@ -153,11 +153,11 @@ def test_only_what_changes_something_makes_the_selection_stale(
     first = {"name": GOOD[1], "label": "anomaly", "who": "Ana"}
     second = {"name": GOOD[2], "label": "exclude", "who": "Ben"}
     say(file, first, second)
-    inputs = Select(()).inputs(reviewed())
+    inputs = SelectStep(()).inputs(reviewed())
     say(file, "# seen on Monday", "", second, first | {"comment": "scratch", "who": "Cleo"})
-    assert Select(()).inputs(reviewed()) == inputs
+    assert SelectStep(()).inputs(reviewed()) == inputs
     say(file, first, second | {"label": "normal"})
-    assert Select(()).inputs(reviewed()) != inputs
+    assert SelectStep(()).inputs(reviewed()) != inputs
 
 
 def test_agreeing_with_the_archive_leaves_the_selection_as_it_was(
@@ -219,7 +219,7 @@ def test_a_painted_mask_comes_with_the_image(
     assert image.mask.classes == {"scratch": "#23A436"}
     (tmp_path / "painted.png").unlink()
     with pytest.raises(LabelsError, match=r"mask of a/1\.png cannot be read"):
-        Select(()).inputs(reviewed())
+        SelectStep(()).inputs(reviewed())
 
 
 def test_decisions_about_images_that_are_not_there_are_said(

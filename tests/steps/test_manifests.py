@@ -8,9 +8,9 @@ from PIL import Image as Pillow
 from lfvpipe.config.spec import LABELS, Bucket, Share, Source, Sources, Split
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.extract import Extract
-from lfvpipe.steps.manifests import ManifestError, Manifests
-from lfvpipe.steps.select import Select
+from lfvpipe.steps.extract.step import ExtractStep
+from lfvpipe.steps.manifests import ManifestError, ManifestsStep
+from lfvpipe.steps.select.step import SelectStep
 
 Change = Callable[..., Context]
 
@@ -25,9 +25,9 @@ def made(archives: Callable[..., None], picture: Callable[..., bytes]) -> None:
 
 def run(context: Context, work: Any) -> Outcome:
     context.bucket.create()
-    work.upstream["select"] = Select(()).act(context, work)
-    work.upstream["extract"] = Extract().act(context, work)
-    return Manifests().act(context, work)
+    work.upstream["select"] = SelectStep(()).act(context, work)
+    work.upstream["extract"] = ExtractStep().act(context, work)
+    return ManifestsStep().act(context, work)
 
 
 def lines(context: Context, outcome: Outcome, split: str) -> list[dict[str, Any]]:
@@ -115,11 +115,14 @@ def test_lost_manifests_are_drift_and_destroy_removes_them(
     context: Context, work: Any, made: None
 ) -> None:
     outcome = run(context, work)
-    assert not Manifests().observe(context, outcome)
-    removed = Manifests().destroy(context, outcome)
+    assert not ManifestsStep().observe(context, outcome)
+    removed = ManifestsStep().destroy(context, outcome)
     assert len(removed) == 2
-    assert [reason.code for reason in Manifests().observe(context, outcome)] == ["drift", "drift"]
-    assert not Manifests().destroy(context, outcome)
+    assert [reason.code for reason in ManifestsStep().observe(context, outcome)] == [
+        "drift",
+        "drift",
+    ]
+    assert not ManifestsStep().destroy(context, outcome)
 
 
 def test_manifests_that_a_local_bucket_lost_are_missed_without_asking_it(
@@ -127,10 +130,10 @@ def test_manifests_that_a_local_bucket_lost_are_missed_without_asking_it(
 ) -> None:
     context = changed(bucket=Bucket("bucket"))
     outcome = run(context, work)
-    assert Manifests().missing(context, outcome) == []
+    assert ManifestsStep().missing(context, outcome) == []
     train: Any = outcome.facts["train"]
     context.bucket.delete([train["key"]])
-    (reason,) = Manifests().missing(context, outcome)
+    (reason,) = ManifestsStep().missing(context, outcome)
     assert (reason.code, reason.subject.endswith(train["key"])) == ("output-missing", True)
 
 
@@ -140,7 +143,7 @@ def test_destroy_looks_into_the_bucket_that_the_manifests_are_in(
     before = changed(bucket=Bucket("before"))
     outcome = run(before, work)
     after = changed(bucket=Bucket("after"))
-    removed = Manifests().destroy(after, outcome)
+    removed = ManifestsStep().destroy(after, outcome)
     assert sorted(name.split("/")[2] for name in removed) == ["before", "before"]
     assert not list(before.bucket.list("manifests/"))
 
@@ -151,10 +154,10 @@ def test_destroy_leaves_manifests_that_were_found_there(
     context = changed(bucket=Bucket("shared"))
     first = run(context, work)
     work.saved = {}
-    second = Manifests().act(context, work)
+    second = ManifestsStep().act(context, work)
     assert second.word == "adopted"
-    assert not Manifests().destroy(context, second)
-    assert len(Manifests().destroy(context, first)) == 2
+    assert not ManifestsStep().destroy(context, second)
+    assert len(ManifestsStep().destroy(context, first)) == 2
 
 
 def test_what_a_killed_attempt_uploaded_is_known_as_its_own(
@@ -163,6 +166,6 @@ def test_what_a_killed_attempt_uploaded_is_known_as_its_own(
     context = changed(bucket=Bucket("killed"))
     run(context, work)  # the kill comes before its outcome is written down
     renamed = changed(bucket=Bucket("renamed"))
-    assert len(Manifests().abandon(renamed, work.saved)) == 2
-    again = Manifests().act(context, work)
-    assert len(Manifests().destroy(context, again)) == 2
+    assert len(ManifestsStep().abandon(renamed, work.saved)) == 2
+    again = ManifestsStep().act(context, work)
+    assert len(ManifestsStep().destroy(context, again)) == 2

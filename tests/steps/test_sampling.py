@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lfvpipe.config.spec import Share
-from lfvpipe.steps.sampling import divide, ranked, sample_size, split_sizes
+from lfvpipe.dataset.sampling import divide, ranked, sample_size, split_sizes
 
 NAMES = [f"Class3/{number}.png" for number in range(1, 1001)]
 P80, P20 = Share(percent=80), Share(percent=20)

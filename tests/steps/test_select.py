@@ -18,12 +18,12 @@ from lfvpipe.config.spec import (
     Source,
     Sources,
 )
+from lfvpipe.dataset.index import Selected, read_selection
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.errors import UserError
-from lfvpipe.steps.catalogue import SelectionError
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.index import Selected, read_selection
-from lfvpipe.steps.select import Select
+from lfvpipe.steps.select.catalogue import SelectionError
+from lfvpipe.steps.select.step import SelectStep
 
 DAGM = {
     "a": {f"Class3/{n}.png": b"" for n in range(1, 1001)} | {"labels.txt": b"", ".DS_Store": b""},
@@ -43,7 +43,7 @@ def fetched(archives: Callable[..., None], work: Any) -> Callable[..., None]:
 
 
 def selected(context: Context, work: Any) -> tuple[dict[str, Selected], Any]:
-    step = Select(tuple(work.upstream))
+    step = SelectStep(tuple(work.upstream))
     outcome = step.act(context, work)
     assert not step.missing(context, outcome)
     lines = read_selection(context.state_dir / str(outcome.facts["selection"]))
@@ -88,7 +88,7 @@ def test_the_selection_does_not_depend_on_the_archives_order(
     changed: Change, work: Any, fetched: Callable[..., None]
 ) -> None:
     fetched()
-    step = Select(())
+    step = SelectStep(())
     first = step.act(changed(sample=percent(40)), work)
     fetched(normal=dict(reversed(DAGM["a"].items())))
     assert step.act(changed(sample=percent(40)), work).digest == first.digest
@@ -98,9 +98,9 @@ def test_the_selection_changes_when_a_members_content_does(
     context: Context, work: Any, fetched: Callable[..., None]
 ) -> None:
     fetched()
-    first = Select(()).act(context, work)
+    first = SelectStep(()).act(context, work)
     fetched(normal={**DAGM["a"], "Class3/1.png": b"other"})
-    assert Select(()).act(context, work).digest != first.digest
+    assert SelectStep(()).act(context, work).digest != first.digest
 
 
 def test_the_same_names_in_both_archives_are_two_images(
@@ -178,7 +178,7 @@ def test_an_archive_of_junk_is_told_from_an_empty_one(
 ) -> None:
     fetched(anomaly=members)
     with pytest.raises(SelectionError) as caught:
-        Select(()).act(context, work)
+        SelectStep(()).act(context, work)
     assert held in str(caught.value)
 
 
@@ -237,9 +237,9 @@ def test_evaluation_images_can_be_files_beside_the_pipeline(
     images, _ = selected(context, work)
     image = images["files/extra/x.png"]
     assert (image.split, image.label, image.source) == ("evaluate", None, "files")
-    before = Select(()).inputs(context)
+    before = SelectStep(()).inputs(context)
     (tmp_path / "extra" / "x.png").write_bytes(b"changed")
-    assert Select(()).inputs(context) != before
+    assert SelectStep(()).inputs(context) != before
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_a_hostile_archive_stops_the_step(
 
 
 def test_inputs_name_the_keys_a_user_wrote(context: Context, changed: Change) -> None:
-    step = Select(())
+    step = SelectStep(())
     assert step.inputs(changed(sample=percent(40)))["sample.percent"] == 40
     each = Sample({"normal": Share(percent=40), "anomaly": Share(count=50)})
     inputs = step.inputs(changed(sample=each))

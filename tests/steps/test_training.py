@@ -1,6 +1,6 @@
 import pytest
 
-from lfvpipe.steps.training import counted
+from lfvpipe.steps.model.training import counted
 
 
 @pytest.mark.parametrize(

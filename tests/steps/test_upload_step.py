@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from lfvpipe.config.spec import Bucket
+from lfvpipe.dataset.index import Image, Mask, image_line, write_lines
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.index import Image, Mask, image_line, write_lines
-from lfvpipe.steps.upload import UploadStep
+from lfvpipe.steps.upload.step import UploadStep
 
 STEP = UploadStep()
 

@@ -25,7 +25,7 @@ def _teach(parser: argparse.ArgumentParser) -> None:
     """Tell shtab which arguments are files, folders and steps."""
     import shtab
 
-    from lfvpipe.steps.pipeline_steps import families
+    from lfvpipe.steps.pipeline import families
 
     for action in parser._actions:  # noqa: SLF001  (argparse has no public way to list them)
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lfvpipe.config.spec import Images
     from lfvpipe.engine.ledger import Ledger, Record
     from lfvpipe.engine.outcome import Facts
-    from lfvpipe.steps.hosting import Hosting
+    from lfvpipe.steps.evaluate.hosting import Hosting
 
     Draw = Callable[[Path, bytes], str | None]
     Ask = Callable[[Path], Answer]
@@ -80,7 +80,7 @@ def _images(targets: Iterable[str]) -> Iterator[Path]:
     Raises:
         UsageError: One of them leads nowhere.
     """
-    from lfvpipe.steps.globs import has_wildcard, is_image_name
+    from lfvpipe.dataset.globs import has_wildcard, is_image_name
 
     for target in targets:
         path = Path(target)
@@ -123,7 +123,7 @@ def _by_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Ask]:
 def _by_pipeline(options: argparse.Namespace, maps: HeatMaps | None) -> Iterator[Ask]:
     """Host the pipeline's model while the block runs; yield a function that asks it."""
     from lfvpipe.cli.handwork import HandWork
-    from lfvpipe.steps.hosting import hosted
+    from lfvpipe.steps.evaluate.hosting import hosted
 
     variant = session.open_variants(options)[0]
     if maps:
@@ -166,7 +166,7 @@ def _trained(variant: Variant, ledger: Ledger) -> Record:
 
 
 def _model(variant: Variant, record: Record) -> Hosting:
-    from lfvpipe.steps.hosting import Hosting
+    from lfvpipe.steps.evaluate.hosting import Hosting
 
     facts: Facts = record.outcome.facts if record.outcome else {}
     endpoint = variant.context.pipeline.service.endpoint
@@ -178,7 +178,7 @@ def _ask(variant: Variant, model: Hosting, look: Images, image: Path, draw: Draw
     from lfvpipe.images import prepare
     from lfvpipe.lookout.failures import explained
     from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
-    from lfvpipe.steps.detection import content_type
+    from lfvpipe.steps.evaluate.detection import content_type
 
     data = prepare(
         image.read_bytes(),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
     from lfvpipe.config.spec import EvaluationArchive, Label, Pipeline, Source
-    from lfvpipe.steps.index import Split
+    from lfvpipe.dataset.index import Split
 
 CONFIG_IS_WRONG = 3
 
@@ -92,7 +92,7 @@ def _judged(source: EvaluationArchive) -> Found:
 
 def _decisions(file: str) -> Found:
     """Return how many images people have decided about, which the counts do not know of."""
-    from lfvpipe.steps.labels import LabelsError, read_decisions, standings
+    from lfvpipe.dataset.labels import LabelsError, read_decisions, standings
 
     try:
         standing = standings(read_decisions(Path(file))).values()
@@ -104,7 +104,7 @@ def _decisions(file: str) -> Found:
 def _warnings(pipeline: Pipeline, sources: list[Found]) -> list[str]:
     """Return where `check` would find too few images, of what can be counted by now."""
     from lfvpipe.config.spec import LABELS
-    from lfvpipe.steps.counting import shortages
+    from lfvpipe.dataset.checks.counts import shortages
 
     if pipeline.sources.manifest:
         return []
@@ -138,7 +138,7 @@ def _extras(pipeline: Pipeline) -> list[Found]:
 
 
 def _place(name: str, place: str) -> Found:
-    from lfvpipe.steps.sources import shown
+    from lfvpipe.dataset.sources import shown
 
     local = "://" not in place
     missing = local and not Path(place).exists()
@@ -148,7 +148,7 @@ def _place(name: str, place: str) -> Found:
 
 
 def _missing(path: Path) -> str:
-    from lfvpipe.steps.sources import similar
+    from lfvpipe.dataset.sources import similar
 
     if not path.parent.is_dir():
         return f"{path} is not there, nor is its folder"
@@ -179,7 +179,7 @@ def _listed(name: str, source: Source | EvaluationArchive) -> tuple[Found, list[
 
 def _image_names(source: Source | EvaluationArchive) -> list[str]:
     from lfvpipe.archives import open_archive
-    from lfvpipe.steps.globs import is_image_name, matcher
+    from lfvpipe.dataset.globs import is_image_name, matcher
 
     wanted = matcher(source.include)
     with open_archive(Path(source.archive)) as archive:
@@ -189,8 +189,8 @@ def _image_names(source: Source | EvaluationArchive) -> list[str]:
 
 def _counts(pipeline: Pipeline, label: Label, names: list[str]) -> tuple[int, int, int]:
     """Forecast how many of a label's images are trained and tested on and how many withheld."""
-    from lfvpipe.steps.globs import matcher
-    from lfvpipe.steps.sampling import sample_size, split_sizes
+    from lfvpipe.dataset.globs import matcher
+    from lfvpipe.dataset.sampling import sample_size, split_sizes
 
     chosen = pipeline.evaluate.images
     is_withheld = matcher(chosen)

@@ -17,6 +17,7 @@ import pytest
 from botocore.exceptions import BotoCoreError
 
 from lfvpipe import config
+from lfvpipe.dataset.index import Image, image_line, write_lines
 from lfvpipe.engine import ledger_file
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.engine.outcome import Facts, Outcome
@@ -26,11 +27,10 @@ from lfvpipe.engine.selection import Selection
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.lookout.client import LookoutClient, connect
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.datasets import DatasetsStep
-from lfvpipe.steps.evaluate import EvaluateStep
-from lfvpipe.steps.index import Image, image_line, write_lines
+from lfvpipe.steps.datasets.step import DatasetsStep
+from lfvpipe.steps.evaluate.step import EvaluateStep
 from lfvpipe.steps.manifests import manifest_entry
-from lfvpipe.steps.model import ModelStep
+from lfvpipe.steps.model.step import ModelStep
 from lfvpipe.steps.project import ProjectStep
 from lfvpipe.steps.report import ReportStep
 

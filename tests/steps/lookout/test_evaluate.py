@@ -7,7 +7,7 @@ import pytest
 
 from lfvpipe.engine.removal import destroy
 from lfvpipe.report import run_file
-from lfvpipe.steps.hosting import release_held
+from lfvpipe.steps.evaluate.hosting import release_held
 
 
 def _called(world: Any, operation: str, since: int = 0) -> int:

@@ -1,0 +1,1 @@
+"""The rules that a set of images must keep before anything is created."""

@@ -1,0 +1,53 @@
+"""Images that `evaluate.images` names beside the pipeline file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lfvpipe.dataset.globs import has_wildcard, is_image_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lfvpipe.config.spec import Pipeline
+
+
+def matching_files(pattern: str, folder: Path) -> list[Path]:
+    """Return the images that a path or glob, relative to `folder`, names."""
+    if has_wildcard(pattern) and not (folder / pattern).is_file():
+        root = Path(pattern).anchor
+        base = Path(root) if root else folder
+        paths = sorted(base.glob(_for_pathlib(pattern.removeprefix(root))))
+    else:
+        paths = [folder / pattern]
+    return [path for path in paths if path.is_file() and is_image_name(path.name)]
+
+
+def _for_pathlib(pattern: str) -> str:
+    """Return the pattern with ``**`` beside other signs as ``*``, as `globs` has it.
+
+    Python before 3.13 refuses it there.
+    """
+    parts = pattern.split("/")
+    return "/".join(part if part == "**" else re.sub(r"\*+", "*", part) for part in parts)
+
+
+def shown_name(path: Path, folder: Path) -> str:
+    """Return what a file is called: relative to `folder` where it lies in it."""
+    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
+
+
+def file_stamp(path: Path) -> tuple[str, int]:
+    """Return what tells that a file changed: its time of modification, and its size in bytes."""
+    status = path.stat()
+    return f"m{status.st_mtime_ns:x}", status.st_size
+
+
+def local_files(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """Yield name and stamp of the files beside the pipeline that patterns may name."""
+    for pattern in pipeline.evaluate.images:
+        for path in matching_files(pattern, pipeline.folder):
+            stamp, size = file_stamp(path)
+            yield shown_name(path, pipeline.folder), f"{stamp}-{size}"

@@ -1,0 +1,1 @@
+"""The datasets step: the project's datasets in line with the manifests."""

@@ -1,0 +1,1 @@
+"""The evaluate step: a hosted model's verdicts on the evaluation images."""

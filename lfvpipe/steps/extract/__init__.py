@@ -1,0 +1,1 @@
+"""The extract step: selected images out of their archives, verified, prepared, indexed."""

@@ -1,0 +1,93 @@
+"""Reads selected members from wherever they lie: archives, files beside the pipeline, objects."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from lfvpipe.errors import UserError
+from lfvpipe.steps.select.catalogue import archive_of
+from lfvpipe.steps.select.exported import OBJECTS
+from lfvpipe.steps.select.withheld import FILES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from lfvpipe.engine.outcome import Outcome
+    from lfvpipe.steps.context import Context
+    from lfvpipe.storage.buckets import Bucket
+
+MAX_FILE_BYTES = 64 * 1024 * 1024  # eight times what the service takes: `resize` may still help
+_CONNECTIONS = 16
+
+Read = tuple[str, bytes | UserError]
+
+
+def read_members(
+    context: Context, upstream: Mapping[str, Outcome], source: str, members: Collection[str]
+) -> Iterator[Read]:
+    """Yield name and content of each of `members`; one that cannot be read comes as the error.
+
+    Raises:
+        ArchiveError: The archive as a whole cannot be read.
+        StorageError: The object store cannot be reached.
+    """
+    if source == FILES:
+        return _files(context, members)
+    if source == OBJECTS:
+        return _objects(context, members)
+    return _archived(context, upstream, source, members)
+
+
+def _archived(
+    context: Context, upstream: Mapping[str, Outcome], source: str, members: Collection[str]
+) -> Iterator[Read]:
+    from lfvpipe.archives import open_archive
+
+    with open_archive(archive_of(context, upstream, source)) as archive:
+        yield from archive.extract(members, MAX_FILE_BYTES)
+
+
+def _files(context: Context, members: Collection[str]) -> Iterator[Read]:
+    for member in sorted(members):
+        path = context.pipeline.folder / member
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            yield member, UserError(f"{path}: cannot be read ({error.strerror}).")
+            continue
+        too_large = len(data) > MAX_FILE_BYTES
+        yield member, UserError(f"{path}: is more than 64 MiB.") if too_large else data
+
+
+def _objects(context: Context, members: Collection[str]) -> Iterator[Read]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from lfvpipe.storage.buckets import parse_s3_uri
+
+    buckets = {name: _bucket(context, name) for name in {parse_s3_uri(uri)[0] for uri in members}}
+    ordered = iter(sorted(members))
+    with ThreadPoolExecutor(_CONNECTIONS) as executor:
+        while batch := list(islice(ordered, _CONNECTIONS)):
+            yield from executor.map(lambda uri: _object(buckets, uri), batch)
+
+
+def _bucket(context: Context, name: str) -> Bucket:
+    """Return the bucket: a local one of that name if there is one, or on S3, as fetch does."""
+    from lfvpipe.storage.buckets import connect
+
+    buckets = context.buckets
+    if buckets.endpoint == "local" and not (context.buckets_dir / name).is_dir():
+        buckets = connect("aws", region=context.pipeline.region, root=context.buckets_dir)
+    return buckets.bucket(name)
+
+
+def _object(buckets: Mapping[str, Bucket], uri: str) -> Read:
+    from lfvpipe.storage.buckets import NoSuchObject, TooLarge, parse_s3_uri
+
+    bucket, key = parse_s3_uri(uri)
+    try:
+        return uri, buckets[bucket].get(key, limit=MAX_FILE_BYTES)
+    except (NoSuchObject, TooLarge) as error:
+        return uri, error

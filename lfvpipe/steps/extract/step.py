@@ -1,0 +1,78 @@
+"""The extract step's face; how images are extracted is in `extracting`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lfvpipe.engine.reasons import Reason
+from lfvpipe.engine.step import Step
+from lfvpipe.steps.context import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from lfvpipe.engine.outcome import Facts, Outcome
+    from lfvpipe.engine.step import Work
+
+_FILE = re.compile(r'"path":"images/([^"]+)","key":"[^"]+","size":([0-9]+)')
+
+
+class ExtractStep(Step[Context]):
+    """Extracts only what was selected, and of that only what is not there yet."""
+
+    name = "extract"
+    needs = ("select",)
+
+    def inputs(self, context: Context) -> Facts:
+        """See `Step.inputs`."""
+        images = context.pipeline.images
+        resize = "x".join(map(str, images.resize)) if images.resize else None
+        return {"images.resize": resize, "images.convert": images.convert}
+
+    def act(self, context: Context, work: Work) -> Outcome:
+        """See `Step.act`; raises ArchiveError, StorageError and ExtractError."""
+        from lfvpipe.steps.extract.extraction import extracted
+
+        return extracted(context, work)
+
+    def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """See `Step.missing`; one pass over the folders, compared with the index."""
+        from lfvpipe.steps.extract.journal import file_sizes
+
+        for name in ("index", "notes"):
+            if not (context.state_dir / str(outcome.facts[name])).is_file():
+                return (Reason("output-missing", str(outcome.facts[name])),)
+        index = context.state_dir / str(outcome.facts["index"])
+        sizes = file_sizes(context.state_dir / "images")
+        gone = [path for path, size in _indexed(index) if sizes.get(path) != int(size)]
+        if not gone:
+            return ()
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        return (Reason("output-missing", f"images/{gone[0]}{more}"),)
+
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+        """See `Step.destroy`."""
+        import shutil
+
+        removed = []
+        for name in ("index", "notes"):
+            file = context.state_dir / str(outcome.facts[name])
+            if file.is_file():
+                file.unlink()
+                removed.append(str(file))
+        images = context.state_dir / "images"
+        if images.is_dir():
+            shutil.rmtree(images)
+            removed.append(str(images))
+        return removed
+
+
+def _indexed(index: Path) -> list[tuple[str, str]]:
+    """Return path below ``images`` and size of all files of an index file, as it has them.
+
+    By pattern, as parsing the JSON would take most of the time of a run that changes nothing;
+    `extracting` sees to it that neither path nor key holds anything to escape.
+    """
+    return _FILE.findall(index.read_text("utf-8"))

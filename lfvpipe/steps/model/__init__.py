@@ -1,0 +1,1 @@
+"""The model step: a trained model version, its metrics, and its removal."""

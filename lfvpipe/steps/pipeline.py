@@ -1,0 +1,52 @@
+"""The steps of a pipeline, in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lfvpipe.steps.bucket import BucketStep
+from lfvpipe.steps.check import CheckStep
+from lfvpipe.steps.datasets.step import DatasetsStep
+from lfvpipe.steps.evaluate.step import EvaluateStep
+from lfvpipe.steps.extract.step import ExtractStep
+from lfvpipe.steps.fetch import fetch_steps
+from lfvpipe.steps.manifests import ManifestsStep
+from lfvpipe.steps.mlflow import MlflowStep
+from lfvpipe.steps.model.step import ModelStep
+from lfvpipe.steps.project import ProjectStep
+from lfvpipe.steps.report import ReportStep
+from lfvpipe.steps.select.step import SelectStep
+from lfvpipe.steps.upload.step import UploadStep
+
+if TYPE_CHECKING:
+    from lfvpipe.config.spec import Pipeline
+    from lfvpipe.engine.step import Step
+    from lfvpipe.steps.context import Context
+
+
+def steps_of(pipeline: Pipeline) -> tuple[Step[Context], ...]:
+    """Return the steps of `pipeline`: its fetches, the eleven of every one, what follows a run."""
+    fetches = tuple(fetch_steps(pipeline))
+    following = (MlflowStep(),) if pipeline.mlflow else ()
+    return (*fetches, *_of_every_one(tuple(step.name for step in fetches)), *following)
+
+
+def families() -> tuple[str, ...]:
+    """Return the families of the steps that a pipeline can have, in order."""
+    return ("fetch", *(step.family for step in _of_every_one(())), MlflowStep.name)
+
+
+def _of_every_one(fetches: tuple[str, ...]) -> tuple[Step[Context], ...]:
+    return (
+        SelectStep(fetches),
+        ExtractStep(),
+        CheckStep(),
+        BucketStep(),
+        UploadStep(),
+        ManifestsStep(),
+        ProjectStep(),
+        DatasetsStep(),
+        ModelStep(),
+        EvaluateStep(),
+        ReportStep(),
+    )

@@ -1,0 +1,1 @@
+"""The select step: which images take part, and in which split."""

@@ -1,0 +1,158 @@
+"""What reviewed labels change in the selection.
+
+The archives are divided as if nobody had reviewed anything, and the decisions are applied to what
+came out: so one decision moves one image, and every other image keeps its place, which keeps
+models before and after a review comparable. A train or test image takes its new label along;
+an image that neither took is learnt from once a person has said what it is; an evaluation image
+is never learnt from, and gets its true label.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lfvpipe.dataset.index import Reviewed, SelectedMask
+from lfvpipe.dataset.labels import LabelsError, label_of, read_decisions, standings
+from lfvpipe.steps.select.withheld import FILES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from lfvpipe.config.spec import Pipeline
+    from lfvpipe.dataset.index import Split
+    from lfvpipe.dataset.labels import Decision, Key
+    from lfvpipe.engine.outcome import Facts, Json
+    from lfvpipe.engine.step import Work
+    from lfvpipe.steps.select.catalogue import Candidate
+
+Place = tuple["Candidate", "Split"]
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """The decisions that count, by image.
+
+    Attributes:
+        by_image: By source and name.
+        by_name: Those that leave the source open, with the number of their line.
+        masks: The painted masks, by the path that the labels file says.
+    """
+
+    by_image: Mapping[Key, tuple[int, Decision]]
+    by_name: Mapping[str, tuple[int, Decision]]
+    masks: Mapping[str, SelectedMask]
+
+    def of(self, candidate: Candidate) -> Decision | None:
+        """Return what is decided about `candidate`; the later line where two name it."""
+        named = [
+            self.by_image.get((candidate.source, candidate.member)),
+            self.by_name.get(candidate.member),
+        ]
+        made = [each for each in named if each is not None]
+        return max(made, key=lambda each: each[0])[1] if made else None
+
+    def applied(self, candidate: Candidate, split: Split) -> Place | None:
+        """Return the image as it was decided to be, and its split; None if it is left out."""
+        decision = self.of(candidate)
+        if decision is None:
+            return candidate, split
+        label = label_of(decision.label)
+        if label is None and (decision.label == "exclude" or split != "evaluate"):
+            return None
+        mask = candidate.mask if label == "anomaly" else None
+        if label == "anomaly" and decision.mask:
+            mask = self.masks[decision.mask]
+        if label == candidate.label and mask == candidate.mask and split != "unused":
+            return candidate, split
+        before = None if split == "unused" else split
+        reviewed = Reviewed(decision.sha256, candidate.label, before)
+        changed = replace(
+            candidate, label=label, mask=mask, known_as=candidate.id, reviewed=reviewed
+        )
+        return changed, "train" if split == "unused" else split
+
+    def check(self, candidates: Iterable[Candidate], work: Work) -> None:
+        """Hold the decisions against the images that there are.
+
+        Raises:
+            LabelsError: A decision without a source could be about several images.
+        """
+        left = set(self.by_image)
+        holders: dict[str, set[str]] = {name: set() for name in self.by_name}
+        for candidate in candidates:
+            left.discard((candidate.source, candidate.member))
+            if candidate.member in holders:
+                holders[candidate.member].add(candidate.source)
+        for name, sources in holders.items():
+            if len(sources) > 1:
+                held = " and ".join(sorted(sources))
+                hint = 'Add "source" to its line, as `lfvpipe review` does.'
+                raise LabelsError(f"sources.labels: {name} is in {held}.", hint=hint)
+        lost = [name for _, name in left]
+        lost += [name for name, sources in holders.items() if not sources]
+        if lost:
+            work.warn(
+                f"sources.labels: {len(lost)} images, such as {min(lost)}, are not in the sources."
+            )
+
+
+def corrections(pipeline: Pipeline) -> Corrections:
+    """Return what the pipeline's labels file decides; nothing where none is named or there.
+
+    Raises:
+        LabelsError: The file, or a mask that it names, cannot be used.
+    """
+    file = pipeline.sources.reviewed
+    by_image: dict[Key, tuple[int, Decision]] = {}
+    by_name: dict[str, tuple[int, Decision]] = {}
+    masks: dict[str, SelectedMask] = {}
+    for key, standing in standings(read_decisions(Path(file)) if file else ()).items():
+        decision = standing.decision
+        if decision is None or file is None:
+            continue
+        if decision.mask and decision.label == "anomaly":
+            masks[decision.mask] = _mask(Path(file), decision, pipeline.folder)
+        if key[0] is None:
+            by_name[key[1]] = standing.number, decision
+        else:
+            by_image[key] = standing.number, decision
+    return Corrections(by_image, by_name, masks)
+
+
+def _mask(file: Path, decision: Decision, folder: Path) -> SelectedMask:
+    path = Path(os.path.normpath(file.parent / str(decision.mask)))
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise LabelsError(
+            f"{file}: the mask of {decision.name} cannot be read: {path} ({error.strerror})."
+        ) from error
+    member = path.relative_to(folder) if path.is_relative_to(folder) else path
+    stamp = f"m{status.st_mtime_ns:x}"
+    return SelectedMask(FILES, member.as_posix(), stamp, status.st_size, decision.classes)
+
+
+def effective(pipeline: Pipeline) -> Facts:
+    """Return what of the labels file can change a selection, as one input of the select step.
+
+    Who decided, when and in what order does not count; and as a label's own archive says what its
+    images are, neither does a decision that agrees with it for an image that is in use already,
+    but which those are, only the step finds out.
+    """
+    file = pipeline.sources.reviewed
+    if file is None:
+        return {}
+    from lfvpipe.engine.outcome import digest
+
+    found = corrections(pipeline)
+    rows: dict[str, Json] = {}
+    for _, decision in (*found.by_image.values(), *found.by_name.values()):
+        mask = found.masks.get(decision.mask or "")
+        said: list[Json] = [decision.label, decision.sha256]
+        if mask is not None:
+            said += [mask.stamp, mask.size, dict(mask.classes or {})]
+        rows["\0".join((decision.source or "", decision.name))] = said
+    return {f"file:{Path(file).name}": digest(rows)} if rows else {}

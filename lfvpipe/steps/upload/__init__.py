@@ -1,0 +1,1 @@
+"""The upload step: the bucket's images in line with the index."""
