@@ -1,6 +1,6 @@
 """Waits for a dataset, a model or its hosting to get where it is going."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from threading import Event
 from typing import Any, Literal
@@ -9,16 +9,14 @@ from lfvpipe.engine.step import Cancelled
 from lfvpipe.lookout.api import DatasetType, LookoutClient
 from lfvpipe.lookout.client import EMBEDDED_URL
 from lfvpipe.lookout.failures import LookoutError, explained
+from lfvpipe.lookout.statuses import DATASET_BUSY, DATASET_COMPLETE, MODEL_TRAINED, ModelStatus
 
 Description = Mapping[str, Any]
 OnStatus = Callable[[str, str], None]
 
-_DATASET_BUSY = frozenset(
-    {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_FAILED_ROLLBACK_IN_PROGRESS"}
-)
-_DATASET_DONE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
-_TRAINED = frozenset(  # every state that a model reaches only after it was trained
-    {"TRAINED", "STARTING_HOSTING", "HOSTED", "HOSTING_FAILED", "STOPPING_HOSTING"}
+_TRAINING = frozenset({ModelStatus.TRAINING, ModelStatus.SYSTEM_UPDATING})
+_ON_THE_WAY = frozenset(  # into hosting, or out of it
+    {ModelStatus.STARTING_HOSTING, ModelStatus.STOPPING_HOSTING, ModelStatus.SYSTEM_UPDATING}
 )
 
 
@@ -55,7 +53,7 @@ def wait_for_dataset(
         described = client.describe_dataset(ProjectName=project, DatasetType=dataset_type)
         return _mapping(described["DatasetDescription"])
 
-    return _wait(client, look, name, _DATASET_BUSY, _DATASET_DONE, on_status, cancelled)
+    return _wait(client, look, name, DATASET_BUSY, DATASET_COMPLETE, on_status, cancelled)
 
 
 def wait_for_model(
@@ -69,8 +67,7 @@ def wait_for_model(
     """
     look = _model(client, project, version)
     name = f"model {version} of project {project}"
-    busy = frozenset({"TRAINING", "SYSTEM_UPDATING"})
-    return _wait(client, look, name, busy, _TRAINED, on_status, cancelled)
+    return _wait(client, look, name, _TRAINING, MODEL_TRAINED, on_status, cancelled)
 
 
 def wait_for_hosting(
@@ -90,8 +87,7 @@ def wait_for_hosting(
     """
     look = _model(client, project, version)
     name = f"hosting of model {version} of project {project}"
-    busy = frozenset({"STARTING_HOSTING", "STOPPING_HOSTING", "SYSTEM_UPDATING"})
-    return _wait(client, look, name, busy, frozenset({target}), on_status, cancelled)
+    return _wait(client, look, name, _ON_THE_WAY, frozenset({target}), on_status, cancelled)
 
 
 def _model(client: LookoutClient, project: str, version: str) -> Callable[[], Description]:
@@ -106,8 +102,8 @@ def _wait(
     client: LookoutClient,
     look: Callable[[], Description],
     name: str,
-    busy: frozenset[str],
-    done: frozenset[str],
+    busy: Set[str],
+    done: Set[str],
     on_status: OnStatus,
     cancelled: Event,
 ) -> Description:
