@@ -86,7 +86,7 @@ class Folder:
         """Return a client of the folder's embedded service."""
         from lfvpipe.lookout.client import connect
         from lfvpipe.service.embedded import open_service
-        from lfvpipe.storage.buckets import connect as connect_buckets
+        from lfvpipe.storage import connect as connect_buckets
 
         state = self.folder / ".lfvpipe"
         buckets = connect_buckets("local", region="us-east-1", root=state / "buckets")

@@ -69,7 +69,7 @@ def archive_stem(archive: str) -> str:
 
 def shown(address: str) -> str:
     """Return an address without the secrets that a URL may hold."""
-    from lfvpipe.storage.http import shown as without
+    from lfvpipe.storage import without_secrets as without
 
     return without(address) if address.startswith(("https://", "http://")) else address
 

@@ -10,7 +10,7 @@ from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.runtime import open_runtime
 from lfvpipe.service.service import Service
 from lfvpipe.service.state import find
-from lfvpipe.storage.buckets import Buckets
+from lfvpipe.storage import Buckets
 
 __all__ = ["Service", "model_file", "model_status", "open_service"]
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.rules import BACKGROUND_CLASS
-from lfvpipe.storage.buckets import StorageError, check_key, parse_s3_uri
+from lfvpipe.storage import StorageError, check_key, parse_s3_uri
 
 _LABELS: Mapping[str, Literal["normal", "anomaly"]] = {"normal": "normal", "anomaly": "anomaly"}
 _BUCKET = re.compile(r"[0-9A-Za-z._-]{3,63}")  # the API's S3BucketName

@@ -11,7 +11,7 @@ from lfvpipe.errors import UserError
 from lfvpipe.service.jobs.claims import Claims
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.state.database import Database
-from lfvpipe.storage.buckets import Buckets, reconnect
+from lfvpipe.storage import Buckets, reconnect
 
 if TYPE_CHECKING:
     from lfvpipe.detector import Example, Settings, Verdict

@@ -22,7 +22,7 @@ from lfvpipe.service.quotas import Quotas, read_quotas
 from lfvpipe.service.runtime import Detector, open_runtime
 from lfvpipe.service.state.rows import Dataset, Model, PackagingJob, read
 from lfvpipe.service.throttle import Throttle
-from lfvpipe.storage.buckets import Buckets
+from lfvpipe.storage import Buckets
 
 
 class Service:

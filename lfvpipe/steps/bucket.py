@@ -13,7 +13,7 @@ from lfvpipe.steps.context import Context
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lfvpipe.storage.buckets import Bucket
+    from lfvpipe.storage import Bucket
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def bucket_of(context: Context, facts: Facts) -> Bucket:
 
     The pipeline may have come to name another one since.
     """
-    from lfvpipe.storage.buckets import connect
+    from lfvpipe.storage import connect
 
     name, endpoint = str(facts["name"]), str(facts["endpoint"])
     if endpoint == context.pipeline.bucket.endpoint:
@@ -119,7 +119,7 @@ def _identity(context: Context) -> dict[str, str]:
 
 
 def _create(context: Context, work: Work) -> None:
-    from lfvpipe.storage.errors import AccessDenied, BucketNameTaken
+    from lfvpipe.storage import AccessDenied, BucketNameTaken
 
     try:
         context.bucket.create()

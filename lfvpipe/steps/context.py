@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.config.spec import Pipeline
     from lfvpipe.lookout.client import LookoutClient
-    from lfvpipe.storage.buckets import Bucket, Buckets
+    from lfvpipe.storage import Bucket, Buckets
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Context:
     @cached_property
     def buckets(self) -> Buckets:
         """The object store that the pipeline's bucket lies in."""
-        from lfvpipe.storage.buckets import connect
+        from lfvpipe.storage import connect
 
         spec = self.pipeline.bucket
         return connect(spec.endpoint, region=self.pipeline.region, root=self.buckets_dir)

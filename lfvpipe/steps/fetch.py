@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from lfvpipe.config.spec import Pipeline
     from lfvpipe.engine.step import Work
-    from lfvpipe.storage.buckets import Bucket
-    from lfvpipe.storage.cached import Cached
+    from lfvpipe.storage import Bucket
+    from lfvpipe.storage.cache import Cached
     from lfvpipe.storage.digests import Digest
 
 
@@ -72,7 +72,7 @@ class FetchStep(Step[Context]):
         """Fetch what is not cached, or what has changed since."""
         if not self.remote:
             return self._take_stock(context, work)
-        from lfvpipe.storage.cached import cached, folder_for
+        from lfvpipe.storage.cache import cached, folder_for
         from lfvpipe.storage.errors import explained
 
         folder = folder_for(context.cache_dir, self.address)
@@ -110,8 +110,7 @@ class FetchStep(Step[Context]):
             return before
         if self.address.startswith("s3://"):
             return self._bring_object(context, folder, None if unwanted else before, work)
-        from lfvpipe.storage.download import download
-        from lfvpipe.storage.http import NotReachable
+        from lfvpipe.storage.download import NotReachable, download
 
         try:
             return download(
@@ -132,7 +131,7 @@ class FetchStep(Step[Context]):
     def _bring_object(
         self, context: Context, folder: Path, before: Cached | None, work: Work
     ) -> Cached:
-        from lfvpipe.storage.cached import keep, part_of, sha256_of
+        from lfvpipe.storage.cache import keep, part_of, sha256_of
 
         bucket, key = self._object(context)
         found = bucket.head(key)
@@ -162,7 +161,7 @@ class FetchStep(Step[Context]):
 
     def _object(self, context: Context) -> tuple[Bucket, str]:
         """Return bucket and key: in a local bucket of that name if there is one, or on S3."""
-        from lfvpipe.storage.buckets import connect, parse_s3_uri
+        from lfvpipe.storage import connect, parse_s3_uri
 
         name, key = parse_s3_uri(self.address)
         buckets = context.buckets

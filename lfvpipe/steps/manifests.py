@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lfvpipe.dataset.index import Image
     from lfvpipe.engine.outcome import Facts, Json
     from lfvpipe.engine.step import Work
-    from lfvpipe.storage.buckets import Bucket
+    from lfvpipe.storage import Bucket
 
 SPLITS = ("train", "test")
 # The documentation wants a date; one that does not change keeps the manifest's bytes, and with
@@ -140,7 +140,7 @@ def _bucket(context: Context, name: Json, endpoint: Json) -> Bucket:
 
 
 def _is_in(bucket: Bucket, key: str) -> bool:
-    from lfvpipe.storage.errors import NoSuchBucket
+    from lfvpipe.storage import NoSuchBucket
 
     try:
         return bucket.head(key) is not None

@@ -1,46 +1,14 @@
-"""The face of storage: buckets of objects, in a folder or on S3.
-
-This module is cheap to import; obstore and boto3 are loaded by `connect`.
-"""
+"""What a bucket is, wherever it lies: the protocols that every backend fulfils."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from lfvpipe.storage.errors import (
-    AccessDenied,
-    InvalidKey,
-    NoSuchBucket,
-    NoSuchObject,
-    StorageError,
-    TooLarge,
-)
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
-
-__all__ = [
-    "AccessDenied",
-    "Bucket",
-    "Buckets",
-    "InvalidKey",
-    "NoSuchBucket",
-    "NoSuchObject",
-    "ObjectInfo",
-    "Protection",
-    "StorageError",
-    "TooLarge",
-    "check_key",
-    "connect",
-    "parse_s3_uri",
-    "reconnect",
-]
-
-LONGEST_KEY = 1024
-"""Bytes of UTF-8 that S3 allows in an object key."""
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -145,69 +113,3 @@ class Buckets(Protocol):
 
     def describe(self) -> dict[str, str]:
         """Return what `reconnect` needs in another process; JSON, no secrets."""
-
-
-def connect(endpoint: str, *, region: str, root: Path) -> Buckets:
-    """Return the object store at `endpoint`; contacts nothing.
-
-    Args:
-        endpoint: ``local``, ``aws``, or the URL of an S3 endpoint.
-        region: The region to create buckets in and to sign for.
-        root: The folder that holds the local buckets.
-
-    Raises:
-        StorageError: The endpoint is none of these, or no AWS credentials are found.
-    """
-    if endpoint == "local":
-        from lfvpipe.storage.local import LocalBuckets
-
-        return LocalBuckets(root, region)
-    if endpoint == "aws" or endpoint.startswith(("https://", "http://")):
-        from lfvpipe.storage.s3 import S3Buckets
-
-        return S3Buckets(endpoint, region=region, root=root)
-    raise StorageError(
-        f"“{endpoint}” is no storage endpoint.",
-        hint="Give `local`, `aws`, or the http(s):// URL of an S3 endpoint.",
-    )
-
-
-def reconnect(described: Mapping[str, str]) -> Buckets:
-    """Return the object store that `Buckets.describe` described."""
-    return connect(described["endpoint"], region=described["region"], root=Path(described["root"]))
-
-
-def parse_s3_uri(uri: str) -> tuple[str, str]:
-    """Split ``s3://bucket/key`` into bucket and key; the key may be empty.
-
-    Raises:
-        StorageError: It is no such address.
-    """
-    scheme, _, rest = uri.partition("://")
-    bucket, _, key = rest.partition("/")
-    if scheme.lower() != "s3" or not bucket:
-        raise StorageError(
-            f"“{uri}” is no S3 address.", hint="Write it as s3://bucket/path/of/object."
-        )
-    return bucket, key
-
-
-def check_key(key: str) -> str:
-    """Return `key` if every store can hold it and no store could be led astray by it.
-
-    Raises:
-        InvalidKey: It is empty or too long, holds control characters, or has an empty, ``.``
-            or ``..`` segment.
-    """
-    segments = key.split("/")
-    if any(segment in ("", ".", "..") for segment in segments):
-        raise InvalidKey(f"“{key}” cannot be an object key: a part of it is empty, “.” or “..”.")
-    if not key.isprintable() and any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in key):
-        raise InvalidKey(f"{key!r} cannot be an object key: it holds control characters.")
-    try:
-        length = len(key.encode())
-    except UnicodeEncodeError as error:
-        raise InvalidKey(f"{key!r} cannot be an object key: it is not valid Unicode.") from error
-    if length > LONGEST_KEY:
-        raise InvalidKey(f"An object key may have {LONGEST_KEY} bytes; “{key[:60]}…” has {length}.")
-    return key

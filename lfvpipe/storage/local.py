@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from obstore.store import LocalStore
 
 from lfvpipe.storage import transfer
-from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection, check_key
+from lfvpipe.storage.addresses import check_key
+from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection
 from lfvpipe.storage.errors import (
     AccessDenied,
     InvalidKey,

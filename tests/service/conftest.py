@@ -17,8 +17,8 @@ from lfvpipe.lookout.client import LookoutClient, _isolated_session, connect
 from lfvpipe.lookout.waiters import wait_for_dataset, wait_for_hosting, wait_for_model
 from lfvpipe.service.embedded import Service
 from lfvpipe.service.quotas import Quotas
-from lfvpipe.storage.buckets import Bucket, Buckets
-from lfvpipe.storage.buckets import connect as connect_storage
+from lfvpipe.storage import Bucket, Buckets
+from lfvpipe.storage import connect as connect_storage
 
 GREEN, RED = (0, 200, 0), (200, 0, 0)
 FEW = Quotas(

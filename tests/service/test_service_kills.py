@@ -23,7 +23,7 @@ from pathlib import Path
 from lfvpipe.lookout.client import connect
 from lfvpipe.service.embedded import Service
 from lfvpipe.service.quotas import Quotas
-from lfvpipe.storage.buckets import connect as storage
+from lfvpipe.storage import connect as storage
 root = Path(sys.argv[1])
 buckets = storage("local", region="us-east-1", root=root / "buckets")
 quotas = Quotas(min_single_normal=4, min_single_anomaly=3)

@@ -355,7 +355,7 @@ HOST = """
 import sys, time
 from pathlib import Path
 from lfvpipe.service.embedded import Service
-from lfvpipe.storage.buckets import connect
+from lfvpipe.storage import connect
 root = Path(sys.argv[1])
 buckets = connect("local", region="us-east-1", root=root / "buckets")
 service = Service(root / "service", buckets, region="us-east-1")

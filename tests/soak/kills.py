@@ -145,7 +145,7 @@ def _service(trial: Trial) -> dict[str, Any]:
     """Ask the service, as any client would, what it holds."""
     from lfvpipe.lookout.client import connect
     from lfvpipe.service.embedded import open_service
-    from lfvpipe.storage.buckets import connect as connect_buckets
+    from lfvpipe.storage import connect as connect_buckets
 
     buckets = connect_buckets("local", region="us-east-1", root=trial.state / "buckets")
     handler = open_service(trial.state / "service", buckets, region="us-east-1")

@@ -9,7 +9,7 @@ from lfvpipe.config.spec import Bucket
 from lfvpipe.engine.step import Left
 from lfvpipe.steps.bucket import BucketStep
 from lfvpipe.steps.context import Context
-from lfvpipe.storage.errors import AccessDenied
+from lfvpipe.storage import AccessDenied
 
 STEP = BucketStep()
 

@@ -20,7 +20,7 @@ ARCHIVE = b"PK\x03\x04" + bytes(range(256)) * 12_000  # 3 MB: several chunks
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lfvpipe.storage.download._FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("lfvpipe.storage.download.transfer._FIRST_PAUSE", 0.0)
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_a_whole_part_that_was_not_yet_taken_over_is_not_sent_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("lfvpipe.storage.download.keep", die)
+        patch.setattr("lfvpipe.storage.download.transfer.keep", die)
         with pytest.raises(KeyboardInterrupt):
             step(site).act(context, work)
     assert step(site).act(context, work).facts["sha256"] == sha256(ARCHIVE)
@@ -324,7 +324,7 @@ def test_a_full_disk_keeps_what_was_downloaded(
     with pytest.raises(UserError, match="not free") as raised:
         step(site).act(small, work)
     assert "resumes" in raised.value.hint
-    monkeypatch.setattr("lfvpipe.storage.download._refuse_too_large", lambda *args: None)
+    monkeypatch.setattr("lfvpipe.storage.download.transfer._refuse_too_large", lambda *args: None)
     with pytest.raises(UserError, match="No space") as raised:
         step(site).act(small, work)
     assert "resumes" in raised.value.hint

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lfvpipe.storage.buckets import (
+from lfvpipe.storage import (
     Bucket,
     Buckets,
     InvalidKey,

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lfvpipe.storage.buckets import AccessDenied, Bucket, InvalidKey, connect
-from lfvpipe.storage.errors import DiskFull, StorageError
+from lfvpipe.storage import AccessDenied, Bucket, DiskFull, InvalidKey, StorageError, connect
 
 
 @pytest.fixture
@@ -100,7 +99,7 @@ def test_a_full_disk_and_a_read_only_one_are_said_so(small_disk: Path) -> None:
 
 def test_the_face_imports_nothing_heavy() -> None:
     code = (
-        "import sys, lfvpipe.storage.buckets as b; b.parse_s3_uri('s3://b/k');"
+        "import sys, lfvpipe.storage as b; b.parse_s3_uri('s3://b/k');"
         "print(sorted({'boto3', 'botocore', 'obstore'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from lfvpipe.storage import errors
-from lfvpipe.storage.buckets import Bucket, Protection, connect
+from lfvpipe.storage import Bucket, Protection, connect, errors
 
 
 def bucket_at(url: str, name: str = "parts-images", region: str = "eu-west-1") -> Bucket:

@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from lfvpipe.service.http.access_log import configure
     from lfvpipe.service.http.app import Application
     from lfvpipe.service.http.server import Server, listen
-    from lfvpipe.storage.buckets import connect
+    from lfvpipe.storage import connect
 
     root = Path(options.state_dir or STATE_FOLDER).absolute()
     configure(options.log_format)

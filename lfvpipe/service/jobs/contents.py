@@ -14,7 +14,7 @@ from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import find, tokens
 from lfvpipe.service.state.database import Transaction
 from lfvpipe.service.state.rows import Content, Dataset, read
-from lfvpipe.storage.buckets import NoSuchBucket, StorageError, parse_s3_uri
+from lfvpipe.storage import NoSuchBucket, StorageError, parse_s3_uri
 
 _BATCH = 2000
 _LONGEST = 1 << 20  # bytes of a line: far above what is allowed, but it is the memory it may take

@@ -8,7 +8,7 @@ from pathlib import Path
 from lfvpipe.images import ImageError, inspect
 from lfvpipe.service.jobs.selection import TrainingError
 from lfvpipe.service.quotas import Quotas
-from lfvpipe.storage.buckets import Buckets, NoSuchObject, parse_s3_uri
+from lfvpipe.storage import Buckets, NoSuchObject, parse_s3_uri
 
 _SPARE = 512 * 1024 * 1024  # bytes of disk that a download leaves free
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from lfvpipe.service.faults import invalid
 from lfvpipe.service.jobs.scheduler import Scheduler
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.storage.buckets import Buckets, InvalidKey, check_key
+from lfvpipe.storage import Buckets, InvalidKey, check_key
 
 Result = Mapping[str, Any]
 Key = TypeVar("Key", int, str)

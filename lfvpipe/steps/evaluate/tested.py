@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfvpipe.dataset.index import read_index
 from lfvpipe.report.records import Verdict
-from lfvpipe.storage.errors import NoSuchObject
+from lfvpipe.storage import NoSuchObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.engine.outcome import Outcome
     from lfvpipe.steps.context import Context
-    from lfvpipe.storage.buckets import Bucket
+    from lfvpipe.storage import Bucket
 
 MAX_FILE_BYTES = 64 * 1024 * 1024  # eight times what the service takes: `resize` may still help
 _CONNECTIONS = 16
@@ -64,7 +64,7 @@ def _files(context: Context, members: Collection[str]) -> Iterator[Read]:
 def _objects(context: Context, members: Collection[str]) -> Iterator[Read]:
     from concurrent.futures import ThreadPoolExecutor
 
-    from lfvpipe.storage.buckets import parse_s3_uri
+    from lfvpipe.storage import parse_s3_uri
 
     buckets = {name: _bucket(context, name) for name in {parse_s3_uri(uri)[0] for uri in members}}
     ordered = iter(sorted(members))
@@ -75,7 +75,7 @@ def _objects(context: Context, members: Collection[str]) -> Iterator[Read]:
 
 def _bucket(context: Context, name: str) -> Bucket:
     """Return the bucket: a local one of that name if there is one, or on S3, as fetch does."""
-    from lfvpipe.storage.buckets import connect
+    from lfvpipe.storage import connect
 
     buckets = context.buckets
     if buckets.endpoint == "local" and not (context.buckets_dir / name).is_dir():
@@ -84,7 +84,7 @@ def _bucket(context: Context, name: str) -> Bucket:
 
 
 def _object(buckets: Mapping[str, Bucket], uri: str) -> Read:
-    from lfvpipe.storage.buckets import NoSuchObject, TooLarge, parse_s3_uri
+    from lfvpipe.storage import NoSuchObject, TooLarge, parse_s3_uri
 
     bucket, key = parse_s3_uri(uri)
     try:

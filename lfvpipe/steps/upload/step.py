@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from lfvpipe.storage.buckets import Bucket
+    from lfvpipe.storage import Bucket
 
 
 class UploadStep(Step[Context]):

@@ -41,7 +41,7 @@ from lfvpipe.service.http import access_log  # noqa: E402
 from lfvpipe.service.http.app import Application  # noqa: E402
 from lfvpipe.service.http.auth import Signed  # noqa: E402
 from lfvpipe.service.http.server import Server, listen  # noqa: E402
-from lfvpipe.storage.buckets import connect as connect_storage  # noqa: E402
+from lfvpipe.storage import connect as connect_storage  # noqa: E402
 
 KEY, SECRET = "BENCHMARKBENCHMARKBE", "secret"
 PATH = "/2020-11-20/projects/p/models/1/detect"

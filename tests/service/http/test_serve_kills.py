@@ -16,7 +16,7 @@ from PIL import Image
 
 from lfvpipe.lookout.client import LookoutClient, connect
 from lfvpipe.lookout.waiters import wait_for_dataset, wait_for_hosting, wait_for_model
-from lfvpipe.storage.buckets import connect as connect_storage
+from lfvpipe.storage import connect as connect_storage
 
 from .conftest import Process, StartProcess
 

@@ -14,7 +14,7 @@ from lfvpipe.detector import Example, Settings, Verdict
 from lfvpipe.engine.removal import destroy
 from lfvpipe.service.embedded import Service
 from lfvpipe.service.quotas import Quotas
-from lfvpipe.storage.buckets import connect
+from lfvpipe.storage import connect
 
 
 class RedModel:

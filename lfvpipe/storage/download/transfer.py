@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.atomic import sync_folder, write_text
-from lfvpipe.storage.cached import Cached, cached, keep, part_of, sha256_of
+from lfvpipe.storage.addresses import without_secrets
+from lfvpipe.storage.cache import Cached, cached, keep, part_of, sha256_of
+from lfvpipe.storage.download.http import DownloadError, Interrupted, opened
+from lfvpipe.storage.download.sniffing import refuse_a_page
 from lfvpipe.storage.errors import DiskFull
-from lfvpipe.storage.http import DownloadError, Interrupted, opened, shown
-from lfvpipe.storage.sniffing import refuse_a_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +90,7 @@ def download(
             asked = interruption.retry_after or _FIRST_PAUSE * 2 ** (failures - 1)
             wait = min(asked, _LONGEST_PAUSE)
             attempt = f"attempt {failures + 1} of {_ATTEMPTS}"
-            on_retry(f"{shown(url)}: {interruption.why}; {attempt} in {wait:g} s.")
+            on_retry(f"{without_secrets(url)}: {interruption.why}; {attempt} in {wait:g} s.")
             pause(wait)
             progress(max(size, 0), None)
 
@@ -188,7 +189,7 @@ def _receive(
     with part.open("ab" if start else "wb") as file:
         for chunk in _chunks(response, url):
             if done == 0:
-                refuse_a_page(chunk, shown(url), archive=archive)
+                refuse_a_page(chunk, without_secrets(url), archive=archive)
             file.write(chunk)
             done += len(chunk)
             _refuse_too_large(url, done, None, start)
@@ -197,7 +198,7 @@ def _receive(
     if now.total is not None and done != now.total:
         raise Interrupted(url, f"it ended after {done} of {now.total} bytes")
     if done == 0:
-        raise DownloadError(f"{shown(url)} is empty.", hint="Check the address.")
+        raise DownloadError(f"{without_secrets(url)} is empty.", hint="Check the address.")
 
 
 def _chunks(response: BaseHTTPResponse, url: str) -> Iterator[bytes]:
@@ -216,12 +217,13 @@ def _refuse_too_large(url: str, size: int | None, part: Path | None, start: int)
         return
     if size > LIMIT:
         raise DownloadError(
-            f"{shown(url)} has more than {LIMIT // 2**30} GiB.",
+            f"{without_secrets(url)} has more than {LIMIT // 2**30} GiB.",
             hint="Download it by other means and give its path.",
         )
     if part is not None and shutil.disk_usage(part.parent).free < size - start:
         raise DiskFull(
-            f"{shown(url)} needs {size - start:,} more bytes in {part.parent}, which are not free.",
+            f"{without_secrets(url)} needs {size - start:,} more bytes in {part.parent},"
+            " which are not free.",
             hint="Free some space, or choose another `--state-dir`, and run again: it resumes.",
         )
 
@@ -234,7 +236,7 @@ def _disk(url: str, part: Path) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
             raise
         raise DiskFull(
-            f"No space is left in {part.parent} for {shown(url)}.",
+            f"No space is left in {part.parent} for {without_secrets(url)}.",
             hint="Free some space and run again: the download resumes where it stopped.",
         ) from error
 

@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lfvpipe.storage import s3_administration as administration
 from lfvpipe.storage import transfer
-from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection, check_key
+from lfvpipe.storage.addresses import check_key
+from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection
 from lfvpipe.storage.errors import (
     NoCredentials,
     NoSuchObject,
@@ -19,6 +19,7 @@ from lfvpipe.storage.errors import (
     explained,
     say,
 )
+from lfvpipe.storage.s3 import administration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

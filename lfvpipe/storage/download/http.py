@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from lfvpipe.errors import UserError
+from lfvpipe.storage.addresses import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,16 +42,9 @@ class Interrupted(Exception):
     def final(self) -> NotReachable:
         """Return the error to raise when trying again did not help."""
         return NotReachable(
-            f"{shown(self.url)} cannot be downloaded: {self.why}.",
+            f"{without_secrets(self.url)} cannot be downloaded: {self.why}.",
             hint="Check the network (and HTTPS_PROXY) and run again: the download resumes.",
         )
-
-
-def shown(url: str) -> str:
-    """Return `url` without what may be secret in it: user, password and query."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")
 
 
 def opened(url: str, headers: Mapping[str, str], *, method: str = "GET") -> BaseHTTPResponse:
@@ -72,7 +66,8 @@ def opened(url: str, headers: Mapping[str, str], *, method: str = "GET") -> Base
         response.close()
         target = _redirected(target, location)
     raise DownloadError(
-        f"{shown(url)} redirects more than {_MOST_REDIRECTS} times.", hint="Check the address."
+        f"{without_secrets(url)} redirects more than {_MOST_REDIRECTS} times.",
+        hint="Check the address.",
     )
 
 
@@ -93,7 +88,9 @@ def _send(method: str, url: str, headers: Mapping[str, str], *, origin: str) -> 
             timeout=Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
         )
     except LocationParseError as error:
-        raise DownloadError(f"{shown(url)} is no address.", hint="Check its spelling.") from error
+        raise DownloadError(
+            f"{without_secrets(url)} is no address.", hint="Check its spelling."
+        ) from error
     except HTTPError as error:
         raise _failure(url, error) from error
 
@@ -104,7 +101,7 @@ def _failure(url: str, error: Exception) -> DownloadError | Interrupted:
     cause = error.args[-1] if error.args else error
     if isinstance(error, SSLError) or isinstance(cause, ssl.SSLError):
         return DownloadError(
-            f"The certificate of {shown(url)} is not trusted ({cause}).",
+            f"The certificate of {without_secrets(url)} is not trusted ({cause}).",
             hint="If the server is your own, name its certificate authority in SSL_CERT_FILE.",
         )
     if isinstance(error, NameResolutionError):
@@ -165,7 +162,7 @@ def _redirected(url: str, location: str) -> str:
     before, after = urlsplit(url).scheme, urlsplit(target).scheme
     if after not in ("http", "https") or (before == "https" and after == "http"):
         raise DownloadError(
-            f"{shown(url)} redirects to {shown(target)}, which is not secure.",
+            f"{without_secrets(url)} redirects to {without_secrets(target)}, which is not secure.",
             hint="If you trust it, give that address yourself.",
         )
     return target
@@ -180,7 +177,9 @@ def _checked(response: BaseHTTPResponse, url: str) -> BaseHTTPResponse:
     if status in _TRANSIENT:
         seconds = float(retry_after) if retry_after.isdigit() else 0.0
         raise Interrupted(url, f"the server answers {status}", seconds)
-    raise DownloadError(f"{shown(url)}: the server answers {status}.", hint=_advice(status))
+    raise DownloadError(
+        f"{without_secrets(url)}: the server answers {status}.", hint=_advice(status)
+    )
 
 
 def _advice(status: int) -> str:

@@ -1,6 +1,6 @@
 """What the first bytes of a download say it is."""
 
-from lfvpipe.storage.http import DownloadError
+from lfvpipe.storage.download.http import DownloadError
 
 _PAGE = (b"<!doctype html", b"<html", b"<head", b"<!--")
 

@@ -1,0 +1,43 @@
+"""From an endpoint's name to its object store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lfvpipe.storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lfvpipe.storage.buckets import Buckets
+
+
+def connect(endpoint: str, *, region: str, root: Path) -> Buckets:
+    """Return the object store at `endpoint`; contacts nothing.
+
+    Args:
+        endpoint: ``local``, ``aws``, or the URL of an S3 endpoint.
+        region: The region to create buckets in and to sign for.
+        root: The folder that holds the local buckets.
+
+    Raises:
+        StorageError: The endpoint is none of these, or no AWS credentials are found.
+    """
+    if endpoint == "local":
+        from lfvpipe.storage.local import LocalBuckets
+
+        return LocalBuckets(root, region)
+    if endpoint == "aws" or endpoint.startswith(("https://", "http://")):
+        from lfvpipe.storage.s3.buckets import S3Buckets
+
+        return S3Buckets(endpoint, region=region, root=root)
+    raise StorageError(
+        f"“{endpoint}” is no storage endpoint.",
+        hint="Give `local`, `aws`, or the http(s):// URL of an S3 endpoint.",
+    )
+
+
+def reconnect(described: Mapping[str, str]) -> Buckets:
+    """Return the object store that `Buckets.describe` described."""
+    return connect(described["endpoint"], region=described["region"], root=Path(described["root"]))
