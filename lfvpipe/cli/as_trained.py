@@ -24,9 +24,10 @@ def images(variant: Variant, ledger: Ledger, model: Record, command: str) -> Ima
         command: What would train a model as the file has it.
     """
     from lfvpipe.engine.ancestry import ancestors
+    from lfvpipe.engine.inputs import flatten
     from lfvpipe.steps.extract.step import ExtractStep
 
-    today = ExtractStep().inputs(variant.context)
+    today = flatten(ExtractStep().inputs(variant.context))
     then = [{key: each.inputs.get(key) for key in today} for each in ancestors(ledger, model, WAY)]
     if not then or today in then:  # of several, all prepared the training images alike
         return variant.context.pipeline.images

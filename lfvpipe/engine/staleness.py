@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, Literal, TypeVar
 
+from lfvpipe.engine.inputs import flatten
 from lfvpipe.engine.ledger import Ledger, Record
 from lfvpipe.engine.outcome import Facts, Json, Outcome, digest
 from lfvpipe.engine.reasons import Reason
@@ -36,9 +37,7 @@ class Today(Generic[C]):
 
 def today(step: Step[C], context: C, upstream: Mapping[str, Outcome]) -> Today[C]:
     """Gather what `step` would be made of; `upstream` holds the outcomes known so far."""
-    inputs = step.inputs(context)
-    if reserved := [key for key in inputs if key == "version" or key.startswith("step:")]:
-        raise ValueError(f"{step.name} names an input {reserved[0]!r}, which the engine sets")
+    inputs = flatten(step.inputs(context))
     known = {f"step:{need}": upstream[need].digest for need in step.needs if need in upstream}
     unknown = tuple(need for need in step.needs if need not in upstream)
     return Today(step, {**inputs, **known, "version": step.version}, unknown)
@@ -111,6 +110,8 @@ def _changed(key: str, before: Json, after: Json) -> Reason:
     kind, _, subject = key.partition(":")
     if key == "version":
         return Reason("step-changed", "", before, after)
+    if kind == "code":
+        return Reason("step-changed", subject, before, after)
     if kind in {"step", "file"} and subject:
         return Reason("input-changed", subject, before, after)
     return Reason("config-changed", key, before, after)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import ClassVar, Generic, Protocol, TypeVar
 
+from lfvpipe.engine.inputs import Input
 from lfvpipe.engine.outcome import Facts, Json, Outcome
 from lfvpipe.engine.reasons import Reason
 
@@ -93,8 +94,8 @@ class Step(ABC, Generic[C]):
         return self.name.partition(":")[0]
 
     @abstractmethod
-    def inputs(self, context: C) -> Facts:
-        """Return what it depends on besides its needs, flat: config by dotted key, and digests.
+    def inputs(self, context: C) -> Sequence[Input]:
+        """Return what it depends on besides its needs: settings, files, versions of shared code.
 
         Contacts nothing beyond the local disk and imports nothing heavy.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Left, Step, Work
@@ -13,6 +14,7 @@ from lfvpipe.steps.context import Context
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lfvpipe.engine.inputs import Input
     from lfvpipe.storage import Bucket
 
 
@@ -23,9 +25,9 @@ class BucketStep(Step[Context]):
     name: str = "bucket"
     needs: tuple[str, ...] = ("check",)
 
-    def inputs(self, context: Context) -> Facts:
+    def inputs(self, context: Context) -> Sequence[Input]:
         """Return where the bucket is and what it is called."""
-        return _identity(context)
+        return settings(_identity(context))
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Look for the bucket and create it if it is not there."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.dataset.sources import archive_stem
+from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
 
 if TYPE_CHECKING:
-    from lfvpipe.engine.outcome import Facts
+    from collections.abc import Sequence
+
+    from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.step import Work
 
 
@@ -20,15 +23,16 @@ class CheckStep(Step[Context]):
     name = "check"
     needs = ("extract",)
 
-    def inputs(self, context: Context) -> Facts:
+    def inputs(self, context: Context) -> Sequence[Input]:
         """See `Step.inputs`."""
         pipeline = context.pipeline
         sources = pipeline.sources
         separate = sources.manifest.test if sources.manifest else pipeline.split.test
         archives = {label: archive_stem(source.archive) for label, source in sources.labels.items()}
-        return {"split.test": separate is not None} | {
-            f"sources.{label}.archive": name for label, name in archives.items()
-        }
+        return settings(
+            {"split.test": separate is not None}
+            | {f"sources.{label}.archive": name for label, name in archives.items()}
+        )
 
     def act(self, context: Context, work: Work) -> Outcome:
         """See `Step.act`.

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.sources import shown, similar, sources_of, without_secrets
-from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
+from lfvpipe.engine.inputs import InputFile, Setting, settings
+from lfvpipe.engine.outcome import Json, Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.errors import UserError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lfvpipe.config.spec import Pipeline
+    from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.step import Work
     from lfvpipe.storage import Bucket
     from lfvpipe.storage.cache import Cached
@@ -58,15 +60,16 @@ class FetchStep(Step[Context]):
         """The config key beside `key` that says which digest the source must have."""
         return f"{self.key.rpartition('.')[0]}.sha256"
 
-    def inputs(self, context: Context) -> Facts:
+    def inputs(self, context: Context) -> Sequence[Input]:
         """Return the address of what is remote, and the digest of what is local."""
-        pinned = {self._pin: self.sha256} if self.sha256 else {}
+        pinned = settings({self._pin: self.sha256} if self.sha256 else {})
         if not self.remote:
             found = self._digest(context)
-            return {f"file:{self.address}": found.sha256 if found else None, **pinned}
+            return [InputFile(self.address, found.sha256 if found else None), *pinned]
+        address = Setting(self.key, without_secrets(self.address))
         if self.address.startswith("s3://"):
-            pinned["bucket.endpoint"] = context.pipeline.bucket.endpoint
-        return {self.key: without_secrets(self.address), **pinned}
+            return [address, *pinned, Setting("bucket.endpoint", context.pipeline.bucket.endpoint)]
+        return [address, *pinned]
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Fetch what is not cached, or what has changed since."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lfvpipe.dataset.index import Image
+    from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.outcome import Facts, Json
     from lfvpipe.engine.step import Work
     from lfvpipe.storage import Bucket
@@ -38,14 +40,16 @@ class ManifestsStep(Step[Context]):
     name = "manifests"
     needs = ("upload",)
 
-    def inputs(self, context: Context) -> Facts:
+    def inputs(self, context: Context) -> Sequence[Input]:
         """See `Step.inputs`."""
         bucket = context.pipeline.bucket
-        return {
-            "bucket.name": bucket.name,
-            "bucket.prefix": bucket.prefix,
-            "bucket.endpoint": bucket.endpoint,
-        }
+        return settings(
+            {
+                "bucket.name": bucket.name,
+                "bucket.prefix": bucket.prefix,
+                "bucket.endpoint": bucket.endpoint,
+            }
+        )
 
     def act(self, context: Context, work: Work) -> Outcome:
         """See `Step.act`; raises StorageError and ManifestError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Outcome
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.config.spec import Mlflow
+    from lfvpipe.engine.inputs import Input
 
 EXTRA = "pip install 'lfvpipe[mlflow]'"
 
@@ -24,15 +26,9 @@ class MlflowStep(Step[Context]):
     name = "mlflow"
     needs = ("report",)
 
-    def inputs(self, context: Context) -> Facts:
+    def inputs(self, context: Context) -> Sequence[Input]:
         """Return where the run is told, without credentials."""
-        from lfvpipe.steps.configuration import without_secrets
-
-        spec = _spec(context)
-        return {
-            "mlflow.tracking_uri": without_secrets(spec.tracking_uri),
-            "mlflow.experiment": _experiment(context),
-        }
+        return settings(_told_where(context))
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Find the MLflow run of this run, or make it, and tell it everything."""
@@ -42,7 +38,7 @@ class MlflowStep(Step[Context]):
         report = work.upstream["report"].facts
         path, page = (context.state_dir / str(report[fact]) for fact in ("run_file", "page"))
         run = run_file.load(path, with_verdicts=False)
-        facts = {**self.inputs(context), "run": run.id}
+        facts = {**_told_where(context), "run": run.id}
         try:
             told = tracking.tell(
                 run,
@@ -77,6 +73,15 @@ def insist_on_extra() -> None:
             "the pipeline file names an MLflow server, and the extra for it is not installed",
             hint=f"Install it: {EXTRA}\nOr leave out `mlflow:` (once: --set mlflow=null).",
         )
+
+
+def _told_where(context: Context) -> Facts:
+    from lfvpipe.steps.configuration import without_secrets
+
+    return {
+        "mlflow.tracking_uri": without_secrets(_spec(context).tracking_uri),
+        "mlflow.experiment": _experiment(context),
+    }
 
 
 def _spec(context: Context) -> Mlflow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
@@ -15,6 +16,7 @@ from lfvpipe.steps.context import Context
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lfvpipe.engine.inputs import Input
     from lfvpipe.steps.described import Description
 
 
@@ -24,14 +26,16 @@ class ProjectStep(Step[Context]):
     name = "project"
     needs = ("check",)
 
-    def inputs(self, context: Context) -> Facts:
+    def inputs(self, context: Context) -> Sequence[Input]:
         """Return where the project is and what it is called."""
         pipeline = context.pipeline
-        return {
-            "project": pipeline.project,
-            "region": pipeline.region,
-            "service.endpoint": pipeline.service.endpoint,
-        }
+        return settings(
+            {
+                "project": pipeline.project,
+                "region": pipeline.region,
+                "service.endpoint": pipeline.service.endpoint,
+            }
+        )
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Look for the project and create it if it is not there."""

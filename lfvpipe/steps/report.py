@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Json, Outcome
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
@@ -14,6 +15,7 @@ from lfvpipe.steps.context import Context
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lfvpipe.engine.inputs import Input
     from lfvpipe.report.records import Finding, RunRecord, Verdict
 
 SETS = {"test": "test", "evaluation": "verdicts"}  # by the run file's name: evaluate's fact
@@ -26,10 +28,10 @@ class ReportStep(Step[Context]):
     name = "report"
     needs = ("evaluate", "check")
 
-    def inputs(self, context: Context) -> Facts:
+    def inputs(self, context: Context) -> Sequence[Input]:
         """Return what the report shows beyond what the needs found."""
         pipeline = context.pipeline
-        return {"name": pipeline.name, "model.description": pipeline.model.description}
+        return settings({"name": pipeline.name, "model.description": pipeline.model.description})
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Write the run file; an attempt that was killed is repeated under the same run id."""

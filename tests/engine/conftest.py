@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lfvpipe.engine.events import Event, StepStarted
+from lfvpipe.engine.inputs import Input, InputFile, Setting, flatten
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.engine.outcome import Facts, Json, Outcome
 from lfvpipe.engine.plan import Plan, plan
@@ -55,10 +56,9 @@ class Writes(Step[World]):
         self.files = files
         self.identity = identity
 
-    def inputs(self, context: World) -> Facts:
-        config = {key: context.config[key] for key in self.keys if key in context.config}
-        files = {f"file:{name}": context.file(name).read_text() for name in self.files}
-        return {**config, **files}
+    def inputs(self, context: World) -> Sequence[Input]:
+        config = [Setting(key, context.config[key]) for key in self.keys if key in context.config]
+        return [*config, *(InputFile(name, context.file(name).read_text()) for name in self.files)]
 
     def path(self, context: World, fingerprint: str) -> Path:
         return context.file(f"{self.name}-{fingerprint[:8]}")
@@ -66,7 +66,7 @@ class Writes(Step[World]):
     def act(self, context: World, work: Work) -> Outcome:
         context.bodies.get(self.name, _nothing)(work)
         facts: dict[str, Json] = {
-            "inputs": dict(self.inputs(context)),
+            "inputs": dict(flatten(self.inputs(context))),
             "needs": {need: work.upstream[need].digest for need in self.needs},
             "path": self.path(context, work.fingerprint).name,
         }

@@ -6,11 +6,13 @@ Usage: killed_pipeline.py FOLDER block|go. Prints a JSON line from within the st
 import json
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
+from lfvpipe.engine.inputs import Input
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.engine.lock import hold
-from lfvpipe.engine.outcome import Facts, Outcome
+from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.runner import run
 from lfvpipe.engine.step import Step, Work
 
@@ -18,8 +20,8 @@ from lfvpipe.engine.step import Step, Work
 class First(Step[Path]):
     name = "first"
 
-    def inputs(self, context: Path) -> Facts:
-        return {}
+    def inputs(self, context: Path) -> Sequence[Input]:
+        return ()
 
     def act(self, context: Path, work: Work) -> Outcome:
         with (context / "first").open("a") as file:

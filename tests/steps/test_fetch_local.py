@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lfvpipe.engine.inputs import flatten
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.fetch import FetchStep, source_path
@@ -53,7 +54,7 @@ def step(path: Path, **more: Any) -> FetchStep:
 
 
 def the_digest(path: Path, context: Context) -> Any:
-    return step(path).inputs(context)[f"file:{path}"]
+    return flatten(step(path).inputs(context))[f"file:{path}"]
 
 
 def test_a_file_is_identified_by_its_content(tmp_path: Path, context: Context, work: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lfvpipe.config.spec import Bucket, Sources
+from lfvpipe.engine.inputs import flatten
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
@@ -365,7 +366,7 @@ def test_an_s3_address_may_name_a_local_bucket(context: Context, work: Any) -> N
 
 def test_the_endpoint_of_an_s3_source_is_part_of_the_inputs(objects: Context) -> None:
     fetch = FetchStep("fetch:normal", "sources.normal.archive", "s3://b/k.zip", sha256="0" * 64)
-    assert fetch.inputs(objects) == {
+    assert flatten(fetch.inputs(objects)) == {
         "sources.normal.archive": "s3://b/k.zip",
         "sources.normal.sha256": "0" * 64,
         "bucket.endpoint": objects.pipeline.bucket.endpoint,

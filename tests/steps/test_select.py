@@ -19,6 +19,7 @@ from lfvpipe.config.spec import (
     Sources,
 )
 from lfvpipe.dataset.index import Selected, read_selection
+from lfvpipe.engine.inputs import flatten
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
@@ -336,11 +337,14 @@ def test_a_hostile_archive_stops_the_step(
 
 def test_inputs_name_the_keys_a_user_wrote(context: Context, changed: Change) -> None:
     step = SelectStep(())
-    assert step.inputs(changed(sample=percent(40)))["sample.percent"] == 40
+    assert flatten(step.inputs(changed(sample=percent(40))))["sample.percent"] == 40
     each = Sample({"normal": Share(percent=40), "anomaly": Share(count=50)})
-    inputs = step.inputs(changed(sample=each))
+    inputs = flatten(step.inputs(changed(sample=each)))
     assert (inputs["sample.normal.percent"], inputs["sample.anomaly.count"]) == (40, 50)
-    assert step.inputs(changed(sample=percent(40))).keys() >= {"split.train.percent", "sample.seed"}
+    assert flatten(step.inputs(changed(sample=percent(40)))).keys() >= {
+        "split.train.percent",
+        "sample.seed",
+    }
 
 
 # Exported manifests.

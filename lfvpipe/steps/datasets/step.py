@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
@@ -16,6 +17,7 @@ from lfvpipe.steps.datasets.calls import SPLITS
 from lfvpipe.steps.datasets.entries import changes, manifest_entries, same_entries
 
 if TYPE_CHECKING:
+    from lfvpipe.engine.inputs import Input
     from lfvpipe.lookout.api import DatasetType
     from lfvpipe.steps.described import Description
 
@@ -40,9 +42,10 @@ class DatasetsStep(Step[Context]):
     needs = ("manifests", "project")
     exclusive = True
 
-    def inputs(self, context: Context) -> Facts:
+    def inputs(self, context: Context) -> Sequence[Input]:
         """Return the bucket that the service is sent to; the rest comes from the needs."""
-        return {"bucket.name": context.pipeline.bucket.name, "project": context.pipeline.project}
+        pipeline = context.pipeline
+        return settings({"bucket.name": pipeline.bucket.name, "project": pipeline.project})
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Keep, create, update, replace or delete each of the two datasets, and wait for them."""

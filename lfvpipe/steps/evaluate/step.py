@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.steps import described
@@ -14,6 +15,7 @@ from lfvpipe.steps.evaluate.outcome import verdict_path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.outcome import Facts, Json, Outcome
 
 
@@ -28,7 +30,7 @@ class EvaluateStep(Step[Context]):
     name = "evaluate"
     needs = ("model", "extract")
 
-    def inputs(self, context: Context) -> Facts:
+    def inputs(self, context: Context) -> Sequence[Input]:
         """Return what a verdict says beyond the service's answer, and whether hosting goes on."""
         pipeline = context.pipeline
         inputs: dict[str, Json] = {"evaluate.review_below": pipeline.evaluate.review_below}
@@ -39,7 +41,7 @@ class EvaluateStep(Step[Context]):
                 "hosting.min_inference_units": hosting.min_inference_units,
                 "hosting.max_inference_units": hosting.max_inference_units,
             }
-        return inputs
+        return settings(inputs)
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Collect verdicts, hosting the model only where some are missing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from lfvpipe.engine.outcome import Facts, Outcome
+    from lfvpipe.engine.inputs import Input
+    from lfvpipe.engine.outcome import Outcome
     from lfvpipe.engine.step import Work
 
 _FILE = re.compile(r'"path":"images/([^"]+)","key":"[^"]+","size":([0-9]+)')
@@ -25,11 +27,11 @@ class ExtractStep(Step[Context]):
     name = "extract"
     needs = ("select",)
 
-    def inputs(self, context: Context) -> Facts:
+    def inputs(self, context: Context) -> Sequence[Input]:
         """See `Step.inputs`."""
         images = context.pipeline.images
         resize = "x".join(map(str, images.resize)) if images.resize else None
-        return {"images.resize": resize, "images.convert": images.convert}
+        return settings({"images.resize": resize, "images.convert": images.convert})
 
     def act(self, context: Context, work: Work) -> Outcome:
         """See `Step.act`; raises ArchiveError, StorageError and ExtractError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Cancelled, Step, Work
@@ -17,6 +18,7 @@ from lfvpipe.steps.model.training import TRAINED, brief, counted, ongoing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from lfvpipe.engine.inputs import Input
     from lfvpipe.lookout.api import Tag
     from lfvpipe.steps.described import Description
 
@@ -38,18 +40,20 @@ class ModelStep(Step[Context]):
     name = "model"
     needs = ("datasets",)
 
-    def inputs(self, context: Context) -> Facts:
+    def inputs(self, context: Context) -> Sequence[Input]:
         """Return what decides how the model comes out and where its evaluation lies."""
         pipeline = context.pipeline
         costs = pipeline.evaluate.costs
         thorough: Facts = {"model.thorough": True} if pipeline.model.thorough else {}
-        return {
-            "bucket.prefix": pipeline.bucket.prefix,
-            "model.output_prefix": pipeline.model.output_prefix,
-            "evaluate.costs.false_accept": costs.false_accept if costs else None,
-            "evaluate.costs.false_reject": costs.false_reject if costs else None,
-            **thorough,
-        }
+        return settings(
+            {
+                "bucket.prefix": pipeline.bucket.prefix,
+                "model.output_prefix": pipeline.model.output_prefix,
+                "evaluate.costs.false_accept": costs.false_accept if costs else None,
+                "evaluate.costs.false_reject": costs.false_reject if costs else None,
+                **thorough,
+            }
+        )
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Find this fingerprint's version or create one, and wait until it is trained."""

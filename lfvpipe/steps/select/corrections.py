@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.index import Reviewed, SelectedMask
 from lfvpipe.dataset.labels import LabelsError, label_of, read_decisions, standings
+from lfvpipe.engine.inputs import InputFile
 from lfvpipe.steps.select.withheld import FILES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lfvpipe.config.spec import Pipeline
     from lfvpipe.dataset.index import Split
     from lfvpipe.dataset.labels import Decision, Key
-    from lfvpipe.engine.outcome import Facts, Json
+    from lfvpipe.engine.outcome import Json
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.select.catalogue import Candidate
 
@@ -135,7 +136,7 @@ def _mask(file: Path, decision: Decision, folder: Path) -> SelectedMask:
     return SelectedMask(FILES, member.as_posix(), stamp, status.st_size, decision.classes)
 
 
-def effective(pipeline: Pipeline) -> Facts:
+def effective(pipeline: Pipeline) -> Sequence[InputFile]:
     """Return what of the labels file can change a selection, as one input of the select step.
 
     Who decided, when and in what order does not count; and as a label's own archive says what its
@@ -144,7 +145,7 @@ def effective(pipeline: Pipeline) -> Facts:
     """
     file = pipeline.sources.reviewed
     if file is None:
-        return {}
+        return ()
     from lfvpipe.engine.outcome import digest
 
     found = corrections(pipeline)
@@ -155,4 +156,4 @@ def effective(pipeline: Pipeline) -> Facts:
         if mask is not None:
             said += [mask.stamp, mask.size, dict(mask.classes or {})]
         rows["\0".join((decision.source or "", decision.name))] = said
-    return {f"file:{Path(file).name}": digest(rows)} if rows else {}
+    return [InputFile(Path(file).name, digest(rows))] if rows else ()

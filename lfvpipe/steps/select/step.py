@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.local_files import local_files
 from lfvpipe.dataset.sources import archive_stem
+from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from lfvpipe.config.spec import Label, Pipeline, Share
-    from lfvpipe.engine.outcome import Facts, Json, Outcome
+    from lfvpipe.engine.inputs import Input
+    from lfvpipe.engine.outcome import Json, Outcome
     from lfvpipe.engine.step import Work
 
 
@@ -30,7 +32,7 @@ class SelectStep(Step[Context]):
     def __init__(self, fetches: Iterable[str]) -> None:
         self.needs = tuple(fetches)
 
-    def inputs(self, context: Context) -> Facts:
+    def inputs(self, context: Context) -> Sequence[Input]:
         """See `Step.inputs`."""
         pipeline = context.pipeline
         found: dict[str, Json] = {}
@@ -46,11 +48,11 @@ class SelectStep(Step[Context]):
             found[f"evaluate.archives.{number}.include"] = list(archive.include)
             found[f"evaluate.archives.{number}.label"] = archive.label
         found |= {f"file {path}": stamp for path, stamp in local_files(pipeline)}
-        if pipeline.sources.reviewed is not None:
-            from lfvpipe.steps.select.corrections import effective
+        if pipeline.sources.reviewed is None:
+            return settings(found)
+        from lfvpipe.steps.select.corrections import effective
 
-            found |= effective(pipeline)
-        return found
+        return [*settings(found), *effective(pipeline)]
 
     def act(self, context: Context, work: Work) -> Outcome:
         """See `Step.act`; raises SelectionError, LabelsError and ArchiveError."""

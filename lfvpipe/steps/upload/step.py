@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from lfvpipe.engine.inputs import Input
     from lfvpipe.storage import Bucket
 
 
@@ -25,9 +27,9 @@ class UploadStep(Step[Context]):
     name = "upload"
     needs = ("extract", "bucket")
 
-    def inputs(self, context: Context) -> Facts:
+    def inputs(self, context: Context) -> Sequence[Input]:
         """Return the prefix; images and bucket come from the steps before."""
-        return {"bucket.prefix": context.pipeline.bucket.prefix}
+        return settings({"bucket.prefix": context.pipeline.bucket.prefix})
 
     def act(self, context: Context, work: Work) -> Outcome:
         """List what is there, and upload what is not."""

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError
 from lfvpipe import config
 from lfvpipe.dataset.index import Image, image_line, write_lines
 from lfvpipe.engine import ledger_file
+from lfvpipe.engine.inputs import Input, Setting
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.engine.outcome import Facts, Outcome
 from lfvpipe.engine.result import RunResult
@@ -339,8 +340,8 @@ class Stub(Step[Context]):
     ) -> None:
         self.name, self.needs, self.make, self.tag = name, needs, make, tag
 
-    def inputs(self, context: Context) -> Facts:
-        return {"tag": self.tag}
+    def inputs(self, context: Context) -> Sequence[Input]:
+        return [Setting("tag", self.tag)]
 
     def act(self, context: Context, work: Work) -> Outcome:
         return Outcome("created", self.make(context))

@@ -1,0 +1,107 @@
+"""What a step hands on, typed: frozen dataclasses, to and from the JSON that the ledger keeps.
+
+A step's module declares one class for its outcome, and one for what it saves on the way if it
+saves anything (ruff is told of the base class, so that the types of fields stay importable):
+
+    @dataclass(frozen=True)
+    class Uploaded(StepFacts):
+        objects: int
+        example: str = ""
+
+``Outcome(word, Uploaded(60).as_json())`` writes it, ``Uploaded.from_json(outcome.facts)`` reads it
+back. Fields may be text, numbers, truth values, None, other such classes, and mappings by text and
+tuples of these; whatever is only passed on is `Json`.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from lfvpipe.errors import UserError
+
+if TYPE_CHECKING:
+    from lfvpipe.engine.outcome import Facts, Json
+
+T = TypeVar("T", bound="StepFacts")
+
+
+# For a field that stands in the ledger only where it is known: `field(default=None,
+# metadata=ABSENT_IF_NONE)`.
+ABSENT_IF_NONE: Mapping[str, bool] = types.MappingProxyType({"absent_if_none": True})
+
+
+class FactsError(UserError):
+    """The ledger holds something else than the step of that name writes."""
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """The base of what steps hand on; see the module."""
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the fields by name, in their order, as the ledger keeps them."""
+        return {
+            field.name: _as_json(value)
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not None
+            or "absent_if_none" not in field.metadata
+        }
+
+    @classmethod
+    def from_json(cls, facts: Facts) -> Self:
+        """Return what `facts` say; what an older version did not write has the field's default.
+
+        Raises:
+            FactsError: A field is missing or of another type.
+        """
+        return _read_class(cls, facts, cls.__name__)
+
+
+def _as_json(value: Any) -> Json:
+    if isinstance(value, StepFacts):
+        return value.as_json()
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(member) for key, member in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_as_json(member) for member in value]
+    return typing.cast("Json", value)
+
+
+def _read_class(cls: type[T], facts: Json, where: str) -> T:
+    if not isinstance(facts, Mapping):
+        raise FactsError(f"The ledger has no mapping for {where}.")
+    given = {}
+    kinds = typing.get_type_hints(cls)  # annotations are texts until asked for
+    for field in fields(cls):
+        if field.name in facts:
+            given[field.name] = _read(kinds[field.name], facts[field.name], f"{where}.{field.name}")
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise FactsError(f"The ledger has no {where}.{field.name}.")
+    return cls(**given)
+
+
+def _read(kind: Any, value: Json, where: str) -> Any:
+    """Return `value` as the type `kind`; JSON knows no tuples and no dataclasses."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        members = [member for member in arguments if member is not type(None)]
+        # Several types besides None are `Json`: only passed on, so nothing is asked of it.
+        if len(members) > 1 or (value is None and type(None) in arguments):
+            return value
+        return _read(members[0], value, where)
+    if isinstance(kind, type) and issubclass(kind, StepFacts):
+        return _read_class(kind, value, where)
+    if origin is tuple and isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(_read(arguments[0], member, where) for member in value)
+    if origin is Mapping and isinstance(value, Mapping):
+        return {key: _read(arguments[1], member, where) for key, member in value.items()}
+    if kind is float and type(value) is int:  # JSON has one kind of number
+        return float(value)
+    # The very type, not `isinstance`: True is no count.
+    if type(value) is kind or (origin is typing.Literal and value in arguments):
+        return value
+    raise FactsError(f"The ledger has {value!r:.60} for {where}, which that cannot be.")
