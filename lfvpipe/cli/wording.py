@@ -59,7 +59,9 @@ _PHRASES: Mapping[Code, Callable[[Reason], str]] = {
     "never-run": lambda _: "never run",
     "config-changed": lambda why: f"{why.subject}: {value(why.before)} → {value(why.after)}",
     "input-changed": _input,
-    "step-changed": lambda why: f"the step itself: version {why.before} → {why.after}",
+    "step-changed": lambda why: (
+        f"{why.subject or 'the step itself'}: version {why.before} → {why.after}"
+    ),
     "output-missing": lambda why: f"output missing: {why.subject}",
     "interrupted": _interrupted,
     "failed": _failed,

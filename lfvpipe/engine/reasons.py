@@ -9,7 +9,7 @@ Code = Literal[
     "never-run",  # no outcome is known for this step
     "config-changed",  # subject is the dotted key
     "input-changed",  # subject is a file, or the step whose outcome changed
-    "step-changed",  # the step's own code has a new version
+    "step-changed",  # the step's code has a new version; subject is shared code, or empty
     "output-missing",  # subject is what is gone
     "interrupted",  # the last attempt was killed; subject is what goes on of it, or empty
     "failed",  # the last attempt failed; after is its message, subject as above
