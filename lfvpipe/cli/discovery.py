@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from lfvpipe import archives, images
 from lfvpipe.cli.session import UsageError
+from lfvpipe.dataset.globs import is_image_name, matcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -101,10 +103,7 @@ def _is_archive(path: Path) -> bool:
 
 
 def _place(path: Path) -> Place:
-    from lfvpipe.archives import open_archive
-    from lfvpipe.dataset.globs import is_image_name
-
-    with open_archive(path) as archive:
+    with archives.open_archive(path) as archive:
         names = tuple(member.name for member in archive.members() if is_image_name(member.name))
     return Place(path, names)
 
@@ -195,8 +194,6 @@ def _label_folders(place: Place) -> Found | None:
 
 
 def _below(place: Place, folders: Sequence[str]) -> Label:
-    from lfvpipe.dataset.globs import matcher
-
     globs = tuple(f"{folder}/**" for folder in folders)
     is_there = matcher(globs)
     return Label(place, tuple(name for name in place.names if is_there(name)), globs)
@@ -274,8 +271,6 @@ def _cannot_tell(places: Sequence[Place]) -> UsageError:
 
 
 def _with_sizes(found: Found) -> Found:
-    from dataclasses import replace
-
     sizes: Counter[tuple[int, int]] = Counter()
     for label in (found.normal, found.anomaly):
         if label is not None:
@@ -285,16 +280,13 @@ def _with_sizes(found: Found) -> Found:
 
 def _sizes(label: Label) -> Iterator[tuple[int, int]]:
     """Yield the sizes of some images, evenly spread over the label's."""
-    from lfvpipe.archives import ArchiveError, open_archive
-    from lfvpipe.images import ImageError, inspect
-
     step = max(1, len(label.names) // LOOKED_AT)
-    with open_archive(label.place.path) as archive:
+    with archives.open_archive(label.place.path) as archive:
         for _, data in archive.extract(label.names[::step], _LONGEST_HEADER):
-            if isinstance(data, ArchiveError):
+            if isinstance(data, archives.ArchiveError):
                 continue
             try:
-                facts = inspect(data)
-            except ImageError:
+                facts = images.inspect(data)
+            except images.ImageError:
                 continue  # `check` will name it; here it only has no size
             yield facts.width, facts.height
