@@ -1,15 +1,19 @@
-"""The facts that go into and come out of the detector."""
+"""The facts that go into and come out of the detector; numpy is not imported for them."""
 
-from collections.abc import Iterator, Mapping
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
 from math import inf
-from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal
 
 from lfvpipe.detector.faults import DetectorError, DetectorWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 Label = Literal["normal", "anomaly"]
 BACKGROUND = "background"
@@ -67,7 +71,7 @@ class Settings:
     finer_megapixels: float = 120.0
     persistent: bool = False
 
-    def thorough(self) -> "Settings":
+    def thorough(self) -> Settings:
         """Return these settings with a still finer side and more, and more views, to learn from.
 
         Takes several times as long; finds what is too small for the usual sides.
