@@ -25,6 +25,7 @@ from lfvpipe.cli.options import (
     OPEN,
     OUTPUT,
     OVERWRITE,
+    PAGE,
     PATHS,
     REFRESH,
     REVIEW,
@@ -141,6 +142,9 @@ COMMANDS = (
         "serve the Lookout for Vision API over HTTP",
         (*SERVE, LOG_FORMAT),
         "lfvpipe serve --storage http://127.0.0.1:8333",
+    ),
+    Command(
+        "docs", "list the documentation's pages, or print one", (PAGE,), "lfvpipe docs tutorial"
     ),
     Command("schema", "print a JSON Schema", (SCHEMA,), "lfvpipe schema pipeline"),
     Command(

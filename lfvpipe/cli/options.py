@@ -156,6 +156,7 @@ SCHEMA = option(
     default="pipeline",
     help="which schema (default: pipeline)",
 )
+PAGE = option("page", nargs="?", metavar="PAGE", help="the page to print (default: list the pages)")
 SHELL = option("shell", choices=("bash", "zsh", "tcsh", "fish", "powershell"), help="the shell")
 SERVE = (
     option("--host", default="127.0.0.1", help="the address to listen at (default: 127.0.0.1)"),

@@ -13,6 +13,7 @@ from lfvpipe.steps.fetch import fetch_steps
 from lfvpipe.steps.manifests import ManifestsStep
 from lfvpipe.steps.mlflow import MlflowStep
 from lfvpipe.steps.model.step import ModelStep
+from lfvpipe.steps.plugins import plugin_families, with_plugins
 from lfvpipe.steps.project import ProjectStep
 from lfvpipe.steps.report import ReportStep
 from lfvpipe.steps.select.step import SelectStep
@@ -25,15 +26,23 @@ if TYPE_CHECKING:
 
 
 def steps_of(pipeline: Pipeline) -> tuple[Step[Context], ...]:
-    """Return the steps of `pipeline`: its fetches, the eleven of every one, what follows a run."""
+    """Return the steps of `pipeline`: its fetches, the eleven of every one, what follows a run.
+
+    Steps that other distributions bring stand after the last one that each of them needs.
+
+    Raises:
+        UserError: A distribution brings a step that cannot be used.
+    """
     fetches = tuple(fetch_steps(pipeline))
     following = (MlflowStep(),) if pipeline.mlflow else ()
-    return (*fetches, *_of_every_one(tuple(step.name for step in fetches)), *following)
+    ours = (*fetches, *_of_every_one(tuple(step.name for step in fetches)), *following)
+    return with_plugins(ours, pipeline)
 
 
 def families() -> tuple[str, ...]:
     """Return the families of the steps that a pipeline can have, in order."""
-    return ("fetch", *(step.family for step in _of_every_one(())), MlflowStep.name)
+    ours = (step.family for step in _of_every_one(()))
+    return ("fetch", *ours, MlflowStep.name, *plugin_families())
 
 
 def _of_every_one(fetches: tuple[str, ...]) -> tuple[Step[Context], ...]:

@@ -25,6 +25,7 @@ def _teach(parser: argparse.ArgumentParser) -> None:
     """Tell shtab which arguments are files, folders and steps."""
     import shtab
 
+    from lfvpipe.cli.commands.docs import page_names
     from lfvpipe.steps.pipeline import families
 
     for action in parser._actions:  # noqa: SLF001  (argparse has no public way to list them)
@@ -37,3 +38,5 @@ def _teach(parser: argparse.ArgumentParser) -> None:
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]  # the same
         elif action.dest in STEPS:
             action.choices = families()
+        elif action.dest == "page":
+            action.choices = page_names()
