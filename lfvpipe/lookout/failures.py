@@ -5,6 +5,11 @@ from contextlib import contextmanager
 
 from lfvpipe.errors import UserError
 
+# The API's names of errors that a caller may have an answer to.
+ABSENT = "ResourceNotFoundException"
+CONFLICT = "ConflictException"
+FAILED = "InternalServerException"
+
 _HINTS = {
     "AccessDeniedException": "check the credentials and their permissions",
     "ConflictException": "something else may be using the resource; look at its status",

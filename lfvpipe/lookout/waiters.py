@@ -1,17 +1,25 @@
-"""Waits for a dataset, a model or its hosting to get where it is going."""
+"""Waits for a dataset, a model or its hosting to get where it is going, or to be gone."""
 
+import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from threading import Event
-from typing import Any, Literal
+from typing import Literal
 
 from lfvpipe.engine.step import Cancelled
+from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import DatasetType, LookoutClient
 from lfvpipe.lookout.client import EMBEDDED_URL
+from lfvpipe.lookout.descriptions import Description, describe_dataset, describe_model
 from lfvpipe.lookout.failures import LookoutError, explained
-from lfvpipe.lookout.statuses import DATASET_BUSY, DATASET_COMPLETE, MODEL_TRAINED, ModelStatus
+from lfvpipe.lookout.statuses import (
+    DATASET_BUSY,
+    DATASET_COMPLETE,
+    MODEL_TRAINED,
+    DatasetStatus,
+    ModelStatus,
+)
 
-Description = Mapping[str, Any]
 OnStatus = Callable[[str, str], None]
 
 _TRAINING = frozenset({ModelStatus.TRAINING, ModelStatus.SYSTEM_UPDATING})
@@ -31,6 +39,9 @@ class Pace:
 
 EMBEDDED_PACE = Pace(first=0.02, growth=1.4, longest=1.0)
 REMOTE_PACE = Pace(first=0.5, growth=1.4, longest=5.0)
+# One pace for both: a deletion is documented to take moments, and its pauses grow from the start.
+DELETION_PACE = Pace(first=0.02, growth=1.4, longest=5.0)
+DELETION_LIMIT = 600.0  # seconds
 
 
 def wait_for_dataset(
@@ -88,6 +99,64 @@ def wait_for_hosting(
     look = _model(client, project, version)
     name = f"hosting of model {version} of project {project}"
     return _wait(client, look, name, _ON_THE_WAY, frozenset({target}), on_status, cancelled)
+
+
+def wait_for_dataset_deletion(
+    client: LookoutClient,
+    *,
+    project: str,
+    dataset_type: DatasetType,
+    on_status: OnStatus,
+    cancelled: Event | None = None,
+) -> None:
+    """Wait until a deleted dataset is gone: DeleteDataset answers before it is.
+
+    Raises:
+        UserError: The deletion failed (with its StatusMessage), or takes too long.
+        LookoutError: A call failed.
+        Cancelled: `cancelled` was set.
+    """
+
+    def look() -> Description | None:
+        live = describe_dataset(client, project, dataset_type)
+        if live is not None:
+            status, message = str(live["Status"]), str(live.get("StatusMessage", ""))
+            if status == DatasetStatus.DELETE_FAILED:
+                raise UserError(
+                    f"The {dataset_type} dataset of project {project} cannot be deleted:"
+                    f" {message or 'no reason given'}."
+                )
+            on_status(status, message)
+        return live
+
+    _wait_until_gone(look, f"{dataset_type} dataset of project {project}", cancelled)
+
+
+def wait_for_model_deletion(client: LookoutClient, *, project: str, version: str) -> None:
+    """Wait until a deleted model version is gone: DeleteModel answers before it is.
+
+    Raises:
+        UserError: It takes too long.
+        LookoutError: A call failed.
+    """
+    name = f"model {version} of project {project}"
+    _wait_until_gone(lambda: describe_model(client, project, version), name, None)
+
+
+def _wait_until_gone(
+    look: Callable[[], Description | None], name: str, cancelled: Event | None
+) -> None:
+    seconds, began = DELETION_PACE.first, time.monotonic()
+    while time.monotonic() - began < DELETION_LIMIT:
+        if look() is None:
+            return
+        if (cancelled or Event()).wait(seconds):
+            raise Cancelled(f"Stopped waiting; the deletion of the {name} goes on by itself.")
+        seconds = min(seconds * DELETION_PACE.growth, DELETION_PACE.longest)
+    raise UserError(
+        f"The {name} is not gone {DELETION_LIMIT:.0f} seconds after its deletion.",
+        hint="Try again later.",
+    )
 
 
 def _model(client: LookoutClient, project: str, version: str) -> Callable[[], Description]:

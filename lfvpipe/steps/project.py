@@ -8,8 +8,8 @@ from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
-from lfvpipe.lookout.failures import LookoutError, explained
-from lfvpipe.steps import described
+from lfvpipe.lookout.descriptions import describe_project, timestamp
+from lfvpipe.lookout.failures import CONFLICT, FAILED, LookoutError, explained
 from lfvpipe.steps.attempts import attempt_token
 from lfvpipe.steps.context import Context
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.engine.inputs import Input
-    from lfvpipe.steps.described import Description
+    from lfvpipe.lookout.descriptions import Description
 
 
 class ProjectStep(Step[Context]):
@@ -40,7 +40,7 @@ class ProjectStep(Step[Context]):
     def act(self, context: Context, work: Work) -> Outcome:
         """Look for the project and create it if it is not there."""
         name = context.pipeline.project
-        found = described.project(context, name)
+        found = describe_project(context.lookout, name)
         if found is None:
             return self._create(context, work)
         ours = work.saved.get("creating") == name or _ours_before(work.previous, found)
@@ -56,12 +56,12 @@ class ProjectStep(Step[Context]):
             with explained(f"creating project {name}"):
                 context.lookout.create_project(ProjectName=name, ClientToken=token)
         except LookoutError as error:
-            if error.code not in {"", described.FAILED}:  # refused, so none of ours will be there
+            if error.code not in {"", FAILED}:  # refused, so none of ours will be there
                 work.save(creating=None)
-            if error.code != described.CONFLICT:
+            if error.code != CONFLICT:
                 raise
             ours = False  # somebody else was quicker
-        found = described.project(context, name)
+        found = describe_project(context.lookout, name)
         if found is None:
             raise LookoutError(
                 f"project {name} is not there after its creation",
@@ -71,21 +71,21 @@ class ProjectStep(Step[Context]):
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a project that is gone."""
-        found = described.project(context, str(outcome.facts["name"]))
+        found = describe_project(context.lookout, str(outcome.facts["name"]))
         if found is None:
             return [Reason("drift", "project", outcome.facts["name"], None)]
         return []
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """Delete the project if this pipeline created it and it is empty."""
-        found = described.project(context, str(outcome.facts["name"]))
+        found = describe_project(context.lookout, str(outcome.facts["name"]))
         return _delete_if_empty(context, found) if _ours_before(outcome, found) else []
 
     def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
         """Delete the project that an unfinished attempt created, if it is empty."""
         if not saved.get("creating"):
             return []
-        return _delete_if_empty(context, described.project(context, str(saved["creating"])))
+        return _delete_if_empty(context, describe_project(context.lookout, str(saved["creating"])))
 
 
 def _delete_if_empty(context: Context, found: Description | None) -> list[str]:
@@ -101,7 +101,7 @@ def _ours_before(outcome: Outcome | None, found: Description | None) -> bool:
     """Tell whether `outcome` created the very project that was `found`, not a later namesake."""
     if outcome is None or found is None or not outcome.facts.get("created_by_us"):
         return False
-    created = described.moment(found.get("CreationTimestamp"))
+    created = timestamp(found.get("CreationTimestamp"))
     return outcome.facts.get("created") == created
 
 
@@ -119,7 +119,7 @@ def _outcome(word: Word, found: Description, context: Context, ours: bool) -> Ou
         "endpoint": context.pipeline.service.endpoint,
     }
     facts = identity | {
-        "created": described.moment(found.get("CreationTimestamp")),
+        "created": timestamp(found.get("CreationTimestamp")),
         "created_by_us": ours,
     }
     return Outcome(word, facts, identity)

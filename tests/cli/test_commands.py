@@ -498,12 +498,12 @@ def test_a_model_that_cannot_be_released_is_a_warning_beside_the_runs_own_end(
 ) -> None:
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.lookout.failures import LookoutError
-    from lfvpipe.steps import described
+    from lfvpipe.steps.evaluate import hosting
 
     def away(*_: object) -> None:
         raise LookoutError("looking at model 1 failed: no connection")
 
-    monkeypatch.setattr(described, "model", away)
+    monkeypatch.setattr(hosting, "describe_model", away)
     file = prepared.parent / ".lfvpipe" / "pipeline" / "ledger.json"
     facts = {"kind": "model", "project": "p", "version": "1", "endpoint": "embedded"}
     Ledger.load(file).hold("model:p/1", facts)

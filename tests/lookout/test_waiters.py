@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from lfvpipe.engine.step import Cancelled
+from lfvpipe.errors import UserError
 from lfvpipe.lookout.client import connect
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.lookout.waiters import (
     EMBEDDED_PACE,
     REMOTE_PACE,
     wait_for_dataset,
+    wait_for_dataset_deletion,
     wait_for_hosting,
     wait_for_model,
 )
@@ -95,3 +97,47 @@ def test_a_dataset_is_waited_for() -> None:
         options: Any = {"on_status": lambda *_: None, "cancelled": Waiting()}
         found = wait_for_dataset(client, project="p", dataset_type="train", **options)
         assert found["Status"] == last
+
+
+def deleting(statuses: list[str], cancelled: Event | None = None) -> list[Any]:
+    """Wait for a dataset's deletion; it is absent after the last of `statuses`."""
+    left = iter(statuses)
+
+    def handler(_method: str, _url: str, _headers: Any, _body: bytes) -> Any:
+        if (status := next(left, None)) is None:
+            headers = {"x-amzn-ErrorType": "ResourceNotFoundException"}
+            return 404, headers, json.dumps({"Message": "no such dataset"}).encode()
+        facts = {"Status": status, "StatusMessage": f"it is {status}"}
+        return 200, {}, json.dumps({"DatasetDescription": facts}).encode()
+
+    seen: list[Any] = []
+    wait_for_dataset_deletion(
+        connect("embedded", region="us-east-1", handler=handler),
+        project="p",
+        dataset_type="train",
+        on_status=lambda status, _message: seen.append(status),
+        cancelled=cancelled,
+    )
+    return seen
+
+
+def test_a_deletion_is_waited_for_until_the_dataset_is_gone() -> None:
+    assert deleting([]) == []
+    waiting = Waiting()
+    assert deleting(["DELETE_IN_PROGRESS"] * 3, waiting) == ["DELETE_IN_PROGRESS"] * 3
+    assert waiting.waits == pytest.approx([0.02, 0.028, 0.0392])
+
+
+def test_a_deletion_that_fails_or_takes_too_long_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(UserError, match="cannot be deleted: it is DELETE_FAILED"):
+        deleting(["DELETE_IN_PROGRESS", "DELETE_FAILED"], Waiting())
+    monkeypatch.setattr("lfvpipe.lookout.waiters.DELETION_LIMIT", 0.0)
+    with pytest.raises(UserError, match="is not gone 0 seconds after its deletion"):
+        deleting(["DELETE_IN_PROGRESS"], Waiting())
+
+
+def test_a_wait_for_a_deletion_can_be_cancelled() -> None:
+    with pytest.raises(Cancelled, match="goes on by itself"):
+        deleting(["DELETE_IN_PROGRESS"] * 9, Waiting(limit=1))

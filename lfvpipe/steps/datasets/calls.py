@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfvpipe.errors import UserError
-from lfvpipe.lookout.failures import LookoutError, explained
-from lfvpipe.steps import described
+from lfvpipe.lookout.descriptions import describe_dataset
+from lfvpipe.lookout.failures import ABSENT, LookoutError, explained
 
 if TYPE_CHECKING:
     from lfvpipe.engine.step import Work
     from lfvpipe.lookout.api import DatasetType
+    from lfvpipe.lookout.descriptions import Description
     from lfvpipe.steps.context import Context
-    from lfvpipe.steps.described import Description
 
 SPLITS: tuple[DatasetType, DatasetType] = ("train", "test")
 BUSY = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_FAILED_ROLLBACK_IN_PROGRESS"})
@@ -21,12 +20,12 @@ BUSY = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_FAILED_ROL
 def at_rest(context: Context, work: Work, split: DatasetType) -> Description | None:
     """Return the dataset that is there, after whatever is going on with it has ended."""
     project = context.pipeline.project
-    live = described.dataset(context, project, split)
+    live = describe_dataset(context.lookout, project, split)
     if live and live["Status"] in BUSY:
         try:
             return _wait(context, work, split)
         except LookoutError:  # it failed, so it will be replaced; or the service is away
-            return described.dataset(context, project, split)
+            return describe_dataset(context.lookout, project, split)
     if live and live["Status"].startswith("DELETE"):
         _wait_until_gone(context, project, split, work)
         return None
@@ -62,7 +61,7 @@ def delete(context: Context, project: str, split: DatasetType, work: Work | None
         with explained(f"deleting the {split} dataset of project {project}"):
             context.lookout.delete_dataset(ProjectName=project, DatasetType=split)
     except LookoutError as error:
-        if error.code != described.ABSENT:
+        if error.code != ABSENT:
             raise
     _wait_until_gone(context, project, split, work)
 
@@ -110,15 +109,16 @@ def _elsewhere(context: Context) -> str:
 
 def _wait_until_gone(context: Context, project: str, split: DatasetType, work: Work | None) -> None:
     """Wait until a deleted dataset is gone; DeleteDataset answers before it is done."""
-    from lfvpipe.steps.patience import pauses
+    from lfvpipe.lookout.waiters import wait_for_dataset_deletion
 
-    for pause in pauses():
-        live = described.dataset(context, project, split)
-        if live is None:
-            return
-        if live["Status"] == "DELETE_FAILED":
-            message = live.get("StatusMessage", "no reason given")
-            raise UserError(f"the {split} dataset of {project} cannot be deleted: {message}")
+    def show(_status: str, _message: str) -> None:
         if work:
             work.progress(0, None, "datasets", f"{split}: waiting for its deletion")
-        pause(work.cancelled if work else None)
+
+    wait_for_dataset_deletion(
+        context.lookout,
+        project=project,
+        dataset_type=split,
+        on_status=show,
+        cancelled=work.cancelled if work else None,
+    )

@@ -10,7 +10,7 @@ from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
-from lfvpipe.steps import described
+from lfvpipe.lookout.descriptions import describe_dataset, timestamp
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.datasets import calls
 from lfvpipe.steps.datasets.calls import SPLITS
@@ -19,7 +19,7 @@ from lfvpipe.steps.datasets.entries import changes, manifest_entries, same_entri
 if TYPE_CHECKING:
     from lfvpipe.engine.inputs import Input
     from lfvpipe.lookout.api import DatasetType
-    from lfvpipe.steps.described import Description
+    from lfvpipe.lookout.descriptions import Description
 
 USABLE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_FAILED_ROLLBACK_COMPLETE"})
 
@@ -67,7 +67,7 @@ class DatasetsStep(Step[Context]):
             Reason("drift", f"{split} dataset", _state(before), now)
             for split in SPLITS
             if (before := _record(outcome, split))
-            and (now := _seen(described.dataset(context, project, split))) != _state(before)
+            and (now := _seen(describe_dataset(context.lookout, project, split))) != _state(before)
         ]
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
@@ -76,7 +76,7 @@ class DatasetsStep(Step[Context]):
         removed = []
         for split in SPLITS:
             record = _record(outcome, split)
-            live = described.dataset(context, project, split)
+            live = describe_dataset(context.lookout, project, split)
             if live and record.get("created_by_us") and _created(live) == record.get("created"):
                 removed.append(_removed(context, project, split))
         return removed
@@ -87,7 +87,7 @@ class DatasetsStep(Step[Context]):
         return [
             _removed(context, project, split)
             for split in SPLITS
-            if saved.get(f"creating_{split}") and described.dataset(context, project, split)
+            if saved.get(f"creating_{split}") and describe_dataset(context.lookout, project, split)
         ]
 
 
@@ -230,13 +230,13 @@ def _facts(live: Description, manifest: Manifest, ours: bool) -> dict[str, Json]
         "manifest": manifest.key,
         "digest": manifest.digest,
         "created": _created(live),
-        "updated": described.moment(live.get("LastUpdatedTimestamp")),
+        "updated": timestamp(live.get("LastUpdatedTimestamp")),
         "created_by_us": ours,
     }
 
 
 def _created(live: Description) -> str | None:
-    return described.moment(live.get("CreationTimestamp"))
+    return timestamp(live.get("CreationTimestamp"))
 
 
 def _when(live: Description) -> str:
@@ -249,7 +249,7 @@ def _seen(live: Description | None) -> list[Json]:
     """Return what tells one state of a dataset from another: status, creation and last update."""
     if live is None:
         return []
-    updated = described.moment(live.get("LastUpdatedTimestamp"))
+    updated = timestamp(live.get("LastUpdatedTimestamp"))
     return [live["Status"], _created(live), updated]
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.index import read_index
 from lfvpipe.engine.outcome import Facts, Json, Outcome
+from lfvpipe.lookout.descriptions import describe_model
 from lfvpipe.report.records import Verdict
 from lfvpipe.report.verdict_file import read_partial, read_verdicts, write_verdicts
-from lfvpipe.steps import described
 from lfvpipe.steps.evaluate.detection import detect, notebook
 from lfvpipe.steps.evaluate.hosting import Hosting, end, hosted, is_ours, stop
 from lfvpipe.steps.evaluate.outcome import verdict_path
@@ -75,7 +75,7 @@ def _stop_what_was_kept(context: Context, work: Work, model: Hosting) -> bool:
     if not isinstance(kept, Mapping):
         return False
     if kept == _kept(context, model, context.pipeline.hosting.keep_running):
-        return described.model(context, model.project, model.version) is not None
+        return describe_model(context.lookout, model.project, model.version) is not None
     _stopped(context, kept)
     work.release(replace(model, project=str(kept["project"]), version=str(kept["version"])).key)
     return False

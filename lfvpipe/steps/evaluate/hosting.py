@@ -8,8 +8,8 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
 from lfvpipe.errors import UserError
-from lfvpipe.lookout.failures import LookoutError, explained
-from lfvpipe.steps import described
+from lfvpipe.lookout.descriptions import describe_model
+from lfvpipe.lookout.failures import ABSENT, CONFLICT, LookoutError, explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -121,7 +121,7 @@ def _start(context: Context, model: Hosting) -> None:
                 **optional,
             )
     except LookoutError as error:
-        if error.code != described.CONFLICT:  # started meanwhile: the wait will tell
+        if error.code != CONFLICT:  # started meanwhile: the wait will tell
             raise
 
 
@@ -157,7 +157,7 @@ def _settled_start(context: Context, model: Hosting) -> str:
 
 
 def _status(context: Context, model: Hosting) -> str:
-    found = described.model(context, model.project, model.version)
+    found = describe_model(context.lookout, model.project, model.version)
     return str(found["Status"]) if found else ""
 
 
@@ -166,7 +166,7 @@ def _stop(context: Context, project: str, version: str) -> bool:
         with explained(f"stopping model {version} of project {project}"):
             context.lookout.stop_model(ProjectName=project, ModelVersion=version)
     except LookoutError as error:
-        if error.code in {described.ABSENT, described.CONFLICT}:
+        if error.code in {ABSENT, CONFLICT}:
             return False  # somebody else stopped it
         raise
     return True

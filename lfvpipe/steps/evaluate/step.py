@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
-from lfvpipe.steps import described
+from lfvpipe.lookout.descriptions import describe_model
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.evaluate.outcome import verdict_path
 
@@ -63,7 +63,7 @@ class EvaluateStep(Step[Context]):
         kept = outcome.facts.get("kept")
         if not isinstance(kept, Mapping):
             return []
-        found = described.model(context, str(kept["project"]), str(kept["version"]))
+        found = describe_model(context.lookout, str(kept["project"]), str(kept["version"]))
         status = found["Status"] if found else None
         if status in {"HOSTED", "STARTING_HOSTING"}:
             return []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfvpipe.lookout.failures import LookoutError, explained
-from lfvpipe.steps import described
+from lfvpipe.lookout.descriptions import describe_model
+from lfvpipe.lookout.failures import ABSENT, LookoutError, explained
 from lfvpipe.steps.bucket import bucket_of
 
 if TYPE_CHECKING:
     from lfvpipe.engine.outcome import Facts
+    from lfvpipe.lookout.descriptions import Description
     from lfvpipe.steps.context import Context
-    from lfvpipe.steps.described import Description
 
 
 def removed(context: Context, project: str, version: str, facts: Facts) -> list[str]:
@@ -26,7 +26,7 @@ def removed(context: Context, project: str, version: str, facts: Facts) -> list[
     Raises:
         LookoutError: The service refuses, as it does while the version is in training.
     """
-    found = described.model(context, project, version)
+    found = describe_model(context.lookout, project, version)
     if found is None:
         return []
     return [*_without_evaluation(context, found, facts), *_deleted(context, project, version)]
@@ -52,8 +52,8 @@ def _place(context: Context, name: str, facts: Facts) -> Facts:
 
 def _deleted(context: Context, project: str, version: str) -> list[str]:
     """Stop and delete a model version, wait until it is gone, and say what was deleted."""
+    from lfvpipe.lookout.waiters import wait_for_model_deletion
     from lfvpipe.steps.evaluate.hosting import stop
-    from lfvpipe.steps.patience import pauses
 
     name = f"model {version} of project {project}"
     stop(context, project, version)
@@ -61,11 +61,8 @@ def _deleted(context: Context, project: str, version: str) -> list[str]:
         with explained(f"deleting {name}"):
             context.lookout.delete_model(ProjectName=project, ModelVersion=version)
     except LookoutError as error:
-        if error.code == described.ABSENT:
+        if error.code == ABSENT:
             return []
         raise
-    for pause in pauses():
-        if described.model(context, project, version) is None:
-            break
-        pause(None)
+    wait_for_model_deletion(context.lookout, project=project, version=version)
     return [name]

@@ -8,8 +8,8 @@ from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Cancelled, Step, Work
+from lfvpipe.lookout.descriptions import describe_model, describe_project, timestamp
 from lfvpipe.lookout.failures import LookoutError, explained
-from lfvpipe.steps import described
 from lfvpipe.steps.attempts import attempt_token
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.model.removal import removed
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.engine.inputs import Input
     from lfvpipe.lookout.api import Tag
-    from lfvpipe.steps.described import Description
+    from lfvpipe.lookout.descriptions import Description
 
 FINGERPRINT_TAG = "lfvpipe:fingerprint"
 PIPELINE_TAG = "lfvpipe:pipeline"
@@ -65,7 +65,7 @@ class ModelStep(Step[Context]):
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a version that is gone or no longer usable."""
         version = str(outcome.facts["version"])
-        found = described.model(context, str(outcome.facts["project"]), version)
+        found = describe_model(context.lookout, str(outcome.facts["project"]), version)
         status = found["Status"] if found else None
         if status in TRAINED:
             return []
@@ -77,7 +77,7 @@ class ModelStep(Step[Context]):
         So are the versions of the same fingerprint whose training failed before it.
         """
         project, version = str(outcome.facts["project"]), str(outcome.facts["version"])
-        found = described.model(context, project, version)
+        found = describe_model(context.lookout, project, version)
         ours = outcome.facts["created_by_us"] and found is not None and _same(found, outcome)
         versions = [*([version] if ours else []), *_texts(outcome.facts.get("failed_versions"))]
         return _remove(context, project, versions, outcome.facts)
@@ -102,7 +102,7 @@ def _version(context: Context, work: Work) -> tuple[str, Word]:
     call, and a version of this fingerprint that is newer is the one that the call made.
     """
     saved = work.saved.get("version")
-    if isinstance(saved, str) and described.model(context, context.pipeline.project, saved):
+    if isinstance(saved, str) and describe_model(context.lookout, context.pipeline.project, saved):
         return saved, "created"
     called = "after" in work.saved
     after = int(str(work.saved["after"])) if called else _insisted(context, work)
@@ -123,7 +123,7 @@ def _insisted(context: Context, work: Work) -> int:
     if previous is None or previous.facts.get("fingerprint") != work.fingerprint:
         return 0
     version = str(previous.facts["version"])
-    found = described.model(context, context.pipeline.project, version)
+    found = describe_model(context.lookout, context.pipeline.project, version)
     return int(version) if found and found["Status"] in TRAINED else 0
 
 
@@ -229,7 +229,7 @@ def _facts(context: Context, work: Work, trained: Description, ours: bool) -> di
         "evaluation_manifest": _location(manifest),
         "evaluation_result": _location(result),
         "training_seconds": _seconds(trained),
-        "created": described.moment(trained.get("CreationTimestamp")),
+        "created": timestamp(trained.get("CreationTimestamp")),
         "created_by_us": ours,
         "fingerprint": work.fingerprint,
         "bucket_endpoint": context.pipeline.bucket.endpoint,
@@ -248,7 +248,7 @@ def _seconds(trained: Description) -> float | None:
 
 
 def _same(found: Description, outcome: Outcome) -> bool:
-    created = described.moment(found.get("CreationTimestamp"))
+    created = timestamp(found.get("CreationTimestamp"))
     return found["ModelArn"] == outcome.facts["arn"] and created == outcome.facts["created"]
 
 
@@ -267,7 +267,7 @@ def _unanswered(context: Context, project: str, saved: Facts) -> list[str]:
     """Return the version that a call made whose answer never came, if it made one."""
     if "version" in saved or not {"after", "fingerprint"} <= saved.keys():
         return []
-    if described.project(context, project) is None:
+    if describe_project(context.lookout, project) is None:
         return []
     after, fingerprint = int(str(saved["after"])), str(saved["fingerprint"])
     found = _of_fingerprint(context, fingerprint, after, project)
@@ -276,7 +276,7 @@ def _unanswered(context: Context, project: str, saved: Facts) -> list[str]:
 
 def _is_of(context: Context, project: str, version: str, fingerprint: Json) -> bool:
     """Tell whether `version` is there and not another one's under the same number."""
-    found = described.model(context, project, version)
+    found = describe_model(context.lookout, project, version)
     if found is None:
         return False
     return fingerprint is None or _tags(context, found).get(FINGERPRINT_TAG) == fingerprint
