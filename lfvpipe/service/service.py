@@ -7,7 +7,7 @@ from pathlib import Path
 from lfvpipe.service.dispatch import Dispatcher
 from lfvpipe.service.jobs.scheduler import Scheduler
 from lfvpipe.service.jobs.workers import Launch
-from lfvpipe.service.operations.base import Desk
+from lfvpipe.service.operations.base import OperationContext
 from lfvpipe.service.operations.datasets import Datasets
 from lfvpipe.service.operations.detection import Detection
 from lfvpipe.service.operations.hosting import Hosting
@@ -59,9 +59,9 @@ class Service:
         allowed = quotas or read_quotas(state_dir)
         self._runtime = open_runtime(state_dir, allowed, clock=clock, stand_in=detector)
         self._scheduler = Scheduler(self._runtime, launch, isolated=isolated)
-        desk = Desk(self._runtime, self._scheduler, buckets, region)
+        context = OperationContext(self._runtime, self._scheduler, buckets, region)
         groups = tuple(
-            group(desk)
+            group(context)
             for group in (Projects, Datasets, Models, Hosting, Detection, Tags, Packaging)
         )
         model = service_model()
@@ -88,13 +88,13 @@ class Service:
             query = "SELECT * FROM packaging_jobs WHERE status IN ('CREATED', 'RUNNING')"
             jobs = [read(PackagingJob, row) for row in tx.all(query)]
         for dataset in datasets:
-            self._scheduler.see_dataset(dataset)
+            self._scheduler.reconcile_dataset(dataset)
         for model in models:
-            self._scheduler.see_model(model)
+            self._scheduler.reconcile_model(model)
         for job in jobs:
-            self._scheduler.see_packaging(job)
+            self._scheduler.reconcile_packaging_job(job)
 
-    def census(self) -> Mapping[str, int]:
+    def model_counts(self) -> Mapping[str, int]:
         """Return how many models there are by status; one short read, from any thread.
 
         Raises:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from lfvpipe.service.http.auth import Guard
+    from lfvpipe.service.http.auth import Authenticator
     from lfvpipe.service.http.server import Tls
 
 
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
 
     root = Path(options.state_dir or STATE_FOLDER).absolute()
     configure(options.log_format)
-    guard, credentials = _guard(options, root)
+    authenticator, credentials = _authenticator(options, root)
     buckets = connect(
         options.storage,
         region=options.region,
@@ -41,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
         closing.callback(service.close)
         application = Application(
             service.handle,
-            guard,
-            service.census,
+            authenticator,
+            service.model_counts,
             options.workers,
             service.quotas.max_image_bytes,
         )
@@ -78,20 +78,20 @@ def _check(options: argparse.Namespace) -> None:
         )
 
 
-def _guard(options: argparse.Namespace, root: Path) -> tuple[Guard, Path | None]:
+def _authenticator(options: argparse.Namespace, root: Path) -> tuple[Authenticator, Path | None]:
     """Return who decides about requests, and the file with the keys, if there are keys."""
-    from lfvpipe.service.http.auth import Open, Signed
+    from lfvpipe.service.http.auth import NoAuth, SigV4
     from lfvpipe.service.http.credentials import ensure_keys, is_exposed, read_keys
 
     if options.no_auth:
-        return Open(), None
+        return NoAuth(), None
     file = Path(options.credentials or root / "credentials").expanduser().absolute()
     if not options.credentials:
         ensure_keys(file)
     keys = read_keys(file)
     if is_exposed(file):
         _warn(f"other users of this machine can read {file}; `chmod 600` it")
-    return Signed(keys), file
+    return SigV4(keys), file
 
 
 def _tls(options: argparse.Namespace) -> Tls | None:

@@ -17,7 +17,7 @@ from lfvpipe import __version__
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.service.http import body as bodies
 from lfvpipe.service.http.access_log import Access, log_access
-from lfvpipe.service.http.auth import Guard
+from lfvpipe.service.http.auth import Authenticator
 from lfvpipe.service.http.head import Head, head_of
 from lfvpipe.service.http.metrics import CONTENT_TYPE, Metrics
 from lfvpipe.service.log import service_log
@@ -28,7 +28,7 @@ from lfvpipe.service.protocol.serializer import Response as Answer
 from lfvpipe.service.protocol.serializer import serialize_fault
 
 Handle = Callable[[str, str, Mapping[str, str], bytes], Answer]
-Census = Callable[[], Mapping[str, int]]
+ModelCounts = Callable[[], Mapping[str, int]]
 T = TypeVar("T")
 
 DETECT = "DetectAnomalies"
@@ -44,8 +44,8 @@ class Application:
 
     Attributes:
         handle: Answers a request; called in threads.
-        guard: Decides who may ask.
-        census: Returns the number of models by status; called in threads.
+        authenticator: Decides who may ask.
+        model_counts: Returns the number of models by status; called in threads.
         workers: How many images are judged at once, whatever inference units there are; None
             leaves it to those.
         image_bytes: How large an image may be: the service's quota.
@@ -53,8 +53,8 @@ class Application:
     """
 
     handle: Handle
-    guard: Guard
-    census: Census
+    authenticator: Authenticator
+    model_counts: ModelCounts
     workers: int | None = None
     image_bytes: int = MAX_IMAGE_BYTES
     body_seconds: float = 60.0
@@ -80,7 +80,7 @@ class Application:
     async def health(self, _request: Request) -> Response:
         """Say that the service answers and its state can be read."""
         try:
-            await self._in_thread("health", self.census)
+            await self._in_thread("health", self.model_counts)
         except Exception as error:  # whatever it is, the answer is: not healthy
             message = {"status": "failing", "error": type(error).__name__}
             return JSONResponse(message, status_code=503)
@@ -88,7 +88,7 @@ class Application:
 
     async def scrape(self, _request: Request) -> Response:
         """Say the metrics in Prometheus' text format."""
-        models = await self._in_thread("health", self.census)
+        models = await self._in_thread("health", self.model_counts)
         return PlainTextResponse(self.metrics.render(models), media_type=CONTENT_TYPE)
 
     async def answer(self, request: Request) -> Response:
@@ -123,7 +123,7 @@ class Application:
 
     async def _let_in(self, request: Request, exchange: "_Exchange") -> Answer:
         head, operation = exchange.head, exchange.operation
-        admission = self.guard.admit(head)
+        admission = self.authenticator.admit(head)
         limit = bodies.limit_of(operation, image_bytes=self.image_bytes)
         with self.memory.taken(bodies.expected_size(head, limit)):
             body = await bodies.read(request, limit, seconds=self.body_seconds)

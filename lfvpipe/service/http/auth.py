@@ -51,14 +51,14 @@ class Admission:
     check: Callable[[bytes], None]
 
 
-class Guard(Protocol):
+class Authenticator(Protocol):
     """Decides which requests are let in."""
 
     def admit(self, head: Head) -> Admission:
         """Look at a request before its body is read; raises Fault."""
 
 
-class Open:
+class NoAuth:
     """Lets in everybody on this machine, but no web page that a browser here has open."""
 
     def admit(self, head: Head) -> Admission:
@@ -84,7 +84,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class Signed:
+class SigV4:
     """Lets in requests signed with one of `keys`.
 
     Any region is accepted in a signature's scope: there is one service here, and its clients may

@@ -36,7 +36,7 @@ class Scheduler:
         default = launch_process if runtime.stand_in is None else self._launch_thread
         self._workers = Workers(runtime, launch or default)
 
-    def see_dataset(self, dataset: Dataset) -> None:
+    def reconcile_dataset(self, dataset: Dataset) -> None:
         """Do, or do again, what the dataset's state promises."""
         if dataset.status in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}:
             identity = dataset.next_content or dataset.content
@@ -44,19 +44,19 @@ class Scheduler:
                 contents.claim_name(identity), partial(contents.make, self._runtime, identity)
             )
 
-    def see_model(self, model: Model) -> None:
+    def reconcile_model(self, model: Model) -> None:
         """Do, or do again, what the model's state promises."""
         act = {
-            "TRAINING": self._workers.see,
+            "TRAINING": self._workers.ensure_worker,
             "STARTING_HOSTING": self._host,
-            "HOSTED": self._warm,
+            "HOSTED": self._ensure_hosted,
             "STOPPING_HOSTING": self._stop,
             "DELETING": self._remove,
         }.get(model.status)
         if act is not None:
             act(model.id)
 
-    def see_packaging(self, job: PackagingJob) -> None:
+    def reconcile_packaging_job(self, job: PackagingJob) -> None:
         """Do, or do again, what the packaging job's state promises."""
         if job.status in {"CREATED", "RUNNING"}:
             name = packaging.claim_name(job.id)
@@ -75,7 +75,7 @@ class Scheduler:
         name = hosting.claim_name(identity)
         self._run(name, partial(hosting.start, self._runtime, self.hosts, identity))
 
-    def _warm(self, identity: int) -> None:
+    def _ensure_hosted(self, identity: int) -> None:
         """Have the processes of a hosted model ready before it is asked, where it has some."""
         if self.hosts.isolated and not self.hosts.has(identity):
             name = f"warming-{identity}"

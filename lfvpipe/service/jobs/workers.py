@@ -39,7 +39,7 @@ class Workers:
         self._lock = threading.Lock()
         self._last: dict[int, _Worker] = {}
 
-    def see(self, identity: int) -> None:
+    def ensure_worker(self, identity: int) -> None:
         """Launch a worker for the model, unless it has one or has to wait for its turn.
 
         A training that a worker has begun counts its attempts itself. One that ends before, such

@@ -18,7 +18,7 @@ ACCOUNT = "000000000000"  # ours has no accounts
 
 
 @dataclass(frozen=True)
-class Desk:
+class OperationContext:
     """Where the operations find everything.
 
     Attributes:

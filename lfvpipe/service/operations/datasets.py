@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 from lfvpipe.service.faults import conflict, invalid
 from lfvpipe.service.jobs.contents import collect
-from lfvpipe.service.operations.base import PAGE, Desk, Result, read_token, write_token
+from lfvpipe.service.operations.base import PAGE, OperationContext, Result, read_token, write_token
 from lfvpipe.service.runtime import storage_of
 from lfvpipe.service.state import find, tokens
 from lfvpipe.service.state.database import Transaction
@@ -37,7 +37,7 @@ class DatasetSource(TypedDict, total=False):
 class Datasets:
     """The operations on datasets."""
 
-    desk: Desk
+    context: OperationContext
 
     def create_dataset(
         self,
@@ -55,18 +55,18 @@ class Datasets:
         status, message = "CREATE_COMPLETE", "The dataset was created successfully."
         if manifest is not None:
             status, message = "CREATE_IN_PROGRESS", "The dataset is creating."
-        now = self.desk.runtime.clock()
+        now = self.context.runtime.clock()
         values = (project_name, dataset_type, now, now, status, message, content, None)
         tx.run("INSERT INTO datasets VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *values)
         dataset = find.dataset(tx, project_name, dataset_type)
         tokens.renew(tx, tokens.of_dataset(dataset))
-        tx.after(lambda: self.desk.scheduler.see_dataset(dataset))
+        tx.after(lambda: self.context.scheduler.reconcile_dataset(dataset))
         return {"DatasetMetadata": metadata(dataset)}
 
     def describe_dataset(self, tx: Transaction, *, project_name: str, dataset_type: str) -> Result:
         """Describe a dataset and count its images."""
         dataset = find.dataset(tx, project_name, dataset_type)
-        tx.after(lambda: self.desk.scheduler.see_dataset(dataset))
+        tx.after(lambda: self.context.scheduler.reconcile_dataset(dataset))
         content = find.content(tx, dataset.content)
         described = {
             **metadata(dataset),
@@ -92,7 +92,7 @@ class Datasets:
     ) -> Result:
         """List the JSON lines that pass every filter, in the manifest's order."""
         dataset = find.dataset(tx, project_name, dataset_type)
-        tx.after(lambda: self.desk.scheduler.see_dataset(dataset))
+        tx.after(lambda: self.context.scheduler.reconcile_dataset(dataset))
         filters: list[tuple[str, Any]] = [("content = ?", dataset.content)]
         filters += [("seq > ?", read_token(next_token, "entries", 0))]
         if labeled is not None:
@@ -120,7 +120,7 @@ class Datasets:
         _require_settled(dataset)
         content = tx.insert(
             "INSERT INTO contents (state, storage, base, changes) VALUES ('pending', ?, ?, ?)",
-            storage_of(self.desk.buckets),
+            storage_of(self.context.buckets),
             dataset.content,
             changes,
         )
@@ -128,13 +128,13 @@ class Datasets:
             "UPDATE datasets SET status = 'UPDATE_IN_PROGRESS', next_content = ?, updated = ?,"
             " message = 'The dataset is updating.' WHERE project = ? AND type = ?",
             content,
-            self.desk.runtime.clock(),
+            self.context.runtime.clock(),
             project_name,
             dataset_type,
         )
         updating = find.dataset(tx, project_name, dataset_type)
         tx.resource = tokens.of_dataset(updating)
-        tx.after(lambda: self.desk.scheduler.see_dataset(updating))
+        tx.after(lambda: self.context.scheduler.reconcile_dataset(updating))
         return {"Status": updating.status}
 
     def delete_dataset(self, tx: Transaction, *, project_name: str, dataset_type: str) -> Result:
@@ -155,7 +155,7 @@ class Datasets:
         return tx.insert(
             "INSERT INTO contents (state, storage, bucket, key) VALUES (?, ?, ?, ?)",
             "ready" if manifest is None else "pending",
-            storage_of(self.desk.buckets),
+            storage_of(self.context.buckets),
             None if manifest is None else manifest["Bucket"],
             None if manifest is None else manifest["Key"],
         )

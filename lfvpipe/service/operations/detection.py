@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.errors import UserError
 from lfvpipe.service.faults import invalid
-from lfvpipe.service.operations.base import Desk, Result
+from lfvpipe.service.operations.base import OperationContext, Result
 from lfvpipe.service.operations.models import conflict_of
 from lfvpipe.service.state import find
 from lfvpipe.service.state.rows import Model
@@ -21,7 +21,7 @@ _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
 class Detection:
     """The operation that judges an image."""
 
-    desk: Desk
+    context: OperationContext
 
     def detect_anomalies(
         self, *, project_name: str, model_version: str, body: bytes, content_type: str
@@ -40,20 +40,20 @@ class Detection:
         return {"DetectAnomalyResult": _result(verdict)}
 
     def _judge(self, model: Model, body: bytes) -> "Verdict":
-        hosts = self.desk.scheduler.hosts
+        hosts = self.context.scheduler.hosts
         try:
             return hosts.detect(model, body)
         except PoolClosed:  # stopped, and perhaps started again, since its row was read
             return hosts.detect(self._hosted(model.project, str(model.version)), body)
 
     def _hosted(self, project_name: str, version: str) -> Model:
-        runtime = self.desk.runtime
+        runtime = self.context.runtime
         model = find.numbered_model(runtime.database, project_name, version)
         if model is None:
             with runtime.database.read() as tx:
                 model = find.model(tx, project_name, version)
         if model.status != "HOSTED":
-            self.desk.scheduler.see_model(model)
+            self.context.scheduler.reconcile_model(model)
             raise conflict_of(model, f"is {model.status}; start it, and wait until it is HOSTED")
         return model
 
@@ -64,7 +64,7 @@ class Detection:
         if kind is None:
             allowed = "image/jpeg, image/png"
             raise invalid(f"content-type must be one of the following. {allowed}")
-        most = self.desk.runtime.quotas.max_image_bytes
+        most = self.context.runtime.quotas.max_image_bytes
         if len(body) > most:
             raise invalid(f"the image has {len(body)} bytes; {most} are allowed")
         try:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lfvpipe.service.faults import invalid, over_quota
-from lfvpipe.service.operations.base import Desk, Result
+from lfvpipe.service.operations.base import OperationContext, Result
 from lfvpipe.service.operations.models import conflict_of
 from lfvpipe.service.state import find, tokens
 from lfvpipe.service.state.database import Transaction
@@ -15,7 +15,7 @@ _STARTABLE = {"TRAINED", "HOSTING_FAILED"}
 class Hosting:
     """The operations that start and stop hosting."""
 
-    desk: Desk
+    context: OperationContext
 
     def start_model(
         self,
@@ -59,11 +59,11 @@ class Hosting:
     def _changed(self, tx: Transaction, project_name: str, version: str) -> Result:
         model = find.model(tx, project_name, version)
         tx.resource = model.arn
-        tx.after(lambda: self.desk.scheduler.see_model(model))
+        tx.after(lambda: self.context.scheduler.reconcile_model(model))
         return {"Status": model.status}
 
     def _require_units(self, tx: Transaction, arn: str, units: int) -> None:
-        quotas = self.desk.runtime.quotas
+        quotas = self.context.runtime.quotas
         if units > quotas.inference_units:
             most = f"{units} inference units are more than the {quotas.inference_units} allowed"
             raise over_quota("MODEL", arn, most, quota="inference-units")

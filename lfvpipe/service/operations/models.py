@@ -10,7 +10,7 @@ from lfvpipe.service.jobs.evaluation import output_keys
 from lfvpipe.service.jobs.training import TRAINING
 from lfvpipe.service.operations.base import (
     PAGE,
-    Desk,
+    OperationContext,
     Result,
     check_output_key,
     read_token,
@@ -40,7 +40,7 @@ class OutputConfig(TypedDict):
 class Models:
     """The operations on model versions."""
 
-    desk: Desk
+    context: OperationContext
 
     def create_model(
         self,
@@ -63,16 +63,16 @@ class Models:
         tx.run("UPDATE projects SET versions = versions + 1 WHERE name = ?", project_name)
         version = find.project(tx, project_name).versions
         location = output_config["S3Location"]
-        arn = self.desk.arn(f"model/{project_name}/{version}")
+        arn = self.context.arn(f"model/{project_name}/{version}")
         tx.insert(
             "INSERT INTO models (project, version, arn, created, description, status, message,"
             " output_bucket, output_prefix, kms_key, storage, train_content, test_content)"
             " VALUES (?, ?, ?, ?, ?, 'TRAINING', ?, ?, ?, ?, ?, ?, ?)",
-            *(project_name, version, arn, self.desk.runtime.clock(), description, TRAINING),
+            *(project_name, version, arn, self.context.runtime.clock(), description, TRAINING),
             *(location["Bucket"], location.get("Prefix"), kms_key_id),
-            *(storage_of(self.desk.buckets), *contents),
+            *(storage_of(self.context.buckets), *contents),
         )
-        put_tags(tx, arn, tags, self.desk.runtime.quotas)
+        put_tags(tx, arn, tags, self.context.runtime.quotas)
         tokens.renew(tx, arn)
         model = self._seen(tx, project_name, str(version))
         for key in output_keys(model).values():
@@ -100,7 +100,7 @@ class Models:
         models = [read(Model, row) for row in rows]
         page = models[:max_results]
         for model in page:
-            tx.after(partial(self.desk.scheduler.see_model, model))
+            tx.after(partial(self.context.scheduler.reconcile_model, model))
         token = write_token(models, max_results, page[-1].version if page else 0, "models")
         return {"Models": [_metadata(model) for model in page], "NextToken": token}
 
@@ -121,7 +121,7 @@ class Models:
 
     def _seen(self, tx: Transaction, project_name: str, version: str) -> Model:
         model = find.model(tx, project_name, version)
-        tx.after(lambda: self.desk.scheduler.see_model(model))
+        tx.after(lambda: self.context.scheduler.reconcile_model(model))
         return model
 
     def _contents(self, tx: Transaction, name: str) -> tuple[int, int | None]:
@@ -135,7 +135,7 @@ class Models:
         return datasets["train"], datasets.get("test")
 
     def _require_room(self, tx: Transaction, name: str) -> None:
-        most = self.desk.runtime.quotas.models_per_project
+        most = self.context.runtime.quotas.models_per_project
         row = tx.one("SELECT COUNT(*) FROM models WHERE project = ?", name)
         if row is not None and row[0] >= most:
             full = f"project {name} has {most} models already; delete one"

@@ -11,7 +11,7 @@ from lfvpipe.service.faults import conflict, invalid
 from lfvpipe.service.jobs.packaging import component_key
 from lfvpipe.service.operations.base import (
     PAGE,
-    Desk,
+    OperationContext,
     Result,
     check_output_key,
     read_token,
@@ -60,7 +60,7 @@ class Configuration(TypedDict):
 class Packaging:
     """The operations on model packaging jobs."""
 
-    desk: Desk
+    context: OperationContext
 
     def start_model_packaging_job(
         self,
@@ -84,16 +84,18 @@ class Packaging:
         self._require_new_name(tx, project_name, name)
         complete = {"Greengrass": {**greengrass, "ComponentVersion": version}}
         check_output_key(component_key(complete["Greengrass"]))
-        now = self.desk.runtime.clock()
+        now = self.context.runtime.clock()
         tx.insert(
             "INSERT INTO packaging_jobs (project, name, version, configuration, description,"
             " storage, status, message, created, updated)"
             " VALUES (?, ?, ?, ?, ?, ?, 'CREATED', 'The job was created.', ?, ?)",
             *(project_name, name, model.version, json.dumps(complete), description),
-            *(storage_of(self.desk.buckets), now, now),
+            *(storage_of(self.context.buckets), now, now),
         )
         tx.resource = model.arn
-        tx.after(partial(self.desk.scheduler.see_packaging, _job(tx, project_name, name)))
+        tx.after(
+            partial(self.context.scheduler.reconcile_packaging_job, _job(tx, project_name, name))
+        )
         return {"JobName": name}
 
     def describe_model_packaging_job(
@@ -101,7 +103,7 @@ class Packaging:
     ) -> Result:
         """Describe a packaging job and the component it made."""
         job = find.packaging_job(tx, project_name, job_name)
-        tx.after(partial(self.desk.scheduler.see_packaging, job))
+        tx.after(partial(self.context.scheduler.reconcile_packaging_job, job))
         described = {
             **_metadata(job),
             "ModelPackagingConfiguration": json.loads(job.configuration),
@@ -125,7 +127,7 @@ class Packaging:
         jobs = [read(PackagingJob, row) for row in rows]
         page = jobs[:max_results]
         for job in page:
-            tx.after(partial(self.desk.scheduler.see_packaging, job))
+            tx.after(partial(self.context.scheduler.reconcile_packaging_job, job))
         token = write_token(jobs, max_results, page[-1].id if page else 0, "packaging")
         return {"ModelPackagingJobs": [_metadata(job) for job in page], "NextToken": token}
 

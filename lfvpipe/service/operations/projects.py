@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lfvpipe.service.faults import conflict, over_quota
-from lfvpipe.service.operations.base import PAGE, Desk, Result, read_token, write_token
+from lfvpipe.service.operations.base import PAGE, OperationContext, Result, read_token, write_token
 from lfvpipe.service.operations.datasets import metadata as dataset_metadata
 from lfvpipe.service.state import find, tokens
 from lfvpipe.service.state.database import Transaction
@@ -15,15 +15,15 @@ from lfvpipe.service.state.rows import Model, Project, read
 class Projects:
     """The operations on projects."""
 
-    desk: Desk
+    context: OperationContext
 
     def create_project(self, tx: Transaction, *, project_name: str) -> Result:
         """Create a project; an existing name is a conflict."""
         if tx.one("SELECT 1 FROM projects WHERE name = ?", project_name) is not None:
             raise conflict("PROJECT", project_name, f"project {project_name} exists already")
         self._require_room(tx, project_name)
-        arn = self.desk.arn(f"project/{project_name}")
-        now = self.desk.runtime.clock()
+        arn = self.context.arn(f"project/{project_name}")
+        now = self.context.runtime.clock()
         tx.run("INSERT INTO projects (name, arn, created) VALUES (?, ?, ?)", project_name, arn, now)
         tokens.renew(tx, arn)
         return {"ProjectMetadata": _metadata(find.project(tx, project_name))}
@@ -33,7 +33,7 @@ class Projects:
         project = find.project(tx, project_name)
         datasets = find.datasets(tx, project_name)
         for dataset in datasets:
-            tx.after(partial(self.desk.scheduler.see_dataset, dataset))
+            tx.after(partial(self.context.scheduler.reconcile_dataset, dataset))
         listed = [dataset_metadata(dataset) for dataset in datasets]
         return {"ProjectDescription": {**_metadata(project), "Datasets": listed}}
 
@@ -61,13 +61,13 @@ class Projects:
     def _require_empty(self, tx: Transaction, name: str) -> None:
         rows = tx.all("SELECT * FROM models WHERE project = ?", name)
         for model in (read(Model, row) for row in rows):
-            tx.after(partial(self.desk.scheduler.see_model, model))
+            tx.after(partial(self.context.scheduler.reconcile_model, model))
         if rows or find.datasets(tx, name):
             full = f"project {name} still has models or datasets; delete them first"
             raise conflict("PROJECT", name, full)
 
     def _require_room(self, tx: Transaction, name: str) -> None:
-        most = self.desk.runtime.quotas.projects
+        most = self.context.runtime.quotas.projects
         row = tx.one("SELECT COUNT(*) FROM projects")
         if row is not None and row[0] >= most:
             full = f"there are {most} projects already, as many as are allowed; delete one"

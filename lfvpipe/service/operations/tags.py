@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from lfvpipe.service.faults import invalid, over_quota
-from lfvpipe.service.operations.base import Desk, Result
+from lfvpipe.service.operations.base import OperationContext, Result
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.state import find
 from lfvpipe.service.state.database import Transaction
@@ -23,7 +23,7 @@ class Tag(TypedDict):
 class Tags:
     """The operations on tags."""
 
-    desk: Desk
+    context: OperationContext
 
     def list_tags_for_resource(self, tx: Transaction, *, resource_arn: str) -> Result:
         """List a model's tags by key."""
@@ -34,7 +34,7 @@ class Tags:
     def tag_resource(self, tx: Transaction, *, resource_arn: str, tags: Sequence[Tag]) -> Result:
         """Add tags to a model, or replace their values."""
         find.model_by_arn(tx, resource_arn)
-        put_tags(tx, resource_arn, tags, self.desk.runtime.quotas)
+        put_tags(tx, resource_arn, tags, self.context.runtime.quotas)
         return {}
 
     def untag_resource(

@@ -17,7 +17,7 @@ import pytest
 
 from lfvpipe.lookout.client import LookoutClient, connect
 from lfvpipe.service.http.app import Application
-from lfvpipe.service.http.auth import Guard, Signed
+from lfvpipe.service.http.auth import Authenticator, SigV4
 from lfvpipe.service.http.server import Server, listen
 
 KEY, SECRET = "LFVPTESTTESTTESTTEST", "not/so+secret"
@@ -85,11 +85,17 @@ def serve(world: Any, aws: pytest.MonkeyPatch) -> Iterator[Serve]:
     running: list[tuple[Served, Server, threading.Thread]] = []
 
     def start(
-        guard: Guard | None = None, handle: Any = None, limits: Any = None, **options: Any
+        authenticator: Authenticator | None = None,
+        handle: Any = None,
+        limits: Any = None,
+        **options: Any,
     ) -> Served:
         service = world.open()
         application = Application(
-            handle or service.handle, guard or Signed({KEY: SECRET}), service.census, **options
+            handle or service.handle,
+            authenticator or SigV4({KEY: SECRET}),
+            service.model_counts,
+            **options,
         )
         server = Server(application.asgi(), listen("127.0.0.1", 0), limits=limits)
         served = Served(application, server.port)

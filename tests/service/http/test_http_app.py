@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES as IMAGE
-from lfvpipe.service.http.auth import Open
+from lfvpipe.service.http.auth import NoAuth
 from lfvpipe.service.http.body import Memory
 from lfvpipe.service.http.protocol import Limits
 from lfvpipe.service.http.server import listen
@@ -31,7 +31,7 @@ def echo(method: str, url: str, headers: Any, body: bytes) -> Any:
 
 @pytest.fixture
 def served(serve: Serve) -> Served:
-    return serve(Open(), echo)
+    return serve(NoAuth(), echo)
 
 
 def test_the_path_stays_percent_encoded(served: Served) -> None:
@@ -41,7 +41,7 @@ def test_the_path_stays_percent_encoded(served: Served) -> None:
 
 @pytest.mark.parametrize("target", ["/", "/nowhere", "/2020-11-20/projects/p/models/1/detect/x"])
 def test_an_unknown_path_is_answered_as_aws_does(serve: Serve, target: str) -> None:
-    reply = serve(Open()).ask("POST", target)
+    reply = serve(NoAuth()).ask("POST", target)
     assert (reply.status, reply.error) == (404, "UnknownOperationException")
 
 
@@ -74,7 +74,7 @@ def test_a_body_of_unknown_length_is_bounded_too(served: Served) -> None:
 
 
 def test_a_body_that_does_not_arrive_is_given_up(serve: Serve) -> None:
-    served = serve(Open(), echo, body_seconds=0.05)
+    served = serve(NoAuth(), echo, body_seconds=0.05)
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
     connection.putrequest("POST", PROJECTS)
     connection.putheader("Content-Length", "10")
@@ -131,7 +131,7 @@ def received(connection: socket.socket) -> bytes:
     ids=["nothing", "half", "a line's end", "half a second one", "a line's end behind the first"],
 )
 def test_a_head_that_does_not_arrive_is_given_up(serve: Serve, before: bytes, start: bytes) -> None:
-    served = serve(Open(), echo, Limits(head_seconds=0.05))
+    served = serve(NoAuth(), echo, Limits(head_seconds=0.05))
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
         connection.sendall(before)
         if before:
@@ -149,7 +149,7 @@ def test_an_answer_may_take_longer_than_a_head(serve: Serve) -> None:
         given_up.wait(20)
         return echo(method, url, headers, body)
 
-    served = serve(Open(), handle, Limits(head_seconds=0.05))
+    served = serve(NoAuth(), handle, Limits(head_seconds=0.05))
     with ThreadPoolExecutor(1) as client:
         asked = client.submit(served.ask, "POST", PROJECTS, JSON, b"{}")
         while "lfvpipe_requests_in_flight 1" not in served.ask("GET", "/metrics").body:
@@ -161,7 +161,7 @@ def test_an_answer_may_take_longer_than_a_head(serve: Serve) -> None:
 
 
 def test_one_connection_too_many_is_refused(serve: Serve) -> None:
-    served = serve(Open(), echo, Limits(connections=2))
+    served = serve(NoAuth(), echo, Limits(connections=2))
     with contextlib.ExitStack() as open_ones:
         for _ in range(2):
             connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
@@ -187,7 +187,7 @@ def test_a_head_of_a_usual_length_is_taken_again_and_again(served: Served) -> No
 
 
 def test_bodies_that_would_fill_the_memory_are_throttled(serve: Serve) -> None:
-    served = serve(Open(), echo, memory=Memory(100))
+    served = serve(NoAuth(), echo, memory=Memory(100))
     reply = served.ask("POST", PROJECTS, JSON, b"x" * 101)
     assert (reply.status, reply.error) == (429, "ThrottlingException")
     assert reply.headers["Retry-After"] == "1"
@@ -201,7 +201,7 @@ def test_every_inference_unit_of_several_models_can_be_at_work_at_once(serve: Se
         all_at_once.wait(20)
         return echo(method, url, headers, body)
 
-    served = serve(Open(), handle)
+    served = serve(NoAuth(), handle)
     with ThreadPoolExecutor(10) as clients:
         asked = [clients.submit(served.ask, "POST", DETECT, None, b"image") for _ in range(10)]
         assert {each.result().status for each in asked} == {200}
@@ -216,7 +216,7 @@ def test_images_under_judgement_do_not_hold_up_the_rest(serve: Serve) -> None:
             assert release.wait(20)
         return echo(method, url, headers, body)
 
-    served = serve(Open(), handle, workers=2)
+    served = serve(NoAuth(), handle, workers=2)
     with ThreadPoolExecutor(5) as clients:
         waiting = [clients.submit(served.ask, "POST", DETECT, None, b"image") for _ in range(5)]
         try:
@@ -231,7 +231,7 @@ def test_images_under_judgement_do_not_hold_up_the_rest(serve: Serve) -> None:
 
 
 def test_a_bug_is_an_internal_error_and_its_text_stays_here(serve: Serve) -> None:
-    served = serve(Open(), lambda *_: 1 / 0)
+    served = serve(NoAuth(), lambda *_: 1 / 0)
     with capture_logs() as log:
         reply = served.ask("GET", PROJECTS)
     assert (reply.status, reply.error) == (500, "InternalServerException")
@@ -241,10 +241,10 @@ def test_a_bug_is_an_internal_error_and_its_text_stays_here(serve: Serve) -> Non
 
 
 def test_health_tells_whether_the_state_can_be_read(serve: Serve) -> None:
-    healthy = serve(Open()).ask("GET", "/health")
+    healthy = serve(NoAuth()).ask("GET", "/health")
     assert (healthy.status, healthy.body["status"]) == (200, "ok")
-    failing = serve(Open(), echo, workers=1)
-    object.__setattr__(failing.application, "census", lambda: 1 / 0)
+    failing = serve(NoAuth(), echo, workers=1)
+    object.__setattr__(failing.application, "model_counts", lambda: 1 / 0)
     assert failing.ask("GET", "/health").status == 503
 
 

@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from lfvpipe.service.http.auth import Open, Signed
+from lfvpipe.service.http.auth import NoAuth, SigV4
 
 from .conftest import KEY, SECRET, Serve, Served
 
@@ -127,7 +127,7 @@ def test_a_signature_is_good_for_fifteen_minutes(serve: Serve, minutes: int, mes
     def now() -> datetime:
         return datetime.now(UTC) + timedelta(minutes=minutes)
 
-    served = serve(Signed({KEY: SECRET}, now=now))
+    served = serve(SigV4({KEY: SECRET}, now=now))
     reply = served.ask("GET", PROJECTS, signed(served))
     assert reply.status == (403 if message else 200)
     assert message in reply.body.get("Message", "")
@@ -175,7 +175,7 @@ class TestWithoutAuthentication:
 
     @pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost", "[::1]:80", "LOCALHOST."])
     def test_a_program_here_is_let_in(self, serve: Serve, host: str) -> None:
-        assert serve(Open()).ask("GET", PROJECTS, {"Host": host}).status == 200
+        assert serve(NoAuth()).ask("GET", PROJECTS, {"Host": host}).status == 200
 
     @pytest.mark.parametrize(
         "headers",
@@ -188,5 +188,5 @@ class TestWithoutAuthentication:
         ],
     )
     def test_a_web_page_is_not(self, serve: Serve, headers: dict[str, str]) -> None:
-        reply = serve(Open()).ask("POST", PROJECTS, headers, b'{"ProjectName":"p"}')
+        reply = serve(NoAuth()).ask("POST", PROJECTS, headers, b'{"ProjectName":"p"}')
         assert (reply.status, reply.error) == (403, "AccessDeniedException")
