@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.cli.session import Variant
     from lfvpipe.engine.ledger import Ledger
-    from lfvpipe.engine.plan import Row
+    from lfvpipe.engine.plan import PlanRow
     from lfvpipe.engine.reasons import Reason
 
 
@@ -26,7 +26,7 @@ class Planned:
 
     variant: Variant
     ledger: Ledger
-    rows: tuple[Row, ...]
+    rows: tuple[PlanRow, ...]
 
     @property
     def title(self) -> str:
@@ -43,7 +43,7 @@ class Planned:
         return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
 
     @property
-    def to_run(self) -> tuple[Row, ...]:
+    def to_run(self) -> tuple[PlanRow, ...]:
         """The steps that would act."""
         return tuple(row for row in self.rows if row.action == "run")
 
@@ -110,7 +110,7 @@ def as_json(planned: Sequence[Planned]) -> dict[str, Any]:
     }
 
 
-def row_json(row: Row) -> dict[str, Any]:
+def row_json(row: PlanRow) -> dict[str, Any]:
     """Return a row as JSON: `step`, `action`, `reasons`."""
     reasons = [reason_json(reason) for reason in row.reasons]
     return {"step": row.step, "action": row.action, "reasons": reasons}

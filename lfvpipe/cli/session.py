@@ -96,7 +96,7 @@ def selection(options: argparse.Namespace, variant: Variant) -> Selection:
         UserError: A step needs an extra that is not installed.
     """
     from lfvpipe.engine.order import in_order
-    from lfvpipe.engine.selection import Selection, choose
+    from lfvpipe.engine.selection import Selection, resolve
 
     asked = Selection(
         from_=options.from_,
@@ -106,10 +106,10 @@ def selection(options: argparse.Namespace, variant: Variant) -> Selection:
         accept=frozenset(options.accept),
     )
     try:
-        chosen = choose(in_order(variant.steps), asked)
+        resolved = resolve(in_order(variant.steps), asked)
     except UserError as error:
         raise UsageError(error.message, hint=error.hint) from None
-    if "mlflow" in chosen.taken:
+    if "mlflow" in resolved.selected:
         from lfvpipe.steps.mlflow import insist_on_extra
 
         insist_on_extra()

@@ -82,7 +82,7 @@ def hold(
         lock.release()
 
 
-def holder(folder: Path) -> Holder | None:
+def noted_holder(folder: Path) -> Holder | None:
     """Return whom the note names; a holder that was killed leaves its note behind."""
     try:
         return Holder(**json.loads(_note(folder).read_text("utf-8")))
@@ -90,12 +90,12 @@ def holder(folder: Path) -> Holder | None:
         return None
 
 
-def holding(folder: Path) -> Holder | None:
+def current_holder(folder: Path) -> Holder | None:
     """Return who holds the lock at this moment, as far as can be told without keeping anyone out.
 
     A note is left by killed holders too, so the lock itself is tried, and let go at once.
     """
-    noted = holder(folder)
+    noted = noted_holder(folder)
     if noted is None:
         return None
     try:
@@ -114,10 +114,10 @@ def _acquire(
     lock = acquire(folder / "lock", PATIENCE)
     if lock is None and timeout > PATIENCE:
         if on_wait is not None:
-            on_wait(holder(folder))
+            on_wait(noted_holder(folder))
         lock = acquire(folder / "lock", timeout - PATIENCE)
     if lock is None:
-        raise Locked(folder, holder(folder))
+        raise Locked(folder, noted_holder(folder))
     return lock
 
 

@@ -40,7 +40,7 @@ def _place(
     ordered[step.name] = step
 
 
-def needs_of_all(ordered: Iterable[Step[C]]) -> dict[str, frozenset[str]]:
+def transitive_needs(ordered: Iterable[Step[C]]) -> dict[str, frozenset[str]]:
     """Return for each of the steps, which are in order, the names of all that it needs."""
     found: dict[str, frozenset[str]] = {}
     for step in ordered:

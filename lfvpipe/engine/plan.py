@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from lfvpipe.engine.order import in_order
-from lfvpipe.engine.selection import Chosen, Selection, choose
+from lfvpipe.engine.selection import ResolvedSelection, Selection, resolve
 from lfvpipe.engine.staleness import Observe, Today, reasons, today
 from lfvpipe.errors import UserError
 
@@ -23,7 +23,7 @@ Action = Literal["run", "reuse", "unchanged", "skip"]
 
 
 @dataclass(frozen=True)
-class Row:
+class PlanRow:
     """What a run would do with a step, and why.
 
     Attributes:
@@ -42,10 +42,10 @@ class Row:
 class Plan:
     """What a run would do, a row for each step, in order."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[PlanRow, ...]
 
     @property
-    def stale(self) -> tuple[Row, ...]:
+    def stale(self) -> tuple[PlanRow, ...]:
         """The rows of the steps that would run."""
         return tuple(row for row in self.rows if row.action == "run")
 
@@ -66,7 +66,7 @@ class Question(Generic[C]):
     context: C
     ledger: Ledger
     variant: str
-    chosen: Chosen
+    chosen: ResolvedSelection
     observe: Observe
     explain: bool
 
@@ -108,10 +108,10 @@ def plan(
             cannot read its inputs.
     """
     ordered = in_order(steps)
-    chosen = choose(ordered, selection or Selection())
+    chosen = resolve(ordered, selection or Selection())
     observe: Observe = "always" if refresh else "never"
     question = Question(context, ledger, variant, chosen, observe, explain=True)
-    answers = survey(ordered, question, chosen.taken | chosen.trusted)
+    answers = survey(ordered, question, chosen.selected | chosen.relied_on)
     insist_on_trusted(ordered, question, answers)
     return Plan(tuple(_row(step.name, question, answers) for step in ordered))
 
@@ -129,7 +129,7 @@ def consider(step: Step[C], question: Question[C], outcomes: Mapping[str, Outcom
         question.context,
         ledger,
         variant=question.variant,
-        observe=question.observe if name in question.chosen.taken else "never",
+        observe=question.observe if name in question.chosen.selected else "never",
         forced=name in question.chosen.forced,
     )
     first = next(found, None)
@@ -200,7 +200,7 @@ def insist_on_trusted(
     chosen = question.chosen
     for step in ordered:
         answer = answers.get(step.name)
-        if step.name in chosen.trusted and answer is not None and answer.outcome is None:
+        if step.name in chosen.relied_on and answer is not None and answer.outcome is None:
             first = answer.reasons[0]
             why = first.code.replace("-", " ") + (f": {first.subject}" if first.subject else "")
             raise UserError(
@@ -218,12 +218,12 @@ def action_of(answer: Answer[C], question: Question[C]) -> Action:
     return "unchanged" if answer.today.fingerprint == standing else "reuse"
 
 
-def _row(name: str, question: Question[C], answers: Mapping[str, Answer[C]]) -> Row:
-    if name not in question.chosen.taken:
-        return Row(name, "skip")
+def _row(name: str, question: Question[C], answers: Mapping[str, Answer[C]]) -> PlanRow:
+    if name not in question.chosen.selected:
+        return PlanRow(name, "skip")
     answer = answers[name]
     action = action_of(answer, question)
-    return Row(name, action, answer.reasons if action == "run" else ())
+    return PlanRow(name, action, answer.reasons if action == "run" else ())
 
 
 def _standing_outcome(question: Question[C], name: str) -> Outcome:

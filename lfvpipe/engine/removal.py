@@ -7,13 +7,13 @@ from typing import TypeVar
 from lfvpipe.engine.ledger import Ledger, Record
 from lfvpipe.engine.order import in_order
 from lfvpipe.engine.outcome import Outcome
-from lfvpipe.engine.step import Left, Step
+from lfvpipe.engine.step import Leftover, Step
 
 C = TypeVar("C")
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptOutcome:
     """An outcome that the ledger keeps; `outcome` is None for an attempt that never finished."""
 
     step: str
@@ -21,10 +21,10 @@ class Kept:
     outcome: Outcome | None
 
 
-def what(steps: Sequence[Step[C]], ledger: Ledger) -> tuple[Kept, ...]:
+def kept_outcomes(steps: Sequence[Step[C]], ledger: Ledger) -> tuple[KeptOutcome, ...]:
     """Return what `destroy` goes through, in its order: the last step's latest outcome first."""
     return tuple(
-        Kept(step.name, record.fingerprint, outcome)
+        KeptOutcome(step.name, record.fingerprint, outcome)
         for step in reversed(in_order(steps))
         for record in ledger.records(step.name)
         for outcome in (record.outcome, *reversed(record.superseded))
@@ -37,7 +37,7 @@ def destroy(
     ledger: Ledger,
     *,
     on_removed: Callable[[str, str], None] = lambda _step, _thing: None,
-    on_left: Callable[[str, Left], None] = lambda _step, _left: None,
+    on_leftover: Callable[[str, Leftover], None] = lambda _step, _leftover: None,
 ) -> tuple[str, ...]:
     """Let every step remove what its kept outcomes created, of whatever configuration.
 
@@ -49,7 +49,7 @@ def destroy(
         context: Handed to the steps.
         ledger: What was created; the caller holds its lock.
         on_removed: Called with step and thing for each thing that was removed.
-        on_left: Called with step and thing for each thing that stays, once.
+        on_leftover: Called with step and thing for each thing that stays, once.
 
     Returns:
         What was removed.
@@ -59,21 +59,21 @@ def destroy(
         LedgerError: The ledger cannot be written.
     """
     removed: list[str] = []
-    left: list[Left] = []
+    left: list[Leftover] = []
     for step in reversed(in_order(steps)):
         for record in ledger.records(step.name):
             for thing in _remove(step, context, record):
-                if not isinstance(thing, Left):
+                if not isinstance(thing, Leftover):
                     removed.append(thing)
                     on_removed(step.name, thing)
                 elif thing not in left:
                     left.append(thing)
-                    on_left(step.name, thing)
+                    on_leftover(step.name, thing)
             ledger.forget(step.name, record.fingerprint)
     return tuple(removed)
 
 
-def _remove(step: Step[C], context: C, record: Record) -> tuple[str | Left, ...]:
+def _remove(step: Step[C], context: C, record: Record) -> tuple[str | Leftover, ...]:
     unfinished = step.abandon(context, record.saved) if record.saved else ()
     finished = (
         thing

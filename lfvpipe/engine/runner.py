@@ -18,10 +18,10 @@ from lfvpipe.engine.events import (
     silent,
 )
 from lfvpipe.engine.ledger import Ledger, LedgerError
-from lfvpipe.engine.order import in_order, needs_of_all
+from lfvpipe.engine.order import in_order, transitive_needs
 from lfvpipe.engine.plan import Answer, Question, action_of, consider, insist_on_trusted, survey
 from lfvpipe.engine.result import RunResult, StepResult
-from lfvpipe.engine.selection import Selection, choose
+from lfvpipe.engine.selection import Selection, resolve
 from lfvpipe.engine.step import Cancelled, Step
 from lfvpipe.errors import UserError
 
@@ -73,13 +73,13 @@ def run(
         Exception: A bug in a step, once the other steps have ended.
     """
     ordered = in_order(steps)
-    chosen = choose(ordered, selection or Selection())
+    chosen = resolve(ordered, selection or Selection())
     question = Question(
         context, ledger, variant, chosen, "always" if refresh else "reused", explain=True
     )
-    if chosen.trusted:
+    if chosen.relied_on:
         local = replace(question, observe="never", explain=False)
-        answers = survey(ordered, local, chosen.taken | chosen.trusted)
+        answers = survey(ordered, local, chosen.selected | chosen.relied_on)
         insist_on_trusted(ordered, question, answers)
     going = _Run(ordered, question, reporter, cancelled or threading.Event(), jobs)
     return going.carry_out()
@@ -98,7 +98,7 @@ class _Run(Generic[C]):
     ) -> None:
         self.ordered = ordered
         self.question = question
-        self.needs = needs_of_all(ordered)
+        self.needs = transitive_needs(ordered)
         self.cancelled = cancelled
         self.jobs = jobs
         self.report = _one_at_a_time(reporter)
@@ -111,7 +111,7 @@ class _Run(Generic[C]):
 
     def carry_out(self) -> RunResult:
         began = time.monotonic()
-        taken = self.question.chosen.taken
+        taken = self.question.chosen.selected
         names = tuple(step.name for step in self.ordered if step.name in taken)
         self.report(RunStarted(self.question.variant, names))
         try:
@@ -135,7 +135,7 @@ class _Run(Generic[C]):
         if self.fatal is not None:
             raise self.fatal
         stopped = any(isinstance(row.error, Cancelled) for row in self.results.values())
-        unfinished = self.question.chosen.taken & self.pending.keys()
+        unfinished = self.question.chosen.selected & self.pending.keys()
         rows = (self.results.get(s.name, StepResult(s.name, "skip")) for s in self.ordered)
         result = RunResult(tuple(rows), stopped or bool(unfinished), seconds)
         self.report(RunFinished(result))
@@ -154,7 +154,7 @@ class _Run(Generic[C]):
 
     def _settle(self, step: Step[C]) -> None:
         chosen = self.question.chosen
-        if step.name not in chosen.taken | chosen.trusted:
+        if step.name not in chosen.selected | chosen.relied_on:
             del self.pending[step.name]
         elif because := self._obstacle(step):
             self._skip(step, because)
@@ -198,7 +198,7 @@ class _Run(Generic[C]):
         failed = {name for name, row in self.results.items() if row.error or row.because}
         doomed = {name for name, needed in self.needs.items() if needed & failed}
         after = {name for name, needed in self.needs.items() if step.name in needed}
-        names = self.question.chosen.taken & (after - doomed) | {step.name}
+        names = self.question.chosen.selected & (after - doomed) | {step.name}
         try:
             asked = replace(self.question, explain=False)
             answers = survey(self.ordered, asked, names, self.outcomes)
@@ -208,7 +208,7 @@ class _Run(Generic[C]):
 
     def _settle_fresh(self, step: Step[C], answer: Answer[C], outcome: Outcome) -> None:
         action = action_of(answer, self.question)
-        if step.name in self.question.chosen.taken:
+        if step.name in self.question.chosen.selected:
             self._stand(step, answer)
             word = "unchanged" if action == "unchanged" else "reused"
             self.report(StepFinished(step.name, outcome, word, 0.0))

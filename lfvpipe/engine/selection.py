@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lfvpipe.engine.order import needs_of_all
+from lfvpipe.engine.order import transitive_needs
 from lfvpipe.engine.step import Step
 from lfvpipe.errors import UserError
 
@@ -21,7 +21,7 @@ class Selection:
         from_: Take this step and those after it.
         until: Take this step and those it needs.
         only: Take this step alone.
-        force: Run these even where they are fresh; `EVERY` stands for all that are taken.
+        force: Run these even where they are fresh; `EVERY` stands for all that are selected.
         accept: Take the outcome at which these stand as good for today, without running them.
     """
 
@@ -37,62 +37,62 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ResolvedSelection:
     """A selection, resolved against a pipeline's steps: names of steps in each set.
 
     Attributes:
-        taken: What may run.
-        trusted: What is left out but needed by what may run, so it has to be fresh.
+        selected: What may run.
+        relied_on: What is left out but needed by what may run, so it has to be fresh.
         forced: What runs even when it is fresh.
         accepted: What is taken as good.
     """
 
     selection: Selection
-    taken: frozenset[str]
-    trusted: frozenset[str]
+    selected: frozenset[str]
+    relied_on: frozenset[str]
     forced: frozenset[str]
     accepted: frozenset[str]
 
 
-def choose(ordered: Sequence[Step[C]], selection: Selection) -> Chosen:
+def resolve(ordered: Sequence[Step[C]], selection: Selection) -> ResolvedSelection:
     """Resolve `selection` against the steps, which are in order.
 
     Raises:
         UserError: A name is unknown, options contradict each other, or nothing is left to do.
     """
-    needs = needs_of_all(ordered)
+    needs = transitive_needs(ordered)
     accepted = _named(ordered, selection.accept)
-    taken = _taken(ordered, selection, needs) | accepted
-    forced = taken if EVERY in selection.force else _named(ordered, selection.force)
-    _refuse_contradictions(selection, taken, forced, accepted)
-    trusted = frozenset().union(*(needs[name] for name in taken)) - taken
-    return Chosen(selection, taken, trusted, forced, accepted)
+    selected = _taken(ordered, selection, needs) | accepted
+    forced = selected if EVERY in selection.force else _named(ordered, selection.force)
+    _refuse_contradictions(selection, selected, forced, accepted)
+    relied_on = frozenset().union(*(needs[name] for name in selected)) - selected
+    return ResolvedSelection(selection, selected, relied_on, forced, accepted)
 
 
 def _taken(
     ordered: Sequence[Step[C]], selection: Selection, needs: dict[str, frozenset[str]]
 ) -> frozenset[str]:
-    taken = frozenset(needs)
+    selected = frozenset(needs)
     if selection.only is not None:
-        taken = _named(ordered, (selection.only,))
+        selected = _named(ordered, (selection.only,))
     if selection.from_ is not None:
         first = _named(ordered, (selection.from_,))
-        taken &= first | {name for name, needed in needs.items() if needed & first}
+        selected &= first | {name for name, needed in needs.items() if needed & first}
     if selection.until is not None:
         last = _named(ordered, (selection.until,))
-        taken &= last.union(*(needs[name] for name in last))
-    return taken
+        selected &= last.union(*(needs[name] for name in last))
+    return selected
 
 
 def _refuse_contradictions(
     selection: Selection,
-    taken: frozenset[str],
+    selected: frozenset[str],
     forced: frozenset[str],
     accepted: frozenset[str],
 ) -> None:
     if selection.only is not None and (selection.from_ or selection.until):
         raise UserError("--only takes one step; --from and --until take several.", hint="Use one.")
-    if not taken:
+    if not selected:
         raise UserError(
             f"{selection} leaves no step.",
             hint=f"{selection.until} does not come after {selection.from_}.",
@@ -101,7 +101,7 @@ def _refuse_contradictions(
         forced = frozenset()
     if both := sorted(forced & accepted):
         raise UserError(f"{both[0]} is both forced and accepted.", hint="Choose one of the two.")
-    if outside := sorted(forced - taken):
+    if outside := sorted(forced - selected):
         raise UserError(f"{outside[0]} is forced, but {selection} leaves it out.")
 
 

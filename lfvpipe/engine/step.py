@@ -15,7 +15,7 @@ C = TypeVar("C")
 
 
 @dataclass(frozen=True)
-class Left:
+class Leftover:
     """Something that a step created and could not remove: what it is, and why it stays."""
 
     thing: str
@@ -117,7 +117,7 @@ class Step(ABC, Generic[C]):
         """Return where the world differs from `outcome` so that the step has something to do."""
         return ()
 
-    def destroy(self, context: C, outcome: Outcome) -> Sequence[str | Left]:
+    def destroy(self, context: C, outcome: Outcome) -> Sequence[str | Leftover]:
         """Remove what `outcome` created, not what it adopted; return what was removed or left.
 
         Idempotent: what is already gone is no error.
@@ -132,7 +132,7 @@ class Step(ABC, Generic[C]):
         """
         return ""
 
-    def abandon(self, context: C, saved: Facts) -> Sequence[str | Left]:
+    def abandon(self, context: C, saved: Facts) -> Sequence[str | Leftover]:
         """Remove what an attempt that never finished left behind, from what it saved.
 
         Called when the pipeline is destroyed; idempotent.

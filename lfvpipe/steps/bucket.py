@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
 from lfvpipe.engine.reasons import Reason
-from lfvpipe.engine.step import Left, Step, Work
+from lfvpipe.engine.step import Leftover, Step, Work
 from lfvpipe.steps.context import Context
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class BucketStep(Step[Context]):
         bucket = bucket_of(context, outcome.facts)
         return () if bucket.exists() else (Reason("drift", "bucket", bucket.name, None),)
 
-    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Left]:
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """Delete the bucket if this pipeline created it and nothing is left in it."""
         ours = outcome.facts["created_by_us"]
         return _removed(bucket_of(context, outcome.facts)) if ours else ()
 
-    def abandon(self, context: Context, saved: Facts) -> Sequence[str | Left]:
+    def abandon(self, context: Context, saved: Facts) -> Sequence[str | Leftover]:
         """See `Step.abandon`: delete a bucket that an unfinished attempt may have created."""
         if not saved.get("creating"):
             return ()
@@ -100,11 +100,11 @@ def bucket_of(context: Context, facts: Facts) -> Bucket:
     return connect(endpoint, region=region, root=context.buckets_dir).bucket(name)
 
 
-def _removed(bucket: Bucket) -> Sequence[str | Left]:
+def _removed(bucket: Bucket) -> Sequence[str | Leftover]:
     if not bucket.exists():
         return ()
     thing = f"bucket {bucket.name}"
-    return (thing,) if bucket.delete_if_empty() else (Left(thing, "it is not empty"),)
+    return (thing,) if bucket.delete_if_empty() else (Leftover(thing, "it is not empty"),)
 
 
 def _place(context: Context) -> dict[str, str]:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from lfvpipe.engine.outcome import Outcome
-from lfvpipe.engine.removal import destroy, what
-from lfvpipe.engine.step import Left
+from lfvpipe.engine.removal import destroy, kept_outcomes
+from lfvpipe.engine.step import Leftover
 from lfvpipe.errors import UserError
 
 
@@ -21,7 +21,7 @@ def built(steps: Any, bench: Any, world: Any) -> Any:
 
 
 def test_it_goes_through_all_kept_outcomes_latest_first(built: Any, world: Any) -> None:
-    listed = what(built.steps, built.ledger)
+    listed = kept_outcomes(built.steps, built.ledger)
     assert [kept.step for kept in listed] == ["two", "two", "one"]
     facts = [kept.outcome.facts for kept in listed if kept.outcome is not None]
     assert facts[0]["inputs"] == {"a": 2}
@@ -43,18 +43,18 @@ def test_it_goes_through_all_kept_outcomes_latest_first(built: Any, world: Any) 
 def test_what_stays_is_told_once(steps: Any, bench: Any, world: Any) -> None:
     class Leaves(steps.Writes):  # type: ignore[misc]  # a class from a fixture
         def destroy(self, context: Any, outcome: Any) -> Any:
-            return [Left("bucket b", "it is not empty")]
+            return [Leftover("bucket b", "it is not empty")]
 
     pipeline = bench(Leaves("one", [], ["a"]))
     for world.config["a"] in (1, 2):
         pipeline.run()
-    told: list[Left] = []
+    told: list[Leftover] = []
 
-    def on_left(_step: str, left: Left) -> None:
+    def on_leftover(_step: str, left: Leftover) -> None:
         told.append(left)
 
-    assert destroy(pipeline.steps, world, pipeline.ledger, on_left=on_left) == ()
-    assert told == [Left("bucket b", "it is not empty")]
+    assert destroy(pipeline.steps, world, pipeline.ledger, on_leftover=on_leftover) == ()
+    assert told == [Leftover("bucket b", "it is not empty")]
 
 
 def test_it_goes_on_where_it_failed(built: Any, world: Any) -> None:
@@ -116,6 +116,6 @@ def test_what_forced_runs_created_is_all_removed(steps: Any, bench: Any, world: 
     pipeline = bench(Numbered("one"))
     pipeline.run()
     pipeline.run(force=frozenset({"one"}))
-    kept = what(pipeline.steps, pipeline.ledger)
+    kept = kept_outcomes(pipeline.steps, pipeline.ledger)
     assert [each.outcome.facts["path"] for each in kept if each.outcome] == ["one-1", "one-0"]
     assert destroy(pipeline.steps, world, pipeline.ledger) == ("one-1", "one-0")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lfvpipe.engine.lock import Holder, Locked, hold, holder, holding
+from lfvpipe.engine.lock import Holder, Locked, current_holder, hold, noted_holder
 from lfvpipe.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def test_a_second_run_learns_who_holds_the_lock_and_a_kill_frees_it(tmp_path: Pa
     with hold(tmp_path, "lfvpipe run"):
         note = json.loads((tmp_path / "lock.json").read_text())
         assert (note["pid"], note["command"]) == (os.getpid(), "lfvpipe run")
-    assert holder(tmp_path) is None
+    assert noted_holder(tmp_path) is None
 
 
 def test_waiting_says_so_and_gets_the_lock_in_the_end(tmp_path: Path) -> None:
@@ -72,15 +72,15 @@ def test_waiting_says_so_and_gets_the_lock_in_the_end(tmp_path: Path) -> None:
 
 
 def test_who_is_at_work_is_known_only_while_it_is(tmp_path: Path) -> None:
-    assert holding(tmp_path) is None
+    assert current_holder(tmp_path) is None
     with other_process(tmp_path) as child:
-        who = holding(tmp_path)
+        who = current_holder(tmp_path)
         assert who is not None
         assert who.pid == child.pid
         child.kill()
         child.wait()
-    assert holder(tmp_path) is not None  # the note that the killed holder left
-    assert holding(tmp_path) is None
+    assert noted_holder(tmp_path) is not None  # the note that the killed holder left
+    assert current_holder(tmp_path) is None
 
 
 def test_two_holders_in_one_process_exclude_each_other(tmp_path: Path) -> None:

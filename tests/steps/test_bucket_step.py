@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lfvpipe.config.spec import Bucket
-from lfvpipe.engine.step import Left
+from lfvpipe.engine.step import Leftover
 from lfvpipe.steps.bucket import BucketStep
 from lfvpipe.steps.context import Context
 from lfvpipe.storage import AccessDenied
@@ -73,7 +73,7 @@ def test_a_bucket_of_an_attempt_that_was_killed_is_destroyed(
 def test_a_bucket_with_other_peoples_objects_is_said_to_stay(here: Context, work: Any) -> None:
     outcome = STEP.act(here, work)
     here.bucket.put("theirs", b"x")
-    assert STEP.destroy(here, outcome) == (Left("bucket parts-images", "it is not empty"),)
+    assert STEP.destroy(here, outcome) == (Leftover("bucket parts-images", "it is not empty"),)
     assert here.bucket.get("theirs") == b"x"
 
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from lfvpipe.cli.session import Variant
     from lfvpipe.engine.ledger import Ledger
-    from lfvpipe.engine.removal import Kept
-    from lfvpipe.engine.step import Left, Step
+    from lfvpipe.engine.removal import KeptOutcome
+    from lfvpipe.engine.step import Leftover, Step
     from lfvpipe.steps.context import Context
 
 
@@ -49,17 +49,17 @@ def _all_steps(variants: tuple[Variant, ...]) -> tuple[Step[Context], ...]:
 def _list(
     variant: Variant, steps: tuple[Step[Context], ...], ledger: Ledger, *, with_state: bool
 ) -> None:
-    from lfvpipe.engine.removal import what
+    from lfvpipe.engine.removal import kept_outcomes
 
     print(output.styled(f"{variant.context.pipeline.name}: what was created goes", "bold"))
-    for kept in what(steps, ledger):
+    for kept in kept_outcomes(steps, ledger):
         print(f"  {_described(kept)}")
     if with_state:
         print(f"  {variant.context.state_dir}: the ledger, selections, extracted images, reports")
     print("what was adopted stays, and so does the cache of fetched archives")
 
 
-def _described(kept: Kept) -> str:
+def _described(kept: KeptOutcome) -> str:
     if kept.outcome is None:
         return f"{kept.step}: what an attempt that did not finish created"
     facts = wording.facts(kept.step, kept.outcome.facts)
@@ -94,13 +94,15 @@ def _remove(
         if not options.json:
             print(f"removed {thing}")
 
-    def on_left(_step: str, left: Left) -> None:
+    def on_leftover(_step: str, left: Leftover) -> None:
         stay.append(left.thing)
         if not options.json:
             print(f"left {left.thing}: {left.why}")
 
     context = variant.context
-    return list(destroy(steps, context, ledger, on_removed=on_removed, on_left=on_left)), stay
+    return list(
+        destroy(steps, context, ledger, on_removed=on_removed, on_leftover=on_leftover)
+    ), stay
 
 
 def _remove_state(variant: Variant) -> list[str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.cli.output import Style
     from lfvpipe.cli.planning import Planned
-    from lfvpipe.engine.plan import Row
+    from lfvpipe.engine.plan import PlanRow
 
 WORK_TO_DO = 2
 MOST_REASONS = 6
@@ -76,13 +76,13 @@ def _print_command(options: argparse.Namespace, planned: Sequence[Planned]) -> N
         print("run it with", output.styled(command, "bold"))
 
 
-def _print_rows(rows: Sequence[Row], most: int) -> None:
+def _print_rows(rows: Sequence[PlanRow], most: int) -> None:
     width = max(18, *(len(row.step) for row in rows))
     for row in rows:
         _print_row(row, width, most)
 
 
-def _print_row(row: Row, width: int, most: int) -> None:
+def _print_row(row: PlanRow, width: int, most: int) -> None:
     kind = _kind(row)
     mark, word, style = MARKS[kind]
     print(output.styled(f"{mark} {row.step:<{width}} {word}", style))
@@ -93,7 +93,7 @@ def _print_row(row: Row, width: int, most: int) -> None:
         print(f"    and {len(said) - most} more reasons: --why {row.step}")
 
 
-def _kind(row: Row) -> str:
+def _kind(row: PlanRow) -> str:
     """Return the row's key in `MARKS`; steps that merely follow others are told apart."""
     if row.action != "run":
         return row.action
@@ -102,7 +102,7 @@ def _kind(row: Row) -> str:
     return "follow" if all(why.code == "upstream" for why in row.reasons) else "run"
 
 
-def _said(row: Row) -> list[str]:
+def _said(row: PlanRow) -> list[str]:
     """Return the reasons as phrases; what merely follows from other steps comes last, in one."""
     if _is_first(row):
         return []
@@ -111,5 +111,5 @@ def _said(row: Row) -> list[str]:
     return [*own, f"after {', '.join(after)}"] if after else own
 
 
-def _is_first(row: Row) -> bool:
+def _is_first(row: PlanRow) -> bool:
     return any(why.code == "never-run" for why in row.reasons)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lfvpipe.cli.planning import Planned
     from lfvpipe.engine.ledger import Record
     from lfvpipe.engine.lock import Holder
-    from lfvpipe.engine.plan import Row
+    from lfvpipe.engine.plan import PlanRow
 
 STYLES: dict[str, Style | None] = {
     "done": "green",
@@ -38,7 +38,7 @@ class Standing:
         at_work: A run holds the lock, so an attempt without an end goes on.
     """
 
-    row: Row
+    row: PlanRow
     record: Record | None
     at_work: bool = False
 
@@ -82,9 +82,9 @@ def standings(one: Planned) -> list[Standing]:
 
 def _running(one: Planned) -> Holder | None:
     """Return the run that is at work on this pipeline, if one is."""
-    from lfvpipe.engine.lock import holding
+    from lfvpipe.engine.lock import current_holder
 
-    who = holding(one.variant.context.state_dir)
+    who = current_holder(one.variant.context.state_dir)
     return who if who and who.command.startswith("lfvpipe run") else None
 
 
