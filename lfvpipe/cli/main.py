@@ -67,13 +67,15 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _explain(error: UserError, options: argparse.Namespace) -> int:
+    from lfvpipe.steps.advice import advise
+
     if _debug(options):
         import traceback
 
         traceback.print_exception(error)
     for message in getattr(error, "problems", (error.message,)):
         print(f"error: {message}", file=sys.stderr)
-    for line in error.hint.splitlines():
+    for line in advise(error).splitlines():
         print(f"  {line}", file=sys.stderr)
     return error.exit_code
 

@@ -138,7 +138,7 @@ def attempt(
         error = stop
     except Exception as failure:  # a bug too: recorded here, raised by `run` in the end
         error = failure
-        _record_failure(question.ledger, work, failure)
+        _record_failure(question, work, failure)
     work.flush()
     seconds = time.monotonic() - began
     report(_end(step.name, outcome, error, seconds))
@@ -193,9 +193,10 @@ def _changed_meanwhile(
     return tuple(key for key in keys if now.inputs.get(key) != after.get(key))
 
 
-def _record_failure(ledger: Ledger, work: Attempt, error: Exception) -> None:
+def _record_failure(question: Question[C], work: Attempt, error: Exception) -> None:
+    ledger = question.ledger
     if isinstance(error, UserError):
-        ledger.fail(work.step, work.fingerprint, error.message, error.hint)
+        ledger.fail(work.step, work.fingerprint, error.message, question.advise(error))
     else:
         message = f"{type(error).__name__}: {error}"
         ledger.fail(work.step, work.fingerprint, message, "This is a bug in lfvpipe.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from lfvpipe.engine.order import in_order
@@ -11,7 +12,7 @@ from lfvpipe.engine.staleness import Observe, Today, reasons, today
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.outcome import Outcome
@@ -61,6 +62,7 @@ class Question(Generic[C]):
         chosen: What the user selected.
         observe: Whether the world is asked about known outcomes.
         explain: Collect all reasons, not the first alone.
+        advise: Says what the user can do about the error of a step.
     """
 
     context: C
@@ -69,6 +71,7 @@ class Question(Generic[C]):
     chosen: ResolvedSelection
     observe: Observe
     explain: bool
+    advise: Callable[[UserError], str] = attrgetter("hint")
 
 
 @dataclass(frozen=True)

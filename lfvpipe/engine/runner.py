@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from lfvpipe.engine.events import (
@@ -26,7 +27,7 @@ from lfvpipe.engine.step import Cancelled, Step
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from lfvpipe.engine.outcome import Outcome
@@ -50,6 +51,7 @@ def run(
     cancelled: threading.Event | None = None,
     jobs: int = 4,
     refresh: bool = False,
+    advise: Callable[[UserError], str] = attrgetter("hint"),
 ) -> RunResult:
     """Run what is stale, after what it needs.
 
@@ -66,6 +68,7 @@ def run(
         cancelled: Set by the caller when the user asks to stop.
         jobs: How many steps may run at once.
         refresh: Observe also the world of steps that stand.
+        advise: Says what the user can do about the error of a step; the ledger keeps it.
 
     Raises:
         UserError: The selection is wrong, or leaves out a stale step that others need.
@@ -75,7 +78,13 @@ def run(
     ordered = in_order(steps)
     chosen = resolve(ordered, selection or Selection())
     question = Question(
-        context, ledger, variant, chosen, "always" if refresh else "reused", explain=True
+        context,
+        ledger,
+        variant,
+        chosen,
+        observe="always" if refresh else "reused",
+        explain=True,
+        advise=advise,
     )
     if chosen.relied_on:
         local = replace(question, observe="never", explain=False)

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from lfvpipe.errors import UserError
 from lfvpipe.review.guard import Guard
 from lfvpipe.review.session import BadRequest
+from lfvpipe.steps.advice import advise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,7 @@ def _static(name: str) -> Callable[[Request], Response]:
 
 def _refused(error: UserError) -> JSONResponse:
     status = 404 if isinstance(error, BadRequest) else 500
-    text = f"{error.message} {error.hint}".strip()
+    text = f"{error.message} {advise(error)}".strip()
     return JSONResponse({"error": text}, status)
 
 

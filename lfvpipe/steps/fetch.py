@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.step import Work
     from lfvpipe.storage import Bucket
-    from lfvpipe.storage.cache import Cached
+    from lfvpipe.storage.cache import CachedFile
     from lfvpipe.storage.digests import Digest
 
 
@@ -75,12 +75,11 @@ class FetchStep(Step[Context]):
         """Fetch what is not cached, or what has changed since."""
         if not self.remote:
             return self._take_stock(context, work)
-        from lfvpipe.storage.cache import cached, folder_for
-        from lfvpipe.storage.errors import explained
+        from lfvpipe.storage import cache, translating
 
-        folder = folder_for(context.cache_dir, self.address)
-        with explained(str(folder)), _alone(folder, work):
-            before = cached(folder)
+        folder = cache.folder_for(context.cache_dir, self.address)
+        with translating(str(folder)), _alone(folder, work):
+            before = cache.find(folder)
             found = self._bring(context, folder, before, work)
             self.verified.setdefault(self.address, self.name)
         self._check(found.sha256)
@@ -106,14 +105,17 @@ class FetchStep(Step[Context]):
                 return () if same else (Reason("drift", shown(self.address), before, now[name]),)
         return ()
 
-    def _bring(self, context: Context, folder: Path, before: Cached | None, work: Work) -> Cached:
+    def _bring(
+        self, context: Context, folder: Path, before: CachedFile | None, work: Work
+    ) -> CachedFile:
         by_another = self.verified.get(self.address, self.name) != self.name
         unwanted = before is not None and self.sha256 not in (None, before.sha256)
         if before and (by_another or (self.sha256 and not unwanted)):
             return before
         if self.address.startswith("s3://"):
             return self._bring_object(context, folder, None if unwanted else before, work)
-        from lfvpipe.storage.download import NotReachable, download
+        from lfvpipe.storage import NotReachable
+        from lfvpipe.storage.download import download
 
         try:
             return download(
@@ -132,9 +134,9 @@ class FetchStep(Step[Context]):
             return before
 
     def _bring_object(
-        self, context: Context, folder: Path, before: Cached | None, work: Work
-    ) -> Cached:
-        from lfvpipe.storage.cache import keep, part_of, sha256_of
+        self, context: Context, folder: Path, before: CachedFile | None, work: Work
+    ) -> CachedFile:
+        from lfvpipe.storage import cache
 
         bucket, key = self._object(context)
         found = bucket.head(key)
@@ -147,20 +149,19 @@ class FetchStep(Step[Context]):
             return before
         for left_by_a_kill in folder.glob("*.tmp"):
             left_by_a_kill.unlink()
-        size = found.size
-        bucket.get_to(
-            key, part_of(folder), on_bytes=lambda done: work.progress(done, size, "bytes")
-        )
-        return keep(folder, self.address, sha256_of(part_of(folder)), etag=found.etag)
+        size, part = found.size, cache.partial_file(folder)
+        bucket.get_to(key, part, on_bytes=lambda done: work.progress(done, size, "bytes"))
+        return cache.keep(folder, self.address, cache.sha256_of(part), etag=found.etag)
 
     def _current(self, context: Context) -> tuple[str, str]:
         if self.address.startswith("s3://"):
             bucket, key = self._object(context)
             found = bucket.head(key)
             return (found.etag if found else "gone", "")
-        from lfvpipe.storage.download import current
+        from lfvpipe.storage.download import current_version
 
-        return current(self.address)
+        version = current_version(self.address)
+        return version.etag, version.modified
 
     def _object(self, context: Context) -> tuple[Bucket, str]:
         """Return bucket and key: in a local bucket of that name if there is one, or on S3."""
@@ -190,12 +191,12 @@ class FetchStep(Step[Context]):
 
     def _digest(self, context: Context) -> Digest | None:
         """Return the digest of a local source, None if it is not there."""
+        from lfvpipe.storage import translating
         from lfvpipe.storage.digests import file_digest, folder_digest
-        from lfvpipe.storage.errors import explained
 
         path = Path(self.address)
         index = context.state_dir / "fetch" / f"{self.name.partition(':')[2]}.json"
-        with explained(self.address):
+        with translating(self.address):
             if path.is_dir():
                 from lfvpipe.archives.members import junk
 
@@ -250,7 +251,7 @@ def _alone(folder: Path, work: Work) -> Iterator[None]:
         lock.release()
 
 
-def _outcome(context: Context, found: Cached, word: Word) -> Outcome:
+def _outcome(context: Context, found: CachedFile, word: Word) -> Outcome:
     facts: dict[str, str | int] = {
         "path": found.path.relative_to(context.state_root).as_posix(),
         "size": found.size,

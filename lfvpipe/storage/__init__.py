@@ -1,26 +1,84 @@
 """One small face over object stores: folders of this machine, or S3.
 
-Cheap to import: obstore and boto3 are loaded by `connect`. Beside the face lie the parts that bring
-files to this machine and tell what they hold: `lfvpipe.storage.download`, `lfvpipe.storage.cache`
-and `lfvpipe.storage.digests`.
+Beside the buckets lie the parts that bring files to this machine and tell what they hold:
+`lfvpipe.storage.download`, `lfvpipe.storage.cache` and `lfvpipe.storage.digests`.
 """
 
-from lfvpipe.storage.addresses import check_key, parse_s3_uri, without_secrets
-from lfvpipe.storage.buckets import Bucket, Buckets, ObjectInfo, Protection
-from lfvpipe.storage.connecting import connect, reconnect
-from lfvpipe.storage.errors import (
-    AccessDenied,
-    BucketNameTaken,
-    DiskFull,
-    InvalidKey,
-    NoCredentials,
-    NoSuchBucket,
-    NoSuchObject,
-    StorageError,
-    TooLarge,
-    Unreachable,
-    WrongRegion,
-)
+from typing import TYPE_CHECKING
+
+from lfvpipe import lazy
+
+if TYPE_CHECKING:
+    from lfvpipe.storage import cache, digests, download
+    from lfvpipe.storage.addresses import check_key, parse_s3_uri
+    from lfvpipe.storage.buckets import Bucket, Buckets, ObjectInfo, Protection
+    from lfvpipe.storage.connecting import connect, reconnect
+    from lfvpipe.storage.errors import (
+        AccessDenied,
+        BucketNameTaken,
+        DiskFull,
+        DiskFullForDownload,
+        DownloadError,
+        InvalidAddress,
+        InvalidBucketName,
+        InvalidKey,
+        LeadsOutside,
+        NoCredentials,
+        NoSuchBucket,
+        NoSuchObject,
+        NotReachable,
+        Refused,
+        SourceGone,
+        StorageError,
+        TooLarge,
+        UnknownEndpoint,
+        Unreachable,
+        WrongRange,
+        WrongRegion,
+    )
+    from lfvpipe.storage.failures import translating
+    from lfvpipe.storage.local import LocalBuckets
+    from lfvpipe.storage.s3 import S3Buckets
+    from lfvpipe.storage.urls import without_secrets
+else:
+    __getattr__ = lazy.face(
+        __name__,
+        {
+            "addresses": ["check_key", "parse_s3_uri"],
+            "buckets": ["Bucket", "Buckets", "ObjectInfo", "Protection"],
+            "cache": [],
+            "connecting": ["connect", "reconnect"],
+            "digests": [],
+            "download": [],
+            "errors": [
+                "AccessDenied",
+                "BucketNameTaken",
+                "DiskFull",
+                "DiskFullForDownload",
+                "DownloadError",
+                "InvalidAddress",
+                "InvalidBucketName",
+                "InvalidKey",
+                "LeadsOutside",
+                "NoCredentials",
+                "NoSuchBucket",
+                "NoSuchObject",
+                "NotReachable",
+                "Refused",
+                "SourceGone",
+                "StorageError",
+                "TooLarge",
+                "UnknownEndpoint",
+                "Unreachable",
+                "WrongRange",
+                "WrongRegion",
+            ],
+            "failures": ["translating"],
+            "local": ["LocalBuckets"],
+            "s3": ["S3Buckets"],
+            "urls": ["without_secrets"],
+        },
+    )
 
 __all__ = [
     "AccessDenied",
@@ -28,19 +86,35 @@ __all__ = [
     "BucketNameTaken",
     "Buckets",
     "DiskFull",
+    "DiskFullForDownload",
+    "DownloadError",
+    "InvalidAddress",
+    "InvalidBucketName",
     "InvalidKey",
+    "LeadsOutside",
+    "LocalBuckets",
     "NoCredentials",
     "NoSuchBucket",
     "NoSuchObject",
+    "NotReachable",
     "ObjectInfo",
     "Protection",
+    "Refused",
+    "S3Buckets",
+    "SourceGone",
     "StorageError",
     "TooLarge",
+    "UnknownEndpoint",
     "Unreachable",
+    "WrongRange",
     "WrongRegion",
+    "cache",
     "check_key",
     "connect",
+    "digests",
+    "download",
     "parse_s3_uri",
     "reconnect",
+    "translating",
     "without_secrets",
 ]

@@ -1,10 +1,8 @@
-"""Object keys, S3 addresses and URLs: what may be one, and what of one may be shown."""
+"""Object keys and S3 addresses: what may be one."""
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
-from lfvpipe.storage.errors import InvalidKey, StorageError
+from lfvpipe.storage.errors import InvalidAddress, InvalidKey
 
 LONGEST_KEY = 1024
 """Bytes of UTF-8 that S3 allows in an object key."""
@@ -14,14 +12,12 @@ def parse_s3_uri(uri: str) -> tuple[str, str]:
     """Split ``s3://bucket/key`` into bucket and key; the key may be empty.
 
     Raises:
-        StorageError: It is no such address.
+        InvalidAddress: It is none.
     """
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme.lower() != "s3" or not bucket:
-        raise StorageError(
-            f"“{uri}” is no S3 address.", hint="Write it as s3://bucket/path/of/object."
-        )
+        raise InvalidAddress(f"“{uri}”")
     return bucket, key
 
 
@@ -34,20 +30,13 @@ def check_key(key: str) -> str:
     """
     segments = key.split("/")
     if any(segment in ("", ".", "..") for segment in segments):
-        raise InvalidKey(f"“{key}” cannot be an object key: a part of it is empty, “.” or “..”.")
+        raise InvalidKey(f"“{key}”", "a part of it is empty, “.” or “..”")
     if not key.isprintable() and any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in key):
-        raise InvalidKey(f"{key!r} cannot be an object key: it holds control characters.")
+        raise InvalidKey(repr(key), "it holds control characters")
     try:
         length = len(key.encode())
     except UnicodeEncodeError as error:
-        raise InvalidKey(f"{key!r} cannot be an object key: it is not valid Unicode.") from error
+        raise InvalidKey(repr(key), "it is not valid Unicode") from error
     if length > LONGEST_KEY:
-        raise InvalidKey(f"An object key may have {LONGEST_KEY} bytes; “{key[:60]}…” has {length}.")
+        raise InvalidKey(f"“{key[:60]}…”", f"{length} bytes, at most {LONGEST_KEY}")
     return key
-
-
-def without_secrets(url: str) -> str:
-    """Return `url` without what may be secret in it: user, password and query."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")

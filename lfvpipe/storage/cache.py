@@ -1,4 +1,8 @@
-"""The cache of fetched files: a folder for each address, its content whole or absent."""
+"""The cache of fetched files: a folder for each address, its content whole or absent.
+
+A transfer grows ``.part``; when all of it is there, `keep` writes ``.done.json`` and renames the
+part. `find` believes the record only beside a file of the recorded size.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ _RECORD = ".done.json"
 
 
 @dataclass(frozen=True)
-class Cached:
+class CachedFile:
     """A whole file in the cache; `etag` and `modified` are the server's, empty if it told none."""
 
     path: Path
@@ -33,20 +37,20 @@ def folder_for(cache: Path, address: str) -> Path:
     return cache / hashlib.sha256(address.encode()).hexdigest()[:32]
 
 
-def part_of(folder: Path) -> Path:
+def partial_file(folder: Path) -> Path:
     """Return the file that a transfer into `folder` grows."""
     return folder / ".part"
 
 
-def cached(folder: Path) -> Cached | None:
+def find(folder: Path) -> CachedFile | None:
     """Return what `folder` holds, if all of it is there."""
     try:
         record = json.loads((folder / _RECORD).read_bytes())
         name = record.pop("name")
-        found = Cached(path=folder / name, **record)
+        found = CachedFile(path=folder / name, **record)
         return found if found.path.stat().st_size == found.size else None
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # only a cache: fetch again
+        return None  # it is only a cache: fetch again
 
 
 def sha256_of(file: Path) -> str:
@@ -55,14 +59,16 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def keep(folder: Path, address: str, sha256: str, *, etag: str = "", modified: str = "") -> Cached:
+def keep(
+    folder: Path, address: str, sha256: str, *, etag: str = "", modified: str = ""
+) -> CachedFile:
     """Make the folder's partial file its content.
 
     The record is written between the old file's removal and the new one's arrival, so that a
     kill leaves a record without its file, and the partial file whole.
     """
-    part, name = part_of(folder), _name_of(address)
-    entry = Cached(folder / name, part.stat().st_size, sha256, etag, modified)
+    part, name = partial_file(folder), _file_name(address)
+    entry = CachedFile(folder / name, part.stat().st_size, sha256, etag, modified)
     entry.path.unlink(missing_ok=True)
     record = asdict(entry) | {"name": name}
     del record["path"]
@@ -72,7 +78,7 @@ def keep(folder: Path, address: str, sha256: str, *, etag: str = "", modified: s
     return entry
 
 
-def _name_of(address: str) -> str:
+def _file_name(address: str) -> str:
     """Return the address's last part as a file name: archives are known by their endings, too."""
     last = unquote(urlsplit(address).path).rpartition("/")[2]
     return re.sub(r"[^A-Za-z0-9._-]", "_", last)[-80:].lstrip(".") or "download"

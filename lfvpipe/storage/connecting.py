@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lfvpipe.storage.errors import StorageError
+from lfvpipe import storage
+from lfvpipe.storage.errors import UnknownEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,20 +23,13 @@ def connect(endpoint: str, *, region: str, root: Path) -> Buckets:
         root: The folder that holds the local buckets.
 
     Raises:
-        StorageError: The endpoint is none of these, or no AWS credentials are found.
+        UnknownEndpoint: It is none of these.
     """
     if endpoint == "local":
-        from lfvpipe.storage.local import LocalBuckets
-
-        return LocalBuckets(root, region)
+        return storage.LocalBuckets(root, region)
     if endpoint == "aws" or endpoint.startswith(("https://", "http://")):
-        from lfvpipe.storage.s3.buckets import S3Buckets
-
-        return S3Buckets(endpoint, region=region, root=root)
-    raise StorageError(
-        f"“{endpoint}” is no storage endpoint.",
-        hint="Give `local`, `aws`, or the http(s):// URL of an S3 endpoint.",
-    )
+        return storage.S3Buckets(endpoint, region=region, root=root)
+    raise UnknownEndpoint(f"“{endpoint}”")
 
 
 def reconnect(described: Mapping[str, str]) -> Buckets:

@@ -1,204 +1,228 @@
-"""What can go wrong with an object store, said so that the user knows what to do."""
+"""What can go wrong with object stores and downloads: what happened, and where.
+
+The errors name no key of a pipeline and no command: services raise them, too. Who runs a pipeline
+adds what to do (`lfvpipe.steps.advice`), by an error's type and attributes.
+"""
 
 from __future__ import annotations
 
-import errno
-import re
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lfvpipe.errors import UserError
+from lfvpipe.storage.urls import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 
 class StorageError(UserError):
-    """An object store did not do what it was asked to."""
+    """An object store did not do what it was asked to.
+
+    Attributes:
+        where: The object, bucket or endpoint: an ``s3://`` address, a path or a URL.
+        detail: The store's own words, empty if it said none.
+    """
+
+    sentence: ClassVar[str] = "The store failed at {where}"
+    what_to_do: ClassVar[str] = ""
+
+    def __init__(self, where: str, detail: str = "") -> None:
+        self.where = where
+        self.detail = detail
+        brackets = f" ({detail})" if detail else ""
+        super().__init__(f"{self.sentence.format(where=where)}{brackets}.", hint=self.what_to_do)
 
 
 class NoSuchObject(StorageError):
     """The object is not there."""
 
+    sentence = "{where} does not exist"
+    what_to_do = "Check the bucket and the key."
+
 
 class TooLarge(StorageError):
-    """The object has more bytes than the caller takes."""
+    """The object has more bytes than the caller takes.
+
+    Attributes:
+        size: Bytes of the object.
+        limit: Bytes that the caller takes.
+    """
+
+    sentence = "{where} is too large"
+    what_to_do = "Leave it out, or make it smaller."
+
+    def __init__(self, where: str, size: int, limit: int) -> None:
+        self.size = size
+        self.limit = limit
+        super().__init__(where, f"{size:,} bytes, at most {limit:,}")
 
 
 class NoSuchBucket(StorageError):
     """The bucket is not there."""
 
+    sentence = "The bucket of {where} does not exist"
+    what_to_do = "Check its name."
+
 
 class AccessDenied(StorageError):
     """The credentials, or the folder's permissions, do not allow this."""
+
+    sentence = "Access to {where} is denied"
+    what_to_do = "Check that these credentials (or this user) may list, read and write there."
+
+
+class LeadsOutside(AccessDenied):
+    """A link in a local bucket's folder points elsewhere."""
+
+    sentence = "{where} leads out of its bucket"
+    what_to_do = "A link in the bucket's folder points elsewhere: remove it."
 
 
 class NoCredentials(StorageError):
     """No usable AWS credentials were found."""
 
+    sentence = "No usable AWS credentials for {where}"
+    what_to_do = (
+        "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`."
+    )
+
 
 class WrongRegion(StorageError):
-    """The bucket lies in another region."""
+    """The bucket lies in another region than the one that requests are signed for.
+
+    Attributes:
+        region: The bucket's region, None if the store does not tell.
+    """
+
+    sentence = "The bucket of {where} lies in another region"
+
+    def __init__(self, where: str, detail: str = "", *, region: str | None = None) -> None:
+        self.region = region
+        super().__init__(where, detail)
 
 
 class Unreachable(StorageError):
     """The endpoint does not answer."""
 
+    sentence = "The endpoint of {where} does not answer"
+    what_to_do = "Check the endpoint and the network (proxy, certificate)."
+
 
 class BucketNameTaken(StorageError):
     """Somebody else's bucket has this name."""
+
+    sentence = "The name of {where} belongs to somebody else"
+    what_to_do = "Bucket names are unique over all accounts: choose another one."
 
 
 class InvalidKey(StorageError):
     """The object key cannot be stored, or would lead out of the bucket."""
 
+    sentence = "{where} cannot be an object's name"
+    what_to_do = "Rename the file that it comes from."
+
+
+class InvalidBucketName(InvalidKey):
+    """No bucket can have this name."""
+
+    sentence = "{where} cannot be a bucket's name"
+    what_to_do = "Use 3 to 63 lower-case letters, digits, hyphens and dots."
+
+
+class InvalidAddress(StorageError):
+    """It is no ``s3://`` address."""
+
+    sentence = "{where} is no S3 address"
+    what_to_do = "Write it as s3://bucket/path/of/object."
+
+
+class UnknownEndpoint(StorageError):
+    """There is no such kind of object store."""
+
+    sentence = "{where} is no storage endpoint"
+    what_to_do = "Give `local`, `aws`, or the http(s):// URL of an S3 endpoint."
+
+
+class SourceGone(StorageError):
+    """The file that was to be stored is not there any more."""
+
+    sentence = "{where} was to be stored, and is gone"
+
 
 class DiskFull(StorageError):
     """No space is left."""
 
+    sentence = "No space is left to write {where}"
+    what_to_do = "Free some space."
 
-_SAYINGS: dict[type[StorageError], tuple[str, str]] = {
-    NoSuchObject: ("{where} does not exist", "Check the bucket and the key."),
-    TooLarge: ("{where} is too large", "Leave it out, or make it smaller."),
-    NoSuchBucket: (
-        "The bucket of {where} does not exist",
-        "Check its name, or let `lfvpipe run` create it.",
-    ),
-    AccessDenied: (
-        "Access to {where} is denied",
-        "Check that these credentials (or this user) may list, read and write there.",
-    ),
-    NoCredentials: (
-        "No usable AWS credentials for {where}",
-        "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`.",
-    ),
-    WrongRegion: (
-        "The bucket of {where} lies in another region",
-        "Set `region:` to the bucket's region, or choose another bucket.",
-    ),
-    Unreachable: (
-        "The endpoint of {where} does not answer",
-        "Check `bucket.endpoint` and the network (proxy, certificate), and run again.",
-    ),
-    BucketNameTaken: (
-        "The name of {where} belongs to somebody else",
-        "Bucket names are unique over all accounts: choose another `bucket.name`.",
-    ),
-    DiskFull: ("No space is left to write {where}", "Free some space and run again."),
-    InvalidKey: ("{where} cannot be an object's name", "Rename the file that it comes from."),
-    StorageError: ("The store failed at {where}", "Run again; it resumes where it stopped."),
+
+_ON_STATUS = {
+    401: "It asks for a login: download it yourself and give the file's path.",
+    403: "It is forbidden, or the link has expired: check it in a browser.",
+    404: "There is nothing at this address: check its spelling, or whether it has moved.",
+    407: "The proxy asks for a login: put it into HTTPS_PROXY.",
+    410: "It has been removed: look for another place.",
 }
-
-# From the S3 API reference, "List of error codes"; stores other than AWS use them, too.
-_CODES: dict[str, type[StorageError]] = {
-    "NoSuchKey": NoSuchObject,
-    "NoSuchBucket": NoSuchBucket,
-    "AccessDenied": AccessDenied,
-    "AllAccessDisabled": AccessDenied,
-    "AccountProblem": AccessDenied,
-    "InvalidAccessKeyId": NoCredentials,
-    "SignatureDoesNotMatch": NoCredentials,
-    "ExpiredToken": NoCredentials,
-    "InvalidToken": NoCredentials,
-    "TokenRefreshRequired": NoCredentials,
-    "Unauthorized": NoCredentials,
-    "PermanentRedirect": WrongRegion,
-    "TemporaryRedirect": WrongRegion,
-    "AuthorizationHeaderMalformed": WrongRegion,
-    "IllegalLocationConstraintException": WrongRegion,
-    "IncorrectEndpoint": WrongRegion,
-    "BucketAlreadyExists": BucketNameTaken,
-    "InvalidBucketName": InvalidKey,
-    "KeyTooLongError": InvalidKey,
-    "QuotaExceeded": DiskFull,
-    "XMinioStorageFull": DiskFull,
-}
-_STATUSES: dict[int, type[StorageError]] = {301: WrongRegion, 401: NoCredentials, 403: AccessDenied}
-_ERRNOS: dict[int, type[StorageError]] = {
-    errno.ENOSPC: DiskFull,
-    getattr(errno, "EDQUOT", errno.ENOSPC): DiskFull,
-    errno.EACCES: AccessDenied,
-    errno.EPERM: AccessDenied,
-    errno.EROFS: AccessDenied,
-    errno.ENAMETOOLONG: InvalidKey,
-    112: DiskFull,  # Windows: ERROR_DISK_FULL
-}
+_ON_OTHERS = "Check the address in a browser, or try again later."
 
 
-@contextmanager
-def explained(where: str) -> Iterator[None]:
-    """Turn what botocore, obstore and the disk raise into a `StorageError` that names `where`.
+class DownloadError(UserError):
+    """An address does not give what it should.
 
-    Anything that is not a store's failure passes through: it is a bug.
+    Attributes:
+        url: The address, without what may be secret in it.
     """
-    try:
-        yield
-    except StorageError:
-        raise
-    except Exception as error:
-        explanation = _explain(error, where)
-        if explanation is None:
-            raise
-        raise explanation from error
+
+    def __init__(self, url: str, what: str, *, hint: str = "") -> None:
+        self.url = without_secrets(url)
+        super().__init__(f"{self.url} {what}.", hint=hint)
 
 
-def say(kind: type[StorageError], where: str, detail: str = "") -> StorageError:
-    """Return an error of `kind` about `where`, with the store's own words in brackets."""
-    message, hint = _SAYINGS[kind]
-    return kind(message.format(where=where) + (f" ({detail})." if detail else "."), hint=hint)
+class NotReachable(DownloadError):
+    """The server does not answer, or is busy, also after several attempts."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(
+            url, f"cannot be downloaded: {why}", hint="Check the network (and HTTPS_PROXY)."
+        )
 
 
-def _explain(error: Exception, where: str) -> StorageError | None:
-    package = type(error).__module__.partition(".")[0]
-    if package in ("botocore", "boto3", "s3transfer"):
-        return _explain_botocore(error, where)
-    if package == "obstore" or isinstance(error, OSError):
-        return _explain_obstore(error, where)
-    return None
+class Refused(DownloadError):
+    """The server answers with an error, and would do so again.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    def __init__(self, url: str, status: int) -> None:
+        self.status = status
+        super().__init__(
+            url, f"is refused: the server answers {status}", hint=_ON_STATUS.get(status, _ON_OTHERS)
+        )
 
 
-def _explain_botocore(error: Exception, where: str) -> StorageError:
-    from botocore import exceptions as botocore
+class WrongRange(DownloadError):
+    """The server resumed a download elsewhere than it was asked to.
 
-    if isinstance(error, botocore.ClientError):
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        detail = str(error.response.get("Error", {}).get("Message", ""))
-        return say(_kind(code, status), where, f"{code}: {detail}" if detail else code)
-    unreachable = (botocore.HTTPClientError, botocore.ConnectionError)
-    if isinstance(error, unreachable):
-        return say(Unreachable, where, _first_line(error))
-    if isinstance(error, botocore.ParamValidationError):
-        return say(InvalidKey, where, _first_line(error))
-    return say(NoCredentials, where, _first_line(error))
+    Attributes:
+        folder: The cache's folder of this address, with the partial download.
+    """
+
+    def __init__(self, url: str, said: str, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(url, f"answers with another range than asked for ({said or 'none'})")
 
 
-def _explain_obstore(error: Exception, where: str) -> StorageError:
-    text = str(error)
-    code = _found(r"<Code>(\w+)</Code>", text)
-    number = getattr(error, "errno", None) or int(_found(r"\(os error (\d+)\)", text) or 0)
-    status = int(_found(r"status code: (\d{3})", text) or 0)
-    if code in _CODES or status in _STATUSES:
-        return say(_kind(code, status), where, code or f"HTTP {status}")
-    if number in _ERRNOS:
-        return say(_ERRNOS[number], where, _first_line(error))
-    if isinstance(error, FileNotFoundError):
-        return say(NoSuchObject, where)
-    if "redirect without LOCATION" in text:
-        return say(WrongRegion, where)
-    if "HTTP error" in text:
-        return say(Unreachable, where)
-    return say(StorageError, where, code or _first_line(error))
+class DiskFullForDownload(DiskFull):
+    """What is downloaded does not fit; what came so far is kept for the next attempt.
 
+    Attributes:
+        folder: The cache's folder of this address.
+        needed: Bytes that are still to come, None if the server does not tell.
+    """
 
-def _kind(code: str, status: int) -> type[StorageError]:
-    return _CODES.get(code) or _STATUSES.get(status, StorageError)
-
-
-def _found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    return match[1] if match else ""
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:300].rstrip(".")
+    def __init__(self, url: str, folder: Path, needed: int | None = None) -> None:
+        self.folder = folder
+        self.needed = needed
+        more = "" if needed is None else f"{needed:,} more bytes are needed and not free"
+        super().__init__(f"{folder} for {without_secrets(url)}", more)

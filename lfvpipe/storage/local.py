@@ -10,25 +10,30 @@ from typing import TYPE_CHECKING
 
 from obstore.store import LocalStore
 
-from lfvpipe.storage import transfer
+from lfvpipe.storage import objects
 from lfvpipe.storage.addresses import check_key
 from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection
 from lfvpipe.storage.errors import (
-    AccessDenied,
+    InvalidBucketName,
     InvalidKey,
+    LeadsOutside,
     NoSuchBucket,
     NoSuchObject,
-    explained,
-    say,
 )
+from lfvpipe.storage.failures import translating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_STAGING = re.compile(r"#\d+$")  # LocalStore writes `key#1` and renames it
-_UNSPEAKABLE = re.compile(
+
+# LocalStore writes `key#1` and renames it to `key`. It leaves such files out of listings, so that
+# what a kill left of them is no object; a key that ends so could be written but never listed.
+_STAGING_KEY = re.compile(r"#\d+$")
+
+# What Windows gives to devices, or cuts off the end of a name.
+_RESERVED_ON_WINDOWS = re.compile(
     r'[<>:"|?*]|[ .](?:/|$)|(?:^|/)(?:con|prn|aux|nul|com\d|lpt\d)(?:[./]|$)', re.IGNORECASE
 )
 
@@ -45,10 +50,7 @@ class LocalBuckets:
     def bucket(self, name: str) -> Bucket:
         """Return the bucket called `name`, after the rules that S3 has for names."""
         if not _BUCKET_NAME.fullmatch(name) or ".." in name:
-            raise InvalidKey(
-                f"“{name}” cannot be a bucket's name.",
-                hint="Use 3 to 63 lower-case letters, digits, hyphens and dots.",
-            )
+            raise InvalidBucketName(f"“{name}”")
         return LocalBucket(self._root / name, self._region)
 
     def describe(self) -> dict[str, str]:
@@ -71,7 +73,7 @@ class LocalBucket:
 
     def create(self) -> None:
         """Make the folder."""
-        with explained(str(self._folder)):
+        with translating(str(self._folder)):
             self._folder.mkdir(parents=True, exist_ok=True)
 
     def protection(self) -> Protection:
@@ -83,7 +85,7 @@ class LocalBucket:
         if self.exists():
             if next(self.list(), None) is not None:
                 return False
-            with explained(str(self._folder)):
+            with translating(str(self._folder)):
                 shutil.rmtree(self._folder)
         return True
 
@@ -93,31 +95,32 @@ class LocalBucket:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Stream the objects whose keys begin with `prefix`; what lies behind links is left out."""
-        store = self._opened()
-        inside: dict[str, bool] = {}
-        for found in transfer.pages(store, prefix.rpartition("/")[0], str(self._folder)):
+        store = self._existing_store()
+        is_inside: dict[str, bool] = {}  # one look at each folder rather than at each file
+        for found in objects.read_listing(store, prefix.rpartition("/")[0], str(self._folder)):
             folder = found.key.rpartition("/")[0]
-            if folder not in inside:
-                inside[folder] = self._leads_inside(folder)
-            if inside[folder] and found.key.startswith(prefix):
+            if folder not in is_inside:
+                is_inside[folder] = self._leads_inside(folder)
+            if is_inside[folder] and found.key.startswith(prefix):
                 yield found
 
     def head(self, key: str) -> ObjectInfo | None:
         """Return what the disk says of one object."""
         try:
-            return transfer.head(self._opened(), self._checked(key), self._where(key))
+            return objects.head(self._existing_store(), self._check(key), self._address(key))
         except NoSuchObject:
             return None
 
     def get(self, key: str, *, limit: int | None = None) -> bytes:
         """Return an object's bytes."""
-        return transfer.get(self._opened(), self._checked(key), self._where(key), limit)
+        return objects.get(self._existing_store(), self._check(key), self._address(key), limit)
 
     def get_to(
-        self, key: str, path: Path, *, on_bytes: Callable[[int], None] = transfer.unheard
+        self, key: str, path: Path, *, on_bytes: Callable[[int], None] = objects.ignore_progress
     ) -> None:
         """Copy an object to `path`."""
-        transfer.get_to(self._opened(), self._checked(key), path, self._where(key), on_bytes)
+        store = self._existing_store()
+        objects.get_to(store, self._check(key), path, self._address(key), on_bytes)
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Store bytes or a file."""
@@ -130,52 +133,54 @@ class LocalBucket:
         on_done: Callable[[str, int], None],
         jobs: int = 8,
     ) -> None:
-        """Store many files concurrently."""
-        transfer.put_many(self._put, items, on_done, jobs)
+        """Store many files concurrently.
+
+        None is synced to the disk by itself, which would cost more than the copy: what a power cut
+        may lose is noticed by its size when the bucket is next compared, and stored again.
+        """
+        objects.put_many(self._put, items, on_done, jobs)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects, and the folders that they leave empty."""
-        store = self._opened()
+        store = self._existing_store()
         for key in keys:
-            with explained(self._where(key)):
-                path = self._checked(key)
+            with translating(self._address(key)):
+                path = self._check(key)
                 if (self._folder / path).is_file():
                     store.delete(path)
 
     def local_path(self, key: str) -> Path | None:
         """Return the object's own file."""
-        return self._folder / self._checked(key)
+        return self._folder / self._check(key)
 
     def _put(self, key: str, data: bytes | Path) -> int:
-        return transfer.put(self._opened(), self._checked(key), data, self._where(key))
+        return objects.put(self._existing_store(), self._check(key), data, self._address(key))
 
     @cached_property
     def _store(self) -> LocalStore:
-        with explained(str(self._folder)):
+        with translating(str(self._folder)):
             return LocalStore(self._folder, automatic_cleanup=True)
 
-    def _opened(self) -> LocalStore:
+    def _existing_store(self) -> LocalStore:
         # LocalStore would make the folder anew; but then nobody would notice that it was removed.
         if not self.exists():
-            raise say(NoSuchBucket, str(self._folder))
+            raise NoSuchBucket(str(self._folder))
         return self._store
 
-    def _where(self, key: str) -> str:
+    def _address(self, key: str) -> str:
         return str(self._folder / key)
 
-    def _checked(self, key: str) -> str:
+    def _check(self, key: str) -> str:
         check_key(key)
-        staged, unspeakable = _STAGING.search(key), os.name == "nt" and _UNSPEAKABLE.search(key)
-        if "\\" in key or staged or unspeakable:
+        is_reserved = os.name == "nt" and _RESERVED_ON_WINDOWS.search(key)
+        if "\\" in key or _STAGING_KEY.search(key) or is_reserved:
             raise InvalidKey(
-                f"“{key}” cannot be an object key in a local bucket.",
-                hint="No backslashes, no ending like #1, and on Windows no reserved names.",
+                f"“{key}”",
+                "a local bucket takes no backslash, no ending such as #1, and on Windows no"
+                " reserved name",
             )
         if not self._leads_inside(key):
-            raise AccessDenied(
-                f"“{key}” leads out of the bucket {self._folder}.",
-                hint="A link in the bucket's folder points elsewhere: remove it.",
-            )
+            raise LeadsOutside(self._address(key))
         return key
 
     def _leads_inside(self, key: str) -> bool:

@@ -13,6 +13,7 @@ from lfvpipe.config.spec import Bucket, Sources
 from lfvpipe.engine.inputs import flatten
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
+from lfvpipe.steps.advice import advise
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.fetch import FetchStep, source_path
 
@@ -21,7 +22,7 @@ ARCHIVE = b"PK\x03\x04" + bytes(range(256)) * 12_000  # 3 MB: several chunks
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lfvpipe.storage.download.transfer._FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("lfvpipe.storage.download.resuming._FIRST_PAUSE", 0.0)
 
 
 @pytest.fixture
@@ -160,7 +161,7 @@ def test_a_whole_part_that_was_not_yet_taken_over_is_not_sent_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("lfvpipe.storage.download.transfer.keep", die)
+        patch.setattr("lfvpipe.storage.cache.keep", die)
         with pytest.raises(KeyboardInterrupt):
             step(site).act(context, work)
     assert step(site).act(context, work).facts["sha256"] == sha256(ARCHIVE)
@@ -177,7 +178,7 @@ def test_a_refusal_says_what_to_do(
     site.answers["/Class3.zip"] = (status, {})
     with pytest.raises(UserError, match=f"answers {status}") as raised:
         step(site).act(context, work)
-    assert advice in raised.value.hint
+    assert advice in advise(raised.value)
     assert "Class3.zip" not in cache_files(context)
     assert len(site.requests) == (6 if status == 503 else 1)
 
@@ -225,7 +226,7 @@ def test_a_certificate_must_be_trusted(
     tls_web.web.files["/Class3.zip"] = ARCHIVE
     with pytest.raises(UserError, match="not trusted") as raised:
         step(tls_web.web).act(context, work)
-    assert "SSL_CERT_FILE" in raised.value.hint
+    assert "SSL_CERT_FILE" in advise(raised.value)
     monkeypatch.setenv("SSL_CERT_FILE", str(tls_web.certificate))
     assert step(tls_web.web).act(context, work).facts["sha256"] == sha256(ARCHIVE)
 
@@ -305,7 +306,7 @@ def test_secrets_in_an_address_stay_there(site: Any, context: Context, work: Any
     said += str(raised.value)
     assert "s3cret" not in said
     assert "t0ken" not in said
-    assert site.requests[0][2]["authorization"].startswith("Basic ")
+    assert site.requests[0][2]["Authorization"].startswith("Basic ")
     assert fetch.inputs(context) != replace(fetch, address=address + "x").inputs(context)
 
 
@@ -318,17 +319,77 @@ def test_the_proxy_of_the_environment_is_used(
     assert fetch.act(context, work).facts["sha256"] == sha256(ARCHIVE)
 
 
+def test_a_host_that_no_proxy_names_is_asked_itself(
+    site: Any, context: Context, work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody answers there
+    monkeypatch.setenv("no_proxy", "plant.example,127.0.0.1")
+    assert step(site).act(context, work).facts["sha256"] == sha256(ARCHIVE)
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_login_stays_with_its_host_when_redirected(
+    site: Any, context: Context, work: Any, monkeypatch: pytest.MonkeyPatch, by_name: bool
+) -> None:
+    """Another name of the same machine is another host, too."""
+    host = site.url.removeprefix("http://")
+    other = site.url.replace("127.0.0.1", "localhost") if by_name else ""
+    site.answers["/moved"] = (302, {"Location": f"{other}/Class3.zip"})
+    fetch = replace(step(site), address=f"http://anna:s3cret@{host}/moved")
+    assert fetch.act(context, work).facts["sha256"] == sha256(ARCHIVE)
+    logins = ["Authorization" in headers for _, _, headers, _ in site.requests]
+    assert logins == [True, not by_name]
+
+
+def test_the_login_of_netrc_is_used_for_its_host_alone(
+    site: Any, context: Context, work: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine localhost login anna password s3cret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    local = site.url.replace("127.0.0.1", "localhost")
+    site.answers["/moved"] = (302, {"Location": site.url + "/Class3.zip"})
+    replace(step(site), address=f"{local}/moved").act(context, work)
+    step(site).act(context, work)
+    netrc.write_text("machine")  # damaged: as if there were none
+    step(site).act(context, work)
+    logins = ["Authorization" in headers for _, _, headers, _ in site.requests]
+    assert logins == [True, False, False, False]
+
+
+def test_a_part_never_lies_beside_the_notes_of_another_version(
+    site: Any, context: Context, work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill after the notes and before the first byte must not make the next attempt mix both."""
+    site.cut = [1_200_000] + [0] * 20
+    with pytest.raises(UserError, match="cannot be downloaded"):
+        step(site).act(context, work)
+    site.cut, site.files["/Class3.zip"] = [], b"PK\x03\x04" + bytes(2_000_000)
+
+    def die(*args: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lfvpipe.storage.download.resuming._Transfer._receive", die)
+        with pytest.raises(KeyboardInterrupt):
+            step(site).act(context, work)
+    outcome = step(site).act(context, work)
+    assert outcome.facts["sha256"] == sha256(site.files["/Class3.zip"])
+
+
 def test_a_full_disk_keeps_what_was_downloaded(
     site: Any, context: Context, work: Any, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = Context(context.pipeline, small_disk)
     with pytest.raises(UserError, match="not free") as raised:
         step(site).act(small, work)
-    assert "resumes" in raised.value.hint
-    monkeypatch.setattr("lfvpipe.storage.download.transfer._refuse_too_large", lambda *args: None)
+    assert "resumes" in advise(raised.value)
+    monkeypatch.setattr(
+        "lfvpipe.storage.download.resuming._Transfer._insist_on_space", lambda *args: None
+    )
     with pytest.raises(UserError, match="No space") as raised:
         step(site).act(small, work)
-    assert "resumes" in raised.value.hint
+    assert "resumes" in advise(raised.value)
     part = next(small.cache_dir.rglob(".part"))
     assert part.stat().st_size > 0
 

@@ -131,7 +131,7 @@ def test_listing_goes_over_pages(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "10")
-    monkeypatch.setattr("lfvpipe.storage.transfer.PAGE", 10)
+    monkeypatch.setattr("lfvpipe.storage.objects.PAGE", 10)
     file = tmp_path / "file"
     file.write_bytes(b"x")
     done: list[str] = []

@@ -107,6 +107,7 @@ def _run_one(
     cancelled: Event,
 ) -> Ran:
     from lfvpipe.engine import runner
+    from lfvpipe.steps.advice import advise
 
     ledger = session.ledger_of(variant)
     try:
@@ -120,6 +121,7 @@ def _run_one(
             cancelled=cancelled,
             jobs=options.jobs,
             refresh=options.refresh,
+            advise=advise,
         )
     finally:
         results.release_what_is_held(variant, ledger, reporter)
@@ -171,10 +173,12 @@ def _partly(one: Ran) -> str:
 
 
 def _tell_failures(one: Ran) -> None:
+    from lfvpipe.steps.advice import advise
+
     for row in one.result.rows:
         if isinstance(row.error, UserError):
             print(f"error: {row.step}{_title(one)}: {row.error.message}", file=sys.stderr)
-            for line in row.error.hint.splitlines():
+            for line in advise(row.error).splitlines():
                 print(f"  {line}", file=sys.stderr)
 
 

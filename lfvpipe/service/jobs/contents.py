@@ -14,7 +14,7 @@ from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import find, tokens
 from lfvpipe.service.state.database import Transaction
 from lfvpipe.service.state.rows import Content, Dataset, read
-from lfvpipe.storage import NoSuchBucket, StorageError, parse_s3_uri
+from lfvpipe.storage import StorageError, parse_s3_uri
 
 _BATCH = 2000
 _LONGEST = 1 << 20  # bytes of a line: far above what is allowed, but it is the memory it may take
@@ -45,8 +45,6 @@ def _make(runtime: Runtime, identity: int) -> None:
         return
     try:
         _fill(runtime, content)
-    except NoSuchBucket as error:  # its hint is a pipeline's, which may keep buckets elsewhere
-        _settle(runtime, identity, "failed", status_message(error.message))
     except (ContentError, StorageError) as error:
         _settle(runtime, identity, "failed", status_message(error))
     except Exception:

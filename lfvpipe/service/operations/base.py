@@ -45,7 +45,7 @@ def check_output_key(key: str) -> None:
     try:
         check_key(key)
     except InvalidKey as error:
-        raise invalid(f"s3Location.prefix leads to an impossible key: {error.message}") from error
+        raise invalid(f"s3Location.prefix leads to an impossible key: {error.detail}") from error
 
 
 def read_token(token: str | None, kind: str, first: Key) -> Key:

@@ -1,193 +1,165 @@
-"""One HTTP request, with redirects, proxies and TLS as a careful client does them."""
+"""One HTTP request, as a careful client makes it.
+
+httpx brings what the environment says (HTTP_PROXY, HTTPS_PROXY, NO_PROXY, .netrc) and drops the
+login where a redirect leads to another host. Ours is what it leaves open: redirects are followed
+one by one, since each must stay on TLS, and none of their bodies is read; and what went wrong is
+told as worth another attempt or not.
+"""
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from contextlib import contextmanager
+from netrc import NetrcParseError
+from typing import TYPE_CHECKING
 
-from lfvpipe.errors import UserError
-from lfvpipe.storage.addresses import without_secrets
+import httpx
+
+from lfvpipe.storage.errors import DownloadError, Refused
+from lfvpipe.storage.urls import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from urllib3 import PoolManager
-    from urllib3.response import BaseHTTPResponse
-
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 10
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONNECT_SECONDS = 15.0
 _READ_SECONDS = 30.0
-
-
-class DownloadError(UserError):
-    """An address does not give what it should."""
-
-
-class NotReachable(DownloadError):
-    """The server does not answer, or is busy, also after several attempts."""
+# Beside success: not modified, no such range, and a server that does not know HEAD.
+_MEANINGFUL = frozenset({200, 206, 304, 405, 416, 501})
 
 
 class Interrupted(Exception):
-    """The transfer broke off, and trying again may help."""
+    """The transfer broke off, and trying again may help.
 
-    def __init__(self, url: str, why: str, retry_after: float = 0.0) -> None:
+    Attributes:
+        why: What happened, as part of a sentence.
+        retry_after: Seconds after which the server wants to be asked again, 0 if it told none.
+    """
+
+    def __init__(self, why: str, retry_after: float = 0.0) -> None:
         super().__init__(why)
-        self.url = url
         self.why = why
         self.retry_after = retry_after
 
-    def final(self) -> NotReachable:
-        """Return the error to raise when trying again did not help."""
-        return NotReachable(
-            f"{without_secrets(self.url)} cannot be downloaded: {self.why}.",
-            hint="Check the network (and HTTPS_PROXY) and run again: the download resumes.",
-        )
 
+@contextmanager
+def requesting(
+    url: str, headers: Mapping[str, str], *, method: str = "GET"
+) -> Iterator[httpx.Response]:
+    """Send a request and yield the response, whose body is still to be read.
 
-def opened(url: str, headers: Mapping[str, str], *, method: str = "GET") -> BaseHTTPResponse:
-    """Send a request and return the response whose body is still to be read; close it.
-
-    Returns:
+    Yields:
         A response with status 200, 206, 304, 405, 416 or 501.
 
     Raises:
         DownloadError: The server refuses, or its certificate is not trusted.
-        Interrupted: It does not answer, or says that it is busy.
+        Interrupted: It does not answer, breaks off, or says that it is busy.
     """
-    target = url
-    for _ in range(_MOST_REDIRECTS + 1):
-        response = _send(method, target, headers, origin=url)
-        location = response.headers.get("Location")
-        if response.status not in _REDIRECTS or not location:
-            return _checked(response, url)
-        response.close()
-        target = _redirected(target, location)
-    raise DownloadError(
-        f"{without_secrets(url)} redirects more than {_MOST_REDIRECTS} times.",
-        hint="Check the address.",
-    )
+    with _translating(url), _client(url) as client:
+        request = client.build_request(
+            method, url, headers={"Accept-Encoding": "identity", "User-Agent": "lfvpipe", **headers}
+        )
+        # A login in the address itself comes before the one that .netrc has for its host.
+        login = _login_of_netrc() if not request.url.userinfo else None
+        response = client.send(request, stream=True, auth=login)
+        for _ in range(_MOST_REDIRECTS):
+            if response.next_request is None:
+                break
+            response.close()
+            _insist_on_tls(response.request.url, response.next_request.url)
+            # The login went into the request's headers, from which httpx has removed it where the
+            # redirect leads to another host: none is looked up anew.
+            response = client.send(response.next_request, stream=True, auth=None)
+        try:
+            if response.next_request is not None:
+                raise DownloadError(
+                    url, f"redirects more than {_MOST_REDIRECTS} times", hint="Check the address."
+                )
+            _insist_on_meaningful(response, url)
+            yield response
+        finally:
+            response.close()
 
 
-def _send(method: str, url: str, headers: Mapping[str, str], *, origin: str) -> BaseHTTPResponse:
-    from urllib3.exceptions import HTTPError, LocationParseError
-    from urllib3.util import Timeout
-
-    sent = {"Accept-Encoding": "identity", "User-Agent": "lfvpipe", **headers}
-    sent |= _authorization(url, origin)
+@contextmanager
+def _translating(url: str) -> Iterator[None]:
     try:
-        return _pool(url).request(
-            method,
-            url,
-            headers=sent,
-            redirect=False,
-            retries=False,
-            preload_content=False,
-            timeout=Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
-        )
-    except LocationParseError as error:
+        yield
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        raise DownloadError(url, "is no address", hint="Check its spelling.") from error
+    except httpx.ReadTimeout as error:
+        raise Interrupted("the server sends nothing any more") from error
+    except (httpx.ReadError, httpx.RemoteProtocolError) as error:
+        raise Interrupted("the connection broke off") from error
+    except httpx.TransportError as error:
+        causes = list(_causes(error))
+        untrusted = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
+        if untrusted is not None:
+            raise DownloadError(
+                url,
+                f"has a certificate that is not trusted ({untrusted})",
+                hint="If the server is your own, name its certificate authority in SSL_CERT_FILE.",
+            ) from error
+        if any(isinstance(cause, socket.gaierror) for cause in causes):
+            raise Interrupted(f"no such host as {httpx.URL(url).host}") from error
+        raise Interrupted(str(error) or type(error).__name__) from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what `error` was raised from, and so on: httpx wraps httpcore, which wraps sockets."""
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _client(url: str) -> httpx.Client:
+    timeout = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
+    try:
+        return httpx.Client(verify=_trusted_authorities(), timeout=timeout)
+    except (ImportError, ValueError) as error:  # of a proxy's kind, such as socks5://
         raise DownloadError(
-            f"{without_secrets(url)} is no address.", hint="Check its spelling."
+            url,
+            f"cannot be downloaded: the proxy that the environment names does not fit ({error})",
+            hint="Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.",
         ) from error
-    except HTTPError as error:
-        raise _failure(url, error) from error
 
 
-def _failure(url: str, error: Exception) -> DownloadError | Interrupted:
-    from urllib3.exceptions import NameResolutionError, SSLError
-
-    cause = error.args[-1] if error.args else error
-    if isinstance(error, SSLError) or isinstance(cause, ssl.SSLError):
-        return DownloadError(
-            f"The certificate of {without_secrets(url)} is not trusted ({cause}).",
-            hint="If the server is your own, name its certificate authority in SSL_CERT_FILE.",
-        )
-    if isinstance(error, NameResolutionError):
-        return Interrupted(url, f"no such host as {urlsplit(url).hostname}")
-    return Interrupted(url, str(error).partition(": ")[2] or type(error).__name__)
-
-
-def _pool(url: str) -> PoolManager:
-    from urllib.request import getproxies, proxy_bypass
-
-    from urllib3 import PoolManager, ProxyManager, make_headers
-
-    parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
-    if not proxy or proxy_bypass(parts.hostname or ""):
-        return PoolManager(ssl_context=_trust())
-    seen = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    login = f"{seen.username}:{seen.password or ''}" if seen.username else None
-    return ProxyManager(
-        seen._replace(netloc=seen.netloc.rpartition("@")[2]).geturl(),
-        proxy_headers=make_headers(proxy_basic_auth=login),
-        ssl_context=_trust(),
-    )
-
-
-def _trust() -> ssl.SSLContext:
+def _trusted_authorities() -> ssl.SSLContext:
     """Trust the system's authorities, and certifi's where a system has none of its own."""
     context = ssl.create_default_context()
     if not context.get_ca_certs() and not context.cert_store_stats()["x509_ca"]:
-        try:
-            import certifi
-        except ImportError:
-            return context
+        import certifi
+
         context.load_verify_locations(certifi.where())
     return context
 
 
-def _authorization(url: str, origin: str) -> dict[str, str]:
-    """Return the login that the address names, unless a redirect led to another host."""
-    from urllib.parse import unquote
-
-    from urllib3 import make_headers
-
-    named, target = urlsplit(origin), urlsplit(url)
-    same = (named.scheme, named.hostname, named.port) == (
-        target.scheme,
-        target.hostname,
-        target.port,
-    )
-    if not named.username or not same:
-        return {}
-    login = f"{unquote(named.username)}:{unquote(named.password or '')}"
-    return dict(make_headers(basic_auth=login))
+def _login_of_netrc() -> httpx.Auth | None:
+    """Return what looks a host's login up in the file that NETRC names, or ~/.netrc."""
+    try:
+        return httpx.NetRCAuth(os.environ.get("NETRC"))
+    except (OSError, NetrcParseError):
+        return None  # as curl does: a login that is needed is missed in the server's answer
 
 
-def _redirected(url: str, location: str) -> str:
-    target = urljoin(url, location)
-    before, after = urlsplit(url).scheme, urlsplit(target).scheme
-    if after not in ("http", "https") or (before == "https" and after == "http"):
+def _insist_on_tls(before: httpx.URL, after: httpx.URL) -> None:
+    if after.scheme not in ("http", "https") or (before.scheme, after.scheme) == ("https", "http"):
         raise DownloadError(
-            f"{without_secrets(url)} redirects to {without_secrets(target)}, which is not secure.",
+            str(before),
+            f"redirects to {without_secrets(str(after))}, which is not secure",
             hint="If you trust it, give that address yourself.",
         )
-    return target
 
 
-def _checked(response: BaseHTTPResponse, url: str) -> BaseHTTPResponse:
-    status = response.status
-    if status in (200, 206, 304, 405, 416, 501):
-        return response
-    retry_after = response.headers.get("Retry-After", "")
-    response.close()
+def _insist_on_meaningful(response: httpx.Response, url: str) -> None:
+    status = response.status_code
     if status in _TRANSIENT:
+        retry_after = response.headers.get("Retry-After", "")
         seconds = float(retry_after) if retry_after.isdigit() else 0.0
-        raise Interrupted(url, f"the server answers {status}", seconds)
-    raise DownloadError(
-        f"{without_secrets(url)}: the server answers {status}.", hint=_advice(status)
-    )
-
-
-def _advice(status: int) -> str:
-    known: dict[int, Any] = {
-        401: "It asks for a login: download it yourself and give the file's path.",
-        403: "It is forbidden, or the link has expired: check it in a browser.",
-        404: "There is nothing at this address: check its spelling, or whether it has moved.",
-        407: "The proxy asks for a login: put it into HTTPS_PROXY.",
-        410: "It has been removed: look for another place.",
-    }
-    return str(known.get(status, "Check the address in a browser, or try again later."))
+        raise Interrupted(f"the server answers {status}", seconds)
+    if status not in _MEANINGFUL:
+        raise Refused(url, status)

@@ -5,33 +5,35 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from lfvpipe.storage import transfer
+import boto3
+import botocore.session
+from botocore.config import Config
+from obstore.auth.boto3 import Boto3CredentialProvider
+from obstore.exceptions import InvalidPathError
+from obstore.store import S3Store
+
+from lfvpipe.storage import objects
 from lfvpipe.storage.addresses import check_key
 from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection
-from lfvpipe.storage.errors import (
-    NoCredentials,
-    NoSuchObject,
-    StorageError,
-    WrongRegion,
-    explained,
-    say,
-)
+from lfvpipe.storage.errors import NoCredentials, NoSuchObject, StorageError, WrongRegion
+from lfvpipe.storage.failures import translating
 from lfvpipe.storage.s3 import administration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    import boto3
-    from obstore.store import S3Store
+    from lfvpipe.storage.s3.administration import S3Client
 
-S3Client: TypeAlias = Any  # boto3 makes its clients at run time
-_TTL = timedelta(minutes=5)
+_CREDENTIALS_KEPT = timedelta(minutes=5)
 """How long obstore keeps credentials; botocore refreshes those with less than 10 minutes left."""
 _ATTEMPTS = 5
 """How often a request is tried, unless AWS_MAX_ATTEMPTS or the profile says otherwise."""
+_RETRY_TIMEOUT = timedelta(seconds=60)
+_CONNECT_SECONDS = 10
 
 
 class S3Buckets:
@@ -39,7 +41,7 @@ class S3Buckets:
 
     def __init__(self, endpoint: str, *, region: str, root: Path) -> None:
         self.endpoint = endpoint
-        self._region = region
+        self.region = region
         self._root = root
         self._lock = threading.Lock()
 
@@ -49,52 +51,41 @@ class S3Buckets:
 
     def describe(self) -> dict[str, str]:
         """Return what `reconnect` needs; the other process finds the credentials itself."""
-        return {"endpoint": self.endpoint, "region": self._region, "root": str(self._root)}
+        return {"endpoint": self.endpoint, "region": self.region, "root": str(self._root)}
 
     @property
-    def region(self) -> str:
-        """The region to create buckets in and to sign for."""
-        return self._region
-
-    @property
-    def admin(self) -> S3Client:
+    def client(self) -> S3Client:
         """The boto3 client, made once, also when several threads ask at once."""
         with self._lock:
-            return self._admin
+            return self._client
 
     def store(self, bucket: str) -> S3Store:
         """Return an obstore store for `bucket` at the address that boto3 uses, too."""
-        from obstore.auth.boto3 import Boto3CredentialProvider
-        from obstore.store import S3Store
-
-        address = self.admin.meta.endpoint_url
-        client: Any = {"allow_http": address.startswith("http://")}
+        address = self.client.meta.endpoint_url
+        options: Any = {"allow_http": address.startswith("http://")}
         if bundle := self._settings.get_config_variable("ca_bundle"):
-            client["root_certificate"] = Path(bundle).read_bytes()
-        retry: Any = {
-            "max_retries": self._attempts - 1,
-            "retry_timeout": timedelta(seconds=60),
-        }
-        with explained(f"s3://{bucket}"):
+            options["root_certificate"] = Path(bundle).read_bytes()
+        with translating(f"s3://{bucket}"):
             return S3Store(
                 bucket,
                 # Path style works for every endpoint, and for names with dots over TLS.
                 config={
                     "endpoint": address,
-                    "region": self._region,
+                    "region": self.region,
                     "virtual_hosted_style_request": False,
                     "skip_signature": False,
                 },
-                client_options=client,
-                retry_config=retry,
-                credential_provider=Boto3CredentialProvider(self._session, ttl=_TTL),
+                client_options=options,
+                retry_config={
+                    "max_retries": self._attempts - 1,
+                    "retry_timeout": _RETRY_TIMEOUT,
+                },
+                credential_provider=Boto3CredentialProvider(self._session, ttl=_CREDENTIALS_KEPT),
             )
 
     @cached_property
     def _settings(self) -> Any:
         """The settings that botocore finds: profile, certificate authority, number of attempts."""
-        import botocore.session
-
         return botocore.session.get_session()
 
     @property
@@ -103,26 +94,23 @@ class S3Buckets:
 
     @cached_property
     def _session(self) -> boto3.Session:
-        import boto3
-
-        with explained(f"the endpoint {self.endpoint}"):
-            session = boto3.Session(botocore_session=self._settings, region_name=self._region)
+        endpoint = f"the endpoint {self.endpoint}"
+        with translating(endpoint):
+            session = boto3.Session(botocore_session=self._settings, region_name=self.region)
             if session.get_credentials() is None:
-                raise say(NoCredentials, f"the endpoint {self.endpoint}")
+                raise NoCredentials(endpoint)
             return session
 
     @cached_property
-    def _admin(self) -> S3Client:
-        from botocore.config import Config
-
-        custom = None if self.endpoint == "aws" else self.endpoint
-        with explained(f"the endpoint {self.endpoint}"):
+    def _client(self) -> S3Client:
+        url = None if self.endpoint == "aws" else self.endpoint
+        with translating(f"the endpoint {self.endpoint}"):
             config = Config(
-                s3=None if custom is None else {"addressing_style": "path"},
-                connect_timeout=10,
+                s3=None if url is None else {"addressing_style": "path"},
+                connect_timeout=_CONNECT_SECONDS,
                 retries={"mode": "standard", "total_max_attempts": self._attempts},
             )
-            return self._session.client("s3", endpoint_url=custom, config=config)
+            return self._session.client("s3", endpoint_url=url, config=config)
 
 
 class S3Bucket:
@@ -136,15 +124,13 @@ class S3Bucket:
         """Tell whether the bucket is there, and ours to use.
 
         Raises:
-            WrongRegion: The bucket is on AWS, and in another region than the pipeline's.
+            WrongRegion: The bucket is on AWS, and in another region than we sign for.
         """
-        region = administration.find(self._admin, self.name)
+        region = administration.find(self._buckets.client, self.name)
+        signed = self._buckets.region
         # Stores other than AWS have regions in name only.
-        if self._buckets.endpoint == "aws" and region and region != self._buckets.region:
-            raise WrongRegion(
-                f"The bucket {self.name} lies in {region}, the pipeline in {self._buckets.region}.",
-                hint=f"Set `region: {region}`, or choose another `bucket.name`.",
-            )
+        if self._buckets.endpoint == "aws" and region and region != signed:
+            raise WrongRegion(f"s3://{self.name}", f"{region}, not {signed}", region=region)
         return region is not None
 
     def create(self) -> None:
@@ -153,32 +139,31 @@ class S3Bucket:
         Raises:
             BucketNameTaken: Somebody else owns a bucket of this name.
         """
-        administration.create(self._admin, self.name, self._buckets.region)
+        administration.create(self._buckets.client, self.name, self._buckets.region)
 
     def protection(self) -> Protection:
         """Read how the bucket is guarded."""
-        return administration.protection(self._admin, self.name)
+        return administration.protection(self._buckets.client, self.name)
 
     def delete_if_empty(self) -> bool:
         """Delete the bucket if it holds no object; return whether it is gone now."""
-        return administration.delete_if_empty(self._admin, self.name)
+        return administration.delete_if_empty(self._buckets.client, self.name)
 
     def location(self) -> str:
         """Return the region that the bucket lies in, as the store tells it."""
-        return administration.location(self._admin, self.name) or self._buckets.region
+        return administration.location(self._buckets.client, self.name) or self._buckets.region
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Stream the objects whose keys begin with `prefix`.
 
         obstore lists folders, and stumbles over keys such as ``a//b`` that others put there;
-        boto3 lists any prefix and any key, at several times the CPU.
+        boto3 lists any prefix and any key, at several times the CPU. So obstore lists as far as it
+        can, and boto3 goes on after the last key that it gave.
         """
-        from obstore.exceptions import InvalidPathError
-
         last = ""
         if not prefix or (prefix.endswith("/") and "//" not in prefix):
             try:
-                for found in transfer.pages(self._store, prefix, self._where(prefix)):
+                for found in objects.read_listing(self._store, prefix, self._address(prefix)):
                     last = found.key
                     yield found
             except StorageError as error:
@@ -186,24 +171,24 @@ class S3Bucket:
                     raise
             else:
                 return
-        yield from self._list_any(prefix, last)
+        yield from self._list_with_boto3(prefix, last)
 
     def head(self, key: str) -> ObjectInfo | None:
         """Return what the store says of one object."""
         try:
-            return transfer.head(self._store, check_key(key), self._where(key))
+            return objects.head(self._store, check_key(key), self._address(key))
         except NoSuchObject:
             return None
 
     def get(self, key: str, *, limit: int | None = None) -> bytes:
         """Return an object's bytes."""
-        return transfer.get(self._store, check_key(key), self._where(key), limit)
+        return objects.get(self._store, check_key(key), self._address(key), limit)
 
     def get_to(
-        self, key: str, path: Path, *, on_bytes: Callable[[int], None] = transfer.unheard
+        self, key: str, path: Path, *, on_bytes: Callable[[int], None] = objects.ignore_progress
     ) -> None:
         """Download an object to `path`."""
-        transfer.get_to(self._store, check_key(key), path, self._where(key), on_bytes)
+        objects.get_to(self._store, check_key(key), path, self._address(key), on_bytes)
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Upload bytes or a file."""
@@ -217,15 +202,13 @@ class S3Bucket:
         jobs: int = 16,
     ) -> None:
         """Upload many files concurrently."""
-        transfer.put_many(self._put, items, on_done, jobs)
+        objects.put_many(self._put, items, on_done, jobs)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects, a thousand in one request."""
-        from itertools import islice
-
         remaining = map(check_key, keys)
-        while batch := list(islice(remaining, transfer.PAGE)):
-            with explained(f"s3://{self.name}"):
+        while batch := list(islice(remaining, objects.PAGE)):
+            with translating(f"s3://{self.name}"):
                 self._store.delete(batch)
 
     def local_path(self, key: str) -> Path | None:
@@ -233,25 +216,21 @@ class S3Bucket:
         del key
         return None
 
-    @property
-    def _admin(self) -> S3Client:
-        return self._buckets.admin
-
     @cached_property
     def _store(self) -> S3Store:
         return self._buckets.store(self.name)
 
-    def _where(self, key: str) -> str:
+    def _address(self, key: str) -> str:
         return f"s3://{self.name}/{key}"
 
     def _put(self, key: str, data: bytes | Path) -> int:
-        return transfer.put(self._store, check_key(key), data, self._where(key))
+        return objects.put(self._store, check_key(key), data, self._address(key))
 
-    def _list_any(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
-        paginator = self._admin.get_paginator("list_objects_v2")
+    def _list_with_boto3(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
+        paginator = self._buckets.client.get_paginator("list_objects_v2")
         pages = iter(paginator.paginate(Bucket=self.name, Prefix=prefix, StartAfter=after))
         while True:
-            with explained(self._where(prefix)):
+            with translating(self._address(prefix)):
                 page = next(pages, None)
             if page is None:
                 return

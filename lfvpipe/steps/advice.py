@@ -1,0 +1,49 @@
+"""What the user of a pipeline can do about an error: which key to look at, what to run.
+
+Storage, archives and images say what happened and where, and know of no pipeline, since the service
+raises their errors, too. Here, where errors reach whoever runs a pipeline, they meet its keys.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lfvpipe import storage
+
+if TYPE_CHECKING:
+    from lfvpipe.errors import UserError
+
+
+def advise(error: UserError) -> str:
+    """Return the hint to show with `error`; its own where a pipeline has nothing to add."""
+    match error:
+        case storage.StorageError():
+            return _about_storage(error)
+        case storage.NotReachable():
+            return "Check the network (and HTTPS_PROXY) and run again: the download resumes."
+        case storage.WrongRange():
+            return f"It does not resume downloads properly: delete {error.folder} and run again."
+    return error.hint
+
+
+def _about_storage(error: storage.StorageError) -> str:
+    match error:
+        case storage.NoSuchBucket():
+            return "Check its name, or let `lfvpipe run` create it."
+        case storage.WrongRegion(region=str(region)):
+            return f"Set `region: {region}`, or choose another `bucket.name`."
+        case storage.WrongRegion():
+            return "Set `region:` to the bucket's region, or choose another bucket."
+        case storage.Unreachable():
+            return "Check `bucket.endpoint` and the network (proxy, certificate), and run again."
+        case storage.BucketNameTaken():
+            return "Bucket names are unique over all accounts: choose another `bucket.name`."
+        case storage.SourceGone():
+            return "Run again: it will be made anew."
+        case storage.DiskFullForDownload():
+            return "Free some space, or choose another `--state-dir`, and run again: it resumes."
+        case storage.DiskFull():
+            return "Free some space and run again."
+    # Nothing is known of what the store itself failed at, and another attempt may help.
+    is_unknown = type(error) is storage.StorageError
+    return "Run again; it resumes where it stopped." if is_unknown else error.hint

@@ -1,0 +1,267 @@
+"""Downloads that go on where they stopped, in as many attempts as it takes.
+
+A folder of the cache holds a download in two files: ``.part`` grows, ``.part.json`` says which
+version of the resource it belongs to. A kill at any time leaves a part that the next attempt asks
+the server to continue (``Range``), if it still has that version (``If-Range``); what does not fit
+is thrown away, never mixed. Only a part that is whole becomes the folder's content.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from lfvpipe.atomic import sync_folder, write_text
+from lfvpipe.storage import cache
+from lfvpipe.storage.download.http import Interrupted, requesting
+from lfvpipe.storage.download.sniffing import refuse_a_page
+from lfvpipe.storage.errors import DiskFullForDownload, DownloadError, NotReachable, WrongRange
+from lfvpipe.storage.urls import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from httpx import Response
+
+    from lfvpipe.storage.cache import CachedFile
+
+LIMIT = 64 * 2**30
+"""Bytes that a download may have; a server that never ends must not fill the disk."""
+_CHUNK = 2**20
+_ATTEMPTS = 6  # in a row without a byte of progress
+_FIRST_PAUSE = 0.5  # seconds; doubles with each attempt
+_LONGEST_PAUSE = 60.0
+
+Progress = Callable[[int, int | None], None]
+Pause = Callable[[float], object]
+
+
+@dataclass(frozen=True)
+class Validators:
+    """What identifies a version of a resource; empty or None where the server does not tell."""
+
+    etag: str = ""
+    modified: str = ""
+    total: int | None = None
+
+    @property
+    def if_range(self) -> str:
+        """RFC 9110, section 13.1.5: a weak entity tag must not be used."""
+        return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
+
+
+def download(
+    url: str,
+    folder: Path,
+    *,
+    archive: bool,
+    progress: Progress,
+    pause: Pause,
+    on_retry: Callable[[str], object] = lambda _: None,
+    anew: bool = False,
+) -> CachedFile:
+    """Bring the cache in `folder` in line with what `url` serves, and return it.
+
+    What is cached and still current is not transferred again; what an earlier attempt left is
+    resumed if the server still has the same version.
+
+    Args:
+        url: An ``https://`` or ``http://`` address.
+        folder: The cache's folder for this address; no other process may work in it.
+        archive: The content must be something else than a text or a web page.
+        progress: Told the bytes so far and, if known, in all; what it raises ends the download.
+        pause: Waits so many seconds between two attempts.
+        on_retry: Told, before each pause, what went wrong and when which attempt follows.
+        anew: Download also what is cached and current: it is not what it should be.
+
+    Raises:
+        DownloadError: The server does not give it.
+        DiskFullForDownload: What was downloaded so far is kept for the next attempt.
+    """
+    transfer = _Transfer(url, folder, archive, progress)
+    failures, before = 0, -1
+    while True:
+        try:
+            return transfer.attempt(None if anew else cache.find(folder))
+        except Interrupted as interruption:
+            size = _size(transfer.part)
+            failures = 1 if size > before >= 0 else failures + 1
+            before = size
+            if failures >= _ATTEMPTS:
+                raise NotReachable(url, interruption.why) from interruption
+            asked = interruption.retry_after or _FIRST_PAUSE * 2 ** (failures - 1)
+            wait = min(asked, _LONGEST_PAUSE)
+            attempt = f"attempt {failures + 1} of {_ATTEMPTS}"
+            on_retry(f"{without_secrets(url)}: {interruption.why}; {attempt} in {wait:g} s.")
+            pause(wait)
+            progress(max(size, 0), None)
+
+
+def current_version(url: str) -> Validators:
+    """Return what the server tells of the version that it has; nothing where it has no HEAD.
+
+    Raises:
+        DownloadError: The server does not answer, or does not have it.
+    """
+    try:
+        with requesting(url, {}, method="HEAD") as response:
+            if response.status_code in (405, 501):
+                return Validators()
+            return _validators(response, 0)
+    except Interrupted as interruption:
+        raise NotReachable(url, interruption.why) from interruption
+
+
+@dataclass(frozen=True)
+class _Transfer:
+    """One address on its way into one folder."""
+
+    url: str
+    folder: Path
+    archive: bool
+    progress: Progress
+
+    @property
+    def part(self) -> Path:
+        return cache.partial_file(self.folder)
+
+    @property
+    def notes(self) -> Path:
+        """The file that says of which version the part is."""
+        return self.folder / ".part.json"
+
+    def attempt(self, have: CachedFile | None) -> CachedFile:
+        """Download once, or find that what we `have` is current."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        size = _size(self.part)
+        partial = self._read_notes() if size >= 0 else Validators()
+        with requesting(self.url, _conditions(have, partial, size)) as response:
+            if response.status_code == 304 and have is not None:
+                return have
+            if response.status_code == 416:  # there is nothing after what we have
+                if size == partial.total and partial.if_range:
+                    return self._finish(partial)  # killed between the last byte and `keep`
+                self.part.unlink(missing_ok=True)
+                raise Interrupted("the partial download does not fit any more")
+            start = self._start(response, size)
+            now = _validators(response, start)
+            if start and not _continues(response, partial, now):
+                self.part.unlink(missing_ok=True)
+                raise Interrupted("the file has changed meanwhile")
+            with self._disk():
+                # A kill must not leave the old version's part beside the new version's notes: the
+                # next attempt would let the server continue one with the other.
+                if not start:
+                    self.part.unlink(missing_ok=True)
+                write_text(self.notes, json.dumps(asdict(now)))
+                self._receive(response, start, now.total)
+        return self._finish(now)
+
+    def _start(self, response: Response, size: int) -> int:
+        """Return the offset at which the response's body begins."""
+        if response.status_code != 206:
+            return 0
+        said = response.headers.get("Content-Range", "")
+        if not said.startswith(f"bytes {size}-"):
+            raise WrongRange(self.url, said, self.folder)
+        return size
+
+    def _receive(self, response: Response, start: int, total: int | None) -> None:
+        self._insist_on_space(start, total)
+        done = start
+        with self.part.open("ab" if start else "wb") as file:
+            for chunk in response.iter_raw(_CHUNK):
+                if done == 0:
+                    refuse_a_page(chunk, self.url, archive=self.archive)
+                file.write(chunk)
+                done += len(chunk)
+                self._insist_on_limit(done)
+                self.progress(done, total)
+            file.flush()
+            os.fsync(file.fileno())
+        if total is not None and done != total:
+            raise Interrupted(f"it ended after {done} of {total} bytes")
+        if done == 0:
+            raise DownloadError(self.url, "is empty", hint="Check the address.")
+
+    def _insist_on_limit(self, size: int) -> None:
+        if size > LIMIT:
+            raise DownloadError(
+                self.url,
+                f"has more than {LIMIT // 2**30} GiB",
+                hint="Download it by other means and give its path.",
+            )
+
+    def _insist_on_space(self, start: int, total: int | None) -> None:
+        if total is None:
+            return
+        self._insist_on_limit(total)
+        if shutil.disk_usage(self.folder).free < total - start:
+            raise DiskFullForDownload(self.url, self.folder, total - start)
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+                raise
+            raise DiskFullForDownload(self.url, self.folder) from error
+
+    def _finish(self, version: Validators) -> CachedFile:
+        sha256 = cache.sha256_of(self.part)
+        done = cache.keep(
+            self.folder, self.url, sha256, etag=version.etag, modified=version.modified
+        )
+        self.notes.unlink(missing_ok=True)
+        sync_folder(self.folder)
+        return done
+
+    def _read_notes(self) -> Validators:
+        try:
+            return Validators(**json.loads(self.notes.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return Validators()  # then the part is of no known version, and begins anew
+
+
+def _conditions(have: CachedFile | None, partial: Validators, size: int) -> dict[str, str]:
+    if size > 0 and partial.if_range:
+        return {"Range": f"bytes={size}-", "If-Range": partial.if_range}
+    if have is not None and have.etag:
+        return {"If-None-Match": have.etag}
+    if have is not None and have.modified:
+        return {"If-Modified-Since": have.modified}
+    return {}
+
+
+def _continues(response: Response, partial: Validators, now: Validators) -> bool:
+    """Tell whether a 206 is of the partial's version: not every server heeds If-Range."""
+    total = response.headers.get("Content-Range", "").rpartition("/")[2]
+    pairs = (
+        (partial.etag.removeprefix("W/"), now.etag.removeprefix("W/")),
+        (partial.modified, now.modified),
+        (partial.total, int(total) if total.isdigit() else None),
+    )
+    return all(before == after for before, after in pairs if before and after)
+
+
+def _validators(response: Response, start: int) -> Validators:
+    length = response.headers.get("Content-Length", "")
+    total = start + int(length) if length.isdigit() else None
+    headers = response.headers
+    return Validators(headers.get("ETag", ""), headers.get("Last-Modified", ""), total)
+
+
+def _size(file: Path) -> int:
+    """Return the file's bytes, -1 if there is none."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return -1

@@ -1,0 +1,131 @@
+"""What botocore, obstore and the disk raise, turned into errors that say where it happened."""
+
+from __future__ import annotations
+
+import errno
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lfvpipe.storage.errors import (
+    AccessDenied,
+    BucketNameTaken,
+    DiskFull,
+    InvalidKey,
+    NoCredentials,
+    NoSuchBucket,
+    NoSuchObject,
+    StorageError,
+    Unreachable,
+    WrongRegion,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# From the S3 API reference, "List of error codes"; stores other than AWS use them, too.
+_KINDS_BY_CODE: dict[str, type[StorageError]] = {
+    "NoSuchKey": NoSuchObject,
+    "NoSuchBucket": NoSuchBucket,
+    "AccessDenied": AccessDenied,
+    "AllAccessDisabled": AccessDenied,
+    "AccountProblem": AccessDenied,
+    "InvalidAccessKeyId": NoCredentials,
+    "SignatureDoesNotMatch": NoCredentials,
+    "ExpiredToken": NoCredentials,
+    "InvalidToken": NoCredentials,
+    "TokenRefreshRequired": NoCredentials,
+    "Unauthorized": NoCredentials,
+    "PermanentRedirect": WrongRegion,
+    "TemporaryRedirect": WrongRegion,
+    "AuthorizationHeaderMalformed": WrongRegion,
+    "IllegalLocationConstraintException": WrongRegion,
+    "IncorrectEndpoint": WrongRegion,
+    "BucketAlreadyExists": BucketNameTaken,
+    "InvalidBucketName": InvalidKey,
+    "KeyTooLongError": InvalidKey,
+    "QuotaExceeded": DiskFull,
+    "XMinioStorageFull": DiskFull,
+}
+# Answers to HEAD have no body, hence no code: the status is all that is known.
+_KINDS_BY_STATUS: dict[int, type[StorageError]] = {
+    301: WrongRegion,
+    401: NoCredentials,
+    403: AccessDenied,
+}
+_KINDS_BY_ERRNO: dict[int, type[StorageError]] = {
+    errno.ENOSPC: DiskFull,
+    getattr(errno, "EDQUOT", errno.ENOSPC): DiskFull,
+    errno.EACCES: AccessDenied,
+    errno.EPERM: AccessDenied,
+    errno.EROFS: AccessDenied,
+    errno.ENAMETOOLONG: InvalidKey,
+    112: DiskFull,  # Windows: ERROR_DISK_FULL
+}
+
+
+@contextmanager
+def translating(where: str) -> Iterator[None]:
+    """Turn what botocore, obstore and the disk raise into a `StorageError` that names `where`.
+
+    Anything that is not a store's failure passes through: it is a bug.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except Exception as error:
+        package = type(error).__module__.partition(".")[0]
+        if package in ("botocore", "boto3", "s3transfer"):
+            raise _from_botocore(error, where) from error
+        if package == "obstore" or isinstance(error, OSError):
+            raise _from_obstore(error, where) from error
+        raise
+
+
+def _from_botocore(error: Exception, where: str) -> StorageError:
+    from botocore import exceptions as botocore
+
+    if isinstance(error, botocore.ClientError):
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        text = str(error.response.get("Error", {}).get("Message", "")).rstrip(".")
+        return _kind(code, status)(where, f"{code}: {text}" if text else code)
+    if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError):
+        return Unreachable(where, _first_line(error))
+    if isinstance(error, botocore.ParamValidationError):
+        return InvalidKey(where, _first_line(error))
+    return NoCredentials(where, _first_line(error))  # what is left is about profiles and secrets
+
+
+def _from_obstore(error: Exception, where: str) -> StorageError:
+    # obstore has one exception class for most failures; what it knows besides stands in its text:
+    # the store's XML, the HTTP status, the operating system's number.
+    text = str(error)
+    code = _group(r"<Code>(\w+)</Code>", text)
+    number = getattr(error, "errno", None) or int(_group(r"\(os error (\d+)\)", text) or 0)
+    status = int(_group(r"status code: (\d{3})", text) or 0)
+    if code in _KINDS_BY_CODE or status in _KINDS_BY_STATUS:
+        return _kind(code, status)(where, code or f"HTTP {status}")
+    if number in _KINDS_BY_ERRNO:
+        return _KINDS_BY_ERRNO[number](where, _first_line(error))
+    if isinstance(error, FileNotFoundError):
+        return NoSuchObject(where)
+    if "redirect without LOCATION" in text:
+        return WrongRegion(where)
+    if "HTTP error" in text:
+        return Unreachable(where)
+    return StorageError(where, code or _first_line(error))
+
+
+def _kind(code: str, status: int) -> type[StorageError]:
+    return _KINDS_BY_CODE.get(code) or _KINDS_BY_STATUS.get(status, StorageError)
+
+
+def _group(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    return match[1] if match else ""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:300].rstrip(".")

@@ -1,0 +1,46 @@
+"""What is said to whoever runs a pipeline about errors that know of none."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lfvpipe import storage
+from lfvpipe.errors import UserError
+from lfvpipe.steps.advice import advise
+
+HERE = "s3://parts-images/key"
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (storage.NoSuchBucket(HERE), "lfvpipe run"),
+        (storage.WrongRegion(HERE), "`region:`"),
+        (storage.WrongRegion(HERE, region="eu-west-1"), "`region: eu-west-1`"),
+        (storage.Unreachable(HERE), "`bucket.endpoint`"),
+        (storage.BucketNameTaken(HERE), "`bucket.name`"),
+        (storage.DiskFull(HERE), "space and run again"),
+        (storage.DiskFullForDownload("https://a/b", Path("cache")), "--state-dir"),
+        (storage.SourceGone("a.png"), "Run again"),
+        (storage.StorageError(HERE), "it resumes"),
+        (storage.NotReachable("https://a/b", "no"), "the download resumes"),
+        (storage.WrongRange("https://a/b", "", Path("cache")), "delete cache and run again"),
+    ],
+)
+def test_an_error_of_storage_gets_the_keys_of_a_pipeline(error: UserError, advice: str) -> None:
+    assert advice in advise(error)
+    assert not re.search("`|run again|lfvpipe|--", f"{error.message} {error.hint}")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        storage.NoCredentials(HERE),
+        storage.Refused("https://a/b", 404),
+        UserError("No.", hint="Ok."),
+    ],
+)
+def test_an_error_that_says_what_to_do_keeps_its_hint(error: UserError) -> None:
+    assert error.hint
+    assert advise(error) == error.hint
