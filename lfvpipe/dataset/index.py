@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from lfvpipe.engine.facts import StepFacts
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,6 +18,23 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "test", "evaluate", "unused"]
 SPLITS: tuple[Split, ...] = ("train", "test", "evaluate", "unused")
+
+
+@dataclass(frozen=True)
+class LabelCounts(StepFacts):
+    """How many images of one label each split got, and how many there were to choose from."""
+
+    train: int
+    test: int
+    evaluate: int
+    unused: int
+    available: int
+
+    def of(self, split: Split) -> int:
+        """Return how many the split got."""
+        return {"train": self.train, "test": self.test, "evaluate": self.evaluate}.get(
+            split, self.unused
+        )
 
 
 class UnreadableName(UserError):

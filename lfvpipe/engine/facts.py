@@ -9,7 +9,8 @@ saves anything (ruff is told of the base class, so that the types of fields stay
         example: str = ""
 
 ``Outcome(word, Uploaded(60).as_json())`` writes it, ``Uploaded.from_json(outcome.facts)`` reads it
-back. Fields may be text, numbers, truth values, None, other such classes, and mappings by text and
+back. What other steps read is a `StepOutcome`, which knows its step: ``SelectOutcome.of(needs)``.
+Fields may be text, numbers, truth values, None, other such classes, and mappings by text and
 tuples of these; whatever is only passed on is `Json`.
 """
 
@@ -19,12 +20,12 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from lfvpipe.engine.outcome import Facts, Json
+    from lfvpipe.engine.outcome import Facts, Json, Outcome
 
 T = TypeVar("T", bound="StepFacts")
 
@@ -59,6 +60,26 @@ class StepFacts:
             FactsError: A field is missing or of another type.
         """
         return _read_class(cls, facts, cls.__name__)
+
+
+@dataclass(frozen=True)
+class StepOutcome(StepFacts):
+    """The base of the facts that a step's outcome holds.
+
+    Attributes:
+        step: The name of the step whose outcome it is.
+    """
+
+    step: ClassVar[str]
+
+    @classmethod
+    def of(cls, upstream: Mapping[str, Outcome]) -> Self:
+        """Return what the step left, from the outcomes of the steps that another one needs.
+
+        Raises:
+            FactsError: See `from_json`.
+        """
+        return cls.from_json(upstream[cls.step].facts)
 
 
 def _as_json(value: Any) -> Json:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.dataset.index import read_index, read_lines
 from lfvpipe.errors import UserError
 from lfvpipe.report.verdict_file import read_verdicts
+from lfvpipe.steps.extract.outcome import ExtractOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -90,19 +91,17 @@ def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = 
     Raises:
         NothingToReview: The pipeline has not been run to its verdicts yet.
     """
-    facts = {name: _facts(context, ledger, variant, name) for name in ("extract", "evaluate")}
+    extract = ExtractOutcome.from_json(_facts(context, ledger, variant, "extract"))
     below = context.pipeline.evaluate.review_below
-    verdicts = dict(_verdicts(context.state_dir, facts["evaluate"]))
-    index = index_of(context, ledger, variant)
-    notes = context.state_dir / str(facts["extract"]["notes"])
+    verdicts = dict(_verdicts(context.state_dir, _facts(context, ledger, variant, "evaluate")))
     classes: dict[str, str] = {}
     chosen: dict[str, Image] = {}
-    for image in read_index(index):
+    for image in read_index(context.state_dir / extract.index):
         classes |= image.mask.classes if image.mask else {}
         verdict = verdicts.get(image.id)
         if everything or (verdict and _is_open(image, verdict, below)):
             chosen[image.id] = image
-    origins = _origins(notes, chosen)
+    origins = _origins(context.state_dir / extract.notes, chosen)
     items = [
         Item(image, verdicts.get(name), origins.get(name) or image.sha256)
         for name, image in chosen.items()
@@ -114,7 +113,8 @@ def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = 
 
 def index_of(context: Context, ledger: Ledger, variant: str) -> Path:
     """Return the index of the latest run; raises NothingToReview if there is none."""
-    return context.state_dir / str(_facts(context, ledger, variant, "extract")["index"])
+    facts = _facts(context, ledger, variant, "extract")
+    return context.state_dir / ExtractOutcome.from_json(facts).index
 
 
 def _is_open(image: Image, verdict: Verdict, below: float) -> bool:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
+from lfvpipe.dataset.checks.findings import CheckFailed, Finding
 from lfvpipe.dataset.sources import archive_stem
+from lfvpipe.engine.facts import StepOutcome
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.extract.outcome import ExtractOutcome
+from lfvpipe.steps.select.outcome import SelectOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.step import Work
+
+
+@dataclass(frozen=True)
+class CheckOutcome(StepOutcome):
+    """What was found, none of it an error; the counts are those of extract."""
+
+    step: ClassVar[str] = "check"
+
+    findings: tuple[Finding, ...]
+    counts: Mapping[str, Mapping[str, int]]
 
 
 class CheckStep(Step[Context]):
@@ -40,14 +56,13 @@ class CheckStep(Step[Context]):
         Raises:
             CheckFailed: A rule of the service is broken.
         """
-        from lfvpipe.dataset.checks.findings import CheckFailed
         from lfvpipe.dataset.checks.rules import findings_of
         from lfvpipe.dataset.index import read_index, read_lines
 
-        facts = work.upstream["extract"].facts
-        images = list(read_index(context.state_dir / str(facts["index"])))
-        notes = {str(n["id"]): n for n in read_lines(context.state_dir / str(facts["notes"]))}
-        counts: Any = work.upstream["select"].facts["counts"]
+        extract = ExtractOutcome.of(work.upstream)
+        images = list(read_index(context.state_dir / extract.index))
+        notes = {str(n["id"]): n for n in read_lines(context.state_dir / extract.notes)}
+        counts = SelectOutcome.of(work.upstream).counts
         found = findings_of(context.pipeline, images, notes, counts)
         if any(finding.level == "error" for finding in found):
             raise CheckFailed(found)
@@ -56,6 +71,6 @@ class CheckStep(Step[Context]):
         work.progress(len(images), len(images), "images")
         return Outcome(
             "created",
-            {"findings": [finding.facts() for finding in found], "counts": facts["counts"]},
-            {"findings": len(found), "index": facts["digest"]},
+            CheckOutcome(tuple(found), extract.counts).as_json(),
+            {"findings": len(found), "index": extract.digest},
         )

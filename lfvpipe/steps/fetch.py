@@ -5,18 +5,19 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lfvpipe.dataset.sources import shown, similar, sources_of, without_secrets
+from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts
 from lfvpipe.engine.inputs import InputFile, Setting, settings
-from lfvpipe.engine.outcome import Json, Outcome, Word
+from lfvpipe.engine.outcome import Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lfvpipe.config.spec import Pipeline
     from lfvpipe.engine.inputs import Input
@@ -28,6 +29,35 @@ if TYPE_CHECKING:
 
 class FetchError(UserError):
     """A source is not there, or is not what it should be."""
+
+
+@dataclass(frozen=True)
+class FetchOutcome(StepFacts):
+    """Where a source lies on this machine, and what it is.
+
+    Attributes:
+        path: Relative to the state's root for what was fetched, absolute for what was here.
+        size: Bytes; of a folder, of all its files.
+        etag: What the server called this version; None where it did not say.
+        modified: When the server says that it changed; None where it did not say.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    kind: Literal["file", "folder"]
+    etag: str | None = field(default=None, metadata=ABSENT_IF_NONE)
+    modified: str | None = field(default=None, metadata=ABSENT_IF_NONE)
+
+    @classmethod
+    def of(cls, upstream: Mapping[str, Outcome], member: str) -> FetchOutcome | None:
+        """Return what the fetch step of this member left; None if there is no such step."""
+        outcome = upstream.get(f"fetch:{member}")
+        return cls.from_json(outcome.facts) if outcome else None
+
+    def location(self, context: Context) -> Path:
+        """Return where the file or folder lies."""
+        return context.state_root / self.path
 
 
 @dataclass(frozen=True)
@@ -89,20 +119,22 @@ class FetchStep(Step[Context]):
         """Report a cached file that is gone or has another size; local sources are inputs."""
         if not self.remote:
             return ()
-        path, size = source_path(context, outcome), outcome.facts["size"]
+        facts = FetchOutcome.from_json(outcome.facts)
+        path = facts.location(context)
         found = path.stat().st_size if path.is_file() else None
-        return () if found == size else (Reason("output-missing", str(path), size, found),)
+        if found == facts.size:
+            return ()
+        return (Reason("output-missing", str(path), facts.size, found),)
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a remote source whose entity tag (or else date) has changed."""
         if not self.remote or self.sha256:
             return ()  # what is pinned cannot change
-        now = dict(zip(("etag", "modified"), self._current(context), strict=True))
-        for name in ("etag", "modified"):
-            before = outcome.facts.get(name)
-            if before and now[name]:
-                same = before == now[name]
-                return () if same else (Reason("drift", shown(self.address), before, now[name]),)
+        before = FetchOutcome.from_json(outcome.facts)
+        etag, modified = self._current(context)
+        for then, now in ((before.etag, etag), (before.modified, modified)):
+            if then and now:  # the first that both versions have decides
+                return () if then == now else (Reason("drift", shown(self.address), then, now),)
         return ()
 
     def _bring(
@@ -180,14 +212,10 @@ class FetchStep(Step[Context]):
             raise _not_there(Path(self.address), self.key)
         self._check(found.sha256)
         before = work.previous and (work.previous.identity or {}).get("sha256")
-        facts: dict[str, Json] = {
-            "path": self.address,
-            "size": found.size,
-            "sha256": found.sha256,
-            "kind": "folder" if Path(self.address).is_dir() else "file",
-        }
+        kind: Literal["file", "folder"] = "folder" if Path(self.address).is_dir() else "file"
+        facts = FetchOutcome(self.address, found.size, found.sha256, kind)
         word: Word = "adopted" if before is None else _word(before, found.sha256)
-        return Outcome(word, facts, {"sha256": found.sha256})
+        return Outcome(word, facts.as_json(), {"sha256": found.sha256})
 
     def _digest(self, context: Context) -> Digest | None:
         """Return the digest of a local source, None if it is not there."""
@@ -228,9 +256,12 @@ def fetch_steps(pipeline: Pipeline) -> tuple[FetchStep, ...]:
     )
 
 
-def source_path(context: Context, outcome: Outcome) -> Path:
-    """Return where the fetched file, or the folder, that `outcome` tells of lies."""
-    return context.state_root / str(outcome.facts["path"])
+def source_location(context: Context, upstream: Mapping[str, Outcome], member: str) -> Path:
+    """Return where the source of that member lies, which the pipeline is known to have."""
+    found = FetchOutcome.of(upstream, member)
+    if found is None:
+        raise KeyError(member)  # a bug: a selection or pipeline names what was not fetched
+    return found.location(context)
 
 
 @contextmanager
@@ -252,15 +283,15 @@ def _alone(folder: Path, work: Work) -> Iterator[None]:
 
 
 def _outcome(context: Context, found: CachedFile, word: Word) -> Outcome:
-    facts: dict[str, str | int] = {
-        "path": found.path.relative_to(context.state_root).as_posix(),
-        "size": found.size,
-        "sha256": found.sha256,
-        "kind": "file",
-    }
-    told = {"etag": found.etag, "modified": found.modified}
-    facts |= {name: value for name, value in told.items() if value}
-    return Outcome(word, facts, {"sha256": found.sha256})
+    facts = FetchOutcome(
+        path=found.path.relative_to(context.state_root).as_posix(),
+        size=found.size,
+        sha256=found.sha256,
+        kind="file",
+        etag=found.etag or None,
+        modified=found.modified or None,
+    )
+    return Outcome(word, facts.as_json(), {"sha256": found.sha256})
 
 
 def _word(before: object, now: str) -> Word:

@@ -13,6 +13,7 @@ from lfvpipe.engine.step import Step
 from lfvpipe.errors import UserError
 from lfvpipe.lookout import rules
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.extract.outcome import ExtractOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +56,7 @@ class ManifestsStep(Step[Context]):
         """See `Step.act`; raises StorageError and ManifestError."""
         from lfvpipe.dataset.index import read_index
 
-        index = context.state_dir / str(work.upstream["extract"].facts["index"])
+        index = context.state_dir / ExtractOutcome.of(work.upstream).index
         segmentation = any(image.mask and image.split == "train" for image in read_index(index))
         written: dict[str, Json] = {}
         uploaded = []

@@ -10,13 +10,15 @@ from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Json, Outcome
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
+from lfvpipe.steps.check import CheckOutcome
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.extract.outcome import ExtractOutcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lfvpipe.engine.inputs import Input
-    from lfvpipe.report.records import Finding, RunRecord, Verdict
+    from lfvpipe.report.records import RunRecord, Verdict
 
 SETS = {"test": "test", "evaluation": "verdicts"}  # by the run file's name: evaluate's fact
 REVIEW_KEPT = 1000
@@ -75,7 +77,7 @@ def _model_file(context: Context, run: RunRecord) -> Path | None:
 def _record(context: Context, work: Work) -> RunRecord:
     """Return the run as it was, with its verdicts."""
     from lfvpipe.report import metrics
-    from lfvpipe.report.records import RunRecord
+    from lfvpipe.report.records import Finding, RunRecord
     from lfvpipe.steps.configuration import flattened
 
     facts = {name: outcome.facts for name, outcome in work.upstream.items()}
@@ -92,12 +94,15 @@ def _record(context: Context, work: Work) -> RunRecord:
         config=flattened(context.pipeline),
         versions=_versions(context),
         model=_model(context, facts["model"], evaluated),
-        data=_counts(context, facts),
+        data=_counts(context, work),
         scores={name: metrics.score_set(rows) for name, rows in verdicts.items()},
         verdict_files={name: file for name, file in files.items() if file["count"]},
         review=_review(verdicts.get("evaluation", ())),
         review_below=context.pipeline.evaluate.review_below,
-        findings=_findings(facts["check"]),
+        findings=tuple(
+            Finding(row.level, row.message, row.images)
+            for row in CheckOutcome.of(work.upstream).findings
+        ),
         errors=tuple(_mapping(error) for error in _sequence(evaluated["errors"])),
         timings=(),
         verdicts=verdicts,
@@ -145,12 +150,12 @@ def _model(context: Context, model: Facts, evaluated: Facts) -> dict[str, Any]:
     return found
 
 
-def _counts(context: Context, facts: Mapping[str, Facts]) -> dict[str, dict[str, int]]:
+def _counts(context: Context, work: Work) -> dict[str, dict[str, int]]:
     """Count the index's images by split and label; the index is streamed."""
     from lfvpipe.dataset.index import read_index
 
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for image in read_index(context.state_dir / str(facts["extract"]["index"])):
+    for image in read_index(context.state_dir / ExtractOutcome.of(work.upstream).index):
         counts[image.split][image.label or "unlabelled"] += 1
     return {split: dict(sorted(labels.items())) for split, labels in counts.items()}
 
@@ -166,15 +171,6 @@ def _review(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
 
     doubtful = [verdict.id for verdict in by_doubt(verdicts) if verdict.needs_review]
     return tuple(doubtful[:REVIEW_KEPT])
-
-
-def _findings(check: Facts) -> tuple[Finding, ...]:
-    from lfvpipe.report.records import Finding
-
-    return tuple(
-        Finding(str(row["level"]), str(row["message"]), tuple(row["images"]))
-        for row in _sequence(check["findings"])
-    )
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ACTING = {
-    *(f"lfvpipe.steps.{name}" for name in ("selecting", "extracting", "checking", "evaluating")),
-    *("lfvpipe.dataset.index", "lfvpipe.report.records", "lfvpipe.config.validation"),
+    *("lfvpipe.steps.select.selection", "lfvpipe.steps.extract.extraction"),
+    *("lfvpipe.steps.evaluate.evaluation", "lfvpipe.dataset.checks.rules"),
+    *("lfvpipe.report.records", "lfvpipe.config.validation"),
     *("filelock", "tempfile", "fractions", "concurrent.futures", "logging", "urllib.request"),
 }
 

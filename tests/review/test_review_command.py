@@ -18,8 +18,9 @@ from lfvpipe.cli.main import main
 from lfvpipe.config.spec import Bucket
 from lfvpipe.dataset.index import Image, image_line, write_lines
 from lfvpipe.engine.ledger import Ledger
-from lfvpipe.engine.outcome import Outcome
+from lfvpipe.engine.outcome import Facts, Outcome
 from lfvpipe.review.export import as_csv, as_manifest
+from tests.outcomes import extract_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,8 +125,8 @@ def matrix(tmp_path: Path) -> Path:
     state_dir = tmp_path / ".lfvpipe" / "several"
     state_dir.mkdir(parents=True)
     index, _ = write_lines(state_dir, [])
-    facts: dict[str, dict[str, Any]] = {
-        "extract": {"index": index, "notes": "none"},
+    facts: dict[str, Facts] = {
+        "extract": extract_outcome(index).facts,
         "model": {"project": "several", "version": "1"},
         "evaluate": {},
     }

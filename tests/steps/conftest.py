@@ -29,6 +29,7 @@ from lfvpipe.config.spec import (
 )
 from lfvpipe.engine.outcome import Facts, Json, Outcome
 from lfvpipe.steps.context import Context
+from tests.outcomes import fetch_outcome
 
 
 @dataclass
@@ -148,7 +149,6 @@ def archives(tmp_path: Path, work: FakeWork) -> Callable[..., None]:
         for name, files in members.items():
             source = name.replace("_", "-")
             path = zipped(tmp_path / f"{source}.zip", files)
-            facts = {"path": str(path)}
-            work.upstream[f"fetch:{source}"] = Outcome("adopted", facts, {"sha256": source})
+            work.upstream[f"fetch:{source}"] = fetch_outcome(path, source)
 
     return write

@@ -19,6 +19,7 @@ from lfvpipe.steps.extract import reading
 from lfvpipe.steps.extract.extraction import ExtractError
 from lfvpipe.steps.extract.step import ExtractStep
 from lfvpipe.steps.select.step import SelectStep
+from tests.outcomes import fetch_outcome
 
 Change = Callable[..., Context]
 
@@ -197,7 +198,7 @@ def test_images_of_manifests_come_from_the_bucket(
     ]
     manifest = tmp_path / "train.manifest"
     manifest.write_text("\n".join(map(json.dumps, lines)))
-    work.upstream["fetch:manifest-train"] = Outcome("adopted", {"path": str(manifest)})
+    work.upstream["fetch:manifest-train"] = fetch_outcome(manifest)
     context = changed(sources=Sources({}, ManifestSource(str(manifest))))
     bucket = context.buckets.bucket("old")
     bucket.create()

@@ -13,7 +13,7 @@ import pytest
 from lfvpipe.engine.inputs import flatten
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.fetch import FetchStep, source_path
+from lfvpipe.steps.fetch import FetchOutcome, FetchStep
 from lfvpipe.storage import digests
 
 HOUR_NS = 3_600_000_000_000
@@ -63,7 +63,7 @@ def test_a_file_is_identified_by_its_content(tmp_path: Path, context: Context, w
     sha256 = hashlib.sha256(b"PK").hexdigest()
     assert the_digest(file, context) == sha256
     outcome = step(file).act(context, work)
-    assert source_path(context, outcome) == file
+    assert FetchOutcome.from_json(outcome.facts).location(context) == file
     assert outcome.word == "adopted"
     assert outcome.identity == {"sha256": sha256}
     assert outcome.facts["kind"] == "file"

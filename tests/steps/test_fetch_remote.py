@@ -15,7 +15,7 @@ from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
 from lfvpipe.steps.advice import advise
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.fetch import FetchStep, source_path
+from lfvpipe.steps.fetch import FetchOutcome, FetchStep
 
 ARCHIVE = b"PK\x03\x04" + bytes(range(256)) * 12_000  # 3 MB: several chunks
 
@@ -45,7 +45,7 @@ def cache_files(context: Context) -> list[str]:
 
 def test_a_download_is_whole_cached_and_identified(site: Any, context: Context, work: Any) -> None:
     outcome = step(site).act(context, work)
-    path = source_path(context, outcome)
+    path = FetchOutcome.from_json(outcome.facts).location(context)
     assert path.name == "Class3.zip"
     assert path.read_bytes() == ARCHIVE
     assert outcome.word == "created"
@@ -279,7 +279,7 @@ def test_a_new_version_is_drift_and_is_fetched(site: Any, context: Context, work
     assert [reason.code for reason in reasons] == ["drift"]
     after = step(site).act(context, work)
     assert after.word == "updated"
-    assert source_path(context, after).read_bytes() == ARCHIVE + b"more"
+    assert FetchOutcome.from_json(after.facts).location(context).read_bytes() == ARCHIVE + b"more"
 
 
 def test_a_cached_file_that_is_gone_or_cut_is_noticed(
@@ -287,9 +287,9 @@ def test_a_cached_file_that_is_gone_or_cut_is_noticed(
 ) -> None:
     outcome = step(site).act(context, work)
     assert step(site).missing(context, outcome) == ()
-    source_path(context, outcome).write_bytes(ARCHIVE[:100])
+    FetchOutcome.from_json(outcome.facts).location(context).write_bytes(ARCHIVE[:100])
     assert [reason.code for reason in step(site).missing(context, outcome)] == ["output-missing"]
-    source_path(context, outcome).unlink()
+    FetchOutcome.from_json(outcome.facts).location(context).unlink()
     assert [reason.code for reason in step(site).missing(context, outcome)] == ["output-missing"]
     assert step(site).act(context, work).word == "created"
 
@@ -406,7 +406,7 @@ def objects(s3: str, changed: Callable[..., Context]) -> Context:
 def test_an_object_is_fetched_from_s3(objects: Context, work: Any) -> None:
     fetch = FetchStep("fetch:normal", "k", "s3://parts-images/archives/Class3.zip")
     outcome = fetch.act(objects, work)
-    assert source_path(objects, outcome).read_bytes() == ARCHIVE
+    assert FetchOutcome.from_json(outcome.facts).location(objects).read_bytes() == ARCHIVE
     assert fetch.observe(objects, outcome) == ()
     assert fetch.act(objects, work).word == "unchanged"
     objects.bucket.put("archives/Class3.zip", ARCHIVE + b"more")
@@ -422,7 +422,7 @@ def test_an_s3_address_may_name_a_local_bucket(context: Context, work: Any) -> N
     bucket.put("train.manifest", b"{}\n")
     fetch = FetchStep("fetch:manifest-train", "k", "s3://exported/train.manifest", archive=False)
     outcome = fetch.act(context, work)
-    assert source_path(context, outcome).read_bytes() == b"{}\n"
+    assert FetchOutcome.from_json(outcome.facts).location(context).read_bytes() == b"{}\n"
 
 
 def test_the_endpoint_of_an_s3_source_is_part_of_the_inputs(objects: Context) -> None:

@@ -20,11 +20,11 @@ from lfvpipe.config.spec import (
 )
 from lfvpipe.dataset.index import Selected, read_selection
 from lfvpipe.engine.inputs import flatten
-from lfvpipe.engine.outcome import Outcome
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.select.catalogue import SelectionError
 from lfvpipe.steps.select.step import SelectStep
+from tests.outcomes import fetch_outcome
 
 DAGM = {
     "a": {f"Class3/{n}.png": b"" for n in range(1, 1001)} | {"labels.txt": b"", ".DS_Store": b""},
@@ -368,7 +368,7 @@ def exported(tmp_path: Path, changed: Change, work: Any) -> Callable[..., Contex
         for split, text in lines.items():
             path = tmp_path / f"{split}.manifest"
             path.write_text("\n".join(text), encoding="utf-8-sig")
-            work.upstream[f"fetch:manifest-{split}"] = Outcome("adopted", {"path": str(path)})
+            work.upstream[f"fetch:manifest-{split}"] = fetch_outcome(path)
         test = str(tmp_path / "test.manifest") if "test" in lines else None
         source = ManifestSource(str(tmp_path / "train.manifest"), test, images)
         return changed(sources=Sources({}, source))

@@ -14,6 +14,7 @@ from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.upload.step import UploadStep
+from tests.outcomes import extract_outcome
 
 STEP = UploadStep()
 
@@ -50,8 +51,7 @@ def extracted(here: Context, work: Any) -> Callable[..., None]:
 
     def write(*images: Image) -> None:
         name, digest = write_lines(here.state_dir / "index", map(image_line, images))
-        facts = {"index": f"index/{name}", "digest": digest}
-        work.upstream["extract"] = Outcome("created", facts)
+        work.upstream["extract"] = extract_outcome(f"index/{name}", digest)
 
     return write
 
@@ -183,7 +183,7 @@ def test_a_local_bucket_that_lost_its_images_is_noticed_without_asking(
     here = changed(bucket=Bucket("parts-images", prefix="plant/"))
     here.bucket.create()
     name, digest = write_lines(here.state_dir / "index", [image_line(image(here, 1))])
-    work.upstream["extract"] = Outcome("created", {"index": f"index/{name}", "digest": digest})
+    work.upstream["extract"] = extract_outcome(f"index/{name}", digest)
     outcome = STEP.act(here, work)
     assert STEP.missing(here, outcome) == ()
     here.bucket.delete(keys(here))

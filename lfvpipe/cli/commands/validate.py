@@ -105,18 +105,25 @@ def _warnings(pipeline: Pipeline, sources: list[Found]) -> list[str]:
     """Return where `check` would find too few images, of what can be counted by now."""
     from lfvpipe.config.spec import LABELS
     from lfvpipe.dataset.checks.counts import shortages
+    from lfvpipe.dataset.index import LabelCounts
 
     if pipeline.sources.manifest:
         return []
     counts: dict[tuple[Split, Label | None], int] = {}
-    available: dict[str, dict[str, int]] = {}
+    available: dict[str, LabelCounts] = {}
     known: set[Label] = {label for label in LABELS if label not in pipeline.sources.labels}
     for label in LABELS:
         one = next((one for one in sources if one.label == label and one.images), None)
         if one is not None:
             known.add(label)
             counts |= {("train", label): one.train or 0, ("test", label): one.test or 0}
-            available[label] = {"available": one.images or 0, "evaluate": one.evaluate or 0}
+            available[label] = LabelCounts(
+                train=one.train or 0,
+                test=one.test or 0,
+                evaluate=one.evaluate or 0,
+                unused=0,
+                available=one.images or 0,
+            )
     return [finding.message for finding in shortages(pipeline, counts, available, known)]
 
 

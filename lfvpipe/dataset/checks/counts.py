@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import LABELS, Share
 from lfvpipe.dataset.checks.findings import Finding, error, warning
+from lfvpipe.dataset.index import LabelCounts
 from lfvpipe.dataset.sampling import sample_size, split_sizes
 from lfvpipe.lookout import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from lfvpipe.config.spec import Label, Pipeline
     from lfvpipe.dataset.index import Image, Split
 
-Available = dict[str, dict[str, int]]  # the counts of select's facts
+Available = Mapping[str, LabelCounts]  # of the selection, by label
 _WORDS = {
     "normal": ("normal image", "normal images"),
     "anomaly": ("anomaly image", "anomaly images"),
@@ -113,9 +115,10 @@ def _minima(separate: bool) -> list[tuple[Split, Label, int]]:
 
 
 def _too_few(
-    pipeline: Pipeline, available: Available, split: str, label: Label, count: int, least: int
+    pipeline: Pipeline, available: Available, split: Split, label: Label, count: int, least: int
 ) -> Finding:
-    chosen = available.get(label, {}).get(split, 0)  # with those that could not be extracted
+    had = available.get(label)
+    chosen = had.of(split) if had else 0  # with those that could not be extracted
     if count < least <= chosen:
         advice = (
             f"{chosen - count} of the {chosen} chosen ones cannot be read; repair or replace them"
@@ -170,8 +173,8 @@ def _is_enough(pipeline: Pipeline, available: Available, percent: int) -> bool:
 
 
 def _sizes(pipeline: Pipeline, available: Available, label: Label, percent: int) -> tuple[int, int]:
-    had: Mapping[str, int] = available.get(label, {})
-    total, held = had.get("available", 0), had.get("evaluate", 0)
+    had = available.get(label)
+    total, held = (had.available, had.evaluate) if had else (0, 0)
     sampled = sample_size(Share(percent=percent), total, min(held, total))
     test = pipeline.split.test
     return split_sizes(sampled, pipeline.split.train[label], test[label] if test else None)

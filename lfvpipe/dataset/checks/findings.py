@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from lfvpipe.engine.facts import StepFacts
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from lfvpipe.engine.outcome import Json
+    from collections.abc import Iterable, Sequence
 
 SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(StepFacts):
     """One thing that is wrong or doubtful.
 
     Attributes:
@@ -29,15 +28,6 @@ class Finding:
     code: str
     message: str
     images: tuple[str, ...] = ()
-
-    def facts(self) -> Mapping[str, Json]:
-        """Return the finding as JSON."""
-        return {
-            "level": self.level,
-            "code": self.code,
-            "message": self.message,
-            "images": list(self.images),
-        }
 
 
 def error(code: str, message: str, images: Iterable[str] = ()) -> Finding:

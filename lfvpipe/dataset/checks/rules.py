@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from lfvpipe.config.spec import Pipeline
-    from lfvpipe.dataset.index import Image
+    from lfvpipe.dataset.index import Image, LabelCounts
 
 Notes = dict[str, dict[str, Any]]
 
@@ -38,7 +38,7 @@ _ANOMALY = re.compile(
 
 
 def findings_of(
-    pipeline: Pipeline, images: Sequence[Image], notes: Notes, counts: dict[str, dict[str, int]]
+    pipeline: Pipeline, images: Sequence[Image], notes: Notes, counts: Mapping[str, LabelCounts]
 ) -> list[Finding]:
     """Return all findings, errors first.
 

@@ -16,6 +16,7 @@ from lfvpipe.steps.evaluate.detection import detect, notebook
 from lfvpipe.steps.evaluate.hosting import Hosting, end, hosted, is_ours, stop
 from lfvpipe.steps.evaluate.outcome import verdict_path
 from lfvpipe.steps.evaluate.tested import fetch_object, service_metrics, verdicts_of_test
+from lfvpipe.steps.extract.outcome import ExtractOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,7 @@ ERRORS_KEPT = 100  # of images without a verdict; their count is kept whole
 def evaluated(context: Context, work: Work) -> Outcome:
     """Collect verdicts, hosting the model only where some are missing, and write them down."""
     facts = work.upstream["model"].facts
-    index = context.state_dir / str(work.upstream["extract"].facts["index"])
+    index = context.state_dir / ExtractOutcome.of(work.upstream).index
     model = _hosting(context, facts)
     kept = _stop_what_was_kept(context, work, model)
     verdicts, errors = _verdicts(context, work, model, index, kept=kept)

@@ -24,14 +24,15 @@ from lfvpipe.errors import UserError
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.steps.extract.indexing import Planned, as_reviewed, class_names, indexed_image, note
 from lfvpipe.steps.extract.journal import Journal, remembered, sweep
+from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.extract.preparation import VERSION, Job, Result, prepare_one
 from lfvpipe.steps.extract.reading import read_members
+from lfvpipe.steps.select.outcome import SelectOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from lfvpipe.engine.outcome import Facts
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.context import Context
 
@@ -51,7 +52,7 @@ def extracted(context: Context, work: Work) -> Outcome:
         StorageError: A manifest's image cannot be fetched.
         ExtractError: The disk is full or not writable.
     """
-    file = context.state_dir / str(work.upstream["select"].facts["selection"])
+    file = context.state_dir / SelectOutcome.of(work.upstream).selection
     planned = _planned(context, file)
     try:
         results, new = _results(context, work, planned)
@@ -186,20 +187,20 @@ def _outcome(
     folder = context.state_dir / "index"
     index, index_digest = write_lines(folder, map(image_line, images))
     note_file, notes_digest = write_lines(folder, notes)
-    facts: Facts = {
-        "index": f"index/{index}",
-        "digest": index_digest,
-        "notes": f"index/{note_file}",
-        "images": len(images),
-        "new": new,
-        "bytes": sum(image.size for image in images),
-        "unreadable": len(planned) - len(images),
-        "counts": _counts(images),
-    }
-    return Outcome("created", facts, {"digest": index_digest, "notes": notes_digest})
+    facts = ExtractOutcome(
+        index=f"index/{index}",
+        digest=index_digest,
+        notes=f"index/{note_file}",
+        images=len(images),
+        new=new,
+        bytes=sum(image.size for image in images),
+        unreadable=len(planned) - len(images),
+        counts=_counts(images),
+    )
+    return Outcome("created", facts.as_json(), {"digest": index_digest, "notes": notes_digest})
 
 
-def _counts(images: Iterable[Image]) -> Facts:
+def _counts(images: Iterable[Image]) -> dict[str, dict[str, int]]:
     counted = Counter((image.label, image.split) for image in images)
     return {
         label: {split: n for (of, split), n in sorted(counted.items(), key=str) if of == label}

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lfvpipe.errors import UserError
-from lfvpipe.steps.select.catalogue import archive_of
+from lfvpipe.steps.fetch import source_location
 from lfvpipe.steps.select.exported import OBJECTS
 from lfvpipe.steps.select.withheld import FILES
 
@@ -44,7 +44,7 @@ def _archived(
 ) -> Iterator[Read]:
     from lfvpipe.archives import open_archive
 
-    with open_archive(archive_of(context, upstream, source)) as archive:
+    with open_archive(source_location(context, upstream, source)) as archive:
         yield from archive.extract(members, MAX_FILE_BYTES)
 
 

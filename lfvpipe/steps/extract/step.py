@@ -9,6 +9,7 @@ from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.extract.outcome import ExtractOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,10 +44,11 @@ class ExtractStep(Step[Context]):
         """See `Step.missing`; one pass over the folders, compared with the index."""
         from lfvpipe.steps.extract.journal import file_sizes
 
-        for name in ("index", "notes"):
-            if not (context.state_dir / str(outcome.facts[name])).is_file():
-                return (Reason("output-missing", str(outcome.facts[name])),)
-        index = context.state_dir / str(outcome.facts["index"])
+        facts = ExtractOutcome.from_json(outcome.facts)
+        for file in (facts.index, facts.notes):
+            if not (context.state_dir / file).is_file():
+                return (Reason("output-missing", file),)
+        index = context.state_dir / facts.index
         sizes = file_sizes(context.state_dir / "images")
         gone = [path for path, size in _indexed(index) if sizes.get(path) != int(size)]
         if not gone:
@@ -58,9 +60,9 @@ class ExtractStep(Step[Context]):
         """See `Step.destroy`."""
         import shutil
 
+        facts = ExtractOutcome.from_json(outcome.facts)
         removed = []
-        for name in ("index", "notes"):
-            file = context.state_dir / str(outcome.facts[name])
+        for file in (context.state_dir / facts.index, context.state_dir / facts.notes):
             if file.is_file():
                 file.unlink()
                 removed.append(str(file))

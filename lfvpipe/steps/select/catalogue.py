@@ -12,14 +12,14 @@ from lfvpipe.dataset.index import SelectedMask
 from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
 from lfvpipe.dataset.sources import shown
 from lfvpipe.errors import UserError
+from lfvpipe.steps.fetch import FetchOutcome, source_location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from lfvpipe.archives import Member
     from lfvpipe.config.spec import Label, Source
     from lfvpipe.dataset.index import Reviewed
-    from lfvpipe.engine.outcome import Outcome
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.context import Context
 
@@ -56,20 +56,6 @@ class Candidate:
         return self.known_as or f"{self.label or self.source}/{self.name}"
 
 
-def fetched(context: Context, upstream: Mapping[str, Outcome], member: str) -> Path | None:
-    """Return where fetch step `member` left its archive, or None if there is no such step."""
-    outcome = upstream.get(f"fetch:{member}")
-    return context.state_root / str(outcome.facts["path"]) if outcome else None
-
-
-def archive_of(context: Context, upstream: Mapping[str, Outcome], source: str) -> Path:
-    """Return the archive that a selected image's or mask's `source` stands for."""
-    path = fetched(context, upstream, source)
-    if path is None:
-        raise KeyError(source)  # a bug: select named a source that was not fetched
-    return path
-
-
 def label_candidates(context: Context, work: Work, label: Label, source: Source) -> list[Candidate]:
     """Return the images of one label's archive, masks left out, with the masks they have.
 
@@ -77,7 +63,7 @@ def label_candidates(context: Context, work: Work, label: Label, source: Source)
         ArchiveError: The archive cannot be used.
         SelectionError: None of its members is wanted.
     """
-    path = archive_of(context, work.upstream, label)
+    path = source_location(context, work.upstream, label)
     members = list_members(path)
     images = _without_masks(members, source, work)
     wanted = matcher(source.include)
@@ -156,10 +142,11 @@ def _masks(
 ) -> _Masks:
     if source.masks is None:
         return _Masks("", [])
-    path = fetched(context, work.upstream, f"{label}-masks")
-    if path is None or source.masks == source.archive:
+    masks = FetchOutcome.of(work.upstream, f"{label}-masks")
+    if masks is None or source.masks == source.archive:
         inside = [member for member in members if looks_like_mask(member.name)]
         return _Masks(label, inside)
+    path = masks.location(context)
     inside = [member for member in list_members(path) if is_image_name(member.name)]
     if path.is_dir() and any(looks_like_mask(member.name) for member in inside):
         inside = [member for member in inside if looks_like_mask(member.name)]

@@ -17,13 +17,8 @@ from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.index import SelectedMask
 from lfvpipe.dataset.sources import shown
 from lfvpipe.lookout.rules import BACKGROUND_CLASS
-from lfvpipe.steps.select.catalogue import (
-    Candidate,
-    SelectionError,
-    archive_of,
-    fetched,
-    list_members,
-)
+from lfvpipe.steps.fetch import source_location
+from lfvpipe.steps.select.catalogue import Candidate, SelectionError, list_members
 from lfvpipe.steps.select.withheld import FILES
 
 if TYPE_CHECKING:
@@ -70,11 +65,11 @@ def exported_candidates(context: Context, work: Work) -> dict[Split, list[Candid
     manifests: dict[Split, str] = {"train": spec.train}
     if spec.test is not None:
         manifests["test"] = spec.test
-    images = fetched(context, work.upstream, IMAGES) if spec.images else None
+    images = source_location(context, work.upstream, IMAGES) if spec.images else None
     members = _Suffixes(list_members(images), shown(str(spec.images))) if images else None
     found: dict[Split, list[Candidate]] = {}
     for split, address in manifests.items():
-        file = archive_of(context, work.upstream, f"manifest-{split}")
+        file = source_location(context, work.upstream, f"manifest-{split}")
         places = _Places(address, context.pipeline.folder, members)
         found[split] = _labelled(shown(address), file, places, work)
     return found

@@ -7,30 +7,34 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from lfvpipe.config.spec import LABELS
-from lfvpipe.dataset.index import SPLITS, Selected, Split, selected_line, write_lines
+from lfvpipe.dataset.index import (
+    LabelCounts,
+    Selected,
+    Split,
+    selected_line,
+    write_lines,
+)
 from lfvpipe.dataset.sampling import divide, ranked, sample_size
 from lfvpipe.dataset.sources import archive_stem
 from lfvpipe.engine.outcome import Outcome
+from lfvpipe.steps.fetch import source_location
 from lfvpipe.steps.select.catalogue import (
     Candidate,
     SelectionError,
     archive_candidates,
-    archive_of,
     label_candidates,
 )
 from lfvpipe.steps.select.corrections import Corrections, corrections
 from lfvpipe.steps.select.exported import exported_candidates
+from lfvpipe.steps.select.outcome import SelectOutcome
 from lfvpipe.steps.select.withheld import withheld
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lfvpipe.config.spec import Label, Pipeline
-    from lfvpipe.engine.outcome import Facts
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.context import Context
-
-Counts = dict[str, dict[str, int]]
 
 
 class _Place(NamedTuple):
@@ -67,8 +71,8 @@ def selected(context: Context, work: Work) -> Outcome:
     counts = _counts(chosen, images)
     folder = context.state_dir / "selection"
     name, sha256 = write_lines(folder, map(selected_line, images))
-    facts: Facts = {"selection": f"selection/{name}", "digest": sha256, "counts": counts}
-    return Outcome("created", facts, {"digest": sha256})
+    facts = SelectOutcome(f"selection/{name}", sha256, counts)
+    return Outcome("created", facts.as_json(), {"digest": sha256})
 
 
 def _from_archives(context: Context, work: Work) -> _Chosen:
@@ -134,7 +138,7 @@ def _evaluation_archives(context: Context, work: Work) -> list[_Place]:
     places = []
     for number, archive in enumerate(context.pipeline.evaluate.archives):
         source = f"evaluate-{number}"
-        path = archive_of(context, work.upstream, source)
+        path = source_location(context, work.upstream, source)
         where = f"evaluate.archives.{number}"
         found = archive_candidates(path, source, where, archive.include, archive.label)
         places += [_Place(one, "evaluate", f"{source}/") for one in found]
@@ -157,19 +161,20 @@ def _corrected(chosen: _Chosen, reviewed: Corrections, unused_per_label: int) ->
     return sorted(selected, key=lambda image: image.id)
 
 
-def _counts(chosen: _Chosen, selected: Iterable[Selected]) -> Counts:
+def _counts(chosen: _Chosen, selected: Iterable[Selected]) -> dict[str, LabelCounts]:
     """Return how many images of each label that has any are in each split, and how many exist."""
     found = Counter((str(image.label), image.split) for image in selected)
-    labels = [label for label in LABELS if chosen.available[label] or _any(found, label)]
     return {
-        label: {split: found[label, split] for split in SPLITS}
-        | {"available": chosen.available[label]}
-        for label in labels
+        label: LabelCounts(
+            train=found[label, "train"],
+            test=found[label, "test"],
+            evaluate=found[label, "evaluate"],
+            unused=found[label, "unused"],
+            available=chosen.available[label],
+        )
+        for label in LABELS
+        if chosen.available[label] or found[label, "train"] or found[label, "test"]
     }
-
-
-def _any(found: Iterable[tuple[str, str]], label: str) -> bool:
-    return any(of == label and split in ("train", "test") for of, split in found)
 
 
 def _selected(candidate: Candidate, split: Split, *, prefix: str = "") -> Selected:

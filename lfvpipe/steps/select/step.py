@@ -10,6 +10,7 @@ from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.select.outcome import SelectOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,7 +63,7 @@ class SelectStep(Step[Context]):
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.missing`."""
-        file = context.state_dir / str(outcome.facts["selection"])
+        file = context.state_dir / SelectOutcome.from_json(outcome.facts).selection
         return () if file.is_file() else (Reason("output-missing", file.name),)
 
 

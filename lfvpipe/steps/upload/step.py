@@ -12,6 +12,7 @@ from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.steps.bucket import bucket_of
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.extract.outcome import ExtractOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,15 +101,15 @@ def _removed(context: Context, facts: Facts) -> Sequence[str]:
 
 
 def _facts(context: Context, work: Work) -> dict[str, Json]:
-    extracted = work.upstream["extract"].facts
+    extract = ExtractOutcome.of(work.upstream)
     spec = context.pipeline.bucket
     return {
         "endpoint": spec.endpoint,
         "region": context.pipeline.region,
         "name": spec.name,
         "prefix": spec.prefix,
-        "index": extracted["index"],
-        "digest": extracted["digest"],
+        "index": extract.index,
+        "digest": extract.digest,
     }
 
 

@@ -34,6 +34,7 @@ from lfvpipe.steps.manifests import manifest_entry
 from lfvpipe.steps.model.step import ModelStep
 from lfvpipe.steps.project import ProjectStep
 from lfvpipe.steps.report import ReportStep
+from tests.outcomes import check_outcome, extract_outcome
 
 Answer = tuple[int, dict[str, str], bytes]
 ROUTES = [
@@ -414,7 +415,7 @@ class World:
         tag = f"{self.train} {self.test} {self.evaluate}"
         return (
             Stub("extract", (), self._extract, tag),
-            Stub("check", ("extract",), lambda _: {"findings": []}, tag),
+            Stub("check", ("extract",), lambda _: check_outcome().facts, tag),
             Stub("manifests", ("extract",), self._manifests, tag),
             ProjectStep(),
             DatasetsStep(),
@@ -472,7 +473,7 @@ class World:
     def _extract(self, context: Context) -> Facts:
         images = sorted(self._images(context), key=lambda image: image.id)
         name, digest = write_lines(context.state_dir / "index", map(image_line, images))
-        return {"index": f"index/{name}", "digest": digest}
+        return extract_outcome(f"index/{name}", digest).facts
 
     def _manifests(self, context: Context) -> Facts:
         bucket = context.bucket

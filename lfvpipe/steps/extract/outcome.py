@@ -1,0 +1,36 @@
+"""What the extract step leaves, for itself and for those that read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lfvpipe.engine.facts import StepOutcome
+
+
+@dataclass(frozen=True)
+class ExtractOutcome(StepOutcome):
+    """The index of the images, and what was noted of them.
+
+    Attributes:
+        index: Its file, relative to the state directory.
+        digest: SHA-256 of the index.
+        notes: The file of the notes, relative to the state directory.
+        images: How many the index has.
+        new: How many files, images and masks, were not there before.
+        bytes: Of the images.
+        unreadable: How many selected images are not in the index.
+        counts: Images by label and split; those of neither label are left out.
+    """
+
+    step: ClassVar[str] = "extract"
+
+    index: str
+    digest: str
+    notes: str
+    images: int
+    new: int
+    bytes: int
+    unreadable: int
+    counts: Mapping[str, Mapping[str, int]]
