@@ -6,7 +6,7 @@
 
 import difflib
 import json
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +97,13 @@ def _check(file: Path, name: str, value: Any) -> None:
     if not usable or not least <= value < float("inf") or (not whole and value == 0):
         kind = f"whole number of at least {least}" if whole else "number above 0"
         raise UserError(f"{file}: {name} must be a {kind}, not {value!r}")
+
+
+def quotas_to_json(quotas: Quotas) -> str:
+    """Return `quotas` as a text that can be handed to another process."""
+    return json.dumps(asdict(quotas))
+
+
+def quotas_from_json(text: str) -> Quotas:
+    """Return what `quotas_to_json` wrote."""
+    return Quotas(**json.loads(text))

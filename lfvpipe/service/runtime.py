@@ -1,4 +1,4 @@
-"""What the operations and the jobs share: folders, state, claims, stores, the detector."""
+"""What the operations and the jobs share: folders, state, locks, stores, the detector."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lfvpipe.errors import UserError
-from lfvpipe.service.jobs.claims import Claims
+from lfvpipe.service.locks import OPENING, Locks
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.state.database import Database
 from lfvpipe.storage import Buckets, reconnect
@@ -60,7 +60,7 @@ class Runtime:
 
     state_dir: Path
     database: Database
-    claims: Claims
+    locks: Locks
     quotas: Quotas
     clock: Callable[[], float] = time.time
     stand_in: Detector | None = None
@@ -115,12 +115,12 @@ def open_runtime(
     folder = state_dir.absolute()
     try:
         (folder / "locks").mkdir(parents=True, exist_ok=True)
-        claims = Claims(folder / "locks")
-        with claims.held("open", seconds=30.0):
+        locks = Locks(folder / "locks")
+        with locks.held(OPENING, seconds=30.0):
             database = Database(folder / "service.db")
     except OSError as error:
         raise FolderUnusable(
             f"The service's folder {folder} cannot be written: {error.strerror or error}.",
             hint="Free some space or make it writable, or name another one with --state-dir.",
         ) from error
-    return Runtime(folder, database, claims, quotas, clock, stand_in)
+    return Runtime(folder, database, locks, quotas, clock, stand_in)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lfvpipe.service.dispatch import Dispatcher
 from lfvpipe.service.jobs.scheduler import Scheduler
-from lfvpipe.service.jobs.workers import Launch
+from lfvpipe.service.jobs.training.launcher import Launch
 from lfvpipe.service.operations.base import OperationContext
 from lfvpipe.service.operations.datasets import Datasets
 from lfvpipe.service.operations.detection import Detection

@@ -98,7 +98,11 @@ def workers_of(state_dir: Path) -> list[psutil.Process]:
     for process in psutil.process_iter(["cmdline", "status"]):
         command = process.info["cmdline"] or []
         alive = process.info["status"] != psutil.STATUS_ZOMBIE
-        if alive and "lfvpipe.service.jobs.train" in command and str(state_dir) in command:
+        if (
+            alive
+            and "lfvpipe.service.jobs.training.worker" in command
+            and str(state_dir) in command
+        ):
             found.append(process)
     return found
 

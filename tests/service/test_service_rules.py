@@ -14,7 +14,7 @@ from PIL import Image
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.faults import Fault
-from lfvpipe.service.quotas import Quotas, read_quotas
+from lfvpipe.service.quotas import Quotas, quotas_from_json, quotas_to_json, read_quotas
 from lfvpipe.service.throttle import Throttle
 
 FEW = Quotas(
@@ -268,9 +268,6 @@ def test_images_are_never_throttled(trained: Any, world: Any) -> None:
 
 
 def test_the_quotas_reach_the_training_worker(tmp_path: Path) -> None:
-    from lfvpipe.service.jobs.train import read_quotas as received
-    from lfvpipe.service.jobs.train import written_quotas
-
     quotas = Quotas(projects=3, requests_per_second=1.5)
-    assert received(written_quotas(quotas)) == quotas
-    assert json.loads(written_quotas(quotas))["projects"] == 3
+    assert quotas_from_json(quotas_to_json(quotas)) == quotas
+    assert json.loads(quotas_to_json(quotas))["projects"] == 3

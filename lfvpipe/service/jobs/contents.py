@@ -8,6 +8,7 @@ from shutil import rmtree
 from typing import Any, BinaryIO, cast
 
 from lfvpipe.errors import UserError
+from lfvpipe.service import locks
 from lfvpipe.service.jobs.messages import status_message
 from lfvpipe.service.lines import Entry, LineError, read_line
 from lfvpipe.service.runtime import Runtime
@@ -25,14 +26,9 @@ class ContentError(UserError):
     """A manifest or an update that cannot become a dataset."""
 
 
-def claim_name(identity: int) -> str:
-    """Return the name of the claim on a content."""
-    return f"content-{identity}"
-
-
 def make(runtime: Runtime, identity: int) -> None:
     """Bring a pending content to ready or failed, unless somebody else is at it; idempotent."""
-    with runtime.claims.held(claim_name(identity)) as ours:
+    with runtime.locks.held(locks.content(identity)) as ours:
         if ours:
             _make(runtime, identity)
 
@@ -76,7 +72,7 @@ def _numbered_lines(runtime: Runtime, content: Content) -> Iterator[Iterable[tup
         _copy_base(runtime, content)
         yield _decoded(content.changes.splitlines(), "the changes")
         return
-    folder = runtime.scratch(claim_name(content.id))
+    folder = runtime.scratch(locks.content(content.id))
     try:
         file = _fetched(runtime, content, folder)
         with file.open("rb") as opened:

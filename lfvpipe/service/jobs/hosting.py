@@ -1,6 +1,7 @@
 """Brings models up and takes them down."""
 
 from lfvpipe.errors import UserError
+from lfvpipe.service import locks
 from lfvpipe.service.jobs.messages import status_message
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import find, tokens
@@ -12,14 +13,9 @@ RUNNING = "The model is running."
 _DIED = "A process of the model ended while it started, perhaps for want of memory. Start it again."
 
 
-def claim_name(identity: int) -> str:
-    """Return the name of the claim on bringing a model up."""
-    return f"hosting-{identity}"
-
-
 def start(runtime: Runtime, hosts: Hosts, identity: int) -> None:
     """Bring a STARTING_HOSTING model to HOSTED or HOSTING_FAILED; idempotent."""
-    with runtime.claims.held(claim_name(identity)) as ours:
+    with runtime.locks.held(locks.hosting(identity)) as ours:
         model = _model(runtime, identity) if ours else None
         if model is None or model.status != "STARTING_HOSTING":
             return

@@ -5,10 +5,11 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 
-from lfvpipe.service.jobs import contents, hosting, packaging, removal, training
-from lfvpipe.service.jobs.launch import IsAlive, launch_process
-from lfvpipe.service.jobs.train import work
-from lfvpipe.service.jobs.workers import Launch, Workers
+from lfvpipe.service import locks
+from lfvpipe.service.jobs import contents, deletion, hosting
+from lfvpipe.service.jobs.packaging.job import package
+from lfvpipe.service.jobs.training.launcher import IsAlive, Launch, Launcher, launch_process
+from lfvpipe.service.jobs.training.worker import work
 from lfvpipe.service.log import service_log
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state.rows import Dataset, Model, PackagingJob
@@ -34,20 +35,18 @@ class Scheduler:
         self._closed = False
         self.hosts = Hosts(runtime, isolated=isolated)
         default = launch_process if runtime.stand_in is None else self._launch_thread
-        self._workers = Workers(runtime, launch or default)
+        self._launcher = Launcher(runtime, launch or default)
 
     def reconcile_dataset(self, dataset: Dataset) -> None:
         """Do, or do again, what the dataset's state promises."""
         if dataset.status in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}:
             identity = dataset.next_content or dataset.content
-            self._run(
-                contents.claim_name(identity), partial(contents.make, self._runtime, identity)
-            )
+            self._run(locks.content(identity), partial(contents.make, self._runtime, identity))
 
     def reconcile_model(self, model: Model) -> None:
         """Do, or do again, what the model's state promises."""
         act = {
-            "TRAINING": self._workers.ensure_worker,
+            "TRAINING": self._launcher.ensure_worker,
             "STARTING_HOSTING": self._host,
             "HOSTED": self._ensure_hosted,
             "STOPPING_HOSTING": self._stop,
@@ -59,8 +58,8 @@ class Scheduler:
     def reconcile_packaging_job(self, job: PackagingJob) -> None:
         """Do, or do again, what the packaging job's state promises."""
         if job.status in {"CREATED", "RUNNING"}:
-            name = packaging.claim_name(job.id)
-            self._run(name, partial(packaging.package, self._runtime, job.id))
+            name = locks.packaging_job(job.id)
+            self._run(name, partial(package, self._runtime, job.id))
 
     def close(self, seconds: float = 5.0) -> None:
         """Start nothing more, and wait a while for what runs; the rest resumes at the next look."""
@@ -72,7 +71,7 @@ class Scheduler:
         self.hosts.close_all()
 
     def _host(self, identity: int) -> None:
-        name = hosting.claim_name(identity)
+        name = locks.hosting(identity)
         self._run(name, partial(hosting.start, self._runtime, self.hosts, identity))
 
     def _ensure_hosted(self, identity: int) -> None:
@@ -86,9 +85,9 @@ class Scheduler:
         self._run(name, partial(hosting.stop, self._runtime, self.hosts, identity))
 
     def _remove(self, identity: int) -> None:
-        with self._runtime.claims.held(training.claim_name(identity)) as ours:
+        with self._runtime.locks.held(locks.model(identity)) as ours:
             if ours:  # else the worker removes it as soon as it notices
-                removal.remove_claimed(self._runtime, identity)
+                deletion.finish_deletion(self._runtime, identity)
 
     def _launch_thread(self, runtime: Runtime) -> IsAlive:
         name = f"training-{uuid.uuid4()}"

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 from lfvpipe.service.faults import conflict, over_quota
-from lfvpipe.service.jobs.evaluation import output_keys
-from lfvpipe.service.jobs.training import TRAINING
+from lfvpipe.service.jobs.training.evaluation import output_keys
+from lfvpipe.service.jobs.training.job import TRAINING
 from lfvpipe.service.operations.base import (
     PAGE,
     OperationContext,

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 from lfvpipe.service.faults import conflict, invalid
-from lfvpipe.service.jobs.packaging import component_key
+from lfvpipe.service.jobs.packaging.job import component_key
 from lfvpipe.service.operations.base import (
     PAGE,
     OperationContext,

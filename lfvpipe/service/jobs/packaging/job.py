@@ -7,15 +7,11 @@ from typing import Any
 
 import lfvpipe
 from lfvpipe.errors import UserError
-from lfvpipe.service.jobs import component
+from lfvpipe.service import locks
 from lfvpipe.service.jobs.messages import status_message
+from lfvpipe.service.jobs.packaging import component
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state.rows import Model, PackagingJob, read
-
-
-def claim_name(identity: int) -> str:
-    """Return the name of the claim on a packaging job."""
-    return f"packaging-{identity}"
 
 
 def component_key(greengrass: Mapping[str, Any]) -> str:
@@ -26,7 +22,7 @@ def component_key(greengrass: Mapping[str, Any]) -> str:
 
 def package(runtime: Runtime, identity: int) -> None:
     """Bring a packaging job to SUCCEEDED or FAILED, unless somebody else is at it; idempotent."""
-    with runtime.claims.held(claim_name(identity)) as ours:
+    with runtime.locks.held(locks.packaging_job(identity)) as ours:
         job = _begin(runtime, identity) if ours else None
         if job is None:
             return
@@ -40,7 +36,7 @@ def package(runtime: Runtime, identity: int) -> None:
         else:
             _settle(runtime, identity, "SUCCEEDED", "The component was created.", output)
         finally:
-            shutil.rmtree(runtime.scratch(claim_name(identity)), ignore_errors=True)
+            shutil.rmtree(runtime.scratch(locks.packaging_job(identity)), ignore_errors=True)
 
 
 def _begin(runtime: Runtime, identity: int) -> PackagingJob | None:
@@ -63,7 +59,7 @@ def _package(runtime: Runtime, job: PackagingJob) -> Mapping[str, Any]:
     if row is None:
         raise UserError(f"Model version {job.version} was deleted.")
     model = read(Model, row)
-    scratch = runtime.scratch(claim_name(job.id))
+    scratch = runtime.scratch(locks.packaging_job(job.id))
     archive = scratch / "component.zip"
     name, version = greengrass["ComponentName"], greengrass["ComponentVersion"]
     folder = component.assemble(scratch / "component", runtime.model_file(model.id))

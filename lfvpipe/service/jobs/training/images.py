@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lfvpipe.images import ImageError, inspect
-from lfvpipe.service.jobs.selection import TrainingError
+from lfvpipe.service.jobs.training.selection import TrainingError
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.storage import Buckets, NoSuchObject, parse_s3_uri
 

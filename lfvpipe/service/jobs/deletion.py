@@ -7,8 +7,8 @@ from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import find
 
 
-def remove_claimed(runtime: Runtime, identity: int) -> None:
-    """Remove the model if it is DELETING; the caller holds its claim."""
+def finish_deletion(runtime: Runtime, identity: int) -> None:
+    """Remove the model if it is DELETING; the caller holds its lock."""
     with runtime.database.read() as tx:
         model = find.model_by_id(tx, identity)
     if model is None or model.status != "DELETING":

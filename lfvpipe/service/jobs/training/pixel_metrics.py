@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lfvpipe.service.jobs.metrics import f1, ratio
+from lfvpipe.service.jobs.training.metrics import f1, ratio
 
 _Mask = NDArray[np.bool_]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from lfvpipe.images import ImageError, inspect
-from lfvpipe.service.jobs.selection import Case, TrainingError
+from lfvpipe.service.jobs.training.selection import Case, TrainingError
 
 # AWS's own published masks have a black background, whatever the guide says about white.
 _BACKGROUNDS = {(0, 0, 0), (255, 255, 255)}

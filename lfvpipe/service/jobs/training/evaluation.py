@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lfvpipe.service.jobs.metrics import Metrics, measure
-from lfvpipe.service.jobs.pixels import PixelCounts
-from lfvpipe.service.jobs.selection import Case, Chosen
+from lfvpipe.service.jobs.training.metrics import Metrics, measure
+from lfvpipe.service.jobs.training.pixel_metrics import PixelCounts
+from lfvpipe.service.jobs.training.selection import Case, Chosen
 from lfvpipe.service.runtime import Trained
 from lfvpipe.service.state.rows import Model
 

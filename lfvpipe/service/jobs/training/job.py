@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe.errors import UserError
-from lfvpipe.service.jobs import contents, removal
-from lfvpipe.service.jobs.evaluation import (
+from lfvpipe.service import locks
+from lfvpipe.service.jobs import contents, deletion
+from lfvpipe.service.jobs.messages import status_message
+from lfvpipe.service.jobs.training.evaluation import (
     Evaluation,
     evaluate,
     manifest_text,
     output_keys,
     result_document,
 )
-from lfvpipe.service.jobs.masks import check_mask
-from lfvpipe.service.jobs.messages import status_message
-from lfvpipe.service.jobs.pictures import Pictures, checked_size, common_size
-from lfvpipe.service.jobs.selection import Case, Chosen, TrainingError, choose, usable
+from lfvpipe.service.jobs.training.images import Pictures, checked_size, common_size
+from lfvpipe.service.jobs.training.masks import check_mask
+from lfvpipe.service.jobs.training.selection import Case, Chosen, TrainingError, choose, usable
 from lfvpipe.service.runtime import Runtime, Trained
 from lfvpipe.service.state import find
 from lfvpipe.service.state.rows import Model
@@ -43,13 +44,8 @@ class Stopped(Exception):
     """The model was deleted while it was being trained."""
 
 
-def claim_name(identity: int) -> str:
-    """Return the name of the claim on a model's training or removal."""
-    return f"model-{identity}"
-
-
 def train(runtime: Runtime, identity: int) -> None:
-    """Train the model, whose claim the caller holds; idempotent until the last transaction.
+    """Train the model, whose lock the caller holds; idempotent until the last transaction.
 
     A kill leaves TRAINING, and the next worker starts again. Everything else ends as TRAINED, as
     TRAINING_FAILED with what to do about it, or, when the model was deleted, with its removal.
@@ -73,8 +69,8 @@ def train(runtime: Runtime, identity: int) -> None:
         fail(runtime, identity, f"{_BUG} {type(error).__name__}: {told}. {_AGAIN}")
         raise
     finally:
-        shutil.rmtree(runtime.scratch(claim_name(identity)), ignore_errors=True)
-        removal.remove_claimed(runtime, identity)
+        shutil.rmtree(runtime.scratch(locks.model(identity)), ignore_errors=True)
+        deletion.finish_deletion(runtime, identity)
 
 
 def _begin(runtime: Runtime, identity: int) -> Model | None:
@@ -98,7 +94,7 @@ def _train(runtime: Runtime, model: Model) -> None:
     output = buckets.bucket(model.output_bucket)
     if not output.exists():
         raise TrainingError(f"The output bucket {model.output_bucket} does not exist; create it.")
-    pictures = Pictures(buckets, runtime.scratch(claim_name(model.id)), runtime.quotas)
+    pictures = Pictures(buckets, runtime.scratch(locks.model(model.id)), runtime.quotas)
     trained, size = _learn(runtime, model, chosen, pictures, watch)
 
     def fetch(address: str, number: int) -> Path:
@@ -209,7 +205,7 @@ def _publish(runtime: Runtime, model: Model, chosen: Chosen, evaluation: Evaluat
     """Write the two files; done again after a kill, they are replaced by the same."""
     bucket = runtime.store(model.storage).bucket(model.output_bucket)
     keys = output_keys(model)
-    folder = runtime.scratch(claim_name(model.id))
+    folder = runtime.scratch(locks.model(model.id))
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "evaluation-manifest"
     with file.open("w", encoding="utf-8", newline="\n") as opened:

@@ -1,22 +1,21 @@
-"""The training worker: ``python -m lfvpipe.service.jobs.train STATE_DIR QUOTAS``.
+"""The training worker: ``python -m lfvpipe.service.jobs.training.worker STATE_DIR QUOTAS``.
 
 It trains whatever waits, oldest first, and ends when nothing does. It lives in a process of its
 own, so that neither a request nor the end of the process that started it stops a training.
 """
 
-import dataclasses
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from lfvpipe.service.jobs.training import claim_name, train
+from lfvpipe.service import locks
+from lfvpipe.service.jobs.training.job import train
 from lfvpipe.service.log import processors, service_log
-from lfvpipe.service.quotas import Quotas
+from lfvpipe.service.quotas import quotas_from_json
 from lfvpipe.service.runtime import Runtime, open_runtime
 
-_PATIENCE = 0.2  # seconds; somebody who only asks whether a claim is free holds it for less
+_PATIENCE = 0.2  # seconds; somebody who only asks whether a lock is free holds it for less
 
 
 def work(runtime: Runtime) -> None:
@@ -40,15 +39,10 @@ def _waiting(runtime: Runtime) -> list[int]:
     return [int(row["id"]) for row in rows]
 
 
-def slot_name(number: int) -> str:
-    """Return the name of the claim on one of the places for trainings."""
-    return f"training-slot-{number}"
-
-
 @contextmanager
 def _slot(runtime: Runtime) -> Iterator[bool]:
     for number in range(runtime.quotas.concurrent_trainings):
-        with runtime.claims.held(slot_name(number), seconds=_PATIENCE) as ours:
+        with runtime.locks.held(locks.training_slot(number), seconds=_PATIENCE) as ours:
             if ours:
                 yield True
                 return
@@ -58,7 +52,7 @@ def _slot(runtime: Runtime) -> Iterator[bool]:
 def _train_next(runtime: Runtime) -> bool:
     """Train the oldest model that nobody trains; return whether there was one."""
     for identity in _waiting(runtime):
-        with runtime.claims.held(claim_name(identity), seconds=_PATIENCE) as ours:
+        with runtime.locks.held(locks.model(identity), seconds=_PATIENCE) as ours:
             if ours:
                 train(runtime, identity)
                 return True
@@ -74,23 +68,13 @@ def main(arguments: list[str]) -> int:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     try:
-        runtime = open_runtime(Path(arguments[0]), read_quotas(arguments[1]))
+        runtime = open_runtime(Path(arguments[0]), quotas_from_json(arguments[1]))
         with closing(runtime.database):
             work(runtime)
     except Exception:  # the boundary of the process
         service_log().exception("training failed")
         return 1
     return 0
-
-
-def read_quotas(text: str) -> Quotas:
-    """Return what `written_quotas` wrote."""
-    return Quotas(**json.loads(text))
-
-
-def written_quotas(quotas: Quotas) -> str:
-    """Return `quotas` as an argument for `main`."""
-    return json.dumps(dataclasses.asdict(quotas))
 
 
 if __name__ == "__main__":
