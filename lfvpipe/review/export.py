@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.index import read_index
 from lfvpipe.dataset.labels import label_of, read_decisions, standings
-from lfvpipe.steps.manifests import manifest_entry
+from lfvpipe.manifest import creation_date, write_line
+from lfvpipe.steps.manifests import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,20 +60,17 @@ def as_manifest(labels: Path, index: Path, bucket: Bucket) -> Iterator[str]:
         label = label_of(decision.label) if decision else None
         if decision is not None and label is not None:
             when = _moment(decision)
-            entry = manifest_entry(_labelled(image, label), root, segmentation=True, **when)
-            yield json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
+            yield write_line(line_of(_labelled(image, label), root, segmentation=True, **when))
 
 
 def _moment(decision: Decision) -> dict[str, str]:
-    """Return when it was decided as `manifest_entry` takes it; nothing where that is not known."""
-    from datetime import UTC, datetime
+    """Return when it was decided as `line_of` takes it; nothing where that is not known."""
+    from datetime import datetime
 
     try:
-        moment = datetime.fromisoformat(decision.when)
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment
+        return {"created": creation_date(datetime.fromisoformat(decision.when))}
     except (ValueError, OverflowError):
         return {}
-    return {"created": moment.replace(tzinfo=None).isoformat(timespec="milliseconds")}
 
 
 def _labelled(image: Image, label: str) -> Image:

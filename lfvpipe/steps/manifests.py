@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING
 
+from lfvpipe import manifest
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.reasons import Reason
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.outcome import Facts, Json
     from lfvpipe.engine.step import Work
+    from lfvpipe.manifest import Line
     from lfvpipe.storage import Bucket
 
 SPLITS = ("train", "test")
@@ -193,8 +194,7 @@ def _lines(context: Context, index: Path, split: str, segmentation: bool) -> Ite
     root = f"s3://{bucket.name}/{bucket.prefix}"
     for image in read_index(index):
         if image.split == split and image.label is not None:
-            entry = manifest_entry(image, root, segmentation=segmentation)
-            text = json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
+            text = manifest.write_line(line_of(image, root, segmentation=segmentation))
             if len(text) > rules.MAX_MANIFEST_LINE:
                 raise ManifestError(
                     f"{image.id}: its manifest line has {len(text):,} characters; the service"
@@ -204,42 +204,20 @@ def _lines(context: Context, index: Path, split: str, segmentation: bool) -> Ite
             yield text.encode() + b"\n"
 
 
-def manifest_entry(
-    image: Image, root: str, *, segmentation: bool, created: str = _CREATED
-) -> dict[str, object]:
-    """Return the manifest line of a labelled image, as the developer guide documents it.
+def line_of(image: Image, root: str, *, segmentation: bool, created: str = _CREATED) -> Line:
+    """Return the manifest line of a labelled image.
 
     Args:
         image: A line of the index.
         root: What object keys are appended to: ``s3://bucket/prefix``.
         segmentation: Whether masks are written.
-        created: When the label was given, ISO 8601 in UTC without a zone, as in the guide.
+        created: When the label was given; see `manifest.creation_date`.
     """
-    entry: dict[str, object] = {
-        "source-ref": f"{root}{image.key}",
-        "anomaly-label": 1 if image.label == "anomaly" else 0,
-        "anomaly-label-metadata": {
-            "confidence": 1,
-            "class-name": image.label,
-            "human-annotated": "yes",
-            "creation-date": created,
-            "type": "groundtruth/image-classification",
-        },
-    }
+    if image.label is None:
+        raise ValueError(f"{image.id} has no label")
+    references: tuple[manifest.Reference, ...] = ()
     if segmentation and image.mask and image.mask.classes and image.label == "anomaly":
-        entry["anomaly-mask-ref"] = f"{root}{image.mask.key}"
-        entry["anomaly-mask-ref-metadata"] = {
-            "internal-color-map": _colour_map(image.mask.classes),
-            "type": "groundtruth/semantic-segmentation",
-            "human-annotated": "yes",
-            "creation-date": created,
-        }
-    return entry
-
-
-def _colour_map(classes: Mapping[str, str]) -> dict[str, dict[str, object]]:
-    rows = [(rules.BACKGROUND_CLASS, rules.BACKGROUND_COLOUR), *sorted(classes.items())]
-    return {
-        str(number): {"class-name": name, "hex-color": colour, "confidence": 0}
-        for number, (name, colour) in enumerate(rows)
-    }
+        address = f"{root}{image.mask.key}"
+        references = (manifest.mask_reference(address, image.mask.classes, created),)
+    label = manifest.Classification(image.label, created=created)
+    return manifest.Line(f"{root}{image.key}", (label,), references)

@@ -7,10 +7,10 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any, BinaryIO, cast
 
+from lfvpipe import manifest
 from lfvpipe.errors import UserError
 from lfvpipe.service import locks
 from lfvpipe.service.jobs.messages import status_message
-from lfvpipe.service.lines import Entry, LineError, read_line
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import find, tokens
 from lfvpipe.service.state.database import Transaction
@@ -147,10 +147,10 @@ def _rows(
         yield (content.id, number, entry.source, entry.label, entry.created, text)
 
 
-def _entry(runtime: Runtime, number: int, text: str) -> Entry:
+def _entry(runtime: Runtime, number: int, text: str) -> manifest.Entry:
     try:
-        return read_line(text, longest=runtime.quotas.max_manifest_line)
-    except LineError as error:
+        return manifest.service_entry(text, longest=runtime.quotas.max_manifest_line)
+    except manifest.LineError as error:
         raise ContentError(f"Line {number} {error.message}.") from error
 
 

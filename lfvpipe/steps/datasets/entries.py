@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from lfvpipe.lookout.failures import explained
+from lfvpipe.manifest import training_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lfvpipe.lookout.api import DatasetType
+    from lfvpipe.manifest import TrainingContent
     from lfvpipe.steps.context import Context
 
-Entry = tuple[str, str, str]  # source-ref, class-name, mask's ref and colours (or "")
+
+def manifest_content(data: bytes) -> frozenset[TrainingContent]:
+    """Return what a manifest, JSON Lines in UTF-8, would have a model trained on."""
+    return _content(data.splitlines())  # bytes: a text also ends lines at U+2028 and the like
 
 
-def manifest_entries(data: bytes) -> frozenset[Entry]:
-    """Return the entries of a manifest: JSON Lines, UTF-8."""
-    return entries_of(data.decode().splitlines())
-
-
-def entries_of(lines: Iterable[str]) -> frozenset[Entry]:
-    """Return what matters for training of each JSON line; dates and job names do not."""
-    return frozenset(_entry(line) for line in lines if line.strip())
-
-
-def _entry(line: str) -> Entry:
-    data = json.loads(line)
-    metadata = {
-        key: value
-        for key, value in data.items()
-        if key.endswith("-metadata") and isinstance(value, dict)
-    }
-    names = [str(value["class-name"]) for value in metadata.values() if "class-name" in value]
-    masks = sorted(
-        [ref, str(metadata.get(f"{key}-metadata", {}).get("internal-color-map"))]
-        for key, ref in data.items()
-        if key.endswith("-ref") and key != "source-ref"
-    )
-    return str(data.get("source-ref")), " ".join(names), json.dumps(masks) if masks else ""
+def _content(lines: Iterable[str | bytes]) -> frozenset[TrainingContent]:
+    return frozenset(training_content(line) for line in lines if line.strip())
 
 
 def changes(
@@ -51,28 +33,31 @@ def changes(
         None where adding and replacing these lines would not make the dataset equal to the
         manifest: it holds an image that the manifest does not, which no update takes away.
     """
-    wanted = {json.loads(line)["source-ref"]: line for line in manifest.splitlines() if line}
-    entries = {ref: _entry(line.decode()) for ref, line in wanted.items()}
+    wanted: dict[str, TrainingContent] = {}
+    lines: dict[str, bytes] = {}
+    for line in filter(None, manifest.splitlines()):
+        content = training_content(line)
+        wanted[content.image], lines[content.image] = content, line
     pages = context.lookout.get_paginator("list_dataset_entries")
     with explained(f"reading the {split} dataset of project {project}"):
         for page in pages.paginate(ProjectName=project, DatasetType=split):
-            for held in entries_of(page["DatasetEntries"]):
-                if held[0] not in entries:
+            for held in _content(page["DatasetEntries"]):
+                if held.image not in wanted:
                     return None
-                if entries[held[0]] == held:
-                    wanted.pop(held[0], None)
-    return list(wanted.values())
+                if wanted[held.image] == held:
+                    lines.pop(held.image, None)
+    return list(lines.values())
 
 
 def same_entries(
-    context: Context, project: str, split: DatasetType, wanted: frozenset[Entry]
+    context: Context, project: str, split: DatasetType, wanted: frozenset[TrainingContent]
 ) -> bool:
     """Tell whether the dataset holds exactly `wanted`; stops at the first page that does not."""
     seen = 0
     pages = context.lookout.get_paginator("list_dataset_entries")
     with explained(f"reading the {split} dataset of project {project}"):
         for page in pages.paginate(ProjectName=project, DatasetType=split):
-            entries = entries_of(page["DatasetEntries"])
+            entries = _content(page["DatasetEntries"])
             if not entries <= wanted:
                 return False
             seen += len(entries)

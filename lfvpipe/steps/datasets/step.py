@@ -14,7 +14,7 @@ from lfvpipe.lookout.descriptions import describe_dataset, timestamp
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.datasets import calls
 from lfvpipe.steps.datasets.calls import SPLITS
-from lfvpipe.steps.datasets.entries import changes, manifest_entries, same_entries
+from lfvpipe.steps.datasets.entries import changes, manifest_content, same_entries
 
 if TYPE_CHECKING:
     from lfvpipe.engine.inputs import Input
@@ -134,7 +134,7 @@ def _equal(context: Context, split: DatasetType, manifest: Manifest, live: Descr
     """Compare what the service holds with the manifest: first the counts, then every entry."""
     if live["Status"] not in USABLE:
         return False
-    entries = manifest_entries(context.bucket.get(manifest.key))
+    entries = manifest_content(context.bucket.get(manifest.key))
     if live.get("ImageStats", {}).get("Total") != len(entries):
         return False
     return same_entries(context, context.pipeline.project, split, entries)

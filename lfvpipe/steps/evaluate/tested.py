@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.index import read_index
+from lfvpipe.manifest import read_evaluation_line
 from lfvpipe.report.records import Verdict
 from lfvpipe.storage import NoSuchObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from lfvpipe.dataset.index import Image
     from lfvpipe.engine.outcome import Facts, Json
+    from lfvpipe.manifest import EvaluationLine
     from lfvpipe.steps.context import Context
-
-DETECTED = "-detected"
-METADATA = "-metadata"
-
-
-@dataclass(frozen=True)
-class Tested:
-    """One line of an EvaluationManifest: the image's URI, what it is, what it was taken for."""
-
-    source_ref: str
-    label: str | None
-    detected: str
-    confidence: float
 
 
 def fetch_object(context: Context, location: Json) -> bytes | None:
@@ -47,11 +34,12 @@ def fetch_object(context: Context, location: Json) -> bytes | None:
 def verdicts_of_test(context: Context, model: Facts, index: Path) -> list[Verdict]:
     """Return a verdict for each test image of `model`, with the index's images where known."""
     data = fetch_object(context, model.get("evaluation_manifest"))
-    rows = list(tested(data.decode().splitlines())) if data else []
+    lines = (line for line in (data or b"").splitlines() if line.strip())
+    rows = [row for row in map(read_evaluation_line, lines) if row]
     start = f"s3://{context.pipeline.bucket.name}/{context.pipeline.bucket.prefix}"
-    images = _images(index, {row.source_ref.removeprefix(start) for row in rows})
+    images = _images(index, {row.image.removeprefix(start) for row in rows})
     below = context.pipeline.evaluate.review_below
-    return [_verdict(row, images.get(row.source_ref.removeprefix(start)), below) for row in rows]
+    return [_verdict(row, images.get(row.image.removeprefix(start)), below) for row in rows]
 
 
 def _images(index: Path, keys: set[str]) -> dict[str, Image]:
@@ -59,31 +47,14 @@ def _images(index: Path, keys: set[str]) -> dict[str, Image]:
     return {image.key: image for image in read_index(index) if image.key in keys} if keys else {}
 
 
-def tested(lines: Iterable[str]) -> Iterator[Tested]:
-    """Yield the rows of an EvaluationManifest that hold a detection."""
-    for line in lines:
-        data: dict[str, Any] = json.loads(line) if line.strip() else {}
-        name = next((key for key in data if key.endswith(DETECTED)), None)
-        if name is None:
-            continue
-        found = data.get(name + METADATA, {})
-        truth = data.get(name.removesuffix(DETECTED) + METADATA, {}).get("class-name")
-        yield Tested(
-            source_ref=str(data["source-ref"]),
-            label=truth if truth in {"normal", "anomaly"} else None,
-            detected=str(found["class-name"]),
-            confidence=float(found["confidence"]),
-        )
-
-
-def _verdict(row: Tested, image: Image | None, review_below: float) -> Verdict:
+def _verdict(row: EvaluationLine, image: Image | None, review_below: float) -> Verdict:
     return Verdict(
-        id=image.id if image else row.source_ref,
-        name=image.member if image else PurePosixPath(row.source_ref).name,
+        id=image.id if image else row.image,
+        name=image.member if image else PurePosixPath(row.image).name,
         label=row.label,
-        is_anomalous=row.detected == "anomaly",
-        confidence=row.confidence,
-        needs_review=row.confidence < review_below,
+        is_anomalous=row.detection.is_anomalous,
+        confidence=row.detection.confidence,
+        needs_review=row.detection.confidence < review_below,
         sha256=image.sha256 if image else None,
         path=image.path if image else None,
     )

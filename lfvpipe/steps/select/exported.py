@@ -1,48 +1,33 @@
-"""Reads manifests that were exported from Lookout for Vision, as leniently as they need.
-
-Real manifests disagree with the documentation: label attributes of any name, integers that
-contradict the class name, missing BACKGROUND entries, relative references. The class name decides.
-"""
+"""Takes images and labels from manifests that were exported from Lookout for Vision."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, cast
 
-from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.index import SelectedMask
 from lfvpipe.dataset.sources import shown
-from lfvpipe.lookout.rules import BACKGROUND_CLASS
+from lfvpipe.manifest import LineError, exported_entry
 from lfvpipe.steps.fetch import source_location
 from lfvpipe.steps.select.catalogue import Candidate, SelectionError, list_members
 from lfvpipe.steps.select.withheld import FILES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from lfvpipe.archives import Member
     from lfvpipe.config.spec import Label, ManifestSource
     from lfvpipe.dataset.index import Split
     from lfvpipe.engine.step import Work
+    from lfvpipe.manifest import Entry
     from lfvpipe.steps.context import Context
 
 OBJECTS = "s3"
 IMAGES = "manifest-images"
 _MAX_LINE = 1 << 20  # far above the documented 8,192 characters: refuse bombs, not habits
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of a manifest; `classes` are mask colours by anomaly type."""
-
-    image: str
-    label: Label | None
-    mask: str | None
-    classes: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -90,51 +75,15 @@ def read_manifest(file: Path, name: str) -> Iterator[Entry]:
 
 def _entry(text: bytes, where: str) -> Entry:
     try:
-        line = json.loads(text)
-        image = line["source-ref"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        entry = exported_entry(text)
+    except LineError as error:
         raise SelectionError(
             f"{where}: is no line of a manifest: it must be a JSON object with a source-ref.",
             hint="The file must be JSON Lines: one object a line, UTF-8.",
         ) from error
-    if not isinstance(image, str) or not image:
+    if not entry.source:
         raise SelectionError(f"{where}: source-ref must be a text.", hint="Export it again.")
-    mask, classes = _mask(line)
-    return Entry(image, _label(line), mask, classes)
-
-
-def _label(line: Mapping[str, object]) -> Label | None:
-    for key, value in line.items():
-        if key.endswith("-metadata") and isinstance(value, dict) and "class-name" in value:
-            name = str(value["class-name"]).strip().lower()
-            return next((label for label in LABELS if label == name), None)
-    return None
-
-
-def _mask(line: Mapping[str, object]) -> tuple[str | None, Mapping[str, str]]:
-    for key, reference in line.items():
-        metadata = line.get(f"{key}-metadata")
-        if key == "source-ref" or not key.endswith("-ref") or not isinstance(metadata, dict):
-            continue
-        colours = metadata.get("internal-color-map")
-        if isinstance(reference, str) and isinstance(colours, dict):
-            return reference, _classes(colours)
-    return None, {}
-
-
-def _classes(colours: Mapping[str, object]) -> dict[str, str]:
-    """Return the anomaly types of an internal-color-map; the background is none of them."""
-    found = {}
-    for value in colours.values():
-        if isinstance(value, dict) and "class-name" in value and "hex-color" in value:
-            name, colour = str(value["class-name"]), str(value["hex-color"]).upper()
-            if name.upper() != BACKGROUND_CLASS and _is_colour(colour):
-                found[name] = colour
-    return dict(sorted(found.items()))
-
-
-def _is_colour(text: str) -> bool:
-    return len(text) == 7 and text[0] == "#" and all(c in "0123456789ABCDEF" for c in text[1:])
+    return entry
 
 
 def _labelled(name: str, file: Path, places: _Places, work: Work) -> list[Candidate]:
@@ -144,8 +93,8 @@ def _labelled(name: str, file: Path, places: _Places, work: Work) -> list[Candid
         if entry.label is None:
             unlabelled += 1
             continue
-        repeated += entry.image in found
-        found[entry.image] = _candidate(entry, entry.label, places)
+        repeated += entry.source in found
+        found[entry.source] = _candidate(entry, entry.label, places)
         work.progress(len(found), None, "lines", name)
     if unlabelled:
         work.warn(f"{name}: {unlabelled} lines have no label and were left out.")
@@ -155,12 +104,12 @@ def _labelled(name: str, file: Path, places: _Places, work: Work) -> list[Candid
 
 
 def _candidate(entry: Entry, label: Label, places: _Places) -> Candidate:
-    place = places.of(entry.image)
+    place = places.of(entry.source)
     mask = None
     if entry.mask and label == "anomaly":
         at = places.of(entry.mask)
-        mask = SelectedMask(at.source, at.member, at.stamp, at.size, entry.classes)
-    name = _path(entry.image)
+        mask = SelectedMask(at.source, at.member, at.stamp, at.size, entry.mask_classes)
+    name = _path(entry.source)
     return Candidate(label, name, place.source, place.member, place.stamp, place.size, mask)
 
 

@@ -27,10 +27,11 @@ from lfvpipe.engine.runner import run
 from lfvpipe.engine.selection import Selection
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.lookout.client import LookoutClient, connect
+from lfvpipe.manifest import write_line
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.datasets.step import DatasetsStep
 from lfvpipe.steps.evaluate.step import EvaluateStep
-from lfvpipe.steps.manifests import manifest_entry
+from lfvpipe.steps.manifests import line_of
 from lfvpipe.steps.model.step import ModelStep
 from lfvpipe.steps.project import ProjectStep
 from lfvpipe.steps.report import ReportStep
@@ -483,8 +484,8 @@ class World:
         facts: dict[str, Any] = {}
         for split in ("train", "test"):
             rows = [i for i in self._images(context) if i.split == split]
-            entries = [manifest_entry(i, f"s3://{bucket.name}/", segmentation=False) for i in rows]
-            text = "\n".join(map(json.dumps, entries)).encode()
+            lines = [line_of(i, f"s3://{bucket.name}/", segmentation=False) for i in rows]
+            text = "\n".join(map(write_line, lines)).encode()
             digest = hashlib.sha256(text).hexdigest()
             bucket.put(f"manifests/{split}-{digest[:12]}", text)
             key = f"manifests/{split}-{digest[:12]}"

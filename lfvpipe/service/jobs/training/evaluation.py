@@ -5,16 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lfvpipe.manifest import Detection, ModelName, creation_date, write_evaluation_line
 from lfvpipe.service.jobs.training.metrics import Metrics, measure
 from lfvpipe.service.jobs.training.pixel_metrics import PixelCounts
-from lfvpipe.service.jobs.training.selection import Case, Chosen
+from lfvpipe.service.jobs.training.selection import Chosen
 from lfvpipe.service.runtime import Trained
 from lfvpipe.service.state.rows import Model
-
-if TYPE_CHECKING:
-    from lfvpipe.detector import Verdict
 
 Fetch = Callable[[str, int], Path]
 
@@ -56,11 +54,13 @@ def evaluate(
     counts = PixelCounts()
     judged: list[tuple[bool, float, bool]] = []
     lines = []
+    name = ModelName(model.arn, model.project, str(model.version))
     for number, case in enumerate(chosen.test):
         tick(number, len(chosen.test))
         verdict = trained.detect(fetch(case.entry.source, 0))
         judged.append((case.anomalous, verdict.probability, verdict.is_anomalous))
-        lines.append(_line(model, case, verdict, clock()))
+        detection = Detection(verdict.is_anomalous, verdict.confidence)
+        lines.append(write_evaluation_line(case.line, detection, name, _date(clock())))
         if chosen.segmentation:
             mask = None if case.entry.mask is None else fetch(case.entry.mask, 1)
             counts.add(verdict.mask_png, mask, case.entry.mask_classes)
@@ -76,34 +76,8 @@ def _columns(
     return [r[0] for r in listed], [r[1] for r in listed], [r[2] for r in listed]
 
 
-def _line(model: Model, case: Case, verdict: "Verdict", now: float) -> str:
-    found: Mapping[str, Any] = json.loads(case.line)
-    date = _iso(now)
-    truth = {key: value for key, value in found.items() if key != "source-ref"}
-    return json.dumps(
-        {
-            "source-ref": case.entry.source,
-            "source-ref-metadata": {"creation-date": date},
-            **truth,
-            "anomaly-label-detected": int(verdict.is_anomalous),
-            "anomaly-label-detected-metadata": {
-                "class-name": "anomaly" if verdict.is_anomalous else "normal",
-                "confidence": round(verdict.confidence, 6),
-                "type": "groundtruth/image-classification",
-                "human-annotated": "no",
-                "creation-date": date,
-                "job-name": "training-job/anomaly-detection",
-                "model-arn": model.arn,
-                "project-name": model.project,
-                "model-version": str(model.version),
-            },
-        },
-        ensure_ascii=False,
-    )
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+def _date(moment: float) -> str:
+    return creation_date(datetime.fromtimestamp(moment, UTC))
 
 
 def result_document(model: Model, chosen: Chosen, evaluation: Evaluation) -> str:
@@ -121,7 +95,7 @@ def result_document(model: Model, chosen: Chosen, evaluation: Evaluation) -> str
         "Version": 1,
         "EvaluationDetails": {
             "ModelArn": model.arn,
-            "EvaluationEndTimestamp": _iso(evaluation.ended),
+            "EvaluationEndTimestamp": _date(evaluation.ended),
             "NumberOfTrainingImages": len(chosen.train),
             "NumberOfTestingImages": len(chosen.test),
         },

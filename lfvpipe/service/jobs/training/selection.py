@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lfvpipe.errors import UserError
-from lfvpipe.service.lines import Entry, read_line
+from lfvpipe.manifest import Entry, service_entry
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import find
@@ -86,7 +86,7 @@ def _cases(runtime: Runtime, identity: int, name: str) -> list[Case]:
     query = "SELECT line FROM entries WHERE content = ? AND label IS NOT NULL ORDER BY seq"
     with runtime.database.read() as tx:
         lines = [str(row["line"]) for row in tx.each(query, content.id)]
-    return [Case(read_line(line, longest=longest), line) for line in lines]
+    return [Case(service_entry(line, longest=longest), line) for line in lines]
 
 
 def split(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:

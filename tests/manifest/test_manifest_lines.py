@@ -1,0 +1,227 @@
+"""Lookout's JSON Lines: written byte by byte as ever, and read back as they were written."""
+
+import json
+import string
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lfvpipe.manifest import (
+    Classification,
+    Detection,
+    Line,
+    LineError,
+    MapColour,
+    ModelName,
+    Reference,
+    creation_date,
+    exported_entry,
+    mask_reference,
+    read_evaluation_line,
+    read_line,
+    service_entry,
+    training_content,
+    write_evaluation_line,
+    write_line,
+)
+
+DATE = "2020-11-20T00:00:00.000"
+NORMAL = (
+    '{"source-ref":"s3://bucket/runs/normal/ü 1-abc.png","anomaly-label":0,'
+    '"anomaly-label-metadata":{"confidence":1,"class-name":"normal","human-annotated":"yes",'
+    '"creation-date":"2020-11-20T00:00:00.000","type":"groundtruth/image-classification"}}'
+)
+MASKED = (
+    '{"source-ref":"s3://bucket/runs/anomaly/ü 1-abc.png","anomaly-label":1,'
+    '"anomaly-label-metadata":{"confidence":1,"class-name":"anomaly","human-annotated":"yes",'
+    '"creation-date":"2020-11-20T00:00:00.000","type":"groundtruth/image-classification"},'
+    '"anomaly-mask-ref":"s3://bucket/runs/masks/ü-1.png","anomaly-mask-ref-metadata":'
+    '{"internal-color-map":{"0":{"class-name":"BACKGROUND","hex-color":"#FFFFFF","confidence":0},'
+    '"1":{"class-name":"dent","hex-color":"#23A436","confidence":0},'
+    '"2":{"class-name":"scratch","hex-color":"#FF0000","confidence":0}},'
+    '"type":"groundtruth/semantic-segmentation","human-annotated":"yes",'
+    '"creation-date":"2020-11-20T00:00:00.000"}}'
+)
+EVALUATED = (
+    '{"source-ref": "s3://bucket/ü.png", "source-ref-metadata":'
+    ' {"creation-date": "2020-11-20T02:17:09.600"}, "anomaly-label": 1,'
+    ' "anomaly-label-metadata": {"class-name": "anomaly", "note": [1.5, null]},'
+    ' "anomaly-label-detected": 1, "anomaly-label-detected-metadata":'
+    ' {"class-name": "anomaly", "confidence": 0.123457,'
+    ' "type": "groundtruth/image-classification", "human-annotated": "no",'
+    ' "creation-date": "2020-11-20T02:17:09.600",'
+    ' "job-name": "training-job/anomaly-detection",'
+    ' "model-arn": "arn:aws:lookoutvision:us-east-1:1:model/p/2", "project-name": "p",'
+    ' "model-version": "2"}}'
+)
+
+
+def test_a_line_is_written_byte_by_byte_as_the_first_release_wrote_it() -> None:
+    normal = Line("s3://bucket/runs/normal/ü 1-abc.png", (Classification("normal", created=DATE),))
+    assert write_line(normal) == NORMAL
+    classes = {"scratch": "#FF0000", "dent": "#23A436"}
+    masked = Line(
+        "s3://bucket/runs/anomaly/ü 1-abc.png",
+        (Classification("anomaly", created=DATE),),
+        (mask_reference("s3://bucket/runs/masks/ü-1.png", classes, DATE),),
+    )
+    assert write_line(masked) == MASKED
+    assert (read_line(NORMAL), read_line(MASKED)) == (normal, masked)
+
+
+def test_a_line_of_an_evaluation_is_written_as_ever_and_read_back() -> None:
+    entry = (
+        '{"source-ref":"s3://bucket/ü.png","anomaly-label":1,'
+        '"anomaly-label-metadata":{"class-name":"anomaly","note":[1.50,null]}}'
+    )
+    model = ModelName("arn:aws:lookoutvision:us-east-1:1:model/p/2", "p", "2")
+    moment = creation_date(datetime(2020, 11, 20, 2, 17, 9, 600_999, tzinfo=UTC))
+    text = write_evaluation_line(entry, Detection(True, 0.12345678), model, moment)
+    assert text == EVALUATED
+    found = read_evaluation_line(text)
+    assert found is not None
+    assert (found.image, found.label) == ("s3://bucket/ü.png", "anomaly")
+    assert found.detection == Detection(True, 0.123457)
+
+
+names = st.text(max_size=8)
+attributes = st.text(string.ascii_lowercase + "-", min_size=1, max_size=8)
+dates = st.none() | names
+classifications = st.builds(
+    Classification,
+    class_name=names,
+    # an attribute that is a reference of a mask, or metadata of one, is no label
+    attribute=attributes.map(lambda name: f"label-{name}").filter(
+        lambda name: not name.endswith(("-ref", "-metadata"))
+    ),
+    type=st.none() | names,
+    created=dates,
+)
+colours = st.builds(
+    MapColour, class_name=names, colour=names, confidence=st.none() | st.floats(0, 1), number=names
+)
+references = st.builds(
+    Reference,
+    address=st.none() | names,
+    colours=st.none() | st.lists(colours, unique_by=lambda each: each.number).map(tuple),
+    attribute=attributes.map(lambda name: f"{name}-ref").filter(lambda name: name != "source-ref"),
+    created=dates,
+)
+lines = st.builds(
+    Line,
+    image=st.text(min_size=1),
+    classifications=st.lists(classifications, unique_by=lambda each: each.attribute).map(tuple),
+    references=st.lists(references, unique_by=lambda each: each.attribute).map(tuple),
+)
+
+
+@given(lines)
+def test_what_is_written_is_read(line: Line) -> None:
+    assert read_line(write_line(line)) == line
+    assert "\n" not in write_line(line)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"source-ref"', "null", "[" * 100_000])
+def test_what_is_no_object_is_no_line(text: str) -> None:
+    for read in (read_line, training_content, read_evaluation_line, _service, _exported):
+        with pytest.raises(LineError):
+            read(text)
+
+
+def _service(text: str) -> Any:
+    return service_entry(text, longest=8192)
+
+
+def _exported(text: str) -> Any:
+    return exported_entry(text.encode())
+
+
+def _line(**more: Any) -> str:
+    metadata = {"class-name": "anomaly"}
+    fields = {"source-ref": "s3://bucket/a.png", "anomaly-label-metadata": metadata}
+    return json.dumps(fields | {key.replace("_", "-"): value for key, value in more.items()})
+
+
+def _masked(*colours: Any, reference: object = "s3://bucket/m.png") -> str:
+    metadata = {"internal-color-map": {str(n): colour for n, colour in enumerate(colours)}}
+    return _line(anomaly_mask_ref=reference, anomaly_mask_ref_metadata=metadata)
+
+
+def test_both_kinds_of_readers_take_a_documented_line_alike() -> None:
+    background = {"class-name": "BACKGROUND", "hex-color": "#ffffff"}
+    text = _masked(background, {"class-name": "dent", "hex-color": "#23a436"})
+    entry = _service(text)
+    assert (entry.source, entry.label) == ("s3://bucket/a.png", "anomaly")
+    assert (entry.mask, entry.mask_classes) == ("s3://bucket/m.png", {"dent": "#23A436"})
+    assert _exported(text) == entry
+
+
+@pytest.mark.parametrize(
+    ("text", "refusal"),
+    [
+        (_line(source_ref="a.png"), "no object's address: a.png"),
+        (_line(source_ref="s3://bucket/../a.png"), "no object's address"),
+        (_masked({"class-name": "dent", "hex-color": "green"}), "has no hex-color"),
+        (_masked({"class-name": "dent", "hex-color": "#23A436"}, reference="m.png"), "-mask-ref"),
+    ],
+)
+def test_the_service_refuses_what_an_export_may_hold(text: str, refusal: str) -> None:
+    with pytest.raises(LineError, match=refusal):
+        _service(text)
+    assert _exported(text).label == "anomaly"
+
+
+def test_an_exports_class_name_may_have_blanks_and_a_label_any_type() -> None:
+    metadata = {"class-name": " Normal ", "type": "groundtruth/text"}
+    text = json.dumps({"source-ref": "s3://bucket/a.png", "x-metadata": metadata})
+    assert _exported(text).label == "normal"
+    assert _service(text).label is None
+
+
+def test_a_map_of_background_alone_is_no_mask_to_the_service() -> None:
+    text = _masked({"class-name": "background", "hex-color": "#ffffff"})
+    assert _service(text).mask is None
+    assert _exported(text).mask == "s3://bucket/m.png"
+
+
+def test_a_line_that_is_too_long_is_refused_before_it_is_read() -> None:
+    with pytest.raises(LineError, match="has 9 characters; 8 are allowed"):
+        service_entry("[" * 9, longest=8)
+
+
+def test_training_minds_neither_dates_nor_numbers_nor_the_order_of_a_line() -> None:
+    old = {"class-name": "anomaly", "creation-date": "2020-01-01", "job-name": "a"}
+    new = {"class-name": "anomaly", "confidence": 0.3}
+    first = {"source-ref": "s3://bucket/a.png", "anomaly-label": 1, "anomaly-label-metadata": old}
+    second = {"auto-label-metadata": new, "source-ref": "s3://bucket/a.png", "auto-label": 0}
+    contents = {training_content(json.dumps(each)) for each in (first, second)}
+    assert len(contents) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        _line(source_ref="s3://bucket/b.png"),
+        _line(anomaly_label_metadata={"class-name": "normal"}),
+        _masked(),
+        _masked({"class-name": "dent", "hex-color": "#23A436"}),
+    ],
+)
+def test_another_image_class_mask_or_colour_is_other_content(other: str) -> None:
+    base = {training_content(_line()), training_content(_masked({"class-name": "dent"}))}
+    assert training_content(other) not in base
+
+
+def test_a_line_without_a_detection_is_no_evaluation_and_half_a_detection_is_an_error() -> None:
+    assert read_evaluation_line(_line()) is None
+    with pytest.raises(LineError, match="without class name and confidence"):
+        read_evaluation_line(_line(anomaly_label_detected=1))
+
+
+def test_dates_are_written_in_utc_without_a_zone() -> None:
+    east = timezone(timedelta(hours=2))
+    assert creation_date(datetime(2026, 1, 1, 1, tzinfo=east)) == "2025-12-31T23:00:00.000"
+    assert creation_date(datetime(2026, 1, 1, 1)) == "2026-01-01T01:00:00.000"
