@@ -24,10 +24,12 @@ def images(variant: Variant, ledger: Ledger, model: Record, command: str) -> Ima
         command: What would train a model as the file has it.
     """
     from lfvpipe.engine.ancestry import ancestors
-    from lfvpipe.engine.inputs import flatten
+    from lfvpipe.engine.inputs import Setting, flatten
     from lfvpipe.steps.extract.step import ExtractStep
 
-    today = flatten(ExtractStep().inputs(variant.context))
+    # The settings alone: older code, which is among the inputs too, cannot be had back.
+    inputs = ExtractStep().inputs(variant.context)
+    today = flatten(each for each in inputs if isinstance(each, Setting))
     then = [{key: each.inputs.get(key) for key in today} for each in ancestors(ledger, model, WAY)]
     if not then or today in then:  # of several, all prepared the training images alike
         return variant.context.pipeline.images

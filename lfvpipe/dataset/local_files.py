@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,6 @@ from typing import TYPE_CHECKING
 from lfvpipe.dataset.globs import has_wildcard, is_image_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lfvpipe.config.spec import Pipeline
 
 
@@ -45,9 +44,34 @@ def file_stamp(path: Path) -> tuple[str, int]:
     return f"m{status.st_mtime_ns:x}", status.st_size
 
 
-def local_files(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    """Yield name and stamp of the files beside the pipeline that patterns may name."""
-    for pattern in pipeline.evaluate.images:
-        for path in matching_files(pattern, pipeline.folder):
-            stamp, size = file_stamp(path)
-            yield shown_name(path, pipeline.folder), f"{stamp}-{size}"
+def pattern_digests(pipeline: Pipeline, index: Path) -> dict[str, str]:
+    """Return a digest of the files that each pattern of `evaluate.images` names.
+
+    It is over names and contents, so that neither a touch nor another time stamp after a checkout
+    counts. A pattern that names no file, as it names members of the sources, is left out.
+
+    Args:
+        pipeline: Gives the patterns, and the folder that they are relative to.
+        index: The file that remembers digests by stat: only what differs is read.
+
+    Raises:
+        StorageError: A file cannot be read.
+    """
+    named = {
+        pattern: paths
+        for pattern in pipeline.evaluate.images
+        if (paths := matching_files(pattern, pipeline.folder))
+    }
+    if not named:
+        return {}
+    from lfvpipe.storage import translating
+    from lfvpipe.storage.digests import file_digests
+
+    with translating(str(pipeline.folder)):
+        known = file_digests({path for paths in named.values() for path in paths}, index)
+    digests = {}
+    for pattern, paths in named.items():
+        lines = [f"{known[path]}  {shown_name(path, pipeline.folder)}\n" for path in paths]
+        text = "".join(lines).encode("utf-8", "surrogateescape")
+        digests[pattern] = hashlib.sha256(text).hexdigest()
+    return digests

@@ -7,13 +7,13 @@ import json
 import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe.atomic import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Container, Iterable, Iterator
 
 Entry = tuple[int, int, int, int, str]  # size, mtime_ns, ctime_ns, hashed_ns, sha256
 _FORMAT = 1
@@ -86,6 +86,25 @@ def file_digest(path: Path, index: Path) -> Digest:
         known.save()
         return Digest(entry[4], entry[0])
     return Digest(found, status.st_size)
+
+
+def file_digests(paths: Collection[Path], index: Path) -> dict[Path, str]:
+    """Return the SHA-256 of each of `paths`, all remembered in the one file `index`.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    known = _Index.load(index)
+    digests = {path: known.fresh(str(path), path.stat()) for path in paths}
+    stale = [str(path) for path, found in digests.items() if found is None]
+    for name, entry in _hash_all(Path(), stale):
+        digests[Path(name)] = entry[4]
+        known.remember(name, entry)
+    if stale or len(known.known) != len(digests):
+        kept = {str(path) for path in digests}
+        known.known = {name: entry for name, entry in known.known.items() if name in kept}
+        known.save()
+    return {path: found for path, found in digests.items() if found is not None}
 
 
 def folder_digest(folder: Path, index: Path, *, skip: Callable[[str], bool]) -> Digest:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from lfvpipe.steps.extract import preparation
+
 Trained = tuple[Path, Any]
 
 
@@ -45,6 +47,14 @@ def test_an_extracted_but_untrained_edit_changes_no_verdict(
     edited = lfvpipe("detect", trained[0], image, "--json", *edit)
     assert lfvpipe("run", trained[0]).code == 0
     assert edited.json == plain.json
+
+
+def test_a_newer_preparation_is_no_edit_of_the_file(
+    trained: Trained, image: Path, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "VERSION", preparation.VERSION + 1)
+    said = lfvpipe("detect", trained[0], image, "--json")
+    assert (said.code, "has changed" in said.err) == (0, False)
 
 
 def test_an_image_without_a_verdict_has_its_reason_in_the_column_of_the_others(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lfvpipe.engine.inputs import settings
+from lfvpipe.engine.inputs import CodeVersion, settings
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.extract import preparation
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 
 if TYPE_CHECKING:
@@ -32,7 +33,11 @@ class ExtractStep(Step[Context]):
         """See `Step.inputs`."""
         images = context.pipeline.images
         resize = "x".join(map(str, images.resize)) if images.resize else None
-        return settings({"images.resize": resize, "images.convert": images.convert})
+        return [
+            *settings({"images.resize": resize, "images.convert": images.convert}),
+            # Ledgers of 0.1.0 do not know it; they were made with version 2.
+            CodeVersion("preparation", preparation.VERSION, unrecorded=2),
+        ]
 
     def act(self, context: Context, work: Work) -> Outcome:
         """See `Step.act`; raises ArchiveError, StorageError and ExtractError."""

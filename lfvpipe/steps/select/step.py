@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfvpipe.dataset.local_files import local_files
+from lfvpipe.dataset.local_files import pattern_digests
 from lfvpipe.dataset.sources import archive_stem
-from lfvpipe.engine.inputs import settings
+from lfvpipe.engine.inputs import InputFile, settings
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
@@ -48,12 +48,12 @@ class SelectStep(Step[Context]):
         for number, archive in enumerate(pipeline.evaluate.archives):
             found[f"evaluate.archives.{number}.include"] = list(archive.include)
             found[f"evaluate.archives.{number}.label"] = archive.label
-        found |= {f"file {path}": stamp for path, stamp in local_files(pipeline)}
-        if pipeline.sources.reviewed is None:
-            return settings(found)
-        from lfvpipe.steps.select.corrections import effective
+        inputs: list[Input] = [*settings(found), *_local_files(context)]
+        if pipeline.sources.reviewed is not None:
+            from lfvpipe.steps.select.corrections import effective
 
-        return [*settings(found), *effective(pipeline)]
+            inputs += effective(pipeline)
+        return inputs
 
     def act(self, context: Context, work: Work) -> Outcome:
         """See `Step.act`; raises SelectionError, LabelsError and ArchiveError."""
@@ -75,6 +75,16 @@ def _source_inputs(pipeline: Pipeline) -> dict[str, Json]:
         # An archive's name can be the first part of an evaluation image's.
         found[f"sources.{label}.archive"] = archive_stem(source.archive)
     return found
+
+
+def _local_files(context: Context) -> list[InputFile]:
+    """Return what `evaluate.images` names beside the pipeline; one input a pattern.
+
+    One, not one a file: the ledger holds no list that grows with the images.
+    """
+    index = context.state_dir / "select" / "files.json"
+    digests = pattern_digests(context.pipeline, index)
+    return [InputFile(pattern, digest) for pattern, digest in digests.items()]
 
 
 def _share_inputs(key: str, shares: Mapping[Label, Share]) -> dict[str, Json]:

@@ -1,0 +1,92 @@
+"""What a step depends on beyond its settings: local files by content, and the code it shares."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lfvpipe.engine.outcome import digest
+from lfvpipe.steps.extract import preparation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILES = "evaluate: {images: [local/*.png, local/a.png, Texture/7.png]}\n"
+
+
+@pytest.fixture
+def local(project: Path) -> Path:
+    """Return a folder with two images beside a pipeline that evaluates on them."""
+    folder = project.parent / "local"
+    folder.mkdir()
+    with zipfile.ZipFile(project.parent / "Texture.zip") as archive:
+        for name, number in (("a", 8), ("b", 9)):
+            (folder / f"{name}.png").write_bytes(archive.read(f"Texture/{number}.png"))
+    text = project.read_text()
+    project.write_text(text.replace("evaluate: {images: [Texture/7.png]}\n", FILES))
+    return folder
+
+
+def reasons(lfvpipe: Any, project: Path, step: str) -> list[tuple[str, str]]:
+    rows = lfvpipe("plan", project, "--until", "extract", "--json").json["variants"][0]["steps"]
+    found = next(row for row in rows if row["step"] == step)["reasons"]
+    return [(reason["code"], reason["subject"]) for reason in found]
+
+
+def test_a_new_version_of_the_preparation_makes_extract_stale_and_says_so(
+    prepared: Path, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert reasons(lfvpipe, prepared, "extract") == []
+    monkeypatch.setattr(preparation, "VERSION", preparation.VERSION + 1)
+    assert reasons(lfvpipe, prepared, "extract") == [("step-changed", "preparation")]
+    assert lfvpipe("run", prepared, "--until", "extract").code == 0
+    assert reasons(lfvpipe, prepared, "extract") == []
+    monkeypatch.undo()
+    assert reasons(lfvpipe, prepared, "extract") == []  # what it was made into is still known
+
+
+def test_a_touched_evaluation_file_is_no_change_but_new_content_is(
+    project: Path, local: Path, lfvpipe: Any
+) -> None:
+    assert lfvpipe("run", project, "--until", "extract").code == 0
+    for file in local.iterdir():
+        os.utime(file, ns=(1, 1))
+    assert lfvpipe("plan", project, "--until", "extract").code == 0
+    status = (local / "b.png").stat()
+    shutil.copyfile(local / "a.png", local / "b.png")
+    os.utime(local / "b.png", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert reasons(lfvpipe, project, "select") == [("input-changed", "local/*.png")]
+
+
+def test_an_evaluation_file_more_or_less_is_a_change(
+    project: Path, local: Path, lfvpipe: Any
+) -> None:
+    assert lfvpipe("run", project, "--until", "extract").code == 0
+    (local / "a.png").rename(local / "c.png")
+    names = [("input-changed", "local/*.png"), ("input-changed", "local/a.png")]
+    assert reasons(lfvpipe, project, "select") == names
+
+
+def test_a_ledger_that_has_files_by_their_time_repeats_select_and_nothing_after_it(
+    project: Path, local: Path, lfvpipe: Any
+) -> None:
+    assert lfvpipe("run", project, "--until", "extract").code == 0
+    file = project.parent / ".lfvpipe" / "pipeline" / "ledger.json"
+    ledger = json.loads(file.read_text())
+    (record,) = ledger["outcomes"]["select"].values()
+    inputs = {key: value for key, value in record["inputs"].items() if "local" not in key}
+    for path in sorted(local.iterdir()):
+        status = path.stat()
+        inputs[f"file local/{path.name}"] = f"m{status.st_mtime_ns:x}-{status.st_size}"
+    record["inputs"] = inputs
+    ledger["outcomes"]["select"] = {digest(inputs): record}
+    ledger["standing"]["default"]["select"] = digest(inputs)
+    file.write_text(json.dumps(ledger))
+    said = lfvpipe("run", project, "--until", "extract", "--json")
+    actions = {row["step"]: row["action"] for row in said.json["variants"][0]["steps"]}
+    assert (actions["select"], actions["extract"]) == ("run", "unchanged")
