@@ -5,12 +5,55 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
-    from lfvpipe.archives.members import Archive, ArchiveError, Limits, Member
+    from lfvpipe.archives.errors import (
+        ArchiveBomb,
+        ArchiveError,
+        DamagedArchive,
+        DamagedMember,
+        ForeignFile,
+        MemberTooLarge,
+        NoSuchMember,
+        SpecialMember,
+        UnreadableArchive,
+        UnsafeMember,
+    )
+    from lfvpipe.archives.members import Archive, Limits, Member, kind_of_junk
     from lfvpipe.archives.opening import open_archive
 else:
     __getattr__ = lazy.face(
         __name__,
-        {"members": ["Archive", "ArchiveError", "Limits", "Member"], "opening": ["open_archive"]},
+        {
+            "errors": [
+                "ArchiveBomb",
+                "ArchiveError",
+                "DamagedArchive",
+                "DamagedMember",
+                "ForeignFile",
+                "MemberTooLarge",
+                "NoSuchMember",
+                "SpecialMember",
+                "UnreadableArchive",
+                "UnsafeMember",
+            ],
+            "members": ["Archive", "Limits", "Member", "kind_of_junk"],
+            "opening": ["open_archive"],
+        },
     )
 
-__all__ = ["Archive", "ArchiveError", "Limits", "Member", "open_archive"]
+__all__ = [
+    "Archive",
+    "ArchiveBomb",
+    "ArchiveError",
+    "DamagedArchive",
+    "DamagedMember",
+    "ForeignFile",
+    "Limits",
+    "Member",
+    "MemberTooLarge",
+    "NoSuchMember",
+    "SpecialMember",
+    "UnreadableArchive",
+    "UnsafeMember",
+    "kind_of_junk",
+    "open_archive",
+]

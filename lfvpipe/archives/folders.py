@@ -7,17 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lfvpipe.archives.members import (
+from lfvpipe.archives.errors import (
     ArchiveError,
-    Census,
-    Limits,
-    Member,
-    damaged,
-    junk,
-    missing_member,
-    safe_name,
-    too_large,
+    DamagedMember,
+    MemberTooLarge,
+    NoSuchMember,
+    UnreadableArchive,
 )
+from lfvpipe.archives.members import Census, Limits, Member, kind_of_junk, safe_name
 
 
 class FolderArchive:
@@ -34,13 +31,13 @@ class FolderArchive:
         census = Census(self.path, 0, self._limits)
         for file in _walk(self.path):
             raw = file.relative_to(self.path).as_posix()
-            if kind := junk(raw):
+            if kind := kind_of_junk(raw):
                 self.skipped[kind] += 1
             elif file.is_file():
                 status = file.stat()
-                census.entry(0)  # a folder is unpacked already: only the count can be a bomb
+                census.count(0)  # a folder is unpacked already: only the count can be a bomb
                 name = safe_name(raw, self.path, self._limits)
-                census.name(name)
+                census.insist_on_new(name)
                 self._files[name] = file
                 yield Member(name, status.st_size, None, status.st_mtime_ns)
             else:
@@ -53,11 +50,11 @@ class FolderArchive:
             with file.open("rb") as stream:
                 data = stream.read(limit + 1)
         except FileNotFoundError:
-            raise missing_member(self.path, name) from None
+            raise NoSuchMember(self.path, name) from None
         except OSError as error:
-            raise damaged(self.path, name, error.strerror) from error
+            raise DamagedMember(self.path, name, error.strerror) from error
         if len(data) > limit:
-            raise too_large(self.path, name, limit)
+            raise MemberTooLarge(self.path, name, limit)
         return data
 
     def extract(
@@ -89,10 +86,7 @@ class FolderArchive:
 
 def _walk(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
-        raise ArchiveError(
-            f"{error.filename}: cannot be listed ({error.strerror}).",
-            hint="Check the folder's permissions.",
-        ) from error
+        raise UnreadableArchive(Path(error.filename), error.strerror) from error
 
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders.sort()

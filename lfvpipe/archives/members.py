@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Protocol, Self
 
-from lfvpipe.errors import UserError
+from lfvpipe.archives.errors import ArchiveBomb, ArchiveError, UnsafeMember
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
@@ -16,13 +16,13 @@ JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini", "labels.txt", "icon\r"})
 JUNK_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information"})
 
 
-class ArchiveError(UserError):
-    """An archive, or one of its members, that cannot or must not be read."""
-
-
 @dataclass(frozen=True)
 class Limits:
     """How much an archive may hold before it counts as a bomb.
+
+    Images hardly compress, so that honest archives unpack to about their own size; `ratio` leaves
+    room for blank masks and drawings, which do, and what unpacks to less than `ratio_floor` does
+    no harm whatever it is.
 
     Attributes:
         members: How many entries.
@@ -115,24 +115,13 @@ def safe_name(raw: str, archive: Path, limits: Limits) -> str:
     """Return the member name `raw` normalised: NFC, no ``.`` parts, no trailing slash.
 
     Raises:
-        ArchiveError: The name leads out of a folder, is absolute, or is not portable.
+        UnsafeMember: The name leads out of a folder, is absolute, or is not portable.
     """
-    fault = _fault(raw, limits)
-    if fault:
-        shown = raw if len(raw) <= 100 else f"{raw[:97]}..."
-        raise ArchiveError(
-            f"{archive}: the member {shown!r} {fault}.",
-            hint="The archive was not used. Pack the images again with plain relative names"
-            " in UTF-8.",
-        )
-    return unicodedata.normalize("NFC", str(PurePosixPath(raw)))
-
-
-def _fault(raw: str, limits: Limits) -> str:
     parts = raw.split("/")
     faults: Mapping[str, bool] = {
         "has a NUL byte in its name": "\0" in raw,
         "has backslashes in its name": "\\" in raw,
+        # A carriage return ends the name of the icon that macOS keeps in a folder: junk.
         "has control characters in its name": any(ord(c) < 32 and c != "\r" for c in raw),
         "has a name that is not UTF-8": any("\ud800" <= c <= "\udfff" for c in raw),
         "has an absolute path": raw.startswith("/"),
@@ -141,10 +130,19 @@ def _fault(raw: str, limits: Limits) -> str:
         f"has a name of more than {limits.name} characters": len(raw) > limits.name,
         f"lies more than {limits.depth} folders deep": len(parts) > limits.depth,
     }
-    return next((text for text, wrong in faults.items() if wrong), "")
+    for fault, is_so in faults.items():
+        if is_so:
+            raise UnsafeMember(
+                archive,
+                raw,
+                fault,
+                hint="The archive was not used. Pack the images again with plain relative names"
+                " in UTF-8.",
+            )
+    return unicodedata.normalize("NFC", str(PurePosixPath(raw)))
 
 
-def junk(name: str) -> str:
+def kind_of_junk(name: str) -> str:
     """Return what kind of junk member `name` is, or an empty text when it is none."""
     parts = name.lower().split("/")
     if parts[-1] in JUNK_NAMES:
@@ -157,6 +155,9 @@ def junk(name: str) -> str:
 
 class Census:
     """Counts what an archive declares while it is listed, and stops at a limit.
+
+    Nothing is unpacked yet: a bomb declares its size, or its members' content is cut at the size
+    that they declare when they are read.
 
     Args:
         archive: The archive, for messages.
@@ -172,69 +173,34 @@ class Census:
         self._entries = 0
         self._total = 0
 
-    def entry(self, size: int) -> None:
-        """Count one entry of `size` unpacked bytes.
+    def count(self, size: int) -> None:
+        """Count one entry of `size` unpacked bytes, junk and folders included.
 
         Raises:
-            ArchiveError: There are too many, or they are too large: a bomb.
+            ArchiveBomb: There are too many, or they are too large.
         """
         self._entries += 1
         self._total += size
         limits = self._limits
         if self._entries > limits.members:
-            raise self._bomb(f"more than {limits.members:,} entries")
+            raise ArchiveBomb(self._archive, f"more than {limits.members:,} entries")
         if self._total > limits.total:
-            raise self._bomb(f"more than {limits.total:,} bytes when unpacked")
+            raise ArchiveBomb(self._archive, f"more than {limits.total:,} bytes when unpacked")
         if self._total > limits.ratio_floor and self._total > limits.ratio * self._packed:
-            raise self._bomb(f"more than {limits.ratio} times its own size when unpacked")
+            times = f"more than {limits.ratio} times its own size when unpacked"
+            raise ArchiveBomb(self._archive, times)
 
-    def name(self, name: str) -> None:
+    def insist_on_new(self, name: str) -> None:
         """Note a member's name.
 
         Raises:
-            ArchiveError: It was there before.
+            UnsafeMember: It was there before: readers of archives differ in which one they take.
         """
         if name in self._names:
-            raise ArchiveError(
-                f"{self._archive}: the member {name!r} is there twice.",
+            raise UnsafeMember(
+                self._archive,
+                name,
+                "is there twice",
                 hint="Which of the two is meant cannot be known. Pack the images again.",
             )
         self._names.add(name)
-
-    def _bomb(self, what: str) -> ArchiveError:
-        return ArchiveError(
-            f"{self._archive}: holds {what}, like an archive bomb.",
-            hint="The archive was not used. If it is genuine, unpack it and name the folder.",
-        )
-
-
-def missing_member(archive: Path, name: str) -> ArchiveError:
-    """Return the error for a member that is not (or no longer) in the archive."""
-    return ArchiveError(
-        f"{archive}: there is no member {name!r}.",
-        hint="The archive changed since it was read. Run again.",
-    )
-
-
-def too_large(archive: Path, name: str, limit: int) -> ArchiveError:
-    """Return the error for a member with more than `limit` bytes."""
-    return ArchiveError(
-        f"{archive}: the member {name!r} has more than {limit:,} bytes.",
-        hint="That is no image the service takes. Leave it out with `include`.",
-    )
-
-
-def damaged(archive: Path, name: str, cause: object) -> ArchiveError:
-    """Return the error for a member whose content cannot be read."""
-    return ArchiveError(
-        f"{archive}: the member {name!r} is damaged ({cause}).",
-        hint="Fetch or pack the archive again.",
-    )
-
-
-def special(archive: Path, name: str, kind: str) -> ArchiveError:
-    """Return the error for a member that is no regular file: a link or a device."""
-    return ArchiveError(
-        f"{archive}: the member {name!r} is a {kind}, not a file.",
-        hint="Links and devices are never followed. Pack the images themselves.",
-    )

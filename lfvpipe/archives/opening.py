@@ -3,13 +3,14 @@
 import zipfile
 from pathlib import Path
 
+from lfvpipe.archives.errors import ForeignFile, UnreadableArchive
 from lfvpipe.archives.folders import FolderArchive
-from lfvpipe.archives.members import Archive, ArchiveError, Limits
+from lfvpipe.archives.members import Archive, Limits
 from lfvpipe.archives.tars import TarArchive
 from lfvpipe.archives.zips import ZipArchive
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-_TAR_FILTERS = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"(\xb5/\xfd": "zst"}
+_TAR_PACKINGS = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"(\xb5/\xfd": "zst"}
 _FOREIGN = {
     b"7z\xbc\xaf'\x1c": "a 7-Zip archive",
     b"Rar!": "a RAR archive",
@@ -24,44 +25,41 @@ def open_archive(path: Path, *, limits: Limits | None = None) -> Archive:
     """Open the zip, tar (plain, gz, bz2, xz; zst from Python 3.14) or folder at `path`.
 
     Raises:
-        ArchiveError: It is not there, or is none of these, or is damaged.
+        UnreadableArchive: It is not there, or may not be read.
+        ForeignFile: It is none of these.
+        DamagedArchive: What it says of itself cannot be read.
     """
     bounds = limits or Limits()
     if path.is_dir():
         return FolderArchive(path, bounds)
-    head = _head(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        raise UnreadableArchive(path, error.strerror) from error
     if head.startswith(_ZIP):
         return ZipArchive(path, bounds)
-    packing = next((name for magic, name in _TAR_FILTERS.items() if head.startswith(magic)), "")
+    packing = next((name for magic, name in _TAR_PACKINGS.items() if head.startswith(magic)), "")
     if packing or head[257:262] == b"ustar":
         return TarArchive(path, bounds, packing)
     if zipfile.is_zipfile(path):  # a self-extracting archive
         return ZipArchive(path, bounds)
-    raise _stranger(path, head)
+    raise _foreign_file(path, head)
 
 
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD)
-    except OSError as error:
-        raise ArchiveError(
-            f"{path}: cannot be read ({error.strerror}).",
-            hint="Check the path under `sources` and the file's permissions.",
-        ) from error
-
-
-def _stranger(path: Path, head: bytes) -> ArchiveError:
+def _foreign_file(path: Path, head: bytes) -> ForeignFile:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
     if not head:
-        return ArchiveError(f"{path}: the file is empty.", hint="Fetch it again.")
+        return ForeignFile(path, "is empty", hint="Fetch it again.")
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
-        return ArchiveError(
-            f"{path}: is a web page, not an archive.",
+        return ForeignFile(
+            path,
+            "is a web page, not an archive",
             hint="The address leads to a login, error or download page: use the file's own.",
         )
-    what = next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), "")
-    return ArchiveError(
-        f"{path}: is {what or 'neither a zip nor a tar archive'}.",
+    kind = next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), "")
+    return ForeignFile(
+        path,
+        f"is {kind or 'neither a zip nor a tar archive'}",
         hint="Use a zip, a tar (gz, bz2, xz) or a folder.",
     )

@@ -8,26 +8,28 @@ import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
-from lfvpipe.archives.members import (
+from lfvpipe.archives.errors import (
     ArchiveError,
-    Census,
-    Limits,
-    Member,
-    damaged,
-    junk,
-    missing_member,
-    safe_name,
-    special,
-    too_large,
+    DamagedArchive,
+    DamagedMember,
+    ForeignFile,
+    MemberTooLarge,
+    NoSuchMember,
+    SpecialMember,
 )
+from lfvpipe.archives.members import Census, Limits, Member, kind_of_junk, safe_name
 
 _BLOCK = 1 << 20
-_HEADERS = 1 << 20  # bytes of one member's headers: long names and what else extends them
-_LEAST = 1 << 14  # bytes that each counts for: a long chain of small ones is too much as well
+# A member's name may be spelled out in headers of its own, of any size and number, all of which
+# tarfile takes into memory: so they are bounded, here in bytes for one member. Each read counts for
+# at least so many, since a long chain of small ones is too much as well.
+_HEADER_BYTES = 1 << 20
+_LEAST_HEADER_BYTES = 1 << 14
 _BROKEN = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 
 
@@ -57,11 +59,11 @@ class _Bounded:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._left = _HEADERS
+        self._left = _HEADER_BYTES
         self.tell = stream.tell
 
     def read(self, size: int) -> bytes:
-        self._left -= max(size, _LEAST)
+        self._left -= max(size, _LEAST_HEADER_BYTES)
         if self._left < 0:
             raise tarfile.ReadError("the headers of one member are too long or too many")
         return self._stream.read(size)
@@ -75,13 +77,13 @@ class TarArchive:
         self.skipped: Counter[str] = Counter()
         self._limits = limits
         self._packing = packing
-        with _opened(path, packing):  # refuse at once what cannot be read at all
+        with _opening(path, packing):  # refuse at once what cannot be read at all
             pass
 
     def members(self) -> Iterator[Member]:
         """See `Archive.members`; reads the whole archive once, for the CRCs."""
         self.skipped.clear()
-        with _opened(self.path, self._packing) as tar:
+        with _opening(self.path, self._packing) as tar:
             for name, info in self._files(tar):
                 yield Member(name, info.size, _crc(tar, info))
 
@@ -91,14 +93,14 @@ class TarArchive:
             if isinstance(data, ArchiveError):
                 raise data
             return data
-        raise missing_member(self.path, name)
+        raise NoSuchMember(self.path, name)
 
     def extract(
         self, names: Collection[str], limit: int
     ) -> Iterator[tuple[str, bytes | ArchiveError]]:
         """See `Archive.extract`."""
         wanted = set(names)
-        with _opened(self.path, self._packing) as tar:
+        with _opening(self.path, self._packing) as tar:
             for name, info in self._files(tar):
                 if name in wanted:
                     wanted.discard(name)
@@ -106,7 +108,7 @@ class TarArchive:
                 if not wanted:
                     return
         for name in sorted(wanted):
-            yield name, missing_member(self.path, name)
+            yield name, NoSuchMember(self.path, name)
 
     def close(self) -> None:
         """Nothing is open between passes."""
@@ -126,47 +128,46 @@ class TarArchive:
         census = Census(self.path, self.path.stat().st_size, self._limits)
         for info in tar:
             tar.members, tar.pax_headers = [], {}  # type: ignore[attr-defined]  # else it keeps all
-            census.entry(info.size)
+            census.count(info.size)
             name = safe_name(info.name, self.path, self._limits)
             if info.isdir():
                 continue
             if not info.isreg():
                 kind = "link" if info.issym() or info.islnk() else "device or special file"
-                raise special(self.path, name, kind)
-            if kind := junk(name):
+                raise SpecialMember(self.path, name, kind)
+            if kind := kind_of_junk(name):
                 self.skipped[kind] += 1
                 continue
-            census.name(name)
+            census.insist_on_new(name)
             yield name, info
 
     def _content(
         self, tar: tarfile.TarFile, name: str, info: tarfile.TarInfo, limit: int
     ) -> bytes | ArchiveError:
         if info.size > limit:
-            return too_large(self.path, name, limit)
+            return MemberTooLarge(self.path, name, limit)
         with _stream(tar, info) as stream:
             data = stream.read(limit + 1)
-        return data if len(data) == info.size else damaged(self.path, name, "it ends too early")
+        return (
+            data if len(data) == info.size else DamagedMember(self.path, name, "it ends too early")
+        )
 
 
 @contextmanager
-def _opened(path: Path, packing: str) -> Iterator[tarfile.TarFile]:
+def _opening(path: Path, packing: str) -> Iterator[tarfile.TarFile]:
     try:
         with (
-            _unpacked(path, packing) as file,
+            _open_packed(path, packing) as file,
             tarfile.open(fileobj=file, mode="r|", tarinfo=_Header) as tar,
         ):
             yield tar
     except ArchiveError:
         raise
     except _BROKEN as error:
-        raise ArchiveError(
-            f"{path}: the tar is truncated or damaged ({error}).",
-            hint="Fetch or pack it again.",
-        ) from error
+        raise DamagedArchive(path, error, hint="Fetch or pack it again.") from error
 
 
-def _unpacked(path: Path, packing: str) -> IO[bytes]:
+def _open_packed(path: Path, packing: str) -> IO[bytes]:
     """Open the bytes of the tar itself; unlike tarfile's own readers, these check the trailer."""
     if packing == "gz":
         return cast("IO[bytes]", gzip.open(path))
@@ -174,20 +175,17 @@ def _unpacked(path: Path, packing: str) -> IO[bytes]:
         return bz2.open(path)
     if packing == "xz":
         return lzma.open(path)
-    return _unpacked_zst(path) if packing == "zst" else path.open("rb")
-
-
-def _unpacked_zst(path: Path) -> IO[bytes]:
-    from importlib import import_module
-
-    try:
-        opened: IO[bytes] = import_module("compression.zstd").open(path)
-    except ModuleNotFoundError:
-        raise ArchiveError(
-            f"{path}: is packed with Zstandard, which needs Python 3.14.",
-            hint="Pack it as tar.gz or zip, or unpack it and name the folder.",
-        ) from None
-    return opened
+    if packing == "zst":
+        try:
+            zstd = import_module("compression.zstd")
+        except ModuleNotFoundError:
+            raise ForeignFile(
+                path,
+                "is packed with Zstandard, which needs Python 3.14",
+                hint="Pack it as tar.gz or zip, or unpack it and name the folder.",
+            ) from None
+        return cast("IO[bytes]", zstd.open(path))
+    return path.open("rb")
 
 
 def _stream(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:

@@ -9,24 +9,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lfvpipe.archives.members import (
+from lfvpipe.archives.errors import (
     ArchiveError,
-    Census,
-    Limits,
-    Member,
-    damaged,
-    junk,
-    missing_member,
-    safe_name,
-    special,
-    too_large,
+    DamagedArchive,
+    DamagedMember,
+    MemberTooLarge,
+    NoSuchMember,
+    SpecialMember,
+    UnsafeMember,
 )
+from lfvpipe.archives.members import Census, Limits, Member, kind_of_junk, safe_name
 
 _UTF8_FLAG = 0x800
 _ENCRYPTED_FLAG = 0x1
 _LOCAL_HEADER = 30  # bytes, before the name
 _UNIX = 3
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks the others without a bound
+# The methods that zipfile unpacks piece by piece. It hands a whole block of the others to their
+# decompressor, however much comes out: a few bytes of bzip2 may become gigabytes.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError)
 
 
@@ -49,18 +49,18 @@ class ZipArchive:
         """See `Archive.read`."""
         info = self._directory().get(name)
         if info is None:
-            raise missing_member(self.path, name)
+            raise NoSuchMember(self.path, name)
         try:
             with self._zip.open(info) as stream:
                 data = stream.read(limit + 1)
         except (NotImplementedError, RuntimeError) as error:  # a feature we cannot read
-            raise damaged(self.path, name, error) from error
+            raise DamagedMember(self.path, name, error) from error
         except _BROKEN as error:
-            raise damaged(self.path, name, error) from error
+            raise DamagedMember(self.path, name, error) from error
         if len(data) > limit:
-            raise too_large(self.path, name, limit)
+            raise MemberTooLarge(self.path, name, limit)
         if len(data) != info.file_size:
-            raise damaged(self.path, name, "its size is not the declared one")
+            raise DamagedMember(self.path, name, "its size is not the declared one")
         return data
 
     def extract(
@@ -91,24 +91,24 @@ class ZipArchive:
 
     def _directory(self) -> dict[str, zipfile.ZipInfo]:
         if self._infos is None:
-            self._infos = self._checked()
+            self._infos = self._read_directory()
         return self._infos
 
-    def _checked(self) -> dict[str, zipfile.ZipInfo]:
+    def _read_directory(self) -> dict[str, zipfile.ZipInfo]:
         infos = self._zip.infolist()
         census = Census(self.path, self.path.stat().st_size, self._limits)
         wanted: dict[str, zipfile.ZipInfo] = {}
         for info in infos:
-            census.entry(info.file_size)
-            name = safe_name(_decoded(info), self.path, self._limits)
+            census.count(info.file_size)
+            name = safe_name(_name_of(info), self.path, self._limits)
             if info.is_dir():
                 continue
             _refuse_special(self.path, name, info)
             _refuse_method(self.path, name, info)
-            if kind := junk(name):
+            if kind := kind_of_junk(name):
                 self.skipped[kind] += 1
                 continue
-            census.name(name)
+            census.insist_on_new(name)
             wanted[name] = info
         _refuse_overlaps(self.path, infos, self._zip.start_dir)
         return wanted
@@ -118,19 +118,17 @@ def _open(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
-        raise ArchiveError(
-            f"{path}: the zip is truncated or damaged ({error}).",
-            hint="Its directory, at the end of the file, cannot be read. Fetch or pack it again.",
-        ) from error
+        hint = "Its directory, at the end of the file, cannot be read. Fetch or pack it again."
+        raise DamagedArchive(path, error, hint=hint) from error
     except (OSError, ValueError, NotImplementedError, EOFError) as error:
-        raise ArchiveError(f"{path}: cannot be read ({error}).", hint="Fetch it again.") from error
+        raise ArchiveError(path, f"cannot be read ({error})", hint="Fetch it again.") from error
 
 
 def _offset(info: zipfile.ZipInfo | None) -> int:
     return info.header_offset if info else -1
 
 
-def _decoded(info: zipfile.ZipInfo) -> str:
+def _name_of(info: zipfile.ZipInfo) -> str:
     """Return the name as its writer meant it: some write UTF-8 without the flag that says so."""
     raw = info.orig_filename
     if info.flag_bits & _UTF8_FLAG or raw.isascii():
@@ -145,18 +143,22 @@ def _refuse_special(archive: Path, name: str, info: zipfile.ZipInfo) -> None:
     mode = info.external_attr >> 16 if info.create_system == _UNIX else 0
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         kind = "symbolic link" if stat.S_ISLNK(mode) else "device or special file"
-        raise special(archive, name, kind)
+        raise SpecialMember(archive, name, kind)
     if info.flag_bits & _ENCRYPTED_FLAG:
-        raise ArchiveError(
-            f"{archive}: the member {name!r} is encrypted.",
+        raise UnsafeMember(
+            archive,
+            name,
+            "is encrypted",
             hint="Unpack the archive with its password and pack it again without one.",
         )
 
 
 def _refuse_method(archive: Path, name: str, info: zipfile.ZipInfo) -> None:
     if info.compress_type not in _METHODS:
-        raise ArchiveError(
-            f"{archive}: the member {name!r} is packed, but not by Deflate.",
+        raise UnsafeMember(
+            archive,
+            name,
+            "is packed, but not by Deflate",
             hint="Pack the archive again with Deflate, every zip tool's default, or as tar.xz.",
         )
 
@@ -170,7 +172,9 @@ def _refuse_overlaps(archive: Path, infos: list[zipfile.ZipInfo], directory: int
     starts = [info.header_offset for info in ordered[1:]] + [directory]
     for info, following in zip(ordered, starts, strict=False):
         if info.header_offset + _LOCAL_HEADER + info.compress_size > following:
-            raise ArchiveError(
-                f"{archive}: the member {info.filename!r} overlaps another or the directory.",
+            raise UnsafeMember(
+                archive,
+                info.filename,
+                "overlaps another or the directory",
                 hint="The zip is damaged or hostile and was not used. Fetch or pack it again.",
             )

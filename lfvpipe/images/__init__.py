@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
-    from lfvpipe.images.inspection import MAX_PIXELS, Facts, ImageError, inspect
+    from lfvpipe.images.errors import ImageError, NotAMask
+    from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
     from lfvpipe.images.masks import PreparedMask, prepare_mask
     from lfvpipe.images.preparation import Prepared, examine, prepare
 else:
     __getattr__ = lazy.face(
         __name__,
         {
-            "inspection": ["MAX_PIXELS", "Facts", "ImageError", "inspect"],
+            "errors": ["ImageError", "NotAMask"],
+            "inspection": ["MAX_PIXELS", "ImageHeader", "inspect"],
             "masks": ["PreparedMask", "prepare_mask"],
             "preparation": ["Prepared", "examine", "prepare"],
         },
@@ -20,8 +22,9 @@ else:
 
 __all__ = [
     "MAX_PIXELS",
-    "Facts",
     "ImageError",
+    "ImageHeader",
+    "NotAMask",
     "Prepared",
     "PreparedMask",
     "examine",

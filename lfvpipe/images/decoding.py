@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from PIL import Image
 
-from lfvpipe.images.inspection import MAX_PIXELS, Facts, ImageError
+from lfvpipe.images.errors import ImageError
+from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader
 
 # What Pillow's PNG and JPEG readers raise for damaged files, a second header's size included.
 _BROKEN = (
@@ -34,22 +35,22 @@ def refusing_damage() -> Iterator[None]:
         ) from error
 
 
-def refuse_bomb(facts: Facts, max_pixels: int = MAX_PIXELS) -> None:
+def refuse_bomb(header: ImageHeader, max_pixels: int = MAX_PIXELS) -> None:
     """Raise an ImageError if decoding would take too much memory.
 
     Pillow's own limit is a global that threads and other libraries share; this one is ours.
     """
-    if facts.width * facts.height > max_pixels:
+    if header.width * header.height > max_pixels:
         raise ImageError(
-            f"has {facts.width} x {facts.height} pixels, more than can be decoded safely"
+            f"has {header.width} x {header.height} pixels, more than can be decoded safely"
             f" ({max_pixels:,})",
             hint="Scale it down before packing it, or leave it out.",
         )
-    if not facts.width or not facts.height:
+    if not header.width or not header.height:
         raise ImageError("has no pixels", hint="Leave it out.")
 
 
-def decode(data: bytes, facts: Facts) -> Image.Image:
+def decode(data: bytes, header: ImageHeader) -> Image.Image:
     """Return the decoded first frame of `data`.
 
     Raises:
@@ -57,13 +58,13 @@ def decode(data: bytes, facts: Facts) -> Image.Image:
     """
     with refusing_damage():
         image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "MPO"))
-        if image.size != (facts.width, facts.height):
+        if image.size != (header.width, header.height):
             raise ImageError("has two headers that differ in size", hint="Leave it out.")
         image.load()
     return image
 
 
-def encoded(image: Image.Image) -> bytes:
+def encode_png(image: Image.Image) -> bytes:
     """Return `image` as PNG, without the metadata of the file it came from."""
     image.info.clear()
     buffer = io.BytesIO()

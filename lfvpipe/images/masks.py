@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy
 from PIL import Image
 
-from lfvpipe.images.decoding import decode, encoded, refuse_bomb
-from lfvpipe.images.inspection import MAX_PIXELS, Facts, ImageError, inspect
+from lfvpipe.images.decoding import decode, encode_png, refuse_bomb
+from lfvpipe.images.errors import ImageError, NotAMask
+from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
 
 _WHITE = 0xFFFFFF
 _STAND_IN = 0x23A436  # for types that are drawn in white, which is the background's colour
-_MAX_COLOURS = 64
-_MAX_PRESENT = 1 << 16
+_MAX_COLOURS = 64  # far more types than the service takes, far fewer than a photograph has
+_MAX_PRESENT = 1 << 16  # colours that are counted before a picture is taken for one
 
 
 @dataclass(frozen=True)
@@ -53,22 +54,22 @@ def prepare_mask(
     Raises:
         ImageError: It is no PNG, is damaged, or has too many colours for a mask.
     """
-    facts = inspect(data)
-    if facts.format != "PNG":
+    header = inspect(data)
+    if header.format != "PNG":
         raise ImageError("is a JPEG; a mask must be a PNG", hint="JPEG smears the colours.")
-    refuse_bomb(facts, max_pixels)
-    image = _flat(decode(data, facts))
+    refuse_bomb(header, max_pixels)
+    image = _flatten(decode(data, header))
     if resize and image.size != resize:
         image = image.resize(resize, Image.Resampling.NEAREST)
-    targets, strangers = _targets(_present(image), classes)
+    targets, strangers = _targets(_colours_of(image), classes)
     width, height = image.size
     colours = tuple(_hex(code) for code in sorted(set(targets.values()) - {_WHITE}))
-    as_is = _is_documented(facts, resize) and all(old == new for old, new in targets.items())
-    kept = data if as_is else encoded(_recoloured(image, targets))
+    as_is = _is_documented(header, resize) and all(old == new for old, new in targets.items())
+    kept = data if as_is else encode_png(_recolour(image, targets))
     return PreparedMask(kept, width, height, colours, strangers)
 
 
-def _flat(image: Image.Image) -> Image.Image:
+def _flatten(image: Image.Image) -> Image.Image:
     """Return the mask as RGB; what is transparent shows black, the usual background."""
     if image.mode == "I;16":
         samples = numpy.asarray(image).astype(numpy.uint16)
@@ -80,10 +81,10 @@ def _flat(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _present(image: Image.Image) -> list[int]:
+def _colours_of(image: Image.Image) -> list[int]:
     counted = image.getcolors(_MAX_PRESENT)
     if counted is None:
-        raise _picture(f"more than {_MAX_PRESENT:,}")
+        raise NotAMask(f"more than {_MAX_PRESENT:,}")
     codes = []
     for _, colour in counted:
         assert isinstance(colour, tuple)  # the image is RGB
@@ -96,43 +97,37 @@ def _targets(
 ) -> tuple[dict[int, int], tuple[str, ...]]:
     """Return what each colour becomes, and the colours that nobody declared."""
     if classes is None:
-        return _undeclared(present), ()
+        return _targets_by_habit(present), ()
     declared = {int(colour.lstrip("#"), 16) for colour in classes.values()}
     strangers = [code for code in present if code not in declared | {0, _WHITE}]
     targets = {code: code if code in declared else _WHITE for code in present}
     return targets, tuple(map(_hex, strangers[:20]))
 
 
-def _undeclared(present: list[int]) -> dict[int, int]:
+def _targets_by_habit(present: list[int]) -> dict[int, int]:
+    """Return what each colour becomes by how masks are usually drawn, with no types declared."""
     if len(present) > 2 and all(_is_grey(code) for code in present):
         # Softened edges: cut at half. Two greys, as in masks of 0 and 1, are taken as they are.
         return {code: _STAND_IN if code & 0xFF > 127 else _WHITE for code in present}
     if len(present) > _MAX_COLOURS:
-        raise _picture(f"{len(present):,}")
+        raise NotAMask(f"{len(present):,}")
     if 0 not in present:
         return {code: code for code in present}
     swap = {0: _WHITE, _WHITE: _STAND_IN}
     return {code: swap.get(code, code) for code in present}
 
 
-def _picture(count: str) -> ImageError:
-    return ImageError(
-        f"has {count} colours, which is a picture and not a mask",
-        hint="A mask has one colour for each anomaly type. Check `masks`.",
-    )
-
-
 def _is_grey(code: int) -> bool:
     return code >> 16 == (code >> 8) & 0xFF == code & 0xFF
 
 
-def _is_documented(facts: Facts, resize: tuple[int, int] | None) -> bool:
+def _is_documented(header: ImageHeader, resize: tuple[int, int] | None) -> bool:
     """Tell whether the file's form can stay: RGB or palette, of the right size."""
-    same_size = resize is None or (facts.width, facts.height) == resize
-    return facts.mode in ("RGB", "P") and facts.bits <= 8 and same_size
+    same_size = resize is None or (header.width, header.height) == resize
+    return header.mode in ("RGB", "P") and header.bits <= 8 and same_size
 
 
-def _recoloured(image: Image.Image, targets: Mapping[int, int]) -> Image.Image:
+def _recolour(image: Image.Image, targets: Mapping[int, int]) -> Image.Image:
     planes = numpy.asarray(image, dtype=numpy.uint32)
     codes = (planes[..., 0] << 16) | (planes[..., 1] << 8) | planes[..., 2]
     result = numpy.full((*codes.shape, 3), 255, dtype=numpy.uint8)

@@ -8,15 +8,15 @@ from typing import Literal
 import numpy
 from PIL import Image, ImageOps
 
-from lfvpipe.images.decoding import decode, encoded, refuse_bomb, refusing_damage
-from lfvpipe.images.inspection import MAX_PIXELS, Facts, inspect
+from lfvpipe.images.decoding import decode, encode_png, refuse_bomb, refusing_damage
+from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
 
 Convert = Literal["RGB", "L"]
 Size = tuple[int, int]
 
 _ORIENTATION = 0x0112
 _JPEG_QUALITY = 95
-_HASH = (17, 16)
+_HASH = (17, 16)  # cells: each is compared with its left neighbour, which leaves 16 x 16 bits
 
 
 @dataclass(frozen=True)
@@ -74,27 +74,27 @@ def examine(
     Raises:
         ImageError: It is no PNG or JPEG, is damaged, or has more than `max_pixels`.
     """
-    facts = inspect(data)
-    refuse_bomb(facts, max_pixels)
-    original = decode(data, facts)
-    image, changes = _changed(original, facts, resize, convert)
-    kind: Literal["PNG", "JPEG"] = facts.format
+    header = inspect(data)
+    refuse_bomb(header, max_pixels)
+    original = decode(data, header)
+    image, changes = _apply_changes(original, header, resize, convert)
+    kind: Literal["PNG", "JPEG"] = header.format
     if changes:
-        data, kind, changes = _written(image, facts, changes, max_bytes)
+        data, kind, changes = _encode(image, header, changes, max_bytes)
     pixels = hashlib.sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).hexdigest()
     width, height = image.size
     return Prepared(data, kind, width, height, image.mode, changes, pixels, _likeness(image))
 
 
-def _changed(
-    image: Image.Image, facts: Facts, resize: Size | None, convert: Convert | None
+def _apply_changes(
+    image: Image.Image, header: ImageHeader, resize: Size | None, convert: Convert | None
 ) -> tuple[Image.Image, tuple[str, ...]]:
     changes = []
     with refusing_damage():  # EXIF is read here first
         if image.getexif().get(_ORIENTATION, 1) not in (0, 1):
             image = ImageOps.exif_transpose(image)
             changes.append("rotated")
-    if facts.bits == 16:
+    if header.bits == 16:
         image, low = _eight_bits(image)
         changes.append("12-bit" if low else "16-bit")
     if image.mode in ("CMYK", "YCCK"):
@@ -104,7 +104,7 @@ def _changed(
         image = image.convert(convert)
         changes.append("converted")
     if resize and image.size != resize:
-        image = _smooth(image).resize(resize, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        image = _interpolable(image).resize(resize, Image.Resampling.LANCZOS, reducing_gap=3.0)
         changes.append("resized")
     return image, tuple(changes)
 
@@ -117,18 +117,18 @@ def _eight_bits(image: Image.Image) -> tuple[Image.Image, bool]:
     return Image.fromarray((samples >> 8).astype(numpy.uint8)), bool(samples.max() < 4096)
 
 
-def _smooth(image: Image.Image) -> Image.Image:
+def _interpolable(image: Image.Image) -> Image.Image:
     """Return the image in a mode that can be interpolated."""
     if image.mode == "P":
         return image.convert("RGBA" if "transparency" in image.info else "RGB")
     return image.convert("L") if image.mode == "1" else image
 
 
-def _written(
-    image: Image.Image, facts: Facts, changes: tuple[str, ...], max_bytes: int | None
+def _encode(
+    image: Image.Image, header: ImageHeader, changes: tuple[str, ...], max_bytes: int | None
 ) -> tuple[bytes, Literal["PNG", "JPEG"], tuple[str, ...]]:
-    data = encoded(image)
-    if max_bytes is None or len(data) <= max_bytes or facts.format != "JPEG":
+    data = encode_png(image)
+    if max_bytes is None or len(data) <= max_bytes or header.format != "JPEG":
         return data, "PNG", changes
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
@@ -137,6 +137,6 @@ def _written(
 
 def _likeness(image: Image.Image) -> str:
     """Return the difference hash: is each cell brighter than its left neighbour (N. Krawetz)."""
-    grey = image if image.mode == "L" else _smooth(image).convert("L")
+    grey = image if image.mode == "L" else _interpolable(image).convert("L")
     cells = numpy.asarray(grey.resize(_HASH, Image.Resampling.BOX), dtype=numpy.int16)
     return numpy.packbits(cells[:, 1:] > cells[:, :-1]).tobytes().hex()

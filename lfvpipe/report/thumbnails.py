@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageOps
 
 from lfvpipe.executor import in_order
+from lfvpipe.images import ImageError, inspect
 from lfvpipe.images.decoding import refuse_bomb
-from lfvpipe.images.inspection import ImageError, inspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

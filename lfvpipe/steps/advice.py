@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfvpipe import storage
+from lfvpipe import archives, images, storage
 
 if TYPE_CHECKING:
     from lfvpipe.errors import UserError
@@ -23,6 +23,14 @@ def advise(error: UserError) -> str:
             return "Check the network (and HTTPS_PROXY) and run again: the download resumes."
         case storage.WrongRange():
             return f"It does not resume downloads properly: delete {error.folder} and run again."
+        case archives.UnreadableArchive():
+            return "Check the path under `sources` and its permissions."
+        case archives.NoSuchMember():
+            return "The archive changed since it was read. Run again."
+        case archives.MemberTooLarge():
+            return "That is no image the service takes. Leave it out with `include`."
+        case images.NotAMask():
+            return f"{error.hint} Check `masks`."
     return error.hint
 
 

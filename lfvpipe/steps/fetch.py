@@ -226,9 +226,11 @@ class FetchStep(Step[Context]):
         index = context.state_dir / "fetch" / f"{self.name.partition(':')[2]}.json"
         with translating(self.address):
             if path.is_dir():
-                from lfvpipe.archives.members import junk
+                from lfvpipe import archives
 
-                return folder_digest(path, index, skip=lambda name: bool(junk(name)))
+                return folder_digest(
+                    path, index, skip=lambda name: bool(archives.kind_of_junk(name))
+                )
             return file_digest(path, index) if path.is_file() else None
 
     def _check(self, sha256: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lfvpipe import storage
+from lfvpipe import archives, images, storage
 from lfvpipe.errors import UserError
 from lfvpipe.steps.advice import advise
 
@@ -26,9 +26,13 @@ HERE = "s3://parts-images/key"
         (storage.StorageError(HERE), "it resumes"),
         (storage.NotReachable("https://a/b", "no"), "the download resumes"),
         (storage.WrongRange("https://a/b", "", Path("cache")), "delete cache and run again"),
+        (archives.UnreadableArchive(Path("a.zip"), "gone"), "`sources`"),
+        (archives.NoSuchMember(Path("a.zip"), "1.png"), "Run again"),
+        (archives.MemberTooLarge(Path("a.zip"), "1.png", 9), "`include`"),
+        (images.NotAMask("80"), "`masks`"),
     ],
 )
-def test_an_error_of_storage_gets_the_keys_of_a_pipeline(error: UserError, advice: str) -> None:
+def test_an_error_that_knows_no_pipeline_gets_its_keys(error: UserError, advice: str) -> None:
     assert advice in advise(error)
     assert not re.search("`|run again|lfvpipe|--", f"{error.message} {error.hint}")
 

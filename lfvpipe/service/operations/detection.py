@@ -58,7 +58,7 @@ class Detection:
         return model
 
     def _check(self, model: Model, body: bytes, content_type: str) -> None:
-        from lfvpipe.images import inspect
+        from lfvpipe.images import ImageError, inspect
 
         kind = _FORMATS.get(content_type.partition(";")[0].strip().lower())
         if kind is None:
@@ -69,8 +69,8 @@ class Detection:
             raise invalid(f"the image has {len(body)} bytes; {most} are allowed")
         try:
             facts = inspect(body)
-        except UserError as error:
-            raise invalid(f"the image {error.message}") from error
+        except ImageError as error:
+            raise invalid(f"the image {error.fault}") from error
         if (facts.width, facts.height) != (model.width, model.height):
             raise invalid(
                 f"the image has {facts.width}x{facts.height} pixels; it must have the size of the"

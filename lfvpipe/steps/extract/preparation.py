@@ -78,12 +78,13 @@ def prepare_one(job: Job, data: bytes) -> Result:
         OSError: The file cannot be written.
     """
     from lfvpipe.images import ImageError
+    from lfvpipe.steps.advice import advise
 
     try:
         return _mask(job, data) if job.kind == "mask" else _image(job, data)
     except ImageError as error:
-        hint = f". {error.hint}" if error.hint else ""
-        return Result(job.key, problem=f"{error.message}{hint}")
+        # The note stands after the image's name; it ends with the hint's full stop.
+        return Result(job.key, problem=f"{error.fault}. {advise(error)}")
 
 
 def _image(job: Job, data: bytes) -> Result:

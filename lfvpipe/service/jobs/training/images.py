@@ -95,7 +95,7 @@ def checked_size(name: str, source: Path | bytes, quotas: Quotas) -> tuple[int, 
     try:
         facts = inspect(source)
     except ImageError as error:
-        raise TrainingError(f"{name} cannot be used: {error.message}.") from error
+        raise TrainingError(f"{name} cannot be used: {error.fault}.") from error
     least, most = quotas.min_side, quotas.max_side
     if not (least <= min(facts.width, facts.height) and max(facts.width, facts.height) <= most):
         raise TrainingError(

@@ -28,7 +28,7 @@ def check_mask(case: Case, path: Path, size: tuple[int, int]) -> None:
     try:
         facts = inspect(path)
     except ImageError as error:
-        raise TrainingError(f"{name} cannot be used: {error.message}.") from error
+        raise TrainingError(f"{name} cannot be used: {error.fault}.") from error
     if facts.format != "PNG":
         raise TrainingError(f"{name} is a JPEG; it must be a PNG, since JPEG smears the colours.")
     if (facts.width, facts.height) != size:
