@@ -1,6 +1,5 @@
 """What tests of several pieces share: an S3 and a web server on loopback, a disk, a browser."""
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -18,9 +17,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lfvpipe import atomic
+from tests.needs import lacks
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+SLOW_FOLDERS = {"end_to_end", "peers"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what runs whole pipelines, asks a peer or drives a browser."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in SLOW_FOLDERS or "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")
@@ -262,17 +272,10 @@ AXE = "axe-core@4.14.1"
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Return where Chromium is; in CI, on Debian and as root, it is installed when missing."""
+    """Return where Chromium is."""
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    apt = shutil.which("apt-get")
-    if not found and os.environ.get("CI") and apt and os.geteuid() == 0:
-        for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-            command = [apt, "-q", "-o", "Acquire::Retries=2", *words]
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                subprocess.run(command, check=False, capture_output=True, timeout=120)
-        found = shutil.which("chromium")
     if not found:
-        pytest.skip("needs Chromium (Debian: apt install chromium)")
+        lacks("needs Chromium (Debian: apt install chromium)")
     return found
 
 
@@ -314,11 +317,11 @@ def _packed(package: str, member: str) -> bytes:
     """Return one file of an npm package, or skip."""
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip(f"needs npm, to get {package}")
+        lacks(f"needs npm, to get {package}")
     with tempfile.TemporaryDirectory() as folder:
-        command = [npm, "pack", "--fetch-timeout=30000", "--fetch-retries=1", package]
+        command = [npm, "pack", "--fetch-timeout=30000", "--fetch-retries=3", package]
         if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:
-            pytest.skip(f"npm cannot get {package}")
+            lacks(f"npm cannot get {package}")
         with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
             found = archive.extractfile(member)
             assert found is not None

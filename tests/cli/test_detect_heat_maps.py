@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw
 
 from lfvpipe.detector import Example, train
 
+pytestmark = pytest.mark.slow
+
 Trained = tuple[Path, Any]
 SPOT = (150, 20, 180, 50)  # left, top, right, bottom, of 192 by 192 pixels
 

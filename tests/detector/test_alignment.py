@@ -10,6 +10,8 @@ from lfvpipe.detector import Example, Model, Settings, alignment, load, train
 from lfvpipe.detector.alignment import STILL, Alignment, Motion
 from lfvpipe.detector.pictures import Pixels
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (192, 256)
 BARE = (70, 80, 60)
 GONE = (9, 13, 1, 4, 12)  # parts that lie apart from others

@@ -26,6 +26,8 @@ from lfvpipe.detector import (
     train,
 )
 
+pytestmark = pytest.mark.slow
+
 FAST = Settings(sides=(128,), views=2)
 
 

@@ -11,6 +11,8 @@ from lfvpipe.detector import Example, Settings, load, search, train
 from lfvpipe.detector.local import Local
 from lfvpipe.detector.scale import Fitted, Scale
 
+pytestmark = pytest.mark.slow
+
 LABELS = np.arange(80) >= 40
 POSITIONS = Local(np.zeros(1, np.float32), np.eye(1, dtype=np.float32), np.ones(1), 0.0)
 

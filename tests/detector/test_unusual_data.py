@@ -11,6 +11,8 @@ from PIL import Image
 from lfvpipe.detector import DetectorError, Example, Settings, train
 from lfvpipe.detector.gathering import digest_of, kept_shares
 
+pytestmark = pytest.mark.slow
+
 SMALL = Settings(sides=(64, 128), views=1, threads=1)
 
 

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from lfvpipe.engine import ledger_file
 from lfvpipe.engine.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("killed_pipeline.py")
 

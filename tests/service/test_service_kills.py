@@ -17,6 +17,8 @@ from PIL import Image
 
 import lfvpipe
 
+pytestmark = pytest.mark.slow
+
 HOST = """
 import sys, time
 from pathlib import Path

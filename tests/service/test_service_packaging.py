@@ -13,6 +13,8 @@ from PIL import Image
 
 from lfvpipe.lookout.api import LookoutClient
 
+pytestmark = pytest.mark.slow
+
 LOCATION = {"Bucket": "bucket", "Prefix": "components/"}
 TARGET = {"Os": "LINUX", "Arch": "X86_64"}
 

@@ -25,6 +25,8 @@ from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.units.pool import Pace, Pool, PoolClosed
 from lfvpipe.service.units.process import ProcessUnit, UnitDied
 
+pytestmark = pytest.mark.slow
+
 QUICK = Pace(idle=0.02, longest=0.3, look=0.01)
 
 

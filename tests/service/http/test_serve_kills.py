@@ -20,7 +20,10 @@ from lfvpipe.storage import connect as connect_storage
 
 from .conftest import Process, StartProcess
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's"),
+]
 NAMED: Any = {"ProjectName": "p"}
 VERSION: Any = {"ProjectName": "p", "ModelVersion": "1"}
 TRAIN: Any = {"ProjectName": "p", "DatasetType": "train"}

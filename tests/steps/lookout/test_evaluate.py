@@ -9,6 +9,8 @@ from lfvpipe.engine.removal import destroy
 from lfvpipe.report import run_file
 from lfvpipe.steps.evaluate.hosting import release_held
 
+pytestmark = pytest.mark.slow
+
 
 def _called(world: Any, operation: str, since: int = 0) -> int:
     return int(world.service.calls[since:].count(operation))

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def _undisturbed(make: Callable[[str], Any]) -> Any:
     world = make("undisturbed")

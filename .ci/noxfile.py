@@ -1,0 +1,81 @@
+"""What is run on the whole: nox -f .ci/noxfile.py, or one session of it with -s.
+
+Sessions without an environment of their own run in the one that nox is in, which README sets up.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parents[1]
+nox.options.sessions = ["lint", "tests"]
+nox.options.envdir = str(ROOT / ".nox")
+BIN = Path(sys.executable).parent
+# Files, not tests, are spread: those of a file share what is dear to set up.
+PARALLEL = ("-n", os.environ.get("LFVPIPE_TEST_WORKERS", "auto"), "--dist", "loadfile")
+NEWER = ["3.12", "3.13"]
+
+
+def _run(session: nox.Session, *words: str, **environment: str) -> None:
+    """Run a program of nox's own environment."""
+    program = str(BIN / words[0])
+    session.run(program, *words[1:], external=True, env={"PYTHONPATH": str(ROOT), **environment})
+
+
+@nox.session(python=False)
+def lint(session: nox.Session) -> None:
+    """Hold the house's rules: style, format, imports, types."""
+    session.chdir(ROOT)
+    _run(session, "ruff", "check", ".")
+    _run(session, "ruff", "format", "--check", ".")
+    _run(session, "lint-imports")
+    _run(session, "mypy")
+    _run(session, "mypy", str(Path(__file__).relative_to(ROOT)))
+
+
+@nox.session(python=False)
+def tests(session: nox.Session) -> None:
+    """Run the fast tests: none that trains for long, drives a browser or asks a peer."""
+    session.chdir(ROOT)
+    _run(session, "pytest", *PARALLEL, "-m", "not slow", *session.posargs)
+
+
+@nox.session(python=False, name="all")
+def everything(session: nox.Session) -> None:
+    """Run every test."""
+    session.chdir(ROOT)
+    _run(session, "pytest", *PARALLEL, *session.posargs)
+
+
+@nox.session(python=False)
+def coverage(session: nox.Session) -> None:
+    """Run every test and say which lines and branches none of them takes, processes included."""
+    session.chdir(ROOT)
+    rules = f"--rcfile={ROOT / 'pyproject.toml'}"
+    _run(session, "coverage", "erase", rules)
+    _run(session, "coverage", "run", rules, "-m", "pytest", *PARALLEL, *session.posargs)
+    _run(session, "coverage", "combine", "--quiet", rules)
+    _run(session, "coverage", "report", rules)
+
+
+@nox.session(venv_backend="uv", python="3.11")
+def lowest(session: nox.Session) -> None:
+    """Run the fast tests with the lowest version that pyproject.toml allows of each dependency."""
+    _install_apart(session, "--resolution", "lowest-direct")
+
+
+@nox.session(venv_backend="uv", python=NEWER)
+def newer(session: nox.Session) -> None:
+    """Run the fast tests on a newer Python, where there is one."""
+    _install_apart(session)
+
+
+def _install_apart(session: nox.Session, *how: str) -> None:
+    """Install into the session's own environment, without the lock file; run the fast tests."""
+    session.chdir(ROOT)
+    session.install(*how, ".[dev]")
+    session.run("python", "-m", "pytest", *PARALLEL, "-m", "not slow", *session.posargs)
