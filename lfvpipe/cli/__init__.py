@@ -1,1 +1,12 @@
-"""The command line: it parses, calls the layers below, and prints."""
+"""The command line: one module a command, a plain function that returns an exit code."""
+
+from typing import TYPE_CHECKING
+
+from lfvpipe import lazy
+
+if TYPE_CHECKING:
+    from lfvpipe.cli import crash
+else:
+    __getattr__ = lazy.face(__name__, {"crash": []})
+
+__all__ = ["crash"]

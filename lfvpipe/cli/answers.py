@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from lfvpipe.cli import output
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterable
 
 
@@ -43,14 +43,14 @@ class Answer:
         return "anomaly" if self.is_anomalous else "normal"
 
 
-def printed(options: argparse.Namespace, answers: Iterable[Answer]) -> list[Answer]:
+def printed(answers: Iterable[Answer], *, as_json: bool, as_csv: bool) -> list[Answer]:
     """Print the answers in the form that was asked for, as they come where that is possible."""
-    if options.json:
+    if as_json:
         kept = list(answers)
         output.print_json({"images": [_json(answer) for answer in kept]})
         return kept
     kept = []
-    write = _csv_writer() if options.csv else _print
+    write = _csv_writer() if as_csv else _print
     for answer in answers:
         kept.append(answer)
         write(answer)
@@ -69,8 +69,6 @@ def _print(answer: Answer) -> None:
 
 
 def _csv_writer() -> Callable[[Answer], None]:
-    import csv
-
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["image", "verdict", "confidence", "needs_review", "error"])
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from lfvpipe.cli import wording
+from lfvpipe.config.spec import Images
+from lfvpipe.engine.ancestry import ancestors
+from lfvpipe.engine.inputs import Setting, flatten
+from lfvpipe.steps.extract.step import ExtractStep
+
 if TYPE_CHECKING:
     from lfvpipe.cli.session import Variant
-    from lfvpipe.config.spec import Images
     from lfvpipe.engine.ledger import Ledger, Record
     from lfvpipe.engine.outcome import Facts
 
@@ -23,10 +28,6 @@ def images(variant: Variant, ledger: Ledger, model: Record, command: str) -> Ima
         model: What the ledger has of the model.
         command: What would train a model as the file has it.
     """
-    from lfvpipe.engine.ancestry import ancestors
-    from lfvpipe.engine.inputs import Setting, flatten
-    from lfvpipe.steps.extract.step import ExtractStep
-
     # The settings alone: older code, which is among the inputs too, cannot be had back.
     inputs = ExtractStep().inputs(variant.context)
     today = flatten(each for each in inputs if isinstance(each, Setting))
@@ -38,16 +39,12 @@ def images(variant: Variant, ledger: Ledger, model: Record, command: str) -> Ima
 
 
 def _images(inputs: Facts) -> Images:
-    from lfvpipe.config.spec import Images
-
     width, _, height = str(inputs["images.resize"] or "").partition("x")
     convert: Any = inputs["images.convert"]
     return Images((int(width), int(height)) if width else None, convert)
 
 
 def _tell(variant: Variant, model: Record, command: str, then: Facts, today: Facts) -> None:
-    from lfvpipe.cli import wording
-
     changed = ", ".join(
         f"{key}: {wording.value(then[key])} → {wording.value(today[key])}"
         for key in today

@@ -12,25 +12,26 @@ from typing import TYPE_CHECKING
 from lfvpipe import __version__
 
 if TYPE_CHECKING:
-    import argparse
+    from lfvpipe.cli.options import Options
 
 
-def report(bug: BaseException, options: argparse.Namespace, *, debug: bool) -> int:
+def report(bug: BaseException, command: str, options: Options, *, debug: bool) -> int:
     """Say that `bug` is ours, write its traceback to a file, and return the exit code."""
     text = "".join(traceback.format_exception(bug))
     print(f"error: this is a bug in lfvpipe: {type(bug).__name__}: {bug}", file=sys.stderr)
     if debug:
         print(text, file=sys.stderr)
-    print(f"  traceback: {_written(text, options)}", file=sys.stderr)
+    print(f"  traceback: {_write(text, command, options.state_folder)}", file=sys.stderr)
     print("  please report it with that file; nothing is lost, a rerun resumes", file=sys.stderr)
     return 1
 
 
-def _written(text: str, options: argparse.Namespace) -> str:
+def _write(text: str, command: str, state_folder: Path | None) -> str:
+    """Write the report into the state folder, else where temporary files go; return its path."""
     now = datetime.now(UTC)
     head = f"lfvpipe {__version__}, Python {sys.version.split()[0]}, {sys.platform}\n"
-    head += f"command: {options.command}\nat: {now.isoformat()}\n\n"
-    for folder in (_state_root(options), Path(tempfile.gettempdir())):
+    head += f"command: {command}\nat: {now.isoformat()}\n\n"
+    for folder in (state_folder, Path(tempfile.gettempdir())):
         if folder is None or not folder.is_dir():
             continue
         path = folder / f"lfvpipe-crash-{now:%Y%m%dT%H%M%S%f}.txt"
@@ -40,10 +41,3 @@ def _written(text: str, options: argparse.Namespace) -> str:
             continue
         return str(path)
     return "it could not be written; run again with --debug"
-
-
-def _state_root(options: argparse.Namespace) -> Path | None:
-    if getattr(options, "state_dir", None):
-        return Path(options.state_dir)
-    file = getattr(options, "file", None)
-    return Path(file).parent / ".lfvpipe" if file else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from lfvpipe.engine.step import Cancelled
 
@@ -30,8 +31,6 @@ class HandWork:
 
     def token(self, *parts: str) -> str:
         """Return a token that is never the same again: nothing here is worth resuming."""
-        from uuid import uuid4
-
         return "-".join((*parts, uuid4().hex))
 
     def progress(self, done: int, total: int | None, unit: str, detail: str = "") -> None:

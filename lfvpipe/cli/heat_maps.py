@@ -6,8 +6,10 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+from lfvpipe import report, service
 from lfvpipe.cli.session import UsageError
 from lfvpipe.errors import UserError
 
@@ -47,13 +49,11 @@ class HeatMaps:
             picture: What the model has looked at: that file, or the bytes made from it.
             heat: (h, w), 0 to 1; None where the model has none.
         """
-        from lfvpipe.report import heat_pictures
-
         if heat is None:
             return None
         file = self._file(image)
         try:
-            heat_pictures.write(file, picture, heat)
+            report.heat_pictures.write(file, picture, heat)
         except OSError as error:
             print(f"warning: no heat map of {image}: {_said(file, error)}", file=sys.stderr)
             return None
@@ -69,8 +69,6 @@ class HeatMaps:
 
     def insist_on_folder(self) -> None:
         """Make the folder, and raise a UserError unless files can be written there."""
-        from tempfile import TemporaryFile
-
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with TemporaryFile(dir=self.folder):
@@ -94,9 +92,7 @@ def model_file(context: Context, model: Hosting) -> Path:
     The embedded service tells verdicts alone, as AWS does; where the model looked, its file
     tells.
     """
-    from lfvpipe.service import embedded
-
-    file = embedded.model_file(context.service_dir, model.project, model.version)
+    file = service.embedded.model_file(context.service_dir, model.project, model.version)
     if file is None:
         named = f"version {model.version} of {model.project}"
         said = (

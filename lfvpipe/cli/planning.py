@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lfvpipe import service
 from lfvpipe.cli import session
+from lfvpipe.engine.plan import plan
+from lfvpipe.engine.selection import Selection
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
+    from lfvpipe.cli.options import PipelineOptions, StepOptions
     from lfvpipe.cli.session import Variant
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.plan import PlanRow
@@ -37,8 +40,6 @@ class Planned:
     @property
     def file(self) -> Path:
         """The pipeline file, as short as it can be said from here."""
-        from pathlib import Path
-
         file = self.variant.context.pipeline.file
         return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
 
@@ -53,32 +54,34 @@ class Planned:
         return any(row.action in {"run", "reuse"} for row in self.rows)
 
 
-def plan_all(options: argparse.Namespace) -> tuple[Planned, ...]:
+def plan_all(
+    options: PipelineOptions, *, steps: StepOptions | None = None, refresh: bool = False
+) -> tuple[Planned, ...]:
     """Plan each variant.
+
+    Args:
+        options: What names the experiments.
+        steps: Which steps are wanted; None for all.
+        refresh: Look at the bucket and the service too.
 
     Raises:
         UserError: The config, the selection or the ledger is wrong.
     """
-    return tuple(_plan(options, variant) for variant in session.open_variants(options))
-
-
-def _plan(options: argparse.Namespace, variant: Variant) -> Planned:
-    from lfvpipe.engine.plan import plan
-    from lfvpipe.engine.selection import Selection
-
-    ledger = session.ledger_of(variant)
-    chosen = session.selection(options, variant) if hasattr(options, "from_") else Selection()
-    refresh = getattr(options, "refresh", False)
-    with _naming_the_way_without_refresh() if refresh else nullcontext():
-        planned = plan(
-            variant.steps,
-            variant.context,
-            ledger,
-            variant=variant.name,
-            selection=chosen,
-            refresh=refresh,
-        )
-    return Planned(variant, ledger, tuple(planned.rows))
+    planned = []
+    for variant in session.open_variants(options):
+        ledger = session.ledger_of(variant)
+        selection = session.selection(steps, variant) if steps else Selection()
+        with _naming_the_way_without_refresh() if refresh else nullcontext():
+            rows = plan(
+                variant.steps,
+                variant.context,
+                ledger,
+                variant=variant.name,
+                selection=selection,
+                refresh=refresh,
+            ).rows
+        planned.append(Planned(variant, ledger, tuple(rows)))
+    return tuple(planned)
 
 
 @contextmanager
@@ -87,9 +90,7 @@ def _naming_the_way_without_refresh() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        from lfvpipe.service.runtime import FolderUnusable
-
-        if isinstance(error, FolderUnusable):
+        if isinstance(error, service.runtime.FolderUnusable):
             error.hint += "\nWithout --refresh, nothing is written: the ledger alone is asked."
         raise
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
+from lfvpipe import atomic
+from lfvpipe import report as reporting
 from lfvpipe.cli import output, wording
+from lfvpipe.engine.events import StepWarning
 from lfvpipe.errors import UserError
+from lfvpipe.steps.evaluate import hosting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +34,7 @@ def release_what_is_held(variant: Variant, ledger: Ledger, reporter: Reporter) -
     try:
         stop_held(variant, ledger)
     except UserError as error:
-        from lfvpipe.engine.events import StepWarning
-        from lfvpipe.steps.evaluate.hosting import left_hosted
-
-        reporter(StepWarning("evaluate", left_hosted(error)))
+        reporter(StepWarning("evaluate", hosting.left_hosted(error)))
 
 
 def stop_held(variant: Variant, ledger: Ledger) -> list[str]:
@@ -40,9 +43,7 @@ def stop_held(variant: Variant, ledger: Ledger) -> list[str]:
     Raises:
         UserError: The service cannot be reached, or refuses.
     """
-    from lfvpipe.steps.evaluate.hosting import release_held
-
-    released = release_held(variant.context, dict(ledger.held))
+    released = hosting.release_held(variant.context, dict(ledger.held))
     for key in released:
         ledger.release(key)
     return released
@@ -63,17 +64,14 @@ def note_timings(variant: Variant, result: RunResult) -> None:
     report = next((row for row in result.rows if row.step == "report"), None)
     if report is None or report.action != "run" or report.outcome is None:
         return
-    from lfvpipe.report.records import Timing
-    from lfvpipe.report.run_file import add_timings
-
     timings = [
-        Timing(row.step, row.outcome.word, row.seconds)
+        reporting.records.Timing(row.step, row.outcome.word, row.seconds)
         for row in result.rows
         if row.action == "run" and row.outcome
     ]
     path = variant.context.state_dir / str(report.outcome.facts.get("run_file"))
     if path.is_file():
-        add_timings(path, timings)
+        reporting.run_file.add_timings(path, timings)
 
 
 def turn_page(variant: Variant, result: RunResult) -> None:
@@ -81,8 +79,6 @@ def turn_page(variant: Variant, result: RunResult) -> None:
     report = next((row for row in result.rows if row.step == "report"), None)
     if report is None or report.action != "reuse" or report.outcome is None:
         return
-    from lfvpipe import atomic
-
     state_dir = variant.context.state_dir
     page = state_dir / str(report.outcome.facts["page"])
     if page.is_file():
@@ -110,13 +106,10 @@ def summary(variant: Variant, ledger: Ledger) -> str:
     path = run_file(variant, ledger)
     if path is None:
         return ""
-    import shutil
-
-    from lfvpipe.report import run_file as files
-    from lfvpipe.report import terminal
-
     width = shutil.get_terminal_size((100, 24)).columns
-    return terminal.summary(files.load(path), width, output.has_colours(sys.stdout))
+    return reporting.terminal.summary(
+        reporting.run_file.load(path), width, output.has_colours(sys.stdout)
+    )
 
 
 def headline(variant: Variant, ledger: Ledger) -> str:
@@ -130,7 +123,5 @@ def headline(variant: Variant, ledger: Ledger) -> str:
 
 def run_json(variant: Variant, ledger: Ledger) -> dict[str, Any] | None:
     """Return the run file's content (see `lfvpipe schema run`), None where there is none."""
-    import json
-
     path = run_file(variant, ledger)
     return dict(json.loads(path.read_bytes())) if path else None

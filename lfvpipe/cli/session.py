@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lfvpipe import __version__, atomic
+from lfvpipe import __version__, atomic, config
+from lfvpipe.cli.options import DEFAULT_FILE, EVERY_STEP
+from lfvpipe.engine.ledger import Ledger
+from lfvpipe.engine.order import in_order
+from lfvpipe.engine.selection import Selection, resolve
 from lfvpipe.errors import UserError
+from lfvpipe.steps.context import Context
+from lfvpipe.steps.mlflow import insist_on_extra
+from lfvpipe.steps.pipeline import steps_of
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
+    from lfvpipe.cli.options import PipelineOptions, StepOptions
     from lfvpipe.config import Loaded
     from lfvpipe.config.spec import Pipeline
-    from lfvpipe.engine.ledger import Ledger
-    from lfvpipe.engine.selection import Selection
     from lfvpipe.engine.step import Step
-    from lfvpipe.steps.context import Context
 
-DEFAULT_FILE = "pipeline.yaml"
-STATE_FOLDER = ".lfvpipe"
-SELECTING = ("from", "until", "only", "force", "accept")
 _KNOWN_VALID = "known-valid.json"
 _MOST_KNOWN = 50
 
@@ -49,37 +51,21 @@ class Variant:
     steps: tuple[Step[Context], ...]
 
 
-def pipeline_file(options: argparse.Namespace) -> Path:
-    """Return the pipeline file that the user means, absolute; it need not exist."""
-    return Path(options.file or DEFAULT_FILE).absolute()
-
-
-def state_root(options: argparse.Namespace) -> Path:
-    """Return the folder of all state: `--state-dir`, or ``.lfvpipe`` beside the pipeline file."""
-    if options.state_dir:
-        return Path(options.state_dir).absolute()
-    return pipeline_file(options).parent / STATE_FOLDER
-
-
-def open_variants(options: argparse.Namespace) -> tuple[Variant, ...]:
+def open_variants(options: PipelineOptions) -> tuple[Variant, ...]:
     """Load the pipeline file and return its experiments, at least one.
 
     Raises:
         ConfigError: The file, or an override, is wrong.
     """
-    root = state_root(options)
+    root = options.state_root
     loaded = load(options)
     if not loaded.pipeline.matrix:
         return (_variant("default", loaded.pipeline, root),)
-    from lfvpipe.config.matrix import expand
-
-    return tuple(_variant(each.name, each.pipeline, root) for each in expand(loaded))
+    return tuple(_variant(each.name, each.pipeline, root) for each in config.expand(loaded))
 
 
 def ledger_of(variant: Variant) -> Ledger:
     """Return the ledger as it is on the disk, a new one if there is none."""
-    from lfvpipe.engine.ledger import Ledger
-
     return Ledger.load(ledger_path(variant.context))
 
 
@@ -88,16 +74,13 @@ def ledger_path(context: Context) -> Path:
     return context.state_dir / "ledger.json"
 
 
-def selection(options: argparse.Namespace, variant: Variant) -> Selection:
+def selection(options: StepOptions, variant: Variant) -> Selection:
     """Return which steps the user asked for.
 
     Raises:
         UsageError: There is no such step, or the options contradict each other.
         UserError: A step needs an extra that is not installed.
     """
-    from lfvpipe.engine.order import in_order
-    from lfvpipe.engine.selection import Selection, resolve
-
     asked = Selection(
         from_=options.from_,
         until=options.until,
@@ -110,15 +93,13 @@ def selection(options: argparse.Namespace, variant: Variant) -> Selection:
     except UserError as error:
         raise UsageError(error.message, hint=error.hint) from None
     if "mlflow" in resolved.selected:
-        from lfvpipe.steps.mlflow import insist_on_extra
-
         insist_on_extra()
     return asked
 
 
 def command(
     name: str,
-    options: argparse.Namespace,
+    options: PipelineOptions,
     file: Path | None = None,
     *,
     selecting: Sequence[str] = (),
@@ -129,44 +110,42 @@ def command(
         name: The command.
         options: Of this command line.
         file: How to name the pipeline file; as the user did by default.
-        selecting: Which of the options that select steps are said too: `SELECTING`, or some.
+        selecting: Words that select steps: `selecting_words`, or some of them.
     """
-    import shlex
-
     named = file or options.file
-    words = ["lfvpipe", name, *([str(named)] if named else [])]
-    for option in selecting:
-        said = getattr(options, option.replace("from", "from_"), None) or ()
-        for step in [said] if isinstance(said, str) else said:
-            words += [f"--{option}"] if step == "*" else [f"--{option}", step]
+    words = ["lfvpipe", name, *([str(named)] if named else []), *selecting]
     for override in options.overrides:
         words += ["--set", override]
     if options.state_dir:
-        words += ["--state-dir", str(options.state_dir)]
+        words += ["--state-dir", options.state_dir]
     return shlex.join(words)
 
 
-def untangle(options: argparse.Namespace) -> None:
-    """Give back to PIPELINE what ``--force PIPELINE`` or ``--why PIPELINE`` took for a step."""
-    if options.file is not None:
-        return
-    for name in [*options.force, options.why]:
-        if name and name.endswith((".yaml", ".yml")):
-            options.file = name
-            options.force = ["*" if each == name else each for each in options.force]
-            options.why = "*" if options.why == name else options.why
-            return
+def selecting_words(options: StepOptions, *, again: bool = False) -> list[str]:
+    """Return the words that select the same steps.
+
+    Args:
+        options: Of this command line.
+        again: They are for the same run once more: what was forced or accepted has been done.
+    """
+    one_each = {"--from": options.from_, "--until": options.until, "--only": options.only}
+    words = [word for flag, step in one_each.items() if step for word in (flag, step)]
+    if again:
+        return words
+    for step in options.force:
+        words += ["--force"] if step == EVERY_STEP else ["--force", step]
+    for step in options.accept:
+        words += ["--accept", step]
+    return words
 
 
-def load(options: argparse.Namespace) -> Loaded:
+def load(options: PipelineOptions) -> Loaded:
     """Load the pipeline file; what was found valid before is not checked again.
 
     Raises:
         ConfigError: The file, or an override, is wrong.
     """
-    from lfvpipe import config
-
-    root = state_root(options)
+    root = options.state_root
     known = _known_valid(root)
     loaded = config.load(
         Path(options.file or DEFAULT_FILE),
@@ -196,13 +175,10 @@ def _remember(root: Path, entries: list[str]) -> None:
 
 
 def _variant(name: str, pipeline: Pipeline, root: Path) -> Variant:
-    from lfvpipe.steps.context import Context
-    from lfvpipe.steps.pipeline import steps_of
-
     return Variant(name, Context(pipeline, root, name), tuple(steps_of(pipeline)))
 
 
-def remember_valid(options: argparse.Namespace) -> None:
+def remember_valid(options: PipelineOptions) -> None:
     """Write down, now that the state folder exists, that the configuration is valid."""
-    if not (state_root(options) / _KNOWN_VALID).exists():
+    if not (options.state_root / _KNOWN_VALID).exists():
         load(options)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lfvpipe.config.spec import Share
 from lfvpipe.dataset.sampling import split_sizes
 from lfvpipe.lookout import rules
 
@@ -101,8 +102,6 @@ def share_to_train(normal: int, anomaly: int) -> int | None:
 
 
 def _is_enough(normal: int, anomaly: int, percent: int) -> bool:
-    from lfvpipe.config.spec import Share
-
     shares = Share(percent=percent), Share(percent=100 - percent)
     train_normal, test_normal = split_sizes(normal, *shares)
     _, test_anomaly = split_sizes(anomaly, *shares)

@@ -1,6 +1,21 @@
 """YAML in, a validated, frozen, typed pipeline out."""
 
-from lfvpipe.config.loading import Loaded, load
-from lfvpipe.config.problems import ConfigError, Problem
+from typing import TYPE_CHECKING
 
-__all__ = ["ConfigError", "Loaded", "Problem", "load"]
+from lfvpipe import lazy
+
+if TYPE_CHECKING:
+    from lfvpipe.config.loading import Loaded, load
+    from lfvpipe.config.matrix import expand
+    from lfvpipe.config.problems import ConfigError, Problem
+else:
+    __getattr__ = lazy.face(
+        __name__,
+        {
+            "loading": ["Loaded", "load"],
+            "matrix": ["expand"],
+            "problems": ["ConfigError", "Problem"],
+        },
+    )
+
+__all__ = ["ConfigError", "Loaded", "Problem", "expand", "load"]

@@ -1,1 +1,39 @@
 """What a run showed: metrics, run files, the terminal summary and the report page."""
+
+from typing import TYPE_CHECKING
+
+from lfvpipe import lazy
+
+if TYPE_CHECKING:
+    from lfvpipe.report import (
+        comparison_view,
+        heat_pictures,
+        history,
+        learning_curve,
+        records,
+        run_file,
+        terminal,
+    )
+else:
+    __getattr__ = lazy.face(
+        __name__,
+        {
+            "comparison_view": [],
+            "heat_pictures": [],
+            "history": [],
+            "learning_curve": [],
+            "records": [],
+            "run_file": [],
+            "terminal": [],
+        },
+    )
+
+__all__ = [
+    "comparison_view",
+    "heat_pictures",
+    "history",
+    "learning_curve",
+    "records",
+    "run_file",
+    "terminal",
+]

@@ -1,10 +1,10 @@
 """The frame of the command line: help, usage, errors, bugs, pipes, start-up."""
 
-import argparse
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 from lfvpipe import __version__
-from lfvpipe.cli import main as cli
 from lfvpipe.cli.catalogue import COMMANDS
-from lfvpipe.cli.parser import build
+from lfvpipe.cli.commands.compare import CompareOptions
+from lfvpipe.cli.commands.detect import DetectOptions
+from lfvpipe.cli.commands.run import RunOptions
+from lfvpipe.cli.options import Options
+from lfvpipe.cli.parser import build, declarations, parse
 from lfvpipe.errors import UserError
 
 HEAVY = {
@@ -48,7 +51,40 @@ def test_every_command_has_help_an_example_and_a_module(name: str, lfvpipe: Any)
 
 @pytest.mark.parametrize("command", COMMANDS, ids=NAMES)
 def test_every_option_has_help(command: Any) -> None:
-    assert all(option.settings.get("help") for option in command.options)
+    assert all(option.about for _, _, option in declarations(command.options))
+
+
+def test_what_is_not_said_is_the_default_of_the_class() -> None:
+    _, options = parse(["run"])
+    assert options == RunOptions()
+
+
+def test_what_is_said_is_typed() -> None:
+    words = "run p.yaml --set a=1 --set b=2 --jobs 2 --force --force model --log-format json --why"
+    _, options = parse(words.split())
+    assert options == RunOptions(
+        file="p.yaml",
+        overrides=("a=1", "b=2"),
+        jobs=2,
+        force=("*", "model"),
+        log_format="json",
+        why="*",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("run --force p.yaml", RunOptions(file="p.yaml", force=("*",))),
+        ("run --why p.yaml", RunOptions(file="p.yaml", why="*")),
+        ("compare p.yaml v1", CompareOptions(file="p.yaml", runs=("v1",))),
+        ("compare v1 v2", CompareOptions(runs=("v1", "v2"))),
+        ("detect p.yaml a.png", DetectOptions(file="p.yaml", targets=("a.png",))),
+        ("detect --model m a.png", DetectOptions(model="m", targets=("a.png",))),
+    ],
+)
+def test_a_pipeline_file_is_told_from_its_neighbours(words: str, expected: Options) -> None:
+    assert parse(words.split())[1] == expected
 
 
 def test_the_version_is_printed(lfvpipe: Any) -> None:
@@ -76,17 +112,20 @@ def test_a_mistyped_command_gets_a_suggestion(lfvpipe: Any) -> None:
     assert "did you mean 'status'?" in lfvpipe("statsu").err
 
 
-def _breaking(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    def run(options: argparse.Namespace) -> int:
+def _breaking(monkeypatch: pytest.MonkeyPatch, name: str, error: BaseException) -> None:
+    module = import_module(f"lfvpipe.cli.commands.{name}")
+
+    @wraps(module.run)
+    def run(options: Options) -> int:
         raise error
 
-    monkeypatch.setattr(cli, "_command", lambda name: run)
+    monkeypatch.setattr(module, "run", run)
 
 
 def test_a_users_mistake_is_a_message_and_a_hint(
     lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _breaking(monkeypatch, UserError("it is not there", hint="Look elsewhere."))
+    _breaking(monkeypatch, "schema", UserError("it is not there", hint="Look elsewhere."))
     said = lfvpipe("schema")
     assert (said.code, said.err) == (1, "error: it is not there\n  Look elsewhere.\n")
 
@@ -94,7 +133,7 @@ def test_a_users_mistake_is_a_message_and_a_hint(
 def test_a_bug_is_called_one_and_leaves_its_traceback_in_a_file(
     lfvpipe: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    _breaking(monkeypatch, KeyError("oops"))
+    _breaking(monkeypatch, "status", KeyError("oops"))
     said = lfvpipe("status", tmp_path / "p.yaml", "--state-dir", tmp_path)
     assert said.code == 1
     assert "this is a bug in lfvpipe: KeyError: 'oops'" in said.err
@@ -108,7 +147,7 @@ def test_a_bug_is_called_one_and_leaves_its_traceback_in_a_file(
 def test_a_traceback_is_shown_to_who_asks(
     how: str, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    _breaking(monkeypatch, KeyError("oops"))
+    _breaking(monkeypatch, "status", KeyError("oops"))
     if how == "variable":
         monkeypatch.setenv("LFVPIPE_DEBUG", "1")
     options = ("--debug",) if how == "option" else ()
@@ -119,7 +158,7 @@ def test_a_traceback_is_shown_to_who_asks(
 def test_an_interrupt_outside_a_run_ends_with_130(
     lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _breaking(monkeypatch, KeyboardInterrupt())
+    _breaking(monkeypatch, "schema", KeyboardInterrupt())
     assert lfvpipe("schema").code == 130
 
 

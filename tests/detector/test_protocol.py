@@ -99,4 +99,4 @@ def test_the_face_of_the_package_is_cheap_and_its_names_are_there() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
     with pytest.raises(AttributeError, match="nothing_of_this_name"):
-        _ = lfvpipe.detector.nothing_of_this_name
+        _ = lfvpipe.detector.nothing_of_this_name  # type: ignore[attr-defined]

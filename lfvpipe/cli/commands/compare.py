@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
+from lfvpipe import atomic
 from lfvpipe.cli import output, session
 from lfvpipe.cli.commands.history import standing_runs
+from lfvpipe.cli.options import Json, Option, PipelineOptions, is_pipeline_file
 from lfvpipe.errors import UserError
+from lfvpipe.report import comparison_view as view
+from lfvpipe.report import history, learning_curve
+from lfvpipe.report.comparison import compare
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping
 
     from lfvpipe.cli.session import Variant
@@ -21,13 +26,46 @@ if TYPE_CHECKING:
 MOST_CHANGES = 20
 
 
-def run(options: argparse.Namespace) -> int:
-    """Print the comparison, write the files that are asked for; return 0."""
-    from lfvpipe.report.comparison import compare
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions(PipelineOptions):
+    """What `lfvpipe compare` reads; `file` is the first of its words, if that names one."""
 
-    words = _take_file(options)
+    file: str | None = None
+    runs: Annotated[
+        tuple[str, ...],
+        Option(
+            metavar="PIPELINE|RUN",
+            about="the pipeline file, then runs: an id or its beginning, latest, latest~1, v2 for a"
+            " model version, or a matrix variant (default: the latest other one, and the one that"
+            " the pipeline stands at)",
+        ),
+    ] = ()
+    matrix: Annotated[bool, Option("--matrix", about="compare all variants of the matrix")] = False
+    output: Annotated[
+        str | None,
+        Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            about="also write the comparison as FILE.html, or the learning curve as FILE.svg",
+            completes="file",
+        ),
+    ] = None
+    json: Json = False
+
+    @classmethod
+    def from_words(cls, **given: Any) -> Self:
+        """Tell the pipeline file, if one is named, from the runs."""
+        match given.get("runs"):
+            case [first, *runs] if is_pipeline_file(first):
+                given |= {"file": first, "runs": tuple(runs)}
+        return cls(**given)
+
+
+def run(options: CompareOptions) -> int:
+    """Print the comparison, write the files that are asked for; return 0."""
     variants = session.open_variants(options)
-    comparison = compare(_chosen(options, variants, words))
+    comparison = compare(_chosen(options, variants))
     if options.json:
         output.print_json(_json(comparison))
     else:
@@ -39,18 +77,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _take_file(options: argparse.Namespace) -> list[str]:
-    """Tell the pipeline file, if one is named, from the runs; return the runs."""
+def _chosen(options: CompareOptions, variants: tuple[Variant, ...]) -> list[RunRecord]:
     words = list(options.runs)
-    options.file = words.pop(0) if words and words[0].endswith((".yaml", ".yml")) else None
-    return words
-
-
-def _chosen(
-    options: argparse.Namespace, variants: tuple[Variant, ...], words: list[str]
-) -> list[RunRecord]:
-    from lfvpipe.report import history
-
     standing = standing_runs(variants)
     if options.matrix:
         if len(variants) == 1:
@@ -91,8 +119,6 @@ def _that_have_run(
 
 
 def _print(comparison: Comparison) -> None:
-    from lfvpipe.report import comparison_view as view
-
     called = view.names(comparison.runs)
     shown = view.tables(comparison)
     blank = ("",) * (len(called) + 1)
@@ -108,8 +134,6 @@ def _print(comparison: Comparison) -> None:
 
 
 def _print_curves(comparison: Comparison) -> None:
-    from lfvpipe.report import learning_curve
-
     for curve in learning_curve.curves(comparison):
         title, *lines = learning_curve.draw(curve)
         print("\n" + output.styled(title, "bold"))
@@ -117,8 +141,6 @@ def _print_curves(comparison: Comparison) -> None:
 
 
 def _print_changes(title: str, changes: tuple[Change, ...]) -> None:
-    from lfvpipe.report import comparison_view as view
-
     count = len(changes)
     said = f"{count} verdict{'' if count == 1 else 's'} changed" if count else "no verdict changed"
     print(f"\n{output.styled(title, 'bold')}  {said}")
@@ -133,9 +155,6 @@ def _print_changes(title: str, changes: tuple[Change, ...]) -> None:
 
 
 def _write(path: Path, comparison: Comparison) -> None:
-    from lfvpipe import atomic
-    from lfvpipe.report import comparison_view as view
-
     if path.suffix.lower() == ".svg":
         text = view.picture(comparison)
         if text is None:
@@ -151,11 +170,6 @@ def _write(path: Path, comparison: Comparison) -> None:
 
 def _json(comparison: Comparison) -> dict[str, Any]:
     """Return `runs`, `differences`, `sets`, `changes` (against the first run), `curves`."""
-    from dataclasses import asdict
-
-    from lfvpipe.report import comparison_view as view
-    from lfvpipe.report import learning_curve
-
     called = view.names(comparison.runs)
     return {
         "runs": [_run_json(each) for each in comparison.runs],
@@ -190,8 +204,6 @@ def _side_json(side: Side) -> dict[str, Any]:
 
 
 def _scores_json(scores: Scores | None) -> dict[str, Any] | None:
-    from dataclasses import asdict
-
     return asdict(scores) if scores else None
 
 

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-PIPELINE_FILES = {"file", "targets", "paths", "output", "model"}
-FOLDERS = {"state_dir"}
-STEPS = {"from_", "until", "only", "accept", "why"}
+from lfvpipe.cli.commands.docs import page_names
+from lfvpipe.cli.options import Option, Options
+from lfvpipe.cli.parser import build
+from lfvpipe.steps.pipeline import families
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class CompletionOptions(Options):
+    """What `lfvpipe completion` reads."""
+
+    shell: Annotated[
+        Literal["bash", "zsh", "tcsh", "fish", "powershell"], Option(about="the shell")
+    ]
+
+
+def run(options: CompletionOptions) -> int:
     """Print the completion script of `options.shell`; return 0."""
     import shtab
-
-    from lfvpipe.cli.parser import build
 
     parser = build()
     _teach(parser)
@@ -22,21 +32,20 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _teach(parser: argparse.ArgumentParser) -> None:
-    """Tell shtab which arguments are files, folders and steps."""
+    """Tell shtab which arguments are files, folders, steps and pages."""
     import shtab
-
-    from lfvpipe.cli.commands.docs import page_names
-    from lfvpipe.steps.pipeline import families
 
     for action in parser._actions:  # noqa: SLF001  (argparse has no public way to list them)
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for child in action.choices.values():
                 _teach(child)
-        elif action.dest in PIPELINE_FILES:
-            action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab's own extension
-        elif action.dest in FOLDERS:
-            action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]  # the same
-        elif action.dest in STEPS:
-            action.choices = families()
-        elif action.dest == "page":
-            action.choices = page_names()
+            continue
+        match getattr(action, "completes", None):
+            case "file":
+                action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab's own extension
+            case "folder":
+                action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]  # the same
+            case "step":
+                action.choices = families()
+            case "page":
+                action.choices = page_names()

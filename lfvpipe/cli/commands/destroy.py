@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 from lfvpipe.cli import output, results, session, wording
 from lfvpipe.cli.commands.run import locked
+from lfvpipe.cli.options import Json, LockOptions, Option
+from lfvpipe.engine import removal
 
 if TYPE_CHECKING:
-    import argparse
-
     from lfvpipe.cli.session import Variant
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.removal import KeptOutcome
@@ -18,11 +20,27 @@ if TYPE_CHECKING:
     from lfvpipe.steps.context import Context
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class DestroyOptions(LockOptions):
+    """What `lfvpipe destroy` reads."""
+
+    yes: Annotated[bool, Option("--yes", "-y", about="do not ask", group="state")] = False
+    state: Annotated[
+        bool,
+        Option(
+            "--state",
+            about="also remove the local state of this pipeline",
+            group="state",
+        ),
+    ] = False
+    json: Json = False
+
+
+def run(options: DestroyOptions) -> int:
     """List what would go, ask, and remove it; return 0, or 1 where the user says no."""
     variants = session.open_variants(options)
     first = variants[0]
-    with locked(options, first):
+    with locked("destroy", options, first):
         ledger = session.ledger_of(first)
         steps = _all_steps(variants)
         if not options.json:
@@ -49,10 +67,8 @@ def _all_steps(variants: tuple[Variant, ...]) -> tuple[Step[Context], ...]:
 def _list(
     variant: Variant, steps: tuple[Step[Context], ...], ledger: Ledger, *, with_state: bool
 ) -> None:
-    from lfvpipe.engine.removal import kept_outcomes
-
     print(output.styled(f"{variant.context.pipeline.name}: what was created goes", "bold"))
-    for kept in kept_outcomes(steps, ledger):
+    for kept in removal.kept_outcomes(steps, ledger):
         print(f"  {_described(kept)}")
     if with_state:
         print(f"  {variant.context.state_dir}: the ledger, selections, extracted images, reports")
@@ -66,7 +82,7 @@ def _described(kept: KeptOutcome) -> str:
     return f"{kept.step}: {kept.outcome.word}{f' ({facts})' if facts else ''}"
 
 
-def _agreed(options: argparse.Namespace) -> bool:
+def _agreed(options: DestroyOptions) -> bool:
     if options.yes:
         return True
     if not sys.stdin.isatty():
@@ -77,14 +93,12 @@ def _agreed(options: argparse.Namespace) -> bool:
 
 
 def _remove(
-    options: argparse.Namespace,
+    options: DestroyOptions,
     variant: Variant,
     steps: tuple[Step[Context], ...],
     ledger: Ledger,
 ) -> tuple[list[str], list[str]]:
     """Remove what the ledger knows of; return what was removed and what stays."""
-    from lfvpipe.engine.removal import destroy
-
     if ledger.held:
         results.stop_held(variant, ledger)
 
@@ -101,14 +115,12 @@ def _remove(
 
     context = variant.context
     return list(
-        destroy(steps, context, ledger, on_removed=on_removed, on_leftover=on_leftover)
+        removal.destroy(steps, context, ledger, on_removed=on_removed, on_leftover=on_leftover)
     ), stay
 
 
 def _remove_state(variant: Variant) -> list[str]:
     """Remove the pipeline's own state folder; the lock is released, for Windows' sake."""
-    import shutil
-
     folder = variant.context.state_dir
     if not folder.is_dir():
         return []

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import glob
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
+from lfvpipe import detector, images
 from lfvpipe.cli import as_trained, heat_maps, interrupt, session
 from lfvpipe.cli.answers import Answer, printed
 from lfvpipe.cli.commands.run import locked
+from lfvpipe.cli.handwork import HandWork
+from lfvpipe.cli.options import Json, LockOptions, Option, is_pipeline_file
+from lfvpipe.dataset.globs import has_wildcard, is_image_name
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
+from lfvpipe.executor import in_order
+from lfvpipe.lookout.failures import explained
+from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
+from lfvpipe.steps.evaluate.detection import content_type
+from lfvpipe.steps.evaluate.hosting import Hosting, hosted
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from lfvpipe.cli.handwork import HandWork
     from lfvpipe.cli.heat_maps import HeatMaps
     from lfvpipe.cli.session import Variant
     from lfvpipe.config.spec import Images
     from lfvpipe.engine.ledger import Ledger, Record
     from lfvpipe.engine.outcome import Facts
-    from lfvpipe.steps.evaluate.hosting import Hosting
 
     Draw = Callable[[Path, bytes], str | None]
     Ask = Callable[[Path], Answer]
@@ -32,20 +40,65 @@ if TYPE_CHECKING:
 JOBS = 4
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class DetectOptions(LockOptions):
+    """What `lfvpipe detect` reads; `file` is the first target, unless a model file is used."""
+
+    file: str | None = None
+    targets: Annotated[
+        tuple[str, ...],
+        Option(
+            metavar="PIPELINE|IMAGE",
+            about="the pipeline file whose model is used, then images, folders and globs",
+            completes="file",
+        ),
+    ]
+    model: Annotated[
+        str | None,
+        Option(
+            "--model",
+            metavar="FILE",
+            about="use this model file instead of a pipeline's",
+            group="target",
+            completes="file",
+        ),
+    ] = None
+    heat_maps: Annotated[
+        str | None,
+        Option(
+            "--heat-maps",
+            metavar="FOLDER",
+            about="also write each image into this folder, with where the model sees evidence, as"
+            " a PNG",
+            group="target",
+        ),
+    ] = None
+    json: Json = False
+    csv: Annotated[bool, Option("--csv", about="print a line per image as CSV", group="output")] = (
+        False
+    )
+
+    @classmethod
+    def from_words(cls, **given: Any) -> Self:
+        """Tell the pipeline file, if one is named, from the images."""
+        match given["targets"]:
+            case [first, *targets] if is_pipeline_file(first.lower()) and not given.get("model"):
+                given |= {"file": first, "targets": tuple(targets)}
+        return cls(**given)
+
+
+def run(options: DetectOptions) -> int:
     """Print a verdict per image; return 0, or 1 where an image got none, or no heat map."""
-    if not options.model:
-        options.file = _pipeline_of(options.targets)
-    images = list(_images(options.targets))
-    maps = _heat_maps(options, images)
-    if not images:
+    files = list(_images(options.targets))
+    maps = _heat_maps(options, files)
+    if not files:
         where = f" in {' '.join(options.targets)}" if options.targets else ""
         raise session.UsageError(
             f"no images to look at{where}", hint="Name images, folders or globs."
         )
     try:
         with _asking(options, maps) as ask:
-            answers = printed(options, _answers(ask, images))
+            answers = printed(_answers(ask, files), as_json=options.json, as_csv=options.csv)
     except Cancelled:
         return interrupt.INTERRUPTED
     if maps:
@@ -53,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
     return 1 if any(each.error or (maps and not each.heat_map) for each in answers) else 0
 
 
-def _heat_maps(options: argparse.Namespace, images: list[Path]) -> HeatMaps | None:
+def _heat_maps(options: DetectOptions, images: list[Path]) -> HeatMaps | None:
     """Return where heat maps go, if they are wanted; leave those of before out of `images`."""
     if options.heat_maps is None:
         return None
@@ -62,16 +115,10 @@ def _heat_maps(options: argparse.Namespace, images: list[Path]) -> HeatMaps | No
     return heat_maps.planned(images, folder) if images else None
 
 
-def _asking(options: argparse.Namespace, maps: HeatMaps | None) -> AbstractContextManager[Ask]:
+def _asking(options: DetectOptions, maps: HeatMaps | None) -> AbstractContextManager[Ask]:
     if options.model:
         return _by_model_file(Path(options.model), maps)
     return _by_pipeline(options, maps)
-
-
-def _pipeline_of(targets: list[str]) -> str | None:
-    """Take the pipeline file, if one is named, out of the targets."""
-    is_named = targets[0].lower().endswith((".yaml", ".yml"))
-    return targets.pop(0) if is_named else None
 
 
 def _images(targets: Iterable[str]) -> Iterator[Path]:
@@ -80,8 +127,6 @@ def _images(targets: Iterable[str]) -> Iterator[Path]:
     Raises:
         UsageError: One of them leads nowhere.
     """
-    from lfvpipe.dataset.globs import has_wildcard, is_image_name
-
     for target in targets:
         path = Path(target)
         if path.is_dir():
@@ -98,13 +143,11 @@ def _images(targets: Iterable[str]) -> Iterator[Path]:
 @contextmanager
 def _by_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Ask]:
     """Yield a function that asks a detector's model file."""
-    from lfvpipe.detector import DetectorError, load
-
     if not path.is_file():
         raise session.UsageError(f"{path} is not there", hint="--model wants a model file.")
     try:
-        model = load(path)
-    except DetectorError as error:
+        model = detector.load(path)
+    except detector.DetectorError as error:
         raise session.UsageError(error.message, hint=error.hint) from error
     if maps:
         maps.insist_on_folder()
@@ -120,15 +163,12 @@ def _by_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Ask]:
 
 
 @contextmanager
-def _by_pipeline(options: argparse.Namespace, maps: HeatMaps | None) -> Iterator[Ask]:
+def _by_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[Ask]:
     """Host the pipeline's model while the block runs; yield a function that asks it."""
-    from lfvpipe.cli.handwork import HandWork
-    from lfvpipe.steps.evaluate.hosting import hosted
-
     variant = session.open_variants(options)[0]
     if maps:
         heat_maps.insist_on_embedded(variant.context)
-    with locked(options, variant), interrupt.cancelling() as cancelled:
+    with locked("detect", options, variant), interrupt.cancelling() as cancelled:
         ledger = session.ledger_of(variant)
         record = _trained(variant, ledger)
         model = _model(variant, record)
@@ -148,11 +188,9 @@ def _drawing(variant: Variant, model: Hosting, maps: HeatMaps | None) -> Draw:
     """Return what draws the heat map of an image, given what the hosted model was given."""
     if maps is None:
         return lambda _image, _data: None
-    from lfvpipe.detector import load
-
     file = heat_maps.model_file(variant.context, model)
     maps.insist_on_folder()
-    looking = load(file)
+    looking = detector.load(file)
     return lambda image, data: maps.draw(image, data, looking.detect(data).heat_map)
 
 
@@ -166,8 +204,6 @@ def _trained(variant: Variant, ledger: Ledger) -> Record:
 
 
 def _model(variant: Variant, record: Record) -> Hosting:
-    from lfvpipe.steps.evaluate.hosting import Hosting
-
     facts: Facts = record.outcome.facts if record.outcome else {}
     endpoint = variant.context.pipeline.service.endpoint
     return Hosting(str(facts["project"]), str(facts["version"]), endpoint)
@@ -175,12 +211,7 @@ def _model(variant: Variant, record: Record) -> Hosting:
 
 def _ask(variant: Variant, model: Hosting, look: Images, image: Path, draw: Draw) -> Answer:
     """Prepare the image as the model's training images were, and ask the hosted model."""
-    from lfvpipe.images import prepare
-    from lfvpipe.lookout.failures import explained
-    from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
-    from lfvpipe.steps.evaluate.detection import content_type
-
-    data = prepare(
+    data = images.prepare(
         image.read_bytes(),
         resize=look.resize,
         convert=look.convert,
@@ -210,10 +241,6 @@ def _types(found: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
 
 def _answers(ask: Ask, images: Iterable[Path]) -> Iterator[Answer]:
     """Ask about several images at once; return the answers in the images' order."""
-    from functools import partial
-
-    from lfvpipe.executor import in_order
-
     return in_order(partial(_careful, ask), images, JOBS)
 
 

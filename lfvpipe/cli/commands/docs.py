@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Annotated
 
+from lfvpipe.cli.options import Option, Options
 from lfvpipe.cli.output import table
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    import argparse
     from importlib.resources.abc import Traversable
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class DocsOptions(Options):
+    """What `lfvpipe docs` reads."""
+
+    page: Annotated[
+        str | None,
+        Option(
+            metavar="PAGE",
+            about="the page to print (default: list the pages)",
+            completes="page",
+        ),
+    ] = None
+
+
+def run(options: DocsOptions) -> int:
     """Print the page `options.page`, or the list of all pages; return 0."""
     if options.page is None:
         _print_list()
@@ -50,8 +67,6 @@ def _print_page(text: str) -> None:
 
 def _text(name: str) -> str:
     if name not in page_names():
-        import difflib
-
         close = difflib.get_close_matches(name, page_names(), n=1)
         meant = f"Did you mean {close[0]!r}? " if close else ""
         raise UserError(
@@ -61,6 +76,4 @@ def _text(name: str) -> str:
 
 
 def _folder() -> Traversable:
-    from importlib.resources import files
-
     return files("lfvpipe") / "docs"

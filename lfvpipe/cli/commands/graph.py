@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from lfvpipe.cli import output, planning
 from lfvpipe.cli.commands.status import STYLES, standings
+from lfvpipe.cli.options import Json, Option, PipelineOptions
 
 if TYPE_CHECKING:
-    import argparse
-
     from lfvpipe.cli.output import Style
     from lfvpipe.cli.planning import Planned
 
@@ -33,7 +33,21 @@ COLOURS = {
 }
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class GraphOptions(PipelineOptions):
+    """What `lfvpipe graph` reads."""
+
+    format: Annotated[
+        Literal["terminal", "mermaid"],
+        Option(
+            "--format",
+            about="a drawing for the terminal, or Mermaid text (default: terminal)",
+        ),
+    ] = "terminal"
+    json: Json = False
+
+
+def run(options: GraphOptions) -> int:
     """Print the graph as a drawing, as Mermaid text, or as JSON; return 0."""
     planned = planning.plan_all(options)
     if options.json:

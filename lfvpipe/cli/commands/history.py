@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 from lfvpipe.cli import history_table, output, session, wording
+from lfvpipe.cli.options import Json, Option, PipelineOptions, at_least
+from lfvpipe.report import history
 from lfvpipe.report.durations import duration
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable, Sequence
 
     from lfvpipe.cli.session import Variant
@@ -20,12 +22,26 @@ METRICS = {"F1": "f1", "precision": "precision", "recall": "recall", "AUROC": "r
 MOST_CHANGES = 3
 
 
-def run(options: argparse.Namespace) -> int:
-    """Print the latest runs, the latest last; return 0."""
-    from lfvpipe.report import history
+@dataclass(frozen=True, kw_only=True)
+class HistoryOptions(PipelineOptions):
+    """What `lfvpipe history` reads."""
 
+    limit: Annotated[
+        int,
+        Option(
+            "--limit",
+            metavar="N",
+            read=at_least(0),
+            about="show the latest N runs, 0 for all (default: 20)",
+        ),
+    ] = 20
+    json: Json = False
+
+
+def run(options: HistoryOptions) -> int:
+    """Print the latest runs, the latest last; return 0."""
     variants = session.open_variants(options)
-    found = history.entries(variants[0].context.state_dir, max(0, options.limit))
+    found = history.entries(variants[0].context.state_dir, options.limit)
     standing = set(standing_runs(variants).values())
     if options.json:
         output.print_json([_json(entry, entry.run.id in standing) for entry in found])
@@ -81,9 +97,7 @@ def _cells(entry: Entry, is_standing: bool) -> dict[str, str]:
 
 
 def _metrics(run: RunRecord) -> dict[str, str]:
-    from lfvpipe.report.history import headline_set
-
-    found = headline_set(run)
+    found = history.headline_set(run)
     values = {
         title: found[1].estimates[name].value if found else None for title, name in METRICS.items()
     }
@@ -102,8 +116,6 @@ def _value(what: Any) -> str:
 
 def _json(entry: Entry, is_standing: bool) -> dict[str, Any]:
     """Return a run as JSON; the full figures are in its run file (`lfvpipe report --json`)."""
-    from dataclasses import asdict
-
     run = entry.run
     return {
         "run": run.id,

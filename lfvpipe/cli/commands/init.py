@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from lfvpipe import atomic
-from lfvpipe.cli import output
-from lfvpipe.cli.session import STATE_FOLDER, UsageError
+from lfvpipe.cli import output, starter
+from lfvpipe.cli.discovery import look
+from lfvpipe.cli.options import STATE_FOLDER, Json, Option, Options
+from lfvpipe.cli.session import UsageError
+from lfvpipe.config.schema import schema_file
 
 if TYPE_CHECKING:
-    import argparse
-
     from lfvpipe.cli.discovery import Found
 
 SCHEMA = f"{STATE_FOLDER}/pipeline.schema.json"
 
 
-def run(options: argparse.Namespace) -> int:
-    """Write the pipeline file and say what it was made of; return 0."""
-    from lfvpipe.cli import starter
-    from lfvpipe.cli.discovery import look
+@dataclass(frozen=True, kw_only=True)
+class InitOptions(Options):
+    """What `lfvpipe init` reads."""
 
+    paths: Annotated[
+        tuple[str, ...],
+        Option(
+            metavar="PATH",
+            about="a folder of images or of archives, or archives",
+            completes="file",
+        ),
+    ]
+    output: Annotated[
+        str,
+        Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            about="the file to write (default: pipeline.yaml)",
+            completes="file",
+        ),
+    ] = "pipeline.yaml"
+    force: Annotated[bool, Option("--force", about="overwrite the file if it exists")] = False
+    json: Json = False
+
+
+def run(options: InitOptions) -> int:
+    """Write the pipeline file and say what it was made of; return 0."""
     target = Path(options.output)
     if target.exists() and not options.force:
         raise UsageError(f"{target} exists", hint="Name another with --output, or say --force.")
@@ -38,8 +63,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _write_schema(target: Path) -> None:
     """Put the schema where the file's modeline looks for it, so that editors complete and check."""
-    from lfvpipe.config.schema import schema_file
-
     atomic.write_bytes(target.parent / SCHEMA, schema_file("pipeline").read_bytes())
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.cli import output, planning, session, wording
+from lfvpipe.cli.options import EVERY_STEP, Json, Refresh, StepOptions, Why
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from lfvpipe.cli.output import Style
@@ -27,10 +28,18 @@ MARKS: dict[str, tuple[str, str, Style]] = {
 }
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class PlanOptions(StepOptions):
+    """What `lfvpipe plan` reads."""
+
+    refresh: Refresh = False
+    why: Why = None
+    json: Json = False
+
+
+def run(options: PlanOptions) -> int:
     """Print the plan; return 2 when there is work to do, 0 when there is none."""
-    session.untangle(options)
-    planned = planning.plan_all(options)
+    planned = planning.plan_all(options, steps=options, refresh=options.refresh)
     if options.json:
         output.print_json(planning.as_json(planned))
     elif options.why is not None:
@@ -45,7 +54,9 @@ def run(options: argparse.Namespace) -> int:
 def explain(planned: tuple[Planned, ...], step: str) -> None:
     """Print every reason why `step`, or with ``*`` each step, would run."""
     for one in planned:
-        rows = [row for row in one.rows if step in ("*", row.step, row.step.partition(":")[0])]
+        rows = [
+            row for row in one.rows if step in (EVERY_STEP, row.step, row.step.partition(":")[0])
+        ]
         if not rows:
             known = ", ".join(row.step for row in one.rows)
             raise session.UsageError(f"there is no step {step!r}", hint=f"steps: {known}")
@@ -68,11 +79,12 @@ def _print(one: Planned) -> None:
     print()
 
 
-def _print_command(options: argparse.Namespace, planned: Sequence[Planned]) -> None:
+def _print_command(options: PlanOptions, planned: Sequence[Planned]) -> None:
     """Say how to do it: once, as one command runs all variants."""
     if any(one.has_work for one in planned):
         named = planned[0].file
-        command = session.command("run", options, named, selecting=session.SELECTING)
+        selecting = session.selecting_words(options)
+        command = session.command("run", options, named, selecting=selecting)
         print("run it with", output.styled(command, "bold"))
 
 

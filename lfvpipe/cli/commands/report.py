@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import TYPE_CHECKING
+import webbrowser
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 from lfvpipe.cli import output, session
 from lfvpipe.cli.commands.history import standing_runs
+from lfvpipe.cli.options import Json, Option, PipelineOptions
 from lfvpipe.errors import UserError
+from lfvpipe.report import history, run_file, terminal
 
 if TYPE_CHECKING:
-    import argparse
     from pathlib import Path
 
     from lfvpipe.report.records import RunRecord
 
 
-def run(options: argparse.Namespace) -> int:
-    """Print the summary and the files' names, or the run file; open the page if asked; return 0."""
-    from lfvpipe.report import history, run_file
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(PipelineOptions):
+    """What `lfvpipe report` reads."""
 
+    run: Annotated[
+        str | None,
+        Option(
+            "--run",
+            metavar="RUN",
+            about="which run, as `compare` takes it (default: the one that the pipeline stands at)",
+        ),
+    ] = None
+    open: Annotated[bool, Option("--open", about="open the report page in the browser")] = False
+    json: Json = False
+
+
+def run(options: ReportOptions) -> int:
+    """Print the summary and the files' names, or the run file; open the page if asked; return 0."""
     variants = session.open_variants(options)
     state_dir = variants[0].context.state_dir
     standing = standing_runs(variants)
@@ -38,8 +55,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print(found: RunRecord, path: Path, page: Path) -> None:
-    from lfvpipe.report import terminal
-
     width = shutil.get_terminal_size((100, 24)).columns
     print(terminal.summary(found, width, output.has_colours(sys.stdout)))
     print(f"page      {page if page.is_file() else 'not there'}")
@@ -47,8 +62,6 @@ def _print(found: RunRecord, path: Path, page: Path) -> None:
 
 
 def _open(page: Path) -> None:
-    import webbrowser
-
     if not page.is_file():
         raise UserError(
             f"{page} is not there", hint="`lfvpipe run --force report` writes it again."

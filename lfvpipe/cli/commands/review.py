@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
 import secrets
 import sys
+import webbrowser
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from lfvpipe import atomic, review
 from lfvpipe.cli import output, session, wording
+from lfvpipe.cli.options import Option, PipelineOptions
+from lfvpipe.service import http
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Sequence
 
     from lfvpipe.cli.session import Variant
@@ -20,7 +25,81 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class ReviewOptions(PipelineOptions):
+    """What `lfvpipe review` reads."""
+
+    labels: Annotated[
+        str | None,
+        Option(
+            "--labels",
+            metavar="FILE",
+            about="where decisions are kept (default: the pipeline's sources.labels, or"
+            " <name>.labels.jsonl beside it)",
+            group="target",
+        ),
+    ] = None
+    port: Annotated[
+        int,
+        Option(
+            "--port",
+            metavar="N",
+            about="where to listen (default: a free one)",
+            group="target",
+        ),
+    ] = 0
+    no_browser: Annotated[
+        bool, Option("--no-browser", about="only print the address", group="target")
+    ] = False
+    variant: Annotated[
+        str | None,
+        Option(
+            "--variant",
+            metavar="NAME",
+            about="matrix: whose images, by its name or a part of it (default: the one judged"
+            " last)",
+            group="target",
+        ),
+    ] = None
+    who: Annotated[
+        str | None,
+        Option(
+            "--who",
+            metavar="NAME",
+            about="who reviews (default: the user's name)",
+            group="target",
+        ),
+    ] = None
+    all: Annotated[
+        bool,
+        Option(
+            "--all",
+            about="show every image, not only doubtful and wrong ones",
+            group="target",
+        ),
+    ] = False
+    export: Annotated[
+        Literal["csv", "manifest"] | None,
+        Option(
+            "--export",
+            about="print what was decided, as CSV or as a Ground Truth manifest, and end",
+            group="target",
+        ),
+    ] = None
+    output: Annotated[
+        str | None,
+        Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            about="write the export there",
+            group="target",
+            completes="file",
+        ),
+    ] = None
+
+
+def run(options: ReviewOptions) -> int:
     """Serve the page until SIGINT or SIGTERM, or export what was decided; return 0."""
     variants = session.open_variants(options)
     variant = _chosen(variants, options.variant)
@@ -28,9 +107,7 @@ def run(options: argparse.Namespace) -> int:
     labels = _labels(options, variant)
     if options.export:
         return _export(options, variant, ledger, labels)
-    from lfvpipe.review.queue import build
-
-    queue = build(variant.context, ledger, variant.name, everything=options.all)
+    queue = review.queue.build(variant.context, ledger, variant.name, everything=options.all)
     if len(variants) > 1:
         _tell_of(variants, variant)
     _serve(options, variant, queue, labels)
@@ -73,36 +150,31 @@ def _listed(variants: Sequence[Variant], chosen: Variant | None = None) -> list[
     return output.table(rows).splitlines()
 
 
-def _labels(options: argparse.Namespace, variant: Variant) -> Path:
+def _labels(options: ReviewOptions, variant: Variant) -> Path:
     """Return the labels file: the option's, the pipeline's, or one beside the pipeline file."""
     pipeline = variant.context.pipeline
     given = options.labels or pipeline.sources.reviewed
     return Path(given).absolute() if given else pipeline.folder / f"{pipeline.name}.labels.jsonl"
 
 
-def _serve(options: argparse.Namespace, variant: Variant, queue: Queue, labels: Path) -> None:
-    from lfvpipe.review.app import application
-    from lfvpipe.review.book import Book
-    from lfvpipe.review.pictures import pictures_of
-    from lfvpipe.review.session import Review
-    from lfvpipe.service.http.server import Server, listen
-
+def _serve(options: ReviewOptions, variant: Variant, queue: Queue, labels: Path) -> None:
     context = variant.context
-    review = Review(
+    reviewing = review.session.Review(
         queue=queue,
-        book=Book(labels),
+        book=review.book.Book(labels),
         state_dir=context.state_dir,
-        pictures=pictures_of(context, queue.model),
+        pictures=review.pictures.pictures_of(context, queue.model),
         who=options.who or _user(),
         title=_title(variant),
         advice=_advice(variant, labels),
     )
     token = secrets.token_urlsafe(24)
-    listener = listen(HOST, options.port)
+    listener = http.server.listen(HOST, options.port)
     url = f"http://{HOST}:{listener.getsockname()[1]}/{token}/"
     tell = _teller(options, url, len(queue.items), labels)
-    Server(application(review, token), listener, on_ready=tell).serve_until_stopped()
-    _farewell(review.state()["decided"], variant, labels)
+    application = review.app.application(reviewing, token)
+    http.server.Server(application, listener, on_ready=tell).serve_until_stopped()
+    _farewell(reviewing.state()["decided"], variant, labels)
 
 
 def _title(variant: Variant) -> str:
@@ -111,22 +183,18 @@ def _title(variant: Variant) -> str:
 
 
 def _user() -> str:
-    import getpass
-
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a user without a name, as in some containers
         return ""
 
 
-def _teller(options: argparse.Namespace, url: str, count: int, labels: Path) -> Callable[[], None]:
+def _teller(options: ReviewOptions, url: str, count: int, labels: Path) -> Callable[[], None]:
     def tell() -> None:
         images = "1 image" if count == 1 else f"{count:,} images"
         print(f"{images} to review at {url}", flush=True)
         print(f"  decisions go to {labels} (Ctrl-C ends the review)", flush=True)
         if not options.no_browser:
-            import webbrowser
-
             webbrowser.open(url)
 
     return tell
@@ -158,19 +226,14 @@ def _named(labels: Path, variant: Variant) -> str:
     return (labels.relative_to(folder) if labels.is_relative_to(folder) else labels).as_posix()
 
 
-def _export(options: argparse.Namespace, variant: Variant, ledger: Ledger, labels: Path) -> int:
-    from lfvpipe import atomic
-    from lfvpipe.review.export import as_csv, as_manifest
-
+def _export(options: ReviewOptions, variant: Variant, ledger: Ledger, labels: Path) -> int:
     if not labels.is_file():
         raise session.UsageError(f"{labels} is not there", hint="Nothing has been reviewed yet.")
     if options.export == "csv":
-        text = as_csv(labels)
+        text = review.export.as_csv(labels)
     else:
-        from lfvpipe.review.queue import index_of
-
-        index = index_of(variant.context, ledger, variant.name)
-        lines = as_manifest(labels, index, variant.context.pipeline.bucket)
+        index = review.queue.index_of(variant.context, ledger, variant.name)
+        lines = review.export.as_manifest(labels, index, variant.context.pipeline.bucket)
         text = "".join(f"{line}\n" for line in lines)
     if options.output:
         atomic.write_text(Path(options.output), text)

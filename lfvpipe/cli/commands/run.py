@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from lfvpipe.cli import interrupt, output, planning, results, session
+from lfvpipe.cli import commands, interrupt, output, planning, results, session
+from lfvpipe.cli.options import (
+    DEFAULT_FILE,
+    Json,
+    LockOptions,
+    LogFormat,
+    Option,
+    Refresh,
+    StepOptions,
+    Why,
+    at_least,
+)
 from lfvpipe.cli.reporters import reporting
+from lfvpipe.engine import runner
+from lfvpipe.engine.lock import hold
 from lfvpipe.errors import UserError
+from lfvpipe.steps.advice import advise
 
 if TYPE_CHECKING:
-    import argparse
     from threading import Event
 
     from lfvpipe.cli.session import Variant
@@ -45,17 +58,39 @@ class Ran:
         return any(row.step == "report" and row.action != "skip" for row in self.result.rows)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Carry out each variant under the lock; return the exit code."""
-    session.untangle(options)
-    if options.why is not None:
-        from lfvpipe.cli.commands.plan import explain
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(StepOptions, LockOptions):
+    """What `lfvpipe run` reads."""
 
-        explain(planning.plan_all(options), options.why)
+    keep_going: Annotated[
+        bool,
+        Option("--keep-going", about="matrix: go on with the next variant after a failure"),
+    ] = False
+    refresh: Refresh = False
+    why: Why = None
+    jobs: Annotated[
+        int,
+        Option(
+            "--jobs",
+            metavar="N",
+            read=at_least(1),
+            about="how many independent steps run at once (default: 4)",
+            group="state",
+        ),
+    ] = 4
+    json: Json = False
+    log_format: LogFormat = "human"
+
+
+def run(options: RunOptions) -> int:
+    """Carry out each variant under the lock; return the exit code."""
+    if options.why is not None:
+        planned = planning.plan_all(options, steps=options, refresh=options.refresh)
+        commands.plan.explain(planned, options.why)
         return DONE
     variants = session.open_variants(options)
     selections = [session.selection(options, variant) for variant in variants]
-    with locked(options, variants[0]), interrupt.cancelling() as cancelled:
+    with locked("run", options, variants[0]), interrupt.cancelling() as cancelled:
         ran = _carry_out(options, variants, selections, cancelled)
         code = _exit_code(ran, len(variants), cancelled=cancelled.is_set())
         if options.json:
@@ -65,24 +100,23 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
-def locked(options: argparse.Namespace, variant: Variant) -> Any:
-    """Hold the pipeline's lock; say so when that means waiting.
+def locked(name: str, options: LockOptions, variant: Variant) -> Any:
+    """Hold the pipeline's lock for the command `name`; say so when that means waiting.
 
     Raises:
         Locked: Another run holds it.
     """
-    from lfvpipe.engine.lock import hold
 
     def on_wait(holder: Holder | None) -> None:
         print(f"waiting for {holder or 'another run'} to end", file=sys.stderr)
 
-    command = f"lfvpipe {options.command} {options.file or session.DEFAULT_FILE}"
+    command = f"lfvpipe {name} {options.file or DEFAULT_FILE}"
     folder = variant.context.state_dir
     return hold(folder, command, options.lock_timeout, on_wait=on_wait)
 
 
 def _carry_out(
-    options: argparse.Namespace,
+    options: RunOptions,
     variants: tuple[Variant, ...],
     selections: list[Selection],
     cancelled: Event,
@@ -100,15 +134,12 @@ def _carry_out(
 
 
 def _run_one(
-    options: argparse.Namespace,
+    options: RunOptions,
     variant: Variant,
     selection: Selection,
     reporter: Reporter,
     cancelled: Event,
 ) -> Ran:
-    from lfvpipe.engine import runner
-    from lfvpipe.steps.advice import advise
-
     ledger = session.ledger_of(variant)
     try:
         result = runner.run(
@@ -137,7 +168,7 @@ def _exit_code(ran: list[Ran], variants: int, *, cancelled: bool) -> int:
     return DONE if done else FAILED
 
 
-def _tell(ran: list[Ran], options: argparse.Namespace, *, cancelled: bool) -> None:
+def _tell(ran: list[Ran], options: RunOptions, *, cancelled: bool) -> None:
     for number, one in enumerate(each for each in ran if each.result.ok):
         print(end="\n" if number else "")
         _tell_outcome(one)
@@ -173,8 +204,6 @@ def _partly(one: Ran) -> str:
 
 
 def _tell_failures(one: Ran) -> None:
-    from lfvpipe.steps.advice import advise
-
     for row in one.result.rows:
         if isinstance(row.error, UserError):
             print(f"error: {row.step}{_title(one)}: {row.error.message}", file=sys.stderr)
@@ -182,11 +211,11 @@ def _tell_failures(one: Ran) -> None:
                 print(f"  {line}", file=sys.stderr)
 
 
-def _tell_how_to_resume(options: argparse.Namespace, ran: list[Ran]) -> None:
+def _tell_how_to_resume(options: RunOptions, ran: list[Ran]) -> None:
     stopped = any(one.result.cancelled for one in ran)
     word = "resume" if stopped else "what is done stays done; try again"
-    # What was forced or accepted need not be so a second time.
-    command = session.command("run", options, selecting=("from", "until", "only"))
+    selecting = session.selecting_words(options, again=True)
+    command = session.command("run", options, selecting=selecting)
     print(f"{word} with `{command}`", file=sys.stderr)
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Annotated
 
-if TYPE_CHECKING:
-    import argparse
+from lfvpipe.cli.options import Option, Options
+from lfvpipe.config.schema import Name, schema_file
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class SchemaOptions(Options):
+    """What `lfvpipe schema` reads."""
+
+    schema: Annotated[Name, Option(about="which schema (default: pipeline)")] = "pipeline"
+
+
+def run(options: SchemaOptions) -> int:
     """Print the schema of pipeline files, ledgers or run files; return 0."""
-    from lfvpipe.config.schema import schema_file
-
     print(schema_file(options.schema).read_text(encoding="utf-8").rstrip())
     return 0

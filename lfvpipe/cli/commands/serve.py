@@ -5,67 +5,138 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from lfvpipe.cli.session import STATE_FOLDER, UsageError
+from lfvpipe import service, storage
+from lfvpipe.cli.options import STATE_FOLDER, LogFormat, Option, Options, at_least
+from lfvpipe.cli.session import UsageError
+from lfvpipe.service import http
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
 
     from lfvpipe.service.http.auth import Authenticator
     from lfvpipe.service.http.server import Tls
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(Options):
+    """What `lfvpipe serve` reads."""
+
+    host: Annotated[
+        str, Option("--host", about="the address to listen at (default: 127.0.0.1)")
+    ] = "127.0.0.1"
+    port: Annotated[int, Option("--port", about="0 takes a free one (default: 8787)")] = 8787
+    state_dir: Annotated[
+        str | None,
+        Option(
+            "--state-dir",
+            metavar="DIR",
+            about="where state is kept (default: .lfvpipe, as for pipelines of this folder)",
+            completes="folder",
+        ),
+    ] = None
+    storage: Annotated[
+        str,
+        Option(
+            "--storage",
+            metavar="local|aws|URL",
+            about="where images are: local folders, Amazon S3, or any S3 endpoint (default: local)",
+        ),
+    ] = "local"
+    buckets: Annotated[
+        str | None,
+        Option(
+            "--buckets",
+            metavar="DIR",
+            about="the folder of the local buckets (default: buckets in the state folder)",
+        ),
+    ] = None
+    region: Annotated[str, Option("--region", about="named in ARNs (default: us-east-1)")] = (
+        "us-east-1"
+    )
+    workers: Annotated[
+        int | None,
+        Option(
+            "--workers",
+            metavar="N",
+            read=at_least(1),
+            about="judge at most so many images at once (default: as many as the inference units"
+            " can)",
+        ),
+    ] = None
+    credentials: Annotated[
+        str | None,
+        Option(
+            "--credentials",
+            metavar="FILE",
+            about="access keys to accept, in the form of ~/.aws/credentials (default: credentials"
+            " in the state folder, made on the first start)",
+        ),
+    ] = None
+    no_auth: Annotated[
+        bool, Option("--no-auth", about="accept unsigned requests from this machine")
+    ] = False
+    tls_cert: Annotated[
+        str | None,
+        Option(
+            "--tls-cert", metavar="FILE", about="serve HTTPS with this PEM certificate and chain"
+        ),
+    ] = None
+    tls_key: Annotated[
+        str | None,
+        Option("--tls-key", metavar="FILE", about="its key, if the certificate's file lacks it"),
+    ] = None
+    log_format: LogFormat = "human"
+
+    @property
+    def state_folder(self) -> Path | None:
+        """The folder that `--state-dir` names."""
+        return Path(self.state_dir) if self.state_dir else None
+
+
+def run(options: ServeOptions) -> int:
     """Serve until SIGINT or SIGTERM; return 0."""
     _check(options)
-    from lfvpipe.service.embedded import Service
-    from lfvpipe.service.http.access_log import configure
-    from lfvpipe.service.http.app import Application
-    from lfvpipe.service.http.server import Server, listen
-    from lfvpipe.storage import connect
-
     root = Path(options.state_dir or STATE_FOLDER).absolute()
-    configure(options.log_format)
+    http.access_log.configure(options.log_format)
     authenticator, credentials = _authenticator(options, root)
-    buckets = connect(
+    buckets = storage.connect(
         options.storage,
         region=options.region,
         root=Path(options.buckets or root / "buckets").absolute(),
     )
     with ExitStack() as closing:
-        listener = closing.enter_context(listen(options.host, options.port))
-        service = Service(root / "service", buckets, region=options.region)
-        closing.callback(service.close)
-        application = Application(
-            service.handle,
+        listener = closing.enter_context(http.server.listen(options.host, options.port))
+        lookout = service.Service(root / "service", buckets, region=options.region)
+        closing.callback(lookout.close)
+        application = http.app.Application(
+            lookout.handle,
             authenticator,
-            service.model_counts,
+            lookout.model_counts,
             options.workers,
-            service.quotas.max_image_bytes,
+            lookout.quotas.max_image_bytes,
         )
         closing.callback(application.close)
         tell = _teller(options, listener.getsockname()[1], credentials)
-        server = Server(application.asgi(), listener, tls=_tls(options), on_ready=tell)
+        server = http.server.Server(application.asgi(), listener, tls=_tls(options), on_ready=tell)
         server.serve_until_stopped()
     return 0
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(options: ServeOptions) -> None:
     """Refuse what would be unsafe.
 
     Raises:
         UsageError: The options contradict each other.
     """
-    from lfvpipe.service.http.auth import is_loopback
-
     if options.tls_key and not options.tls_cert:
         raise UsageError("--tls-key needs --tls-cert")
     if options.no_auth and options.credentials:
         raise UsageError("--no-auth and --credentials contradict each other")
-    if is_loopback(options.host):
+    if http.auth.is_loopback(options.host):
         return
     if options.no_auth:
         hint = "Others can reach this address: leave --no-auth out, or serve at 127.0.0.1."
@@ -78,31 +149,28 @@ def _check(options: argparse.Namespace) -> None:
         )
 
 
-def _authenticator(options: argparse.Namespace, root: Path) -> tuple[Authenticator, Path | None]:
+def _authenticator(options: ServeOptions, root: Path) -> tuple[Authenticator, Path | None]:
     """Return who decides about requests, and the file with the keys, if there are keys."""
-    from lfvpipe.service.http.auth import NoAuth, SigV4
-    from lfvpipe.service.http.credentials import ensure_keys, is_exposed, read_keys
-
     if options.no_auth:
-        return NoAuth(), None
+        return http.auth.NoAuth(), None
     file = Path(options.credentials or root / "credentials").expanduser().absolute()
     if not options.credentials:
-        ensure_keys(file)
-    keys = read_keys(file)
-    if is_exposed(file):
+        http.credentials.ensure_keys(file)
+    keys = http.credentials.read_keys(file)
+    if http.credentials.is_exposed(file):
         _warn(f"other users of this machine can read {file}; `chmod 600` it")
-    return SigV4(keys), file
+    return http.auth.SigV4(keys), file
 
 
-def _tls(options: argparse.Namespace) -> Tls | None:
-    from lfvpipe.service.http.server import Tls
-
+def _tls(options: ServeOptions) -> Tls | None:
     if not options.tls_cert:
         return None
-    return Tls(Path(options.tls_cert), Path(options.tls_key) if options.tls_key else None)
+    return http.server.Tls(
+        Path(options.tls_cert), Path(options.tls_key) if options.tls_key else None
+    )
 
 
-def _teller(options: argparse.Namespace, port: int, credentials: Path | None) -> Callable[[], None]:
+def _teller(options: ServeOptions, port: int, credentials: Path | None) -> Callable[[], None]:
     """Return what says that, where and how the service is to be reached; no secret."""
     host = f"[{options.host}]" if ":" in options.host else options.host
     url = f"{'https' if options.tls_cert else 'http'}://{host}:{port}"

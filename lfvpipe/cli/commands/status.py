@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.cli import output, planning, session, wording
+from lfvpipe.cli.options import Json, PipelineOptions, Refresh
+from lfvpipe.engine.lock import current_holder
 from lfvpipe.report.durations import duration
 
 if TYPE_CHECKING:
-    import argparse
-
     from lfvpipe.cli.output import Style
     from lfvpipe.cli.planning import Planned
     from lfvpipe.engine.ledger import Record
@@ -62,9 +62,17 @@ class Standing:
         return wording.seconds_between(record.started, record.finished) if record else None
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions(PipelineOptions):
+    """What `lfvpipe status` reads."""
+
+    refresh: Refresh = False
+    json: Json = False
+
+
+def run(options: StatusOptions) -> int:
     """Print each step's state, outcome, time and facts; return 0."""
-    planned = planning.plan_all(options)
+    planned = planning.plan_all(options, refresh=options.refresh)
     if options.json:
         output.print_json(_json(planned))
         return 0
@@ -82,13 +90,11 @@ def standings(one: Planned) -> list[Standing]:
 
 def _running(one: Planned) -> Holder | None:
     """Return the run that is at work on this pipeline, if one is."""
-    from lfvpipe.engine.lock import current_holder
-
     who = current_holder(one.variant.context.state_dir)
     return who if who and who.command.startswith("lfvpipe run") else None
 
 
-def _print(one: Planned, options: argparse.Namespace) -> None:
+def _print(one: Planned, options: StatusOptions) -> None:
     print(output.styled(one.title, "bold"))
     found = standings(one)
     if who := _running(one):

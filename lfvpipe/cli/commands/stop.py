@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from lfvpipe.cli import output, results, session
 from lfvpipe.cli.commands.run import locked
-
-if TYPE_CHECKING:
-    import argparse
+from lfvpipe.cli.options import Json, LockOptions
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class StopOptions(LockOptions):
+    """What `lfvpipe stop` reads."""
+
+    json: Json = False
+
+
+def run(options: StopOptions) -> int:
     """Stop what is hosted, wait until it is stopped, and say what it was; return 0."""
     variant = session.open_variants(options)[0]  # variants share their ledger and their service
     stopped: list[str] = []
     elsewhere: list[str] = []
     if session.ledger_of(variant).held:
-        with locked(options, variant):
+        with locked("stop", options, variant):
             ledger = session.ledger_of(variant)
             stopped = results.stop_held(variant, ledger)
             elsewhere = list(ledger.held)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lfvpipe import archives
 from lfvpipe.cli import output, session
+from lfvpipe.cli.options import DEFAULT_FILE, Json, PipelineOptions
+from lfvpipe.config.spec import LABELS
+from lfvpipe.dataset.checks.counts import shortages
+from lfvpipe.dataset.globs import is_image_name, matcher
+from lfvpipe.dataset.index import LabelCounts
+from lfvpipe.dataset.labels import LabelsError, read_decisions, standings
+from lfvpipe.dataset.sampling import sample_size, split_sizes
+from lfvpipe.dataset.sources import shown, similar
 from lfvpipe.errors import UserError
+from lfvpipe.steps.configuration import without_secrets
+from lfvpipe.steps.mlflow import insist_on_extra
 
 if TYPE_CHECKING:
-    import argparse
-
     from lfvpipe.config.spec import EvaluationArchive, Label, Pipeline, Source
     from lfvpipe.dataset.index import Split
 
@@ -45,7 +54,14 @@ class Found:
     problem: str = ""
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class ValidateOptions(PipelineOptions):
+    """What `lfvpipe validate` reads."""
+
+    json: Json = False
+
+
+def run(options: ValidateOptions) -> int:
     """Print what the file says and would use, or all that is wrong; return 0 or 3."""
     try:
         variants = session.open_variants(options)
@@ -92,8 +108,6 @@ def _judged(source: EvaluationArchive) -> Found:
 
 def _decisions(file: str) -> Found:
     """Return how many images people have decided about, which the counts do not know of."""
-    from lfvpipe.dataset.labels import LabelsError, read_decisions, standings
-
     try:
         standing = standings(read_decisions(Path(file))).values()
     except LabelsError as error:
@@ -103,10 +117,6 @@ def _decisions(file: str) -> Found:
 
 def _warnings(pipeline: Pipeline, sources: list[Found]) -> list[str]:
     """Return where `check` would find too few images, of what can be counted by now."""
-    from lfvpipe.config.spec import LABELS
-    from lfvpipe.dataset.checks.counts import shortages
-    from lfvpipe.dataset.index import LabelCounts
-
     if pipeline.sources.manifest:
         return []
     counts: dict[tuple[Split, Label | None], int] = {}
@@ -131,9 +141,6 @@ def _extras(pipeline: Pipeline) -> list[Found]:
     """Return what has to be installed for this pipeline and is not."""
     if pipeline.mlflow is None:
         return []
-    from lfvpipe.steps.configuration import without_secrets
-    from lfvpipe.steps.mlflow import insist_on_extra
-
     server = without_secrets(pipeline.mlflow.tracking_uri)
     try:
         insist_on_extra()
@@ -145,8 +152,6 @@ def _extras(pipeline: Pipeline) -> list[Found]:
 
 
 def _place(name: str, place: str) -> Found:
-    from lfvpipe.dataset.sources import shown
-
     local = "://" not in place
     missing = local and not Path(place).exists()
     return Found(
@@ -155,8 +160,6 @@ def _place(name: str, place: str) -> Found:
 
 
 def _missing(path: Path) -> str:
-    from lfvpipe.dataset.sources import similar
-
     if not path.parent.is_dir():
         return f"{path} is not there, nor is its folder"
     near = similar(path)
@@ -185,20 +188,14 @@ def _listed(name: str, source: Source | EvaluationArchive) -> tuple[Found, list[
 
 
 def _image_names(source: Source | EvaluationArchive) -> list[str]:
-    from lfvpipe.archives import open_archive
-    from lfvpipe.dataset.globs import is_image_name, matcher
-
     wanted = matcher(source.include)
-    with open_archive(Path(source.archive)) as archive:
+    with archives.open_archive(Path(source.archive)) as archive:
         names = [member.name for member in archive.members()]
     return [name for name in names if is_image_name(name) and wanted(name)]
 
 
 def _counts(pipeline: Pipeline, label: Label, names: list[str]) -> tuple[int, int, int]:
     """Forecast how many of a label's images are trained and tested on and how many withheld."""
-    from lfvpipe.dataset.globs import matcher
-    from lfvpipe.dataset.sampling import sample_size, split_sizes
-
     chosen = pipeline.evaluate.images
     is_withheld = matcher(chosen)
     withheld = sum(1 for name in names if chosen and is_withheld(name))
@@ -208,12 +205,12 @@ def _counts(pipeline: Pipeline, label: Label, names: list[str]) -> tuple[int, in
 
 
 def _print(
-    options: argparse.Namespace,
+    options: ValidateOptions,
     found: list[tuple[str, Pipeline, list[Found]]],
     problems: list[str],
     warnings: list[str],
 ) -> None:
-    file = options.file or session.DEFAULT_FILE
+    file = options.file or DEFAULT_FILE
     verdict = ("has problems", "red") if problems else ("is valid", "green")
     print(f"{file} {output.styled(verdict[0], verdict[1])}")  # type: ignore[arg-type]  # literals
     for name, pipeline, sources in found:
@@ -253,8 +250,6 @@ def _said(one: Found) -> str:
 def _json(
     found: list[tuple[str, Pipeline, list[Found]]], problems: list[str], warnings: list[str]
 ) -> dict[str, Any]:
-    from dataclasses import asdict
-
     variants = [
         {
             "variant": name,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
+from lfvpipe import service
 from lfvpipe.engine import events
 
 if TYPE_CHECKING:
@@ -20,13 +23,9 @@ PROGRESS_SECONDS = 1.0
 @contextmanager
 def structured_logs() -> Iterator[None]:
     """Make JSON lines, too, of what this process logs meanwhile, such as the embedded service."""
-    import structlog
-
-    from lfvpipe.service.log import processors
-
     factory = structlog.PrintLoggerFactory(sys.stderr)
     before = structlog.get_config() if structlog.is_configured() else None
-    structlog.configure(processors=processors("json"), logger_factory=factory)
+    structlog.configure(processors=service.log.processors("json"), logger_factory=factory)
     try:
         yield
     finally:
@@ -39,8 +38,6 @@ class Structured:
     """A reporter for machines: a line has `event`, `timestamp`, `level`, and the event's facts."""
 
     def __init__(self) -> None:
-        import structlog
-
         self._log = structlog.wrap_logger(
             structlog.PrintLogger(sys.stderr),
             processors=[
@@ -86,8 +83,6 @@ def _facts(event: events.Event) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Return `value` as JSON-able data: dataclasses as objects, errors as their message."""
-    from dataclasses import is_dataclass
-
     if isinstance(value, BaseException):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):

@@ -1,0 +1,30 @@
+"""The reporter that suits standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lfvpipe.cli import reporters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lfvpipe.engine.events import Reporter
+
+
+@contextmanager
+def reporting(log_format: str) -> Iterator[Reporter]:
+    """Yield the reporter that suits standard error; what it shows live is removed at the end."""
+    if log_format == "json":
+        with reporters.structured.structured_logs():
+            yield reporters.structured.Structured()
+        return
+    is_live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    reporter = reporters.live.Live() if is_live else reporters.plain.Plain(sys.stderr)
+    try:
+        yield reporter
+    finally:
+        reporter.close()
