@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.lookout.descriptions import describe_dataset
 from lfvpipe.lookout.failures import ABSENT, LookoutError, explained
+from lfvpipe.lookout.statuses import DatasetStatus
 
 if TYPE_CHECKING:
     from lfvpipe.engine.step import Work
@@ -90,20 +91,23 @@ def _wait(context: Context, work: Work, split: DatasetType) -> Description:
             cancelled=work.cancelled,
         )
     except LookoutError as error:
-        if "not exist" in error.message:
-            error.hint = error.hint or _elsewhere(context)
+        if error.code in (
+            DatasetStatus.CREATE_FAILED,
+            DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE,
+        ):
+            error.hint = error.hint or _where_it_looks(context)
         raise
 
 
-def _elsewhere(context: Context) -> str:
+def _where_it_looks(context: Context) -> str:
     """Return why a service may not find what was uploaded; "" where it looks in the same store."""
     service, bucket = context.pipeline.service.endpoint, context.pipeline.bucket.endpoint
     if service == "embedded" or bucket != "local":
         return ""
     return (
-        f"The server keeps its local buckets in another folder. Start it with `lfvpipe serve"
-        f" --buckets {context.buckets_dir.absolute()}`, or name an S3 store that both reach as"
-        " `bucket.endpoint` here and with `--storage` there."
+        "If it does not find what was uploaded, it keeps its local buckets in another folder: start"
+        f" it with `lfvpipe serve --buckets {context.buckets_dir.absolute()}`, or name an S3 store"
+        " that both reach as `bucket.endpoint` here and with `--storage` there."
     )
 
 
