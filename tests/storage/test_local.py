@@ -7,7 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from lfvpipe.storage import AccessDenied, Bucket, DiskFull, InvalidKey, StorageError, connect
+from lfvpipe.storage import (
+    AccessDenied,
+    Bucket,
+    Buckets,
+    DiskFull,
+    InvalidKey,
+    StorageError,
+    connect,
+)
+from tests.storage.conformance import REGION, BucketsConformance
+
+
+class TestLocalBuckets(BucketsConformance):
+    @pytest.fixture
+    def buckets(self, tmp_path: Path) -> Buckets:
+        return connect("local", region=REGION, root=tmp_path / "buckets")
+
+    @pytest.fixture
+    def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("lfvpipe.storage.objects.PAGE", 10)
 
 
 @pytest.fixture

@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 
-from lfvpipe.storage import Bucket, Protection, connect, errors
+from lfvpipe.storage import Bucket, Buckets, Protection, connect, errors
+from tests.storage.conformance import REGION, BucketsConformance
+
+
+class TestS3Buckets(BucketsConformance):
+    @pytest.fixture
+    def buckets(self, s3: str, tmp_path: Path) -> Buckets:
+        return connect(s3, region=REGION, root=tmp_path / "buckets")
+
+    @pytest.fixture
+    def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "10")
+        monkeypatch.setattr("lfvpipe.storage.objects.PAGE", 10)
 
 
 def bucket_at(url: str, name: str = "parts-images", region: str = "eu-west-1") -> Bucket:
