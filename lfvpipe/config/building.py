@@ -64,12 +64,12 @@ def build(tree: Node, file: Path) -> Pipeline:
 
 
 def _sources(settings: Settings) -> Sources:
-    manifest, reviewed = settings.given("sources.manifest"), settings.given("sources.labels")
+    manifest, labels_file = settings.given("sources.manifest"), settings.given("sources.labels")
     if manifest:
-        return Sources({}, ManifestSource(**manifest), reviewed)
+        return Sources({}, ManifestSource(**manifest), labels_file)
     given = {label: settings.given(f"sources.{label}") for label in LABELS}
     by_label = {label: _source(source) for label, source in given.items() if source}
-    return Sources(by_label, reviewed=reviewed)
+    return Sources(by_label, labels=labels_file)
 
 
 def _source(given: Mapping[str, Any]) -> Source:
@@ -161,23 +161,26 @@ def _hosting(settings: Settings) -> Hosting:
 
 def _evaluate(settings: Settings) -> Evaluate:
     given = settings.get("evaluate.images") or []
-    images = given if isinstance(given, list) else [given]
+    by_key: dict[str, Any] = {"evaluate.images": given}
+    if isinstance(given, list):
+        by_key = {f"evaluate.images[{index}]": image for index, image in enumerate(given)}
     costs = settings.get("evaluate.costs")
     return Evaluate(
-        images=tuple(image for image in images if isinstance(image, str)),
-        archives=tuple(_archive(image) for image in images if not isinstance(image, str)),
+        images=tuple(image for image in by_key.values() if isinstance(image, str)),
+        archives=tuple(
+            EvaluationArchive(
+                archive=image["archive"],
+                include=_globs(image.get("include")),
+                label=image.get("label"),
+                sha256=_digest(image.get("sha256")),
+                key=key,
+            )
+            for key, image in by_key.items()
+            if not isinstance(image, str)
+        ),
         unused_per_label=int(settings.get("evaluate.unused.per_label")),
         review_below=float(settings.get("evaluate.review_below")),
         costs=Costs(**{key: float(cost) for key, cost in costs.items()}) if costs else None,
-    )
-
-
-def _archive(given: Mapping[str, Any]) -> EvaluationArchive:
-    return EvaluationArchive(
-        archive=given["archive"],
-        include=_globs(given.get("include")),
-        label=given.get("label"),
-        sha256=_digest(given.get("sha256")),
     )
 
 

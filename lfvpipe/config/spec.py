@@ -1,7 +1,7 @@
 """What a pipeline file says, as frozen dataclasses; every default is in the JSON Schema."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -48,12 +48,14 @@ class Sources:
     """Archives by label, or manifests; exactly one of the two is given.
 
     Attributes:
-        reviewed: The labels file that people's decisions are in, absolute: ``sources.labels``.
+        by_label: ``sources.normal`` and ``sources.anomaly``; empty where there are manifests.
+        manifest: The manifests; None where there are archives.
+        labels: The file that people's decisions about single images are in, absolute.
     """
 
-    labels: Mapping[Label, Source]
+    by_label: Mapping[Label, Source]
     manifest: ManifestSource | None = None
-    reviewed: str | None = None
+    labels: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,12 +132,21 @@ class Hosting:
 
 @dataclass(frozen=True)
 class EvaluationArchive:
-    """Evaluation images from an archive of their own; `label` is what they really are."""
+    """Evaluation images from an archive of their own.
+
+    Attributes:
+        archive: Where it lies, in the forms of a `Source`.
+        include: Globs over member names; empty means every PNG and JPEG.
+        label: What the images really are; None where nobody knows.
+        sha256: The digest that the archive must have; hexadecimal, lower case.
+        key: The key that the user gave it under: ``evaluate.images[1]`` in a list.
+    """
 
     archive: str
     include: tuple[str, ...] = ()
     label: Label | None = None
     sha256: str | None = None
+    key: str = field(default="evaluate.images", compare=False)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ class Source:
         address: ``https://``, ``http://``, ``s3://``, or an absolute file or folder path.
         sha256: The digest that it must have; None for any.
         archive: It holds images, rather than being a manifest.
+        recorded_as: What ledgers know `key` by, where that is something else.
     """
 
     member: str
@@ -29,11 +30,12 @@ class Source:
     address: str
     sha256: str | None = None
     archive: bool = True
+    recorded_as: str = ""
 
 
 def sources_of(pipeline: Pipeline) -> Iterator[Source]:
     """Yield each source that `pipeline` names, in the order of the file's keys."""
-    for label, source in pipeline.sources.labels.items():
+    for label, source in pipeline.sources.by_label.items():
         key = f"sources.{label}"
         yield Source(label, f"{key}.archive", source.archive, source.sha256)
         if source.masks:
@@ -46,8 +48,13 @@ def sources_of(pipeline: Pipeline) -> Iterator[Source]:
         if manifest.images:
             yield Source("manifest-images", f"{key}.images", manifest.images)
     for number, extra in enumerate(pipeline.evaluate.archives):
-        key = f"evaluate.archives.{number}.archive"
-        yield Source(f"evaluate-{number}", key, extra.archive, extra.sha256)
+        yield Source(
+            f"evaluate-{number}",
+            f"{extra.key}.archive",
+            extra.archive,
+            extra.sha256,
+            recorded_as=f"evaluate.archives.{number}.archive",
+        )
 
 
 def similar(path: Path) -> tuple[str, ...]:

@@ -13,17 +13,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setting:
-    """A key of the configuration, dotted as the user writes it, and its value."""
+    """A key of the configuration, dotted as the user writes it, and its value.
+
+    Attributes:
+        key: The key.
+        value: Its value, or what matters of it to the step.
+        recorded_as: What ledgers know the key by where that is something else, since it enters
+            fingerprints and so cannot change with the spelling.
+    """
 
     key: str
     value: Json
+    recorded_as: str = ""
 
     @property
     def ledger_key(self) -> str:
         """The key itself; the colon is what the ledger tells other kinds of input by."""
-        if ":" in self.key or self.key == "version":
-            raise ValueError(f"{self.key!r} is no key of the configuration")
-        return self.key
+        key = self.recorded_as or self.key
+        if ":" in key or key == "version":
+            raise ValueError(f"{key!r} is no key of the configuration")
+        return key
 
 
 @dataclass(frozen=True)

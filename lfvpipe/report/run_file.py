@@ -1,6 +1,7 @@
 """Run files: ``runs/<id>.json`` beside the ledger, described by ``schemas/run.schema.json``."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,6 +21,9 @@ from lfvpipe.report.timings_table import put_timings
 from lfvpipe.report.verdict_file import read_verdicts
 
 FORMAT = 1
+
+_OLD_ARCHIVE = re.compile(r"evaluate\.archives\.([0-9]+)\.(.*)")
+_OLD_SHARE = re.compile(r"split\.(train|test)\.(normal|anomaly)\.(.*)")
 FOLDER = "runs"
 
 
@@ -92,12 +96,33 @@ def _read(path: Path) -> Mapping[str, Any]:
 def from_json(data: Mapping[str, Any]) -> RunRecord:
     """Return the run that `data`, the content of a run file, tells of."""
     plain = {key: value for key, value in data.items() if key != "format"}
+    plain["config"] = _with_keys_of_today(data["config"])
     plain["scores"] = {name: _scores(value) for name, value in data["scores"].items()}
     plain["findings"] = tuple(
         Finding(row["severity"], row["message"], tuple(row["subjects"])) for row in data["findings"]
     )
     plain["timings"] = tuple(Timing(**row) for row in data["timings"])
     return RunRecord(**plain)
+
+
+def _with_keys_of_today(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with its keys spelled as in a pipeline file.
+
+    Those of 0.1.0 followed lfvpipe's own classes in a few places. Which entry of
+    ``evaluate.images`` an archive was it did not say: most people write the names first.
+    """
+    names = len(config.get("evaluate.images", ()))
+    renamed = {}
+    for key, value in config.items():
+        if found := _OLD_ARCHIVE.match(key):
+            renamed[f"evaluate.images[{names + int(found[1])}].{found[2]}"] = value
+        elif found := _OLD_SHARE.fullmatch(key):
+            renamed[f"split.{found[2]}.{found[1]}.{found[3]}"] = value
+        elif key == "evaluate.unused_per_label":
+            renamed["evaluate.unused.per_label"] = value
+        elif key != "evaluate.archives":
+            renamed[key] = value
+    return renamed
 
 
 def _scores(data: Mapping[str, Any]) -> Scores:

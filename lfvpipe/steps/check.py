@@ -44,7 +44,9 @@ class CheckStep(Step[Context]):
         pipeline = context.pipeline
         sources = pipeline.sources
         separate = sources.manifest.test if sources.manifest else pipeline.split.test
-        archives = {label: archive_stem(source.archive) for label, source in sources.labels.items()}
+        archives = {
+            label: archive_stem(source.archive) for label, source in sources.by_label.items()
+        }
         return settings(
             {"split.test": separate is not None}
             | {f"sources.{label}.archive": name for label, name in archives.items()}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lfvpipe.dataset.sources import shown, similar, sources_of, without_secrets
 from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts
-from lfvpipe.engine.inputs import InputFile, Setting, settings
+from lfvpipe.engine.inputs import InputFile, Setting
 from lfvpipe.engine.outcome import Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
@@ -70,6 +70,7 @@ class FetchStep(Step[Context]):
         address: ``https://``, ``http://``, ``s3://``, or an absolute file or folder path.
         sha256: The digest that the source must have; None for any.
         archive: The source holds images, rather than a manifest.
+        recorded_as: What ledgers know `key` by, where that is something else.
         verified: Addresses that a step of this run has compared with their cache, and its name.
     """
 
@@ -78,6 +79,7 @@ class FetchStep(Step[Context]):
     address: str
     sha256: str | None = None
     archive: bool = True
+    recorded_as: str = ""
     verified: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -86,17 +88,17 @@ class FetchStep(Step[Context]):
         return self.address.startswith(("https://", "http://", "s3://"))
 
     @property
-    def _pin(self) -> str:
+    def _pin(self) -> Setting:
         """The config key beside `key` that says which digest the source must have."""
-        return f"{self.key.rpartition('.')[0]}.sha256"
+        return Setting(_pin(self.key), self.sha256, self.recorded_as and _pin(self.recorded_as))
 
     def inputs(self, context: Context) -> Sequence[Input]:
         """Return the address of what is remote, and the digest of what is local."""
-        pinned = settings({self._pin: self.sha256} if self.sha256 else {})
+        pinned = [self._pin] if self.sha256 else []
         if not self.remote:
             found = self._digest(context)
             return [InputFile(self.address, found.sha256 if found else None), *pinned]
-        address = Setting(self.key, without_secrets(self.address))
+        address = Setting(self.key, without_secrets(self.address), self.recorded_as)
         if self.address.startswith("s3://"):
             return [address, *pinned, Setting("bucket.endpoint", context.pipeline.bucket.endpoint)]
         return [address, *pinned]
@@ -237,7 +239,7 @@ class FetchStep(Step[Context]):
         if self.sha256 is not None and self.sha256.lower() != sha256:
             raise FetchError(
                 f"{shown(self.address)} has the SHA-256 {sha256}, not {self.sha256}.",
-                hint=f"If this version is the right one, set `{self._pin}` to its digest; "
+                hint=f"If this version is the right one, set `{self._pin.key}` to its digest; "
                 "otherwise get the right file.",
             )
 
@@ -252,10 +254,15 @@ def fetch_steps(pipeline: Pipeline) -> tuple[FetchStep, ...]:
             source.address,
             source.sha256,
             source.archive,
+            source.recorded_as,
             verified,
         )
         for source in sources_of(pipeline)
     )
+
+
+def _pin(key: str) -> str:
+    return f"{key.rpartition('.')[0]}.sha256"
 
 
 def source_location(context: Context, upstream: Mapping[str, Outcome], member: str) -> Path:

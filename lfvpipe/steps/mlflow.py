@@ -76,10 +76,10 @@ def insist_on_extra() -> None:
 
 
 def _told_where(context: Context) -> Facts:
-    from lfvpipe.steps.configuration import without_secrets
+    from lfvpipe.config.flat import bare_address
 
     return {
-        "mlflow.tracking_uri": without_secrets(_spec(context).tracking_uri),
+        "mlflow.tracking_uri": bare_address(_spec(context).tracking_uri),
         "mlflow.experiment": _experiment(context),
     }
 

@@ -76,9 +76,9 @@ def _model_file(context: Context, run: RunRecord) -> Path | None:
 
 def _record(context: Context, work: Work) -> RunRecord:
     """Return the run as it was, with its verdicts."""
+    from lfvpipe.config.flat import flatten
     from lfvpipe.report import metrics
     from lfvpipe.report.records import Finding, RunRecord
-    from lfvpipe.steps.configuration import flattened
 
     facts = {name: outcome.facts for name, outcome in work.upstream.items()}
     evaluated = facts["evaluate"]
@@ -91,7 +91,7 @@ def _record(context: Context, work: Work) -> RunRecord:
         name=context.pipeline.name,
         variant=context.variant,
         fingerprint=work.fingerprint,
-        config=flattened(context.pipeline),
+        config=flatten(context.pipeline),
         versions=_versions(context),
         model=_model(context, facts["model"], evaluated),
         data=_counts(context, work),
@@ -125,14 +125,14 @@ def _versions(context: Context) -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     from lfvpipe import __version__
-    from lfvpipe.steps.configuration import without_secrets
+    from lfvpipe.config.flat import bare_address
 
     versions = {
         "lfvpipe": __version__,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "service": without_secrets(context.pipeline.service.endpoint),
-        "bucket": without_secrets(context.pipeline.bucket.endpoint),
+        "service": bare_address(context.pipeline.service.endpoint),
+        "bucket": bare_address(context.pipeline.bucket.endpoint),
     }
     for package in ("boto3", "onnxruntime", "numpy"):
         try:

@@ -48,8 +48,8 @@ def _started(lfvpipe: Any, *paths: Path) -> Pipeline:
 def test_archives_by_label_are_told_by_their_names(project: Path, lfvpipe: Any) -> None:
     folder = project.parent
     spec = _started(lfvpipe, folder / "Texture_def.zip", folder / "Texture.zip")
-    assert spec.sources.labels["normal"].archive == str(folder / "Texture.zip")
-    assert spec.sources.labels["anomaly"].archive == str(folder / "Texture_def.zip")
+    assert spec.sources.by_label["normal"].archive == str(folder / "Texture.zip")
+    assert spec.sources.by_label["anomaly"].archive == str(folder / "Texture_def.zip")
     assert spec.split.train["normal"].percent == 80
     assert spec.images.resize is None
     assert len(spec.evaluate.images) == 4  # there is something to get verdicts for
@@ -76,8 +76,8 @@ def test_folders_named_after_labels(good: str, bad: str, tmp_path: Path, lfvpipe
     images = tmp_path / "part 7"
     _folder(images, _numbered(f"line/{good}", 30) + _numbered(f"line/{bad}", 12))
     spec = _started(lfvpipe, images)
-    assert spec.sources.labels["normal"].include == (f"line/{good}/**",)
-    assert spec.sources.labels["anomaly"].include == (f"line/{bad}/**",)
+    assert spec.sources.by_label["normal"].include == (f"line/{good}/**",)
+    assert spec.sources.by_label["anomaly"].include == (f"line/{bad}/**",)
     assert spec.split.test is None  # twelve anomalies: too few for a test dataset of their own
 
 
@@ -87,8 +87,11 @@ def test_the_layout_of_mvtec_ad(tmp_path: Path, lfvpipe: Any) -> None:
     _folder(bottle, _numbered("test/broken_large", 6) + _numbered("test/contamination", 6))
     _folder(bottle, [f"ground_truth/broken_large/{n:03}_mask.png" for n in range(6)])
     spec = _started(lfvpipe, bottle)
-    assert spec.sources.labels["normal"].include == ("test/good/*", "train/good/*")
-    assert spec.sources.labels["anomaly"].include == ("test/broken_large/*", "test/contamination/*")
+    assert spec.sources.by_label["normal"].include == ("test/good/*", "train/good/*")
+    assert spec.sources.by_label["anomaly"].include == (
+        "test/broken_large/*",
+        "test/contamination/*",
+    )
     assert "bottle/ground_truth" in (tmp_path / "made.yaml").read_text()
 
 
@@ -98,8 +101,8 @@ def test_the_ten_class_layout_of_dagm(tmp_path: Path, lfvpipe: Any) -> None:
     labels = [f"Class1/Train/Label/{number:04}_label.PNG" for number in range(11)]
     _zip(archive, [*images, *labels])
     spec = _started(lfvpipe, archive)
-    assert spec.sources.labels["anomaly"].include == tuple(images[:11])
-    assert spec.sources.labels["normal"].include == tuple(images[11:])
+    assert spec.sources.by_label["anomaly"].include == tuple(images[:11])
+    assert spec.sources.by_label["normal"].include == tuple(images[11:])
 
 
 def test_a_folder_of_x_and_x_def_is_as_if_both_were_named(tmp_path: Path, lfvpipe: Any) -> None:
@@ -107,8 +110,8 @@ def test_a_folder_of_x_and_x_def_is_as_if_both_were_named(tmp_path: Path, lfvpip
     for name, count in (("cups", 40), ("cups_def", 30), ("cups_masks", 30), ("cups_test", 5)):
         _folder(both, _numbered(name, count))
     spec = _started(lfvpipe, both)
-    assert spec.sources.labels["normal"].archive == str(both / "cups")
-    assert spec.sources.labels["anomaly"].archive == str(both / "cups_def")
+    assert spec.sources.by_label["normal"].archive == str(both / "cups")
+    assert spec.sources.by_label["anomaly"].archive == str(both / "cups_def")
     assert [one.archive for one in spec.evaluate.archives] == [str(both / "cups_test")]
     assert "# masks: dd/cups_masks" in (tmp_path / "made.yaml").read_text()
 
@@ -144,7 +147,7 @@ def test_with_normal_images_alone_it_says_what_a_run_waits_for(
     assert "not enough for a run yet: the service wants 20 normal and 10 anomalous" in said.out
     assert "next: name more images in it" in said.out
     assert lfvpipe("init", tmp_path / "screws", "-o", file, "--force", "--json").json["missing"]
-    assert list(load(file).pipeline.sources.labels) == ["normal"]
+    assert list(load(file).pipeline.sources.by_label) == ["normal"]
     assert "No images of defects were found" in file.read_text()
     run = lfvpipe("run", file, "--until", "check")
     assert "0 anomaly images in test, the service needs at least 10" in run.err

@@ -126,7 +126,7 @@ def test_an_empty_section_and_empty_keys_are_as_if_left_out(
 
 def test_normal_images_alone_are_enough(load_text: Load) -> None:
     loaded = load_text("sources: {normal: {archive: a}}\n")
-    assert list(loaded.pipeline.sources.labels) == ["normal"]
+    assert list(loaded.pipeline.sources.by_label) == ["normal"]
 
 
 def test_manifests_replace_archives(load_text: Load, tmp_path: Path) -> None:
@@ -168,12 +168,12 @@ def test_one_evaluation_archive_needs_no_list(load_text: Load, good: str, tmp_pa
 )
 def test_addresses_and_drives_stay_as_they_are(load_text: Load, address: str) -> None:
     loaded = load_text(f"sources: {{normal: {{archive: '{address}'}}}}\n")
-    assert loaded.pipeline.sources.labels["normal"].archive == address
+    assert loaded.pipeline.sources.by_label["normal"].archive == address
 
 
 def test_a_tilde_is_the_home_folder(load_text: Load) -> None:
     loaded = load_text("sources: {normal: {archive: ~/good.zip}}\n")
-    assert loaded.pipeline.sources.labels["normal"].archive == str(Path.home() / "good.zip")
+    assert loaded.pipeline.sources.by_label["normal"].archive == str(Path.home() / "good.zip")
 
 
 def test_a_relative_file_makes_absolute_paths(
@@ -184,7 +184,7 @@ def test_a_relative_file_makes_absolute_paths(
     monkeypatch.chdir(tmp_path)
     pipeline = load(Path("sub/p.yaml")).pipeline
     assert pipeline.file == tmp_path / "sub" / "p.yaml"
-    assert pipeline.sources.labels["normal"].archive == str(tmp_path / "a b" / "x")
+    assert pipeline.sources.by_label["normal"].archive == str(tmp_path / "a b" / "x")
 
 
 @pytest.mark.parametrize(

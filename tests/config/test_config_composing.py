@@ -127,7 +127,7 @@ def test_paths_are_relative_to_the_file_that_says_them(tmp_path: Path, load_text
     base = "sources: {normal: {archive: ../good.zip, masks: m.zip}, anomaly: {archive: x.zip}}"
     (tmp_path / "bases" / "base.yaml").write_text(base, encoding="utf-8")
     loaded = load_text("include: bases/base.yaml\nsources: {anomaly: {archive: bad.zip}}\n")
-    labels = loaded.pipeline.sources.labels
+    labels = loaded.pipeline.sources.by_label
     assert Path(labels["normal"].archive) == tmp_path / "good.zip"
     assert Path(str(labels["normal"].masks)) == tmp_path / "bases" / "m.zip"
     assert Path(labels["anomaly"].archive) == tmp_path / "bad.zip"
@@ -149,7 +149,7 @@ def test_an_override_lies_over_the_file(load_text: Load, good: str) -> None:
     assert pipeline.split.train["normal"].count == 200
     assert pipeline.model.description == "40"
     assert pipeline.evaluate.images == ("a", "2")
-    assert pipeline.sources.labels["normal"].include == ("**/*.png",)
+    assert pipeline.sources.by_label["normal"].include == ("**/*.png",)
     assert pipeline.hosting.keep_running is True
 
 

@@ -42,7 +42,7 @@ def test_a_whole_section_and_a_path_can_vary(load_text: Load, good: str, tmp_pat
     )
     variants = expand(loaded)
     assert variants[2].pipeline.split.test is None
-    archives = [variant.pipeline.sources.labels["normal"].archive for variant in variants]
+    archives = [variant.pipeline.sources.by_label["normal"].archive for variant in variants]
     assert archives[:2] == [str(tmp_path / "a.zip"), "https://h/b.zip"]
     assert variants[0].name == "split=train-80+test-20,sources.normal.archive=a.zip"
 

@@ -95,7 +95,7 @@ def test_merge_keys_fill_in_what_a_mapping_does_not_say(load_text: Load) -> None
         "sources:\n  normal: &base {archive: a.zip, include: ['*.png']}\n"
         "  anomaly: {archive: b.zip, <<: *base}\n"
     )
-    source = loaded.pipeline.sources.labels["anomaly"]
+    source = loaded.pipeline.sources.by_label["anomaly"]
     assert (Path(source.archive).name, source.include) == ("b.zip", ("*.png",))
 
 
@@ -104,7 +104,7 @@ def test_the_first_of_several_merged_mappings_wins(load_text: Load) -> None:
         "sources:\n  normal: &a {archive: a.zip, masks: m.zip}\n"
         "  anomaly: {<<: [{archive: b.zip}, *a]}\n"
     )
-    source = loaded.pipeline.sources.labels["anomaly"]
+    source = loaded.pipeline.sources.by_label["anomaly"]
     assert [Path(str(path)).name for path in (source.archive, source.masks)] == ["b.zip", "m.zip"]
 
 

@@ -86,7 +86,7 @@ def test_every_example_is_valid_and_has_a_modeline(file: Path) -> None:
 
 def test_the_tutorial_is_the_tutorial() -> None:
     spec = load(PIPELINES / "dagm-class3.yaml", env={}).pipeline
-    assert {label: source.archive for label, source in spec.sources.labels.items()} == {
+    assert {label: source.archive for label, source in spec.sources.by_label.items()} == {
         "normal": "https://conferences.mpi-inf.mpg.de/dagm/2007/Class3.zip",
         "anomaly": "https://conferences.mpi-inf.mpg.de/dagm/2007/Class3_def.zip",
     }

@@ -51,6 +51,31 @@ def test_the_previous_run_is_the_one_before_in_time(make_run: MakeRun, tmp_path:
     assert run_file.previous_id(tmp_path, ids[2]) is None
 
 
+def test_the_keys_of_a_run_of_0_1_0_are_read_as_the_pipeline_file_has_them(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    config = {
+        "evaluate.archives": [],
+        "evaluate.images": ["a.png"],
+        "evaluate.unused_per_label": 6,
+        "sample.normal.percent": 40.0,
+        "split.test.anomaly.count": 4,
+        "split.train.normal.percent": 60.0,
+    }
+    assert run_file.load(run_file.write(tmp_path, make_run(config=config))).config == {
+        "evaluate.images": ["a.png"],
+        "evaluate.unused.per_label": 6,
+        "sample.normal.percent": 40.0,
+        "split.anomaly.test.count": 4,
+        "split.normal.train.percent": 60.0,
+    }
+    old = make_run(config={"evaluate.images": [], "evaluate.archives.0.archive": "/t.zip"})
+    read = run_file.load(run_file.write(tmp_path, old)).config
+    assert read == {"evaluate.images": [], "evaluate.images[0].archive": "/t.zip"}
+    again = run_file.load(run_file.write(tmp_path, make_run(config=read))).config
+    assert again == read
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", "nonsense"])
 def test_a_file_that_is_no_run_file_is_a_users_error(content: str, tmp_path: Path) -> None:
     path = tmp_path / "runs" / "x.json"

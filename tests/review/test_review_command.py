@@ -107,7 +107,7 @@ def test_a_labels_address_is_refused_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"pipeline\.yaml:3:"):
         load(file)
     file.write_text("sources:\n  normal: {archive: good.zip}\n  labels: reviewed.jsonl\n")
-    assert load(file).pipeline.sources.reviewed == str(tmp_path / "reviewed.jsonl")
+    assert load(file).pipeline.sources.labels == str(tmp_path / "reviewed.jsonl")
 
 
 MATRIX = """\

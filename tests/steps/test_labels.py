@@ -52,7 +52,7 @@ def reviewed(changed: Change, context: Context, file: Path) -> Change:
     """Return a function that gives the context with a labels file and other changes."""
 
     def change(**parts: Any) -> Context:
-        sources = replace(context.pipeline.sources, reviewed=str(file))
+        sources = replace(context.pipeline.sources, labels=str(file))
         return changed(sources=sources, **parts)
 
     return change

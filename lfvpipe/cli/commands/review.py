@@ -153,7 +153,7 @@ def _listed(variants: Sequence[Variant], chosen: Variant | None = None) -> list[
 def _labels(options: ReviewOptions, variant: Variant) -> Path:
     """Return the labels file: the option's, the pipeline's, or one beside the pipeline file."""
     pipeline = variant.context.pipeline
-    given = options.labels or pipeline.sources.reviewed
+    given = options.labels or pipeline.sources.labels
     return Path(given).absolute() if given else pipeline.folder / f"{pipeline.name}.labels.jsonl"
 
 
@@ -213,7 +213,7 @@ def _farewell(decided: int, variant: Variant, labels: Path) -> None:
 def _advice(variant: Variant, labels: Path) -> str:
     """Return what to do before a run takes notice of the labels file; empty if it does."""
     pipeline = variant.context.pipeline
-    known = pipeline.sources.reviewed
+    known = pipeline.sources.labels
     if known is not None and Path(known).absolute() == labels:
         return ""
     return (

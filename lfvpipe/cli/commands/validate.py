@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lfvpipe import archives
 from lfvpipe.cli import output, session
 from lfvpipe.cli.options import DEFAULT_FILE, Json, PipelineOptions
+from lfvpipe.config.flat import bare_address
 from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.checks.counts import shortages
 from lfvpipe.dataset.globs import is_image_name, matcher
@@ -17,7 +18,6 @@ from lfvpipe.dataset.labels import LabelsError, read_decisions, standings
 from lfvpipe.dataset.sampling import sample_size, split_sizes
 from lfvpipe.dataset.sources import shown, similar
 from lfvpipe.errors import UserError
-from lfvpipe.steps.configuration import without_secrets
 from lfvpipe.steps.mlflow import insist_on_extra
 
 if TYPE_CHECKING:
@@ -88,15 +88,15 @@ def run(options: ValidateOptions) -> int:
 
 
 def _look(pipeline: Pipeline) -> list[Found]:
-    found = [_label(pipeline, label, source) for label, source in pipeline.sources.labels.items()]
+    found = [_label(pipeline, label, source) for label, source in pipeline.sources.by_label.items()]
     manifest = pipeline.sources.manifest
     if manifest:
         parts = {"train": manifest.train, "test": manifest.test, "images": manifest.images}
         found += [_place(name, place) for name, place in parts.items() if place]
-    found += [_place("masks", one.masks) for one in pipeline.sources.labels.values() if one.masks]
+    found += [_place("masks", one.masks) for one in pipeline.sources.by_label.values() if one.masks]
     found += [_judged(one) for one in pipeline.evaluate.archives]
-    if pipeline.sources.reviewed:
-        found.append(_decisions(pipeline.sources.reviewed))
+    if pipeline.sources.labels:
+        found.append(_decisions(pipeline.sources.labels))
     return found + _extras(pipeline)
 
 
@@ -121,7 +121,7 @@ def _warnings(pipeline: Pipeline, sources: list[Found]) -> list[str]:
         return []
     counts: dict[tuple[Split, Label | None], int] = {}
     available: dict[str, LabelCounts] = {}
-    known: set[Label] = {label for label in LABELS if label not in pipeline.sources.labels}
+    known: set[Label] = {label for label in LABELS if label not in pipeline.sources.by_label}
     for label in LABELS:
         one = next((one for one in sources if one.label == label and one.images), None)
         if one is not None:
@@ -141,7 +141,7 @@ def _extras(pipeline: Pipeline) -> list[Found]:
     """Return what has to be installed for this pipeline and is not."""
     if pipeline.mlflow is None:
         return []
-    server = without_secrets(pipeline.mlflow.tracking_uri)
+    server = bare_address(pipeline.mlflow.tracking_uri)
     try:
         insist_on_extra()
     except UserError as error:

@@ -135,7 +135,7 @@ def _too_few(
 def _advice(pipeline: Pipeline, available: Available, split: str, label: Label) -> str:
     if (
         label == "anomaly"
-        and label not in pipeline.sources.labels
+        and label not in pipeline.sources.by_label
         and not pipeline.sources.manifest
     ):
         name_them = "name them as sources.anomaly"

@@ -191,7 +191,7 @@ def _changed(notes: Notes) -> list[Finding]:
 
 def _swapped(pipeline: Pipeline) -> list[Finding]:
     labels: Mapping[str, str] = {
-        label: archive_stem(source.archive) for label, source in pipeline.sources.labels.items()
+        label: archive_stem(source.archive) for label, source in pipeline.sources.by_label.items()
     }
     normal, anomaly = labels.get("normal", ""), labels.get("anomaly", "")
     if not (_ANOMALY.search(normal) and _NORMAL.search(anomaly)):

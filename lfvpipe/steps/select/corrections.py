@@ -106,7 +106,7 @@ def corrections(pipeline: Pipeline) -> Corrections:
     Raises:
         LabelsError: The file, or a mask that it names, cannot be used.
     """
-    file = pipeline.sources.reviewed
+    file = pipeline.sources.labels
     by_image: dict[Key, tuple[int, Decision]] = {}
     by_name: dict[str, tuple[int, Decision]] = {}
     masks: dict[str, SelectedMask] = {}
@@ -143,7 +143,7 @@ def effective(pipeline: Pipeline) -> Sequence[InputFile]:
     images are, neither does a decision that agrees with it for an image that is in use already,
     but which those are, only the step finds out.
     """
-    file = pipeline.sources.reviewed
+    file = pipeline.sources.labels
     if file is None:
         return ()
     from lfvpipe.engine.outcome import digest

@@ -79,12 +79,12 @@ def _from_archives(context: Context, work: Work) -> _Chosen:
     pipeline = context.pipeline
     by_label: dict[Label, list[Candidate]] = {}
     for label in LABELS:
-        source = pipeline.sources.labels.get(label)
+        source = pipeline.sources.by_label.get(label)
         if source is not None:
             by_label[label] = label_candidates(context, work, label, source)
             work.progress(len(by_label[label]), None, "images", label)
     stems: dict[str, str] = {
-        label: archive_stem(source.archive) for label, source in pipeline.sources.labels.items()
+        label: archive_stem(source.archive) for label, source in pipeline.sources.by_label.items()
     }
     members = [candidate for found in by_label.values() for candidate in found]
     held = withheld(pipeline, members, stems)
@@ -139,8 +139,7 @@ def _evaluation_archives(context: Context, work: Work) -> list[_Place]:
     for number, archive in enumerate(context.pipeline.evaluate.archives):
         source = f"evaluate-{number}"
         path = source_location(context, work.upstream, source)
-        where = f"evaluate.archives.{number}"
-        found = archive_candidates(path, source, where, archive.include, archive.label)
+        found = archive_candidates(path, source, archive.key, archive.include, archive.label)
         places += [_Place(one, "evaluate", f"{source}/") for one in found]
     return places
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.local_files import pattern_digests
 from lfvpipe.dataset.sources import archive_stem
-from lfvpipe.engine.inputs import InputFile, settings
+from lfvpipe.engine.inputs import InputFile, Setting, settings
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
@@ -36,24 +36,27 @@ class SelectStep(Step[Context]):
     def inputs(self, context: Context) -> Sequence[Input]:
         """See `Step.inputs`."""
         pipeline = context.pipeline
-        found: dict[str, Json] = {}
+        found: list[Input] = []
         if pipeline.sources.manifest is None:
-            found |= _source_inputs(pipeline)
-            found |= _share_inputs("sample", pipeline.sample.shares)
-            found |= _share_inputs("split.train", pipeline.split.train)
-            found |= _share_inputs("split.test", pipeline.split.test or {})
-            found["sample.seed"] = pipeline.sample.seed
-            found["evaluate.unused.per_label"] = pipeline.evaluate.unused_per_label
-        found["evaluate.images"] = list(pipeline.evaluate.images)
+            found += settings(_source_inputs(pipeline))
+            found += _share_inputs("sample", "", pipeline.sample.shares)
+            found += _share_inputs("split", ".train", pipeline.split.train)
+            found += _share_inputs("split", ".test", pipeline.split.test or {})
+            found.append(Setting("sample.seed", pipeline.sample.seed))
+            unused = pipeline.evaluate.unused_per_label
+            found.append(Setting("evaluate.unused.per_label", unused))
+        found.append(Setting("evaluate.images", list(pipeline.evaluate.images)))
         for number, archive in enumerate(pipeline.evaluate.archives):
-            found[f"evaluate.archives.{number}.include"] = list(archive.include)
-            found[f"evaluate.archives.{number}.label"] = archive.label
-        inputs: list[Input] = [*settings(found), *_local_files(context)]
-        if pipeline.sources.reviewed is not None:
+            before = f"evaluate.archives.{number}"  # what ledgers have
+            include = list(archive.include)
+            found.append(Setting(f"{archive.key}.include", include, f"{before}.include"))
+            found.append(Setting(f"{archive.key}.label", archive.label, f"{before}.label"))
+        found += _local_files(context)
+        if pipeline.sources.labels is not None:
             from lfvpipe.steps.select.corrections import effective
 
-            inputs += effective(pipeline)
-        return inputs
+            found += effective(pipeline)
+        return found
 
     def act(self, context: Context, work: Work) -> Outcome:
         """See `Step.act`; raises SelectionError, LabelsError and ArchiveError."""
@@ -69,7 +72,7 @@ class SelectStep(Step[Context]):
 
 def _source_inputs(pipeline: Pipeline) -> dict[str, Json]:
     found: dict[str, Json] = {}
-    for label, source in pipeline.sources.labels.items():
+    for label, source in pipeline.sources.by_label.items():
         found[f"sources.{label}.include"] = list(source.include)
         found[f"sources.{label}.masks"] = source.masks is not None
         # An archive's name can be the first part of an evaluation image's.
@@ -87,15 +90,18 @@ def _local_files(context: Context) -> list[InputFile]:
     return [InputFile(pattern, digest) for pattern, digest in digests.items()]
 
 
-def _share_inputs(key: str, shares: Mapping[Label, Share]) -> dict[str, Json]:
+def _share_inputs(section: str, part: str, shares: Mapping[Label, Share]) -> list[Setting]:
     """Return the shares under the key a user would have written: one for both labels if equal."""
     if len(set(shares.values())) == 1:
-        shares_by_key = {key: next(iter(shares.values()))}
-    else:
-        shares_by_key = {f"{key}.{label}": share for label, share in shares.items()}
-    return {
-        f"{name}.{unit}": value
-        for name, share in shares_by_key.items()
+        keys = {(section + part, section + part): next(iter(shares.values()))}
+    else:  # ledgers have the label last
+        keys = {
+            (f"{section}.{label}{part}", f"{section}{part}.{label}"): share
+            for label, share in shares.items()
+        }
+    return [
+        Setting(f"{key}.{unit}", value, f"{before}.{unit}")
+        for (key, before), share in keys.items()
         for unit, value in (("percent", share.percent), ("count", share.count))
         if value is not None
-    }
+    ]

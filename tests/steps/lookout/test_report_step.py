@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pytest
 
 from lfvpipe.report import run_file
-from lfvpipe.steps.configuration import flattened, without_secrets
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "run.schema.json"
 
@@ -37,27 +35,3 @@ def test_a_run_file_that_is_gone_is_made_again_without_contacting_anyone(world: 
     calls = len(world.service.calls)
     assert world.words(world.run())["report"] == "created"
     assert len(world.service.calls) == calls
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("https://user:secret@example.org/a.zip?token=1", "https://example.org/a.zip"),
-        ("s3://bucket/a.zip", "s3://bucket/a.zip"),
-        ("folder/a.zip", "folder/a.zip"),
-    ],
-)
-def test_addresses_lose_their_secrets(address: str, shown: str) -> None:
-    assert without_secrets(address) == shown
-
-
-def test_the_configuration_is_flat_json(world: Any) -> None:
-    world.overrides = [
-        "evaluate.images=[a.png]",
-        "evaluate.costs={false_accept: 2, false_reject: 1}",
-    ]
-    flat = flattened(world.fresh_context().pipeline)
-    assert json.loads(json.dumps(flat)) == flat
-    assert flat["evaluate.images"] == ["a.png"]
-    assert flat["evaluate.costs.false_accept"] == 2
-    assert "bucket.name" in flat

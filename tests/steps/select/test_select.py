@@ -11,15 +11,17 @@ import pytest
 from lfvpipe.archives import ArchiveError
 from lfvpipe.config.spec import (
     LABELS,
+    Evaluate,
     EvaluationArchive,
     ManifestSource,
     Sample,
     Share,
     Source,
     Sources,
+    Split,
 )
 from lfvpipe.dataset.index import Selected, read_selection
-from lfvpipe.engine.inputs import flatten
+from lfvpipe.engine.inputs import Setting, flatten
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.select.catalogue import SelectionError
@@ -345,6 +347,17 @@ def test_inputs_name_the_keys_a_user_wrote(context: Context, changed: Change) ->
         "split.train.percent",
         "sample.seed",
     }
+
+
+def test_ledgers_keep_the_keys_that_they_have_always_had(changed: Change) -> None:
+    archive = EvaluationArchive("/t.zip", key="evaluate.images[2]")
+    shares: Any = {"normal": Share(percent=60), "anomaly": Share(count=9)}
+    context = changed(split=Split(shares, None), evaluate=Evaluate(archives=(archive,)))
+    inputs = [each for each in SelectStep(()).inputs(context) if isinstance(each, Setting)]
+    known = {each.ledger_key: each.key for each in inputs}
+    assert known["split.train.anomaly.count"] == "split.anomaly.train.count"
+    assert known["evaluate.archives.0.include"] == "evaluate.images[2].include"
+    assert known["evaluate.archives.0.label"] == "evaluate.images[2].label"
 
 
 # Exported manifests.

@@ -1,0 +1,82 @@
+"""A pipeline's configuration by dotted key, for people to read and compare; without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from lfvpipe.config.spec import Pipeline, Share, Split
+    from lfvpipe.engine.outcome import Json
+
+
+def flatten(pipeline: Pipeline) -> dict[str, Json]:
+    """Return the configuration by the keys of a pipeline file, such as ``split.normal.train``.
+
+    With the schema's defaults, and without what is None. Addresses lose credentials and query
+    strings. The matrix is left out, as its values are in their keys, and so is where a run is
+    told of, since that changes nothing about it.
+    """
+    sources, evaluate = pipeline.sources, pipeline.evaluate
+    written: list[tuple[str, object]] = [
+        ("name", pipeline.name),
+        ("project", pipeline.project),
+        ("region", pipeline.region),
+        ("sources", sources.by_label),
+        ("sources.manifest", sources.manifest),
+        ("sources.labels", sources.labels),
+        ("sample", pipeline.sample.shares),
+        ("sample.seed", pipeline.sample.seed),
+        ("split", _split(pipeline.split)),
+        ("images", pipeline.images),
+        ("bucket", pipeline.bucket),
+        ("service", pipeline.service),
+        ("model", pipeline.model),
+        ("hosting", pipeline.hosting),
+        ("evaluate.images", evaluate.images),
+        *((archive.key, archive) for archive in evaluate.archives),
+        ("evaluate.unused.per_label", evaluate.unused_per_label),
+        ("evaluate.review_below", evaluate.review_below),
+        ("evaluate.costs", evaluate.costs),
+    ]
+    return dict(sorted(leaf for key, value in written for leaf in _leaves(key, value)))
+
+
+def _split(split: Split) -> Mapping[str, Mapping[str, Share]]:
+    """Return the division of each label; the spec has the labels below the datasets."""
+    shares = {"train": split.train, "test": split.test or {}}
+    return {
+        label: {part: by_label[label] for part, by_label in shares.items() if label in by_label}
+        for label in split.train
+    }
+
+
+def _leaves(key: str, value: object) -> Iterator[tuple[str, Json]]:
+    """Yield what is not None beneath `key`, each with its own key."""
+    if is_dataclass(value) and not isinstance(value, type):
+        # What is not compared is no setting, but says where one was written.
+        value = {field.name: getattr(value, field.name) for field in fields(value) if field.compare}
+    if isinstance(value, Mapping):
+        for name, below in value.items():
+            yield from _leaves(f"{key}.{name}", below)
+    elif isinstance(value, tuple):
+        yield key, [_scalar(item) for item in value]
+    elif value is not None:
+        yield key, _scalar(value)
+
+
+def _scalar(value: object) -> Json:
+    if isinstance(value, bool | int | float):
+        return value
+    return bare_address(value.as_posix() if isinstance(value, Path) else str(value))
+
+
+def bare_address(address: str) -> str:
+    """Return an address without user, password, query and fragment; other text as it is."""
+    if "://" not in address:
+        return address
+    parts = urlsplit(address)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
