@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
-    from lfvpipe.config.loading import Loaded, load
+    from lfvpipe.config.loaded import Loaded
+    from lfvpipe.config.loading import load
     from lfvpipe.config.matrix import expand
     from lfvpipe.config.problems import ConfigError, Problem
 else:
     __getattr__ = lazy.face(
         __name__,
         {
-            "loading": ["Loaded", "load"],
+            "loaded": ["Loaded"],
+            "loading": ["load"],
             "matrix": ["expand"],
             "problems": ["ConfigError", "Problem"],
         },

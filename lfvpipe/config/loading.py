@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from lfvpipe.config import matrix, schema
 from lfvpipe.config.building import build
 from lfvpipe.config.composing import compose
+from lfvpipe.config.loaded import Loaded
 from lfvpipe.config.problems import ConfigError, Problem
 from lfvpipe.config.rules import broken_rules
 from lfvpipe.config.tree import Node, Where, plain, without_nulls
@@ -17,25 +17,6 @@ from lfvpipe.engine.outcome import Json, digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-
-    from lfvpipe.config.spec import Pipeline
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A valid configuration.
-
-    Attributes:
-        pipeline: The typed pipeline, without any value of the matrix.
-        digest: Of `data` and the schema: what is valid once stays valid under it.
-        data: What the files, variables and overrides say together, nothing added.
-        tree: The same, with the place of every value.
-    """
-
-    pipeline: Pipeline
-    digest: str
-    data: Mapping[str, object]
-    tree: Node = field(repr=False, compare=False)
 
 
 def load(
@@ -63,27 +44,21 @@ def load(
     known = not problems and is_known_valid is not None and is_known_valid(fingerprint)
     problems += _wrong(tree, problems, known=known)
     if problems:
-        raise ConfigError(sorted(problems, key=_order))
+        raise ConfigError(sorted(problems, key=lambda each: (each.file, each.line, each.column)))
     kept = cast("Mapping[str, object]", without_nulls(data))
     return Loaded(build(tree, file), fingerprint, kept, tree)
 
 
 def _wrong(tree: Node, before: Sequence[Problem], *, known: bool) -> list[Problem]:
     """Return what the schema and the rules find, where nothing else was found before."""
-    found = [] if known else _against_schema(tree)
+    found: list[tuple[Where, Problem]] = []
+    if not known:
+        from lfvpipe.config.validation import validate
+
+        found = validate(tree)
     sections = {str(where[0]) if where else "" for where, _ in found}
     problems = [problem for _, problem in found] + list(broken_rules(tree, sections))
     if not problems and not before:
         problems += matrix.problems(tree, known=known)
     places = {(problem.file, problem.line, problem.column) for problem in before}
     return [each for each in problems if (each.file, each.line, each.column) not in places]
-
-
-def _against_schema(tree: Node) -> list[tuple[Where, Problem]]:
-    from lfvpipe.config.validation import validate
-
-    return validate(tree)
-
-
-def _order(problem: Problem) -> tuple[str, int, int]:
-    return problem.file, problem.line, problem.column

@@ -19,7 +19,7 @@ from lfvpipe.config.rules import broken_rules
 from lfvpipe.config.tree import Node, child, find, nearest, plain, put
 
 if TYPE_CHECKING:
-    from lfvpipe.config.loading import Loaded
+    from lfvpipe.config.loaded import Loaded
     from lfvpipe.config.spec import Pipeline
 
 MOST_VARIANTS = 1000
