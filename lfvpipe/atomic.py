@@ -1,4 +1,8 @@
-"""Files that are whole or not there: a temporary file, fsync, rename, fsync of the folder."""
+"""Files that are whole or not there: a temporary file, fsync, rename, fsync of the folder.
+
+The rename alone would do for a kill; the two syncs are for a power cut. Without the first the new
+name could come to hold nothing, without the second the rename itself could be undone.
+"""
 
 import os
 from collections.abc import Iterator
@@ -34,6 +38,7 @@ def replacing(path: Path, *, secret: bool = False) -> Iterator[IO[bytes]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+    # Not tempfile's, which are for their owner alone: others may share the folder.
     descriptor = os.open(temporary, _NEW, 0o600 if secret else 0o666)
     try:
         with os.fdopen(descriptor, "w+b") as file:

@@ -21,6 +21,8 @@ def in_order(
     waiting: deque[Future[_Result]] = deque()
     with _pool(jobs) as pool:
         for item in items:
+            # Ahead are as many again as are worked on: enough that no thread waits for the
+            # consumer, few enough that results which may be large do not pile up.
             waiting.append(pool.submit(function, item))
             if len(waiting) >= 2 * jobs:
                 yield waiting.popleft().result()
@@ -46,12 +48,12 @@ def as_completed(
         for item in items:
             pending.add(pool.submit(function, item))
             while len(pending) >= 2 * jobs:
-                yield from _done(pending)
+                yield from _take_done(pending)
         while pending:
-            yield from _done(pending)
+            yield from _take_done(pending)
 
 
-def _done(pending: set[Future[_Result]]) -> Iterator[_Result]:
+def _take_done(pending: set[Future[_Result]]) -> Iterator[_Result]:
     done = wait(pending, return_when=FIRST_COMPLETED).done
     pending -= done
     return (future.result() for future in done)
@@ -63,4 +65,6 @@ def _pool(jobs: int) -> Iterator[ThreadPoolExecutor]:
     try:
         yield pool
     finally:
+        # Also where a generator is dropped half-way: without it, what nobody wants any more would
+        # all be worked off before the error is seen.
         pool.shutdown(cancel_futures=True)

@@ -127,7 +127,8 @@ class TarArchive:
     def _files(self, tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
         census = Census(self.path, self.path.stat().st_size, self._limits)
         for info in tar:
-            tar.members, tar.pax_headers = [], {}  # type: ignore[attr-defined]  # else it keeps all
+            # tarfile remembers every member: memory that grows with the archive.
+            tar.members, tar.pax_headers = [], {}  # type: ignore[attr-defined]
             census.count(info.size)
             name = safe_name(info.name, self.path, self._limits)
             if info.isdir():

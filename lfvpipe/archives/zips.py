@@ -67,8 +67,8 @@ class ZipArchive:
         self, names: Collection[str], limit: int
     ) -> Iterator[tuple[str, bytes | ArchiveError]]:
         """See `Archive.extract`."""
-        directory = self._directory()
-        for name in sorted(names, key=lambda name: _offset(directory.get(name))):
+        offsets = {name: info.header_offset for name, info in self._directory().items()}
+        for name in sorted(names, key=lambda name: offsets.get(name, -1)):  # the disk reads forward
             try:
                 yield name, self.read(name, limit)
             except ArchiveError as error:
@@ -103,8 +103,7 @@ class ZipArchive:
             name = safe_name(_name_of(info), self.path, self._limits)
             if info.is_dir():
                 continue
-            _refuse_special(self.path, name, info)
-            _refuse_method(self.path, name, info)
+            _refuse_what_is_no_plain_file(self.path, name, info)
             if kind := kind_of_junk(name):
                 self.skipped[kind] += 1
                 continue
@@ -124,22 +123,18 @@ def _open(path: Path) -> zipfile.ZipFile:
         raise ArchiveError(path, f"cannot be read ({error})", hint="Fetch it again.") from error
 
 
-def _offset(info: zipfile.ZipInfo | None) -> int:
-    return info.header_offset if info else -1
-
-
 def _name_of(info: zipfile.ZipInfo) -> str:
     """Return the name as its writer meant it: some write UTF-8 without the flag that says so."""
     raw = info.orig_filename
     if info.flag_bits & _UTF8_FLAG or raw.isascii():
         return raw
     try:
-        return raw.encode("cp437").decode("utf-8")
+        return raw.encode("cp437").decode("utf-8")  # undoes what zipfile does without the flag
     except UnicodeError:
         return raw
 
 
-def _refuse_special(archive: Path, name: str, info: zipfile.ZipInfo) -> None:
+def _refuse_what_is_no_plain_file(archive: Path, name: str, info: zipfile.ZipInfo) -> None:
     mode = info.external_attr >> 16 if info.create_system == _UNIX else 0
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         kind = "symbolic link" if stat.S_ISLNK(mode) else "device or special file"
@@ -151,9 +146,6 @@ def _refuse_special(archive: Path, name: str, info: zipfile.ZipInfo) -> None:
             "is encrypted",
             hint="Unpack the archive with its password and pack it again without one.",
         )
-
-
-def _refuse_method(archive: Path, name: str, info: zipfile.ZipInfo) -> None:
     if info.compress_type not in _METHODS:
         raise UnsafeMember(
             archive,

@@ -1,4 +1,8 @@
-"""Decodes an image completely, or says why it cannot be."""
+"""Decodes an image completely, or says why it cannot be.
+
+`lfvpipe.images.inspection` has read the header by then: what would take too much memory is refused
+before Pillow sees the file.
+"""
 
 import io
 import struct

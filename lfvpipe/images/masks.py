@@ -8,7 +8,7 @@ from PIL import Image
 
 from lfvpipe.images.decoding import decode, encode_png, refuse_bomb
 from lfvpipe.images.errors import ImageError, NotAMask
-from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
+from lfvpipe.images.inspection import MAX_PIXELS, inspect
 
 _WHITE = 0xFFFFFF
 _STAND_IN = 0x23A436  # for types that are drawn in white, which is the background's colour
@@ -64,9 +64,12 @@ def prepare_mask(
     targets, strangers = _targets(_colours_of(image), classes)
     width, height = image.size
     colours = tuple(_hex(code) for code in sorted(set(targets.values()) - {_WHITE}))
-    as_is = _is_documented(header, resize) and all(old == new for old, new in targets.items())
-    kept = data if as_is else encode_png(_recolour(image, targets))
-    return PreparedMask(kept, width, height, colours, strangers)
+    # The file's own bytes stay where its form is the documented one and nothing has to change.
+    has_form = header.mode in ("RGB", "P") and header.bits <= 8
+    has_size = resize is None or (header.width, header.height) == resize
+    if not (has_form and has_size and all(old == new for old, new in targets.items())):
+        data = encode_png(_recolour(image, targets))
+    return PreparedMask(data, width, height, colours, strangers)
 
 
 def _flatten(image: Image.Image) -> Image.Image:
@@ -106,7 +109,8 @@ def _targets(
 
 def _targets_by_habit(present: list[int]) -> dict[int, int]:
     """Return what each colour becomes by how masks are usually drawn, with no types declared."""
-    if len(present) > 2 and all(_is_grey(code) for code in present):
+    is_grey = all(code >> 16 == (code >> 8) & 0xFF == code & 0xFF for code in present)
+    if len(present) > 2 and is_grey:
         # Softened edges: cut at half. Two greys, as in masks of 0 and 1, are taken as they are.
         return {code: _STAND_IN if code & 0xFF > 127 else _WHITE for code in present}
     if len(present) > _MAX_COLOURS:
@@ -115,16 +119,6 @@ def _targets_by_habit(present: list[int]) -> dict[int, int]:
         return {code: code for code in present}
     swap = {0: _WHITE, _WHITE: _STAND_IN}
     return {code: swap.get(code, code) for code in present}
-
-
-def _is_grey(code: int) -> bool:
-    return code >> 16 == (code >> 8) & 0xFF == code & 0xFF
-
-
-def _is_documented(header: ImageHeader, resize: tuple[int, int] | None) -> bool:
-    """Tell whether the file's form can stay: RGB or palette, of the right size."""
-    same_size = resize is None or (header.width, header.height) == resize
-    return header.mode in ("RGB", "P") and header.bits <= 8 and same_size
 
 
 def _recolour(image: Image.Image, targets: Mapping[int, int]) -> Image.Image:

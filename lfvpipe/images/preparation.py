@@ -90,7 +90,7 @@ def _apply_changes(
     image: Image.Image, header: ImageHeader, resize: Size | None, convert: Convert | None
 ) -> tuple[Image.Image, tuple[str, ...]]:
     changes = []
-    with refusing_damage():  # EXIF is read here first
+    with refusing_damage():  # Pillow reads EXIF, which may be damaged too, only when it is asked
         if image.getexif().get(_ORIENTATION, 1) not in (0, 1):
             image = ImageOps.exif_transpose(image)
             changes.append("rotated")

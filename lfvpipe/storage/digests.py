@@ -8,18 +8,29 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lfvpipe.atomic import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Container, Iterable, Iterator
+    from collections.abc import Callable, Collection, Container, Iterator
 
-Entry = tuple[int, int, int, int, str]  # size, mtime_ns, ctime_ns, hashed_ns, sha256
 _FORMAT = 1
 _SAVE_EVERY = 10_000  # files hashed between two saves: a kill loses no more than that
+
+# How far the clock of a file system may stand still; see `_is_settled`.
 _TICK_NS = 50_000_000
 _COARSE_TICK_NS = 2_000_000_000  # FAT; and any file system that stores whole seconds
+
+
+class Entry(NamedTuple):
+    """What is remembered of a file; a tuple, since JSON keeps a hundred thousand of them."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    hashed_ns: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class Digest:
 
 @dataclass
 class _Index:
-    """The digests known so far, by name."""
+    """The digests known so far, by name; only a cache: whatever is wrong with it, hash again."""
 
     file: Path
     known: dict[str, Entry] = field(default_factory=dict)
@@ -43,11 +54,11 @@ class _Index:
     def load(cls, file: Path) -> _Index:
         try:
             stored = json.loads(file.read_bytes())
-        except (OSError, ValueError):
-            return cls(file)  # only a cache: whatever is wrong with it, hash again
-        if not isinstance(stored, dict) or stored.get("format") != _FORMAT:
+            if stored["format"] != _FORMAT:
+                return cls(file)
+            return cls(file, {name: Entry(*entry) for name, entry in stored["files"].items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls(file)
-        return cls(file, stored["files"])
 
     def save(self) -> None:
         text = json.dumps({"format": _FORMAT, "files": self.known}, separators=(",", ":"))
@@ -57,12 +68,13 @@ class _Index:
             return  # `plan` in a read-only folder works, only slower
         self.unsaved = 0
 
-    def fresh(self, name: str, status: os.stat_result) -> str | None:
+    def sha256(self, name: str, status: os.stat_result) -> str | None:
+        """Return the digest of the file that has this `status`, None where it has to be read."""
         entry = self.known.get(name)
         now = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        if entry is None or tuple(entry[:3]) != now or not _settled(status, entry[3]):
+        if entry is None or entry[:3] != now or not _is_settled(status, entry.hashed_ns):
             return None
-        return entry[4]
+        return entry.sha256
 
     def remember(self, name: str, entry: Entry) -> None:
         self.known[name] = entry
@@ -79,13 +91,13 @@ def file_digest(path: Path, index: Path) -> Digest:
     """
     known = _Index.load(index)
     status = path.stat()
-    found = known.fresh(path.name, status)
-    if found is None:
-        entry = _hashed(path)
+    sha256 = known.sha256(path.name, status)
+    if sha256 is None:
+        entry = _hash(path)
         known.remember(path.name, entry)
         known.save()
-        return Digest(entry[4], entry[0])
-    return Digest(found, status.st_size)
+        return Digest(entry.sha256, entry.size)
+    return Digest(sha256, status.st_size)
 
 
 def file_digests(paths: Collection[Path], index: Path) -> dict[Path, str]:
@@ -95,10 +107,10 @@ def file_digests(paths: Collection[Path], index: Path) -> dict[Path, str]:
         OSError: A file cannot be read.
     """
     known = _Index.load(index)
-    digests = {path: known.fresh(str(path), path.stat()) for path in paths}
+    digests = {path: known.sha256(str(path), path.stat()) for path in paths}
     stale = [str(path) for path, found in digests.items() if found is None]
     for name, entry in _hash_all(Path(), stale):
-        digests[Path(name)] = entry[4]
+        digests[Path(name)] = entry.sha256
         known.remember(name, entry)
     if stale or len(known.known) != len(digests):
         kept = {str(path) for path in digests}
@@ -123,10 +135,10 @@ def folder_digest(folder: Path, index: Path, *, skip: Callable[[str], bool]) -> 
     """
     known = _Index.load(index)
     seen = dict(_scan(str(folder), "", skip, known.known))
-    digests = {name: known.fresh(name, status) for name, status in seen.items()}
+    digests = {name: known.sha256(name, status) for name, status in seen.items()}
     stale = [name for name, found in digests.items() if found is None]
     for name, entry in _hash_all(folder, stale):
-        digests[name] = entry[4]
+        digests[name] = entry.sha256
         known.remember(name, entry)
     if stale or len(known.known) != len(seen):
         known.known = {name: known.known[name] for name in seen if name in known.known}
@@ -138,7 +150,7 @@ def folder_digest(folder: Path, index: Path, *, skip: Callable[[str], bool]) -> 
 
 
 def _scan(
-    folder: str, prefix: str, skip: Callable[[str], bool], kept: Container[str]
+    folder: str, prefix: str, skip: Callable[[str], bool], known: Container[str]
 ) -> Iterator[tuple[str, os.stat_result]]:
     folders = []
     with os.scandir(folder) as entries:
@@ -146,43 +158,40 @@ def _scan(
             name = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
                 folders.append((entry.path, name + "/"))
-            elif (name in kept or not skip(name)) and entry.is_file():  # asked once of each name
-                yield name, _stat(entry)
+            # What is known was not skipped before: `skip`, which is slower than the stat, need not
+            # be asked about the same name again.
+            elif (name in known or not skip(name)) and entry.is_file():
+                if os.name == "nt":  # its folder's record of a file may be behind, and lacks ctime
+                    yield name, os.stat(entry.path)  # noqa: PTH116  (a hot loop)
+                else:
+                    yield name, entry.stat()
     for path, name in folders:
         if not skip(name):
-            yield from _scan(path, name, skip, kept)
+            yield from _scan(path, name, skip, known)
 
 
-def _stat(entry: os.DirEntry[str]) -> os.stat_result:
-    # On Windows the folder's own record of a file may be behind, and lacks what stat() says.
-    return os.stat(entry.path) if os.name == "nt" else entry.stat()  # noqa: PTH116  (a hot loop)
-
-
-def _hash_all(folder: Path, names: list[str]) -> Iterable[tuple[str, Entry]]:
-    if len(names) < 2:
-        return [(name, _hashed(folder / name)) for name in names]
-    return _hash_in_threads(folder, names)
-
-
-def _hash_in_threads(folder: Path, names: list[str]) -> Iterator[tuple[str, Entry]]:
+def _hash_all(folder: Path, names: list[str]) -> Iterator[tuple[str, Entry]]:
+    if len(names) < 2:  # the usual case need not import the pool
+        yield from ((name, _hash(folder / name)) for name in names)
+        return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(names), 1000):  # bounds the futures that wait
             part = names[start : start + 1000]
             paths = [folder / name for name in part]
-            yield from zip(part, pool.map(_hashed, paths), strict=True)
+            yield from zip(part, pool.map(_hash, paths), strict=True)
 
 
-def _hashed(path: Path) -> Entry:
+def _hash(path: Path) -> Entry:
     started = time.time_ns()
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, started, sha256)
+    return Entry(status.st_size, status.st_mtime_ns, status.st_ctime_ns, started, sha256)
 
 
-def _settled(status: os.stat_result, hashed_ns: int) -> bool:
+def _is_settled(status: os.stat_result, hashed_ns: int) -> bool:
     """Whether a change after the hashing would show in the stat.
 
     A file written and hashed within one tick of its file system's clock can be written again in

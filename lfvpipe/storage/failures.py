@@ -47,11 +47,13 @@ _KINDS_BY_CODE: dict[str, type[StorageError]] = {
     "QuotaExceeded": DiskFull,
     "XMinioStorageFull": DiskFull,
 }
-# Answers to HEAD have no body, hence no code: the status is all that is known.
+# Answers to HEAD have no body, hence no code, and older releases of obstore leave out the body of
+# some others: the status is all that is known.
 _KINDS_BY_STATUS: dict[int, type[StorageError]] = {
     301: WrongRegion,
     401: NoCredentials,
     403: AccessDenied,
+    507: DiskFull,
 }
 _KINDS_BY_ERRNO: dict[int, type[StorageError]] = {
     errno.ENOSPC: DiskFull,

@@ -172,7 +172,10 @@ def test_what_a_server_does_not_have_or_serves_instead_is_refused(workshop: Any)
     web_page(workshop.folder)
     with served(workshop.folder) as url:
         workshop.write(SPOILT.replace("spoilt.zip", f"{url}/nothing.zip"))
-        refused(workshop.lfvpipe("run", "--until", "fetch"), "nothing.zip: the server answers 404")
+        refused(
+            workshop.lfvpipe("run", "--until", "fetch"),
+            "nothing.zip is refused: the server answers 404",
+        )
         workshop.write(SPOILT.replace("spoilt.zip", f"{url}/spoilt.zip"))
         refused(workshop.lfvpipe("run", "--until", "fetch"), "serves a web page (HTML)")
         workshop.write(SPOILT.replace("spoilt.zip", f"{url}/good.zip"))

@@ -32,13 +32,13 @@ def folder(tmp_path: Path) -> Path:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note which files are read."""
     read: list[str] = []
-    original = digests._hashed
+    original = digests._hash
 
     def noted(path: Path) -> digests.Entry:
         read.append(path.name)
         return original(path)
 
-    monkeypatch.setattr(digests, "_hashed", noted)
+    monkeypatch.setattr(digests, "_hash", noted)
     return read
 
 
@@ -212,7 +212,7 @@ def test_many_files_are_hashed_and_remembered(
         (folder / f"{number}.png").write_bytes(bytes([number]))
     monkeypatch.setattr(digests, "_SAVE_EVERY", 10)
     hashed: list[Path] = []
-    original = digests._hashed
+    original = digests._hash
 
     def failing(path: Path) -> digests.Entry:
         if len(hashed) == 30:
@@ -221,7 +221,7 @@ def test_many_files_are_hashed_and_remembered(
         return original(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(digests, "_hashed", failing)
+        patch.setattr(digests, "_hash", failing)
         patch.setattr(os, "cpu_count", lambda: 1)
         with pytest.raises(KeyboardInterrupt):
             the_digest(folder, context)

@@ -119,7 +119,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _client(url: str) -> httpx.Client:
     timeout = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
     try:
-        return httpx.Client(verify=_trusted_authorities(), timeout=timeout)
+        return httpx.Client(verify=_trust(), timeout=timeout)
     except (ImportError, ValueError) as error:  # of a proxy's kind, such as socks5://
         raise DownloadError(
             url,
@@ -128,7 +128,7 @@ def _client(url: str) -> httpx.Client:
         ) from error
 
 
-def _trusted_authorities() -> ssl.SSLContext:
+def _trust() -> ssl.SSLContext:
     """Trust the system's authorities, and certifi's where a system has none of its own."""
     context = ssl.create_default_context()
     if not context.get_ca_certs() and not context.cert_store_stats()["x509_ca"]:
