@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
+    from lfvpipe.detector.errors import DetectorError, DetectorWarning, TrainingCancelled
     from lfvpipe.detector.facts import Anomaly, Example, Info, Settings, Verdict
-    from lfvpipe.detector.faults import DetectorError, DetectorWarning, TrainingCancelled
     from lfvpipe.detector.model import Model, load
     from lfvpipe.detector.protocol import Detector, TrainedModel, detector_names, load_detector
     from lfvpipe.detector.training import train
@@ -22,7 +22,7 @@ else:
         __name__,
         {
             "facts": ["Anomaly", "Example", "Info", "Settings", "Verdict"],
-            "faults": ["DetectorError", "DetectorWarning", "TrainingCancelled"],
+            "errors": ["DetectorError", "DetectorWarning", "TrainingCancelled"],
             "model": ["Model", "load"],
             "protocol": ["Detector", "TrainedModel", "detector_names", "load_detector"],
             "training": ["train"],

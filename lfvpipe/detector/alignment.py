@@ -1,4 +1,4 @@
-"""Bring photographs of a product into the same position, so that places can be compared.
+"""Image registration: bring photographs of a product into the same position, to be compared there.
 
 Where a camera looks at the same product again and again, images differ by a shift, a turn and a
 little in size. The motion is found on small grey images, against the normal images' mean. Source:
@@ -12,25 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lfvpipe.detector.logistic import Doubles
-from lfvpipe.detector.pictures import Pixels
+from lfvpipe.detector import tuning
+from lfvpipe.detector.arrays import Bools, Doubles, Floats, Pixels
 
 if TYPE_CHECKING:
     from PIL import Image
 
-Floats = NDArray[np.float32]
-Grey = NDArray[np.uint8]
-STEP = 4  # px of an image that one of a small grey image is; divides both sides
-STEPS = 30
-PRECISION = 0.01  # px of a small image
-ROUNDS = 3  # of aligning all images to their mean
-MOST = 60  # images that make the mean
-FARTHEST = 0.15  # shift in sides, turn in radians, growth: more is no small motion
-WORTH = 0.75  # share of their variance that images may keep when aligned: else it is no use
-INSIDE = 0.5  # share of an image that the reference must cover, or it is lost
-OUTSIDE = -1.0  # a grey level
+OUTSIDE = -1.0  # a grey level that no image has
 
 
 @dataclass(frozen=True)
@@ -45,16 +34,19 @@ class Motion:
     matrix: Doubles
     shift: Doubles
 
-    def undone(self, pixels: Pixels) -> Pixels:
+    def undo(self, pixels: Pixels) -> Pixels:
         """Return `pixels` (H, W, 3) moved back; the border is repeated where nothing is known."""
         from PIL import Image
 
-        margin = self._farthest(pixels.shape)
+        # How far a corner moves at most, and two px for the interpolation.
+        corners = np.array([[1, 1], [1, -1]]) * np.array([pixels.shape[1], pixels.shape[0]]) / 2
+        moved = np.abs(corners @ (self.matrix - np.eye(2)).T) + np.abs(self.shift)
+        margin = int(np.ceil(moved.max())) + 2
         wide = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
-        moved = self.sampled(Image.fromarray(wide), pixels.shape, Image.Resampling.BILINEAR)
-        return np.asarray(moved)
+        back = self.warp(Image.fromarray(wide), pixels.shape, Image.Resampling.BILINEAR)
+        return np.asarray(back)
 
-    def redone(self, values: Floats, shape: tuple[int, ...]) -> Floats:
+    def redo(self, values: Floats, shape: tuple[int, ...]) -> Floats:
         """Return a map (h, w) of what was moved back, as the image (H, W) itself lies."""
         from PIL import Image
 
@@ -62,14 +54,8 @@ class Motion:
         back = self.inverse()
         there = Motion(back.matrix, back.shift * scale)
         least, image = float(values.min()), Image.fromarray(values)
-        moved = there.sampled(image, values.shape, Image.Resampling.BILINEAR, least)
+        moved = there.warp(image, values.shape, Image.Resampling.BILINEAR, least)
         return np.asarray(moved)
-
-    def _farthest(self, shape: tuple[int, ...]) -> int:
-        """Return how many px at most a corner of an image (H, W) moves by, and two."""
-        corners = np.array([[1, 1], [1, -1]]) * np.array([shape[1], shape[0]]) / 2
-        moved = np.abs(corners @ (self.matrix - np.eye(2)).T) + np.abs(self.shift)
-        return int(np.ceil(moved.max())) + 2
 
     def inverse(self) -> "Motion":
         """Return the motion back."""
@@ -80,13 +66,15 @@ class Motion:
         """Return this motion behind the other."""
         return Motion(self.matrix @ other.matrix, self.matrix @ other.shift + self.shift)
 
-    def small(self, side: float) -> bool:
+    def is_small(self, side: float) -> bool:
         """Say whether it is one that a product in front of a camera makes; `side` in px."""
         growth = np.sqrt(np.linalg.det(self.matrix)) - 1
         turn = np.arctan2(self.matrix[1, 0], self.matrix[0, 0])
-        return bool(max(abs(growth), abs(turn), *np.abs(self.shift / side)) <= FARTHEST)
+        return bool(
+            max(abs(growth), abs(turn), *np.abs(self.shift / side)) <= tuning.ALIGNMENT_FARTHEST
+        )
 
-    def sampled(
+    def warp(
         self,
         image: "Image.Image",
         shape: tuple[int, ...],
@@ -117,24 +105,24 @@ class Alignment:
 
     def motion(self, pixels: Pixels) -> Motion:
         """Return how an image (H, W, 3) lies; as most do, where it cannot be told."""
-        grey = small(pixels)
+        grey = reduce_to_grey(pixels)
         if grey.shape != self.reference.shape:
             return STILL
-        found = _motion(self.reference, grey)
+        found = _find_motion(self.reference, grey)
         if found is STILL:
             return STILL
-        return Motion(found.matrix, found.shift * STEP)
+        return Motion(found.matrix, found.shift * tuning.ALIGNMENT_REDUCTION)
 
 
-def small(pixels: Pixels) -> Grey:
-    """Return `pixels` (H, W, 3) in grey, STEP times smaller and a little blurred."""
+def reduce_to_grey(pixels: Pixels) -> Pixels:
+    """Return `pixels` (H, W, 3) in grey (h, w), several times smaller and a little blurred."""
     from PIL import Image, ImageFilter
 
-    grey = Image.fromarray(pixels).convert("L").reduce(STEP)
+    grey = Image.fromarray(pixels).convert("L").reduce(tuning.ALIGNMENT_REDUCTION)
     return np.asarray(grey.filter(ImageFilter.GaussianBlur(1)))
 
 
-def fit(greys: Sequence[Grey]) -> Alignment | None:
+def fit(greys: Sequence[Pixels]) -> Alignment | None:
     """Learn from normal images' small grey ones (h, w) where the product lies.
 
     None where alignment explains nothing that differs, or where hardly two images are of one size.
@@ -143,19 +131,19 @@ def fit(greys: Sequence[Grey]) -> Alignment | None:
     usual = max(shapes, key=lambda shape: (shapes[shape], shape), default=())
     if shapes[usual] <= len(greys) / 2:
         return None
-    greys = [each for each in greys if each.shape == usual][:MOST]
-    lying = [_standard(each.astype(np.float32)) for each in greys]
-    reference: Floats = np.stack(lying).mean(0)
-    before = _variance(lying, reference)
-    for _ in range(ROUNDS):
-        aligned = [_aligned(reference, each) for each in greys]
-        reference = _mean(aligned)
-        if _variance(aligned, reference) > WORTH * before:
+    greys = [each for each in greys if each.shape == usual][: tuning.ALIGNMENT_MAX_IMAGES]
+    standard = [_standardise(each.astype(np.float32)) for each in greys]
+    reference: Floats = np.stack(standard).mean(0)
+    before = _variance(standard, reference)
+    for _ in range(tuning.ALIGNMENT_ROUNDS):
+        aligned = [_align(reference, each) for each in greys]
+        reference = _mean_of_known(aligned)
+        if _variance(aligned, reference) > tuning.ALIGNMENT_MOST_LEFT * before:
             return None
     return Alignment(reference)
 
 
-def _mean(images: Sequence[Floats]) -> Floats:
+def _mean_of_known(images: Sequence[Floats]) -> Floats:
     """Return the mean of what is known, 0 where nothing is."""
     stack = np.stack(images)
     known = np.isfinite(stack)
@@ -167,48 +155,48 @@ def _variance(images: Sequence[Floats], mean: Floats) -> float:
     return float(np.nanmean([np.nanmean((each - mean) ** 2) for each in images]))
 
 
-def _aligned(reference: Floats, grey: Grey) -> Floats:
+def _align(reference: Floats, grey: Pixels) -> Floats:
     """Return a small grey image as it would lie like the reference; NaN where nothing is known."""
-    seen = _sampled(grey, _motion(reference, grey))
-    return np.where(seen >= 0, _standard(seen, seen >= 0), np.float32(np.nan))
+    seen = _sample(grey, _find_motion(reference, grey))
+    return np.where(seen >= 0, _standardise(seen, seen >= 0), np.float32(np.nan))
 
 
-def _sampled(grey: Grey, motion: Motion) -> Floats:
+def _sample(grey: Pixels, motion: Motion) -> Floats:
     from PIL import Image
 
     image = Image.fromarray(grey.astype(np.float32))
-    return np.asarray(motion.sampled(image, grey.shape, Image.Resampling.BILINEAR, OUTSIDE))
+    return np.asarray(motion.warp(image, grey.shape, Image.Resampling.BILINEAR, OUTSIDE))
 
 
-def _standard(values: Floats, of: NDArray[np.bool_] | None = None) -> Floats:
+def _standardise(values: Floats, of: Bools | None = None) -> Floats:
     """Return `values` with mean 0 and spread 1, both those of some of them."""
     part = values if of is None else values[of]
     result: Floats = (values - part.mean()) / max(float(part.std()), 1e-3)
     return result
 
 
-def _motion(reference: Floats, grey: Grey) -> Motion:
+def _find_motion(reference: Floats, grey: Pixels) -> Motion:
     """Return how a small grey image lies: shifted and turned, else shifted, else STILL."""
     for freedom in (4, 2):
-        motion, before, after = _followed(reference, grey, freedom)
-        if after < before and motion.small(grey.size**0.5):
+        motion, before, after = _follow(reference, grey, freedom)
+        if after < before and motion.is_small(grey.size**0.5):
             return motion
     return STILL
 
 
-def _followed(reference: Floats, grey: Grey, freedom: int) -> tuple[Motion, float, float]:
+def _follow(reference: Floats, grey: Pixels, freedom: int) -> tuple[Motion, float, float]:
     """Return the motion that explains an image best, and what is unexplained before and after."""
     slopes, motion, left = _slopes(reference)[..., :freedom], STILL, list[float]()
-    for _ in range(STEPS):
-        seen = _sampled(grey, motion)
+    for _ in range(tuning.ALIGNMENT_STEPS):
+        seen = _sample(grey, motion)
         inside = seen >= 0
-        if inside.mean() < INSIDE:
+        if inside.mean() < tuning.ALIGNMENT_LEAST_COVERED:
             break
-        error = _standard(seen[inside]) - _standard(reference[inside])
+        error = _standardise(seen[inside]) - _standardise(reference[inside])
         left.append(float(np.log1p(error**2).mean()))
         change = _change(slopes[inside], error)
         motion = motion.after(change.inverse())
-        if np.abs(change.shift).max() < PRECISION:
+        if np.abs(change.shift).max() < tuning.ALIGNMENT_PRECISION:
             break
     return motion, left[0], left[-1]
 

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lfvpipe.detector.logistic import Doubles, expit, newton
+from lfvpipe.detector import tuning
+from lfvpipe.detector.arrays import Bools, Doubles
+from lfvpipe.detector.logistic import expit, newton
 
-Bools = NDArray[np.bool_]
-OUTLYING = 10.0  # typical deviations above the median
-CERTAIN = 1e-5  # a threshold's least distance from 0 and 1
+CERTAIN = 1e-5  # a threshold's least distance from 0 and 1, where logits are infinite
 
 
 @dataclass(frozen=True)
@@ -17,8 +16,8 @@ class Calibration:
     """Platt's sigmoid, then a monotone map that puts the threshold at 0.5.
 
     Attributes:
-        slope: Of the log-odds in the score; positive.
-        offset: Of the log-odds.
+        slope: Of the logit in the score; positive.
+        offset: Of the logit.
         threshold: The calibrated probability from which on an image is called anomalous.
     """
 
@@ -46,13 +45,14 @@ def calibrate(
     Source: Platt, "Probabilistic outputs for support vector machines" (1999), with his smoothed
     targets, which keep separable scores from certainty.
     """
-    slope, offset = _platt(scores, labels, weights)
+    slope, offset = _fit_sigmoid(scores, labels, weights)
     raw = expit(slope * scores + offset)
-    threshold = _threshold(raw, labels, weights, costs)
+    threshold = _best_threshold(raw, labels, weights, costs)
     return Calibration(slope, offset, float(np.clip(threshold, CERTAIN, 1 - CERTAIN)))
 
 
-def _platt(scores: Doubles, labels: Bools, weights: Doubles) -> tuple[float, float]:
+def _fit_sigmoid(scores: Doubles, labels: Bools, weights: Doubles) -> tuple[float, float]:
+    """Return the slope and the offset of the logit, by Platt's smoothed targets."""
     anomalies, normals = int(labels.sum()), int((~labels).sum())
     centre, spread = float(np.median(scores)), float(scores.std()) or 1.0
     standard = ((scores - centre) / spread)[:, None]
@@ -60,15 +60,15 @@ def _platt(scores: Doubles, labels: Bools, weights: Doubles) -> tuple[float, flo
     target = np.where(labels, high, low)
     rows, truth = np.concatenate([standard, standard]), np.repeat([True, False], len(scores))
     shares = np.concatenate([target * weights, (1 - target) * weights])
-    solution = newton(rows, truth, shares, penalty=100.0)
+    solution = newton(rows, truth, shares, penalty=tuning.CALIBRATION_PENALTY)
     slope = max(float(solution[0]), 1e-3) / spread
     return slope, float(solution[1]) - slope * centre
 
 
-def _threshold(
+def _best_threshold(
     raw: Doubles, labels: Bools, weights: Doubles, costs: tuple[float, float] | None
 ) -> float:
-    """Return the middle, in log-odds, of the cut with the best F1 or the least cost.
+    """Return the middle, in logits, of the cut with the best F1 or the least cost.
 
     Cuts are judged between neighbouring scores; of equally good ones the widest gap wins.
     """
@@ -83,13 +83,13 @@ def _threshold(
         found = bad.sum() - missed
         gain = 2 * found / (2 * found + rejected + missed)
     ranked = np.clip(ranked, CERTAIN, 1 - CERTAIN)
-    odds = np.log(ranked / (1 - ranked))
-    odds = np.concatenate([odds[:1] - 1, odds, odds[-1:] + 1])
-    gaps = np.diff(odds)
+    logits = np.log(ranked / (1 - ranked))
+    logits = np.concatenate([logits[:1] - 1, logits, logits[-1:] + 1])
+    gaps = np.diff(logits)
     gaps[[0, -1]] = np.clip(gaps[[0, -1]], 0, 1e-3)  # the ends are cuts of last resort
     best = np.flatnonzero(gain >= gain.max() - 1e-9)
     cut = best[int(np.argmax(gaps[best]))]
-    return float(expit((odds[cut : cut + 1] + odds[cut + 1]) / 2)[0])
+    return float(expit((logits[cut : cut + 1] + logits[cut + 1]) / 2)[0])
 
 
 def auroc(scores: Doubles, labels: Bools) -> float:
@@ -126,9 +126,10 @@ def typical_deviation(scores: Doubles) -> float:
     return 1.4826 * float(np.median(np.abs(scores - np.median(scores))))
 
 
-def outlying(scores: Doubles) -> Bools:
+def is_outlying(scores: Doubles) -> Bools:
     """Say which of normal images' scores are so far from the others' that these are no guide."""
-    return scores > float(np.median(scores)) + OUTLYING * max(typical_deviation(scores), 0.05)
+    spread = max(typical_deviation(scores), tuning.NORMALS_LEAST_SPREAD)
+    return scores > float(np.median(scores)) + tuning.NORMALS_OUTLYING * spread
 
 
 def calibrate_on_normals(scores: Doubles) -> Calibration:
@@ -139,8 +140,13 @@ def calibrate_on_normals(scores: Doubles) -> Calibration:
     few scores lies too low), and of the same point of a Gaussian with the scores' median and median
     deviation. Outlying scores, as of anomalies among the normal images, move neither much.
     """
-    middle, spread = float(np.median(scores)), max(typical_deviation(scores), 0.05)
-    highest = float(np.quantile(scores[~outlying(scores)], 0.95, method="weibull"))
-    threshold = max(highest, middle + 1.8 * spread)
-    slope = 1.5 / spread
+    middle, spread = (
+        float(np.median(scores)),
+        max(typical_deviation(scores), tuning.NORMALS_LEAST_SPREAD),
+    )
+    highest = float(
+        np.quantile(scores[~is_outlying(scores)], tuning.NORMALS_QUANTILE, method="weibull")
+    )
+    threshold = max(highest, middle + tuning.NORMALS_DEVIATIONS * spread)
+    slope = tuning.NORMALS_SLOPE / spread
     return Calibration(slope, -slope * threshold, 0.5)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
-from lfvpipe.detector.faults import DetectorError, DetectorWarning
+from lfvpipe.detector import tuning
+from lfvpipe.detector.errors import DetectorError, DetectorWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 Label = Literal["normal", "anomaly"]
 BACKGROUND = "background"
 BACKGROUND_COLOR = "#FFFFFF"
-FINEST = 1280  # px, the side that a thorough training adds
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ class Settings:
     seed: int = 0
     costs: tuple[float, float] | None = None
     threads: int | None = None
-    sides: tuple[int, ...] = (256, 416, 640, 896)
-    views: int = 2
-    finer_views: int = 1
-    max_rows: int = 20_000
-    finer_megapixels: float = 120.0
+    sides: tuple[int, ...] = tuning.SIDES
+    views: int = tuning.VIEWS
+    finer_views: int = tuning.FINER_VIEWS
+    max_rows: int = tuning.MAX_ROWS
+    finer_megapixels: float = tuning.FINER_MEGAPIXELS
     persistent: bool = False
 
     def thorough(self) -> Settings:
@@ -76,8 +76,8 @@ class Settings:
 
         Takes several times as long; finds what is too small for the usual sides.
         """
-        sides = tuple(sorted({*self.sides, FINEST}))
-        more = 4 * self.finer_megapixels
+        sides = tuple(sorted({*self.sides, tuning.THOROUGH_SIDE}))
+        more = tuning.THOROUGH_MORE * self.finer_megapixels
         return replace(
             self, sides=sides, views=4, finer_views=4, finer_megapixels=more, persistent=True
         )
@@ -85,26 +85,33 @@ class Settings:
     def __post_init__(self) -> None:
         wrong = next((text for fine, text in self._rules() if not fine), None)
         if wrong is not None:
-            raise DetectorError(wrong)
+            raise DetectorError(f"{wrong}.")
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
         """Yield whether each rule is kept, and what to say where it is not."""
-        yield self.seed >= 0, f"seed must not be negative, not {self.seed}"
+        yield self.seed >= 0, f"The setting seed must not be negative, not {self.seed}"
         whole = all(isinstance(each, int) for each in self.sides)
         ascending = list(self.sides) == sorted({*self.sides})
-        yield whole and ascending, f"sides must be whole numbers that ascend, not {self.sides}"
+        yield (
+            whole and ascending,
+            f"The setting sides must be whole numbers that ascend, not {self.sides}",
+        )
         within = bool(self.sides) and 64 <= self.sides[0] <= self.sides[-1] <= 2048
-        yield within, f"sides must lie within 64 and 2048 px, not {self.sides}"
+        yield within, f"The setting sides must lie within 64 and 2048 px, not {self.sides}"
         views = {self.views, self.finer_views}
-        text = f"views and finer_views must be 1 to 4, not {self.views} and {self.finer_views}"
+        both = f"{self.views} and {self.finer_views}"
+        text = f"The settings views and finer_views must be 1 to 4, not {both}"
         yield views <= {1, 2, 3, 4}, text
         costs = self.costs or (1.0, 1.0)
         fine = len(costs) == 2 and all(0 < each < inf for each in costs)
-        yield fine, f"costs must be two positive, finite numbers, not {self.costs}"
+        yield fine, f"The setting costs must be two positive, finite numbers, not {self.costs}"
         threads = 1 if self.threads is None else self.threads
-        yield threads >= 1, f"threads must be at least 1, not {self.threads}"
-        yield self.max_rows >= 1000, f"max_rows must be at least 1000, not {self.max_rows}"
-        text = f"finer_megapixels must be positive, not {self.finer_megapixels}"
+        yield threads >= 1, f"The setting threads must be at least 1, not {self.threads}"
+        yield (
+            self.max_rows >= 1000,
+            f"The setting max_rows must be at least 1000, not {self.max_rows}",
+        )
+        text = f"The setting finer_megapixels must be positive, not {self.finer_megapixels}"
         yield self.finer_megapixels > 0, text
 
 

@@ -5,21 +5,19 @@ from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lfvpipe.detector import tuning
 from lfvpipe.detector.alignment import STILL, Alignment, Motion
-from lfvpipe.detector.backbone import CHANNELS
-from lfvpipe.detector.network import network
-from lfvpipe.detector.pictures import Pixels, resized
+from lfvpipe.detector.arrays import Floats, Pixels
+from lfvpipe.detector.backbone.graph import CHANNELS
+from lfvpipe.detector.backbone.network import network
+from lfvpipe.detector.images import resize
 
 if TYPE_CHECKING:
     from PIL import Image
 
-Floats = NDArray[np.float32]
-POOLS = 3
-CELL_TAPS = 3  # the deepest sees too much around a position
-GRID = 3
-PATCHES = 16  # to a side: of a finer map, means of areas
+POOLS = 3  # mean, maximum and minimum
+CELL_TAPS = 3  # of the backbone's maps; the deepest sees too much around a cell
 
 
 @dataclass(frozen=True)
@@ -34,26 +32,26 @@ class View:
     maps: tuple[Floats, ...]
     motion: Motion = STILL
 
-    def returned(self, values: Floats) -> Floats:
+    def unalign(self, values: Floats) -> Floats:
         """Return a map (h, w) of what was seen as the image itself lies."""
         if self.motion is STILL:
             return values
         height, width = self.maps[0].shape[1:]  # of the map of stride 4
-        return self.motion.redone(values, (4 * height, 4 * width))
+        return self.motion.redo(values, (4 * height, 4 * width))
 
-    def pooled(self) -> Floats:
+    def pool(self) -> Floats:
         """Return the mean, maximum and minimum of each channel over its positions, map by map."""
         flat = [tap.reshape(len(tap), -1) for tap in self.maps]
         parts = [part for tap in flat for part in (tap.mean(1), tap.max(1), tap.min(1))]
         return np.concatenate(parts)
 
-    def placed(self) -> Floats:
-        """Return each channel's means over a GRID by GRID division of the image."""
+    def grid_means(self) -> Floats:
+        """Return each channel's means over a coarse grid that divides the image, map by map."""
         return np.concatenate([_grid_means(tap) for tap in self.maps])
 
     @cached_property
     def cells(self) -> Floats:
-        """A descriptor per stride-8 position, (h, w, channels).
+        """A descriptor per position of the stride-8 map, (h, w, channels).
 
         Mean, maximum and minimum of the stride-4 map's 2 by 2, the stride-8 map, the stride-16 map
         repeated; no smoothing, so that small defects stay sharp.
@@ -72,10 +70,10 @@ class View:
 
     @cached_property
     def patches(self) -> Floats:
-        """The deepest map by area, (h, w, channels); some PATCHES² in all, or its own size."""
+        """The deepest map by area, (h, w, channels); of a large one, means of about 16² areas."""
         deepest = self.maps[-1]
         height, width = deepest.shape[1:]
-        part = min(1.0, PATCHES / (height * width) ** 0.5)
+        part = min(1.0, tuning.PATCHES_A_SIDE / (height * width) ** 0.5)
         down, right = (_areas(length, max(1, round(length * part))) for length in (height, width))
         return np.asarray((down @ deepest @ right.T).transpose(1, 2, 0), np.float32)
 
@@ -92,13 +90,16 @@ def _areas(length: int, count: int) -> Floats:
     return areas
 
 
-def deeper(cells: Floats) -> Floats:
+def deeper_channels(cells: Floats) -> Floats:
     """Return the stride-8 and stride-16 maps' part of cells (..., channels)."""
     return cells[..., POOLS * CHANNELS[0] :]
 
 
 def _grid_means(tap: Floats) -> Floats:
-    rows, columns = (np.linspace(0, length, GRID + 1).astype(int)[:-1] for length in tap.shape[1:])
+    """Return the means of a map (c, h, w) over a grid, channel by channel: (c · areas,)."""
+    rows, columns = (
+        np.linspace(0, length, tuning.GRID_SIDE + 1).astype(int)[:-1] for length in tap.shape[1:]
+    )
     sums = np.add.reduceat(np.add.reduceat(tap, rows, 1), columns, 2)
     areas = np.outer(np.diff([*rows, tap.shape[1]]), np.diff([*columns, tap.shape[2]]))
     means: Floats = (sums / areas).astype(np.float32)
@@ -119,24 +120,24 @@ def look(
         taps: How many maps are wanted; CELL_TAPS do for the cells, and take less time.
         alignment: Where the product lies in most images; it is moved there.
     """
-    pixels, motion = prepared(image, side, alignment)
-    return replace(view(pixels, taps), motion=motion)
+    pixels, motion = prepare(image, side, alignment)
+    return replace(extract(pixels, taps), motion=motion)
 
 
-def prepared(image: "Image.Image", side: int, alignment: Alignment | None) -> tuple[Pixels, Motion]:
+def prepare(image: "Image.Image", side: int, alignment: Alignment | None) -> tuple[Pixels, Motion]:
     """Return an RGB image as it is looked at on a scale, and the motion that was undone."""
-    pixels = resized(image, side)
+    pixels = resize(image, side)
     if alignment is None:
         return pixels, STILL
     motion = alignment.motion(pixels)
-    return (pixels if motion is STILL else motion.undone(pixels)), motion
+    return (pixels if motion is STILL else motion.undo(pixels)), motion
 
 
-def view(pixels: Pixels, taps: int) -> View:
+def extract(pixels: Pixels, taps: int) -> View:
     """Return what the backbone sees in `pixels`, uint8 (H, W, 3), each a multiple of 16."""
     return View(tuple(network(taps).taps(pixels)))
 
 
-def mirrored(pixels: Pixels, mirror: int) -> Pixels:
-    """Flip left-right (bit 0) and top-bottom (bit 1)."""
-    return pixels[:: -1 if mirror & 2 else 1, :: -1 if mirror & 1 else 1]
+def mirror(pixels: Pixels, view: int) -> Pixels:
+    """Return the pixels of a view: flipped left-right (bit 0) and top-bottom (bit 1)."""
+    return pixels[:: -1 if view & 2 else 1, :: -1 if view & 1 else 1]

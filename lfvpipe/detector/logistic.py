@@ -8,47 +8,41 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
-Integers = NDArray[np.int64]
-PENALTIES = tuple(10.0**k for k in np.arange(-3.0, 3.01, 0.75))
-MAX_COMPONENTS = 512
-MAX_STEPS = 30
-CHUNK = 2048  # rows weighed at a time, to save memory
+from lfvpipe.detector import tuning
+from lfvpipe.detector.arrays import Bools, Doubles, Floats, Integers
 
 
 @dataclass(frozen=True)
-class Linear:
-    """A standardising linear score: ((x - mean) / spread) · weights + bias, in log-odds."""
+class LinearClassifier:
+    """A standardising linear classifier: its logit is ((x - mean) / spread) · weights + bias."""
 
     mean: Doubles
     spread: Doubles
     weights: Doubles
     bias: float
 
-    def score(self, rows: NDArray[np.float32]) -> Doubles:
-        """Return the log-odds of each of `rows` (n, d)."""
+    def logits(self, rows: Floats) -> Doubles:
+        """Return the logit of each of `rows` (n, d)."""
         result: Doubles = ((rows - self.mean) / self.spread) @ self.weights + self.bias
         return result
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A fit on all rows, each row's log-odds from the fit that left its fold out, the penalty."""
+class LogisticFit:
+    """A fit on all rows, and each row's logit by the fit that left its fold out."""
 
-    linear: Linear
+    classifier: LinearClassifier
     out_of_fold: Doubles
-    penalty: float
 
 
 def fit(
-    rows: NDArray[np.float32],
-    labels: NDArray[np.bool_],
+    rows: Floats,
+    labels: Bools,
     folds: Integers,
     weights: Doubles,
     tick: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Fitted:
+) -> LogisticFit:
     """Fit on `rows` (n, d); the penalty has the least out-of-fold log-loss.
 
     Args:
@@ -61,49 +55,53 @@ def fit(
     mean, spread = rows.mean(0, dtype=np.float64), rows.std(0, dtype=np.float64)
     spread = np.where(spread > 1e-6 * (np.abs(mean) + 1e-6), spread, np.inf)
     standard = (rows - mean) / spread / np.sqrt(rows.shape[1])
-    reduced, basis = _components(standard)
-    scores = _out_of_fold(reduced, labels, folds, weights, tick)
-    losses = [_log_loss(each, labels, weights) for each in scores]
+    reduced, basis = _principal_components(standard)
+    scores = _score_out_of_fold(reduced, labels, folds, weights, tick)
+    log_losses = np.logaddexp(0, scores) - labels * scores
+    losses = [float(weights @ each / weights.sum()) for each in log_losses]
     best = int(np.argmin(losses))
-    solution = newton(reduced, labels, weights, PENALTIES[best])
+    solution = newton(reduced, labels, weights, tuning.CLASSIFIER_PENALTIES[best])
     coefficients = basis @ solution[:-1] / np.sqrt(rows.shape[1])
-    linear = Linear(mean, spread, coefficients, float(solution[-1]))
-    return Fitted(linear, scores[best], PENALTIES[best])
+    classifier = LinearClassifier(mean, spread, coefficients, float(solution[-1]))
+    return LogisticFit(classifier, scores[best])
 
 
-def _components(standard: Doubles) -> tuple[Doubles, Doubles]:
+def _principal_components(standard: Doubles) -> tuple[Doubles, Doubles]:
     """Return the rows in an orthonormal basis of their span, and that basis (d, k)."""
     tall = standard.shape[0] > standard.shape[1]
     gram = standard.T @ standard if tall else standard @ standard.T
     values, vectors = np.linalg.eigh(gram)
-    keep = np.flatnonzero(values > max(values[-1], 1e-12) * 1e-9)[-MAX_COMPONENTS:]
+    keep = np.flatnonzero(values > max(values[-1], 1e-12) * 1e-9)[
+        -tuning.CLASSIFIER_MAX_COMPONENTS :
+    ]
     basis = vectors[:, keep] if tall else standard.T @ (vectors[:, keep] / np.sqrt(values[keep]))
     return standard @ basis, basis
 
 
-def _out_of_fold(
+def _score_out_of_fold(
     reduced: Doubles,
-    labels: NDArray[np.bool_],
+    labels: Bools,
     folds: Integers,
     weights: Doubles,
     tick: Callable[[int, int], None],
 ) -> Doubles:
     """Return the left-out score of every row under every penalty: (penalties, n)."""
-    scores = np.zeros((len(PENALTIES), len(reduced)))
+    penalties = tuning.CLASSIFIER_PENALTIES
+    scores = np.zeros((len(penalties), len(reduced)))
     names = np.unique(folds)
     for turn, fold in enumerate(names):
         inside, outside = folds != fold, folds == fold
         start = None
-        for index, penalty in enumerate(PENALTIES):
+        for index, penalty in enumerate(penalties):
             start = newton(reduced[inside], labels[inside], weights[inside], penalty, start)
             scores[index, outside] = reduced[outside] @ start[:-1] + start[-1]
-            tick(turn * len(PENALTIES) + index + 1, len(names) * len(PENALTIES))
+            tick(turn * len(penalties) + index + 1, len(names) * len(penalties))
     return scores
 
 
 def newton(
-    rows: Doubles | NDArray[np.float32],
-    labels: NDArray[np.bool_],
+    rows: Doubles | Floats,
+    labels: Bools,
     weights: Doubles,
     penalty: float,
     start: Doubles | None = None,
@@ -120,9 +118,9 @@ def newton(
     ridge[-1] = 1e-8
     solution = np.zeros(design.shape[1]) if start is None else start
     value = _objective(design, labels, weights, ridge, solution)
-    for _ in range(MAX_STEPS):
+    for _ in range(tuning.NEWTON_MAX_STEPS):
         step = _newton_step(design, labels, weights, ridge, solution)
-        solution, improved = _shortened(design, labels, weights, ridge, solution, step, value)
+        solution, improved = _shorten_step(design, labels, weights, ridge, solution, step, value)
         if value - improved < precision * (1 + abs(value)):
             break
         value = improved
@@ -130,28 +128,30 @@ def newton(
 
 
 def _newton_step(
-    design: Doubles, labels: NDArray[np.bool_], weights: Doubles, ridge: Doubles, at: Doubles
+    design: Doubles, labels: Bools, weights: Doubles, ridge: Doubles, at: Doubles
 ) -> Doubles:
     probability = expit(design @ at)
     gradient = design.T @ (weights * (probability - labels)) + ridge * at
     curvature = weights * probability * (1 - probability)
     hessian = np.diag(ridge + 1e-12)
-    for start in range(0, len(design), CHUNK):
-        part = design[start : start + CHUNK]
-        hessian += (part * curvature[start : start + CHUNK, None]).T @ part
+    chunk = tuning.NEWTON_CHUNK
+    for start in range(0, len(design), chunk):
+        part = design[start : start + chunk]
+        hessian += (part * curvature[start : start + chunk, None]).T @ part
     step = np.linalg.solve(hessian, gradient)
     return step.astype(np.float64, copy=False)
 
 
-def _shortened(
+def _shorten_step(
     design: Doubles,
-    labels: NDArray[np.bool_],
+    labels: Bools,
     weights: Doubles,
     ridge: Doubles,
     at: Doubles,
     step: Doubles,
     value: float,
 ) -> tuple[Doubles, float]:
+    """Return the solution, and its objective, after as much of a step as makes that no worse."""
     length = 1.0
     while length > 1e-4:
         candidate = at - length * step
@@ -163,16 +163,11 @@ def _shortened(
 
 
 def _objective(
-    design: Doubles, labels: NDArray[np.bool_], weights: Doubles, ridge: Doubles, at: Doubles
+    design: Doubles, labels: Bools, weights: Doubles, ridge: Doubles, at: Doubles
 ) -> float:
     score = design @ at
     loss = weights @ (np.logaddexp(0, score) - labels * score)
     return float(loss + 0.5 * (ridge * at) @ at)
-
-
-def _log_loss(scores: Doubles, labels: NDArray[np.bool_], weights: Doubles) -> float:
-    losses = np.logaddexp(0, scores) - labels * scores
-    return float(weights @ losses / weights.sum())
 
 
 def expit(scores: Doubles) -> Doubles:

@@ -4,16 +4,14 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lfvpipe.detector import tuning
+from lfvpipe.detector.arrays import Integers
+from lfvpipe.detector.errors import DetectorError
 from lfvpipe.detector.facts import BACKGROUND, BACKGROUND_COLOR, Anomaly, Example
-from lfvpipe.detector.faults import DetectorError
-from lfvpipe.detector.logistic import Integers
-from lfvpipe.detector.pictures import open_rgb, reduced
+from lfvpipe.detector.images import open_rgb, reduce
 
-COVERED = 0.2  # of a cell, from which on it counts as anomalous
-MAX_PNG_BYTES = 5_242_880
-Pixels = NDArray[np.uint8]
+MAX_PNG_BYTES = 5_242_880  # of DetectAnomalies' AnomalyMask
 
 
 def color_of(text: str) -> tuple[int, int, int]:
@@ -25,11 +23,11 @@ def color_of(text: str) -> tuple[int, int, int]:
     try:
         red, green, blue = bytes.fromhex(text.removeprefix("#"))
     except ValueError as error:
-        raise DetectorError(f"{text!r} is not a colour", hint="Write it as #RRGGBB.") from error
+        raise DetectorError(f"{text!r} is not a colour.", hint="Write it as #RRGGBB.") from error
     return red, green, blue
 
 
-def known_classes(examples: Sequence[Example]) -> dict[str, str]:
+def declared_classes(examples: Sequence[Example]) -> dict[str, str]:
     """Return the colour of each anomaly type that some mask declares, sorted, no background.
 
     Raises:
@@ -41,7 +39,7 @@ def known_classes(examples: Sequence[Example]) -> dict[str, str]:
             for name, color in example.mask_classes.items():
                 if classes.setdefault(name, color).upper() != color.upper():
                     raise DetectorError(
-                        f"the anomaly type {name} has two colours, {classes[name]} and {color}",
+                        f"The anomaly type {name} has two colours, {classes[name]} and {color}.",
                         hint="Give each type one colour in all masks.",
                     )
     return {
@@ -80,18 +78,18 @@ def cell_classes(
         return [np.broadcast_to(np.int64(0), height * width) for height, width in grids]
     if pixels.shape[::-1] != size:
         raise DetectorError(
-            f"the mask {example.mask} has {pixels.shape[1]} by {pixels.shape[0]} pixels, its image"
-            f" {size[0]} by {size[1]}, upright",
+            f"The mask {example.mask} has {pixels.shape[1]} by {pixels.shape[0]} pixels, its image"
+            f" {size[0]} by {size[1]}, upright.",
             hint="Draw masks on their images, turned as they are shown.",
         )
-    return [_prevailing(pixels, len(classes), grid) for grid in grids]
+    return [_prevailing_classes(pixels, len(classes), grid) for grid in grids]
 
 
-def _prevailing(pixels: Integers, count: int, grid: tuple[int, int]) -> Integers:
+def _prevailing_classes(pixels: Integers, count: int, grid: tuple[int, int]) -> Integers:
     """Return which of `count` classes prevails in each cell of a grid over `pixels` (H, W)."""
     parts = ((pixels == number + 1).astype(np.float32) for number in range(count))
-    shares = np.stack([reduced(each, grid) for each in parts])
-    covered = shares.sum(0) >= COVERED
+    shares = np.stack([reduce(each, grid) for each in parts])
+    covered = shares.sum(0) >= tuning.MASK_LEAST_COVERED
     return np.where(covered, shares.argmax(0) + 1, 0).ravel()
 
 
@@ -118,5 +116,5 @@ def mask_png(found: Integers, classes: dict[str, str], size: tuple[int, int]) ->
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     if buffer.tell() > MAX_PNG_BYTES:
-        raise DetectorError(f"the mask of a {size[0]} by {size[1]} image exceeds 5 MB")
+        raise DetectorError(f"The mask of a {size[0]} by {size[1]} image exceeds 5 MB.")
     return buffer.getvalue()

@@ -1,100 +1,89 @@
 """A trained model: saved, loaded, and asked about images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lfvpipe.detector import checkpoint, modelfile
+from lfvpipe.detector import model_file
 from lfvpipe.detector.alignment import Alignment
-from lfvpipe.detector.bank import Bank
-from lfvpipe.detector.blend import Blend
+from lfvpipe.detector.backbone import checkpoint
+from lfvpipe.detector.blending import Blend
 from lfvpipe.detector.calibration import Calibration
-from lfvpipe.detector.deviation import Deviation
-from lfvpipe.detector.facts import Info, Verdict
-from lfvpipe.detector.faults import DetectorError, DetectorWarning
-from lfvpipe.detector.features import View
-from lfvpipe.detector.heads import Heads
-from lfvpipe.detector.local import Local
-from lfvpipe.detector.logistic import Linear
+from lfvpipe.detector.ensemble import Ensemble, ScoreKey, prune
+from lfvpipe.detector.errors import DetectorError, DetectorWarning
+from lfvpipe.detector.facts import Anomaly, Info, Verdict
+from lfvpipe.detector.heads import HEADS
+from lfvpipe.detector.images import open_rgb
 from lfvpipe.detector.masks import areas, mask_png
-from lfvpipe.detector.pictures import open_rgb
-from lfvpipe.detector.place import Place
 from lfvpipe.detector.scale import Scale
 from lfvpipe.detector.segmentation import Segmenter, classify
-from lfvpipe.detector.threads import one_thread
+from lfvpipe.detector.threads import blas_on_one_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
     from PIL import Image
 
-PARTS: Mapping[str, Callable[..., Any]] = {
-    "alignment": Alignment,
-    "deviation": Deviation,
-    "local": Local,
-    "place": Place,
-    "bank": Bank,
-    "classifier": Linear,
-}
-_Part = TypeVar("_Part")
+    from lfvpipe.detector.heads.head import Parameters
+
+ALIGNMENT = "alignment"  # the part of a model file that holds a scale's
 
 
 @dataclass(frozen=True)
 class Model:
-    """What training found out: the heads, their calibration, and maybe a segmenter.
+    """What training found out: the ensemble, its calibration, and maybe a segmenter.
 
     Attributes:
         info: What it was trained on.
         calibration: From scores to probabilities.
-        heads: From what the backbone sees to scores.
+        ensemble: From what the backbone sees to a score.
         classes: Anomaly type → colour, for segmentation.
-        segmenter: Types by position.
-        segmented: The side, px, of the scale whose positions it knows.
+        segmenter: Types by cell.
+        segmented: The side, px, of the scale whose cells it knows.
     """
 
     info: Info
     calibration: Calibration
-    heads: Heads
+    ensemble: Ensemble
     classes: Mapping[str, str]
     segmenter: Segmenter | None
     segmented: int
 
-    def detect(self, image: "Image.Image | Path | str | bytes") -> Verdict:
+    def detect(self, image: Image.Image | Path | str | bytes) -> Verdict:
         """Return the verdict on one image: decoded, a path, or a file's bytes.
 
         Raises:
             DetectorError: It cannot be read as an image.
         """
-        with one_thread():
-            return self._verdict(open_rgb(image, self.info.white))
+        with blas_on_one_thread():
+            return self._detect(open_rgb(image, self.info.white))
 
-    def _verdict(self, opened: "Image.Image") -> Verdict:
-        views = self.heads.look(opened)
-        score, evidence = self.heads.score(views)
+    def _detect(self, image: Image.Image) -> Verdict:
+        views = self.ensemble.look(image)
+        score, evidence = self.ensemble.score(views)
         if not np.isfinite(score):
-            raise DetectorError("the model gives no number", hint="Train the model again.")
+            raise DetectorError("The model gives no number.", hint="Train the model again.")
         probability = float(self.calibration.probability(np.array([score]))[0])
         anomalous = probability >= 0.5
-        found = self._segmented(views, opened.size)
+        anomalies: tuple[Anomaly, ...] = ()
+        mask: bytes | None = None
+        if self.segmenter is not None:
+            found = classify(self.segmenter.probabilities(views[self.segmented].cells), image.size)
+            anomalies = areas(found, dict(self.classes))
+            mask = mask_png(found, dict(self.classes), image.size)
         return Verdict(
             is_anomalous=anomalous,
             confidence=probability if anomalous else 1 - probability,
             probability=probability,
             heat_map=evidence * np.float32(probability),
-            anomalies=areas(found, dict(self.classes)) if found is not None else (),
-            mask_png=mask_png(found, dict(self.classes), opened.size)
-            if found is not None
-            else None,
+            anomalies=anomalies,
+            mask_png=mask,
         )
-
-    def _segmented(
-        self, views: Mapping[int, View], size: tuple[int, int]
-    ) -> NDArray[np.int64] | None:
-        if self.segmenter is None:
-            return None
-        return classify(self.segmenter.probabilities(views[self.segmented].cells), size)
 
     def save(self, path: Path) -> None:
         """Write the model to `path`, whole or not at all.
@@ -102,44 +91,38 @@ class Model:
         Raises:
             OSError: The file cannot be written.
         """
+        parts = _parts(self)
         header = {
             "info": asdict(self.info),
-            "sides": [scale.side for scale in self.heads.scales],
-            "heads": self.heads.names,
+            "sides": [scale.side for scale in self.ensemble.scales],
+            "heads": self.ensemble.keys,
             "segmented": self.segmented,
             "calibration": asdict(self.calibration),
             "classes": dict(self.classes),
-            "numbers": _numbers(self),
+            "numbers": {
+                part: {name: each for name, each in values.items() if isinstance(each, float)}
+                for part, values in parts.items()
+            },
         }
-        modelfile.write(path, header, _arrays(self))
+        arrays = {
+            f"{part}.{name}": each
+            for part, values in parts.items()
+            for name, each in values.items()
+            if isinstance(each, np.ndarray)
+        }
+        model_file.write(path, header, arrays)
 
 
-def _parts(model: Model) -> dict[str, object]:
+def _parts(model: Model) -> dict[str, Parameters]:
     """Return what has arrays, by name: those of a scale with its side, as in "local@416"."""
-    parts: dict[str, object] = {"blend": model.heads.blend, "segmenter": model.segmenter}
-    for scale in model.heads.scales:
-        parts |= {f"{name}@{scale.side}": getattr(scale, name) for name in PARTS}
+    parts: dict[str, Parameters] = {"blend": vars(model.ensemble.blend)}
+    if model.segmenter is not None:
+        parts["segmenter"] = vars(model.segmenter)
+    for scale in model.ensemble.scales:
+        parts |= {f"{head.PART}@{scale.side}": head.parameters() for head in scale.heads}
+        if scale.alignment is not None:
+            parts[f"{ALIGNMENT}@{scale.side}"] = vars(scale.alignment)
     return parts
-
-
-def _numbers(model: Model) -> dict[str, dict[str, float]]:
-    """Return each part's plain numbers."""
-    return {
-        part: {name: each for name, each in vars(value).items() if isinstance(each, float)}
-        for part, value in _parts(model).items()
-        if value is not None
-    }
-
-
-def _arrays(model: Model) -> dict[str, NDArray[Any]]:
-    """Return every part's arrays, by "part.name"."""
-    return {
-        f"{part}.{name}": each
-        for part, value in _parts(model).items()
-        if value is not None
-        for name, each in vars(value).items()
-        if isinstance(each, np.ndarray)
-    }
 
 
 def load(path: Path) -> Model:
@@ -148,14 +131,14 @@ def load(path: Path) -> Model:
     Raises:
         DetectorError: No model, damaged, written by another lfvpipe, or made for other weights.
     """
-    header, arrays = modelfile.read(path)
+    header, arrays = model_file.read(path)
     try:
-        return _restored(header, arrays)
+        return _restore(header, arrays)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DetectorError(f"the model file {path} is damaged: {error!r}") from error
+        raise DetectorError(f"The model file {path} is damaged: {error!r}.") from error
 
 
-def _restored(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
+def _restore(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
     info = header["info"]
     info["warnings"] = tuple(DetectorWarning(**each) for each in info["warnings"])
     info["image_size"], info["sides"] = tuple(info["image_size"]), tuple(info["sides"])
@@ -164,44 +147,41 @@ def _restored(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
     for name, values in arrays.items():
         part, _, field = name.partition(".")
         parts[part][field] = values
-    scales = [
-        Scale(
-            side, **{name: _part(kind, parts.get(f"{name}@{side}")) for name, kind in PARTS.items()}
-        )
-        for side in header["sides"]
-    ]
-    names = tuple((name, side) for name, side in header["heads"])
-    _require_known(names, scales, header)
+    keys = tuple((name, side) for name, side in header["heads"])
+    segmenter = Segmenter(**parts["segmenter"]) if "segmenter" in parts else None
+    if segmenter is not None and header["segmented"] not in header["sides"]:
+        raise ValueError(f"a segmenter at {header['segmented']} px")
     return Model(
         info=Info(**info),
         calibration=Calibration(**header["calibration"]),
-        heads=Heads(tuple(scales), names, Blend(**parts["blend"])),
+        ensemble=_restore_ensemble(keys, header["sides"], parts),
         classes=header["classes"],
-        segmenter=_part(Segmenter, parts.get("segmenter")),
+        segmenter=segmenter,
         segmented=header["segmented"],
     )
 
 
-def _require_known(
-    names: Sequence[tuple[str, int]], scales: Sequence[Scale], header: Mapping[str, Any]
-) -> None:
-    """Raise ValueError where the header names what the file does not hold."""
-    held = {(name, scale.side) for scale in scales for name in scale.names}
-    if not {*names} <= held:
-        raise ValueError(f"heads {sorted({*names} - held)}")
-    if header["numbers"].get("segmenter") and header["segmented"] not in header["sides"]:
-        raise ValueError(f"a segmenter at {header['segmented']} px")
-
-
-def _part(kind: Callable[..., _Part], facts: Mapping[str, Any] | None) -> _Part | None:
-    return None if facts is None else kind(**facts)
+def _restore_ensemble(
+    keys: tuple[ScoreKey, ...], sides: list[int], parts: dict[str, dict[str, Any]]
+) -> Ensemble:
+    """Return the ensemble whose heads are among the parts; ValueError where one is not."""
+    scales = []
+    for side in sides:
+        named = ((head, parts.get(f"{head.PART}@{side}")) for head in HEADS)
+        heads = tuple(head.restore(found) for head, found in named if found is not None)
+        reference = parts.get(f"{ALIGNMENT}@{side}")
+        scales.append(Scale(side, heads, None if reference is None else Alignment(**reference)))
+    held = {(head.NAME, scale.side) for scale in scales for head in scale.heads}
+    if not {*keys} <= held:
+        raise ValueError(f"heads {sorted({*keys} - held)}")
+    return Ensemble(tuple(prune(each, keys) for each in scales), keys, Blend(**parts["blend"]))
 
 
 def _require_backbone(versions: Mapping[str, str]) -> None:
     if versions["backbone"] != backbone_version():
         raise DetectorError(
-            f"the model was trained on the weights {versions['backbone']}, this lfvpipe has "
-            f"{backbone_version()}",
+            f"The model was trained on the weights {versions['backbone']}, this lfvpipe has "
+            f"{backbone_version()}.",
             hint="Install the lfvpipe that trained it, or train the model again.",
         )
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from lfvpipe.detector.faults import DetectorError
+from lfvpipe.detector.errors import DetectorError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

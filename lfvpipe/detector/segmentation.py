@@ -1,14 +1,13 @@
-"""Named anomaly types by position: one logistic regression per type on the taps' descriptors."""
+"""Segmentation: named anomaly types by cell, one logistic regression per type."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lfvpipe.detector.features import Floats
-from lfvpipe.detector.logistic import Doubles, Integers, expit, newton
-
-PENALTY = 30.0
+from lfvpipe.detector import tuning
+from lfvpipe.detector.arrays import Doubles, Floats, Integers
+from lfvpipe.detector.logistic import expit, newton
 
 
 @dataclass(frozen=True)
@@ -24,23 +23,23 @@ class Segmenter:
     bias: Doubles
 
     def probabilities(self, descriptors: Floats) -> Floats:
-        """Return the probability of each type at each position, (h, w, types)."""
-        odds = descriptors @ self.weights + self.bias
-        return expit(odds).astype(np.float32)
+        """Return the probability of each type at each cell, (h, w, types)."""
+        logits = descriptors @ self.weights + self.bias
+        return expit(logits).astype(np.float32)
 
 
-def sample(
+def sample_cells(
     classes: Integers, quota: int, generator: np.random.Generator
 ) -> tuple[Integers, Doubles]:
-    """Return at most `quota` positions of an image, half of them anomalous where there are such.
+    """Return at most `quota` cells of an image, half of them anomalous where there are such.
 
     Args:
-        classes: (n,) the class of each position.
-        quota: How many positions to take at most.
+        classes: (n,) the class of each cell.
+        quota: How many cells to take at most.
         generator: Of the choice.
 
     Returns:
-        The positions' indices, and how many positions each stands for.
+        The cells' indices, and how many cells each stands for.
     """
     chosen, shares = [], []
     groups = [np.flatnonzero(classes > 0), np.flatnonzero(classes == 0)]
@@ -62,9 +61,9 @@ def fit(
     """Fit one score a type against everything else.
 
     Args:
-        cells: (n, channels) position descriptors.
+        cells: (n, channels) descriptors.
         classes: (n,) 0 for background, 1.. for the types.
-        shares: (n,) how many positions each stands for.
+        shares: (n,) how many cells each stands for.
         types: How many types there are.
         tick: Told of (done, total) types.
     """
@@ -73,7 +72,9 @@ def fit(
     columns: list[Doubles] = []
     biases: list[float] = []
     for kind in range(1, types + 1):
-        solution = newton(standard, classes == kind, shares / shares.mean(), PENALTY)
+        solution = newton(
+            standard, classes == kind, shares / shares.mean(), tuning.SEGMENTER_PENALTY
+        )
         weights = solution[:-1] / np.sqrt(cells.shape[1]) / spread
         columns.append(weights)
         biases.append(float(solution[-1] - mean @ weights))

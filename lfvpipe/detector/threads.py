@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-MAX_THREADS = 8
+from lfvpipe.detector import tuning
 
 
 def thread_count(asked: int | None) -> int:
     """Return how many images are worked on at the same time: as asked, or by the cores."""
-    return asked or min(MAX_THREADS, os.cpu_count() or 1)
+    return asked or min(tuning.MAX_THREADS, os.cpu_count() or 1)
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def blas_on_one_thread() -> Iterator[None]:
     """Keep linear algebra on one thread until the last of those who asked for it is done.
 
     The threads of a small product mostly wait for one another, on a core that another image could
@@ -40,36 +40,39 @@ class _Limit:
     """
 
     def __init__(self) -> None:
-        self._start()
+        self._reset()
         if sys.platform != "win32":
-            os.register_at_fork(after_in_child=self._start)
+            os.register_at_fork(after_in_child=self._reset)
 
-    def _start(self) -> None:
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
         self._setter: ThreadPoolExecutor | None = None
-        self._limited: Any = None
+        self._limit: Any = None
 
     def enter(self) -> None:
+        """Set the limit, if nobody else is inside."""
         with self._lock:
             if not self._inside:
                 self._setter = self._setter or ThreadPoolExecutor(1, "detector-limit")
-                self._limited = self._setter.submit(_limited).result()
+                self._limit = self._setter.submit(_set_limit).result()
             self._inside += 1
 
     def leave(self) -> None:
+        """Lift the limit, if nobody else is inside any more."""
         with self._lock:
             self._inside -= 1
             if not self._inside and self._setter:
-                self._setter.submit(self._limited.restore_original_limits).result()
+                self._setter.submit(self._limit.restore_original_limits).result()
 
 
-def _limited() -> Any:
-    return _libraries().limit(limits=1, user_api="blas")
+def _set_limit() -> Any:
+    return _controller().limit(limits=1, user_api="blas")
 
 
 @cache
-def _libraries() -> Any:
+def _controller() -> Any:
+    """Return the controller of all libraries loaded; finding them takes tens of milliseconds."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

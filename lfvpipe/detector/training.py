@@ -1,16 +1,16 @@
 """From labelled examples to a model."""
 
+from __future__ import annotations
+
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lfvpipe.detector import search, segmentation
+from lfvpipe.detector import scale_search, segmentation, tuning
 from lfvpipe.detector.calibration import (
-    Bools,
     Calibration,
     auroc,
     calibrate,
@@ -19,25 +19,29 @@ from lfvpipe.detector.calibration import (
     f1,
     typical_deviation,
 )
-from lfvpipe.detector.doubts import warnings
+from lfvpipe.detector.ensemble import Ensemble, fit_ensemble
 from lfvpipe.detector.facts import Example, Info, Settings
-from lfvpipe.detector.fitting import Data, Work
-from lfvpipe.detector.gathering import Cancelled, Progress, Watch, require_usable
-from lfvpipe.detector.heads import Heads, blended
-from lfvpipe.detector.logistic import Doubles, Integers
-from lfvpipe.detector.masks import known_classes
+from lfvpipe.detector.feature_store import FeatureStore
+from lfvpipe.detector.heads.padim import PadimHead
+from lfvpipe.detector.masks import declared_classes
 from lfvpipe.detector.model import Model, backbone_version
-from lfvpipe.detector.scale import Fitted
-from lfvpipe.detector.store import CellStore
-from lfvpipe.detector.threads import one_thread
+from lfvpipe.detector.model_warnings import warnings
+from lfvpipe.detector.sampling import require_usable
+from lfvpipe.detector.scale_training import ScaleTrainer, TrainingSet
+from lfvpipe.detector.threads import blas_on_one_thread
+from lfvpipe.detector.watch import Watch
 
-ALIGNED = 0.7  # what places may leave unexplained of products aligned, against as they lie
-SPREAD = 1.25  # how much more normal images may differ in their scores by place then
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lfvpipe.detector.arrays import Bools, Doubles, Integers
+    from lfvpipe.detector.protocol import Cancelled, Progress
+    from lfvpipe.detector.scale import FittedScale
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """The heads, their calibration, and what that was made from.
+    """The ensemble, its calibration, and what that was made from.
 
     Attributes:
         scores: Out of fold, of the images that all scales know.
@@ -45,7 +49,7 @@ class _Fit:
         rows: Their numbers.
     """
 
-    heads: Heads
+    ensemble: Ensemble
     calibration: Calibration
     scores: Doubles
     labels: Bools
@@ -75,173 +79,166 @@ def train(
     require_usable(examples)
     watch = Watch(progress, cancelled)
     watch.tick("images", 0, len(examples))
-    classes = known_classes(examples)
-    with CellStore() as store, one_thread():
-        work = Work(settings, tuple(classes), store, watch)
-        data = work.looked_at(examples)
-        fitted = _fit(data, work)
-        segmenter = _segmenter(data, work) if classes else None
+    classes = declared_classes(examples)
+    with FeatureStore() as store, blas_on_one_thread():
+        trainer = ScaleTrainer(settings, tuple(classes), store, watch)
+        data = trainer.read(examples)
+        fit = _fit(data, trainer)
+        segmenter = _fit_segmenter(data, trainer) if classes else None
     return Model(
-        info=_info(data, settings, fitted, len(examples), segmentation=segmenter is not None),
-        calibration=fitted.calibration,
-        heads=fitted.heads,
+        info=_info(data, settings, fit, len(examples), segmentation=segmenter is not None),
+        calibration=fit.calibration,
+        ensemble=fit.ensemble,
         classes=classes if segmenter else {},
         segmenter=segmenter,
         segmented=data.usual,
     )
 
 
-def _fit(data: Data, work: Work) -> _Fit:
+def _fit(data: TrainingSet, trainer: ScaleTrainer) -> _Fit:
     """Fit the scales that pay, and calibrate what they say together."""
-    always = data.usual if work.classes else None
-    scales = _chosen(data, work, always) if data.supervised else _for_novelty(data, work)
-    heads, scores = blended(scales, data.labels, supervised=data.supervised, always=always)
+    always = data.usual if trainer.classes else None
+    if data.supervised:
+        tried = _try_scales(data, trainer)
+        chosen = scale_search.choose_scales(tried, data.labels, always=always)
+        scales = scale_search.keep_all_finer(chosen, tried, data.usual)
+    else:
+        scales = _fit_novelty_scales(data, trainer)
+    ensemble, scores = fit_ensemble(scales, data.labels, supervised=data.supervised, always=always)
+    # A finer scale has scores of some images only: those are calibrated on.
     rows = np.flatnonzero(np.isfinite(scores))
     scores, labels = scores[rows], data.labels[rows]
     if data.supervised:
-        weights = _weights(data.labels, labels)
-        calibration = calibrate(scores, labels, weights, work.settings.costs)
+        # The rarer label was drawn first, so each image weighs as many as it stands for.
+        shares = [
+            (data.labels == each).sum() / max(1, (labels == each).sum()) for each in (False, True)
+        ]
+        weights = np.array(shares, np.float64)[labels.astype(np.int64)]
+        calibration = calibrate(scores, labels, weights, trainer.settings.costs)
     else:
         calibration = calibrate_on_normals(scores[~labels])
-    return _Fit(heads, calibration, scores, labels, rows)
+    return _Fit(ensemble, calibration, scores, labels, rows)
 
 
-def _chosen(data: Data, work: Work, always: int | None) -> list[Fitted]:
-    """Return the scales that tell most, as the labels say; that of the side `always` among them."""
-    tried = _tried(data, work)
-    chosen = search.chosen(tried, data.labels, always=always)
-    return search.steadied(chosen, tried, data.usual)
+def _try_scales(data: TrainingSet, trainer: ScaleTrainer) -> list[FittedScale]:
+    """Return the scales that it seemed worth trying, from coarse to fine.
 
-
-def _tried(data: Data, work: Work) -> list[Fitted]:
-    """Return the scales that it seemed worth trying, from coarse to fine."""
-    tried, persistent = _usual(data, work), work.settings.persistent
-    if _explained(tried[-1]) and search.in_doubt(data.usual, tried, data.labels):
-        aligned = work.aligned(data)
-        tried = search.better(tried, aligned, data.labels) if aligned else tried
+    The coarse one does for what is large: where that leaves less unexplained than the next one
+    costs, the next cannot pay, and is needed only where masks are learnt from.
+    """
+    labels, persistent = data.labels, trainer.settings.persistent
+    coarsest, *further = data.sides[:2]
+    tried = [trainer.fit_usual(data, coarsest)]
+    if trainer.classes or scale_search.is_in_doubt(data.usual, tried, labels):
+        tried += [trainer.fit_usual(data, side) for side in further]
+    if _explained(tried[-1]) and scale_search.is_in_doubt(data.usual, tried, labels):
+        aligned = trainer.fit_aligned(data)
+        if aligned:
+            tried = scale_search.replace_last_if_better(tried, aligned, labels)
     for side in data.sides[2:]:
-        if not search.worth_trying(side, tried, data.labels, persistent=persistent):
+        if not scale_search.is_worth_trying(side, tried, labels, persistent=persistent):
             break
-        tried.append(work.finer(data, side))
+        tried.append(trainer.fit_finer(data, side))
     return tried
 
 
-def _usual(data: Data, work: Work) -> list[Fitted]:
-    """Return the usual scales: the coarse one does for what is large.
-
-    Where that leaves less unexplained than the next one costs, the next cannot pay, and is needed
-    only where masks are learnt from.
-    """
-    coarsest, *further = data.sides[:2]
-    found = [work.usual(data, coarsest)]
-    needed = work.classes or search.in_doubt(data.usual, found, data.labels)
-    return [*found, *(work.usual(data, side) for side in further if needed)]
-
-
-def _for_novelty(data: Data, work: Work) -> list[Fitted]:
+def _fit_novelty_scales(data: TrainingSet, trainer: ScaleTrainer) -> list[FittedScale]:
     """Return the scales that tell what is unusual, without labels to choose them by.
 
-    Where places explain how images vary, the usual scale knows them, and with the product aligned
-    maybe better. A texture, the same everywhere, is looked at from farther away, for what is large
-    and faint, and closer, for what is small; the usual scale stays where masks are learnt from,
-    since it knows their positions.
+    Where positions explain how images vary, the usual scale knows them, and with the product
+    aligned maybe better. A texture, the same everywhere, is looked at from farther away, for what
+    is large and faint, and closer, for what is small; the usual scale stays where masks are learnt
+    from, since it knows their cells.
     """
-    usual = work.usual(data, data.usual)
+    usual = trainer.fit_usual(data, data.usual)
     if _explained(usual):
-        aligned = work.aligned(data)
-        pays = aligned is not None and _steadier(aligned, usual, ~data.labels)
-        return [aligned if aligned is not None and pays else usual]
-    coarser = [work.usual(data, side) for side in data.sides[:2] if side < data.usual]
-    finer = [work.finer(data, side) for side in data.sides[2:3]]
-    return [*coarser, *finer] if finer and not work.classes else [*coarser, usual, *finer]
+        aligned = trainer.fit_aligned(data)
+        if aligned is not None and _is_steadier(aligned, usual, ~data.labels):
+            return [aligned]
+        return [usual]
+    coarser = [trainer.fit_usual(data, side) for side in data.sides[:2] if side < data.usual]
+    finer = [trainer.fit_finer(data, side) for side in data.sides[2:3]]
+    return [*coarser, *finer] if finer and not trainer.classes else [*coarser, usual, *finer]
 
 
-def _steadier(aligned: Fitted, usual: Fitted, normal: Bools) -> bool:
+def _is_steadier(aligned: FittedScale, usual: FittedScale, normal: Bools) -> bool:
     """Say whether aligned products differ less from place to place, and not more from each other.
 
-    The parts of a product that bends lie elsewhere even then: places seem to be known exactly, and
-    every other image lies far from them.
+    The parts of a product that bends lie elsewhere even then: positions seem to be known exactly,
+    and every other image lies far from them.
     """
-    if 1 - _explained(aligned) > ALIGNED * (1 - _explained(usual)):
+    if 1 - _explained(aligned) > tuning.ALIGNED_MOST_UNEXPLAINED * (1 - _explained(usual)):
         return False
-    scores = (each.scores["place"][normal] for each in (aligned, usual))
+    scores = (each.scores[PadimHead.NAME][normal] for each in (aligned, usual))
     after, before = (typical_deviation(each[np.isfinite(each)]) for each in scores)
-    return after <= SPREAD * before
+    return after <= tuning.ALIGNED_MOST_SPREAD * before
 
 
-def _explained(fitted: Fitted) -> float:
-    """Return the share of variance that places explain on a scale."""
-    return fitted.scale.place.explained if fitted.scale.place is not None else 0.0
+def _explained(fitted: FittedScale) -> float:
+    """Return the share of variance that positions explain on a scale; 0 where it has no PaDiM."""
+    heads = (each.head for each in fitted.heads)
+    return next((each.explained for each in heads if isinstance(each, PadimHead)), 0.0)
 
 
-def _weights(everyone: Bools, labels: Bools) -> Doubles:
-    """Return how many of all images each of those with these `labels` stands for."""
-    shares = [(everyone == each).sum() / max(1, (labels == each).sum()) for each in (False, True)]
-    return np.array(shares, np.float64)[labels.astype(np.int64)]
-
-
-def _segmenter(data: Data, work: Work) -> segmentation.Segmenter:
+def _fit_segmenter(data: TrainingSet, trainer: ScaleTrainer) -> segmentation.Segmenter:
     """Learn from the masks, and from normal images, which are background everywhere."""
     trusted = [
-        seen.scales[-1]
-        for example, seen in zip(data.examples, data.seen, strict=True)
+        features.scales[-1]
+        for example, features in zip(data.examples, data.features, strict=True)
         if example.mask is not None or example.label == "normal"
     ]
-    generator = np.random.default_rng(work.settings.seed)
-    stored = [(each.stored, each.classes) for each in trusted if each.stored is not None]
-    quota = max(16, work.settings.max_rows // len(stored))
+    generator = np.random.default_rng(trainer.settings.seed)
+    stored = [(each.cells, each.classes) for each in trusted if each.cells is not None]
+    quota = max(16, trainer.settings.max_rows // len(stored))
     parts = []
     for number, known in stored:
-        picked, shares = segmentation.sample(known, quota, generator)
-        parts.append((work.store.read(number)[picked], known[picked], shares))
+        some, shares = segmentation.sample_cells(known, quota, generator)
+        parts.append((trainer.store.read(number)[some], known[some], shares))
     cells, classes, shares = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return segmentation.fit(cells, classes, shares, len(work.classes), work.stage("segmentation"))
+    tick = trainer.watch.stage("segmentation")
+    return segmentation.fit(cells, classes, shares, len(trainer.classes), tick)
 
 
-def _info(data: Data, settings: Settings, fitted: _Fit, given: int, *, segmentation: bool) -> Info:
-    digests = "\n".join(each.digest for each in data.seen)
-    sizes = Counter(each.size for each in data.seen)
+def _info(
+    data: TrainingSet, settings: Settings, fit: _Fit, given: int, *, segmentation: bool
+) -> Info:
+    import onnxruntime
+    import PIL
+
+    digests = "\n".join(each.digest for each in data.features)
+    sizes = Counter(each.size for each in data.features)
+    # As JSON has them; the thread count changes nothing and is left out.
+    recorded = asdict(replace(settings, threads=None))
+    costs = list(settings.costs) if settings.costs else None
+    recorded |= {"costs": costs, "sides": list(settings.sides)}
     return Info(
         kind="supervised" if data.supervised else "novelty",
         segmentation=segmentation,
         counts={"normal": int((~data.labels).sum()), "anomaly": int(data.labels.sum())},
         digest=hashlib.sha256(digests.encode()).hexdigest(),
         image_size=max(sizes, key=lambda size: (sizes[size], size)),
-        settings=_recorded(settings),
-        versions=_versions(),
-        scores=_scores(fitted),
-        sides=tuple(each.side for each in fitted.heads.scales),
+        settings=recorded,
+        versions={
+            "backbone": backbone_version(),
+            "numpy": np.__version__,
+            "onnxruntime": onnxruntime.__version__,
+            "pillow": PIL.__version__,
+        },
+        scores=_figures(fit),
+        sides=tuple(each.side for each in fit.ensemble.scales),
         white=data.white,
-        warnings=tuple(warnings(data, fitted.scores, fitted.rows, given)),
+        warnings=tuple(warnings(data, fit.scores, fit.rows, given)),
     )
 
 
-def _recorded(settings: Settings) -> dict[str, Any]:
-    """Return settings as JSON has them; the thread count changes nothing and is left out."""
-    facts = asdict(replace(settings, threads=None))
-    costs = settings.costs
-    return facts | {"costs": list(costs) if costs else None, "sides": list(settings.sides)}
-
-
-def _versions() -> dict[str, str]:
-    import onnxruntime
-    import PIL
-
-    return {
-        "backbone": backbone_version(),
-        "numpy": np.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "pillow": PIL.__version__,
-    }
-
-
-def _scores(fitted: _Fit) -> dict[str, float]:
-    probabilities, labels = fitted.calibration.probability(fitted.scores), fitted.labels
+def _figures(fit: _Fit) -> dict[str, float]:
+    """Return how good the model is, out of fold: see `Info.scores`."""
+    probabilities, labels = fit.calibration.probability(fit.scores), fit.labels
     called = probabilities >= 0.5
     result = {"false_positive_rate": float(called[~labels].mean())}
     if labels.any():
         result |= {
-            "auroc": auroc(fitted.scores, labels),
+            "auroc": auroc(fit.scores, labels),
             "f1": f1(called, labels),
             "brier": float(np.mean((probabilities - labels) ** 2)),
             "calibration_error": calibration_error(probabilities, labels),

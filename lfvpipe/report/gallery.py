@@ -119,6 +119,6 @@ def _heat(
             lambda done: on_done(done, len(looked_at), "heat maps"),
         )
     except DetectorError as error:
-        return {}, f"No heat maps: {error.message}."
+        return {}, f"No heat maps: {error.message}"
     few = f"Heat maps for the first {len(looked_at)} images only: the wrong and doubtful ones."
     return found, few if len(looked_at) < len(chosen) else ""

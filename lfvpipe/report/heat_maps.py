@@ -73,7 +73,7 @@ def _digest(file: Path) -> str:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
-        raise DetectorError(f"the model file {file} cannot be read: {error}") from error
+        raise DetectorError(f"The model file {file} cannot be read: {error}.") from error
 
 
 def _kept(file: Path) -> dict[str, str]:

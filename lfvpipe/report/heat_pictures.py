@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lfvpipe import atomic
-from lfvpipe.detector.pictures import open_rgb
+from lfvpipe.detector.images import open_rgb
 from lfvpipe.report import heat_colours
 
 if TYPE_CHECKING:

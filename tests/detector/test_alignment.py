@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from lfvpipe.detector import Example, Model, Settings, alignment, load, train
 from lfvpipe.detector.alignment import STILL, Alignment, Motion
-from lfvpipe.detector.pictures import Pixels
+from lfvpipe.detector.arrays import Pixels
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def photographs(count: int = 12) -> list[Pixels]:
 
 @pytest.fixture(scope="module")
 def learnt() -> Alignment:
-    found = alignment.fit([alignment.small(each) for each in photographs()])
+    found = alignment.fit([alignment.reduce_to_grey(each) for each in photographs()])
     assert found is not None
     return found
 
@@ -57,15 +57,15 @@ def apart(one: Pixels, other: Pixels) -> float:
 @pytest.mark.parametrize("missing", [None, 9])
 def test_a_board_that_was_moved_is_moved_back(learnt: Alignment, missing: int | None) -> None:
     lying, moved = board(missing=missing), board(2.5, 9, -6, missing=missing)
-    first, second = (learnt.motion(each).undone(each) for each in (lying, moved))
+    first, second = (learnt.motion(each).undo(each) for each in (lying, moved))
     assert apart(lying, moved) > 2 * apart(first, second)
 
 
 def test_a_map_of_what_was_moved_back_lies_on_the_image_again(learnt: Alignment) -> None:
     seen = board(2.5, 9, -6)
     motion = learnt.motion(seen)
-    grey = motion.undone(seen).mean(-1, dtype=np.float32)
-    again = motion.redone(grey, SHAPE)[..., None].repeat(3, 2).astype(np.uint8)
+    grey = motion.undo(seen).mean(-1, dtype=np.float32)
+    again = motion.redo(grey, SHAPE)[..., None].repeat(3, 2).astype(np.uint8)
     assert apart(again, seen) < 0.5 * apart(board(), seen)
 
 
@@ -97,14 +97,14 @@ def test_a_product_that_lies_far_askew_is_neither_turned_nor_made_to_fit(
 def test_textures_and_images_of_several_sizes_have_no_alignment() -> None:
     chance = np.random.default_rng(0)
     textures = [chance.integers(0, 255, (96, 96, 3)).astype(np.uint8) for _ in range(8)]
-    assert alignment.fit([alignment.small(each) for each in textures]) is None
+    assert alignment.fit([alignment.reduce_to_grey(each) for each in textures]) is None
     sizes = [each[: 96 + 16 * (index % 2)] for index, each in enumerate(photographs(4))]
-    assert alignment.fit([alignment.small(each) for each in sizes]) is None
+    assert alignment.fit([alignment.reduce_to_grey(each) for each in sizes]) is None
 
 
 def test_images_that_lie_alike_have_no_alignment() -> None:
     alike = [board(right=shift / 50) for shift in range(8)]
-    assert alignment.fit([alignment.small(each) for each in alike]) is None
+    assert alignment.fit([alignment.reduce_to_grey(each) for each in alike]) is None
 
 
 def written(folder: Path, name: str, missing: int | None, seed: int) -> Path:
@@ -126,7 +126,7 @@ def learn(folder: Path, anomalies: int) -> tuple[Model, list[Path], list[Path]]:
 @pytest.mark.parametrize("anomalies", [0, 8])
 def test_a_missing_part_is_found_however_the_board_lies(tmp_path: Path, anomalies: int) -> None:
     model, normal, anomaly = learn(tmp_path, anomalies)
-    assert [each.alignment is not None for each in model.heads.scales].count(True) == 1
+    assert [each.alignment is not None for each in model.ensemble.scales].count(True) == 1
     bad = [model.detect(path).probability for path in anomaly]
     assert max(model.detect(path).probability for path in normal) < min(bad)
     model.save(tmp_path / "model.lfv")

@@ -6,8 +6,9 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from lfvpipe.detector import DetectorError, backbone, checkpoint
-from lfvpipe.detector.network import network
+from lfvpipe.detector import DetectorError
+from lfvpipe.detector.backbone import checkpoint, graph
+from lfvpipe.detector.backbone.network import network
 
 
 class _Evil:
@@ -70,7 +71,7 @@ def test_the_graph_computes_what_plain_numpy_computes() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (80, 64, 3), dtype=np.uint8)
     last = (pixels.transpose(2, 0, 1).astype(float) - 127) / 128
     last = np.clip(layer(last, "_conv_stem.weight", "_bn0", 2), 0, 6)
-    for index, block in enumerate(backbone.BLOCKS[:4]):
+    for index, block in enumerate(graph.BLOCKS[:4]):
         name, source = f"_blocks.{index}", last
         if block.expand:
             last = np.clip(layer(last, f"{name}._expand_conv.weight", f"{name}._bn0"), 0, 6)
@@ -84,7 +85,7 @@ def test_the_graph_computes_what_plain_numpy_computes() -> None:
 
 def test_the_conversion_is_reproducible() -> None:
     tensors = checkpoint.read()
-    assert backbone.build_stem(tensors) == backbone.build_stem(tensors)
-    assert backbone.build_rest(tensors, 4) == backbone.build_rest(tensors, 4)
+    assert graph.build_stem(tensors) == graph.build_stem(tensors)
+    assert graph.build_rest(tensors, 4) == graph.build_rest(tensors, 4)
     shapes = [tap.shape for tap in network().taps(np.zeros((96, 160, 3), np.uint8))]
     assert shapes == [(24, 24, 40), (48, 12, 20), (88, 6, 10), (120, 6, 10)]

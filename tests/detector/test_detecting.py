@@ -75,7 +75,7 @@ def test_a_few_anomalies_are_no_worse_than_none(product: Any, count: int) -> Non
     assert sum(each.is_anomalous for each in verdicts(model, product.anomaly[4:])) >= 14
 
 
-def test_masks_make_verdicts_name_places(segmenting: Model, product: Any) -> None:
+def test_masks_make_verdicts_name_anomalies(segmenting: Model, product: Any) -> None:
     assert segmenting.info.segmentation
     for example, verdict in zip(
         product.masked[12:], verdicts(segmenting, product.anomaly[12:]), strict=True
@@ -325,11 +325,11 @@ def test_a_few_masks_on_a_texture_give_a_model_that_draws_masks(product: Any) ->
 
 FORKED = """
 import os
-from lfvpipe.detector.threads import one_thread
-with one_thread():
+from lfvpipe.detector.threads import blas_on_one_thread
+with blas_on_one_thread():
     pass
 child = os.fork()
-with one_thread():
+with blas_on_one_thread():
     pass
 if child:
     raise SystemExit(os.waitpid(child, 0)[1])

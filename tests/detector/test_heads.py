@@ -6,18 +6,21 @@ import sys
 import numpy as np
 import pytest
 
-from lfvpipe.detector import blend, deviation, evidence, place
-from lfvpipe.detector.calibration import Bools, auroc, calibrate, calibrate_on_normals
-from lfvpipe.detector.features import Floats
-from lfvpipe.detector.local import worst
-from lfvpipe.detector.logistic import Doubles, expit
+from lfvpipe.detector.arrays import Bools, Doubles, Floats
+from lfvpipe.detector.blending import fit_blend
+from lfvpipe.detector.calibration import auroc, calibrate, calibrate_on_normals
+from lfvpipe.detector.heads.cell_mahalanobis import image_novelty, mean_of_worst
+from lfvpipe.detector.heads.image_mahalanobis import fit_gaussian
+from lfvpipe.detector.heads.multiple_instance import CellFit, fit_cells
+from lfvpipe.detector.heads.padim import PadimHead, fit_padim
+from lfvpipe.detector.logistic import expit
 
 
 def test_a_head_that_says_nothing_is_left_out() -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(80) >= 40
     good = labels * 3.0 + generator.normal(size=80)
-    mix = blend.average(np.stack([generator.normal(size=80), good, -good], 1), labels)
+    mix = fit_blend(np.stack([generator.normal(size=80), good, -good], 1), labels)
     assert mix.weights[1] > 0
     assert mix.weights[0] == mix.weights[2] == 0
 
@@ -26,14 +29,14 @@ def test_with_few_anomalies_close_heads_share_the_say() -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(45) >= 40
     scores = labels[:, None] * [2.5, 2.0] + generator.normal(size=(45, 2))
-    mix = blend.average(scores, labels)
+    mix = fit_blend(scores, labels)
     assert mix.weights.min() > 0.3 * mix.weights.max()
 
 
 def test_a_dozen_heads_that_say_nothing_are_no_reason_to_fail() -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(80) >= 40
-    mix = blend.average(generator.normal(size=(80, 12)), labels)
+    mix = fit_blend(generator.normal(size=(80, 12)), labels)
     assert np.isfinite(mix.weights).all()
     assert mix.weights.max() > 0
 
@@ -44,19 +47,20 @@ def test_two_heads_that_see_different_anomalies_are_both_kept() -> None:
     scores = generator.normal(size=(120, 2))
     scores[60:90, 0] += 6
     scores[90:, 1] += 6
-    assert (blend.average(scores, labels).weights > 0).all()
+    assert (fit_blend(scores, labels).weights > 0).all()
 
 
 def test_a_deviation_means_the_same_from_few_and_many_normals() -> None:
     generator = np.random.default_rng(0)
     rows = generator.normal(size=(300, 2000)).astype(np.float32)
     fresh = generator.normal(size=(50, 2000)).astype(np.float32)
-    few, many = deviation.fit(rows[:40]).score(fresh), deviation.fit(rows[:60]).score(fresh)
-    assert abs(few.mean() - many.mean()) < 0.05
-    assert (deviation.fit(rows).score(fresh + 1) > deviation.fit(rows).score(fresh)).all()
+    few, many = fit_gaussian(rows[:40]), fit_gaussian(rows[:60])
+    assert abs(few.log_distances(fresh).mean() - many.log_distances(fresh).mean()) < 0.05
+    every = fit_gaussian(rows)
+    assert (every.log_distances(fresh + 1) > every.log_distances(fresh)).all()
 
 
-def odd_positions(generator: np.random.Generator, strength: float) -> tuple[Floats, Bools]:
+def odd_cells(generator: np.random.Generator, strength: float) -> tuple[Floats, Bools]:
     """Return positions of 20 normal and 20 anomalous images, whose seventh one is odd."""
     images = generator.normal(size=(40, 1000, 12)).astype(np.float32)
     images[..., 0] *= 10  # what varies much is no anomaly
@@ -71,10 +75,10 @@ def defects(generator: np.random.Generator, strength: float) -> dict[int, list[F
     return {fold: list(each) for fold, each in enumerate(drawn)}
 
 
-def learnt(
+def fit_on(
     images: Floats, labels: Bools, drawn: dict[int, list[Floats]], *, supervised: bool
-) -> evidence.Fitted:
-    return evidence.fit(
+) -> CellFit:
+    return fit_cells(
         lambda index, _view: images[index],
         lambda index, _view: images[index],
         labels,
@@ -84,39 +88,39 @@ def learnt(
         tick=lambda *_: None,
         threads=2,
         supervised=supervised,
-        drawn=drawn,
+        synthetic=drawn,
     )
 
 
 def test_one_odd_position_in_a_thousand_is_found() -> None:
-    images, labels = odd_positions(np.random.default_rng(0), 6)
-    fitted = learnt(images, labels, {}, supervised=True)
+    images, labels = odd_cells(np.random.default_rng(0), 6)
+    fitted = fit_on(images, labels, {}, supervised=True)
     assert auroc(fitted.evidence, labels) > 0.95
-    assert int(fitted.local.evidence(images[30]).argmax()) == 7
+    assert int(fitted.cells.evidence(images[30]).argmax()) == 7
 
 
 def test_an_image_is_scored_by_what_others_taught() -> None:
     images = np.random.default_rng(0).normal(size=(40, 200, 60)).astype(np.float32)
     labels = np.arange(40) >= 20  # nothing to be learnt, much to be learnt by heart
-    fitted = learnt(images, labels, {}, supervised=True)
-    in_sample = np.array([worst(fitted.local.evidence(each)) for each in images])
+    fitted = fit_on(images, labels, {}, supervised=True)
+    in_sample = np.array([mean_of_worst(fitted.cells.evidence(each)) for each in images])
     assert auroc(in_sample, labels) > 0.8
     assert auroc(fitted.evidence, labels) < 0.7
 
 
 def test_drawn_defects_teach_what_no_label_does() -> None:
     generator = np.random.default_rng(0)
-    images, labels = odd_positions(generator, 5)
-    fitted = learnt(images, labels, defects(generator, 4), supervised=False)
+    images, labels = odd_cells(generator, 5)
+    fitted = fit_on(images, labels, defects(generator, 4), supervised=False)
     assert auroc(fitted.evidence, labels) > auroc(fitted.novelty, labels)
-    assert np.mean([fitted.local.evidence(each).argmax() == 7 for each in images[20:]]) > 0.8
+    assert np.mean([fitted.cells.evidence(each).argmax() == 7 for each in images[20:]]) > 0.8
 
 
 def test_drawn_defects_that_are_unlike_the_labelled_ones_are_not_believed() -> None:
     generator = np.random.default_rng(0)
-    images, labels = odd_positions(generator, 6)
-    alone = learnt(images, labels, {}, supervised=True)
-    both = learnt(images, labels, defects(generator, -8), supervised=True)
+    images, labels = odd_cells(generator, 6)
+    alone = fit_on(images, labels, {}, supervised=True)
+    both = fit_on(images, labels, defects(generator, -8), supervised=True)
     assert (both.evidence == alone.evidence).all()
 
 
@@ -132,18 +136,22 @@ def board(generator: np.random.Generator, *, missing: bool) -> Floats:
     return tap + generator.normal(0, 0.3, tap.shape).astype(np.float32)
 
 
-def places(maps: list[Floats], labels: Bools) -> tuple[place.Place, Doubles] | None:
-    """Fit places on maps, most of which are as large as the last."""
+def novelty(head: PadimHead, tap: Floats) -> float:
+    return image_novelty(head.distances(tap).ravel())
+
+
+def fit_positions(maps: list[Floats], labels: Bools) -> tuple[PadimHead, Doubles] | None:
+    """Fit positions on maps, most of which are as large as the last."""
     rows, columns, _ = maps[-1].shape
     folds = np.arange(len(maps)) % 5
-    return place.fit(maps.__getitem__, (rows, columns), labels, folds, lambda *_: None)
+    return fit_padim(maps.__getitem__, (rows, columns), labels, folds, lambda *_: None)
 
 
 def test_a_part_missing_from_its_place_is_found() -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(60) >= 40
     maps = [board(generator, missing=bool(label)) for label in labels]
-    fitted = places(maps, labels)
+    fitted = fit_positions(maps, labels)
     assert fitted is not None
     assert auroc(fitted[1], labels) > 0.95
 
@@ -151,27 +159,27 @@ def test_a_part_missing_from_its_place_is_found() -> None:
 def test_a_board_that_lies_a_little_aside_is_not_unusual() -> None:
     generator = np.random.default_rng(0)
     maps = [board(generator, missing=False) for _ in range(40)]
-    fitted = places(maps, np.zeros(40, bool))
+    fitted = fit_positions(maps, np.zeros(40, bool))
     assert fitted is not None
     aside = [np.roll(board(generator, missing=False), 2, 1) for _ in range(10)]
     faulty = [board(generator, missing=True) for _ in range(10)]
-    highest = max(fitted[0].score(each) for each in aside)
-    assert highest < min(fitted[0].score(each) for each in faulty)
+    highest = max(novelty(fitted[0], each) for each in aside)
+    assert highest < min(novelty(fitted[0], each) for each in faulty)
 
 
 def test_a_map_of_another_size_is_compared_place_by_place() -> None:
     generator = np.random.default_rng(0)
     maps = [board(generator, missing=False) for _ in range(20)]
-    fitted = places(maps, np.zeros(20, bool))
+    fitted = fit_positions(maps, np.zeros(20, bool))
     assert fitted is not None
     larger = maps[0].repeat(2, 0).repeat(2, 1)
-    assert fitted[0].score(larger) == fitted[0].score(maps[0])
+    assert novelty(fitted[0], larger) == novelty(fitted[0], maps[0])
 
 
-def test_a_texture_has_no_places() -> None:
+def test_positions_explain_nothing_of_a_texture() -> None:
     generator = np.random.default_rng(0)
     maps = [generator.normal(size=(20, 24, 8)).astype(np.float32) for _ in range(40)]
-    assert places(maps, np.zeros(40, bool)) is None
+    assert fit_positions(maps, np.zeros(40, bool)) is None
 
 
 def test_probability_is_half_exactly_at_the_threshold_and_monotone() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lfvpipe.detector import network
+from lfvpipe.detector import tuning
+from lfvpipe.detector.backbone import network
 
 
 @pytest.mark.parametrize(
@@ -52,9 +53,9 @@ def test_a_damaged_or_unwritable_cache_is_survived(
 
 def test_strips_make_the_maps_that_the_whole_image_makes(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (336, 112, 3)).astype(np.uint8)
-    monkeypatch.setattr(network, "STRIP", 336 * 112)
+    monkeypatch.setattr(tuning, "STEM_STRIP_PIXELS", 336 * 112)
     whole = network.network().taps(pixels)
     for rows in (64, 144, 256):
-        monkeypatch.setattr(network, "STRIP", rows * 112)
+        monkeypatch.setattr(tuning, "STEM_STRIP_PIXELS", rows * 112)
         for part, expected in zip(network.network().taps(pixels), whole, strict=True):
             np.testing.assert_allclose(part, expected, atol=1e-5)

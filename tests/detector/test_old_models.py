@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from lfvpipe.detector import Example, Settings, load
-from lfvpipe.detector.features import Floats
+from lfvpipe.detector.arrays import Floats
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SETTINGS = Settings(sides=(64,), views=1, seed=5)

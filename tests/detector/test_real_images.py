@@ -43,7 +43,7 @@ def test_aliens_bend_and_are_compared_as_they_lie_without_labels(tmp_path: Path)
     normal = [Example(path, "normal") for path in unpacked("aliens/aliens.zip", tmp_path)]
     anomaly = [Example(path, "anomaly") for path in unpacked("aliens/aliens_def.zip", tmp_path)]
     model = train([each for index, each in enumerate(normal) if index % 5])
-    assert all(each.alignment is None for each in model.heads.scales)
+    assert all(each.alignment is None for each in model.ensemble.scales)
     tested = [*normal[::5], *anomaly[::5]]
     scores = np.array([model.detect(each.path).probability for each in tested])
     assert auroc(scores, np.array([each.label == "anomaly" for each in tested])) >= 0.95

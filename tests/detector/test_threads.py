@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from lfvpipe.detector.threads import one_thread
+from lfvpipe.detector.threads import blas_on_one_thread
 
 
 def blas_threads() -> set[int]:
@@ -27,13 +27,13 @@ def test_the_first_to_leave_does_not_lift_the_limit_of_the_others() -> None:
     seen: list[set[int]] = []
 
     def second() -> None:
-        with one_thread():
+        with blas_on_one_thread():
             second_is_in.set()
             first_is_out.wait(10)
             seen.append(blas_threads())
 
     other = threading.Thread(target=second)
-    with one_thread():
+    with blas_on_one_thread():
         other.start()
         assert second_is_in.wait(10)
     first_is_out.set()
@@ -43,7 +43,7 @@ def test_the_first_to_leave_does_not_lift_the_limit_of_the_others() -> None:
 
 def test_a_limit_holds_in_any_thread_whoever_was_first() -> None:
     def seen() -> set[int]:
-        with one_thread():
+        with blas_on_one_thread():
             return blas_threads()
 
     assert seen() == {1}
@@ -53,8 +53,8 @@ def test_a_limit_holds_in_any_thread_whoever_was_first() -> None:
 
 def test_the_last_to_leave_lifts_it() -> None:
     before = blas_threads()
-    with one_thread():
-        with one_thread():
+    with blas_on_one_thread():
+        with blas_on_one_thread():
             pass
         assert blas_threads() == {1}
     assert blas_threads() == before

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from lfvpipe.detector import DetectorError, Example, Settings, train
-from lfvpipe.detector.gathering import digest_of, kept_shares
+from lfvpipe.detector.heads.padim import PadimHead
+from lfvpipe.detector.sampling import digest_of, sample_shares
 
 pytestmark = pytest.mark.slow
 
@@ -70,9 +71,9 @@ def test_more_images_than_allowed_are_drawn_by_content(tmp_path: Path) -> None:
     assert 200 < info.counts["normal"] < 300
     assert [each.code for each in info.warnings] == ["normals-only", "sampled"]
     assert train(good[::-1], tight).info.digest == info.digest
-    assert kept_shares([False] * 900 + [True] * 100, 500) == (400 / 900, 1.0)
-    assert kept_shares([False] * 900 + [True] * 900, 500) == (250 / 900, 250 / 900)
-    assert kept_shares([False] * 10 + [True] * 5, 500) == (1.0, 1.0)
+    assert sample_shares([False] * 900 + [True] * 100, 500) == (400 / 900, 1.0)
+    assert sample_shares([False] * 900 + [True] * 900, 500) == (250 / 900, 250 / 900)
+    assert sample_shares([False] * 10 + [True] * 5, 500) == (1.0, 1.0)
 
 
 def test_copies_in_other_files_count_once(tmp_path: Path) -> None:
@@ -123,6 +124,6 @@ def test_one_odd_format_does_not_decide_where_places_are(tmp_path: Path) -> None
         Example(saved(tmp_path, "strip", noisy(seed, (16, 128))), "normal") for seed in range(1000)
     )
     strip = next(each for each in strips if digest_of(each) < first)
-    place = train([*good, strip], SMALL).heads.scales[-1].place
-    assert place is not None
-    assert place.mean.shape[:2] == (12, 22)
+    heads = train([*good, strip], SMALL).ensemble.scales[-1].heads
+    (padim,) = (each for each in heads if isinstance(each, PadimHead))
+    assert padim.mean.shape[:2] == (12, 22)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lfvpipe.detector import Example, Model, Settings, train
 from lfvpipe.detector.calibration import auroc
-from lfvpipe.detector.pictures import open_rgb
+from lfvpipe.detector.images import open_rgb
 from tests.benchmarks.detector import figures, pooled
 from tests.benchmarks.detector.processes import Clock, peak_megabytes
 from tests.benchmarks.detector.splits import Run
@@ -68,16 +68,20 @@ def _peer(run: Run, learnt: list[Example], tested: list[Example]) -> dict[str, A
 
 def by_head(model: Model, tested: Sequence[Example], labels: NDArray[np.bool_]) -> dict[str, float]:
     """Return the test AUROC of each head on its own, and its weight in the blend."""
-    heads = model.heads
+    ensemble = model.ensemble
     rows = []
     for example in tested:
-        views = heads.look(open_rgb(example.path))
-        asked = [name for name, _side in heads.names]
-        found = {each.side: each.scores(views[each.side], asked)[0] for each in heads.scales}
-        rows.append([found[side][name] for name, side in heads.names])
+        views = ensemble.look(open_rgb(example.path))
+        found = {
+            (head.NAME, scale.side): scored.score
+            for scale in ensemble.scales
+            for head, scored in scale.scores(views[scale.side])
+        }
+        rows.append([found[key] for key in ensemble.keys])
     table = np.array(rows)
-    names = [f"{name}@{side}" for name, side in heads.names]
-    areas = {name: auroc(table[:, at], labels) for at, name in enumerate(names)}
-    return areas | {
-        f"w_{name}": w for name, w in zip(names, heads.blend.weights.tolist(), strict=True)
+    areas = {
+        f"{name}@{side}": auroc(table[:, at], labels)
+        for at, (name, side) in enumerate(ensemble.keys)
     }
+    weights = {f"w_{name}@{side}": w for (name, side), w in ensemble.weights.items()}
+    return areas | weights

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lfvpipe.detector import Example, logistic
+from lfvpipe.detector.backbone.network import network
 from lfvpipe.detector.calibration import Calibration, calibrate
-from lfvpipe.detector.features import mirrored
-from lfvpipe.detector.network import network
-from lfvpipe.detector.pictures import open_rgb, resized
+from lfvpipe.detector.features import mirror
+from lfvpipe.detector.images import open_rgb, resize
 
 SIDES = (256, 384)
 FOLDS = 5
@@ -27,21 +27,21 @@ FOLDS = 5
 class Pooled:
     """A trained peer."""
 
-    linear: logistic.Linear
+    classifier: logistic.LinearClassifier
     calibration: Calibration
 
     def probability(self, path: Path) -> float:
         """Return the calibrated probability of an image being anomalous."""
-        return float(self.calibration.probability(self.linear.score(rows(path, 1)))[0])
+        return float(self.calibration.probability(self.classifier.logits(rows(path, 1)))[0])
 
 
 def rows(path: Path, views: int) -> NDArray[np.float32]:
     """Return pooled taps, (views, features)."""
     image = open_rgb(path)
-    sized = [resized(image, side) for side in SIDES]
+    sized = [resize(image, side) for side in SIDES]
     return np.stack(
         [
-            np.concatenate([_pool(t) for p in sized for t in network().taps(mirrored(p, view))])
+            np.concatenate([_pool(t) for p in sized for t in network().taps(mirror(p, view))])
             for view in range(views)
         ]
     )
@@ -66,5 +66,5 @@ def train(examples: Sequence[Example], seed: int) -> Pooled:
     weights = 0.25 / np.where(truth, labels.mean(), 1 - labels.mean())
     fitted = logistic.fit(seen, truth, np.repeat(folds, 2), weights)
     return Pooled(
-        fitted.linear, calibrate(fitted.out_of_fold[::2], labels, np.ones(len(labels)), None)
+        fitted.classifier, calibrate(fitted.out_of_fold[::2], labels, np.ones(len(labels)), None)
     )

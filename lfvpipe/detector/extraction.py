@@ -1,0 +1,171 @@
+"""Pass over the images once, several at a time and in order, keeping only what a fit needs.
+
+Memory does not grow with the number of images but by a few kilobytes each: cells and patches go to
+the feature store, on disk, at half precision, and only those of images that are drawn for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lfvpipe.detector.alignment import reduce_to_grey
+from lfvpipe.detector.backbone.graph import CHANNELS
+from lfvpipe.detector.features import View, extract, mirror, prepare
+from lfvpipe.detector.images import open_rgb
+from lfvpipe.detector.masks import cell_classes
+from lfvpipe.detector.sampling import digest_of, is_sampled
+from lfvpipe.executor import in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL import Image
+
+    from lfvpipe.detector.alignment import Alignment
+    from lfvpipe.detector.arrays import Floats, Halves, Integers, Pixels
+    from lfvpipe.detector.facts import Example
+    from lfvpipe.detector.feature_store import FeatureStore
+    from lfvpipe.detector.watch import Watch
+
+
+@dataclass(frozen=True)
+class ScaleFeatures:
+    """What one pass keeps of an image on one scale.
+
+    Attributes:
+        side: Of the square, px, whose area the image was brought to.
+        pooled: (views, features) pooled maps, the unmirrored view first.
+        grid_means: (features,) means by area.
+        grid: (h, w) of the cells.
+        classes: (h · w,) the class of each, 0 for background.
+        cells: Where its views' cells begin in the store; None where they are not kept.
+        patches: Where the unmirrored view's patches are in the store.
+    """
+
+    side: int
+    pooled: Floats
+    grid_means: Floats
+    grid: tuple[int, int]
+    classes: Integers
+    cells: int | None = None
+    patches: int | None = None
+
+    def only_marked(self, cells: Floats, view: int) -> Floats:
+        """Return those of a view's `cells` (n, c) that a mask marks; all, where none are."""
+        marks = (self.classes > 0).reshape(self.grid).astype(np.uint8)
+        return cells[mirror(marks, view).ravel() > 0] if marks.any() else cells
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """What one pass keeps of an image.
+
+    Attributes:
+        digest: SHA-256 of the file, label and mask.
+        pixels: SHA-256 of the image on the coarsest scale: that of a copy in another file, too.
+        size: (width, height), px.
+        scales: What is kept by scale.
+        grey: The image on the last scale, small and grey; None where cells are not kept.
+    """
+
+    digest: str
+    pixels: str
+    size: tuple[int, int]
+    scales: tuple[ScaleFeatures, ...]
+    grey: Pixels | None = None
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How to look at images.
+
+    Attributes:
+        sides: Of the scales, px.
+        views: How many mirrored views of each image.
+        classes: Of the masks.
+        threads: Images worked on at the same time.
+        white: The level of deep grey that is shown as white.
+        alignment: Where images are moved to; None: they are left as they lie.
+    """
+
+    sides: tuple[int, ...]
+    views: int
+    classes: tuple[str, ...]
+    threads: int
+    white: float | None
+    alignment: Alignment | None = None
+
+
+def extract_features(
+    examples: Sequence[Example],
+    how: Extraction,
+    share: Sequence[float],
+    store: FeatureStore,
+    watch: Watch,
+) -> list[ImageFeatures]:
+    """Look at every example; the result is in their order.
+
+    Args:
+        examples: What to look at.
+        how: Sides, views, classes.
+        share: Of the normal and of the anomalous images, to keep the cells of.
+        store: Where to keep them.
+        watch: Told of progress.
+
+    Raises:
+        DetectorError: An image or mask cannot be read.
+        TrainingCancelled: The caller said so.
+    """
+    result: list[ImageFeatures] = []
+    stage = f"features at {how.sides[-1]} px"
+    for features, arrays in in_order(partial(_extract_one, how), examples, how.threads):
+        share_of_label = share[examples[len(result)].label == "anomaly"]
+        if is_sampled(features.digest, share_of_label):
+            result.append(_keep(features, arrays, store))
+        else:
+            result.append(replace(features, grey=None))
+        watch.tick(stage, len(result), len(examples))
+    return result
+
+
+def _extract_one(how: Extraction, example: Example) -> tuple[ImageFeatures, list[list[Halves]]]:
+    """Look at an image; return what is kept of it, and for each scale what goes to the store.
+
+    That is the cells of all views, and the patches of the first.
+    """
+    image = open_rgb(example.path, how.white)
+    looks = [_views(image, side, how) for side in how.sides]
+    grids = [(views[0].cells.shape[0], views[0].cells.shape[1]) for _pixels, views in looks]
+    classes = cell_classes(example, image.size, how.classes, grids)
+    scales, arrays = [], []
+    for side, (_pixels, views), grid, known in zip(how.sides, looks, grids, classes, strict=True):
+        pooled = np.stack([each.pool() for each in views])
+        scales.append(ScaleFeatures(side, pooled, views[0].grid_means(), grid, known))
+        cells = [each.cells.reshape(-1, each.cells.shape[-1]) for each in views]
+        arrays.append([each.astype(np.float16) for each in (*cells, views[0].patches)])
+    # Copies in other files, or of other compression, have the same pixels.
+    pixels = hashlib.sha256(f"{image.size}".encode() + looks[0][0].tobytes()).hexdigest()
+    grey = reduce_to_grey(looks[-1][0])
+    return ImageFeatures(digest_of(example), pixels, image.size, tuple(scales), grey), arrays
+
+
+def _views(image: Image.Image, side: int, how: Extraction) -> tuple[Pixels, list[View]]:
+    """Return an image as it is looked at on a scale, and what is seen of its mirrored views."""
+    pixels, _motion = prepare(image, side, how.alignment)
+    return pixels, [extract(mirror(pixels, each), len(CHANNELS)) for each in range(how.views)]
+
+
+def _keep(
+    features: ImageFeatures, arrays: Sequence[Sequence[Halves]], store: FeatureStore
+) -> ImageFeatures:
+    """Put what goes to the store there, scale by scale; return the features with its numbers."""
+    scales = []
+    for scale, each in zip(features.scales, arrays, strict=True):
+        first, *_further, last = [store.append(array) for array in each]
+        scales.append(replace(scale, cells=first, patches=last))
+    return replace(features, scales=tuple(scales))

@@ -1,0 +1,160 @@
+"""Which scales a model looks at: tried in turn while there is doubt, kept where they pay.
+
+Defects are large or tiny, and what one scale shows plainly another hides. Looking costs time, which
+grows with the area; so a scale must earn its milliseconds in out-of-fold likelihood:
+
+1. The ladder (`ladder`): which sides make sense for images of this size. The first two are usual
+   ones: every image is looked at there, since reading and decoding it is half the work anyway.
+2. The coarse usual scale is fitted. Only where what it leaves unexplained of the labels is more
+   than the next scale costs (`is_in_doubt`) the next one is fitted too.
+3. Finer ones are tried one by one, as long as a perfect one could still pay (`is_worth_trying`).
+4. Of those tried, the set with the least loss and price together is chosen (`choose_scales`); it
+   can skip some. Small defects get all finer scales, since which of them shows them best out of
+   fold is chance (`keep_all_finer`).
+
+Loss and price are in the same unit, nats of likelihood of the labels, so that they can be added:
+`label_loss` says how much is left to explain, `price` what a scale's milliseconds must explain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lfvpipe.detector import tuning
+from lfvpipe.detector.blending import fit_blend, label_loss
+from lfvpipe.detector.ensemble import score_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lfvpipe.detector.arrays import Bools
+    from lfvpipe.detector.scale import FittedScale
+
+
+def ladder(size: tuple[int, int], sides: Sequence[int]) -> tuple[int, ...]:
+    """Return the sides, px, on which to look at images of `size` (width, height), ascending.
+
+    Small images are not magnified without end, nor any on a finer side by so little that it shows
+    no more; and two sides close to each other are one.
+    """
+    native = (size[0] * size[1]) ** 0.5
+    most = max(tuning.SCALE_SMALLEST, round(native * tuning.SCALE_MOST_ENLARGED / 16) * 16)
+    own = round(native / 16) * 16
+    finer = [own if native < each < tuning.SCALE_NATIVE * native else each for each in sides[2:]]
+    result: list[int] = []
+    for side in sorted({min(each, most) for each in (*sides[:2], *finer)}):
+        if result and side < tuning.SCALE_APART * result[-1]:
+            result.pop()
+        result.append(side)
+    return tuple(result)
+
+
+def price(side: int) -> float:
+    """Return the price of looking on one scale, nats."""
+    needed = tuning.SCALE_MILLISECONDS * side**2 / 1000
+    return tuning.SCALE_PRICE * needed * min(1.0, (needed / tuning.SCALE_LONG) ** 2)
+
+
+def is_in_doubt(side: int, tried: Sequence[FittedScale], labels: Bools) -> bool:
+    """Say whether the scales tried leave more unexplained than another one would cost."""
+    return _loss(tried, labels, _scored_by_all(tried)) > price(side)
+
+
+def is_worth_trying(
+    side: int, tried: Sequence[FittedScale], labels: Bools, *, persistent: bool
+) -> bool:
+    """Say whether a finer scale could pay, by what the scales tried leave unexplained.
+
+    It could not where even a perfect one would cost more than there is to explain. Where the last
+    one tried did not pay, or where positions explain most, which finer scales do not know, a finer
+    one hardly will, unless all of them are at a loss.
+    """
+    if not is_in_doubt(side, tried, labels):
+        return False
+    known = _scored_by_all(tried)
+    nothing = label_loss(np.zeros(int(known.sum())), labels[known])
+    left = _loss(tried, labels, known)
+    if persistent or left > tuning.SCALE_AT_A_LOSS * nothing:
+        return True
+    if not any(each is tried[-1] for each in choose_scales(tried, labels)):
+        return False
+    without_positions = [
+        replace(each, heads=tuple(h for h in each.heads if not h.head.COMPARES_POSITIONS))
+        for each in tried
+    ]
+    told = nothing - _loss(without_positions, labels, known)
+    return told > tuning.SCALE_TELLING * (nothing - left)
+
+
+def choose_scales(
+    tried: Sequence[FittedScale], labels: Bools, *, always: int | None = None
+) -> list[FittedScale]:
+    """Return the scales whose scores together explain most for their price.
+
+    One of them at least scores cells, so that there is a heat map. They are compared on the images
+    that all of them have scores of. There are at most five scales, so that all sets are tried.
+
+    Args:
+        tried: From coarse to fine.
+        labels: True for anomalies.
+        always: The side of one that is needed in any case.
+    """
+    known = _scored_by_all(tried)
+    sets = [
+        list(some)
+        for count in range(1, len(tried) + 1)
+        for some in combinations(tried, count)
+        if any(each.scale.has_cell_heads for each in some)
+        and (always is None or any(each.side == always for each in some))
+    ]
+    return min(sets, key=lambda some: _loss(some, labels, known) + _price(some))
+
+
+def keep_all_finer(
+    chosen: list[FittedScale], tried: Sequence[FittedScale], usual: int
+) -> list[FittedScale]:
+    """Return the scales chosen of those `tried`; all finer ones, where no usual one was chosen.
+
+    What shows on finer scales only is small. Which of them shows it best out of fold is chance
+    where images are few: the average errs less, and such defects are worth the time.
+
+    Args:
+        chosen: Of those tried.
+        tried: From coarse to fine.
+        usual: The side, px, up to which a scale is a usual one.
+    """
+    if any(each.side <= usual for each in chosen):
+        return chosen
+    return [each for each in tried if each.side > usual]
+
+
+def replace_last_if_better(
+    tried: Sequence[FittedScale], instead: FittedScale, labels: Bools
+) -> list[FittedScale]:
+    """Return `tried` scales; with another `instead` of the last where that explains more."""
+
+    def loss_and_price(some: Sequence[FittedScale]) -> float:
+        best = choose_scales(some, labels)
+        return _loss(best, labels, _scored_by_all(some)) + _price(best)
+
+    return min([*tried], [*tried[:-1], instead], key=loss_and_price)
+
+
+def _price(some: Sequence[FittedScale]) -> float:
+    return sum(price(each.side) for each in some)
+
+
+def _scored_by_all(tried: Sequence[FittedScale]) -> Bools:
+    """Say of which images all of these scales have scores."""
+    return np.asarray(np.isfinite(score_table(tried)[1]).all(1), np.bool_)
+
+
+def _loss(some: Sequence[FittedScale], labels: Bools, known: Bools) -> float:
+    """Return what the scores of these scales together leave unexplained of the `known`, nats."""
+    scores = score_table(some)[1][known]
+    blend = fit_blend(scores, labels[known])
+    return label_loss(blend.combine(scores), labels[known])

@@ -1,0 +1,266 @@
+"""Look at the examples and fit scales: usual ones, the same with products aligned, finer ones.
+
+Every image is looked at on the usual scales. On a finer one at most so many are as its area allows,
+the rarer label first: time, disk and memory are bounded whatever the number of images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.random import default_rng
+
+from lfvpipe.detector import heap, tuning
+from lfvpipe.detector.alignment import fit as fit_alignment
+from lfvpipe.detector.extraction import Extraction, ImageFeatures, extract_features
+from lfvpipe.detector.feature_store import FeatureStore, as_stored
+from lfvpipe.detector.features import prepare
+from lfvpipe.detector.heads.head import FitOptions, TrainingFeatures
+from lfvpipe.detector.images import open_rgb
+from lfvpipe.detector.sampling import (
+    assign_folds,
+    common_white_level,
+    is_sampled,
+    median_size,
+    require_different,
+    sample,
+    sample_shares,
+)
+from lfvpipe.detector.scale import FittedScale, fit_scale
+from lfvpipe.detector.scale_search import ladder
+from lfvpipe.detector.synthetic import synthetic_cells
+from lfvpipe.detector.threads import thread_count
+from lfvpipe.executor import in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lfvpipe.detector.alignment import Alignment
+    from lfvpipe.detector.arrays import Bools, Floats, Integers
+    from lfvpipe.detector.facts import Example, Settings
+    from lfvpipe.detector.watch import Watch
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The examples and their features, in an order that only their content decides.
+
+    Attributes:
+        examples: Those that are learnt from.
+        features: Of each on the usual scales.
+        labels: True for anomalies.
+        folds: Of each.
+        sides: All that may be looked on, px, ascending; the first two are usual.
+        white: The level of deep grey that is shown as white; None where there is none.
+    """
+
+    examples: tuple[Example, ...]
+    features: tuple[ImageFeatures, ...]
+    labels: Bools
+    folds: Integers
+    sides: tuple[int, ...]
+    white: float | None
+
+    @property
+    def usual(self) -> int:
+        """The finest usual side, px."""
+        return self.sides[:2][-1]
+
+    def count_different(self, *, anomalous: bool) -> int:
+        """Return how many images have that label, copies once: they teach nothing more."""
+        pairs = zip(self.features, self.labels.tolist(), strict=True)
+        return len({each.pixels for each, label in pairs if label == anomalous})
+
+    @property
+    def supervised(self) -> bool:
+        """Whether there are anomalies enough to learn from."""
+        return self.count_different(anomalous=True) >= tuning.FEW_ANOMALIES
+
+
+@dataclass(frozen=True)
+class ScaleTrainer:
+    """Fits scales; holds a training's settings, anomaly types, store, and who watches it."""
+
+    settings: Settings
+    classes: tuple[str, ...]
+    store: FeatureStore
+    watch: Watch
+
+    def read(self, examples: Sequence[Example]) -> TrainingSet:
+        """Look at the examples on the usual scales.
+
+        Raises:
+            DetectorError: One cannot be read, or all normal ones are copies of one image.
+            TrainingCancelled: The caller said so.
+        """
+        limit = self.settings.max_rows // tuning.ROWS_AN_IMAGE
+        examples = sample(examples, limit, self.watch)
+        coarsest, *further = ladder(median_size(examples), self.settings.sides)
+        finer = [side for side in further[1:] if self._limit(side) >= tuning.FINER_LEAST_IMAGES]
+        sides = (coarsest, *further[:1], *finer)
+        share = sample_shares(
+            [each.label == "anomaly" for each in examples], tuning.MAX_IMAGES_WITH_CELLS
+        )
+        white = common_white_level(examples)
+        how = self._extraction(sides[:2], self.settings.views, limit, examples, white)
+        found = extract_features(examples, how, share, self.store, self.watch)
+        order = sorted(range(len(found)), key=lambda index: found[index].digest)
+        labels = np.array([examples[index].label == "anomaly" for index in order])
+        features = tuple(found[index] for index in order)
+        first: dict[str, str] = {}  # a copy goes by the digest of the first of its kind
+        digests = [first.setdefault(each.pixels, each.digest) for each in features]
+        require_different(digests, labels)
+        folds = assign_folds(digests, labels, self.settings.seed)
+        ordered = tuple(examples[index] for index in order)
+        return TrainingSet(ordered, features, labels, folds, sides, white)
+
+    def _extraction(
+        self,
+        sides: tuple[int, ...],
+        views: int,
+        looks: int,
+        examples: Sequence[Example],
+        white: float | None,
+    ) -> Extraction:
+        """Return how to look at the examples, of which there may be so many looks in all."""
+        views = min(views, max(1, looks // len(examples)))
+        return Extraction(sides, views, self.classes, thread_count(self.settings.threads), white)
+
+    def fit_usual(self, data: TrainingSet, side: int) -> FittedScale:
+        """Fit a usual scale, that of this `side`."""
+        everyone, at = np.arange(len(data.features)), data.sides.index(side)
+        features = self._training_features(
+            data, everyone, data.features, at, tuning.ENOUGH_ANOMALIES
+        )
+        return self._fit(features, supervised=data.supervised, by_position=side == data.usual)
+
+    def fit_aligned(self, data: TrainingSet) -> FittedScale | None:
+        """Look on the usual scale again, with products brought to where most lie, and fit it.
+
+        None where they lie anywhere, or where masks say where anomalies are in images as they lie.
+        """
+        greys = [each.grey for each in data.features]
+        pairs = zip(greys, data.labels.tolist(), strict=True)
+        normal = [grey for grey, anomalous in pairs if grey is not None and not anomalous]
+        alignment = None if self.classes else fit_alignment(normal)
+        if alignment is None:
+            return None
+        has_grey = np.array([grey is not None for grey in greys])
+        # With labels it is known by now, from the same images as they lie, what synthetic ones add.
+        enough = 0 if data.supervised else tuning.ENOUGH_ANOMALIES
+        return self._fit_again(data, has_grey, data.usual, enough, alignment)
+
+    def fit_finer(self, data: TrainingSet, side: int) -> FittedScale:
+        """Look on a finer scale, and fit it; scores are NaN for images that were not drawn."""
+        share = sample_shares(data.labels.tolist(), self._limit(side))
+        shares = np.where(data.labels, share[1], share[0]).tolist()
+        pairs = zip(data.features, shares, strict=True)
+        some = np.array([is_sampled(each.digest, part) for each, part in pairs])
+        return self._fit_again(data, some, side, tuning.ENOUGH_ANOMALIES)
+
+    def _fit_again(
+        self,
+        data: TrainingSet,
+        some: Bools,
+        side: int,
+        enough: int,
+        alignment: Alignment | None = None,
+    ) -> FittedScale:
+        """Look at `some` of the images once more, on one scale, and fit that."""
+        rows = np.flatnonzero(some)
+        examples = [data.examples[row] for row in rows.tolist()]
+        looks, views = self._limit(side), self.settings.finer_views
+        how = self._extraction((side,), views, looks, examples, data.white)
+        how = replace(how, alignment=alignment)
+        found = extract_features(examples, how, (1.0, 1.0), self.store, self.watch)
+        features = self._training_features(data, rows, found, 0, enough, alignment)
+        by_position = alignment is not None
+        fitted = self._fit(features, supervised=data.supervised, by_position=by_position)
+        heads = []
+        for each in fitted.heads:
+            scores = np.full(len(some), np.nan)
+            scores[some] = each.scores
+            heads.append(replace(each, scores=scores))
+        return FittedScale(side, tuple(heads), alignment)
+
+    def _limit(self, side: int) -> int:
+        """Return how many looks there may be on a finer scale."""
+        return round(self.settings.finer_megapixels * 1e6 / side**2)
+
+    def _fit(
+        self, features: TrainingFeatures, *, supervised: bool, by_position: bool
+    ) -> FittedScale:
+        threads = thread_count(self.settings.threads)
+        seed, stage = self.settings.seed, self.watch.stage
+        heap.trim()
+        fitted = fit_scale(features, FitOptions(seed, threads, stage, supervised, by_position))
+        heap.trim()
+        return fitted
+
+    def _training_features(
+        self,
+        data: TrainingSet,
+        rows: Integers,
+        features: Sequence[ImageFeatures],
+        at: int,
+        enough: int,
+        alignment: Alignment | None = None,
+    ) -> TrainingFeatures:
+        """Return the features of the images `rows` as arrays, `at` the scale of that number.
+
+        With less than `enough` labelled anomalies, synthetic defects are drawn too.
+        """
+        scales = [each.scales[at] for each in features]
+        stored = [each for each in scales if each.cells is not None]
+        numbers = [each.cells for each in scales if each.cells is not None]
+        patches = [each.patches for each in scales if each.patches is not None]
+
+        def read_cells(index: int, view: int) -> Floats:
+            return self.store.read(numbers[index] + view)
+
+        def read_marked_cells(index: int, view: int) -> Floats:
+            return stored[index].only_marked(read_cells(index, view), view)
+
+        side = scales[0].side
+        synthetic = numbers and data.count_different(anomalous=True) < enough
+        return TrainingFeatures(
+            side=side,
+            pooled=np.concatenate([each.pooled for each in scales]),
+            grid_means=np.stack([each.grid_means for each in scales]),
+            labels=data.labels[rows],
+            folds=data.folds[rows],
+            has_cells=np.array([each.cells is not None for each in scales]),
+            grids=[each.grid for each in stored],
+            read_cells=read_cells,
+            read_marked_cells=read_marked_cells,
+            read_patches=lambda index: self.store.read(patches[index]),
+            synthetic_cells=self._draw_defects(data, rows, side, alignment) if synthetic else {},
+        )
+
+    def _draw_defects(
+        self, data: TrainingSet, rows: Integers, side: int, alignment: Alignment | None
+    ) -> dict[int, list[Floats]]:
+        """Draw defects onto normal ones of the images `rows`.
+
+        Returns:
+            Cells within them, rounded as stored ones are, by fold.
+        """
+        normals = [row for row in rows.tolist() if not data.labels[row]]
+        normals = normals[: tuning.DEFECT_MAX_IMAGES]
+
+        def draw(row: int) -> list[Floats]:
+            # The image's own digest is in the seed: its defects do not depend on the others.
+            seed = [self.settings.seed, side, int(data.features[row].digest[:8], 16)]
+            image = open_rgb(data.examples[row].path, data.white)
+            pixels, _motion = prepare(image, side, alignment)
+            return [as_stored(each) for each in synthetic_cells(pixels, default_rng(seed))]
+
+        found: dict[int, list[Floats]] = {}
+        done = in_order(draw, normals, thread_count(self.settings.threads))
+        for number, (row, cells) in enumerate(zip(normals, done, strict=True)):
+            found.setdefault(int(data.folds[row]), []).extend(cells)
+            self.watch.tick(f"drawn defects at {side} px", number + 1, len(normals))
+        heap.trim()
+        return found
