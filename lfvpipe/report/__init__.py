@@ -7,6 +7,7 @@ from lfvpipe import lazy
 if TYPE_CHECKING:
     from lfvpipe.report import (
         comparison_view,
+        heat_maps,
         heat_pictures,
         history,
         learning_curve,
@@ -19,6 +20,7 @@ else:
         __name__,
         {
             "comparison_view": [],
+            "heat_maps": [],
             "heat_pictures": [],
             "history": [],
             "learning_curve": [],
@@ -30,6 +32,7 @@ else:
 
 __all__ = [
     "comparison_view",
+    "heat_maps",
     "heat_pictures",
     "history",
     "learning_curve",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lfvpipe.report.learning_curve import Curve
-    from lfvpipe.report.metrics import Scored
+    from lfvpipe.report.metrics import ScoredImage
     from lfvpipe.report.records import Confusion, Estimate
 
 WIDTH, HEIGHT = 360, 250
@@ -120,7 +120,7 @@ def _threshold_line() -> str:
     return f'<path class="threshold" {reach} d="M{_at_x(0.5)} {TOP}V{HEIGHT - BOTTOM}"/>'
 
 
-def roc(points: Sequence[Scored], now: Confusion) -> Chart:
+def roc(points: Sequence[ScoredImage], now: Confusion) -> Chart:
     """Return the ROC curve, with the model's own decision marked."""
     curve = [
         (
@@ -144,7 +144,7 @@ def roc(points: Sequence[Scored], now: Confusion) -> Chart:
     )
 
 
-def precision_recall(points: Sequence[Scored], now: Confusion) -> Chart:
+def precision_recall(points: Sequence[ScoredImage], now: Confusion) -> Chart:
     """Return the precision-recall curve, with the model's own decision marked."""
     curve: list[Point] = []
     for sweep in metrics.threshold_sweep(points)[1:]:
@@ -166,11 +166,13 @@ def precision_recall(points: Sequence[Scored], now: Confusion) -> Chart:
     )
 
 
-def histogram(points: Sequence[Scored]) -> Chart:
+def histogram(points: Sequence[ScoredImage]) -> Chart:
     """Return how the anomaly scores of normal images and of anomalies are spread."""
-    counts = {kind: _binned(points, kind) for kind in (False, True)}
+    counts = {False: [0] * BINS, True: [0] * BINS}
+    for point in points:
+        counts[point.anomaly][min(int(point.score * BINS), BINS - 1)] += 1
     top = max(*counts[False], *counts[True], 1)
-    top = -(-top // 5) * 5 if top > 5 else top
+    top = -(-top // 5) * 5 if top > 5 else top  # so that five ticks are whole numbers
     bars = [_bar(number, counts, float(top)) for number in range(BINS)]
     unsure = sum(0.25 <= point.score < 0.75 for point in points)
     return Chart(
@@ -181,11 +183,6 @@ def histogram(points: Sequence[Scored]) -> Chart:
         Axis("images", float(top)),
         "".join(bars) + _threshold_line(),
     )
-
-
-def _binned(points: Sequence[Scored], anomaly: bool) -> list[int]:
-    numbers = [min(int(p.score * BINS), BINS - 1) for p in points if p.anomaly == anomaly]
-    return [numbers.count(number) for number in range(BINS)]
 
 
 def _bar(number: int, counts: dict[bool, list[int]], top: float) -> str:
@@ -204,7 +201,7 @@ def _bar(number: int, counts: dict[bool, list[int]], top: float) -> str:
     return "".join(parts)
 
 
-def reliability(points: Sequence[Scored]) -> Chart:
+def reliability(points: Sequence[ScoredImage]) -> Chart:
     """Return the share of anomalies over the score: on the diagonal, scores are probabilities."""
     bins = metrics.reliability(points)
     dots = "".join(
@@ -226,7 +223,7 @@ def reliability(points: Sequence[Scored]) -> Chart:
     )
 
 
-def threshold(points: Sequence[Scored], false_accept: float, false_reject: float) -> Chart:
+def threshold(points: Sequence[ScoredImage], false_accept: float, false_reject: float) -> Chart:
     """Return F1 and cost over the threshold, with a line that the slider moves."""
     grid = [number / STEPS for number in range(STEPS + 1)]
     cells = [metrics.at_threshold(points, value) for value in grid]
@@ -251,29 +248,21 @@ def learning(curves: Sequence[Curve]) -> Chart:
     first = curves[0]
     most = max(point.amount for curve in curves for point in curve.points)
     top = -(-most // 5) * 5  # so that five ticks are whole numbers
-    lines = (_learning_line(curve, number, top) for number, curve in enumerate(curves))
-    whole = Axis(first.axis, top)
-    said = "; ".join(_learning_text(curve) for curve in curves)
-    return Chart("learning", "Learning curve", said, whole, Axis(first.metric_name), "".join(lines))
+    body, texts = "", []
+    for number, curve in enumerate(curves):
+        known = [point for point in curve.points if point.estimate.value is not None]
+        points = ", ".join(f"{point.estimate.value:.3f} at {point.amount:g}" for point in known)
+        texts.append(f"{curve.name}: {points}" if curve.name else points)
+        body += _line(
+            [(point.amount / top, point.estimate.value or 0.0) for point in known],
+            "second" if number % 2 else "main",
+        )
+        body += "".join(_whisker(point.amount / top, point.estimate) for point in known)
+    x, y = Axis(first.axis, top), Axis(first.metric_name)
+    return Chart("learning", "Learning curve", "; ".join(texts), x, y, body)
 
 
-def _learning_text(curve: Curve) -> str:
-    known = [point for point in curve.points if point.estimate.value is not None]
-    points = ", ".join(f"{point.estimate.value:.3f} at {point.amount:g}" for point in known)
-    return f"{curve.name}: {points}" if curve.name else points
-
-
-def _learning_line(curve: Curve, number: int, top: float) -> str:
-    known = [point for point in curve.points if point.estimate.value is not None]
-    line = _line(
-        [(point.amount / top, point.estimate.value or 0.0) for point in known],
-        "second" if number % 2 else "main",
-    )
-    marks = (_learning_mark(point.amount / top, point.estimate) for point in known)
-    return line + "".join(marks)
-
-
-def _learning_mark(x: float, estimate: Estimate) -> str:
+def _whisker(x: float, estimate: Estimate) -> str:
     value, low, high = estimate.value or 0.0, estimate.low or 0.0, estimate.high or 1.0
     return (
         f'<path class="line thin" d="M{_at_x(x)} {_at_y(low)}V{_at_y(high)}"/>'

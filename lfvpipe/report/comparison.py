@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from lfvpipe.report import history, metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from lfvpipe.report.history import Difference
     from lfvpipe.report.records import RunRecord, Scores, Verdict
@@ -97,18 +97,20 @@ def compare(runs: Sequence[RunRecord]) -> Comparison:
         runs=tuple(runs),
         differences=tuple(history.differences([run.config for run in runs])),
         sides=tuple(
-            _side(runs, name) for name in SETS if any(_is_labelled(run, name) for run in runs)
+            _side(runs, name)
+            for name in SETS
+            if any(name in run.scores and run.scores[name].confusion.total for run in runs)
         ),
         changes=tuple(tuple(_changes(runs[0], run)) for run in runs[1:]),
     )
 
 
-def _is_labelled(run: RunRecord, name: str) -> bool:
-    return name in run.scores and bool(run.scores[name].confusion.total)
-
-
 def _side(runs: Sequence[RunRecord], name: str) -> Side:
-    known = [_labelled(run, name) for run in runs]
+    known: list[dict[tuple[str, str], Verdict]] = []
+    for run in runs:
+        verdicts = run.verdicts.get(name, ())
+        # By label, too: an image whose label was corrected is another question.
+        known.append({(each.id, each.label): each for each in verdicts if each.label})
     shared = set(known[0]).intersection(*known[1:])
     cut = [[rows[key] for key in sorted(shared)] for rows in known]
     return Side(
@@ -117,12 +119,6 @@ def _side(runs: Sequence[RunRecord], name: str) -> Side:
         shared=len(shared),
         on_shared=tuple(metrics.score_set(rows) for rows in cut) if shared else (),
     )
-
-
-def _labelled(run: RunRecord, name: str) -> Mapping[tuple[str, str], Verdict]:
-    """Return verdicts by image and label: an image whose label was corrected is another one."""
-    verdicts = run.verdicts.get(name, ())
-    return {(verdict.id, verdict.label): verdict for verdict in verdicts if verdict.label}
 
 
 def _changes(before: RunRecord, after: RunRecord) -> Iterator[Change]:

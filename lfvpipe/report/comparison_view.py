@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lfvpipe.report import learning_curve
+from lfvpipe.report import charts, learning_curve
 from lfvpipe.report.history import NOT_COMPARED
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def names(runs: Sequence[RunRecord]) -> list[str]:
 
 def tables(comparison: Comparison) -> list[Table]:
     """Return what to show: the runs, the differences, and the metrics of each set."""
-    shown = [Table("runs", tuple(_about(comparison.runs)))]
+    shown = [Table("runs", tuple(_run_rows(comparison.runs)))]
     if comparison.differences:
         rows = (
             (each.key, *map(value_text, each.values))
@@ -56,40 +56,40 @@ def tables(comparison: Comparison) -> list[Table]:
         )
         shown.append(Table("what differs", tuple(rows)))
     for side in comparison.sides:
-        shown += _side(side)
+        shown += _side_tables(side)
     return shown
 
 
-def _about(runs: Sequence[RunRecord]) -> Iterator[Row]:
+def _run_rows(runs: Sequence[RunRecord]) -> Iterator[Row]:
     yield ("run", *(run.id for run in runs))
     yield ("model version", *(str(run.model.get("version") or ABSENT) for run in runs))
     yield ("training images", *(str(sum(run.data.get("train", {}).values())) for run in runs))
     yield ("doubtful evaluation images", *(str(len(run.review)) for run in runs))
 
 
-def _side(side: Side) -> Iterator[Table]:
+def _side_tables(side: Side) -> Iterator[Table]:
     title = TITLES[side.name]
     own = "" if side.basis == "same" else ", each run's own"
-    yield Table(f"{title}{own}", tuple(_metrics(side.scores)))
+    yield Table(f"{title}{own}", tuple(_metric_rows(side.scores)))
     if side.basis == "shared":
         yield Table(
-            f"{title}, the {side.shared} images of all runs", tuple(_metrics(side.on_shared))
+            f"{title}, the {side.shared} images of all runs", tuple(_metric_rows(side.on_shared))
         )
 
 
-def _metrics(scores: Sequence[Scores | None]) -> Iterator[Row]:
+def _metric_rows(scores: Sequence[Scores | None]) -> Iterator[Row]:
     yield ("images", *(str(each.confusion.total) if each else ABSENT for each in scores))
     for metric, name in METRICS.items():
         yield (
             name,
-            *(_estimate(each.estimates.get(metric)) if each else ABSENT for each in scores),
+            *(_estimate_text(each.estimates.get(metric)) if each else ABSENT for each in scores),
         )
     counts = [each.confusion if each else None for each in scores]
     yield ("anomalies missed", *(str(c.false_negative) if c else ABSENT for c in counts))
     yield ("normal rejected", *(str(c.false_positive) if c else ABSENT for c in counts))
 
 
-def _estimate(estimate: Estimate | None) -> str:
+def _estimate_text(estimate: Estimate | None) -> str:
     if estimate is None or estimate.value is None:
         return ABSENT
     if estimate.low is None or estimate.high is None:
@@ -110,10 +110,10 @@ def value_text(value: Any) -> str:
 
 def warnings(comparison: Comparison) -> list[str]:
     """Return what a reader has to know before he believes the numbers."""
-    return [text for side in comparison.sides for text in _warning(side)]
+    return [text for side in comparison.sides for text in _warnings_about(side)]
 
 
-def _warning(side: Side) -> Iterator[str]:
+def _warnings_about(side: Side) -> Iterator[str]:
     title = TITLES[side.name]
     if side.basis == "different":
         yield f"the runs share no labelled image of the {title}: these figures are not comparable"
@@ -133,15 +133,15 @@ def change_rows(changes: Sequence[Change]) -> list[Row]:
             change.after.id,
             TITLES[change.set],
             change.after.label or "unknown",
-            _verdict(change.before.is_anomalous, change.before.confidence),
-            _verdict(change.after.is_anomalous, change.after.confidence),
+            _verdict_text(change.before.is_anomalous, change.before.confidence),
+            _verdict_text(change.after.is_anomalous, change.after.confidence),
             change.turn,
         )
         for change in ordered
     ]
 
 
-def _verdict(is_anomalous: bool, confidence: float) -> str:
+def _verdict_text(is_anomalous: bool, confidence: float) -> str:
     return f"{'anomaly' if is_anomalous else 'normal'} {confidence:.3f}"
 
 
@@ -178,8 +178,6 @@ def picture(comparison: Comparison) -> str | None:
 
 
 def _chart(comparison: Comparison) -> Chart | None:
-    from lfvpipe.report import charts
-
     found = learning_curve.curves(comparison)
     return charts.learning(found) if found else None
 

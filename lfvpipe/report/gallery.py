@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from lfvpipe import detector, report
+from lfvpipe.report.larger import larger
 from lfvpipe.report.records import wrong_first
+from lfvpipe.report.thumbnails import thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -76,9 +79,6 @@ def gallery(
         model_file: The trained model, if this machine has it.
         on_done: Told how many are done, of how many, and of what; what it raises ends the work.
     """
-    from lfvpipe.report.larger import larger
-    from lfvpipe.report.thumbnails import thumbnails
-
     sets = {id(verdict): name for name, rows in run.verdicts.items() for verdict in rows}
     chosen = list(islice(wrong_first(chain.from_iterable(run.verdicts.values())), MOST_IMAGES))
     heat, heat_note = _heat(state_dir, run, model_file, chosen, on_done)
@@ -107,18 +107,15 @@ def _heat(
         return {}, f"No heat maps: the service at {service} tells verdicts, not where it looked."
     if model_file is None:
         return {}, "No heat maps: the trained model is no longer on this machine."
-    from lfvpipe.detector import DetectorError
-    from lfvpipe.report import heat_maps
-
-    looked_at = chosen[: heat_maps.MOST]
+    looked_at = chosen[: report.heat_maps.MOST]
     try:
-        found = heat_maps.heat_maps(
+        found = report.heat_maps.heat_maps(
             state_dir,
             model_file,
             looked_at,
             lambda done: on_done(done, len(looked_at), "heat maps"),
         )
-    except DetectorError as error:
+    except detector.DetectorError as error:
         return {}, f"No heat maps: {error.message}"
     few = f"Heat maps for the first {len(looked_at)} images only: the wrong and doubtful ones."
     return found, few if len(looked_at) < len(chosen) else ""

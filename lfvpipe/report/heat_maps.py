@@ -16,7 +16,7 @@ from lfvpipe.executor import in_order
 from lfvpipe.report import heat_colours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -51,19 +51,21 @@ def heat_maps(
         DetectorError: The model cannot be used.
     """
     kept_in = state_dir / "heat-maps" / f"{_digest(model_file)[:32]}-{FORMAT}.json"
-    before = _kept(kept_in)
+    before = _read_cache(kept_in)
     found = {v.sha256: before[v.sha256] for v in verdicts if v.sha256 in before}
     missing = [v for v in verdicts if v.sha256 and v.path and v.sha256 not in found]
     if not missing:
         return found
     model = load(model_file)
     on_done(len(verdicts) - len(missing))
+    workers = min(os.cpu_count() or 1, 4)  # each holds a whole image
+    made = in_order(partial(_heat_map, model, state_dir), missing, workers)
     try:
-        for verdict, uri in _looked(model, state_dir, missing):
+        for verdict, uri in zip(missing, made, strict=True):
             if uri:
                 found[str(verdict.sha256)] = uri
             on_done(len(found))
-    finally:
+    finally:  # also what was made before the user stopped it
         atomic.write_text(kept_in, json.dumps(found))
     return found
 
@@ -76,21 +78,13 @@ def _digest(file: Path) -> str:
         raise DetectorError(f"The model file {file} cannot be read: {error}.") from error
 
 
-def _kept(file: Path) -> dict[str, str]:
+def _read_cache(file: Path) -> dict[str, str]:
     """Return what an earlier report kept; nothing where that is gone or unreadable."""
     try:
         kept: Any = json.loads(file.read_bytes())
     except (OSError, ValueError):
         return {}
     return kept if isinstance(kept, dict) else {}
-
-
-def _looked(
-    model: Model, state_dir: Path, verdicts: Sequence[Verdict]
-) -> Iterator[tuple[Verdict, str | None]]:
-    workers = min(os.cpu_count() or 1, 4)  # each holds a whole image
-    found = in_order(partial(_heat_map, model, state_dir), verdicts, workers)
-    return zip(verdicts, found, strict=True)
 
 
 def _heat_map(model: Model, state_dir: Path, verdict: Verdict) -> str | None:

@@ -33,14 +33,14 @@ def write(file: Path, picture: Path | bytes, heat: NDArray[np.float32]) -> None:
     """
     shown = open_rgb(picture)
     shown.thumbnail((SIDE, SIDE))
-    layer = _coloured(heat, shown.size)
+    layer = _layer(heat, shown.size)
     shown.paste(layer, mask=layer)
     shown.info.clear()  # no metadata of the file it came from
     with atomic.replacing(file) as opened:
         shown.save(opened, "PNG")
 
 
-def _coloured(heat: NDArray[np.float32], size: tuple[int, int]) -> Pillow.Image:
+def _layer(heat: NDArray[np.float32], size: tuple[int, int]) -> Pillow.Image:
     """Return a heat map as a see-through picture of `size`: the weaker, the clearer."""
     import numpy
     from PIL import Image

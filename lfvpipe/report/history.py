@@ -10,7 +10,7 @@ from lfvpipe.errors import UserError
 from lfvpipe.report import run_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from lfvpipe.report.records import RunRecord, Scores
@@ -72,16 +72,11 @@ def entries(state_dir: Path, limit: int = 0) -> list[Entry]:
     runs = [
         run_file.load(run_file.path_of(state_dir, each), with_verdicts=False) for each in wanted
     ]
-    found = list(_compared(runs))
-    return found[-limit:] if limit else found
-
-
-def _compared(runs: Iterable[RunRecord]) -> Iterator[Entry]:
-    before: RunRecord | None = None
-    for run in runs:
+    found = []
+    for before, run in zip([None, *runs], runs, strict=False):
         changed = differences([before.config, run.config]) if before else ()
-        yield Entry(run, tuple(changed))
-        before = run
+        found.append(Entry(run, tuple(changed)))
+    return found[-limit:] if limit else found
 
 
 def differences(configs: Sequence[Mapping[str, Any]]) -> list[Difference]:
@@ -89,13 +84,13 @@ def differences(configs: Sequence[Mapping[str, Any]]) -> list[Difference]:
 
     A key of both labels that says the same of both is told once, as in the pipeline file.
     """
-    plain = [_joined(config) for config in configs]
+    plain = [_join_labels(config) for config in configs]
     keys = sorted(set().union(*plain) - NOT_COMPARED)
     rows = (Difference(key, tuple(config.get(key) for config in plain)) for key in keys)
     return [row for row in rows if any(value != row.values[0] for value in row.values[1:])]
 
 
-def _joined(config: Mapping[str, Any]) -> dict[str, Any]:
+def _join_labels(config: Mapping[str, Any]) -> dict[str, Any]:
     """Join ``sample.normal.percent`` and ``sample.anomaly.percent`` where they are the same."""
     joined = dict(config)
     for key, value in config.items():
@@ -120,8 +115,8 @@ def find(state_dir: Path, word: str, variants: Mapping[str, str]) -> RunRecord:
     """
     ids = run_file.run_ids(state_dir)
     if not ids:
-        raise NoSuchRun("there is no run yet", hint="`lfvpipe run` makes one.")
-    found = variants.get(word) or _counted_back(ids, word) or _by_version(state_dir, ids, word)
+        raise NoSuchRun("There is no run yet.", hint="`lfvpipe run` makes one.")
+    found = variants.get(word) or _by_position(ids, word) or _by_version(state_dir, ids, word)
     return run_file.load(run_file.path_of(state_dir, found or _by_prefix(ids, word)))
 
 
@@ -141,13 +136,13 @@ def standing_pair(state_dir: Path, variants: Mapping[str, str]) -> tuple[str, ..
     return (*others[-1:], *([now] if now else []))
 
 
-def _counted_back(ids: Sequence[str], word: str) -> str | None:
+def _by_position(ids: Sequence[str], word: str) -> str | None:
     match = re.fullmatch(r"latest(?:~(\d{1,9}))?", word)
     if not match:
         return None
     back = int(match[1] or 0)
     if back >= len(ids):
-        raise NoSuchRun(f"there is no {word}; runs so far: {len(ids)}", hint=_HINT)
+        raise NoSuchRun(f"There is no {word}; runs so far: {len(ids)}.", hint=_HINT)
     return ids[-1 - back]
 
 
@@ -159,7 +154,7 @@ def _by_version(state_dir: Path, ids: Sequence[str], word: str) -> str | None:
         run = run_file.load(run_file.path_of(state_dir, run_id), with_verdicts=False)
         if str(run.model.get("version")) == match[1]:
             return run_id
-    raise NoSuchRun(f"no run has model version {match[1]}", hint=_HINT)
+    raise NoSuchRun(f"No run has model version {match[1]}.", hint=_HINT)
 
 
 def _by_prefix(ids: Sequence[str], word: str) -> str:
@@ -167,9 +162,9 @@ def _by_prefix(ids: Sequence[str], word: str) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        hint = f"Say more of it: {', '.join(found[-3:])}"
-        raise NoSuchRun(f"{word!r} is the beginning of {len(found)} runs", hint=hint)
-    raise NoSuchRun(f"no run is called {word!r}", hint=_HINT)
+        hint = f"Say more of it: {', '.join(found[-3:])}."
+        raise NoSuchRun(f"{word!r} is the beginning of {len(found)} runs.", hint=hint)
+    raise NoSuchRun(f"No run is called {word!r}.", hint=_HINT)
 
 
 _HINT = "`lfvpipe history` lists the runs that there are."

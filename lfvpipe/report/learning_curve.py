@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from lfvpipe.report.comparison import Comparison
     from lfvpipe.report.records import Estimate, RunRecord
@@ -60,7 +60,8 @@ def curves(comparison: Comparison, metric: str = "f1") -> list[Curve]:
     for run, scores, name in zip(
         comparison.runs, side.comparable, _group_names(comparison), strict=True
     ):
-        amount = (_percent(run) if axis == "sample.percent" else None) or _trained_on(run)
+        percent = _percent(run) if axis == "sample.percent" else None
+        amount = percent or float(sum(run.data.get("train", {}).values()))
         if scores is not None and metric in scores.estimates:
             groups.setdefault(name, {})[amount] = Point(amount, scores.estimates[metric])
     found = {name: sorted(points.items()) for name, points in groups.items()}
@@ -77,10 +78,6 @@ def _percent(run: RunRecord) -> float | None:
     return float(found.pop()) if len(found) == 1 else None
 
 
-def _trained_on(run: RunRecord) -> float:
-    return float(sum(run.data.get("train", {}).values()))
-
-
 def _group_names(comparison: Comparison) -> Iterator[str]:
     """Yield for each run what it has apart from the others, the amount of data left aside."""
     keys = [each for each in comparison.differences if not each.key.startswith("sample.")]
@@ -90,30 +87,23 @@ def _group_names(comparison: Comparison) -> Iterator[str]:
 
 def draw(curve: Curve) -> list[str]:
     """Return a curve as lines for a terminal: a dot for each model on the bar of its interval."""
-    floor = _floor(curve.points)
+    # The scale begins a tenth below all that is shown.
+    lowest = min(point.estimate.low or point.estimate.value or 0.0 for point in curve.points)
+    floor = max(0.0, int(lowest * 10) / 10)
     title = f"{curve.metric_name} over {curve.axis}" + (f" [{curve.name}]" if curve.name else "")
     rows = [f"  {point.amount:>7g}  {_bar(point.estimate, floor)}" for point in curve.points]
     scale = f"  {'':7}  {floor:<{WIDTH - 3}.1f}1.0"
     return [title, *rows, scale]
 
 
-def _floor(points: Sequence[Point]) -> float:
-    """Return where the scale begins: a tenth below all that is shown."""
-    lowest = [point.estimate.low or point.estimate.value or 0.0 for point in points]
-    return max(0.0, int(min(lowest) * 10) / 10)
-
-
 def _bar(estimate: Estimate, floor: float) -> str:
     if estimate.value is None:
         return "not defined"
-    at = [_column(value, floor) for value in (estimate.low, estimate.value, estimate.high)]
+    low, middle, high = (
+        min(WIDTH - 1, max(0, round(((value or 0.0) - floor) / (1 - floor) * (WIDTH - 1))))
+        for value in (estimate.low, estimate.value, estimate.high)
+    )
     cells = [" "] * WIDTH
-    low, middle, high = at
     cells[low : high + 1] = "├" + "─" * (high - low - 1) + "┤" if high > low else "┤"
     cells[middle] = "●"
     return f"{''.join(cells)}  {estimate.value:.3f}"
-
-
-def _column(value: float | None, floor: float) -> int:
-    share = ((value or 0.0) - floor) / (1 - floor)
-    return min(WIDTH - 1, max(0, round(share * (WIDTH - 1))))

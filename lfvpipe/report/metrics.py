@@ -14,7 +14,7 @@ Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredImage:
     """One labelled image: its anomaly score (0 to 1) and whether it really is an anomaly."""
 
     score: float
@@ -40,10 +40,10 @@ class ReliabilityBin:
     observed: float
 
 
-def scored(verdicts: Iterable[Verdict]) -> list[Scored]:
+def scored_images(verdicts: Iterable[Verdict]) -> list[ScoredImage]:
     """Return scores and truths of the verdicts whose label is known."""
     return [
-        Scored(verdict.score, verdict.label == "anomaly")
+        ScoredImage(verdict.score, verdict.label == "anomaly")
         for verdict in verdicts
         if verdict.label is not None
     ]
@@ -51,10 +51,10 @@ def scored(verdicts: Iterable[Verdict]) -> list[Scored]:
 
 def confusion(verdicts: Iterable[Verdict]) -> Confusion:
     """Count the labelled verdicts by what they are and what they were called."""
-    return _counted((v.is_anomalous, v.label == "anomaly") for v in verdicts if v.label is not None)
+    return _count((v.is_anomalous, v.label == "anomaly") for v in verdicts if v.label is not None)
 
 
-def _counted(pairs: Iterable[tuple[bool, bool]]) -> Confusion:
+def _count(pairs: Iterable[tuple[bool, bool]]) -> Confusion:
     """Count pairs of called and true."""
     cells = list(pairs)
     return Confusion(
@@ -122,13 +122,13 @@ def _f1_of(jaccard: float | None) -> float | None:
     return None if jaccard is None else 2 * jaccard / (1 + jaccard)
 
 
-def roc_auc(points: Sequence[Scored]) -> float | None:
+def roc_auc(points: Sequence[ScoredImage]) -> float | None:
     """Return the area under the ROC curve: P(anomaly scores above normal), ties count half."""
     positives, negatives = _placements(points)
     return ratio(sum(positives), len(positives)) if negatives else None
 
 
-def roc_auc_interval(points: Sequence[Scored]) -> Estimate:
+def roc_auc_interval(points: Sequence[ScoredImage]) -> Estimate:
     """Return the AUROC with its 95 % interval by DeLong's variance (DeLong et al., 1988).
 
     Where the variance is zero (perfect separation) the bound is Wilson's for as many successes
@@ -146,7 +146,7 @@ def roc_auc_interval(points: Sequence[Scored]) -> Estimate:
     return Estimate(area, min(area, bound.low or 0.0), max(area, bound.high or 0.0))
 
 
-def _placements(points: Sequence[Scored]) -> tuple[list[float], list[float]]:
+def _placements(points: Sequence[ScoredImage]) -> tuple[list[float], list[float]]:
     """Return, for each anomaly, the share of normal images it beats, and the other way round."""
     positives, negatives = [], []
     normal_total = sum(not point.anomaly for point in points)
@@ -165,7 +165,7 @@ def _placements(points: Sequence[Scored]) -> tuple[list[float], list[float]]:
     return positives, negatives
 
 
-def _score(point: Scored) -> float:
+def _score(point: ScoredImage) -> float:
     return point.score
 
 
@@ -176,7 +176,7 @@ def _variance_of_mean(values: Sequence[float]) -> float:
     return sum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values)
 
 
-def threshold_sweep(points: Sequence[Scored]) -> list[ThresholdPoint]:
+def threshold_sweep(points: Sequence[ScoredImage]) -> list[ThresholdPoint]:
     """Return the confusion at every distinct score, from the highest threshold to the lowest.
 
     The first point has a threshold above every score: nothing is called an anomaly.
@@ -194,12 +194,12 @@ def threshold_sweep(points: Sequence[Scored]) -> list[ThresholdPoint]:
     return sweep
 
 
-def at_threshold(points: Sequence[Scored], threshold: float) -> Confusion:
+def at_threshold(points: Sequence[ScoredImage], threshold: float) -> Confusion:
     """Count as if every score of at least `threshold` were called an anomaly."""
-    return _counted((point.score >= threshold, point.anomaly) for point in points)
+    return _count((point.score >= threshold, point.anomaly) for point in points)
 
 
-def average_precision(points: Sequence[Scored]) -> float | None:
+def average_precision(points: Sequence[ScoredImage]) -> float | None:
     """Return the step-wise area under the precision-recall curve; None without anomalies."""
     sweep = threshold_sweep(points)
     positive = sweep[0].confusion.positive
@@ -213,14 +213,14 @@ def average_precision(points: Sequence[Scored]) -> float | None:
     return min(area, 1.0)  # the sum may be a rounding error too large
 
 
-def brier(points: Sequence[Scored]) -> float | None:
+def brier(points: Sequence[ScoredImage]) -> float | None:
     """Return the mean squared difference of score and truth (G. W. Brier, 1950)."""
     return ratio(sum((point.score - point.anomaly) ** 2 for point in points), len(points))
 
 
-def reliability(points: Sequence[Scored], bins: int = 10) -> list[ReliabilityBin]:
+def reliability(points: Sequence[ScoredImage], bins: int = 10) -> list[ReliabilityBin]:
     """Return the non-empty bins of a reliability diagram over equal ranges of the score."""
-    filled: dict[int, list[Scored]] = {}
+    filled: dict[int, list[ScoredImage]] = {}
     for point in points:
         filled.setdefault(min(int(point.score * bins), bins - 1), []).append(point)
     return [
@@ -237,7 +237,7 @@ def reliability(points: Sequence[Scored], bins: int = 10) -> list[ReliabilityBin
 
 def score_set(verdicts: Sequence[Verdict]) -> Scores:
     """Return every metric of one set of verdicts."""
-    points, counts = scored(verdicts), confusion(verdicts)
+    points, counts = scored_images(verdicts), confusion(verdicts)
     right = counts.true_positive + counts.true_negative
     called = counts.true_positive + counts.false_positive
     return Scores(

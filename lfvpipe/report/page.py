@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from lfvpipe import atomic
 from lfvpipe.report import charts, metrics, run_file
 from lfvpipe.report.gallery import gallery
-from lfvpipe.report.timings_table import marked_timings
+from lfvpipe.report.heat_colours import ramp
+from lfvpipe.report.timings_table import timings_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 TITLES = {"test": "Test set", "evaluation": "Evaluation images"}
-EXPLAINED = {
+DESCRIPTIONS = {
     "test": "The service's own test of the model, on images that it was not trained on.",
     "evaluation": "Images that were withheld from training and test, judged by the hosted model.",
 }
@@ -43,7 +44,7 @@ class Figures:
 
     name: str
     title: str
-    explained: str
+    description: str
     scores: Scores
     charts: Sequence[Chart]
     data: str
@@ -99,8 +100,6 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    from lfvpipe.report.heat_colours import ramp
-
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -117,29 +116,34 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
         images=images,
         ramp=ramp(),
         settings=differences(run.config, previous.config if previous else run.config),
-        timings=Markup(marked_timings(run.timings)),  # noqa: S704  (escapes what it is made of)
+        timings=Markup(timings_table(run.timings)),  # noqa: S704  (escapes what it is made of)
         metric_names=METRICS,
         headline=headline(run),
         style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),  # noqa: S704  (ours)
         script=Markup(script),  # noqa: S704  (ours)
-        script_hash=_hash(script),
+        # The page forbids all scripts but the one of this digest (Content-Security-Policy).
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-
-
-def _hash(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _figures(run: RunRecord) -> Iterator[Figures]:
     for name, scores in run.scores.items():
-        points = metrics.scored(run.verdicts.get(name, ()))
+        points = metrics.scored_images(run.verdicts.get(name, ()))
         both = {point.anomaly for point in points} == {True, False}
         costs = _costs(run.config)
-        drawn = _charts(points, scores, costs) if both else ()
+        drawn: tuple[Chart, ...] = ()
+        if both:  # curves of one kind of image alone say nothing
+            drawn = (
+                charts.threshold(points, *costs),
+                charts.precision_recall(points, scores.confusion),
+                charts.roc(points, scores.confusion),
+                charts.histogram(points),
+                charts.reliability(points),
+            )
         yield Figures(
             name=name,
             title=TITLES.get(name, name),
-            explained=EXPLAINED.get(name, ""),
+            description=DESCRIPTIONS.get(name, ""),
             scores=scores,
             charts=drawn,
             data=json.dumps(
@@ -150,18 +154,6 @@ def _figures(run: RunRecord) -> Iterator[Figures]:
                 }
             ),
         )
-
-
-def _charts(
-    points: Sequence[metrics.Scored], scores: Scores, costs: tuple[float, float]
-) -> tuple[Chart, ...]:
-    return (
-        charts.threshold(points, *costs),
-        charts.precision_recall(points, scores.confusion),
-        charts.roc(points, scores.confusion),
-        charts.histogram(points),
-        charts.reliability(points),
-    )
 
 
 def _costs(config: Mapping[str, Any]) -> tuple[float, float]:
@@ -192,13 +184,13 @@ def _of(part: int, whole: int, things: str) -> str:
 def differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[Setting]:
     """Return every key of either configuration with both values, those that changed first."""
     rows = [
-        Setting(key, _shown(now.get(key)), _shown(before.get(key)))
+        Setting(key, _value_text(now.get(key)), _value_text(before.get(key)))
         for key in sorted(now.keys() | before.keys())
     ]
     return sorted(rows, key=lambda row: not row.changed)
 
 
-def _shown(value: object) -> str | None:
+def _value_text(value: object) -> str | None:
     if value is None:
         return None
     if isinstance(value, list | tuple):

@@ -84,12 +84,12 @@ def _read(path: Path) -> Mapping[str, Any]:
         data = json.loads(path.read_bytes())
         known = data["format"] <= FORMAT
     except FileNotFoundError:
-        hint = "`lfvpipe history` lists the runs that there are"
-        raise UserError(f"no such run: {path}", hint=hint) from None
+        hint = "`lfvpipe history` lists the runs that there are."
+        raise UserError(f"There is no run file {path}.", hint=hint) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not a run file: {error}") from error
+        raise UserError(f"{path} is not a run file ({error}).") from error
     if not known:
-        raise UserError(f"{path} was written by a newer lfvpipe", hint="update lfvpipe")
+        raise UserError(f"{path} was written by a newer lfvpipe.", hint="Update lfvpipe.")
     return dict(data)
 
 

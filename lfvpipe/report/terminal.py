@@ -1,7 +1,7 @@
 """The summary that ends a run in the terminal: one screen, plain text or in colour."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from lfvpipe.report.durations import duration
@@ -116,10 +116,13 @@ def _verdicts(run: RunRecord, width: int) -> Iterator[Line]:
         yield _verdict(verdict, min(longest, 44))
     if len(verdicts) > ROWS:
         yield ((f"  and {len(verdicts) - ROWS} more", DIM),)
-    yield from _doubtful(run, verdicts)
+    doubtful = sum(verdict.needs_review for verdict in verdicts)
+    if doubtful:
+        text = f"  {doubtful} of {len(verdicts)} doubtful: confidence under {run.review_below:g}"
+        yield ((text, YELLOW),)
     if run.errors:
-        head = f"{_counted(len(run.errors), 'image')} got no verdict: "
-        yield from _wrapped((head, RED), run.errors[0]["message"], width)
+        head = f"{_quantity(len(run.errors), 'image')} got no verdict: "
+        yield from _wrap((head, RED), run.errors[0]["message"], width)
 
 
 def _verdict(verdict: Verdict, width: int) -> Line:
@@ -135,25 +138,18 @@ def _verdict(verdict: Verdict, width: int) -> Line:
     )
 
 
-def _doubtful(run: RunRecord, verdicts: Sequence[Verdict]) -> Iterator[Line]:
-    count = sum(verdict.needs_review for verdict in verdicts)
-    if count:
-        text = f"  {count} of {len(verdicts)} doubtful: confidence under {run.review_below:g}"
-        yield ((text, YELLOW),)
-
-
 def _findings(run: RunRecord, width: int) -> Iterator[Line]:
     if not run.findings:
         return
     yield _plain()
-    yield ((f"{_counted(len(run.findings), 'finding')} of the data check", BOLD),)
+    yield ((f"{_quantity(len(run.findings), 'finding')} of the data check", BOLD),)
     for finding in run.findings[:3]:
-        yield from _wrapped((f"{finding.severity}: ", YELLOW), finding.message, width)
+        yield from _wrap((f"{finding.severity}: ", YELLOW), finding.message, width)
     if len(run.findings) > 3:
         yield ((f"  and {len(run.findings) - 3} more in the report", DIM),)
 
 
-def _wrapped(head: Span, text: str, width: int) -> Iterator[Line]:
+def _wrap(head: Span, text: str, width: int) -> Iterator[Line]:
     """Yield a message behind its head, on as many lines as it takes: a cut one tells too little."""
     title, style = head
     first, *more = textwrap.wrap(f"{title}{text}", max(width, 20) - 4) or [title]
@@ -161,7 +157,7 @@ def _wrapped(head: Span, text: str, width: int) -> Iterator[Line]:
     yield from (_plain(f"    {line}") for line in more)
 
 
-def _counted(count: int, thing: str) -> str:
+def _quantity(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
 
 

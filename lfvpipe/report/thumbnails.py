@@ -73,17 +73,17 @@ def thumbnail(state_dir: Path, verdict: Verdict, side: int = SIDE) -> Thumbnail 
     if verdict.path is None:
         return None
     try:
-        facts = inspect(state_dir / verdict.path)
-        picture = _reduced(state_dir / verdict.path, side)
-        mask = _reduced(state_dir / verdict.mask, side) if verdict.mask else None
+        header = inspect(state_dir / verdict.path)
+        picture = _read_small(state_dir / verdict.path, side)
+        mask = _read_small(state_dir / verdict.mask, side) if verdict.mask else None
     except (ImageError, OSError):
         return None
     overlay = _uri(_see_through(mask.resize(picture.size))) if mask else None
-    reduced = max(facts.width, facts.height) > side
+    reduced = max(header.width, header.height) > side
     return Thumbnail(_uri(picture), picture.width, picture.height, overlay, reduced)
 
 
-def _reduced(path: Path, side: int) -> Image.Image:
+def _read_small(path: Path, side: int) -> Image.Image:
     refuse_bomb(inspect(path))
     with Image.open(path, formats=("PNG", "JPEG")) as image:
         image.draft("RGB", (2 * side, 2 * side))  # JPEG: decoded at a fraction of the size
@@ -94,9 +94,8 @@ def _reduced(path: Path, side: int) -> Image.Image:
 
 def _see_through(mask: Image.Image) -> Image.Image:
     """Return the mask's colours over nothing: its background, white, is transparent."""
-    darkest = mask.split()
     shown = Image.new("L", mask.size, 0)
-    for channel in darkest:
+    for channel in mask.split():  # one that is darker than white is enough
         marked = channel.point([OPACITY if value < BACKGROUND else 0 for value in range(256)])
         shown.paste(marked, mask=marked)
     seen = mask.copy()

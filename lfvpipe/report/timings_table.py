@@ -12,9 +12,15 @@ from lfvpipe.report.records import Timing
 BEGIN, END = "<!--timings-->", "<!--/timings-->"
 
 
-def marked_timings(timings: Sequence[Timing]) -> str:
+def timings_table(timings: Sequence[Timing]) -> str:
     """Return the table between marks; texts are escaped, so no text can be taken for a mark."""
-    return f"{BEGIN}{_table(timings)}{END}"
+    if not timings:
+        return f'{BEGIN}<p class="quiet">Nobody measured this run.</p>{END}'
+    longest = max((timing.seconds or 0.0) for timing in timings) or 1.0
+    rows = "".join(_row(timing, longest) for timing in timings)
+    head = "<tr><th scope=col>Step</th><th scope=col>What it did</th><th scope=col>Time</th></tr>"
+    table = f"<table class=timings><thead>{head}</thead><tbody>{rows}</tbody></table>"
+    return f"{BEGIN}{table}{END}"
 
 
 def put_timings(page: Path, timings: Sequence[Timing]) -> None:
@@ -22,18 +28,9 @@ def put_timings(page: Path, timings: Sequence[Timing]) -> None:
     if not page.is_file():
         return
     text = page.read_text(encoding="utf-8")
-    fresh = marked_timings(timings)
+    fresh = timings_table(timings)
     replaced = re.sub(f"{BEGIN}.*?{END}", lambda _: fresh, text, count=1, flags=re.DOTALL)
     atomic.write_text(page, replaced)
-
-
-def _table(timings: Sequence[Timing]) -> str:
-    if not timings:
-        return '<p class="quiet">Nobody measured this run.</p>'
-    longest = max((timing.seconds or 0.0) for timing in timings) or 1.0
-    rows = "".join(_row(timing, longest) for timing in timings)
-    head = "<tr><th scope=col>Step</th><th scope=col>What it did</th><th scope=col>Time</th></tr>"
-    return f"<table class=timings><thead>{head}</thead><tbody>{rows}</tbody></table>"
 
 
 def _row(timing: Timing, longest: float) -> str:

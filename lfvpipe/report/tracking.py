@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from lfvpipe.report.page import headline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
     from lfvpipe.report.records import RunRecord
 
@@ -38,12 +38,12 @@ DEFAULTS = {
 }
 
 
-class NotTold(Exception):
+class TrackingError(Exception):
     """The tracking server cannot be reached, or refuses; the message is one line, no secrets."""
 
 
 @dataclass(frozen=True)
-class Told:
+class TrackedRun:
     """Where a run is on the tracking server; `is_new` if it was not there before."""
 
     experiment_id: str
@@ -57,7 +57,7 @@ def is_installed() -> bool:
     return spec is not None and spec.origin is not None  # a folder called mlflow has no origin
 
 
-def tell(run: RunRecord, files: Mapping[str, Path], *, uri: str, experiment: str) -> Told:
+def tell(run: RunRecord, files: Mapping[str, Path], *, uri: str, experiment: str) -> TrackedRun:
     """Tell the tracking server at `uri` of a run that is over.
 
     Args:
@@ -67,7 +67,7 @@ def tell(run: RunRecord, files: Mapping[str, Path], *, uri: str, experiment: str
         experiment: The experiment's name; made if there is none.
 
     Raises:
-        NotTold: The server cannot be reached, or refuses.
+        TrackingError: The server cannot be reached, or refuses.
     """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -77,13 +77,13 @@ def tell(run: RunRecord, files: Mapping[str, Path], *, uri: str, experiment: str
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     try:
         place = _experiment(client, experiment)
-        run_id = _found(client, place, run)
+        run_id = _find_run(client, place, run)
         is_new = run_id is None
-        run_id = run_id or _created(client, place, run)
+        run_id = run_id or _create_run(client, place, run)
         _log(client, run_id, run, files)
     except (MlflowException, OSError) as error:  # what requests raises is an OSError
-        raise NotTold(_said(error)) from error
-    return Told(place, run_id, is_new)
+        raise TrackingError(_one_line(error)) from error
+    return TrackedRun(place, run_id, is_new)
 
 
 def _experiment(client: Any, name: str) -> str:
@@ -101,13 +101,13 @@ def _experiment(client: Any, name: str) -> str:
     return str(known.experiment_id)
 
 
-def _found(client: Any, place: str, run: RunRecord) -> str | None:
+def _find_run(client: Any, place: str, run: RunRecord) -> str | None:
     """Return the MLflow run that an earlier attempt made, whether or not it came to its end."""
     found = client.search_runs([place], f"tags.`{TAG}` = '{run.id}'", max_results=1)
     return str(found[0].info.run_id) if found else None
 
 
-def _created(client: Any, place: str, run: RunRecord) -> str:
+def _create_run(client: Any, place: str, run: RunRecord) -> str:
     name = run.id if run.variant == "default" else f"{run.variant} {run.id}"
     made = client.create_run(place, start_time=_moment(run), tags=tags(run), run_name=name)
     return str(made.info.run_id)
@@ -120,23 +120,23 @@ def _log(client: Any, run_id: str, run: RunRecord, files: Mapping[str, Path]) ->
     points = [Metric(key, value, _moment(run), 0) for key, value in metrics(run).items()]
     client.log_batch(run_id, metrics=points)
     told = [Param(key, value) for key, value in params(run).items()]
-    for some in _parts(told, AT_ONCE):
-        client.log_batch(run_id, params=some)
+    for start in range(0, len(told), AT_ONCE):
+        client.log_batch(run_id, params=told[start : start + AT_ONCE])
     with tempfile.TemporaryDirectory(prefix="lfvpipe-") as folder:
         for name, file in files.items():
             copy = shutil.copyfile(file, Path(folder) / name)  # the server keeps a file's name
             client.log_artifact(run_id, str(copy))
-    client.set_terminated(run_id, "FINISHED", _end(run))
-
-
-def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    seconds = sum(timing.seconds or 0 for timing in run.timings)
+    client.set_terminated(run_id, "FINISHED", _moment(run) + round(seconds * MILLISECONDS))
 
 
 def params(run: RunRecord) -> dict[str, str]:
     """Return the configuration as MLflow parameters: dotted keys, values of bounded length."""
-    return {_key(key): _cut(_text(value)) for key, value in run.config.items()}
+    found = {}
+    for key, value in run.config.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        found[_key(key)] = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return found
 
 
 def metrics(run: RunRecord) -> dict[str, float]:
@@ -176,25 +176,12 @@ def _moment(run: RunRecord) -> int:
     return round(datetime.fromisoformat(run.created).timestamp() * MILLISECONDS)
 
 
-def _end(run: RunRecord) -> int:
-    seconds = sum(timing.seconds or 0 for timing in run.timings)
-    return _moment(run) + round(seconds * MILLISECONDS)
-
-
 def _key(text: str) -> str:
     """Return a name that every MLflow server takes."""
     return re.sub(r"[^\w./ -]", "_", text, flags=re.ASCII)[:250]
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
-def _said(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     """Return the error in a line, its cause alone if told, without credentials in addresses."""
     line = " ".join(str(error).split())
     cause = re.search(r"\(Caused by \w+\([\"'](.*)[\"']\)\)", line)

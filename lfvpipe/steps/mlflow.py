@@ -46,7 +46,7 @@ class MlflowStep(Step[Context]):
                 uri=_spec(context).tracking_uri,
                 experiment=_experiment(context),
             )
-        except tracking.NotTold as error:
+        except tracking.TrackingError as error:
             work.warn(f"MLflow was not told of this run, the next run tries again: {error}")
             return Outcome("unchanged", {**facts, "mlflow_run": None})
         known = {"experiment_id": told.experiment_id, "mlflow_run": told.run_id}

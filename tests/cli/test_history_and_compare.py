@@ -171,8 +171,8 @@ def test_compare_prints_figures_differences_changes_a_curve_and_what_is_not_comp
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["v1", "v9"], "no run has model version 9"),
-        (["v1", "nothing"], "no run is called 'nothing'"),
+        (["v1", "v9"], "No run has model version 9."),
+        (["v1", "nothing"], "No run is called 'nothing'."),
         (["2026", "v1"], "beginning of 3 runs"),
         (["v1", "20261101"], "two different runs"),
         (["--matrix"], "no matrix"),

@@ -189,8 +189,8 @@ def test_runs_are_found_by_id_beginning_age_version_and_variant(
         ("2021", "beginning of 3"),
         ("v7", "version 7"),
         ("latest~3", "runs so far: 3"),
-        ("latest~-1", "no run is called"),
-        ("../ledger", "no run is called"),
+        ("latest~-1", "No run is called"),
+        ("../ledger", "No run is called"),
         ("", "beginning of 3"),
     ):
         with pytest.raises(history.NoSuchRun, match=told):

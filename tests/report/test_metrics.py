@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lfvpipe.report import metrics
-from lfvpipe.report.metrics import Scored
+from lfvpipe.report.metrics import ScoredImage
 from lfvpipe.report.records import Confusion, Verdict
 
 scores = st.floats(0, 1, allow_nan=False).map(lambda value: round(value, 2))
-points = st.lists(st.builds(Scored, scores, st.booleans()), max_size=40)
+points = st.lists(st.builds(ScoredImage, scores, st.booleans()), max_size=40)
 counts = st.builds(Confusion, *[st.integers(0, 60)] * 4)
 
 
-def pairs(*rows: tuple[float, int]) -> list[Scored]:
-    return [Scored(score, bool(anomaly)) for score, anomaly in rows]
+def pairs(*rows: tuple[float, int]) -> list[ScoredImage]:
+    return [ScoredImage(score, bool(anomaly)) for score, anomaly in rows]
 
 
 def verdict(label: str | None, anomalous: bool, confidence: float = 0.9) -> Verdict:
@@ -101,8 +101,8 @@ def test_perfect_separation_of_few_images_is_not_certain() -> None:
 
 
 @given(points)
-def test_auc_is_mirrored_by_swapping_the_classes(rows: list[Scored]) -> None:
-    swapped = [Scored(row.score, not row.anomaly) for row in rows]
+def test_auc_is_mirrored_by_swapping_the_classes(rows: list[ScoredImage]) -> None:
+    swapped = [ScoredImage(row.score, not row.anomaly) for row in rows]
     area, mirrored = metrics.roc_auc(rows), metrics.roc_auc(swapped)
     assert (area is None) == (mirrored is None)
     if area is not None and mirrored is not None:
@@ -110,7 +110,7 @@ def test_auc_is_mirrored_by_swapping_the_classes(rows: list[Scored]) -> None:
 
 
 @given(points)
-def test_auc_equals_its_definition_over_all_pairs(rows: list[Scored]) -> None:
+def test_auc_equals_its_definition_over_all_pairs(rows: list[ScoredImage]) -> None:
     wins = [
         (a.score > n.score) + (a.score == n.score) / 2
         for a in rows
@@ -134,7 +134,7 @@ def test_intervals_hold_their_estimate(cells: Confusion) -> None:
 
 
 @given(points)
-def test_sweep_is_monotone_and_never_loses_an_image(rows: list[Scored]) -> None:
+def test_sweep_is_monotone_and_never_loses_an_image(rows: list[ScoredImage]) -> None:
     sweep = metrics.threshold_sweep(rows)
     assert all(point.confusion.total == len(rows) for point in sweep)
     called = [p.confusion.true_positive + p.confusion.false_positive for p in sweep]
@@ -142,7 +142,7 @@ def test_sweep_is_monotone_and_never_loses_an_image(rows: list[Scored]) -> None:
 
 
 @given(points)
-def test_reliability_bins_hold_every_image_once(rows: list[Scored]) -> None:
+def test_reliability_bins_hold_every_image_once(rows: list[ScoredImage]) -> None:
     bins = metrics.reliability(rows)
     assert sum(part.count for part in bins) == len(rows)
     assert all(part.low <= part.mean_score + 1e-9 <= part.high + 2e-9 for part in bins)

@@ -84,7 +84,7 @@ def _cells(page: Page, where: str = "#test") -> list[int]:
 
 
 def _expected(run: RunRecord, threshold: float) -> list[int]:
-    counts = metrics.at_threshold(metrics.scored(run.verdicts["test"]), threshold)
+    counts = metrics.at_threshold(metrics.scored_images(run.verdicts["test"]), threshold)
     return [
         counts.true_negative,
         counts.false_positive,
@@ -127,7 +127,7 @@ def test_the_best_threshold_is_the_one_that_the_run_would_find(
     page: Page, shown: RunRecord
 ) -> None:
     page.locator("#test").get_by_role("button", name="Best F1").click()
-    points = metrics.scored(shown.verdicts["test"])
+    points = metrics.scored_images(shown.verdicts["test"])
     best = max(metrics.f1(metrics.at_threshold(points, n / 100)) or 0 for n in range(101))
     assert page.locator('#test [data-out="f1"]').inner_text() == f"{best:.3f}"
 
