@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfvpipe import service
 from lfvpipe.cli import session
-from lfvpipe.engine.plan import plan
+from lfvpipe.engine.planning import plan
 from lfvpipe.engine.selection import Selection
 from lfvpipe.errors import UserError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lfvpipe.cli.options import PipelineOptions, StepOptions
     from lfvpipe.cli.session import Variant
     from lfvpipe.engine.ledger import Ledger
-    from lfvpipe.engine.plan import PlanRow
+    from lfvpipe.engine.planning import PlanRow
     from lfvpipe.engine.reasons import Reason
 
 

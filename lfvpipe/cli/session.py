@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lfvpipe import __version__, atomic, config
+from lfvpipe import __version__, atomic, config, steps
 from lfvpipe.cli.options import DEFAULT_FILE, EVERY_STEP
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.engine.order import in_order
@@ -91,7 +91,7 @@ def selection(options: StepOptions, variant: Variant) -> Selection:
     try:
         resolved = resolve(in_order(variant.steps), asked)
     except UserError as error:
-        raise UsageError(error.message, hint=error.hint) from None
+        raise UsageError(error.message, hint=steps.advise(error)) from None
     if "mlflow" in resolved.selected:
         insist_on_extra()
     return asked

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
+    from lfvpipe.config import validation
     from lfvpipe.config.loaded import Loaded
     from lfvpipe.config.loading import load
     from lfvpipe.config.matrix import expand
@@ -17,7 +18,8 @@ else:
             "loading": ["load"],
             "matrix": ["expand"],
             "problems": ["ConfigError", "Problem"],
+            "validation": [],
         },
     )
 
-__all__ = ["ConfigError", "Loaded", "Problem", "expand", "load"]
+__all__ = ["ConfigError", "Loaded", "Problem", "expand", "load", "validation"]

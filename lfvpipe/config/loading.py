@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, cast
 
+from lfvpipe import config
 from lfvpipe.config import matrix, schema
 from lfvpipe.config.building import build
 from lfvpipe.config.composing import compose
 from lfvpipe.config.loaded import Loaded
 from lfvpipe.config.problems import ConfigError, Problem
 from lfvpipe.config.rules import broken_rules
-from lfvpipe.config.tree import Node, Where, plain, without_nulls
+from lfvpipe.config.tree import Node, plain, without_nulls
 from lfvpipe.engine.outcome import Json, digest
 
 if TYPE_CHECKING:
@@ -51,11 +52,7 @@ def load(
 
 def _wrong(tree: Node, before: Sequence[Problem], *, known: bool) -> list[Problem]:
     """Return what the schema and the rules find, where nothing else was found before."""
-    found: list[tuple[Where, Problem]] = []
-    if not known:
-        from lfvpipe.config.validation import validate
-
-        found = validate(tree)
+    found = [] if known else config.validation.validate(tree)
     sections = {str(where[0]) if where else "" for where, _ in found}
     problems = [problem for _, problem in found] + list(broken_rules(tree, sections))
     if not problems and not before:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lfvpipe import config
 from lfvpipe.config import schema, suggestions
 from lfvpipe.config.building import build
 from lfvpipe.config.problems import Problem, problem
@@ -111,10 +112,8 @@ def _axis_problems(tree: Node, key: str, values: tuple[Node, ...]) -> Iterator[P
 
 
 def _invalid(tree: Node, key: str, nodes: tuple[Node, ...]) -> Iterator[Problem]:
-    from lfvpipe.config.validation import validate
-
     for node in nodes:
-        yield from (found for _, found in validate(_with(tree, {key: node})))
+        yield from (found for _, found in config.validation.validate(_with(tree, {key: node})))
 
 
 def _names(found: list[dict[str, object]]) -> list[str]:

@@ -19,16 +19,16 @@ from lfvpipe.engine.events import (
 )
 from lfvpipe.engine.ledger import Ledger, LedgerError
 from lfvpipe.engine.result import StepResult
-from lfvpipe.engine.staleness import Today, today
+from lfvpipe.engine.staleness import CurrentInputs, current_inputs
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from threading import Event
 
     from lfvpipe.engine.outcome import Facts, Json, Outcome
-    from lfvpipe.engine.plan import Answer, Question
+    from lfvpipe.engine.planning import Decision, StalenessQuery
 
 C = TypeVar("C")
 
@@ -101,21 +101,23 @@ class Attempt:
         self.ledger.release(key)
 
 
-def attempt(
-    answer: Answer[C],
-    question: Question[C],
+def execute(
+    decision: Decision[C],
+    query: StalenessQuery[C],
     upstream: Mapping[str, Outcome],
     cancelled: Event,
     report: Reporter,
+    advise: Callable[[UserError], str],
 ) -> StepResult:
     """Let a step act, with the ledger saying so before, and what came of it after.
 
     Args:
-        answer: The step, what it is made of, and why it runs.
-        question: Context, ledger and variant.
+        decision: The step, what it is made of, and why it runs.
+        query: Context, ledger and variant.
         upstream: The outcomes of all steps that it needs, directly or not.
         cancelled: Set when the user asks to stop.
         report: Told of events; safe to call from any thread.
+        advise: Says what the user can do about an error; the ledger keeps it.
 
     Returns:
         The result; a failure, and also a bug, is in its `error`.
@@ -124,41 +126,17 @@ def attempt(
         LedgerError: The ledger cannot be written, so the attempt counts as killed.
     """
     began = time.monotonic()
-    step = answer.today.step
-    work = _begin(answer.today, question, upstream, cancelled, report)
-    report(StepStarted(step.name, answer.reasons))
-    outcome: Outcome | None = None
-    error: Exception | None = None
-    try:
-        outcome = step.act(question.context, work)
-        _record(answer.today, question, work, outcome)
-    except LedgerError:
-        raise
-    except Cancelled as stop:  # the ledger goes on saying that it runs: the next run resumes it
-        error = stop
-    except Exception as failure:  # a bug too: recorded here, raised by `run` in the end
-        error = failure
-        _record_failure(question, work, failure)
-    work.flush()
-    seconds = time.monotonic() - began
-    report(_end(step.name, outcome, error, seconds))
-    why, warnings = answer.reasons, tuple(work.warnings)
-    return StepResult(step.name, "run", outcome, seconds, error, reasons=why, warnings=warnings)
-
-
-def _begin(
-    now: Today[C],
-    question: Question[C],
-    upstream: Mapping[str, Outcome],
-    cancelled: Event,
-    report: Reporter,
-) -> Attempt:
-    step, ledger, variant = now.step, question.ledger, question.variant
-    if now.fingerprint is None:
+    current, step = decision.current, decision.current.step
+    if current.fingerprint is None:
         raise ValueError(f"{step.name} starts before what it needs")
+    ledger, variant = query.ledger, query.variant
     standing = ledger.standing_record(variant, step.name)
-    record = ledger.begin(variant, step.name, now.fingerprint, now.inputs, exclusive=step.exclusive)
-    return Attempt(
+    # Before the step touches anything: who finds `running` later knows that the process was
+    # killed, that the world may hold something of this attempt, and what was saved of it.
+    record = ledger.begin(
+        variant, step.name, current.fingerprint, current.inputs, exclusive=step.exclusive
+    )
+    work = Attempt(
         step=step.name,
         fingerprint=record.fingerprint,
         attempt=record.attempts,
@@ -169,40 +147,59 @@ def _begin(
         ledger=ledger,
         report=report,
     )
+    report(StepStarted(step.name, decision.reasons))
+    outcome: Outcome | None = None
+    error: Exception | None = None
+    try:
+        outcome = step.act(query.context, work)
+        _record(current, query, work, outcome)
+    except LedgerError:
+        raise
+    except Cancelled as stop:  # the ledger goes on saying that it runs: the next run resumes it
+        error = stop
+    except UserError as failure:
+        error = failure
+        ledger.fail(step.name, work.fingerprint, failure.message, advise(failure))
+    except Exception as bug:  # recorded here, raised by `run` in the end
+        error = bug
+        message = f"{type(bug).__name__}: {bug}"
+        ledger.fail(step.name, work.fingerprint, message, "This is a bug in lfvpipe.")
+    work.flush()
+    seconds = time.monotonic() - began
+    report(_end_event(step.name, outcome, error, seconds))
+    why, warnings = decision.reasons, tuple(work.warnings)
+    return StepResult(step.name, "run", outcome, seconds, error, reasons=why, warnings=warnings)
 
 
-def _record(now: Today[C], question: Question[C], work: Attempt, outcome: Outcome) -> None:
-    """Record the outcome; one whose inputs changed meanwhile is kept, but nothing stands at it."""
-    ledger, step = question.ledger, now.step
-    if changed := _changed_meanwhile(now, question.context, work.upstream):
+def _record(
+    current: CurrentInputs[C], query: StalenessQuery[C], work: Attempt, outcome: Outcome
+) -> None:
+    """Record the outcome; one whose inputs changed meanwhile is kept, but nothing stands at it.
+
+    It may be made of the old bytes, the new ones or both, so its fingerprint would lie. It is
+    real all the same: `destroy` has to know of it.
+    """
+    ledger, step = query.ledger, current.step
+    if changed := _changed_meanwhile(current, query.context, work.upstream):
         message = f"{', '.join(changed)} changed while it ran"
         work.warn(f"{message}; the next run repeats it.")
         ledger.fail(step.name, work.fingerprint, message, outcome=outcome)
         return
-    ledger.finish(question.variant, step.name, work.fingerprint, outcome, exclusive=step.exclusive)
+    ledger.finish(query.variant, step.name, work.fingerprint, outcome, exclusive=step.exclusive)
 
 
 def _changed_meanwhile(
-    now: Today[C], context: C, upstream: Mapping[str, Outcome]
+    before: CurrentInputs[C], context: C, upstream: Mapping[str, Outcome]
 ) -> tuple[str, ...]:
     try:
-        after = today(now.step, context, upstream).inputs
-    except UserError as error:  # an input is gone; the outcome is real all the same
+        after = current_inputs(before.step, context, upstream).inputs
+    except UserError as error:  # an input is gone
         return (error.message,)
-    keys = sorted(now.inputs.keys() | after.keys())
-    return tuple(key for key in keys if now.inputs.get(key) != after.get(key))
+    keys = sorted(before.inputs.keys() | after.keys())
+    return tuple(key for key in keys if before.inputs.get(key) != after.get(key))
 
 
-def _record_failure(question: Question[C], work: Attempt, error: Exception) -> None:
-    ledger = question.ledger
-    if isinstance(error, UserError):
-        ledger.fail(work.step, work.fingerprint, error.message, question.advise(error))
-    else:
-        message = f"{type(error).__name__}: {error}"
-        ledger.fail(work.step, work.fingerprint, message, "This is a bug in lfvpipe.")
-
-
-def _end(
+def _end_event(
     step: str, outcome: Outcome | None, error: Exception | None, seconds: float
 ) -> StepFinished | StepFailed | StepInterrupted:
     if error is None and outcome is not None:

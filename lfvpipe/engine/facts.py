@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-from lfvpipe.errors import UserError
+from lfvpipe.engine.errors import EngineError
 
 if TYPE_CHECKING:
     from lfvpipe.engine.outcome import Facts, Json, Outcome
@@ -35,8 +35,25 @@ T = TypeVar("T", bound="StepFacts")
 ABSENT_IF_NONE: Mapping[str, bool] = types.MappingProxyType({"absent_if_none": True})
 
 
-class FactsError(UserError):
-    """The ledger holds something else than the step of that name writes."""
+class FactsError(EngineError):
+    """The ledger holds something else than the step of that name writes.
+
+    Attributes:
+        step: The step, or the class of facts where it belongs to no step alone.
+        fault: Which field, and what is wrong with it.
+    """
+
+    def __init__(self, step: str, fault: str) -> None:
+        super().__init__(
+            f"What the ledger has of {step} cannot be read: {fault}.",
+            hint="The ledger may be damaged: the step can make it anew.",
+        )
+        self.step = step
+        self.fault = fault
+
+
+class _Unreadable(ValueError):
+    """A field that is absent or of another type; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +76,11 @@ class StepFacts:
         Raises:
             FactsError: A field is missing or of another type.
         """
-        return _read_class(cls, facts, cls.__name__)
+        try:
+            return _read_class(cls, facts, "")
+        except _Unreadable as error:
+            step = getattr(cls, "step", None) or cls.__name__
+            raise FactsError(step, str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -94,14 +115,14 @@ def _as_json(value: Any) -> Json:
 
 def _read_class(cls: type[T], facts: Json, where: str) -> T:
     if not isinstance(facts, Mapping):
-        raise FactsError(f"The ledger has no mapping for {where}.")
+        raise _Unreadable(f"{where.rstrip('.') or 'it'} is no mapping")
     given = {}
     kinds = typing.get_type_hints(cls)  # annotations are texts until asked for
     for field in fields(cls):
         if field.name in facts:
-            given[field.name] = _read(kinds[field.name], facts[field.name], f"{where}.{field.name}")
+            given[field.name] = _read(kinds[field.name], facts[field.name], where + field.name)
         elif field.default is MISSING and field.default_factory is MISSING:
-            raise FactsError(f"The ledger has no {where}.{field.name}.")
+            raise _Unreadable(f"{where}{field.name} is not there")
     return cls(**given)
 
 
@@ -115,7 +136,7 @@ def _read(kind: Any, value: Json, where: str) -> Any:
             return value
         return _read(members[0], value, where)
     if isinstance(kind, type) and issubclass(kind, StepFacts):
-        return _read_class(kind, value, where)
+        return _read_class(kind, value, f"{where}.")
     if origin is tuple and isinstance(value, Sequence) and not isinstance(value, str):
         return tuple(_read(arguments[0], member, where) for member in value)
     if origin is Mapping and isinstance(value, Mapping):
@@ -125,4 +146,4 @@ def _read(kind: Any, value: Json, where: str) -> Any:
     # The very type, not `isinstance`: True is no count.
     if type(value) is kind or (origin is typing.Literal and value in arguments):
         return value
-    raise FactsError(f"The ledger has {value!r:.60} for {where}, which that cannot be.")
+    raise _Unreadable(f"{where} is {value!r:.60}")

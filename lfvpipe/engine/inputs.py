@@ -101,3 +101,12 @@ def flatten(inputs: Iterable[Input]) -> Facts:
             raise ValueError(f"{each.ledger_key} is among the inputs twice")
         flat[each.ledger_key] = each.value
     return flat
+
+
+def written_keys(inputs: Iterable[Input]) -> dict[str, str]:
+    """Return, by the ledger's key of a setting, the user's own where it is another."""
+    return {
+        each.ledger_key: each.key
+        for each in inputs
+        if isinstance(each, Setting) and each.ledger_key != each.key
+    }

@@ -103,7 +103,7 @@ class Ledger:
         fingerprint = self.standing_at(variant, step)
         return None if fingerprint is None else self.record(step, fingerprint)
 
-    def base(self, variant: str, step: str) -> Record | None:
+    def baseline(self, variant: str, step: str) -> Record | None:
         """Return what today is compared with: the standing record, or the last attempt's."""
         attempted = self._data["attempted"].get(variant, {}).get(step)
         standing = self.standing_record(variant, step)

@@ -8,15 +8,60 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lfvpipe import __version__, atomic
-from lfvpipe.errors import UserError
+from lfvpipe.engine.errors import EngineError
 
 FORMAT = 1
 STATES = frozenset({"running", "done", "failed"})
 TABLES = ("outcomes", "standing", "attempted", "slots", "held")
 
 
-class LedgerError(UserError):
-    """The ledger cannot be read or written."""
+class LedgerError(EngineError):
+    """The ledger cannot be read or written; `path` is its file's."""
+
+    def __init__(self, path: Path, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class LedgerDamaged(LedgerError):
+    """The file is no ledger.
+
+    Attributes:
+        fault: What is wrong, and where.
+        backup: The ledger before this one, if it is there.
+    """
+
+    def __init__(self, path: Path, fault: str) -> None:
+        kept = backup(path)
+        self.backup = kept if kept.exists() else None
+        hint = f"To start anew, move {path} away."
+        if self.backup:
+            hint = f"The one before it is {kept.name}: to restore it, copy {kept} to {path}."
+        super().__init__(path, f"The ledger {path} is damaged: {fault}.", hint=hint)
+        self.fault = fault
+
+
+class LedgerTooNew(LedgerError):
+    """A later version wrote the ledger, in a format that this one cannot read."""
+
+    def __init__(self, path: Path, written_by: str, found: int) -> None:
+        super().__init__(
+            path,
+            f"The ledger {path} was written by version {written_by} in format {found};"
+            f" this is version {__version__}, which reads up to {FORMAT}.",
+            hint="Install that version or a later one.",
+        )
+
+
+class LedgerNotWritten(LedgerError):
+    """The folder is read-only or the disk is full; the file is as it was."""
+
+    def __init__(self, path: Path, cause: str) -> None:
+        super().__init__(
+            path,
+            f"The ledger {path} cannot be written: {cause}.",
+            hint="Free some space or make the folder writable.",
+        )
 
 
 def new() -> dict[str, Any]:
@@ -31,21 +76,26 @@ def read(path: Path) -> dict[str, Any] | None:
     """Return the content of the ledger file, or None when there is none.
 
     Raises:
-        LedgerError: The file is damaged, unreadable, or from a newer lfvpipe.
+        LedgerDamaged: It is not what `write` writes.
+        LedgerTooNew: A later version wrote it.
+        LedgerError: It cannot be read.
     """
     try:
         text = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise LedgerError(f"The ledger {path} cannot be read: {error.strerror}.") from error
+        cause = error.strerror or str(error)
+        raise LedgerError(path, f"The ledger {path} cannot be read: {cause}.") from error
     try:
         data = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, f"it is not JSON ({error})") from error
-    _refuse_newer(path, data)
-    if not _sound(data):
-        raise _damaged(path, _fault(data))
+        raise LedgerDamaged(path, f"it is not JSON ({error})") from error
+    found = data.get("format") if isinstance(data, dict) else None
+    if isinstance(found, int) and found > FORMAT:
+        raise LedgerTooNew(path, str(data.get("written_by", "?")), found)
+    if not _is_sound(data):
+        raise LedgerDamaged(path, _fault(data))
     return {**data, "written_by": __version__}
 
 
@@ -53,7 +103,7 @@ def write(path: Path, data: dict[str, Any]) -> None:
     """Replace the ledger file with `data`, and keep the one that was there as ``.bak``.
 
     Raises:
-        LedgerError: The folder is read-only or the disk is full; the file is as it was.
+        LedgerNotWritten: The folder is read-only or the disk is full; the file is as it was.
     """
     text = _lines(data, 3) + "\n"
     try:
@@ -61,10 +111,7 @@ def write(path: Path, data: dict[str, Any]) -> None:
         _back_up(path)
         atomic.write_text(path, text)
     except OSError as error:
-        raise LedgerError(
-            f"The ledger {path} cannot be written: {error.strerror}.",
-            hint="Free some space or make the folder writable, then run again: it resumes.",
-        ) from error
+        raise LedgerNotWritten(path, error.strerror or str(error)) from error
 
 
 def backup(path: Path) -> Path:
@@ -101,39 +148,29 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON value")
 
 
-def _refuse_newer(path: Path, data: Any) -> None:
-    if not isinstance(data, dict) or not isinstance(found := data.get("format"), int):
-        return
-    if found > FORMAT:
-        raise LedgerError(
-            f"The ledger {path} was written by lfvpipe {data.get('written_by', '?')}"
-            f" in format {found}; this is lfvpipe {__version__}, which reads up to {FORMAT}.",
-            hint="Install that version or a later one, or use another --state-dir.",
-        )
-
-
-def _sound(data: Any) -> bool:
+def _is_sound(data: Any) -> bool:
     """Check what this package relies on, in a fraction of the time of the JSON Schema."""
     try:
+        records = [record for kept in data["outcomes"].values() for record in kept.values()]
         return (
             data["format"] == FORMAT
             and isinstance(data["lineage"], str)
             and type(data["serial"]) is int
             and all(isinstance(data[table], dict) for table in TABLES)
-            and all(_sound_table(data[kind]) for kind in ("standing", "attempted"))
+            and all(_is_sound_table(data[kind]) for kind in ("standing", "attempted"))
             and all(isinstance(facts, dict) for facts in data["held"].values())
             and all(slot is None or isinstance(slot, str) for slot in data["slots"].values())
-            and all(_sound_record(r) for kept in data["outcomes"].values() for r in kept.values())
+            and all(_is_sound_record(record) for record in records)
         )
     except (KeyError, TypeError, AttributeError):
         return False
 
 
-def _sound_table(table: dict[str, Any]) -> bool:
+def _is_sound_table(table: dict[str, Any]) -> bool:
     return all(isinstance(print_, str) for steps in table.values() for print_ in steps.values())
 
 
-def _sound_record(record: dict[str, Any]) -> bool:
+def _is_sound_record(record: dict[str, Any]) -> bool:
     outcome, error = record["outcome"], record["error"]
     return (
         record["state"] in STATES
@@ -143,13 +180,13 @@ def _sound_record(record: dict[str, Any]) -> bool:
         and isinstance(record["saved"], dict)
         and isinstance(record["started"], str)
         and isinstance(record["finished"], str | None)
-        and all(_sound_outcome(earlier) for earlier in record.get("superseded", ()))
+        and all(_is_sound_outcome(earlier) for earlier in record.get("superseded", ()))
         and (error is None or isinstance(error["message"] + error["hint"], str))
-        and (_sound_outcome(outcome) if outcome is not None else record["state"] != "done")
+        and (_is_sound_outcome(outcome) if outcome is not None else record["state"] != "done")
     )
 
 
-def _sound_outcome(outcome: dict[str, Any]) -> bool:
+def _is_sound_outcome(outcome: dict[str, Any]) -> bool:
     return (
         isinstance(outcome["word"], str)
         and isinstance(outcome["facts"], dict)
@@ -167,11 +204,3 @@ def _fault(data: Any) -> str:
     schema = json.loads((folder / "ledger.schema.json").read_text("utf-8"))
     error = best_match(Draft202012Validator(schema).iter_errors(data))
     return f"{error.json_path}: {error.message[:200]}" if error else "it is not a ledger"
-
-
-def _damaged(path: Path, fault: str) -> LedgerError:
-    kept = backup(path)
-    hint = f"To start anew, move {path} away."
-    if kept.exists():
-        hint = f"The one before it is {kept.name}: to restore it, copy {kept} to {path}."
-    return LedgerError(f"The ledger {path} is damaged: {fault}.", hint=hint)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from lfvpipe.engine.errors import EngineError
 from lfvpipe.engine.oslock import acquire
-from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,17 +36,29 @@ class Holder:
         return f"`{self.command}` (pid {self.pid} on {self.host}, since {self.since})"
 
 
-class Locked(UserError):
+class Locked(EngineError):
     """Another run holds the lock; `holder` says which, or None when it left no note."""
 
     exit_code = 4
 
     def __init__(self, folder: Path, holder: Holder | None) -> None:
         super().__init__(
-            f"{folder} is locked by {holder or 'another run'}.",
-            hint="Wait for it to end, or let --lock-timeout SECONDS do the waiting.",
+            f"{folder} is locked by {holder or 'another run'}.", hint="Wait for it to end."
         )
+        self.folder = folder
         self.holder = holder
+
+
+class StateFolderUnusable(EngineError):
+    """The state folder cannot be made or written; `folder` is the one, `cause` says why."""
+
+    def __init__(self, folder: Path, cause: str) -> None:
+        super().__init__(
+            f"The state folder {folder} cannot be written: {cause}.",
+            hint="Free some space or make it writable.",
+        )
+        self.folder = folder
+        self.cause = cause
 
 
 @contextmanager
@@ -67,17 +79,24 @@ def hold(
 
     Raises:
         Locked: Another process, or another part of this one, holds it still.
-        UserError: The folder cannot be made or written.
+        StateFolderUnusable: The folder cannot be made or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = _acquire(folder, timeout, on_wait)
     except OSError as error:
-        raise _unusable(folder, error) from error
+        raise StateFolderUnusable(folder, error.strerror or str(error)) from error
     try:
-        _leave_note(folder, command)
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        note = Holder(os.getpid(), _host(), since, command)
+        try:
+            # Not by a temporary file: the note is for people, and lives as long as we do.
+            _note(folder).write_text(json.dumps(asdict(note)), "utf-8")
+        except OSError as error:
+            raise StateFolderUnusable(folder, error.strerror or str(error)) from error
         yield
     finally:
+        # The note first: without the lock it could be another holder's already.
         _note(folder).unlink(missing_ok=True)
         lock.release()
 
@@ -111,6 +130,7 @@ def current_holder(folder: Path) -> Holder | None:
 def _acquire(
     folder: Path, timeout: float, on_wait: Callable[[Holder | None], None] | None
 ) -> OsLock:
+    # A moment of patience even without a timeout: a status command may be trying the lock.
     lock = acquire(folder / "lock", PATIENCE)
     if lock is None and timeout > PATIENCE:
         if on_wait is not None:
@@ -119,15 +139,6 @@ def _acquire(
     if lock is None:
         raise Locked(folder, noted_holder(folder))
     return lock
-
-
-def _leave_note(folder: Path, command: str) -> None:
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    note = Holder(os.getpid(), _host(), since, command)
-    try:
-        _note(folder).write_text(json.dumps(asdict(note)), "utf-8")  # lives as long as we do
-    except OSError as error:
-        raise _unusable(folder, error) from error
 
 
 def _host() -> str:
@@ -140,10 +151,3 @@ def _host() -> str:
 
 def _note(folder: Path) -> Path:
     return folder / "lock.json"
-
-
-def _unusable(folder: Path, error: OSError) -> UserError:
-    return UserError(
-        f"The state folder {folder} cannot be written: {error.strerror or error}.",
-        hint="Free some space or make it writable, or name another one with --state-dir.",
-    )

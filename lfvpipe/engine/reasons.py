@@ -1,4 +1,4 @@
-"""Why a step has to run: the vocabulary that plan, status, run and --why share."""
+"""Why a step has to run: the vocabulary that plan, status and run share."""
 
 from dataclasses import dataclass
 from typing import Literal

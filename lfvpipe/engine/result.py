@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lfvpipe.engine.outcome import Outcome
-from lfvpipe.engine.plan import Action
+from lfvpipe.engine.planning import Action
 from lfvpipe.engine.reasons import Reason
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from lfvpipe import engine
 from lfvpipe.engine.events import (
     Event,
     Reporter,
@@ -20,14 +21,21 @@ from lfvpipe.engine.events import (
 )
 from lfvpipe.engine.ledger import Ledger, LedgerError
 from lfvpipe.engine.order import in_order, transitive_needs
-from lfvpipe.engine.plan import Answer, Question, action_of, consider, insist_on_trusted, survey
+from lfvpipe.engine.planning import (
+    Decision,
+    StalenessQuery,
+    action_of,
+    decide,
+    decide_all,
+    refuse_stale_needs,
+)
 from lfvpipe.engine.result import RunResult, StepResult
 from lfvpipe.engine.selection import Selection, resolve
 from lfvpipe.engine.step import Cancelled, Step
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from lfvpipe.engine.outcome import Outcome
@@ -71,60 +79,75 @@ def run(
         advise: Says what the user can do about the error of a step; the ledger keeps it.
 
     Raises:
-        UserError: The selection is wrong, or leaves out a stale step that others need.
+        UserError: The selection is wrong.
+        StaleNeed: The selection leaves out a stale step that others need.
         LedgerError: The ledger cannot be written; what ran is resumed by the next run.
         Exception: A bug in a step, once the other steps have ended.
     """
     ordered = in_order(steps)
-    chosen = resolve(ordered, selection or Selection())
-    question = Question(
-        context,
-        ledger,
-        variant,
-        chosen,
-        observe="always" if refresh else "reused",
-        explain=True,
-        advise=advise,
+    resolved = resolve(ordered, selection or Selection())
+    query = StalenessQuery(
+        context, ledger, variant, resolved, "always" if refresh else "reused", explain=True
     )
-    if chosen.relied_on:
-        local = replace(question, observe="never", explain=False)
-        answers = survey(ordered, local, chosen.selected | chosen.relied_on)
-        insist_on_trusted(ordered, question, answers)
-    going = _Run(ordered, question, reporter, cancelled or threading.Event(), jobs)
-    return going.carry_out()
+    if resolved.relied_on:
+        # What is left out is refused before anything runs, as far as the local disk can tell.
+        local = replace(query, observe="never", explain=False)
+        decisions = decide_all(ordered, local, resolved.selected | resolved.relied_on)
+        refuse_stale_needs(ordered, resolved, decisions)
+    return _Run(ordered, query, reporter, cancelled or threading.Event(), jobs, advise).process()
 
 
 class _Run(Generic[C]):
-    """The state of one run; only `attempt` runs outside the caller's thread."""
+    """The state of one run; only `execute` runs outside the caller's thread."""
 
     def __init__(
         self,
         ordered: Sequence[Step[C]],
-        question: Question[C],
+        query: StalenessQuery[C],
         reporter: Reporter,
         cancelled: threading.Event,
         jobs: int,
+        advise: Callable[[UserError], str],
     ) -> None:
         self.ordered = ordered
-        self.question = question
+        self.query = query
+        self.selection = query.selection
         self.needs = transitive_needs(ordered)
         self.cancelled = cancelled
         self.jobs = jobs
+        self.advise = advise
         self.report = _one_at_a_time(reporter)
-        self.pending = {step.name: step for step in ordered}
+        considered = self.selection.selected | self.selection.relied_on
+        self.pending = {step.name for step in ordered if step.name in considered}
         self.results: dict[str, StepResult] = {}
         self.outcomes: dict[str, Outcome] = {}
         self.running: dict[Future[StepResult], str] = {}
         self.pool: ThreadPoolExecutor | None = None
         self.fatal: BaseException | None = None
 
-    def carry_out(self) -> RunResult:
+    def process(self) -> RunResult:
+        """Select, decide, execute and record, until nothing is left that can go on."""
         began = time.monotonic()
-        taken = self.question.chosen.selected
-        names = tuple(step.name for step in self.ordered if step.name in taken)
-        self.report(RunStarted(self.question.variant, names))
+        names = (step.name for step in self.ordered if step.name in self.selection.selected)
+        self.report(RunStarted(self.query.variant, tuple(names)))
         try:
-            self._work_off()
+            while True:
+                for step in self._select():
+                    try:
+                        decision = self._decide(step)
+                    except LedgerError:
+                        raise
+                    except UserError as error:  # of the step's inputs, or of what it observes
+                        self._record(StepResult(step.name, "run", error=error))
+                        self.report(StepFailed(step.name, error, 0.0))
+                        continue
+                    if decision.outcome is None:
+                        self._execute(step, decision)
+                    else:
+                        self._stand(step, decision, decision.outcome)
+                if not self.running:
+                    break
+                self._wait()
         except BaseException:
             self.cancelled.set()
             raise
@@ -133,45 +156,27 @@ class _Run(Generic[C]):
                 self.pool.shutdown()
         return self._conclude(time.monotonic() - began)
 
-    def _work_off(self) -> None:
-        while True:
-            self._settle_what_can_be()
-            if not self.running:
-                return
-            self._wait()
+    def _select(self) -> Iterator[Step[C]]:
+        """Yield each step whose needs are settled, and skip those that need one that failed.
 
-    def _conclude(self, seconds: float) -> RunResult:
-        if self.fatal is not None:
-            raise self.fatal
-        stopped = any(isinstance(row.error, Cancelled) for row in self.results.values())
-        unfinished = self.question.chosen.selected & self.pending.keys()
-        rows = (self.results.get(s.name, StepResult(s.name, "skip")) for s in self.ordered)
-        result = RunResult(tuple(rows), stopped or bool(unfinished), seconds)
-        self.report(RunFinished(result))
-        for row in result.rows:
-            if row.error is not None and not isinstance(row.error, UserError | Cancelled):
-                raise row.error
-        return result
-
-    def _settle_what_can_be(self) -> None:
-        """Settle or start every step whose needs are settled; one pass, as steps are in order."""
+        One pass is enough, as steps are in order: what becomes of a step that was yielded counts
+        for those after it.
+        """
         for step in self.ordered:
             if self.cancelled.is_set() or self.fatal is not None:
                 return
-            if step.name in self.pending:
-                self._settle(step)
+            if step.name not in self.pending:
+                continue
+            if because := self._failed_need(step):
+                self.pending.remove(step.name)
+                self._record(StepResult(step.name, "skip", because=because))
+                self.report(StepSkipped(step.name, because))
+            elif all(need in self.outcomes for need in step.needs):
+                self.pending.remove(step.name)
+                yield step
 
-    def _settle(self, step: Step[C]) -> None:
-        chosen = self.question.chosen
-        if step.name not in chosen.selected | chosen.relied_on:
-            del self.pending[step.name]
-        elif because := self._obstacle(step):
-            self._skip(step, because)
-        elif all(need in self.outcomes for need in step.needs):
-            del self.pending[step.name]
-            self._decide(step)
-
-    def _obstacle(self, step: Step[C]) -> str:
+    def _failed_need(self, step: Step[C]) -> str:
+        """Return the step because of whose failure `step` cannot run; "" for none."""
         for need in step.needs:
             result = self.results.get(need)
             if result is not None and result.because:
@@ -180,89 +185,92 @@ class _Run(Generic[C]):
                 return need
         return ""
 
-    def _skip(self, step: Step[C], because: str) -> None:
-        del self.pending[step.name]
-        self.results[step.name] = StepResult(step.name, "skip", because=because)
-        self.report(StepSkipped(step.name, because))
+    def _decide(self, step: Step[C]) -> Decision[C]:
+        decision = decide(step, self.query, self.outcomes)
+        if decision.displaced and self._is_slot_read(step):
+            decision = replace(decision, outcome=None)
+        refuse_stale_needs(self.ordered, self.selection, {step.name: decision})
+        return decision
 
-    def _decide(self, step: Step[C]) -> None:
-        try:
-            answer = consider(step, self.question, self.outcomes)
-            if answer.displaced and self._serves_one_that_runs(step):
-                answer = replace(answer, outcome=None)
-            insist_on_trusted([step], self.question, {step.name: answer})
-        except LedgerError:
-            raise
-        except UserError as error:
-            self._take(StepResult(step.name, "run", error=error))
-            self.report(StepFailed(step.name, error, 0.0))
-            return
-        if answer.outcome is None:
-            self._start(step, answer)
-        else:
-            self._settle_fresh(step, answer, answer.outcome)
-
-    def _serves_one_that_runs(self, step: Step[C]) -> bool:
-        """Whether a step that reads this displaced one's slot, and is not doomed, has to run."""
+    def _is_slot_read(self, step: Step[C]) -> bool:
+        """Tell whether a step that reads this displaced one's slot has to run, and still can."""
         failed = {name for name, row in self.results.items() if row.error or row.because}
         doomed = {name for name, needed in self.needs.items() if needed & failed}
         after = {name for name, needed in self.needs.items() if step.name in needed}
-        names = self.question.chosen.selected & (after - doomed) | {step.name}
+        names = self.selection.selected & (after - doomed) | {step.name}
         try:
-            asked = replace(self.question, explain=False)
-            answers = survey(self.ordered, asked, names, self.outcomes)
+            query = replace(self.query, explain=False)
+            decisions = decide_all(self.ordered, query, names, self.outcomes)
         except UserError:  # of a later step, which will say so itself
             return True
-        return answers[step.name].outcome is None
+        return decisions[step.name].outcome is None
 
-    def _settle_fresh(self, step: Step[C], answer: Answer[C], outcome: Outcome) -> None:
-        action = action_of(answer, self.question)
-        if step.name in self.question.chosen.selected:
-            self._stand(step, answer)
-            word = "unchanged" if action == "unchanged" else "reused"
-            self.report(StepFinished(step.name, outcome, word, 0.0))
-        else:
-            action = "skip"
-        self._take(StepResult(step.name, action, outcome))
-
-    def _stand(self, step: Step[C], answer: Answer[C]) -> None:
-        ledger, variant = self.question.ledger, self.question.variant
-        fingerprint = answer.today.fingerprint
-        if fingerprint is None:
-            raise ValueError(f"{step.name} is settled before what it needs")
-        if answer.accepted:
-            ledger.accept(variant, step.name, fingerprint, answer.today.inputs)
-        elif ledger.standing_at(variant, step.name) != fingerprint:
-            ledger.stand(variant, step.name, fingerprint)
-
-    def _take(self, result: StepResult) -> None:
-        self.results[result.step] = result
-        if result.outcome is not None:
-            self.outcomes[result.step] = result.outcome
-
-    def _start(self, step: Step[C], answer: Answer[C]) -> None:
+    def _execute(self, step: Step[C], decision: Decision[C]) -> None:
+        """Let a thread carry out the step; the ledger has its outcome when the thread ends."""
+        # Here, since a run with nothing to do executes nothing, and should not import it.
         from concurrent.futures import ThreadPoolExecutor
-
-        from lfvpipe.engine.attempt import attempt
 
         if self.pool is None:
             self.pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="lfvpipe-step")
         upstream = {name: self.outcomes[name] for name in self.needs[step.name]}
         future = self.pool.submit(
-            attempt, answer, self.question, upstream, self.cancelled, self.report
+            engine.attempt.execute,
+            decision,
+            self.query,
+            upstream,
+            self.cancelled,
+            self.report,
+            self.advise,
         )
         self.running[future] = step.name
 
+    def _stand(self, step: Step[C], decision: Decision[C], outcome: Outcome) -> None:
+        """Record that a known outcome stands for the step, which need not run."""
+        if step.name not in self.selection.selected:  # it is only relied on: nothing is recorded
+            self._record(StepResult(step.name, "skip", outcome))
+            return
+        ledger, variant = self.query.ledger, self.query.variant
+        action = action_of(decision, self.query)
+        fingerprint = decision.current.fingerprint
+        if fingerprint is None:
+            raise ValueError(f"{step.name} is settled before what it needs")
+        if decision.accepted:
+            ledger.accept(variant, step.name, fingerprint, decision.current.inputs)
+        elif action == "reuse":
+            ledger.stand(variant, step.name, fingerprint)
+        word = "unchanged" if action == "unchanged" else "reused"
+        self.report(StepFinished(step.name, outcome, word, 0.0))
+        self._record(StepResult(step.name, action, outcome))
+
     def _wait(self) -> None:
+        """Wait until a running step ends or a heartbeat is over, and record what ended."""
         from concurrent.futures import FIRST_COMPLETED, wait
 
         done, _ = wait(self.running, timeout=HEARTBEAT, return_when=FIRST_COMPLETED)
         for future in done:
             del self.running[future]
-            if error := future.exception():
+            if error := future.exception():  # the ledger cannot be written: start nothing more
                 self.fatal = self.fatal or error
             else:
-                self._take(future.result())
+                self._record(future.result())
+
+    def _record(self, result: StepResult) -> None:
+        self.results[result.step] = result
+        if result.outcome is not None:
+            self.outcomes[result.step] = result.outcome
+
+    def _conclude(self, seconds: float) -> RunResult:
+        if self.fatal is not None:
+            raise self.fatal
+        stopped = any(isinstance(row.error, Cancelled) for row in self.results.values())
+        unfinished = self.selection.selected & self.pending
+        rows = (self.results.get(s.name, StepResult(s.name, "skip")) for s in self.ordered)
+        result = RunResult(tuple(rows), stopped or bool(unfinished), seconds)
+        self.report(RunFinished(result))
+        for row in result.rows:
+            if row.error is not None and not isinstance(row.error, UserError | Cancelled):
+                raise row.error
+        return result
 
 
 def _one_at_a_time(reporter: Reporter) -> Reporter:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from lfvpipe.engine.errors import EngineError
 from lfvpipe.engine.order import transitive_needs
 from lfvpipe.engine.step import Step
-from lfvpipe.errors import UserError
 
 C = TypeVar("C")
 
@@ -32,8 +32,55 @@ class Selection:
     accept: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
-        options = (("--from", self.from_), ("--until", self.until), ("--only", self.only))
-        return " ".join(f"{option} {name}" for option, name in options if name is not None)
+        parts = (("from", self.from_), ("until", self.until), ("only", self.only))
+        return " ".join(f"{word} {name}" for word, name in parts if name is not None)
+
+
+class StepSelectionError(EngineError):
+    """What the user asked for cannot be: steps that are not there, or a contradiction."""
+
+
+class UnknownStep(StepSelectionError):
+    """No step is called so.
+
+    Attributes:
+        name: What was asked for.
+        known: What steps and families there are, in order.
+    """
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, known, n=1)
+        hint = f"Did you mean {close[0]}? " if close else ""
+        super().__init__(
+            f"There is no step {name!r}.", hint=f"{hint}There are: {', '.join(known)}."
+        )
+        self.name = name
+        self.known = tuple(known)
+
+
+class OneStepAndRange(StepSelectionError):
+    """One step alone was asked for, and a range of steps too."""
+
+    def __init__(self) -> None:
+        super().__init__("One step alone excludes a range of steps.", hint="Ask for one of them.")
+
+
+class NoStepLeft(StepSelectionError):
+    """The range of steps that was asked for is empty.
+
+    Attributes:
+        first: Where the range begins.
+        last: Where it ends.
+    """
+
+    def __init__(self, first: str | None, last: str | None) -> None:
+        super().__init__(
+            f"No step is selected: {last} does not come after {first}.", hint="Turn them around."
+        )
+        self.first = first
+        self.last = last
 
 
 @dataclass(frozen=True)
@@ -58,20 +105,10 @@ def resolve(ordered: Sequence[Step[C]], selection: Selection) -> ResolvedSelecti
     """Resolve `selection` against the steps, which are in order.
 
     Raises:
-        UserError: A name is unknown, options contradict each other, or nothing is left to do.
+        StepSelectionError: A name is unknown, parts contradict each other, or no step is left.
     """
     needs = transitive_needs(ordered)
     accepted = _named(ordered, selection.accept)
-    selected = _taken(ordered, selection, needs) | accepted
-    forced = selected if EVERY in selection.force else _named(ordered, selection.force)
-    _refuse_contradictions(selection, selected, forced, accepted)
-    relied_on = frozenset().union(*(needs[name] for name in selected)) - selected
-    return ResolvedSelection(selection, selected, relied_on, forced, accepted)
-
-
-def _taken(
-    ordered: Sequence[Step[C]], selection: Selection, needs: dict[str, frozenset[str]]
-) -> frozenset[str]:
     selected = frozenset(needs)
     if selection.only is not None:
         selected = _named(ordered, (selection.only,))
@@ -81,44 +118,34 @@ def _taken(
     if selection.until is not None:
         last = _named(ordered, (selection.until,))
         selected &= last.union(*(needs[name] for name in last))
-    return selected
-
-
-def _refuse_contradictions(
-    selection: Selection,
-    selected: frozenset[str],
-    forced: frozenset[str],
-    accepted: frozenset[str],
-) -> None:
+    selected |= accepted  # to accept a step is to have something recorded of it
     if selection.only is not None and (selection.from_ or selection.until):
-        raise UserError("--only takes one step; --from and --until take several.", hint="Use one.")
+        raise OneStepAndRange
     if not selected:
-        raise UserError(
-            f"{selection} leaves no step.",
-            hint=f"{selection.until} does not come after {selection.from_}.",
-        )
-    if selection.force & {EVERY}:
-        forced = frozenset()
-    if both := sorted(forced & accepted):
-        raise UserError(f"{both[0]} is both forced and accepted.", hint="Choose one of the two.")
-    if outside := sorted(forced - selected):
-        raise UserError(f"{outside[0]} is forced, but {selection} leaves it out.")
+        raise NoStepLeft(selection.from_, selection.until)
+    everything = EVERY in selection.force
+    forced = selected if everything else _named(ordered, selection.force)
+    if not everything:
+        if both := sorted(forced & accepted):
+            raise StepSelectionError(
+                f"{both[0]} is both forced and accepted.", hint="Choose one of the two."
+            )
+        if outside := sorted(forced - selected):
+            raise StepSelectionError(
+                f"{outside[0]} is forced, but not selected ({selection}).",
+                hint="Select it as well, or do not force it.",
+            )
+    relied_on = frozenset().union(*(needs[name] for name in selected)) - selected
+    return ResolvedSelection(selection, selected, relied_on, forced, accepted)
 
 
 def _named(ordered: Sequence[Step[C]], names: Iterable[str]) -> frozenset[str]:
+    """Return the steps that are called so, or whose family is."""
     found: set[str] = set()
     for name in sorted(names):
         matches = {step.name for step in ordered if name in (step.name, step.family)}
         if not matches:
-            raise _unknown(ordered, name)
+            known = dict.fromkeys(each for step in ordered for each in (step.family, step.name))
+            raise UnknownStep(name, tuple(known))
         found |= matches
     return frozenset(found)
-
-
-def _unknown(ordered: Sequence[Step[C]], name: str) -> UserError:
-    from difflib import get_close_matches
-
-    known = list(dict.fromkeys(n for step in ordered for n in (step.family, step.name)))
-    close = get_close_matches(name, known, n=1)
-    hint = f"Did you mean {close[0]}? " if close else ""
-    return UserError(f"There is no step {name!r}.", hint=f"{hint}Steps: {', '.join(known)}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfvpipe import archives, images, storage
+from lfvpipe import archives, engine, images, storage
 
 if TYPE_CHECKING:
     from lfvpipe.errors import UserError
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def advise(error: UserError) -> str:
     """Return the hint to show with `error`; its own where a pipeline has nothing to add."""
     match error:
+        case engine.EngineError():
+            return _about_engine(error)
         case storage.StorageError():
             return _about_storage(error)
         case storage.NotReachable():
@@ -31,6 +33,27 @@ def advise(error: UserError) -> str:
             return "That is no image the service takes. Leave it out with `include`."
         case images.NotAMask():
             return f"{error.hint} Check `masks`."
+    return error.hint
+
+
+def _about_engine(error: engine.EngineError) -> str:
+    match error:
+        case engine.StaleNeed(step=step):
+            return f"Run without it, or take {step} as it is with `--accept {step}`."
+        case engine.OneStepAndRange():
+            return "`--only` takes one step; `--from` and `--until` take several."
+        case engine.NoStepLeft(first=first, last=last):
+            return f"`--from {first} --until {last}` has nothing between: turn them around."
+        case engine.FactsError(step=step):
+            return f"The ledger may be damaged. Make it anew with `lfvpipe run --force {step}`."
+        case engine.LedgerTooNew():
+            return f"{error.hint} Or use another `--state-dir`."
+        case engine.LedgerNotWritten():
+            return "Free some space or make the folder writable, then run again: it resumes."
+        case engine.Locked():
+            return f"{error.hint} Or let `--lock-timeout SECONDS` do the waiting."
+        case engine.StateFolderUnusable():
+            return f"{error.hint} Or name another one with `--state-dir`."
     return error.hint
 
 

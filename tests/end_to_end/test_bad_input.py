@@ -303,7 +303,7 @@ def test_a_ledger_from_a_newer_version_or_a_damaged_one_is_not_touched(workshop:
     ledger = workshop.folder / ".lfvpipe" / "pipeline" / "ledger.json"
     kept = ledger.read_bytes()
     newer = json.dumps(json.loads(kept) | {"format": 99, "written_by": "9.0"})
-    for text, said in ((newer, "written by lfvpipe 9.0 in format 99"), ("{", "is damaged")):
+    for text, said in ((newer, "written by version 9.0 in format 99"), ("{", "is damaged")):
         ledger.write_text(text)
         refused(workshop.lfvpipe("run"), said)
         refused(workshop.lfvpipe("status"), said)

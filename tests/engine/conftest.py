@@ -13,7 +13,7 @@ from lfvpipe.engine.events import Event, StepStarted
 from lfvpipe.engine.inputs import Input, InputFile, Setting, flatten
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.engine.outcome import Facts, Json, Outcome
-from lfvpipe.engine.plan import Plan, plan
+from lfvpipe.engine.planning import Plan, plan
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.runner import RunResult, run
 from lfvpipe.engine.selection import Selection

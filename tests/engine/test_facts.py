@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lfvpipe.engine.facts import ABSENT_IF_NONE, FactsError, StepFacts
+from lfvpipe.engine.facts import ABSENT_IF_NONE, FactsError, StepFacts, StepOutcome
 from lfvpipe.engine.inputs import CodeVersion, Input, InputFile, Setting, flatten
-from lfvpipe.engine.outcome import Json
+from lfvpipe.engine.outcome import Json, Outcome
 
 
 @dataclass(frozen=True)
@@ -65,20 +66,36 @@ def test_what_an_older_version_did_not_write_has_its_default() -> None:
 @pytest.mark.parametrize(
     ("damaged", "named"),
     [
-        ({"share": 1.0, "ours": True}, "Handed.path"),
-        ({"path": 3, "share": 1.0, "ours": True}, "Handed.path"),
-        ({"path": "a", "share": 1.0, "ours": 1}, "Handed.ours"),
-        ({"path": "a", "share": True, "ours": True}, "Handed.share"),
-        ({"path": "a", "share": 1.0, "ours": True, "parts": [{"name": "x"}]}, "Handed.parts.size"),
-        ({"path": "a", "share": 1.0, "ours": True, "parts": "x"}, "Handed.parts"),
-        ({"path": "a", "share": 1.0, "ours": True, "main": []}, "Handed.main"),
+        ({"share": 1.0, "ours": True}, "path"),
+        ({"path": 3, "share": 1.0, "ours": True}, "path"),
+        ({"path": "a", "share": 1.0, "ours": 1}, "ours is 1"),
+        ({"path": "a", "share": True, "ours": True}, "share is True"),
+        (
+            {"path": "a", "share": 1.0, "ours": True, "parts": [{"name": "x"}]},
+            "parts.size is not there",
+        ),
+        ({"path": "a", "share": 1.0, "ours": True, "parts": "x"}, "parts is .x"),
+        ({"path": "a", "share": 1.0, "ours": True, "main": []}, "main is no mapping"),
     ],
 )
 def test_what_is_missing_or_of_another_type_is_named(
     damaged: Mapping[str, Json], named: str
 ) -> None:
-    with pytest.raises(FactsError, match=named):
+    with pytest.raises(FactsError, match=named) as caught:
         Handed.from_json(damaged)
+    assert caught.value.step == "Handed"
+
+
+def test_a_reader_of_damaged_facts_is_told_which_step_left_them() -> None:
+    @dataclass(frozen=True)
+    class Uploaded(StepOutcome):
+        step: ClassVar[str] = "upload"
+        objects: int
+
+    upstream = {"upload": Outcome("created", {"objects": "many"})}
+    with pytest.raises(FactsError, match=r"of upload .* objects is 'many'") as caught:
+        Uploaded.of(upstream)
+    assert caught.value.step == "upload"
 
 
 def test_inputs_are_told_apart_by_kind() -> None:

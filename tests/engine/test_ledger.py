@@ -142,7 +142,7 @@ def test_what_is_no_ledger_at_all_is_damaged(tmp_path: Path, text: str) -> None:
 
 def test_a_newer_ledger_names_its_writer(pipeline: Any) -> None:
     damage(pipeline.path, lambda data: data.update(format=9, written_by="4.5.6", outcomes=None))
-    with pytest.raises(LedgerError, match=r"written by lfvpipe 4\.5\.6 in format 9"):
+    with pytest.raises(LedgerError, match=r"written by version 4\.5\.6 in format 9"):
         Ledger.load(pipeline.path)
 
 

@@ -43,7 +43,7 @@ def test_from_takes_a_step_and_what_comes_after(line: Any) -> None:
 def test_only_refuses_to_build_on_a_stale_step(line: Any, world: Any, go: str) -> None:
     line.run()
     world.config["b"] = 2
-    with pytest.raises(UserError, match=r"--only check builds on select, .* \(config changed: b\)"):
+    with pytest.raises(UserError, match=r"check builds on select, .* \(config changed: b\)"):
         getattr(line, go)(only="check")
 
 
@@ -85,9 +85,9 @@ def test_there_has_to_be_something_to_accept(line: Any) -> None:
     [
         ({"until": "chekc"}, "There is no step 'chekc'.\n  Did you mean check?"),
         ({"force": frozenset({"fecth"})}, "Did you mean fetch?"),
-        ({"only": "check", "until": "check"}, "--only takes one step"),
-        ({"from_": "aside", "until": "select"}, "--from aside --until select leaves no step"),
-        ({"until": "fetch", "force": frozenset({"check"})}, "--until fetch leaves it out"),
+        ({"only": "check", "until": "check"}, "One step alone excludes"),
+        ({"from_": "aside", "until": "select"}, "select does not come after aside"),
+        ({"until": "fetch", "force": frozenset({"check"})}, "not selected (until fetch)"),
         ({"force": frozenset({"check"}), "accept": frozenset({"check"})}, "both forced and"),
     ],
 )

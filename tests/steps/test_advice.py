@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lfvpipe import archives, images, storage
+from lfvpipe import archives, engine, images, storage
 from lfvpipe.errors import UserError
 from lfvpipe.steps.advice import advise
 
@@ -30,6 +30,14 @@ HERE = "s3://parts-images/key"
         (archives.NoSuchMember(Path("a.zip"), "1.png"), "Run again"),
         (archives.MemberTooLarge(Path("a.zip"), "1.png", 9), "`include`"),
         (images.NotAMask("80"), "`masks`"),
+        (engine.StaleNeed("select", "check", engine.Reason("forced")), "`--accept select`"),
+        (engine.OneStepAndRange(), "`--only` takes one step"),
+        (engine.NoStepLeft("check", "fetch"), "`--from check --until fetch`"),
+        (engine.FactsError("upload", "objects is not there"), "`lfvpipe run --force upload`"),
+        (engine.LedgerTooNew(Path("l"), "9.0", 7), "`--state-dir`"),
+        (engine.LedgerNotWritten(Path("l"), "full"), "run again: it resumes"),
+        (engine.Locked(Path("x"), None), "`--lock-timeout SECONDS`"),
+        (engine.StateFolderUnusable(Path("x"), "full"), "`--state-dir`"),
     ],
 )
 def test_an_error_that_knows_no_pipeline_gets_its_keys(error: UserError, advice: str) -> None:

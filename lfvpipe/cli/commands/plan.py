@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.cli.output import Style
     from lfvpipe.cli.planning import Planned
-    from lfvpipe.engine.plan import PlanRow
+    from lfvpipe.engine.planning import PlanRow
 
 WORK_TO_DO = 2
 MOST_REASONS = 6

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lfvpipe.cli.planning import Planned
     from lfvpipe.engine.ledger import Record
     from lfvpipe.engine.lock import Holder
-    from lfvpipe.engine.plan import PlanRow
+    from lfvpipe.engine.planning import PlanRow
 
 STYLES: dict[str, Style | None] = {
     "done": "green",
@@ -85,7 +85,9 @@ def standings(one: Planned) -> list[Standing]:
     """Return where each step of a planned variant stands."""
     who = _running(one)
     rows = one.rows
-    return [Standing(row, one.ledger.base(one.variant.name, row.step), bool(who)) for row in rows]
+    return [
+        Standing(row, one.ledger.baseline(one.variant.name, row.step), bool(who)) for row in rows
+    ]
 
 
 def _running(one: Planned) -> Holder | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lfvpipe.engine.plan import plan
+from lfvpipe.engine.planning import plan
 from lfvpipe.engine.removal import destroy
 from lfvpipe.errors import UserError
 
