@@ -10,6 +10,7 @@ from lfvpipe.config.spec import Images
 from lfvpipe.engine.ancestry import ancestors
 from lfvpipe.engine.inputs import Setting, flatten
 from lfvpipe.steps.extract.step import ExtractStep
+from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
     from lfvpipe.cli.session import Variant
@@ -51,7 +52,7 @@ def _tell(variant: Variant, model: Record, command: str, then: Facts, today: Fac
         if then[key] != today[key]
     )
     name = variant.context.pipeline.file.name
-    version = model.outcome.facts["version"] if model.outcome else "?"
+    version = ModelOutcome.from_json(model.outcome.facts).version if model.outcome else "?"
     print(
         f"note: {name} has changed since model v{version} was trained ({changed}). Images are"
         f" prepared as they were for it; `{command}` trains another.",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lfvpipe.steps.context import Context
-    from lfvpipe.steps.evaluate.hosting import Hosting
+    from lfvpipe.steps.hosting import Hosting
 
 _BY_FILE = "Use the model file instead: lfvpipe detect --model FILE …"
 

@@ -12,7 +12,8 @@ from lfvpipe import report as reporting
 from lfvpipe.cli import output, wording
 from lfvpipe.engine.events import StepWarning
 from lfvpipe.errors import UserError
-from lfvpipe.steps.evaluate import hosting
+from lfvpipe.steps import hosting
+from lfvpipe.steps.report import ReportOutcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ def release_what_is_held(variant: Variant, ledger: Ledger, reporter: Reporter) -
     try:
         stop_held(variant, ledger)
     except UserError as error:
-        reporter(StepWarning("evaluate", hosting.left_hosted(error)))
+        reporter(StepWarning("evaluate", hosting.still_hosted_warning(error)))
 
 
 def stop_held(variant: Variant, ledger: Ledger) -> list[str]:
@@ -43,7 +44,7 @@ def stop_held(variant: Variant, ledger: Ledger) -> list[str]:
     Raises:
         UserError: The service cannot be reached, or refuses.
     """
-    released = hosting.release_held(variant.context, dict(ledger.held))
+    released = hosting.stop_models(variant.context, dict(ledger.held))
     for key in released:
         ledger.release(key)
     return released
@@ -51,12 +52,9 @@ def stop_held(variant: Variant, ledger: Ledger) -> list[str]:
 
 def run_file(variant: Variant, ledger: Ledger) -> Path | None:
     """Return the run file that the variant's report stands at, None where there is none."""
-    record = ledger.standing_record(variant.name, "report")
-    if record is None or record.outcome is None:
-        return None
-    name = record.outcome.facts.get("run_file")
-    path = variant.context.state_dir / str(name)
-    return path if name and path.is_file() else None
+    report = ReportOutcome.standing(ledger, variant.name)
+    path = variant.context.state_dir / report.run_file if report else None
+    return path if path and path.is_file() else None
 
 
 def note_timings(variant: Variant, result: RunResult) -> None:
@@ -69,7 +67,7 @@ def note_timings(variant: Variant, result: RunResult) -> None:
         for row in result.rows
         if row.action == "run" and row.outcome
     ]
-    path = variant.context.state_dir / str(report.outcome.facts.get("run_file"))
+    path = variant.context.state_dir / ReportOutcome.from_json(report.outcome.facts).run_file
     if path.is_file():
         reporting.run_file.add_timings(path, timings)
 
@@ -80,7 +78,7 @@ def turn_page(variant: Variant, result: RunResult) -> None:
     if report is None or report.action != "reuse" or report.outcome is None:
         return
     state_dir = variant.context.state_dir
-    page = state_dir / str(report.outcome.facts["page"])
+    page = state_dir / ReportOutcome.from_json(report.outcome.facts).page
     if page.is_file():
         atomic.write_bytes(state_dir / "report.html", page.read_bytes())
 

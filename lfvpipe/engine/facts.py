@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from lfvpipe.engine.errors import EngineError
 
 if TYPE_CHECKING:
+    from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.outcome import Facts, Json, Outcome
 
 T = TypeVar("T", bound="StepFacts")
@@ -101,6 +102,16 @@ class StepOutcome(StepFacts):
             FactsError: See `from_json`.
         """
         return cls.from_json(upstream[cls.step].facts)
+
+    @classmethod
+    def standing(cls, ledger: Ledger, variant: str) -> Self | None:
+        """Return what the step left at which `variant` stands; None where it left nothing.
+
+        Raises:
+            FactsError: See `from_json`.
+        """
+        record = ledger.standing_record(variant, cls.step)
+        return cls.from_json(record.outcome.facts) if record and record.outcome else None
 
 
 def _as_json(value: Any) -> Json:

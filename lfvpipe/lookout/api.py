@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import IO, Any, Literal, Protocol, TypedDict
 
 DatasetType = Literal["train", "test"]
+DATASET_TYPES: tuple[DatasetType, DatasetType] = ("train", "test")
 Response = Mapping[str, Any]
 
 

@@ -62,6 +62,15 @@ DATASET_COMPLETE: Final = frozenset({DatasetStatus.CREATE_COMPLETE, DatasetStatu
 DATASET_USABLE: Final = DATASET_COMPLETE | {DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE}
 """There are entries to train on: those asked for last, or those from before a failed update."""
 
+DATASET_GOING: Final = frozenset(
+    {
+        DatasetStatus.DELETE_IN_PROGRESS,
+        DatasetStatus.DELETE_COMPLETE,
+        DatasetStatus.DELETE_FAILED,
+    }
+)
+"""The deletion of the dataset was asked for; until it is gone none of its type can be created."""
+
 MODEL_TRAINED: Final = frozenset(
     {
         ModelStatus.TRAINED,

@@ -88,7 +88,7 @@ def wait_for_hosting(
     version: str,
     on_status: OnStatus,
     cancelled: Event,
-    target: Literal["HOSTED", "TRAINED"] = "HOSTED",
+    target: Literal[ModelStatus.HOSTED, ModelStatus.TRAINED] = ModelStatus.HOSTED,
 ) -> Description:
     """Wait until the model is hosted, or, with `target` TRAINED, no longer; return its description.
 

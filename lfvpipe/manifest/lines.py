@@ -26,7 +26,15 @@ SEGMENTATION: Final = "groundtruth/semantic-segmentation"
 
 
 class LineError(UserError):
-    """A text that is no line of a manifest; the message goes on where "Line 3" begins."""
+    """A text that is no line of a manifest.
+
+    Attributes:
+        problem: What is wrong, as it goes on behind "Line 3" in a message of the caller's.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"A line of a manifest {problem}.")
+        self.problem = problem
 
 
 @dataclass(frozen=True)

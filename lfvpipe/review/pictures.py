@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from PIL import Image as Pillow
 
     from lfvpipe.detector import Model
-    from lfvpipe.engine.outcome import Facts
     from lfvpipe.steps.context import Context
+    from lfvpipe.steps.model.outcome import ModelOutcome
 
 KEPT = 64
 _WHITE = (255, 255, 255)
@@ -71,13 +71,13 @@ class Pictures:
         return Looked(heat, see_through(verdict.mask_png) if verdict.mask_png else None)
 
 
-def pictures_of(context: Context, model: Facts) -> Pictures | None:
+def pictures_of(context: Context, model: ModelOutcome) -> Pictures | None:
     """Return what draws heat maps; None where the model's file is not on this machine."""
     if context.pipeline.service.endpoint != "embedded":
         return None
     from lfvpipe.service.embedded import model_file
 
-    file = model_file(context.service_dir, str(model["project"]), str(model["version"]))
+    file = model_file(context.service_dir, model.project, model.version)
     return Pictures(file) if file else None
 
 

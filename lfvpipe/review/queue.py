@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lfvpipe.dataset.index import read_index, read_lines
+from lfvpipe.engine.facts import StepOutcome
 from lfvpipe.errors import UserError
 from lfvpipe.report.verdict_file import read_verdicts
+from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.extract.outcome import ExtractOutcome
+from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from lfvpipe.dataset.index import Image
     from lfvpipe.dataset.labels import Key
     from lfvpipe.engine.ledger import Ledger
-    from lfvpipe.engine.outcome import Facts
     from lfvpipe.report.records import Verdict
     from lfvpipe.steps.context import Context
+
+
+T = TypeVar("T", bound=StepOutcome)
 
 
 class NothingToReview(UserError):
@@ -75,13 +79,13 @@ class Queue:
     Attributes:
         items: Largest doubt first.
         classes: Mask colours (``#RRGGBB``) by anomaly type; empty without masks.
-        model: What the run's model step knows: project, version, and so on.
+        model: The model that the run asked.
         review_below: Verdicts with less confidence are doubtful.
     """
 
     items: tuple[Item, ...]
     classes: Mapping[str, str]
-    model: Facts
+    model: ModelOutcome
     review_below: float
 
 
@@ -91,9 +95,14 @@ def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = 
     Raises:
         NothingToReview: The pipeline has not been run to its verdicts yet.
     """
-    extract = ExtractOutcome.from_json(_facts(context, ledger, variant, "extract"))
+    extract = _standing(context, ledger, variant, ExtractOutcome)
+    evaluate = _standing(context, ledger, variant, EvaluateOutcome)
     below = context.pipeline.evaluate.review_below
-    verdicts = dict(_verdicts(context.state_dir, _facts(context, ledger, variant, "evaluate")))
+    verdicts = {
+        verdict.id: verdict
+        for file in (evaluate.test, evaluate.verdicts)
+        for verdict in read_verdicts(context.state_dir / file.path)
+    }
     classes: dict[str, str] = {}
     chosen: dict[str, Image] = {}
     for image in read_index(context.state_dir / extract.index):
@@ -107,14 +116,13 @@ def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = 
         for name, image in chosen.items()
     ]
     items.sort(key=lambda item: (-item.doubt, item.verdict is None, item.image.id))
-    model = _facts(context, ledger, variant, "model")
+    model = _standing(context, ledger, variant, ModelOutcome)
     return Queue(tuple(items), dict(sorted(classes.items())), model, below)
 
 
 def index_of(context: Context, ledger: Ledger, variant: str) -> Path:
     """Return the index of the latest run; raises NothingToReview if there is none."""
-    facts = _facts(context, ledger, variant, "extract")
-    return context.state_dir / ExtractOutcome.from_json(facts).index
+    return context.state_dir / _standing(context, ledger, variant, ExtractOutcome).index
 
 
 def _is_open(image: Image, verdict: Verdict, below: float) -> bool:
@@ -122,23 +130,14 @@ def _is_open(image: Image, verdict: Verdict, below: float) -> bool:
     return wrong or verdict.confidence < below
 
 
-def _facts(context: Context, ledger: Ledger, variant: str, step: str) -> Facts:
-    record = ledger.standing_record(variant, step)
-    if record is None or record.outcome is None:
+def _standing(context: Context, ledger: Ledger, variant: str, kind: type[T]) -> T:
+    outcome = kind.standing(ledger, variant)
+    if outcome is None:
         pipeline = context.pipeline
         name = pipeline.name if variant == "default" else f"{pipeline.name} [{variant}]"
         hint = f"Run it first: lfvpipe run {pipeline.file}"
         raise NothingToReview(f"{name} has no verdicts to review yet.", hint=hint)
-    return record.outcome.facts
-
-
-def _verdicts(state_dir: Path, evaluated: Facts) -> Iterator[tuple[str, Verdict]]:
-    """Yield the verdicts on test and evaluation images by id."""
-    for name in ("test", "verdicts"):
-        file = evaluated.get(name)
-        path = file.get("path") if isinstance(file, Mapping) else None
-        for verdict in read_verdicts(state_dir / str(path)) if path else ():
-            yield verdict.id, verdict
+    return outcome
 
 
 def _origins(notes: Path, chosen: Iterable[str]) -> dict[str, str]:

@@ -1,8 +1,40 @@
-"""Client tokens that hold over a kill but not over the hours in which a service remembers them."""
+"""What an attempt leaves for the next one: saved facts, and client tokens that hold over a kill."""
+
+from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
-from lfvpipe.engine.step import Work
+from lfvpipe.engine.facts import StepFacts
+
+if TYPE_CHECKING:
+    from lfvpipe.engine.step import Work
+
+
+@dataclass(frozen=True)
+class SavedFacts(StepFacts):
+    """The base of what a step saves on the way, for the next attempt should it not get done.
+
+    Every field has a default: what nobody saved yet. Several such classes may save in one attempt,
+    since each leaves alone what is not among its fields.
+    """
+
+    @classmethod
+    def of(cls, work: Work) -> Self:
+        """Return what this attempt and those before it saved; raises `FactsError`."""
+        return cls.from_json(work.saved)
+
+    def save(self, work: Work) -> None:
+        """Write all fields to the ledger now."""
+        work.save(**self.as_json())
+
+
+@dataclass(frozen=True)
+class AttemptSaved(SavedFacts):
+    """The random part of an attempt's tokens."""
+
+    nonce: str | None = None
 
 
 def attempt_token(work: Work, *parts: str) -> str:
@@ -12,8 +44,8 @@ def attempt_token(work: Work, *parts: str) -> str:
     comes back after `destroy` made it forget the attempts, and would then get the answer about
     what was destroyed; so a random part is saved before the first use.
     """
-    nonce = work.saved.get("nonce")
-    if not isinstance(nonce, str):
+    nonce = AttemptSaved.of(work).nonce
+    if nonce is None:
         nonce = os.urandom(16).hex()
-        work.save(nonce=nonce)
+        AttemptSaved(nonce).save(work)
     return work.token(*parts, nonce)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from lfvpipe.engine.facts import StepFacts, StepOutcome
 from lfvpipe.engine.inputs import settings
-from lfvpipe.engine.outcome import Facts, Json, Outcome, Word
+from lfvpipe.engine.outcome import Facts, Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Leftover, Step, Work
+from lfvpipe.steps.attempts import SavedFacts
 from lfvpipe.steps.context import Context
 
 if TYPE_CHECKING:
@@ -16,6 +18,63 @@ if TYPE_CHECKING:
 
     from lfvpipe.engine.inputs import Input
     from lfvpipe.storage import Bucket
+
+
+@dataclass(frozen=True)
+class BucketPlace(StepFacts):
+    """Where a bucket is, whatever the pipeline says by now.
+
+    Attributes:
+        name: The bucket's.
+        endpoint: As ``bucket.endpoint`` named it.
+        region: As far as the endpoint has regions.
+    """
+
+    name: str
+    endpoint: str
+    region: str
+
+    @classmethod
+    def today(cls, context: Context) -> BucketPlace:
+        """Return where the pipeline has its bucket."""
+        spec = context.pipeline.bucket
+        return BucketPlace(spec.name, spec.endpoint, context.pipeline.region)
+
+    def bucket(self, context: Context) -> Bucket:
+        """Return the bucket, which may not exist."""
+        from lfvpipe.storage import connect
+
+        if self.endpoint == context.pipeline.bucket.endpoint:
+            return context.buckets.bucket(self.name)
+        buckets = connect(self.endpoint, region=self.region, root=context.buckets_dir)
+        return buckets.bucket(self.name)
+
+
+@dataclass(frozen=True)
+class BucketOutcome(BucketPlace, StepOutcome):
+    """The bucket.
+
+    Attributes:
+        region: Where the store says that the bucket is.
+        created_by_us: Whether this pipeline created it, so that `destroy` may delete it.
+        public_access_blocked: None where the store does not tell.
+        encryption: The kind; None where the store does not tell, or has none.
+    """
+
+    step: ClassVar[str] = "bucket"
+
+    created_by_us: bool
+    public_access_blocked: bool | None
+    encryption: str | None
+
+
+@dataclass(frozen=True)
+class BucketSaved(SavedFacts):
+    """The bucket that an attempt was about to create, and where."""
+
+    creating: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
 
 
 @dataclass(frozen=True)
@@ -32,83 +91,72 @@ class BucketStep(Step[Context]):
     def act(self, context: Context, work: Work) -> Outcome:
         """Look for the bucket and create it if it is not there."""
         name = context.pipeline.bucket.name
-        created_before = _created(context, work.previous)
+        is_same = work.previous is not None and work.previous.identity == _identity(context)
         if not context.bucket.exists():
             # Killed from here on, the next attempt and `destroy` know it as ours.
-            work.save(creating=name, **_place(context))
+            place = BucketPlace.today(context)
+            BucketSaved(name, place.endpoint, place.region).save(work)
             _create(context, work)
-            return self._outcome("created", context, ours=True)
-        if work.saved.get("creating") == name:
+            return _outcome("created", context, ours=True)
+        if BucketSaved.of(work).creating == name:
             _create(context, work)  # the kill may have come before the bucket was guarded
-            return self._outcome("created", context, ours=True)
-        known = work.previous is not None and work.previous.identity == _identity(context)
-        word: Word = "unchanged" if known else "adopted"
-        return self._outcome(word, context, ours=created_before, work=work)
+            return _outcome("created", context, ours=True)
+        if work.previous is not None and is_same:
+            ours = BucketOutcome.from_json(work.previous.facts).created_by_us
+            return _outcome("unchanged", context, ours=ours, work=work)
+        return _outcome("adopted", context, ours=False, work=work)
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a local bucket whose folder is gone."""
-        if outcome.facts["endpoint"] != "local":
+        facts = BucketOutcome.from_json(outcome.facts)
+        if facts.endpoint != "local":
             return ()
-        folder = context.buckets_dir / str(outcome.facts["name"])
+        folder = context.buckets_dir / facts.name
         return () if folder.is_dir() else (Reason("output-missing", str(folder)),)
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a bucket that is gone."""
-        bucket = bucket_of(context, outcome.facts)
+        bucket = BucketOutcome.from_json(outcome.facts).bucket(context)
         return () if bucket.exists() else (Reason("drift", "bucket", bucket.name, None),)
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """Delete the bucket if this pipeline created it and nothing is left in it."""
-        ours = outcome.facts["created_by_us"]
-        return _removed(bucket_of(context, outcome.facts)) if ours else ()
+        facts = BucketOutcome.from_json(outcome.facts)
+        return _delete_if_empty(facts.bucket(context)) if facts.created_by_us else ()
 
     def abandon(self, context: Context, saved: Facts) -> Sequence[str | Leftover]:
         """See `Step.abandon`: delete a bucket that an unfinished attempt may have created."""
-        if not saved.get("creating"):
+        found = BucketSaved.from_json(saved)
+        if not found.creating:
             return ()
-        return _removed(bucket_of(context, {**_place(context), **saved, "name": saved["creating"]}))
-
-    def _outcome(
-        self, word: Word, context: Context, *, ours: bool, work: Work | None = None
-    ) -> Outcome:
-        guard = context.bucket.protection()
-        if work is not None and guard.public_access_blocked is False:
-            work.warn(f"The bucket {context.bucket.name} does not block public access.")
-        identity = _identity(context)
-        facts: dict[str, Json] = {
-            "name": context.bucket.name,
-            **_place(context),
-            "region": context.bucket.location(),
-            "created_by_us": ours,
-            "public_access_blocked": guard.public_access_blocked,
-            "encryption": guard.encryption,
-        }
-        return Outcome(word, facts, identity)
+        today = BucketPlace.today(context)
+        place = BucketPlace(
+            found.creating, found.endpoint or today.endpoint, found.region or today.region
+        )
+        return _delete_if_empty(place.bucket(context))
 
 
-def bucket_of(context: Context, facts: Facts) -> Bucket:
-    """Return the bucket that the facts of `BucketStep` or `UploadStep` tell of.
+def _outcome(word: Word, context: Context, *, ours: bool, work: Work | None = None) -> Outcome:
+    """Return what the bucket is now; `work` is told where one that was adopted is open to all."""
+    guard = context.bucket.protection()
+    if work is not None and guard.public_access_blocked is False:
+        work.warn(f"The bucket {context.bucket.name} does not block public access.")
+    facts = BucketOutcome(
+        name=context.bucket.name,
+        endpoint=context.pipeline.bucket.endpoint,
+        region=context.bucket.location(),
+        created_by_us=ours,
+        public_access_blocked=guard.public_access_blocked,
+        encryption=guard.encryption,
+    )
+    return Outcome(word, facts.as_json(), _identity(context))
 
-    The pipeline may have come to name another one since.
-    """
-    from lfvpipe.storage import connect
 
-    name, endpoint = str(facts["name"]), str(facts["endpoint"])
-    if endpoint == context.pipeline.bucket.endpoint:
-        return context.buckets.bucket(name)
-    region = str(facts["region"])
-    return connect(endpoint, region=region, root=context.buckets_dir).bucket(name)
-
-
-def _removed(bucket: Bucket) -> Sequence[str | Leftover]:
+def _delete_if_empty(bucket: Bucket) -> Sequence[str | Leftover]:
     if not bucket.exists():
         return ()
     thing = f"bucket {bucket.name}"
     return (thing,) if bucket.delete_if_empty() else (Leftover(thing, "it is not empty"),)
-
-
-def _place(context: Context) -> dict[str, str]:
-    return {"endpoint": context.pipeline.bucket.endpoint, "region": context.pipeline.region}
 
 
 def _identity(context: Context) -> dict[str, str]:
@@ -121,20 +169,15 @@ def _identity(context: Context) -> dict[str, str]:
 
 
 def _create(context: Context, work: Work) -> None:
+    """Create and guard the bucket; where nothing of ours came of it, the ledger is told so."""
     from lfvpipe.storage import AccessDenied, BucketNameTaken
 
     try:
         context.bucket.create()
     except BucketNameTaken:
-        work.save(creating=None)
+        BucketSaved().save(work)
         raise
     except AccessDenied:  # somebody who may will create it, unless only its guards were refused
         if not context.bucket.exists():
-            work.save(creating=None)
+            BucketSaved().save(work)
         raise
-
-
-def _created(context: Context, previous: Outcome | None) -> bool:
-    if previous is None or previous.identity != _identity(context):
-        return False
-    return bool(previous.facts["created_by_us"])

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
 from lfvpipe import manifest
+from lfvpipe.engine.facts import StepFacts, StepOutcome
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.errors import UserError
 from lfvpipe.lookout import rules
+from lfvpipe.lookout.api import DATASET_TYPES
+from lfvpipe.steps.attempts import SavedFacts
+from lfvpipe.steps.bucket import BucketPlace
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from lfvpipe.dataset.index import Image
     from lfvpipe.engine.inputs import Input
-    from lfvpipe.engine.outcome import Facts, Json
+    from lfvpipe.engine.outcome import Facts
     from lfvpipe.engine.step import Work
-    from lfvpipe.manifest import Line
+    from lfvpipe.lookout.api import DatasetType
     from lfvpipe.storage import Bucket
 
-SPLITS = ("train", "test")
 # The documentation wants a date; one that does not change keeps the manifest's bytes, and with
 # them its key and the dataset, the same for the same images.
 _CREATED = "2020-11-20T00:00:00.000"
@@ -34,6 +38,69 @@ _CREATED = "2020-11-20T00:00:00.000"
 
 class ManifestError(UserError):
     """A manifest would break the service's limits."""
+
+
+@dataclass(frozen=True)
+class Manifest(StepFacts):
+    """A manifest in the bucket.
+
+    Attributes:
+        key: The object's, with the bucket's prefix.
+        sha256: Of its bytes.
+        lines: How many images it has.
+    """
+
+    key: str
+    sha256: str
+    lines: int
+
+
+@dataclass(frozen=True)
+class ManifestsOutcome(StepOutcome):
+    """The manifests.
+
+    Attributes:
+        train: The training images; None where there are none.
+        test: The test images; None where the project has a single dataset.
+        segmentation: Whether masks are in them.
+        bucket: The name of the bucket.
+        uploaded: The splits whose manifests were not there before.
+        ours: The keys of those that this pipeline uploaded, now or before, and did not find there.
+    """
+
+    step: ClassVar[str] = "manifests"
+
+    train: Manifest | None
+    test: Manifest | None
+    segmentation: bool
+    bucket: str
+    uploaded: tuple[str, ...]
+    ours: tuple[str, ...] = ()
+
+    @property
+    def by_split(self) -> dict[DatasetType, Manifest]:
+        """The manifests that there are."""
+        both: dict[DatasetType, Manifest | None] = {"train": self.train, "test": self.test}
+        return {split: made for split, made in both.items() if made is not None}
+
+
+@dataclass(frozen=True)
+class ManifestsIdentity(StepFacts):
+    """What later steps depend on: which manifests lie where."""
+
+    train: Manifest | None
+    test: Manifest | None
+    bucket: str
+    endpoint: str
+
+
+@dataclass(frozen=True)
+class ManifestsSaved(SavedFacts):
+    """The keys of the manifests that an attempt was about to upload, and where to."""
+
+    creating: tuple[str, ...] = ()
+    bucket: str | None = None
+    endpoint: str | None = None
 
 
 class ManifestsStep(Step[Context]):
@@ -59,90 +126,73 @@ class ManifestsStep(Step[Context]):
 
         index = context.state_dir / ExtractOutcome.of(work.upstream).index
         segmentation = any(image.mask and image.split == "train" for image in read_index(index))
-        written: dict[str, Json] = {}
+        made: dict[DatasetType, Manifest | None] = {}
         uploaded = []
-        for split in SPLITS:
-            manifest, is_new = _written(context, work, index, split, segmentation)
-            written[split] = manifest
-            uploaded += [split] if is_new else []
-        facts: Facts = {
-            **written,
-            "segmentation": segmentation,
-            "bucket": context.pipeline.bucket.name,
-            "uploaded": uploaded,
-            "ours": _ours(context, work, written),
-        }
-        identity = {key: facts[key] for key in ("train", "test", "bucket")}
-        identity["endpoint"] = context.pipeline.bucket.endpoint
-        return Outcome("created" if uploaded else "adopted", facts, identity)
+        for split in DATASET_TYPES:
+            file = context.state_dir / "manifests" / f"{split}.manifest"
+            made[split] = _write(context, work, index, split, file, segmentation)
+            if (new := made[split]) and _upload(context, work, new, file):
+                uploaded.append(split)
+        spec = context.pipeline.bucket
+        identity = ManifestsIdentity(made["train"], made["test"], spec.name, spec.endpoint)
+        ours = _our_keys(work, identity)
+        facts = ManifestsOutcome(
+            train=identity.train,
+            test=identity.test,
+            segmentation=segmentation,
+            bucket=spec.name,
+            uploaded=tuple(uploaded),
+            ours=tuple(each.key for each in made.values() if each and each.key in ours),
+        )
+        return Outcome("created" if uploaded else "adopted", facts.as_json(), identity.as_json())
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report manifests that a local bucket lost; see `Step.missing`."""
-        if outcome.identity is None or outcome.identity["endpoint"] != "local":
+        if _identity_of(outcome).endpoint != "local":
             return ()
-        folder = context.buckets_dir / str(outcome.facts["bucket"])
-        files = [folder / str(manifest["key"]) for manifest in _manifests(outcome)]
+        facts = ManifestsOutcome.from_json(outcome.facts)
+        folder = context.buckets_dir / facts.bucket
+        files = [folder / each.key for each in facts.by_split.values()]
         return [Reason("output-missing", str(file)) for file in files if not file.is_file()]
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.observe`."""
-        bucket = _bucket_of(context, outcome)
-        keys = [str(manifest["key"]) for manifest in _manifests(outcome)]
+        facts = ManifestsOutcome.from_json(outcome.facts)
+        bucket = _bucket_at(context, facts.bucket, _identity_of(outcome).endpoint)
+        keys = [each.key for each in facts.by_split.values()]
         return [Reason("drift", key, "there", "gone") for key in keys if not _is_in(bucket, key)]
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """See `Step.destroy`."""
-        bucket = _bucket_of(context, outcome)
-        return _deleted(bucket, _keys(outcome.facts, "ours"))
+        facts = ManifestsOutcome.from_json(outcome.facts)
+        bucket = _bucket_at(context, facts.bucket, _identity_of(outcome).endpoint)
+        return _delete(bucket, facts.ours)
 
     def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
         """See `Step.abandon`: delete what an unfinished attempt uploaded."""
-        spec = context.pipeline.bucket  # a ledger from before places were kept knows only this one
-        name, endpoint = saved.get("bucket", spec.name), saved.get("endpoint", spec.endpoint)
-        return _deleted(_bucket(context, name, endpoint), _keys(saved, "creating"))
+        found, spec = ManifestsSaved.from_json(saved), context.pipeline.bucket
+        # A ledger from before places were kept knows only today's.
+        bucket = _bucket_at(context, found.bucket or spec.name, found.endpoint or spec.endpoint)
+        return _delete(bucket, found.creating)
 
 
-def _manifests(outcome: Outcome) -> Iterator[Mapping[str, Json]]:
-    for split in SPLITS:
-        manifest = outcome.facts[split]
-        if isinstance(manifest, dict):
-            yield manifest
+def _identity_of(outcome: Outcome) -> ManifestsIdentity:
+    return ManifestsIdentity.from_json(outcome.identity or {})
 
 
-def _keys(facts: Facts, name: str) -> list[str]:
-    keys = facts.get(name)
-    return [str(key) for key in keys] if isinstance(keys, (list, tuple)) else []
+def _our_keys(work: Work, today: ManifestsIdentity) -> set[str]:
+    """Return the keys that this pipeline uploaded to today's bucket, now or before."""
+    ours = set(ManifestsSaved.of(work).creating)
+    if work.previous is not None:
+        then = _identity_of(work.previous)
+        if (then.bucket, then.endpoint) == (today.bucket, today.endpoint):
+            ours.update(ManifestsOutcome.from_json(work.previous.facts).ours)
+    return ours
 
 
-def _ours(context: Context, work: Work, written: Mapping[str, Json]) -> list[str]:
-    """Return the keys of the manifests that this pipeline uploaded, not found, now or before."""
-    ours = {*_keys(work.saved, "creating")}
-    identity = (work.previous and work.previous.identity) or {}
-    spec = context.pipeline.bucket
-    if work.previous and (identity["bucket"], identity["endpoint"]) == (spec.name, spec.endpoint):
-        ours.update(_keys(work.previous.facts, "ours"))
-    keys = [str(manifest["key"]) for manifest in written.values() if isinstance(manifest, dict)]
-    return [key for key in keys if key in ours]
-
-
-def _deleted(bucket: Bucket, keys: Sequence[str]) -> list[str]:
-    there = [key for key in keys if _is_in(bucket, key)]
-    if there:
-        bucket.delete(there)
-    return [f"s3://{bucket.name}/{key}" for key in there]
-
-
-def _bucket_of(context: Context, outcome: Outcome) -> Bucket:
-    identity = outcome.identity or {}
-    return _bucket(context, outcome.facts["bucket"], identity["endpoint"])
-
-
-def _bucket(context: Context, name: Json, endpoint: Json) -> Bucket:
+def _bucket_at(context: Context, name: str, endpoint: str) -> Bucket:
     """Return the bucket that manifests are in; the pipeline may name another one by now."""
-    from lfvpipe.steps.bucket import bucket_of
-
-    region = context.pipeline.region
-    return bucket_of(context, {"name": name, "endpoint": endpoint, "region": region})
+    return BucketPlace(name, endpoint, context.pipeline.region).bucket(context)
 
 
 def _is_in(bucket: Bucket, key: str) -> bool:
@@ -154,13 +204,19 @@ def _is_in(bucket: Bucket, key: str) -> bool:
         return False
 
 
-def _written(
-    context: Context, work: Work, index: Path, split: str, segmentation: bool
-) -> tuple[Json, bool]:
-    """Write one manifest beside the index, upload it unless it is there; None without images."""
+def _delete(bucket: Bucket, keys: Sequence[str]) -> list[str]:
+    there = [key for key in keys if _is_in(bucket, key)]
+    if there:
+        bucket.delete(there)
+    return [f"s3://{bucket.name}/{key}" for key in there]
+
+
+def _write(
+    context: Context, work: Work, index: Path, split: DatasetType, file: Path, segmentation: bool
+) -> Manifest | None:
+    """Write the manifest of a split to `file`; None without images."""
     from lfvpipe.atomic import replacing
 
-    file = context.state_dir / "manifests" / f"{split}.manifest"
     hashed = hashlib.sha256()
     lines = size = 0
     with replacing(file) as stream:
@@ -171,23 +227,31 @@ def _written(
             size += len(line)
     work.progress(lines, lines, "lines", split)
     if not lines:
-        return None, False
+        return None
     if size > rules.MAX_MANIFEST_BYTES:
         raise ManifestError(f"The {split} manifest has {size:,} bytes; the service takes 1 GB.")
     digest = hashed.hexdigest()
     key = f"{context.pipeline.bucket.prefix}manifests/{split}-{digest[:12]}.manifest"
-    there = context.bucket.head(key)
-    is_new = there is None or there.size != size
-    if is_new:
-        if there is None:  # written down first: killed from here on, the next attempt knows it
-            place = context.pipeline.bucket
-            creating = [*_keys(work.saved, "creating"), key]
-            work.save(creating=creating, bucket=place.name, endpoint=place.endpoint)
-        context.bucket.put(key, file)
-    return {"key": key, "sha256": digest, "lines": lines}, is_new
+    return Manifest(key, digest, lines)
 
 
-def _lines(context: Context, index: Path, split: str, segmentation: bool) -> Iterator[bytes]:
+def _upload(context: Context, work: Work, made: Manifest, file: Path) -> bool:
+    """Bring `file` into the bucket; return False where the same is there already."""
+    there = context.bucket.head(made.key)
+    if there is not None and there.size == file.stat().st_size:
+        return False
+    if there is None:
+        # Written down first: killed from here on, the next attempt knows it as ours.
+        place, saved = context.pipeline.bucket, ManifestsSaved.of(work)
+        creating = (*saved.creating, made.key)
+        replace(saved, creating=creating, bucket=place.name, endpoint=place.endpoint).save(work)
+    context.bucket.put(made.key, file)
+    return True
+
+
+def _lines(
+    context: Context, index: Path, split: DatasetType, segmentation: bool
+) -> Iterator[bytes]:
     from lfvpipe.dataset.index import read_index
 
     bucket = context.pipeline.bucket
@@ -204,7 +268,9 @@ def _lines(context: Context, index: Path, split: str, segmentation: bool) -> Ite
             yield text.encode() + b"\n"
 
 
-def line_of(image: Image, root: str, *, segmentation: bool, created: str = _CREATED) -> Line:
+def line_of(
+    image: Image, root: str, *, segmentation: bool, created: str = _CREATED
+) -> manifest.Line:
     """Return the manifest line of a labelled image.
 
     Args:

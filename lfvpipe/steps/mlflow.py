@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
+from lfvpipe.engine.facts import ABSENT_IF_NONE, StepOutcome
 from lfvpipe.engine.inputs import settings
-from lfvpipe.engine.outcome import Facts, Outcome
+from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.report import ReportOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.config.spec import Mlflow
     from lfvpipe.engine.inputs import Input
+    from lfvpipe.engine.outcome import Facts, Word
 
 EXTRA = "pip install 'lfvpipe[mlflow]'"
+
+
+@dataclass(frozen=True)
+class MlflowOutcome(StepOutcome):
+    """Which run the server knows this one as; where the server is stands beside it.
+
+    Attributes:
+        run: The id of this run.
+        experiment_id: The server's; left out where it was not told.
+        mlflow_run: The server's id of the run; None where it was not told.
+    """
+
+    step: ClassVar[str] = "mlflow"
+
+    run: str
+    experiment_id: str | None = field(default=None, metadata=ABSENT_IF_NONE)
+    mlflow_run: str | None = None
 
 
 class MlflowStep(Step[Context]):
@@ -28,17 +49,16 @@ class MlflowStep(Step[Context]):
 
     def inputs(self, context: Context) -> Sequence[Input]:
         """Return where the run is told, without credentials."""
-        return settings(_told_where(context))
+        return settings(_server(context))
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Find the MLflow run of this run, or make it, and tell it everything."""
         from lfvpipe.report import run_file, tracking
 
         insist_on_extra()
-        report = work.upstream["report"].facts
-        path, page = (context.state_dir / str(report[fact]) for fact in ("run_file", "page"))
+        report = ReportOutcome.of(work.upstream)
+        path, page = context.state_dir / report.run_file, context.state_dir / report.page
         run = run_file.load(path, with_verdicts=False)
-        facts = {**_told_where(context), "run": run.id}
         try:
             told = tracking.tell(
                 run,
@@ -48,16 +68,19 @@ class MlflowStep(Step[Context]):
             )
         except tracking.TrackingError as error:
             work.warn(f"MLflow was not told of this run, the next run tries again: {error}")
-            return Outcome("unchanged", {**facts, "mlflow_run": None})
-        known = {"experiment_id": told.experiment_id, "mlflow_run": told.run_id}
-        return Outcome("created" if told.is_new else "updated", {**facts, **known})
+            facts = MlflowOutcome(run.id)
+            return Outcome("unchanged", {**_server(context), **facts.as_json()})
+        facts = MlflowOutcome(run.id, told.experiment_id, told.run_id)
+        word: Word = "created" if told.is_new else "updated"
+        return Outcome(word, {**_server(context), **facts.as_json()})
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a run that the server was not told of."""
-        if outcome.facts["mlflow_run"] is not None:
+        facts = MlflowOutcome.from_json(outcome.facts)
+        if facts.mlflow_run is not None:
             return ()
-        run, experiment = outcome.facts["run"], _experiment(context)
-        return [Reason("output-missing", f"run {run} in the MLflow experiment {experiment}")]
+        where = f"run {facts.run} in the MLflow experiment {_experiment(context)}"
+        return [Reason("output-missing", where)]
 
 
 def insist_on_extra() -> None:
@@ -70,12 +93,13 @@ def insist_on_extra() -> None:
 
     if not is_installed():
         raise UserError(
-            "the pipeline file names an MLflow server, and the extra for it is not installed",
+            "The pipeline file names an MLflow server, and the extra for it is not installed.",
             hint=f"Install it: {EXTRA}\nOr leave out `mlflow:` (once: --set mlflow=null).",
         )
 
 
-def _told_where(context: Context) -> Facts:
+def _server(context: Context) -> Facts:
+    """Return where the run is told, without credentials, by the keys of the configuration."""
     from lfvpipe.config.flat import bare_address
 
     return {

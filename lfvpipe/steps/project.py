@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
+from lfvpipe.engine.facts import StepFacts, StepOutcome
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Outcome, Word
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.lookout.descriptions import describe_project, timestamp
 from lfvpipe.lookout.failures import CONFLICT, FAILED, LookoutError, explained
-from lfvpipe.steps.attempts import attempt_token
+from lfvpipe.steps.attempts import SavedFacts, attempt_token
 from lfvpipe.steps.context import Context
 
 if TYPE_CHECKING:
@@ -18,6 +20,37 @@ if TYPE_CHECKING:
 
     from lfvpipe.engine.inputs import Input
     from lfvpipe.lookout.descriptions import Description
+
+
+@dataclass(frozen=True)
+class ProjectIdentity(StepFacts):
+    """What later steps depend on; a project's ARN alone is the same on every service."""
+
+    arn: str
+    name: str
+    endpoint: str
+
+
+@dataclass(frozen=True)
+class ProjectOutcome(ProjectIdentity, StepOutcome):
+    """The project.
+
+    Attributes:
+        created: When, as the service says.
+        created_by_us: Whether this pipeline created it, so that `destroy` may delete it.
+    """
+
+    step: ClassVar[str] = "project"
+
+    created: str | None
+    created_by_us: bool
+
+
+@dataclass(frozen=True)
+class ProjectSaved(SavedFacts):
+    """The project that an attempt was about to create."""
+
+    creating: str | None = None
 
 
 class ProjectStep(Step[Context]):
@@ -42,84 +75,85 @@ class ProjectStep(Step[Context]):
         name = context.pipeline.project
         found = describe_project(context.lookout, name)
         if found is None:
-            return self._create(context, work)
-        ours = work.saved.get("creating") == name or _ours_before(work.previous, found)
-        known = work.previous is not None and work.previous.facts.get("arn") == found["ProjectArn"]
-        return _outcome("unchanged" if known else "adopted", found, context, ours)
-
-    def _create(self, context: Context, work: Work) -> Outcome:
-        name = context.pipeline.project
-        token = attempt_token(work, "create")
-        work.save(creating=name)  # killed from here on, the next attempt knows the project as ours
-        ours = True
-        try:
-            with explained(f"creating project {name}"):
-                context.lookout.create_project(ProjectName=name, ClientToken=token)
-        except LookoutError as error:
-            if error.code not in {"", FAILED}:  # refused, so none of ours will be there
-                work.save(creating=None)
-            if error.code != CONFLICT:
-                raise
-            ours = False  # somebody else was quicker
-        found = describe_project(context.lookout, name)
-        if found is None:
-            raise LookoutError(
-                f"project {name} is not there after its creation",
-                hint="it may have been deleted meanwhile; run again",
-            )
-        return _outcome("created" if ours else "adopted", found, context, ours)
+            return _create(context, work)
+        before = ProjectOutcome.from_json(work.previous.facts) if work.previous else None
+        ours = ProjectSaved.of(work).creating == name or _is_ours(before, found)
+        is_known = before is not None and before.arn == found["ProjectArn"]
+        return _outcome("unchanged" if is_known else "adopted", found, context, ours)
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a project that is gone."""
-        found = describe_project(context.lookout, str(outcome.facts["name"]))
-        if found is None:
-            return [Reason("drift", "project", outcome.facts["name"], None)]
+        name = ProjectOutcome.from_json(outcome.facts).name
+        if describe_project(context.lookout, name) is None:
+            return [Reason("drift", "project", name, None)]
         return []
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """Delete the project if this pipeline created it and it is empty."""
-        found = describe_project(context.lookout, str(outcome.facts["name"]))
-        return _delete_if_empty(context, found) if _ours_before(outcome, found) else []
+        facts = ProjectOutcome.from_json(outcome.facts)
+        found = describe_project(context.lookout, facts.name)
+        return _delete_if_empty(context, found) if found and _is_ours(facts, found) else []
 
     def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
         """Delete the project that an unfinished attempt created, if it is empty."""
-        if not saved.get("creating"):
-            return []
-        return _delete_if_empty(context, describe_project(context.lookout, str(saved["creating"])))
+        name = ProjectSaved.from_json(saved).creating
+        found = describe_project(context.lookout, name) if name else None
+        return _delete_if_empty(context, found) if found else []
 
 
-def _delete_if_empty(context: Context, found: Description | None) -> list[str]:
-    if found is None or _holds_something(context, found):
-        return []
+def _create(context: Context, work: Work) -> Outcome:
+    name = context.pipeline.project
+    token = attempt_token(work, "create")
+    # Killed from here on, the next attempt knows the project as ours.
+    ProjectSaved(creating=name).save(work)
+    ours = True
+    try:
+        with explained(f"creating project {name}"):
+            context.lookout.create_project(ProjectName=name, ClientToken=token)
+    except LookoutError as error:
+        # Without an answer, or with one that the service failed, it may have been created all
+        # the same; with any other it was refused, so none of ours will be there.
+        if error.code not in {"", FAILED}:
+            ProjectSaved().save(work)
+        if error.code != CONFLICT:
+            raise
+        ours = False  # somebody else was quicker
+    found = describe_project(context.lookout, name)
+    if found is None:
+        raise LookoutError(
+            f"Project {name} is not there after its creation.",
+            hint="It may have been deleted meanwhile; run again.",
+        )
+    return _outcome("created" if ours else "adopted", found, context, ours)
+
+
+def _delete_if_empty(context: Context, found: Description) -> list[str]:
     name = found["ProjectName"]
+    with explained(f"listing the models of project {name}"):
+        models = context.lookout.list_models(ProjectName=name)["Models"]
+    if models or found.get("Datasets"):
+        return []
     with explained(f"deleting project {name}"):
         context.lookout.delete_project(ProjectName=name)
     return [f"project {name}"]
 
 
-def _ours_before(outcome: Outcome | None, found: Description | None) -> bool:
-    """Tell whether `outcome` created the very project that was `found`, not a later namesake."""
-    if outcome is None or found is None or not outcome.facts.get("created_by_us"):
+def _is_ours(facts: ProjectOutcome | None, found: Description) -> bool:
+    """Tell whether the pipeline created the very project that was found, not a later namesake."""
+    if facts is None or not facts.created_by_us:
         return False
-    created = timestamp(found.get("CreationTimestamp"))
-    return outcome.facts.get("created") == created
-
-
-def _holds_something(context: Context, found: Description) -> bool:
-    name = found["ProjectName"]
-    with explained(f"listing the models of project {name}"):
-        models = context.lookout.list_models(ProjectName=name)["Models"]
-    return bool(found.get("Datasets") or models)
+    return facts.created == timestamp(found.get("CreationTimestamp"))
 
 
 def _outcome(word: Word, found: Description, context: Context, ours: bool) -> Outcome:
-    identity = {
-        "arn": found["ProjectArn"],
-        "name": found["ProjectName"],
-        "endpoint": context.pipeline.service.endpoint,
-    }
-    facts = identity | {
-        "created": timestamp(found.get("CreationTimestamp")),
-        "created_by_us": ours,
-    }
-    return Outcome(word, facts, identity)
+    identity = ProjectIdentity(
+        arn=found["ProjectArn"],
+        name=found["ProjectName"],
+        endpoint=context.pipeline.service.endpoint,
+    )
+    facts = ProjectOutcome(
+        **vars(identity),
+        created=timestamp(found.get("CreationTimestamp")),
+        created_by_us=ours,
+    )
+    return Outcome(word, facts.as_json(), identity.as_json())

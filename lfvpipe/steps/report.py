@@ -3,25 +3,59 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
+from lfvpipe.engine.facts import StepOutcome
 from lfvpipe.engine.inputs import settings
-from lfvpipe.engine.outcome import Facts, Json, Outcome
+from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
+from lfvpipe.steps.attempts import SavedFacts
 from lfvpipe.steps.check import CheckOutcome
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.extract.outcome import ExtractOutcome
+from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from lfvpipe.engine.inputs import Input
-    from lfvpipe.report.records import RunRecord, Verdict
+    from lfvpipe.report.records import RunRecord
 
-SETS = {"test": "test", "evaluation": "verdicts"}  # by the run file's name: evaluate's fact
-REVIEW_KEPT = 1000
+_REVIEW_KEPT = 1000  # ids of doubtful verdicts in the run file; the verdict files have them all
+
+
+@dataclass(frozen=True)
+class ReportOutcome(StepOutcome):
+    """The run and its page.
+
+    Attributes:
+        run: The run's id.
+        run_file: Relative to the state directory.
+        page: Relative to the state directory.
+        f1: By set of images; None where it is undefined.
+        review: How many verdicts a person should look at.
+    """
+
+    step: ClassVar[str] = "report"
+
+    run: str
+    run_file: str
+    page: str
+    f1: Mapping[str, float | None]
+    review: int
+
+
+@dataclass(frozen=True)
+class ReportSaved(SavedFacts):
+    """When the run was made that an attempt reports on, and which attempt that was."""
+
+    created: str | None = None
+    attempt: int | None = None
 
 
 class ReportStep(Step[Context]):
@@ -42,82 +76,96 @@ class ReportStep(Step[Context]):
 
         run = _record(context, work)
         path = run_file.write(context.state_dir, run)
-        page = write_page(
-            context.state_dir, run, work.progress, model_file=_model_file(context, run)
-        )
+        model_file = _model_file(context, ModelOutcome.of(work.upstream))
+        page = write_page(context.state_dir, run, work.progress, model_file=model_file)
         estimates = {name: scores.estimates for name, scores in run.scores.items()}
-        facts: dict[str, Json] = {
-            "run": run.id,
-            "run_file": path.relative_to(context.state_dir).as_posix(),
-            "page": page.relative_to(context.state_dir).as_posix(),
-            "f1": {name: values["f1"].value for name, values in estimates.items()},
-            "review": len(run.review),
-        }
-        return Outcome("created", facts)
+        facts = ReportOutcome(
+            run=run.id,
+            run_file=path.relative_to(context.state_dir).as_posix(),
+            page=page.relative_to(context.state_dir).as_posix(),
+            f1={name: values["f1"].value for name, values in estimates.items()},
+            review=len(run.review),
+        )
+        return Outcome("created", facts.as_json())
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a run file or a page that is gone."""
-        names = [str(outcome.facts[fact]) for fact in ("run_file", "page")]
+        facts = ReportOutcome.from_json(outcome.facts)
         return [
             Reason("output-missing", name)
-            for name in names
+            for name in (facts.run_file, facts.page)
             if not (context.state_dir / name).is_file()
         ]
 
 
-def _model_file(context: Context, run: RunRecord) -> Path | None:
+def _model_file(context: Context, model: ModelOutcome) -> Path | None:
     """Return the trained model, which draws heat maps; None where another machine has it."""
     if context.pipeline.service.endpoint != "embedded":
         return None
     from lfvpipe.service.embedded import model_file
 
-    return model_file(context.service_dir, run.model["project"], run.model["version"])
+    return model_file(context.service_dir, model.project, model.version)
 
 
 def _record(context: Context, work: Work) -> RunRecord:
     """Return the run as it was, with its verdicts."""
     from lfvpipe.config.flat import flatten
     from lfvpipe.report import metrics
-    from lfvpipe.report.records import Finding, RunRecord
+    from lfvpipe.report.records import Finding, RunRecord, by_doubt
+    from lfvpipe.report.verdict_file import read_verdicts
 
-    facts = {name: outcome.facts for name, outcome in work.upstream.items()}
-    evaluated = facts["evaluate"]
-    files = {name: _mapping(evaluated[fact]) for name, fact in SETS.items()}
-    verdicts = {name: _verdicts(context, file) for name, file in files.items() if file["count"]}
-    created, run_id = _identified(work)
+    evaluate, model = EvaluateOutcome.of(work.upstream), ModelOutcome.of(work.upstream)
+    both = {"test": evaluate.test, "evaluation": evaluate.verdicts}
+    files = {name: file for name, file in both.items() if file.count}
+    verdicts = {
+        name: tuple(read_verdicts(context.state_dir / file.path)) for name, file in files.items()
+    }
+    doubtful = [each.id for each in by_doubt(verdicts.get("evaluation", ())) if each.needs_review]
+    created = _moment(work)
     return RunRecord(
-        id=run_id,
+        id=f"{created.replace('-', '').replace(':', '')}-{work.fingerprint[:8]}",
         created=created,
         name=context.pipeline.name,
         variant=context.variant,
         fingerprint=work.fingerprint,
         config=flatten(context.pipeline),
         versions=_versions(context),
-        model=_model(context, facts["model"], evaluated),
+        model={
+            "project": model.project,
+            "version": model.version,
+            "arn": model.arn,
+            "f1": model.f1,
+            "precision": model.precision,
+            "recall": model.recall,
+            "training_seconds": model.training_seconds,
+            "description": context.pipeline.model.description,
+            "service_metrics": evaluate.service_metrics,
+        },
         data=_counts(context, work),
         scores={name: metrics.score_set(rows) for name, rows in verdicts.items()},
-        verdict_files={name: file for name, file in files.items() if file["count"]},
-        review=_review(verdicts.get("evaluation", ())),
+        verdict_files={name: file.as_json() for name, file in files.items()},
+        review=tuple(doubtful[:_REVIEW_KEPT]),
         review_below=context.pipeline.evaluate.review_below,
         findings=tuple(
             Finding(row.level, row.message, row.images)
             for row in CheckOutcome.of(work.upstream).findings
         ),
-        errors=tuple(_mapping(error) for error in _sequence(evaluated["errors"])),
+        errors=tuple(vars(error) for error in evaluate.errors),
         timings=(),
         verdicts=verdicts,
     )
 
 
-def _identified(work: Work) -> tuple[str, str]:
-    """Return when this run was made and its id; the same ones after a kill."""
+def _moment(work: Work) -> str:
+    """Return when this run was made, the same after a kill: the run's id is made of it."""
     from datetime import UTC, datetime
 
-    created = work.saved.get("created")
-    if not isinstance(created, str) or work.saved.get("attempt") != work.attempt:
-        created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        work.save(created=created, attempt=work.attempt)
-    return created, f"{created.replace('-', '').replace(':', '')}-{work.fingerprint[:8]}"
+    saved = ReportSaved.of(work)
+    if saved.created is not None and saved.attempt == work.attempt:
+        return saved.created
+    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ReportSaved(created, work.attempt).save(work)
+    return created
 
 
 def _versions(context: Context) -> dict[str, str]:
@@ -142,14 +190,6 @@ def _versions(context: Context) -> dict[str, str]:
     return versions
 
 
-def _model(context: Context, model: Facts, evaluated: Facts) -> dict[str, Any]:
-    names = ("project", "version", "arn", "f1", "precision", "recall", "training_seconds")
-    found: dict[str, Any] = {name: model[name] for name in names}
-    found["description"] = context.pipeline.model.description
-    found["service_metrics"] = evaluated.get("service_metrics")
-    return found
-
-
 def _counts(context: Context, work: Work) -> dict[str, dict[str, int]]:
     """Count the index's images by split and label; the index is streamed."""
     from lfvpipe.dataset.index import read_index
@@ -158,24 +198,3 @@ def _counts(context: Context, work: Work) -> dict[str, dict[str, int]]:
     for image in read_index(context.state_dir / ExtractOutcome.of(work.upstream).index):
         counts[image.split][image.label or "unlabelled"] += 1
     return {split: dict(sorted(labels.items())) for split, labels in counts.items()}
-
-
-def _verdicts(context: Context, file: Mapping[str, Any]) -> tuple[Verdict, ...]:
-    from lfvpipe.report.verdict_file import read_verdicts
-
-    return tuple(read_verdicts(context.state_dir / file["path"]))
-
-
-def _review(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    from lfvpipe.report.records import by_doubt
-
-    doubtful = [verdict.id for verdict in by_doubt(verdicts) if verdict.needs_review]
-    return tuple(doubtful[:REVIEW_KEPT])
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _sequence(value: object) -> Sequence[Any]:
-    return value if isinstance(value, Sequence) else ()

@@ -498,7 +498,7 @@ def test_a_model_that_cannot_be_released_is_a_warning_beside_the_runs_own_end(
 ) -> None:
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.lookout.failures import LookoutError
-    from lfvpipe.steps.evaluate import hosting
+    from lfvpipe.steps import hosting
 
     def away(*_: object) -> None:
         raise LookoutError("looking at model 1 failed: no connection")

@@ -393,4 +393,4 @@ def _host(made: Hosted) -> None:
     waits: Any = {"on_status": lambda _status, _message: None, "cancelled": threading.Event()}
     wait_for_model(client, project=made.project, version="1", **waits)
     client.start_model(**named, ModelVersion="1", MinInferenceUnits=1)
-    wait_for_hosting(client, project=made.project, version="1", target="HOSTED", **waits)
+    wait_for_hosting(client, project=made.project, version="1", **waits)

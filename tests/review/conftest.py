@@ -23,6 +23,7 @@ from lfvpipe.review.pictures import Looked, Pictures
 from lfvpipe.review.queue import Item, Queue
 from lfvpipe.review.session import Review
 from tests import workshop
+from tests.outcomes import model_outcome
 from tests.workshop import Folder, picture, write_archive
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
         items = _items(state_dir, count, masks=masks)
         for n, item in enumerate(items[:unused]):
             items[n] = replace(item, image=replace(item.image, split="unused"))
-        queue = Queue(tuple(items), CLASSES if masks else {}, {}, 0.75)
+        queue = Queue(tuple(items), CLASSES if masks else {}, model_outcome(), 0.75)
         labels = tmp_path / "reviewed.jsonl"
         review = Review(queue, Book(labels), state_dir, FakePictures(), who, "demo", advice)
         listener = listen("127.0.0.1", 0)

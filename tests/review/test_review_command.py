@@ -20,7 +20,7 @@ from lfvpipe.dataset.index import Image, image_line, write_lines
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.engine.outcome import Facts, Outcome
 from lfvpipe.review.export import as_csv, as_manifest
-from tests.outcomes import extract_outcome
+from tests.outcomes import evaluate_outcome, extract_outcome, model_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,8 +127,8 @@ def matrix(tmp_path: Path) -> Path:
     index, _ = write_lines(state_dir, [])
     facts: dict[str, Facts] = {
         "extract": extract_outcome(index).facts,
-        "model": {"project": "several", "version": "1"},
-        "evaluate": {},
+        "model": model_outcome("several").as_json(),
+        "evaluate": evaluate_outcome().as_json(),
     }
     ledger = Ledger.load(state_dir / "ledger.json")
     for percent in (50, 25):

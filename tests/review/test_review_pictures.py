@@ -13,6 +13,7 @@ from PIL import Image
 
 from lfvpipe.report import heat_colours
 from lfvpipe.review.pictures import Pictures, painted, pictures_of
+from tests.outcomes import model_outcome
 
 if TYPE_CHECKING:
     import pytest
@@ -59,5 +60,5 @@ def test_a_model_that_is_not_here_has_no_pictures_and_leaves_nothing(
 ) -> None:
     pipeline = SimpleNamespace(service=SimpleNamespace(endpoint="embedded"))
     context: Any = SimpleNamespace(pipeline=pipeline, service_dir=tmp_path / "service")
-    assert pictures_of(context, {"project": "project", "version": "1"}) is None
+    assert pictures_of(context, model_outcome()) is None
     assert not context.service_dir.exists()

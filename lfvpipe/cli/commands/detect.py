@@ -22,7 +22,8 @@ from lfvpipe.executor import in_order
 from lfvpipe.lookout.failures import explained
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.steps.evaluate.detection import content_type
-from lfvpipe.steps.evaluate.hosting import Hosting, hosted
+from lfvpipe.steps.hosting import Hosting, hosted
+from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from lfvpipe.cli.session import Variant
     from lfvpipe.config.spec import Images
     from lfvpipe.engine.ledger import Ledger, Record
-    from lfvpipe.engine.outcome import Facts
 
     Draw = Callable[[Path, bytes], str | None]
     Ask = Callable[[Path], Answer]
@@ -171,7 +171,9 @@ def _by_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[Ask]
     with locked("detect", options, variant), interrupt.cancelling() as cancelled:
         ledger = session.ledger_of(variant)
         record = _trained(variant, ledger)
-        model = _model(variant, record)
+        trained = ModelOutcome.from_json(record.outcome.facts if record.outcome else {})
+        endpoint = variant.context.pipeline.service.endpoint
+        model = Hosting(trained.project, trained.version, endpoint)
         look = as_trained.images(variant, ledger, record, session.command("run", options))
         draw = _drawing(variant, model, maps)
         work: HandWork = HandWork(ledger, cancelled)
@@ -201,12 +203,6 @@ def _trained(variant: Variant, ledger: Ledger) -> Record:
         hint = f"Run it first: lfvpipe run {variant.context.pipeline.file}"
         raise session.UsageError(f"{name} has no trained model yet", hint=hint)
     return record
-
-
-def _model(variant: Variant, record: Record) -> Hosting:
-    facts: Facts = record.outcome.facts if record.outcome else {}
-    endpoint = variant.context.pipeline.service.endpoint
-    return Hosting(str(facts["project"]), str(facts["version"]), endpoint)
 
 
 def _ask(variant: Variant, model: Hosting, look: Images, image: Path, draw: Draw) -> Answer:

@@ -10,6 +10,7 @@ from lfvpipe.cli import history_table, output, session, wording
 from lfvpipe.cli.options import Json, Option, PipelineOptions, at_least
 from lfvpipe.report import history
 from lfvpipe.report.durations import duration
+from lfvpipe.steps.report import ReportOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,9 +57,9 @@ def standing_runs(variants: Iterable[Variant]) -> dict[str, str]:
     """Return the run that each variant stands at, by the variant's name."""
     runs: dict[str, str] = {}
     for variant in variants:
-        record = session.ledger_of(variant).standing_record(variant.name, "report")
-        if record is not None and record.outcome is not None:
-            runs[variant.name] = str(record.outcome.facts.get("run"))
+        report = ReportOutcome.standing(session.ledger_of(variant), variant.name)
+        if report is not None:
+            runs[variant.name] = report.run
     return runs
 
 

@@ -151,7 +151,7 @@ def _entry(runtime: Runtime, number: int, text: str) -> manifest.Entry:
     try:
         return manifest.service_entry(text, longest=runtime.quotas.max_manifest_line)
     except manifest.LineError as error:
-        raise ContentError(f"Line {number} {error.message}.") from error
+        raise ContentError(f"Line {number} {error.problem}.") from error
 
 
 def _insert(runtime: Runtime, identity: int, rows: list[_Row]) -> None:

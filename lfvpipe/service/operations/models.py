@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NotRequired, TypedDict
 
+from lfvpipe.lookout.progress import TRAINING
 from lfvpipe.service.faults import conflict, over_quota
 from lfvpipe.service.jobs.training.evaluation import output_keys
-from lfvpipe.service.jobs.training.job import TRAINING
 from lfvpipe.service.operations.base import (
     PAGE,
     OperationContext,

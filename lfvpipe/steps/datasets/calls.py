@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.lookout.descriptions import describe_dataset
 from lfvpipe.lookout.failures import ABSENT, LookoutError, explained
-from lfvpipe.lookout.statuses import DatasetStatus
+from lfvpipe.lookout.statuses import DATASET_BUSY, DATASET_GOING, DatasetStatus
+from lfvpipe.lookout.waiters import wait_for_dataset, wait_for_dataset_deletion
 
 if TYPE_CHECKING:
     from lfvpipe.engine.step import Work
@@ -14,20 +16,17 @@ if TYPE_CHECKING:
     from lfvpipe.lookout.descriptions import Description
     from lfvpipe.steps.context import Context
 
-SPLITS: tuple[DatasetType, DatasetType] = ("train", "test")
-BUSY = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_FAILED_ROLLBACK_IN_PROGRESS"})
-
 
 def at_rest(context: Context, work: Work, split: DatasetType) -> Description | None:
     """Return the dataset that is there, after whatever is going on with it has ended."""
     project = context.pipeline.project
     live = describe_dataset(context.lookout, project, split)
-    if live and live["Status"] in BUSY:
+    if live and live["Status"] in DATASET_BUSY:
         try:
             return _wait(context, work, split)
         except LookoutError:  # it failed, so it will be replaced; or the service is away
             return describe_dataset(context.lookout, project, split)
-    if live and live["Status"].startswith("DELETE"):
+    if live and live["Status"] in DATASET_GOING:
         _wait_until_gone(context, project, split, work)
         return None
     return live
@@ -67,20 +66,19 @@ def delete(context: Context, project: str, split: DatasetType, work: Work | None
     _wait_until_gone(context, project, split, work)
 
 
-def first_entry(context: Context, project: str, split: DatasetType) -> str:
-    """Return one of the dataset's entries, a JSON line; "" if it has none."""
+def first_entry(context: Context, project: str, split: DatasetType) -> str | None:
+    """Return one of the dataset's entries, a JSON line; None if it has none."""
     with explained(f"reading the {split} dataset of project {project}"):
         page = context.lookout.list_dataset_entries(
             ProjectName=project, DatasetType=split, MaxResults=1
         )
-    return str(next(iter(page.get("DatasetEntries", ())), ""))
+    return next(iter(page.get("DatasetEntries", ())), None)
 
 
 def _wait(context: Context, work: Work, split: DatasetType) -> Description:
-    from lfvpipe.lookout.waiters import wait_for_dataset
-
     def show(status: str, message: str) -> None:
-        work.progress(SPLITS.index(split), len(SPLITS), "datasets", f"{split}: {message or status}")
+        done, total = DATASET_TYPES.index(split), len(DATASET_TYPES)
+        work.progress(done, total, "datasets", f"{split}: {message or status}")
 
     try:
         return wait_for_dataset(
@@ -91,29 +89,25 @@ def _wait(context: Context, work: Work, split: DatasetType) -> Description:
             cancelled=work.cancelled,
         )
     except LookoutError as error:
-        if error.code in (
-            DatasetStatus.CREATE_FAILED,
-            DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE,
-        ):
-            error.hint = error.hint or _where_it_looks(context)
+        pipeline = context.pipeline
+        is_elsewhere = pipeline.service.endpoint != "embedded"
+        if error.code in _FAILED and is_elsewhere and pipeline.bucket.endpoint == "local":
+            error.hint = error.hint or _ELSEWHERE.format(context.buckets_dir.absolute())
         raise
 
 
-def _where_it_looks(context: Context) -> str:
-    """Return why a service may not find what was uploaded; "" where it looks in the same store."""
-    service, bucket = context.pipeline.service.endpoint, context.pipeline.bucket.endpoint
-    if service == "embedded" or bucket != "local":
-        return ""
-    return (
-        "If it does not find what was uploaded, it keeps its local buckets in another folder: start"
-        f" it with `lfvpipe serve --buckets {context.buckets_dir.absolute()}`, or name an S3 store"
-        " that both reach as `bucket.endpoint` here and with `--storage` there."
-    )
+_FAILED = frozenset({DatasetStatus.CREATE_FAILED, DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE})
+# Two processes that both say "local" may mean different folders, and then the one does not find
+# what the other uploaded. Which of the reasons for a failure it was, no API tells.
+_ELSEWHERE = (
+    "If it does not find what was uploaded, it keeps its local buckets in another folder: start it"
+    " with `lfvpipe serve --buckets {}`, or name an S3 store that both reach as `bucket.endpoint`"
+    " here and with `--storage` there."
+)
 
 
 def _wait_until_gone(context: Context, project: str, split: DatasetType, work: Work | None) -> None:
     """Wait until a deleted dataset is gone; DeleteDataset answers before it is done."""
-    from lfvpipe.lookout.waiters import wait_for_dataset_deletion
 
     def show(_status: str, _message: str) -> None:
         if work:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.dataset.index import Image
     from lfvpipe.steps.context import Context
-    from lfvpipe.steps.evaluate.hosting import Hosting
+    from lfvpipe.steps.hosting import Hosting
 
     OnVerdict = Callable[[Image, Verdict | LookoutError], None]
 

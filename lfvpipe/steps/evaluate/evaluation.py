@@ -2,188 +2,177 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.index import read_index
-from lfvpipe.engine.outcome import Facts, Json, Outcome
+from lfvpipe.engine.outcome import Outcome
 from lfvpipe.lookout.descriptions import describe_model
 from lfvpipe.report.records import Verdict
 from lfvpipe.report.verdict_file import read_partial, read_verdicts, write_verdicts
 from lfvpipe.steps.evaluate.detection import detect, notebook
-from lfvpipe.steps.evaluate.hosting import Hosting, end, hosted, is_ours, stop
-from lfvpipe.steps.evaluate.outcome import verdict_path
-from lfvpipe.steps.evaluate.tested import fetch_object, service_metrics, verdicts_of_test
+from lfvpipe.steps.evaluate.outcome import (
+    EvaluateIdentity,
+    EvaluateOutcome,
+    KeptHosting,
+    RefusedImage,
+    VerdictFile,
+)
+from lfvpipe.steps.evaluate.service_results import service_metrics, verdicts_of_test
 from lfvpipe.steps.extract.outcome import ExtractOutcome
+from lfvpipe.steps.hosting import Hosting, hosted, is_ours, stop, stop_if_ours
+from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
     from pathlib import Path
 
     from lfvpipe.dataset.index import Image
+    from lfvpipe.engine.outcome import Word
     from lfvpipe.engine.step import Work
     from lfvpipe.lookout.failures import LookoutError
     from lfvpipe.steps.context import Context
 
-EVALUATED = ("evaluate", "unused")
-ERRORS_KEPT = 100  # of images without a verdict; their count is kept whole
+_SPLITS = ("evaluate", "unused")
+_ERRORS_KEPT = 100  # of images without a verdict; their count is kept whole
 
 
-def evaluated(context: Context, work: Work) -> Outcome:
-    """Collect verdicts, hosting the model only where some are missing, and write them down."""
-    facts = work.upstream["model"].facts
+def evaluate(context: Context, work: Work) -> Outcome:
+    """Collect verdicts, hosting the model only where some are missing, and write them down.
+
+    Raises:
+        LookoutError: The model cannot be hosted, or the service fails at an image for another
+            reason than the image.
+        Cancelled: The user asked to stop; the verdicts so far are kept for the next attempt.
+    """
+    trained = ModelOutcome.of(work.upstream)
     index = context.state_dir / ExtractOutcome.of(work.upstream).index
-    model = _hosting(context, facts)
-    kept = _stop_what_was_kept(context, work, model)
-    verdicts, errors = _verdicts(context, work, model, index, kept=kept)
-    result = _result(context, work, facts, index, verdicts, errors)
-    keeps = context.pipeline.hosting.keep_running and is_ours(work, model)
-    return replace(result, facts={**result.facts, "kept": _kept(context, model, keeps)})
+    model = Hosting(trained.project, trained.version, context.pipeline.service.endpoint)
+    keeps_running = context.pipeline.hosting.keep_running
+    before = EvaluateOutcome.from_json(work.previous.facts) if work.previous else None
+
+    is_kept = _stop_what_was_kept(context, work, model, before.kept if before else None)
+    verdicts = _known_verdicts(context, work, trained, before)
+    refused: list[RefusedImage] = []
+    if keeps_running or any(image.sha256 not in verdicts for image in _images(index)):
+        with hosted(context, work, model, kept=is_kept):
+            refused = _ask(context, work, model, index, verdicts)
+    else:
+        stop_if_ours(context, work, model)  # an attempt that was killed may have it hosted
+
+    below = context.pipeline.evaluate.review_below
+    rows = [
+        _as_of_today(verdicts[image.sha256], image, below)
+        for image in _images(index)
+        if image.sha256 in verdicts
+    ]
+    tested = verdicts_of_test(context, trained, index)
+    state_dir, name = context.state_dir, f"{work.fingerprint}.jsonl"
+    identity = EvaluateIdentity(
+        model=trained.arn,
+        verdicts=VerdictFile(**write_verdicts(state_dir, f"verdicts/{name}", rows)),
+        test=VerdictFile(**write_verdicts(state_dir, f"evaluations/{name}", tested)),
+    )
+    metrics = service_metrics(context, trained)
+    _partial(context, work).unlink(missing_ok=True)
+    facts = EvaluateOutcome(
+        **vars(identity),
+        fingerprint=work.fingerprint,
+        images=len(rows),
+        anomalous=sum(row.is_anomalous for row in rows),
+        wrong=sum(row.correct is False for row in rows),
+        review=sum(row.needs_review for row in rows),
+        refused=len(refused),
+        errors=tuple(refused[:_ERRORS_KEPT]),
+        service_metrics=metrics,
+        # A model that somebody else has hosted is not this pipeline's to keep, nor to stop later.
+        kept=_to_keep(context, model) if keeps_running and is_ours(work, model) else None,
+    )
+    word: Word = "created" if work.previous is None else "updated"
+    return Outcome(word, facts.as_json(), identity.as_json())
 
 
-def stop_kept(context: Context, kept: object) -> list[str]:
-    """Stop the model that was left hosted, if one was; return what was stopped."""
-    return _stopped(context, kept) if isinstance(kept, Mapping) else []
+def stop_left(context: Context, left: KeptHosting | Hosting) -> list[str]:
+    """Stop a model that was left hosted; return what was stopped."""
+    was_hosted = stop(context, left.project, left.version)
+    return [f"hosting of model {left.version} of project {left.project}"] if was_hosted else []
 
 
-def _hosting(context: Context, facts: Facts) -> Hosting:
-    endpoint = context.pipeline.service.endpoint
-    return Hosting(str(facts["project"]), str(facts["version"]), endpoint)
-
-
-def _kept(context: Context, model: Hosting, keeps: bool) -> Json:
-    """Return what is left hosted, and with how many units; None when nothing is."""
-    if not keeps:
-        return None
+def _to_keep(context: Context, model: Hosting) -> KeptHosting:
     hosting = context.pipeline.hosting
-    return {
-        "project": model.project,
-        "version": model.version,
-        "min": hosting.min_inference_units,
-        "max": hosting.max_inference_units,
-    }
+    return KeptHosting(
+        project=model.project,
+        version=model.version,
+        min=hosting.min_inference_units,
+        max=hosting.max_inference_units,
+    )
 
 
-def _stop_what_was_kept(context: Context, work: Work, model: Hosting) -> bool:
+def _stop_what_was_kept(
+    context: Context, work: Work, model: Hosting, kept: KeptHosting | None
+) -> bool:
     """Stop what the previous run left hosted, unless it is just what is wanted now.
 
     Returns:
         Whether the wanted model is hosted since then.
     """
-    kept = work.previous.facts.get("kept") if work.previous else None
-    if not isinstance(kept, Mapping):
+    if kept is None:
         return False
-    if kept == _kept(context, model, context.pipeline.hosting.keep_running):
+    if context.pipeline.hosting.keep_running and kept == _to_keep(context, model):
         return describe_model(context.lookout, model.project, model.version) is not None
-    _stopped(context, kept)
-    work.release(replace(model, project=str(kept["project"]), version=str(kept["version"])).key)
+    stop_left(context, kept)
+    work.release(replace(model, project=kept.project, version=kept.version).key)
     return False
 
 
-def _stopped(context: Context, kept: Mapping[str, Json]) -> list[str]:
-    project, version = str(kept["project"]), str(kept["version"])
-    was_hosted = stop(context, project, version)
-    return [f"hosting of model {version} of project {project}"] if was_hosted else []
+def _known_verdicts(
+    context: Context, work: Work, trained: ModelOutcome, before: EvaluateOutcome | None
+) -> dict[str, Verdict]:
+    """Return verdicts of the very same model, by the digest of the image.
 
-
-def _verdicts(
-    context: Context, work: Work, model: Hosting, index: Path, *, kept: bool
-) -> tuple[dict[str, Verdict], list[dict[str, Json]]]:
-    """Return the verdicts by image digest, and the images that the service refused."""
-    known = _known(context, work)
-    complete = all(image.sha256 in known for image in _evaluated(index))
-    if complete and not context.pipeline.hosting.keep_running:
-        end(context, work, model)
-        return known, []
-    with hosted(context, work, model, kept=kept):
-        return known, _ask(context, work, model, index, known)
+    They are a killed attempt's at the same fingerprint, which the model is a part of, and the
+    previous run's if it asked the same model: a model that was trained again judges anew. When
+    the previous run had this very fingerprint, the user insists on asking again.
+    """
+    found = list(read_partial(_partial(context, work)))
+    is_same_model = before is not None and before.model == trained.arn
+    if before is not None and is_same_model and before.fingerprint != work.fingerprint:
+        found += read_verdicts(context.state_dir / before.verdicts.path)
+    return {verdict.sha256: verdict for verdict in found if verdict.sha256 is not None}
 
 
 def _ask(
-    context: Context,
-    work: Work,
-    model: Hosting,
-    index: Path,
-    known: dict[str, Verdict],
-) -> list[dict[str, Json]]:
-    """Add to `known` the verdicts of the images that have none; return those refused."""
-    errors: list[dict[str, Json]] = []
+    context: Context, work: Work, model: Hosting, index: Path, verdicts: dict[str, Verdict]
+) -> list[RefusedImage]:
+    """Add to `verdicts` those of the images that have none; return the images refused."""
+    refused: list[RefusedImage] = []
     answered = count(1)
-    images = [image for image in _evaluated(index) if image.sha256 not in known]
+    images = [image for image in _images(index) if image.sha256 not in verdicts]
     with notebook(_partial(context, work)) as notes:
 
         def done(image: Image, answer: Verdict | LookoutError) -> None:
             if isinstance(answer, Verdict):
                 notes.note(answer)
-                known[image.sha256] = answer
+                verdicts[image.sha256] = answer
             else:
-                errors.append({"id": image.id, "message": answer.message})
+                refused.append(RefusedImage(image.id, answer.message))
             work.progress(next(answered), len(images), "images", image.member)
 
         detect(context, model, images, done)
-    return sorted(errors, key=lambda error: str(error["id"]))
+    return sorted(refused, key=lambda each: each.id)
 
 
-def _evaluated(index: Path) -> Iterable[Image]:
-    return (image for image in read_index(index) if image.split in EVALUATED)
+def _images(index: Path) -> Iterator[Image]:
+    return (image for image in read_index(index) if image.split in _SPLITS)
 
 
 def _partial(context: Context, work: Work) -> Path:
     return context.state_dir / "verdicts" / f"{work.fingerprint}.partial.jsonl"
 
 
-def _known(context: Context, work: Work) -> dict[str, Verdict]:
-    """Return verdicts of the same model on the same images: a killed attempt's, the previous run's.
-
-    When the previous run had this very fingerprint, the user insists on asking again.
-    """
-    known = {verdict.sha256: verdict for verdict in read_partial(_partial(context, work))}
-    previous = work.previous.facts if work.previous else {}
-    same = previous.get("model") == work.upstream["model"].facts["arn"]
-    if work.previous and same and previous.get("fingerprint") != work.fingerprint:
-        path = context.state_dir / verdict_path(work.previous, "verdicts")
-        known |= {verdict.sha256: verdict for verdict in read_verdicts(path)}
-    return {digest: verdict for digest, verdict in known.items() if digest is not None}
-
-
-def _result(
-    context: Context,
-    work: Work,
-    model: Facts,
-    index: Path,
-    verdicts: Mapping[str, Verdict],
-    errors: list[dict[str, Json]],
-) -> Outcome:
-    """Write the two verdict files and return what is known of them."""
-    below = context.pipeline.evaluate.review_below
-    rows = [
-        _of_image(verdicts[image.sha256], image, below)
-        for image in _evaluated(index)
-        if image.sha256 in verdicts
-    ]
-    evaluation = write_verdicts(context.state_dir, f"verdicts/{work.fingerprint}.jsonl", rows)
-    tested = verdicts_of_test(context, model, index)
-    test = write_verdicts(context.state_dir, f"evaluations/{work.fingerprint}.jsonl", tested)
-    result = fetch_object(context, model.get("evaluation_result"))
-    _partial(context, work).unlink(missing_ok=True)
-    identity: dict[str, Json] = {"model": model["arn"], "verdicts": evaluation, "test": test}
-    facts = identity | {
-        "fingerprint": work.fingerprint,
-        "images": len(rows),
-        "anomalous": sum(row.is_anomalous for row in rows),
-        "wrong": sum(row.correct is False for row in rows),
-        "review": sum(row.needs_review for row in rows),
-        "refused": len(errors),
-        "errors": errors[:ERRORS_KEPT],
-        "service_metrics": service_metrics(result) if result else None,
-    }
-    return Outcome("created" if work.previous is None else "updated", facts, identity)
-
-
-def _of_image(verdict: Verdict, image: Image, review_below: float) -> Verdict:
-    """Return `verdict` as it is for `image` in this configuration."""
+def _as_of_today(verdict: Verdict, image: Image, review_below: float) -> Verdict:
+    """Return `verdict` with what the configuration says of the image and of doubt by now."""
     return replace(
         verdict,
         id=image.id,

@@ -1,15 +1,77 @@
-"""What the evaluate step's outcome says, for the step and for those that read it."""
+"""What the evaluate step leaves, for itself and for those that read it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import ClassVar
 
-if TYPE_CHECKING:
-    from lfvpipe.engine.outcome import Outcome
+from lfvpipe.engine.facts import StepFacts, StepOutcome
 
 
-def verdict_path(outcome: Outcome, name: str) -> str:
-    """Return where one of the outcome's files lies, relative to the state folder."""
-    facts = outcome.facts.get(name)
-    return str(facts["path"]) if isinstance(facts, Mapping) else ""
+@dataclass(frozen=True)
+class VerdictFile(StepFacts):
+    """A file of verdicts: its path relative to the state directory, SHA-256, how many it has."""
+
+    path: str
+    sha256: str
+    count: int
+
+
+@dataclass(frozen=True)
+class RefusedImage(StepFacts):
+    """An image that the service gave no verdict on, and why."""
+
+    id: str
+    message: str
+
+
+@dataclass(frozen=True)
+class KeptHosting(StepFacts):
+    """A model version that is left hosted, and with how many inference units."""
+
+    project: str
+    version: str
+    min: int
+    max: int | None
+
+
+@dataclass(frozen=True)
+class EvaluateIdentity(StepFacts):
+    """What later steps depend on: which verdicts of which model (its ARN)."""
+
+    model: str
+    verdicts: VerdictFile
+    test: VerdictFile
+
+
+@dataclass(frozen=True)
+class EvaluateOutcome(EvaluateIdentity, StepOutcome):
+    """The verdicts.
+
+    Attributes:
+        model: The ARN of the model that gave them.
+        verdicts: On the evaluation images.
+        test: On the service's own test images.
+        fingerprint: What the verdicts were made of.
+        images: How many evaluation images have a verdict.
+        anomalous: How many of them are taken for anomalous.
+        wrong: How many are taken for what they are not.
+        review: How many a person should look at.
+        refused: How many got no verdict.
+        errors: The first of those.
+        service_metrics: On the test images, by the service's own names; None without.
+        kept: What is left hosted; None when nothing is.
+    """
+
+    step: ClassVar[str] = "evaluate"
+
+    fingerprint: str
+    images: int
+    anomalous: int
+    wrong: int
+    review: int
+    refused: int
+    errors: tuple[RefusedImage, ...]
+    service_metrics: Mapping[str, float] | None
+    kept: KeptHosting | None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.lookout.descriptions import describe_model
+from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.evaluate.outcome import verdict_path
+from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,38 +45,41 @@ class EvaluateStep(Step[Context]):
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Collect verdicts, hosting the model only where some are missing."""
-        from lfvpipe.steps.evaluate.evaluation import evaluated
+        from lfvpipe.steps.evaluate.evaluation import evaluate
 
-        return evaluated(context, work)
+        return evaluate(context, work)
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report verdict files that are gone."""
-        paths = [verdict_path(outcome, "verdicts"), verdict_path(outcome, "test")]
+        facts = EvaluateOutcome.from_json(outcome.facts)
         return [
-            Reason("output-missing", path)
-            for path in paths
-            if not (context.state_dir / path).is_file()
+            Reason("output-missing", file.path)
+            for file in (facts.verdicts, facts.test)
+            if not (context.state_dir / file.path).is_file()
         ]
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a model that was to stay hosted and is not."""
-        kept = outcome.facts.get("kept")
-        if not isinstance(kept, Mapping):
+        kept = EvaluateOutcome.from_json(outcome.facts).kept
+        if kept is None:
             return []
-        found = describe_model(context.lookout, str(kept["project"]), str(kept["version"]))
+        found = describe_model(context.lookout, kept.project, kept.version)
         status = found["Status"] if found else None
-        if status in {"HOSTED", "STARTING_HOSTING"}:
+        if status in {ModelStatus.HOSTED, ModelStatus.STARTING_HOSTING}:
             return []
-        return [Reason("drift", f"hosting of model {kept['version']}", "HOSTED", status)]
+        return [Reason("drift", f"hosting of model {kept.version}", ModelStatus.HOSTED, status)]
 
     def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
         """Stop the model that a killed attempt left hosted."""
-        from lfvpipe.steps.evaluate.evaluation import stop_kept
+        from lfvpipe.steps.evaluate.evaluation import stop_left
+        from lfvpipe.steps.hosting import HostingSaved
 
-        return stop_kept(context, saved.get("held"))
+        held = HostingSaved.from_json(saved).held
+        return stop_left(context, held) if held else []
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """Stop the model if it was left hosted; the verdict files go with the state folder."""
-        from lfvpipe.steps.evaluate.evaluation import stop_kept
+        from lfvpipe.steps.evaluate.evaluation import stop_left
 
-        return stop_kept(context, outcome.facts.get("kept"))
+        kept = EvaluateOutcome.from_json(outcome.facts).kept
+        return stop_left(context, kept) if kept else []

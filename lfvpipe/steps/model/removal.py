@@ -1,4 +1,4 @@
-"""Takes a model version away again, stopped first, with what training left in the bucket."""
+"""Takes model versions away again, stopped first, with what training left in the bucket."""
 
 from __future__ import annotations
 
@@ -6,55 +6,68 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.lookout.descriptions import describe_model
 from lfvpipe.lookout.failures import ABSENT, LookoutError, explained
-from lfvpipe.steps.bucket import bucket_of
+from lfvpipe.lookout.waiters import wait_for_model_deletion
+from lfvpipe.steps.bucket import BucketPlace
+from lfvpipe.steps.hosting import stop
+from lfvpipe.steps.model.training import fingerprint_of
 
 if TYPE_CHECKING:
-    from lfvpipe.engine.outcome import Facts
+    from collections.abc import Iterable
+
     from lfvpipe.lookout.descriptions import Description
     from lfvpipe.steps.context import Context
 
 
-def removed(context: Context, project: str, version: str, facts: Facts) -> list[str]:
-    """Delete a model version and its evaluation files; return what was deleted.
+def remove(
+    context: Context,
+    project: str,
+    versions: Iterable[str],
+    fingerprint: str | None,
+    bucket_endpoint: str | None,
+) -> list[str]:
+    """Delete model versions and their evaluation files; return what was deleted.
 
     Args:
         context: The pipeline, which may name another bucket by now.
-        project: The version's project.
-        version: The version.
-        facts: With the ``bucket_endpoint`` that the version was made with.
+        project: The versions' project.
+        versions: Those that are gone already are passed over.
+        fingerprint: What they must be tagged with, so that somebody else's version under the same
+            number stays; None where that is not known.
+        bucket_endpoint: Where the evaluation files are; None: where the pipeline's bucket is.
 
     Raises:
-        LookoutError: The service refuses, as it does while the version is in training.
+        LookoutError: The service refuses, as it does while a version is in training.
     """
-    found = describe_model(context.lookout, project, version)
-    if found is None:
-        return []
-    return [*_without_evaluation(context, found, facts), *_deleted(context, project, version)]
+    removed = []
+    for version in versions:
+        found = describe_model(context.lookout, project, version)
+        if found is None:
+            continue
+        if fingerprint is None or fingerprint_of(context, found) == fingerprint:
+            removed += _delete_evaluation(context, found, bucket_endpoint)
+            removed += _delete_version(context, project, version)
+    return removed
 
 
-def _without_evaluation(context: Context, found: Description, facts: Facts) -> list[str]:
+def _delete_evaluation(
+    context: Context, found: Description, bucket_endpoint: str | None
+) -> list[str]:
     """Delete the evaluation files that training left in a bucket, and name them."""
-    files = [found[name] for name in ("EvaluationManifest", "EvaluationResult") if name in found]
+    endpoint = bucket_endpoint or context.pipeline.bucket.endpoint
     deleted = []
-    for file in files:
-        bucket = bucket_of(context, _place(context, file["Bucket"], facts))
+    for name in ("EvaluationManifest", "EvaluationResult"):
+        if name not in found:
+            continue
+        place = BucketPlace(found[name]["Bucket"], endpoint, context.pipeline.region)
+        bucket = place.bucket(context)
         if bucket.exists():
-            bucket.delete([file["Key"]])
-            deleted.append(file["Key"])
+            bucket.delete([found[name]["Key"]])
+            deleted.append(found[name]["Key"])
     return deleted
 
 
-def _place(context: Context, name: str, facts: Facts) -> Facts:
-    """Return where the bucket is; a ledger from before endpoints were kept knows only one."""
-    endpoint = facts.get("bucket_endpoint", context.pipeline.bucket.endpoint)
-    return {"name": name, "endpoint": endpoint, "region": context.pipeline.region}
-
-
-def _deleted(context: Context, project: str, version: str) -> list[str]:
+def _delete_version(context: Context, project: str, version: str) -> list[str]:
     """Stop and delete a model version, wait until it is gone, and say what was deleted."""
-    from lfvpipe.lookout.waiters import wait_for_model_deletion
-    from lfvpipe.steps.evaluate.hosting import stop
-
     name = f"model {version} of project {project}"
     stop(context, project, version)
     try:

@@ -1,48 +1,198 @@
-"""What is said of a training: how far it is, and that it goes on by itself."""
+"""A model version for a fingerprint: found again or created, and waited for.
+
+The durable hand-over between CreateModel and the ledger. A training takes up to hours, so at
+whatever moment the process dies, the next attempt must find the version that was created, and must
+not create a second one:
+
+1. `after` is saved: from here on, a version of this fingerprint with a larger number is the one
+   that this attempt created.
+2. CreateModel is called. The version carries the fingerprint as a tag, and the call a client token
+   that the attempt keeps when it is killed.
+3. The version is saved.
+
+Killed before 2, the next attempt finds no such version, and calls. Killed between 2 and 3, or
+without an answer, it finds the version by its tag; and if the service does not list it yet, the
+call with the same token is answered with the same version. Killed after 3, it waits for it.
+"""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe.engine.outcome import Outcome
+from lfvpipe.engine.step import Cancelled
+from lfvpipe.lookout import tags
+from lfvpipe.lookout.descriptions import describe_model, describe_project, timestamp
+from lfvpipe.lookout.failures import LookoutError, explained
+from lfvpipe.lookout.progress import TrainingProgress
+from lfvpipe.lookout.statuses import MODEL_TRAINED, ModelStatus
+from lfvpipe.lookout.waiters import wait_for_model
+from lfvpipe.steps.attempts import attempt_token
+from lfvpipe.steps.model.outcome import ModelIdentity, ModelOutcome, ModelSaved, ObjectLocation
 
 if TYPE_CHECKING:
-    from lfvpipe.engine.outcome import Facts
+    from collections.abc import Mapping
+
+    from lfvpipe.engine.outcome import Word
+    from lfvpipe.engine.step import Work
+    from lfvpipe.lookout.api import Tag
+    from lfvpipe.lookout.descriptions import Description
     from lfvpipe.steps.context import Context
 
-TRAINED = frozenset({"TRAINED", "STARTING_HOSTING", "HOSTED", "STOPPING_HOSTING", "HOSTING_FAILED"})
-_COUNTED = re.compile(r"\b([0-9]{1,9}) of ([0-9]{1,9})\b")
+_UNFIT = frozenset({ModelStatus.TRAINING_FAILED, ModelStatus.DELETING})
 
 
-def counted(message: str) -> tuple[int, int | None]:
-    """Return (done, total) of a service's message such as "Features: 9 of 35."; else (0, None)."""
-    found = _COUNTED.search(message)
-    return (int(found[1]), int(found[2])) if found else (0, None)
+def train(context: Context, work: Work) -> Outcome:
+    """Find this fingerprint's version or create one, and wait until it is trained.
 
-
-def brief(message: str) -> str:
-    """Return what a service's message says beyond "The model is being trained."."""
-    said, _, more = message.partition(". ")
-    return (more or said).rstrip(". ").lower() if "trained" in said else message.rstrip(". ")
-
-
-def ongoing(context: Context, saved: Facts) -> str:
-    """Return that the version which an unfinished attempt created trains on, or is trained.
-
-    The embedded service's own file tells; another service cannot be asked without a network.
+    Raises:
+        LookoutError: A call failed, or the training did.
+        Cancelled: The user asked to stop; the training goes on.
     """
-    if not saved.get("version"):
-        return ""
-    version, status = str(saved["version"]), _status(context, saved)
-    if status in TRAINED:
-        return f"version {version} is trained by now, and `lfvpipe run` takes it up"
-    if status == "TRAINING":
-        return f"training goes on as version {version}, and `lfvpipe run` takes it up"
-    return ""
+    version, word = _find_or_create(context, work)
+    trained = _wait(context, work, version)
+    previous = ModelOutcome.from_json(work.previous.facts) if work.previous else None
+    was_ours = previous is not None and previous.version == version and previous.created_by_us
+    identity = ModelIdentity(context.pipeline.project, trained["ModelVersion"], trained["ModelArn"])
+    performance: Mapping[str, Any] = trained.get("Performance", {})
+    began, ended = trained.get("CreationTimestamp"), trained.get("EvaluationEndTimestamp")
+    facts = ModelOutcome(
+        **vars(identity),
+        f1=performance.get("F1Score"),
+        precision=performance.get("Precision"),
+        recall=performance.get("Recall"),
+        evaluation_manifest=_location(trained.get("EvaluationManifest")),
+        evaluation_result=_location(trained.get("EvaluationResult")),
+        training_seconds=round((ended - began).total_seconds(), 1) if began and ended else None,
+        created=timestamp(began),
+        created_by_us=word == "created" or was_ours,
+        fingerprint=work.fingerprint,
+        bucket_endpoint=context.pipeline.bucket.endpoint,
+        failed_versions=ModelSaved.of(work).failed_versions,
+    )
+    return Outcome(word, facts.as_json(), identity.as_json())
 
 
-def _status(context: Context, saved: Facts) -> str | None:
-    if context.pipeline.service.endpoint != "embedded":
-        return "TRAINING"
-    from lfvpipe.service.embedded import model_status
+def _find_or_create(context: Context, work: Work) -> tuple[str, Word]:
+    """Return the version to wait for, and whether this attempt or one before it created it."""
+    pipeline, saved = context.pipeline, ModelSaved.of(work)
+    if saved.version and describe_model(context.lookout, pipeline.project, saved.version):
+        return saved.version, "created"
+    was_called = saved.after is not None
+    after = _version_to_surpass(context, work) if saved.after is None else saved.after
+    found = _find(context, pipeline.project, work.fingerprint, after)
+    if found is not None and not was_called:
+        return found, "adopted"
+    calling = replace(
+        saved,
+        after=after,
+        project=pipeline.project,
+        fingerprint=work.fingerprint,
+        bucket_endpoint=pipeline.bucket.endpoint,
+    )
+    calling.save(work)
+    version = found or _create(context, work)
+    replace(calling, version=version).save(work)
+    return version, "created"
 
-    return model_status(context.service_dir, str(saved.get("project")), str(saved["version"]))
+
+def _version_to_surpass(context: Context, work: Work) -> int:
+    """Return the version that is good, but after which the user insists on another one; else 0.
+
+    The step would not run again at the very fingerprint of its last outcome if that were all
+    right, so the model is gone, or the user forces the step.
+    """
+    previous = ModelOutcome.from_json(work.previous.facts) if work.previous else None
+    if previous is None or previous.fingerprint != work.fingerprint:
+        return 0
+    found = describe_model(context.lookout, context.pipeline.project, previous.version)
+    return int(previous.version) if found and found["Status"] in MODEL_TRAINED else 0
+
+
+def _find(context: Context, project: str, fingerprint: str, after: int) -> str | None:
+    """Return the newest version over `after` that is trained or in training for `fingerprint`."""
+    with explained(f"listing the models of project {project}"):
+        pages = context.lookout.get_paginator("list_models").paginate(ProjectName=project)
+        models = {int(model["ModelVersion"]): model for page in pages for model in page["Models"]}
+    for number, model in sorted(models.items(), reverse=True):
+        is_fit = number > after and model["Status"] not in _UNFIT
+        if is_fit and fingerprint_of(context, model) == fingerprint:
+            return str(number)
+    return None
+
+
+def unanswered_version(context: Context, project: str, saved: ModelSaved) -> str | None:
+    """Return the version that a call of CreateModel made whose answer never came, if it did."""
+    if saved.after is None or saved.fingerprint is None:
+        return None
+    if describe_project(context.lookout, project) is None:
+        return None
+    return _find(context, project, saved.fingerprint, saved.after)
+
+
+def fingerprint_of(context: Context, model: Description) -> str | None:
+    """Return what a version's tag says that it was made of."""
+    arn = model["ModelArn"]
+    with explained(f"reading the tags of {arn}"):
+        found = context.lookout.list_tags_for_resource(ResourceArn=arn).get("Tags", ())
+    return next((tag["Value"] for tag in found if tag["Key"] == tags.FINGERPRINT), None)
+
+
+def _create(context: Context, work: Work) -> str:
+    pipeline = context.pipeline
+    prefix = pipeline.bucket.prefix + pipeline.model.output_prefix
+    optional = {"Description": pipeline.model.description} if pipeline.model.description else {}
+    given = {tags.FINGERPRINT: work.fingerprint, tags.PIPELINE: pipeline.name}
+    if costs := pipeline.evaluate.costs:
+        given[tags.COSTS] = f"{costs.false_accept:g}:{costs.false_reject:g}"
+    if pipeline.model.thorough:
+        given[tags.THOROUGH] = "true"
+    as_listed: list[Tag] = [{"Key": key, "Value": value} for key, value in given.items()]
+    with explained(f"creating a model of project {pipeline.project}"):
+        made = context.lookout.create_model(
+            ProjectName=pipeline.project,
+            OutputConfig={"S3Location": {"Bucket": pipeline.bucket.name, "Prefix": prefix}},
+            ClientToken=attempt_token(work, "create"),
+            Tags=as_listed,
+            **optional,
+        )
+    return str(made["ModelMetadata"]["ModelVersion"])
+
+
+def _wait(context: Context, work: Work, version: str) -> Description:
+    """Wait until `version` is trained, showing what the service says of it meanwhile.
+
+    One whose training failed is noted: the next attempt makes another, and both are `destroy`'s.
+    """
+
+    def show(status: str, message: str) -> None:
+        said = TrainingProgress.from_message(message)
+        if said is None:
+            detail = message.rstrip(". ") or status.lower()
+            work.progress(0, None, "", f"version {version}: {detail}")
+        else:
+            detail = f"{said.stage}: {said.done} of {said.total}"
+            work.progress(said.done, said.total, "", f"version {version}: {detail}")
+
+    try:
+        return wait_for_model(
+            context.lookout,
+            project=context.pipeline.project,
+            version=version,
+            on_status=show,
+            cancelled=work.cancelled,
+        )
+    except Cancelled as error:
+        message = f"Training goes on as version {version}; run again to resume."
+        raise Cancelled(message) from error
+    except LookoutError as error:
+        if error.code in _UNFIT:
+            saved = ModelSaved.of(work)
+            failed = (*saved.failed_versions, version)
+            replace(saved, version=None, failed_versions=failed).save(work)
+        raise
+
+
+def _location(found: Mapping[str, str] | None) -> ObjectLocation | None:
+    return ObjectLocation(found["Bucket"], found["Key"]) if found else None

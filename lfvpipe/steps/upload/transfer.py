@@ -1,20 +1,28 @@
-"""What an index wants to have uploaded, and one pass over it."""
+"""What an index wants to have uploaded, one pass over it, and the way back.
+
+A journal beside the index has the keys that this pipeline uploaded, each written down before its
+upload begins. What was in the bucket already is in no journal and stays when all is destroyed; what
+a killed run was uploading is in it, whether or not the object came to be.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.index import read_index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import IO
 
-    from lfvpipe.engine.outcome import Facts
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.context import Context
+    from lfvpipe.steps.upload.outcome import Destination
+    from lfvpipe.storage import Bucket
 
 
 @dataclass(frozen=True)
@@ -31,20 +39,20 @@ class Wanted:
     """The objects that an index asks for, streamed; the counts are right after one pass."""
 
     context: Context
-    facts: Facts
+    to: Destination
     objects: int = 0
     bytes: int = 0
     example: str = ""
 
     def __iter__(self) -> Iterator[Item]:
         self.objects = self.bytes = 0
-        prefix, root = str(self.facts["prefix"]), self.context.state_dir
-        for image in read_index(root / str(self.facts["index"])):
+        root = self.context.state_dir
+        for image in read_index(root / self.to.index):
             if image.split not in ("train", "test"):
                 continue
             parts = (image, image.mask) if image.mask else (image,)
             for part in parts:
-                item = Item(prefix + part.key, root / part.path, part.size)
+                item = Item(self.to.prefix + part.key, root / part.path, part.size)
                 self.objects += 1
                 self.bytes += item.size
                 self.example = self.example or item.key
@@ -74,7 +82,7 @@ class Transfer:
             journal.flush()
             yield item.key, item.path
 
-    def done(self, key: str, size: int) -> None:
+    def count(self, key: str, size: int) -> None:
         """Count an object that is in the bucket now."""
         self.uploaded += 1
         self.uploaded_bytes += size
@@ -82,3 +90,40 @@ class Transfer:
 
     def _tell(self, key: str = "") -> None:
         self.work.progress(self.present + self.uploaded, self.total, "images", key)
+
+
+def sizes_of(bucket: Bucket, prefix: str) -> dict[str, int]:
+    """Return the sizes of a bucket's objects by key, from one listing."""
+    return {found.key: found.size for found in bucket.list(prefix)}
+
+
+def journal_of(context: Context, to: Destination) -> Path:
+    """Return the file with the keys that this pipeline uploaded, or was about to, to the bucket."""
+    place = json.dumps([to.endpoint, to.name]).encode()
+    folder = context.state_dir / "upload"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{hashlib.sha256(place).hexdigest()[:16]}.keys"
+
+
+def remove(context: Context, to: Destination) -> Sequence[str]:
+    """Delete the index's objects that are in the journal; without the index, all in the journal."""
+    from lfvpipe.atomic import write_text
+
+    bucket, journal = to.place.bucket(context), journal_of(context, to)
+    keys = ours = _keys(journal)
+    if (context.state_dir / to.index).exists():
+        # Another index may have uploaded the others, and its own outcome sees to them.
+        keys = ours & {item.key for item in Wanted(context, to)}
+    if not keys or not bucket.exists():
+        return ()
+    bucket.delete(sorted(keys))
+    write_text(journal, "".join(f"{key}\n" for key in sorted(ours - keys)))
+    return (f"{len(keys)} objects in bucket {bucket.name}",)
+
+
+def _keys(journal: Path) -> set[str]:
+    """Return the keys of a journal; a last line that a crash tore is no key."""
+    if not journal.exists():
+        return set()
+    with journal.open(encoding="utf-8", newline="\n") as lines:
+        return {line[:-1] for line in lines if line.endswith("\n")} - {""}

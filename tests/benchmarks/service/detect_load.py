@@ -136,7 +136,7 @@ def host(service: Service, buckets: Any, side: int) -> None:
     waits: Any = {"on_status": lambda _status, _message: None, "cancelled": threading.Event()}
     wait_for_model(client, project="p", version="1", **waits)
     client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
-    wait_for_hosting(client, project="p", version="1", target="HOSTED", **waits)
+    wait_for_hosting(client, project="p", version="1", **waits)
 
 
 def signed(port: int, body: bytes) -> dict[str, str]:

@@ -131,7 +131,7 @@ def test_nothing_is_lost_when_the_server_is_killed_while_it_trains_and_while_it_
     wait_for_model(client, version="1", **WAITS)
     assert len(client.list_models(**NAMED)["Models"]) == 1
     client.start_model(**VERSION, MinInferenceUnits=1, ClientToken=TOKEN)
-    wait_for_hosting(client, version="1", target="HOSTED", **WAITS)
+    wait_for_hosting(client, version="1", **WAITS)
     image = picture(100, defect=True)
     asked: Any = {**VERSION, "Body": image, "ContentType": "image/png"}
     verdict = client.detect_anomalies(**asked)["DetectAnomalyResult"]

@@ -31,11 +31,11 @@ from lfvpipe.manifest import write_line
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.datasets.step import DatasetsStep
 from lfvpipe.steps.evaluate.step import EvaluateStep
-from lfvpipe.steps.manifests import line_of
+from lfvpipe.steps.manifests import Manifest, line_of
 from lfvpipe.steps.model.step import ModelStep
 from lfvpipe.steps.project import ProjectStep
 from lfvpipe.steps.report import ReportStep
-from tests.outcomes import check_outcome, extract_outcome
+from tests.outcomes import check_outcome, extract_outcome, manifests_outcome
 
 Answer = tuple[int, dict[str, str], bytes]
 ROUTES = [
@@ -481,7 +481,7 @@ class World:
         bucket.create()
         for image in self._images(context):
             bucket.put(image.key, context.state_dir / image.path)
-        facts: dict[str, Any] = {}
+        made: dict[str, Manifest | None] = {}
         for split in ("train", "test"):
             rows = [i for i in self._images(context) if i.split == split]
             lines = [line_of(i, f"s3://{bucket.name}/", segmentation=False) for i in rows]
@@ -489,8 +489,8 @@ class World:
             digest = hashlib.sha256(text).hexdigest()
             bucket.put(f"manifests/{split}-{digest[:12]}", text)
             key = f"manifests/{split}-{digest[:12]}"
-            facts[split] = {"key": key, "sha256": digest, "lines": len(rows)} if rows else None
-        return facts
+            made[split] = Manifest(key, digest, len(rows)) if rows else None
+        return manifests_outcome(made["train"], made["test"], bucket.name).as_json()
 
 
 @pytest.fixture

@@ -253,7 +253,7 @@ def test_stopping_during_training_leaves_it_training_and_the_next_run_waits(worl
     world.handler = stopping_at(world, "CreateModel")
     result = world.run()
     assert result.cancelled
-    assert "training goes on as version 1" in _errors(result)["model"]
+    assert "Training goes on as version 1" in _errors(result)["model"]
     world.cancelled.clear()
     world.handler = None
     assert world.run().ok

@@ -7,7 +7,7 @@ import pytest
 
 from lfvpipe.engine.removal import destroy
 from lfvpipe.report import run_file
-from lfvpipe.steps.evaluate.hosting import release_held
+from lfvpipe.steps.hosting import stop_models
 
 pytestmark = pytest.mark.slow
 
@@ -128,9 +128,9 @@ def test_stop_releases_what_the_ledger_holds_and_only_that(world: Any) -> None:
     world.run()
     held = dict(world.ledger.held)
     elsewhere = {"model:x/1": {"kind": "model", "project": "x", "version": "1", "endpoint": "e"}}
-    assert release_held(world.context(), held | elsewhere) == ["model:demo/1"]
+    assert stop_models(world.context(), held | elsewhere) == ["model:demo/1"]
     assert world.service.statuses() == {"1": "TRAINED"}
-    assert release_held(world.context(), held) == ["model:demo/1"]  # again: no error
+    assert stop_models(world.context(), held) == ["model:demo/1"]  # again: no error
 
 
 def test_destroy_stops_a_kept_model_first(world: Any) -> None:
@@ -190,7 +190,7 @@ def test_a_model_that_was_released_after_a_failure_and_hosted_by_somebody_else_s
     world.run()
     world.handler = None
     ledger = world.ledger
-    for key in release_held(world.context(), dict(ledger.held)):
+    for key in stop_models(world.context(), dict(ledger.held)):
         ledger.release(key)
     world.service.projects["demo"]["models"]["1"]["status"] = "HOSTED"
     assert world.run().ok

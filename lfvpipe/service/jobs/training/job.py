@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe.errors import UserError
+from lfvpipe.lookout import tags
+from lfvpipe.lookout.progress import TrainingProgress
 from lfvpipe.service import locks
 from lfvpipe.service.jobs import contents, deletion
 from lfvpipe.service.jobs.messages import status_message
@@ -27,9 +29,6 @@ from lfvpipe.service.state.rows import Model
 if TYPE_CHECKING:
     from lfvpipe.detector import Example, Settings
 
-COSTS_TAG = "lfvpipe:costs"  # "FALSE_ACCEPT:FALSE_REJECT", such as "20:1"
-THOROUGH_TAG = "lfvpipe:thorough"  # "true": search images more finely
-TRAINING = "The model is being trained."
 _AGAIN = "Then create another model."
 _OUT_OF_FILES = (
     "The training could not read or write a file; free some space on the service's disk:"
@@ -163,10 +162,10 @@ def _settings(runtime: Runtime, model: Model) -> "Settings":
     """Return how to train, as the model's tags say."""
     from lfvpipe.detector import Settings
 
-    settings = Settings(costs=_costs(_tag(runtime, model, COSTS_TAG)))
-    thorough = _tag(runtime, model, THOROUGH_TAG)
+    settings = Settings(costs=_costs(_tag(runtime, model, tags.COSTS)))
+    thorough = _tag(runtime, model, tags.THOROUGH)
     if thorough not in {None, "true", "false"}:
-        raise TrainingError(f"The tag {THOROUGH_TAG} is {thorough!r}; it must be true or false.")
+        raise TrainingError(f"The tag {tags.THOROUGH} is {thorough!r}; it must be true or false.")
     return settings.thorough() if thorough == "true" else settings
 
 
@@ -189,7 +188,7 @@ def _costs(tag: str | None) -> tuple[float, float] | None:
     if min(costs) > 0 and max(costs) < float("inf"):
         return costs
     wanted = "two positive numbers FALSE_ACCEPT:FALSE_REJECT, such as 20:1"
-    raise TrainingError(f"The tag {COSTS_TAG} is {tag!r}; it must be {wanted}.")
+    raise TrainingError(f"The tag {tags.COSTS} is {tag!r}; it must be {wanted}.")
 
 
 def _require_size(address: str, path: Path, size: tuple[int, int], runtime: Runtime) -> None:
@@ -276,7 +275,7 @@ class _Watch:
         if time.monotonic() - self._said < _SAY_EVERY:
             return
         self._said = time.monotonic()
-        message = f"{TRAINING} {stage.capitalize()}: {done} of {total}."
+        message = TrainingProgress(stage.lower(), done, total).as_message()
         query = "UPDATE models SET message = ? WHERE id = ? AND status = 'TRAINING'"
         with self._runtime.database.write() as tx:
             tx.run(query, message, self._identity)

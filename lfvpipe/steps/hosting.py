@@ -1,15 +1,25 @@
-"""Starting and stopping models; what is started is recorded first, so that it is always stopped."""
+"""Starting and stopping models; what is started is recorded first, so that it is always stopped.
+
+A hosted model costs by the hour, and nobody would notice one that a dead process left behind. So
+the ledger holds a model from before it is started until after it is stopped: killed in between,
+the next run, `lfvpipe stop` and `destroy` find it there. That a model is held says that it may be
+hosted; that this attempt, or one of this fingerprint that did not get done, saved it as its own
+(`HostingSaved`) says that it is this step's to stop.
+"""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
+from lfvpipe.engine.facts import StepFacts
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.descriptions import describe_model
 from lfvpipe.lookout.failures import ABSENT, CONFLICT, LookoutError, explained
+from lfvpipe.lookout.statuses import ModelStatus
+from lfvpipe.steps.attempts import SavedFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +33,7 @@ KIND = "model"
 
 
 @dataclass(frozen=True)
-class Hosting:
+class Hosting(StepFacts):
     """A model version to host, and the service that hosts it."""
 
     project: str
@@ -34,6 +44,13 @@ class Hosting:
     def key(self) -> str:
         """The name under which the ledger holds it."""
         return f"{KIND}:{self.project}/{self.version}"
+
+
+@dataclass(frozen=True)
+class HostingSaved(SavedFacts):
+    """The model that an attempt has hosted, or was about to."""
+
+    held: Hosting | None = None
 
 
 @contextmanager
@@ -49,39 +66,34 @@ def hosted(context: Context, work: Work, model: Hosting, *, kept: bool) -> Itera
         work: The attempt, which holds and releases.
         model: What to host.
         kept: An earlier run left this model hosted.
+
+    Raises:
+        LookoutError: The model cannot be started, or not be stopped.
+        Cancelled: The user asked to stop.
     """
     if kept:
         _hold(work, model)
     try:
-        _host(context, work, model)
+        _start_unless_hosted(context, work, model)
         yield
     except BaseException:
         if not context.pipeline.hosting.keep_running:
-            _end_after_a_failure(context, work, model)
+            try:
+                stop_if_ours(context, work, model)
+            except UserError as error:  # must not hide why the block failed
+                work.warn(still_hosted_warning(error))
         raise
     if not context.pipeline.hosting.keep_running:
-        end(context, work, model)
+        stop_if_ours(context, work, model)
 
 
-def end(context: Context, work: Work, model: Hosting) -> None:
+def stop_if_ours(context: Context, work: Work, model: Hosting) -> None:
     """Stop `model` if it is this pipeline that has it hosted."""
     if is_ours(work, model):
         stop(context, model.project, model.version)
         work.release(model.key)
-        work.save(held=None)  # after the release: killed between them, the next attempt repeats it
-
-
-def _end_after_a_failure(context: Context, work: Work, model: Hosting) -> None:
-    """Do what `end` does; what goes wrong with that must not hide why the block failed."""
-    try:
-        end(context, work, model)
-    except UserError as error:
-        work.warn(left_hosted(error))
-
-
-def left_hosted(error: UserError) -> str:
-    """Return what to tell the user when a model could not be stopped."""
-    return f"A model may still be hosted: {error.message.rstrip('.')}. `lfvpipe stop` stops it."
+        # After the release: killed between the two, the next attempt does both again.
+        HostingSaved().save(work)
 
 
 def is_ours(work: Work, model: Hosting) -> bool:
@@ -89,23 +101,31 @@ def is_ours(work: Work, model: Hosting) -> bool:
 
     What such an attempt saved is no longer true once `lfvpipe stop` has released the model.
     """
-    return work.saved.get("held") == asdict(model) and work.holds(model.key)
+    return HostingSaved.of(work).held == model and work.holds(model.key)
 
 
-def _host(context: Context, work: Work, model: Hosting) -> None:
+def still_hosted_warning(error: UserError) -> str:
+    """Return what to tell the user when a model could not be stopped."""
+    return f"A model may still be hosted: {error.message.rstrip('.')}. `lfvpipe stop` stops it."
+
+
+def _start_unless_hosted(context: Context, work: Work, model: Hosting) -> None:
+    def show(status: str, message: str) -> None:
+        work.progress(0, None, "images", f"version {model.version}: {message or status}")
+
     status = _status(context, model)
-    if status == "STOPPING_HOSTING":
-        _wait(context, model, "TRAINED", _show(work, model), work.cancelled)
-        status = "TRAINED"
-    if status not in {"HOSTED", "STARTING_HOSTING"}:
+    if status == ModelStatus.STOPPING_HOSTING:  # cannot be started before it is down
+        _wait(context, model, ModelStatus.TRAINED, show, work.cancelled)
+        status = ModelStatus.TRAINED
+    if status not in {ModelStatus.HOSTED, ModelStatus.STARTING_HOSTING}:
         _hold(work, model)
         _start(context, model)
-    _wait(context, model, "HOSTED", _show(work, model), work.cancelled)
+    _wait(context, model, ModelStatus.HOSTED, show, work.cancelled)
 
 
 def _hold(work: Work, model: Hosting) -> None:
-    work.hold(model.key, {"kind": KIND, **asdict(model)})
-    work.save(held=asdict(model))
+    work.hold(model.key, {"kind": KIND, **model.as_json()})
+    HostingSaved(model).save(work)
 
 
 def _start(context: Context, model: Hosting) -> None:
@@ -125,35 +145,39 @@ def _start(context: Context, model: Hosting) -> None:
             raise
 
 
-def _show(work: Work, model: Hosting) -> OnStatus:
-    return lambda status, message: work.progress(
-        0, None, "images", f"version {model.version}: {message or status}"
-    )
-
-
 def stop(context: Context, project: str, version: str) -> bool:
     """Stop hosting a model and wait until it is stopped, even while the run is being cancelled.
 
     Returns:
         Whether it was hosted; False where it was stopped already or is gone.
+
+    Raises:
+        LookoutError: A call failed.
     """
+
+    def show_nothing(_status: str, _message: str) -> None:
+        """Show nothing, since the run ends meanwhile."""
+
     model = Hosting(project, version, context.pipeline.service.endpoint)
     status = _status(context, model)
-    if status == "STARTING_HOSTING":  # cannot be stopped before it is up
-        status = _settled_start(context, model)
-    if status == "HOSTED" and not _stop(context, project, version):
+    if status == ModelStatus.STARTING_HOSTING:  # cannot be stopped before it is up
+        try:
+            _wait(context, model, ModelStatus.HOSTED, show_nothing, Event())
+            status = ModelStatus.HOSTED
+        except LookoutError:  # it failed to start; look at what it is now
+            status = _status(context, model)
+    if status == ModelStatus.HOSTED:
+        try:
+            with explained(f"stopping model {version} of project {project}"):
+                context.lookout.stop_model(ProjectName=project, ModelVersion=version)
+        except LookoutError as error:
+            if error.code in {ABSENT, CONFLICT}:
+                return False  # somebody else stopped it
+            raise
+    if status not in {ModelStatus.HOSTED, ModelStatus.STOPPING_HOSTING}:
         return False
-    if status in {"HOSTED", "STOPPING_HOSTING"}:
-        _wait(context, model, "TRAINED", _quietly, Event())
-    return status in {"HOSTED", "STOPPING_HOSTING"}
-
-
-def _settled_start(context: Context, model: Hosting) -> str:
-    try:
-        _wait(context, model, "HOSTED", _quietly, Event())
-    except LookoutError:  # it failed to start; look at what it is now
-        return _status(context, model)
-    return "HOSTED"
+    _wait(context, model, ModelStatus.TRAINED, show_nothing, Event())
+    return True
 
 
 def _status(context: Context, model: Hosting) -> str:
@@ -161,25 +185,10 @@ def _status(context: Context, model: Hosting) -> str:
     return str(found["Status"]) if found else ""
 
 
-def _stop(context: Context, project: str, version: str) -> bool:
-    try:
-        with explained(f"stopping model {version} of project {project}"):
-            context.lookout.stop_model(ProjectName=project, ModelVersion=version)
-    except LookoutError as error:
-        if error.code in {ABSENT, CONFLICT}:
-            return False  # somebody else stopped it
-        raise
-    return True
-
-
-def _quietly(status: str, message: str) -> None:
-    """Show nothing: the model is being stopped while the run ends."""
-
-
 def _wait(
     context: Context,
     model: Hosting,
-    target: Literal["HOSTED", "TRAINED"],
+    target: Literal[ModelStatus.HOSTED, ModelStatus.TRAINED],
     on_status: OnStatus,
     cancelled: Event,
 ) -> None:
@@ -195,7 +204,7 @@ def _wait(
     )
 
 
-def release_held(context: Context, held: Mapping[str, Facts]) -> list[str]:
+def stop_models(context: Context, held: Mapping[str, Facts]) -> list[str]:
     """Stop every model that the ledger says is held; the caller releases what is returned.
 
     Args:
@@ -204,12 +213,16 @@ def release_held(context: Context, held: Mapping[str, Facts]) -> list[str]:
 
     Returns:
         The keys of `held` that are hosted no longer, whoever stopped them.
+
+    Raises:
+        LookoutError: A call failed.
     """
-    mine = [
-        (key, str(facts["project"]), str(facts["version"]))
-        for key, facts in held.items()
-        if facts.get("kind") == KIND and facts.get("endpoint") == context.pipeline.service.endpoint
-    ]
-    for _, project, version in mine:
-        stop(context, project, version)
-    return [key for key, _, _ in mine]
+    stopped = []
+    for key, facts in held.items():
+        if facts.get("kind") != KIND:
+            continue
+        model = Hosting.from_json(facts)
+        if model.endpoint == context.pipeline.service.endpoint:
+            stop(context, model.project, model.version)
+            stopped.append(key)
+    return stopped
