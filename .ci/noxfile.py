@@ -14,6 +14,8 @@ import nox
 ROOT = Path(__file__).parents[1]
 nox.options.sessions = ["lint", "tests"]
 nox.options.envdir = str(ROOT / ".nox")
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False  # a session says that it is skipped
 BIN = Path(sys.executable).parent
 # Files, not tests, are spread: those of a file share what is dear to set up.
 PARALLEL = ("-n", os.environ.get("LFVPIPE_TEST_WORKERS", "auto"), "--dist", "loadfile")

@@ -84,7 +84,7 @@ def test_each_file_that_a_page_links_to_is_there(page: str) -> None:
 def test_each_file_that_a_page_names_is_there() -> None:
     top = "|".join(("pipelines", "lfvpipe", "tests", "schemas", r"\.ci"))
     for name in set(re.findall(rf"[` ]((?:{top})/[\w./-]+[\w/])[`:, ]", WRITTEN)):
-        assert (ROOT / name).exists(), name
+        assert "NAME" in name or (ROOT / name).exists(), name
 
 
 def test_each_module_that_a_page_names_is_there() -> None:
