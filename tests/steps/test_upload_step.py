@@ -165,6 +165,32 @@ def test_only_our_own_objects_are_destroyed(
     assert STEP.destroy(here, outcome) == ()
 
 
+def test_destroying_one_outcome_leaves_what_another_uploaded(
+    here: Context, work: Any, extracted: Callable[..., None]
+) -> None:
+    one, other = image(here, 1), image(here, 2)
+    extracted(one)
+    first = STEP.act(here, work)
+    extracted(other)
+    second = STEP.act(here, work)
+    assert STEP.destroy(here, first) == ("1 objects in bucket parts-images",)
+    assert keys(here) == [f"plant/{other.key}"]
+    assert STEP.destroy(here, second) == ("1 objects in bucket parts-images",)
+    assert keys(here) == []
+
+
+def test_what_was_destroyed_and_comes_back_from_elsewhere_is_not_ours(
+    here: Context, work: Any, extracted: Callable[..., None]
+) -> None:
+    one = image(here, 1)
+    extracted(one)
+    outcome = STEP.act(here, work)
+    STEP.destroy(here, outcome)
+    here.bucket.put(f"plant/{one.key}", b"theirs")
+    assert STEP.destroy(here, outcome) == ()
+    assert keys(here) == [f"plant/{one.key}"]
+
+
 def test_images_that_are_gone_are_drift(
     here: Context, work: Any, extracted: Callable[..., None]
 ) -> None:

@@ -80,6 +80,11 @@ def _method(operation: str) -> str:
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in operation)
 
 
+def verdict_share(image: bytes, version: str) -> float:
+    """Return how anomalous a model version finds an image: no two versions agree."""
+    return int(hashlib.sha256(version.encode() + image).hexdigest()[:4], 16) / 0xFFFF
+
+
 def _missing() -> Refusal:
     return Refusal(404, "ResourceNotFoundException")
 
@@ -306,7 +311,7 @@ class FakeLookout:
         digest = hashlib.sha256(data["body"]).hexdigest()
         if digest in self.refused:
             raise Refusal(400, "ValidationException")
-        share = int(digest[:4], 16) / 0xFFFF
+        share = verdict_share(data["body"], version)
         result = {"IsAnomalous": share > 0.5, "Confidence": max(share, 1 - share)}
         return {"DetectAnomalyResult": result | {"Source": {"Type": "direct"}}}
 

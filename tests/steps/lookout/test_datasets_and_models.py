@@ -116,6 +116,95 @@ def test_without_a_ledger_what_is_right_is_adopted_and_destroy_leaves_it(world: 
     assert set(world.service.projects["demo"]["datasets"]) == {"train", "test"}
 
 
+def test_somebody_elses_newer_model_is_not_taken_for_this_fingerprints(world: Any) -> None:
+    world.run()
+    models = world.service.projects["demo"]["models"]
+    for version, tags in (("8", []), ("9", [{"Key": "lfvpipe:fingerprint", "Value": "0" * 64}])):
+        models[version] = dict(models["1"], tags=tags)
+    world.ledger_path.unlink()
+    world.run()
+    assert world.facts("model")["version"] == "1"
+
+
+def test_a_model_of_ours_that_was_away_for_a_moment_stays_ours(world: Any) -> None:
+    world.run()
+    model = world.service.projects["demo"]["models"]["1"]
+    model |= {"status": "SYSTEM_UPDATING", "next": ["TRAINED", "SYSTEM_UPDATING"]}
+    assert world.words(world.run(refresh=True))["model"] == "adopted"
+    assert world.facts("model")["created_by_us"] is True
+
+
+def test_a_model_of_another_ledger_is_not_ours_because_the_last_one_was(
+    world: Any,
+) -> None:
+    world.run()
+    mine = world.ledger_path.read_bytes()
+    world.ledger_path.unlink()
+    world.train = 5
+    world.run()  # somebody else's: another lineage
+    world.ledger_path.write_bytes(mine)
+    assert world.words(world.run())["model"] == "adopted"
+    assert world.facts("model")["version"] == "2"
+    assert world.facts("model")["created_by_us"] is False
+    destroy(world.steps(), world.context(), world.ledger)
+    assert world.service.statuses() == {"2": "TRAINED"}
+
+
+def _replace_by_hand(world: Any, split: str = "train") -> None:
+    """Delete a dataset and create it again with the same lines, as somebody else might."""
+    world.service.projects["demo"]["datasets"][split]["created"] = next(world.service.clock)
+
+
+def test_a_dataset_that_somebody_created_anew_is_adopted_and_not_ours(world: Any) -> None:
+    world.run()
+    _replace_by_hand(world)
+    assert world.words(world.run(refresh=True))["datasets"] == "adopted"
+    assert world.facts("datasets")["train"]["created_by_us"] is False
+    destroy(world.steps(), world.context(), world.ledger)
+    assert list(world.service.projects["demo"]["datasets"]) == ["train"]
+
+
+def test_destroy_leaves_a_dataset_that_is_not_the_one_that_was_left(world: Any) -> None:
+    world.run()
+    _replace_by_hand(world)
+    destroy(world.steps(), world.context(), world.ledger)
+    assert list(world.service.projects["demo"]["datasets"]) == ["train"]
+
+
+def test_a_dataset_of_ours_that_was_changed_and_changed_back_stays_ours(world: Any) -> None:
+    world.run()
+    world.service.projects["demo"]["datasets"]["train"]["updated"] = next(world.service.clock)
+    assert world.words(world.run(refresh=True))["datasets"] == "adopted"
+    assert world.facts("datasets")["train"]["created_by_us"] is True
+
+
+def test_an_entry_of_another_class_is_put_right(world: Any) -> None:
+    world.run()
+    lines = world.service.projects["demo"]["datasets"]["train"]["lines"]
+    wrong = lines[0].replace('"class-name":"anomaly"', '"class-name":"normal"')
+    assert wrong != lines[0]
+    world.service.projects["demo"]["datasets"]["train"] |= {
+        "lines": [wrong, *lines[1:]],
+        "updated": next(world.service.clock),
+    }
+    assert world.words(world.run(refresh=True))["datasets"] == "updated"
+    assert sorted(world.service.projects["demo"]["datasets"]["train"]["lines"]) == sorted(lines)
+
+
+def test_a_call_without_an_answer_after_a_failed_training_leaves_nothing_behind(
+    world: Any,
+) -> None:
+    world.service.failing_trainings = 1
+    world.run()
+    world.service.calls.clear()
+    world.lose_the_connection("CreateModel", "CreateModel")
+    assert list(_errors(world.run())) == ["model"]
+    world.handler = None
+    world.service.projects["demo"]["models"]["2"] |= {"status": "TRAINED", "next": []}
+    destroy(world.steps(), world.context(), world.ledger)
+    assert world.service.projects == {}
+
+
 def test_destroy_removes_what_the_run_created_and_a_new_run_starts_over(world: Any) -> None:
     world.run()
     ledger = world.ledger

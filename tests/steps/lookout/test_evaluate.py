@@ -55,6 +55,34 @@ def test_another_review_bound_asks_nobody_again(world: Any) -> None:
     assert world.facts("evaluate")["review"] == 8
 
 
+def _confidences(world: Any) -> dict[str, float]:
+    lines = (world.ledger_path.parent / world.facts("evaluate")["verdicts"]["path"]).read_text()
+    return {line["id"]: line["confidence"] for line in map(json.loads, lines.splitlines())}
+
+
+def test_a_model_that_was_trained_again_judges_every_image_anew(world: Any) -> None:
+    world.run()
+    first = _confidences(world)
+    calls = len(world.service.calls)
+    world.train = 5
+    world.run()
+    assert world.facts("evaluate")["model"].endswith("/2")
+    assert _called(world, "DetectAnomalies", calls) == 8
+    second = _confidences(world)
+    assert second.keys() == first.keys()
+    assert not [name for name, confidence in second.items() if confidence == first[name]]
+
+
+def test_one_more_image_asks_the_same_model_about_that_image_alone(world: Any) -> None:
+    world.run()
+    first = _confidences(world)
+    calls = len(world.service.calls)
+    world.evaluate = 5
+    world.run()
+    assert _called(world, "DetectAnomalies", calls) == 2  # one of each label
+    assert first.items() <= _confidences(world).items()
+
+
 def test_forcing_it_asks_about_every_image_again(world: Any) -> None:
     world.run()
     calls = len(world.service.calls)
