@@ -1,7 +1,5 @@
 """The service inside the process that calls it."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from lfvpipe.lookout.transport import Handler
@@ -9,7 +7,7 @@ from lfvpipe.service.faults import Fault
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.runtime import open_runtime
 from lfvpipe.service.service import Service
-from lfvpipe.service.state import find
+from lfvpipe.service.state import models
 from lfvpipe.storage import Buckets
 
 __all__ = ["Service", "model_file", "model_status", "open_service"]
@@ -38,7 +36,7 @@ def model_file(state_dir: Path, project: str, version: str) -> Path | None:
     runtime = open_runtime(state_dir, Quotas())
     try:
         with runtime.database.read() as tx:
-            row = find.model(tx, project, version)
+            row = models.get(tx, project, version)
     except Fault:
         return None
     finally:
@@ -52,11 +50,4 @@ def model_status(state_dir: Path, project: str, version: str) -> str | None:
 
     Nothing is opened for writing, and no training is looked after.
     """
-    file = state_dir / "service.db"
-    query = "SELECT status FROM models WHERE project = ? AND version = ?"
-    try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as state:
-            row = state.execute(query, (project, int(version))).fetchone()
-    except sqlite3.Error:
-        return None
-    return None if row is None else str(row[0])
+    return models.read_status(state_dir / "service.db", project, int(version))

@@ -2,10 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from lfvpipe.errors import UserError
 from lfvpipe.service.locks import OPENING, Locks
@@ -14,38 +14,11 @@ from lfvpipe.service.state.database import Database
 from lfvpipe.storage import Buckets, reconnect
 
 if TYPE_CHECKING:
-    from lfvpipe.detector import Example, Settings, Verdict
+    from lfvpipe.detector import Detector
 
 
 class FolderUnusable(UserError):
     """The service's folder cannot be made or written."""
-
-
-class Trained(Protocol):
-    """A trained model, as `lfvpipe.detector.Model` is one."""
-
-    def detect(self, image: Any) -> "Verdict":
-        """Judge one image: a path, a file's bytes, or decoded."""
-
-    def save(self, path: Path) -> None:
-        """Write the model to `path`."""
-
-
-class Detector(Protocol):
-    """What trains and loads models: the package `lfvpipe.detector`, or a stand-in for tests."""
-
-    def train(
-        self,
-        examples: "Sequence[Example]",
-        settings: "Settings | None" = None,
-        *,
-        progress: Callable[[str, int, int], None] = ...,
-        cancelled: Callable[[], bool] = ...,
-    ) -> Trained:
-        """Train a model."""
-
-    def load(self, path: Path) -> Trained:
-        """Load a saved model."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +36,11 @@ class Runtime:
     locks: Locks
     quotas: Quotas
     clock: Callable[[], float] = time.time
-    stand_in: Detector | None = None
+    stand_in: "Detector | None" = None
     _stores: dict[str, Buckets] = field(default_factory=dict)
 
     @property
-    def detector(self) -> Detector:
+    def detector(self) -> "Detector":
         """The detector, imported on first use: it brings numpy and onnxruntime."""
         if self.stand_in is not None:
             return self.stand_in
@@ -88,13 +61,13 @@ class Runtime:
         return self.state_dir / "scratch" / name
 
     def store(self, described: str) -> Buckets:
-        """Return the object store that `storage_of` described."""
+        """Return the object store that `describe_storage` described."""
         if described not in self._stores:
             self._stores[described] = reconnect(json.loads(described))
         return self._stores[described]
 
 
-def storage_of(buckets: Buckets) -> str:
+def describe_storage(buckets: Buckets) -> str:
     """Return `buckets` as JSON, for a row and for another process."""
     return json.dumps(buckets.describe(), sort_keys=True)
 
@@ -104,7 +77,7 @@ def open_runtime(
     quotas: Quotas,
     *,
     clock: Callable[[], float] = time.time,
-    stand_in: Detector | None = None,
+    stand_in: "Detector | None" = None,
 ) -> Runtime:
     """Open `state_dir`, making it when absent.
 

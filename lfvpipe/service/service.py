@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lfvpipe.service.dispatch import Dispatcher
 from lfvpipe.service.jobs.scheduler import Scheduler
@@ -19,10 +20,13 @@ from lfvpipe.service.protocol.gateway import Gateway
 from lfvpipe.service.protocol.model import service_model
 from lfvpipe.service.protocol.serializer import Response
 from lfvpipe.service.quotas import Quotas, read_quotas
-from lfvpipe.service.runtime import Detector, open_runtime
-from lfvpipe.service.state.rows import Dataset, Model, PackagingJob, read
+from lfvpipe.service.runtime import open_runtime
+from lfvpipe.service.state import datasets, models, packaging_jobs
 from lfvpipe.service.throttle import Throttle
 from lfvpipe.storage import Buckets
+
+if TYPE_CHECKING:
+    from lfvpipe.detector import Detector
 
 
 class Service:
@@ -51,7 +55,7 @@ class Service:
         *,
         region: str,
         quotas: Quotas | None = None,
-        detector: Detector | None = None,
+        detector: "Detector | None" = None,
         launch: Launch | None = None,
         isolated: bool = True,
         clock: Callable[[], float] = time.time,
@@ -81,17 +85,14 @@ class Service:
     def resume(self) -> None:
         """Take up what a process that died, or another one's end, left unfinished."""
         with self._runtime.database.read() as tx:
-            busy = "SELECT * FROM datasets WHERE status LIKE '%\\_IN\\_PROGRESS' ESCAPE '\\'"
-            datasets = [read(Dataset, row) for row in tx.all(busy)]
-            query = "SELECT * FROM models WHERE status NOT IN ('TRAINED', 'TRAINING_FAILED')"
-            models = [read(Model, row) for row in tx.all(query)]
-            query = "SELECT * FROM packaging_jobs WHERE status IN ('CREATED', 'RUNNING')"
-            jobs = [read(PackagingJob, row) for row in tx.all(query)]
-        for dataset in datasets:
+            busy_datasets = datasets.in_progress(tx)
+            unsettled_models = models.unsettled(tx)
+            unfinished_jobs = packaging_jobs.unfinished(tx)
+        for dataset in busy_datasets:
             self._scheduler.reconcile_dataset(dataset)
-        for model in models:
+        for model in unsettled_models:
             self._scheduler.reconcile_model(model)
-        for job in jobs:
+        for job in unfinished_jobs:
             self._scheduler.reconcile_packaging_job(job)
 
     def model_counts(self) -> Mapping[str, int]:
@@ -101,8 +102,7 @@ class Service:
             sqlite3.Error: The state cannot be read.
         """
         with self._runtime.database.read() as tx:
-            rows = tx.all("SELECT status, COUNT(*) FROM models GROUP BY status")
-        return {str(status): int(count) for status, count in rows}
+            return models.counts_by_status(tx)
 
     def close(self) -> None:
         """End threads and inference units, and close the state; trainings go on by themselves."""

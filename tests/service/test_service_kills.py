@@ -54,7 +54,7 @@ time.sleep(600)
 """
 UPDATE = """
 from lfvpipe.service.jobs import contents
-def hang(*_):
+def hang(*_, **__):
     print("updating", flush=True)
     time.sleep(600)
 contents.%s = hang
@@ -130,7 +130,7 @@ def test_a_dataset_whose_process_was_killed_is_created_by_the_next(
     assert waits.dataset(looking)["ImageStats"]["Total"] == 10
 
 
-@pytest.mark.parametrize("moment", ["_make", "_copy_base", "_check_exist", "_settle"])
+@pytest.mark.parametrize("moment", ["_make", "entries.copy", "_check_exist", "_settle"])
 def test_an_update_whose_process_was_killed_is_finished_by_the_next(
     moment: str, dataset: Any, world: Any, host: Any, waits: Any
 ) -> None:

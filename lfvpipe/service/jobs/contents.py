@@ -5,21 +5,22 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from shutil import rmtree
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO
 
 from lfvpipe import manifest
 from lfvpipe.errors import UserError
+from lfvpipe.lookout.statuses import DatasetStatus
 from lfvpipe.service import locks
-from lfvpipe.service.jobs.messages import status_message
+from lfvpipe.service.jobs.messages import CREATED, FAILED, status_message
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.service.state import find, tokens
+from lfvpipe.service.state import contents, datasets, entries, tokens
+from lfvpipe.service.state.contents import Content, ContentState, Counts
 from lfvpipe.service.state.database import Transaction
-from lfvpipe.service.state.rows import Content, Dataset, read
+from lfvpipe.service.state.entries import NewEntry
 from lfvpipe.storage import StorageError, parse_s3_uri
 
-_BATCH = 2000
+_BATCH = 2000  # entries of a transaction: a write of all would keep other requests waiting
 _LONGEST = 1 << 20  # bytes of a line: far above what is allowed, but it is the memory it may take
-_Row = tuple[int, int, str, str | None, float | None, str]
 
 
 class ContentError(UserError):
@@ -35,32 +36,30 @@ def make(runtime: Runtime, identity: int) -> None:
 
 def _make(runtime: Runtime, identity: int) -> None:
     with runtime.database.write() as tx:
-        content = find.content(tx, identity)
-        tx.run("DELETE FROM entries WHERE content = ? AND ? = 'pending'", identity, _state(content))
-    if content is None or content.state != "pending":
-        return
+        content = contents.find(tx, identity)
+        if content is None or content.state is not ContentState.PENDING:
+            return
+        entries.delete(tx, identity)  # what a process that died had added
     try:
         _fill(runtime, content)
     except (ContentError, StorageError) as error:
-        _settle(runtime, identity, "failed", status_message(error))
+        _settle(runtime, identity, ContentState.FAILED, status_message(error))
     except Exception:
-        _settle(runtime, identity, "failed", "The service failed; its log has the details.")
+        _settle(runtime, identity, ContentState.FAILED, FAILED)
         raise
     else:
-        _settle(runtime, identity, "ready", "")
-
-
-def _state(content: Content | None) -> str:
-    return "gone" if content is None else content.state
+        _settle(runtime, identity, ContentState.READY, "")
 
 
 def _fill(runtime: Runtime, content: Content) -> None:
-    named: dict[str, tuple[int, str | None]] = {}
+    """Add the entries of all lines, and check that what they name is there."""
+    named: dict[str, tuple[int, str | None]] = {}  # address: line number and label
     masks: dict[str, int] = {}
     with _numbered_lines(runtime, content) as lines:
-        rows = _rows(runtime, content, lines, named, masks)
-        for batch in iter(lambda: list(islice(rows, _BATCH)), []):
-            _insert(runtime, content.id, batch)
+        rows = _read(runtime, lines, named, masks)
+        while batch := list(islice(rows, _BATCH)):
+            with runtime.database.write() as tx:
+                entries.put(tx, content.id, batch)
     _check_one_bucket(runtime, content, named)
     wanted = {source: number for source, (number, _) in named.items()} | masks
     _check_exist(runtime, content, wanted)
@@ -68,13 +67,16 @@ def _fill(runtime: Runtime, content: Content) -> None:
 
 @contextmanager
 def _numbered_lines(runtime: Runtime, content: Content) -> Iterator[Iterable[tuple[int, str]]]:
+    """Yield the lines that are to become entries, with their numbers from 1 on."""
     if content.changes is not None:
-        _copy_base(runtime, content)
+        if content.base is not None:
+            with runtime.database.write() as tx:
+                entries.copy(tx, base=content.base, content=content.id)
         yield _decoded(content.changes.splitlines(), "the changes")
         return
     folder = runtime.scratch(locks.content(content.id))
     try:
-        file = _fetched(runtime, content, folder)
+        file = _fetch(runtime, content, folder)
         with file.open("rb") as opened:
             name, longest = f"the manifest {content.key}", runtime.quotas.max_manifest_line
             yield _decoded(_bounded(opened, name, longest), name)
@@ -82,14 +84,7 @@ def _numbered_lines(runtime: Runtime, content: Content) -> Iterator[Iterable[tup
         rmtree(folder, ignore_errors=True)
 
 
-def _copy_base(runtime: Runtime, content: Content) -> None:
-    columns = "seq, source, label, created, line"
-    copy = f"INSERT INTO entries SELECT ?, {columns} FROM entries WHERE content = ?"  # noqa: S608  (constants)
-    with runtime.database.write() as tx:
-        tx.run(copy, content.id, content.base)
-
-
-def _fetched(runtime: Runtime, content: Content, folder: Path) -> Path:
+def _fetch(runtime: Runtime, content: Content, folder: Path) -> Path:
     bucket, key = content.bucket or "", content.key or ""
     store = runtime.store(content.storage).bucket(bucket)
     info = store.head(key)
@@ -126,16 +121,28 @@ def _decoded(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
             yield number, text
 
 
-def _rows(
+def _read(
     runtime: Runtime,
-    content: Content,
     lines: Iterable[tuple[int, str]],
     named: dict[str, tuple[int, str | None]],
     masks: dict[str, int],
-) -> Iterator[_Row]:
-    """Yield a row for each line; the later of two lines on one image counts."""
+) -> Iterator[NewEntry]:
+    """Yield an entry for each line, and note what it names; the later of two on one image counts.
+
+    Args:
+        runtime: The state.
+        lines: The lines, with their numbers.
+        named: Filled with each image's last line number and label.
+        masks: Filled with each mask's last line number.
+
+    Raises:
+        ContentError: A line is no entry, or contradicts another.
+    """
     for number, text in lines:
-        entry = _entry(runtime, number, text)
+        try:
+            entry = manifest.service_entry(text, longest=runtime.quotas.max_manifest_line)
+        except manifest.LineError as error:
+            raise ContentError(f"Line {number} {error.problem}.") from error
         known = named.get(entry.source)
         if known is not None and known[1] != entry.label:
             raise ContentError(
@@ -144,27 +151,7 @@ def _rows(
         named[entry.source] = (number, entry.label)
         if entry.mask is not None:
             masks[entry.mask] = number
-        yield (content.id, number, entry.source, entry.label, entry.created, text)
-
-
-def _entry(runtime: Runtime, number: int, text: str) -> manifest.Entry:
-    try:
-        return manifest.service_entry(text, longest=runtime.quotas.max_manifest_line)
-    except manifest.LineError as error:
-        raise ContentError(f"Line {number} {error.problem}.") from error
-
-
-def _insert(runtime: Runtime, identity: int, rows: list[_Row]) -> None:
-    """Replace an image's line where it is, or add it behind the others."""
-    with runtime.database.write() as tx:
-        row = tx.one("SELECT MAX(seq) FROM entries WHERE content = ?", identity)
-        last = int(row[0] or 0) if row is not None else 0
-        tx.many(
-            "INSERT INTO entries VALUES (?, ? + ?, ?, ?, ?, ?) ON CONFLICT (content, source)"
-            " DO UPDATE SET label = excluded.label, created = excluded.created,"
-            " line = excluded.line",
-            ((row[0], last, index, *row[2:]) for index, row in enumerate(rows, 1)),
-        )
+        yield NewEntry(entry.source, entry.label, entry.created, text)
 
 
 def _check_one_bucket(
@@ -172,9 +159,8 @@ def _check_one_bucket(
 ) -> None:
     buckets = {parse_s3_uri(source)[0]: number for source, (number, _) in named.items()}
     with runtime.database.read() as tx:
-        query = "SELECT source FROM entries WHERE content = ? ORDER BY seq LIMIT 1"
-        row = tx.one(query, content.id)
-    home = parse_s3_uri(row["source"])[0] if row is not None else ""
+        first = entries.first_source(tx, content.id)  # of an update, perhaps the base's
+    home = "" if first is None else parse_s3_uri(first)[0]
     for bucket, number in buckets.items():
         if bucket != home:
             raise ContentError(
@@ -217,74 +203,36 @@ def _common_prefix(keys: Iterable[str]) -> str:
     return least[: least.rfind("/", 0, same) + 1]
 
 
-def _settle(runtime: Runtime, identity: int, state: str, message: str) -> None:
+def _settle(runtime: Runtime, identity: int, state: ContentState, message: str) -> None:
     """Write how it ended into the content and its dataset, in one transaction."""
     with runtime.database.write() as tx:
-        if state != "ready":
-            tx.run("DELETE FROM entries WHERE content = ?", identity)
-        _count(tx, identity, state, message)
-        row = tx.one("SELECT * FROM datasets WHERE ? IN (content, next_content)", identity)
-        if row is not None and state != "pending":
-            _settle_dataset(tx, cast("Any", row), identity, state, message, runtime.clock())
-        collect(tx)
-
-
-def _count(tx: Transaction, identity: int, state: str, message: str) -> None:
-    counts = (
-        "SELECT COUNT(*), TOTAL(label = 'normal'), TOTAL(label = 'anomaly')"
-        " FROM entries WHERE content = ?"
-    )
-    update = (
-        "UPDATE contents SET state = ?, message = ?, total = ?, normal = ?, anomaly = ?"
-        " WHERE id = ?"
-    )
-    tx.run(update, state, message, *map(int, tx.all(counts, identity)[0]), identity)
+        if state is ContentState.READY:
+            counts = entries.count(tx, identity)
+        else:
+            entries.delete(tx, identity)
+            counts = Counts()
+        contents.settle(tx, identity, state, message, counts)
+        _settle_dataset(runtime, tx, identity, state, message)
+        contents.collect(tx)
 
 
 def _settle_dataset(
-    tx: Transaction, row: Any, identity: int, state: str, message: str, now: float
+    runtime: Runtime, tx: Transaction, identity: int, state: ContentState, message: str
 ) -> None:
-    updating = row["next_content"] == identity
-    if updating and state == "failed":
-        tokens.forget(tx, tokens.of_dataset(read(Dataset, row)), "UpdateDatasetEntries")
-    status, text = _STATUSES[updating, state]
-    tx.run(
-        "UPDATE datasets SET status = ?, message = ?, content = ?, next_content = NULL, updated = ?"
-        " WHERE project = ? AND type = ?",
-        status,
-        text.format(message=message),
-        identity if state == "ready" or not updating else row["content"],
-        now,
-        row["project"],
-        row["type"],
-    )
-
-
-_STATUSES = {  # by whether it is an update, and how it ended
-    (False, "ready"): ("CREATE_COMPLETE", "The dataset was created successfully."),
-    (False, "failed"): ("CREATE_FAILED", "{message}"),
-    (True, "ready"): ("UPDATE_COMPLETE", "The dataset was updated successfully."),
-    (True, "failed"): (
-        "UPDATE_FAILED_ROLLBACK_COMPLETE",
-        "{message} The dataset is as it was before the update.",
-    ),
-}
-
-
-def collect(tx: Transaction) -> None:
-    """Remove the contents that no dataset, update or waiting training refers to.
-
-    A training on an update that was rolled back goes back to what was to be updated, too.
-    """
-    tx.run(
-        "WITH trained AS ("
-        " SELECT train_content AS id FROM models WHERE status = 'TRAINING'"
-        " UNION SELECT test_content FROM models"
-        "  WHERE status = 'TRAINING' AND test_content IS NOT NULL)"
-        " DELETE FROM contents WHERE id NOT IN ("
-        " SELECT content FROM datasets"
-        " UNION SELECT next_content FROM datasets WHERE next_content IS NOT NULL"
-        " UNION SELECT id FROM trained"
-        " UNION SELECT base FROM contents WHERE base IS NOT NULL"
-        "  AND (state = 'pending' OR id IN (SELECT id FROM trained)))"
-    )
+    """Give the content's dataset its status; a dataset that was deleted meanwhile has none."""
+    dataset = datasets.of_content(tx, identity)
+    if dataset is None:
+        return
+    content = identity
+    if dataset.next_content != identity:
+        created, failed = DatasetStatus.CREATE_COMPLETE, DatasetStatus.CREATE_FAILED
+        status, text = (created, CREATED) if state is ContentState.READY else (failed, message)
+    elif state is ContentState.READY:
+        status, text = DatasetStatus.UPDATE_COMPLETE, "The dataset was updated successfully."
+    else:
+        status = DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE
+        text = f"{message} The dataset is as it was before the update."
+        content = dataset.content
+        tokens.forget(tx, tokens.dataset_resource(dataset), "UpdateDatasetEntries")
+    now = runtime.clock()
+    datasets.settle(tx, dataset, status=status, message=text, content=content, now=now)

@@ -1,20 +1,24 @@
-"""Removes a deleted model: first its files, then its row, so that a kill leaves no orphan."""
+"""Removes a deleted model."""
 
 import shutil
 
-from lfvpipe.service.jobs import contents
+from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.service.state import find
+from lfvpipe.service.state import contents, models, tags
 
 
-def finish_deletion(runtime: Runtime, identity: int) -> None:
-    """Remove the model if it is DELETING; the caller holds its lock."""
+def finish(runtime: Runtime, identity: int) -> None:
+    """Remove the model if it is DELETING; the caller holds its lock.
+
+    The files go first: a kill in between leaves a row that still says DELETING, and whoever sees
+    it goes on; the other way round it would leave files that nothing names.
+    """
     with runtime.database.read() as tx:
-        model = find.model_by_id(tx, identity)
-    if model is None or model.status != "DELETING":
+        model = models.find(tx, identity)
+    if model is None or model.status is not ModelStatus.DELETING:
         return
     shutil.rmtree(runtime.model_file(identity).parent, ignore_errors=True)
     with runtime.database.write() as tx:
-        tx.run("DELETE FROM tags WHERE arn = ?", model.arn)
-        tx.run("DELETE FROM models WHERE id = ?", identity)
+        tags.delete_all(tx, model.arn)
+        models.delete(tx, identity)
         contents.collect(tx)

@@ -1,5 +1,11 @@
 """The texts that become a StatusMessage."""
 
+from typing import Final
+
+TRAINED: Final = "Training completed successfully."
+CREATED: Final = "The dataset was created successfully."
+FAILED: Final = "The service failed; its log has the details."
+
 
 def status_message(text: object) -> str:
     """Return `text`, such as an error, as one line that the state can hold.

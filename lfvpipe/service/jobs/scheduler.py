@@ -1,10 +1,18 @@
-"""Sees to it that every transitional state has somebody at work."""
+"""Brings what runs in line with what the rows promise.
+
+Nothing tells the scheduler that a process died, and it keeps no list of what is under way. It is
+shown rows: every one that an operation has just committed, every one that a client asks about,
+and at the start of a service all that are not at rest. What a row's status promises is then done
+unless its lock says that somebody, perhaps another process, is at it. So a restart needs no
+recovery of its own, and a job that was lost is taken up again at the next look at its row.
+"""
 
 import threading
 import uuid
 from collections.abc import Callable
 from functools import partial
 
+from lfvpipe.lookout.statuses import PACKAGING_JOB_UNFINISHED, DatasetStatus, ModelStatus
 from lfvpipe.service import locks
 from lfvpipe.service.jobs import contents, deletion, hosting
 from lfvpipe.service.jobs.packaging.job import package
@@ -12,7 +20,9 @@ from lfvpipe.service.jobs.training.launcher import IsAlive, Launch, Launcher, la
 from lfvpipe.service.jobs.training.worker import work
 from lfvpipe.service.log import service_log
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.service.state.rows import Dataset, Model, PackagingJob
+from lfvpipe.service.state.datasets import Dataset
+from lfvpipe.service.state.models import Model
+from lfvpipe.service.state.packaging_jobs import PackagingJob
 from lfvpipe.service.units.hosts import Hosts
 
 
@@ -38,28 +48,36 @@ class Scheduler:
         self._launcher = Launcher(runtime, launch or default)
 
     def reconcile_dataset(self, dataset: Dataset) -> None:
-        """Do, or do again, what the dataset's state promises."""
-        if dataset.status in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}:
+        """Do, or do again, what the dataset's status promises."""
+        if dataset.status in {DatasetStatus.CREATE_IN_PROGRESS, DatasetStatus.UPDATE_IN_PROGRESS}:
             identity = dataset.next_content or dataset.content
             self._run(locks.content(identity), partial(contents.make, self._runtime, identity))
 
     def reconcile_model(self, model: Model) -> None:
-        """Do, or do again, what the model's state promises."""
-        act = {
-            "TRAINING": self._launcher.ensure_worker,
-            "STARTING_HOSTING": self._host,
-            "HOSTED": self._ensure_hosted,
-            "STOPPING_HOSTING": self._stop,
-            "DELETING": self._remove,
-        }.get(model.status)
-        if act is not None:
-            act(model.id)
+        """Do, or do again, what the model's status promises."""
+        identity = model.id
+        match model.status:
+            case ModelStatus.TRAINING:
+                self._launcher.ensure_worker(identity)
+            case ModelStatus.STARTING_HOSTING:
+                job = partial(hosting.start, self._runtime, self.hosts, identity)
+                self._run(locks.hosting(identity), job)
+            case ModelStatus.HOSTED:
+                self._ensure_hosted(identity)
+            case ModelStatus.STOPPING_HOSTING:
+                job = partial(hosting.stop, self._runtime, self.hosts, identity)
+                self._run(f"stopping-{identity}", job)
+            case ModelStatus.DELETING:
+                with self._runtime.locks.held(locks.model(identity)) as ours:
+                    if ours:  # else the worker removes it as soon as it notices
+                        deletion.finish(self._runtime, identity)
+            case _:
+                pass  # at rest
 
     def reconcile_packaging_job(self, job: PackagingJob) -> None:
-        """Do, or do again, what the packaging job's state promises."""
-        if job.status in {"CREATED", "RUNNING"}:
-            name = locks.packaging_job(job.id)
-            self._run(name, partial(package, self._runtime, job.id))
+        """Do, or do again, what the packaging job's status promises."""
+        if job.status in PACKAGING_JOB_UNFINISHED:
+            self._run(locks.packaging_job(job.id), partial(package, self._runtime, job.id))
 
     def close(self, seconds: float = 5.0) -> None:
         """Start nothing more, and wait a while for what runs; the rest resumes at the next look."""
@@ -70,24 +88,15 @@ class Scheduler:
             thread.join(seconds)
         self.hosts.close_all()
 
-    def _host(self, identity: int) -> None:
-        name = locks.hosting(identity)
-        self._run(name, partial(hosting.start, self._runtime, self.hosts, identity))
-
     def _ensure_hosted(self, identity: int) -> None:
-        """Have the processes of a hosted model ready before it is asked, where it has some."""
+        """Have the processes of a hosted model ready before it is asked.
+
+        They died with the service that started them, while the row goes on saying HOSTED. A model
+        in this process' own memory is loaded when it is asked, which takes less than a process.
+        """
         if self.hosts.isolated and not self.hosts.has(identity):
-            name = f"warming-{identity}"
-            self._run(name, partial(hosting.warm, self._runtime, self.hosts, identity))
-
-    def _stop(self, identity: int) -> None:
-        name = f"stopping-{identity}"
-        self._run(name, partial(hosting.stop, self._runtime, self.hosts, identity))
-
-    def _remove(self, identity: int) -> None:
-        with self._runtime.locks.held(locks.model(identity)) as ours:
-            if ours:  # else the worker removes it as soon as it notices
-                deletion.finish_deletion(self._runtime, identity)
+            job = partial(hosting.restore, self._runtime, self.hosts, identity)
+            self._run(f"restoring-{identity}", job)
 
     def _launch_thread(self, runtime: Runtime) -> IsAlive:
         name = f"training-{uuid.uuid4()}"
@@ -95,17 +104,20 @@ class Scheduler:
         return lambda: name in self._threads
 
     def _run(self, name: str, job: Callable[[], None]) -> None:
-        """Run `job` in a thread unless one of that name runs."""
+        """Run `job` in a thread unless one of that name runs.
+
+        The lock that a job takes would do alone; this spares a thread for every look at a row.
+        """
         with self._lock:
             if self._closed or name in self._threads:
                 return
             thread = threading.Thread(
-                target=self._guarded, args=(name, job), name=f"lfvpipe-{name}", daemon=True
+                target=self._run_logged, args=(name, job), name=f"lfvpipe-{name}", daemon=True
             )
             self._threads[name] = thread
         thread.start()
 
-    def _guarded(self, name: str, job: Callable[[], None]) -> None:
+    def _run_logged(self, name: str, job: Callable[[], None]) -> None:
         try:
             job()
         except Exception:  # the boundary of the thread: a bug goes to the log

@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NotRequired, TypedDict
+from functools import partial
+from typing import NotRequired, TypedDict
 
+from lfvpipe.lookout.statuses import DATASET_BUSY, DatasetStatus
 from lfvpipe.service.faults import conflict, invalid
-from lfvpipe.service.jobs.contents import collect
+from lfvpipe.service.jobs.messages import CREATED
 from lfvpipe.service.operations.base import PAGE, OperationContext, Result, read_token, write_token
-from lfvpipe.service.runtime import storage_of
-from lfvpipe.service.state import find, tokens
+from lfvpipe.service.runtime import describe_storage
+from lfvpipe.service.state import contents, datasets, entries, projects, tokens
+from lfvpipe.service.state.contents import Content, ContentState
 from lfvpipe.service.state.database import Transaction
-from lfvpipe.service.state.rows import Content, Dataset
+from lfvpipe.service.state.datasets import Dataset
 
 
 class InputS3Object(TypedDict):
@@ -48,26 +51,39 @@ class Datasets:
         dataset_source: DatasetSource | None = None,
     ) -> Result:
         """Create an empty dataset at once, or begin to create one from a manifest."""
-        find.project(tx, project_name)
-        self._require_none(tx, project_name, dataset_type)
+        projects.get(tx, project_name)
+        if datasets.exists(tx, project_name, dataset_type):
+            exists = f"project {project_name} has a {dataset_type} dataset already; delete it first"
+            raise conflict("DATASET", f"{project_name}/{dataset_type}", exists)
         manifest = _manifest(dataset_source)
-        content = self._insert_content(tx, manifest)
-        status, message = "CREATE_COMPLETE", "The dataset was created successfully."
-        if manifest is not None:
-            status, message = "CREATE_IN_PROGRESS", "The dataset is creating."
-        now = self.context.runtime.clock()
-        values = (project_name, dataset_type, now, now, status, message, content, None)
-        tx.run("INSERT INTO datasets VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *values)
-        dataset = find.dataset(tx, project_name, dataset_type)
-        tokens.renew(tx, tokens.of_dataset(dataset))
-        tx.after(lambda: self.context.scheduler.reconcile_dataset(dataset))
+        storage = describe_storage(self.context.buckets)
+        if manifest is None:
+            status, message = DatasetStatus.CREATE_COMPLETE, CREATED
+            content = contents.create_empty(tx, storage)
+        else:
+            status, message = DatasetStatus.CREATE_IN_PROGRESS, "The dataset is creating."
+            content = contents.create_from_manifest(
+                tx, storage, bucket=manifest["Bucket"], key=manifest["Key"]
+            )
+        datasets.create(
+            tx,
+            project=project_name,
+            dataset_type=dataset_type,
+            created=self.context.runtime.clock(),
+            status=status,
+            message=message,
+            content=content,
+        )
+        dataset = datasets.get(tx, project_name, dataset_type)
+        tokens.renew(tx, tokens.dataset_resource(dataset))
+        tx.after(partial(self.context.scheduler.reconcile_dataset, dataset))
         return {"DatasetMetadata": metadata(dataset)}
 
     def describe_dataset(self, tx: Transaction, *, project_name: str, dataset_type: str) -> Result:
         """Describe a dataset and count its images."""
-        dataset = find.dataset(tx, project_name, dataset_type)
-        tx.after(lambda: self.context.scheduler.reconcile_dataset(dataset))
-        content = find.content(tx, dataset.content)
+        dataset = datasets.get(tx, project_name, dataset_type)
+        tx.after(partial(self.context.scheduler.reconcile_dataset, dataset))
+        content = contents.find(tx, dataset.content)
         described = {
             **metadata(dataset),
             "ProjectName": dataset.project,
@@ -91,74 +107,45 @@ class Datasets:
         source_ref_contains: str | None = None,
     ) -> Result:
         """List the JSON lines that pass every filter, in the manifest's order."""
-        dataset = find.dataset(tx, project_name, dataset_type)
-        tx.after(lambda: self.context.scheduler.reconcile_dataset(dataset))
-        filters: list[tuple[str, Any]] = [("content = ?", dataset.content)]
-        filters += [("seq > ?", read_token(next_token, "entries", 0))]
-        if labeled is not None:
-            filters.append(("(label IS NOT NULL) = ?", labeled))
-        if anomaly_class is not None:
-            filters.append(("label = ?", anomaly_class))
-        if before_creation_date is not None:
-            filters.append(("created < ?", before_creation_date.timestamp()))
-        if after_creation_date is not None:
-            filters.append(("created > ?", after_creation_date.timestamp()))
-        if source_ref_contains is not None:
-            filters.append(("INSTR(source, ?) > 0", source_ref_contains))
-        where = " AND ".join(condition for condition, _ in filters)
-        query = f"SELECT seq, line FROM entries WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608  (constants; values are bound)
-        rows = tx.all(query, *(value for _, value in filters), max_results + 1)
-        page = rows[:max_results]
-        token = write_token(rows, max_results, page[-1]["seq"] if page else 0, "entries")
-        return {"DatasetEntries": [row["line"] for row in page], "NextToken": token}
+        dataset = datasets.get(tx, project_name, dataset_type)
+        tx.after(partial(self.context.scheduler.reconcile_dataset, dataset))
+        filters = entries.Filters(
+            labeled=labeled,
+            label=anomaly_class,
+            created_before=_epoch(before_creation_date),
+            created_after=_epoch(after_creation_date),
+            source_contains=source_ref_contains,
+        )
+        after = read_token(next_token, "entries", 0)
+        found = entries.page(tx, dataset.content, filters, after=after, limit=max_results + 1)
+        page = found[:max_results]
+        token = write_token(found, max_results, page[-1].seq if page else 0, "entries")
+        return {"DatasetEntries": [entry.line for entry in page], "NextToken": token}
 
     def update_dataset_entries(
         self, tx: Transaction, *, project_name: str, dataset_type: str, changes: bytes
     ) -> Result:
         """Begin to add or replace JSON lines; a bad line leaves the dataset as it was."""
-        dataset = find.dataset(tx, project_name, dataset_type)
-        _require_settled(dataset)
-        content = tx.insert(
-            "INSERT INTO contents (state, storage, base, changes) VALUES ('pending', ?, ?, ?)",
-            storage_of(self.context.buckets),
-            dataset.content,
-            changes,
-        )
-        tx.run(
-            "UPDATE datasets SET status = 'UPDATE_IN_PROGRESS', next_content = ?, updated = ?,"
-            " message = 'The dataset is updating.' WHERE project = ? AND type = ?",
-            content,
-            self.context.runtime.clock(),
-            project_name,
-            dataset_type,
-        )
-        updating = find.dataset(tx, project_name, dataset_type)
-        tx.resource = tokens.of_dataset(updating)
-        tx.after(lambda: self.context.scheduler.reconcile_dataset(updating))
+        dataset = datasets.get(tx, project_name, dataset_type)
+        if dataset.status in DATASET_BUSY or dataset.status == DatasetStatus.CREATE_FAILED:
+            state = f"the {dataset_type} dataset of project {project_name} is {dataset.status}"
+            raise conflict("DATASET", dataset.name, f"{state} and cannot be updated")
+        storage = describe_storage(self.context.buckets)
+        content = contents.create_from_changes(tx, storage, base=dataset.content, changes=changes)
+        now = self.context.runtime.clock()
+        datasets.begin_update(tx, dataset, next_content=content, now=now)
+        updating = datasets.get(tx, project_name, dataset_type)
+        tx.resource = tokens.dataset_resource(updating)
+        tx.after(partial(self.context.scheduler.reconcile_dataset, updating))
         return {"Status": updating.status}
 
     def delete_dataset(self, tx: Transaction, *, project_name: str, dataset_type: str) -> Result:
         """Delete a dataset; its images stay, and so do its lines while a model trains on them."""
-        dataset = find.dataset(tx, project_name, dataset_type)
-        tokens.renew(tx, tokens.of_dataset(dataset))
-        tx.run("DELETE FROM datasets WHERE project = ? AND type = ?", project_name, dataset_type)
-        collect(tx)
+        dataset = datasets.get(tx, project_name, dataset_type)
+        tokens.renew(tx, tokens.dataset_resource(dataset))
+        datasets.delete(tx, dataset)
+        contents.collect(tx)
         return {}
-
-    def _require_none(self, tx: Transaction, project_name: str, dataset_type: str) -> None:
-        query = "SELECT 1 FROM datasets WHERE project = ? AND type = ?"
-        if tx.one(query, project_name, dataset_type) is not None:
-            exists = f"project {project_name} has a {dataset_type} dataset already; delete it first"
-            raise conflict("DATASET", f"{project_name}/{dataset_type}", exists)
-
-    def _insert_content(self, tx: Transaction, manifest: InputS3Object | None) -> int:
-        return tx.insert(
-            "INSERT INTO contents (state, storage, bucket, key) VALUES (?, ?, ?, ?)",
-            "ready" if manifest is None else "pending",
-            storage_of(self.context.buckets),
-            None if manifest is None else manifest["Bucket"],
-            None if manifest is None else manifest["Key"],
-        )
 
 
 def _manifest(source: DatasetSource | None) -> InputS3Object | None:
@@ -170,11 +157,8 @@ def _manifest(source: DatasetSource | None) -> InputS3Object | None:
     return manifest
 
 
-def _require_settled(dataset: Dataset) -> None:
-    if dataset.status.endswith("IN_PROGRESS") or dataset.status == "CREATE_FAILED":
-        name = f"{dataset.project}/{dataset.type}"
-        state = f"the {dataset.type} dataset of project {dataset.project} is {dataset.status}"
-        raise conflict("DATASET", name, f"{state} and cannot be updated")
+def _epoch(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
 
 
 def metadata(dataset: Dataset) -> Result:
@@ -188,7 +172,7 @@ def metadata(dataset: Dataset) -> Result:
 
 
 def _stats(content: Content | None) -> Result:
-    if content is None or content.state != "ready":
+    if content is None or content.state is not ContentState.READY:
         return {"Total": 0, "Labeled": 0, "Normal": 0, "Anomaly": 0}
     return {
         "Total": content.total,

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.errors import UserError
+from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service.faults import invalid
 from lfvpipe.service.operations.base import OperationContext, Result
 from lfvpipe.service.operations.models import conflict_of
-from lfvpipe.service.state import find
-from lfvpipe.service.state.rows import Model
+from lfvpipe.service.state import models
+from lfvpipe.service.state.models import Model
 from lfvpipe.service.units.hosts import PoolClosed
 
 if TYPE_CHECKING:
     from lfvpipe.detector import Verdict
 
-_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
+_CONTENT_TYPES = ("image/jpeg", "image/png")
 
 
 @dataclass(frozen=True)
@@ -27,32 +28,29 @@ class Detection:
         self, *, project_name: str, model_version: str, body: bytes, content_type: str
     ) -> Result:
         """Judge one image with a hosted model; calls may come from many threads at once."""
-        model = self._hosted(project_name, model_version)
+        model = self._hosted_model(project_name, model_version)
         self._check(model, body, content_type)
+        hosts = self.context.scheduler.hosts
         try:
-            verdict = self._judge(model, body)
+            try:
+                verdict = hosts.detect(model, body)
+            except PoolClosed:  # stopped, and perhaps started again, since its row was read
+                model = self._hosted_model(project_name, str(model.version))
+                verdict = hosts.detect(model, body)
         except PoolClosed as error:
-            raise conflict_of(
-                model, "was stopped; start it, and wait until it is HOSTED"
-            ) from error
+            stopped = "was stopped; start it, and wait until it is HOSTED"
+            raise conflict_of(model, stopped) from error
         except UserError as error:
             raise invalid(f"the image cannot be judged: {error.message}") from error
         return {"DetectAnomalyResult": _result(verdict)}
 
-    def _judge(self, model: Model, body: bytes) -> "Verdict":
-        hosts = self.context.scheduler.hosts
-        try:
-            return hosts.detect(model, body)
-        except PoolClosed:  # stopped, and perhaps started again, since its row was read
-            return hosts.detect(self._hosted(model.project, str(model.version)), body)
-
-    def _hosted(self, project_name: str, version: str) -> Model:
+    def _hosted_model(self, project_name: str, version: str) -> Model:
         runtime = self.context.runtime
-        model = find.numbered_model(runtime.database, project_name, version)
-        if model is None:
+        model = models.look_up(runtime.database, project_name, version)
+        if model is None:  # latest, or to say in the API's words what is missing
             with runtime.database.read() as tx:
-                model = find.model(tx, project_name, version)
-        if model.status != "HOSTED":
+                model = models.get(tx, project_name, version)
+        if model.status is not ModelStatus.HOSTED:
             self.context.scheduler.reconcile_model(model)
             raise conflict_of(model, f"is {model.status}; start it, and wait until it is HOSTED")
         return model
@@ -60,9 +58,8 @@ class Detection:
     def _check(self, model: Model, body: bytes, content_type: str) -> None:
         from lfvpipe.images import ImageError, inspect
 
-        kind = _FORMATS.get(content_type.partition(";")[0].strip().lower())
-        if kind is None:
-            allowed = "image/jpeg, image/png"
+        if content_type.partition(";")[0].strip().lower() not in _CONTENT_TYPES:
+            allowed = ", ".join(_CONTENT_TYPES)
             raise invalid(f"content-type must be one of the following. {allowed}")
         most = self.context.runtime.quotas.max_image_bytes
         if len(body) > most:

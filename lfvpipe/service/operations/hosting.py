@@ -1,14 +1,15 @@
 """StartModel and StopModel."""
 
 from dataclasses import dataclass
+from functools import partial
 
+from lfvpipe.lookout.statuses import MODEL_STARTABLE, MODEL_STOPPABLE, ModelStatus
 from lfvpipe.service.faults import invalid, over_quota
 from lfvpipe.service.operations.base import OperationContext, Result
 from lfvpipe.service.operations.models import conflict_of
-from lfvpipe.service.state import find, tokens
+from lfvpipe.service.state import models, tokens
 from lfvpipe.service.state.database import Transaction
-
-_STARTABLE = {"TRAINED", "HOSTING_FAILED"}
+from lfvpipe.service.state.models import Model
 
 
 @dataclass(frozen=True)
@@ -27,48 +28,43 @@ class Hosting:
         max_inference_units: int | None = None,
     ) -> Result:
         """Begin to host a trained model version; one whose hosting failed may be tried again."""
-        model = find.model(tx, project_name, model_version)
-        if model.status not in _STARTABLE:
+        model = models.get(tx, project_name, model_version)
+        if model.status not in MODEL_STARTABLE:
             raise conflict_of(model, f"is {model.status}; only a trained one can be started")
         if max_inference_units is not None and max_inference_units < min_inference_units:
             raise invalid("maxInferenceUnits must not be less than minInferenceUnits")
-        self._require_units(tx, model.arn, max(min_inference_units, max_inference_units or 0))
+        self._check_quotas(tx, model.arn, max(min_inference_units, max_inference_units or 0))
         tokens.forget(tx, model.arn, "StopModel")
-        tx.run(
-            "UPDATE models SET status = 'STARTING_HOSTING', message = 'The model is starting.',"
-            " min_units = ?, max_units = ? WHERE id = ?",
-            min_inference_units,
-            max_inference_units,
+        models.begin_hosting(
+            tx,
             model.id,
+            message="The model is starting.",
+            min_units=min_inference_units,
+            max_units=max_inference_units,
         )
-        return self._changed(tx, project_name, str(model.version))
+        return self._changed(tx, model)
 
     def stop_model(self, tx: Transaction, *, project_name: str, model_version: str) -> Result:
         """Stop hosting a model version."""
-        model = find.model(tx, project_name, model_version)
-        if model.status not in {"HOSTED", "STARTING_HOSTING"}:
+        model = models.get(tx, project_name, model_version)
+        if model.status not in MODEL_STOPPABLE:
             raise conflict_of(model, f"is {model.status}; only a hosted one can be stopped")
         tokens.forget(tx, model.arn, "StartModel")
-        tx.run(
-            "UPDATE models SET status = 'STOPPING_HOSTING', message = 'The model is stopping.'"
-            " WHERE id = ?",
-            model.id,
-        )
-        return self._changed(tx, project_name, str(model.version))
+        stopping = ModelStatus.STOPPING_HOSTING
+        models.change_status(tx, model.id, model.status, stopping, "The model is stopping.")
+        return self._changed(tx, model)
 
-    def _changed(self, tx: Transaction, project_name: str, version: str) -> Result:
-        model = find.model(tx, project_name, version)
-        tx.resource = model.arn
-        tx.after(lambda: self.context.scheduler.reconcile_model(model))
-        return {"Status": model.status}
+    def _changed(self, tx: Transaction, model: Model) -> Result:
+        changed = models.get(tx, model.project, str(model.version))
+        tx.resource = changed.arn
+        tx.after(partial(self.context.scheduler.reconcile_model, changed))
+        return {"Status": changed.status}
 
-    def _require_units(self, tx: Transaction, arn: str, units: int) -> None:
+    def _check_quotas(self, tx: Transaction, arn: str, units: int) -> None:
         quotas = self.context.runtime.quotas
         if units > quotas.inference_units:
             most = f"{units} inference units are more than the {quotas.inference_units} allowed"
             raise over_quota("MODEL", arn, most, quota="inference-units")
-        hosted = "('STARTING_HOSTING', 'HOSTED', 'STOPPING_HOSTING')"
-        row = tx.one(f"SELECT COUNT(*) FROM models WHERE status IN {hosted}")  # noqa: S608  (a constant)
-        if row is not None and row[0] >= quotas.hosted_models:
+        if models.count_hosted(tx) >= quotas.hosted_models:
             full = f"{quotas.hosted_models} models are hosted already; stop one"
             raise over_quota("MODEL", arn, full, quota="hosted-models")

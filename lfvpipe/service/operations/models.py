@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 from lfvpipe.lookout.progress import TRAINING
+from lfvpipe.lookout.statuses import MODEL_HOSTING, ModelStatus
 from lfvpipe.service.faults import conflict, over_quota
 from lfvpipe.service.jobs.training.evaluation import output_keys
 from lfvpipe.service.operations.base import (
@@ -17,10 +18,10 @@ from lfvpipe.service.operations.base import (
     write_token,
 )
 from lfvpipe.service.operations.tags import Tag, put_tags
-from lfvpipe.service.runtime import storage_of
-from lfvpipe.service.state import find, tokens
+from lfvpipe.service.runtime import describe_storage
+from lfvpipe.service.state import datasets, models, projects, tokens
 from lfvpipe.service.state.database import Transaction
-from lfvpipe.service.state.rows import Model, read
+from lfvpipe.service.state.models import Model
 
 
 class S3Location(TypedDict):
@@ -57,31 +58,40 @@ class Models:
         Whether there are too few images is told as TRAINING_FAILED: a dataset may still be in the
         making, and the guide does not say otherwise.
         """
-        find.project(tx, project_name)
-        contents = self._contents(tx, project_name)
-        self._require_room(tx, project_name)
-        tx.run("UPDATE projects SET versions = versions + 1 WHERE name = ?", project_name)
-        version = find.project(tx, project_name).versions
+        projects.get(tx, project_name)
+        train, test = _contents(tx, project_name)
+        most = self.context.runtime.quotas.models_per_project
+        if models.count_of_project(tx, project_name) >= most:
+            full = f"project {project_name} has {most} models already; delete one"
+            raise over_quota("MODEL", project_name, full, quota="models-per-project")
+        version = projects.take_version(tx, project_name)
         location = output_config["S3Location"]
         arn = self.context.arn(f"model/{project_name}/{version}")
-        tx.insert(
-            "INSERT INTO models (project, version, arn, created, description, status, message,"
-            " output_bucket, output_prefix, kms_key, storage, train_content, test_content)"
-            " VALUES (?, ?, ?, ?, ?, 'TRAINING', ?, ?, ?, ?, ?, ?, ?)",
-            *(project_name, version, arn, self.context.runtime.clock(), description, TRAINING),
-            *(location["Bucket"], location.get("Prefix"), kms_key_id),
-            *(storage_of(self.context.buckets), *contents),
+        models.create(
+            tx,
+            project=project_name,
+            version=version,
+            arn=arn,
+            created=self.context.runtime.clock(),
+            description=description,
+            message=TRAINING,
+            output_bucket=location["Bucket"],
+            output_prefix=location.get("Prefix"),
+            kms_key=kms_key_id,
+            storage=describe_storage(self.context.buckets),
+            train_content=train,
+            test_content=test,
         )
         put_tags(tx, arn, tags, self.context.runtime.quotas)
         tokens.renew(tx, arn)
-        model = self._seen(tx, project_name, str(version))
+        model = self._get(tx, project_name, str(version))
         for key in output_keys(model).values():
             check_output_key(key)
         return {"ModelMetadata": _metadata(model)}
 
     def describe_model(self, tx: Transaction, *, project_name: str, model_version: str) -> Result:
         """Describe a model version."""
-        model = self._seen(tx, project_name, model_version)
+        model = self._get(tx, project_name, model_version)
         return {"ModelDescription": _description(model)}
 
     def list_models(
@@ -93,15 +103,13 @@ class Models:
         max_results: int = PAGE,
     ) -> Result:
         """List a project's model versions, oldest first, with their performance."""
-        find.project(tx, project_name)
+        projects.get(tx, project_name)
         after = read_token(next_token, "models", 0)
-        query = "SELECT * FROM models WHERE project = ? AND version > ? ORDER BY version LIMIT ?"
-        rows = tx.all(query, project_name, after, max_results + 1)
-        models = [read(Model, row) for row in rows]
-        page = models[:max_results]
+        found = models.page(tx, project_name, after=after, limit=max_results + 1)
+        page = found[:max_results]
         for model in page:
             tx.after(partial(self.context.scheduler.reconcile_model, model))
-        token = write_token(models, max_results, page[-1].version if page else 0, "models")
+        token = write_token(found, max_results, page[-1].version if page else 0, "models")
         return {"Models": [_metadata(model) for model in page], "NextToken": token}
 
     def delete_model(self, tx: Transaction, *, project_name: str, model_version: str) -> Result:
@@ -110,36 +118,31 @@ class Models:
         The guide calls deleting a model in training impossible; here it is how a training is
         cancelled, since there is no other way.
         """
-        model = find.model(tx, project_name, model_version)
-        if model.status in {"STARTING_HOSTING", "HOSTED", "STOPPING_HOSTING", "SYSTEM_UPDATING"}:
+        model = models.get(tx, project_name, model_version)
+        if model.status in MODEL_HOSTING:
             raise conflict_of(model, f"is {model.status}; stop it before it is deleted")
         tokens.renew(tx, model.arn)
-        query = "UPDATE models SET status = 'DELETING', message = ? WHERE id = ?"
-        tx.run(query, "The model is being deleted.", model.id)
-        self._seen(tx, project_name, model_version)
+        deleting = ModelStatus.DELETING
+        models.change_status(tx, model.id, model.status, deleting, "The model is being deleted.")
+        self._get(tx, project_name, model_version)
         return {"ModelArn": model.arn}
 
-    def _seen(self, tx: Transaction, project_name: str, version: str) -> Model:
-        model = find.model(tx, project_name, version)
-        tx.after(lambda: self.context.scheduler.reconcile_model(model))
+    def _get(self, tx: Transaction, project_name: str, version: str) -> Model:
+        """Return the model, and have done what its status promises once the transaction ends."""
+        model = models.get(tx, project_name, version)
+        tx.after(partial(self.context.scheduler.reconcile_model, model))
         return model
 
-    def _contents(self, tx: Transaction, name: str) -> tuple[int, int | None]:
-        """Return the datasets' contents as they are, or will be after an update under way."""
-        datasets = {
-            dataset.type: dataset.next_content or dataset.content
-            for dataset in find.datasets(tx, name)
-        }
-        if "train" not in datasets:
-            raise conflict("DATASET", f"{name}/train", f"project {name} has no training dataset")
-        return datasets["train"], datasets.get("test")
 
-    def _require_room(self, tx: Transaction, name: str) -> None:
-        most = self.context.runtime.quotas.models_per_project
-        row = tx.one("SELECT COUNT(*) FROM models WHERE project = ?", name)
-        if row is not None and row[0] >= most:
-            full = f"project {name} has {most} models already; delete one"
-            raise over_quota("MODEL", name, full, quota="models-per-project")
+def _contents(tx: Transaction, name: str) -> tuple[int, int | None]:
+    """Return the datasets' contents as they are, or will be after an update under way."""
+    found = {
+        dataset.type: dataset.next_content or dataset.content
+        for dataset in datasets.of_project(tx, name)
+    }
+    if "train" not in found:
+        raise conflict("DATASET", f"{name}/train", f"project {name} has no training dataset")
+    return found["train"], found.get("test")
 
 
 def conflict_of(model: Model, problem: str) -> Exception:

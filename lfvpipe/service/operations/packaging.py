@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NotRequired, TypedDict
 
+from lfvpipe.lookout.statuses import MODEL_TRAINED
 from lfvpipe.service.faults import conflict, invalid
 from lfvpipe.service.jobs.packaging.job import component_key
 from lfvpipe.service.operations.base import (
@@ -19,13 +20,12 @@ from lfvpipe.service.operations.base import (
 )
 from lfvpipe.service.operations.models import S3Location, conflict_of
 from lfvpipe.service.operations.tags import Tag
-from lfvpipe.service.runtime import storage_of
-from lfvpipe.service.state import find
+from lfvpipe.service.runtime import describe_storage
+from lfvpipe.service.state import models, packaging_jobs, projects
 from lfvpipe.service.state.database import Transaction
-from lfvpipe.service.state.rows import PackagingJob, read
+from lfvpipe.service.state.packaging_jobs import PackagingJob
 
 METHOD = "GreengrassV2"
-_TRAINED = {"TRAINED", "STARTING_HOSTING", "HOSTED", "STOPPING_HOSTING", "HOSTING_FAILED"}
 _NVIDIA = ("gpu-code", "trt-ver", "cuda-ver")
 
 
@@ -73,36 +73,39 @@ class Packaging:
         description: str | None = None,
     ) -> Result:
         """Begin to package a trained model version."""
-        model = find.model(tx, project_name, model_version)
-        if model.status not in _TRAINED:
+        model = models.get(tx, project_name, model_version)
+        if model.status not in MODEL_TRAINED:
             raise conflict_of(model, f"is {model.status}; only a trained one can be packaged")
         greengrass = configuration["Greengrass"]
         _check_target(greengrass)
         version = greengrass.get("ComponentVersion") or f"{model.version}.0.0"
-        self._require_new_component(tx, greengrass["ComponentName"], version)
+        _refuse_known_component(tx, greengrass["ComponentName"], version)
         name = job_name or str(uuid.uuid4())
-        self._require_new_name(tx, project_name, name)
+        if packaging_jobs.exists(tx, project_name, name):
+            exists = f"project {project_name} has a packaging job {name} already"
+            raise conflict("MODEL_PACKAGE_JOB", f"{project_name}/{name}", exists)
         complete = {"Greengrass": {**greengrass, "ComponentVersion": version}}
         check_output_key(component_key(complete["Greengrass"]))
-        now = self.context.runtime.clock()
-        tx.insert(
-            "INSERT INTO packaging_jobs (project, name, version, configuration, description,"
-            " storage, status, message, created, updated)"
-            " VALUES (?, ?, ?, ?, ?, ?, 'CREATED', 'The job was created.', ?, ?)",
-            *(project_name, name, model.version, json.dumps(complete), description),
-            *(storage_of(self.context.buckets), now, now),
+        packaging_jobs.create(
+            tx,
+            project=project_name,
+            name=name,
+            version=model.version,
+            configuration=json.dumps(complete),
+            description=description,
+            storage=describe_storage(self.context.buckets),
+            created=self.context.runtime.clock(),
         )
         tx.resource = model.arn
-        tx.after(
-            partial(self.context.scheduler.reconcile_packaging_job, _job(tx, project_name, name))
-        )
+        job = packaging_jobs.get(tx, project_name, name)
+        tx.after(partial(self.context.scheduler.reconcile_packaging_job, job))
         return {"JobName": name}
 
     def describe_model_packaging_job(
         self, tx: Transaction, *, project_name: str, job_name: str
     ) -> Result:
         """Describe a packaging job and the component it made."""
-        job = find.packaging_job(tx, project_name, job_name)
+        job = packaging_jobs.get(tx, project_name, job_name)
         tx.after(partial(self.context.scheduler.reconcile_packaging_job, job))
         described = {
             **_metadata(job),
@@ -120,35 +123,23 @@ class Packaging:
         max_results: int = PAGE,
     ) -> Result:
         """List a project's packaging jobs, oldest first."""
-        find.project(tx, project_name)
+        projects.get(tx, project_name)
         after = read_token(next_token, "packaging", 0)
-        query = "SELECT * FROM packaging_jobs WHERE project = ? AND id > ? ORDER BY id LIMIT ?"
-        rows = tx.all(query, project_name, after, max_results + 1)
-        jobs = [read(PackagingJob, row) for row in rows]
-        page = jobs[:max_results]
+        found = packaging_jobs.page(tx, project_name, after=after, limit=max_results + 1)
+        page = found[:max_results]
         for job in page:
             tx.after(partial(self.context.scheduler.reconcile_packaging_job, job))
-        token = write_token(jobs, max_results, page[-1].id if page else 0, "packaging")
+        token = write_token(found, max_results, page[-1].id if page else 0, "packaging")
         return {"ModelPackagingJobs": [_metadata(job) for job in page], "NextToken": token}
 
-    def _require_new_component(self, tx: Transaction, name: str, version: str) -> None:
-        """Refuse a component that exists already, or is in the making."""
-        query = "SELECT configuration FROM packaging_jobs WHERE status != 'FAILED'"
-        for row in tx.each(query):
-            known = json.loads(row["configuration"])["Greengrass"]
-            if (known["ComponentName"], known["ComponentVersion"]) == (name, version):
-                exists = f"component {name} {version} exists already; give another version"
-                raise conflict("MODEL_PACKAGE_JOB", f"{name}/{version}", exists)
 
-    def _require_new_name(self, tx: Transaction, project_name: str, name: str) -> None:
-        query = "SELECT 1 FROM packaging_jobs WHERE project = ? AND name = ?"
-        if tx.one(query, project_name, name) is not None:
-            exists = f"project {project_name} has a packaging job {name} already"
-            raise conflict("MODEL_PACKAGE_JOB", f"{project_name}/{name}", exists)
-
-
-def _job(tx: Transaction, project_name: str, name: str) -> PackagingJob:
-    return find.packaging_job(tx, project_name, name)
+def _refuse_known_component(tx: Transaction, name: str, version: str) -> None:
+    """Refuse a component that exists already, or is in the making."""
+    for configuration in packaging_jobs.configurations(tx):
+        known = json.loads(configuration)["Greengrass"]
+        if (known["ComponentName"], known["ComponentVersion"]) == (name, version):
+            exists = f"component {name} {version} exists already; give another version"
+            raise conflict("MODEL_PACKAGE_JOB", f"{name}/{version}", exists)
 
 
 def _check_target(greengrass: Greengrass) -> None:

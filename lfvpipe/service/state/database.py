@@ -37,6 +37,10 @@ class Transaction:
         """Return every row."""
         return self._connection.execute(statement, values).fetchall()
 
+    def number(self, statement: str, *values: Any) -> int:
+        """Return the one number that a statement asks for, 0 where it is NULL."""
+        return int(self._connection.execute(statement, values).fetchone()[0] or 0)
+
     def each(self, statement: str, *values: Any) -> Iterator[sqlite3.Row]:
         """Yield the rows as they are read."""
         yield from self._connection.execute(statement, values)

@@ -1,6 +1,14 @@
-"""Client tokens: a request sent twice takes effect once.
+"""The table of client tokens: a request that is sent twice takes effect once.
 
-The token is written in the transaction of its effect, so no crash can part the two.
+A client that hears no answer cannot tell whether its request was lost or the answer was, so it
+sends the request again with the same token. The token is written in the transaction of its
+effect, with the answer: no crash can part the two, and two requests at the same moment cannot
+both find it missing, since write transactions wait for one another.
+
+A token does not outlive what it stands for. It names the resource that it acted on, and is
+forgotten when that moves on: a pipeline derives its tokens from what it wants, so a model that was
+started, stopped and is to be started again is asked for with the same token, and the answer must
+not be the old one.
 """
 
 import hashlib
@@ -10,7 +18,7 @@ from typing import Any
 
 from lfvpipe.service.faults import conflict
 from lfvpipe.service.state.database import Transaction
-from lfvpipe.service.state.rows import Dataset
+from lfvpipe.service.state.datasets import Dataset
 
 Answer = Mapping[str, Any]
 
@@ -26,37 +34,40 @@ def once(
 ) -> Answer:
     """Return the answer that `token` had within `lifetime` seconds, or that of `act`.
 
+    Only an answer is kept: an error rolls the transaction back, so the same token may try again.
+
     Raises:
         Fault: ConflictException when the token came with other parameters (the API does not say
             which error that is; this one by analogy with other services).
     """
     tx.run("DELETE FROM tokens WHERE created <= ?", now - lifetime)
-    digest = _digest(parameters)
+    text = json.dumps(parameters, sort_keys=True, default=_digest_of_blob)
+    digest = hashlib.sha256(text.encode()).hexdigest()
     query = "SELECT digest, answer, resource FROM tokens WHERE operation = ? AND token = ?"
     row = tx.one(query, operation, token)
     if row is None:
         answer = act()
-        values = (operation, token, digest, json.dumps(answer), tx.resource, now)
-        tx.run("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?)", *values)
+        tx.run(
+            "INSERT INTO tokens (operation, token, digest, answer, resource, created)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            *(operation, token, digest, json.dumps(answer), tx.resource, now),
+        )
         return answer
     if row["digest"] != digest:
         used = f"client token {token} was used for {operation} with other parameters"
         raise conflict("PROJECT", row["resource"], f"{used}; use a new token")
-    found: Answer = json.loads(row["answer"])
-    return found
+    kept: Answer = json.loads(row["answer"])
+    return kept
 
 
-def forget(tx: Transaction, resource: str, *operations: str) -> None:
-    """Forget the tokens of `operations` (none: of all) on `resource`, which has moved on.
+def forget(tx: Transaction, resource: str, operation: str) -> None:
+    """Forget the tokens of `operation` on `resource`, which has moved on.
 
     A start with a fixed token must take effect again once the model was stopped or could not be
     hosted, and an update once it was rolled back.
     """
-    if not operations:
-        tx.run("DELETE FROM tokens WHERE resource = ?", resource)
-    for operation in operations:
-        query = "DELETE FROM tokens WHERE resource = ? AND operation = ?"
-        tx.run(query, resource, operation)
+    query = "DELETE FROM tokens WHERE resource = ? AND operation = ?"
+    tx.run(query, resource, operation)
 
 
 def renew(tx: Transaction, resource: str) -> None:
@@ -65,19 +76,14 @@ def renew(tx: Transaction, resource: str) -> None:
     Only the transaction's own token stands from here on: a deletion with a fixed token must take
     effect again once there is something to delete again.
     """
-    forget(tx, resource)
+    tx.run("DELETE FROM tokens WHERE resource = ?", resource)
     tx.resource = resource
 
 
-def of_dataset(dataset: Dataset) -> str:
+def dataset_resource(dataset: Dataset) -> str:
     """Return what names a dataset as a token's resource; it has no ARN."""
-    return f"dataset/{dataset.project}/{dataset.type}"
+    return f"dataset/{dataset.name}"
 
 
-def _digest(parameters: Mapping[str, Any]) -> str:
-    text = json.dumps(parameters, sort_keys=True, default=_of_bytes)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _of_bytes(value: bytes) -> str:
+def _digest_of_blob(value: bytes) -> str:
     return hashlib.sha256(value).hexdigest()

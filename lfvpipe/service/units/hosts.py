@@ -8,14 +8,15 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Protocol
 
 from lfvpipe.errors import UserError
-from lfvpipe.service.runtime import Runtime, Trained
-from lfvpipe.service.state import find
-from lfvpipe.service.state.rows import Model
+from lfvpipe.lookout.statuses import MODEL_STOPPABLE
+from lfvpipe.service.runtime import Runtime
+from lfvpipe.service.state import models
+from lfvpipe.service.state.models import Model
 from lfvpipe.service.units.pool import Pool, PoolClosed
 from lfvpipe.service.units.process import ProcessUnit, UnitDied
 
 if TYPE_CHECKING:
-    from lfvpipe.detector import Verdict
+    from lfvpipe.detector import TrainedModel, Verdict
 
 _KEPT = 4  # models in this process' own memory; more are loaded again when they are asked
 
@@ -40,7 +41,7 @@ class Host(Protocol):
 class InProcess:
     """A model in this process' memory, asked by many threads at once."""
 
-    def __init__(self, trained: Trained) -> None:
+    def __init__(self, trained: "TrainedModel") -> None:
         self._trained = trained
         self._idle = threading.Condition()
         self._busy = 0
@@ -187,10 +188,10 @@ def _wanted(runtime: Runtime, identity: int) -> Callable[[], bool]:
     def wanted() -> bool:
         try:
             with runtime.database.read() as tx:
-                model = find.model_by_id(tx, identity)
+                model = models.find(tx, identity)
         except sqlite3.Error:  # such as a disk that fails for a moment: requests will tell
             return True
-        return model is not None and model.status in {"STARTING_HOSTING", "HOSTED"}
+        return model is not None and model.status in MODEL_STOPPABLE
 
     return wanted
 

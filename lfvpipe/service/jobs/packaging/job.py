@@ -7,11 +7,14 @@ from typing import Any
 
 import lfvpipe
 from lfvpipe.errors import UserError
+from lfvpipe.lookout.statuses import PackagingJobStatus
 from lfvpipe.service import locks
-from lfvpipe.service.jobs.messages import status_message
+from lfvpipe.service.jobs.messages import FAILED, status_message
 from lfvpipe.service.jobs.packaging import component
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.service.state.rows import Model, PackagingJob, read
+from lfvpipe.service.state import models, packaging_jobs
+from lfvpipe.service.state.models import Model
+from lfvpipe.service.state.packaging_jobs import PackagingJob
 
 
 def component_key(greengrass: Mapping[str, Any]) -> str:
@@ -23,42 +26,41 @@ def component_key(greengrass: Mapping[str, Any]) -> str:
 def package(runtime: Runtime, identity: int) -> None:
     """Bring a packaging job to SUCCEEDED or FAILED, unless somebody else is at it; idempotent."""
     with runtime.locks.held(locks.packaging_job(identity)) as ours:
-        job = _begin(runtime, identity) if ours else None
+        if not ours:
+            return
+        with runtime.database.write() as tx:
+            job = packaging_jobs.begin(tx, identity, runtime.clock())
         if job is None:
             return
         try:
-            output = _package(runtime, job)
+            output = json.dumps(_package(runtime, job))
         except (UserError, OSError) as error:
-            _settle(runtime, identity, "FAILED", status_message(error), None)
+            _fail(runtime, identity, status_message(error))
         except Exception:
-            _settle(runtime, identity, "FAILED", "The service failed; see its log.", None)
+            _fail(runtime, identity, FAILED)
             raise
         else:
-            _settle(runtime, identity, "SUCCEEDED", "The component was created.", output)
+            done, now = PackagingJobStatus.SUCCEEDED, runtime.clock()
+            with runtime.database.write() as tx:
+                created = "The component was created."
+                packaging_jobs.settle(tx, identity, done, created, now=now, output=output)
         finally:
             shutil.rmtree(runtime.scratch(locks.packaging_job(identity)), ignore_errors=True)
 
 
-def _begin(runtime: Runtime, identity: int) -> PackagingJob | None:
+def _fail(runtime: Runtime, identity: int, message: str) -> None:
     with runtime.database.write() as tx:
-        changed = tx.run(
-            "UPDATE packaging_jobs SET status = 'RUNNING', message = 'The job is running.',"
-            " updated = ? WHERE id = ? AND status IN ('CREATED', 'RUNNING')",
-            runtime.clock(),
-            identity,
-        )
-        row = tx.one("SELECT * FROM packaging_jobs WHERE id = ?", identity)
-    return read(PackagingJob, row) if changed and row is not None else None
+        failed = PackagingJobStatus.FAILED
+        packaging_jobs.settle(tx, identity, failed, message, now=runtime.clock())
 
 
 def _package(runtime: Runtime, job: PackagingJob) -> Mapping[str, Any]:
+    """Make the component, put it into its bucket, and return the ModelPackagingOutputDetails."""
     greengrass = json.loads(job.configuration)["Greengrass"]
     with runtime.database.read() as tx:
-        query = "SELECT * FROM models WHERE project = ? AND version = ?"
-        row = tx.one(query, job.project, job.version)
-    if row is None:
+        model = models.find_version(tx, job.project, job.version)
+    if model is None:
         raise UserError(f"Model version {job.version} was deleted.")
-    model = read(Model, row)
     scratch = runtime.scratch(locks.packaging_job(job.id))
     archive = scratch / "component.zip"
     name, version = greengrass["ComponentName"], greengrass["ComponentVersion"]
@@ -92,18 +94,3 @@ def _recipe(model: Model, greengrass: Mapping[str, Any]) -> Mapping[str, Any]:
         "Tags": greengrass.get("Tags", []),
         "MadeBy": f"lfvpipe {lfvpipe.__version__}",
     }
-
-
-def _settle(
-    runtime: Runtime, identity: int, status: str, message: str, output: Mapping[str, Any] | None
-) -> None:
-    with runtime.database.write() as tx:
-        tx.run(
-            "UPDATE packaging_jobs SET status = ?, message = ?, output = ?, updated = ?"
-            " WHERE id = ?",
-            status,
-            message,
-            None if output is None else json.dumps(output),
-            runtime.clock(),
-            identity,
-        )

@@ -1,18 +1,20 @@
 """Tests a trained model and writes EvaluationManifest and EvaluationResult as documented."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lfvpipe.manifest import Detection, ModelName, creation_date, write_evaluation_line
 from lfvpipe.service.jobs.training.metrics import Metrics, measure
 from lfvpipe.service.jobs.training.pixel_metrics import PixelCounts
-from lfvpipe.service.jobs.training.selection import Chosen
-from lfvpipe.service.runtime import Trained
-from lfvpipe.service.state.rows import Model
+from lfvpipe.service.jobs.training.selection import Selection
+from lfvpipe.service.state.models import Model
+
+if TYPE_CHECKING:
+    from lfvpipe.detector import TrainedModel
 
 Fetch = Callable[[str, int], Path]
 
@@ -34,9 +36,9 @@ class Evaluation:
 
 
 def evaluate(
-    trained: Trained,
+    trained: "TrainedModel",
     model: Model,
-    chosen: Chosen,
+    selection: Selection,
     fetch: Fetch,
     tick: Callable[[int, int], None],
     clock: Callable[[], float],
@@ -46,41 +48,37 @@ def evaluate(
     Args:
         trained: What training made.
         model: Its row.
-        chosen: The images.
+        selection: The images.
         fetch: Returns the file of an address; the number names a passing copy.
         tick: Told of (done, total) before each image.
         clock: Returns epoch seconds.
     """
     counts = PixelCounts()
-    judged: list[tuple[bool, float, bool]] = []
+    truths: list[bool] = []
+    scores: list[float] = []
+    verdicts: list[bool] = []
     lines = []
     name = ModelName(model.arn, model.project, str(model.version))
-    for number, case in enumerate(chosen.test):
-        tick(number, len(chosen.test))
-        verdict = trained.detect(fetch(case.entry.source, 0))
-        judged.append((case.anomalous, verdict.probability, verdict.is_anomalous))
+    for number, image in enumerate(selection.test):
+        tick(number, len(selection.test))
+        verdict = trained.detect(fetch(image.entry.source, 0))
+        truths.append(image.is_anomalous)
+        scores.append(verdict.probability)
+        verdicts.append(verdict.is_anomalous)
         detection = Detection(verdict.is_anomalous, verdict.confidence)
-        lines.append(write_evaluation_line(case.line, detection, name, _date(clock())))
-        if chosen.segmentation:
-            mask = None if case.entry.mask is None else fetch(case.entry.mask, 1)
-            counts.add(verdict.mask_png, mask, case.entry.mask_classes)
-    truths, scores, verdicts = _columns(judged)
+        lines.append(write_evaluation_line(image.line, detection, name, _date(clock())))
+        if selection.segmentation:
+            mask = None if image.entry.mask is None else fetch(image.entry.mask, 1)
+            counts.add(verdict.mask_png, mask, image.entry.mask_classes)
     metrics = measure(truths, scores, verdicts)
     return Evaluation(metrics, clock(), tuple(lines), tuple(counts.results()))
-
-
-def _columns(
-    rows: Iterable[tuple[bool, float, bool]],
-) -> tuple[list[bool], list[float], list[bool]]:
-    listed = list(rows)
-    return [r[0] for r in listed], [r[1] for r in listed], [r[2] for r in listed]
 
 
 def _date(moment: float) -> str:
     return creation_date(datetime.fromtimestamp(moment, UTC))
 
 
-def result_document(model: Model, chosen: Chosen, evaluation: Evaluation) -> str:
+def result_document(model: Model, selection: Selection, evaluation: Evaluation) -> str:
     """Return the EvaluationResult; its metrics are scalars in the documented order."""
     metrics: dict[str, Any] = {
         "ROCAUC": evaluation.metrics.roc_auc,
@@ -89,15 +87,15 @@ def result_document(model: Model, chosen: Chosen, evaluation: Evaluation) -> str
         "Recall": evaluation.metrics.recall,
         "F1Score": evaluation.metrics.f1,
     }
-    if chosen.segmentation:
+    if selection.segmentation:
         metrics["PixelAnomalyClassMetrics"] = list(evaluation.pixels)
     document = {
         "Version": 1,
         "EvaluationDetails": {
             "ModelArn": model.arn,
             "EvaluationEndTimestamp": _date(evaluation.ended),
-            "NumberOfTrainingImages": len(chosen.train),
-            "NumberOfTestingImages": len(chosen.test),
+            "NumberOfTrainingImages": len(selection.train),
+            "NumberOfTestingImages": len(selection.test),
         },
         "AggregatedEvaluationResults": {"Metrics": metrics},
     }
@@ -111,6 +109,6 @@ def output_keys(model: Model) -> Mapping[str, str]:
     return {name: f"{prefix}{name}-{tail}" for name in names}
 
 
-def manifest_text(evaluation: Evaluation) -> Iterator[str]:
+def manifest_lines(evaluation: Evaluation) -> Iterator[str]:
     """Yield the EvaluationManifest's lines with their ends."""
     return (f"{line}\n" for line in evaluation.manifest)

@@ -14,7 +14,7 @@ _SPARE = 512 * 1024 * 1024  # bytes of disk that a download leaves free
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Images:
     """Images by address: in place where the bucket is a folder, else downloaded to `folder`."""
 
     buckets: Buckets
@@ -76,7 +76,7 @@ def common_size(
     first: tuple[int, int] | None = None
     for number, (address, path) in enumerate(named):
         tick(number, len(named))
-        size = checked_size(address, path, quotas)
+        size = image_size(address, path, quotas)
         first = first or size
         if size != first:
             raise TrainingError(
@@ -86,7 +86,7 @@ def common_size(
     return first or (0, 0)
 
 
-def checked_size(name: str, source: Path | bytes, quotas: Quotas) -> tuple[int, int]:
+def image_size(name: str, source: Path | bytes, quotas: Quotas) -> tuple[int, int]:
     """Return the (width, height) of an image within the limits.
 
     Raises:

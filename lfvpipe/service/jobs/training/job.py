@@ -1,33 +1,48 @@
-"""Trains one model version: images, detector, evaluation, files, and then the state."""
+"""Trains one model version: images, detector, evaluation, files, and then the state.
+
+The order is what makes a kill harmless. Until the last transaction nothing that a client sees has
+changed: a model file or an evaluation file that was written too early is written again, by the
+same names, when the training is done again. Only once all files lie where they belong does the
+row say TRAINED, and a client that saw that will find them.
+"""
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe.errors import UserError
-from lfvpipe.lookout import tags
-from lfvpipe.lookout.progress import TrainingProgress
+from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service import locks
-from lfvpipe.service.jobs import contents, deletion
-from lfvpipe.service.jobs.messages import status_message
+from lfvpipe.service.jobs import contents as contents_job
+from lfvpipe.service.jobs import deletion
+from lfvpipe.service.jobs.messages import TRAINED, status_message
 from lfvpipe.service.jobs.training.evaluation import (
     Evaluation,
     evaluate,
-    manifest_text,
+    manifest_lines,
     output_keys,
     result_document,
 )
-from lfvpipe.service.jobs.training.images import Pictures, checked_size, common_size
+from lfvpipe.service.jobs.training.images import Images, common_size, image_size
 from lfvpipe.service.jobs.training.masks import check_mask
-from lfvpipe.service.jobs.training.selection import Case, Chosen, TrainingError, choose, usable
-from lfvpipe.service.runtime import Runtime, Trained
-from lfvpipe.service.state import find
-from lfvpipe.service.state.rows import Model
+from lfvpipe.service.jobs.training.progress import Progress, Stopped
+from lfvpipe.service.jobs.training.selection import (
+    LabelledImage,
+    Selection,
+    TrainingError,
+    select,
+    usable_content,
+)
+from lfvpipe.service.jobs.training.settings import read_settings
+from lfvpipe.service.runtime import Runtime
+from lfvpipe.service.state import contents, models
+from lfvpipe.service.state.contents import ContentState
+from lfvpipe.service.state.models import Model
 
 if TYPE_CHECKING:
-    from lfvpipe.detector import Example, Settings
+    from lfvpipe.detector import Example, TrainedModel
 
 _AGAIN = "Then create another model."
 _OUT_OF_FILES = (
@@ -35,12 +50,6 @@ _OUT_OF_FILES = (
 )
 _OUT_OF_MEMORY = "The training ran out of memory; use fewer or smaller images."
 _BUG = "The training failed on an error in the service; please report it with logs/training.log:"
-_SAY_EVERY = 0.5  # seconds between two writes of the progress
-_LOOK_EVERY = 0.3  # seconds between two looks whether the model was deleted
-
-
-class Stopped(Exception):
-    """The model was deleted while it was being trained."""
 
 
 def train(runtime: Runtime, identity: int) -> None:
@@ -49,8 +58,13 @@ def train(runtime: Runtime, identity: int) -> None:
     A kill leaves TRAINING, and the next worker starts again. Everything else ends as TRAINED, as
     TRAINING_FAILED with what to do about it, or, when the model was deleted, with its removal.
     """
-    model = _begin(runtime, identity)
+    with runtime.database.write() as tx:
+        model = models.begin_training(tx, identity)
     if model is None:
+        return
+    if model.attempts > runtime.quotas.training_attempts:
+        died = f"The training process died {model.attempts - 1} times"
+        fail(runtime, identity, f"{died}; perhaps it ran out of memory. Create another model.")
         return
     try:
         _train(runtime, model)
@@ -69,227 +83,132 @@ def train(runtime: Runtime, identity: int) -> None:
         raise
     finally:
         shutil.rmtree(runtime.scratch(locks.model(identity)), ignore_errors=True)
-        deletion.finish_deletion(runtime, identity)
+        # DeleteModel left the removal to us, since we hold the lock.
+        deletion.finish(runtime, identity)
 
 
-def _begin(runtime: Runtime, identity: int) -> Model | None:
-    """Count the attempt; return the model if it is still to be trained."""
+def fail(runtime: Runtime, identity: int, message: str) -> None:
+    """Bring a model that is being trained to TRAINING_FAILED."""
     with runtime.database.write() as tx:
-        query = "UPDATE models SET attempts = attempts + 1 WHERE id = ? AND status = 'TRAINING'"
-        changed = tx.run(query, identity)
-        model = find.model_by_id(tx, identity) if changed else None
-    if model is not None and model.attempts > runtime.quotas.training_attempts:
-        died = f"The training process died {model.attempts - 1} times"
-        fail(runtime, identity, f"{died}; perhaps it ran out of memory. Create another model.")
-        return None
-    return model
+        training, failed = ModelStatus.TRAINING, ModelStatus.TRAINING_FAILED
+        models.change_status(tx, identity, training, failed, message)
+        contents.collect(tx)
 
 
 def _train(runtime: Runtime, model: Model) -> None:
-    watch = _Watch(runtime, model.id)
-    _await_contents(runtime, model, watch)
-    chosen = choose(runtime, model)
+    progress = Progress(runtime, model.id)
+    _await_contents(runtime, model, progress)
+    selection = select(runtime, model)
     buckets = runtime.store(model.storage)
-    output = buckets.bucket(model.output_bucket)
-    if not output.exists():
+    if not buckets.bucket(model.output_bucket).exists():  # to say so now, not after an hour
         raise TrainingError(f"The output bucket {model.output_bucket} does not exist; create it.")
-    pictures = Pictures(buckets, runtime.scratch(locks.model(model.id)), runtime.quotas)
-    trained, size = _learn(runtime, model, chosen, pictures, watch)
+    images = Images(buckets, runtime.scratch(locks.model(model.id)), runtime.quotas)
+    trained, size = _learn(runtime, model, selection, images, progress)
+    masks = {image.entry.mask: image for image in selection.test if image.entry.mask}
 
     def fetch(address: str, number: int) -> Path:
-        path = pictures.fetch(address, -1 - number)  # a passing copy: only one at a time
-        if number == 0:
-            _require_size(address, path, size, runtime)
-        else:
+        path = images.fetch(address, -1 - number)  # a passing copy: only one at a time
+        if number:
             check_mask(masks[address], path, size)
+            return path
+        found = image_size(address, path, runtime.quotas)
+        if found != size:
+            raise TrainingError(
+                f"{address} has {found[0]}x{found[1]} pixels, the training images have"
+                f" {size[0]}x{size[1]}; all images of a project must have the same size."
+            )
         return path
 
-    masks = {case.entry.mask: case for case in chosen.test if case.entry.mask}
-    tick = watch.stage("Testing")
-    evaluation = evaluate(trained, model, chosen, fetch, tick, runtime.clock)
-    _publish(runtime, model, chosen, evaluation)
+    tick = progress.stage("Testing")
+    evaluation = evaluate(trained, model, selection, fetch, tick, runtime.clock)
+    _publish(runtime, model, selection, evaluation)
     _save(runtime, model, trained)
-    _finish(runtime, model, evaluation, size)
+    metrics = evaluation.metrics
+    with runtime.database.write() as tx:
+        models.finish_training(
+            tx,
+            model.id,
+            message=TRAINED,
+            f1=metrics.f1,
+            recall=metrics.recall,
+            precision=metrics.precision,
+            evaluated=evaluation.ended,
+            size=size,
+        )
+        contents.collect(tx)
 
 
-def _await_contents(runtime: Runtime, model: Model, watch: "_Watch") -> None:
+def _await_contents(runtime: Runtime, model: Model, progress: Progress) -> None:
     """Wait for datasets that are still being created, or create them when nobody does."""
     for identity in (model.train_content, model.test_content):
-        while (found := usable(runtime, identity)) is not None and found.state == "pending":
-            watch.look()
-            contents.make(runtime, found.id)
+        while True:
+            content = usable_content(runtime, identity)
+            if content is None or content.state is not ContentState.PENDING:
+                break
+            progress.stop_if_deleted()
+            contents_job.make(runtime, content.id)  # at once, where another process is at it
             time.sleep(0.02)
 
 
 def _learn(
-    runtime: Runtime, model: Model, chosen: Chosen, pictures: Pictures, watch: "_Watch"
-) -> tuple[Trained, tuple[int, int]]:
+    runtime: Runtime, model: Model, selection: Selection, images: Images, progress: Progress
+) -> tuple["TrainedModel", tuple[int, int]]:
+    """Return what the detector learnt, and the (width, height) that all images have."""
     from lfvpipe.detector import TrainingCancelled
 
-    examples = _examples(chosen.train, pictures, watch)
-    named = [(c.entry.source, e.path) for c, e in zip(chosen.train, examples, strict=True)]
-    size = common_size(named, runtime.quotas, watch.stage("Checking images"))
-    for case, example in zip(chosen.train, examples, strict=True):
+    examples = _examples(selection.train, images, progress)
+    pairs = list(zip(selection.train, examples, strict=True))
+    named = [(image.entry.source, example.path) for image, example in pairs]
+    size = common_size(named, runtime.quotas, progress.stage("Checking images"))
+    for image, example in pairs:
         if example.mask is not None:
-            check_mask(case, example.mask, size)
+            check_mask(image, example.mask, size)
     try:
         trained = runtime.detector.train(
             examples,
-            _settings(runtime, model),
-            progress=watch.progress,
-            cancelled=watch.cancelled,
+            read_settings(runtime, model),
+            progress=progress.tell,
+            cancelled=progress.is_deleted,
         )
     except TrainingCancelled as error:
         raise Stopped from error
     return trained, size
 
 
-def _examples(cases: Sequence[Case], pictures: Pictures, watch: "_Watch") -> "Sequence[Example]":
+def _examples(
+    chosen: Sequence[LabelledImage], images: Images, progress: Progress
+) -> "Sequence[Example]":
+    """Return what the detector learns from, with its files on this machine."""
     from lfvpipe.detector import Example
 
-    tick = watch.stage("Getting images")
+    tick = progress.stage("Getting images")
     examples = []
-    for number, case in enumerate(cases):
-        tick(number, len(cases))
-        entry = case.entry
-        path = pictures.fetch(entry.source, 2 * number)
-        mask = None if entry.mask is None else pictures.fetch(entry.mask, 2 * number + 1)
+    for number, image in enumerate(chosen):
+        tick(number, len(chosen))
+        entry = image.entry
+        path = images.fetch(entry.source, 2 * number)
+        mask = None if entry.mask is None else images.fetch(entry.mask, 2 * number + 1)
         examples.append(Example(path, entry.label or "normal", mask, entry.mask_classes))
     return examples
 
 
-def _settings(runtime: Runtime, model: Model) -> "Settings":
-    """Return how to train, as the model's tags say."""
-    from lfvpipe.detector import Settings
-
-    settings = Settings(costs=_costs(_tag(runtime, model, tags.COSTS)))
-    thorough = _tag(runtime, model, tags.THOROUGH)
-    if thorough not in {None, "true", "false"}:
-        raise TrainingError(f"The tag {tags.THOROUGH} is {thorough!r}; it must be true or false.")
-    return settings.thorough() if thorough == "true" else settings
-
-
-def _tag(runtime: Runtime, model: Model, key: str) -> str | None:
-    with runtime.database.read() as tx:
-        query = "SELECT value FROM tags WHERE arn = ? AND key = ?"
-        row = tx.one(query, model.arn, key)
-    return None if row is None else str(row["value"])
-
-
-def _costs(tag: str | None) -> tuple[float, float] | None:
-    """Return (false accept, false reject) as the model's tag gives them."""
-    if tag is None:
-        return None
-    accept, _, reject = tag.partition(":")
-    try:
-        costs = float(accept), float(reject)
-    except ValueError:
-        costs = 0.0, 0.0
-    if min(costs) > 0 and max(costs) < float("inf"):
-        return costs
-    wanted = "two positive numbers FALSE_ACCEPT:FALSE_REJECT, such as 20:1"
-    raise TrainingError(f"The tag {tags.COSTS} is {tag!r}; it must be {wanted}.")
-
-
-def _require_size(address: str, path: Path, size: tuple[int, int], runtime: Runtime) -> None:
-    found = checked_size(address, path, runtime.quotas)
-    if found != size:
-        raise TrainingError(
-            f"{address} has {found[0]}x{found[1]} pixels, the training images have"
-            f" {size[0]}x{size[1]}; all images of a project must have the same size."
-        )
-
-
-def _publish(runtime: Runtime, model: Model, chosen: Chosen, evaluation: Evaluation) -> None:
-    """Write the two files; done again after a kill, they are replaced by the same."""
+def _publish(runtime: Runtime, model: Model, selection: Selection, evaluation: Evaluation) -> None:
+    """Write the two evaluation files; done again after a kill, they are replaced by the same."""
     bucket = runtime.store(model.storage).bucket(model.output_bucket)
     keys = output_keys(model)
     folder = runtime.scratch(locks.model(model.id))
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "evaluation-manifest"
     with file.open("w", encoding="utf-8", newline="\n") as opened:
-        opened.writelines(manifest_text(evaluation))
+        opened.writelines(manifest_lines(evaluation))
     bucket.put(keys["EvaluationManifest"], file)
-    bucket.put(keys["EvaluationResult"], result_document(model, chosen, evaluation).encode())
+    bucket.put(keys["EvaluationResult"], result_document(model, selection, evaluation).encode())
 
 
-def _save(runtime: Runtime, model: Model, trained: Trained) -> None:
+def _save(runtime: Runtime, model: Model, trained: "TrainedModel") -> None:
     final = runtime.model_file(model.id)
     final.parent.mkdir(parents=True, exist_ok=True)
     try:
         trained.save(final)
     except OSError as error:
         raise TrainingError(f"The model could not be saved to {final}: {error}.") from error
-
-
-def _finish(runtime: Runtime, model: Model, evaluation: Evaluation, size: tuple[int, int]) -> None:
-    metrics = evaluation.metrics
-    with runtime.database.write() as tx:
-        tx.run(
-            "UPDATE models SET status = 'TRAINED', message = ?, f1 = ?, recall = ?,"
-            " precision = ?, evaluated = ?, width = ?, height = ?"
-            " WHERE id = ? AND status = 'TRAINING'",
-            "Training completed successfully.",
-            metrics.f1,
-            metrics.recall,
-            metrics.precision,
-            evaluation.ended,
-            *size,
-            model.id,
-        )
-        contents.collect(tx)
-
-
-def fail(runtime: Runtime, identity: int, message: str) -> None:
-    """Bring a model that is being trained to TRAINING_FAILED."""
-    with runtime.database.write() as tx:
-        tx.run(
-            "UPDATE models SET status = 'TRAINING_FAILED', message = ?"
-            " WHERE id = ? AND status = 'TRAINING'",
-            message,
-            identity,
-        )
-        contents.collect(tx)
-
-
-class _Watch:
-    """Tells the state how far the training is, and the training whether it was deleted."""
-
-    def __init__(self, runtime: Runtime, identity: int) -> None:
-        self._runtime = runtime
-        self._identity = identity
-        self._said = self._looked = 0.0
-        self._gone = False
-
-    def stage(self, name: str) -> Callable[[int, int], None]:
-        """Return a function that is told of (done, total) and stops a deleted training."""
-
-        def tick(done: int, total: int) -> None:
-            self.progress(name, done, total)
-            self.look()
-
-        return tick
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """Write the progress into the StatusMessage, now and then."""
-        if time.monotonic() - self._said < _SAY_EVERY:
-            return
-        self._said = time.monotonic()
-        message = TrainingProgress(stage.lower(), done, total).as_message()
-        query = "UPDATE models SET message = ? WHERE id = ? AND status = 'TRAINING'"
-        with self._runtime.database.write() as tx:
-            tx.run(query, message, self._identity)
-
-    def look(self) -> None:
-        """Raise Stopped when the model was deleted."""
-        if self.cancelled():
-            raise Stopped
-
-    def cancelled(self) -> bool:
-        """Say whether the model was deleted."""
-        if not self._gone and time.monotonic() - self._looked > _LOOK_EVERY:
-            self._looked = time.monotonic()
-            with self._runtime.database.read() as tx:
-                model = find.model_by_id(tx, self._identity)
-            self._gone = model is None or model.status != "TRAINING"
-        return self._gone

@@ -13,6 +13,7 @@ from lfvpipe.service import locks
 from lfvpipe.service.jobs.training import job
 from lfvpipe.service.quotas import quotas_to_json
 from lfvpipe.service.runtime import Runtime
+from lfvpipe.service.state import models
 
 IsAlive = Callable[[], bool]
 Launch = Callable[[Runtime], IsAlive]
@@ -72,7 +73,8 @@ class Launcher:
         slots = map(locks.training_slot, range(quotas.concurrent_trainings))
         if not (held.is_free(locks.model(identity)) and any(map(held.is_free, slots))):
             return
-        attempts = self._attempts()
+        with self._runtime.database.read() as tx:
+            attempts = models.total_attempts(tx)
         in_vain = last is not None and last.attempts == attempts
         false_starts = last.false_starts + 1 if last is not None and in_vain else 0
         if false_starts >= quotas.training_attempts:
@@ -81,11 +83,6 @@ class Launcher:
         launched = _Launched(self._launch(self._runtime), attempts, false_starts)
         with self._lock:
             self._last[identity] = launched
-
-    def _attempts(self) -> int:
-        with self._runtime.database.read() as tx:
-            row = tx.one("SELECT TOTAL(attempts) FROM models")
-        return 0 if row is None else int(row[0])
 
 
 def launch_process(runtime: Runtime) -> IsAlive:

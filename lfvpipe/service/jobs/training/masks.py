@@ -5,18 +5,18 @@ from pathlib import Path
 from PIL import Image
 
 from lfvpipe.images import ImageError, inspect
-from lfvpipe.service.jobs.training.selection import Case, TrainingError
+from lfvpipe.service.jobs.training.selection import LabelledImage, TrainingError
 
 # AWS's own published masks have a black background, whatever the guide says about white.
 _BACKGROUNDS = {(0, 0, 0), (255, 255, 255)}
 _MOST_COLOURS = 1 << 16
 
 
-def check_mask(case: Case, path: Path, size: tuple[int, int]) -> None:
+def check_mask(image: LabelledImage, path: Path, size: tuple[int, int]) -> None:
     """Refuse a mask that does not fit its image or its colour map.
 
     Args:
-        case: The entry that the mask belongs to.
+        image: The entry that the mask belongs to.
         path: The mask's file.
         size: (width, height) of the image.
 
@@ -24,7 +24,7 @@ def check_mask(case: Case, path: Path, size: tuple[int, int]) -> None:
         TrainingError: It is no PNG, has another size, or has a colour that is neither in the
             colour map nor black, white or transparent.
     """
-    name = f"The mask {case.entry.mask}"
+    name = f"The mask {image.entry.mask}"
     try:
         facts = inspect(path)
     except ImageError as error:
@@ -36,19 +36,19 @@ def check_mask(case: Case, path: Path, size: tuple[int, int]) -> None:
             f"{name} has {facts.width}x{facts.height} pixels, its image {size[0]}x{size[1]};"
             " both must have the same size."
         )
-    strays = sorted(_colours(name, path) - _BACKGROUNDS - _declared(case))
+    strays = sorted(_colours(name, path) - _BACKGROUNDS - _declared(image))
     if strays:
         shown = ", ".join(f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in strays[:3])
         more = f" and {len(strays) - 3} more" if len(strays) > 3 else ""
         raise TrainingError(
             f"{name} has the colour {shown}{more}, which is missing in its internal-color-map"
-            f" ({', '.join(case.entry.mask_classes.values())}). Correct the hex-color, or paint"
+            f" ({', '.join(image.entry.mask_classes.values())}). Correct the hex-color, or paint"
             " the background white."
         )
 
 
-def _declared(case: Case) -> set[tuple[int, int, int]]:
-    found = (bytes.fromhex(colour[1:]) for colour in case.entry.mask_classes.values())
+def _declared(image: LabelledImage) -> set[tuple[int, int, int]]:
+    found = (bytes.fromhex(colour[1:]) for colour in image.entry.mask_classes.values())
     return {(red, green, blue) for red, green, blue in found}
 
 

@@ -14,6 +14,7 @@ from lfvpipe.service.jobs.training.job import train
 from lfvpipe.service.log import processors, service_log
 from lfvpipe.service.quotas import quotas_from_json
 from lfvpipe.service.runtime import Runtime, open_runtime
+from lfvpipe.service.state import models
 
 _PATIENCE = 0.2  # seconds; somebody who only asks whether a lock is free holds it for less
 
@@ -35,8 +36,7 @@ def work(runtime: Runtime) -> None:
 
 def _waiting(runtime: Runtime) -> list[int]:
     with runtime.database.read() as tx:
-        rows = tx.all("SELECT id FROM models WHERE status = 'TRAINING' ORDER BY id")
-    return [int(row["id"]) for row in rows]
+        return models.in_training(tx)
 
 
 @contextmanager

@@ -1,0 +1,40 @@
+"""How a model is to be trained, where the API has no words for it: its tags say so."""
+
+from typing import TYPE_CHECKING
+
+from lfvpipe.lookout.tags import COSTS, THOROUGH
+from lfvpipe.service.jobs.training.selection import TrainingError
+from lfvpipe.service.runtime import Runtime
+from lfvpipe.service.state import tags
+from lfvpipe.service.state.models import Model
+
+if TYPE_CHECKING:
+    from lfvpipe.detector import Settings
+
+
+def read_settings(runtime: Runtime, model: Model) -> "Settings":
+    """Return how to train, as the model's tags say.
+
+    Raises:
+        TrainingError: A tag of ours has a value that means nothing.
+    """
+    from lfvpipe.detector import Settings
+
+    with runtime.database.read() as tx:
+        costs, thorough = (tags.value(tx, model.arn, key) for key in (COSTS, THOROUGH))
+    settings = Settings(costs=None if costs is None else _parse_costs(costs))
+    if thorough not in {None, "true", "false"}:
+        raise TrainingError(f"The tag {THOROUGH} is {thorough!r}; it must be true or false.")
+    return settings.thorough() if thorough == "true" else settings
+
+
+def _parse_costs(text: str) -> tuple[float, float]:
+    accept, _, reject = text.partition(":")
+    try:
+        costs = float(accept), float(reject)
+    except ValueError:
+        costs = 0.0, 0.0
+    if not (min(costs) > 0 and max(costs) < float("inf")):
+        wanted = "two positive numbers FALSE_ACCEPT:FALSE_REJECT, such as 20:1"
+        raise TrainingError(f"The tag {COSTS} is {text!r}; it must be {wanted}.")
+    return costs

@@ -1,0 +1,119 @@
+"""A state folder of 0.1.0 opens, and what its process left unfinished is finished.
+
+`fixtures/service-0.1.0.sql` is a dump of a service.db that 0.1.0 wrote: project `p` with an update
+under way, a trained model, a hosted one and one that waits for a worker, a packaged component, and
+the client tokens of all that. Its times begin at 1.7e9.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lfvpipe.errors import UserError
+from lfvpipe.lookout.api import LookoutClient
+from lfvpipe.service.embedded import model_file, model_status
+
+DUMP = Path(__file__).parent / "fixtures" / "service-0.1.0.sql"
+OUTPUT = {"S3Location": {"Bucket": "bucket", "Prefix": "out_"}}
+
+
+@pytest.fixture
+def old_state(world: Any) -> Path:
+    """A folder as 0.1.0 left it, with the images that its dataset names."""
+    world.put_images(8, 4)
+    state: Path = world.state_dir
+    state.mkdir()
+    buckets = json.dumps(str(world.root / "buckets"))[1:-1]
+    with closing(sqlite3.connect(state / "service.db")) as database:
+        database.executescript(DUMP.read_text("utf-8").replace("@BUCKETS@", buckets))
+    for identity in (1, 2):
+        file = state / "models" / str(identity) / "model.lfv"
+        file.parent.mkdir(parents=True)
+        file.write_text("false", "utf-8")  # a ColourModel of the tests
+    return state
+
+
+@pytest.fixture
+def reopen(old_state: Path, world: Any) -> Callable[..., LookoutClient]:
+    """Open today's service over the folder, a minute after 0.1.0's last request."""
+
+    def begin(**options: Any) -> LookoutClient:
+        client: LookoutClient = world.client(clock=lambda: 1.7e9 + 90, **options)
+        return client
+
+    return begin
+
+
+def idle(_runtime: object) -> Callable[[], bool]:
+    return lambda: True
+
+
+def test_what_0_1_0_stored_reads_as_it_was(reopen: Any) -> None:
+    client = reopen(launch=idle)
+    names = [each["ProjectName"] for each in client.list_projects()["Projects"]]
+    assert names == ["empty", "p"]
+    first = client.describe_model(ProjectName="p", ModelVersion="1")["ModelDescription"]
+    assert (first["Description"], first["Status"]) == ("first", "TRAINED")
+    assert first["Performance"] == {"F1Score": 1.0, "Recall": 1.0, "Precision": 1.0}
+    assert first["EvaluationManifest"]["Key"] == "out_EvaluationManifest-p-1.json"
+    assert first["CreationTimestamp"].timestamp() == 1.7e9 + 8
+    second = client.describe_model(ProjectName="p", ModelVersion="2")["ModelDescription"]
+    assert (second["MinInferenceUnits"], second["MaxInferenceUnits"]) == (1, 2)
+    assert second["KmsKeyId"] == "alias/k"
+    tags = client.list_tags_for_resource(ResourceArn=first["ModelArn"])["Tags"]
+    assert tags == [{"Key": "line", "Value": "seven"}]
+    job = client.describe_model_packaging_job(ProjectName="p", JobName="job")
+    described = job["ModelPackagingDescription"]
+    assert described["Status"] == "SUCCEEDED"
+    made = described["ModelPackagingOutputDetails"]["Greengrass"]
+    assert made["ComponentVersion"] == "1.0.0"
+
+
+def test_a_model_that_0_1_0_hosted_can_be_asked(reopen: Any, world: Any) -> None:
+    client = reopen(launch=idle)
+    image = world.picture((64, 64), (200, 0, 0))
+    answer = client.detect_anomalies(
+        ProjectName="p", ModelVersion="2", Body=image, ContentType="image/png"
+    )
+    assert answer["DetectAnomalyResult"]["IsAnomalous"]
+
+
+def test_what_0_1_0_left_unfinished_is_finished(reopen: Any, waits: Any) -> None:
+    client = reopen()
+    described = waits.dataset(client)
+    assert described["Status"] == "UPDATE_COMPLETE"
+    assert described["ImageStats"] == {"Total": 12, "Labeled": 12, "Normal": 8, "Anomaly": 4}
+    assert waits.model(client, "3")["Status"] == "TRAINED"
+
+
+def test_a_retry_of_a_call_to_0_1_0_is_the_same_call(reopen: Any) -> None:
+    client = reopen(launch=idle)
+    create: Any = {"ProjectName": "p", "OutputConfig": OUTPUT, "ClientToken": "create-3"}
+    assert client.create_model(**create)["ModelMetadata"]["ModelVersion"] == "3"
+    assert len(client.list_models(ProjectName="p")["Models"]) == 3
+
+
+def test_the_state_tells_a_status_without_being_opened_for_writing(old_state: Path) -> None:
+    before = (old_state / "service.db").read_bytes()
+    assert model_status(old_state, "p", "3") == "TRAINING"
+    assert model_status(old_state, "p", "4") is None
+    assert (old_state / "service.db").read_bytes() == before
+    assert sorted(path.name for path in old_state.iterdir()) == ["models", "service.db"]
+
+
+def test_a_model_file_of_0_1_0_is_found(old_state: Path) -> None:
+    assert model_file(old_state, "p", "1") == old_state / "models" / "1" / "model.lfv"
+    assert model_file(old_state, "p", "3") is None  # in training
+
+
+def test_a_state_of_a_later_version_is_left_alone(old_state: Path, world: Any) -> None:
+    with closing(sqlite3.connect(old_state / "service.db")) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(UserError, match="newer lfvpipe") as caught:
+        world.open()
+    assert "format 99" in str(caught.value)
