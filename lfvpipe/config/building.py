@@ -50,7 +50,7 @@ def build(tree: Node, file: Path) -> Pipeline:
         split=split(settings),
         images=_images(settings),
         bucket=_bucket(settings, project),
-        service=Service(settings.get("service.endpoint")),
+        service=Service(settings.get("service.endpoint"), settings.get("service.detector")),
         model=Model(
             settings.get("model.output_prefix"),
             settings.get("model.description"),

@@ -77,6 +77,14 @@ def _endpoints(settings: Settings) -> Iterator[Problem]:
             yield problem(place, f"{key} holds a login, which no request would carry", hint)
 
 
+def _detector(settings: Settings) -> Iterator[Problem]:
+    endpoint = settings.get("service.endpoint")
+    if settings.given("service.detector") is not None and endpoint != "embedded":
+        message = f"service.detector is for the embedded service, not for {endpoint}"
+        hint = "Leave it out; there, `lfvpipe serve --detector NAME` chooses."
+        yield problem(_place(settings, "service.detector"), message, hint)
+
+
 def _shares(settings: Settings) -> Iterator[Problem]:
     sections = ["sample", *(f"sample.{label}" for label in LABELS)]
     for name in ("split", *(f"split.{label}" for label in LABELS)):
@@ -159,6 +167,7 @@ _RULES: tuple[tuple[Set[str], Callable[[Settings], Iterator[Problem]]], ...] = (
     ({"sources"}, _sources),
     ({"sources", "evaluate"}, _locations),
     ({"bucket", "service", "mlflow"}, _endpoints),
+    ({"service"}, _detector),
     ({"sample", "split"}, _shares),
     ({"split"}, _split),
     ({"sources", "split"}, _datasets),

@@ -101,9 +101,15 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Service:
-    """The Lookout for Vision endpoint: ``embedded`` or a URL."""
+    """The Lookout for Vision service.
+
+    Attributes:
+        endpoint: ``embedded`` or a URL.
+        detector: The name of the detector that the embedded service trains with.
+    """
 
     endpoint: str = "embedded"
+    detector: str = "default"
 
 
 @dataclass(frozen=True)

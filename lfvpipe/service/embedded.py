@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
 from lfvpipe.lookout.transport import Handler
 from lfvpipe.service.faults import Fault
 from lfvpipe.service.quotas import Quotas
@@ -13,20 +14,32 @@ from lfvpipe.storage import Buckets
 __all__ = ["Service", "model_file", "model_status", "open_service"]
 
 
-def open_service(state_dir: Path, buckets: Buckets, *, region: str) -> Handler:
+def open_service(
+    state_dir: Path, buckets: Buckets, *, region: str, detector: str = DEFAULT_DETECTOR
+) -> Handler:
     """Open the service over `state_dir` and return what answers its requests.
 
     Several processes may have the same folder open. Nothing needs closing: what runs on in threads
     can be killed at any moment, and trainings run in processes of their own.
 
+    Args:
+        state_dir: Made when absent.
+        buckets: The object store of new datasets and models.
+        region: What ARNs name.
+        detector: The name of the detector of new models.
+
     Raises:
-        UserError: The folder cannot be used, or its state is from a newer version.
+        UserError: The folder cannot be used, or its state is from a newer version; or there is no
+            such detector.
     """
-    return Service(state_dir, buckets, region=region, isolated=False).handle
+    service = Service(state_dir, buckets, region=region, detector=detector, isolated=False)
+    return service.handle
 
 
 def model_file(state_dir: Path, project: str, version: str) -> Path | None:
     """Return where a trained model lies, for `lfvpipe.detector.load`; None where there is none.
+
+    There is none for the caller either where another detector made the model.
 
     Raises:
         UserError: The folder cannot be used, or its state is from a newer version.
@@ -42,7 +55,7 @@ def model_file(state_dir: Path, project: str, version: str) -> Path | None:
     finally:
         runtime.database.close()
     file = runtime.model_file(row.id)
-    return file if file.is_file() else None
+    return file if row.detector == DEFAULT_DETECTOR and file.is_file() else None
 
 
 def model_status(state_dir: Path, project: str, version: str) -> str | None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
 from lfvpipe.errors import UserError
 from lfvpipe.service.locks import OPENING, Locks
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.state.database import Database
+from lfvpipe.service.state.models import Model
 from lfvpipe.storage import Buckets, reconnect
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ class Runtime:
     Attributes:
         state_dir: The folder.
         clock: Returns epoch seconds.
-        stand_in: Stands in for `lfvpipe.detector`.
+        detector_name: Which detector new models are trained with.
+        stand_in: Stands in for every detector, in tests.
     """
 
     state_dir: Path
@@ -36,17 +39,24 @@ class Runtime:
     locks: Locks
     quotas: Quotas
     clock: Callable[[], float] = time.time
+    detector_name: str = DEFAULT_DETECTOR
     stand_in: "Detector | None" = None
     _stores: dict[str, Buckets] = field(default_factory=dict)
 
-    @property
-    def detector(self) -> "Detector":
-        """The detector, imported on first use: it brings numpy and onnxruntime."""
+    def detector_of(self, model: Model) -> "Detector":
+        """Return the detector that the model was created for, imported on first use.
+
+        It is the model's, not the one that this service gives to new models: the folder may have
+        been served with another detector before, or be served with one by another process.
+
+        Raises:
+            UserError: It is not installed here.
+        """
         if self.stand_in is not None:
             return self.stand_in
-        import lfvpipe.detector
+        from lfvpipe.detector import load_detector
 
-        return lfvpipe.detector
+        return load_detector(model.detector)
 
     def model_file(self, identity: int) -> Path:
         """Return where the model with this row id lies.
@@ -77,6 +87,7 @@ def open_runtime(
     quotas: Quotas,
     *,
     clock: Callable[[], float] = time.time,
+    detector_name: str = DEFAULT_DETECTOR,
     stand_in: "Detector | None" = None,
 ) -> Runtime:
     """Open `state_dir`, making it when absent.
@@ -96,4 +107,4 @@ def open_runtime(
             f"The service's folder {folder} cannot be written: {error.strerror or error}.",
             hint="Free some space or make it writable, or name another one with --state-dir.",
         ) from error
-    return Runtime(folder, database, locks, quotas, clock, stand_in)
+    return Runtime(folder, database, locks, quotas, clock, detector_name, stand_in)

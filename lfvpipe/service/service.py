@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lfvpipe.detector import load_detector
+from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
 from lfvpipe.service.dispatch import Dispatcher
 from lfvpipe.service.jobs.scheduler import Scheduler
 from lfvpipe.service.jobs.training.launcher import Launch
@@ -37,7 +39,8 @@ class Service:
         buckets: Where manifests and images are read and evaluation files written.
         region: What ARNs name.
         quotas: What is allowed; default: what ``quotas.json`` in the folder says.
-        detector: Stands in for `lfvpipe.detector`; trainings then run in threads of this process.
+        detector: The name of the detector of new models; each model keeps to its own.
+        stand_in: Stands in for every detector; trainings then run in threads of this process.
         launch: Starts a training worker in another way.
         isolated: The service is for others: hosted models live in processes of their own and
             come back after a restart, and calls may be throttled. Else it serves its caller: a
@@ -45,7 +48,7 @@ class Service:
         clock: Returns epoch seconds.
 
     Raises:
-        UserError: The folder cannot be used.
+        UserError: The folder cannot be used, or there is no such detector.
     """
 
     def __init__(
@@ -55,13 +58,18 @@ class Service:
         *,
         region: str,
         quotas: Quotas | None = None,
-        detector: "Detector | None" = None,
+        detector: str = DEFAULT_DETECTOR,
+        stand_in: "Detector | None" = None,
         launch: Launch | None = None,
         isolated: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         allowed = quotas or read_quotas(state_dir)
-        self._runtime = open_runtime(state_dir, allowed, clock=clock, stand_in=detector)
+        if detector != DEFAULT_DETECTOR:
+            load_detector(detector)  # to refuse an unknown name before there is a model of it
+        self._runtime = open_runtime(
+            state_dir, allowed, clock=clock, detector_name=detector, stand_in=stand_in
+        )
         self._scheduler = Scheduler(self._runtime, launch, isolated=isolated)
         context = OperationContext(self._runtime, self._scheduler, buckets, region)
         groups = tuple(

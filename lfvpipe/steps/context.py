@@ -71,5 +71,10 @@ class Context:
             return connect(endpoint, region=self.pipeline.region)
         from lfvpipe.service.embedded import open_service
 
-        handler = open_service(self.service_dir, self.buckets, region=self.pipeline.region)
+        handler = open_service(
+            self.service_dir,
+            self.buckets,
+            region=self.pipeline.region,
+            detector=self.pipeline.service.detector,
+        )
         return connect("embedded", region=self.pipeline.region, handler=handler)

@@ -111,7 +111,7 @@ class World:
         return self.buckets.bucket("bucket")
 
     def open(self, **options: Any) -> Service:
-        given: Any = {"detector": self.detector, "quotas": FEW} | options
+        given: Any = {"stand_in": self.detector, "quotas": FEW} | options
         service = Service(self.state_dir, self.buckets, region="us-east-1", **given)
         self.services.append(service)
         return service

@@ -171,7 +171,7 @@ def test_a_training_survives_its_host_and_its_own_death(
     workers[0].kill()
     workers[0].wait()
     assert state()["Status"] == "TRAINING"
-    client = world.client(detector=None)  # the real detector again: starts a worker
+    client = world.client(stand_in=None)  # the real detector again: starts a worker
     to_end.extend(workers_of(world.state_dir))
     repeated = client.create_model(
         ProjectName="p", OutputConfig={"S3Location": {"Bucket": "bucket"}}, ClientToken="token"

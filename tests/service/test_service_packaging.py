@@ -116,7 +116,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def test_a_component_runs_by_itself_and_judges_as_the_service_does(
     dataset: Any, world: Any, waits: Any, tmp_path: Path, photographed: list[str]
 ) -> None:
-    client = world.client(detector=None)  # the real one
+    client = world.client(stand_in=None)  # the real one
     client.create_model(ProjectName="p", OutputConfig={"S3Location": {"Bucket": "bucket"}})
     waits.model(client)
     start(client)
@@ -173,7 +173,7 @@ def photographed(dataset: Any, world: Any) -> list[str]:
 def test_a_component_that_does_not_work_is_not_published(
     trained: Any, world: Any, client: LookoutClient
 ) -> None:
-    real = world.client(detector=None)  # cannot read what the stand-in saved
+    real = world.client(stand_in=None)  # cannot read what the stand-in saved
     start(real)
     described = finished(real)
     assert described["Status"] == "FAILED"

@@ -111,6 +111,31 @@ def test_a_model_file_of_0_1_0_is_found(old_state: Path) -> None:
     assert model_file(old_state, "p", "3") is None  # in training
 
 
+def test_the_models_of_0_1_0_are_those_of_the_default_detector(
+    old_state: Path, reopen: Any
+) -> None:
+    reopen(launch=idle)
+    with closing(sqlite3.connect(old_state / "service.db")) as database:
+        rows = database.execute("SELECT detector, COUNT(*) FROM models GROUP BY detector")
+        assert rows.fetchall() == [("default", 3)]
+        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+def test_an_update_of_the_state_that_breaks_off_leaves_it_as_it_was(
+    old_state: Path, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = {1: "ALTER TABLE models ADD COLUMN detector TEXT; ALTER TABLE nothing ADD COLUMN x;"}
+    with monkeypatch.context() as patch:
+        patch.setattr("lfvpipe.service.state.database.MIGRATIONS", broken)
+        with pytest.raises(UserError, match="cannot open"):
+            world.open()
+    with closing(sqlite3.connect(old_state / "service.db")) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+        columns = [row[1] for row in database.execute("PRAGMA table_info(models)")]
+    assert "detector" not in columns
+    world.open(launch=idle)  # and it can be opened after that
+
+
 def test_a_state_of_a_later_version_is_left_alone(old_state: Path, world: Any) -> None:
     with closing(sqlite3.connect(old_state / "service.db")) as database:
         database.execute("PRAGMA user_version = 99")

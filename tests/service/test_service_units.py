@@ -23,7 +23,7 @@ from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.units.pool import Pace, Pool, PoolClosed
-from lfvpipe.service.units.process import ProcessUnit, UnitDied
+from lfvpipe.service.units.process import ModelSource, ProcessUnit, UnitDied
 
 pytestmark = pytest.mark.slow
 
@@ -243,7 +243,9 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_process_judges_as_the_detector_does(model_file: Path, tmp_path: Path) -> None:
     from lfvpipe.detector import load
 
-    unit = ProcessUnit(model_file, tmp_path / "logs" / "hosting.log")
+    unit = ProcessUnit(
+        ModelSource(model_file, "default", (64, 64)), tmp_path / "logs" / "hosting.log"
+    )
     image = photograph(20, bad=True)
     here, there = load(model_file).detect(image), unit.detect(image)
     assert there.is_anomalous is here.is_anomalous
@@ -262,7 +264,9 @@ def test_a_process_judges_as_the_detector_does(model_file: Path, tmp_path: Path)
 def test_a_damaged_model_is_told_by_the_process(tmp_path: Path) -> None:
     (tmp_path / "model.lfv").write_bytes(b"nonsense")
     with pytest.raises(UserError, match=r"model\.lfv"):
-        ProcessUnit(tmp_path / "model.lfv", tmp_path / "hosting.log")
+        ProcessUnit(
+            ModelSource(tmp_path / "model.lfv", "default", (64, 64)), tmp_path / "hosting.log"
+        )
 
 
 def units_of(file: Path) -> list[psutil.Process]:
@@ -282,7 +286,7 @@ def real(trained: Any, world: Any, model_file: Path) -> tuple[LookoutClient, Pat
     """Return a client of a service like that of `serve`, and the file of its trained model."""
     file: Path = next((world.state_dir / "models").glob("*/*"))
     file.write_bytes(model_file.read_bytes())
-    return world.client(detector=None), file
+    return world.client(stand_in=None), file
 
 
 def detect(client: LookoutClient, number: int, *, bad: bool) -> bool:
@@ -311,7 +315,7 @@ def test_hosting_means_processes_that_survive_being_killed(
     assert not detect(client, 36, bad=False)
     world.services[-1].close()  # the server ends; the model stays HOSTED in its state
     assert units_of(file) == []
-    again = world.client(detector=None)
+    again = world.client(stand_in=None)
     until(lambda: len(units_of(file)) == 2)  # and is hosted again before anybody asks
     assert detect(again, 37, bad=True)
     again.stop_model(ProjectName="p", ModelVersion="1")
@@ -327,7 +331,7 @@ def test_a_model_that_cannot_be_hosted_again_is_not_stuck(
     waits.hosting(client)
     world.services[-1].close()
     file.write_bytes(b"damaged")
-    again = world.client(detector=None)
+    again = world.client(stand_in=None)
 
     def state() -> Any:
         return again.describe_model(ProjectName="p", ModelVersion="1")["ModelDescription"]
@@ -343,7 +347,7 @@ def test_an_embedded_service_has_processes_only_for_several_units(
     real: tuple[LookoutClient, Path], world: Any, waits: Any
 ) -> None:
     _, file = real
-    client = world.client(detector=None, isolated=False)
+    client = world.client(stand_in=None, isolated=False)
     for least, processes in ((1, 0), (2, 2)):
         client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=least)
         waits.hosting(client)
@@ -387,7 +391,7 @@ def test_a_killed_server_leaves_no_unit_behind_and_the_next_hosts_again(
         server.stdout.close()
     _, alive = psutil.wait_procs(units, timeout=60)
     assert not alive
-    again = world.client(detector=None)
+    again = world.client(stand_in=None)
     assert detect(again, 40, bad=True)
     again.stop_model(ProjectName="p", ModelVersion="1")
     waits.hosting(again, "TRAINED")

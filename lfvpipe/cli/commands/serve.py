@@ -57,6 +57,15 @@ class ServeOptions(Options):
     region: Annotated[str, Option("--region", about="named in ARNs (default: us-east-1)")] = (
         "us-east-1"
     )
+    detector: Annotated[
+        str,
+        Option(
+            "--detector",
+            metavar="NAME",
+            about="what new models are trained with: the name that an installed package declares"
+            " (default: default, our own)",
+        ),
+    ] = "default"
     workers: Annotated[
         int | None,
         Option(
@@ -110,7 +119,9 @@ def run(options: ServeOptions) -> int:
     )
     with ExitStack() as closing:
         listener = closing.enter_context(http.server.listen(options.host, options.port))
-        lookout = service.Service(root / "service", buckets, region=options.region)
+        lookout = service.Service(
+            root / "service", buckets, region=options.region, detector=options.detector
+        )
         closing.callback(lookout.close)
         application = http.app.Application(
             lookout.handle,

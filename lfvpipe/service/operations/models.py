@@ -81,6 +81,7 @@ class Models:
             storage=describe_storage(self.context.buckets),
             train_content=train,
             test_content=test,
+            detector=self.context.runtime.detector_name,
         )
         put_tags(tx, arn, tags, self.context.runtime.quotas)
         tokens.renew(tx, arn)

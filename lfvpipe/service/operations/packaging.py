@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NotRequired, TypedDict
 
+from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
 from lfvpipe.lookout.statuses import MODEL_TRAINED
 from lfvpipe.service.faults import conflict, invalid
 from lfvpipe.service.jobs.packaging.job import component_key
@@ -76,6 +77,9 @@ class Packaging:
         model = models.get(tx, project_name, model_version)
         if model.status not in MODEL_TRAINED:
             raise conflict_of(model, f"is {model.status}; only a trained one can be packaged")
+        if model.detector != DEFAULT_DETECTOR:  # a component carries our detector's code alone
+            other = f"was trained by the detector {model.detector}, whose models are not packaged"
+            raise conflict_of(model, other)
         greengrass = configuration["Greengrass"]
         _check_target(greengrass)
         version = greengrass.get("ComponentVersion") or f"{model.version}.0.0"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lfvpipe.errors import UserError
-from lfvpipe.service.state.schema import TABLES, VERSION
+from lfvpipe.service.state.schema import MIGRATIONS, TABLES, VERSION
 
 _BUSY_SECONDS = 30.0  # how long a writer waits for another one's short transaction
 
@@ -158,9 +158,12 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
             hint=f"this version reads formats up to {VERSION}: update it, or use another folder",
         )
     connection.execute("PRAGMA journal_mode = WAL")
-    if found == 0:
-        script = f"BEGIN IMMEDIATE;{TABLES}PRAGMA user_version = {VERSION};COMMIT;"
-        connection.executescript(script)
+    if found == VERSION:
+        return
+    # As a whole or not at all: the version is part of the transaction.
+    steps = (MIGRATIONS[version] for version in range(found, VERSION))
+    changes = TABLES if found == 0 else "".join(steps)
+    connection.executescript(f"BEGIN IMMEDIATE;{changes}PRAGMA user_version = {VERSION};COMMIT;")
 
 
 def _drain(idle: _Pool) -> None:

@@ -13,7 +13,7 @@ from lfvpipe.service.state.database import Database, Transaction
 _SELECT = (
     "SELECT id, project, version, arn, created, description, status, message, output_bucket,"
     " output_prefix, kms_key, storage, train_content, test_content, attempts, f1, recall,"
-    " precision, evaluated, width, height, min_units, max_units FROM models"
+    " precision, evaluated, width, height, min_units, max_units, detector FROM models"
 )
 
 
@@ -31,6 +31,7 @@ class Model:
         evaluated: When its evaluation ended, in epoch seconds.
         width: Of its images, like `height`, in pixels.
         min_units: The inference units that StartModel asked for; None unless it is hosted.
+        detector: The name of the detector that trains it and reads its file.
     """
 
     id: int
@@ -56,6 +57,7 @@ class Model:
     height: int | None
     min_units: int | None
     max_units: int | None
+    detector: str
 
 
 def get(tx: Transaction, project: str, version: str) -> Model:
@@ -185,14 +187,15 @@ def create(
     storage: str,
     train_content: int,
     test_content: int | None,
+    detector: str,
 ) -> None:
     """Add a model version that is to be trained."""
     tx.insert(
         "INSERT INTO models (project, version, arn, created, description, status, message,"
-        " output_bucket, output_prefix, kms_key, storage, train_content, test_content)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " output_bucket, output_prefix, kms_key, storage, train_content, test_content, detector)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         *(project, version, arn, created, description, ModelStatus.TRAINING, message),
-        *(output_bucket, output_prefix, kms_key, storage, train_content, test_content),
+        *(output_bucket, output_prefix, kms_key, storage, train_content, test_content, detector),
     )
 
 

@@ -1,10 +1,19 @@
 """The tables. A change of theirs gets a new VERSION and a migration."""
 
-VERSION = 1
+from collections.abc import Mapping
+from typing import Final
+
+VERSION: Final = 2
+
+# By the version that they start from, each leading to the next. A migration only adds, since a
+# process of an earlier version may have the file open: its statements name their columns.
+MIGRATIONS: Final[Mapping[int, str]] = {
+    1: "ALTER TABLE models ADD COLUMN detector TEXT NOT NULL DEFAULT 'default';",
+}
 
 # A dataset points at a content: its JSON lines, which never change once they are ready. So an
 # update or a deletion takes nothing away from a model that is still training on the old lines.
-TABLES = """
+TABLES: Final = """
 CREATE TABLE projects (
     name TEXT PRIMARY KEY,
     arn TEXT NOT NULL,
@@ -70,6 +79,7 @@ CREATE TABLE models (
     height INTEGER,
     min_units INTEGER,
     max_units INTEGER,
+    detector TEXT NOT NULL DEFAULT 'default',
     UNIQUE (project, version)
 );
 CREATE INDEX models_by_status ON models (status);

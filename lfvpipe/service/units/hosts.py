@@ -13,7 +13,7 @@ from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import models
 from lfvpipe.service.state.models import Model
 from lfvpipe.service.units.pool import Pool, PoolClosed
-from lfvpipe.service.units.process import ProcessUnit, UnitDied
+from lfvpipe.service.units.process import ModelSource, ProcessUnit, UnitDied
 
 if TYPE_CHECKING:
     from lfvpipe.detector import TrainedModel, Verdict
@@ -164,10 +164,11 @@ class Hosts:
             raise UserError(f"the model file {file} is gone; create the model again")
         least, most = _units(model)
         if self._runtime.stand_in is not None or not (self.isolated or least > 1):
-            return InProcess(self._runtime.detector.load(file))
+            return InProcess(self._runtime.detector_of(model).load(file))
+        source = ModelSource(file, model.detector, (model.width or 0, model.height or 0))
         log = self._runtime.state_dir / "logs" / "hosting.log"
         pool = Pool(
-            lambda: ProcessUnit(file, log), least, most, wanted=_wanted(self._runtime, model.id)
+            lambda: ProcessUnit(source, log), least, most, wanted=_wanted(self._runtime, model.id)
         )
         pool.open()
         return pool

@@ -7,6 +7,7 @@ import sys
 import threading
 import weakref
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
@@ -22,6 +23,25 @@ _PIPE_BYTES = 1024 * 1024
 _NEW_GROUP = 0x00000200  # CREATE_NEW_PROCESS_GROUP on Windows
 # A unit is one core's worth: more units, not more threads, are what a user asks for.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """What a unit loads.
+
+    Attributes:
+        file: The model's file.
+        detector: The name of the detector that made it.
+        size: The (width, height) in pixels of the images that it judges.
+    """
+
+    file: Path
+    detector: str
+    size: tuple[int, int]
+
+    def arguments(self) -> list[str]:
+        """Return what `lfvpipe.service.units.worker` takes on its command line."""
+        return [str(self.file), self.detector, *map(str, self.size)]
 
 
 class UnitDied(Exception):
@@ -54,7 +74,7 @@ class ProcessUnit:
     """A process with one model in memory; one request at a time.
 
     Args:
-        model_file: The model.
+        source: The model.
         log: The file that takes what the process says on its standard error.
 
     Raises:
@@ -62,11 +82,11 @@ class ProcessUnit:
         UnitDied: The process ended while it loaded the model.
     """
 
-    def __init__(self, model_file: Path, log: Path) -> None:
+    def __init__(self, source: ModelSource, log: Path) -> None:
         log.parent.mkdir(exist_ok=True)
         with log.open("ab") as opened:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "lfvpipe.service.units.worker", str(model_file)],
+                [sys.executable, "-m", "lfvpipe.service.units.worker", *source.arguments()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=opened,

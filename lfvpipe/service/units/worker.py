@@ -1,4 +1,6 @@
-"""The process of an inference unit: ``python -m lfvpipe.service.units.worker MODEL_FILE``.
+"""The process of an inference unit.
+
+``python -m lfvpipe.service.units.worker MODEL_FILE DETECTOR WIDTH HEIGHT``
 
 It reads images from its standard input and writes verdicts to its standard output until the
 input ends, which it does when the service closes it, and also when the service is killed.
@@ -15,59 +17,60 @@ from lfvpipe.errors import UserError
 from lfvpipe.service.units.wire import pack, receive, send
 
 if TYPE_CHECKING:
-    from lfvpipe.detector import Model
+    from lfvpipe.detector import TrainedModel
 
 
 def main(arguments: list[str]) -> int:
     """Load the model, say so, and judge."""
-    requests, answers = sys.stdin.buffer, _own_output()
+    requests, answers = sys.stdin.buffer, _take_output()
     try:
-        model = _warm(Path(arguments[0]))
+        file, detector, width, height = arguments
+        model = _load(Path(file), detector, (int(width), int(height)))
     except UserError as error:
-        send(answers, _say("refused", " ".join(str(error).split())), b"")
+        send(answers, _message("refused", " ".join(str(error).split())), b"")
         return 1
     try:
-        send(answers, _say("ready", ""), b"")
+        send(answers, _message("ready", ""), b"")
         _serve(model, requests, answers)
     except (EOFError, BrokenPipeError):
         pass
     return 0
 
 
-def _own_output() -> BinaryIO:
+def _take_output() -> BinaryIO:
     """Return the standard output for verdicts alone: what a library prints goes to the log."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return answers
 
 
-def _warm(file: Path) -> "Model":
+def _load(file: Path, detector: str, size: tuple[int, int]) -> "TrainedModel":
     """Load the model and judge an empty image, so that the first real one waits for nothing."""
     from PIL import Image
 
-    from lfvpipe.detector import load
+    from lfvpipe.detector import load_detector
 
-    model = load(file)
-    model.detect(Image.new("RGB", model.info.image_size))
+    model = load_detector(detector).load(file)
+    model.detect(Image.new("RGB", size))
     return model
 
 
-def _serve(model: "Model", requests: BinaryIO, answers: BinaryIO) -> None:
+def _serve(model: "TrainedModel", requests: BinaryIO, answers: BinaryIO) -> None:
     while True:
         image = receive(requests)
-        send(answers, *_judged(model, image))
+        send(answers, *_judge(model, image))
 
 
-def _judged(model: "Model", image: bytes) -> tuple[bytes, bytes]:
+def _judge(model: "TrainedModel", image: bytes) -> tuple[bytes, bytes]:
     try:
         return pack(model.detect(image))
     except UserError as error:
-        return _say("refused", error.message), b""
+        return _message("refused", error.message), b""
     except Exception:  # the boundary of the process: the service logs it and answers 500
-        return _say("broken", traceback.format_exc()), b""
+        return _message("broken", traceback.format_exc()), b""
 
 
-def _say(word: str, text: str) -> bytes:
+def _message(word: str, text: str) -> bytes:
     return json.dumps({word: text}).encode()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lfvpipe.config.spec import Service
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
@@ -34,7 +35,11 @@ class ModelStep(Step[Context]):
         """Return what decides how the model comes out and where its evaluation lies."""
         pipeline = context.pipeline
         costs = pipeline.evaluate.costs
+        # Keys that came later are named only where they say something: a model of an earlier
+        # version stays the model of its fingerprint.
         thorough: Facts = {"model.thorough": True} if pipeline.model.thorough else {}
+        detector = pipeline.service.detector
+        other: Facts = {"service.detector": detector} if detector != Service.detector else {}
         return settings(
             {
                 "bucket.prefix": pipeline.bucket.prefix,
@@ -42,6 +47,7 @@ class ModelStep(Step[Context]):
                 "evaluate.costs.false_accept": costs.false_accept if costs else None,
                 "evaluate.costs.false_reject": costs.false_reject if costs else None,
                 **thorough,
+                **other,
             }
         )
 

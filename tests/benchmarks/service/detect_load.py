@@ -93,7 +93,7 @@ def serve(pipe: Connection, folder: Path, workers: int | None, side: int, *, nul
     """Host a model, serve until told to stop, and tell what was spent since the last question."""
     buckets = connect_storage("local", region="us-east-1", root=folder / "buckets")
     clocked = Clocked(null)
-    service = Service(folder / "service", buckets, region="us-east-1", detector=clocked)
+    service = Service(folder / "service", buckets, region="us-east-1", stand_in=clocked)
     access_log.configure("json")
     host(service, buckets, side)
     application = Application(service.handle, SigV4({KEY: SECRET}), dict, workers)

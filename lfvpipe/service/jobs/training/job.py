@@ -164,7 +164,7 @@ def _learn(
         if example.mask is not None:
             check_mask(image, example.mask, size)
     try:
-        trained = runtime.detector.train(
+        trained = runtime.detector_of(model).train(
             examples,
             read_settings(runtime, model),
             progress=progress.tell,
