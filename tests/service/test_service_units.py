@@ -22,12 +22,12 @@ from lfvpipe.detector import Example, Settings, Verdict, train
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
-from lfvpipe.service.units.pool import Pace, Pool, PoolClosed
+from lfvpipe.service.units.pool import Pool, PoolClosed, Timing
 from lfvpipe.service.units.process import ModelSource, ProcessUnit, UnitDied
 
 pytestmark = pytest.mark.slow
 
-QUICK = Pace(idle=0.02, longest=0.3, look=0.01)
+QUICK = Timing(idle=0.02, longest=0.3, look=0.01)
 
 
 @dataclass(eq=False)
@@ -101,7 +101,7 @@ def test_a_pool_has_the_least_number_of_units_once_it_is_open(factory: Factory) 
 
 
 def test_it_grows_while_requests_wait_and_shrinks_when_they_do_not(factory: Factory) -> None:
-    pool = factory.open(1, 3, pace=QUICK)
+    pool = factory.open(1, 3, timing=QUICK)
     with ThreadPoolExecutor(8) as threads:
         answers = [threads.submit(pool.detect, b"image") for _ in range(8)]
         until(lambda: pool.size == 3)
@@ -118,7 +118,7 @@ def test_requests_are_answered_in_the_order_they_came(factory: Factory) -> None:
         answers = []
         for number in range(6):
             answers.append(threads.submit(pool.detect, str(number).encode()))
-            until(partial(lambda count: len(pool._line) == count, number))
+            until(partial(lambda count: len(pool._queue) == count, number))
         factory.gate.set()
         for each in answers:
             each.result()
@@ -138,13 +138,13 @@ def test_a_dead_unit_is_replaced_and_its_request_asked_again(factory: Factory) -
 
 
 def test_a_unit_that_dies_in_its_sleep_is_replaced(factory: Factory) -> None:
-    pool = factory.open(pace=QUICK)
+    pool = factory.open(timing=QUICK)
     factory.units[0].kill()
     until(lambda: len(factory.units) == 2 and pool.size == 1)
 
 
 def test_a_hung_unit_is_killed_and_its_request_asked_again(factory: Factory) -> None:
-    pool = factory.open(pace=QUICK)
+    pool = factory.open(timing=QUICK)
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(pool.detect, b"image")
         until(lambda: len(factory.units) > 1)
@@ -189,7 +189,7 @@ def test_closing_waits_for_the_last_answer(factory: Factory) -> None:
     pool = factory.open()
     with ThreadPoolExecutor(3) as threads:
         answers = [threads.submit(pool.detect, b"image") for _ in range(2)]
-        until(lambda: len(pool._line) == 1)
+        until(lambda: len(pool._queue) == 1)
         closing = threads.submit(pool.close)
         until(lambda: pool.closed)
         with pytest.raises(PoolClosed):
@@ -204,14 +204,14 @@ def test_closing_waits_for_the_last_answer(factory: Factory) -> None:
 def test_a_pool_that_nobody_wants_closes_itself(factory: Factory) -> None:
     wanted = threading.Event()
     wanted.set()
-    pool = factory.open(2, 2, wanted=wanted.is_set, pace=QUICK)
+    pool = factory.open(2, 2, is_wanted=wanted.is_set, timing=QUICK)
     wanted.clear()
     until(lambda: all(unit.closed for unit in factory.units))
     assert pool.closed
 
 
 def test_a_pool_is_resized(factory: Factory) -> None:
-    pool = factory.open(1, 1, pace=QUICK)
+    pool = factory.open(1, 1, timing=QUICK)
     pool.resize(3, 3)
     until(lambda: pool.size == 3)
     pool.resize(1, 1)

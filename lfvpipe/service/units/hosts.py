@@ -3,7 +3,6 @@
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +17,7 @@ from lfvpipe.service.units.process import ModelSource, ProcessUnit, UnitDied
 if TYPE_CHECKING:
     from lfvpipe.detector import TrainedModel, Verdict
 
-_KEPT = 4  # models in this process' own memory; more are loaded again when they are asked
+_MOST_LOADED = 4  # models in this process' own memory; more are loaded again when they are asked
 
 
 class Host(Protocol):
@@ -73,6 +72,10 @@ class InProcess:
 class Hosts:
     """Opens a model's host when it is first needed; safe to ask from many threads.
 
+    Bringing a model up takes seconds, so it happens outside the lock, with a future in the model's
+    place: of many threads that ask at the same moment one brings it up, and the others wait for
+    the future instead of doing it again.
+
     Args:
         runtime: The state.
         isolated: Every unit is a process of its own; else a single unit is this process.
@@ -82,7 +85,7 @@ class Hosts:
         self._runtime = runtime
         self.isolated = isolated and runtime.stand_in is None
         self._lock = threading.Lock()
-        self._hosts: OrderedDict[int, Future[Host]] = OrderedDict()
+        self._hosts: OrderedDict[int, Future[Host]] = OrderedDict()  # asked last at the end
 
     def detect(self, model: Model, image: bytes) -> "Verdict":
         """Judge an image's file.
@@ -101,12 +104,14 @@ class Hosts:
             UserError: Its file is missing or damaged.
             UnitDied: Its processes do not start.
         """
-        future, ours = self._reserved(model.id)
+        future, ours = self._reserve(model.id)
         if ours:
             try:
-                future.set_result(self._made(model))
+                future.set_result(self._make(model))
             except BaseException as error:
-                self._forget(model.id, future)
+                with self._lock:  # the next who asks tries again
+                    if self._hosts.get(model.id) is future:
+                        del self._hosts[model.id]
                 future.set_exception(error)
         host = future.result()
         host.resize(*_units(model))
@@ -131,34 +136,34 @@ class Hosts:
         for identity in identities:
             self.close(identity)
 
-    def _reserved(self, identity: int) -> tuple["Future[Host]", bool]:
+    def _reserve(self, identity: int) -> tuple["Future[Host]", bool]:
         """Return the model's host to be, and whether the caller has to make it."""
         with self._lock:
             found = self._hosts.get(identity)
-            if found is not None and not (_is_made(found) and found.result().closed):
+            # A pool closes itself when its model was stopped by another process.
+            if found is not None and not (_is_up(found) and found.result().closed):
                 self._hosts.move_to_end(identity)
                 return found, False
-            made: Future[Host] = Future()
-            self._hosts[identity] = made
-            self._bound()
-            return made, True
+            future: Future[Host] = Future()
+            self._hosts[identity] = future
+            self._evict()
+            return future, True
 
-    def _bound(self) -> None:
-        """Forget what was asked longest ago, where this process' own memory holds the models."""
+    def _evict(self) -> None:
+        """Forget what was asked longest ago, where this process' own memory holds the models.
+
+        Nobody closes it: a thread that is asking it just now still has it, and what is asked
+        again is loaded again.
+        """
         own = [
             identity
-            for identity, each in self._hosts.items()
-            if _is_made(each) and isinstance(each.result(), InProcess)
+            for identity, future in self._hosts.items()
+            if _is_up(future) and isinstance(future.result(), InProcess)
         ]
-        for identity in own[: max(0, len(own) - _KEPT + 1)]:
+        for identity in own[: max(0, len(own) - _MOST_LOADED + 1)]:
             del self._hosts[identity]
 
-    def _forget(self, identity: int, future: "Future[Host]") -> None:
-        with self._lock:
-            if self._hosts.get(identity) is future:
-                del self._hosts[identity]
-
-    def _made(self, model: Model) -> Host:
+    def _make(self, model: Model) -> Host:
         file = self._runtime.model_file(model.id)
         if not file.is_file():
             raise UserError(f"the model file {file} is gone; create the model again")
@@ -168,13 +173,16 @@ class Hosts:
         source = ModelSource(file, model.detector, (model.width or 0, model.height or 0))
         log = self._runtime.state_dir / "logs" / "hosting.log"
         pool = Pool(
-            lambda: ProcessUnit(source, log), least, most, wanted=_wanted(self._runtime, model.id)
+            lambda: ProcessUnit(source, log),
+            least,
+            most,
+            is_wanted=lambda: _is_hosted(self._runtime, model.id),
         )
         pool.open()
         return pool
 
 
-def _is_made(future: "Future[Host]") -> bool:
+def _is_up(future: "Future[Host]") -> bool:
     return future.done() and future.exception() is None
 
 
@@ -183,18 +191,14 @@ def _units(model: Model) -> tuple[int, int]:
     return least, model.max_units or least
 
 
-def _wanted(runtime: Runtime, identity: int) -> Callable[[], bool]:
-    """Return what tells a pool whether its model is still hosted: others may stop it too."""
-
-    def wanted() -> bool:
-        try:
-            with runtime.database.read() as tx:
-                model = models.find(tx, identity)
-        except sqlite3.Error:  # such as a disk that fails for a moment: requests will tell
-            return True
-        return model is not None and model.status in MODEL_STOPPABLE
-
-    return wanted
+def _is_hosted(runtime: Runtime, identity: int) -> bool:
+    """Say whether the model is still to be hosted: another process may have stopped it."""
+    try:
+        with runtime.database.read() as tx:
+            model = models.find(tx, identity)
+    except sqlite3.Error:  # such as a disk that fails for a moment: requests will tell
+        return True
+    return model is not None and model.status in MODEL_STOPPABLE
 
 
 __all__ = ["Hosts", "PoolClosed", "UnitDied"]
