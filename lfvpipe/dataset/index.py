@@ -1,95 +1,19 @@
-"""The files that grow with the images: what was selected, and what was extracted; JSON Lines."""
+"""The index of extracted images, and what was noted of them for the checks; JSON Lines."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from lfvpipe.engine.facts import StepFacts
-from lfvpipe.errors import UserError
+from lfvpipe.dataset.lines import read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from lfvpipe.config.spec import Label
-
-Split = Literal["train", "test", "evaluate", "unused"]
-SPLITS: tuple[Split, ...] = ("train", "test", "evaluate", "unused")
-
-
-@dataclass(frozen=True)
-class LabelCounts(StepFacts):
-    """How many images of one label each split got, and how many there were to choose from."""
-
-    train: int
-    test: int
-    evaluate: int
-    unused: int
-    available: int
-
-    def of(self, split: Split) -> int:
-        """Return how many the split got."""
-        return {"train": self.train, "test": self.test, "evaluate": self.evaluate}.get(
-            split, self.unused
-        )
-
-
-class UnreadableName(UserError):
-    """An image is called by bytes that are no UTF-8."""
-
-
-@dataclass(frozen=True)
-class SelectedMask:
-    """A mask that belongs to a selected image; fields as in `Selected`."""
-
-    source: str
-    member: str
-    stamp: str
-    size: int
-    classes: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class Reviewed:
-    """That a person gave a selected image its label.
-
-    Attributes:
-        sha256: The digest of the image's file that the person saw; None if that is not known.
-        label: The label that the image had without the review.
-        split: Where it was without the review; None where it was not selected.
-    """
-
-    sha256: str | None
-    label: Label | None
-    split: Split | None
-
-
-@dataclass(frozen=True)
-class Selected:
-    """One selected image.
-
-    Attributes:
-        id: Unique in the selection.
-        source: The fetch step's member that holds it; ``files`` for files beside the pipeline,
-            ``s3`` for objects.
-        member: Its name there: a member, a path relative to the pipeline's folder, an S3 URI.
-        stamp: Changes with the content, as far as the archive's directory tells.
-        size: Bytes as declared; 0 where that is not known.
-        reviewed: Set where a review changed something about it.
-    """
-
-    id: str
-    label: Label | None
-    split: Split
-    source: str
-    member: str
-    stamp: str
-    size: int
-    mask: SelectedMask | None = None
-    reviewed: Reviewed | None = None
+    from lfvpipe.dataset.selection import Split
 
 
 @dataclass(frozen=True)
@@ -129,63 +53,45 @@ class Image:
     mask: Mask | None = None
 
 
-def write_lines(folder: Path, lines: Iterable[Mapping[str, object]]) -> tuple[str, str]:
-    """Write `lines` to a JSON Lines file in `folder` that is named after its content.
+@dataclass(frozen=True, kw_only=True)
+class MaskNote:
+    """What the checks have to know of a mask.
 
-    Returns:
-        The file's name and its SHA-256.
-
-    Raises:
-        UnreadableName: A name in a line is not Unicode.
+    Attributes:
+        colours: Of the anomaly types that it shows.
+        strangers: Colours that nobody declared.
+        problem: Why it cannot be used; all else is empty then.
     """
-    from lfvpipe.atomic import replacing, sync_folder
 
-    hashed = hashlib.sha256()
-    staging = folder / "incoming.jsonl"  # one run holds the state directory's lock
-    with replacing(staging) as file:
-        for line in lines:
-            text = _encoded(line)
-            hashed.update(text)
-            file.write(text)
-    name = f"{hashed.hexdigest()}.jsonl"
-    staging.replace(folder / name)
-    sync_folder(folder)
-    return name, hashed.hexdigest()
+    width: int
+    height: int
+    colours: tuple[str, ...]
+    strangers: tuple[str, ...]
+    problem: str
 
 
-def _encoded(line: Mapping[str, object]) -> bytes:
-    try:
-        return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-    except UnicodeEncodeError as error:
-        name = ascii(line.get("id", ""))
-        raise UnreadableName(
-            f"The image {name} has a name that is not UTF-8.", hint="Rename it, and run again."
-        ) from error
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """What the checks have to know of a selected image beyond the index.
 
+    Attributes:
+        id: The image's; one with a problem is not in the index.
+        origin: SHA-256 of its file as it was before it was prepared.
+        mode: Pillow's name of the colour mode.
+        changes: See `lfvpipe.images.Prepared`.
+        pixels: SHA-256 of the decoded pixels.
+        likeness: 256-bit difference hash, hexadecimal.
+        problem: Why the image cannot be used; all else is empty then.
+    """
 
-def read_lines(file: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a JSON Lines file."""
-    with file.open("rb") as stream:
-        for line in stream:
-            yield json.loads(line)
-
-
-def selected_line(image: Selected) -> dict[str, object]:
-    """Return the line of the selection that stands for `image`."""
-    line = {**vars(image), "mask": vars(image.mask) if image.mask else None}
-    del line["reviewed"]
-    return line | ({"reviewed": vars(image.reviewed)} if image.reviewed else {})
-
-
-def read_selection(file: Path) -> Iterator[Selected]:
-    """Yield the selected images of a selection file."""
-    for line in read_lines(file):
-        mask, reviewed = line.pop("mask"), line.pop("reviewed", None)
-        yield Selected(
-            **line,
-            mask=SelectedMask(**mask) if mask else None,
-            reviewed=Reviewed(**reviewed) if reviewed else None,
-        )
+    id: str
+    origin: str = ""
+    mode: str
+    changes: tuple[str, ...]
+    pixels: str
+    likeness: str
+    problem: str
+    mask: MaskNote | None = None
 
 
 def image_line(image: Image) -> dict[str, object]:
@@ -194,7 +100,61 @@ def image_line(image: Image) -> dict[str, object]:
 
 
 def read_index(file: Path) -> Iterator[Image]:
-    """Yield the images of an index file, sorted by id."""
-    for line in read_lines(file):
-        mask = line.pop("mask")
-        yield Image(**line, mask=Mask(**mask) if mask else None)
+    """Yield the images of an index file, sorted by id; raises DamagedLine."""
+    return read_lines(file, _image)
+
+
+def _image(line: dict[str, Any]) -> Image:
+    mask = line.pop("mask")
+    return Image(**line, mask=Mask(**mask) if mask else None)
+
+
+# The path and size of an image or mask, as `image_line` and `write_lines` spell them. No name can
+# pass for them: within a text JSON escapes the quotes.
+_FILE = re.compile(r'"path":"([^"]+)","key":"[^"]+","size":([0-9]+)')
+
+
+def read_file_sizes(file: Path) -> list[tuple[str, int]]:
+    """Return path and size of the files, images and masks, that an index file names.
+
+    By pattern, as parsing the JSON of 100,000 images would take most of the time of a run that
+    changes nothing. Only where as many files are found as there must be: a line that the pattern
+    passes over would count as no file, hence as nothing to do.
+
+    Raises:
+        DamagedLine: A line cannot be read.
+    """
+    text = file.read_bytes().decode(errors="replace")
+    lines, without_mask = text.count("\n"), text.count(',"mask":null}\n')
+    # A backslash may belong to a path, whose spelling then is not the path itself.
+    if text.endswith("\n") and "\\" not in text:
+        found = _FILE.findall(text)
+        if len(found) == 2 * lines - without_mask:
+            return [(path, int(size)) for path, size in found]
+    return [
+        (each.path, each.size)
+        for image in read_index(file)
+        for each in (image, image.mask)
+        if each is not None
+    ]
+
+
+def note_line(note: Note) -> dict[str, object]:
+    """Return the line of the notes that stands for `note`."""
+    return {**vars(note), "mask": vars(note.mask) if note.mask else None}
+
+
+def read_notes(file: Path) -> Iterator[Note]:
+    """Yield the notes of a file, sorted by the images' ids; raises DamagedLine."""
+    return read_lines(file, _note)
+
+
+def _note(line: dict[str, Any]) -> Note:
+    mask = line.pop("mask")
+    changes = tuple(line.pop("changes"))
+    return Note(**line, changes=changes, mask=_mask_note(mask) if mask else None)
+
+
+def _mask_note(line: dict[str, Any]) -> MaskNote:
+    colours, strangers = tuple(line.pop("colours")), tuple(line.pop("strangers"))
+    return MaskNote(**line, colours=colours, strangers=strangers)

@@ -6,7 +6,7 @@ Layouts that are understood: the same name in another folder or archive, ``<stem
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 _SUFFIXES = ("_mask", "-mask", "_label", "-label", "_gt", "_segmentation")
@@ -37,7 +37,10 @@ class MaskIndex:
         found = self._by_stem.get(_stem(name), [])
         if len(found) <= 1:
             return found[0] if found else None
-        closeness = sorted(((_common(name, other), other) for other in found), reverse=True)
+        folders = _folders(name)
+        closeness = sorted(
+            ((common_ending(folders, _folders(other)), other) for other in found), reverse=True
+        )
         return None if closeness[0][0] == closeness[1][0] else closeness[0][1]
 
 
@@ -47,9 +50,8 @@ def _stem(name: str) -> str:
     return stem.removesuffix(suffix)
 
 
-def _common(name: str, other: str) -> int:
-    """Count the folders that the two share at the end, folders for masks left out."""
-    first, second = _folders(name), _folders(other)
+def common_ending(first: Sequence[str], second: Sequence[str]) -> int:
+    """Return how many parts of two paths are the same, counted from the end."""
     count = 0
     while count < min(len(first), len(second)) and first[-1 - count] == second[-1 - count]:
         count += 1
@@ -57,5 +59,6 @@ def _common(name: str, other: str) -> int:
 
 
 def _folders(name: str) -> list[str]:
+    """Return the folders of a name but those that only say that masks are in them."""
     parts = PurePosixPath(name.lower()).parts[:-1]
     return [part for part in parts if part not in _FOLDERS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from lfvpipe.dataset.index import read_index, read_lines
+from lfvpipe.dataset.index import read_index, read_notes
 from lfvpipe.engine.facts import StepOutcome
 from lfvpipe.errors import UserError
 from lfvpipe.report.verdict_file import read_verdicts
@@ -142,5 +142,5 @@ def _standing(context: Context, ledger: Ledger, variant: str, kind: type[T]) -> 
 
 def _origins(notes: Path, chosen: Iterable[str]) -> dict[str, str]:
     wanted = frozenset(chosen)
-    lines = read_lines(notes) if notes.is_file() else ()
-    return {line["id"]: line.get("origin", "") for line in lines if line["id"] in wanted}
+    known = read_notes(notes) if notes.is_file() else ()
+    return {note.id: note.origin for note in known if note.id in wanted}

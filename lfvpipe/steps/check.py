@@ -58,14 +58,14 @@ class CheckStep(Step[Context]):
         Raises:
             CheckFailed: A rule of the service is broken.
         """
-        from lfvpipe.dataset.checks.rules import findings_of
-        from lfvpipe.dataset.index import read_index, read_lines
+        from lfvpipe.dataset.checks.rules import find_problems
+        from lfvpipe.dataset.index import read_index, read_notes
 
         extract = ExtractOutcome.of(work.upstream)
         images = list(read_index(context.state_dir / extract.index))
-        notes = {str(n["id"]): n for n in read_lines(context.state_dir / extract.notes)}
+        notes = {note.id: note for note in read_notes(context.state_dir / extract.notes)}
         counts = SelectOutcome.of(work.upstream).counts
-        found = findings_of(context.pipeline, images, notes, counts)
+        found = find_problems(context.pipeline, images, notes, counts)
         if any(finding.level == "error" for finding in found):
             raise CheckFailed(found)
         for finding in found:

@@ -1,8 +1,9 @@
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lfvpipe.config.spec import Share
-from lfvpipe.dataset.sampling import divide, ranked, sample_size, split_sizes
+from lfvpipe.dataset.sampling import divide, ranked, sample_size, share_of, split_sizes
 
 NAMES = [f"Class3/{number}.png" for number in range(1, 1001)]
 P80, P20 = Share(percent=80), Share(percent=20)
@@ -80,3 +81,30 @@ def test_every_split_is_exact_disjoint_and_nested(
     assert not set(small.train) & set(small.test)
     assert set(small.train) <= set(large.train)
     assert set(small.test) <= set(large.test)
+
+
+@given(st.integers(0, 1000), st.integers(0, 1000))
+@example(1000, 7)  # 0.7 as a binary fraction is a little less
+def test_percentages_round_down(total: int, tenths: int) -> None:
+    share = Share(percent=tenths / 10)
+    assert share_of(share, total) == total * tenths // 1000
+
+
+@pytest.mark.parametrize(
+    ("sampled", "sizes"), [(1, (0, 1)), (4, (3, 1)), (7, (5, 2)), (99, (79, 20)), (100, (80, 20))]
+)
+def test_train_rounds_down_and_test_has_the_rest_of_shares_that_make_a_whole(
+    sampled: int, sizes: tuple[int, int]
+) -> None:
+    assert split_sizes(sampled, P80, P20) == sizes
+
+
+def test_both_round_down_where_they_make_no_whole() -> None:
+    assert split_sizes(7, P80, Share(percent=19)) == (5, 1)
+
+
+def test_each_image_goes_where_it_has_always_gone() -> None:
+    division = divide([*"abcdefgh"], 7, Share(percent=60), Share(percent=30))
+    assert division.train == ("b", "d", "e", "g")
+    assert division.test == ("c", "f")
+    assert division.unused == ("a", "h")

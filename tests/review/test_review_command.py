@@ -16,7 +16,8 @@ import pytest
 
 from lfvpipe.cli.main import main
 from lfvpipe.config.spec import Bucket
-from lfvpipe.dataset.index import Image, image_line, write_lines
+from lfvpipe.dataset.index import Image, image_line
+from lfvpipe.dataset.lines import write_lines
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.engine.outcome import Facts, Outcome
 from lfvpipe.review.export import as_csv, as_manifest

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from lfvpipe.config.spec import LABELS, Evaluate, Sample, Share
-from lfvpipe.dataset.index import Image, Selected, read_index, read_selection
+from lfvpipe.dataset.index import Image, read_index
 from lfvpipe.dataset.labels import Decision, LabelsError, read_decisions, standings
+from lfvpipe.dataset.selection import SelectedImage, read_selection
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.extract.step import ExtractStep
 from lfvpipe.steps.select.step import SelectStep
@@ -63,7 +64,7 @@ def say(file: Path, *lines: dict[str, Any] | str) -> None:
     file.write_text("".join(f"{text}\n" for text in texts))
 
 
-def selection(context: Context, work: Any) -> dict[str, Selected]:
+def selection(context: Context, work: Any) -> dict[str, SelectedImage]:
     outcome = SelectStep(()).act(context, work)
     work.upstream["select"] = outcome
     lines = read_selection(context.state_dir / str(outcome.facts["selection"]))
@@ -77,7 +78,7 @@ def index(context: Context, work: Any) -> dict[str, Image]:
     return {image.id: image for image in read_index(file)}
 
 
-def of(images: dict[str, Selected], split: str, label: str | None) -> list[Selected]:
+def of(images: dict[str, SelectedImage], split: str, label: str | None) -> list[SelectedImage]:
     return [each for each in images.values() if (each.split, each.label) == (split, label)]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lfvpipe.config.spec import Bucket
-from lfvpipe.dataset.index import Image, Mask, image_line, write_lines
+from lfvpipe.dataset.index import Image, Mask, image_line
+from lfvpipe.dataset.lines import write_lines
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.steps.context import Context

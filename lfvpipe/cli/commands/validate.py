@@ -13,16 +13,16 @@ from lfvpipe.config.flat import bare_address
 from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.checks.counts import shortages
 from lfvpipe.dataset.globs import is_image_name, matcher
-from lfvpipe.dataset.index import LabelCounts
 from lfvpipe.dataset.labels import LabelsError, read_decisions, standings
 from lfvpipe.dataset.sampling import sample_size, split_sizes
+from lfvpipe.dataset.selection import LabelCounts
 from lfvpipe.dataset.sources import shown, similar
 from lfvpipe.errors import UserError
 from lfvpipe.steps.mlflow import insist_on_extra
 
 if TYPE_CHECKING:
     from lfvpipe.config.spec import EvaluationArchive, Label, Pipeline, Source
-    from lfvpipe.dataset.index import Split
+    from lfvpipe.dataset.selection import Split
 
 CONFIG_IS_WRONG = 3
 

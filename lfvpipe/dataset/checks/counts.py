@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import LABELS, Share
 from lfvpipe.dataset.checks.findings import Finding, error, warning
-from lfvpipe.dataset.index import LabelCounts
 from lfvpipe.dataset.sampling import sample_size, split_sizes
+from lfvpipe.dataset.selection import LabelCounts
 from lfvpipe.lookout import rules
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from lfvpipe.config.spec import Label, Pipeline
-    from lfvpipe.dataset.index import Image, Split
+    from lfvpipe.dataset.index import Image
+    from lfvpipe.dataset.selection import Split
 
 Available = Mapping[str, LabelCounts]  # of the selection, by label
 _WORDS = {
@@ -32,7 +33,7 @@ def count_findings(
     counted = Counter((image.split, image.label) for image in images)
     separate = _has_test(pipeline)
     found = shortages(pipeline, counted, available)
-    found += _too_many(images)
+    found += _excesses(images)
     if separate and not counted["train", "anomaly"]:
         found.append(
             warning("no-train-anomalies", "No anomaly image in train: the model learns from normal"
@@ -70,30 +71,20 @@ def type_findings(pipeline: Pipeline, images: Iterable[Image]) -> list[Finding]:
             types |= image.mask.classes.keys()
             if len(image.mask.classes) == 1:
                 alone[image.split, next(iter(image.mask.classes))] += 1
-    splits = ("train", "test") if separate else ("train",)
-    few = [
-        _few_of_type(split, name, alone[split, name], least)
-        for split in splits
-        for name in sorted(types)
-        if alone[split, name] < least
-    ]
-    return [*_too_many_types(len(types)), *few]
-
-
-def _too_many_types(count: int) -> list[Finding]:
-    if count <= rules.MAX_ANOMALY_LABELS:
-        return []
-    most = rules.MAX_ANOMALY_LABELS
-    text = f"{count} anomaly types, the service takes at most {most}: merge some in the masks."
-    return [error("too-many-types", text)]
-
-
-def _few_of_type(split: str, name: str, count: int, least: int) -> Finding:
-    return error(
-        "few-of-type",
-        f"{count} images in {split} show the anomaly type {name!r} alone; the service needs at"
-        f" least {least} to learn it. Add images, or merge types in the masks.",
-    )
+    found = []
+    if len(types) > rules.MAX_ANOMALY_LABELS:
+        most = rules.MAX_ANOMALY_LABELS
+        text = f"{len(types)} anomaly types, the service takes at most {most}"
+        found.append(error("too-many-types", f"{text}: merge some in the masks."))
+    for split in ("train", "test") if separate else ("train",):
+        for name in sorted(types):
+            if (count := alone[split, name]) < least:
+                text = (
+                    f"{count} images in {split} show the anomaly type {name!r} alone; the service"
+                    f" needs at least {least} to learn it. Add images, or merge types in the masks."
+                )
+                found.append(error("few-of-type", text))
+    return found
 
 
 def _has_test(pipeline: Pipeline) -> bool:
@@ -118,7 +109,8 @@ def _too_few(
     pipeline: Pipeline, available: Available, split: Split, label: Label, count: int, least: int
 ) -> Finding:
     had = available.get(label)
-    chosen = had.of(split) if had else 0  # with those that could not be extracted
+    # With those that could not be extracted.
+    chosen = 0 if had is None else had.train if split == "train" else had.test
     if count < least <= chosen:
         advice = (
             f"{chosen - count} of the {chosen} chosen ones cannot be read; repair or replace them"
@@ -160,19 +152,16 @@ def _advice(pipeline: Pipeline, available: Available, split: str, label: Label) 
 
 def smallest_percent(pipeline: Pipeline, available: Available) -> int | None:
     """Return the smallest whole percentage that gives every split enough, or None."""
-    enough = (percent for percent in range(1, 101) if _is_enough(pipeline, available, percent))
-    return next(enough, None)
-
-
-def _is_enough(pipeline: Pipeline, available: Available, percent: int) -> bool:
-    sizes = {label: _sizes(pipeline, available, label, percent) for label in LABELS}
-    return all(
-        sizes[label][split == "test"] >= least
-        for split, label, least in _minima(_has_test(pipeline))
-    )
+    minima = _minima(_has_test(pipeline))
+    for percent in range(1, 101):
+        sizes = {label: _sizes(pipeline, available, label, percent) for label in LABELS}
+        if all(sizes[label][split == "test"] >= least for split, label, least in minima):
+            return percent
+    return None
 
 
 def _sizes(pipeline: Pipeline, available: Available, label: Label, percent: int) -> tuple[int, int]:
+    """Return how many images of a label train and test would get from a sample of `percent`."""
     had = available.get(label)
     total, held = (had.available, had.evaluate) if had else (0, 0)
     sampled = sample_size(Share(percent=percent), total, min(held, total))
@@ -180,7 +169,7 @@ def _sizes(pipeline: Pipeline, available: Available, label: Label, percent: int)
     return split_sizes(sampled, pipeline.split.train[label], test[label] if test else None)
 
 
-def _too_many(images: Iterable[Image]) -> list[Finding]:
+def _excesses(images: Iterable[Image]) -> list[Finding]:
     counted = Counter(image.split for image in images)
     segmentation = any(image.mask and image.split == "train" for image in images)
     most: dict[Split, int] = (

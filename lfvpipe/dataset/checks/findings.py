@@ -51,12 +51,11 @@ class CheckFailed(UserError):
         self.findings = tuple(findings)
         errors = [finding for finding in findings if finding.level == "error"]
         what = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
-        lines = [f"- {finding.message}{_examples(finding)}" for finding in errors]
+        lines = []
+        for finding in errors:
+            examples = f" ({', '.join(finding.images)})" if finding.images else ""
+            lines.append(f"- {finding.message}{examples}")
         super().__init__(
             "\n  ".join([f"The images cannot be used: {what}.", *lines]),
             hint="Nothing was created in the bucket or the service.",
         )
-
-
-def _examples(finding: Finding) -> str:
-    return f" ({', '.join(finding.images)})" if finding.images else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.checks.counts import count_findings, type_findings
 from lfvpipe.dataset.checks.findings import Finding, error, warning
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from lfvpipe.config.spec import Pipeline
-    from lfvpipe.dataset.index import Image, LabelCounts
-
-Notes = dict[str, dict[str, Any]]
+    from lfvpipe.dataset.index import Image, Note
+    from lfvpipe.dataset.selection import LabelCounts
 
 _LISTED = 20  # kinds of problem
 _NAMED = 3  # images of a kind
@@ -37,8 +36,11 @@ _ANOMALY = re.compile(
 )
 
 
-def findings_of(
-    pipeline: Pipeline, images: Sequence[Image], notes: Notes, counts: Mapping[str, LabelCounts]
+def find_problems(
+    pipeline: Pipeline,
+    images: Sequence[Image],
+    notes: Mapping[str, Note],
+    counts: Mapping[str, LabelCounts],
 ) -> list[Finding]:
     """Return all findings, errors first.
 
@@ -46,104 +48,85 @@ def findings_of(
         pipeline: What the user wants.
         images: The index's images.
         notes: What extract noted of each image, by its id.
-        counts: Of the selection, by label and split.
+        counts: Of the selection, by label.
     """
     found = [
-        *_unreadable(notes),
+        *_unreadable_images(notes.values()),
         *count_findings(pipeline, images, counts),
-        *_sides(images),
-        *_sizes(images),
-        *_heavy(images),
+        *_size_findings(images),
         *_mask_findings(images, notes),
         *type_findings(pipeline, images),
         *likeness_findings(images, notes),
-        *_modes(images, notes),
-        *_changed(notes),
-        *_swapped(pipeline),
+        *_mixed_modes(images, notes),
+        *_changes(notes.values()),
+        *_swapped_labels(pipeline),
     ]
     return sorted(found, key=lambda finding: finding.level)
 
 
-def _unreadable(notes: Notes) -> list[Finding]:
-    bad = [name for name, note in notes.items() if note["problem"]]
-    if not bad:
-        return []
+def _unreadable_images(notes: Iterable[Note]) -> list[Finding]:
     by_problem: dict[str, list[str]] = defaultdict(list)
-    for name in bad:
-        by_problem[notes[name]["problem"]].append(name)
+    for note in notes:
+        if note.problem:
+            by_problem[note.problem].append(note.id)
+    if not by_problem:
+        return []
     kinds = sorted(by_problem.items(), key=lambda item: -len(item[1]))
-    lines = "".join(f"\n    {_some(names)}: {problem}" for problem, names in kinds[:_LISTED])
-    unsaid = sum(len(names) for _, names in kinds[_LISTED:])
-    more = f"\n    and {unsaid} more" if unsaid else ""
+    lines = ""
+    for problem, ids in kinds[:_LISTED]:
+        more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+        lines += f"\n    {', '.join(ids[:_NAMED])}{more}: {problem}"
+    if unsaid := sum(len(ids) for _, ids in kinds[_LISTED:]):
+        lines += f"\n    and {unsaid} more"
+    count = sum(map(len, by_problem.values()))
     what = "1 image cannot be read: repair or remove it, or leave it out"
-    if len(bad) > 1:
-        what = f"{len(bad)} images cannot be read: repair or remove them, or leave them out"
-    return [
-        error(
-            "unreadable-images",
-            f"{what} with sources.<label>.include.{lines}{more}",
-        )
-    ]
+    if count > 1:
+        what = f"{count} images cannot be read: repair or remove them, or leave them out"
+    return [error("unreadable-images", f"{what} with sources.<label>.include.{lines}")]
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
-
-
-def _sides(images: Sequence[Image]) -> list[Finding]:
-    small = [i.id for i in images if min(i.width, i.height) < rules.MIN_SIDE]
-    large = [i.id for i in images if max(i.width, i.height) > rules.MAX_SIDE]
-    under = f"a side under {rules.MIN_SIDE} pixels: set images.resize or leave them out"
-    over = f"a side over {rules.MAX_SIDE} pixels: set images.resize"
-    rows = [("too-small", small, under), ("too-large", large, over)]
-    return [error(code, f"{len(ids)} images have {text}", ids) for code, ids, text in rows if ids]
-
-
-def _sizes(images: Iterable[Image]) -> list[Finding]:
+def _size_findings(images: Sequence[Image]) -> list[Finding]:
+    small = [each.id for each in images if min(each.width, each.height) < rules.MIN_SIDE]
+    large = [each.id for each in images if max(each.width, each.height) > rules.MAX_SIDE]
+    heavy = [each.id for each in images if each.size > rules.MAX_IMAGE_BYTES]
+    found = []
+    if small:
+        text = f"a side under {rules.MIN_SIDE} pixels: set images.resize or leave them out"
+        found.append(error("too-small", f"{len(small)} images have {text}", small))
+    if large:
+        text = f"a side over {rules.MAX_SIDE} pixels: set images.resize"
+        found.append(error("too-large", f"{len(large)} images have {text}", large))
     by_size: dict[tuple[int, int], list[str]] = defaultdict(list)
-    for image in images:
-        by_size[image.width, image.height].append(image.id)
-    if len(by_size) <= 1:
-        return []
-    ordered = sorted(by_size.items(), key=lambda item: -len(item[1]))
-    sizes = ", ".join(f"{len(ids):,} of {w}x{h}" for (w, h), ids in ordered[:5])
-    (width, height), _ = ordered[0]
-    odd = [name for _, ids in ordered[1:] for name in ids]
-    return [
-        error(
-            "mixed-sizes",
+    for each in images:
+        by_size[each.width, each.height].append(each.id)
+    if len(by_size) > 1:
+        ordered = sorted(by_size.items(), key=lambda item: -len(item[1]))
+        sizes = ", ".join(f"{len(ids):,} of {w}x{h}" for (w, h), ids in ordered[:5])
+        (width, height), _ = ordered[0]
+        text = (
             f"The images have {len(by_size)} sizes ({sizes}), and the service needs one: set"
-            f" images.resize, for instance to {width}x{height}, or leave the odd ones out",
-            odd,
+            f" images.resize, for instance to {width}x{height}, or leave the odd ones out"
         )
-    ]
+        odd = [name for _, ids in ordered[1:] for name in ids]
+        found.append(error("mixed-sizes", text, odd))
+    if heavy:
+        text = "images have more than 8 MB: set images.resize, or export them as JPEG"
+        found.append(error("too-many-bytes", f"{len(heavy)} {text}", heavy))
+    return found
 
 
-def _heavy(images: Iterable[Image]) -> list[Finding]:
-    heavy = [image.id for image in images if image.size > rules.MAX_IMAGE_BYTES]
-    if not heavy:
-        return []
-    return [
-        error(
-            "too-many-bytes",
-            f"{len(heavy)} images have more than 8 MB: set images.resize, or export them as JPEG",
-            heavy,
-        )
-    ]
-
-
-def _mask_findings(images: Sequence[Image], notes: Notes) -> list[Finding]:
-    masks = {image.id: notes[image.id]["mask"] for image in images if notes[image.id]["mask"]}
+def _mask_findings(images: Sequence[Image], notes: Mapping[str, Note]) -> list[Finding]:
+    masks = {image.id: mask for image in images if (mask := notes[image.id].mask)}
     if not masks:
         return []
     sizes = {image.id: (image.width, image.height) for image in images}
-    bad = [f"{name}: {mask['problem']}" for name, mask in masks.items() if mask["problem"]]
-    fine = {name: mask for name, mask in masks.items() if not mask["problem"]}
-    odd = [name for name, m in fine.items() if (m["width"], m["height"]) != sizes[name]]
-    empty = [name for name, mask in fine.items() if not mask["colours"]]
-    strange = [name for name, mask in fine.items() if mask["strangers"]]
-    many = [n for n, m in fine.items() if len(m["colours"]) > rules.MAX_ANOMALY_LABELS_PER_IMAGE]
+    bad = [f"{name}: {mask.problem}" for name, mask in masks.items() if mask.problem]
+    fine = {name: mask for name, mask in masks.items() if not mask.problem}
+    odd = [name for name, mask in fine.items() if (mask.width, mask.height) != sizes[name]]
+    empty = [name for name, mask in fine.items() if not mask.colours]
+    strange = [name for name, mask in fine.items() if mask.strangers]
+    most = rules.MAX_ANOMALY_LABELS_PER_IMAGE
+    many = [name for name, mask in fine.items() if len(mask.colours) > most]
     bare = [
         image.id
         for image in images
@@ -152,7 +135,7 @@ def _mask_findings(images: Sequence[Image], notes: Notes) -> list[Finding]:
     rows = [
         (error, "bad-masks", "masks cannot be read: repair them", bad),
         (error, "mask-size", "masks differ in size from their image: export them anew", odd),
-        (error, "mask-types", "masks show more than 20 anomaly types: merge some", many),
+        (error, "mask-types", f"masks show more than {most} anomaly types: merge some", many),
         (warning, "empty-masks", "masks mark nothing: is the label right?", empty),
         (warning, "mask-colours", "masks have colours that the manifest does not name", strange),
         (warning, "no-mask", "anomaly images have no mask, so where they are is not learnt", bare),
@@ -160,8 +143,9 @@ def _mask_findings(images: Sequence[Image], notes: Notes) -> list[Finding]:
     return [make(code, f"{len(names)} {text}", names) for make, code, text, names in rows if names]
 
 
-def _modes(images: Iterable[Image], notes: Notes) -> list[Finding]:
-    kinds = Counter(_kind(notes[image.id]["mode"]) for image in images)
+def _mixed_modes(images: Iterable[Image], notes: Mapping[str, Note]) -> list[Finding]:
+    kind_of = {"L": "grey", "LA": "grey", "1": "grey", "P": "palette"}
+    kinds = Counter(kind_of.get(notes[image.id].mode, "colour") for image in images)
     if not (kinds["grey"] and kinds["colour"]):
         return []
     return [
@@ -173,15 +157,11 @@ def _modes(images: Iterable[Image], notes: Notes) -> list[Finding]:
     ]
 
 
-def _kind(mode: str) -> str:
-    return {"L": "grey", "LA": "grey", "1": "grey", "P": "palette"}.get(mode, "colour")
-
-
-def _changed(notes: Notes) -> list[Finding]:
+def _changes(notes: Iterable[Note]) -> list[Finding]:
     by_change: dict[str, list[str]] = defaultdict(list)
-    for name, note in notes.items():
-        for change in note["changes"]:
-            by_change[change].append(name)
+    for note in notes:
+        for change in note.changes:
+            by_change[change].append(note.id)
     return [
         warning(f"changed-{change}", f"{len(by_change[change])} images {text}", by_change[change])
         for change, text in _CHANGES.items()
@@ -189,7 +169,8 @@ def _changed(notes: Notes) -> list[Finding]:
     ]
 
 
-def _swapped(pipeline: Pipeline) -> list[Finding]:
+def _swapped_labels(pipeline: Pipeline) -> list[Finding]:
+    """Return a warning where both archives are named like the other label."""
     labels: Mapping[str, str] = {
         label: archive_stem(source.archive) for label, source in pipeline.sources.by_label.items()
     }

@@ -12,39 +12,37 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import LABELS
-from lfvpipe.dataset.index import (
-    Image,
-    Selected,
-    image_line,
-    read_selection,
-    write_lines,
-)
+from lfvpipe.dataset.index import image_line, note_line
+from lfvpipe.dataset.lines import write_lines
+from lfvpipe.dataset.selection import read_selection
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
-from lfvpipe.steps.extract.indexing import Planned, as_reviewed, class_names, indexed_image, note
-from lfvpipe.steps.extract.journal import Journal, remembered, sweep
+from lfvpipe.steps.extract import preparation
+from lfvpipe.steps.extract.indexing import ImageJobs, drop_outdated_reviews, index_images
+from lfvpipe.steps.extract.journal import Journal, read_journal, sweep
 from lfvpipe.steps.extract.outcome import ExtractOutcome
-from lfvpipe.steps.extract.preparation import VERSION, Job, Result, prepare_one
+from lfvpipe.steps.extract.preparation import Job, Result, prepare_one
 from lfvpipe.steps.extract.reading import read_members
 from lfvpipe.steps.select.outcome import SelectOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
+    from lfvpipe.dataset.index import Image
+    from lfvpipe.dataset.selection import SelectedImage, SelectedMask
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.context import Context
 
 _DISK = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, getattr(errno, "EDQUOT", -1))
-Wanted = dict[str, dict[str, list[Job]]]  # source → member → jobs
+JobsByFile = dict[str, dict[str, list[Job]]]  # source → member → jobs
 
 
 class ExtractError(UserError):
     """The images cannot be stored."""
 
 
-def extracted(context: Context, work: Work) -> Outcome:
+def extract(context: Context, work: Work) -> Outcome:
     """Extract what was selected and is not there yet, and write the index.
 
     Raises:
@@ -52,11 +50,14 @@ def extracted(context: Context, work: Work) -> Outcome:
         StorageError: A manifest's image cannot be fetched.
         ExtractError: The disk is full or not writable.
     """
-    file = context.state_dir / SelectOutcome.of(work.upstream).selection
-    planned = _planned(context, file)
+    selection = context.state_dir / SelectOutcome.of(work.upstream).selection
+    wanted = [
+        ImageJobs(image, _image_job(context, image), _mask_job(context, image.mask))
+        for image in read_selection(selection)
+    ]
     try:
-        results, new = _results(context, work, planned)
-        return _outcome(context, as_reviewed(planned, results, work), results, new)
+        results, new = _prepare(context, work, wanted)
+        return _write_index(context, drop_outdated_reviews(wanted, results, work), results, new)
     except OSError as error:
         if error.errno not in _DISK:
             raise
@@ -67,50 +68,46 @@ def extracted(context: Context, work: Work) -> Outcome:
         ) from error
 
 
-def _planned(context: Context, file: Path) -> list[Planned]:
-    return [
-        Planned(image, _image_job(context, image), _mask_job(context, image))
-        for image in read_selection(file)
-    ]
-
-
-def _results(
-    context: Context, work: Work, planned: Sequence[Planned]
+def _prepare(
+    context: Context, work: Work, wanted: Sequence[ImageJobs]
 ) -> tuple[dict[str, Result], int]:
-    """Return the result of every job by its key, and how many were not there yet."""
+    """Return the result of every job by its key, and how many were not there yet.
+
+    One thread reads, several decode: reading, inflating, decoding and hashing all release the
+    interpreter's lock. A result is noted as soon as its file is in place, so a kill loses no work
+    but what is under way. A file with a problem is not noted: the next run says it again.
+    """
+    from lfvpipe.executor import as_completed
+
     root = context.state_dir / "images"
     sweep(root)
-    results = remembered(root / "journal.jsonl", root, _keys(planned))
-    wanted = _wanted(planned, results)
-    todo = sum(len(jobs) for members in wanted.values() for jobs in members.values())
-    done = 0
+    keys = {job.key for each in wanted for job in (each.job, each.mask_job) if job}
+    results = read_journal(root / "journal.jsonl", root, keys)
+    todo = _jobs_by_file(wanted, done=results)
+    total = sum(len(jobs) for members in todo.values() for jobs in members.values())
+    prepared = as_completed(_prepare_one, _read(context, work, todo), os.cpu_count() or 1)
     with Journal(root / "journal.jsonl") as journal:
-        for result in _prepared(context, work, wanted):
-            done += 1
+        for number, result in enumerate(prepared, start=1):
             results[result.key] = result
             if not result.problem:
                 journal.add(result)
-            work.progress(done, todo, "images")
-    return results, todo
+            work.progress(number, total, "images")
+    return results, total
 
 
-def _keys(planned: Iterable[Planned]) -> set[str]:
-    return {job.key for plan in planned for job in (plan.job, plan.mask_job) if job}
-
-
-def _wanted(planned: Iterable[Planned], results: Mapping[str, Result]) -> Wanted:
-    """Return the jobs that have no result yet, each once, by the file they read."""
-    wanted: Wanted = defaultdict(lambda: defaultdict(list))
-    seen = set(results)
-    for plan in planned:
-        for job, at in ((plan.job, plan.image), (plan.mask_job, plan.image.mask)):
+def _jobs_by_file(wanted: Iterable[ImageJobs], done: Mapping[str, Result]) -> JobsByFile:
+    """Return the jobs without a result, each once, by the file they read: it is read once."""
+    todo: JobsByFile = defaultdict(lambda: defaultdict(list))
+    seen = set(done)
+    for each in wanted:
+        for job, at in ((each.job, each.image), (each.mask_job, each.image.mask)):
             if job and at and job.key not in seen:
                 seen.add(job.key)
-                wanted[at.source][at.member].append(job)
-    return wanted
+                todo[at.source][at.member].append(job)
+    return todo
 
 
-def _image_job(context: Context, image: Selected) -> Job:
+def _image_job(context: Context, image: SelectedImage) -> Job:
     spec = context.pipeline.images
     key = _key(
         "image", image.source, image.member, image.stamp, image.size, spec.resize, spec.convert
@@ -126,8 +123,7 @@ def _image_job(context: Context, image: Selected) -> Job:
     )
 
 
-def _mask_job(context: Context, image: Selected) -> Job | None:
-    mask = image.mask
+def _mask_job(context: Context, mask: SelectedMask | None) -> Job | None:
     if mask is None:
         return None
     resize = context.pipeline.images.resize
@@ -139,7 +135,8 @@ def _mask_job(context: Context, image: Selected) -> Job | None:
 
 
 def _key(*parts: object) -> str:
-    return hashlib.sha256(json.dumps([VERSION, *parts]).encode()).hexdigest()[:32]
+    """Return the digest of all that a job's result depends on, the code's version among it."""
+    return hashlib.sha256(json.dumps([preparation.VERSION, *parts]).encode()).hexdigest()[:32]
 
 
 def _stem(folder: str, member: str, key: str) -> str:
@@ -148,45 +145,29 @@ def _stem(folder: str, member: str, key: str) -> str:
     return f"{folder}/{name}-{key[:16]}"
 
 
-def _prepared(context: Context, work: Work, wanted: Wanted) -> Iterator[Result]:
-    """Return the results of all wanted jobs as they come: one thread reads, several decode.
-
-    Threads, as reading, inflating, decoding and hashing all release the interpreter's lock.
-    """
-    from lfvpipe.executor import as_completed
-
-    return as_completed(_result, _read(context, work, wanted), os.cpu_count() or 1)
-
-
-def _read(context: Context, work: Work, wanted: Wanted) -> Iterator[tuple[Job, bytes | UserError]]:
+def _read(
+    context: Context, work: Work, todo: JobsByFile
+) -> Iterator[tuple[Job, bytes | UserError]]:
     """Yield each job with its file's content, or with why that cannot be read."""
-    for source, members in wanted.items():
+    for source, members in todo.items():
         for name, data in read_members(context, work.upstream, source, members.keys()):
             yield from ((job, data) for job in members[name])
 
 
-def _result(job_and_data: tuple[Job, bytes | UserError]) -> Result:
+def _prepare_one(job_and_data: tuple[Job, bytes | UserError]) -> Result:
     job, data = job_and_data
     if isinstance(data, UserError):
         return Result(job.key, problem=data.message)
     return prepare_one(job, data)
 
 
-def _outcome(
-    context: Context, planned: Sequence[Planned], results: Mapping[str, Result], new: int
+def _write_index(
+    context: Context, wanted: Sequence[ImageJobs], results: Mapping[str, Result], new: int
 ) -> Outcome:
-    names = class_names(planned, results)
-    images: list[Image] = []
-    notes = []
-    for plan in planned:
-        result = results[plan.job.key]
-        mask = results[plan.mask_job.key] if plan.mask_job else None
-        notes.append(note(plan.image, result, mask))
-        if not result.problem:
-            images.append(indexed_image(plan.image, result, mask, names))
+    images, notes = index_images(wanted, results)
     folder = context.state_dir / "index"
     index, index_digest = write_lines(folder, map(image_line, images))
-    note_file, notes_digest = write_lines(folder, notes)
+    note_file, notes_digest = write_lines(folder, map(note_line, notes))
     facts = ExtractOutcome(
         index=f"index/{index}",
         digest=index_digest,
@@ -194,7 +175,7 @@ def _outcome(
         images=len(images),
         new=new,
         bytes=sum(image.size for image in images),
-        unreadable=len(planned) - len(images),
+        unreadable=len(wanted) - len(images),
         counts=_counts(images),
     )
     return Outcome("created", facts.as_json(), {"digest": index_digest, "notes": notes_digest})

@@ -1,4 +1,4 @@
-"""What the index and its notes say of an extracted image."""
+"""What the index and its notes say of the extracted images."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from lfvpipe.dataset.index import Image, Mask, Selected
+from lfvpipe.dataset.index import Image, Mask, MaskNote, Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from lfvpipe.config.spec import Label
+    from lfvpipe.dataset.selection import SelectedImage
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.extract.preparation import Job, Result
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A selected image with the jobs that it and its mask need."""
+class ImageJobs:
+    """A selected image with the jobs that it and its mask need; equal files share a job."""
 
-    image: Selected
+    image: SelectedImage
     job: Job
     mask_job: Job | None
 
 
-def as_reviewed(
-    planned: Sequence[Planned], results: Mapping[str, Result], work: Work
-) -> list[Planned]:
+def drop_outdated_reviews(
+    wanted: Sequence[ImageJobs], results: Mapping[str, Result], work: Work
+) -> list[ImageJobs]:
     """Take back the labels that people gave to other bytes than those that are there now."""
     kept, changed = [], []
-    for plan in planned:
-        reviewed, origin = plan.image.reviewed, results[plan.job.key].origin
+    for each in wanted:
+        reviewed, origin = each.image.reviewed, results[each.job.key].origin
         if not (reviewed and reviewed.sha256 and origin) or reviewed.sha256 == origin:
-            kept.append(plan)
+            kept.append(each)
             continue
-        changed.append(plan.image.member)
+        changed.append(each.image.member)
         if reviewed.split is not None:
             image = replace(
-                plan.image, label=reviewed.label, split=reviewed.split, mask=None, reviewed=None
+                each.image, label=reviewed.label, split=reviewed.split, mask=None, reviewed=None
             )
-            kept.append(Planned(image, plan.job, None))
+            kept.append(ImageJobs(image, each.job, None))
     if changed:
         work.warn(
             f"sources.labels: {len(changed)} images, such as {changed[0]}, changed after they were"
@@ -50,9 +50,24 @@ def as_reviewed(
     return kept
 
 
-def class_names(planned: Iterable[Planned], results: Mapping[str, Result]) -> dict[str, str]:
+def index_images(
+    wanted: Sequence[ImageJobs], results: Mapping[str, Result]
+) -> tuple[list[Image], list[Note]]:
+    """Return the index, which holds the images that can be used, and a note of each image."""
+    names = _class_names(wanted, results)
+    images, notes = [], []
+    for each in wanted:
+        result = results[each.job.key]
+        mask = results[each.mask_job.key] if each.mask_job else None
+        notes.append(_note(each.image, result, mask))
+        if not result.problem:
+            images.append(_image(each.image, result, mask, names))
+    return images, notes
+
+
+def _class_names(wanted: Iterable[ImageJobs], results: Mapping[str, Result]) -> dict[str, str]:
     """Name the colours of masks that came without names: anomaly, or anomaly1 and so on."""
-    jobs = [plan.mask_job for plan in planned if plan.mask_job]
+    jobs = [each.mask_job for each in wanted if each.mask_job]
     unnamed = [results[job.key] for job in jobs if job.classes is None]
     colours = sorted({colour for result in unnamed for colour in result.colours})
     if len(colours) == 1:
@@ -60,15 +75,16 @@ def class_names(planned: Iterable[Planned], results: Mapping[str, Result]) -> di
     return {colour: f"anomaly{number}" for number, colour in enumerate(colours, start=1)}
 
 
-def indexed_image(
-    image: Selected, result: Result, mask: Result | None, names: Mapping[str, str]
+def _image(
+    image: SelectedImage, result: Result, mask: Result | None, names: Mapping[str, str]
 ) -> Image:
-    """Return the line of the index; `names` are anomaly types by colour for masks without."""
-    indexed = None
+    extracted = None
     if image.mask and mask and not mask.problem:
         classes = dict(image.mask.classes or {names[colour]: colour for colour in mask.colours})
         key = _object_key("masks", image.mask.member, mask)
-        indexed = Mask(f"images/{mask.path}", key, mask.size, mask.sha256, classes)
+        extracted = Mask(f"images/{mask.path}", key, mask.size, mask.sha256, classes)
+    # The label before any review: a review uploads no image again under another key.
+    label = image.reviewed.label if image.reviewed else image.label
     return Image(
         id=image.id,
         label=image.label,
@@ -76,21 +92,17 @@ def indexed_image(
         member=image.member,
         source=image.source,
         path=f"images/{result.path}",
-        key=_object_key(_first_label(image) or "evaluate", image.member, result),
+        key=_object_key(label or "evaluate", image.member, result),
         size=result.size,
         sha256=result.sha256,
         width=result.width,
         height=result.height,
-        mask=indexed,
+        mask=extracted,
     )
 
 
-def _first_label(image: Selected) -> Label | None:
-    """Return the label before any review: a review uploads no image again under another key."""
-    return image.reviewed.label if image.reviewed else image.label
-
-
 def _object_key(folder: str, member: str, result: Result) -> str:
+    """Return a key that people recognise, S3 recommends, and no other content has."""
     name = re.sub(r"^[a-z0-9]+://[^/]*/", "", member)
     safe = re.sub(r"[^A-Za-z0-9!_.*'()/-]+", "-", str(PurePosixPath(name).with_suffix("")))
     suffix = PurePosixPath(result.path).suffix
@@ -98,25 +110,23 @@ def _object_key(folder: str, member: str, result: Result) -> str:
     return f"{folder}/{'/'.join(parts)}-{result.sha256[:12]}{suffix}"
 
 
-def note(image: Selected, result: Result, mask: Result | None) -> dict[str, object]:
-    """Return what check has to know beyond the index."""
-    return {
-        "id": image.id,
-        "origin": result.origin,
-        "mode": result.mode,
-        "changes": result.changes,
-        "pixels": result.pixels,
-        "likeness": result.likeness,
-        "problem": result.problem,
-        "mask": None if mask is None else _mask_note(mask),
-    }
-
-
-def _mask_note(mask: Result) -> dict[str, object]:
-    return {
-        "width": mask.width,
-        "height": mask.height,
-        "colours": mask.colours,
-        "strangers": mask.strangers,
-        "problem": mask.problem,
-    }
+def _note(image: SelectedImage, result: Result, mask: Result | None) -> Note:
+    of_mask = None
+    if mask is not None:
+        of_mask = MaskNote(
+            width=mask.width,
+            height=mask.height,
+            colours=mask.colours,
+            strangers=mask.strangers,
+            problem=mask.problem,
+        )
+    return Note(
+        id=image.id,
+        origin=result.origin,
+        mode=result.mode,
+        changes=result.changes,
+        pixels=result.pixels,
+        likeness=result.likeness,
+        problem=result.problem,
+        mask=of_mask,
+    )

@@ -1,4 +1,10 @@
-"""Remembers which files were prepared, so that no image is taken out or decoded twice."""
+"""Remembers which files were prepared, so that no image is taken out or decoded twice.
+
+Safe to kill anywhere: a file is put in place whole before its line is written, so a line without
+its file cannot come about by a kill, and a file without its line is prepared again under the same
+name. A power cut may lose or shorten files, none of which is synced by itself; so a line counts
+only while its file is there in its full size.
+"""
 
 from __future__ import annotations
 
@@ -7,42 +13,61 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from lfvpipe.steps.extract.preparation import Result
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
     from pathlib import Path
     from types import TracebackType
     from typing import IO, Self
 
-    from lfvpipe.steps.extract.preparation import Result
 
-
-def remembered(file: Path, root: Path, keys: Collection[str]) -> dict[str, Result]:
-    """Return the results for `keys` whose files are still in place, whole, below `root`.
-
-    A line that a kill cut short is passed over: its file is prepared again.
-    """
+def read_journal(file: Path, root: Path, keys: Collection[str]) -> dict[str, Result]:
+    """Return the results for `keys` whose files are still in place, whole, below `root`."""
+    if not file.is_file():
+        return {}
     sizes = file_sizes(root)
     found = {}
-    for result in _results(file):
-        if result.key in keys and sizes.get(result.path) == result.size:
-            found[result.key] = result
+    with file.open("rb") as stream:
+        for line in stream:
+            try:
+                fields = json.loads(line)
+                for name in ("changes", "colours", "strangers"):
+                    fields[name] = tuple(fields.get(name, ()))
+                result = Result(**fields)
+            except (ValueError, TypeError, AttributeError):
+                continue  # cut short by a kill, or empty: the file is prepared again
+            if result.key in keys and sizes.get(result.path) == result.size:
+                found[result.key] = result
     return found
 
 
-def file_sizes(root: Path) -> dict[str, int]:
-    """Return the bytes of every file below the folders of `root`, by path relative to it."""
+def file_sizes(root: Path, prefix: str = "") -> dict[str, int]:
+    """Return the bytes of every file in the folders of `root`, by path relative to it.
+
+    One pass of scandir for each folder, as this is most of the time of a run that changes nothing.
+
+    Args:
+        root: Holds folders, one a source, that hold files.
+        prefix: Stands before each path.
+    """
     sizes: dict[str, int] = {}
     if not root.is_dir():
         return sizes
-    for folder in _folders(root):
-        prefix = f"{folder.name}/"
+    with os.scandir(root) as entries:
+        folders = [entry for entry in entries if entry.is_dir()]
+    for folder in folders:
+        start = f"{prefix}{folder.name}/"
         with os.scandir(folder.path) as entries:
-            sizes |= {prefix + entry.name: entry.stat().st_size for entry in entries}
+            sizes |= {start + entry.name: entry.stat().st_size for entry in entries}
     return sizes
 
 
 def sweep(root: Path) -> None:
-    """Remove the temporary files that a kill left below `root`."""
+    """Remove the temporary files that a kill left below `root`.
+
+    Only the run that holds the state directory's lock does this, so none of them is in use.
+    """
     for path in file_sizes(root):
         if path.endswith(".tmp"):
             (root / path).unlink(missing_ok=True)
@@ -73,26 +98,3 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
-
-
-def _folders(root: Path) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(root) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                yield entry
-
-
-def _results(file: Path) -> Iterator[Result]:
-    from lfvpipe.steps.extract.preparation import Result
-
-    if not file.is_file():
-        return
-    with file.open("rb") as stream:
-        for line in stream:
-            try:
-                fields = json.loads(line)
-                for name in ("changes", "colours", "strangers"):
-                    fields[name] = tuple(fields.get(name, ()))
-                yield Result(**fields)
-            except (ValueError, TypeError, AttributeError):
-                continue

@@ -5,10 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from lfvpipe.dataset.selection import FILES, OBJECTS
 from lfvpipe.errors import UserError
 from lfvpipe.steps.fetch import source_location
-from lfvpipe.steps.select.exported import OBJECTS
-from lfvpipe.steps.select.withheld import FILES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

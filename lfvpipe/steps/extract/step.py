@@ -1,8 +1,7 @@
-"""The extract step's face; how images are extracted is in `extracting`."""
+"""The extract step's face; how images are extracted is in `extraction`."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from lfvpipe.engine.inputs import CodeVersion, settings
@@ -14,13 +13,10 @@ from lfvpipe.steps.extract.outcome import ExtractOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.outcome import Outcome
     from lfvpipe.engine.step import Work
-
-_FILE = re.compile(r'"path":"images/([^"]+)","key":"[^"]+","size":([0-9]+)')
 
 
 class ExtractStep(Step[Context]):
@@ -41,25 +37,26 @@ class ExtractStep(Step[Context]):
 
     def act(self, context: Context, work: Work) -> Outcome:
         """See `Step.act`; raises ArchiveError, StorageError and ExtractError."""
-        from lfvpipe.steps.extract.extraction import extracted
+        from lfvpipe.steps.extract.extraction import extract
 
-        return extracted(context, work)
+        return extract(context, work)
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.missing`; one pass over the folders, compared with the index."""
+        from lfvpipe.dataset.index import read_file_sizes
         from lfvpipe.steps.extract.journal import file_sizes
 
         facts = ExtractOutcome.from_json(outcome.facts)
         for file in (facts.index, facts.notes):
             if not (context.state_dir / file).is_file():
                 return (Reason("output-missing", file),)
-        index = context.state_dir / facts.index
-        sizes = file_sizes(context.state_dir / "images")
-        gone = [path for path, size in _indexed(index) if sizes.get(path) != int(size)]
+        indexed = read_file_sizes(context.state_dir / facts.index)
+        sizes = file_sizes(context.state_dir / "images", "images/")
+        gone = [path for path, size in indexed if sizes.get(path) != size]
         if not gone:
             return ()
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-        return (Reason("output-missing", f"images/{gone[0]}{more}"),)
+        return (Reason("output-missing", f"{gone[0]}{more}"),)
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """See `Step.destroy`."""
@@ -76,12 +73,3 @@ class ExtractStep(Step[Context]):
             shutil.rmtree(images)
             removed.append(str(images))
         return removed
-
-
-def _indexed(index: Path) -> list[tuple[str, str]]:
-    """Return path below ``images`` and size of all files of an index file, as it has them.
-
-    By pattern, as parsing the JSON would take most of the time of a run that changes nothing;
-    `extracting` sees to it that neither path nor key holds anything to escape.
-    """
-    return _FILE.findall(index.read_text("utf-8"))

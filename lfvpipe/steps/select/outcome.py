@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lfvpipe.dataset.index import LabelCounts
+from lfvpipe.dataset.selection import LabelCounts
 from lfvpipe.engine.facts import StepOutcome
 
 

@@ -4,57 +4,48 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import LABELS
-from lfvpipe.dataset.index import (
-    LabelCounts,
-    Selected,
-    Split,
-    selected_line,
-    write_lines,
-)
+from lfvpipe.dataset.candidates import SelectionError, archive_candidates, label_candidates
+from lfvpipe.dataset.corrections import read_corrections
+from lfvpipe.dataset.evaluation_images import evaluation_images
+from lfvpipe.dataset.lines import write_lines
 from lfvpipe.dataset.sampling import divide, ranked, sample_size
+from lfvpipe.dataset.selection import LabelCounts, selection_line
 from lfvpipe.dataset.sources import archive_stem
 from lfvpipe.engine.outcome import Outcome
-from lfvpipe.steps.fetch import source_location
-from lfvpipe.steps.select.catalogue import (
-    Candidate,
-    SelectionError,
-    archive_candidates,
-    label_candidates,
-)
-from lfvpipe.steps.select.corrections import Corrections, corrections
+from lfvpipe.steps.fetch import FetchOutcome, source_location
 from lfvpipe.steps.select.exported import exported_candidates
 from lfvpipe.steps.select.outcome import SelectOutcome
-from lfvpipe.steps.select.withheld import withheld
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from lfvpipe.config.spec import Label, Pipeline
+    from lfvpipe.dataset.candidates import Candidate
+    from lfvpipe.dataset.corrections import Corrections
+    from lfvpipe.dataset.selection import SelectedImage, Split
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.context import Context
 
 
-class _Place(NamedTuple):
-    """Where an image is without any review; `prefix` keeps ids of several archives apart."""
-
-    candidate: Candidate
-    split: Split
-    prefix: str = ""
-
-
 @dataclass
-class _Chosen:
-    """What the archives or manifests hold, and where it is: all unused images included."""
+class _Division:
+    """What the archives or manifests hold, divided as if nobody had reviewed anything.
+
+    Attributes:
+        candidates: All there is, those that `include` leaves out as well.
+        images: What the splits got, all unused images among them.
+        available: How many images of each label there were to choose from.
+    """
 
     candidates: Sequence[Candidate]
-    places: list[_Place]
+    images: list[SelectedImage]
     available: Counter[str] = field(default_factory=Counter)
 
 
-def selected(context: Context, work: Work) -> Outcome:
+def select(context: Context, work: Work) -> Outcome:
     """Read the archives' directories and write the selection.
 
     Raises:
@@ -62,129 +53,129 @@ def selected(context: Context, work: Work) -> Outcome:
         LabelsError: The reviewed labels cannot be used.
         ArchiveError: An archive is damaged.
     """
-    manifest = context.pipeline.sources.manifest
-    chosen = _from_archives(context, work) if manifest is None else _from_manifests(context, work)
-    chosen.places += _evaluation_archives(context, work)
-    reviewed = corrections(context.pipeline)
-    reviewed.check([*chosen.candidates, *(place.candidate for place in chosen.places)], work)
-    images = _corrected(chosen, reviewed, context.pipeline.evaluate.unused_per_label)
-    counts = _counts(chosen, images)
-    folder = context.state_dir / "selection"
-    name, sha256 = write_lines(folder, map(selected_line, images))
-    facts = SelectOutcome(f"selection/{name}", sha256, counts)
+    pipeline = context.pipeline
+    from_archives = pipeline.sources.manifest is None
+    division = _divide_archives(context, work) if from_archives else _take_splits(context, work)
+    division.images += _evaluation_archives(context, work)
+    corrections = read_corrections(pipeline)
+    corrections.check([*division.candidates, *division.images], work.warn)
+    images = _correct(division.images, corrections, pipeline.evaluate.unused_per_label)
+    name, sha256 = write_lines(context.state_dir / "selection", map(selection_line, images))
+    facts = SelectOutcome(f"selection/{name}", sha256, _counts(division, images))
     return Outcome("created", facts.as_json(), {"digest": sha256})
 
 
-def _from_archives(context: Context, work: Work) -> _Chosen:
+def _divide_archives(context: Context, work: Work) -> _Division:
+    """Divide each label's archive by the shares that the pipeline gives."""
     pipeline = context.pipeline
     by_label: dict[Label, list[Candidate]] = {}
+    stems: dict[str, str] = {}
     for label in LABELS:
         source = pipeline.sources.by_label.get(label)
-        if source is not None:
-            by_label[label] = label_candidates(context, work, label, source)
-            work.progress(len(by_label[label]), None, "images", label)
-    stems: dict[str, str] = {
-        label: archive_stem(source.archive) for label, source in pipeline.sources.by_label.items()
-    }
+        if source is None:
+            continue
+        archive = source_location(context, work.upstream, label)
+        masks = FetchOutcome.of(work.upstream, f"{label}-masks")
+        by_label[label] = label_candidates(
+            label, source, archive, masks.location(context) if masks else None, work.warn
+        )
+        stems[label] = archive_stem(source.archive)
+        work.progress(len(by_label[label]), None, "images", label)
     members = [candidate for found in by_label.values() for candidate in found]
-    held = withheld(pipeline, members, stems)
-    chosen = _Chosen(members, [_Place(candidate, "evaluate") for candidate in held])
-    held_ids = {candidate.id for candidate in held}
+    withheld = evaluation_images(pipeline, members, stems)
+    division = _Division(members, [one.select("evaluate") for one in withheld.values()])
     for label, found in by_label.items():
-        chosen.places += _sampled(pipeline, work, label, found, held_ids)
-        chosen.available[label] = sum(candidate.included for candidate in found)
-    return chosen
+        division.images += _divide_label(pipeline, work, label, found, withheld)
+        division.available[label] = sum(candidate.included for candidate in found)
+    return division
 
 
-def _sampled(
-    pipeline: Pipeline, work: Work, label: Label, found: Sequence[Candidate], held: set[str]
-) -> list[_Place]:
+def _divide_label(
+    pipeline: Pipeline,
+    work: Work,
+    label: Label,
+    found: Sequence[Candidate],
+    withheld: Collection[str],
+) -> list[SelectedImage]:
+    """Divide what `include` leaves of a label; the ids of evaluation images are `withheld`."""
     included = {one.name: one for one in found if one.included}
-    free = [name for name, one in included.items() if one.id not in held]
-    ranking = ranked(free, seed=pipeline.sample.seed, label=label)
+    free = [name for name, one in included.items() if one.id not in withheld]
     share = pipeline.sample.shares[label]
     if share.count is not None and share.count > len(free):
         work.warn(f"sample: {share.count} {label} images were asked for; there are {len(free)}.")
-    size = sample_size(share, len(included), len(included) - len(free))
     test = pipeline.split.test
-    division = divide(ranking, size, pipeline.split.train[label], test[label] if test else None)
+    division = divide(
+        ranked(free, seed=pipeline.sample.seed, label=label),
+        sample_size(share, len(included), len(included) - len(free)),
+        pipeline.split.train[label],
+        test[label] if test else None,
+    )
     splits: dict[Split, tuple[str, ...]] = {
         "train": division.train,
         "test": division.test,
         "unused": division.unused,
     }
-    return [_Place(included[name], split) for split, names in splits.items() for name in names]
+    return [included[name].select(split) for split, names in splits.items() for name in names]
 
 
-def _from_manifests(context: Context, work: Work) -> _Chosen:
+def _take_splits(context: Context, work: Work) -> _Division:
+    """Take the splits as the exported manifests have them."""
     by_split = exported_candidates(context, work)
     everything = [candidate for found in by_split.values() for candidate in found]
-    held = {candidate.id: candidate for candidate in withheld(context.pipeline, everything, {})}
-    chosen = _Chosen(everything, [_Place(candidate, "evaluate") for candidate in held.values()])
+    withheld = evaluation_images(context.pipeline, everything, {})
+    division = _Division(everything, [one.select("evaluate") for one in withheld.values()])
     for split, found in by_split.items():
         for candidate in found:
-            chosen.available[str(candidate.label)] += 1
-            if candidate.id not in held:
-                chosen.places.append(_Place(candidate, split, f"{split}/"))
-    if not chosen.available:
+            division.available[str(candidate.label)] += 1
+            if candidate.id not in withheld:
+                division.images.append(candidate.select(split, prefix=f"{split}/"))
+    if not division.available:
         raise SelectionError(
             "sources.manifest: no line has a class-name of normal or anomaly.",
             hint="Label the images, or name the manifest that holds the labels.",
         )
-    return chosen
+    return division
 
 
-def _evaluation_archives(context: Context, work: Work) -> list[_Place]:
-    places = []
+def _evaluation_archives(context: Context, work: Work) -> list[SelectedImage]:
+    images: list[SelectedImage] = []
     for number, archive in enumerate(context.pipeline.evaluate.archives):
         source = f"evaluate-{number}"
         path = source_location(context, work.upstream, source)
         found = archive_candidates(path, source, archive.key, archive.include, archive.label)
-        places += [_Place(one, "evaluate", f"{source}/") for one in found]
-    return places
+        images += [one.select("evaluate", prefix=f"{source}/") for one in found]
+    return images
 
 
-def _corrected(chosen: _Chosen, reviewed: Corrections, unused_per_label: int) -> list[Selected]:
+def _correct(
+    images: Sequence[SelectedImage], corrections: Corrections, unused_per_label: int
+) -> list[SelectedImage]:
     """Apply what people decided, and keep the first unused images that nobody decided about."""
-    selected = []
+    kept = []
     unused: Counter[Label | None] = Counter()
-    for candidate, split, prefix in chosen.places:
-        place = reviewed.applied(candidate, split)
-        if place is None:
+    for each in images:
+        image = corrections.apply(each)
+        if image is None:
             continue
-        if place[1] == "unused":
-            unused[candidate.label] += 1
-            if unused[candidate.label] > unused_per_label:
+        if image.split == "unused":
+            unused[image.label] += 1
+            if unused[image.label] > unused_per_label:
                 continue
-        selected.append(_selected(*place, prefix=prefix))
-    return sorted(selected, key=lambda image: image.id)
+        kept.append(image)
+    return sorted(kept, key=lambda image: image.id)
 
 
-def _counts(chosen: _Chosen, selected: Iterable[Selected]) -> dict[str, LabelCounts]:
-    """Return how many images of each label that has any are in each split, and how many exist."""
-    found = Counter((str(image.label), image.split) for image in selected)
+def _counts(division: _Division, images: Sequence[SelectedImage]) -> dict[str, LabelCounts]:
+    """Return the counts of each label that has any image to learn from, in any split."""
+    found = Counter((str(image.label), image.split) for image in images)
     return {
         label: LabelCounts(
             train=found[label, "train"],
             test=found[label, "test"],
             evaluate=found[label, "evaluate"],
             unused=found[label, "unused"],
-            available=chosen.available[label],
+            available=division.available[label],
         )
         for label in LABELS
-        if chosen.available[label] or found[label, "train"] or found[label, "test"]
+        if division.available[label] or found[label, "train"] or found[label, "test"]
     }
-
-
-def _selected(candidate: Candidate, split: Split, *, prefix: str = "") -> Selected:
-    return Selected(
-        id=f"{prefix}{candidate.id}",
-        label=candidate.label,
-        split=split,
-        source=candidate.source,
-        member=candidate.member,
-        stamp=candidate.stamp,
-        size=candidate.size,
-        mask=candidate.mask,
-        reviewed=candidate.reviewed,
-    )

@@ -53,16 +53,16 @@ class SelectStep(Step[Context]):
             found.append(Setting(f"{archive.key}.label", archive.label, f"{before}.label"))
         found += _local_files(context)
         if pipeline.sources.labels is not None:
-            from lfvpipe.steps.select.corrections import effective
+            from lfvpipe.dataset.corrections import decision_inputs
 
-            found += effective(pipeline)
+            found += decision_inputs(pipeline)
         return found
 
     def act(self, context: Context, work: Work) -> Outcome:
         """See `Step.act`; raises SelectionError, LabelsError and ArchiveError."""
-        from lfvpipe.steps.select.selection import selected
+        from lfvpipe.steps.select.selection import select
 
-        return selected(context, work)
+        return select(context, work)
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.missing`."""

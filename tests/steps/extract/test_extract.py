@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Pillow
 
 from lfvpipe.config.spec import LABELS, Images, Sample, Share, Source, Sources
-from lfvpipe.dataset.index import Image, read_index, read_lines
+from lfvpipe.dataset.index import Image, Note, read_index, read_notes
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.steps.context import Context
@@ -43,8 +43,8 @@ def index_of(context: Context, outcome: Outcome) -> list[Image]:
     return list(read_index(context.state_dir / str(outcome.facts["index"])))
 
 
-def notes_of(context: Context, outcome: Outcome) -> list[dict[str, Any]]:
-    return list(read_lines(context.state_dir / str(outcome.facts["notes"])))
+def notes_of(context: Context, outcome: Outcome) -> list[Note]:
+    return list(read_notes(context.state_dir / str(outcome.facts["notes"])))
 
 
 def percent(value: float) -> Sample:
@@ -118,7 +118,7 @@ def test_unreadable_images_are_all_noted_and_the_others_extracted(
         anomaly={"4.png": picture(4)},
     )
     outcome = run(context, work)
-    problems = {note["id"]: note["problem"] for note in notes_of(context, outcome)}
+    problems = {note.id: note.problem for note in notes_of(context, outcome)}
     assert "is a text file, not a PNG or JPEG" in problems["normal/2.png"]
     assert "truncated" in problems["normal/3.jpg"]
     assert outcome.facts["unreadable"] == 2
@@ -159,8 +159,10 @@ def test_masks_are_brought_into_the_documented_form(
     assert indexed.classes == {"anomaly": "#23A436"}
     assert indexed.key == f"masks/m/2-{indexed.sha256[:12]}.png"
     assert images["anomaly/d/3.png"].mask is None
-    notes = {note["id"]: note["mask"] for note in notes_of(context, outcome)}
-    assert "not a PNG" in notes["anomaly/d/3.png"]["problem"]
+    notes = {note.id: note.mask for note in notes_of(context, outcome)}
+    noted = notes["anomaly/d/3.png"]
+    assert noted is not None
+    assert "not a PNG" in noted.problem
 
 
 def test_keys_are_safe_whatever_the_members_are_called(

@@ -17,7 +17,8 @@ import pytest
 from botocore.exceptions import BotoCoreError
 
 from lfvpipe import config
-from lfvpipe.dataset.index import Image, image_line, write_lines
+from lfvpipe.dataset.index import Image, image_line
+from lfvpipe.dataset.lines import write_lines
 from lfvpipe.engine import ledger_file
 from lfvpipe.engine.inputs import Input, Setting
 from lfvpipe.engine.ledger import Ledger

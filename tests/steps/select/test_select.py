@@ -20,11 +20,11 @@ from lfvpipe.config.spec import (
     Sources,
     Split,
 )
-from lfvpipe.dataset.index import Selected, read_selection
+from lfvpipe.dataset.candidates import SelectionError
+from lfvpipe.dataset.selection import SelectedImage, read_selection
 from lfvpipe.engine.inputs import Setting, flatten
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.select.catalogue import SelectionError
 from lfvpipe.steps.select.step import SelectStep
 from tests.outcomes import fetch_outcome
 
@@ -45,7 +45,7 @@ def fetched(archives: Callable[..., None], work: Any) -> Callable[..., None]:
     return write
 
 
-def selected(context: Context, work: Any) -> tuple[dict[str, Selected], Any]:
+def selected(context: Context, work: Any) -> tuple[dict[str, SelectedImage], Any]:
     step = SelectStep(tuple(work.upstream))
     outcome = step.act(context, work)
     assert not step.missing(context, outcome)

@@ -14,22 +14,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lfvpipe.dataset.index import Reviewed, SelectedMask
 from lfvpipe.dataset.labels import LabelsError, label_of, read_decisions, standings
+from lfvpipe.dataset.selection import FILES, Review, SelectedMask
 from lfvpipe.engine.inputs import InputFile
-from lfvpipe.steps.select.withheld import FILES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from lfvpipe.config.spec import Pipeline
-    from lfvpipe.dataset.index import Split
+    from lfvpipe.dataset.candidates import Candidate
     from lfvpipe.dataset.labels import Decision, Key
+    from lfvpipe.dataset.selection import SelectedImage
     from lfvpipe.engine.outcome import Json
-    from lfvpipe.engine.step import Work
-    from lfvpipe.steps.select.catalogue import Candidate
-
-Place = tuple["Candidate", "Split"]
 
 
 @dataclass(frozen=True)
@@ -46,47 +42,52 @@ class Corrections:
     by_name: Mapping[str, tuple[int, Decision]]
     masks: Mapping[str, SelectedMask]
 
-    def of(self, candidate: Candidate) -> Decision | None:
-        """Return what is decided about `candidate`; the later line where two name it."""
+    def of(self, image: SelectedImage) -> Decision | None:
+        """Return what is decided about `image`; the later line where two name it."""
         named = [
-            self.by_image.get((candidate.source, candidate.member)),
-            self.by_name.get(candidate.member),
+            self.by_image.get((image.source, image.member)),
+            self.by_name.get(image.member),
         ]
         made = [each for each in named if each is not None]
         return max(made, key=lambda each: each[0])[1] if made else None
 
-    def applied(self, candidate: Candidate, split: Split) -> Place | None:
-        """Return the image as it was decided to be, and its split; None if it is left out."""
-        decision = self.of(candidate)
+    def apply(self, image: SelectedImage) -> SelectedImage | None:
+        """Return the image as it was decided to be, its id kept; None if it is left out."""
+        decision = self.of(image)
         if decision is None:
-            return candidate, split
+            return image
         label = label_of(decision.label)
-        if label is None and (decision.label == "exclude" or split != "evaluate"):
+        # Nobody knows what it is: it can still be judged, but teaches and proves nothing.
+        if label is None and (decision.label == "exclude" or image.split != "evaluate"):
             return None
-        mask = candidate.mask if label == "anomaly" else None
+        mask = image.mask if label == "anomaly" else None
         if label == "anomaly" and decision.mask:
             mask = self.masks[decision.mask]
-        if label == candidate.label and mask == candidate.mask and split != "unused":
-            return candidate, split
-        before = None if split == "unused" else split
-        reviewed = Reviewed(decision.sha256, candidate.label, before)
-        changed = replace(
-            candidate, label=label, mask=mask, known_as=candidate.id, reviewed=reviewed
+        if label == image.label and mask == image.mask and image.split != "unused":
+            return image
+        before = None if image.split == "unused" else image.split
+        return replace(
+            image,
+            label=label,
+            split=before or "train",
+            mask=mask,
+            reviewed=Review(decision.sha256, image.label, before),
         )
-        return changed, "train" if split == "unused" else split
 
-    def check(self, candidates: Iterable[Candidate], work: Work) -> None:
-        """Hold the decisions against the images that there are.
+    def check(
+        self, images: Iterable[Candidate | SelectedImage], warn: Callable[[str], None]
+    ) -> None:
+        """Hold the decisions against the images that there are; warn of those about none.
 
         Raises:
             LabelsError: A decision without a source could be about several images.
         """
         left = set(self.by_image)
         holders: dict[str, set[str]] = {name: set() for name in self.by_name}
-        for candidate in candidates:
-            left.discard((candidate.source, candidate.member))
-            if candidate.member in holders:
-                holders[candidate.member].add(candidate.source)
+        for image in images:
+            left.discard((image.source, image.member))
+            if image.member in holders:
+                holders[image.member].add(image.source)
         for name, sources in holders.items():
             if len(sources) > 1:
                 held = " and ".join(sorted(sources))
@@ -95,12 +96,12 @@ class Corrections:
         lost = [name for _, name in left]
         lost += [name for name, sources in holders.items() if not sources]
         if lost:
-            work.warn(
+            warn(
                 f"sources.labels: {len(lost)} images, such as {min(lost)}, are not in the sources."
             )
 
 
-def corrections(pipeline: Pipeline) -> Corrections:
+def read_corrections(pipeline: Pipeline) -> Corrections:
     """Return what the pipeline's labels file decides; nothing where none is named or there.
 
     Raises:
@@ -136,7 +137,7 @@ def _mask(file: Path, decision: Decision, folder: Path) -> SelectedMask:
     return SelectedMask(FILES, member.as_posix(), stamp, status.st_size, decision.classes)
 
 
-def effective(pipeline: Pipeline) -> Sequence[InputFile]:
+def decision_inputs(pipeline: Pipeline) -> Sequence[InputFile]:
     """Return what of the labels file can change a selection, as one input of the select step.
 
     Who decided, when and in what order does not count; and as a label's own archive says what its
@@ -148,7 +149,7 @@ def effective(pipeline: Pipeline) -> Sequence[InputFile]:
         return ()
     from lfvpipe.engine.outcome import digest
 
-    found = corrections(pipeline)
+    found = read_corrections(pipeline)
     rows: dict[str, Json] = {}
     for _, decision in (*found.by_image.values(), *found.by_name.values()):
         mask = found.masks.get(decision.mask or "")

@@ -7,23 +7,21 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from lfvpipe.dataset.candidates import Candidate, SelectionError
 from lfvpipe.dataset.globs import compiled_glob, has_wildcard
 from lfvpipe.dataset.local_files import file_stamp, matching_files, shown_name
-from lfvpipe.steps.select.catalogue import Candidate, SelectionError
+from lfvpipe.dataset.selection import FILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from lfvpipe.config.spec import Pipeline
 
-FILES = "files"
 
-
-def withheld(
+def evaluation_images(
     pipeline: Pipeline, candidates: Sequence[Candidate], stems: Mapping[str, str]
-) -> list[Candidate]:
-    """Return the images that the patterns of `evaluate.images` name, each once.
+) -> dict[str, Candidate]:
+    """Return the images that the patterns of `evaluate.images` name, by id.
 
     Args:
         pipeline: Gives the patterns, and the folder that files are relative to.
@@ -37,11 +35,15 @@ def withheld(
     names = _Names(candidates, stems)
     found: dict[str, Candidate] = {}
     for pattern in pipeline.evaluate.images:
-        matches = names.matching(pattern) or _files(pattern, pipeline.folder)
+        matches = names.matches(pattern)
+        if not matches:
+            for path in matching_files(pattern, pipeline.folder):
+                name = shown_name(path, pipeline.folder)
+                matches.append(Candidate(None, name, FILES, name, *file_stamp(path)))
         if not matches:
             raise _unknown(pattern, candidates)
         found.update((match.id, match) for match in matches)
-    return list(found.values())
+    return found
 
 
 class _Names:
@@ -54,43 +56,36 @@ class _Names:
         for candidate in candidates:
             self._by_base[PurePosixPath(candidate.name).name].append(candidate)
 
-    def matching(self, pattern: str) -> list[Candidate]:
+    def matches(self, pattern: str) -> list[Candidate]:
+        """Return the members that a name or glob stands for.
+
+        A full name goes before a glob, as members may have brackets in their names, and both
+        before a name whose folders were left out.
+        """
         pattern = pattern.removeprefix("./")
         same_base = self._by_base.get(PurePosixPath(pattern).name, [])
-        close = [one for one in same_base if pattern in self._spelled(one)]
+        close = [one for one in same_base if pattern in self._spellings(one)]
         if has_wildcard(pattern) and not close:
             regex = compiled_glob(pattern)
-            return [one for one in self._all if any(map(regex.fullmatch, self._spelled(one)))]
+            return [one for one in self._all if any(map(regex.fullmatch, self._spellings(one)))]
         close = close or [one for one in same_base if one.name.endswith(f"/{pattern}")]
         if len(close) > 1:
-            raise _ambiguous(pattern, close)
+            ids = ", ".join(match.id for match in close[:5])
+            raise SelectionError(
+                f"evaluate.images: {pattern} stands for {len(close)} images: {ids}.",
+                hint=f"Name one with its folder or label, such as {close[0].id}.",
+            )
         return close
 
-    def _spelled(self, candidate: Candidate) -> tuple[str, ...]:
+    def _spellings(self, candidate: Candidate) -> tuple[str, ...]:
         stem = self._stems.get(candidate.source, "")
         return candidate.name, candidate.id, f"{stem}/{candidate.name}"
-
-
-def _files(pattern: str, folder: Path) -> list[Candidate]:
-    return [_file(path, folder) for path in matching_files(pattern, folder)]
-
-
-def _file(path: Path, folder: Path) -> Candidate:
-    name = shown_name(path, folder)
-    return Candidate(None, name, FILES, name, *file_stamp(path))
-
-
-def _ambiguous(pattern: str, matches: Sequence[Candidate]) -> SelectionError:
-    ids = ", ".join(match.id for match in matches[:5])
-    return SelectionError(
-        f"evaluate.images: {pattern} stands for {len(matches)} images: {ids}.",
-        hint=f"Name one with its folder or label, such as {matches[0].id}.",
-    )
 
 
 def _unknown(pattern: str, candidates: Sequence[Candidate]) -> SelectionError:
     base = PurePosixPath(pattern).name
     near = [one.name for one in candidates if PurePosixPath(one.name).name == base]
+    # Comparing with all names of a large set would take longer than the run that failed.
     pool = near or [one.name for one in candidates[:5_000]]
     close = get_close_matches(pattern, pool, n=3, cutoff=0.5) or near[:3] or pool[:1]
     kind = "matches no image" if has_wildcard(pattern) else "is neither in the sources nor a file"
