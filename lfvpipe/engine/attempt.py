@@ -51,10 +51,13 @@ class Attempt:
     report: Reporter
     warnings: list[str] = field(default_factory=list)
     _due: float = 0.0
-    _unsaid: StepProgress | None = None
+    _held_back: StepProgress | None = None
 
     def token(self, *parts: str) -> str:
-        """Return 64 hexadecimal digits, the same for the same attempt and parts."""
+        """Return 64 hexadecimal digits, the same for the same attempt and parts.
+
+        Of the ledger's lineage too: another pipeline of the same name and content is not us.
+        """
         said = [self.ledger.lineage, self.step, self.fingerprint, self.attempt, *parts]
         return sha256(json.dumps(said).encode()).hexdigest()
 
@@ -66,7 +69,7 @@ class Attempt:
         """
         if self.cancelled.is_set():
             raise Cancelled(f"{self.step} stopped; the next run resumes it.")
-        self._unsaid = StepProgress(self.step, done, total, unit, detail)
+        self._held_back = StepProgress(self.step, done, total, unit, detail)
         now = time.monotonic()
         if now >= self._due or done == total:
             self._due = now + INTERVAL
@@ -74,9 +77,9 @@ class Attempt:
 
     def flush(self) -> None:
         """Report the progress that was held back, if any."""
-        if self._unsaid is not None:
-            self.report(self._unsaid)
-            self._unsaid = None
+        if self._held_back is not None:
+            self.report(self._held_back)
+            self._held_back = None
 
     def warn(self, message: str) -> None:
         """Tell the user something that does not stop the run."""
@@ -179,24 +182,19 @@ def _record(
     It may be made of the old bytes, the new ones or both, so its fingerprint would lie. It is
     real all the same: `destroy` has to know of it.
     """
-    ledger, step = query.ledger, current.step
-    if changed := _changed_meanwhile(current, query.context, work.upstream):
-        message = f"{', '.join(changed)} changed while it ran"
+    ledger, step, before = query.ledger, current.step, current.inputs
+    try:
+        after = current_inputs(step, query.context, work.upstream).inputs
+        keys = sorted(before.keys() | after.keys())
+        changed = ", ".join(key for key in keys if before.get(key) != after.get(key))
+        message = changed and f"{changed} changed while it ran"
+    except UserError as error:  # an input is gone
+        message = f"{error.message} changed while it ran"
+    if message:
         work.warn(f"{message}; the next run repeats it.")
         ledger.fail(step.name, work.fingerprint, message, outcome=outcome)
         return
     ledger.finish(query.variant, step.name, work.fingerprint, outcome, exclusive=step.exclusive)
-
-
-def _changed_meanwhile(
-    before: CurrentInputs[C], context: C, upstream: Mapping[str, Outcome]
-) -> tuple[str, ...]:
-    try:
-        after = current_inputs(before.step, context, upstream).inputs
-    except UserError as error:  # an input is gone
-        return (error.message,)
-    keys = sorted(before.inputs.keys() | after.keys())
-    return tuple(key for key in keys if before.inputs.get(key) != after.get(key))
 
 
 def _end_event(

@@ -27,6 +27,12 @@ class Ledger:
     Safe to use from several threads of one process; a lock (`lfvpipe.engine.lock`) has to keep
     other processes away while it is changed. Every method that changes it raises `LedgerError`
     when the file cannot be written.
+
+    Five tables. ``outcomes`` has, by step and fingerprint, all that was ever made, so that going
+    back to an earlier configuration finds it again, and so that `destroy` knows of it.
+    ``standing`` says at which fingerprint each step of each variant of the matrix stands now, and
+    ``attempted`` which it tried last where it stands at none. ``slots`` says which fingerprint the
+    world holds of an exclusive step, one for all variants. ``held`` is what must be given back.
     """
 
     def __init__(self, path: Path, data: dict[str, Any]) -> None:
@@ -55,7 +61,11 @@ class Ledger:
 
     @property
     def lineage(self) -> str:
-        """The UUID that the ledger got when it was made; enters every client token."""
+        """The UUID that the ledger got when it was made; enters every client token.
+
+        So that two pipelines, or one that was begun anew, never share a token: a service answers
+        a token that it knows with what it made for whoever used it first.
+        """
         return cast("str", self._data["lineage"])
 
     @property
@@ -125,21 +135,25 @@ class Ledger:
         """
         with self._change():
             kept = self._data["outcomes"].setdefault(step, {})
-            last = kept.pop(fingerprint, None)
+            last = kept.pop(fingerprint, None)  # and in again, as the latest
             killed = last is not None and last["state"] == "running"
             kept[fingerprint] = {
                 "state": "running",
                 "inputs": dict(inputs),
+                # Kept while it runs: if the attempt fails, what there was before is still there.
                 "outcome": last and last["outcome"],
+                # A client token is made of the attempt's number: a call that a kill interrupted
+                # is repeated with the same token, so the service does not carry it out twice,
+                # whereas one that failed has its answer and needs a new token for a new try.
                 "attempts": (last["attempts"] if last else 0) + (not killed),
                 "saved": last["saved"] if last else {},
-                "superseded": _superseded(last),
+                "superseded": _earlier_outcomes(last),
                 "started": _now(),
                 "finished": None,
                 "error": None,
             }
             self._data["attempted"].setdefault(variant, {})[step] = fingerprint
-            if exclusive:
+            if exclusive:  # killed halfway, the slot may hold the old content, the new, or neither
                 self._data["slots"][step] = None
         return read_record(fingerprint, kept[fingerprint])
 
@@ -156,7 +170,7 @@ class Ledger:
         made = raw_outcome(outcome)
         with self._change():
             raw = self._raw(step, fingerprint)
-            raw["superseded"] = _superseded(raw, made)
+            raw["superseded"] = _earlier_outcomes(raw, made)
             raw.update(state="done", outcome=made, finished=_now(), error=None, saved={})
             self._stand(variant, step, fingerprint)
             if exclusive:
@@ -177,11 +191,14 @@ class Ledger:
         with self._change():
             raw = self._raw(step, fingerprint)
             if made is not None:
-                raw.update(superseded=_superseded(raw, made), outcome=made)
+                raw.update(superseded=_earlier_outcomes(raw, made), outcome=made)
             raw.update(ended, error={"message": message, "hint": hint})
 
     def accept(self, variant: str, step: str, fingerprint: str, inputs: Facts) -> None:
         """Take the outcome at which `step` stands as the outcome for `fingerprint`.
+
+        The user vouches that the new inputs would have led to the same. Nothing is compared or
+        run, later steps see no change, and going back to the old inputs finds their own record.
 
         Raises:
             KeyError: The step stands nowhere.
@@ -191,14 +208,15 @@ class Ledger:
             kept = self._data["outcomes"][step]
             there = kept.get(fingerprint)
             ended = {"state": "done", "inputs": dict(inputs), "error": None, "finished": _now()}
+            # What an earlier attempt at these inputs left behind is still `destroy`'s to remove.
             left = {
                 "saved": there["saved"] if there else {},
-                "superseded": _superseded(there, kept[before]["outcome"]),
+                "superseded": _earlier_outcomes(there, kept[before]["outcome"]),
             }
             kept[fingerprint] = {**kept[before], **ended, **left}
             self._stand(variant, step, fingerprint)
             slots = self._data["slots"]
-            if step in slots and slots[step] == before:
+            if step in slots and slots[step] == before:  # the world did not change either
                 slots[step] = fingerprint
 
     def hold(self, key: str, facts: Facts) -> None:
@@ -217,19 +235,16 @@ class Ledger:
     def forget(self, step: str, fingerprint: str) -> None:
         """Drop a record and all that refers to it."""
         with self._change():
-            self._drop(step, fingerprint)
-
-    def _drop(self, step: str, fingerprint: str) -> None:
-        kept = self._data["outcomes"].get(step, {})
-        kept.pop(fingerprint, None)
-        if not kept:
-            self._data["outcomes"].pop(step, None)
-        for kind in ("standing", "attempted"):
-            for table in self._data[kind].values():
-                if table.get(step) == fingerprint:
-                    del table[step]
-        if self._data["slots"].get(step) == fingerprint or not kept:
-            self._data["slots"].pop(step, None)
+            kept = self._data["outcomes"].get(step, {})
+            kept.pop(fingerprint, None)
+            if not kept:
+                self._data["outcomes"].pop(step, None)
+            for kind in ("standing", "attempted"):
+                for table in self._data[kind].values():
+                    if table.get(step) == fingerprint:
+                        del table[step]
+            if self._data["slots"].get(step) == fingerprint or not kept:
+                self._data["slots"].pop(step, None)
 
     def _stand(self, variant: str, step: str, fingerprint: str) -> None:
         self._data["standing"].setdefault(variant, {})[step] = fingerprint
@@ -240,12 +255,12 @@ class Ledger:
 
     @contextmanager
     def _change(self) -> Iterator[None]:
-        with self._guard:
+        with self._guard:  # another thread's change must not be written half done
             yield
             self.save()
 
 
-def _superseded(
+def _earlier_outcomes(
     raw: dict[str, Any] | None, made: dict[str, Any] | None = None
 ) -> list[dict[str, Any]]:
     """Return the outcomes that a record has had before `made`, each once, the oldest first.

@@ -123,6 +123,7 @@ def _back_up(path: Path) -> None:
     """Give the ledger's file a second name; it stays where it is until it is replaced."""
     if not path.exists():
         return
+    # A hard link costs no copy, and at no moment is there neither ledger nor backup.
     temporary = path.with_name(f".{path.name}.bak.tmp")
     temporary.unlink(missing_ok=True)
     try:

@@ -46,6 +46,12 @@ class Record:
     hint: str | None
 
     @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """All outcomes that there ever were, the latest first."""
+        latest = () if self.outcome is None else (self.outcome,)
+        return (*latest, *reversed(self.superseded))
+
+    @property
     def version(self) -> int:
         """The version of the step's code."""
         return cast("int", self.inputs["version"])

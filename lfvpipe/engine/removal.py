@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lfvpipe.engine.ledger import Ledger, Record
+from lfvpipe.engine.ledger import Ledger
 from lfvpipe.engine.order import in_order
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Leftover, Step
@@ -62,23 +62,16 @@ def destroy(
     left: list[Leftover] = []
     for step in reversed(in_order(steps)):
         for record in ledger.records(step.name):
-            for thing in _remove(step, context, record):
+            things = list(step.abandon(context, record.saved)) if record.saved else []
+            for outcome in record.outcomes:
+                things += step.destroy(context, outcome)
+            for thing in things:
                 if not isinstance(thing, Leftover):
                     removed.append(thing)
                     on_removed(step.name, thing)
                 elif thing not in left:
                     left.append(thing)
                     on_leftover(step.name, thing)
+            # Only now: if this call is killed before, the next one finds the things gone already.
             ledger.forget(step.name, record.fingerprint)
     return tuple(removed)
-
-
-def _remove(step: Step[C], context: C, record: Record) -> tuple[str | Leftover, ...]:
-    unfinished = step.abandon(context, record.saved) if record.saved else ()
-    finished = (
-        thing
-        for outcome in (record.outcome, *reversed(record.superseded))
-        if outcome is not None
-        for thing in step.destroy(context, outcome)
-    )
-    return (*unfinished, *finished)
