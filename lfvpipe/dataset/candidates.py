@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.dataset.globs import is_image_name, matcher
 from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
 from lfvpipe.dataset.selection import SelectedImage, SelectedMask
-from lfvpipe.dataset.sources import shown
+from lfvpipe.dataset.sources import public_address
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -108,9 +108,9 @@ def label_candidates(
         images = [one for one in images if one.name not in unwanted]
         if unwanted and source.masks is None:
             warn(
-                f"{shown(source.archive)}: {len(unwanted)} images are named like masks of others"
-                f" (such as {min(unwanted)}) and were left out. Name them under `masks` to learn"
-                " from them."
+                f"{public_address(source.archive)}: {len(unwanted)} images are named like masks of"
+                f" others (such as {min(unwanted)}) and were left out. Name them under `masks` to"
+                " learn from them."
             )
     mask_of = _mask_finder(label, source, members, masks)
     is_wanted = matcher(source.include)
@@ -121,7 +121,7 @@ def label_candidates(
     ]  # fmt: skip
     if not any(candidate.included for candidate in found):
         raise _no_images(
-            f"sources.{label}", shown(source.archive), source.include, archive, members
+            f"sources.{label}", public_address(source.archive), source.include, archive, members
         )
     return found
 

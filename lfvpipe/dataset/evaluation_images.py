@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.candidates import Candidate, SelectionError
-from lfvpipe.dataset.globs import compiled_glob, has_wildcard
-from lfvpipe.dataset.local_files import file_stamp, matching_files, shown_name
+from lfvpipe.dataset.globs import glob_pattern, has_wildcard
+from lfvpipe.dataset.local_files import display_name, file_stamp, matching_files
 from lfvpipe.dataset.selection import FILES
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def evaluation_images(
         matches = names.matches(pattern)
         if not matches:
             for path in matching_files(pattern, pipeline.folder):
-                name = shown_name(path, pipeline.folder)
+                name = display_name(path, pipeline.folder)
                 matches.append(Candidate(None, name, FILES, name, *file_stamp(path)))
         if not matches:
             raise _unknown(pattern, candidates)
@@ -66,7 +66,7 @@ class _Names:
         same_base = self._by_base.get(PurePosixPath(pattern).name, [])
         close = [one for one in same_base if pattern in self._spellings(one)]
         if has_wildcard(pattern) and not close:
-            regex = compiled_glob(pattern)
+            regex = glob_pattern(pattern)
             return [one for one in self._all if any(map(regex.fullmatch, self._spellings(one)))]
         close = close or [one for one in same_base if one.name.endswith(f"/{pattern}")]
         if len(close) > 1:

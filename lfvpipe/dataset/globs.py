@@ -14,20 +14,20 @@ def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
     ``**`` stands for any folders, ``*`` and ``?`` stay within a name, ``[…]`` is a set. A pattern
     without a slash is matched against the last part of the name alone. Case does not matter.
     """
-    compiled = [compiled_glob(pattern) for pattern in patterns]
+    compiled = [glob_pattern(pattern) for pattern in patterns]
     if not compiled:
         return lambda _: True
     return lambda name: any(regex.fullmatch(name) for regex in compiled)
 
 
 @lru_cache(maxsize=256)
-def compiled_glob(pattern: str) -> re.Pattern[str]:
+def glob_pattern(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of one glob; see `matcher`."""
     pattern = pattern.removeprefix("./")
     if "/" not in pattern and pattern != "**":
         pattern = f"**/{pattern}"
     try:
-        return re.compile(_translated(pattern), re.IGNORECASE | re.DOTALL)
+        return re.compile(_translate(pattern), re.IGNORECASE | re.DOTALL)
     except re.error:  # a set that is none, such as [z-a]: it stands for itself
         return re.compile(re.escape(pattern), re.IGNORECASE)
 
@@ -42,14 +42,15 @@ def is_image_name(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
-def _translated(pattern: str) -> str:
+def _translate(pattern: str) -> str:
+    """Return the text of the regular expression; `fnmatch` knows no folders, hence by hand."""
     parts = re.findall(r"\*\*/|/?\*\*$|\*+|\?|\[!?\]?[^\]]*\]|.", pattern, re.DOTALL)
-    return "".join(map(_part, parts))
+    return "".join(map(_translate_part, parts))
 
 
-def _part(part: str) -> str:
+def _translate_part(part: str) -> str:
     if part == "**/":
-        return "(?:.*/)?"
+        return "(?:.*/)?"  # no folder, too
     if part.endswith("**"):
         return ".*"
     if part.startswith("*"):

@@ -128,22 +128,18 @@ def _decisions(file: Path, data: bytes) -> Iterator[Decision]:
         if not text or text.startswith(b"#"):
             continue
         try:
-            yield parsed(json.loads(text))
+            yield parse_decision(json.loads(text))
         except (ValueError, RecursionError) as error:
             if number == len(lines) and not text.endswith(b"}"):
-                return
+                return  # cut short by a kill
+            no_json = isinstance(error, json.JSONDecodeError | UnicodeDecodeError | RecursionError)
             raise LabelsError(
-                f"{file}:{number}: {_said(error)}.", hint="Mend the line, or take it out."
+                f"{file}:{number}: {'this is not JSON' if no_json else error}.",
+                hint="Mend the line, or take it out.",
             ) from None
 
 
-def _said(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | RecursionError):
-        return "this is not JSON"
-    return str(error)
-
-
-def parsed(line: Any) -> Decision:
+def parse_decision(line: Any) -> Decision:
     """Return the decision that a line holds.
 
     Raises:
@@ -151,7 +147,10 @@ def parsed(line: Any) -> Decision:
     """
     if not isinstance(line, dict) or not isinstance(line.get("name"), str) or not line["name"]:
         raise ValueError('a decision is {"name": an image, "label": …}')
-    _refuse_surrogates(line)
+    try:
+        json.dumps(line, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # JSON can spell what no file name and no answer to a page can hold
+        raise ValueError("a text holds half a surrogate pair, which is no character") from None
     texts = {name: line.get(name) for name in _TEXTS}
     if wrong := [name for name, text in texts.items() if not isinstance(text, str | None)]:
         raise ValueError(f"{wrong[0]} is not a text")
@@ -161,13 +160,6 @@ def parsed(line: Any) -> Decision:
     known = {name: text for name, text in texts.items() if text is not None}
     label = cast("Choice | None", line["label"])
     return Decision(name=line["name"], label=label, classes=_classes(line), **known)
-
-
-def _refuse_surrogates(line: Mapping[str, Any]) -> None:
-    try:
-        json.dumps(line, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise ValueError("a text holds half a surrogate pair, which is no character") from None
 
 
 def _classes(line: Mapping[str, Any]) -> Mapping[str, str] | None:

@@ -18,22 +18,16 @@ def matching_files(pattern: str, folder: Path) -> list[Path]:
     if has_wildcard(pattern) and not (folder / pattern).is_file():
         root = Path(pattern).anchor
         base = Path(root) if root else folder
-        paths = sorted(base.glob(_for_pathlib(pattern.removeprefix(root))))
+        # ``**`` beside other signs is ``*``, as `globs` has it; Python before 3.13 refuses it.
+        parts = pattern.removeprefix(root).split("/")
+        parts = [part if part == "**" else re.sub(r"\*+", "*", part) for part in parts]
+        paths = sorted(base.glob("/".join(parts)))
     else:
         paths = [folder / pattern]
     return [path for path in paths if path.is_file() and is_image_name(path.name)]
 
 
-def _for_pathlib(pattern: str) -> str:
-    """Return the pattern with ``**`` beside other signs as ``*``, as `globs` has it.
-
-    Python before 3.13 refuses it there.
-    """
-    parts = pattern.split("/")
-    return "/".join(part if part == "**" else re.sub(r"\*+", "*", part) for part in parts)
-
-
-def shown_name(path: Path, folder: Path) -> str:
+def display_name(path: Path, folder: Path) -> str:
     """Return what a file is called: relative to `folder` where it lies in it."""
     return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
 
@@ -71,7 +65,7 @@ def pattern_digests(pipeline: Pipeline, index: Path) -> dict[str, str]:
         known = file_digests({path for paths in named.values() for path in paths}, index)
     digests = {}
     for pattern, paths in named.items():
-        lines = [f"{known[path]}  {shown_name(path, pipeline.folder)}\n" for path in paths]
+        lines = [f"{known[path]}  {display_name(path, pipeline.folder)}\n" for path in paths]
         text = "".join(lines).encode("utf-8", "surrogateescape")
         digests[pattern] = hashlib.sha256(text).hexdigest()
     return digests

@@ -12,7 +12,7 @@ from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.local_files import file_stamp
 from lfvpipe.dataset.pairing import common_ending
 from lfvpipe.dataset.selection import FILES, OBJECTS
-from lfvpipe.dataset.sources import shown
+from lfvpipe.dataset.sources import public_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ class OwnReferences:
                     member = path.as_posix()
                 return Location(FILES, member, *file_stamp(path))
         raise SelectionError(
-            f"{shown(self._address)}: the reference {reference} leads nowhere.",
+            f"{public_address(self._address)}: the reference {reference} leads nowhere.",
             hint="Name the folder or archive that holds the images as `sources.manifest.images`.",
         )
 

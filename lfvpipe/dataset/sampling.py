@@ -30,17 +30,19 @@ class Division:
     unused: tuple[str, ...]
 
 
-def ranked(names: Iterable[str], *, seed: int, label: str) -> list[str]:
+def rank(names: Iterable[str], *, seed: int, label: str) -> list[str]:
     """Return `names` in an order that depends on nothing but the names, `seed` and `label`."""
-    return sorted(names, key=lambda name: (_rank(seed, label, name), name))
 
+    def place(name: str) -> tuple[bytes, str]:
+        # JSON, so that no other three values make the same text, and of ASCII alone, so that it
+        # is the same bytes on every machine. Ledgers depend on it: it never changes.
+        return hashlib.sha256(json.dumps([seed, label, name]).encode()).digest(), name
 
-def _rank(seed: int, label: str, name: str) -> bytes:
-    return hashlib.sha256(json.dumps([seed, label, name]).encode()).digest()
+    return sorted(names, key=place)
 
 
 def share_of(share: Share, total: int) -> int:
-    """Return how many of `total` images `share` means, at most `total`; percentages floor."""
+    """Return how many of `total` images `share` means, at most `total`; percentages round down."""
     if share.count is not None:
         return min(share.count, total)
     return min(int(_exact(share.percent) * total / 100), total)
@@ -63,24 +65,28 @@ def sample_size(share: Share, available: int, withheld: int) -> int:
 
 def divide(ranking: Sequence[str], sampled: int, train: Share, test: Share | None) -> Division:
     """Split the first `sampled` images of `ranking`; all else is unused."""
-    chosen: dict[str, list[str]] = {"train": [], "test": []}
-    pool: list[str] = []
+    in_train: list[str] = []
+    in_test: list[str] = []
+    # Images that neither split is owed so far, where the shares do not make a whole. They may still
+    # be taken further down, the latest first: any rule would do, if only it never changes.
+    free: list[str] = []
     for position, name in enumerate(ranking[:sampled], start=1):
-        pool.append(name)
-        owed = dict(zip(("train", "test"), split_sizes(position, train, test), strict=True))
-        for split, names in chosen.items():
-            while len(names) < owed[split] and pool:
-                names.append(pool.pop())
-    taken = {*chosen["train"], *chosen["test"]}
-    rest = tuple(name for name in ranking if name not in taken)
-    return Division(tuple(chosen["train"]), tuple(chosen["test"]), rest)
+        free.append(name)
+        train_size, test_size = split_sizes(position, train, test)
+        while len(in_train) < train_size and free:
+            in_train.append(free.pop())
+        while len(in_test) < test_size and free:
+            in_test.append(free.pop())
+    taken = {*in_train, *in_test}
+    unused = tuple(name for name in ranking if name not in taken)
+    return Division(tuple(in_train), tuple(in_test), unused)
 
 
 def split_sizes(sampled: int, train: Share, test: Share | None) -> tuple[int, int]:
     """Return how many of `sampled` images go to train and to test."""
-    first = share_of(train, sampled)
+    train_size = share_of(train, sampled)
     if test is None:
-        return first, 0
+        return train_size, 0
     if _exact(train.percent) + _exact(test.percent) == 100:
-        return first, sampled - first
-    return first, min(share_of(test, sampled), sampled - first)
+        return train_size, sampled - train_size  # no image is lost to rounding down twice
+    return train_size, min(share_of(test, sampled), sampled - train_size)

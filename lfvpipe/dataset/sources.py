@@ -74,17 +74,17 @@ def archive_stem(archive: str) -> str:
     return PurePosixPath(path.rstrip("/")).name.partition(".")[0]
 
 
-def shown(address: str) -> str:
+def public_address(address: str) -> str:
     """Return an address without the secrets that a URL may hold."""
-    from lfvpipe.storage import without_secrets as without
+    from lfvpipe.storage import without_secrets
 
-    return without(address) if address.startswith(("https://", "http://")) else address
+    return without_secrets(address) if address.startswith(("https://", "http://")) else address
 
 
-def without_secrets(address: str) -> str:
+def recorded_address(address: str) -> str:
     """Return what the ledger may know of an address, and what changes when the address does."""
-    if not address.startswith(("https://", "http://")) or shown(address) == address:
+    if not address.startswith(("https://", "http://")) or public_address(address) == address:
         return address
     from hashlib import sha256
 
-    return f"{shown(address)}#{sha256(address.encode()).hexdigest()[:12]}"
+    return f"{public_address(address)}#{sha256(address.encode()).hexdigest()[:12]}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lfvpipe.dataset.sources import shown, similar, sources_of, without_secrets
+from lfvpipe.dataset.sources import public_address, recorded_address, similar, sources_of
 from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts
 from lfvpipe.engine.inputs import InputFile, Setting
 from lfvpipe.engine.outcome import Outcome, Word
@@ -98,7 +98,7 @@ class FetchStep(Step[Context]):
         if not self.remote:
             found = self._digest(context)
             return [InputFile(self.address, found.sha256 if found else None), *pinned]
-        address = Setting(self.key, without_secrets(self.address), self.recorded_as)
+        address = Setting(self.key, recorded_address(self.address), self.recorded_as)
         if self.address.startswith("s3://"):
             return [address, *pinned, Setting("bucket.endpoint", context.pipeline.bucket.endpoint)]
         return [address, *pinned]
@@ -136,7 +136,11 @@ class FetchStep(Step[Context]):
         etag, modified = self._current(context)
         for then, now in ((before.etag, etag), (before.modified, modified)):
             if then and now:  # the first that both versions have decides
-                return () if then == now else (Reason("drift", shown(self.address), then, now),)
+                return (
+                    ()
+                    if then == now
+                    else (Reason("drift", public_address(self.address), then, now),)
+                )
         return ()
 
     def _bring(
@@ -238,7 +242,7 @@ class FetchStep(Step[Context]):
     def _check(self, sha256: str) -> None:
         if self.sha256 is not None and self.sha256.lower() != sha256:
             raise FetchError(
-                f"{shown(self.address)} has the SHA-256 {sha256}, not {self.sha256}.",
+                f"{public_address(self.address)} has the SHA-256 {sha256}, not {self.sha256}.",
                 hint=f"If this version is the right one, set `{self._pin.key}` to its digest; "
                 "otherwise get the right file.",
             )

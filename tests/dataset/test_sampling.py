@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lfvpipe.config.spec import Share
-from lfvpipe.dataset.sampling import divide, ranked, sample_size, share_of, split_sizes
+from lfvpipe.dataset.sampling import divide, rank, sample_size, share_of, split_sizes
 
 NAMES = [f"Class3/{number}.png" for number in range(1, 1001)]
 P80, P20 = Share(percent=80), Share(percent=20)
@@ -31,14 +31,14 @@ def test_a_sample_of_everything_leaves_the_withheld_out() -> None:
 
 
 def test_ranking_depends_on_seed_and_label_but_not_on_order() -> None:
-    ranking = ranked(NAMES, seed=1, label="normal")
-    assert ranked(reversed(NAMES), seed=1, label="normal") == ranking
-    assert ranked(NAMES, seed=2, label="normal") != ranking
-    assert ranked(NAMES, seed=1, label="anomaly") != ranking
+    ranking = rank(NAMES, seed=1, label="normal")
+    assert rank(reversed(NAMES), seed=1, label="normal") == ranking
+    assert rank(NAMES, seed=2, label="normal") != ranking
+    assert rank(NAMES, seed=1, label="anomaly") != ranking
 
 
 def test_ranking_is_the_same_on_every_machine() -> None:
-    assert ranked(NAMES[:5], seed=1, label="normal") == [
+    assert rank(NAMES[:5], seed=1, label="normal") == [
         "Class3/4.png",
         "Class3/5.png",
         "Class3/3.png",
@@ -48,7 +48,7 @@ def test_ranking_is_the_same_on_every_machine() -> None:
 
 
 def test_a_larger_sample_keeps_every_image_where_it_was() -> None:
-    ranking = ranked(NAMES, seed=1, label="normal")
+    ranking = rank(NAMES, seed=1, label="normal")
     small, large = divide(ranking, 400, P80, P20), divide(ranking, 1000, P80, P20)
     assert (len(small.train), len(small.test)) == (320, 80)
     assert set(small.train) < set(large.train)
@@ -56,7 +56,7 @@ def test_a_larger_sample_keeps_every_image_where_it_was() -> None:
 
 
 def test_a_split_by_count_takes_train_first_and_leaves_the_rest_unused() -> None:
-    division = divide(ranked(NAMES, seed=1, label="normal"), 100, Share(count=50), Share(count=20))
+    division = divide(rank(NAMES, seed=1, label="normal"), 100, Share(count=50), Share(count=20))
     assert [len(part) for part in (division.train, division.test, division.unused)] == [50, 20, 930]
 
 

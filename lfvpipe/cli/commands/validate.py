@@ -16,7 +16,7 @@ from lfvpipe.dataset.globs import is_image_name, matcher
 from lfvpipe.dataset.labels import LabelsError, read_decisions, standings
 from lfvpipe.dataset.sampling import sample_size, split_sizes
 from lfvpipe.dataset.selection import LabelCounts
-from lfvpipe.dataset.sources import shown, similar
+from lfvpipe.dataset.sources import public_address, similar
 from lfvpipe.errors import UserError
 from lfvpipe.steps.mlflow import insist_on_extra
 
@@ -155,7 +155,10 @@ def _place(name: str, place: str) -> Found:
     local = "://" not in place
     missing = local and not Path(place).exists()
     return Found(
-        name, shown(place), local, problem=f"{name}: {_missing(Path(place))}" if missing else ""
+        name,
+        public_address(place),
+        local,
+        problem=f"{name}: {_missing(Path(place))}" if missing else "",
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from lfvpipe.dataset.candidates import Candidate, SelectionError, list_members
 from lfvpipe.dataset.references import ArchiveReferences, OwnReferences, path_of
 from lfvpipe.dataset.selection import SelectedMask
-from lfvpipe.dataset.sources import shown
+from lfvpipe.dataset.sources import public_address
 from lfvpipe.manifest import LineError, exported_entry
 from lfvpipe.steps.fetch import source_location
 
@@ -38,12 +38,12 @@ def exported_candidates(context: Context, work: Work) -> dict[Split, list[Candid
     archive: ArchiveReferences | None = None
     if spec.images:
         members = list_members(source_location(context, work.upstream, _IMAGES))
-        archive = ArchiveReferences(_IMAGES, shown(spec.images), members)
+        archive = ArchiveReferences(_IMAGES, public_address(spec.images), members)
     found: dict[Split, list[Candidate]] = {}
     for split, address in manifests.items():
         file = source_location(context, work.upstream, f"manifest-{split}")
         references = archive or OwnReferences(address, context.pipeline.folder)
-        found[split] = _candidates(shown(address), file, references, work)
+        found[split] = _candidates(public_address(address), file, references, work)
     return found
 
 

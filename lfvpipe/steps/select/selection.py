@@ -11,7 +11,7 @@ from lfvpipe.dataset.candidates import SelectionError, archive_candidates, label
 from lfvpipe.dataset.corrections import read_corrections
 from lfvpipe.dataset.evaluation_images import evaluation_images
 from lfvpipe.dataset.lines import write_lines
-from lfvpipe.dataset.sampling import divide, ranked, sample_size
+from lfvpipe.dataset.sampling import divide, rank, sample_size
 from lfvpipe.dataset.selection import LabelCounts, selection_line
 from lfvpipe.dataset.sources import archive_stem
 from lfvpipe.engine.outcome import Outcome
@@ -105,7 +105,7 @@ def _divide_label(
         work.warn(f"sample: {share.count} {label} images were asked for; there are {len(free)}.")
     test = pipeline.split.test
     division = divide(
-        ranked(free, seed=pipeline.sample.seed, label=label),
+        rank(free, seed=pipeline.sample.seed, label=label),
         sample_size(share, len(included), len(included) - len(free)),
         pipeline.split.train[label],
         test[label] if test else None,
