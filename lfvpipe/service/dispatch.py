@@ -29,7 +29,13 @@ class Dispatcher:
     ) -> None:
         self._runtime = runtime
         self._throttle = throttle
-        self._methods = {name: _method(name, groups) for name in model.operation_names}
+        self._methods: dict[str, Method] = {}
+        for name in model.operation_names:
+            method = xform_name(name)
+            group = next((each for each in groups if hasattr(each, method)), None)
+            if group is None:
+                raise AttributeError(f"no group has a method for {name}")
+            self._methods[name] = getattr(group, method)
 
     def __call__(self, operation: OperationModel, parameters: dict[str, Any]) -> Mapping[str, Any]:
         """Carry out `operation` with parameters by their names in the model.
@@ -41,27 +47,19 @@ class Dispatcher:
         token = parameters.pop(_token_member(operation), None)
         arguments = {xform_name(name): value for name, value in parameters.items()}
         database = self._runtime.database
-        if operation.has_streaming_input:  # images; their rate is the inference units' affair
+        if operation.has_streaming_input:
+            # Images: inference units bound their rate, and no transaction is held meanwhile.
             return method(**arguments)
         self._throttle.admit(operation.name)
         if operation.http["method"] == "GET":
             with database.read() as tx:
                 return method(tx, **arguments)
-        with database.write() as tx:
+        with database.write() as tx:  # the token with the effect, or neither: see `tokens`
             if token is None:
                 return method(tx, **arguments)
             now, lifetime = self._runtime.clock(), self._runtime.quotas.token_seconds
             act = lambda: method(tx, **arguments)  # noqa: E731  (once and for this call)
             return tokens.once(tx, operation.name, token, parameters, now, lifetime, act)
-
-
-def _method(operation: str, groups: tuple[object, ...]) -> Method:
-    name = xform_name(operation)
-    for group in groups:
-        method: Method | None = getattr(group, name, None)
-        if method is not None:
-            return method
-    raise AttributeError(f"no group has a method for {operation}")
 
 
 def _token_member(operation: OperationModel) -> str:

@@ -11,6 +11,10 @@ from lfvpipe.service.protocol.faults import Fault
 class Throttle:
     """A token bucket for each operation: it holds a second's worth, and fills evenly.
 
+    So a client that has been quiet may call as often as in a whole second at once, such as when it
+    lists a few pages, and then as often as the rate allows. A rate below one call a second still
+    lets one through at a time: a bucket of less than one call would never let any.
+
     Args:
         rate: Calls a second of each operation; None never throttles.
         clock: Returns seconds.
@@ -25,7 +29,8 @@ class Throttle:
         """Count a call.
 
         Raises:
-            Fault: ThrottlingException, with the seconds after which to try again.
+            Fault: ThrottlingException, with the seconds after which to try again. A refused call
+                takes nothing from the bucket: who asks too often does not wait the longer for it.
         """
         if self._rate is None:
             return
@@ -36,15 +41,15 @@ class Throttle:
             left = min(most, left + (now - then) * self._rate)
             allowed = left >= 1
             self._buckets[operation] = (left - 1 if allowed else left, now)
-        if not allowed:
-            raise _too_often(operation, self._rate, math.ceil((1 - left) / self._rate))
-
-
-def _too_often(operation: str, rate: float, seconds: int) -> Fault:
-    members = {
-        "QuotaCode": "requests-per-second",
-        "ServiceCode": "lookoutvision",
-        "RetryAfterSeconds": seconds,
-    }
-    message = f"{operation} may be called {rate:g} times a second; try again after {seconds} s"
-    return Fault("ThrottlingException", message, members=members)
+        if allowed:
+            return
+        seconds = math.ceil((1 - left) / self._rate)
+        raise Fault(
+            "ThrottlingException",
+            f"{operation} may be called {self._rate:g} times a second; try again after {seconds} s",
+            members={
+                "QuotaCode": "requests-per-second",
+                "ServiceCode": "lookoutvision",
+                "RetryAfterSeconds": seconds,
+            },
+        )

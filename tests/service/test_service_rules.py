@@ -257,6 +257,37 @@ def test_a_throttle_fills_evenly() -> None:
     Throttle(None).admit("A")
 
 
+def admitted(throttle: Throttle, tries: int = 20) -> int:
+    """Return how many calls in a row are let through."""
+    for count in range(tries):
+        try:
+            throttle.admit("A")
+        except Fault:
+            return count
+    return tries
+
+
+def test_a_throttle_lets_a_seconds_worth_through_at_once_however_long_it_was_quiet() -> None:
+    now = 0.0
+    throttle = Throttle(3.0, clock=lambda: now)
+    assert admitted(throttle) == 3
+    for quiet in (1.0, 10.0, 86_400.0):
+        now += quiet
+        assert admitted(throttle) == 3
+    now += 0.7  # two calls' worth, and the beginning of a third
+    assert admitted(throttle) == 2
+
+
+def test_a_throttle_of_less_than_a_call_a_second_lets_one_through_at_a_time() -> None:
+    now = 0.0
+    throttle = Throttle(0.5, clock=lambda: now)
+    for _ in range(2):
+        assert admitted(throttle) == 1
+        now += 1.0
+        assert admitted(throttle) == 0
+        now += 1.0  # the refused calls took nothing
+
+
 def test_images_are_never_throttled(trained: Any, world: Any) -> None:
     client = world.client(quotas=Quotas(requests_per_second=0.01))
     for _ in range(3):

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -33,7 +34,7 @@ T = TypeVar("T")
 
 DETECT = "DetectAnomalies"
 UNKNOWN = "Unknown"
-_MOST_JUDGED = 64  # threads, which only wait for units: more than their pipes can keep busy
+_DETECTING = 64  # threads, which only wait for units: more than their pipes can keep busy
 _OTHERS = 4  # threads for all operations but DetectAnomalies
 _METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 
@@ -95,41 +96,43 @@ class Application:
         """Answer one request to the API, count it, and log it."""
         started = time.perf_counter()
         exchange = _Exchange(head_of(request))
-        exchange.operation = self._operation(exchange.head)
+        with suppress(Fault):  # which the answer will tell; here it is for counting
+            exchange.operation = self.router.find(exchange.head.method, exchange.head.path)[0].name
         self.metrics.in_flight += 1  # only ever in the event loop's thread
         try:
-            status, headers, reply = await self._carefully(request, exchange)
+            status, headers, reply = await self._respond(request, exchange)
         finally:
             self.metrics.in_flight -= 1
         seconds = time.perf_counter() - started
         self.metrics.observe(exchange.operation, status, seconds)
-        log_access(exchange.logged(status, headers, reply, seconds))
+        log_access(exchange.access(status, headers, reply, seconds))
         return Response(reply, status, headers)
 
-    def _operation(self, head: Head) -> str:
+    async def _respond(self, request: Request, exchange: "_Exchange") -> Answer:
+        """Return what a request is answered, whatever happens."""
         try:
-            return self.router.find(head.method, head.path)[0].name
-        except Fault:
-            return UNKNOWN
-
-    async def _carefully(self, request: Request, exchange: "_Exchange") -> Answer:
-        try:
-            return await self._let_in(request, exchange)
+            return await self._handle(request, exchange)
         except Fault as fault:
             await bodies.discard(request, seconds=self.body_seconds)
             return serialize_fault(service_model(), fault, str(uuid.uuid4()))
         except Exception:  # the boundary: a bug must not reach the wire
-            return _broken()
+            request_id = str(uuid.uuid4())
+            service_log().exception("request failed", request_id=request_id)
+            message = f"the service failed; its log has the details under request id {request_id}"
+            broken = Fault("InternalServerException", message)
+            return serialize_fault(service_model(), broken, request_id)
 
-    async def _let_in(self, request: Request, exchange: "_Exchange") -> Answer:
+    async def _handle(self, request: Request, exchange: "_Exchange") -> Answer:
+        """Read the body, within bounds and only of who may ask, and hand all to the service."""
         head, operation = exchange.head, exchange.operation
         admission = self.authenticator.admit(head)
         limit = bodies.limit_of(operation, image_bytes=self.image_bytes)
-        with self.memory.taken(bodies.expected_size(head, limit)):
+        with self.memory.reserved(bodies.expected_size(head, limit)):
             body = await bodies.read(request, limit, seconds=self.body_seconds)
             exchange.bytes_in = len(body)
 
             def call() -> Answer:
+                # In the thread as well: hashing a body of megabytes would hold up the event loop.
                 admission.check(body)
                 exchange.access_key = admission.access_key
                 return self.handle(head.method, head.target, dict(head.headers), body)
@@ -139,16 +142,9 @@ class Application:
     def _in_thread(self, pool: str, call: Callable[[], T]) -> Awaitable[T]:
         """Call in a thread; images being judged take no thread from the other operations."""
         if pool not in self._pools:
-            size = (self.workers or _MOST_JUDGED) if pool == "detect" else _OTHERS
+            size = (self.workers or _DETECTING) if pool == "detect" else _OTHERS
             self._pools[pool] = ThreadPoolExecutor(size, f"lfvpipe-{pool}")
         return asyncio.get_running_loop().run_in_executor(self._pools[pool], call)
-
-
-def _broken() -> Answer:
-    request_id = str(uuid.uuid4())
-    service_log().exception("request failed", request_id=request_id)
-    message = f"the service failed; its log has the details under request id {request_id}"
-    return serialize_fault(service_model(), Fault("InternalServerException", message), request_id)
 
 
 @dataclass
@@ -160,9 +156,10 @@ class _Exchange:
     bytes_in: int = 0
     access_key: str = ""
 
-    def logged(
+    def access(
         self, status: int, headers: Mapping[str, str], reply: bytes, seconds: float
     ) -> Access:
+        """Return what is logged of it."""
         return Access(
             operation=self.operation,
             status=status,

@@ -30,7 +30,7 @@ from lfvpipe.service.http.head import Head
 from lfvpipe.service.protocol.faults import Fault
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-MOST_SKEW = timedelta(minutes=15)
+MAX_SKEW = timedelta(minutes=15)
 _TIME = "%Y%m%dT%H%M%SZ"
 _DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -103,29 +103,32 @@ class SigV4:
 
     def admit(self, head: Head) -> Admission:
         """Check all of a signature but its value."""
-        claim = _claim(head)
-        secret = self._keys.get(claim.access_key)
+        authorization = _read_authorization(head)
+        secret = self._keys.get(authorization.access_key)
         if secret is None:
             message = "The security token included in the request is invalid."
             raise Fault("UnrecognizedClientException", message, status=403)
-        self._check_time(claim.time)
-        return Admission(claim.access_key, lambda body: _check(claim, secret, head, body))
+        self._check_time(authorization.time)
+        return Admission(
+            authorization.access_key,
+            lambda body: _check_signature(authorization, secret, head, body),
+        )
 
     def _check_time(self, time: datetime) -> None:
         now = self._now()
         said, here = time.strftime(_TIME), now.strftime(_TIME)
-        if time < now - MOST_SKEW:
-            least = (now - MOST_SKEW).strftime(_TIME)
+        if time < now - MAX_SKEW:
+            least = (now - MAX_SKEW).strftime(_TIME)
             message = f"Signature expired: {said} is now earlier than {least} ({here} - 15 min.)"
-            raise _refused(message)
-        if time > now + MOST_SKEW:
-            most = (now + MOST_SKEW).strftime(_TIME)
+            raise _invalid(message)
+        if time > now + MAX_SKEW:
+            most = (now + MAX_SKEW).strftime(_TIME)
             message = f"Signature not yet current: {said} is still later than {most}"
-            raise _refused(f"{message} ({here} + 15 min.)")
+            raise _invalid(f"{message} ({here} + 15 min.)")
 
 
 @dataclass(frozen=True)
-class _Claim:
+class _Authorization:
     """What the Authorization header says."""
 
     access_key: str
@@ -135,7 +138,7 @@ class _Claim:
     signature: str
 
 
-def _claim(head: Head) -> _Claim:
+def _read_authorization(head: Head) -> _Authorization:
     said = head.header("authorization")
     if not said:
         code = "MissingAuthenticationTokenException"
@@ -148,10 +151,10 @@ def _claim(head: Head) -> _Claim:
     if missing:
         raise _incomplete(f"Authorization header requires {min(missing)!r} parameter.")
     access_key, date, region = _scope(parts["Credential"])
-    time = _time(head, date)
+    time = _signing_time(head, date)
     signed = tuple(parts["SignedHeaders"].lower().split(";"))
     _check_signed(head, signed)
-    return _Claim(access_key, region, time, signed, parts["Signature"])
+    return _Authorization(access_key, region, time, signed, parts["Signature"])
 
 
 def _scope(credential: str) -> tuple[str, str, str]:
@@ -159,11 +162,11 @@ def _scope(credential: str) -> tuple[str, str, str]:
     if len(parts) != 5 or parts[4] != "aws4_request":
         raise _incomplete("Credential must be KEY/DATE/REGION/SERVICE/aws4_request")
     if parts[3] != SERVICE:
-        raise _refused(f"Credential should be scoped to correct service: '{SERVICE}'.")
+        raise _invalid(f"Credential should be scoped to correct service: '{SERVICE}'.")
     return parts[0], parts[1], parts[2]
 
 
-def _time(head: Head, date: str) -> datetime:
+def _signing_time(head: Head, date: str) -> datetime:
     said = head.header("x-amz-date")
     if said is None:
         raise _incomplete("the request must have an X-Amz-Date header")
@@ -172,7 +175,7 @@ def _time(head: Head, date: str) -> datetime:
     except ValueError:
         raise _incomplete("X-Amz-Date must be in ISO 8601, as YYYYMMDDTHHMMSSZ") from None
     if not said.startswith(date) or len(date) != 8:
-        raise _refused("Date in Credential scope does not match YYYYMMDD from ISO-8601 version")
+        raise _invalid("Date in Credential scope does not match YYYYMMDD from ISO-8601 version")
     return time
 
 
@@ -182,14 +185,16 @@ def _check_signed(head: Head, signed: tuple[str, ...]) -> None:
     needed |= {name for name, _ in head.headers if name.startswith("x-amz-") or name == _TOKEN}
     left_out = sorted(needed - set(signed))
     if left_out:
-        raise _refused(f"'{left_out[0]}' must be a 'SignedHeader' in the AWS Authorization.")
+        raise _invalid(f"'{left_out[0]}' must be a 'SignedHeader' in the AWS Authorization.")
 
 
-def _check(claim: _Claim, secret: str, head: Head, body: bytes) -> None:
+def _check_signature(authorization: _Authorization, secret: str, head: Head, body: bytes) -> None:
     payload = _payload(head, body)
-    signer = _Signer(claim, secret, payload)
-    if not hmac.compare_digest(signer.expected(head).encode(), claim.signature.encode()):
-        raise _refused(
+    signer = _Signer(authorization, secret, payload)
+    if not hmac.compare_digest(
+        signer.signature_of(head).encode(), authorization.signature.encode()
+    ):
+        raise _invalid(
             "The request signature we calculated does not match the signature you provided."
             " Check your AWS Secret Access Key and signing method."
         )
@@ -204,26 +209,28 @@ def _payload(head: Head, body: bytes) -> str:
     if said is None:
         return digest
     if not _SHA256.fullmatch(said):
-        raise _refused(f"x-amz-content-sha256 must be a SHA-256 or {_UNSIGNED}, not {said[:80]!r}")
+        raise _invalid(f"x-amz-content-sha256 must be a SHA-256 or {_UNSIGNED}, not {said[:80]!r}")
     if said != digest:
-        raise _refused("x-amz-content-sha256 is not the SHA-256 of the request's body")
+        raise _invalid("x-amz-content-sha256 is not the SHA-256 of the request's body")
     return said
 
 
 class _Signer(SigV4Auth):
     """botocore's signer, held to the headers that the client signed."""
 
-    def __init__(self, claim: _Claim, secret: str, payload: str) -> None:
-        super().__init__(Credentials(claim.access_key, secret), SERVICE, claim.region)
-        self._claim = claim
+    def __init__(self, authorization: _Authorization, secret: str, payload: str) -> None:
+        super().__init__(
+            Credentials(authorization.access_key, secret), SERVICE, authorization.region
+        )
+        self._authorization = authorization
         self._payload = payload
 
-    def expected(self, head: Head) -> str:
+    def signature_of(self, head: Head) -> str:
         """Return the signature that the request ought to have."""
         request: Any = AWSRequest(head.method, _address(head))
         for name, value in head.headers:
             request.headers.add_header(name, value)
-        request.context["timestamp"] = self._claim.time.strftime(_TIME)
+        request.context["timestamp"] = self._authorization.time.strftime(_TIME)
         canonical = self.canonical_request(request)
         return str(self.signature(self.string_to_sign(request, canonical), request))
 
@@ -231,7 +238,7 @@ class _Signer(SigV4Auth):
         """Return the headers that the client signed."""
         headers: Any = HTTPHeaders()
         for name, value in request.headers.items():
-            if name.lower() in self._claim.signed:
+            if name.lower() in self._authorization.signed:
                 headers[name.lower()] = value
         return headers
 
@@ -246,15 +253,15 @@ def _address(head: Head) -> str:
     The query is decoded and encoded anew, since clients differ in what they leave bare.
     """
     pairs = (pair.partition("=") for pair in head.query.split("&") if pair)
-    query = "&".join(f"{_encoded(name)}={_encoded(value)}" for name, _, value in pairs)
+    query = "&".join(f"{_encode(name)}={_encode(value)}" for name, _, value in pairs)
     return f"http://signed.invalid{head.path}{'?' if query else ''}{query}"
 
 
-def _encoded(text: str) -> str:
+def _encode(text: str) -> str:
     return quote(unquote(text, errors="surrogateescape"), safe="-_.~", errors="surrogateescape")
 
 
-def _refused(message: str) -> Fault:
+def _invalid(message: str) -> Fault:
     return Fault("InvalidSignatureException", message, status=403)
 
 

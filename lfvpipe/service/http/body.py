@@ -12,9 +12,9 @@ from lfvpipe.service.http.head import Head
 from lfvpipe.service.protocol.faults import Fault
 
 MIB = 2**20
-UPDATE = 14 * MIB  # 10 MiB of changes in base64, and the JSON around them
-OTHERS = MIB
-_MOST_DISCARDED = 64 * MIB  # of a body that is refused, so that the client hears why
+UPDATE_BYTES = 14 * MIB  # `rules.MAX_CHANGES_BYTES` in base64, and the JSON around them
+OTHER_BYTES = MIB
+_DISCARD_BYTES = 64 * MIB  # of a body that is refused, so that the client hears why
 
 
 @dataclass
@@ -29,22 +29,18 @@ class Memory:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
-    def taken(self, size: int) -> Iterator[None]:
+    def reserved(self, size: int) -> Iterator[None]:
         """Set `size` bytes aside for the block; raises Fault if there are not so many."""
         with self._lock:
             if size > self.left:
-                raise _busy()
+                message = "too many requests are under way; try again"
+                raise Fault("ThrottlingException", message, members={"RetryAfterSeconds": 1})
             self.left -= size
         try:
             yield
         finally:
             with self._lock:
                 self.left += size
-
-
-def _busy() -> Fault:
-    message = "too many requests are under way; try again"
-    return Fault("ThrottlingException", message, members={"RetryAfterSeconds": 1})
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class Limit:
     bytes: int
     what: str = "request's body"
 
-    def exceeded(self) -> Fault:
+    def fault(self) -> Fault:
         """Return the fault of a body that is larger."""
         return Fault("ValidationException", f"the {self.what} may have {self.bytes} bytes at most")
 
@@ -63,7 +59,7 @@ def limit_of(operation: str, *, image_bytes: int) -> Limit:
     """Return the limit of an operation's bodies, where an image may have `image_bytes`."""
     if operation == "DetectAnomalies":
         return Limit(image_bytes, "image")
-    return Limit(UPDATE if operation == "UpdateDatasetEntries" else OTHERS)
+    return Limit(UPDATE_BYTES if operation == "UpdateDatasetEntries" else OTHER_BYTES)
 
 
 def expected_size(head: Head, limit: Limit) -> int:
@@ -77,7 +73,7 @@ def expected_size(head: Head, limit: Limit) -> int:
     if said is None and head.header("transfer-encoding") is None:
         return 0
     if size > limit.bytes:
-        raise limit.exceeded()
+        raise limit.fault()
     return size
 
 
@@ -94,7 +90,7 @@ async def read(request: Request, limit: Limit, *, seconds: float) -> bytes:
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > limit.bytes:
-                    raise limit.exceeded()
+                    raise limit.fault()
                 chunks.append(chunk)
     except TimeoutError:
         message = f"the request's body did not arrive within {seconds:g} s"
@@ -112,7 +108,7 @@ async def discard(request: Request, *, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
                 size += len(chunk)
-                if size > _MOST_DISCARDED:
+                if size > _DISCARD_BYTES:
                     return
     except (TimeoutError, ClientDisconnect, RuntimeError):  # Starlette's for a stream consumed
         return

@@ -62,13 +62,13 @@ def ensure_keys(file: Path) -> bool:
         with FileLock(f"{file}.lock"):
             if file.exists():
                 return False
-            atomic.write_text(file, _written(), secret=True)
+            atomic.write_text(file, _new_file(), secret=True)
     except OSError as error:
         raise UserError(f"cannot write credentials to {file}: {error.strerror}") from error
     return True
 
 
-def _written() -> str:
+def _new_file() -> str:
     access_key = "LFVP" + "".join(secrets.choice(_LETTERS) for _ in range(16))
     lines = (
         "# The access key of clients of `lfvpipe serve`. Keep it as you keep AWS's.",

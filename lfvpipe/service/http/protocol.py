@@ -14,7 +14,7 @@ from lfvpipe.service.protocol.faults import Fault
 from lfvpipe.service.protocol.model import service_model
 from lfvpipe.service.protocol.serializer import serialize_fault
 
-MOST = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
 """Bytes of a request's address, headers and trailers, and of anything between two bodies' parts."""
 
 
@@ -42,7 +42,7 @@ def protocol_within(limits: Limits) -> type["Protocol"]:
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection; a request whose head has more than `MOST` bytes is refused with 400."""
+    """One connection; a request with a head of over `MAX_HEAD_BYTES` is refused with 400."""
 
     _limits = Limits()
     _deadline: asyncio.TimerHandle | None = None  # while a head is awaited
@@ -65,12 +65,12 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come; as uvicorn does, and no more than `MOST` bytes for one header."""
+        """Take what has come; as uvicorn does, and at most `MAX_HEAD_BYTES` for one header."""
         self._unparsed += len(data)
         if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
             self._await_head()  # whatever it is, uvicorn no longer waits for a new request
         super().data_received(data)
-        if self._unparsed > MOST and not self.transport.is_closing():
+        if self._unparsed > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("A header is too long.")
 
     def on_message_begin(self) -> None:
@@ -101,7 +101,7 @@ class Protocol(HttpToolsProtocol):
     def _count(self, size: int) -> None:
         self._unparsed = 0
         self._head += size
-        if self._head > MOST:
+        if self._head > MAX_HEAD_BYTES:
             raise ValueError("the request's head is too long")  # httptools makes a 400 of it
 
     def _await_head(self) -> None:

@@ -72,14 +72,14 @@ def _numbered_lines(runtime: Runtime, content: Content) -> Iterator[Iterable[tup
         if content.base is not None:
             with runtime.database.write() as tx:
                 entries.copy(tx, base=content.base, content=content.id)
-        yield _decoded(content.changes.splitlines(), "the changes")
+        yield _decode(content.changes.splitlines(), "the changes")
         return
     folder = runtime.scratch(locks.content(content.id))
     try:
         file = _fetch(runtime, content, folder)
         with file.open("rb") as opened:
             name, longest = f"the manifest {content.key}", runtime.quotas.max_manifest_line
-            yield _decoded(_bounded(opened, name, longest), name)
+            yield _decode(_lines(opened, name, longest), name)
     finally:
         rmtree(folder, ignore_errors=True)
 
@@ -99,7 +99,7 @@ def _fetch(runtime: Runtime, content: Content, folder: Path) -> Path:
     return file
 
 
-def _bounded(opened: BinaryIO, name: str, longest: int) -> Iterator[bytes]:
+def _lines(opened: BinaryIO, name: str, longest: int) -> Iterator[bytes]:
     """Yield the lines; what has no line ends is not read into memory as a single one."""
     most = max(_LONGEST, 4 * longest)  # bytes; blanks around a line do not count
     for number, line in enumerate(iter(lambda: opened.readline(most), b""), 1):
@@ -111,7 +111,7 @@ def _bounded(opened: BinaryIO, name: str, longest: int) -> Iterator[bytes]:
         yield line
 
 
-def _decoded(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
+def _decode(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(lines, 1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()

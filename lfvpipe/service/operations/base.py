@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from lfvpipe.service.faults import invalid
 from lfvpipe.service.jobs.scheduler import Scheduler
@@ -61,16 +61,14 @@ def read_token(token: str | None, kind: str, first: Key) -> Key:
     except (ValueError, RecursionError):
         found = None
     after = found.get("after") if isinstance(found, dict) and found.get("of") == kind else None
-    if type(after) is not type(first) or not _is_key(after):
+    usable = type(after) is type(first)
+    if isinstance(after, int):  # what the state cannot compare with: JSON has larger numbers
+        usable &= -(2**63) <= after < 2**63
+    elif isinstance(after, str):  # and half surrogate pairs
+        usable &= after == after.encode(errors="replace").decode()
+    if not usable:
         raise invalid("nextToken is not valid; leave it out to begin again")
-    return after
-
-
-def _is_key(after: int | str) -> bool:
-    """Say whether the state can compare with it; JSON holds larger numbers and broken text."""
-    if isinstance(after, int):
-        return -(2**63) <= after < 2**63
-    return after == after.encode(errors="replace").decode()
+    return cast("Key", after)
 
 
 def write_token(rows: Sequence[Any], limit: int, after: Any, kind: str) -> str | None:

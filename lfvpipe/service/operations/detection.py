@@ -28,14 +28,14 @@ class Detection:
         self, *, project_name: str, model_version: str, body: bytes, content_type: str
     ) -> Result:
         """Judge one image with a hosted model; calls may come from many threads at once."""
-        model = self._hosted_model(project_name, model_version)
+        model = self._require_hosted(project_name, model_version)
         self._check(model, body, content_type)
         hosts = self.context.scheduler.hosts
         try:
             try:
                 verdict = hosts.detect(model, body)
             except PoolClosed:  # stopped, and perhaps started again, since its row was read
-                model = self._hosted_model(project_name, str(model.version))
+                model = self._require_hosted(project_name, str(model.version))
                 verdict = hosts.detect(model, body)
         except PoolClosed as error:
             stopped = "was stopped; start it, and wait until it is HOSTED"
@@ -44,7 +44,7 @@ class Detection:
             raise invalid(f"the image cannot be judged: {error.message}") from error
         return {"DetectAnomalyResult": _result(verdict)}
 
-    def _hosted_model(self, project_name: str, version: str) -> Model:
+    def _require_hosted(self, project_name: str, version: str) -> Model:
         runtime = self.context.runtime
         model = models.look_up(runtime.database, project_name, version)
         if model is None:  # latest, or to say in the API's words what is missing

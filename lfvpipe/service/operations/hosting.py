@@ -42,7 +42,7 @@ class Hosting:
             min_units=min_inference_units,
             max_units=max_inference_units,
         )
-        return self._changed(tx, model)
+        return self._answer(tx, model)
 
     def stop_model(self, tx: Transaction, *, project_name: str, model_version: str) -> Result:
         """Stop hosting a model version."""
@@ -52,9 +52,9 @@ class Hosting:
         tokens.forget(tx, model.arn, "StartModel")
         stopping = ModelStatus.STOPPING_HOSTING
         models.change_status(tx, model.id, model.status, stopping, "The model is stopping.")
-        return self._changed(tx, model)
+        return self._answer(tx, model)
 
-    def _changed(self, tx: Transaction, model: Model) -> Result:
+    def _answer(self, tx: Transaction, model: Model) -> Result:
         changed = models.get(tx, model.project, str(model.version))
         tx.resource = changed.arn
         tx.after(partial(self.context.scheduler.reconcile_model, changed))

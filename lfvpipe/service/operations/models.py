@@ -153,6 +153,7 @@ def conflict_of(model: Model, problem: str) -> Exception:
 
 
 def _metadata(model: Model) -> dict[str, Any]:
+    measured = {"F1Score": model.f1, "Recall": model.recall, "Precision": model.precision}
     return {
         "CreationTimestamp": model.created,
         "ModelVersion": str(model.version),
@@ -160,31 +161,22 @@ def _metadata(model: Model) -> dict[str, Any]:
         "Description": model.description,
         "Status": model.status,
         "StatusMessage": model.message,
-        "Performance": _performance(model),
+        "Performance": None if model.f1 is None else measured,
     }
 
 
-def _performance(model: Model) -> Result | None:
-    if model.f1 is None:
-        return None
-    return {"F1Score": model.f1, "Recall": model.recall, "Precision": model.precision}
-
-
 def _description(model: Model) -> Result:
-    location = {"Bucket": model.output_bucket, "Prefix": model.output_prefix}
+    bucket = model.output_bucket
+    files: dict[str, Any] = {}
+    if model.evaluated is not None:
+        keys = output_keys(model).items()
+        files = {name: {"Bucket": bucket, "Key": key} for name, key in keys}
     return {
         **_metadata(model),
-        **_evaluation_files(model),
-        "OutputConfig": {"S3Location": location},
+        **files,
+        "OutputConfig": {"S3Location": {"Bucket": bucket, "Prefix": model.output_prefix}},
         "EvaluationEndTimestamp": model.evaluated,
         "KmsKeyId": model.kms_key,
         "MinInferenceUnits": model.min_units,
         "MaxInferenceUnits": model.max_units,
     }
-
-
-def _evaluation_files(model: Model) -> Result:
-    if model.evaluated is None:
-        return {}
-    keys = output_keys(model).items()
-    return {name: {"Bucket": model.output_bucket, "Key": key} for name, key in keys}

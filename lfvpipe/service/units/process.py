@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
-import lfvpipe
 from lfvpipe.errors import UserError
+from lfvpipe.service.processes import environment
 from lfvpipe.service.units.wire import receive, send, unpack
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class ProcessUnit:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=opened,
-                env=_environment(),
+                env={**environment(), **_ONE_THREAD},
                 # Ctrl-C is for the service, which lets its units finish.
                 start_new_session=True,
                 creationflags=_NEW_GROUP if os.name == "nt" else 0,
@@ -153,6 +153,7 @@ def _widen(pipe: BinaryIO) -> None:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
+    # A unit ends by itself when its input does; one that hangs must not hang us, too.
     killer = threading.Timer(_END_SECONDS, process.kill)
     killer.daemon = True
     killer.start()
@@ -161,11 +162,3 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
     killer.cancel()
     cast("BinaryIO", process.stdout).close()
-
-
-def _environment() -> dict[str, str]:
-    """Return our environment, in which a unit finds the same lfvpipe even if not installed."""
-    here = str(Path(lfvpipe.__file__).parent.parent)
-    known = os.environ.get("PYTHONPATH")
-    path = f"{here}{os.pathsep}{known}" if known else here
-    return {**os.environ, **_ONE_THREAD, "PYTHONPATH": path}

@@ -6,11 +6,10 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-import lfvpipe
 from lfvpipe.service import locks
 from lfvpipe.service.jobs.training import job
+from lfvpipe.service.processes import environment
 from lfvpipe.service.quotas import quotas_to_json
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import models
@@ -19,6 +18,7 @@ IsAlive = Callable[[], bool]
 Launch = Callable[[Runtime], IsAlive]
 
 # Images are worked on side by side; threads within one product would only be in each other's way.
+# Who sets them otherwise is obeyed.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _WINDOWS_DETACHED = 0x00000008 | 0x00000200  # DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP
 _NO_START = (
@@ -97,7 +97,7 @@ def launch_process(runtime: Runtime) -> IsAlive:
             stdout=opened,
             stderr=opened,
             cwd=runtime.state_dir,
-            env=_environment(),
+            env={**_ONE_THREAD, **environment()},
             # Neither Ctrl-C nor the terminal's end, both meant for us, ends a training.
             start_new_session=True,
             creationflags=_WINDOWS_DETACHED if os.name == "nt" else 0,
@@ -105,14 +105,3 @@ def launch_process(runtime: Runtime) -> IsAlive:
     # Reaps the worker should it end before us; nobody waits for the thread.
     threading.Thread(target=process.wait, name="lfvpipe-reaper", daemon=True).start()
     return lambda: process.poll() is None
-
-
-def _environment() -> dict[str, str]:
-    """Return our environment, in which the worker finds the same lfvpipe even if not installed."""
-    here = str(Path(lfvpipe.__file__).parent.parent)
-    known = os.environ.get("PYTHONPATH")
-    return {
-        **_ONE_THREAD,
-        **os.environ,
-        "PYTHONPATH": f"{here}{os.pathsep}{known}" if known else here,
-    }

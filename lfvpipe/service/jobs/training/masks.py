@@ -36,7 +36,9 @@ def check_mask(image: LabelledImage, path: Path, size: tuple[int, int]) -> None:
             f"{name} has {facts.width}x{facts.height} pixels, its image {size[0]}x{size[1]};"
             " both must have the same size."
         )
-    strays = sorted(_colours(name, path) - _BACKGROUNDS - _declared(image))
+    named = (bytes.fromhex(colour[1:]) for colour in image.entry.mask_classes.values())
+    known = _BACKGROUNDS | {(red, green, blue) for red, green, blue in named}
+    strays = sorted(_colours(name, path) - known)
     if strays:
         shown = ", ".join(f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in strays[:3])
         more = f" and {len(strays) - 3} more" if len(strays) > 3 else ""
@@ -45,11 +47,6 @@ def check_mask(image: LabelledImage, path: Path, size: tuple[int, int]) -> None:
             f" ({', '.join(image.entry.mask_classes.values())}). Correct the hex-color, or paint"
             " the background white."
         )
-
-
-def _declared(image: LabelledImage) -> set[tuple[int, int, int]]:
-    found = (bytes.fromhex(colour[1:]) for colour in image.entry.mask_classes.values())
-    return {(red, green, blue) for red, green, blue in found}
 
 
 def _colours(name: str, path: Path) -> set[tuple[int, int, int]]:

@@ -26,7 +26,7 @@ def measure(truths: Sequence[bool], scores: Sequence[float], verdicts: Sequence[
     """
     hits = sum(truth and verdict for truth, verdict in zip(truths, verdicts, strict=True))
     precision, recall = ratio(hits, sum(verdicts)), ratio(hits, sum(truths))
-    area, average = _ranked(truths, scores)
+    area, average = _areas(truths, scores)
     return Metrics(area, average, precision, recall, f1(precision, recall))
 
 
@@ -40,7 +40,7 @@ def ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def _ranked(truths: Sequence[bool], scores: Sequence[float]) -> tuple[float, float]:
+def _areas(truths: Sequence[bool], scores: Sequence[float]) -> tuple[float, float]:
     """Return the area under the ROC curve (ties count half) and the average precision."""
     pairs = sorted(zip(scores, truths, strict=True), key=lambda pair: -pair[0])
     positives, negatives = sum(truths), len(truths) - sum(truths)
