@@ -44,13 +44,14 @@ def _remote(endpoint: str, region: str) -> LookoutClient:
     parts = urlsplit(endpoint)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UserError(
-            f"{endpoint!r} is no address of a Lookout for Vision service",
-            hint="use `embedded`, or a URL such as http://localhost:8080",
+            f"{endpoint!r} is no address of a Lookout for Vision service.",
+            hint="Write `embedded`, or a URL such as http://localhost:8080.",
         )
     try:
         return cast("LookoutClient", _create(botocore.session.Session(), endpoint, region))
     except BotoCoreError as error:
-        raise UserError(f"cannot make a client for {endpoint}: {error}") from error
+        cause = str(error).rstrip(".")
+        raise UserError(f"No client can be made for {endpoint}: {cause}.") from error
 
 
 def _create(session: botocore.session.Session, url: str, region: str) -> Any:

@@ -20,8 +20,8 @@ def data_folder() -> Path:
         if (folder / SERVICE / API_VERSION / "service-2.json").is_file():
             return folder
     raise UserError(
-        "the Lookout for Vision service model is not installed",
-        hint=f"pip install {_PACKAGE}",
+        "The Lookout for Vision service model is not installed.",
+        hint=f"Install {_PACKAGE} with pip.",
     )
 
 

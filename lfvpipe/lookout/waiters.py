@@ -186,10 +186,10 @@ def _wait(
         if status in done:
             return seen
         if status not in busy:
-            message = f"the {name} ended as {status}: {message or 'no reason given'}"
-            raise LookoutError(message, code=status)
+            reason = message.rstrip(".") or "no reason given"
+            raise LookoutError(f"The {name} ended as {status}: {reason}.", code=status)
         if cancelled.wait(seconds):
-            raise Cancelled(f"stopped waiting; the {name} is {status} and goes on by itself")
+            raise Cancelled(f"Stopped waiting; the {name} is {status} and goes on by itself.")
         seconds = min(seconds * pace.growth, pace.longest)
 
 

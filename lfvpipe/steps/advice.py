@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfvpipe import archives, engine, images, storage
+from lfvpipe import archives, engine, images, lookout, storage
 
 if TYPE_CHECKING:
     from lfvpipe.errors import UserError
@@ -21,6 +21,8 @@ def advise(error: UserError) -> str:
             return _about_engine(error)
         case storage.StorageError():
             return _about_storage(error)
+        case lookout.LookoutError():
+            return _about_service(error)
         case storage.NotReachable():
             return "Check the network (and HTTPS_PROXY) and run again: the download resumes."
         case storage.WrongRange():
@@ -54,6 +56,20 @@ def _about_engine(error: engine.EngineError) -> str:
             return f"{error.hint} Or let `--lock-timeout SECONDS` do the waiting."
         case engine.StateFolderUnusable():
             return f"{error.hint} Or name another one with `--state-dir`."
+    return error.hint
+
+
+def _about_service(error: lookout.LookoutError) -> str:
+    match error:
+        case lookout.ServiceUnreachable():
+            return "Is the service running there, and is `service.endpoint` right?"
+        case lookout.MissingCredentials():
+            return (
+                f"{error.hint} `lfvpipe serve` writes a key to .lfvpipe/credentials where it was"
+                " started, which AWS_SHARED_CREDENTIALS_FILE can name."
+            )
+        case lookout.LookoutError(code="ResourceNotFoundException"):
+            return f"{error.hint} `lfvpipe run --refresh` makes anew what is gone."
     return error.hint
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lfvpipe import archives, engine, images, storage
+from lfvpipe import archives, engine, images, lookout, storage
 from lfvpipe.errors import UserError
+from lfvpipe.lookout.failures import ABSENT
 from lfvpipe.steps.advice import advise
 
 HERE = "s3://parts-images/key"
@@ -30,6 +31,9 @@ HERE = "s3://parts-images/key"
         (archives.NoSuchMember(Path("a.zip"), "1.png"), "Run again"),
         (archives.MemberTooLarge(Path("a.zip"), "1.png", 9), "`include`"),
         (images.NotAMask("80"), "`masks`"),
+        (lookout.ServiceUnreachable("X."), "`service.endpoint`"),
+        (lookout.MissingCredentials("X."), "`lfvpipe serve`"),
+        (lookout.LookoutError("X.", code=ABSENT), "`lfvpipe run --refresh`"),
         (engine.StaleNeed("select", "check", engine.Reason("forced")), "`--accept select`"),
         (engine.OneStepAndRange(), "`--only` takes one step"),
         (engine.NoStepLeft("check", "fetch"), "`--from check --until fetch`"),

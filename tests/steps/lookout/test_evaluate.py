@@ -200,7 +200,7 @@ def test_a_service_that_goes_away_meanwhile_leaves_the_first_error_and_the_model
 ) -> None:
     world.lose_the_connection("DescribeModel", "DetectAnomalies")
     (row,) = [row for row in world.run().rows if row.error]
-    assert row.error.message.startswith("detecting anomalies")
+    assert row.error.message.startswith("Detecting anomalies")
     (warning,) = row.warnings
     assert "may still be hosted" in warning
     assert "`lfvpipe stop`" in warning
