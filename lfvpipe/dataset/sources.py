@@ -32,6 +32,16 @@ class Source:
     archive: bool = True
     recorded_as: str = ""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether it has to be brought to this machine."""
+        return self.address.startswith(("https://", "http://", "s3://"))
+
+    @property
+    def is_object(self) -> bool:
+        """Whether it lies in a bucket, on S3 or a local one."""
+        return self.address.startswith("s3://")
+
 
 def sources_of(pipeline: Pipeline) -> Iterator[Source]:
     """Yield each source that `pipeline` names, in the order of the file's keys."""

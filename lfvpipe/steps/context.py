@@ -61,6 +61,19 @@ class Context:
         """The pipeline's bucket, which may not exist yet."""
         return self.buckets.bucket(self.pipeline.bucket.name)
 
+    def source_bucket(self, name: str) -> Bucket:
+        """Return the bucket that an ``s3://`` address among the sources names.
+
+        With a local store, a local one of that name if there is one, and otherwise one on S3:
+        exported data lie where the retired service left them.
+        """
+        from lfvpipe.storage import connect
+
+        buckets = self.buckets
+        if buckets.endpoint == "local" and not (self.buckets_dir / name).is_dir():
+            buckets = connect("aws", region=self.pipeline.region, root=self.buckets_dir)
+        return buckets.bucket(name)
+
     @cached_property
     def lookout(self) -> LookoutClient:
         """A boto3 `lookoutvision` client for the embedded service or the given endpoint."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from lfvpipe.config.spec import Pipeline
+    from lfvpipe.dataset.sources import Source
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.step import Work
     from lfvpipe.storage import Bucket
@@ -60,66 +61,61 @@ class FetchOutcome(StepFacts):
         return context.state_root / self.path
 
 
-@dataclass(frozen=True)
 class FetchStep(Step[Context]):
     """Fetches one source, or takes stock of it where it lies on this machine.
 
-    Attributes:
-        name: ``fetch:`` and the source.
-        key: The config key that names the address.
-        address: ``https://``, ``http://``, ``s3://``, or an absolute file or folder path.
-        sha256: The digest that the source must have; None for any.
-        archive: The source holds images, rather than a manifest.
-        recorded_as: What ledgers know `key` by, where that is something else.
-        verified: Addresses that a step of this run has compared with their cache, and its name.
+    Args:
+        source: What to fetch.
+        verified: Addresses that a step of this run has compared with their cache, by that step's
+            name; shared by the steps of a pipeline, of which several may want one address.
     """
 
-    name: str
-    key: str
-    address: str
-    sha256: str | None = None
-    archive: bool = True
-    recorded_as: str = ""
-    verified: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def remote(self) -> bool:
-        """Whether the source has to be brought to this machine."""
-        return self.address.startswith(("https://", "http://", "s3://"))
-
-    @property
-    def _pin(self) -> Setting:
-        """The config key beside `key` that says which digest the source must have."""
-        return Setting(_pin(self.key), self.sha256, self.recorded_as and _pin(self.recorded_as))
+    def __init__(self, source: Source, verified: dict[str, str] | None = None) -> None:
+        self.name = f"fetch:{source.member}"
+        self.source = source
+        self.verified = {} if verified is None else verified
 
     def inputs(self, context: Context) -> Sequence[Input]:
         """Return the address of what is remote, and the digest of what is local."""
-        pinned = [self._pin] if self.sha256 else []
-        if not self.remote:
+        source = self.source
+        pin: list[Input] = []
+        if source.sha256:
+            before = source.recorded_as and _key_beside(source.recorded_as)
+            pin = [Setting(_key_beside(source.key), source.sha256, before)]
+        if not source.is_remote:
             found = self._digest(context)
-            return [InputFile(self.address, found.sha256 if found else None), *pinned]
-        address = Setting(self.key, recorded_address(self.address), self.recorded_as)
-        if self.address.startswith("s3://"):
-            return [address, *pinned, Setting("bucket.endpoint", context.pipeline.bucket.endpoint)]
-        return [address, *pinned]
+            return [InputFile(source.address, found.sha256 if found else None), *pin]
+        address = Setting(source.key, recorded_address(source.address), source.recorded_as)
+        if source.is_object:
+            return [address, *pin, Setting("bucket.endpoint", context.pipeline.bucket.endpoint)]
+        return [address, *pin]
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Fetch what is not cached, or what has changed since."""
-        if not self.remote:
+        if not self.source.is_remote:
             return self._take_stock(context, work)
         from lfvpipe.storage import cache, translating
 
-        folder = cache.folder_for(context.cache_dir, self.address)
+        folder = cache.folder_for(context.cache_dir, self.source.address)
         with translating(str(folder)), _alone(folder, work):
             before = cache.find(folder)
             found = self._bring(context, folder, before, work)
-            self.verified.setdefault(self.address, self.name)
+            self.verified.setdefault(self.source.address, self.name)
         self._check(found.sha256)
-        return _outcome(context, found, _word(before and before.sha256, found.sha256))
+        facts = FetchOutcome(
+            path=found.path.relative_to(context.state_root).as_posix(),
+            size=found.size,
+            sha256=found.sha256,
+            kind="file",
+            etag=found.etag or None,
+            modified=found.modified or None,
+        )
+        word = _word(before and before.sha256, found.sha256)
+        return Outcome(word, facts.as_json(), {"sha256": found.sha256})
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a cached file that is gone or has another size; local sources are inputs."""
-        if not self.remote:
+        if not self.source.is_remote:
             return ()
         facts = FetchOutcome.from_json(outcome.facts)
         path = facts.location(context)
@@ -130,36 +126,34 @@ class FetchStep(Step[Context]):
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a remote source whose entity tag (or else date) has changed."""
-        if not self.remote or self.sha256:
+        if not self.source.is_remote or self.source.sha256:
             return ()  # what is pinned cannot change
         before = FetchOutcome.from_json(outcome.facts)
-        etag, modified = self._current(context)
+        etag, modified = self._current_version(context)
         for then, now in ((before.etag, etag), (before.modified, modified)):
             if then and now:  # the first that both versions have decides
-                return (
-                    ()
-                    if then == now
-                    else (Reason("drift", public_address(self.address), then, now),)
-                )
+                address = public_address(self.source.address)
+                return () if then == now else (Reason("drift", address, then, now),)
         return ()
 
     def _bring(
         self, context: Context, folder: Path, before: CachedFile | None, work: Work
     ) -> CachedFile:
-        by_another = self.verified.get(self.address, self.name) != self.name
-        unwanted = before is not None and self.sha256 not in (None, before.sha256)
-        if before and (by_another or (self.sha256 and not unwanted)):
+        """Return the file in the cache, brought there unless what is there will do."""
+        by_another = self.verified.get(self.source.address, self.name) != self.name
+        unwanted = before is not None and self.source.sha256 not in (None, before.sha256)
+        if before and (by_another or (self.source.sha256 and not unwanted)):
             return before
-        if self.address.startswith("s3://"):
+        if self.source.is_object:
             return self._bring_object(context, folder, None if unwanted else before, work)
         from lfvpipe.storage import NotReachable
         from lfvpipe.storage.download import download
 
         try:
             return download(
-                self.address,
+                self.source.address,
                 folder,
-                archive=self.archive,
+                archive=self.source.archive,
                 progress=lambda done, total: work.progress(done, total, "bytes"),
                 pause=work.cancelled.wait,
                 on_retry=work.warn,
@@ -180,7 +174,7 @@ class FetchStep(Step[Context]):
         found = bucket.head(key)
         if found is None:
             raise FetchError(
-                f"{self.address} does not exist.",
+                f"{self.source.address} does not exist.",
                 hint="Give the address of one object: an archive or a manifest, not a folder.",
             )
         if before and (before.etag, before.size) == (found.etag, found.size):
@@ -189,37 +183,34 @@ class FetchStep(Step[Context]):
             left_by_a_kill.unlink()
         size, part = found.size, cache.partial_file(folder)
         bucket.get_to(key, part, on_bytes=lambda done: work.progress(done, size, "bytes"))
-        return cache.keep(folder, self.address, cache.sha256_of(part), etag=found.etag)
+        return cache.keep(folder, self.source.address, cache.sha256_of(part), etag=found.etag)
 
-    def _current(self, context: Context) -> tuple[str, str]:
-        if self.address.startswith("s3://"):
+    def _current_version(self, context: Context) -> tuple[str, str]:
+        """Return the entity tag and the date that the remote source has now; "" for neither."""
+        if self.source.is_object:
             bucket, key = self._object(context)
             found = bucket.head(key)
             return (found.etag if found else "gone", "")
         from lfvpipe.storage.download import current_version
 
-        version = current_version(self.address)
+        version = current_version(self.source.address)
         return version.etag, version.modified
 
     def _object(self, context: Context) -> tuple[Bucket, str]:
-        """Return bucket and key: in a local bucket of that name if there is one, or on S3."""
-        from lfvpipe.storage import connect, parse_s3_uri
+        from lfvpipe.storage import parse_s3_uri
 
-        name, key = parse_s3_uri(self.address)
-        buckets = context.buckets
-        if buckets.endpoint == "local" and not (context.buckets_dir / name).is_dir():
-            region, root = context.pipeline.region, context.buckets_dir
-            buckets = connect("aws", region=region, root=root)
-        return buckets.bucket(name), key
+        name, key = parse_s3_uri(self.source.address)
+        return context.source_bucket(name), key
 
     def _take_stock(self, context: Context, work: Work) -> Outcome:
+        path = Path(self.source.address)
         found = self._digest(context)
         if found is None:
-            raise _not_there(Path(self.address), self.key)
+            raise _not_there(path, self.source.key)
         self._check(found.sha256)
         before = work.previous and (work.previous.identity or {}).get("sha256")
-        kind: Literal["file", "folder"] = "folder" if Path(self.address).is_dir() else "file"
-        facts = FetchOutcome(self.address, found.size, found.sha256, kind)
+        kind: Literal["file", "folder"] = "folder" if path.is_dir() else "file"
+        facts = FetchOutcome(self.source.address, found.size, found.sha256, kind)
         word: Word = "adopted" if before is None else _word(before, found.sha256)
         return Outcome(word, facts.as_json(), {"sha256": found.sha256})
 
@@ -228,9 +219,9 @@ class FetchStep(Step[Context]):
         from lfvpipe.storage import translating
         from lfvpipe.storage.digests import file_digest, folder_digest
 
-        path = Path(self.address)
-        index = context.state_dir / "fetch" / f"{self.name.partition(':')[2]}.json"
-        with translating(self.address):
+        path = Path(self.source.address)
+        index = context.state_dir / "fetch" / f"{self.source.member}.json"
+        with translating(self.source.address):
             if path.is_dir():
                 from lfvpipe import archives
 
@@ -240,33 +231,19 @@ class FetchStep(Step[Context]):
             return file_digest(path, index) if path.is_file() else None
 
     def _check(self, sha256: str) -> None:
-        if self.sha256 is not None and self.sha256.lower() != sha256:
+        wanted = self.source.sha256
+        if wanted is not None and wanted.lower() != sha256:
             raise FetchError(
-                f"{public_address(self.address)} has the SHA-256 {sha256}, not {self.sha256}.",
-                hint=f"If this version is the right one, set `{self._pin.key}` to its digest; "
-                "otherwise get the right file.",
+                f"{public_address(self.source.address)} has the SHA-256 {sha256}, not {wanted}.",
+                hint=f"If this version is the right one, set `{_key_beside(self.source.key)}` to"
+                " its digest; otherwise get the right file.",
             )
 
 
 def fetch_steps(pipeline: Pipeline) -> tuple[FetchStep, ...]:
     """Return a fetch step for each source of `pipeline`; each address is fetched once."""
     verified: dict[str, str] = {}
-    return tuple(
-        FetchStep(
-            f"fetch:{source.member}",
-            source.key,
-            source.address,
-            source.sha256,
-            source.archive,
-            source.recorded_as,
-            verified,
-        )
-        for source in sources_of(pipeline)
-    )
-
-
-def _pin(key: str) -> str:
-    return f"{key.rpartition('.')[0]}.sha256"
+    return tuple(FetchStep(source, verified) for source in sources_of(pipeline))
 
 
 def source_location(context: Context, upstream: Mapping[str, Outcome], member: str) -> Path:
@@ -279,7 +256,10 @@ def source_location(context: Context, upstream: Mapping[str, Outcome], member: s
 
 @contextmanager
 def _alone(folder: Path, work: Work) -> Iterator[None]:
-    """Hold the folder's lock: another source, or another run, may want the same address."""
+    """Hold the folder's lock: another source, or another run, may want the same address.
+
+    Waits in short turns, so that the user sees that it waits and can stop it.
+    """
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -295,16 +275,9 @@ def _alone(folder: Path, work: Work) -> Iterator[None]:
         lock.release()
 
 
-def _outcome(context: Context, found: CachedFile, word: Word) -> Outcome:
-    facts = FetchOutcome(
-        path=found.path.relative_to(context.state_root).as_posix(),
-        size=found.size,
-        sha256=found.sha256,
-        kind="file",
-        etag=found.etag or None,
-        modified=found.modified or None,
-    )
-    return Outcome(word, facts.as_json(), {"sha256": found.sha256})
+def _key_beside(key: str) -> str:
+    """Return the config key beside that of an address that pins its digest."""
+    return f"{key.rpartition('.')[0]}.sha256"
 
 
 def _word(before: object, now: str) -> Word:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lfvpipe.dataset.sources import Source
 from lfvpipe.engine.inputs import flatten
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
@@ -50,7 +51,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def step(path: Path, **more: Any) -> FetchStep:
-    return FetchStep("fetch:normal", "sources.normal.archive", str(path), **more)
+    return FetchStep(Source("normal", "sources.normal.archive", str(path), **more))
 
 
 def the_digest(path: Path, context: Context) -> Any:
@@ -186,11 +187,12 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from lfvpipe.dataset.sources import Source
 from lfvpipe.steps.fetch import FetchStep
 from lfvpipe.steps import bucket
 from lfvpipe.steps.upload import step as upload
 context = SimpleNamespace(state_dir=Path({str(context.state_dir)!r}))
-FetchStep("fetch:normal", "k", {str(folder)!r}).inputs(context)
+FetchStep(Source("normal", "k", {str(folder)!r})).inputs(context)
 heavy = {{"boto3", "botocore", "obstore", "urllib3", "numpy", "PIL", "filelock"}}
 print(sorted(heavy & set(sys.modules)))
 """

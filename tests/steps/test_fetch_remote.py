@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lfvpipe.config.spec import Bucket, Sources
+from lfvpipe.dataset.sources import Source
 from lfvpipe.engine.inputs import flatten
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
@@ -32,7 +33,11 @@ def site(web: Any) -> Any:
 
 
 def step(site: Any, path: str = "/Class3.zip", **more: Any) -> FetchStep:
-    return FetchStep("fetch:normal", "sources.normal.archive", site.url + path, **more)
+    return at(site.url + path, **more)
+
+
+def at(address: str, **more: Any) -> FetchStep:
+    return FetchStep(Source("normal", "sources.normal.archive", address, **more))
 
 
 def sha256(data: bytes) -> str:
@@ -61,7 +66,7 @@ def test_sources_with_the_same_address_are_downloaded_once(
 ) -> None:
     site.etags["/Class3.zip"] = None  # so that only our own memory can tell
     verified: dict[str, str] = {}
-    steps = [replace(step(site, verified=verified), name=f"fetch:{i}") for i in range(4)]
+    steps = [FetchStep(replace(step(site).source, member=f"{i}"), verified) for i in range(4)]
     found: list[Any] = []
     threads = [
         threading.Thread(target=lambda s=s: found.append(s.act(context, work))) for s in steps
@@ -297,7 +302,7 @@ def test_a_cached_file_that_is_gone_or_cut_is_noticed(
 def test_secrets_in_an_address_stay_there(site: Any, context: Context, work: Any) -> None:
     host = site.url.removeprefix("http://")
     address = f"http://anna:s3cret@{host}/Class3.zip?token=t0ken"
-    fetch = replace(step(site), address=address)
+    fetch = at(address)
     outcome = fetch.act(context, work)
     said = f"{fetch.inputs(context)} {outcome.facts}"
     site.answers["/Class3.zip"] = (404, {})
@@ -307,7 +312,7 @@ def test_secrets_in_an_address_stay_there(site: Any, context: Context, work: Any
     assert "s3cret" not in said
     assert "t0ken" not in said
     assert site.requests[0][2]["Authorization"].startswith("Basic ")
-    assert fetch.inputs(context) != replace(fetch, address=address + "x").inputs(context)
+    assert fetch.inputs(context) != at(address + "x").inputs(context)
 
 
 def test_the_proxy_of_the_environment_is_used(
@@ -315,7 +320,7 @@ def test_the_proxy_of_the_environment_is_used(
 ) -> None:
     monkeypatch.setenv("http_proxy", site.url)
     site.files["http://plant.example/Class3.zip"] = ARCHIVE
-    fetch = replace(step(site), address="http://plant.example/Class3.zip")
+    fetch = at("http://plant.example/Class3.zip")
     assert fetch.act(context, work).facts["sha256"] == sha256(ARCHIVE)
 
 
@@ -335,7 +340,7 @@ def test_a_login_stays_with_its_host_when_redirected(
     host = site.url.removeprefix("http://")
     other = site.url.replace("127.0.0.1", "localhost") if by_name else ""
     site.answers["/moved"] = (302, {"Location": f"{other}/Class3.zip"})
-    fetch = replace(step(site), address=f"http://anna:s3cret@{host}/moved")
+    fetch = at(f"http://anna:s3cret@{host}/moved")
     assert fetch.act(context, work).facts["sha256"] == sha256(ARCHIVE)
     logins = ["Authorization" in headers for _, _, headers, _ in site.requests]
     assert logins == [True, not by_name]
@@ -349,7 +354,7 @@ def test_the_login_of_netrc_is_used_for_its_host_alone(
     monkeypatch.setenv("NETRC", str(netrc))
     local = site.url.replace("127.0.0.1", "localhost")
     site.answers["/moved"] = (302, {"Location": site.url + "/Class3.zip"})
-    replace(step(site), address=f"{local}/moved").act(context, work)
+    at(f"{local}/moved").act(context, work)
     step(site).act(context, work)
     netrc.write_text("machine")  # damaged: as if there were none
     step(site).act(context, work)
@@ -404,7 +409,7 @@ def objects(s3: str, changed: Callable[..., Context]) -> Context:
 
 
 def test_an_object_is_fetched_from_s3(objects: Context, work: Any) -> None:
-    fetch = FetchStep("fetch:normal", "k", "s3://parts-images/archives/Class3.zip")
+    fetch = at("s3://parts-images/archives/Class3.zip")
     outcome = fetch.act(objects, work)
     assert FetchOutcome.from_json(outcome.facts).location(objects).read_bytes() == ARCHIVE
     assert fetch.observe(objects, outcome) == ()
@@ -413,20 +418,20 @@ def test_an_object_is_fetched_from_s3(objects: Context, work: Any) -> None:
     assert [reason.code for reason in fetch.observe(objects, outcome)] == ["drift"]
     assert fetch.act(objects, work).word == "updated"
     with pytest.raises(UserError, match="does not exist"):
-        replace(fetch, address="s3://parts-images/archives").act(objects, work)
+        at("s3://parts-images/archives").act(objects, work)
 
 
 def test_an_s3_address_may_name_a_local_bucket(context: Context, work: Any) -> None:
     bucket = context.buckets.bucket("exported")
     bucket.create()
     bucket.put("train.manifest", b"{}\n")
-    fetch = FetchStep("fetch:manifest-train", "k", "s3://exported/train.manifest", archive=False)
+    fetch = at("s3://exported/train.manifest", archive=False)
     outcome = fetch.act(context, work)
     assert FetchOutcome.from_json(outcome.facts).location(context).read_bytes() == b"{}\n"
 
 
 def test_the_endpoint_of_an_s3_source_is_part_of_the_inputs(objects: Context) -> None:
-    fetch = FetchStep("fetch:normal", "sources.normal.archive", "s3://b/k.zip", sha256="0" * 64)
+    fetch = at("s3://b/k.zip", sha256="0" * 64)
     assert flatten(fetch.inputs(objects)) == {
         "sources.normal.archive": "s3://b/k.zip",
         "sources.normal.sha256": "0" * 64,

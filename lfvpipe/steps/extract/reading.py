@@ -14,17 +14,16 @@ if TYPE_CHECKING:
 
     from lfvpipe.engine.outcome import Outcome
     from lfvpipe.steps.context import Context
-    from lfvpipe.storage import Bucket
 
 MAX_FILE_BYTES = 64 * 1024 * 1024  # eight times what the service takes: `resize` may still help
 _CONNECTIONS = 16
 
-Read = tuple[str, bytes | UserError]
+MemberContent = tuple[str, bytes | UserError]
 
 
 def read_members(
     context: Context, upstream: Mapping[str, Outcome], source: str, members: Collection[str]
-) -> Iterator[Read]:
+) -> Iterator[MemberContent]:
     """Yield name and content of each of `members`; one that cannot be read comes as the error.
 
     Raises:
@@ -32,22 +31,17 @@ def read_members(
         StorageError: The object store cannot be reached.
     """
     if source == FILES:
-        return _files(context, members)
-    if source == OBJECTS:
-        return _objects(context, members)
-    return _archived(context, upstream, source, members)
+        yield from _read_files(context, members)
+    elif source == OBJECTS:
+        yield from _read_objects(context, members)
+    else:
+        from lfvpipe.archives import open_archive
+
+        with open_archive(source_location(context, upstream, source)) as archive:
+            yield from archive.extract(members, MAX_FILE_BYTES)
 
 
-def _archived(
-    context: Context, upstream: Mapping[str, Outcome], source: str, members: Collection[str]
-) -> Iterator[Read]:
-    from lfvpipe.archives import open_archive
-
-    with open_archive(source_location(context, upstream, source)) as archive:
-        yield from archive.extract(members, MAX_FILE_BYTES)
-
-
-def _files(context: Context, members: Collection[str]) -> Iterator[Read]:
+def _read_files(context: Context, members: Collection[str]) -> Iterator[MemberContent]:
     for member in sorted(members):
         path = context.pipeline.folder / member
         try:
@@ -60,33 +54,23 @@ def _files(context: Context, members: Collection[str]) -> Iterator[Read]:
         yield member, UserError(f"{path}: is more than 64 MiB.") if too_large else data
 
 
-def _objects(context: Context, members: Collection[str]) -> Iterator[Read]:
+def _read_objects(context: Context, members: Collection[str]) -> Iterator[MemberContent]:
     from concurrent.futures import ThreadPoolExecutor
 
-    from lfvpipe.storage import parse_s3_uri
-
-    buckets = {name: _bucket(context, name) for name in {parse_s3_uri(uri)[0] for uri in members}}
-    ordered = iter(sorted(members))
-    with ThreadPoolExecutor(_CONNECTIONS) as executor:
-        while batch := list(islice(ordered, _CONNECTIONS)):
-            yield from executor.map(lambda uri: _object(buckets, uri), batch)
-
-
-def _bucket(context: Context, name: str) -> Bucket:
-    """Return the bucket: a local one of that name if there is one, or on S3, as fetch does."""
-    from lfvpipe.storage import connect
-
-    buckets = context.buckets
-    if buckets.endpoint == "local" and not (context.buckets_dir / name).is_dir():
-        buckets = connect("aws", region=context.pipeline.region, root=context.buckets_dir)
-    return buckets.bucket(name)
-
-
-def _object(buckets: Mapping[str, Bucket], uri: str) -> Read:
     from lfvpipe.storage import NoSuchObject, TooLarge, parse_s3_uri
 
-    bucket, key = parse_s3_uri(uri)
-    try:
-        return uri, buckets[bucket].get(key, limit=MAX_FILE_BYTES)
-    except (NoSuchObject, TooLarge) as error:
-        return uri, error
+    names = {parse_s3_uri(uri)[0] for uri in members}
+    buckets = {name: context.source_bucket(name) for name in names}
+
+    def read(uri: str) -> MemberContent:
+        bucket, key = parse_s3_uri(uri)
+        try:
+            return uri, buckets[bucket].get(key, limit=MAX_FILE_BYTES)
+        except (NoSuchObject, TooLarge) as error:
+            return uri, error
+
+    ordered = iter(sorted(members))
+    with ThreadPoolExecutor(_CONNECTIONS) as executor:
+        # A batch at a time, as the executor would otherwise read ahead of who decodes, into memory.
+        while batch := list(islice(ordered, _CONNECTIONS)):
+            yield from executor.map(read, batch)
