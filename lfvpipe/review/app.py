@@ -34,17 +34,17 @@ def application(review: Review, token: str) -> Guard:
     """Return the ASGI application whose paths begin with `token`."""
     routes = [
         *(Route(f"/{name}", _static(name)) for name in _FILES),
-        Route("/api/state", _answer(lambda _: review.state())),
+        Route("/api/state", _question(lambda _: review.state())),
         Route(
             "/api/queue",
-            _answer(lambda request: review.listed(request.query_params.get("filter", "todo"))),
+            _question(lambda request: review.numbers(request.query_params.get("filter", "todo"))),
         ),
         Route(
-            "/api/items/{n:int}", _answer(lambda request: review.shown(request.path_params["n"]))
+            "/api/items/{n:int}", _question(lambda request: review.item(request.path_params["n"]))
         ),
-        Route("/api/decisions", _told(review.decide), methods=["POST"]),
-        Route("/api/undo", _told(review.undo), methods=["POST"]),
-        Route("/pictures/{kind:str}/{n:int}", _pictured(review), methods=["GET"]),
+        Route("/api/decisions", _order(review.decide), methods=["POST"]),
+        Route("/api/undo", _order(review.undo), methods=["POST"]),
+        Route("/pictures/{kind:str}/{n:int}", _picture(review), methods=["GET"]),
     ]
     return Guard(Starlette(routes=routes), token)
 
@@ -52,54 +52,54 @@ def application(review: Review, token: str) -> Guard:
 def _static(name: str) -> Callable[[Request], Response]:
     file, kind = _FILES[name]
 
-    def serve(_: Request) -> Response:
+    def serve(_: Request) -> Response:  # read each time, as a page is loaded once a review
         data = Path(__file__).with_name("page").joinpath(file).read_bytes()
         return Response(data, media_type=kind)
 
     return serve
 
 
-def _refused(error: UserError) -> JSONResponse:
+def _error_response(error: UserError) -> JSONResponse:
     status = 404 if isinstance(error, BadRequest) else 500
     text = f"{error.message} {advise(error)}".strip()
     return JSONResponse({"error": text}, status)
 
 
-def _answer(ask: Callable[[Request], dict[str, Any]]) -> Callable[[Request], Response]:
+def _question(ask: Callable[[Request], dict[str, Any]]) -> Callable[[Request], Response]:
     def serve(request: Request) -> Response:
         try:
             return JSONResponse(ask(request))
         except UserError as error:
-            return _refused(error)
+            return _error_response(error)
 
     return serve
 
 
-def _told(tell: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Request], Any]:
+def _order(carry_out: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Request], Any]:
     async def serve(request: Request) -> Response:
         try:
             data = json.loads(await request.body())
         except ValueError:
             data = None
         if not isinstance(data, dict):
-            return JSONResponse({"error": "this is not a JSON object"}, 400)
+            return JSONResponse({"error": "This is not a JSON object."}, 400)
         try:
-            return JSONResponse(await run_in_threadpool(tell, data))
+            return JSONResponse(await run_in_threadpool(carry_out, data))
         except BadRequest as error:
             return JSONResponse({"error": error.message}, 400)
         except UserError as error:
-            return _refused(error)
+            return _error_response(error)
 
     return serve
 
 
-def _pictured(review: Review) -> Callable[[Request], Response]:
+def _picture(review: Review) -> Callable[[Request], Response]:
     def serve(request: Request) -> Response:
         kind, n = request.path_params["kind"], request.path_params["n"]
         try:
             data = review.picture(kind, n)
         except UserError as error:
-            return _refused(error)
+            return _error_response(error)
         media = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
         return Response(data, media_type=media)
 

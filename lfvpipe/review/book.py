@@ -61,9 +61,10 @@ class Book:
         """Return what stands about each of many images, after one look at the file."""
         with self._guard:
             self._reload()
-            return [self._merged(key) for key in keys]
+            return [self._standing(key) for key in keys]
 
-    def _merged(self, key: Key) -> Standing:
+    def _standing(self, key: Key) -> Standing:
+        """Merge the lines that name the image's source with those that leave it open, in order."""
         exact, loose = self._standings.get(key), self._standings.get((None, key[1]))
         if loose is None:
             return exact or Standing()
@@ -97,7 +98,7 @@ class Book:
         with self._guard:
             if not self._done:
                 return None
-            step = self._done[-1]
+            step = self._done[-1]  # dropped when the file has it: what fails can be tried again
             nothing = Decision(step.made.name, None, step.made.source, who=step.made.who)
             self._append(replace(step.before or nothing, when=self._clock()))
             self._done.pop()

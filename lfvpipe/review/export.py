@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.index import read_index
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lfvpipe.config.spec import Bucket
-    from lfvpipe.dataset.index import Image
     from lfvpipe.dataset.labels import Decision, Standing
 
 COLUMNS = ("name", "source", "label", "was", "who", "when", "conflict", "sha256", "mask")
@@ -32,7 +33,7 @@ def as_csv(labels: Path) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for standing in _decided(labels):
+    for standing in _standings_of(labels):
         decision = standing.decision
         assert decision is not None
         others = [f"{each.who}: {each.label}" for each in standing.made]
@@ -41,7 +42,7 @@ def as_csv(labels: Path) -> str:
             "label": str(decision.label),
             "conflict": "; ".join(others) if standing.is_conflict else "",
         }
-        writer.writerow([_harmless(row[column]) for column in COLUMNS])
+        writer.writerow([_cell(row[column]) for column in COLUMNS])
     return buffer.getvalue()
 
 
@@ -53,39 +54,33 @@ def as_manifest(labels: Path, index: Path, bucket: Bucket) -> Iterator[str]:
     Raises:
         LabelsError: The labels file cannot be used.
     """
-    decided = {(s.source, s.name): s for each in _decided(labels) if (s := each.decision)}
+    decided = {(s.source, s.name): s for each in _standings_of(labels) if (s := each.decision)}
     root = f"s3://{bucket.name}/{bucket.prefix}"
     for image in read_index(index):
         decision = decided.get((image.source, image.member)) or decided.get((None, image.member))
         label = label_of(decision.label) if decision else None
         if decision is not None and label is not None:
-            when = _moment(decision)
-            yield write_line(line_of(_labelled(image, label), root, segmentation=True, **when))
+            as_decided = replace(image, label="anomaly" if label == "anomaly" else "normal")
+            when = _creation_date(decision)
+            yield write_line(line_of(as_decided, root, segmentation=True, **when))
 
 
-def _moment(decision: Decision) -> dict[str, str]:
+def _creation_date(decision: Decision) -> dict[str, str]:
     """Return when it was decided as `line_of` takes it; nothing where that is not known."""
-    from datetime import datetime
-
     try:
         return {"created": creation_date(datetime.fromisoformat(decision.when))}
     except (ValueError, OverflowError):
         return {}
 
 
-def _labelled(image: Image, label: str) -> Image:
-    from dataclasses import replace
-
-    return replace(image, label="anomaly" if label == "anomaly" else "normal")
-
-
-def _decided(labels: Path) -> Iterator[Standing]:
+def _standings_of(labels: Path) -> Iterator[Standing]:
+    """Yield the images that are decided about; a decision that was taken back is none."""
     for standing in standings(read_decisions(labels)).values():
         if standing.decision is not None:
             yield standing
 
 
-def _harmless(value: object) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
+def _cell(value: object) -> str:
+    """Return a cell that no spreadsheet takes for a formula: names of files come from others."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(_RISKY) else text

@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 from starlette.responses import PlainTextResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 32 * 1024 * 1024  # a painted mask, in base 64, and more
@@ -60,12 +58,12 @@ class Guard:
         if refused is not None:
             app = PlainTextResponse(refused[1], refused[0])
         inside = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode(), "root_path": ""}
-        await app(inside, receive, _sealed(send))
+        await app(inside, receive, _with_headers(send))
 
 
 def _refusal(method: str, headers: dict[bytes, str]) -> tuple[int, str] | None:
-    host = headers.get(b"host", "").rpartition(":") if b"host" in headers else ("", "", "")
-    if (host[0] or host[2]) not in _HOSTS:
+    name, _, port = headers.get(b"host", "").rpartition(":")
+    if (name or port) not in _HOSTS:  # a host without a port stands where the port would
         return 421, "This page is for this machine only."
     if method in ("GET", "HEAD"):
         return None
@@ -82,17 +80,13 @@ def _refusal(method: str, headers: dict[bytes, str]) -> tuple[int, str] | None:
     return None
 
 
-def _sealed(send: Send) -> Send:
-    async def sealed(message: Message) -> None:
+def _with_headers(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*_kept(message["headers"]), *_HEADERS.items()]}
+            headers = [*message["headers"], *_HEADERS.items()]
+            if not any(name.lower() == b"cache-control" for name, _ in headers):
+                headers.append((b"cache-control", b"no-store"))
+            message = {**message, "headers": headers}
         await send(message)
 
-    return sealed
-
-
-def _kept(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    kept = list(headers)
-    if not any(name.lower() == b"cache-control" for name, _ in kept):
-        kept.append((b"cache-control", b"no-store"))
-    return kept
+    return send_with_headers

@@ -8,6 +8,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy
+from PIL import Image
+
+from lfvpipe import detector, service
 from lfvpipe.errors import UserError
 from lfvpipe.report import heat_colours
 
@@ -15,20 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
-    from PIL import Image as Pillow
 
     from lfvpipe.detector import Model
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.model.outcome import ModelOutcome
 
-KEPT = 64
+KEPT = 64  # drawings: as far as a person goes back and forth
 _WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True)
-class Looked:
+class Drawing:
     """What the model sees in one image, as PNGs; None for what it does not draw."""
 
     heat: bytes | None
@@ -46,9 +48,9 @@ class Pictures:
         self._file = file
         self._guard = threading.Lock()  # one image at a time: the machine may be small
         self._model: Model | None = None
-        self._kept: OrderedDict[str, Looked] = OrderedDict()
+        self._kept: OrderedDict[str, Drawing] = OrderedDict()
 
-    def of(self, path: Path, sha256: str) -> Looked:
+    def of(self, path: Path, sha256: str) -> Drawing:
         """Return what the model sees in the image file `path`, whose digest is `sha256`.
 
         Raises:
@@ -56,55 +58,45 @@ class Pictures:
         """
         with self._guard:
             if sha256 not in self._kept:
-                self._kept[sha256] = self._look(path)
+                self._kept[sha256] = self._draw(path)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
             return self._kept[sha256]
 
-    def _look(self, path: Path) -> Looked:
-        from lfvpipe.detector import load
-
+    def _draw(self, path: Path) -> Drawing:
         if self._model is None:
-            self._model = load(self._file)
+            self._model = detector.load(self._file)
         verdict = self._model.detect(path)
-        heat = None if verdict.heat_map is None else _coloured(verdict.heat_map)
-        return Looked(heat, see_through(verdict.mask_png) if verdict.mask_png else None)
+        heat = None
+        if verdict.heat_map is not None:
+            colours = heat_colours.pixels(numpy.clip(verdict.heat_map, 0, 1))
+            heat = _png(Image.fromarray(colours))
+        return Drawing(heat, see_through(verdict.mask_png) if verdict.mask_png else None)
 
 
 def pictures_of(context: Context, model: ModelOutcome) -> Pictures | None:
     """Return what draws heat maps; None where the model's file is not on this machine."""
     if context.pipeline.service.endpoint != "embedded":
         return None
-    from lfvpipe.service.embedded import model_file
-
-    file = model_file(context.service_dir, model.project, model.version)
+    file = service.embedded.model_file(context.service_dir, model.project, model.version)
     return Pictures(file) if file else None
-
-
-def _coloured(heat: NDArray[np.float32]) -> bytes:
-    """Return a heat map of 0..1 in the colours of the report: the weaker, the clearer."""
-    import numpy
-    from PIL import Image
-
-    return _png(Image.fromarray(heat_colours.pixels(numpy.clip(heat, 0, 1))))
 
 
 def see_through(data: bytes) -> bytes:
     """Return a mask with its white background clear; raises UserError if it is no image."""
-    import numpy
-    from PIL import Image
-
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:
             colours = numpy.asarray(opened.convert("RGB"))
     except (OSError, ValueError, SyntaxError) as error:
-        raise UserError("the mask cannot be read") from error
+        raise UserError("The mask cannot be read.") from error
     marked = (colours != numpy.array(_WHITE)).any(axis=2)
     alpha = numpy.where(marked, 255, 0).astype(numpy.uint8)
     return _png(Image.fromarray(numpy.dstack([colours, alpha])))
 
 
-def painted(data: bytes, size: tuple[int, int], classes: Mapping[str, str]) -> bytes | None:
+def mask_from_painting(
+    data: bytes, size: tuple[int, int], classes: Mapping[str, str]
+) -> bytes | None:
     """Return what a person painted as a mask that the service takes: RGB, white background.
 
     Args:
@@ -119,38 +111,31 @@ def painted(data: bytes, size: tuple[int, int], classes: Mapping[str, str]) -> b
     Raises:
         UserError: It is no PNG, or not of that size.
     """
-    import numpy
-    from PIL import Image
-
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:
             if opened.size != size:
-                raise UserError(f"the mask is {opened.size}, the image {size}")
+                raise UserError(f"The mask is {opened.size}, the image {size}.")
             pixels = numpy.asarray(opened.convert("RGBA"))
     except (OSError, ValueError, SyntaxError) as error:
-        raise UserError("the mask is no PNG") from error
+        raise UserError("The mask is no PNG.") from error
     marked = pixels[..., 3] > 127
     if not marked.any():
         return None
-    palette = numpy.array([_rgb(colour) for colour in classes.values()], numpy.uint8)
+    codes = [bytes.fromhex(colour.lstrip("#")) for colour in classes.values()]
+    palette = numpy.array([list(code) for code in codes], numpy.uint8)
     result = numpy.stack([_nearest(row, palette) for row in pixels[..., :3]])
     result[~marked] = _WHITE
     return _png(Image.fromarray(result))
 
 
-def _nearest(row: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _nearest(row: NDArray[numpy.uint8], palette: NDArray[numpy.uint8]) -> NDArray[numpy.uint8]:
     """Return the palette's colour nearest to each pixel; a row at a time needs little memory."""
     distances = ((row[:, None].astype("i4") - palette) ** 2).sum(axis=2)
-    nearest: NDArray[np.uint8] = palette[distances.argmin(axis=1)]
+    nearest: NDArray[numpy.uint8] = palette[distances.argmin(axis=1)]
     return nearest
 
 
-def _rgb(colour: str) -> tuple[int, int, int]:
-    code = int(colour.lstrip("#"), 16)
-    return code >> 16, (code >> 8) & 0xFF, code & 0xFF
-
-
-def _png(image: Pillow.Image) -> bytes:
+def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()

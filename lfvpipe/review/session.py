@@ -14,7 +14,7 @@ from lfvpipe import atomic
 from lfvpipe.dataset.labels import CHOICES, Decision, label_of
 from lfvpipe.errors import UserError
 from lfvpipe.report.heat_colours import ramp
-from lfvpipe.review.pictures import painted, see_through
+from lfvpipe.review.pictures import mask_from_painting, see_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.dataset.labels import Standing
     from lfvpipe.review.book import Book
-    from lfvpipe.review.pictures import Looked, Pictures
+    from lfvpipe.review.pictures import Drawing, Pictures
     from lfvpipe.review.queue import Item, Queue
 
 DEFAULT_CLASSES = {"anomaly": "#23A436"}
@@ -79,7 +79,7 @@ class Review:
             "review_below": self.queue.review_below,
         }
 
-    def listed(self, name: str) -> dict[str, Any]:
+    def numbers(self, name: str) -> dict[str, Any]:
         """Return the numbers of the images that a filter leaves, in order."""
         keeps: dict[str, Callable[[Item, Standing], bool]] = {
             "todo": lambda _, standing: standing.decision is None,
@@ -90,21 +90,21 @@ class Review:
         }
         keep = keeps.get(name)
         if keep is None:
-            raise BadRequest("there is no such filter")
+            raise BadRequest("There is no such filter.")
         pairs = zip(self.queue.items, self._standings(), strict=True)
         return {"items": [n for n, pair in enumerate(pairs) if keep(*pair)]}
 
     def _standings(self) -> list[Standing]:
         return self.book.of_all(item.key for item in self.queue.items)
 
-    def _known(self, n: object) -> int:
+    def _check_number(self, n: object) -> int:
         if type(n) is not int or not 0 <= n < len(self.queue.items):
-            raise BadRequest("there is no such image")
+            raise BadRequest("There is no such image.")
         return n
 
-    def shown(self, n: int) -> dict[str, Any]:
+    def item(self, n: int) -> dict[str, Any]:
         """Return what the page shows of image `n`."""
-        item = self.queue.items[self._known(n)]
+        item = self.queue.items[self._check_number(n)]
         image, verdict, standing = item.image, item.verdict, self.book.of(item.key)
         decision = standing.decision
         said = None
@@ -120,21 +120,21 @@ class Review:
             "width": image.width,
             "height": image.height,
             "said": said,
-            "decision": None if decision is None else _shown(decision),
-            "made": [_shown(each) for each in standing.made],
+            "decision": None if decision is None else _decision_json(decision),
+            "made": [_decision_json(each) for each in standing.made],
             "conflict": standing.is_conflict,
             "mask": image.mask is not None or bool(decision and decision.mask),
         }
 
     def decide(self, data: dict[str, Any]) -> dict[str, Any]:
         """Save a decision: ``{"n", "label", "who", "mask": a PNG in base 64 or absent}``."""
-        n, label, who = self._known(data.get("n")), data.get("label"), data.get("who")
+        n, label, who = self._check_number(data.get("n")), data.get("label"), data.get("who")
         if label not in CHOICES:
-            raise BadRequest("there is no such label")
+            raise BadRequest("There is no such label.")
         if not isinstance(who, str) or not who.strip() or len(who) > MAX_NAME:
-            raise BadRequest("say who you are")
+            raise BadRequest("Say who you are.")
         item = self.queue.items[n]
-        mask = self._saved_mask(item, data.get("mask")) if label == "anomaly" else None
+        mask = self._save_mask(item, data.get("mask")) if label == "anomaly" else None
         self.book.add(
             Decision(
                 name=item.image.member,
@@ -147,7 +147,7 @@ class Review:
                 classes=self.classes if mask else None,
             )
         )
-        return {"item": self.shown(n), "state": self.state()}
+        return {"item": self.item(n), "state": self.state()}
 
     def undo(self, _: dict[str, Any]) -> dict[str, Any]:
         """Take back the last decision of this session; ``n`` is null if there is none."""
@@ -160,7 +160,7 @@ class Review:
     def _masks(self) -> Path:
         return self.book.file.with_name(f"{self.book.file.stem}-masks")
 
-    def _saved_mask(self, item: Item, text: object) -> str | None:
+    def _save_mask(self, item: Item, text: object) -> str | None:
         """Save a painted mask beside the labels file, and return its path relative to that."""
         if text is None:
             before = self.book.of(item.key).decision
@@ -168,9 +168,9 @@ class Review:
         try:
             data = base64.b64decode(str(text), validate=True)
         except binascii.Error:
-            raise BadRequest("the mask is not base 64") from None
+            raise BadRequest("The mask is not base 64.") from None
         size = item.image.width, item.image.height
-        mask = painted(data, size, self.classes)
+        mask = mask_from_painting(data, size, self.classes)
         if mask is None:
             return None
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", item.image.member)[-80:].lstrip(".-")
@@ -181,38 +181,39 @@ class Review:
 
     def picture(self, kind: str, n: int) -> bytes:
         """Return a picture of image `n`: image, heat, mask (known or painted) or found."""
-        item = self.queue.items[self._known(n)]
+        item = self.queue.items[self._check_number(n)]
         if kind == "image":
             return self._file(item.image.path)
         if kind == "mask":
-            return self._known_mask(item)
+            return self._mask_of(item)
         if kind in ("heat", "found"):
-            looked = self._looked(item)
-            data = looked.heat if kind == "heat" else looked.mask
+            drawing = self._drawing_of(item)
+            data = drawing.heat if kind == "heat" else drawing.mask
             if data is not None:
                 return data
-        raise BadRequest("there is no such picture")
+        raise BadRequest("There is no such picture.")
 
-    def _looked(self, item: Item) -> Looked:
+    def _drawing_of(self, item: Item) -> Drawing:
         if self.pictures is None:
-            raise BadRequest("there is no model file to draw with")
+            raise BadRequest("There is no model file to draw with.")
         return self.pictures.of(self.state_dir / item.image.path, item.image.sha256)
 
-    def _known_mask(self, item: Item) -> bytes:
+    def _mask_of(self, item: Item) -> bytes:
         decision = self.book.of(item.key).decision
         if decision and decision.mask:
+            # The labels file may come from somebody else: it names masks beside it, nothing else.
             path = (self.book.file.parent / decision.mask).resolve()
             if path.is_relative_to(self._masks.resolve()) and path.is_file():
                 return see_through(path.read_bytes())
         if item.image.mask is None:
-            raise BadRequest("there is no mask")
+            raise BadRequest("There is no mask.")
         return see_through(self._file(item.image.mask.path))
 
     def _file(self, name: str) -> bytes:
         root = self.state_dir.resolve()
         path = (root / name).resolve()
         if not path.is_relative_to(root) or not path.is_file():
-            raise BadRequest("the image is not there any more")
+            raise BadRequest("The image is not there any more.")
         return path.read_bytes()
 
 
@@ -222,5 +223,5 @@ def _is_learnt(item: Item, standing: Standing) -> bool:
     return decided and item.image.split in LEARNT
 
 
-def _shown(decision: Decision) -> dict[str, Any]:
+def _decision_json(decision: Decision) -> dict[str, Any]:
     return {"label": decision.label, "who": decision.who, "when": decision.when}

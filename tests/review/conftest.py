@@ -19,7 +19,7 @@ from lfvpipe.engine.ledger import Ledger
 from lfvpipe.report.records import Verdict
 from lfvpipe.review.app import application
 from lfvpipe.review.book import Book
-from lfvpipe.review.pictures import Looked, Pictures
+from lfvpipe.review.pictures import Drawing, Pictures
 from lfvpipe.review.queue import Item, Queue
 from lfvpipe.review.session import Review
 from tests import workshop
@@ -163,10 +163,10 @@ class FakePictures(Pictures):
     def __init__(self) -> None:
         super().__init__(Path("none"))
 
-    def _look(self, path: Path) -> Looked:
+    def _draw(self, path: Path) -> Drawing:
         buffer = io.BytesIO()
         Image.new("RGBA", (8, 8), (255, 0, 0, 120)).save(buffer, "PNG")
-        return Looked(buffer.getvalue(), None)
+        return Drawing(buffer.getvalue(), None)
 
 
 @pytest.fixture

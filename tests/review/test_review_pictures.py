@@ -12,7 +12,7 @@ import numpy
 from PIL import Image
 
 from lfvpipe.report import heat_colours
-from lfvpipe.review.pictures import Pictures, painted, pictures_of
+from lfvpipe.review.pictures import Pictures, mask_from_painting, pictures_of
 from tests.outcomes import model_outcome
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def test_a_painted_mask_has_the_nearest_classes_colours_and_takes_little_memory(
     Image.fromarray(drawn).save(buffer, "PNG")
     tracemalloc.start()
     try:
-        mask = painted(buffer.getvalue(), (1024, 1024), classes)
+        mask = mask_from_painting(buffer.getvalue(), (1024, 1024), classes)
         assert tracemalloc.get_traced_memory()[1] < 24_000_000
     finally:
         tracemalloc.stop()
