@@ -33,6 +33,7 @@ HEAVY = {
     "rich",
     "starlette",
     "structlog",
+    "httpx",
     "urllib3",
     "uvicorn",
     "yaml",

@@ -193,7 +193,7 @@ from lfvpipe.steps import bucket
 from lfvpipe.steps.upload import step as upload
 context = SimpleNamespace(state_dir=Path({str(context.state_dir)!r}))
 FetchStep(Source("normal", "k", {str(folder)!r})).inputs(context)
-heavy = {{"boto3", "botocore", "obstore", "urllib3", "numpy", "PIL", "filelock"}}
+heavy = {{"boto3", "botocore", "obstore", "httpx", "urllib3", "numpy", "PIL", "filelock"}}
 print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
