@@ -90,7 +90,7 @@ def _naming_the_way_without_refresh() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        if isinstance(error, service.runtime.FolderUnusable):
+        if isinstance(error, service.errors.FolderUnusable):
             error.hint += "\nWithout --refresh, nothing is written: the ledger alone is asked."
         raise
 

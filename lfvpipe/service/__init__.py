@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
-    from lfvpipe.service import embedded, log, runtime
+    from lfvpipe.service import embedded, errors, log
     from lfvpipe.service.service import Service
 else:
     __getattr__ = lazy.face(
-        __name__, {"embedded": [], "log": [], "runtime": [], "service": ["Service"]}
+        __name__, {"embedded": [], "errors": [], "log": [], "service": ["Service"]}
     )
 
-__all__ = ["Service", "embedded", "log", "runtime"]
+__all__ = ["Service", "embedded", "errors", "log"]

@@ -75,9 +75,9 @@ def read_quotas(state_dir: Path) -> Quotas:
     except FileNotFoundError:
         return Quotas()
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"cannot read the quotas in {file}: {error}") from error
+        raise UserError(f"The quotas in {file} cannot be read: {error}.") from error
     if not isinstance(found, dict):
-        raise UserError(f"{file} must hold a JSON object", hint='Such as {"max_tags": 50}.')
+        raise UserError(f"{file} must hold a JSON object.", hint='Such as {"max_tags": 50}.')
     for name, value in found.items():
         _check(file, name, value)
     return Quotas(**found)
@@ -88,7 +88,7 @@ def _check(file: Path, name: str, value: Any) -> None:
     if name not in defaults:
         close = difflib.get_close_matches(name, defaults, 1)
         hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(defaults)}."
-        raise UserError(f"{file}: there is no quota {name!r}", hint=hint)
+        raise UserError(f"{file}: there is no quota {name!r}.", hint=hint)
     if name == "requests_per_second" and value is None:
         return
     whole = isinstance(defaults[name], int)
@@ -96,7 +96,7 @@ def _check(file: Path, name: str, value: Any) -> None:
     least = 1 if whole and not name.startswith("min_") else 0
     if not usable or not least <= value < float("inf") or (not whole and value == 0):
         kind = f"whole number of at least {least}" if whole else "number above 0"
-        raise UserError(f"{file}: {name} must be a {kind}, not {value!r}")
+        raise UserError(f"{file}: {name} must be a {kind}, not {value!r}.")
 
 
 def quotas_to_json(quotas: Quotas) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
-from lfvpipe.errors import UserError
+from lfvpipe.service.errors import FolderUnusable
 from lfvpipe.service.locks import OPENING, Locks
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.state.database import Database
@@ -17,10 +17,6 @@ from lfvpipe.storage import Buckets, reconnect
 
 if TYPE_CHECKING:
     from lfvpipe.detector import Detector
-
-
-class FolderUnusable(UserError):
-    """The service's folder cannot be made or written."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +99,5 @@ def open_runtime(
         with locks.held(OPENING, seconds=30.0):
             database = Database(folder / "service.db")
     except OSError as error:
-        raise FolderUnusable(
-            f"The service's folder {folder} cannot be written: {error.strerror or error}.",
-            hint="Free some space or make it writable, or name another one with --state-dir.",
-        ) from error
+        raise FolderUnusable(folder, error.strerror or str(error)) from error
     return Runtime(folder, database, locks, quotas, clock, detector_name, stand_in)

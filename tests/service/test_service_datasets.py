@@ -174,6 +174,56 @@ def test_entries_are_filtered_and_paged(world: Any, project: LookoutClient, wait
     assert entries(project, BeforeCreationDate=march) == ["normal/0.png"]
     later = entries(project, AfterCreationDate=march, AnomalyClass="normal")
     assert later == ["normal/1.png"]
+    june = datetime(2021, 6, 1, tzinfo=UTC)  # when anomaly/0.png was labelled, to the second
+    assert "anomaly/0.png" not in entries(project, BeforeCreationDate=june)
+    assert entries(project, AfterCreationDate=june) == []
+
+
+def test_a_line_that_is_replaced_is_found_by_its_new_date(
+    dataset: Any, client: LookoutClient, waits: Any
+) -> None:
+    update: Any = {"ProjectName": "p", "DatasetType": "train"}
+    newer = line("normal/3.png", "normal", **{"creation-date": "2023-01-01T00:00:00.000"})
+    client.update_dataset_entries(**update, Changes=json.dumps(newer))
+    waits.dataset(client)
+    year = datetime(2022, 1, 1, tzinfo=UTC)
+    assert entries(client, AfterCreationDate=year) == ["normal/3.png"]
+
+
+def test_an_update_survives_what_else_happens_to_the_project_meanwhile(
+    dataset: Any, world: Any, client: LookoutClient, waits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lfvpipe.service.jobs import contents
+
+    go, real = Event(), contents._check_exist
+
+    def held(runtime: Any, content: Any, wanted: Any) -> None:
+        if content.changes is not None:
+            go.wait(60)
+        real(runtime, content, wanted)
+
+    monkeypatch.setattr(contents, "_check_exist", held)
+    relabelled = json.dumps(line("normal/0.png", "anomaly"))
+    client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=relabelled)
+    # Each of these removes the contents that nothing needs any more.
+    create(client, world.put_manifest(world.put_images(2, 2), "test.manifest"), "test")
+    waits.dataset(client, "test")
+    client.delete_dataset(ProjectName="p", DatasetType="test")
+    go.set()
+    assert waits.dataset(client)["ImageStats"]["Anomaly"] == 5
+
+
+def test_what_went_wrong_is_told_in_the_services_words_not_a_pipelines(
+    project: LookoutClient, waits: Any
+) -> None:
+    where = {"Bucket": "nobodys-bucket", "Key": "train.manifest"}
+    create(project, {"GroundTruthManifest": {"S3Object": where}})
+    with pytest.raises(LookoutError) as caught:
+        waits.dataset(project)
+    message = str(caught.value)
+    assert "The bucket nobodys-bucket does not exist." in message
+    for pipelines in ("lfvpipe", "`", "run again", "endpoint"):
+        assert pipelines not in message
 
 
 def test_an_update_replaces_and_adds_lines(

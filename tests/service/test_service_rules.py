@@ -208,7 +208,7 @@ def test_quotas_come_from_a_file(world: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "cannot read the quotas"),
+        ("{", "cannot be read"),
         ("[]", "must hold a JSON object"),
         ('{"project": 1}', "Did you mean projects"),
         ('{"projects": 0}', "whole number of at least 1, not 0"),

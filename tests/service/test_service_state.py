@@ -127,7 +127,7 @@ def test_an_update_of_the_state_that_breaks_off_leaves_it_as_it_was(
     broken = {1: "ALTER TABLE models ADD COLUMN detector TEXT; ALTER TABLE nothing ADD COLUMN x;"}
     with monkeypatch.context() as patch:
         patch.setattr("lfvpipe.service.state.database.MIGRATIONS", broken)
-        with pytest.raises(UserError, match="cannot open"):
+        with pytest.raises(UserError, match="cannot be opened"):
             world.open()
     with closing(sqlite3.connect(old_state / "service.db")) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (1,)

@@ -26,10 +26,10 @@ def read_keys(file: Path) -> Mapping[str, str]:
     try:
         found.read_string(file.read_text("utf-8-sig"))
     except OSError as error:
-        raise UserError(f"cannot read the credentials in {file}: {error.strerror}") from error
+        raise UserError(f"The credentials in {file} cannot be read: {error.strerror}.") from error
     except (configparser.Error, UnicodeDecodeError):
         hint = f"It wants [profile] sections with {_KEY} and {_SECRET}, as AWS's own."
-        raise UserError(f"{file} is no credentials file", hint=hint) from None
+        raise UserError(f"{file} is no credentials file.", hint=hint) from None
     keys = {
         section[_KEY].strip(): section[_SECRET].strip()
         for section in (found[name] for name in found)
@@ -37,7 +37,7 @@ def read_keys(file: Path) -> Mapping[str, str]:
     }
     if not keys:
         hint = f"Give a [default] section {_KEY} and {_SECRET}."
-        raise UserError(f"{file} holds no access key", hint=hint)
+        raise UserError(f"{file} holds no access key.", hint=hint)
     return keys
 
 
@@ -64,7 +64,7 @@ def ensure_keys(file: Path) -> bool:
                 return False
             atomic.write_text(file, _new_file(), secret=True)
     except OSError as error:
-        raise UserError(f"cannot write credentials to {file}: {error.strerror}") from error
+        raise UserError(f"Credentials cannot be written to {file}: {error.strerror}.") from error
     return True
 
 

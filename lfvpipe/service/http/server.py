@@ -40,10 +40,9 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
         made = socket.create_server((address[0], port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
-        hint = "Choose another with --host and --port; --port 0 takes a free one."
-        message = (
-            f"cannot listen at {host} port {port}: {getattr(error, 'strerror', None) or error}"
-        )
+        reason = getattr(error, "strerror", None) or error
+        message = f"No server can listen at {host} port {port}: {reason}."
+        hint = "Choose another address or port; port 0 takes a free one."
         raise UserError(message, hint=hint) from error
     # asyncio sends at once (TCP_NODELAY) only where the socket says that it is TCP's, which
     # create_server's do not; else an answer's body waits 40 ms for the client's delayed ACK.
@@ -142,5 +141,5 @@ def _load(config: uvicorn.Config, tls: Tls | None) -> None:
         if tls is None:
             raise
         hint = "It wants PEM files: the certificate with its chain, and the key without a password."
-        message = f"cannot use the certificate {tls.certificate}: {error.strerror or error}"
+        message = f"The certificate {tls.certificate} cannot be used: {error.strerror or error}."
         raise UserError(message, hint=hint) from error

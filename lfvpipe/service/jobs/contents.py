@@ -17,7 +17,7 @@ from lfvpipe.service.state import contents, datasets, entries, tokens
 from lfvpipe.service.state.contents import Content, ContentState, Counts
 from lfvpipe.service.state.database import Transaction
 from lfvpipe.service.state.entries import NewEntry
-from lfvpipe.storage import StorageError, parse_s3_uri
+from lfvpipe.storage import NoSuchBucket, StorageError, parse_s3_uri
 
 _BATCH = 2000  # entries of a transaction: a write of all would keep other requests waiting
 _LONGEST = 1 << 20  # bytes of a line: far above what is allowed, but it is the memory it may take
@@ -87,7 +87,8 @@ def _numbered_lines(runtime: Runtime, content: Content) -> Iterator[Iterable[tup
 def _fetch(runtime: Runtime, content: Content, folder: Path) -> Path:
     bucket, key = content.bucket or "", content.key or ""
     store = runtime.store(content.storage).bucket(bucket)
-    info = store.head(key)
+    with _telling_missing(bucket):
+        info = store.head(key)
     if info is None:
         raise ContentError(f"The manifest s3://{bucket}/{key} does not exist; upload it first.")
     if info.size > runtime.quotas.max_manifest_bytes:
@@ -97,6 +98,15 @@ def _fetch(runtime: Runtime, content: Content, folder: Path) -> Path:
     file = folder / "manifest"
     store.get_to(key, file)
     return file
+
+
+@contextmanager
+def _telling_missing(bucket: str) -> Iterator[None]:
+    """Name a bucket that is missing as the client does, not by where this service keeps it."""
+    try:
+        yield
+    except NoSuchBucket as error:
+        raise ContentError(f"The bucket {bucket} does not exist.") from error
 
 
 def _lines(opened: BinaryIO, name: str, longest: int) -> Iterator[bytes]:
@@ -181,10 +191,11 @@ def _check_exist(runtime: Runtime, content: Content, wanted: Mapping[str, int]) 
 
 def _check_listed(runtime: Runtime, content: Content, bucket: str, keys: dict[str, int]) -> None:
     store = runtime.store(content.storage).bucket(bucket)
-    for info in store.list(_common_prefix(keys)):
-        keys.pop(info.key, None)
-        if not keys:
-            return
+    with _telling_missing(bucket):
+        for info in store.list(_common_prefix(keys)):
+            keys.pop(info.key, None)
+            if not keys:
+                return
     if keys:
         key, number = min(keys.items(), key=lambda item: item[1])
         count = "1 object" if len(keys) == 1 else f"{len(keys)} objects"

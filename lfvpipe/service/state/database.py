@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lfvpipe.errors import UserError
+from lfvpipe.service.errors import StateTooNew, StateUnreadable
 from lfvpipe.service.state.schema import MIGRATIONS, TABLES, VERSION
 
 _BUSY_SECONDS = 30.0  # how long a writer waits for another one's short transaction
@@ -81,10 +81,7 @@ class Database:
             with self._connected() as connection:
                 _prepare(connection, file)
         except sqlite3.DatabaseError as error:
-            hint = "Make room on the disk and give write access to the folder, then run again."
-            raise UserError(
-                f"cannot open the service's state in {file}: {error}", hint=hint
-            ) from error
+            raise StateUnreadable(file, str(error)) from error
 
     def look(self, statement: str, *values: Any) -> sqlite3.Row | None:
         """Return the first row of one SELECT, or None; it sees one moment of the state by itself.
@@ -153,10 +150,7 @@ def _connect(file: Path) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, file: Path) -> None:
     found = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if found > VERSION:
-        raise UserError(
-            f"the service's state in {file} comes from a newer lfvpipe (format {found})",
-            hint=f"this version reads formats up to {VERSION}: update it, or use another folder",
-        )
+        raise StateTooNew(file, found, VERSION)
     connection.execute("PRAGMA journal_mode = WAL")
     if found == VERSION:
         return

@@ -166,7 +166,7 @@ class Hosts:
     def _make(self, model: Model) -> Host:
         file = self._runtime.model_file(model.id)
         if not file.is_file():
-            raise UserError(f"the model file {file} is gone; create the model again")
+            raise UserError(f"The model file {file} is gone; create the model again.")
         least, most = _units(model)
         if self._runtime.stand_in is not None or not (self.isolated or least > 1):
             return InProcess(self._runtime.detector_of(model).load(file))

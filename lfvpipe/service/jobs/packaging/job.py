@@ -15,6 +15,7 @@ from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import models, packaging_jobs
 from lfvpipe.service.state.models import Model
 from lfvpipe.service.state.packaging_jobs import PackagingJob
+from lfvpipe.storage import NoSuchBucket
 
 
 def component_key(greengrass: Mapping[str, Any]) -> str:
@@ -70,8 +71,11 @@ def _package(runtime: Runtime, job: PackagingJob) -> Mapping[str, Any]:
     recipe = json.dumps(_recipe(model, greengrass), indent=2)
     (folder / "recipe.json").write_text(recipe, "utf-8")
     component.zip_folder(folder, archive)
-    location = greengrass["S3OutputLocation"]
-    runtime.store(job.storage).bucket(location["Bucket"]).put(component_key(greengrass), archive)
+    bucket = greengrass["S3OutputLocation"]["Bucket"]
+    try:
+        runtime.store(job.storage).bucket(bucket).put(component_key(greengrass), archive)
+    except NoSuchBucket as error:  # named as the client does, not by where it would lie here
+        raise UserError(f"The bucket {bucket} does not exist.") from error
     region = model.arn.split(":")[3]
     made = {
         "ComponentVersionArn": f"arn:aws:greengrass:{region}:aws:components:{name}",
