@@ -9,7 +9,7 @@ from lfvpipe.config.spec import LABELS, Bucket, Share, Source, Sources, Split
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.extract.step import ExtractStep
-from lfvpipe.steps.manifests import ManifestError, ManifestsStep
+from lfvpipe.steps.manifests import ManifestError, ManifestsOutcome, ManifestsStep
 from lfvpipe.steps.select.step import SelectStep
 
 Change = Callable[..., Context]
@@ -169,3 +169,28 @@ def test_what_a_killed_attempt_uploaded_is_known_as_its_own(
     assert len(ManifestsStep().abandon(renamed, work.saved)) == 2
     again = ManifestsStep().act(context, work)
     assert len(ManifestsStep().destroy(context, again)) == 2
+
+
+def test_a_half_manifest_in_the_bucket_is_uploaded_again(
+    context: Context, work: Any, made: None
+) -> None:
+    outcome = run(context, work)
+    key = ManifestsOutcome.from_json(outcome.facts).by_split["train"].key
+    whole = context.bucket.get(key)
+    context.bucket.put(key, whole[: len(whole) // 2])
+    assert ManifestsStep().act(context, work).word == "created"
+    assert context.bucket.get(key) == whole
+
+
+def test_manifests_in_another_store_are_not_ours_because_those_here_are(
+    changed: Change, work: Any, made: None, s3: str
+) -> None:
+    there = changed(bucket=Bucket("bucket", endpoint=s3))
+    run(there, work)  # somebody else's
+    work.saved = {}
+    work.previous = run(changed(bucket=Bucket("bucket")), work)
+    work.saved = {}
+    outcome = ManifestsStep().act(there, work)
+    assert outcome.word == "adopted"
+    assert ManifestsOutcome.from_json(outcome.facts).ours == ()
+    assert ManifestsStep().destroy(there, outcome) == []

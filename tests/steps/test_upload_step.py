@@ -1,6 +1,7 @@
 """Uploading: only what differs, only once, and only ours is taken away again."""
 
 import hashlib
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ from lfvpipe.dataset.lines import write_lines
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.upload.outcome import Destination
 from lfvpipe.steps.upload.step import UploadStep
+from lfvpipe.steps.upload.transfer import Transfer, Wanted
 from tests.outcomes import extract_outcome
 
 STEP = UploadStep()
@@ -229,3 +232,25 @@ def test_a_killed_upload_is_ours_all_the_same(
         file.write("plant/norm")
     assert STEP.destroy(here, outcome) == ("1 objects in bucket parts-images",)
     assert keys(here) == []
+
+
+def test_a_torn_note_is_not_taken_for_another_objects_key(
+    here: Context, work: Any, extracted: Callable[..., None]
+) -> None:
+    ours, theirs = image(here, 1), image(here, 2)
+    here.bucket.put(f"plant/{theirs.key}", here.state_dir / theirs.path)
+    extracted(ours, theirs)
+    outcome = STEP.act(here, work)
+    journal = next((here.state_dir / "upload").iterdir())
+    with journal.open("a") as file:
+        file.write(f"plant/{theirs.key}x")  # the crash came before the line's end
+    STEP.destroy(here, outcome)
+    assert keys(here) == [f"plant/{theirs.key}"]
+
+
+def test_a_key_is_noted_before_its_upload_begins(context: Context, work: Any) -> None:
+    name, digest = write_lines(context.state_dir / "index", [image_line(image(context, 1))])
+    to = Destination("local", "us-east-1", "bucket", "plant/", f"index/{name}", digest)
+    journal = io.StringIO()
+    key, _ = next(Transfer(work, 1, {}).lacking(Wanted(context, to), journal))
+    assert journal.getvalue() == f"{key}\n"

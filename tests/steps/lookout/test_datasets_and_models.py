@@ -150,6 +150,30 @@ def test_a_model_of_another_ledger_is_not_ours_because_the_last_one_was(
     assert world.service.statuses() == {"2": "TRAINED"}
 
 
+def test_an_earlier_version_of_this_fingerprint_is_found_behind_a_newer_one(world: Any) -> None:
+    world.run()
+    world.ledger_path.unlink()
+    world.train = 5
+    world.run()
+    world.train = 3
+    assert world.words(world.run())["model"] == "adopted"
+    assert world.facts("model")["version"] == "1"
+
+
+def test_destroy_leaves_a_namesake_of_the_project_that_was_created(world: Any) -> None:
+    world.run(until="project")
+    world.service.projects["demo"]["created"] = next(world.service.clock)
+    destroy(world.steps(), world.context(), world.ledger)
+    assert list(world.service.projects) == ["demo"]
+
+
+def test_destroy_leaves_a_namesake_of_the_model_that_was_trained(world: Any) -> None:
+    world.run()
+    world.service.projects["demo"]["models"]["1"]["created"] = next(world.service.clock)
+    destroy(world.steps(), world.context(), world.ledger)
+    assert world.service.statuses() == {"1": "TRAINED"}
+
+
 def _replace_by_hand(world: Any, split: str = "train") -> None:
     """Delete a dataset and create it again with the same lines, as somebody else might."""
     world.service.projects["demo"]["datasets"][split]["created"] = next(world.service.clock)

@@ -115,6 +115,19 @@ def test_a_model_that_somebody_else_hosts_is_used_and_left_hosted(world: Any) ->
     assert not world.ledger.held
 
 
+def test_a_model_that_another_configuration_keeps_hosted_is_left_hosted_and_held(
+    world: Any,
+) -> None:
+    world.run(until="model")
+    model = world.service.projects["demo"]["models"]["1"]
+    model |= {"status": "HOSTED", "next": []}
+    facts = {"kind": "model", "project": "demo", "version": "1", "endpoint": "embedded"}
+    world.ledger.hold("model:demo/1", facts)
+    assert world.run().ok
+    assert model["status"] == "HOSTED"
+    assert list(world.ledger.held) == ["model:demo/1"]
+
+
 def test_a_model_that_is_being_stopped_is_started_once_it_is(world: Any) -> None:
     world.run(until="model")
     model = world.service.projects["demo"]["models"]["1"]
