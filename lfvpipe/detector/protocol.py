@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from lfvpipe.detector.errors import DetectorError
 
@@ -125,9 +125,10 @@ def load_detector(name: str = DEFAULT) -> Detector:
             f"The detector {name!r} ({found.value}) cannot be loaded: {error!r}.",
             hint="Reinstall the package that declares it.",
         ) from error
-    if not isinstance(detector, Detector):
+    # Not isinstance: from Python 3.12 on it does not see what a module's own __getattr__ brings.
+    if not all(callable(getattr(detector, name, None)) for name in ("train", "load")):
         raise DetectorError(
             f"The detector {name!r} ({found.value}) is none: it has no functions train and load.",
             hint="lfvpipe.detector.Detector says what it must have.",
         )
-    return detector
+    return cast("Detector", detector)

@@ -30,7 +30,7 @@ BROKEN = {
     "an unknown alias": ("a: 1\nb: *x\n", 2, 4, "&x"),
     "an alias to itself": ("a: &x [*x]\n", 1, 8, "&x"),
     "an alias bomb": (BOMB, 5, 29, "fewer aliases"),
-    "deep brackets": ("[" * 500_000, 1, 42, "Flatten"),
+    "deep brackets": ("[" * 500, 1, 42, "Flatten"),
     "deep mappings": ("a: " + "{a: " * 5_000, 1, 161, "Flatten"),
 }
 
@@ -42,6 +42,12 @@ def test_unreadable_text_is_refused_at_its_place(problems: Problems, case: str) 
     assert (found.line, found.column) == (line, column)
     assert hint in found.hint
     assert found.file.endswith("line-7.yaml")
+
+
+def test_half_a_million_brackets_are_refused_by_us_or_by_libyaml(problems: Problems) -> None:
+    (found,) = problems("[" * 500_000)
+    # some builds of libyaml look ahead and stop at a depth of their own, a thousand
+    assert (found.line, found.column) in {(1, 42), (1, 1001)}
 
 
 def test_a_chain_of_aliases_cannot_nest_deeper_than_text(problems: Problems) -> None:
@@ -130,7 +136,7 @@ def test_a_file_of_100_mb_is_refused_by_its_size_alone(
     path = tmp_path / "huge.yaml"
     with path.open("wb") as file:
         file.truncate(100_000_000)
-    monkeypatch.delattr(Path, "read_bytes")
+    monkeypatch.setattr(Path, "read_bytes", None)
     with pytest.raises(ConfigError, match="too large for a configuration: 100,000,000 bytes"):
         load(path)
 
