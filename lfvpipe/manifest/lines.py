@@ -114,9 +114,7 @@ def read_line(text: str | bytes) -> Line:
         LineError: It is no JSON object.
     """
     found = read_object(text)
-    image = found.get(SOURCE)
-    if image is not None or SOURCE in found:
-        image = image if isinstance(image, str) else ""
+    image = (_address(found[SOURCE]) or "") if SOURCE in found else None
     return Line(image, tuple(_classifications(found)), tuple(_references(found)))
 
 
@@ -165,11 +163,12 @@ def _references(found: Mapping[str, Any]) -> Iterator[Reference]:
 def _colours(colours: Mapping[str, Any]) -> Iterator[MapColour]:
     for number, entry in colours.items():
         facts = entry if isinstance(entry, dict) else {}
+        confidence = facts.get("confidence")
         yield MapColour(
             number=number,
             class_name=str(facts.get("class-name", "")),
             colour=str(facts.get("hex-color", "")),
-            confidence=facts.get("confidence"),
+            confidence=confidence if isinstance(confidence, int | float) else None,
         )
 
 

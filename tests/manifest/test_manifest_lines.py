@@ -215,6 +215,12 @@ def test_another_image_class_mask_or_colour_is_other_content(other: str) -> None
     assert training_content(other) not in base
 
 
+def test_a_line_of_odd_values_is_read_and_can_be_compared() -> None:
+    odd = _masked({"class-name": ["dent"], "hex-color": 7, "confidence": [1]}, 3, reference=5)
+    assert training_content(odd) == training_content(odd)
+    assert len({training_content(odd), training_content(_line(source_ref=3))}) == 2
+
+
 def test_a_line_without_a_detection_is_no_evaluation_and_half_a_detection_is_an_error() -> None:
     assert read_evaluation_line(_line()) is None
     with pytest.raises(LineError, match="without class name and confidence"):
