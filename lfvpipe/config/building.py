@@ -40,6 +40,10 @@ def build(tree: Node, file: Path) -> Pipeline:
     settings = Settings(absolute(tree))
     name = settings.get("name") or names.pipeline_name(file.stem)
     project = settings.get("project") or names.project_name(name)
+    resize = settings.get("images.resize")
+    width, _, height = (resize or "").partition("x")
+    most_units = settings.get("hosting.max_inference_units")
+    tracking_uri = settings.get("mlflow.tracking_uri")
     return Pipeline(
         file=file.absolute(),
         name=name,
@@ -48,26 +52,37 @@ def build(tree: Node, file: Path) -> Pipeline:
         sources=_sources(settings),
         sample=_sample(settings),
         split=split(settings),
-        images=_images(settings),
-        bucket=_bucket(settings, project),
+        images=Images(
+            (int(width), int(height)) if resize else None, settings.get("images.convert")
+        ),
+        bucket=Bucket(
+            name=settings.get("bucket.name") or names.bucket_name(project),
+            endpoint=settings.get("bucket.endpoint"),
+            prefix=settings.get("bucket.prefix"),
+        ),
         service=Service(settings.get("service.endpoint"), settings.get("service.detector")),
         model=Model(
             settings.get("model.output_prefix"),
             settings.get("model.description"),
             settings.get("model.thorough"),
         ),
-        hosting=_hosting(settings),
+        hosting=Hosting(
+            min_inference_units=int(settings.get("hosting.min_inference_units")),
+            max_inference_units=None if most_units is None else int(most_units),
+            keep_running=settings.get("hosting.keep_running"),
+        ),
         evaluate=_evaluate(settings),
         matrix=settings.matrix(),
-        mlflow=_mlflow(settings),
+        mlflow=Mlflow(tracking_uri, settings.get("mlflow.experiment")) if tracking_uri else None,
     )
 
 
 def _sources(settings: Settings) -> Sources:
-    manifest, labels_file = settings.given("sources.manifest"), settings.given("sources.labels")
+    manifest = settings.explicit("sources.manifest")
+    labels_file = settings.explicit("sources.labels")
     if manifest:
         return Sources({}, ManifestSource(**manifest), labels_file)
-    given = {label: settings.given(f"sources.{label}") for label in LABELS}
+    given = {label: settings.explicit(f"sources.{label}") for label in LABELS}
     by_label = {label: _source(source) for label, source in given.items() if source}
     return Sources(by_label, labels=labels_file)
 
@@ -90,15 +105,11 @@ def _globs(given: str | list[str] | None) -> tuple[str, ...]:
 
 
 def _sample(settings: Settings) -> Sample:
-    shares = {label: _sample_share(settings, label) for label in LABELS}
+    """Return how much of each label takes part: its own share, or the common count or percent."""
+    count = settings.explicit("sample.count")
+    common = {"count": count} if count else settings.get("sample.percent")
+    shares = {label: share(settings.explicit(f"sample.{label}") or common) for label in LABELS}
     return Sample(shares, int(settings.get("sample.seed")))
-
-
-def _sample_share(settings: Settings, label: Label) -> Share:
-    own, common = settings.given(f"sample.{label}"), settings.given("sample.count")
-    if own:
-        return share(own)
-    return share({"count": common} if common else settings.get("sample.percent"))
 
 
 def share(given: float | Mapping[str, Any]) -> Share:
@@ -129,34 +140,10 @@ def labels(settings: Settings) -> tuple[Label, ...]:
 def division(settings: Settings, label: Label) -> tuple[Any, Any]:
     """Return what trains and what tests a label, as given: its own, the common, the default."""
     for section in (f"split.{label}", "split"):
-        train, test = settings.given(f"{section}.train"), settings.given(f"{section}.test")
+        train, test = settings.explicit(f"{section}.train"), settings.explicit(f"{section}.test")
         if train is not None or test is not None:
             return train, test
     return settings.get("split.train"), settings.get("split.test")
-
-
-def _images(settings: Settings) -> Images:
-    resize = settings.get("images.resize")
-    width, _, height = (resize or "").partition("x")
-    size = (int(width), int(height)) if resize else None
-    return Images(size, settings.get("images.convert"))
-
-
-def _bucket(settings: Settings, project: str) -> Bucket:
-    return Bucket(
-        name=settings.get("bucket.name") or names.bucket_name(project),
-        endpoint=settings.get("bucket.endpoint"),
-        prefix=settings.get("bucket.prefix"),
-    )
-
-
-def _hosting(settings: Settings) -> Hosting:
-    most = settings.get("hosting.max_inference_units")
-    return Hosting(
-        min_inference_units=int(settings.get("hosting.min_inference_units")),
-        max_inference_units=None if most is None else int(most),
-        keep_running=settings.get("hosting.keep_running"),
-    )
 
 
 def _evaluate(settings: Settings) -> Evaluate:
@@ -182,8 +169,3 @@ def _evaluate(settings: Settings) -> Evaluate:
         review_below=float(settings.get("evaluate.review_below")),
         costs=Costs(**{key: float(cost) for key, cost in costs.items()}) if costs else None,
     )
-
-
-def _mlflow(settings: Settings) -> Mlflow | None:
-    uri = settings.get("mlflow.tracking_uri")
-    return Mlflow(uri, settings.get("mlflow.experiment")) if uri else None

@@ -42,35 +42,33 @@ class _Composition:
         data = read(file, shown)
         node, problems = parse(data, shown, file.absolute().parent)
         self.problems += problems
-        return self._over_bases(self._interpolated(node), (*chain, file.resolve()))
+        return self._over_bases(self._interpolate(node), (*chain, file.resolve()))
 
-    def _interpolated(self, node: Node) -> Node:
+    def _interpolate(self, node: Node) -> Node:
         node, problems = interpolate(node, self.env)
         self.problems += problems
         return node
 
     def _over_bases(self, node: Node, chain: tuple[Path, ...]) -> Node:
+        """Return `node` laid over the files that its ``include`` names, later ones on top."""
         assert isinstance(node.value, Mapping)
         keys = dict(node.value)
         own = replace(node, value=keys)
         include = keys.pop("include", None)
+        if include is None or include.value is None:
+            return own
         base: Node | None = None
-        for name in self._names(include) if include else ():
-            following = self._base(name, chain)
+        for name in include.value if isinstance(include.value, tuple) else (include,):
+            if not (isinstance(name.value, str) and name.value):
+                hint = "Write `include: base.yaml`, or a list of files."
+                self.problems.append(problem(name.place, "a file name is wanted", hint))
+                continue
+            following = self._base(name, name.value, chain)
             base = merge(base, following) if base and following else following or base
         return merge(base, own) if base else own
 
-    def _names(self, include: Node) -> Sequence[Node]:
-        names = include.value if isinstance(include.value, tuple) else (include,)
-        if include.value is None:
-            return ()
-        wrong = [name for name in names if not (isinstance(name.value, str) and name.value)]
-        hint = "Write `include: base.yaml`, or a list of files."
-        self.problems += [problem(name.place, "a file name is wanted", hint) for name in wrong]
-        return [name for name in names if name not in wrong]
-
-    def _base(self, name: Node, chain: tuple[Path, ...]) -> Node | None:
-        text = str(name.value)
+    def _base(self, name: Node, text: str, chain: tuple[Path, ...]) -> Node | None:
+        """Return the included file `text`, written at `name`; None, with a problem, if it fails."""
         if "://" in text:
             hint = "Fetch it and include the file."
             self.problems.append(problem(name.place, "only local files can be included", hint))
@@ -78,7 +76,9 @@ class _Composition:
         try:
             path = name.place.folder / Path(text).expanduser()
             self._check(path, name, chain)
-            return self.file(path, self._shown(path, name), chain)
+            # Messages call it as seen from where the user stands, as they do the file itself.
+            beside = Path(name.place.file).parent
+            return self.file(path, str(path if Path(text).is_absolute() else beside / text), chain)
         except ConfigError as error:
             self.problems += error.problems
         except (OSError, ValueError, RuntimeError) as error:
@@ -87,6 +87,7 @@ class _Composition:
         return None
 
     def _check(self, path: Path, name: Node, chain: tuple[Path, ...]) -> None:
+        """Refuse circles, and more files than anyone means: each costs time and memory."""
         self.files += 1
         hint = "Remove the include here."
         if path.resolve() in chain:
@@ -101,16 +102,13 @@ class _Composition:
             looked = f"It was looked for at {path}; the path is relative to the including file."
             raise ConfigError([problem(name.place, message, looked)])
 
-    def _shown(self, path: Path, name: Node) -> str:
-        if Path(str(name.value)).is_absolute():
-            return str(path)
-        return str(Path(name.place.file).parent / str(name.value))
-
     def override(self, tree: Node, argument: str, folder: Path) -> Node:
         """Return `tree` with the ``key=value`` of `argument` laid over it."""
         place = Place(f"--set {argument}", 0, 0, folder)
         dotted, equals, text = argument.partition("=")
-        where = _split(dotted.strip())
+        head, dot, rest = dotted.strip().partition(".")
+        # A key of the matrix is one with its dots: matrix.sample.percent names sample.percent.
+        where = (head, rest) if dot and head == "matrix" else tuple(dotted.strip().split("."))
         if not (equals and all(where)):
             hint = "Write --set key=value, such as --set sample.percent=100."
             self.problems.append(problem(place, "this is not key=value", hint))
@@ -122,8 +120,8 @@ class _Composition:
         if schema.at(where) is None:
             self.problems.append(problem(place, *suggestions.unknown(where)))
             return tree
-        value = self._interpolated(self._value(text, place))
-        return _pinned(merge(tree, lay(where, value)), where)
+        value = self._interpolate(self._value(text, place))
+        return _override_matrix(merge(tree, lay(where, value)), where)
 
     def _value(self, text: str, place: Place) -> Node:
         try:
@@ -137,12 +135,7 @@ class _Composition:
         return node
 
 
-def _split(dotted: str) -> tuple[str, ...]:
-    head, dot, rest = dotted.partition(".")
-    return (head, rest) if dot and head == "matrix" else tuple(dotted.split("."))
-
-
-def _pinned(tree: Node, where: tuple[str, ...]) -> Node:
+def _override_matrix(tree: Node, where: tuple[str, ...]) -> Node:
     """Take a key that was set on the command line out of the matrix: the command line wins."""
     assert isinstance(tree.value, Mapping)
     matrix, dotted = tree.value.get("matrix"), ".".join(where)
@@ -158,30 +151,28 @@ def settle(tree: Node) -> Node:
     That is where a variable was put in, and in ``--set``: ``${env:PERCENT}`` may be a number,
     and ``--set model.description=40`` is text.
     """
-    return _settled(tree, ())
+    return _settle(tree, ())
 
 
-def _settled(node: Node, where: tuple[str | int, ...]) -> Node:
+def _settle(node: Node, where: tuple[str | int, ...]) -> Node:
     if isinstance(node.value, Mapping):
-        value = {key: _settled(child, (*where, key)) for key, child in node.value.items()}
+        value = {key: _settle(child, (*where, key)) for key, child in node.value.items()}
         return replace(node, value=value)
     if isinstance(node.value, tuple):
-        items = (_settled(child, (*where, index)) for index, child in enumerate(node.value))
+        items = (_settle(child, (*where, index)) for index, child in enumerate(node.value))
         return replace(node, value=tuple(items))
     if node.text is None:
         return node
-    return replace(node, value=_wanted(node, schema.at(where) or {}), text=None)
-
-
-def _wanted(node: Node, wanted: schema.Schema) -> Scalar:
+    settled: Scalar = node.value
+    wanted = schema.at(where) or {}
     types = schema.types(wanted)
-    assert node.text is not None
-    if node.value is None or "enum" in wanted or not types:
-        return node.value  # type: ignore[return-value]  # a node with text is a scalar
-    if "string" not in types:
+    if settled is None or "enum" in wanted or not types:
+        pass  # the schema does not say, or any of its words will do
+    elif "string" not in types:
         try:
-            return scalar(node.text)
+            settled = scalar(node.text)
         except ValueError:
-            return node.text
-    numeric = isinstance(node.value, int | float) and not {"number", "integer"} & set(types)
-    return node.text if numeric else node.value  # type: ignore[return-value]  # as above
+            settled = node.text
+    elif isinstance(settled, int | float) and not {"number", "integer"} & set(types):
+        settled = node.text
+    return replace(node, value=settled, text=None)

@@ -25,39 +25,39 @@ def interpolate(node: Node, env: Mapping[str, str]) -> tuple[Node, list[Problem]
 
     As in a shell, ``:-`` gives a default for a variable that is unset or empty.
     """
-    problems: list[Problem] = []
-    return _inside(node, env, problems), problems
-
-
-def _inside(node: Node, env: Mapping[str, str], problems: list[Problem]) -> Node:
     if isinstance(node.value, Mapping):
-        value = {key: _inside(child, env, problems) for key, child in node.value.items()}
-        return replace(node, value=value)
+        below = {key: interpolate(child, env) for key, child in node.value.items()}
+        problems = [problem for _, found in below.values() for problem in found]
+        return replace(node, value={key: child for key, (child, _) in below.items()}), problems
     if isinstance(node.value, tuple):
-        return replace(node, value=tuple(_inside(child, env, problems) for child in node.value))
+        items = [interpolate(child, env) for child in node.value]
+        problems = [problem for _, found in items for problem in found]
+        return replace(node, value=tuple(child for child, _ in items)), problems
     if not isinstance(node.value, str) or _MARK not in node.value:
-        return node
-    return _filled(node, node.value, env, problems)
+        return node, []
+    return _fill_in(node, node.value, env)
 
 
-def _filled(node: Node, text: str, env: Mapping[str, str], problems: list[Problem]) -> Node:
+def _fill_in(node: Node, text: str, env: Mapping[str, str]) -> tuple[Node, list[Problem]]:
+    problems: list[Problem] = []
+
     def fill(match: re.Match[str]) -> str:
+        name = match["name"]
         if match["escaped"]:
             return _MARK
         if match["broken"]:
             hint = "Write ${env:NAME} or ${env:NAME:-default}; $${env: for the plain text."
             problems.append(problem(node.place, "`${env:` does not name a variable", hint))
-            return ""
-        value = env.get(match["name"]) or match["default"]
-        return env.get(match["name"], _unset(match["name"])) if value is None else value
-
-    def _unset(name: str) -> str:
-        if name not in env:
+        elif env.get(name):
+            return env[name]
+        elif match["default"] is not None:
+            return match["default"]
+        elif name not in env:
+            message = f"the environment variable {name} is not set"
             hint = f"Set {name}, or give a default: ${{env:{name}:-…}}."
-            problems.append(
-                problem(node.place, f"the environment variable {name} is not set", hint)
-            )
+            problems.append(problem(node.place, message, hint))
         return ""
 
     filled = _VARIABLE.sub(fill, text)
-    return replace(node, value=filled, text=filled)
+    # With its text: the schema may want a number of what a variable gives.
+    return replace(node, value=filled, text=filled), problems

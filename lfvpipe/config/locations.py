@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from lfvpipe.config.problems import Problem, problem
 from lfvpipe.config.tree import Node, Where, find, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 _PLACES: tuple[Where, ...] = (
     ("sources", "normal", "archive"),
@@ -32,8 +33,7 @@ _REMOTE = ("http", "https", "s3")
 
 def absolute(tree: Node) -> Node:
     """Return `tree` with every path absolute; addresses stay as they are."""
-    ways = {where for where, _ in _locations(tree)}
-    return _changed(tree, (), lambda where, node: _located(node) if where in ways else node)
+    return _make_absolute(tree, (), {where for where, _ in _locations(tree)})
 
 
 def problems(tree: Node) -> Iterator[Problem]:
@@ -49,7 +49,7 @@ def problems(tree: Node) -> Iterator[Problem]:
             yield problem(node.place, f"{text} names nothing", "Write the whole address.")
         elif match and not is_address(text):
             yield problem(node.place, f"this {match[1]}:// address has no valid host", SPELLING)
-        elif not match and _expanded(text) is None:
+        elif not match and _expand_home(text) is None:
             yield problem(node.place, f"{text}: no such home folder", "Write the path in full.")
 
 
@@ -74,32 +74,31 @@ def _locations(tree: Node) -> Iterator[tuple[Where, Node]]:
             yield where, node
 
 
-def _changed(node: Node, where: Where, change: Callable[[Where, Node], Node]) -> Node:
+def _make_absolute(node: Node, where: Where, locations: set[Where]) -> Node:
     if isinstance(node.value, dict):
-        below = {key: _changed(child, (*where, key), change) for key, child in node.value.items()}
+        below = {
+            key: _make_absolute(child, (*where, key), locations)
+            for key, child in node.value.items()
+        }
         return replace(node, value=below)
     if isinstance(node.value, tuple):
-        items = (_changed(item, (*where, i), change) for i, item in enumerate(node.value))
+        items = (
+            _make_absolute(item, (*where, index), locations)
+            for index, item in enumerate(node.value)
+        )
         return replace(node, value=tuple(items))
-    return change(where, node)
-
-
-def _located(node: Node) -> Node:
     text = str(node.value)
-    if _SCHEME.match(text) or _DRIVE.match(text):
+    if where not in locations or _SCHEME.match(text) or _DRIVE.match(text):
         return node
-    path = _expanded(text)
-    return node if path is None else replace(node, value=_normal(node.place.folder / path))
-
-
-def _normal(path: Path) -> str:
+    path = _expand_home(text)
+    if path is None:
+        return node
     # Not resolve(): a link that is turned elsewhere tomorrow should be followed tomorrow.
-    import os
-
-    return os.path.normpath(path)
+    return replace(node, value=os.path.normpath(node.place.folder / path))
 
 
-def _expanded(text: str) -> Path | None:
+def _expand_home(text: str) -> Path | None:
+    """Return a path with ~ written out; None where there is no such home folder."""
     try:
         return Path(text).expanduser()
     except RuntimeError:

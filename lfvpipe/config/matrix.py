@@ -66,7 +66,12 @@ def problems(tree: Node, *, known: bool) -> list[Problem]:
         message = f"the matrix makes {count:,} experiments, at most {MOST_VARIANTS:,} are allowed"
         found.append(problem(_matrix(tree).key, message, "Vary fewer keys or values."))
     if not found and not known:
-        found = [each for key, nodes in axes.items() for each in _invalid(tree, key, nodes)]
+        found = [
+            each
+            for key, nodes in axes.items()
+            for node in nodes
+            for _, each in config.validation.validate(_with(tree, {key: node}))
+        ]
     if not found:
         variants = (_with(tree, nodes) for nodes in _combinations(axes))
         found = [each for variant in variants for each in broken_rules(variant, set())]
@@ -111,28 +116,20 @@ def _axis_problems(tree: Node, key: str, values: tuple[Node, ...]) -> Iterator[P
         seen.add(text)
 
 
-def _invalid(tree: Node, key: str, nodes: tuple[Node, ...]) -> Iterator[Problem]:
-    for node in nodes:
-        yield from (found for _, found in config.validation.validate(_with(tree, {key: node})))
-
-
 def _names(found: list[dict[str, object]]) -> list[str]:
-    names = [_name(values) for values in found]
+    """Return a name for each variant: what varies, with a digest where that is long or no name."""
+    names = []
+    for values in found:
+        text = ",".join(f"{key}={_word(value)}" for key, value in values.items())
+        names.append(re.sub(r"[^A-Za-z0-9._=,+-]+", "_", text) or "default")
+    # Two may come out the same, and some file systems do not tell upper from lower case.
     often = Counter(name.lower() for name in names)
-    return [
-        name if often[name.lower()] == 1 and len(name) <= LONGEST_NAME else _short(name, values)
-        for name, values in zip(names, found, strict=True)
-    ]
-
-
-def _short(name: str, values: Mapping[str, object]) -> str:
-    text = json.dumps(values, sort_keys=True)
-    return f"{name[: LONGEST_NAME - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-def _name(values: Mapping[str, object]) -> str:
-    text = ",".join(f"{key}={_word(value)}" for key, value in values.items())
-    return re.sub(r"[^A-Za-z0-9._=,+-]+", "_", text) or "default"
+    for index, (name, values) in enumerate(zip(names, found, strict=True)):
+        if often[name.lower()] > 1 or len(name) > LONGEST_NAME:
+            text = json.dumps(values, sort_keys=True)
+            digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+            names[index] = f"{name[: LONGEST_NAME - 9]}-{digest}"
+    return names
 
 
 def _word(value: object) -> str:

@@ -9,15 +9,15 @@ _DEVICES = {"con", "prn", "aux", "nul"} | {
 }
 
 
-def reserved(name: str) -> bool:
-    """Return whether a folder cannot be called `name`, on Windows or because it is taken."""
+def is_reserved(name: str) -> bool:
+    """Tell whether a folder cannot be called `name`, on Windows or because it is taken."""
     return name.lower() in _TAKEN or name.lower().partition(".")[0] in _DEVICES
 
 
 def pipeline_name(stem: str) -> str:
     """Return a pipeline's name from its file's `stem`."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:64].rstrip(".") or "pipeline"
-    return f"pipeline-{name}"[:64].rstrip(".") if reserved(name) else name
+    return f"pipeline-{name}"[:64].rstrip(".") if is_reserved(name) else name
 
 
 def project_name(name: str) -> str:

@@ -35,17 +35,21 @@ def read(file: Path, shown: str) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise ConfigError([Problem(shown, 0, 0, "this is not a file", "Name a YAML file.")])
         if status.st_size > LARGEST_FILE:
-            raise ConfigError([Problem(shown, 0, 0, *_too_large(status.st_size))])
+            size = f"{status.st_size:,} bytes, at most {LARGEST_FILE:,}"
+            message = f"this file is too large for a configuration: {size}"
+            hint = "Is it the right file? Images and lists of them belong into archives or globs."
+            raise ConfigError([Problem(shown, 0, 0, message, hint)])
         return file.read_bytes()
     except FileNotFoundError as error:
-        raise ConfigError([Problem(shown, 0, 0, "there is no such file", _near(file))]) from error
+        absent = Problem(shown, 0, 0, "there is no such file", _suggest_files(file))
+        raise ConfigError([absent]) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"this file cannot be read: {reason}"
         raise ConfigError([Problem(shown, 0, 0, message, "Check the path.")]) from error
 
 
-def _near(missing: Path) -> str:
+def _suggest_files(missing: Path) -> str:
     """Return what a user may have meant by a file that is not there."""
     from difflib import get_close_matches
 
@@ -55,13 +59,6 @@ def _near(missing: Path) -> str:
     if near:
         return f"Did you mean {' or '.join(near)}?"
     return "Check the path, or let `lfvpipe init` make one from a folder or archives of images."
-
-
-def _too_large(size: int) -> tuple[str, str]:
-    return (
-        f"this file is too large for a configuration: {size:,} bytes, at most {LARGEST_FILE:,}",
-        "Is it the right file? Images and lists of images belong into archives or globs.",
-    )
 
 
 def parse(data: bytes, file: str, folder: Path) -> tuple[Node, list[Problem]]:
@@ -173,7 +170,7 @@ class _Reading:
             key = self._node(event, events, depth)
             value = self._node(next(events), events, depth)
             if plain_key and key.value == "<<":
-                merged = {**self._merged(value), **merged}
+                merged = {**self._merge_values(value), **merged}
             elif self._usable(key, found):
                 found[str(key.value)] = replace(value, key=key.place)
         return Node({**merged, **found}, place, place)
@@ -190,7 +187,7 @@ class _Reading:
             self.problems.append(problem(key.place, message, hint))
         return key.value not in found
 
-    def _merged(self, value: Node) -> dict[str, Node]:
+    def _merge_values(self, value: Node) -> dict[str, Node]:
         merged: dict[str, Node] = {}
         for node in value.value if isinstance(value.value, tuple) else (value,):
             if isinstance(node.value, dict):

@@ -22,13 +22,12 @@ def reference() -> str:
     sections = schema.properties(schema.load_schema("pipeline"))
     single = {key: part for key, part in sections.items() if "properties" not in part}
     top = "\n".join([_HEAD, *(_row(key, part) for key, part in single.items())])
-    tables = [_section(key, part) for key, part in sections.items() if key not in single]
+    tables = [
+        f"#### `{key}`\n\n{part['description']}\n\n" + "\n".join([_HEAD, *_rows(part, "")])
+        for key, part in sections.items()
+        if key not in single
+    ]
     return "\n\n".join([schema.load_schema("pipeline")["description"], top, *tables]) + "\n"
-
-
-def _section(name: str, section: Schema) -> str:
-    rows = "\n".join([_HEAD, *_rows(section, "")])
-    return f"#### `{name}`\n\n{section['description']}\n\n{rows}"
 
 
 def _rows(section: Schema, prefix: str) -> Iterator[str]:
@@ -43,19 +42,11 @@ def _rows(section: Schema, prefix: str) -> Iterator[str]:
 
 
 def _row(key: str, part: Schema, note: str = "", *, required: bool = False) -> str:
-    cells = (f"`{key}`", _kind(part), _default(part, required=required))
-    meaning = part["description"] + note
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in (*cells, meaning)) + " |"
-
-
-def _kind(part: Schema) -> str:
     if "enum" in part:
-        return " or ".join(f"`{value}`" for value in part["enum"] if value is not None)
-    return " or ".join(_KINDS[kind] for kind in schema.types(part) if kind != "null")
-
-
-def _default(part: Schema, *, required: bool) -> str:
+        kind = " or ".join(f"`{value}`" for value in part["enum"] if value is not None)
+    else:
+        kind = " or ".join(_KINDS[kind] for kind in schema.types(part) if kind != "null")
     value = part["default"]
-    if required:
-        return "required"
-    return "" if value is None or value == {} else f"`{json.dumps(value)}`"
+    default = "" if value is None or value == {} else f"`{json.dumps(value)}`"
+    cells = (f"`{key}`", kind, "required" if required else default, part["description"] + note)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -39,8 +39,8 @@ def _invisible(tree: Node) -> Iterator[Problem]:
 
 
 def _names(settings: Settings) -> Iterator[Problem]:
-    name = settings.given("name")
-    if name and names.reserved(name):
+    name = settings.explicit("name")
+    if name and names.is_reserved(name):
         message = f"a pipeline cannot be called {name}: lfvpipe or Windows needs that name"
         yield problem(_place(settings, "name"), message, f"Call it {name}-pipeline, say.")
 
@@ -58,7 +58,7 @@ def _sources(settings: Settings) -> Iterator[Problem]:
 
 def _locations(settings: Settings) -> Iterator[Problem]:
     yield from locations.problems(settings.tree)
-    labels = settings.given("sources.labels")
+    labels = settings.explicit("sources.labels")
     if isinstance(labels, str) and "://" in labels:
         message = "sources.labels is an address; people's decisions are kept in a file"
         yield problem(_place(settings, "sources.labels"), message, "Name a file on this machine.")
@@ -66,7 +66,7 @@ def _locations(settings: Settings) -> Iterator[Problem]:
 
 def _endpoints(settings: Settings) -> Iterator[Problem]:
     for key in ("bucket.endpoint", "service.endpoint", "mlflow.tracking_uri"):
-        given = settings.given(key)
+        given = settings.explicit(key)
         if not isinstance(given, str) or "://" not in given:
             continue
         place = nearest(settings.tree, tuple(key.split("."))).place
@@ -79,7 +79,7 @@ def _endpoints(settings: Settings) -> Iterator[Problem]:
 
 def _detector(settings: Settings) -> Iterator[Problem]:
     endpoint = settings.get("service.endpoint")
-    if settings.given("service.detector") is not None and endpoint != "embedded":
+    if settings.explicit("service.detector") is not None and endpoint != "embedded":
         message = f"service.detector is for the embedded service, not for {endpoint}"
         hint = "Leave it out; there, `lfvpipe serve --detector NAME` chooses."
         yield problem(_place(settings, "service.detector"), message, hint)
@@ -90,7 +90,7 @@ def _shares(settings: Settings) -> Iterator[Problem]:
     for name in ("split", *(f"split.{label}" for label in LABELS)):
         sections += [f"{name}.train", f"{name}.test"]
     for section in sections:
-        given = settings.given(section)
+        given = settings.explicit(section)
         if isinstance(given, Mapping):
             yield from _share(settings, section, given)
 
@@ -106,16 +106,16 @@ def _share(settings: Settings, section: str, given: Mapping[str, Any]) -> Iterat
 
 
 def _split(settings: Settings) -> Iterator[Problem]:
-    sections = [f"split.{label}" for label in LABELS if settings.given(f"split.{label}")]
+    sections = [f"split.{label}" for label in LABELS if settings.explicit(f"split.{label}")]
     for section in ["split", *sections]:
-        train, test = settings.given(f"{section}.train"), settings.given(f"{section}.test")
-        yield from _divided(settings, section, _percent(train), _percent(test))
+        train, test = settings.explicit(f"{section}.train"), settings.explicit(f"{section}.test")
+        yield from _percentages(settings, section, _percent(train), _percent(test))
         if train is None and test is not None:
             hint = "Say how much trains, such as `train: 80`."
             yield problem(_place(settings, section), f"{section} has test but no train", hint)
 
 
-def _divided(
+def _percentages(
     settings: Settings, section: str, train: float | None, test: float | None
 ) -> Iterator[Problem]:
     if train is not None and test is not None and train + test > 100 + 1e-9:
@@ -145,7 +145,7 @@ def _datasets(settings: Settings) -> Iterator[Problem]:
 
 
 def _resize(settings: Settings) -> Iterator[Problem]:
-    resize = settings.given("images.resize")
+    resize = settings.explicit("images.resize")
     sides = [int(side) for side in resize.split("x")] if resize else []
     if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides):
         message = f"images.resize is {resize}; the service takes {SMALLEST_SIDE} to {LARGEST_SIDE}"

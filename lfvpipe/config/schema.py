@@ -51,21 +51,17 @@ def at(where: Sequence[str | int]) -> Schema | None:
     for index, part in enumerate(where):
         if schema is None:
             return None
+        below: Schema | None
         if index == 1 and where[0] == "matrix":
-            schema = _matrix_values(str(part))
+            # A key of the matrix is a dotted key of the file; its values are a list of such.
+            varied = at(str(part).split(".")) if not str(part).startswith("matrix") else None
+            below = None if varied is None else {"type": "array", "items": varied}
+        elif isinstance(part, int):
+            below = schema.get("items")
         else:
-            schema = _below(schema, part)
+            below = schema.get("properties", {}).get(part)
+        schema = resolve(below) if isinstance(below, Mapping) else None
     return schema
-
-
-def _below(schema: Schema, part: str | int) -> Schema | None:
-    found = schema.get("items") if isinstance(part, int) else schema.get("properties", {}).get(part)
-    return resolve(found) if isinstance(found, Mapping) else None
-
-
-def _matrix_values(key: str) -> Schema | None:
-    values = at(key.split(".")) if not key.startswith("matrix") else None
-    return None if values is None else {"type": "array", "items": values}
 
 
 def types(schema: Schema) -> tuple[str, ...]:

@@ -18,14 +18,14 @@ class Settings:
 
     tree: Node
 
-    def given(self, dotted: str) -> Any:
+    def explicit(self, dotted: str) -> Any:
         """Return what the configuration itself says at `dotted`, or None."""
         found = self.node(dotted)
         return None if found is None else without_nulls(plain(found))
 
     def get(self, dotted: str) -> Any:
         """Return what the configuration says at `dotted`, or the schema's default."""
-        value = self.given(dotted)
+        value = self.explicit(dotted)
         return schema.default(dotted) if value is None else value
 
     def node(self, dotted: str) -> Node | None:

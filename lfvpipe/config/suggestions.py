@@ -24,21 +24,15 @@ def unknown(where: Sequence[str | int]) -> tuple[str, str]:
 def _hint(key: str, above: Sequence[str | int]) -> str:
     siblings = tuple(schema.properties(schema.at(above) or {}))
     near = close(key, siblings, 0.75)
-    elsewhere = _elsewhere(key)
+    elsewhere = [".".join(where) for where in schema.all_keys() if where[-1] == key][:4]
     if near:
-        return f"Did you mean {listed(near)}?"
+        return f"Did you mean {alternatives(near)}?"
     if elsewhere:
-        return f"It belongs elsewhere: {listed(elsewhere)}."
+        return f"It belongs elsewhere: {alternatives(elsewhere)}."
     near = close(key, siblings, 0.55)
     if near:
-        return f"Did you mean {listed(near)}?"
-    return f"Known here: {listed(siblings)}." if siblings else "There are no keys here."
-
-
-def _elsewhere(key: str) -> tuple[str, ...]:
-    every = tuple(schema.all_keys())
-    exact = [".".join(where) for where in every if where[-1] == key]
-    return tuple(exact[:4])
+        return f"Did you mean {alternatives(near)}?"
+    return f"Known here: {alternatives(siblings)}." if siblings else "There are no keys here."
 
 
 def close(word: str, known: Iterable[str], cutoff: float = 0.6) -> tuple[str, ...]:
@@ -49,7 +43,7 @@ def close(word: str, known: Iterable[str], cutoff: float = 0.6) -> tuple[str, ..
     return tuple(lower[near] for near in get_close_matches(word.lower(), lower, 2, cutoff))
 
 
-def listed(names: Iterable[str]) -> str:
+def alternatives(names: Iterable[str]) -> str:
     """Return `names` quoted, as a sentence lists them."""
     quoted = [f"`{name}`" for name in names]
     if len(quoted) < 2:

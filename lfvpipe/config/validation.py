@@ -33,7 +33,7 @@ _NO = ("no", "off", "n")
 def validate(tree: Node) -> list[tuple[Where, Problem]]:
     """Return everything that the schema finds wrong with `tree`, with the way to each."""
     errors = _validator().iter_errors(plain(tree))
-    return [found for error in errors for found in _explained(tree, error)]
+    return [found for error in errors for found in _problems_of(tree, error)]
 
 
 @cache
@@ -43,33 +43,26 @@ def _validator() -> Draft202012Validator:
     return Draft202012Validator(schema.load_schema("pipeline"))
 
 
-def _explained(tree: Node, error: ValidationError) -> Iterable[tuple[Where, Problem]]:
+def _problems_of(tree: Node, error: ValidationError) -> Iterable[tuple[Where, Problem]]:
     where = tuple(error.absolute_path)
     node = nearest(tree, where)
     if error.validator == "additionalProperties":
-        for key in _unknown_keys(error):
+        assert isinstance(error.instance, Mapping)
+        assert isinstance(error.schema, Mapping)
+        known = error.schema.get("properties", {})
+        for key in (key for key in error.instance if key not in known):
             place = found.key if (found := find(node, (key,))) else node.place
             yield (*where, key), problem(place, *suggestions.unknown((*where, key)))
     elif error.validator == "required":
-        for key in _missing_keys(error):
-            hint = f"Add `{key}:` to it."
-            yield where, problem(node.key, f"{_name(where)} lacks the key `{key}`", hint)
+        assert isinstance(error.instance, Mapping)
+        for key in cast("list[str]", error.validator_value):
+            # jsonschema raises one error for each key, and says which only in its text.
+            if key not in error.instance and error.message.startswith(repr(key)):
+                hint = f"Add `{key}:` to it."
+                yield where, problem(node.key, f"{_name(where)} lacks the key `{key}`", hint)
     else:
         message, hint = _KEYWORDS.get(str(error.validator), _other)(error)
         yield where, problem(node.place, f"{_name(where)} {message}", hint)
-
-
-def _unknown_keys(error: ValidationError) -> list[str]:
-    assert isinstance(error.instance, Mapping)
-    assert isinstance(error.schema, Mapping)
-    return [key for key in error.instance if key not in error.schema.get("properties", {})]
-
-
-def _missing_keys(error: ValidationError) -> list[str]:
-    # jsonschema raises one error for each key, and says which only in its text.
-    assert isinstance(error.instance, Mapping)
-    wanted = [key for key in cast("list[str]", error.validator_value) if key not in error.instance]
-    return [key for key in wanted if error.message.startswith(repr(key))]
 
 
 def _name(where: Where) -> str:
@@ -79,35 +72,31 @@ def _name(where: Where) -> str:
     return text.removeprefix(".") or "the file"
 
 
-def _shown(value: object) -> str:
+def _quote(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _example(error: ValidationError) -> str:
-    examples = _said(error).get("examples", ())
-    return f"For example: {_shown(examples[0])}." if examples else ""
-
-
-def _said(error: ValidationError) -> schema.Schema:
-    return schema.at(tuple(error.absolute_path)) or {}
+    examples = (schema.at(tuple(error.absolute_path)) or {}).get("examples", ())
+    return f"For example: {_quote(examples[0])}." if examples else ""
 
 
 def _type(error: ValidationError) -> Explanation:
     wanted = cast("str | list[str]", error.validator_value)
     kinds = [wanted] if isinstance(wanted, str) else [kind for kind in wanted if kind != "null"]
     names = " or ".join(_KINDS[kind] for kind in kinds)
-    return f"is {_described(error.instance)}; {names} is wanted", _type_hint(error, kinds)
+    return f"is {_kind_of(error.instance)}; {names} is wanted", _type_hint(error, kinds)
 
 
-def _described(value: object) -> str:
+def _kind_of(value: object) -> str:
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list):
         return "a list"
     if isinstance(value, str):
-        return f"the text {_shown(value)}"
-    return "empty" if value is None else _shown(value)
+        return f"the text {_quote(value)}"
+    return "empty" if value is None else _quote(value)
 
 
 def _type_hint(error: ValidationError, kinds: list[str]) -> str:
@@ -117,7 +106,7 @@ def _type_hint(error: ValidationError, kinds: list[str]) -> str:
     if "string" in kinds and isinstance(value, bool | int | float):
         return "Put it in quotes."
     if kinds == ["array"]:
-        return f"Write a list: [{_shown(value)}]."
+        return f"Write a list: [{_quote(value)}]."
     return _example(error)
 
 
@@ -134,15 +123,15 @@ def _text_hint(text: str, kinds: list[str]) -> str:
 def _enum(error: ValidationError) -> Explanation:
     allowed = [value for value in cast("list[str]", error.validator_value) if value is not None]
     near = suggestions.close(str(error.instance), allowed)
-    hint = f"Did you mean {suggestions.listed(near)}?" if near else "Choose one of them."
-    names = suggestions.listed(allowed)
-    return f"is {_described(error.instance)}; {names} is wanted", hint
+    hint = f"Did you mean {suggestions.alternatives(near)}?" if near else "Choose one of them."
+    names = suggestions.alternatives(allowed)
+    return f"is {_kind_of(error.instance)}; {names} is wanted", hint
 
 
 def _pattern(error: ValidationError) -> Explanation:
     assert isinstance(error.schema, Mapping)
     return (
-        f"is {_shown(error.instance)}; wanted: {error.schema['patternErrorMessage']}",
+        f"is {_quote(error.instance)}; wanted: {error.schema['patternErrorMessage']}",
         _example(error),
     )
 
@@ -150,7 +139,7 @@ def _pattern(error: ValidationError) -> Explanation:
 def _bound(words: str) -> Callable[[ValidationError], Explanation]:
     def explain(error: ValidationError) -> Explanation:
         limit = error.validator_value
-        return f"is {_shown(error.instance)}; it must be {words} {limit:,}", _example(error)
+        return f"is {_quote(error.instance)}; it must be {words} {limit:,}", _example(error)
 
     return explain
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lfvpipe.config import Loaded, load, spec
-from lfvpipe.config.names import bucket_name, pipeline_name, project_name, reserved
+from lfvpipe.config.names import bucket_name, is_reserved, pipeline_name, project_name
 from lfvpipe.config.schema import at
 from lfvpipe.config.spec import Share
 
@@ -202,7 +202,7 @@ def test_a_relative_file_makes_absolute_paths(
 )
 def test_a_name_follows_from_the_file(stem: str, name: str) -> None:
     assert pipeline_name(stem) == name
-    assert not reserved(name)
+    assert not is_reserved(name)
 
 
 @pytest.mark.parametrize(
