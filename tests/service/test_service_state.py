@@ -17,6 +17,7 @@ import pytest
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.service.embedded import model_file, model_status
+from lfvpipe.service.state.schema import MIGRATIONS, VERSION
 
 DUMP = Path(__file__).parent / "fixtures" / "service-0.1.0.sql"
 OUTPUT = {"S3Location": {"Bucket": "bucket", "Prefix": "out_"}}
@@ -118,13 +119,14 @@ def test_the_models_of_0_1_0_are_those_of_the_default_detector(
     with closing(sqlite3.connect(old_state / "service.db")) as database:
         rows = database.execute("SELECT detector, COUNT(*) FROM models GROUP BY detector")
         assert rows.fetchall() == [("default", 3)]
-        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+        assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
 def test_an_update_of_the_state_that_breaks_off_leaves_it_as_it_was(
     old_state: Path, world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = {1: "ALTER TABLE models ADD COLUMN detector TEXT; ALTER TABLE nothing ADD COLUMN x;"}
+    bad = "ALTER TABLE models ADD COLUMN detector TEXT; ALTER TABLE nothing ADD COLUMN x;"
+    broken = {**MIGRATIONS, 1: bad}
     with monkeypatch.context() as patch:
         patch.setattr("lfvpipe.service.state.database.MIGRATIONS", broken)
         with pytest.raises(UserError, match="cannot be opened"):
