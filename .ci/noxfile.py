@@ -76,6 +76,19 @@ def newer(session: nox.Session) -> None:
     _install_apart(session)
 
 
+@nox.session(venv_backend="uv", python="3.11")
+def mutants(session: nox.Session) -> None:
+    """Break the engine in one place at a time, and say which breaks no test of it notices.
+
+    Words after -- name what to break: -- "lfvpipe.engine.staleness*". What survives is then told
+    by `mutmut results`, and shown by `mutmut show NAME`, in this session's environment.
+    """
+    session.chdir(ROOT)
+    session.install("mutmut==3.8.1", ".[dev]")
+    session.run("mutmut", "run", *session.posargs)
+    session.run("mutmut", "results")
+
+
 def _install_apart(session: nox.Session, *how: str) -> None:
     """Install into the session's own environment, without the lock file; run the fast tests."""
     session.chdir(ROOT)
