@@ -70,9 +70,8 @@ class Motion:
         """Say whether it is one that a product in front of a camera makes; `side` in px."""
         growth = np.sqrt(np.linalg.det(self.matrix)) - 1
         turn = np.arctan2(self.matrix[1, 0], self.matrix[0, 0])
-        return bool(
-            max(abs(growth), abs(turn), *np.abs(self.shift / side)) <= tuning.ALIGNMENT_FARTHEST
-        )
+        farthest = max(abs(growth), abs(turn), *np.abs(self.shift / side))
+        return bool(farthest <= tuning.ALIGNMENT_FARTHEST)
 
     def warp(
         self,
@@ -122,7 +121,7 @@ def reduce_to_grey(pixels: Pixels) -> Pixels:
     return np.asarray(grey.filter(ImageFilter.GaussianBlur(1)))
 
 
-def fit(greys: Sequence[Pixels]) -> Alignment | None:
+def fit_alignment(greys: Sequence[Pixels]) -> Alignment | None:
     """Learn from normal images' small grey ones (h, w) where the product lies.
 
     None where alignment explains nothing that differs, or where hardly two images are of one size.
@@ -176,7 +175,11 @@ def _standardise(values: Floats, of: Bools | None = None) -> Floats:
 
 
 def _find_motion(reference: Floats, grey: Pixels) -> Motion:
-    """Return how a small grey image lies: shifted and turned, else shifted, else STILL."""
+    """Return how a small grey image lies: shifted and turned, else shifted, else STILL.
+
+    A wrong motion is worse than none. So it must explain the image better than lying still does,
+    and be a small one; where four degrees of freedom run astray, two often do not.
+    """
     for freedom in (4, 2):
         motion, before, after = _follow(reference, grey, freedom)
         if after < before and motion.is_small(grey.size**0.5):
@@ -185,7 +188,11 @@ def _find_motion(reference: Floats, grey: Pixels) -> Motion:
 
 
 def _follow(reference: Floats, grey: Pixels, freedom: int) -> tuple[Motion, float, float]:
-    """Return the motion that explains an image best, and what is unexplained before and after."""
+    """Return the motion that explains an image best, and what is unexplained before and after.
+
+    Gauss-Newton with the inverse compositional trick: the slopes are those of the reference, once
+    for all steps, and each step's motion of the reference is undone on the image's.
+    """
     slopes, motion, left = _slopes(reference)[..., :freedom], STILL, list[float]()
     for _ in range(tuning.ALIGNMENT_STEPS):
         seen = _sample(grey, motion)
@@ -210,7 +217,10 @@ def _slopes(reference: Floats) -> Doubles:
 
 
 def _change(slopes: Doubles, error: Floats) -> Motion:
-    """Return the motion of the reference that explains most of the `error` (n,)."""
+    """Return the motion of the reference that explains most of the `error` (n,).
+
+    Weights are Cauchy's: what differs much, as a defect does, pulls little.
+    """
     weighed = slopes / (1 + error.astype(np.float64) ** 2)[:, None]
     normal = weighed.T @ slopes
     normal += 1e-6 * np.diag(np.diag(normal)) + 1e-9 * np.eye(len(normal))

@@ -140,13 +140,10 @@ def calibrate_on_normals(scores: Doubles) -> Calibration:
     few scores lies too low), and of the same point of a Gaussian with the scores' median and median
     deviation. Outlying scores, as of anomalies among the normal images, move neither much.
     """
-    middle, spread = (
-        float(np.median(scores)),
-        max(typical_deviation(scores), tuning.NORMALS_LEAST_SPREAD),
-    )
-    highest = float(
-        np.quantile(scores[~is_outlying(scores)], tuning.NORMALS_QUANTILE, method="weibull")
-    )
+    middle = float(np.median(scores))
+    spread = max(typical_deviation(scores), tuning.NORMALS_LEAST_SPREAD)
+    inlying = scores[~is_outlying(scores)]
+    highest = float(np.quantile(inlying, tuning.NORMALS_QUANTILE, method="weibull"))
     threshold = max(highest, middle + tuning.NORMALS_DEVIATIONS * spread)
     slope = tuning.NORMALS_SLOPE / spread
     return Calibration(slope, -slope * threshold, 0.5)

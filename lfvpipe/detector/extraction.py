@@ -15,7 +15,7 @@ import numpy as np
 
 from lfvpipe.detector.alignment import reduce_to_grey
 from lfvpipe.detector.backbone.graph import CHANNELS
-from lfvpipe.detector.features import View, extract, mirror, prepare
+from lfvpipe.detector.features import extract, mirror, prepare
 from lfvpipe.detector.images import open_rgb
 from lfvpipe.detector.masks import cell_classes
 from lfvpipe.detector.sampling import digest_of, is_sampled
@@ -23,8 +23,6 @@ from lfvpipe.executor import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from PIL import Image
 
     from lfvpipe.detector.alignment import Alignment
     from lfvpipe.detector.arrays import Floats, Halves, Integers, Pixels
@@ -67,14 +65,15 @@ class ImageFeatures:
 
     Attributes:
         digest: SHA-256 of the file, label and mask.
-        pixels: SHA-256 of the image on the coarsest scale: that of a copy in another file, too.
+        pixel_digest: SHA-256 of the image on the coarsest scale: the same for a copy that was
+            compressed otherwise.
         size: (width, height), px.
         scales: What is kept by scale.
         grey: The image on the last scale, small and grey; None where cells are not kept.
     """
 
     digest: str
-    pixels: str
+    pixel_digest: str
     size: tuple[int, int]
     scales: tuple[ScaleFeatures, ...]
     grey: Pixels | None = None
@@ -139,25 +138,22 @@ def _extract_one(how: Extraction, example: Example) -> tuple[ImageFeatures, list
     That is the cells of all views, and the patches of the first.
     """
     image = open_rgb(example.path, how.white)
-    looks = [_views(image, side, how) for side in how.sides]
-    grids = [(views[0].cells.shape[0], views[0].cells.shape[1]) for _pixels, views in looks]
+    looks = [prepare(image, side, how.alignment)[0] for side in how.sides]
+    views_by_scale = [
+        [extract(mirror(pixels, each), len(CHANNELS)) for each in range(how.views)]
+        for pixels in looks
+    ]
+    grids = [(views[0].cells.shape[0], views[0].cells.shape[1]) for views in views_by_scale]
     classes = cell_classes(example, image.size, how.classes, grids)
     scales, arrays = [], []
-    for side, (_pixels, views), grid, known in zip(how.sides, looks, grids, classes, strict=True):
+    for side, views, grid, known in zip(how.sides, views_by_scale, grids, classes, strict=True):
         pooled = np.stack([each.pool() for each in views])
         scales.append(ScaleFeatures(side, pooled, views[0].grid_means(), grid, known))
         cells = [each.cells.reshape(-1, each.cells.shape[-1]) for each in views]
         arrays.append([each.astype(np.float16) for each in (*cells, views[0].patches)])
-    # Copies in other files, or of other compression, have the same pixels.
-    pixels = hashlib.sha256(f"{image.size}".encode() + looks[0][0].tobytes()).hexdigest()
-    grey = reduce_to_grey(looks[-1][0])
-    return ImageFeatures(digest_of(example), pixels, image.size, tuple(scales), grey), arrays
-
-
-def _views(image: Image.Image, side: int, how: Extraction) -> tuple[Pixels, list[View]]:
-    """Return an image as it is looked at on a scale, and what is seen of its mirrored views."""
-    pixels, _motion = prepare(image, side, how.alignment)
-    return pixels, [extract(mirror(pixels, each), len(CHANNELS)) for each in range(how.views)]
+    pixel_digest = hashlib.sha256(f"{image.size}".encode() + looks[0].tobytes()).hexdigest()
+    grey, digest = reduce_to_grey(looks[-1]), digest_of(example)
+    return ImageFeatures(digest, pixel_digest, image.size, tuple(scales), grey), arrays
 
 
 def _keep(

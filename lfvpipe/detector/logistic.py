@@ -36,7 +36,7 @@ class LogisticFit:
     out_of_fold: Doubles
 
 
-def fit(
+def fit_classifier(
     rows: Floats,
     labels: Bools,
     folds: Integers,

@@ -27,7 +27,7 @@ def color_of(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def declared_classes(examples: Sequence[Example]) -> dict[str, str]:
+def anomaly_types(examples: Sequence[Example]) -> dict[str, str]:
     """Return the colour of each anomaly type that some mask declares, sorted, no background.
 
     Raises:

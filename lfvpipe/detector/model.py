@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lfvpipe.detector import model_file
+from lfvpipe.detector import heads, model_file
 from lfvpipe.detector.alignment import Alignment
 from lfvpipe.detector.backbone import checkpoint
 from lfvpipe.detector.blending import Blend
@@ -15,7 +15,6 @@ from lfvpipe.detector.calibration import Calibration
 from lfvpipe.detector.ensemble import Ensemble, ScoreKey, prune
 from lfvpipe.detector.errors import DetectorError, DetectorWarning
 from lfvpipe.detector.facts import Anomaly, Info, Verdict
-from lfvpipe.detector.heads import HEADS
 from lfvpipe.detector.images import open_rgb
 from lfvpipe.detector.masks import areas, mask_png
 from lfvpipe.detector.scale import Scale
@@ -167,14 +166,17 @@ def _restore_ensemble(
     """Return the ensemble whose heads are among the parts; ValueError where one is not."""
     scales = []
     for side in sides:
-        named = ((head, parts.get(f"{head.PART}@{side}")) for head in HEADS)
-        heads = tuple(head.restore(found) for head, found in named if found is not None)
+        named = ((head, parts.get(f"{head.PART}@{side}")) for head in heads.HEADS)
+        restored = tuple(head.restore(found) for head, found in named if found is not None)
         reference = parts.get(f"{ALIGNMENT}@{side}")
-        scales.append(Scale(side, heads, None if reference is None else Alignment(**reference)))
+        scales.append(Scale(side, restored, None if reference is None else Alignment(**reference)))
     held = {(head.NAME, scale.side) for scale in scales for head in scale.heads}
     if not {*keys} <= held:
         raise ValueError(f"heads {sorted({*keys} - held)}")
-    return Ensemble(tuple(prune(each, keys) for each in scales), keys, Blend(**parts["blend"]))
+    used = tuple(prune(each, keys) for each in scales)
+    if not all(each.heads for each in used):
+        raise ValueError("a scale without heads")
+    return Ensemble(used, keys, Blend(**parts["blend"]))
 
 
 def _require_backbone(versions: Mapping[str, str]) -> None:

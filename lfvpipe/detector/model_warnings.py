@@ -65,7 +65,7 @@ def _few(data: TrainingSet, given: int) -> Iterator[DetectorWarning]:
 
 def _contradictory(data: TrainingSet) -> Iterator[DetectorWarning]:
     """Warn of images that are given under both labels."""
-    pairs = [(f.pixels, each) for f, each in zip(data.features, data.examples, strict=True)]
+    pairs = [(f.pixel_digest, each) for f, each in zip(data.features, data.examples, strict=True)]
     normal = {pixels for pixels, each in pairs if each.label == "normal"}
     both = [each.path.name for pixels, each in pairs if each.label != "normal" and pixels in normal]
     if both:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lfvpipe.detector import heads
 from lfvpipe.detector.features import View, look
-from lfvpipe.detector.heads import FILE_ORDER, HEADS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,16 +55,13 @@ class Scale:
         of a sum depend: it is the same for a model just trained and for one loaded.
         """
         found = []
-        for head in sorted(self.heads, key=lambda each: (each.HEAT_MAP_TRUST, _number(each))):
+        order = heads.HEADS.index
+        for head in sorted(self.heads, key=lambda each: (each.HEAT_MAP_TRUST, order(type(each)))):
             scored = head.score(view)
             if scored.heat_map is not None:
                 scored = scored._replace(heat_map=view.unalign(scored.heat_map))
             found.append((head, scored))
         return found
-
-
-def _number(head: Head) -> int:
-    return HEADS.index(type(head))
 
 
 @dataclass(frozen=True)
@@ -88,6 +85,6 @@ class FittedScale:
 
 def fit_scale(features: TrainingFeatures, options: FitOptions) -> FittedScale:
     """Fit every head that is worth its time on this scale."""
-    found = [fitted for head in HEADS for fitted in head.fit(features, options)]
-    found.sort(key=lambda fitted: FILE_ORDER.index(type(fitted.head)))
+    found = [fitted for head in heads.HEADS for fitted in head.fit(features, options)]
+    found.sort(key=lambda fitted: heads.FILE_ORDER.index(type(fitted.head)))
     return FittedScale(features.side, tuple(found))

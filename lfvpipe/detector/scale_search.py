@@ -61,7 +61,7 @@ def price(side: int) -> float:
 
 def is_in_doubt(side: int, tried: Sequence[FittedScale], labels: Bools) -> bool:
     """Say whether the scales tried leave more unexplained than another one would cost."""
-    return _loss(tried, labels, _scored_by_all(tried)) > price(side)
+    return _loss(tried, labels, _common_images(tried)) > price(side)
 
 
 def is_worth_trying(
@@ -75,7 +75,7 @@ def is_worth_trying(
     """
     if not is_in_doubt(side, tried, labels):
         return False
-    known = _scored_by_all(tried)
+    known = _common_images(tried)
     nothing = label_loss(np.zeros(int(known.sum())), labels[known])
     left = _loss(tried, labels, known)
     if persistent or left > tuning.SCALE_AT_A_LOSS * nothing:
@@ -103,7 +103,7 @@ def choose_scales(
         labels: True for anomalies.
         always: The side of one that is needed in any case.
     """
-    known = _scored_by_all(tried)
+    known = _common_images(tried)
     sets = [
         list(some)
         for count in range(1, len(tried) + 1)
@@ -139,7 +139,7 @@ def replace_last_if_better(
 
     def loss_and_price(some: Sequence[FittedScale]) -> float:
         best = choose_scales(some, labels)
-        return _loss(best, labels, _scored_by_all(some)) + _price(best)
+        return _loss(best, labels, _common_images(some)) + _price(best)
 
     return min([*tried], [*tried[:-1], instead], key=loss_and_price)
 
@@ -148,7 +148,7 @@ def _price(some: Sequence[FittedScale]) -> float:
     return sum(price(each.side) for each in some)
 
 
-def _scored_by_all(tried: Sequence[FittedScale]) -> Bools:
+def _common_images(tried: Sequence[FittedScale]) -> Bools:
     """Say of which images all of these scales have scores."""
     return np.asarray(np.isfinite(score_table(tried)[1]).all(1), np.bool_)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import default_rng
 
 from lfvpipe.detector import heap, tuning
-from lfvpipe.detector.alignment import fit as fit_alignment
+from lfvpipe.detector.alignment import fit_alignment
 from lfvpipe.detector.extraction import Extraction, ImageFeatures, extract_features
 from lfvpipe.detector.feature_store import FeatureStore, as_stored
 from lfvpipe.detector.features import prepare
@@ -71,7 +71,7 @@ class TrainingSet:
     def count_different(self, *, anomalous: bool) -> int:
         """Return how many images have that label, copies once: they teach nothing more."""
         pairs = zip(self.features, self.labels.tolist(), strict=True)
-        return len({each.pixels for each, label in pairs if label == anomalous})
+        return len({each.pixel_digest for each, label in pairs if label == anomalous})
 
     @property
     def supervised(self) -> bool:
@@ -106,11 +106,13 @@ class ScaleTrainer:
         white = common_white_level(examples)
         how = self._extraction(sides[:2], self.settings.views, limit, examples, white)
         found = extract_features(examples, how, share, self.store, self.watch)
+        # From here on content decides the order, not the caller: sums, and what is drawn at random,
+        # are the same for the same images in any order.
         order = sorted(range(len(found)), key=lambda index: found[index].digest)
         labels = np.array([examples[index].label == "anomaly" for index in order])
         features = tuple(found[index] for index in order)
         first: dict[str, str] = {}  # a copy goes by the digest of the first of its kind
-        digests = [first.setdefault(each.pixels, each.digest) for each in features]
+        digests = [first.setdefault(each.pixel_digest, each.digest) for each in features]
         require_different(digests, labels)
         folds = assign_folds(digests, labels, self.settings.seed)
         ordered = tuple(examples[index] for index in order)
@@ -194,6 +196,7 @@ class ScaleTrainer:
     ) -> FittedScale:
         threads = thread_count(self.settings.threads)
         seed, stage = self.settings.seed, self.watch.stage
+        # The peak of memory is within a fit: what extraction has freed is given back before it.
         heap.trim()
         fitted = fit_scale(features, FitOptions(seed, threads, stage, supervised, by_position))
         heap.trim()

@@ -51,7 +51,7 @@ def sample_cells(
     return np.concatenate(chosen), np.concatenate(shares)
 
 
-def fit(
+def fit_segmenter(
     cells: Floats,
     classes: Integers,
     shares: Doubles,
@@ -72,9 +72,8 @@ def fit(
     columns: list[Doubles] = []
     biases: list[float] = []
     for kind in range(1, types + 1):
-        solution = newton(
-            standard, classes == kind, shares / shares.mean(), tuning.SEGMENTER_PENALTY
-        )
+        weight = shares / shares.mean()
+        solution = newton(standard, classes == kind, weight, tuning.SEGMENTER_PENALTY)
         weights = solution[:-1] / np.sqrt(cells.shape[1]) / spread
         columns.append(weights)
         biases.append(float(solution[-1] - mean @ weights))

@@ -21,7 +21,7 @@ from lfvpipe.detector.images import reduce
 from lfvpipe.detector.logistic import expit
 
 Random = np.random.Generator
-FINER = 4  # times that strokes are drawn larger, to be smooth
+OVERSAMPLING = 4  # times that scratches are drawn larger, to be smooth
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,7 @@ def _is_covered(defect: Defect, size: tuple[int, ...], grid: tuple[int, ...]) ->
 
 
 def _random_spot(random: Random, shape: tuple[int, int]) -> Spot:
+    """Return a place for a defect in an image (h, w), with room around it for ragged edges."""
     side = (shape[0] * shape[1]) ** 0.5
     extent = side * _between(random, tuning.DEFECT_EXTENT)
     margin = tuning.DEFECT_MARGIN
@@ -111,13 +112,8 @@ def _random_spot(random: Random, shape: tuple[int, int]) -> Spot:
     reach = int(np.ceil(1.6 * extent)) + 4
     rows = slice(max(0, int(y) - reach), min(shape[0], int(y) + reach))
     columns = slice(max(0, int(x) - reach), min(shape[1], int(x) + reach))
-    return Spot(
-        rows,
-        columns,
-        (y - rows.start, x - columns.start),
-        extent,
-        side / tuning.DEFECT_DRAWING_SIDE,
-    )
+    unit = side / tuning.DEFECT_DRAWING_SIDE
+    return Spot(rows, columns, (y - rows.start, x - columns.start), extent, unit)
 
 
 def _between(random: Random, bounds: tuple[float, float]) -> float:
@@ -128,7 +124,7 @@ def _between(random: Random, bounds: tuple[float, float]) -> float:
 # Shapes: how far a defect covers each pixel of its spot, float32 (h, w), 0 to 1.
 
 
-def stroke(random: Random, spot: Spot) -> Floats:
+def scratch(random: Random, spot: Spot) -> Floats:
     """Return a scratch or crack, more or less straight."""
     from PIL import Image, ImageDraw
 
@@ -138,14 +134,14 @@ def stroke(random: Random, spot: Spot) -> Floats:
     path = np.stack([np.cumsum(np.cos(angles)), np.cumsum(np.sin(angles))], 1) * step
     path += np.array(spot.middle[::-1]) - path.mean(0)
     height, width = spot.shape
-    image = Image.new("L", (width * FINER, height * FINER))
-    thickness = max(1, round(_between(random, tuning.DEFECT_WIDTHS) * spot.unit * FINER))
-    points = (path * FINER).ravel().tolist()
+    image = Image.new("L", (width * OVERSAMPLING, height * OVERSAMPLING))
+    thickness = max(1, round(_between(random, tuning.DEFECT_WIDTHS) * spot.unit * OVERSAMPLING))
+    points = (path * OVERSAMPLING).ravel().tolist()
     ImageDraw.Draw(image).line(points, fill=255, width=thickness, joint="curve")
     return reduce(np.asarray(image, np.float32), spot.shape) / np.float32(255)
 
 
-def spots(random: Random, spot: Spot) -> Floats:
+def dots(random: Random, spot: Spot) -> Floats:
     """Return a few dots."""
     down, right = spot.offsets()
     result = np.zeros(spot.shape, np.float32)
@@ -186,8 +182,8 @@ def tone(random: Random, spot: Spot, pixels: Pixels) -> Floats:
     return np.asarray(np.clip(base + level * (1 + hue), 0, 255), np.float32)
 
 
-def elsewhere(random: Random, spot: Spot, pixels: Pixels) -> Floats:
-    """Return another part of the image, turned."""
+def cut_paste(random: Random, spot: Spot, pixels: Pixels) -> Floats:
+    """Return another part of the image, turned by quarters."""
     source = np.rot90(pixels, int(random.integers(4)))
     height, width = spot.shape
     if source.shape[0] < height or source.shape[1] < width:
@@ -200,8 +196,8 @@ def elsewhere(random: Random, spot: Spot, pixels: Pixels) -> Floats:
 Shape = Callable[[Random, Spot], Floats]
 Fill = Callable[[Random, Spot, Pixels], Floats]
 KINDS: tuple[tuple[Shape, Fill], ...] = (
-    (stroke, tone),
-    (spots, tone),
+    (scratch, tone),
+    (dots, tone),
     (stain, tone),
-    (stain, elsewhere),
+    (stain, cut_paste),
 )

@@ -1,4 +1,9 @@
-"""How many images are worked on side by side, and the linear algebra of each on one thread."""
+"""How many images are worked on side by side, and the linear algebra of each on one thread.
+
+Cores are used for images, not within one: a model's products are small, and numbers must not depend
+on how many cores there are. onnxruntime is told so when a session starts (`backbone/network.py`);
+BLAS, which numpy calls, has one setting for the whole process, which others may be using too.
+"""
 
 import os
 import sys
@@ -6,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from lfvpipe.detector import tuning
@@ -34,9 +39,11 @@ def blas_on_one_thread() -> Iterator[None]:
 class _Limit:
     """The process' one limit: the first to come sets it, the last to go lifts it.
 
-    threadpoolctl heeds one thread only where the limit is the process': the first to set it, for as
-    long as that lives. So a thread is kept to set it for all of ours; a forked child, which has
-    none but its own, starts anew.
+    Verdicts are asked for by several threads at a time. If each set the limit and restored what it
+    had found, the first to leave would lift it for the others, and the last bits of their
+    confidences would differ. And threadpoolctl heeds one thread only where the limit is the
+    process': the first to set it, for as long as that lives. So one thread is kept to set it for
+    all of ours; a forked child, which has none but its own, starts anew.
     """
 
     def __init__(self) -> None:
@@ -55,7 +62,8 @@ class _Limit:
         with self._lock:
             if not self._inside:
                 self._setter = self._setter or ThreadPoolExecutor(1, "detector-limit")
-                self._limit = self._setter.submit(_set_limit).result()
+                limit = partial(_controller().limit, limits=1, user_api="blas")
+                self._limit = self._setter.submit(limit).result()
             self._inside += 1
 
     def leave(self) -> None:
@@ -64,10 +72,6 @@ class _Limit:
             self._inside -= 1
             if not self._inside and self._setter:
                 self._setter.submit(self._limit.restore_original_limits).result()
-
-
-def _set_limit() -> Any:
-    return _controller().limit(limits=1, user_api="blas")
 
 
 @cache

@@ -23,7 +23,7 @@ from lfvpipe.detector.ensemble import Ensemble, fit_ensemble
 from lfvpipe.detector.facts import Example, Info, Settings
 from lfvpipe.detector.feature_store import FeatureStore
 from lfvpipe.detector.heads.padim import PadimHead
-from lfvpipe.detector.masks import declared_classes
+from lfvpipe.detector.masks import anomaly_types
 from lfvpipe.detector.model import Model, backbone_version
 from lfvpipe.detector.model_warnings import warnings
 from lfvpipe.detector.sampling import require_usable
@@ -79,7 +79,9 @@ def train(
     require_usable(examples)
     watch = Watch(progress, cancelled)
     watch.tick("images", 0, len(examples))
-    classes = declared_classes(examples)
+    classes = anomaly_types(examples)
+    # One thread for linear algebra, so that the order of its sums, and with it the model file, does
+    # not depend on the machine's cores; these work on images side by side.
     with FeatureStore() as store, blas_on_one_thread():
         trainer = ScaleTrainer(settings, tuple(classes), store, watch)
         data = trainer.read(examples)
@@ -129,9 +131,10 @@ def _try_scales(data: TrainingSet, trainer: ScaleTrainer) -> list[FittedScale]:
     labels, persistent = data.labels, trainer.settings.persistent
     coarsest, *further = data.sides[:2]
     tried = [trainer.fit_usual(data, coarsest)]
+    # Out-of-fold likelihood is what everything is decided by from here on: see scale_search.
     if trainer.classes or scale_search.is_in_doubt(data.usual, tried, labels):
         tried += [trainer.fit_usual(data, side) for side in further]
-    if _explained(tried[-1]) and scale_search.is_in_doubt(data.usual, tried, labels):
+    if _position_share(tried[-1]) and scale_search.is_in_doubt(data.usual, tried, labels):
         aligned = trainer.fit_aligned(data)
         if aligned:
             tried = scale_search.replace_last_if_better(tried, aligned, labels)
@@ -151,7 +154,7 @@ def _fit_novelty_scales(data: TrainingSet, trainer: ScaleTrainer) -> list[Fitted
     from, since it knows their cells.
     """
     usual = trainer.fit_usual(data, data.usual)
-    if _explained(usual):
+    if _position_share(usual):
         aligned = trainer.fit_aligned(data)
         if aligned is not None and _is_steadier(aligned, usual, ~data.labels):
             return [aligned]
@@ -167,14 +170,16 @@ def _is_steadier(aligned: FittedScale, usual: FittedScale, normal: Bools) -> boo
     The parts of a product that bends lie elsewhere even then: positions seem to be known exactly,
     and every other image lies far from them.
     """
-    if 1 - _explained(aligned) > tuning.ALIGNED_MOST_UNEXPLAINED * (1 - _explained(usual)):
+    if 1 - _position_share(aligned) > tuning.ALIGNED_MOST_UNEXPLAINED * (
+        1 - _position_share(usual)
+    ):
         return False
     scores = (each.scores[PadimHead.NAME][normal] for each in (aligned, usual))
-    after, before = (typical_deviation(each[np.isfinite(each)]) for each in scores)
-    return after <= tuning.ALIGNED_MOST_SPREAD * before
+    spread, usual_spread = (typical_deviation(each[np.isfinite(each)]) for each in scores)
+    return spread <= tuning.ALIGNED_MOST_SPREAD * usual_spread
 
 
-def _explained(fitted: FittedScale) -> float:
+def _position_share(fitted: FittedScale) -> float:
     """Return the share of variance that positions explain on a scale; 0 where it has no PaDiM."""
     heads = (each.head for each in fitted.heads)
     return next((each.explained for each in heads if isinstance(each, PadimHead)), 0.0)
@@ -196,7 +201,7 @@ def _fit_segmenter(data: TrainingSet, trainer: ScaleTrainer) -> segmentation.Seg
         parts.append((trainer.store.read(number)[some], known[some], shares))
     cells, classes, shares = (np.concatenate(column) for column in zip(*parts, strict=True))
     tick = trainer.watch.stage("segmentation")
-    return segmentation.fit(cells, classes, shares, len(trainer.classes), tick)
+    return segmentation.fit_segmenter(cells, classes, shares, len(trainer.classes), tick)
 
 
 def _info(

@@ -43,7 +43,7 @@ def photographs(count: int = 12) -> list[Pixels]:
 
 @pytest.fixture(scope="module")
 def learnt() -> Alignment:
-    found = alignment.fit([alignment.reduce_to_grey(each) for each in photographs()])
+    found = alignment.fit_alignment([alignment.reduce_to_grey(each) for each in photographs()])
     assert found is not None
     return found
 
@@ -97,14 +97,14 @@ def test_a_product_that_lies_far_askew_is_neither_turned_nor_made_to_fit(
 def test_textures_and_images_of_several_sizes_have_no_alignment() -> None:
     chance = np.random.default_rng(0)
     textures = [chance.integers(0, 255, (96, 96, 3)).astype(np.uint8) for _ in range(8)]
-    assert alignment.fit([alignment.reduce_to_grey(each) for each in textures]) is None
+    assert alignment.fit_alignment([alignment.reduce_to_grey(each) for each in textures]) is None
     sizes = [each[: 96 + 16 * (index % 2)] for index, each in enumerate(photographs(4))]
-    assert alignment.fit([alignment.reduce_to_grey(each) for each in sizes]) is None
+    assert alignment.fit_alignment([alignment.reduce_to_grey(each) for each in sizes]) is None
 
 
 def test_images_that_lie_alike_have_no_alignment() -> None:
     alike = [board(right=shift / 50) for shift in range(8)]
-    assert alignment.fit([alignment.reduce_to_grey(each) for each in alike]) is None
+    assert alignment.fit_alignment([alignment.reduce_to_grey(each) for each in alike]) is None
 
 
 def written(folder: Path, name: str, missing: int | None, seed: int) -> Path:

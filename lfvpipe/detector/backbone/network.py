@@ -40,14 +40,14 @@ class Network:
     def _stride_4_map(self, pixels: Pixels) -> Floats:
         """Return the stride-4 map, made strip by strip: whole, it takes ten times the memory."""
         parts = []
-        rows = tuning.STEM_STRIP_PIXELS // pixels.shape[1] // 4 * 4
-        height = max(tuning.STEM_LEAST_ROWS, rows)
+        height = tuning.STEM_STRIP_PIXELS // pixels.shape[1] // 4 * 4
+        height = max(tuning.STEM_LEAST_ROWS, height)
         for start in range(0, len(pixels), height):
+            # A strip is looked at with as much around it as its part of the map depends on.
             above = min(start, REACH)
-            strip = pixels[start - above : start + height + REACH]
-            rows = slice(above // 4, (above + height) // 4)
-            batch = np.ascontiguousarray(strip)[None]
-            parts.append(self._stem.run(None, {"pixels": batch})[0][0][:, rows])
+            strip = np.ascontiguousarray(pixels[start - above : start + height + REACH])
+            found = self._stem.run(None, {"pixels": strip[None]})[0][0]
+            parts.append(found[:, above // 4 : (above + height) // 4])
         return np.concatenate(parts, axis=1)
 
 
@@ -57,7 +57,7 @@ def network(taps: int = len(graph.CHANNELS)) -> Network:
     Raises:
         DetectorError: The weights' package is missing or not the known one.
     """
-    with _LOCK:
+    with _LOCK:  # or two threads would convert it side by side
         return Network(_session(None), _session(taps))
 
 
@@ -67,6 +67,7 @@ def _session(taps: int | None) -> Any:
     name = f"{checkpoint.NAME}-{checkpoint.SHA256[:12]}-v{graph.VERSION}-{taps or 'stem'}.onnx"
     path = cache_folder(os.environ, sys.platform) / "backbones" / name
     if path.is_file():
+        # A damaged file, as of a disk that was full, is no reason to fail: the weights are there.
         try:
             return _start_session(str(path))
         except Exception as error:
@@ -77,7 +78,7 @@ def _session(taps: int | None) -> Any:
         atomic.write_bytes(path, built)
     except OSError as error:
         warnings.warn(
-            f"the converted network cannot be kept in {path.parent} ({error}); it is made anew by "
+            f"The converted network cannot be kept in {path.parent} ({error}); it is made anew by "
             "each process. Set LFVPIPE_CACHE_DIR to a folder that can be written.",
             stacklevel=2,
         )

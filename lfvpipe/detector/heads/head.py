@@ -11,9 +11,10 @@ The words, one for one thing in the whole package:
   of its deepest map, with its. A *view* is an image, maybe mirrored, on one scale.
 - *Out of fold* is what a fit says of images that it has not learnt from.
 
-To add a head, write a module beside this one with a class that inherits `Head`, and append the
-class to `HEADS` and to `FILE_ORDER` in `heads/__init__.py`. Scales, the blend, the heat map and the
-model file know it by this protocol only.
+To add a head, write a module beside this one with a class that inherits `Head`, as
+`tests/detector/example_head.py` does, and append the class to `HEADS` and to `FILE_ORDER` in
+`heads/__init__.py`. Scales, the blend, the heat map and the model file know it by this protocol
+only. Its numbers go to `tuning.py`, with what they were chosen by.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from lfvpipe.detector import logistic, tuning
+from lfvpipe.detector import tuning
 from lfvpipe.detector.backbone.graph import CHANNELS
 from lfvpipe.detector.features import POOLS
 from lfvpipe.detector.heads.head import (
@@ -25,7 +25,7 @@ from lfvpipe.detector.heads.head import (
     TrainingFeatures,
 )
 from lfvpipe.detector.heat_map import resize, smooth
-from lfvpipe.detector.logistic import LinearClassifier
+from lfvpipe.detector.logistic import LinearClassifier, fit_classifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ class PooledClassifierHead(Head):
         labels, folds = np.repeat(features.labels, views), np.repeat(features.folds, views)
         share = np.where(labels, labels.mean(), 1 - labels.mean())
         tick = options.stage(f"classifier at {features.side} px")
-        fit = logistic.fit(features.pooled, labels, folds, 0.5 / share / views, tick)
+        fit = fit_classifier(features.pooled, labels, folds, 0.5 / share / views, tick)
         return [FittedHead(cls(fit.classifier), fit.out_of_fold[::views])]
 
     def score(self, view: View) -> HeadScore:

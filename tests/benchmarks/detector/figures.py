@@ -81,14 +81,15 @@ def regions(truth: Truth) -> list[Truth]:
     while left.any():
         region = np.zeros_like(left)
         region[np.unravel_index(int(left.argmax()), left.shape)] = True
-        while (grown := _grown(region) & left).sum() > region.sum():
+        while (grown := _grow(region) & left).sum() > region.sum():
             region = grown
         result.append(region)
         left &= ~region
     return result
 
 
-def _grown(region: Truth) -> Truth:
+def _grow(region: Truth) -> Truth:
+    """Return a region with what touches it at a side."""
     wide = np.pad(region, 1)
     return wide[1:-1, 1:-1] | wide[:-2, 1:-1] | wide[2:, 1:-1] | wide[1:-1, :-2] | wide[1:-1, 2:]
 

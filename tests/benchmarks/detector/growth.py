@@ -32,21 +32,23 @@ def counts(size: int, anomalous: float) -> tuple[int, int]:
     return size - anomalies, anomalies
 
 
-def drawn(folder: Path, name: str, wanted: tuple[int, int]) -> tuple[list[Example], list[Example]]:
+def draw_examples(
+    folder: Path, name: str, wanted: tuple[int, int]
+) -> tuple[list[Example], list[Example]]:
     """Return at least so many (normal, anomalous) examples below `folder`; draw missing ones."""
     found = list(sets.in_folder(folder / name))
     normal, anomaly = ([each for each in found if each.label == x] for x in ("normal", "anomaly"))
     if len(normal) < wanted[0] or len(anomaly) < wanted[1]:
         textures.write(folder, name, wanted, 1.0, 0)
-        return drawn(folder, name, wanted)
+        return draw_examples(folder, name, wanted)
     return normal, anomaly
 
 
-def measured(examples: Sequence[Example]) -> dict[str, float]:
+def measure_here(examples: Sequence[Example]) -> dict[str, float]:
     """Train on the examples, without their masks; return what it took."""
     clock = Clock()
     model = train([Example(each.path, each.label) for each in examples], Settings())
-    found = clock.trained() | {"peak_mb": peak_megabytes()}
+    found = clock.seconds() | {"peak_mb": peak_megabytes()}
     start = time.process_time()
     for each in examples[:JUDGED]:
         model.detect(each.path)
@@ -77,12 +79,12 @@ def main() -> None:
     results: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = asked.images or Path(scratch)
-        normal, anomaly = drawn(folder, asked.name, counts(sizes[-1], asked.anomalous))
+        normal, anomaly = draw_examples(folder, asked.name, counts(sizes[-1], asked.anomalous))
         print(f"| {' | '.join(COLUMNS)} |\n" + "|---" * len(COLUMNS) + "|", flush=True)
         for size in sizes:
             normals, anomalies = counts(size, asked.anomalous)
             with multiprocessing.get_context("spawn").Pool(1) as pool:
-                found = pool.apply(measured, ([*normal[:normals], *anomaly[:anomalies]],))
+                found = pool.apply(measure_here, ([*normal[:normals], *anomaly[:anomalies]],))
             results.append({"images": size, "normals": normals, "anomalies": anomalies} | found)
             print(line(results[-1]), flush=True)
             if asked.json:

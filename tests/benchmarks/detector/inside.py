@@ -18,13 +18,13 @@ from tests.benchmarks.detector.splits import Run
 METHODS = ("lfvpipe", "pooled")
 
 
-def measured(run: Run) -> dict[str, Any]:
+def measure(run: Run) -> dict[str, Any]:
     """Return a method's figures on one split, trained and tested in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measured, (run,))
+        return pool.apply(_measure_here, (run,))
 
 
-def _measured(run: Run) -> dict[str, Any]:
+def _measure_here(run: Run) -> dict[str, Any]:
     learnt, tested = run.split()
     found = _ours(run, learnt, tested) if run.method == "lfvpipe" else _peer(run, learnt, tested)
     return run.facts() | found
@@ -33,7 +33,7 @@ def _measured(run: Run) -> dict[str, Any]:
 def _ours(run: Run, learnt: list[Example], tested: list[Example]) -> dict[str, Any]:
     clock = Clock()
     model = train(learnt, Settings(seed=run.seed))
-    costs = clock.trained()
+    costs = clock.seconds()
     model.detect(tested[0].path)
     start = time.process_time()
     verdicts = [model.detect(each.path) for each in tested]
@@ -57,7 +57,7 @@ def _ours(run: Run, learnt: list[Example], tested: list[Example]) -> dict[str, A
 def _peer(run: Run, learnt: list[Example], tested: list[Example]) -> dict[str, Any]:
     clock = Clock()
     model = pooled.train(learnt, run.seed)
-    costs = clock.trained()
+    costs = clock.seconds()
     start = time.process_time()
     scores = np.array([model.probability(each.path) for each in tested])
     costs["ms"] = 1000 * (time.process_time() - start) / len(tested)

@@ -52,11 +52,11 @@ def runs(name: str, found: list[Example], asked: argparse.Namespace) -> Iterator
                 yield Run(name, method, normal, anomaly, seed, asked.train, count, asked.masks)
 
 
-def measured(run: Run, asked: argparse.Namespace) -> dict[str, Any]:
+def measure(run: Run, asked: argparse.Namespace) -> dict[str, Any]:
     """Return the figures of one run."""
     if run.method in outside.PEERS:
-        return outside.measured(run, asked.environments, asked.memory)
-    return inside.measured(run)
+        return outside.measure(run, asked.environments, asked.memory)
+    return inside.measure(run)
 
 
 def options() -> argparse.Namespace:
@@ -98,7 +98,7 @@ def main() -> None:
         for name in asked.sets:
             found = list(sets.examples(name, asked.data, Path(scratch), asked.contrast))
             for run in runs(name, found, asked):
-                results.append(measured(run, asked))
+                results.append(measure(run, asked))
                 if asked.json:
                     asked.json.write_text(json.dumps(results, indent=1))
             print(table([each for each in results if each["set"] == name]), flush=True)

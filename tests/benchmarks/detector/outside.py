@@ -45,7 +45,7 @@ class Failed(Exception):
     """A peer's run that has no answer."""
 
 
-def measured(run: Run, folder: Path, memory_mb: int) -> dict[str, Any]:
+def measure(run: Run, folder: Path, memory_mb: int) -> dict[str, Any]:
     """Return a peer's figures on one split, or under `failed` why there are none."""
     peer = PEERS[run.method]
     learnt, tested = run.split()
@@ -57,7 +57,7 @@ def measured(run: Run, folder: Path, memory_mb: int) -> dict[str, Any]:
         "test": [str(each.path) for each in tested],
     }
     try:
-        found = answered(environments.python(peer.environment, folder), peer, job)
+        found = run_peer(environments.python(peer.environment, folder), peer, job)
     except (environments.Unavailable, Failed) as error:
         return run.facts() | {"failed": str(error)}
     scores = np.array(found["scores"])
@@ -67,7 +67,7 @@ def measured(run: Run, folder: Path, memory_mb: int) -> dict[str, Any]:
     return run.facts() | figures | {cost: found[cost] for cost in COSTS}
 
 
-def answered(interpreter: Path, peer: Peer, job: dict[str, Any]) -> dict[str, Any]:
+def run_peer(interpreter: Path, peer: Peer, job: dict[str, Any]) -> dict[str, Any]:
     """Run a job in a process of its own and return its answer.
 
     Raises:

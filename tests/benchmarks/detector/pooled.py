@@ -64,7 +64,7 @@ def train(examples: Sequence[Example], seed: int) -> Pooled:
         folds[members] = np.arange(len(members)) % FOLDS
     truth = np.repeat(labels, 2)
     weights = 0.25 / np.where(truth, labels.mean(), 1 - labels.mean())
-    fitted = logistic.fit(seen, truth, np.repeat(folds, 2), weights)
+    fitted = logistic.fit_classifier(seen, truth, np.repeat(folds, 2), weights)
     return Pooled(
         fitted.classifier, calibrate(fitted.out_of_fold[::2], labels, np.ones(len(labels)), None)
     )

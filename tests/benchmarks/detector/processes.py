@@ -14,7 +14,7 @@ class Clock:
     def __init__(self) -> None:
         self._wall, self._processor = time.perf_counter(), time.process_time()
 
-    def trained(self) -> dict[str, float]:
+    def seconds(self) -> dict[str, float]:
         """Return the seconds of wall time and of processor time (all threads) so far."""
         return {
             "train_s": time.perf_counter() - self._wall,

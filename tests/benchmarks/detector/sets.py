@@ -18,7 +18,7 @@ def examples(name: str, data: Path, scratch: Path, contrast: float) -> Iterator[
     """Yield the examples of a named set or a folder."""
     folder = Path(name)
     if name in REAL:
-        yield from archived(data / name, scratch)
+        yield from from_archives(data / name, scratch)
     elif name in textures.KINDS:
         textures.write(scratch, name, COUNTS, contrast, 0)
         yield from in_folder(scratch / name)
@@ -30,7 +30,7 @@ def examples(name: str, data: Path, scratch: Path, contrast: float) -> Iterator[
         yield from in_folder(folder)
 
 
-def archived(folder: Path, scratch: Path) -> Iterator[Example]:
+def from_archives(folder: Path, scratch: Path) -> Iterator[Example]:
     """Yield the photographs in a set's archives: *_def and files named *anomaly* are bad."""
     for path in sorted(folder.glob("*.zip")):
         with zipfile.ZipFile(path) as archive:

@@ -25,7 +25,7 @@ DECAY = 1e-2
 def train(job: Job) -> Trained:
     """Fit the network; calibrate it on the fifth that it has not seen."""
     learnt, kept_back = job.held_out((False, True))
-    network = pretrained()
+    network = pretrained_network()
     fit(network, learnt, np.random.default_rng(job.seed))
 
     def score(path: str) -> float:
@@ -37,7 +37,7 @@ def train(job: Job) -> Trained:
     return Trained(score, held_out.threshold(scores, labels), held_out.sigmoid(scores, labels))
 
 
-def pretrained() -> Any:
+def pretrained_network() -> Any:
     """Return the network with ImageNet's weights and one new output."""
     package: Any = import_module("efficientnet_lite_pytorch")
     network = package.EfficientNet.from_name("efficientnet-lite2", num_classes=1, image_size=SIDE)
@@ -57,10 +57,10 @@ def fit(network: Any, learnt: list[Photograph], random: np.random.Generator) -> 
     _training(network)
     for _ in range(EPOCHS):
         for chosen in np.array_split(random.permutation(len(learnt)), -(-len(learnt) // BATCH)):
-            batch = torch.stack([_flipped(images[i], random) for i in chosen])
-            odds = network(channels_last(batch))[:, 0]
+            batch = torch.stack([_flip_at_random(images[i], random) for i in chosen])
+            logits = network(channels_last(batch))[:, 0]
             loss = torch.nn.functional.binary_cross_entropy_with_logits(
-                odds, truth[chosen], balance[chosen]
+                logits, truth[chosen], balance[chosen]
             )
             optimizer.zero_grad()
             loss.backward()
@@ -79,13 +79,14 @@ def _optimizer(network: Any, steps: int) -> tuple[Any, Any]:
 
 
 def _training(network: Any) -> None:
+    """Set a network to training, but for batch statistics: those of few images are noise."""
     network.train()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()
 
 
-def _flipped(image: Any, random: np.random.Generator) -> Any:
+def _flip_at_random(image: Any, random: np.random.Generator) -> Any:
     return image.flip([axis for axis in (1, 2) if random.random() < 0.5])
 
 
