@@ -59,7 +59,7 @@ def fit_blend(scores: Doubles, labels: Bools) -> Blend:
 def fit_unlabelled_blend(scores: Doubles, labels: Bools, weights: Sequence[float]) -> Blend:
     """Return the mean of `scores` by given `weights`, standardised by the normal images'."""
     normal = scores[~labels]
-    centre, spread = normal.mean(0), np.maximum(normal.std(0), 0.05)
+    centre, spread = normal.mean(0), np.maximum(normal.std(0), tuning.NORMALS_LEAST_SPREAD)
     return Blend(centre, spread, np.array(weights) / sum(weights))
 
 

@@ -81,14 +81,14 @@ def fit_segmenter(
     return Segmenter(np.stack(columns, 1), np.array(biases))
 
 
-def classify(probabilities: Floats, size: tuple[int, int], limit: int = 1024) -> Integers:
-    """Return class numbers at `size` (width, height), or smaller above `limit` px a side.
+def classify(probabilities: Floats, size: tuple[int, int]) -> Integers:
+    """Return class numbers (h, w) at `size` (width, height), or smaller where that is large.
 
     The probabilities are interpolated, so that regions have smooth borders.
     """
     from PIL import Image
 
-    factor = min(1.0, limit / max(size))
+    factor = min(1.0, tuning.SEGMENTER_MAX_SIDE / max(size))
     small = (max(1, round(size[0] * factor)), max(1, round(size[1] * factor)))
     planes: Sequence[Floats] = [
         np.asarray(Image.fromarray(plane).resize(small, Image.Resampling.BILINEAR))

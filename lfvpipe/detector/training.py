@@ -194,7 +194,7 @@ def _fit_segmenter(data: TrainingSet, trainer: ScaleTrainer) -> segmentation.Seg
     ]
     generator = np.random.default_rng(trainer.settings.seed)
     stored = [(each.cells, each.classes) for each in trusted if each.cells is not None]
-    quota = max(16, trainer.settings.max_rows // len(stored))
+    quota = max(tuning.SEGMENTER_LEAST_CELLS, trainer.settings.max_rows // len(stored))
     parts = []
     for number, known in stored:
         some, shares = segmentation.sample_cells(known, quota, generator)

@@ -19,7 +19,7 @@ def texture(generator: np.random.Generator, side: int = 128) -> Image.Image:
     return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
 
 
-def spoiled(generator: np.random.Generator, kind: str) -> tuple[Image.Image, Image.Image]:
+def draw_spoiled(generator: np.random.Generator, kind: str) -> tuple[Image.Image, Image.Image]:
     """A texture with a defect, and its mask: the kind's colour on black."""
     image = texture(generator)
     mask = Image.new("RGB", image.size)
@@ -51,7 +51,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Product:
         normal.append(Example(path, "normal"))
     for index in range(20):
         kind = ("scratch", "spot")[index % 2]
-        image, mask = spoiled(generator, kind)
+        image, mask = draw_spoiled(generator, kind)
         path, mask_path = folder / f"{kind}-{index}.png", folder / f"mask-{index}.png"
         image.save(path)
         mask.save(mask_path)

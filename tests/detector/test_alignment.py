@@ -107,7 +107,7 @@ def test_images_that_lie_alike_have_no_alignment() -> None:
     assert alignment.fit_alignment([alignment.reduce_to_grey(each) for each in alike]) is None
 
 
-def written(folder: Path, name: str, missing: int | None, seed: int) -> Path:
+def write_board(folder: Path, name: str, missing: int | None, seed: int) -> Path:
     chance = np.random.default_rng(seed)
     path = folder / f"{name}.png"
     Image.fromarray(board(*chance.normal(0, (1.0, 3, 3)).tolist(), missing=missing)).save(path)
@@ -116,8 +116,10 @@ def written(folder: Path, name: str, missing: int | None, seed: int) -> Path:
 
 def learn(folder: Path, anomalies: int) -> tuple[Model, list[Path], list[Path]]:
     """Train on boards; return the model, and normal and anomalous ones that it has not seen."""
-    normal = [written(folder, f"n{seed}", None, seed) for seed in range(24)]
-    anomaly = [written(folder, f"a{seed}", GONE[seed % len(GONE)], seed + 50) for seed in range(12)]
+    normal = [write_board(folder, f"n{seed}", None, seed) for seed in range(24)]
+    anomaly = [
+        write_board(folder, f"a{seed}", GONE[seed % len(GONE)], seed + 50) for seed in range(12)
+    ]
     examples = [Example(path, "normal") for path in normal[:18]]
     examples += [Example(path, "anomaly") for path in anomaly[:anomalies]]
     return train(examples, Settings(sides=(96, 208), views=1)), normal[18:], anomaly[8:]

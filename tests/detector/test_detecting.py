@@ -170,7 +170,7 @@ def _older(data: bytes) -> bytes:
     return data[:8] + (1).to_bytes(4, "little") + data[12:]
 
 
-def sealed(data: bytes, text: bytes) -> bytes:
+def seal(data: bytes, text: bytes) -> bytes:
     """Return a model file with another header, and the digest that belongs to it."""
     (length,) = struct.unpack_from("<I", data, 12)
     text += b" " * (-(48 + len(text)) % 64)
@@ -179,11 +179,11 @@ def sealed(data: bytes, text: bytes) -> bytes:
     return head + hashlib.sha256(head + text + blob).digest() + text + blob
 
 
-def forged(data: bytes, change: Callable[[Any], None]) -> bytes:
+def forge(data: bytes, change: Callable[[Any], None]) -> bytes:
     (length,) = struct.unpack_from("<I", data, 12)
     header = json.loads(data[48 : 48 + length])
     change(header)
-    return sealed(data, json.dumps(header).encode())
+    return seal(data, json.dumps(header).encode())
 
 
 def first_array(header: Any) -> Any:
@@ -198,18 +198,18 @@ def first_array(header: Any) -> Any:
         (lambda data: data[:-1], "damaged"),
         (lambda data: data[:2000] + b"x" + data[2001:], "damaged"),
         (lambda data: data[:12] + bytes([data[12] ^ 16]) + data[13:], "damaged"),
-        (lambda data: forged(data, lambda header: header["arrays"].clear()), "damaged"),
-        (lambda data: forged(data, lambda header: header.update(arrays=[])), "damaged"),
-        (lambda data: forged(data, lambda header: header.update(sides=[64])), "damaged"),
+        (lambda data: forge(data, lambda header: header["arrays"].clear()), "damaged"),
+        (lambda data: forge(data, lambda header: header.update(arrays=[])), "damaged"),
+        (lambda data: forge(data, lambda header: header.update(sides=[64])), "damaged"),
         (
-            lambda data: forged(data, lambda header: first_array(header).update(offset=-8)),
+            lambda data: forge(data, lambda header: first_array(header).update(offset=-8)),
             "damaged",
         ),
         (
-            lambda data: forged(data, lambda header: first_array(header).update(shape=[-1])),
+            lambda data: forge(data, lambda header: first_array(header).update(shape=[-1])),
             "damaged",
         ),
-        (lambda data: sealed(data, b"[" * 200_000), "damaged"),
+        (lambda data: seal(data, b"[" * 200_000), "damaged"),
         (lambda data: b"not a model" * 100, "not a model file"),
         (lambda data: b"", "cannot be read"),
     ],

@@ -11,7 +11,7 @@ from lfvpipe.detector import DetectorError, Example, Model, Settings, train
 from lfvpipe.detector.images import open_rgb, resize
 
 
-def encoded(image: Image.Image, format_: str = "PNG", **options: object) -> bytes:
+def encode(image: Image.Image, format_: str = "PNG", **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format_, **options)
     return buffer.getvalue()
@@ -20,13 +20,13 @@ def encoded(image: Image.Image, format_: str = "PNG", **options: object) -> byte
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
 def test_modes_keep_their_grey(mode: str) -> None:
     image = Image.new("L", (70, 80), 255).convert(mode)
-    assert np.asarray(open_rgb(encoded(image))).min() == 255
+    assert np.asarray(open_rgb(encode(image))).min() == 255
 
 
 @pytest.mark.parametrize(("white", "depth"), [(255, 8), (1023, 10), (4095, 12), (65535, 16)])
 def test_deep_grey_is_scaled_by_its_depth(white: int, depth: int) -> None:
     values = np.linspace(0, white, 64 * 64).reshape(64, 64).astype(np.uint16)
-    pixels = np.asarray(open_rgb(encoded(Image.fromarray(values))))
+    pixels = np.asarray(open_rgb(encode(Image.fromarray(values))))
     assert pixels.max() == 255
     assert abs(float(pixels.mean()) - 127) < 2
 
@@ -46,11 +46,11 @@ def test_deep_grey_is_as_bright_in_every_image(tmp_path: Path) -> None:
 def test_a_hot_pixel_does_not_darken_an_image() -> None:
     values = np.full((64, 64), 4000, np.uint16)
     values[3, 3] = 65535
-    assert np.median(np.asarray(open_rgb(encoded(Image.fromarray(values))))) > 240
+    assert np.median(np.asarray(open_rgb(encode(Image.fromarray(values))))) > 240
 
 
 def test_cmyk_is_converted() -> None:
-    pixels = np.asarray(open_rgb(encoded(Image.new("CMYK", (64, 64), (0, 255, 255, 0)), "JPEG")))
+    pixels = np.asarray(open_rgb(encode(Image.new("CMYK", (64, 64), (0, 255, 255, 0)), "JPEG")))
     assert pixels[0, 0, 0] > 200
     assert pixels[0, 0, 1] < 60
 
@@ -58,7 +58,7 @@ def test_cmyk_is_converted() -> None:
 def test_exif_orientation_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert open_rgb(encoded(Image.new("RGB", (100, 64)), "JPEG", exif=exif)).size == (64, 100)
+    assert open_rgb(encode(Image.new("RGB", (100, 64)), "JPEG", exif=exif)).size == (64, 100)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 4096), (4096, 64), (550, 380)])
@@ -74,15 +74,15 @@ def test_resizing_keeps_area_and_aspect() -> None:
 
 
 def test_damaged_and_enormous_images_are_refused() -> None:
-    whole = encoded(Image.effect_noise((200, 200), 50))
+    whole = encode(Image.effect_noise((200, 200), 50))
     with pytest.raises(DetectorError, match="cannot be read"):
         open_rgb(whole[: len(whole) // 2])
     with pytest.raises(DetectorError, match="more than the detector takes"):
-        open_rgb(encoded(Image.new("1", (9000, 9000))))
+        open_rgb(encode(Image.new("1", (9000, 9000))))
 
 
 def test_a_damaged_image_that_somebody_opened_is_refused() -> None:
-    whole = encoded(Image.effect_noise((200, 200), 50))
+    whole = encode(Image.effect_noise((200, 200), 50))
     with pytest.raises(DetectorError, match="cannot be read"):
         open_rgb(Image.open(io.BytesIO(whole[: len(whole) // 2])))
     closed = Image.open(io.BytesIO(whole))

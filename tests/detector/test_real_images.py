@@ -13,7 +13,7 @@ from lfvpipe.detector.calibration import auroc
 DATA = Path(os.environ.get("LFVPIPE_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
 
-def unpacked(archive: str, folder: Path) -> list[Path]:
+def unpack(archive: str, folder: Path) -> list[Path]:
     path = DATA / archive
     if not path.is_file():
         pytest.skip(f"{archive} is not in LFVPIPE_TEST_DATA or beside the checkout")
@@ -29,8 +29,8 @@ def area(train_on: list[Example], test_on: list[Example]) -> float:
 
 
 def test_aliens(tmp_path: Path) -> None:
-    normal = [Example(path, "normal") for path in unpacked("aliens/aliens.zip", tmp_path)]
-    anomaly = [Example(path, "anomaly") for path in unpacked("aliens/aliens_def.zip", tmp_path)]
+    normal = [Example(path, "normal") for path in unpack("aliens/aliens.zip", tmp_path)]
+    anomaly = [Example(path, "anomaly") for path in unpack("aliens/aliens_def.zip", tmp_path)]
     examples = [*normal, *anomaly]
     areas = [
         area([e for i, e in enumerate(examples) if i % 5 != part], examples[part::5])
@@ -40,8 +40,8 @@ def test_aliens(tmp_path: Path) -> None:
 
 
 def test_aliens_bend_and_are_compared_as_they_lie_without_labels(tmp_path: Path) -> None:
-    normal = [Example(path, "normal") for path in unpacked("aliens/aliens.zip", tmp_path)]
-    anomaly = [Example(path, "anomaly") for path in unpacked("aliens/aliens_def.zip", tmp_path)]
+    normal = [Example(path, "normal") for path in unpack("aliens/aliens.zip", tmp_path)]
+    anomaly = [Example(path, "anomaly") for path in unpack("aliens/aliens_def.zip", tmp_path)]
     model = train([each for index, each in enumerate(normal) if index % 5])
     assert all(each.alignment is None for each in model.ensemble.scales)
     tested = [*normal[::5], *anomaly[::5]]
@@ -50,10 +50,10 @@ def test_aliens_bend_and_are_compared_as_they_lie_without_labels(tmp_path: Path)
 
 
 def test_cookies(tmp_path: Path) -> None:
-    normal = [Example(path, "normal") for path in unpacked("cookies/cookies.zip", tmp_path)]
-    anomaly = [Example(path, "anomaly") for path in unpacked("cookies/cookies_def.zip", tmp_path)]
+    normal = [Example(path, "normal") for path in unpack("cookies/cookies.zip", tmp_path)]
+    anomaly = [Example(path, "anomaly") for path in unpack("cookies/cookies_def.zip", tmp_path)]
     test = [
         Example(path, "anomaly" if "anomaly" in path.name else "normal")
-        for path in unpacked("cookies/cookies_test.zip", tmp_path)
+        for path in unpack("cookies/cookies_test.zip", tmp_path)
     ]
     assert area([*normal, *anomaly], test) >= 0.95

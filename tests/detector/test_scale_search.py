@@ -25,7 +25,7 @@ ZEROS = [np.zeros((1,) * dimensions, np.float32) for dimensions in (2, 3, 4)]
 PADIM = PadimHead(ZEROS[0], ZEROS[1], ZEROS[2], explained=0.5)
 
 
-def fitted(side: int, strength: float, *, seed: int = 0) -> FittedScale:
+def a_scale(side: int, strength: float, *, seed: int = 0) -> FittedScale:
     noise = np.random.default_rng([side, seed]).normal(size=len(LABELS))
     return FittedScale(side, (FittedHead(EVIDENCE, noise + strength * LABELS),))
 
@@ -35,68 +35,68 @@ def sides(found: list[FittedScale]) -> list[int]:
 
 
 def test_the_scale_that_shows_the_defects_is_kept_alone() -> None:
-    tried = [fitted(416, 0), fitted(640, 0.3), fitted(896, 6)]
+    tried = [a_scale(416, 0), a_scale(640, 0.3), a_scale(896, 6)]
     assert sides(search.choose_scales(tried, LABELS)) == [896]
 
 
 def test_of_scales_that_show_as_much_the_cheapest_is_kept() -> None:
-    tried = [fitted(416, 6), fitted(640, 6), fitted(896, 6)]
+    tried = [a_scale(416, 6), a_scale(640, 6), a_scale(896, 6)]
     assert sides(search.choose_scales(tried, LABELS)) == [416]
 
 
 def test_scales_that_show_different_defects_are_both_kept() -> None:
-    usual, finer = fitted(416, 0), fitted(640, 0)
+    usual, finer = a_scale(416, 0), a_scale(640, 0)
     usual.scores["evidence"][40:60] += 9
     finer.scores["evidence"][60:] += 9
     assert sides(search.choose_scales([usual, finer], LABELS)) == [416, 640]
 
 
 def test_a_scale_that_is_needed_stays() -> None:
-    tried = [fitted(416, 0), fitted(640, 6)]
+    tried = [a_scale(416, 0), a_scale(640, 6)]
     assert sides(search.choose_scales(tried, LABELS, always=416)) == [416, 640]
 
 
 def test_where_only_finer_scales_show_the_defects_all_of_them_are_kept() -> None:
-    usual, finer, finest = tried = [fitted(416, 0), fitted(640, 3), fitted(784, 3, seed=1)]
+    usual, finer, finest = tried = [a_scale(416, 0), a_scale(640, 3), a_scale(784, 3, seed=1)]
     assert search.keep_all_finer([finer], tried, 416) == [finer, finest]
     assert search.keep_all_finer([usual, finer], tried, 416) == [usual, finer]
 
 
 def test_another_way_to_look_replaces_the_last_scale_where_it_explains_more() -> None:
-    coarse, usual, aligned = fitted(256, 1), fitted(416, 1), fitted(416, 5, seed=1)
+    coarse, usual, aligned = a_scale(256, 1), a_scale(416, 1), a_scale(416, 5, seed=1)
     assert search.replace_last_if_better([coarse, usual], aligned, LABELS) == [coarse, aligned]
     assert search.replace_last_if_better([coarse, aligned], usual, LABELS) == [coarse, aligned]
 
 
 def test_without_doubt_no_finer_scale_is_tried() -> None:
-    assert not search.is_worth_trying(640, [fitted(416, 12)], LABELS, persistent=True)
+    assert not search.is_worth_trying(640, [a_scale(416, 12)], LABELS, persistent=True)
 
 
 def test_in_doubt_finer_scales_are_tried_until_one_does_not_help() -> None:
-    half = fitted(416, 2.0)
+    half = a_scale(416, 2.0)
     assert search.is_worth_trying(640, [half], LABELS, persistent=False)
-    unhelpful = [half, fitted(640, 0.1)]
+    unhelpful = [half, a_scale(640, 0.1)]
     assert not search.is_worth_trying(896, unhelpful, LABELS, persistent=False)
     assert search.is_worth_trying(896, unhelpful, LABELS, persistent=True)
 
 
 @pytest.mark.parametrize("told", [0, 1.3])
 def test_where_positions_tell_most_no_finer_scale_is_tried(told: float) -> None:
-    usual = fitted(416, 3.5)
+    usual = a_scale(416, 3.5)
     assert search.is_worth_trying(640, [usual], LABELS, persistent=False)
     padim = FittedHead(PADIM, usual.scores["evidence"])
-    by_position = FittedScale(416, (padim, *fitted(416, told).heads))
+    by_position = FittedScale(416, (padim, *a_scale(416, told).heads))
     assert not search.is_worth_trying(640, [by_position], LABELS, persistent=False)
     assert search.is_worth_trying(640, [by_position], LABELS, persistent=True)
 
 
 def test_where_nothing_is_seen_yet_the_next_scale_is_tried_all_the_same() -> None:
-    lost = [fitted(416, 0), fitted(640, 0)]
+    lost = [a_scale(416, 0), a_scale(640, 0)]
     assert search.is_worth_trying(896, lost, LABELS, persistent=False)
 
 
 def test_images_that_a_finer_scale_has_not_seen_do_not_count() -> None:
-    usual, finer = fitted(416, 0), fitted(640, 9)
+    usual, finer = a_scale(416, 0), a_scale(640, 9)
     finer.scores["evidence"][::2] = np.nan
     assert sides(search.choose_scales([usual, finer], LABELS)) == [640]
 
@@ -111,7 +111,7 @@ def test_small_images_are_not_magnified_without_end() -> None:
     assert search.ladder((500, 1240), usual) == (256, 416, 640, 784)
 
 
-def speckled(folder: Path, index: int, *, bad: bool) -> Example:
+def draw_speckled(folder: Path, index: int, *, bad: bool) -> Example:
     random = np.random.default_rng([index, bad])
     pixels = random.normal(128, 12, (240, 240))
     checks = np.indices((10, 10)).sum(0) % 2 * 140 - 70  # grey again, where it is made smaller
@@ -123,8 +123,8 @@ def speckled(folder: Path, index: int, *, bad: bool) -> Example:
 
 
 def test_defects_too_small_for_the_usual_scale_are_found_on_a_finer_one(tmp_path: Path) -> None:
-    good = [speckled(tmp_path, index, bad=False) for index in range(30)]
-    bad = [speckled(tmp_path, index, bad=True) for index in range(30)]
+    good = [draw_speckled(tmp_path, index, bad=False) for index in range(30)]
+    bad = [draw_speckled(tmp_path, index, bad=True) for index in range(30)]
     learnt = [*good[:22], *bad[:22]]
     tested = [*good[22:], *bad[22:]]
 
@@ -142,7 +142,7 @@ def test_defects_too_small_for_the_usual_scale_are_found_on_a_finer_one(tmp_path
     assert many >= 15 > few
 
 
-def stained(folder: Path, index: int, *, bad: bool) -> Example:
+def draw_stained(folder: Path, index: int, *, bad: bool) -> Example:
     random = np.random.default_rng([index, bad])
     clouds = Image.fromarray(random.normal(0, 30, (24, 24)).astype(np.float32)).resize((240, 240))
     pixels = 128 + np.asarray(clouds) + random.normal(0, 12, (240, 240))
@@ -154,7 +154,9 @@ def stained(folder: Path, index: int, *, bad: bool) -> Example:
 
 
 def test_what_a_coarse_scale_tells_is_not_looked_for_on_a_finer_one(tmp_path: Path) -> None:
-    examples = [stained(tmp_path, index, bad=bad) for index in range(20) for bad in (False, True)]
+    examples = [
+        draw_stained(tmp_path, index, bad=bad) for index in range(20) for bad in (False, True)
+    ]
     told: list[str] = []
     settings = Settings(sides=(96, 512), views=1)
     model = train(examples, settings, progress=lambda stage, *_: told.append(stage))
@@ -164,7 +166,7 @@ def test_what_a_coarse_scale_tells_is_not_looked_for_on_a_finer_one(tmp_path: Pa
 
 
 def test_without_labels_a_texture_is_looked_at_from_farther_away_and_closer(tmp_path: Path) -> None:
-    examples = [stained(tmp_path, index, bad=False) for index in range(16)]
+    examples = [draw_stained(tmp_path, index, bad=False) for index in range(16)]
     model = train(examples, Settings(sides=(64, 96, 256), views=1))
     assert model.info.sides == (64, 240)
 

@@ -42,13 +42,13 @@ def test_the_first_to_leave_does_not_lift_the_limit_of_the_others() -> None:
 
 
 def test_a_limit_holds_in_any_thread_whoever_was_first() -> None:
-    def seen() -> set[int]:
+    def threads_within() -> set[int]:
         with blas_on_one_thread():
             return blas_threads()
 
-    assert seen() == {1}
+    assert threads_within() == {1}
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(seen).result() == {1}
+        assert pool.submit(threads_within).result() == {1}
 
 
 def test_the_last_to_leave_lifts_it() -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 SMALL = Settings(sides=(64, 128), views=1, threads=1)
 
 
-def saved(folder: Path, name: str, pixels: Any) -> Path:
+def save(folder: Path, name: str, pixels: Any) -> Path:
     path = folder / f"{name}.png"
     Image.fromarray(np.asarray(pixels, np.uint8)).save(path)
     return path
@@ -28,15 +28,15 @@ def noisy(seed: int, shape: tuple[int, int] = (64, 64)) -> Any:
 
 
 def test_copies_of_one_normal_image_are_refused(tmp_path: Path) -> None:
-    good = [Example(saved(tmp_path, f"good{i}", noisy(0)), "normal") for i in range(5)]
-    bad = [Example(saved(tmp_path, f"bad{i}", noisy(1)), "anomaly") for i in range(3)]
+    good = [Example(save(tmp_path, f"good{i}", noisy(0)), "normal") for i in range(5)]
+    bad = [Example(save(tmp_path, f"bad{i}", noisy(1)), "anomaly") for i in range(3)]
     with pytest.raises(DetectorError, match="copies of one image"):
         train([*good, *bad], SMALL)
 
 
 def test_copies_of_one_anomaly_count_once(tmp_path: Path) -> None:
-    good = [Example(saved(tmp_path, f"good{i}", noisy(i)), "normal") for i in range(6)]
-    bad = [Example(saved(tmp_path, f"bad{i}", noisy(99)), "anomaly") for i in range(6)]
+    good = [Example(save(tmp_path, f"good{i}", noisy(i)), "normal") for i in range(6)]
+    bad = [Example(save(tmp_path, f"bad{i}", noisy(99)), "anomaly") for i in range(6)]
     model = train([*good, *bad], SMALL)
     assert model.info.kind == "novelty"
     assert "few-anomalies" in [each.code for each in model.info.warnings]
@@ -45,9 +45,9 @@ def test_copies_of_one_anomaly_count_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("anomalies", [0, 6])
 def test_images_without_any_structure_give_a_model(tmp_path: Path, anomalies: int) -> None:
     sizes = [(64 + i, 64) for i in range(5)]
-    good = [Example(saved(tmp_path, f"g{s}", np.zeros(s)), "normal") for s in sizes]
+    good = [Example(save(tmp_path, f"g{s}", np.zeros(s)), "normal") for s in sizes]
     flat = [np.full((64, 64 + i), 255) for i in range(anomalies)]
-    bad = [Example(saved(tmp_path, f"b{p.shape}", p), "anomaly") for p in flat]
+    bad = [Example(save(tmp_path, f"b{p.shape}", p), "anomaly") for p in flat]
     verdict = train([*good, *bad], SMALL).detect(good[0].path)
     assert np.isfinite(verdict.probability)
     assert verdict.heat_map is not None
@@ -58,14 +58,14 @@ def test_images_without_any_structure_give_a_model(tmp_path: Path, anomalies: in
 def test_very_long_and_very_small_images_learn_together(tmp_path: Path) -> None:
     shapes = [(64, 64), (64, 4096), (4096, 64), (64, 70)]
     good = [
-        Example(saved(tmp_path, f"good{i}", noisy(i, shapes[i % 4])), "normal") for i in range(4)
+        Example(save(tmp_path, f"good{i}", noisy(i, shapes[i % 4])), "normal") for i in range(4)
     ]
     verdict = train(good, SMALL).detect(good[1].path)
     assert 0 <= verdict.probability <= 1
 
 
 def test_more_images_than_allowed_are_drawn_by_content(tmp_path: Path) -> None:
-    good = [Example(saved(tmp_path, f"{i}", noisy(i)), "normal") for i in range(300)]
+    good = [Example(save(tmp_path, f"{i}", noisy(i)), "normal") for i in range(300)]
     tight = replace(SMALL, sides=(64,), max_rows=1000)
     info = train(good, tight).info
     assert 200 < info.counts["normal"] < 300
@@ -77,7 +77,7 @@ def test_more_images_than_allowed_are_drawn_by_content(tmp_path: Path) -> None:
 
 
 def test_copies_in_other_files_count_once(tmp_path: Path) -> None:
-    good = [Example(saved(tmp_path, f"good{i}", noisy(i)), "normal") for i in range(2)]
+    good = [Example(save(tmp_path, f"good{i}", noisy(i)), "normal") for i in range(2)]
     for index in range(9):
         path = tmp_path / f"copy{index}.png"
         Image.open(good[0].path).save(path, compress_level=index)
@@ -87,7 +87,7 @@ def test_copies_in_other_files_count_once(tmp_path: Path) -> None:
 
 
 def test_an_image_under_both_labels_is_named(tmp_path: Path) -> None:
-    paths = [saved(tmp_path, f"image{i}", noisy(i)) for i in range(12)]
+    paths = [save(tmp_path, f"image{i}", noisy(i)) for i in range(12)]
     both = [Example(paths[0], "anomaly"), *(Example(each, "anomaly") for each in paths[8:])]
     model = train([*(Example(each, "normal") for each in paths[:8]), *both], SMALL)
     (warning,) = (each for each in model.info.warnings if each.code == "contradictory")
@@ -96,15 +96,15 @@ def test_an_image_under_both_labels_is_named(tmp_path: Path) -> None:
 
 def test_labels_that_mean_nothing_are_said_to(tmp_path: Path) -> None:
     labels: tuple[Literal["normal"], Literal["anomaly"]] = ("normal", "anomaly")
-    images = [Example(saved(tmp_path, f"{i}", noisy(i)), labels[i % 2]) for i in range(60)]
+    images = [Example(save(tmp_path, f"{i}", noisy(i)), labels[i % 2]) for i in range(60)]
     assert "labels-unexplained" in [each.code for each in train(images, SMALL).info.warnings]
 
 
 def test_a_normal_image_unlike_the_others_is_named(tmp_path: Path) -> None:
-    good = [Example(saved(tmp_path, f"good{i}", noisy(i)), "normal") for i in range(20)]
+    good = [Example(save(tmp_path, f"good{i}", noisy(i)), "normal") for i in range(20)]
     spoiled = noisy(99)
     spoiled[20:40, 20:40] = 255
-    odd = Example(saved(tmp_path, "spoiled", spoiled), "normal")
+    odd = Example(save(tmp_path, "spoiled", spoiled), "normal")
     (warning,) = (
         each for each in train([*good, odd], SMALL).info.warnings if each.code == "odd-normals"
     )
@@ -118,10 +118,10 @@ def test_one_odd_format_does_not_decide_where_places_are(tmp_path: Path) -> None
         pixels[35:60, 90:110] = 10
         return pixels
 
-    good = [Example(saved(tmp_path, f"board{i}", board(i)), "normal") for i in range(12)]
+    good = [Example(save(tmp_path, f"board{i}", board(i)), "normal") for i in range(12)]
     first = min(digest_of(each) for each in good)
     strips = (
-        Example(saved(tmp_path, "strip", noisy(seed, (16, 128))), "normal") for seed in range(1000)
+        Example(save(tmp_path, "strip", noisy(seed, (16, 128))), "normal") for seed in range(1000)
     )
     strip = next(each for each in strips if digest_of(each) < first)
     heads = train([*good, strip], SMALL).ensemble.scales[-1].heads
