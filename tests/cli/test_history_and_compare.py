@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lfvpipe.engine.ledger import Ledger
-from lfvpipe.engine.outcome import Outcome
+from lfvpipe.engine.outcome import Json, Outcome
 from lfvpipe.report import metrics, run_file
 from lfvpipe.report.records import RunRecord, Timing, Verdict
 from lfvpipe.report.verdict_file import write_verdicts
@@ -211,7 +211,9 @@ def test_compare_of_a_matrix_shows_the_variants_that_have_run(lfvpipe: Call, pro
     for day, seed in ((1, 1), (2, 2)):
         _write_run(state_dir, day, 20 * day, 0)
         variant = f"sample.seed={seed}"
-        facts = {"run": f"2026110{day}T101500Z-0123abcd"}
+        run = f"2026110{day}T101500Z-0123abcd"
+        facts: dict[str, Json] = {"run": run, "f1": {}, "review": 0}
+        facts |= {"run_file": f"runs/{run}.json", "page": f"runs/{run}.html"}
         fingerprint = f"{seed}" * 64
         ledger.begin(variant, "report", fingerprint, {"version": 1}, exclusive=False)
         ledger.finish(variant, "report", fingerprint, Outcome("created", facts), exclusive=False)

@@ -20,6 +20,7 @@ ACTING = {
     *("lfvpipe.steps.evaluate.evaluation", "lfvpipe.dataset.checks.rules"),
     *("lfvpipe.report.records", "lfvpipe.config.validation"),
     *("filelock", "tempfile", "fractions", "concurrent.futures", "logging", "urllib.request"),
+    *("httpx", "importlib.metadata"),
 }
 
 CTRL_C_AT_IMPORT_OF = """
