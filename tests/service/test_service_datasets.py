@@ -1,4 +1,6 @@
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any
@@ -211,6 +213,18 @@ def test_an_update_survives_what_else_happens_to_the_project_meanwhile(
     client.delete_dataset(ProjectName="p", DatasetType="test")
     go.set()
     assert waits.dataset(client)["ImageStats"]["Anomaly"] == 5
+
+
+def test_an_update_that_failed_leaves_nothing_behind(
+    dataset: Any, world: Any, client: LookoutClient, waits: Any
+) -> None:
+    where: Any = {"ProjectName": "p", "DatasetType": "train"}
+    client.update_dataset_entries(**where, Changes=b'{"source-ref": "s3://bucket/gone.png"}')
+    with pytest.raises(LookoutError, match="ROLLBACK_COMPLETE"):
+        waits.dataset(client)
+    with closing(sqlite3.connect(world.state_dir / "service.db")) as database:
+        assert database.execute("SELECT COUNT(*) FROM contents").fetchone() == (1,)
+        assert database.execute("SELECT COUNT(*) FROM entries").fetchone() == (10,)
 
 
 def test_what_went_wrong_is_told_in_the_services_words_not_a_pipelines(

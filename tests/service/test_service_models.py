@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from threading import Event
 from typing import Any
@@ -241,6 +242,17 @@ def test_two_trainings_go_on_at_once_and_the_rest_wait(
     for version in "1234":
         assert waits.model(client, version)["Status"] == "TRAINED"
     assert len(world.detector.calls) == 4
+
+
+def test_what_waits_is_trained_oldest_first(dataset: Any, world: Any, waits: Any) -> None:
+    idle = world.client(launch=lambda _runtime: lambda: True)
+    for _ in range(3):
+        create(idle)
+    one_at_a_time = dataclasses.replace(world.services[0].quotas, concurrent_trainings=1)
+    client = world.client(quotas=one_at_a_time)
+    ended = [waits.model(client, version)["EvaluationEndTimestamp"] for version in "123"]
+    assert ended == sorted(ended)
+    assert len(set(ended)) == 3
 
 
 def test_progress_shows_in_the_status_message(

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from lfvpipe.lookout.api import LookoutClient
+from lfvpipe.service.jobs.packaging.job import package
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +103,17 @@ def test_a_missing_output_bucket_fails_the_job(trained: Any, client: LookoutClie
     described = finished(client)
     assert described["Status"] == "FAILED"
     assert "nowhere" in described["StatusMessage"]
+
+
+def test_a_job_that_is_over_is_not_done_again(
+    trained: Any, world: Any, client: LookoutClient
+) -> None:
+    start(client)
+    before = finished(client)
+    world.bucket.delete(["components/Comp-1.0.0.zip"])
+    package(world.services[0]._runtime, 1)  # as by a thread that saw the row a moment too early
+    assert finished(client) == before
+    assert world.bucket.head("components/Comp-1.0.0.zip") is None
 
 
 _RUN_BARE = """

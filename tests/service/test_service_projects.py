@@ -93,3 +93,22 @@ def test_more_projects_than_allowed_are_over_quota(world: Any) -> None:
         client.create_project(ProjectName="b")
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 402
     assert caught.value.response["ServiceCode"] == "lookoutvision"
+
+
+def test_a_projects_training_dataset_comes_first(client: LookoutClient) -> None:
+    client.create_project(ProjectName="p")
+    for kind in ("test", "train"):
+        client.create_dataset(ProjectName="p", DatasetType=kind)
+    listed = client.describe_project(ProjectName="p")["ProjectDescription"]["Datasets"]
+    assert [each["DatasetType"] for each in listed] == ["train", "test"]
+
+
+def test_what_is_missing_is_named_from_the_outside_in(client: LookoutClient) -> None:
+    missing = client.exceptions.ResourceNotFoundException
+    with pytest.raises(missing) as caught:
+        client.describe_model(ProjectName="p", ModelVersion="1")
+    assert caught.value.response["ResourceType"] == "PROJECT"
+    client.create_project(ProjectName="p")
+    with pytest.raises(missing) as caught:
+        client.describe_model(ProjectName="p", ModelVersion="1")
+    assert caught.value.response["ResourceType"] == "MODEL"

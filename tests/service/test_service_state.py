@@ -17,6 +17,8 @@ import pytest
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.service.embedded import model_file, model_status
+from lfvpipe.service.state import projects
+from lfvpipe.service.state.database import Database
 from lfvpipe.service.state.schema import MIGRATIONS, VERSION
 
 DUMP = Path(__file__).parent / "fixtures" / "service-0.1.0.sql"
@@ -144,3 +146,23 @@ def test_a_state_of_a_later_version_is_left_alone(old_state: Path, world: Any) -
     with pytest.raises(UserError, match="newer lfvpipe") as caught:
         world.open()
     assert "format 99" in str(caught.value)
+
+
+def test_what_is_to_follow_a_transaction_follows_in_order_and_only_if_it_ended_well(
+    tmp_path: Path,
+) -> None:
+    database = Database(tmp_path / "service.db")
+    followed: list[str] = []
+    with database.write() as tx:
+        tx.after(lambda: followed.append("first"))
+        tx.after(lambda: followed.append("second"))
+        assert followed == []
+    assert followed == ["first", "second"]
+    with pytest.raises(ZeroDivisionError), database.write() as tx:
+        projects.create(tx, name="p", arn="a", created=0.0)
+        tx.after(lambda: followed.append("third"))
+        _ = 1 / 0
+    with database.read() as tx:
+        assert not projects.exists(tx, "p")
+    assert followed == ["first", "second"]
+    database.close()
