@@ -2,9 +2,11 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from threading import Event
@@ -148,6 +150,10 @@ def test_an_update_whose_process_was_killed_is_finished_by_the_next(
     described = waits.dataset(idle)
     assert described["Status"] == "UPDATE_COMPLETE"
     assert described["ImageStats"] == {"Total": 12, "Labeled": 12, "Normal": 7, "Anomaly": 5}
+    with closing(sqlite3.connect(world.state_dir / "service.db")) as database:
+        query = "SELECT seq FROM sqlite_sequence WHERE name = 'contents'"
+        made = database.execute(query).fetchone()  # the dataset's, and one of a single update
+    assert made == (2,)
     assert len(idle.list_dataset_entries(**where)["DatasetEntries"]) == 12
 
 

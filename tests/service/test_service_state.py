@@ -158,10 +158,15 @@ def test_what_is_to_follow_a_transaction_follows_in_order_and_only_if_it_ended_w
         tx.after(lambda: followed.append("second"))
         assert followed == []
     assert followed == ["first", "second"]
-    with pytest.raises(ZeroDivisionError), database.write() as tx:
-        projects.create(tx, name="p", arn="a", created=0.0)
-        tx.after(lambda: followed.append("third"))
-        _ = 1 / 0
+
+    def break_off() -> None:
+        with database.write() as tx:
+            projects.create(tx, name="p", arn="a", created=0.0)
+            tx.after(lambda: followed.append("third"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        break_off()
     with database.read() as tx:
         assert not projects.exists(tx, "p")
     assert followed == ["first", "second"]
