@@ -267,3 +267,17 @@ def test_a_line_that_a_kill_cut_short_is_passed_over_and_a_wrong_one_is_named(fi
         file.write_text(f"{whole}{wrong}\n")
         with pytest.raises(LabelsError, match=r"reviewed\.jsonl:2: "):
             read_decisions(file)
+
+
+@pytest.mark.parametrize("with_source_last", [True, False])
+def test_the_later_line_counts_whether_it_names_the_source_or_not(
+    reviewed: Change, context: Context, work: Any, made: None, file: Path, with_source_last: bool
+) -> None:
+    wrong = of(selection(context, work), "train", "normal")[0]
+    lines = [
+        {"name": wrong.member, "label": "exclude"},
+        {"name": wrong.member, "source": "normal", "label": "anomaly"},
+    ]
+    say(file, *(lines if with_source_last else reversed(lines)))
+    after = selection(reviewed(), work)
+    assert (wrong.id in after) == with_source_last

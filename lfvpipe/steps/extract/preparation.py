@@ -81,18 +81,18 @@ def prepare_one(job: Job, data: bytes) -> Result:
     from lfvpipe.steps.advice import advise
 
     try:
-        return _mask(job, data) if job.kind == "mask" else _image(job, data)
+        return _prepare_mask(job, data) if job.kind == "mask" else _prepare_image(job, data)
     except ImageError as error:
         # The note stands after the image's name; it ends with the hint's full stop.
         return Result(job.key, problem=f"{error.fault}. {advise(error)}")
 
 
-def _image(job: Job, data: bytes) -> Result:
+def _prepare_image(job: Job, data: bytes) -> Result:
     from lfvpipe.images import examine
 
     done = examine(data, resize=job.resize, convert=job.convert, max_bytes=job.max_bytes)
     path = f"{job.stem}.{'png' if done.format == 'PNG' else 'jpg'}"
-    _place(Path(job.root, path), done.data)
+    _write(Path(job.root, path), done.data)
     sha256 = hashlib.sha256(done.data).hexdigest()
     return Result(
         key=job.key,
@@ -109,12 +109,12 @@ def _image(job: Job, data: bytes) -> Result:
     )
 
 
-def _mask(job: Job, data: bytes) -> Result:
+def _prepare_mask(job: Job, data: bytes) -> Result:
     from lfvpipe.images import prepare_mask
 
     done = prepare_mask(data, classes=job.classes, resize=job.resize)
     path = f"{job.stem}.png"
-    _place(Path(job.root, path), done.data)
+    _write(Path(job.root, path), done.data)
     return Result(
         key=job.key,
         path=path,
@@ -127,7 +127,7 @@ def _mask(job: Job, data: bytes) -> Result:
     )
 
 
-def _place(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes) -> None:
     """Write a file that is whole or not there after a kill.
 
     Not synced one by one as `lfvpipe.atomic` does, which would cost more than the decoding: after
@@ -135,16 +135,12 @@ def _place(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        _write(temporary, data)
+        try:
+            temporary.write_bytes(data)
+        except FileNotFoundError:  # the first file of its folder; asked of no other
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(data)
         temporary.replace(path)
-    except BaseException:
+    except BaseException:  # a cancelled run, too, leaves nothing half done; after a kill, `sweep`
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except FileNotFoundError:  # the first file of its folder
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)

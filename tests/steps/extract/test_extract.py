@@ -9,13 +9,21 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from lfvpipe.config.spec import LABELS, Images, Sample, Share, Source, Sources
+from lfvpipe.config.spec import (
+    LABELS,
+    Evaluate,
+    Images,
+    ManifestSource,
+    Sample,
+    Share,
+    Source,
+    Sources,
+)
 from lfvpipe.dataset.index import Image, Note, read_index, read_notes
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.steps.context import Context
-from lfvpipe.steps.extract import preparation as preparing
-from lfvpipe.steps.extract import reading
+from lfvpipe.steps.extract import preparation, reading
 from lfvpipe.steps.extract.extraction import ExtractError
 from lfvpipe.steps.extract.step import ExtractStep
 from lfvpipe.steps.select.step import SelectStep
@@ -173,13 +181,36 @@ def test_keys_are_safe_whatever_the_members_are_called(
     assert keys == ["anomaly/a.b", "normal/gr-e-co/1-"]
 
 
+def test_a_key_never_leaves_its_folder(
+    changed: Change, work: Any, made: None, tmp_path: Path, picture: Callable[..., bytes]
+) -> None:
+    (tmp_path.parent / "beside.png").write_bytes(picture(99))
+    context = changed(evaluate=Evaluate(images=("../beside.png",)))
+    (image,) = [each for each in index_of(context, run(context, work)) if each.split == "evaluate"]
+    assert image.key == f"evaluate/beside-{image.sha256[:12]}.png"
+
+
+def test_a_file_that_two_images_share_is_prepared_once(
+    changed: Change, work: Any, tmp_path: Path, picture: Callable[..., bytes]
+) -> None:
+    (tmp_path / "1.png").write_bytes(picture(1))
+    line = json.dumps({"source-ref": "1.png", "l-metadata": {"class-name": "normal"}})
+    for split in ("train", "test"):
+        manifest = tmp_path / f"{split}.manifest"
+        manifest.write_text(line)
+        work.upstream[f"fetch:manifest-{split}"] = fetch_outcome(manifest)
+    names = [str(tmp_path / f"{split}.manifest") for split in ("train", "test")]
+    outcome = run(changed(sources=Sources({}, ManifestSource(*names))), work)
+    assert (outcome.facts["images"], outcome.facts["new"]) == (2, 1)
+
+
 def test_a_full_disk_is_the_users_to_solve(
     context: Context, work: Any, made: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(preparing, "_place", full)
+    monkeypatch.setattr(preparation, "_write", full)
     with pytest.raises(ExtractError, match="No space left") as caught:
         run(context, work)
     assert "--state-dir" in caught.value.hint
@@ -192,8 +223,6 @@ def test_images_of_manifests_come_from_the_bucket(
     picture: Callable[..., bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from lfvpipe.config.spec import ManifestSource
-
     lines = [
         {"source-ref": f"s3://old/k/{n}.png", "l-metadata": {"class-name": "normal"}}
         for n in ("0", "1", "gone", "large")

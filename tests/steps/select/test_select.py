@@ -448,3 +448,77 @@ def test_a_bad_manifest_line_is_named(
     context = exported(train=[entry("s3://b/1.png", "normal"), line])
     with pytest.raises(SelectionError, match=what):
         selected(context, work)
+
+
+def test_a_manifest_names_no_file_outside_of_its_folder(
+    exported: Callable[..., Context], work: Any, tmp_path: Path
+) -> None:
+    secret = tmp_path.parent / "secret.png"
+    secret.write_bytes(b"x")
+    for reference in ("../secret.png", str(secret), f"n/../../{secret.name}"):
+        context = exported(train=[entry(reference, "normal")])
+        with pytest.raises(SelectionError, match="leads nowhere"):
+            selected(context, work)
+
+
+def test_a_reference_that_several_members_fit_is_named(
+    exported: Callable[..., Context], archives: Callable[..., None], work: Any
+) -> None:
+    archives(manifest_images={"a/x/1.png": b"", "b/x/1.png": b""})
+    context = exported("images.zip", train=[entry("s3://gone/x/1.png", "normal")])
+    with pytest.raises(SelectionError, match=r"could be any of a/x/1\.png, b/x/1\.png"):
+        selected(context, work)
+    assert "a/x/1.png" in {
+        image.member
+        for image in selected(
+            exported("images.zip", train=[entry("s3://gone/a/x/1.png", "normal")]), work
+        )[0].values()
+    }
+
+
+def test_an_evaluation_image_of_a_manifest_is_in_no_other_split(
+    exported: Callable[..., Context], work: Any
+) -> None:
+    context = exported(train=[entry(f"s3://b/{n}.png", "normal") for n in range(3)])
+    spec = replace(context.pipeline, evaluate=replace(context.pipeline.evaluate, images=("1.png",)))
+    images, counts = selected(Context(spec, context.state_root), work)
+    assert {image.member: image.split for image in images.values()} == {
+        "s3://b/0.png": "train", "s3://b/1.png": "evaluate", "s3://b/2.png": "train",
+    }  # fmt: skip
+    assert counts["normal"]["available"] == 3
+
+
+def test_images_named_like_masks_are_taken_where_include_asks_for_them(
+    changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched(anomaly={"Train/0001.PNG": b"", "Label/0001_label.PNG": b"", "x.jpg": b""})
+    sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip", include=("*.PNG",))}
+    _, counts = selected(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
+    assert counts["anomaly"]["available"] == 2  # of three: what `include` leaves out is not there
+    assert work.warnings == []
+
+
+def test_masks_that_the_pipeline_names_are_no_surprise(
+    changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    files = {"Train/0001.PNG": b"", "Label/0001_label.PNG": b""}
+    fetched(anomaly=files, anomaly_masks=files)
+    sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip", masks="a.zip")}
+    images, _ = selected(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
+    assert work.warnings == []
+    mask = images["anomaly/Train/0001.PNG"].mask
+    assert mask is not None
+    assert (mask.source, mask.member) == ("anomaly", "Label/0001_label.PNG")
+
+
+def test_a_name_that_looks_like_a_glob_stands_for_itself_first(
+    context: Context, changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    fetched(normal={"p[1].png": b"", "p1.png": b"", "p2.png": b""})
+    for pattern, found in (
+        ("p[1].png", "p[1].png"),
+        ("./p[2].png", "p2.png"),
+        ("./p1.png", "p1.png"),
+    ):
+        images, _ = selected(evaluating(context, changed, pattern), work)
+        assert [i.member for i in images.values() if i.split == "evaluate"] == [found]
