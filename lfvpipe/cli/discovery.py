@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe import archives, images
-from lfvpipe.cli.session import UsageError
+from lfvpipe.cli.usage import UsageError
 from lfvpipe.dataset.globs import is_image_name, matcher
 
 if TYPE_CHECKING:

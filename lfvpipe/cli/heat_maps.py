@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from lfvpipe import report, service
-from lfvpipe.cli.session import UsageError
+from lfvpipe.cli.usage import UsageError
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,34 +51,31 @@ class HeatMaps:
         """
         if heat is None:
             return None
-        file = self._file(image)
+        below = _absolute(image).relative_to(self.base)
+        file = self.folder / below.with_name(f"{below.name}.heat.png")
         try:
             report.heat_pictures.write(file, picture, heat)
         except OSError as error:
-            print(f"warning: no heat map of {image}: {_said(file, error)}", file=sys.stderr)
+            print(f"warning: no heat map of {image}: {_unwritable(file, error)}", file=sys.stderr)
             return None
         return str(file)
-
-    def _file(self, image: Path) -> Path:
-        below = _absolute(image).relative_to(self.base)
-        return self.folder / below.with_name(f"{below.name}.heat.png")
 
     def tell(self, count: int) -> None:
         """Tell the user how many pictures were written, and where."""
         print(f"{count} heat map{'' if count == 1 else 's'} in {self.folder}", file=sys.stderr)
 
-    def insist_on_folder(self) -> None:
-        """Make the folder, and raise a UserError unless files can be written there."""
+    def make_folder(self) -> None:
+        """Make the folder; raise a UserError unless files can be written there."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:
             hint = "Name a folder that you may write: --heat-maps FOLDER"
-            raise UserError(_said(self.folder, error), hint=hint) from error
+            raise UserError(_unwritable(self.folder, error), hint=hint) from error
 
 
-def insist_on_embedded(context: Context) -> None:
+def require_embedded(context: Context) -> None:
     """Raise a UsageError unless the pipeline's service keeps its models on this machine."""
     endpoint = context.pipeline.service.endpoint
     if endpoint != "embedded":
@@ -103,7 +100,7 @@ def model_file(context: Context, model: Hosting) -> Path:
     return file
 
 
-def apart(images: Iterable[Path], targets: Iterable[str], folder: Path) -> list[Path]:
+def outside(folder: Path, images: Iterable[Path], targets: Iterable[str]) -> list[Path]:
     """Return the images that do not lie in `folder`: what does was drawn by an earlier call.
 
     Raises:
@@ -119,7 +116,7 @@ def apart(images: Iterable[Path], targets: Iterable[str], folder: Path) -> list[
     return [image for image in images if not image.resolve().is_relative_to(place)]
 
 
-def planned(images: Sequence[Path], folder: Path) -> HeatMaps:
+def destination(folder: Path, images: Sequence[Path]) -> HeatMaps:
     """Return where the pictures of `images` go.
 
     They are named from the working folder, or, if an image lies elsewhere, from the folder that
@@ -143,5 +140,5 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100  (resolve would follow links)
 
 
-def _said(path: Path, error: OSError) -> str:
+def _unwritable(path: Path, error: OSError) -> str:
     return f"{path} cannot be written: {error.strerror or error}"

@@ -11,7 +11,7 @@ from lfvpipe import lazy
 if TYPE_CHECKING:
     from lfvpipe.engine import attempt
     from lfvpipe.engine.errors import EngineError
-    from lfvpipe.engine.events import Event, Reporter
+    from lfvpipe.engine.events import Event, Reporter, StepWarning
     from lfvpipe.engine.facts import ABSENT_IF_NONE, FactsError, StepFacts, StepOutcome
     from lfvpipe.engine.inputs import CodeVersion, Input, InputFile, Setting, settings
     from lfvpipe.engine.ledger import Ledger
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         LedgerTooNew,
     )
     from lfvpipe.engine.lock import Holder, Locked, StateFolderUnusable, current_holder, hold
+    from lfvpipe.engine.order import in_order
     from lfvpipe.engine.outcome import Facts, Json, Outcome, Word, digest
     from lfvpipe.engine.planning import Plan, PlanRow, StaleNeed, plan
     from lfvpipe.engine.reasons import Code, Reason
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         Selection,
         StepSelectionError,
         UnknownStep,
+        resolve,
     )
     from lfvpipe.engine.step import Cancelled, Leftover, Step, Work
 else:
@@ -43,12 +45,13 @@ else:
         {
             "attempt": [],
             "errors": ["EngineError"],
-            "events": ["Event", "Reporter"],
+            "events": ["Event", "Reporter", "StepWarning"],
             "facts": ["ABSENT_IF_NONE", "FactsError", "StepFacts", "StepOutcome"],
             "inputs": ["CodeVersion", "Input", "InputFile", "Setting", "settings"],
             "ledger": ["Ledger"],
             "ledger_file": ["LedgerDamaged", "LedgerError", "LedgerNotWritten", "LedgerTooNew"],
             "lock": ["Holder", "Locked", "StateFolderUnusable", "current_holder", "hold"],
+            "order": ["in_order"],
             "outcome": ["Facts", "Json", "Outcome", "Word", "digest"],
             "planning": ["Plan", "PlanRow", "StaleNeed", "plan"],
             "reasons": ["Code", "Reason"],
@@ -62,6 +65,7 @@ else:
                 "Selection",
                 "StepSelectionError",
                 "UnknownStep",
+                "resolve",
             ],
             "step": ["Cancelled", "Leftover", "Step", "Work"],
         },
@@ -106,6 +110,7 @@ __all__ = [
     "StepOutcome",
     "StepResult",
     "StepSelectionError",
+    "StepWarning",
     "UnknownStep",
     "Word",
     "Work",
@@ -114,8 +119,10 @@ __all__ = [
     "destroy",
     "digest",
     "hold",
+    "in_order",
     "kept_outcomes",
     "plan",
+    "resolve",
     "run",
     "settings",
 ]

@@ -109,6 +109,14 @@ class Step(ABC, Generic[C]):
             Cancelled: The user asked to stop.
         """
 
+    def describe(self, outcome: Outcome) -> str:
+        """Return the few facts of `outcome` that fit behind the step's line; "" for none.
+
+        `lfvpipe.engine.phrases` has the phrases. The outcome may be one that an older version of
+        the step wrote: what is not there is left out.
+        """
+        return ""
+
     def missing(self, context: C, outcome: Outcome) -> Sequence[Reason]:
         """Return what of `outcome` is gone from the local disk; cheap, no network."""
         return ()

@@ -5,8 +5,31 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
+    from lfvpipe.steps import hosting
     from lfvpipe.steps.advice import advise
+    from lfvpipe.steps.context import Context
+    from lfvpipe.steps.mlflow import insist_on_extra
+    from lfvpipe.steps.pipeline import families, steps_of
+    from lfvpipe.steps.report import ReportOutcome
 else:
-    __getattr__ = lazy.face(__name__, {"advice": ["advise"]})
+    __getattr__ = lazy.face(
+        __name__,
+        {
+            "advice": ["advise"],
+            "context": ["Context"],
+            "hosting": [],
+            "mlflow": ["insist_on_extra"],
+            "pipeline": ["families", "steps_of"],
+            "report": ["ReportOutcome"],
+        },
+    )
 
-__all__ = ["advise"]
+__all__ = [
+    "Context",
+    "ReportOutcome",
+    "advise",
+    "families",
+    "hosting",
+    "insist_on_extra",
+    "steps_of",
+]

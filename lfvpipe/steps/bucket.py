@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from lfvpipe.engine.facts import StepFacts, StepOutcome
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Outcome, Word
+from lfvpipe.engine.phrases import listing
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Leftover, Step, Work
 from lfvpipe.steps.attempts import SavedFacts
@@ -105,6 +106,11 @@ class BucketStep(Step[Context]):
             ours = BucketOutcome.from_json(work.previous.facts).created_by_us
             return _outcome("unchanged", context, ours=ours, work=work)
         return _outcome("adopted", context, ours=False, work=work)
+
+    def describe(self, outcome: Outcome) -> str:
+        """Return which bucket it is."""
+        bucket = BucketOutcome.from_json(outcome.facts)
+        return listing(bucket.name, bucket.endpoint)
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a local bucket whose folder is gone."""

@@ -76,3 +76,8 @@ class CheckStep(Step[Context]):
             CheckOutcome(tuple(found), extract.counts).as_json(),
             {"findings": len(found), "index": extract.digest},
         )
+
+    def describe(self, outcome: Outcome) -> str:
+        """Return how many findings there are."""
+        findings = CheckOutcome.from_json(outcome.facts).findings
+        return f"{len(findings)} findings" if findings else ""

@@ -11,6 +11,7 @@ from lfvpipe.dataset.sources import public_address, recorded_address, similar, s
 from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts
 from lfvpipe.engine.inputs import InputFile, Setting
 from lfvpipe.engine.outcome import Outcome, Word
+from lfvpipe.engine.phrases import size
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.errors import UserError
@@ -112,6 +113,10 @@ class FetchStep(Step[Context]):
         )
         word = _word(before and before.sha256, found.sha256)
         return Outcome(word, facts.as_json(), {"sha256": found.sha256})
+
+    def describe(self, outcome: Outcome) -> str:
+        """Return how large the source is."""
+        return size(FetchOutcome.from_json(outcome.facts).size)
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a cached file that is gone or has another size; local sources are inputs."""

@@ -10,6 +10,7 @@ from lfvpipe import manifest
 from lfvpipe.engine.facts import StepFacts, StepOutcome
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Outcome
+from lfvpipe.engine.phrases import count, listing
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.errors import UserError
@@ -145,6 +146,14 @@ class ManifestsStep(Step[Context]):
             ours=tuple(each.key for each in made.values() if each and each.key in ours),
         )
         return Outcome("created" if uploaded else "adopted", facts.as_json(), identity.as_json())
+
+    def describe(self, outcome: Outcome) -> str:
+        """Return how many images each manifest lists."""
+        manifests = ManifestsOutcome.from_json(outcome.facts)
+        return listing(
+            *(count(split, each.lines) for split, each in manifests.by_split.items()),
+            "segmentation" if manifests.segmentation else "",
+        )
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report manifests that a local bucket lost; see `Step.missing`."""

@@ -74,6 +74,11 @@ class MlflowStep(Step[Context]):
         word: Word = "created" if told.is_new else "updated"
         return Outcome(word, {**_server(context), **facts.as_json()})
 
+    def describe(self, outcome: Outcome) -> str:
+        """Return which run it is in MLflow."""
+        run = MlflowOutcome.from_json(outcome.facts).mlflow_run
+        return f"mlflow run {run}" if run else ""
+
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a run that the server was not told of."""
         facts = MlflowOutcome.from_json(outcome.facts)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from lfvpipe.engine.facts import StepFacts, StepOutcome
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Outcome, Word
+from lfvpipe.engine.phrases import listing
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.lookout.descriptions import describe_project, timestamp
@@ -80,6 +81,11 @@ class ProjectStep(Step[Context]):
         ours = ProjectSaved.of(work).creating == name or _is_ours(before, found)
         is_known = before is not None and before.arn == found["ProjectArn"]
         return _outcome("unchanged" if is_known else "adopted", found, context, ours)
+
+    def describe(self, outcome: Outcome) -> str:
+        """Return which project it is."""
+        project = ProjectOutcome.from_json(outcome.facts)
+        return listing(project.name, project.endpoint)
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a project that is gone."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from lfvpipe.engine.facts import StepOutcome
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Outcome
+from lfvpipe.engine.phrases import count, listing
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.steps.attempts import SavedFacts
@@ -87,6 +88,11 @@ class ReportStep(Step[Context]):
             review=len(run.review),
         )
         return Outcome("created", facts.as_json())
+
+    def describe(self, outcome: Outcome) -> str:
+        """Return which run it tells of, and how many images are doubtful."""
+        report = ReportOutcome.from_json(outcome.facts)
+        return listing(f"run {report.run}", count("doubtful", report.review))
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a run file or a page that is gone."""

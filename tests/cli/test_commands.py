@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lfvpipe.cli import wording
+from lfvpipe.cli import formatting
 from lfvpipe.engine.lock import hold
 from lfvpipe.report.durations import duration
 
@@ -39,13 +39,6 @@ def test_a_plan_says_before_and_after(prepared: Path, lfvpipe: Any) -> None:
     assert said.code == 2
     assert "sample.percent: 40 → 100" in said.out
     assert "fetch:normal" in said.out
-
-
-def test_an_evaluation_of_nothing_says_so() -> None:
-    counts = {"images": 0, "anomalous": 0, "wrong": 0, "review": 0, "refused": 0}
-    assert wording.facts("evaluate", counts) == "no images to judge: `evaluate` names none"
-    refused = wording.facts("evaluate", {**counts, "refused": 2})
-    assert refused == wording.facts("evaluate", {"refused": 2}) != ""
 
 
 def test_plans_of_a_matrix_say_once_how_to_run_them(project: Path, lfvpipe: Any) -> None:
@@ -251,7 +244,7 @@ def test_status_tells_done_from_stale_from_never_run(prepared: Path, lfvpipe: An
 def test_status_shows_how_long_also_short_steps_took(prepared: Path, lfvpipe: Any) -> None:
     (variant,) = lfvpipe("status", prepared, "--json").json["variants"]
     took = {
-        step["step"]: wording.seconds_between(step["started"], step["finished"])
+        step["step"]: formatting.seconds_between(step["started"], step["finished"])
         for step in variant["steps"]
     }
     assert any(seconds and seconds % 1 for seconds in took.values())  # not whole seconds alone

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lfvpipe.cli.starter import share_to_train
+from lfvpipe.cli.starter_file import share_to_train
 from lfvpipe.config import load
 from lfvpipe.config.spec import Pipeline
 

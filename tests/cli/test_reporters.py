@@ -6,16 +6,20 @@ import json
 import pytest
 import structlog
 
-from lfvpipe.cli import wording
 from lfvpipe.cli.reporters import reporting
 from lfvpipe.cli.reporters.live import Live
 from lfvpipe.cli.reporters.plain import Plain
 from lfvpipe.engine import events
 from lfvpipe.engine.outcome import Outcome
+from lfvpipe.engine.phrases import size
 from lfvpipe.errors import UserError
 from lfvpipe.service.log import service_log
 
 DONE = Outcome("created", {"images": 76, "bytes": 481_000, "new": 76})
+
+
+def describe(step: str, outcome: Outcome) -> str:
+    return f"of {step}: {outcome.facts['images']} images"
 
 
 class Clock:
@@ -34,19 +38,19 @@ def clock() -> Clock:
 
 def test_plain_lines_tell_a_steps_start_and_end(clock: Clock) -> None:
     out = io.StringIO()
-    plain = Plain(out, clock)
+    plain = Plain(out, describe, clock)
     plain(events.StepStarted("extract", ()))
     plain(events.StepFinished("extract", DONE, "created", 1.25))
     plain.close()
     first, second = out.getvalue().splitlines()
     assert first == "> extract"
     assert second.split()[:5] == ["✓", "extract", "created", "1.2", "s"]
-    assert second.endswith("images 76, 481 kB, new 76")
+    assert second.endswith("of extract: 76 images")
 
 
 def test_plain_lines_are_never_silent_for_two_seconds(clock: Clock) -> None:
     out = io.StringIO()
-    plain = Plain(out, clock)
+    plain = Plain(out, describe, clock)
     plain(events.StepStarted("fetch:normal", ()))
     plain(events.StepProgress("fetch:normal", 1_000_000, 4_000_000, "bytes"))
     spoken = 1
@@ -62,7 +66,7 @@ def test_plain_lines_are_never_silent_for_two_seconds(clock: Clock) -> None:
 
 def test_plain_lines_stop_with_the_step(clock: Clock) -> None:
     out = io.StringIO()
-    plain = Plain(out, clock)
+    plain = Plain(out, describe, clock)
     plain(events.StepStarted("model", ()))
     plain(events.StepFailed("model", UserError("no luck", hint="try again"), 3.0))
     before = out.getvalue()
@@ -77,7 +81,7 @@ def test_plain_lines_stop_with_the_step(clock: Clock) -> None:
 
 def test_fresh_steps_are_not_mentioned(clock: Clock) -> None:
     out = io.StringIO()
-    plain = Plain(out, clock)
+    plain = Plain(out, describe, clock)
     plain(events.StepFinished("fetch:normal", DONE, "unchanged", 0.0))
     plain.close()
     assert out.getvalue() == ""
@@ -88,17 +92,17 @@ def test_live_lines_come_and_go(
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
-    live = Live()
+    live = Live(describe)
     live(events.RunStarted("default", ("model",)))
     live(events.StepStarted("model", ()))
     live(events.StepProgress("model", 3, 35, "images", "version 1"))
     live(events.StepWarning("model", "few images [sic]"))
-    live(events.StepFinished("model", Outcome("created", {"version": "1"}), "created", 33.0))
+    live(events.StepFinished("model", DONE, "created", 33.0))
     live.close()
     said = capsys.readouterr().err
     assert "! model" in said
     assert "few images [sic]" in said
-    assert "version 1" in said
+    assert "of model: 76 images" in said
     assert "\x1b[3" not in said  # no colours
 
 
@@ -106,14 +110,14 @@ def test_live_lines_come_and_go(
     ("count", "said"), [(999, "999 B"), (1500, "1.5 kB"), (508_000, "508 kB"), (2.5e9, "2.5 GB")]
 )
 def test_sizes(count: float, said: str) -> None:
-    assert wording.size(count) == said
+    assert size(count) == said
 
 
 def test_for_machines_the_embedded_service_logs_json_lines_too(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     structlog.reset_defaults()
-    with reporting("json") as reporter:
+    with reporting("json", describe) as reporter:
         reporter(events.StepStarted("extract", ()))
         service_log().warning("a unit died", unit=3)
     service_log().warning("as before")

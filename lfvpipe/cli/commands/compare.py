@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from lfvpipe import atomic
-from lfvpipe.cli import output, session
-from lfvpipe.cli.commands.history import standing_runs
+from lfvpipe.cli import output
 from lfvpipe.cli.options import Json, Option, PipelineOptions, is_pipeline_file
+from lfvpipe.cli.run_report import standing_runs
+from lfvpipe.cli.usage import UsageError
+from lfvpipe.cli.variants import open_variants
 from lfvpipe.errors import UserError
 from lfvpipe.report import comparison_view as view
 from lfvpipe.report import history, learning_curve
@@ -19,7 +21,7 @@ from lfvpipe.report.comparison import compare
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lfvpipe.cli.session import Variant
+    from lfvpipe.cli.variants import Variant
     from lfvpipe.report.comparison import Change, Comparison, Side
     from lfvpipe.report.records import RunRecord, Scores
 
@@ -64,7 +66,7 @@ class CompareOptions(PipelineOptions):
 
 def run(options: CompareOptions) -> int:
     """Print the comparison, write the files that are asked for; return 0."""
-    variants = session.open_variants(options)
+    variants = open_variants(options)
     comparison = compare(_chosen(options, variants))
     if options.json:
         output.print_json(_json(comparison))
@@ -82,7 +84,7 @@ def _chosen(options: CompareOptions, variants: tuple[Variant, ...]) -> list[RunR
     standing = standing_runs(variants)
     if options.matrix:
         if len(variants) == 1:
-            raise session.UsageError(
+            raise UsageError(
                 "the pipeline file has no matrix", hint="Name runs: `lfvpipe history` lists them."
             )
         words = _that_have_run(variants, standing, others=len(words)) + words
@@ -90,14 +92,14 @@ def _chosen(options: CompareOptions, variants: tuple[Variant, ...]) -> list[RunR
     pair = list(history.standing_pair(state_dir, standing))
     words = words or pair or ["latest"]
     if len(pair) == 1:
-        raise session.UsageError(
+        raise UsageError(
             "a comparison needs two runs, and there is only one so far",
             hint="Change the pipeline file; the next `lfvpipe run` makes another one.",
         )
     runs = [history.find(state_dir, word, standing) for word in words]
     if len({each.id for each in runs}) < 2:
         hint = "Name two: an id, its beginning, latest, latest~1, v2, or a variant."
-        raise session.UsageError("a comparison needs two different runs", hint=hint)
+        raise UsageError("a comparison needs two different runs", hint=hint)
     return runs
 
 
@@ -112,7 +114,7 @@ def _that_have_run(
     missing = [each.name for each in variants if each.name not in standing]
     said = f"no run yet of {', '.join(missing)}"
     if len(variants) - len(missing) + others < 2:
-        raise session.UsageError(said, hint="`lfvpipe run` makes what is missing.")
+        raise UsageError(said, hint="`lfvpipe run` makes what is missing.")
     if missing:
         print(f"note: {said}", file=sys.stderr)
     return [each.name for each in variants if each.name in standing]

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from lfvpipe import detector, images
-from lfvpipe.cli import as_trained, heat_maps, interrupt, session
-from lfvpipe.cli.answers import Answer, printed
-from lfvpipe.cli.commands.run import locked
-from lfvpipe.cli.handwork import HandWork
+from lfvpipe.cli import heat_maps, interrupt
+from lfvpipe.cli.command_work import CommandWork
 from lfvpipe.cli.options import Json, LockOptions, Option, is_pipeline_file
+from lfvpipe.cli.preparation import training_preparation
+from lfvpipe.cli.usage import UsageError, command_line
+from lfvpipe.cli.variants import ledger_of, locked, open_variants
+from lfvpipe.cli.verdicts import ImageVerdict, print_verdicts
 from lfvpipe.dataset.globs import has_wildcard, is_image_name
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
@@ -30,12 +32,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lfvpipe.cli.heat_maps import HeatMaps
-    from lfvpipe.cli.session import Variant
+    from lfvpipe.cli.variants import Variant
     from lfvpipe.config.spec import Images
     from lfvpipe.engine.ledger import Ledger, Record
 
     Draw = Callable[[Path, bytes], str | None]
-    Ask = Callable[[Path], Answer]
+    Detect = Callable[[Path], ImageVerdict]
 
 JOBS = 4
 
@@ -89,39 +91,30 @@ class DetectOptions(LockOptions):
 
 def run(options: DetectOptions) -> int:
     """Print a verdict per image; return 0, or 1 where an image got none, or no heat map."""
-    files = list(_images(options.targets))
-    maps = _heat_maps(options, files)
+    files = list(_image_files(options.targets))
+    maps = None
+    if options.heat_maps is not None:
+        folder = Path(options.heat_maps)
+        files = heat_maps.outside(folder, files, options.targets)
+        maps = heat_maps.destination(folder, files) if files else None
     if not files:
         where = f" in {' '.join(options.targets)}" if options.targets else ""
-        raise session.UsageError(
-            f"no images to look at{where}", hint="Name images, folders or globs."
-        )
+        raise UsageError(f"no images to look at{where}", hint="Name images, folders or globs.")
     try:
-        with _asking(options, maps) as ask:
-            answers = printed(_answers(ask, files), as_json=options.json, as_csv=options.csv)
+        with _open_model(options, maps) as detect:
+            verdicts = print_verdicts(
+                in_order(partial(_detect_or_say_why_not, detect), files, JOBS),
+                as_json=options.json,
+                as_csv=options.csv,
+            )
     except Cancelled:
         return interrupt.INTERRUPTED
     if maps:
-        maps.tell(sum(each.heat_map is not None for each in answers))
-    return 1 if any(each.error or (maps and not each.heat_map) for each in answers) else 0
+        maps.tell(sum(each.heat_map is not None for each in verdicts))
+    return 1 if any(each.error or (maps and not each.heat_map) for each in verdicts) else 0
 
 
-def _heat_maps(options: DetectOptions, images: list[Path]) -> HeatMaps | None:
-    """Return where heat maps go, if they are wanted; leave those of before out of `images`."""
-    if options.heat_maps is None:
-        return None
-    folder = Path(options.heat_maps)
-    images[:] = heat_maps.apart(images, options.targets, folder)
-    return heat_maps.planned(images, folder) if images else None
-
-
-def _asking(options: DetectOptions, maps: HeatMaps | None) -> AbstractContextManager[Ask]:
-    if options.model:
-        return _by_model_file(Path(options.model), maps)
-    return _by_pipeline(options, maps)
-
-
-def _images(targets: Iterable[str]) -> Iterator[Path]:
+def _image_files(targets: Iterable[str]) -> Iterator[Path]:
     """Yield the image files that files, folders and globs stand for, in a steady order.
 
     Raises:
@@ -133,84 +126,105 @@ def _images(targets: Iterable[str]) -> Iterator[Path]:
             yield from sorted(p for p in path.rglob("*") if p.is_file() and is_image_name(p.name))
         elif path.exists() or not has_wildcard(target):
             if not path.is_file():
-                raise session.UsageError(f"{target} is not there")
+                raise UsageError(f"{target} is not there")
             yield path
         else:
             found = sorted(map(Path, glob.glob(target, recursive=True)))  # noqa: PTH207  (globs may be absolute)
             yield from (each for each in found if each.is_file() and is_image_name(each.name))
 
 
+def _open_model(options: DetectOptions, maps: HeatMaps | None) -> AbstractContextManager[Detect]:
+    if options.model:
+        return _from_model_file(Path(options.model), maps)
+    return _from_pipeline(options, maps)
+
+
 @contextmanager
-def _by_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Ask]:
+def _from_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Detect]:
     """Yield a function that asks a detector's model file."""
     if not path.is_file():
-        raise session.UsageError(f"{path} is not there", hint="--model wants a model file.")
+        raise UsageError(f"{path} is not there", hint="--model wants a model file.")
     try:
         model = detector.load(path)
     except detector.DetectorError as error:
-        raise session.UsageError(error.message, hint=error.hint) from error
+        raise UsageError(error.message, hint=error.hint) from error
     if maps:
-        maps.insist_on_folder()
+        maps.make_folder()
 
-    def ask(image: Path) -> Answer:
+    def detect(image: Path) -> ImageVerdict:
         verdict = model.detect(image)
-        found = _types((each.name, each.fraction) for each in verdict.anomalies)
-        drawn = maps.draw(image, image, verdict.heat_map) if maps else None
-        facts = (verdict.is_anomalous, verdict.confidence)
-        return Answer(str(image), *facts, anomalies=found, heat_map=drawn)
+        return ImageVerdict(
+            str(image),
+            verdict.is_anomalous,
+            verdict.confidence,
+            anomalies=_without_background((a.name, a.fraction) for a in verdict.anomalies),
+            heat_map=maps.draw(image, image, verdict.heat_map) if maps else None,
+        )
 
-    yield ask
+    yield detect
 
 
 @contextmanager
-def _by_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[Ask]:
+def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[Detect]:
     """Host the pipeline's model while the block runs; yield a function that asks it."""
-    variant = session.open_variants(options)[0]
+    variant = open_variants(options)[0]
     if maps:
-        heat_maps.insist_on_embedded(variant.context)
+        heat_maps.require_embedded(variant.context)
     with locked("detect", options, variant), interrupt.cancelling() as cancelled:
-        ledger = session.ledger_of(variant)
-        record = _trained(variant, ledger)
+        ledger = ledger_of(variant)
+        record = _model_record(variant, ledger)
         trained = ModelOutcome.from_json(record.outcome.facts if record.outcome else {})
-        endpoint = variant.context.pipeline.service.endpoint
+        endpoint = variant.pipeline.service.endpoint
         model = Hosting(trained.project, trained.version, endpoint)
-        look = as_trained.images(variant, ledger, record, session.command("run", options))
+        retrain = command_line("run", options)
+        preparation = training_preparation(variant, ledger, record, retrain)
         draw = _drawing(variant, model, maps)
-        work: HandWork = HandWork(ledger, cancelled)
+        work = CommandWork(ledger, cancelled)
         with hosted(variant.context, work, model, kept=model.key in ledger.held):
 
-            def ask(image: Path) -> Answer:
-                work.progress(0, None, "images")
-                return _ask(variant, model, look, image, draw)
+            def detect(image: Path) -> ImageVerdict:
+                work.progress(0, None, "images")  # ends the command when the user asks to stop
+                return _ask_service(variant, model, preparation, image, draw)
 
-            yield ask
+            yield detect
+
+
+def _model_record(variant: Variant, ledger: Ledger) -> Record:
+    """Return what the ledger has of the model that the variant stands at.
+
+    Raises:
+        UsageError: There is none yet.
+    """
+    record = ledger.standing_record(variant.name, "model")
+    if record is None or record.outcome is None:
+        raise UsageError(
+            f"{variant.pipeline.name} has no trained model yet",
+            hint=f"Run it first: lfvpipe run {variant.pipeline.file}",
+        )
+    return record
 
 
 def _drawing(variant: Variant, model: Hosting, maps: HeatMaps | None) -> Draw:
-    """Return what draws the heat map of an image, given what the hosted model was given."""
+    """Return what draws the heat map of an image, given what the hosted model was given.
+
+    The service tells verdicts alone, so that the model is asked a second time, by its file.
+    """
     if maps is None:
         return lambda _image, _data: None
     file = heat_maps.model_file(variant.context, model)
-    maps.insist_on_folder()
+    maps.make_folder()
     looking = detector.load(file)
     return lambda image, data: maps.draw(image, data, looking.detect(data).heat_map)
 
 
-def _trained(variant: Variant, ledger: Ledger) -> Record:
-    record = ledger.standing_record(variant.name, "model")
-    if record is None or record.outcome is None:
-        name = variant.context.pipeline.name
-        hint = f"Run it first: lfvpipe run {variant.context.pipeline.file}"
-        raise session.UsageError(f"{name} has no trained model yet", hint=hint)
-    return record
-
-
-def _ask(variant: Variant, model: Hosting, look: Images, image: Path, draw: Draw) -> Answer:
+def _ask_service(
+    variant: Variant, model: Hosting, preparation: Images, image: Path, draw: Draw
+) -> ImageVerdict:
     """Prepare the image as the model's training images were, and ask the hosted model."""
     data = images.prepare(
         image.read_bytes(),
-        resize=look.resize,
-        convert=look.convert,
+        resize=preparation.resize,
+        convert=preparation.convert,
         max_bytes=MAX_IMAGE_BYTES,
     )
     with explained(f"detecting anomalies in {image}"):
@@ -221,31 +235,30 @@ def _ask(variant: Variant, model: Hosting, look: Images, image: Path, draw: Draw
             ContentType=content_type(data),
         )["DetectAnomalyResult"]
     confidence = float(said["Confidence"])
-    found = tuple(
-        (each["Name"], float(each["PixelAnomaly"]["TotalPercentageArea"]))
-        for each in said.get("Anomalies", ())
+    return ImageVerdict(
+        str(image),
+        bool(said["IsAnomalous"]),
+        confidence,
+        needs_review=confidence < variant.pipeline.evaluate.review_below,
+        anomalies=_without_background(
+            (each["Name"], float(each["PixelAnomaly"]["TotalPercentageArea"]))
+            for each in said.get("Anomalies", ())
+        ),
+        heat_map=draw(image, data),
     )
-    doubtful = confidence < variant.context.pipeline.evaluate.review_below
-    facts = (bool(said["IsAnomalous"]), confidence, doubtful, _types(found))
-    return Answer(str(image), *facts, heat_map=draw(image, data))
 
 
-def _types(found: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
-    """Leave the background out."""
+def _without_background(found: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    """Return the types of anomaly; the service counts the background as one of them."""
     return tuple((name, part) for name, part in found if name.lower() != "background")
 
 
-def _answers(ask: Ask, images: Iterable[Path]) -> Iterator[Answer]:
-    """Ask about several images at once; return the answers in the images' order."""
-    return in_order(partial(_careful, ask), images, JOBS)
-
-
-def _careful(ask: Ask, image: Path) -> Answer:
-    """Let an image that cannot be used be an answer, so that the others still get theirs."""
+def _detect_or_say_why_not(detect: Detect, image: Path) -> ImageVerdict:
+    """Let an image that cannot be used have a line of its own, so that the others get theirs."""
     try:
-        return ask(image)
+        return detect(image)
     except UserError as error:
         # The line names the image already, so that the service's bare reason is enough.
-        return Answer(str(image), error=getattr(error, "reason", error.message))
+        return ImageVerdict(str(image), error=getattr(error, "reason", error.message))
     except OSError as error:
-        return Answer(str(image), error=error.strerror or str(error))
+        return ImageVerdict(str(image), error=error.strerror or str(error))

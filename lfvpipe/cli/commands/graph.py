@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from lfvpipe.cli import output, planning
+from lfvpipe.cli import output
 from lfvpipe.cli.commands.status import STYLES, standings
 from lfvpipe.cli.options import Json, Option, PipelineOptions
+from lfvpipe.cli.plans import plan_variants
 
 if TYPE_CHECKING:
-    from lfvpipe.cli.output import Style
-    from lfvpipe.cli.planning import Planned
+    from collections.abc import Mapping, Sequence
+
+    from lfvpipe.cli.plans import VariantPlan
 
 MARKS = {
     "done": "✓",
@@ -49,78 +51,70 @@ class GraphOptions(PipelineOptions):
 
 def run(options: GraphOptions) -> int:
     """Print the graph as a drawing, as Mermaid text, or as JSON; return 0."""
-    planned = planning.plan_all(options)
+    plans = plan_variants(options)
     if options.json:
-        output.print_json(_json(planned))
+        output.print_json(_json(plans))
     elif options.format == "mermaid":
-        print(_mermaid(planned[0]))
+        print(_mermaid(plans[0]))
     else:
-        print("\n\n".join(_drawing(one) for one in planned))
+        print("\n\n".join(_drawing(plan) for plan in plans))
     return 0
 
 
-def _states(one: Planned) -> dict[str, str]:
-    return {standing.row.step: standing.state for standing in standings(one)}
+def _states(plan: VariantPlan) -> dict[str, str]:
+    return {standing.row.step: standing.state for standing in standings(plan)}
 
 
-def _needs(one: Planned) -> dict[str, tuple[str, ...]]:
-    return {step.name: tuple(step.needs) for step in one.variant.steps}
+def _needs(plan: VariantPlan) -> dict[str, tuple[str, ...]]:
+    return {step.name: tuple(step.needs) for step in plan.variant.steps}
 
 
-def _mermaid(one: Planned) -> str:
-    states = _states(one)
+def _mermaid(plan: VariantPlan) -> str:
+    states, needs = _states(plan), _needs(plan)
+    # Mermaid's identifiers have neither colons nor dashes.
+    identifiers = {name: name.replace(":", "_").replace("-", "_") for name in needs}
     lines = ["flowchart TD"]
-    for step in one.variant.steps:
-        name = step.name
-        kind = states[name].replace(" ", "-")
-        lines.append(f'  {_identifier(name)}["{name}<br/>{states[name]}"]:::{kind}')
-    for name, needs in _needs(one).items():
-        lines += [f"  {_identifier(need)} --> {_identifier(name)}" for need in needs]
+    for name, identifier in identifiers.items():
+        state = states[name]
+        lines.append(f'  {identifier}["{name}<br/>{state}"]:::{state.replace(" ", "-")}')
+    for name, needed in needs.items():
+        lines += [f"  {identifiers[need]} --> {identifiers[name]}" for need in needed]
     for state in dict.fromkeys(states.values()):
         lines.append(f"  classDef {state.replace(' ', '-')} {COLOURS[state]}")
     return "\n".join(lines)
 
 
-def _identifier(name: str) -> str:
-    return name.replace(":", "_").replace("-", "_")
-
-
-def _drawing(one: Planned) -> str:
+def _drawing(plan: VariantPlan) -> str:
     """Draw the steps level by level: each box under all that it needs, its needs beside it."""
-    states, needs = _states(one), _needs(one)
-    lines = [output.styled(one.title, "bold")]
-    levels = _levels(needs)
-    for index, level in enumerate(levels):
+    states, needs = _states(plan), _needs(plan)
+    lines = [output.styled(plan.variant.title, "bold")]
+    for index, level in enumerate(_levels(needs)):
         if index:
             lines.append("  │")
-        lines += _level(level, states, needs)
+        for place, name in enumerate(level):
+            text = f"{MARKS[states[name]]} {name}"
+            style = STYLES[states[name]]
+            shown = output.styled(text, style) if style else text
+            beside = f"← {', '.join(needs[name])}" if needs[name] else ""
+            pad = " " * max(1, 22 - len(text))
+            corner = _corner(place, len(level))
+            lines.append(f"  {corner} {shown}{pad}{output.styled(beside, 'dim')}".rstrip())
     used = dict.fromkeys(states.values())
     lines += ["", "  ".join(f"{MARKS[state]} {state}" for state in used)]
     return "\n".join(lines)
 
 
-def _level(
-    level: list[str], states: dict[str, str], needs: dict[str, tuple[str, ...]]
-) -> list[str]:
-    lines = []
-    for place, name in enumerate(level):
-        corner = _corner(place, len(level))
-        style: Style | None = STYLES[states[name]]
-        text = f"{MARKS[states[name]]} {name}"
-        shown = output.styled(text, style) if style else text
-        beside = f"← {', '.join(needs[name])}" if needs[name] else ""
-        pad = " " * max(1, 22 - len(text))
-        lines.append(f"  {corner} {shown}{pad}{output.styled(beside, 'dim')}".rstrip())
-    return lines
-
-
 def _corner(place: int, count: int) -> str:
+    """Return what joins a step to the others of its level."""
     if count == 1:
         return "●"
-    return "├" if 0 < place < count - 1 else ("┌" if place == 0 else "└")
+    if place == 0:
+        return "┌"
+    return "└" if place == count - 1 else "├"
 
 
-def _levels(needs: dict[str, tuple[str, ...]]) -> list[list[str]]:
+def _levels(needs: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """Return the steps by how many others they stand under, at most."""
     depth: dict[str, int] = {}
     for name, needed in needs.items():
         depth[name] = 1 + max((depth[need] for need in needed), default=-1)
@@ -130,13 +124,13 @@ def _levels(needs: dict[str, tuple[str, ...]]) -> list[list[str]]:
     return levels
 
 
-def _json(planned: tuple[Planned, ...]) -> dict[str, Any]:
+def _json(plans: Sequence[VariantPlan]) -> dict[str, Any]:
     variants = []
-    for one in planned:
-        states = _states(one)
+    for plan in plans:
+        states = _states(plan)
         steps = [
             {"step": name, "needs": list(needs), "state": states[name]}
-            for name, needs in _needs(one).items()
+            for name, needs in _needs(plan).items()
         ]
-        variants.append({"variant": one.variant.name, "steps": steps})
-    return {"name": planned[0].variant.context.pipeline.name, "variants": variants}
+        variants.append({"variant": plan.variant.name, "steps": steps})
+    return {"name": plans[0].variant.pipeline.name, "variants": variants}

@@ -6,16 +6,16 @@ import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from lfvpipe.cli import history_table, output, session, wording
+from lfvpipe.cli import formatting, history_table, output
 from lfvpipe.cli.options import Json, Option, PipelineOptions, at_least
+from lfvpipe.cli.run_report import standing_runs
+from lfvpipe.cli.variants import DEFAULT_VARIANT, open_variants
 from lfvpipe.report import history
 from lfvpipe.report.durations import duration
-from lfvpipe.steps.report import ReportOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from lfvpipe.cli.session import Variant
     from lfvpipe.report.history import Difference, Entry
     from lfvpipe.report.records import RunRecord
 
@@ -41,7 +41,7 @@ class HistoryOptions(PipelineOptions):
 
 def run(options: HistoryOptions) -> int:
     """Print the latest runs, the latest last; return 0."""
-    variants = session.open_variants(options)
+    variants = open_variants(options)
     found = history.entries(variants[0].context.state_dir, options.limit)
     standing = set(standing_runs(variants).values())
     if options.json:
@@ -53,32 +53,15 @@ def run(options: HistoryOptions) -> int:
     return 0
 
 
-def standing_runs(variants: Iterable[Variant]) -> dict[str, str]:
-    """Return the run that each variant stands at, by the variant's name."""
-    runs: dict[str, str] = {}
-    for variant in variants:
-        report = ReportOutcome.standing(session.ledger_of(variant), variant.name)
-        if report is not None:
-            runs[variant.name] = report.run
-    return runs
-
-
 def _print(found: Sequence[Entry], standing: set[str]) -> None:
+    # 0 columns, as many as it takes, where what is printed goes to a file or a program.
+    width = shutil.get_terminal_size((0, 0)).columns
     rows = [_cells(entry, entry.run.id in standing) for entry in found]
-    head, *lines = history_table.layout(rows, _width())
+    head, *lines = history_table.layout(rows, width)
     print(output.styled(head, "dim"), *lines, sep="\n")
     if any(entry.run.id in standing for entry in found):
-        print(
-            output.styled(
-                "\n* what the last `lfvpipe run` stands at; `lfvpipe plan` shows later edits",
-                "dim",
-            )
-        )
-
-
-def _width() -> int:
-    """Return the terminal's columns; 0 where what is printed goes to a file or a program."""
-    return shutil.get_terminal_size((0, 0)).columns
+        note = "* what the last `lfvpipe run` stands at; `lfvpipe plan` shows later edits"
+        print(output.styled(f"\n{note}", "dim"))
 
 
 def _cells(entry: Entry, is_standing: bool) -> dict[str, str]:
@@ -86,18 +69,18 @@ def _cells(entry: Entry, is_standing: bool) -> dict[str, str]:
     return {
         history_table.MARK: "*" if is_standing else "",
         "run": run.id,
-        "when": wording.when(run.created),
-        "variant": "" if run.variant == "default" else run.variant,
+        "when": formatting.when(run.created),
+        "variant": "" if run.variant == DEFAULT_VARIANT else run.variant,
         "model": f"v{run.model['version']}" if run.model.get("version") else "",
-        **_metrics(run),
+        **_metric_cells(run),
         "images": str(sum(sum(counts.values()) for counts in run.data.values())),
         "doubtful": str(len(run.review)),
         "took": duration(entry.seconds) if entry.seconds is not None else "",
-        history_table.CHANGED: _changed(entry.changed),
+        history_table.CHANGED: _changes(entry.changed),
     }
 
 
-def _metrics(run: RunRecord) -> dict[str, str]:
+def _metric_cells(run: RunRecord) -> dict[str, str]:
     found = history.headline_set(run)
     values = {
         title: found[1].estimates[name].value if found else None for title, name in METRICS.items()
@@ -105,14 +88,12 @@ def _metrics(run: RunRecord) -> dict[str, str]:
     return {title: "" if value is None else f"{value:.3f}" for title, value in values.items()}
 
 
-def _changed(changed: Sequence[Difference]) -> str:
-    said = [f"{each.key}: {_value(each.values[0])} → {_value(each.values[1])}" for each in changed]
+def _changes(changed: Sequence[Difference]) -> str:
+    """Return the first few keys that changed since the run before, with before → after."""
+    value: Any = formatting.value
+    said = [f"{each.key}: {value(each.values[0])} → {value(each.values[1])}" for each in changed]
     more = f" and {len(said) - MOST_CHANGES} more" if len(said) > MOST_CHANGES else ""
     return ", ".join(said[:MOST_CHANGES]) + more
-
-
-def _value(what: Any) -> str:
-    return wording.value(what)
 
 
 def _json(entry: Entry, is_standing: bool) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lfvpipe import atomic
-from lfvpipe.cli import output, starter
+from lfvpipe.cli import output, starter_file
 from lfvpipe.cli.discovery import look
 from lfvpipe.cli.options import STATE_FOLDER, Json, Option, Options
-from lfvpipe.cli.session import UsageError
+from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.schema import schema_file
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def run(options: InitOptions) -> int:
         raise UsageError(f"{target} exists", hint="Name another with --output, or say --force.")
     found = look([Path(path) for path in options.paths])
     _write_schema(target)
-    atomic.write_text(target, starter.text(found, target, SCHEMA))
-    missing = starter.shortage(found)
+    atomic.write_text(target, starter_file.text(found, target, SCHEMA))
+    missing = starter_file.shortage(found)
     if options.json:
         output.print_json(_json(found, target, missing))
     else:

@@ -6,14 +6,16 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli import output, planning, session, wording
+from lfvpipe.cli import formatting, output
 from lfvpipe.cli.options import EVERY_STEP, Json, Refresh, StepOptions, Why
+from lfvpipe.cli.plans import plan_variants, plans_json
+from lfvpipe.cli.usage import UsageError, command_line, selecting_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.cli.output import Style
-    from lfvpipe.cli.planning import Planned
+    from lfvpipe.cli.plans import VariantPlan
     from lfvpipe.engine.planning import PlanRow
 
 WORK_TO_DO = 2
@@ -39,70 +41,67 @@ class PlanOptions(StepOptions):
 
 def run(options: PlanOptions) -> int:
     """Print the plan; return 2 when there is work to do, 0 when there is none."""
-    planned = planning.plan_all(options, steps=options, refresh=options.refresh)
+    plans = plan_variants(options, steps=options, refresh=options.refresh)
+    has_work = any(plan.has_work for plan in plans)
     if options.json:
-        output.print_json(planning.as_json(planned))
+        output.print_json(plans_json(plans))
     elif options.why is not None:
-        explain(planned, options.why)
+        explain(plans, options.why)
     else:
-        for one in planned:
-            _print(one)
-        _print_command(options, planned)
-    return WORK_TO_DO if any(one.has_work for one in planned) else 0
+        for plan in plans:
+            _print(plan)
+        if has_work:
+            # Said once: one command runs all variants.
+            file = formatting.path(plans[0].variant.pipeline.file)
+            command = command_line("run", options, file, selecting=selecting_words(options))
+            print("run it with", output.styled(command, "bold"))
+    return WORK_TO_DO if has_work else 0
 
 
-def explain(planned: tuple[Planned, ...], step: str) -> None:
-    """Print every reason why `step`, or with ``*`` each step, would run."""
-    for one in planned:
+def explain(plans: Sequence[VariantPlan], step: str) -> None:
+    """Print every reason why `step`, or with `EVERY_STEP` each step, would run.
+
+    Raises:
+        UsageError: There is no such step.
+    """
+    for plan in plans:
         rows = [
-            row for row in one.rows if step in (EVERY_STEP, row.step, row.step.partition(":")[0])
+            row
+            for row in plan.rows
+            if step in (EVERY_STEP, row.step, row.step.partition(":")[0])  # a step or a family
         ]
         if not rows:
-            known = ", ".join(row.step for row in one.rows)
-            raise session.UsageError(f"there is no step {step!r}", hint=f"steps: {known}")
-        print(output.styled(one.title, "bold"))
+            known = ", ".join(row.step for row in plan.rows)
+            raise UsageError(f"there is no step {step!r}", hint=f"steps: {known}")
+        print(output.styled(plan.variant.title, "bold"))
         _print_rows(rows, most=sys.maxsize)
 
 
-def _print(one: Planned) -> None:
-    count = len(one.to_run)
-    reused = sum(row.action == "reuse" for row in one.rows)
-    print(output.styled(one.title, "bold"), end="")
-    if not one.has_work:
-        chosen = sum(row.action != "skip" for row in one.rows)
-        which = "" if chosen == len(one.rows) else "selected "
-        print(f": nothing to do, all {chosen} {which}steps are up to date")
+def _print(plan: VariantPlan) -> None:
+    print(output.styled(plan.variant.title, "bold"), end="")
+    if not plan.has_work:
+        selected = sum(row.action != "skip" for row in plan.rows)
+        which = "" if selected == len(plan.rows) else "selected "
+        print(f": nothing to do, all {selected} {which}steps are up to date")
         return
+    reused = sum(row.action == "reuse" for row in plan.rows)
     more = f", {reused} to reuse" if reused else ""
-    print(f": {count} of {len(one.rows)} steps to run{more}")
-    _print_rows(one.rows, most=MOST_REASONS)
+    print(f": {len(plan.to_run)} of {len(plan.rows)} steps to run{more}")
+    _print_rows(plan.rows, most=MOST_REASONS)
     print()
 
 
-def _print_command(options: PlanOptions, planned: Sequence[Planned]) -> None:
-    """Say how to do it: once, as one command runs all variants."""
-    if any(one.has_work for one in planned):
-        named = planned[0].file
-        selecting = session.selecting_words(options)
-        command = session.command("run", options, named, selecting=selecting)
-        print("run it with", output.styled(command, "bold"))
-
-
 def _print_rows(rows: Sequence[PlanRow], most: int) -> None:
+    """Print each row with at most so many of its reasons beneath."""
     width = max(18, *(len(row.step) for row in rows))
     for row in rows:
-        _print_row(row, width, most)
-
-
-def _print_row(row: PlanRow, width: int, most: int) -> None:
-    kind = _kind(row)
-    mark, word, style = MARKS[kind]
-    print(output.styled(f"{mark} {row.step:<{width}} {word}", style))
-    said = _said(row)
-    for text in said[:most]:
-        print(f"    {text}")
-    if len(said) > most:
-        print(f"    and {len(said) - most} more reasons: --why {row.step}")
+        mark, word, style = MARKS[_kind(row)]
+        print(output.styled(f"{mark} {row.step:<{width}} {word}", style))
+        phrases = _reason_phrases(row)
+        for phrase in phrases[:most]:
+            print(f"    {phrase}")
+        if len(phrases) > most:
+            print(f"    and {len(phrases) - most} more reasons: --why {row.step}")
 
 
 def _kind(row: PlanRow) -> str:
@@ -114,11 +113,11 @@ def _kind(row: PlanRow) -> str:
     return "follow" if all(why.code == "upstream" for why in row.reasons) else "run"
 
 
-def _said(row: PlanRow) -> list[str]:
+def _reason_phrases(row: PlanRow) -> list[str]:
     """Return the reasons as phrases; what merely follows from other steps comes last, in one."""
     if _is_first(row):
         return []
-    own = [wording.reason(why) for why in row.reasons if why.code != "upstream"]
+    own = [formatting.reason(why) for why in row.reasons if why.code != "upstream"]
     after = [why.subject for why in row.reasons if why.code == "upstream"]
     return [*own, f"after {', '.join(after)}"] if after else own
 

@@ -8,9 +8,10 @@ import webbrowser
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from lfvpipe.cli import output, session
-from lfvpipe.cli.commands.history import standing_runs
+from lfvpipe.cli import output
 from lfvpipe.cli.options import Json, Option, PipelineOptions
+from lfvpipe.cli.run_report import standing_runs
+from lfvpipe.cli.variants import open_variants
 from lfvpipe.errors import UserError
 from lfvpipe.report import history, run_file, terminal
 
@@ -38,7 +39,7 @@ class ReportOptions(PipelineOptions):
 
 def run(options: ReportOptions) -> int:
     """Print the summary and the files' names, or the run file; open the page if asked; return 0."""
-    variants = session.open_variants(options)
+    variants = open_variants(options)
     state_dir = variants[0].context.state_dir
     standing = standing_runs(variants)
     *_, word = ("latest", *history.standing_pair(state_dir, standing))

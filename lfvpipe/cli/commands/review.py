@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from lfvpipe import atomic, review
-from lfvpipe.cli import output, session, wording
+from lfvpipe.cli import formatting, output
 from lfvpipe.cli.options import Option, PipelineOptions
+from lfvpipe.cli.usage import UsageError
+from lfvpipe.cli.variants import ledger_of, open_variants
 from lfvpipe.service import http
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lfvpipe.cli.session import Variant
+    from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.review.queue import Queue
 
@@ -101,9 +103,9 @@ class ReviewOptions(PipelineOptions):
 
 def run(options: ReviewOptions) -> int:
     """Serve the page until SIGINT or SIGTERM, or export what was decided; return 0."""
-    variants = session.open_variants(options)
+    variants = open_variants(options)
     variant = _chosen(variants, options.variant)
-    ledger = session.ledger_of(variant)
+    ledger = ledger_of(variant)
     labels = _labels(options, variant)
     if options.export:
         return _export(options, variant, ledger, labels)
@@ -127,12 +129,12 @@ def _chosen(variants: Sequence[Variant], word: str | None) -> Variant:
     if len(found) == 1:
         return found[0]
     said = f"several variants have {word!r} in their name" if found else f"no variant is {word!r}"
-    raise session.UsageError(said, hint="\n".join(_listed(found or variants)))
+    raise UsageError(said, hint="\n".join(_listed(found or variants)))
 
 
 def _judged(variant: Variant) -> str:
     """Return when a variant's images were judged, ISO; empty if they never were."""
-    record = session.ledger_of(variant).standing_record(variant.name, "evaluate")
+    record = ledger_of(variant).standing_record(variant.name, "evaluate")
     return (record.finished or "") if record is not None and record.outcome is not None else ""
 
 
@@ -144,7 +146,11 @@ def _tell_of(variants: Sequence[Variant], chosen: Variant) -> None:
 def _listed(variants: Sequence[Variant], chosen: Variant | None = None) -> list[str]:
     """Return a line for each variant: its name and when its images were judged."""
     rows = [
-        ("*" if each is chosen else "", each.name, wording.when(_judged(each)) or "not judged yet")
+        (
+            "*" if each is chosen else "",
+            each.name,
+            formatting.when(_judged(each)) or "not judged yet",
+        )
         for each in variants
     ]
     return output.table(rows).splitlines()
@@ -228,7 +234,7 @@ def _named(labels: Path, variant: Variant) -> str:
 
 def _export(options: ReviewOptions, variant: Variant, ledger: Ledger, labels: Path) -> int:
     if not labels.is_file():
-        raise session.UsageError(f"{labels} is not there", hint="Nothing has been reviewed yet.")
+        raise UsageError(f"{labels} is not there", hint="Nothing has been reviewed yet.")
     if options.export == "csv":
         text = review.export.as_csv(labels)
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from lfvpipe import service, storage
 from lfvpipe.cli.options import STATE_FOLDER, LogFormat, Option, Options, at_least
-from lfvpipe.cli.session import UsageError
+from lfvpipe.cli.usage import UsageError
 from lfvpipe.service import http
 
 if TYPE_CHECKING:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lfvpipe.cli import output, planning, session, wording
+from lfvpipe import engine
+from lfvpipe.cli import formatting, output
 from lfvpipe.cli.options import Json, PipelineOptions, Refresh
-from lfvpipe.engine.lock import current_holder
+from lfvpipe.cli.plans import plan_variants, row_json
+from lfvpipe.cli.usage import command_line
 from lfvpipe.report.durations import duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lfvpipe.cli.output import Style
-    from lfvpipe.cli.planning import Planned
+    from lfvpipe.cli.plans import VariantPlan
+    from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.ledger import Record
     from lfvpipe.engine.lock import Holder
     from lfvpipe.engine.planning import PlanRow
@@ -59,7 +64,7 @@ class Standing:
     def seconds(self) -> float | None:
         """How long the last attempt took."""
         record = self.record
-        return wording.seconds_between(record.started, record.finished) if record else None
+        return formatting.seconds_between(record.started, record.finished) if record else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,83 +77,83 @@ class StatusOptions(PipelineOptions):
 
 def run(options: StatusOptions) -> int:
     """Print each step's state, outcome, time and facts; return 0."""
-    planned = planning.plan_all(options, refresh=options.refresh)
+    plans = plan_variants(options, refresh=options.refresh)
     if options.json:
-        output.print_json(_json(planned))
+        output.print_json(_json(plans))
         return 0
-    for one in planned:
-        _print(one, options)
+    for plan in plans:
+        _print(plan, options)
     return 0
 
 
-def standings(one: Planned) -> list[Standing]:
+def standings(plan: VariantPlan) -> list[Standing]:
     """Return where each step of a planned variant stands."""
-    who = _running(one)
-    rows = one.rows
+    is_at_work = _run_at_work(plan) is not None
     return [
-        Standing(row, one.ledger.baseline(one.variant.name, row.step), bool(who)) for row in rows
+        Standing(row, plan.ledger.baseline(plan.variant.name, row.step), is_at_work)
+        for row in plan.rows
     ]
 
 
-def _running(one: Planned) -> Holder | None:
+def _run_at_work(plan: VariantPlan) -> Holder | None:
     """Return the run that is at work on this pipeline, if one is."""
-    who = current_holder(one.variant.context.state_dir)
-    return who if who and who.command.startswith("lfvpipe run") else None
+    holder = engine.current_holder(plan.variant.context.state_dir)
+    return holder if holder and holder.command.startswith("lfvpipe run") else None
 
 
-def _print(one: Planned, options: StatusOptions) -> None:
-    print(output.styled(one.title, "bold"))
-    found = standings(one)
-    if who := _running(one):
-        print(output.styled(f"at work: {who}", "cyan"))
+def _print(plan: VariantPlan, options: StatusOptions) -> None:
+    print(output.styled(plan.variant.title, "bold"))
+    if holder := _run_at_work(plan):
+        print(output.styled(f"at work: {holder}", "cyan"))
+    found = standings(plan)
     head = ("step", "state", "outcome", "when", "took", "facts")
-    cells = [head, *(_cells(standing) for standing in found)]
+    cells = [head, *(_cells(standing, plan.variant) for standing in found)]
     print(output.table(cells, styles=["dim", *(STYLES[standing.state] for standing in found)]))
-    _print_held(one, session.command("stop", options, one.file))
-    stale = [row for row in one.rows if row.action == "run"]
-    if stale:
-        again = f"{len(stale)} of {len(one.rows)} steps to run"
-        print(f"\n{again}: `{session.command('plan', options, one.file)}` says why")
+    file = formatting.path(plan.variant.pipeline.file)
+    stop = command_line("stop", options, file)
+    for key in plan.ledger.held:
+        print(output.styled(f"hosted: {key}; `{stop}` stops it", "yellow"))
+    if plan.to_run:
+        again = f"{len(plan.to_run)} of {len(plan.rows)} steps to run"
+        print(f"\n{again}: `{command_line('plan', options, file)}` says why")
 
 
-def _print_held(one: Planned, command: str) -> None:
-    for key in one.ledger.held:
-        print(output.styled(f"hosted: {key}; `{command}` stops it", "yellow"))
-
-
-def _cells(standing: Standing) -> tuple[str, ...]:
-    record, why = standing.record, standing.row.reasons
+def _cells(standing: Standing, variant: Variant) -> tuple[str, ...]:
+    """Return a step's line; where it is stale or failed, the reason takes the place of facts."""
+    step, record, reasons = standing.row.step, standing.record, standing.row.reasons
     outcome = record.outcome if record else None
-    told = wording.facts(standing.row.step, outcome.facts) if outcome else ""
-    if standing.state not in {"done", "reusable", "running", "never run"} and why:
-        told = wording.reason(why[0]) + (f" (and {len(why) - 1} more)" if len(why) > 1 else "")
+    if standing.state not in {"done", "reusable", "running", "never run"} and reasons:
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        facts = formatting.reason(reasons[0]) + more
+    else:
+        facts = variant.describe(step, outcome) if outcome else ""
     return (
-        standing.row.step,
+        step,
         standing.state,
         outcome.word if outcome else "",
-        wording.when(record.finished) if record else "",
+        formatting.when(record.finished) if record else "",
         duration(standing.seconds) if standing.seconds is not None else "",
-        told,
+        facts,
     )
 
 
-def _json(planned: tuple[Planned, ...]) -> dict[str, Any]:
+def _json(plans: Sequence[VariantPlan]) -> dict[str, Any]:
     variants = [
         {
-            "variant": one.variant.name,
-            "held": {key: dict(facts) for key, facts in one.ledger.held.items()},
-            "steps": [_step_json(standing) for standing in standings(one)],
+            "variant": plan.variant.name,
+            "held": {key: dict(facts) for key, facts in plan.ledger.held.items()},
+            "steps": [_step_json(standing) for standing in standings(plan)],
         }
-        for one in planned
+        for plan in plans
     ]
-    return {"name": planned[0].variant.context.pipeline.name, "variants": variants}
+    return {"name": plans[0].variant.pipeline.name, "variants": variants}
 
 
 def _step_json(standing: Standing) -> dict[str, Any]:
     record = standing.record
     outcome = record.outcome if record else None
     return {
-        **planning.row_json(standing.row),
+        **row_json(standing.row),
         "state": standing.state,
         "outcome": outcome.word if outcome else None,
         "facts": dict(outcome.facts) if outcome else {},

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lfvpipe.cli import output, results, session
-from lfvpipe.cli.commands.run import locked
+from lfvpipe.cli import output
+from lfvpipe.cli.held_models import stop_held_models
 from lfvpipe.cli.options import Json, LockOptions
+from lfvpipe.cli.variants import ledger_of, locked, open_variants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +19,13 @@ class StopOptions(LockOptions):
 
 def run(options: StopOptions) -> int:
     """Stop what is hosted, wait until it is stopped, and say what it was; return 0."""
-    variant = session.open_variants(options)[0]  # variants share their ledger and their service
+    variant = open_variants(options)[0]  # variants share their ledger and their service
     stopped: list[str] = []
     elsewhere: list[str] = []
-    if session.ledger_of(variant).held:
+    if ledger_of(variant).held:
         with locked("stop", options, variant):
-            ledger = session.ledger_of(variant)
-            stopped = results.stop_held(variant, ledger)
+            ledger = ledger_of(variant)  # read again: a run may have changed it before it ended
+            stopped = stop_held_models(variant, ledger)
             elsewhere = list(ledger.held)
     if options.json:
         output.print_json({"stopped": stopped, "left": elsewhere})

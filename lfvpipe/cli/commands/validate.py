@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe import archives
-from lfvpipe.cli import output, session
+from lfvpipe.cli import output
 from lfvpipe.cli.options import DEFAULT_FILE, Json, PipelineOptions
+from lfvpipe.cli.variants import open_variants
 from lfvpipe.config.flat import bare_address
 from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.checks.counts import shortages
@@ -64,7 +65,7 @@ class ValidateOptions(PipelineOptions):
 def run(options: ValidateOptions) -> int:
     """Print what the file says and would use, or all that is wrong; return 0 or 3."""
     try:
-        variants = session.open_variants(options)
+        variants = open_variants(options)
     except UserError as error:
         if options.json and hasattr(error, "problems"):
             output.print_json({"valid": False, "problems": [str(each) for each in error.problems]})

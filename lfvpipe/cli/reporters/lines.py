@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli import wording
 from lfvpipe.engine import events
 from lfvpipe.report.durations import duration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lfvpipe.cli.output import Style
+    from lfvpipe.engine.outcome import Outcome
+
+    # Says what of a step's outcome is worth showing: its name, and the outcome.
+    Describe = Callable[[str, Outcome], str]
 
 NAME_WIDTH = 21
 NO_TIME = 0.001  # seconds: the step did not act at all
 
 
-def line(event: events.Event) -> tuple[str, Style] | None:
+def line(event: events.Event, describe: Describe) -> tuple[str, Style] | None:
     """Return what stays on the screen for `event`, and in which style; None for nothing."""
     match event:
         case events.StepFinished(word="unchanged", seconds=seconds) if seconds < NO_TIME:
             return None
         case events.StepFinished(step=step, outcome=outcome, word=word, seconds=seconds):
-            facts = wording.facts(step, outcome.facts) if outcome else ""
+            facts = describe(step, outcome) if outcome else ""
             text = f"✓ {step:<{NAME_WIDTH}} {word:<9} {duration(seconds):>9}"
             return f"{text}  {facts}".rstrip(), "green"
         case events.StepFailed(step=step, error=error, seconds=seconds):

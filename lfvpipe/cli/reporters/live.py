@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from lfvpipe.cli import wording
+from lfvpipe.cli import formatting
 from lfvpipe.cli.reporters.lines import NAME_WIDTH, line
 from lfvpipe.engine import events
 from lfvpipe.report.durations import duration
@@ -13,11 +13,14 @@ from lfvpipe.report.durations import duration
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from lfvpipe.cli.reporters.lines import Describe
+
 
 class Live:
     """A reporter on rich's progress display, which obeys NO_COLOR and is made on first use."""
 
-    def __init__(self) -> None:
+    def __init__(self, describe: Describe) -> None:
+        self._describe = describe
         self._lock = Lock()
         self._display: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -26,7 +29,7 @@ class Live:
         """Take one event; from any thread."""
         with self._lock:
             self._show(event)
-            permanent = line(event)
+            permanent = line(event, self._describe)
             if permanent:
                 self._print(*permanent)
 
@@ -69,7 +72,7 @@ class Live:
 
 
 def _said(event: events.StepProgress) -> str:
-    amount = wording.amount(event.done, event.total, event.unit) if event.unit else ""
+    amount = formatting.amount(event.done, event.total, event.unit) if event.unit else ""
     return ", ".join(part for part in (amount, event.detail) if part)
 
 

@@ -7,13 +7,15 @@ from threading import Event as Flag
 from threading import Lock, Thread
 from typing import IO, TYPE_CHECKING
 
-from lfvpipe.cli import wording
+from lfvpipe.cli import formatting
 from lfvpipe.cli.reporters.lines import NAME_WIDTH, line
 from lfvpipe.engine import events
 from lfvpipe.report.durations import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from lfvpipe.cli.reporters.lines import Describe
 
 QUIET_SECONDS = 1.8
 
@@ -23,11 +25,18 @@ class Plain:
 
     Args:
         stream: Where the lines go.
+        describe: Says what of an outcome is worth showing.
         clock: Seconds that only grow; for tests.
     """
 
-    def __init__(self, stream: IO[str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: IO[str],
+        describe: Describe,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._stream = stream
+        self._describe = describe
         self._clock = clock
         self._lock = Lock()
         self._started: dict[str, float] = {}
@@ -40,7 +49,7 @@ class Plain:
         """Take one event; from any thread."""
         with self._lock:
             self._note(event)
-            permanent = line(event)
+            permanent = line(event, self._describe)
             if permanent:
                 self._say(permanent[0])
 
@@ -80,7 +89,7 @@ class Plain:
         known = self._progress.get(step)
         if known is None:
             return f"  {step:<{NAME_WIDTH}} working, {spent}"
-        amount = wording.amount(known.done, known.total, known.unit) if known.unit else ""
+        amount = formatting.amount(known.done, known.total, known.unit) if known.unit else ""
         said = ", ".join(part for part in (amount, known.detail, spent) if part)
         return f"  {step:<{NAME_WIDTH}} {said}"
 

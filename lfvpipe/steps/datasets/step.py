@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Outcome, Word
+from lfvpipe.engine.phrases import count, listing
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.lookout.api import DATASET_TYPES
@@ -70,6 +71,14 @@ class DatasetsStep(Step[Context]):
         )
         strongest = next(word for word in _STRONGEST_FIRST if word in words)
         return Outcome(strongest, facts.as_json(), identity.as_json())
+
+    def describe(self, outcome: Outcome) -> str:
+        """Return how many images the service found in each dataset."""
+        datasets = DatasetsOutcome.from_json(outcome.facts)
+        found = {split: datasets.dataset(split) for split in DATASET_TYPES}
+        return listing(
+            *(count(split, each.stats.get("total", 0)) for split, each in found.items() if each)
+        )
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report datasets that are gone, unusable, or not the ones that were left here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lfvpipe.engine.inputs import settings
+from lfvpipe.engine.phrases import count, listing
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.lookout.descriptions import describe_model
@@ -48,6 +49,19 @@ class EvaluateStep(Step[Context]):
         from lfvpipe.steps.evaluate.evaluation import evaluate
 
         return evaluate(context, work)
+
+    def describe(self, outcome: Outcome) -> str:
+        """Return how many images were judged, and how they fared."""
+        evaluation = EvaluateOutcome.from_json(outcome.facts)
+        if evaluation.images == 0 == evaluation.refused:
+            return "no images to judge: `evaluate` names none"
+        return listing(
+            count("images", evaluation.images),
+            count("anomalous", evaluation.anomalous),
+            count("wrong", evaluation.wrong),
+            count("doubtful", evaluation.review),
+            count("refused", evaluation.refused),
+        )
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report verdict files that are gone."""

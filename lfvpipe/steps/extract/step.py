@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lfvpipe.engine.inputs import CodeVersion, settings
+from lfvpipe.engine.phrases import count, listing, size
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
@@ -40,6 +41,16 @@ class ExtractStep(Step[Context]):
         from lfvpipe.steps.extract.extraction import extract
 
         return extract(context, work)
+
+    def describe(self, outcome: Outcome) -> str:
+        """Return how many images there are, and what became of them."""
+        extracted = ExtractOutcome.from_json(outcome.facts)
+        return listing(
+            count("images", extracted.images),
+            size(extracted.bytes),
+            count("new", extracted.new),
+            count("unreadable", extracted.unreadable),
+        )
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.missing`; one pass over the folders, compared with the index."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import Service
 from lfvpipe.engine.inputs import settings
+from lfvpipe.engine.phrases import listing, score
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.lookout.descriptions import describe_model, timestamp
@@ -56,6 +57,16 @@ class ModelStep(Step[Context]):
         from lfvpipe.steps.model.training import train
 
         return train(context, work)
+
+    def describe(self, outcome: Outcome) -> str:
+        """Return the model's version and its scores."""
+        model = ModelOutcome.from_json(outcome.facts)
+        return listing(
+            f"version {model.version}",
+            score("F1", model.f1),
+            score("precision", model.precision),
+            score("recall", model.recall),
+        )
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a version that is gone or no longer usable."""

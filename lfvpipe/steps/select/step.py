@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.dataset.local_files import pattern_digests
 from lfvpipe.dataset.sources import archive_stem
 from lfvpipe.engine.inputs import InputFile, Setting, settings
+from lfvpipe.engine.phrases import count, listing
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
@@ -63,6 +64,15 @@ class SelectStep(Step[Context]):
         from lfvpipe.steps.select.selection import select
 
         return select(context, work)
+
+    def describe(self, outcome: Outcome) -> str:
+        """Return how many images of both labels each split has."""
+        by_label = SelectOutcome.from_json(outcome.facts).counts.values()
+        return listing(
+            count("train", sum(each.train for each in by_label)),
+            count("test", sum(each.test for each in by_label)),
+            count("evaluate", sum(each.evaluate for each in by_label)),
+        )
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.missing`."""

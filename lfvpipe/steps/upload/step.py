@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Outcome, Word
+from lfvpipe.engine.phrases import count, listing, size
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.steps.context import Context
@@ -62,6 +63,15 @@ class UploadStep(Step[Context]):
             word = "updated" if transfer.uploaded else "unchanged"
         identity = UploadIdentity(to.endpoint, to.name, to.prefix, to.digest)
         return Outcome(word, facts.as_json(), identity.as_json())
+
+    def describe(self, outcome: Outcome) -> str:
+        """Return how many objects there are, and what of them was uploaded."""
+        upload = UploadOutcome.from_json(outcome.facts)
+        return listing(
+            count("objects", upload.objects),
+            count("new", upload.uploaded),
+            size(upload.uploaded_bytes),
+        )
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a local bucket that lost its images; one of them stands for all."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class HandWork:
+class CommandWork:
     """A `Work` outside any step: what it holds is in the ledger, what it saves dies with it."""
 
     ledger: Ledger

@@ -1,47 +1,32 @@
-"""Plans of all the variants that a command line is about."""
+"""What a run of each experiment would do."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lfvpipe import service
-from lfvpipe.cli import session
-from lfvpipe.engine.planning import plan
-from lfvpipe.engine.selection import Selection
+from lfvpipe import engine, service
+from lfvpipe.cli.variants import ledger_of, open_variants, selection_of
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lfvpipe.cli.options import PipelineOptions, StepOptions
-    from lfvpipe.cli.session import Variant
+    from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.planning import PlanRow
     from lfvpipe.engine.reasons import Reason
 
 
 @dataclass(frozen=True)
-class Planned:
-    """What one variant's run would do."""
+class VariantPlan:
+    """What one variant's run would do, and the ledger that says so."""
 
     variant: Variant
     ledger: Ledger
     rows: tuple[PlanRow, ...]
-
-    @property
-    def title(self) -> str:
-        """The pipeline's name, with the variant's where there is a matrix."""
-        name = self.variant.context.pipeline.name
-        return name if self.variant.name == "default" else f"{name} [{self.variant.name}]"
-
-    @property
-    def file(self) -> Path:
-        """The pipeline file, as short as it can be said from here."""
-        file = self.variant.context.pipeline.file
-        return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
 
     @property
     def to_run(self) -> tuple[PlanRow, ...]:
@@ -54,9 +39,9 @@ class Planned:
         return any(row.action in {"run", "reuse"} for row in self.rows)
 
 
-def plan_all(
+def plan_variants(
     options: PipelineOptions, *, steps: StepOptions | None = None, refresh: bool = False
-) -> tuple[Planned, ...]:
+) -> tuple[VariantPlan, ...]:
     """Plan each variant.
 
     Args:
@@ -67,25 +52,25 @@ def plan_all(
     Raises:
         UserError: The config, the selection or the ledger is wrong.
     """
-    planned = []
-    for variant in session.open_variants(options):
-        ledger = session.ledger_of(variant)
-        selection = session.selection(steps, variant) if steps else Selection()
-        with _naming_the_way_without_refresh() if refresh else nullcontext():
-            rows = plan(
+    plans = []
+    for variant in open_variants(options):
+        ledger = ledger_of(variant)
+        selection = selection_of(steps, variant) if steps else engine.Selection()
+        with _advising_against_refresh() if refresh else nullcontext():
+            plan = engine.plan(
                 variant.steps,
                 variant.context,
                 ledger,
                 variant=variant.name,
                 selection=selection,
                 refresh=refresh,
-            ).rows
-        planned.append(Planned(variant, ledger, tuple(rows)))
-    return tuple(planned)
+            )
+        plans.append(VariantPlan(variant, ledger, tuple(plan.rows)))
+    return tuple(plans)
 
 
 @contextmanager
-def _naming_the_way_without_refresh() -> Iterator[None]:
+def _advising_against_refresh() -> Iterator[None]:
     """Say, where the embedded service cannot write, that a plan needs it only to observe."""
     try:
         yield
@@ -95,18 +80,18 @@ def _naming_the_way_without_refresh() -> Iterator[None]:
         raise
 
 
-def as_json(planned: Sequence[Planned]) -> dict[str, Any]:
+def plans_json(plans: Sequence[VariantPlan]) -> dict[str, Any]:
     """Return plans as JSON: `name`, `work`, and per variant `variant`, `work`, `steps`."""
     return {
-        "name": planned[0].variant.context.pipeline.name,
-        "work": any(one.has_work for one in planned),
+        "name": plans[0].variant.pipeline.name,
+        "work": any(plan.has_work for plan in plans),
         "variants": [
             {
-                "variant": one.variant.name,
-                "work": one.has_work,
-                "steps": [row_json(row) for row in one.rows],
+                "variant": plan.variant.name,
+                "work": plan.has_work,
+                "steps": [row_json(row) for row in plan.rows],
             }
-            for one in planned
+            for plan in plans
         ],
     }
 

@@ -1,0 +1,156 @@
+"""From the options of a command to experiments ready to run: steps, ledger, selection, lock."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lfvpipe import __version__, atomic, config, engine, steps
+from lfvpipe.cli.options import DEFAULT_FILE
+from lfvpipe.cli.usage import UsageError
+from lfvpipe.errors import UserError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from lfvpipe.cli.options import LockOptions, PipelineOptions, StepOptions
+    from lfvpipe.config import Loaded
+    from lfvpipe.config.spec import Pipeline
+    from lfvpipe.engine.ledger import Ledger
+    from lfvpipe.engine.lock import Holder
+    from lfvpipe.engine.outcome import Outcome
+    from lfvpipe.engine.selection import Selection
+    from lfvpipe.engine.step import Step
+    from lfvpipe.steps.context import Context
+
+DEFAULT_VARIANT = "default"
+_KNOWN_VALID = "known-valid.json"
+_MOST_KNOWN = 50
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One experiment of a pipeline file: the only one, or one combination of its matrix.
+
+    Attributes:
+        name: ``default``, or the matrix keys with their values.
+        context: What its steps share.
+        steps: Its steps, in order.
+    """
+
+    name: str
+    context: Context
+    steps: tuple[Step[Context], ...]
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What its configuration says."""
+        return self.context.pipeline
+
+    @property
+    def is_of_matrix(self) -> bool:
+        """Whether the file describes several experiments, of which this is one."""
+        return self.name != DEFAULT_VARIANT
+
+    def describe(self, step: str, outcome: Outcome) -> str:
+        """Return the few facts of a step's outcome that fit behind its line."""
+        return next((each.describe(outcome) for each in self.steps if each.name == step), "")
+
+    @property
+    def title(self) -> str:
+        """The pipeline's name, with the variant's where there is a matrix."""
+        return f"{self.pipeline.name} [{self.name}]" if self.is_of_matrix else self.pipeline.name
+
+
+def open_variants(options: PipelineOptions) -> tuple[Variant, ...]:
+    """Load the pipeline file and return its experiments, at least one.
+
+    Raises:
+        ConfigError: The file, or an override, is wrong.
+    """
+    loaded = _load(options)
+    if loaded.pipeline.matrix:
+        experiments = [(each.name, each.pipeline) for each in config.expand(loaded)]
+    else:
+        experiments = [(DEFAULT_VARIANT, loaded.pipeline)]
+    return tuple(
+        Variant(name, steps.Context(pipeline, options.state_root, name), steps.steps_of(pipeline))
+        for name, pipeline in experiments
+    )
+
+
+def ledger_of(variant: Variant) -> Ledger:
+    """Return the ledger as it is on the disk, a new one if there is none."""
+    return engine.Ledger.load(variant.context.state_dir / "ledger.json")
+
+
+def selection_of(options: StepOptions, variant: Variant) -> Selection:
+    """Return which steps the user asked for.
+
+    Raises:
+        UsageError: There is no such step, or the options contradict each other.
+        UserError: A step needs an extra that is not installed.
+    """
+    asked = engine.Selection(
+        from_=options.from_,
+        until=options.until,
+        only=options.only,
+        force=frozenset(options.force),
+        accept=frozenset(options.accept),
+    )
+    try:
+        resolved = engine.resolve(engine.in_order(variant.steps), asked)
+    except UserError as error:
+        raise UsageError(error.message, hint=steps.advise(error)) from None
+    if "mlflow" in resolved.selected:
+        steps.insist_on_extra()
+    return asked
+
+
+def locked(command: str, options: LockOptions, variant: Variant) -> AbstractContextManager[None]:
+    """Hold the pipeline's lock for a command; say so when that means waiting.
+
+    Raises:
+        Locked: Another run holds it.
+    """
+
+    def on_wait(holder: Holder | None) -> None:
+        print(f"waiting for {holder or 'another run'} to end", file=sys.stderr)
+
+    said = f"lfvpipe {command} {options.file or DEFAULT_FILE}"
+    folder = variant.context.state_dir
+    return engine.hold(folder, said, options.lock_timeout, on_wait=on_wait)
+
+
+def remember_valid(options: PipelineOptions) -> None:
+    """Write down, now that the state folder exists, that the configuration is valid."""
+    if not (options.state_root / _KNOWN_VALID).exists():
+        _load(options)
+
+
+def _load(options: PipelineOptions) -> Loaded:
+    """Load the pipeline file; what was found valid before is not checked again.
+
+    Raises:
+        ConfigError: The file, or an override, is wrong.
+    """
+    notes = options.state_root / _KNOWN_VALID
+    try:  # the notes are a shortcut alone, so nothing that is wrong with them is an error
+        found = json.loads(notes.read_bytes())
+    except (OSError, ValueError):
+        found = []
+    known = [str(entry) for entry in found] if isinstance(found, list) else []
+    loaded = config.load(
+        Path(options.file or DEFAULT_FILE),
+        overrides=options.overrides,
+        is_known_valid=lambda digest: f"{__version__} {digest}" in known,
+    )
+    entry = f"{__version__} {loaded.digest}"
+    if entry not in known and options.state_root.is_dir():
+        with suppress(OSError):  # a read-only folder only costs the next start its shortcut
+            atomic.write_text(notes, json.dumps([*known, entry][-_MOST_KNOWN:]))
+    return loaded

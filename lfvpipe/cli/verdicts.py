@@ -1,0 +1,96 @@
+"""What `lfvpipe detect` says of an image, as text, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe.cli import output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+@dataclass(frozen=True)
+class ImageVerdict:
+    """What is said of one image, by a service or a model file.
+
+    Attributes:
+        image: The file, as the user named it.
+        is_anomalous: The verdict; None where there is none.
+        confidence: In the verdict, 0.5 to 1.
+        needs_review: The confidence is under the pipeline's `evaluate.review_below`.
+        anomalies: Types of anomaly with the part of the image (0 to 1) that each covers.
+        error: Why there is no verdict.
+        heat_map: The picture of where the model sees evidence; None where none was written.
+    """
+
+    image: str
+    is_anomalous: bool | None = None
+    confidence: float | None = None
+    needs_review: bool = False
+    anomalies: tuple[tuple[str, float], ...] = ()
+    error: str = ""
+    heat_map: str | None = None
+
+    @property
+    def word(self) -> str:
+        """``normal``, ``anomaly`` or ``error``."""
+        if self.is_anomalous is None:
+            return "error"
+        return "anomaly" if self.is_anomalous else "normal"
+
+
+def print_verdicts(
+    verdicts: Iterable[ImageVerdict], *, as_json: bool, as_csv: bool
+) -> list[ImageVerdict]:
+    """Print verdicts in the form that was asked for, as they come where that is possible."""
+    if as_json:
+        every = list(verdicts)
+        output.print_json({"images": [_json(each) for each in every]})
+        return every
+    write = _csv_writer() if as_csv else _print_line
+    every = []
+    for each in verdicts:
+        every.append(each)
+        write(each)
+    return every
+
+
+def _print_line(verdict: ImageVerdict) -> None:
+    word, image = verdict.word, verdict.image
+    if verdict.error:
+        print(output.styled(f"{word:<8} {'':5} {'':8}  {image}: {verdict.error}", "red"))
+        return
+    types = ", ".join(f"{name} {part:.1%}" for name, part in verdict.anomalies)
+    doubt = "doubtful" if verdict.needs_review else ""
+    line = f"{word:<8} {verdict.confidence:.3f} {doubt:<8}  {image}  {types}".rstrip()
+    print(output.styled(line, "yellow") if verdict.is_anomalous else line)
+
+
+def _csv_writer() -> Callable[[ImageVerdict], None]:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["image", "verdict", "confidence", "needs_review", "error"])
+
+    def write(verdict: ImageVerdict) -> None:
+        confidence = "" if verdict.confidence is None else f"{verdict.confidence:.4f}"
+        review = str(verdict.needs_review).lower()
+        writer.writerow([verdict.image, verdict.word, confidence, review, verdict.error])
+
+    return write
+
+
+def _json(verdict: ImageVerdict) -> dict[str, Any]:
+    """Return a verdict as JSON; the keys are those of `ImageVerdict`, and `verdict`, its word."""
+    return {
+        "image": verdict.image,
+        "verdict": verdict.word,
+        "is_anomalous": verdict.is_anomalous,
+        "confidence": verdict.confidence,
+        "needs_review": verdict.needs_review,
+        "anomalies": [{"name": name, "area": area} for name, area in verdict.anomalies],
+        "error": verdict.error or None,
+        "heat_map": verdict.heat_map,
+    }

@@ -1,0 +1,30 @@
+"""Phrases about facts, of which a step makes the line that describes its outcome."""
+
+from __future__ import annotations
+
+
+def listing(*phrases: str) -> str:
+    """Return phrases in one line; those that are empty are left out."""
+    return ", ".join(phrase for phrase in phrases if phrase)
+
+
+def count(name: str, number: int) -> str:
+    """Return ``images 96``; empty for none."""
+    return f"{name} {number}" if number else ""
+
+
+def score(name: str, value: float | None) -> str:
+    """Return ``F1 0.974``; empty for zero, or where the score is not known."""
+    return f"{name} {value:.3f}" if value else ""
+
+
+def size(number: float) -> str:
+    """Return a number of bytes in decimal units; empty for none."""
+    if not number:
+        return ""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            is_whole = unit == "B" or number >= 100
+            return f"{number:.0f} {unit}" if is_whole else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
