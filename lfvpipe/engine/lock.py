@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from lfvpipe.engine.oslock import OsLock
 
-# Long enough for a holder that has just begun to leave its note.
+# Long enough for a holder that has just begun to leave its note, and for `current_holder`, which
+# tries the lock, to let it go.
 PATIENCE = 0.2
 
 
@@ -130,7 +131,6 @@ def current_holder(folder: Path) -> Holder | None:
 def _acquire(
     folder: Path, timeout: float, on_wait: Callable[[Holder | None], None] | None
 ) -> OsLock:
-    # A moment of patience even without a timeout: a status command may be trying the lock.
     lock = acquire(folder / "lock", PATIENCE)
     if lock is None and timeout > PATIENCE:
         if on_wait is not None:
