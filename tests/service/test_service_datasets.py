@@ -357,6 +357,25 @@ def test_images_are_looked_for_with_one_listing(
     assert called == ["head train.manifest", "list "]
 
 
+@pytest.mark.parametrize(
+    ("keys", "folder"),
+    [
+        (["a/b/1.png"], "a/b/"),
+        (["a/b/1.png", "a/b/2.png"], "a/b/"),
+        (["a/b/1.png", "a/b/c/2.png"], "a/b/"),
+        (["a/b1/1.png", "a/b2/1.png", "a/b3/1.png"], "a/"),
+        (["a/1.png", "b/1.png"], ""),
+        (["1.png", "10.png"], ""),
+    ],
+)
+def test_no_more_is_listed_than_the_folder_that_all_images_lie_in(
+    keys: list[str], folder: str
+) -> None:
+    from lfvpipe.service.jobs.contents import _common_prefix
+
+    assert _common_prefix(keys) == folder
+
+
 def test_a_cancelled_wait_ends_at_once(world: Any, project: LookoutClient) -> None:
     from lfvpipe.engine.step import Cancelled
     from lfvpipe.lookout.waiters import wait_for_dataset

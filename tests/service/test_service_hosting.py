@@ -1,4 +1,6 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -42,6 +44,30 @@ def test_a_model_is_started_and_stopped(trained: Any, client: LookoutClient, wai
     assert (described["MinInferenceUnits"], described["MaxInferenceUnits"]) == (1, 2)
     assert stop(client) == "STOPPING_HOSTING"
     assert "MinInferenceUnits" not in waits.hosting(client, "TRAINED")
+
+
+def test_a_model_that_another_process_stops_while_it_comes_up_is_let_go(
+    trained: Any, world: Any, client: LookoutClient, waits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coming_up, go, real = Event(), Event(), Hosts._make
+
+    def held(hosts: Hosts, model: Any) -> Any:
+        coming_up.set()
+        go.wait(60)
+        return real(hosts, model)
+
+    monkeypatch.setattr(Hosts, "_make", held)
+    start(client)
+    assert coming_up.wait(60)
+    other = world.client()  # has nothing of the model in memory, so the stop is done at once
+    stop(other)
+    here = world.services[0]._scheduler.hosts
+    go.set()
+    waits.hosting(other, "TRAINED")
+    deadline = time.monotonic() + 30
+    while here.has(1) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not here.has(1)
 
 
 def test_verdicts_come_as_documented(hosted: LookoutClient, world: Any) -> None:

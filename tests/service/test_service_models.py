@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import sqlite3
+from contextlib import closing
 from threading import Event
 from typing import Any
 
@@ -165,6 +167,35 @@ def test_an_impossible_output_prefix_is_refused_before_training(
         client.create_model(ProjectName="p", OutputConfig=output)
     assert client.list_models(ProjectName="p")["Models"] == []
     assert world.detector.calls == []
+
+
+def test_a_deleted_model_leaves_nothing_to_one_of_the_same_name(
+    dataset: Any, world: Any, client: LookoutClient, waits: Any
+) -> None:
+    def contents() -> int:
+        with closing(sqlite3.connect(world.state_dir / "service.db")) as database:
+            return int(database.execute("SELECT COUNT(*) FROM contents").fetchone()[0])
+
+    def anew() -> str:
+        arn = create(client, Tags=[{"Key": "k", "Value": "v"}])["ModelArn"]
+        client.delete_dataset(ProjectName="p", DatasetType="train")
+        return str(arn)
+
+    world.detector.hold = Event()  # deleted while it is being trained, and has its content alone
+    first = anew()
+    assert contents() == 1
+    client.delete_model(ProjectName="p", ModelVersion="1")
+    while client.list_models(ProjectName="p")["Models"]:
+        pass
+    assert contents() == 0
+    client.delete_project(ProjectName="p")
+    client.create_project(ProjectName="p")
+    source = world.put_manifest(world.put_images())
+    client.create_dataset(ProjectName="p", DatasetType="train", DatasetSource=source)
+    waits.dataset(client)
+    second = create(client)["ModelArn"]
+    assert second == first
+    assert client.list_tags_for_resource(ResourceArn=second)["Tags"] == []
 
 
 def test_deleting_a_model_in_training_cancels_it(
