@@ -161,6 +161,40 @@ def test_an_image_that_kills_is_given_up_and_harms_nobody_else(factory: Factory)
     assert len(factory.units) == 4
 
 
+def test_under_little_load_one_unit_does_all_the_work(factory: Factory) -> None:
+    factory.gate.set()
+    pool = factory.open(3, 3)
+    for _ in range(6):
+        pool.detect(b"image")
+    assert sorted(len(unit.asked) for unit in factory.units) == [0, 0, 6]
+
+
+def test_a_pool_that_grows_starts_one_unit_at_a_time(factory: Factory) -> None:
+    starting, most, go = [], [], threading.Event()
+
+    def launch() -> StandIn:
+        starting.append(1)
+        most.append(len(starting))
+        if len(most) > 1:  # not the one that it opens with
+            go.wait(30)
+        starting.pop()
+        return factory.launch()
+
+    pool = Pool(launch, 1, 5, timing=Timing(look=0.01))
+    factory.pools.append(pool)
+    pool.open()
+    with ThreadPoolExecutor(5) as clients:
+        for _ in range(5):
+            clients.submit(pool.detect, b"image")
+        until(lambda: len(pool._queue) == 4)
+        until(lambda: starting)
+        threading.Event().wait(0.1)  # in which the keeper looks several times
+        go.set()
+        until(lambda: pool.size == 5)
+        factory.gate.set()
+    assert max(most) == 1
+
+
 def test_an_image_that_cannot_be_judged_keeps_its_unit(factory: Factory) -> None:
     factory.gate.set()
     pool = factory.open()

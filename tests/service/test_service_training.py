@@ -1,0 +1,97 @@
+"""What a training does beside the training: clean up, make room, measure."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from lfvpipe.lookout.api import LookoutClient
+from lfvpipe.lookout.failures import LookoutError
+from lfvpipe.service import locks
+from lfvpipe.service.jobs.training.metrics import measure
+from lfvpipe.service.jobs.training.pixel_metrics import PixelCounts
+from lfvpipe.service.jobs.training.worker import work
+from lfvpipe.service.quotas import Quotas
+from lfvpipe.service.runtime import open_runtime
+
+CRACK = (0x23, 0xA4, 0x36)
+OUTPUT: Any = {"S3Location": {"Bucket": "bucket"}}
+
+
+def until(condition: Callable[[], Any]) -> None:
+    pause = Event()  # never set
+    while not condition():
+        pause.wait(0.01)
+
+
+def test_a_model_deleted_in_training_goes_without_anybody_looking(
+    dataset: Any, world: Any, client: LookoutClient
+) -> None:
+    world.detector.hold = Event()
+    client.create_model(ProjectName="p", OutputConfig=OUTPUT)
+    assert world.detector.started.wait(60)
+    client.delete_model(ProjectName="p", ModelVersion="1")
+    with closing(sqlite3.connect(world.state_dir / "service.db")) as database:
+        until(lambda: database.execute("SELECT COUNT(*) FROM models").fetchone() == (0,))
+
+
+def test_a_training_leaves_no_passing_files(trained: Any, world: Any) -> None:
+    until(lambda: not list((world.state_dir / "scratch").iterdir()))
+
+
+def test_a_worker_ends_where_as_many_as_are_allowed_train_already(dataset: Any, world: Any) -> None:
+    idle = world.client(launch=lambda _runtime: lambda: True)
+    idle.create_model(ProjectName="p", OutputConfig=OUTPUT)
+    runtime = open_runtime(world.state_dir, Quotas(concurrent_trainings=1))
+    with runtime.locks.held(locks.training_slot(0)) as ours:
+        assert ours
+        worker = Thread(target=work, args=(runtime,), daemon=True)
+        worker.start()
+        worker.join(30)
+        assert not worker.is_alive()
+    assert world.detector.calls == []
+    runtime.database.close()
+
+
+@pytest.mark.parametrize("spare", [0, -1])
+def test_an_image_may_have_as_many_bytes_as_the_quota_says(
+    spare: int, dataset: Any, world: Any, waits: Any
+) -> None:
+    size = len(world.bucket.get("normal/0.png"))
+    few = {"min_single_normal": 4, "min_single_anomaly": 3}
+    client = world.client(quotas=Quotas(max_image_bytes=size + spare, **few))
+    client.create_model(ProjectName="p", OutputConfig=OUTPUT)
+    if spare < 0:
+        with pytest.raises(LookoutError, match=f"{size} bytes; {size - 1} are allowed"):
+            waits.model(client)
+    else:
+        assert waits.model(client)["Status"] == "TRAINED"
+
+
+def test_images_that_score_alike_count_half_in_the_roc_curve() -> None:
+    assert measure([True, False], [0.5, 0.5], [True, True]).roc_auc == 0.5
+    assert measure([True, False, False], [0.5, 0.5, 0.1], [True] * 3).roc_auc == 0.75
+    assert measure([True, False], [0.9, 0.1], [True, False]).roc_auc == 1.0
+
+
+def png(pixels: list[tuple[int, int, int, int]]) -> bytes:
+    image = Image.new("RGBA", (len(pixels), 1))
+    image.putdata(pixels)
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_what_is_more_transparent_than_not_is_background(tmp_path: Path) -> None:
+    counts = PixelCounts()
+    (tmp_path / "truth.png").write_bytes(png([(*CRACK, 255), (*CRACK, 255), (*CRACK, 0)]))
+    predicted = png([(*CRACK, 128), (*CRACK, 127), (*CRACK, 255)])
+    counts.add(predicted, tmp_path / "truth.png", {"crack": "#23A436"})
+    (found,) = counts.results()
+    assert (found["Precision"], found["Recall"], found["AIOU"]) == (0.5, 0.5, 1 / 3)
