@@ -13,6 +13,7 @@ from lfvpipe.config.reading import parse, parse_value, read
 from lfvpipe.config.scalars import scalar
 from lfvpipe.config.tree import Node, Place, Scalar, lay, merge, put
 
+# Two files that include each other's bases twice would double with each level.
 DEEPEST_INCLUDE = 8
 MOST_FILES = 32
 

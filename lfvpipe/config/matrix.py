@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from lfvpipe.config.loaded import Loaded
     from lfvpipe.config.spec import Pipeline
 
-MOST_VARIANTS = 1000
-LONGEST_NAME = 100
+MOST_VARIANTS = 1000  # each trains a model
+LONGEST_NAME = 100  # characters: Windows has 260 for a whole path
 NOT_VARIED = ("include", "matrix", "name")
 
 

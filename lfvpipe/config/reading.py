@@ -7,6 +7,8 @@ import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from lfvpipe.config.problems import ConfigError, Problem, problem
 from lfvpipe.config.scalars import scalar
 from lfvpipe.config.tree import Node, Place
@@ -15,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import yaml
-
-LARGEST_FILE = 1_000_000
+# Far more than anyone writes by hand, and little enough to read in a second or two.
+LARGEST_FILE = 1_000_000  # bytes
 MOST_NODES = 100_000
 DEEPEST = 40
 
@@ -112,30 +113,22 @@ class _Reading:
         self.nodes = 0
 
     def document(self, text: str) -> Node:
-        import yaml
-
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        node: Node | None = None
         try:
-            return self._only_document(yaml.parse(text, Loader=loader))
+            events = yaml.parse(text, Loader=loader)
+            for event in events:
+                if isinstance(event, yaml.DocumentStartEvent):
+                    if node is not None:
+                        hint = "Put each document into a file of its own and remove the line `---`."
+                        self._stop(self._place(event), "a second YAML document begins here", hint)
+                    node = self._node(next(events), events, 0)
         except yaml.YAMLError as error:
             raise ConfigError([*self.problems, self._syntax(error, text)]) from error
-
-    def _only_document(self, events: Iterator[yaml.Event]) -> Node:
-        import yaml
-
-        node: Node | None = None
-        for event in events:
-            if isinstance(event, yaml.DocumentStartEvent):
-                if node is not None:
-                    hint = "Put each document into a file of its own and remove the line `---`."
-                    self._stop(self._place(event), "a second YAML document begins here", hint)
-                node = self._node(next(events), events, 0)
         start = self.fixed or Place(self.file, 1, 1, self.folder)
         return node or Node(None, start, start)
 
     def _node(self, event: Any, events: Iterator[yaml.Event], depth: int) -> Node:
-        import yaml
-
         place = self._place(event)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event.anchor or "", place, depth)
@@ -144,25 +137,20 @@ class _Reading:
         before = self.nodes
         if isinstance(event, yaml.ScalarEvent):
             node = self._scalar(event, place)
+        elif isinstance(event, yaml.MappingStartEvent):
+            self._refuse_tag(event, place)
+            node = self._mapping(place, events, depth + 1)
         else:
             self._refuse_tag(event, place)
-            mapping = isinstance(event, yaml.MappingStartEvent)
-            node = (self._mapping if mapping else self._sequence)(place, events, depth + 1)
-        if event.anchor:
+            items = []
+            while not isinstance(event_below := next(events), yaml.SequenceEndEvent):
+                items.append(self._node(event_below, events, depth + 1))
+            node = Node(tuple(items), place, place)
+        if event.anchor:  # only now: an alias inside of what it stands for would have no end
             self.anchors[event.anchor] = (node, self.nodes - before + 1, _height(node))
         return node
 
-    def _sequence(self, place: Place, events: Iterator[yaml.Event], depth: int) -> Node:
-        import yaml
-
-        items = []
-        while not isinstance(event := next(events), yaml.SequenceEndEvent):
-            items.append(self._node(event, events, depth))
-        return Node(tuple(items), place, place)
-
     def _mapping(self, place: Place, events: Iterator[yaml.Event], depth: int) -> Node:
-        import yaml
-
         found: dict[str, Node] = {}
         merged: dict[str, Node] = {}
         while not isinstance(event := next(events), yaml.MappingEndEvent):
@@ -171,21 +159,18 @@ class _Reading:
             value = self._node(next(events), events, depth)
             if plain_key and key.value == "<<":
                 merged = {**self._merge_values(value), **merged}
-            elif self._usable(key, found):
-                found[str(key.value)] = replace(value, key=key.place)
+            elif not isinstance(key.value, str):
+                hint = "Keys are names; quote it if meant."
+                self.problems.append(problem(key.place, "this key is not text", hint))
+            elif key.value in found:  # YAML forbids it, and most readers take the last in silence
+                first = found[key.value].key
+                message = f'the key "{key.value}" is here a second time'
+                hint = f"The first is at {first.line}:{first.column}; keep one of them."
+                self.problems.append(problem(key.place, message, hint))
+            else:
+                found[key.value] = replace(value, key=key.place)
+        # What is written here counts more than what is merged in, wherever the `<<` stands.
         return Node({**merged, **found}, place, place)
-
-    def _usable(self, key: Node, found: dict[str, Node]) -> bool:
-        if not isinstance(key.value, str):
-            message = "this key is not text"
-            self.problems.append(problem(key.place, message, "Keys are names; quote it if meant."))
-            return False
-        if key.value in found:
-            first = found[key.value].key
-            message = f'the key "{key.value}" is here a second time'
-            hint = f"The first is at {first.line}:{first.column}; keep one of them."
-            self.problems.append(problem(key.place, message, hint))
-        return key.value not in found
 
     def _merge_values(self, value: Node) -> dict[str, Node]:
         merged: dict[str, Node] = {}
@@ -202,6 +187,7 @@ class _Reading:
             hint = f"Define `&{name}` above; put text that begins with * in quotes."
             self._stop(place, f"`*{name}` refers to nothing that is complete here", hint)
         node, size, height = self.anchors[name]
+        # As if it were written out here: nine lines of aliases can stand for a billion values.
         self._count(size, place)
         self._descend(depth + height, place)
         return node

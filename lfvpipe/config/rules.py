@@ -13,6 +13,7 @@ from lfvpipe.config.settings import Settings
 from lfvpipe.config.spec import LABELS
 from lfvpipe.config.tree import Node, Place, nearest, walk
 
+# Pixels that the service takes (Developer Guide, "Quotas").
 SMALLEST_SIDE, LARGEST_SIDE = 64, 4096
 
 

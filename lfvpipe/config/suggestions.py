@@ -22,6 +22,7 @@ def unknown(where: Sequence[str | int]) -> tuple[str, str]:
 
 
 def _hint(key: str, above: Sequence[str | int]) -> str:
+    """Suggest a near miss here, then the same word elsewhere, and only then a far miss here."""
     siblings = tuple(schema.properties(schema.at(above) or {}))
     near = close(key, siblings, 0.75)
     elsewhere = [".".join(where) for where in schema.all_keys() if where[-1] == key][:4]

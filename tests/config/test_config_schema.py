@@ -78,9 +78,9 @@ def test_loading_what_is_known_to_be_valid_imports_nothing_heavy(tmp_path: Path,
     path = tmp_path / "line-7.yaml"
     path.write_text(good, encoding="utf-8")
     code = (
-        "import sys; from pathlib import Path; from lfvpipe.config import load\n"
+        "import sys; from pathlib import Path; from lfvpipe import config\n"
         "assert 'yaml' not in sys.modules\n"
-        f"load(Path({str(path)!r}), is_known_valid=lambda digest: True)\n"
+        f"config.load(Path({str(path)!r}), is_known_valid=lambda digest: True)\n"
         "heavy = {'jsonschema', 'referencing', 'difflib', 'importlib.resources', 'boto3'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
