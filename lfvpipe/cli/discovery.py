@@ -52,7 +52,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Found:
+class Discovery:
     """What there is to make a pipeline of.
 
     Attributes:
@@ -74,7 +74,7 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def look(paths: Sequence[Path]) -> Found:
+def discover(paths: Sequence[Path]) -> Discovery:
     """Look at folders and archives.
 
     Raises:
@@ -82,11 +82,22 @@ def look(paths: Sequence[Path]) -> Found:
         ArchiveError: One is damaged.
     """
     places = [_place(path) for path in _spread(paths)]
-    found = _inside(places) or _by_name([each for place in places for each in _folders(place)])
+    # Both labels inside one place, as published data sets have them, else a place for each.
+    layouts = (_mvtec, _dagm, _label_folders)
+    inside = (found for place in places for read in layouts if (found := read(place)))
+    found = next(inside, None) or _by_name([each for place in places for each in _folders(place)])
     if found is None:
-        raise _cannot_tell(places)
-    _insist_on_normal(found.normal)
-    return _with_sizes(found)
+        seen = ", ".join(f"{place.path.name} ({len(place.names)} images)" for place in places)
+        raise UsageError(
+            f"no normal images can be told: {seen or 'nothing there'}",
+            hint="Name archives or folders like X and X_def, or good and bad.",
+        )
+    _refuse_mixed(found.normal)
+    sizes: Counter[tuple[int, int]] = Counter()
+    for label in (found.normal, found.anomaly):
+        if label is not None:
+            sizes.update(_sizes(label))
+    return replace(found, sizes=sizes)
 
 
 def _spread(paths: Iterable[Path]) -> Iterator[Path]:
@@ -94,12 +105,13 @@ def _spread(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path} is not there", hint="Name a folder or archives of images.")
-        inside = sorted(p for p in path.iterdir() if _is_archive(p)) if path.is_dir() else []
-        yield from inside or [path]
-
-
-def _is_archive(path: Path) -> bool:
-    return path.is_file() and path.name.lower().endswith(ARCHIVE_SUFFIXES)
+        inside = sorted(path.iterdir()) if path.is_dir() else []
+        of_archives = [
+            child
+            for child in inside
+            if child.is_file() and child.name.lower().endswith(ARCHIVE_SUFFIXES)
+        ]
+        yield from of_archives or [path]
 
 
 def _place(path: Path) -> Place:
@@ -127,16 +139,7 @@ def _kind(name: str) -> str:
     return ""
 
 
-def _inside(places: Sequence[Place]) -> Found | None:
-    """Find both labels inside one place, by the folders in it."""
-    for place in places:
-        found = _mvtec(place) or _dagm(place) or _label_folders(place)
-        if found:
-            return found
-    return None
-
-
-def _mvtec(place: Place) -> Found | None:
+def _mvtec(place: Place) -> Discovery | None:
     """Read the layout of MVTec AD: train/good, test/good, test/<defect>, ground_truth/<defect>."""
     top = sorted({"/".join(name.split("/")[:-1]) for name in place.names})
     good = [folder for folder in top if re.fullmatch(r"(.*/)?(train|test)/good", folder)]
@@ -144,7 +147,7 @@ def _mvtec(place: Place) -> Found | None:
     if not bad or not any(folder.endswith("train/good") for folder in good):
         return None
     masks = place.path / "ground_truth"
-    return Found(
+    return Discovery(
         _of_folders(place, good),
         _of_folders(place, bad),
         masks if masks.is_dir() else None,
@@ -158,7 +161,7 @@ def _of_folders(place: Place, folders: Sequence[str]) -> Label:
     return Label(place, names, globs)
 
 
-def _dagm(place: Place) -> Found | None:
+def _dagm(place: Place) -> Discovery | None:
     """Read DAGM's ten-class layout: an image is defective if Label/ holds a mask of its number."""
     masks = {
         name
@@ -177,10 +180,12 @@ def _dagm(place: Place) -> Found | None:
     if not normal or not anomaly:
         return None
     labels = Label(place, normal, normal), Label(place, anomaly, anomaly)
-    return Found(*labels, layout="the ten-class layout of DAGM, where Label/ tells the defective")
+    return Discovery(
+        *labels, layout="the ten-class layout of DAGM, where Label/ tells the defective"
+    )
 
 
-def _label_folders(place: Place) -> Found | None:
+def _label_folders(place: Place) -> Discovery | None:
     folders: dict[str, set[str]] = {"normal": set(), "anomaly": set()}
     for name in place.names:
         parents = PurePosixPath(name).parts[:-1]
@@ -190,7 +195,7 @@ def _label_folders(place: Place) -> Found | None:
     if not folders["normal"] or not folders["anomaly"]:
         return None
     normal, anomaly = (_below(place, sorted(folders[kind])) for kind in ("normal", "anomaly"))
-    return Found(normal, anomaly, _mask_folder(place), layout="folders named after the labels")
+    return Discovery(normal, anomaly, _mask_folder(place), layout="folders named after the labels")
 
 
 def _below(place: Place, folders: Sequence[str]) -> Label:
@@ -218,7 +223,7 @@ def _folders(place: Place) -> Iterator[Place]:
     yield from (Place(place.path / top, tuple(inside)) for top, inside in sorted(names.items()))
 
 
-def _insist_on_normal(label: Label) -> None:
+def _refuse_mixed(label: Label) -> None:
     """Raise a UsageError if some, not all, of the images lie in folders of defects or masks."""
     folders = (PurePosixPath(name).parent for name in label.names)
     lain = Counter(folder.as_posix() for folder in folders)
@@ -236,7 +241,7 @@ def _insist_on_normal(label: Label) -> None:
     )
 
 
-def _by_name(places: Sequence[Place]) -> Found | None:
+def _by_name(places: Sequence[Place]) -> Discovery | None:
     """Tell labels by the names of archives and folders: X and X_def, good and bad."""
     with_images = [place for place in places if place.names]
     by_kind: dict[str, list[Place]] = {"normal": [], "anomaly": [], "masks": [], "test": [], "": []}
@@ -249,7 +254,7 @@ def _by_name(places: Sequence[Place]) -> Found | None:
     normal, anomaly = _largest(normals), _largest(by_kind["anomaly"])
     used = [each.path for each in (normal, anomaly) if each]
     left = [each for each in (*normals, *by_kind["anomaly"]) if each.path not in used]
-    return Found(
+    return Discovery(
         Label(normal, normal.names) if normal else Label(normals[0], normals[0].names),
         Label(anomaly, anomaly.names) if anomaly else None,
         by_kind["masks"][0].path if by_kind["masks"] and anomaly else None,
@@ -260,22 +265,6 @@ def _by_name(places: Sequence[Place]) -> Found | None:
 
 def _largest(places: Sequence[Place]) -> Place | None:
     return max(places, key=lambda place: len(place.names), default=None)
-
-
-def _cannot_tell(places: Sequence[Place]) -> UsageError:
-    seen = ", ".join(f"{place.path.name} ({len(place.names)} images)" for place in places)
-    return UsageError(
-        f"no normal images can be told: {seen or 'nothing there'}",
-        hint="Name archives or folders like X and X_def, or good and bad.",
-    )
-
-
-def _with_sizes(found: Found) -> Found:
-    sizes: Counter[tuple[int, int]] = Counter()
-    for label in (found.normal, found.anomaly):
-        if label is not None:
-            sizes.update(_sizes(label))
-    return replace(found, sizes=sizes)
 
 
 def _sizes(label: Label) -> Iterator[tuple[int, int]]:

@@ -34,22 +34,22 @@ def layout(rows: Sequence[Row], width: int) -> list[str]:
     """
     columns = [name for name in COLUMNS if name == MARK or any(row[name] for row in rows)]
     whole = _table(rows, [*columns, CHANGED] if any(row[CHANGED] for row in rows) else columns)
-    if not width or _fits(whole, width):
+    if not width or _is_within(whole, width):
         return whole
-    head, *lines = _narrowed(rows, columns, width)
+    head, *lines = _narrow(rows, columns, width)
     found = [head]
     for line, row in zip(lines, rows, strict=True):
-        found += [line, *_beneath(row[CHANGED], width)]
+        found += [line, *_lines_beneath(row[CHANGED], width)]
     return found
 
 
-def _narrowed(rows: Sequence[Row], columns: list[str], width: int) -> list[str]:
+def _narrow(rows: Sequence[Row], columns: list[str], width: int) -> list[str]:
     """Return the table with the columns that fit, the ids and the variants shortened if needed."""
     attempts = [LEAST_FIRST[:count] for count in range(len(LEAST_FIRST) + 1)]
     for number, dropped in enumerate(attempts):
         kept = [name for name in columns if name not in dropped]
         for shown in [rows, _shorter_ids(rows)] if number else [rows]:
-            if _fits(table := _table(shown, kept), width):
+            if _is_within(table := _table(shown, kept), width):
                 return table
     over = max(map(len, table)) - width
     return _table(_shorter_variants(shown, over), kept)
@@ -66,15 +66,15 @@ def _shorter_ids(rows: Sequence[Row]) -> list[Row]:
 def _shorter_variants(rows: Sequence[Row], over: int) -> list[Row]:
     longest = max(len(row["variant"]) for row in rows)
     most = max(longest - over, NARROWEST)
-    return [{**row, "variant": _cut(row["variant"], most)} for row in rows]
+    return [{**row, "variant": _shorten(row["variant"], most)} for row in rows]
 
 
-def _cut(text: str, most: int) -> str:
+def _shorten(text: str, most: int) -> str:
     """Keep the end, where the variants of a matrix differ soonest."""
     return text if len(text) <= most else "…" + text[len(text) - most + 1 :]
 
 
-def _fits(lines: Collection[str], width: int) -> bool:
+def _is_within(lines: Collection[str], width: int) -> bool:
     return max(map(len, lines)) <= width
 
 
@@ -91,7 +91,7 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
     ]
 
 
-def _beneath(changed: str, width: int) -> list[str]:
+def _lines_beneath(changed: str, width: int) -> list[str]:
     if not changed:
         return []
     together = f"changed: {changed}".replace(ARROW, ARROW.replace(" ", NO_BREAK))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from itertools import zip_longest
 from typing import IO, TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -45,12 +46,9 @@ def table(rows: Sequence[Sequence[str]], *, styles: Sequence[Style | None] = ())
     if not rows:
         return ""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        _line(row, widths, styles[index] if index < len(styles) else None)
-        for index, row in enumerate(rows)
-    )
-
-
-def _line(row: Sequence[str], widths: Sequence[int], style: Style | None) -> str:
-    text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    return styled(text, style) if style else text
+    lines = []
+    for row, style in zip_longest(rows, styles[: len(rows)]):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        line = "  ".join(cells).rstrip()
+        lines.append(styled(line, style) if style else line)
+    return "\n".join(lines)

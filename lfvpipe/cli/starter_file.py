@@ -16,13 +16,13 @@ from lfvpipe.lookout import rules
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lfvpipe.cli.discovery import Found, Label
+    from lfvpipe.cli.discovery import Discovery, Label
 
 SHARES = (80, 75, 70, 65, 60, 55, 50)
 MANY = 1_000
 
 
-def text(found: Found, output: Path, schema: str) -> str:
+def text(found: Discovery, output: Path, schema: str) -> str:
     """Return the file's text.
 
     Args:
@@ -61,7 +61,7 @@ def text(found: Found, output: Path, schema: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def project_name(found: Found, output: Path) -> str:
+def project_name(found: Discovery, output: Path) -> str:
     """Return a name for the project, made of what the images are called."""
     stem = found.normal.place.stem
     if stem.lower() in {"good", "normal", "ok"} or not stem:
@@ -86,7 +86,7 @@ def _no_anomalies() -> Iterator[str]:
     yield "  #   archive: defective.zip"
 
 
-def _masks(found: Found, output: Path) -> Iterator[str]:
+def _masks(found: Discovery, output: Path) -> Iterator[str]:
     if found.masks:
         yield "    # Pixel masks make it a segmentation project: verdicts then say where, and what."
         yield "    # The colours in the masks name the types of anomaly."
@@ -112,7 +112,7 @@ def _is_enough(normal: int, anomaly: int, percent: int) -> bool:
     )
 
 
-def shortage(found: Found) -> str:
+def shortage(found: Discovery) -> str:
     """Return what is missing before a run gets past `check`, as a phrase; "" for nothing."""
     normal, anomaly = _counts(found)
     if _is_enough_for_one(normal, anomaly):
@@ -126,11 +126,11 @@ def _is_enough_for_one(normal: int, anomaly: int) -> bool:
     return normal >= rules.MIN_SINGLE_NORMAL and anomaly >= rules.MIN_SINGLE_ANOMALY
 
 
-def _counts(found: Found) -> tuple[int, int]:
+def _counts(found: Discovery) -> tuple[int, int]:
     return len(found.normal.names), len(found.anomaly.names) if found.anomaly else 0
 
 
-def _split(found: Found) -> Iterator[str]:
+def _split(found: Discovery) -> Iterator[str]:
     normal, anomaly = _counts(found)
     if not anomaly:
         yield from _split_for_anomalies_to_come(normal)
@@ -161,29 +161,25 @@ def _split_for_anomalies_to_come(normal: int) -> Iterator[str]:
         yield f"# The service wants {rules.MIN_SINGLE_NORMAL} normal images; there are {normal}."
 
 
-def _images(found: Found) -> Iterator[str]:
+def _images(found: Discovery) -> Iterator[str]:
     if not found.sizes:
         yield "images: {resize: null} # no image's size could be read; e.g. 512x512"
         return
     (width, height), _ = found.sizes.most_common(1)[0]
-    if len(found.sizes) == 1 and _is_allowed(width, height):
+    if len(found.sizes) == 1 and (width, height) == (_within_limits(width), _within_limits(height)):
         yield f"images: {{resize: null}} # all {width}x{height} px as far as looked at"
         return
     sizes = ", ".join(f"{w}x{h} ({n})" for (w, h), n in found.sizes.most_common(4))
     yield f"# Sizes of the images looked at: {sizes}. The service wants one size,"
     yield f"# {rules.MIN_SIDE} to {rules.MAX_SIDE} px a side."
-    yield f"images: {{resize: {_bounded(width)}x{_bounded(height)}}}"
+    yield f"images: {{resize: {_within_limits(width)}x{_within_limits(height)}}}"
 
 
-def _is_allowed(width: int, height: int) -> bool:
-    return all(rules.MIN_SIDE <= side <= rules.MAX_SIDE for side in (width, height))
-
-
-def _bounded(side: int) -> int:
+def _within_limits(side: int) -> int:
     return min(max(side, rules.MIN_SIDE), rules.MAX_SIDE)
 
 
-def _evaluate(found: Found, output: Path) -> Iterator[str]:
+def _evaluate(found: Discovery, output: Path) -> Iterator[str]:
     yield "# Which images the trained model gives a verdict on."
     yield "evaluate:"
     if found.evaluate:
@@ -202,7 +198,7 @@ def _evaluate(found: Found, output: Path) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class _Withheld:
+class Withheld:
     """Names of images that are kept for verdicts, and how many of each label they are."""
 
     names: tuple[str, ...] = ()
@@ -210,20 +206,23 @@ class _Withheld:
     anomaly: int = 0
 
 
-def _withheld(found: Found) -> _Withheld:
+def _withheld(found: Discovery) -> Withheld:
     """Return two images of each label to give verdicts on; none where a run needs them all."""
     if found.anomaly is None or found.evaluate:
-        return _Withheld()
+        return Withheld()
     normal, anomaly = found.normal.names, found.anomaly.names
-    named = (_named("normal", normal, anomaly), _named("anomaly", anomaly, normal))
-    taken = _Withheld(named[0] + named[1], *map(len, named))
+    named = (
+        _names_to_withhold("normal", normal, anomaly),
+        _names_to_withhold("anomaly", anomaly, normal),
+    )
+    taken = Withheld(named[0] + named[1], *map(len, named))
     left = len(normal) - taken.normal, len(anomaly) - taken.anomaly
     was_single = share_to_train(len(normal), len(anomaly)) is None
     is_enough = _is_enough_for_one(*left) if was_single else share_to_train(*left) is not None
-    return taken if is_enough else _Withheld()
+    return taken if is_enough else Withheld()
 
 
-def _named(label: str, names: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+def _names_to_withhold(label: str, names: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
     """Return two of a label's images as `evaluate.images` tells them from the other label's."""
     known = set(others)
     plain = [name for name in names[:2] if not set(name) & set("*?[]")]

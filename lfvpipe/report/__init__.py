@@ -6,6 +6,7 @@ from lfvpipe import lazy
 
 if TYPE_CHECKING:
     from lfvpipe.report import (
+        comparison,
         comparison_view,
         heat_maps,
         heat_pictures,
@@ -19,6 +20,7 @@ else:
     __getattr__ = lazy.face(
         __name__,
         {
+            "comparison": [],
             "comparison_view": [],
             "heat_maps": [],
             "heat_pictures": [],
@@ -31,6 +33,7 @@ else:
     )
 
 __all__ = [
+    "comparison",
     "comparison_view",
     "heat_maps",
     "heat_pictures",

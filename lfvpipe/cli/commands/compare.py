@@ -7,25 +7,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from lfvpipe import atomic
+from lfvpipe import atomic, report
 from lfvpipe.cli import output
 from lfvpipe.cli.options import Json, Option, PipelineOptions, is_pipeline_file
 from lfvpipe.cli.run_report import standing_runs
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.cli.variants import open_variants
 from lfvpipe.errors import UserError
-from lfvpipe.report import comparison_view as view
-from lfvpipe.report import history, learning_curve
-from lfvpipe.report.comparison import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from lfvpipe.cli.output import Style
     from lfvpipe.cli.variants import Variant
-    from lfvpipe.report.comparison import Change, Comparison, Side
-    from lfvpipe.report.records import RunRecord, Scores
+    from lfvpipe.report.comparison import Change, Comparison
+    from lfvpipe.report.records import RunRecord
 
 MOST_CHANGES = 20
+TURN_STYLES: dict[str, Style] = {"fixed": "green", "broken": "red"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +66,7 @@ class CompareOptions(PipelineOptions):
 def run(options: CompareOptions) -> int:
     """Print the comparison, write the files that are asked for; return 0."""
     variants = open_variants(options)
-    comparison = compare(_chosen(options, variants))
+    comparison = report.comparison.compare(_find_runs(options, variants))
     if options.json:
         output.print_json(_json(comparison))
     else:
@@ -79,7 +78,12 @@ def run(options: CompareOptions) -> int:
     return 0
 
 
-def _chosen(options: CompareOptions, variants: tuple[Variant, ...]) -> list[RunRecord]:
+def _find_runs(options: CompareOptions, variants: Sequence[Variant]) -> list[RunRecord]:
+    """Return the runs that the user names, else the two that say most.
+
+    Raises:
+        UsageError: They are fewer than two.
+    """
     words = list(options.runs)
     standing = standing_runs(variants)
     if options.matrix:
@@ -87,24 +91,24 @@ def _chosen(options: CompareOptions, variants: tuple[Variant, ...]) -> list[RunR
             raise UsageError(
                 "the pipeline file has no matrix", hint="Name runs: `lfvpipe history` lists them."
             )
-        words = _that_have_run(variants, standing, others=len(words)) + words
+        words = _variants_with_runs(variants, standing, others=len(words)) + words
     state_dir = variants[0].context.state_dir
-    pair = list(history.standing_pair(state_dir, standing))
+    pair = list(report.history.standing_pair(state_dir, standing))
     words = words or pair or ["latest"]
     if len(pair) == 1:
         raise UsageError(
             "a comparison needs two runs, and there is only one so far",
             hint="Change the pipeline file; the next `lfvpipe run` makes another one.",
         )
-    runs = [history.find(state_dir, word, standing) for word in words]
+    runs = [report.history.find(state_dir, word, standing) for word in words]
     if len({each.id for each in runs}) < 2:
         hint = "Name two: an id, its beginning, latest, latest~1, v2, or a variant."
         raise UsageError("a comparison needs two different runs", hint=hint)
     return runs
 
 
-def _that_have_run(
-    variants: tuple[Variant, ...], standing: Mapping[str, str], others: int
+def _variants_with_runs(
+    variants: Sequence[Variant], standing: Mapping[str, str], others: int
 ) -> list[str]:
     """Return the names of the variants that stand at a run; tell the user of the others.
 
@@ -121,35 +125,31 @@ def _that_have_run(
 
 
 def _print(comparison: Comparison) -> None:
-    called = view.names(comparison.runs)
-    shown = view.tables(comparison)
-    blank = ("",) * (len(called) + 1)
-    cells = [("", *called)]
-    for table in shown:
+    """Print the tables, what to mind about them, the learning curves and changed verdicts."""
+    view = report.comparison_view
+    names = view.names(comparison.runs)
+    blank = ("",) * (len(names) + 1)
+    cells = [("", *names)]
+    for table in view.tables(comparison):
         cells += [blank, (table.title, *blank[1:]), *((f"  {n}", *row) for n, *row in table.rows)]
     print(output.table(cells, styles=["bold"]))
     for warning in view.warnings(comparison):
         print(output.styled(f"\nnote: {warning}", "yellow"))
-    _print_curves(comparison)
-    for name, changes in zip(called[1:], comparison.changes, strict=True):
-        _print_changes(f"{called[0]} → {name}", changes)
-
-
-def _print_curves(comparison: Comparison) -> None:
-    for curve in learning_curve.curves(comparison):
-        title, *lines = learning_curve.draw(curve)
+    for curve in report.learning_curve.curves(comparison):
+        title, *lines = report.learning_curve.draw(curve)
         print("\n" + output.styled(title, "bold"))
         print("\n".join(lines))
+    for name, changes in zip(names[1:], comparison.changes, strict=True):
+        _print_changes(f"{names[0]} → {name}", changes)
 
 
-def _print_changes(title: str, changes: tuple[Change, ...]) -> None:
+def _print_changes(title: str, changes: Sequence[Change]) -> None:
     count = len(changes)
     said = f"{count} verdict{'' if count == 1 else 's'} changed" if count else "no verdict changed"
     print(f"\n{output.styled(title, 'bold')}  {said}")
-    styles = {"fixed": "green", "broken": "red"}
-    rows = view.change_rows(changes)[:MOST_CHANGES]
+    rows = report.comparison_view.change_rows(tuple(changes))[:MOST_CHANGES]
     cells = [(f"  {row[0]}", *row[2:]) for row in rows]
-    print(output.table(cells, styles=[styles.get(row[-1]) for row in rows]), end="")  # type: ignore[misc]  # literals
+    print(output.table(cells, styles=[TURN_STYLES.get(row[-1]) for row in rows]), end="")
     if rows:
         print()
     if count > MOST_CHANGES:
@@ -158,12 +158,12 @@ def _print_changes(title: str, changes: tuple[Change, ...]) -> None:
 
 def _write(path: Path, comparison: Comparison) -> None:
     if path.suffix.lower() == ".svg":
-        text = view.picture(comparison)
+        text = report.comparison_view.picture(comparison)
         if text is None:
             hint = "The runs have to differ in the amount of data. FILE.html holds the tables too."
             raise UserError("these runs make no learning curve", hint=hint)
     else:
-        text = view.page(comparison)
+        text = report.comparison_view.page(comparison)
     try:
         atomic.write_text(path.absolute(), text)
     except OSError as error:
@@ -172,53 +172,45 @@ def _write(path: Path, comparison: Comparison) -> None:
 
 def _json(comparison: Comparison) -> dict[str, Any]:
     """Return `runs`, `differences`, `sets`, `changes` (against the first run), `curves`."""
-    called = view.names(comparison.runs)
+    view = report.comparison_view
+    names = view.names(comparison.runs)
     return {
-        "runs": [_run_json(each) for each in comparison.runs],
+        "runs": [
+            {
+                "run": each.id,
+                "created": each.created,
+                "variant": each.variant,
+                "model_version": each.model.get("version"),
+                "data": {split: dict(counts) for split, counts in each.data.items()},
+            }
+            for each in comparison.runs
+        ],
         "differences": {each.key: list(each.values) for each in comparison.differences},
-        "sets": {side.name: _side_json(side) for side in comparison.sides},
+        "sets": {
+            side.name: {
+                "comparable": side.basis,
+                "shared_images": side.shared,
+                "scores": [asdict(each) if each else None for each in side.scores],
+                "scores_on_shared": [asdict(each) if each else None for each in side.on_shared],
+            }
+            for side in comparison.sides
+        },
         "warnings": view.warnings(comparison),
         "changes": {
             name: [_change_json(change) for change in changes]
-            for name, changes in zip(called[1:], comparison.changes, strict=True)
+            for name, changes in zip(names[1:], comparison.changes, strict=True)
         },
-        "curves": [asdict(curve) for curve in learning_curve.curves(comparison)],
+        "curves": [asdict(curve) for curve in report.learning_curve.curves(comparison)],
     }
-
-
-def _run_json(each: RunRecord) -> dict[str, Any]:
-    return {
-        "run": each.id,
-        "created": each.created,
-        "variant": each.variant,
-        "model_version": each.model.get("version"),
-        "data": {split: dict(counts) for split, counts in each.data.items()},
-    }
-
-
-def _side_json(side: Side) -> dict[str, Any]:
-    return {
-        "comparable": side.basis,
-        "shared_images": side.shared,
-        "scores": [_scores_json(each) for each in side.scores],
-        "scores_on_shared": [_scores_json(each) for each in side.on_shared],
-    }
-
-
-def _scores_json(scores: Scores | None) -> dict[str, Any] | None:
-    return asdict(scores) if scores else None
 
 
 def _change_json(change: Change) -> dict[str, Any]:
+    before, after = change.before, change.after
     return {
         "set": change.set,
-        "id": change.after.id,
-        "label": change.after.label,
+        "id": after.id,
+        "label": after.label,
         "turn": change.turn,
-        "before": _verdict_json(change.before.is_anomalous, change.before.confidence),
-        "after": _verdict_json(change.after.is_anomalous, change.after.confidence),
+        "before": {"is_anomalous": before.is_anomalous, "confidence": before.confidence},
+        "after": {"is_anomalous": after.is_anomalous, "confidence": after.confidence},
     }
-
-
-def _verdict_json(is_anomalous: bool, confidence: float) -> dict[str, Any]:
-    return {"is_anomalous": is_anomalous, "confidence": confidence}

@@ -6,11 +6,11 @@ import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+from lfvpipe import report
 from lfvpipe.cli import formatting, history_table, output
 from lfvpipe.cli.options import Json, Option, PipelineOptions, at_least
 from lfvpipe.cli.run_report import standing_runs
 from lfvpipe.cli.variants import DEFAULT_VARIANT, open_variants
-from lfvpipe.report import history
 from lfvpipe.report.durations import duration
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class HistoryOptions(PipelineOptions):
 def run(options: HistoryOptions) -> int:
     """Print the latest runs, the latest last; return 0."""
     variants = open_variants(options)
-    found = history.entries(variants[0].context.state_dir, options.limit)
+    found = report.history.entries(variants[0].context.state_dir, options.limit)
     standing = set(standing_runs(variants).values())
     if options.json:
         output.print_json([_json(entry, entry.run.id in standing) for entry in found])
@@ -81,7 +81,7 @@ def _cells(entry: Entry, is_standing: bool) -> dict[str, str]:
 
 
 def _metric_cells(run: RunRecord) -> dict[str, str]:
-    found = history.headline_set(run)
+    found = report.history.headline_set(run)
     values = {
         title: found[1].estimates[name].value if found else None for title, name in METRICS.items()
     }

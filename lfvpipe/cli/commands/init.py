@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from lfvpipe import atomic
 from lfvpipe.cli import output, starter_file
-from lfvpipe.cli.discovery import look
+from lfvpipe.cli.discovery import discover
 from lfvpipe.cli.options import STATE_FOLDER, Json, Option, Options
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.schema import schema_file
 
 if TYPE_CHECKING:
-    from lfvpipe.cli.discovery import Found
+    from lfvpipe.cli.discovery import Discovery
 
 SCHEMA = f"{STATE_FOLDER}/pipeline.schema.json"
 
@@ -50,7 +50,7 @@ def run(options: InitOptions) -> int:
     target = Path(options.output)
     if target.exists() and not options.force:
         raise UsageError(f"{target} exists", hint="Name another with --output, or say --force.")
-    found = look([Path(path) for path in options.paths])
+    found = discover([Path(path) for path in options.paths])
     _write_schema(target)
     atomic.write_text(target, starter_file.text(found, target, SCHEMA))
     missing = starter_file.shortage(found)
@@ -66,7 +66,7 @@ def _write_schema(target: Path) -> None:
     atomic.write_bytes(target.parent / SCHEMA, schema_file("pipeline").read_bytes())
 
 
-def _print(found: Found, target: Path, missing: str) -> None:
+def _print(found: Discovery, target: Path, missing: str) -> None:
     print(f"found {found.layout}:")
     for kind, label in (("normal", found.normal), ("anomaly", found.anomaly)):
         count = f"{len(label.names)} images in {label.place.path}" if label else "none"
@@ -80,7 +80,7 @@ def _print(found: Found, target: Path, missing: str) -> None:
         print(f"wrote {target}; next: lfvpipe run {target}")
 
 
-def _json(found: Found, target: Path, missing: str) -> dict[str, Any]:
+def _json(found: Discovery, target: Path, missing: str) -> dict[str, Any]:
     """Return `file`, `layout`, `normal`, `anomaly`, `sizes`, `notes`, `missing`."""
     return {
         "file": str(target),

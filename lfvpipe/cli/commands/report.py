@@ -8,12 +8,12 @@ import webbrowser
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from lfvpipe import report
 from lfvpipe.cli import output
 from lfvpipe.cli.options import Json, Option, PipelineOptions
 from lfvpipe.cli.run_report import standing_runs
 from lfvpipe.cli.variants import open_variants
 from lfvpipe.errors import UserError
-from lfvpipe.report import history, run_file, terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,12 +42,12 @@ def run(options: ReportOptions) -> int:
     variants = open_variants(options)
     state_dir = variants[0].context.state_dir
     standing = standing_runs(variants)
-    *_, word = ("latest", *history.standing_pair(state_dir, standing))
-    found = history.find(state_dir, options.run or word, standing)
-    path = run_file.path_of(state_dir, found.id)
+    *_, word = ("latest", *report.history.standing_pair(state_dir, standing))
+    found = report.history.find(state_dir, options.run or word, standing)
+    path = report.run_file.path_of(state_dir, found.id)
     page = path.with_suffix(".html")
     if options.json:
-        output.print_json(run_file.as_json(found))
+        output.print_json(report.run_file.as_json(found))
     else:
         _print(found, path, page)
     if options.open:
@@ -57,7 +57,7 @@ def run(options: ReportOptions) -> int:
 
 def _print(found: RunRecord, path: Path, page: Path) -> None:
     width = shutil.get_terminal_size((100, 24)).columns
-    print(terminal.summary(found, width, output.has_colours(sys.stdout)))
+    print(report.terminal.summary(found, width, output.has_colours(sys.stdout)))
     print(f"page      {page if page.is_file() else 'not there'}")
     print(f"run file  {path}")
 

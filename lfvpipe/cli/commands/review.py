@@ -18,7 +18,7 @@ from lfvpipe.cli.variants import ledger_of, open_variants
 from lfvpipe.service import http
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.ledger import Ledger
@@ -104,132 +104,104 @@ class ReviewOptions(PipelineOptions):
 def run(options: ReviewOptions) -> int:
     """Serve the page until SIGINT or SIGTERM, or export what was decided; return 0."""
     variants = open_variants(options)
-    variant = _chosen(variants, options.variant)
+    variant = _find_variant(variants, options.variant)
+    pipeline = variant.pipeline
     ledger = ledger_of(variant)
-    labels = _labels(options, variant)
+    # The option's, the pipeline's, or one beside the pipeline file.
+    known = options.labels or pipeline.sources.labels
+    labels = Path(known or pipeline.folder / f"{pipeline.name}.labels.jsonl").absolute()
     if options.export:
         return _export(options, variant, ledger, labels)
     queue = review.queue.build(variant.context, ledger, variant.name, everything=options.all)
     if len(variants) > 1:
-        _tell_of(variants, variant)
+        print(f"reviewing {variant.name}, one of {len(variants)} variants (--variant NAME):")
+        print("\n".join(_variant_lines(variants, variant)))
     _serve(options, variant, queue, labels)
     return 0
 
 
-def _chosen(variants: Sequence[Variant], word: str | None) -> Variant:
+def _find_variant(variants: Sequence[Variant], word: str | None) -> Variant:
     """Return the variant that the user names, else the one whose images were judged last.
 
     Raises:
         UsageError: None is called so, or several are.
     """
     if word is None:
-        return max(variants, key=_judged)  # of several that never were, the first
+        return max(variants, key=_when_judged)  # of several that never were, the first
     exact = [each for each in variants if each.name == word]
     found = exact or [each for each in variants if word in each.name]
     if len(found) == 1:
         return found[0]
     said = f"several variants have {word!r} in their name" if found else f"no variant is {word!r}"
-    raise UsageError(said, hint="\n".join(_listed(found or variants)))
+    raise UsageError(said, hint="\n".join(_variant_lines(found or variants)))
 
 
-def _judged(variant: Variant) -> str:
+def _when_judged(variant: Variant) -> str:
     """Return when a variant's images were judged, ISO; empty if they never were."""
     record = ledger_of(variant).standing_record(variant.name, "evaluate")
     return (record.finished or "") if record is not None and record.outcome is not None else ""
 
 
-def _tell_of(variants: Sequence[Variant], chosen: Variant) -> None:
-    print(f"reviewing {chosen.name}, one of {len(variants)} variants (--variant NAME):")
-    print("\n".join(_listed(variants, chosen)))
-
-
-def _listed(variants: Sequence[Variant], chosen: Variant | None = None) -> list[str]:
+def _variant_lines(variants: Sequence[Variant], marked: Variant | None = None) -> list[str]:
     """Return a line for each variant: its name and when its images were judged."""
-    rows = [
-        (
-            "*" if each is chosen else "",
-            each.name,
-            formatting.when(_judged(each)) or "not judged yet",
-        )
-        for each in variants
-    ]
+    rows = []
+    for each in variants:
+        when = formatting.when(_when_judged(each)) or "not judged yet"
+        rows.append(("*" if each is marked else "", each.name, when))
     return output.table(rows).splitlines()
 
 
-def _labels(options: ReviewOptions, variant: Variant) -> Path:
-    """Return the labels file: the option's, the pipeline's, or one beside the pipeline file."""
-    pipeline = variant.context.pipeline
-    given = options.labels or pipeline.sources.labels
-    return Path(given).absolute() if given else pipeline.folder / f"{pipeline.name}.labels.jsonl"
-
-
 def _serve(options: ReviewOptions, variant: Variant, queue: Queue, labels: Path) -> None:
-    context = variant.context
-    reviewing = review.session.Review(
+    """Serve the page, and say at the end what was done and how the next run learns from it."""
+    context, pipeline = variant.context, variant.pipeline
+    advice = _advice(variant, labels)
+    session = review.session.Review(
         queue=queue,
         book=review.book.Book(labels),
         state_dir=context.state_dir,
         pictures=review.pictures.pictures_of(context, queue.model),
-        who=options.who or _user(),
-        title=_title(variant),
-        advice=_advice(variant, labels),
+        who=options.who or _user_name(),
+        title=f"{pipeline.name} · {variant.name}" if variant.is_of_matrix else pipeline.name,
+        advice=advice,
     )
+    # Whoever has the address may decide, so that it holds a secret.
     token = secrets.token_urlsafe(24)
     listener = http.server.listen(HOST, options.port)
     url = f"http://{HOST}:{listener.getsockname()[1]}/{token}/"
-    tell = _teller(options, url, len(queue.items), labels)
-    application = review.app.application(reviewing, token)
-    http.server.Server(application, listener, on_ready=tell).serve_until_stopped()
-    _farewell(reviewing.state()["decided"], variant, labels)
+
+    def on_ready() -> None:
+        images = "1 image" if len(queue.items) == 1 else f"{len(queue.items):,} images"
+        print(f"{images} to review at {url}", flush=True)
+        print(f"  decisions go to {labels} (Ctrl-C ends the review)", flush=True)
+        if not options.no_browser:
+            webbrowser.open(url)
+
+    application = review.app.application(session, token)
+    http.server.Server(application, listener, on_ready=on_ready).serve_until_stopped()
+    decided = session.state()["decided"]
+    print(f"{decided:,} decided, in {labels}")
+    if decided:
+        if advice:
+            print(f"  {advice}")
+        print(f"  then let the model learn from it: lfvpipe run {pipeline.file.name}")
 
 
-def _title(variant: Variant) -> str:
-    name = variant.context.pipeline.name
-    return name if variant.name == "default" else f"{name} · {variant.name}"
-
-
-def _user() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a user without a name, as in some containers
         return ""
 
 
-def _teller(options: ReviewOptions, url: str, count: int, labels: Path) -> Callable[[], None]:
-    def tell() -> None:
-        images = "1 image" if count == 1 else f"{count:,} images"
-        print(f"{images} to review at {url}", flush=True)
-        print(f"  decisions go to {labels} (Ctrl-C ends the review)", flush=True)
-        if not options.no_browser:
-            webbrowser.open(url)
-
-    return tell
-
-
-def _farewell(decided: int, variant: Variant, labels: Path) -> None:
-    """Say what was done, and how the next run learns from it."""
-    print(f"{decided:,} decided, in {labels}")
-    if not decided:
-        return
-    if advice := _advice(variant, labels):
-        print(f"  {advice}")
-    print(f"  then let the model learn from it: lfvpipe run {variant.context.pipeline.file.name}")
-
-
 def _advice(variant: Variant, labels: Path) -> str:
     """Return what to do before a run takes notice of the labels file; empty if it does."""
-    pipeline = variant.context.pipeline
+    pipeline = variant.pipeline
     known = pipeline.sources.labels
     if known is not None and Path(known).absolute() == labels:
         return ""
-    return (
-        f"Name the file in {pipeline.file.name}, under sources:  labels: {_named(labels, variant)}"
-    )
-
-
-def _named(labels: Path, variant: Variant) -> str:
-    folder = variant.context.pipeline.folder
-    return (labels.relative_to(folder) if labels.is_relative_to(folder) else labels).as_posix()
+    is_beside = labels.is_relative_to(pipeline.folder)
+    named = (labels.relative_to(pipeline.folder) if is_beside else labels).as_posix()
+    return f"Name the file in {pipeline.file.name}, under sources:  labels: {named}"
 
 
 def _export(options: ReviewOptions, variant: Variant, ledger: Ledger, labels: Path) -> int:

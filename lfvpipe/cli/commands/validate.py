@@ -29,7 +29,7 @@ CONFIG_IS_WRONG = 3
 
 
 @dataclass(frozen=True)
-class Found:
+class SourceFacts:
     """What is known of one label's images without fetching anything.
 
     Attributes:
@@ -72,9 +72,9 @@ def run(options: ValidateOptions) -> int:
             return error.exit_code
         raise
     pipelines = [(variant.name, variant.context.pipeline) for variant in variants]
-    found = [(name, pipeline, _look(pipeline)) for name, pipeline in pipelines]
+    found = [(name, pipeline, _look_at_sources(pipeline)) for name, pipeline in pipelines]
     problems = list(
-        dict.fromkeys(one.problem for _, _, all_ in found for one in all_ if one.problem)
+        dict.fromkeys(one.problem for _, _, sources in found for one in sources if one.problem)
     )
     warnings = [
         text if name == "default" else f"[{name}] {text}"
@@ -88,35 +88,39 @@ def run(options: ValidateOptions) -> int:
     return CONFIG_IS_WRONG if problems else 0
 
 
-def _look(pipeline: Pipeline) -> list[Found]:
-    found = [_label(pipeline, label, source) for label, source in pipeline.sources.by_label.items()]
+def _look_at_sources(pipeline: Pipeline) -> list[SourceFacts]:
+    found = [
+        _label_facts(pipeline, label, source) for label, source in pipeline.sources.by_label.items()
+    ]
     manifest = pipeline.sources.manifest
     if manifest:
         parts = {"train": manifest.train, "test": manifest.test, "images": manifest.images}
-        found += [_place(name, place) for name, place in parts.items() if place]
-    found += [_place("masks", one.masks) for one in pipeline.sources.by_label.values() if one.masks]
-    found += [_judged(one) for one in pipeline.evaluate.archives]
+        found += [_place_facts(name, place) for name, place in parts.items() if place]
+    found += [
+        _place_facts("masks", one.masks) for one in pipeline.sources.by_label.values() if one.masks
+    ]
+    found += [_judged_archive(one) for one in pipeline.evaluate.archives]
     if pipeline.sources.labels:
-        found.append(_decisions(pipeline.sources.labels))
-    return found + _extras(pipeline)
+        found.append(_decisions_file(pipeline.sources.labels))
+    return found + _missing_extras(pipeline)
 
 
-def _judged(source: EvaluationArchive) -> Found:
+def _judged_archive(source: EvaluationArchive) -> SourceFacts:
     """Return how many images an archive has that are only judged, and what they are."""
-    found, names = _listed("evaluate", source)
+    found, names = _read_archive("evaluate", source)
     return replace(found, images=len(names), truth=source.label) if names else found
 
 
-def _decisions(file: str) -> Found:
+def _decisions_file(file: str) -> SourceFacts:
     """Return how many images people have decided about, which the counts do not know of."""
     try:
         standing = standings(read_decisions(Path(file))).values()
     except LabelsError as error:
-        return Found("labels", file, local=True, problem=f"labels: {error.message}")
-    return Found("labels", file, local=True, images=sum(bool(one.made) for one in standing))
+        return SourceFacts("labels", file, local=True, problem=f"labels: {error.message}")
+    return SourceFacts("labels", file, local=True, images=sum(bool(one.made) for one in standing))
 
 
-def _warnings(pipeline: Pipeline, sources: list[Found]) -> list[str]:
+def _warnings(pipeline: Pipeline, sources: list[SourceFacts]) -> list[str]:
     """Return where `check` would find too few images, of what can be counted by now."""
     if pipeline.sources.manifest:
         return []
@@ -138,7 +142,7 @@ def _warnings(pipeline: Pipeline, sources: list[Found]) -> list[str]:
     return [finding.message for finding in shortages(pipeline, counts, available, known)]
 
 
-def _extras(pipeline: Pipeline) -> list[Found]:
+def _missing_extras(pipeline: Pipeline) -> list[SourceFacts]:
     """Return what has to be installed for this pipeline and is not."""
     if pipeline.mlflow is None:
         return []
@@ -147,58 +151,56 @@ def _extras(pipeline: Pipeline) -> list[Found]:
         insist_on_extra()
     except UserError as error:
         return [
-            Found("mlflow", server, local=False, problem=f"mlflow: {error.hint.splitlines()[0]}")
+            SourceFacts(
+                "mlflow", server, local=False, problem=f"mlflow: {error.hint.splitlines()[0]}"
+            )
         ]
     return []
 
 
-def _place(name: str, place: str) -> Found:
+def _place_facts(name: str, place: str) -> SourceFacts:
     local = "://" not in place
     missing = local and not Path(place).exists()
-    return Found(
+    return SourceFacts(
         name,
         public_address(place),
         local,
-        problem=f"{name}: {_missing(Path(place))}" if missing else "",
+        problem=f"{name}: {_absence(Path(place))}" if missing else "",
     )
 
 
-def _missing(path: Path) -> str:
+def _absence(path: Path) -> str:
     if not path.parent.is_dir():
         return f"{path} is not there, nor is its folder"
     near = similar(path)
     return f"{path} is not there" + (f"; did you mean {' or '.join(near)}?" if near else "")
 
 
-def _label(pipeline: Pipeline, label: Label, source: Source) -> Found:
-    found, names = _listed(label, source)
+def _label_facts(pipeline: Pipeline, label: Label, source: Source) -> SourceFacts:
+    found, names = _read_archive(label, source)
     if not names:
         return found
-    train, test, withheld = _counts(pipeline, label, names)
+    train, test, withheld = _forecast(pipeline, label, names)
     return replace(found, images=len(names), train=train, test=test, evaluate=withheld)
 
 
-def _listed(name: str, source: Source | EvaluationArchive) -> tuple[Found, list[str]]:
+def _read_archive(name: str, source: Source | EvaluationArchive) -> tuple[SourceFacts, list[str]]:
     """Return what is known of an archive, and the names of its images if it can be read now."""
-    found = _place(name, source.archive)
+    found = _place_facts(name, source.archive)
     if not found.local or found.problem:
         return found, []
+    wanted = matcher(source.include)
     try:
-        names = _image_names(source)
+        with archives.open_archive(Path(source.archive)) as archive:
+            members = [member.name for member in archive.members()]
     except UserError as error:
         return replace(found, problem=f"{name}: {error.message}"), []
+    names = [member for member in members if is_image_name(member) and wanted(member)]
     none = "" if names else f"{name}: {source.archive} holds no image that is included"
     return replace(found, problem=none), names
 
 
-def _image_names(source: Source | EvaluationArchive) -> list[str]:
-    wanted = matcher(source.include)
-    with archives.open_archive(Path(source.archive)) as archive:
-        names = [member.name for member in archive.members()]
-    return [name for name in names if is_image_name(name) and wanted(name)]
-
-
-def _counts(pipeline: Pipeline, label: Label, names: list[str]) -> tuple[int, int, int]:
+def _forecast(pipeline: Pipeline, label: Label, names: list[str]) -> tuple[int, int, int]:
     """Forecast how many of a label's images are trained and tested on and how many withheld."""
     chosen = pipeline.evaluate.images
     is_withheld = matcher(chosen)
@@ -210,7 +212,7 @@ def _counts(pipeline: Pipeline, label: Label, names: list[str]) -> tuple[int, in
 
 def _print(
     options: ValidateOptions,
-    found: list[tuple[str, Pipeline, list[Found]]],
+    found: list[tuple[str, Pipeline, list[SourceFacts]]],
     problems: list[str],
     warnings: list[str],
 ) -> None:
@@ -225,18 +227,18 @@ def _print(
         print(output.styled(f"warning: `check` will stop the run: {warning}", "yellow"))
 
 
-def _print_pipeline(name: str, pipeline: Pipeline, sources: list[Found]) -> None:
+def _print_pipeline(name: str, pipeline: Pipeline, sources: list[SourceFacts]) -> None:
     title = pipeline.name if name == "default" else f"{pipeline.name} [{name}]"
     print(f"\n{output.styled(title, 'bold')}")
     rows = [
         ("project", f"{pipeline.project}, {pipeline.region}, service {pipeline.service.endpoint}"),
         ("bucket", f"{pipeline.bucket.name}, {pipeline.bucket.endpoint}"),
-        *((one.label, _said(one)) for one in sources),
+        *((one.label, _description(one)) for one in sources),
     ]
     print(output.table([(f"  {key}", text) for key, text in rows]))
 
 
-def _said(one: Found) -> str:
+def _description(one: SourceFacts) -> str:
     if one.problem:
         return f"{one.archive}: not usable"
     if not one.local:
@@ -252,7 +254,7 @@ def _said(one: Found) -> str:
 
 
 def _json(
-    found: list[tuple[str, Pipeline, list[Found]]], problems: list[str], warnings: list[str]
+    found: list[tuple[str, Pipeline, list[SourceFacts]]], problems: list[str], warnings: list[str]
 ) -> dict[str, Any]:
     variants = [
         {

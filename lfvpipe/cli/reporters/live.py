@@ -46,9 +46,10 @@ class Live:
                 self._tasks[step] = self._progress().add_task(step, total=None, said="")
             case events.StepProgress(step=step, done=done, total=total):
                 if step in self._tasks:
-                    self._progress().update(
-                        self._tasks[step], completed=done, total=total, said=_said(event)
-                    )
+                    amount = formatting.amount(done, total, event.unit) if event.unit else ""
+                    said = ", ".join(part for part in (amount, event.detail) if part)
+                    task = self._tasks[step]
+                    self._progress().update(task, completed=done, total=total, said=said)
             case (
                 events.StepFinished(step=step)
                 | events.StepFailed(step=step)
@@ -69,11 +70,6 @@ class Live:
             self._display = _display()
             self._display.start()
         return self._display
-
-
-def _said(event: events.StepProgress) -> str:
-    amount = formatting.amount(event.done, event.total, event.unit) if event.unit else ""
-    return ", ".join(part for part in (amount, event.detail) if part)
 
 
 def _display() -> Progress:
