@@ -19,7 +19,8 @@ from lfvpipe import atomic
 from lfvpipe.detector.errors import DetectorError
 
 MAGIC = b"lfv-det\n"
-VERSION = 6
+VERSION = 6  # raised when an older lfvpipe could not read what is written, as with a new head
+OLDEST = 6  # that is still read
 ALIGNMENT = 64
 Array = NDArray[Any]
 _HEAD = struct.Struct("<8sII")
@@ -77,10 +78,11 @@ def _verify(path: Path, data: Array) -> int:
         raise DetectorError(f"{path} is not a model file of lfvpipe.")
     head, body = data[: _HEAD.size].tobytes(), data[_BODY:]
     _magic, version, length = _HEAD.unpack(head)
-    if version != VERSION:
+    if not OLDEST <= version <= VERSION:
         age = "a newer" if version > VERSION else "an older"
+        read = f"{OLDEST} to {VERSION}" if OLDEST < VERSION else f"{VERSION}"
         raise DetectorError(
-            f"{path} was written by {age} lfvpipe (format {version}; this one reads {VERSION}).",
+            f"{path} was written by {age} lfvpipe (format {version}; this one reads {read}).",
             hint="Use the lfvpipe that wrote it, or train the model again.",
         )
     digest = hashlib.sha256(head)

@@ -165,7 +165,7 @@ def _fit_novelty_scales(data: TrainingSet, trainer: ScaleTrainer) -> list[Fitted
 
 
 def _is_steadier(aligned: FittedScale, usual: FittedScale, normal: Bools) -> bool:
-    """Say whether aligned products differ less from place to place, and not more from each other.
+    """Say whether aligned products vary less at each position, and not more from each other.
 
     The parts of a product that bends lie elsewhere even then: positions seem to be known exactly,
     and every other image lies far from them.

@@ -111,8 +111,8 @@ class PadimHead(Head):
             worst = tuning.WORST_CELLS
             if start and np.partition(result[done], -worst)[-worst] >= own[batch[0]]:
                 break
-            places = origins[:, batch]
-            moved = _mean_squares(rows[batch] - means[places], whitenings[places])
+            there = origins[:, batch]
+            moved = _mean_squares(rows[batch] - means[there], whitenings[there])
             result[batch] = np.minimum(own[batch], moved.min(0))
         return result.reshape(components.shape[:2])
 
@@ -136,7 +136,7 @@ def _find_origins(components: Floats, mean: Floats) -> Integers:
     """
     height, width = mean.shape[:2]
     steps = range(-tuning.PADIM_REACH, tuning.PADIM_REACH + 1)
-    places = np.stack(
+    candidates = np.stack(  # (moves, h, w) where each cell may have come from
         [
             np.clip(np.arange(height) + down, 0, height - 1)[:, None] * width
             + np.clip(np.arange(width) + right, 0, width - 1)
@@ -144,11 +144,11 @@ def _find_origins(components: Floats, mean: Floats) -> Integers:
         ]
     )
     flat = mean.reshape(-1, mean.shape[-1])
-    differences = (components - flat[each] for each in places)
+    differences = (components - flat[each] for each in candidates)
     apart = np.stack([np.einsum("hwk,hwk->hw", each, each) for each in differences])
     whole = np.full((height, width), apart.sum((1, 2)).argmin())
     around = _sum_around(apart, tuning.PADIM_SURROUNDINGS).argmin(0)
-    chosen = [np.take_along_axis(places, each[None], 0).ravel() for each in (whole, around)]
+    chosen = [np.take_along_axis(candidates, each[None], 0).ravel() for each in (whole, around)]
     return np.stack(chosen)
 
 
