@@ -121,7 +121,7 @@ class _Run(Generic[C]):
         self.pending = {step.name for step in ordered if step.name in considered}
         self.results: dict[str, StepResult] = {}
         self.outcomes: dict[str, Outcome] = {}
-        self.running: dict[Future[StepResult], str] = {}
+        self.running: set[Future[StepResult]] = set()
         self.pool: ThreadPoolExecutor | None = None
         self.fatal: BaseException | None = None
 
@@ -222,7 +222,7 @@ class _Run(Generic[C]):
             self.report,
             self.advise,
         )
-        self.running[future] = step.name
+        self.running.add(future)
 
     def _stand(self, step: Step[C], decision: Decision[C], outcome: Outcome) -> None:
         """Record that a known outcome stands for the step, which need not run."""
@@ -248,7 +248,7 @@ class _Run(Generic[C]):
 
         done, _ = wait(self.running, timeout=HEARTBEAT, return_when=FIRST_COMPLETED)
         for future in done:
-            del self.running[future]
+            self.running.remove(future)
             if error := future.exception():  # the ledger cannot be written: start nothing more
                 self.fatal = self.fatal or error
             else:

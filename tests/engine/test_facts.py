@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pytest
 from hypothesis import given
@@ -32,6 +32,7 @@ class Handed(StepFacts):
     main: Part | None = None
     etag: str | None = field(default=None, metadata=ABSENT_IF_NONE)
     passed_on: Json = None
+    kind: Literal["file", "folder"] = "file"
 
 
 parts = st.builds(Part, st.text(), st.integers())
@@ -59,6 +60,17 @@ def test_what_is_not_known_is_absent_where_the_field_says_so() -> None:
     assert written["main"] is None
 
 
+def test_a_choice_of_words_is_read_back() -> None:
+    facts = Handed("a", 1.0, True, kind="folder")
+    assert Handed.from_json(facts.as_json()) == facts
+
+
+def test_facts_that_are_no_mapping_are_told() -> None:
+    with pytest.raises(FactsError, match="of Part cannot be read: it is no mapping") as caught:
+        Part.from_json([])  # type: ignore[arg-type]
+    assert (caught.value.step, caught.value.fault) == ("Part", "it is no mapping")
+
+
 def test_what_an_older_version_did_not_write_has_its_default() -> None:
     assert Handed.from_json({"path": "a", "share": 1, "ours": False}).parts == ()
 
@@ -75,6 +87,9 @@ def test_what_an_older_version_did_not_write_has_its_default() -> None:
             "parts.size is not there",
         ),
         ({"path": "a", "share": 1.0, "ours": True, "parts": "x"}, "parts is .x"),
+        ({"path": {"a": 1}, "share": 1.0, "ours": True}, "path is"),
+        ({"path": "a", "share": 1.0, "ours": True, "kind": "link"}, "kind is 'link'"),
+        ({"path": "a", "share": 1.0, "ours": True, "counts": {"a": {"b": "c"}}}, "counts is 'c'"),
         ({"path": "a", "share": 1.0, "ours": True, "main": []}, "main is no mapping"),
     ],
 )

@@ -1,5 +1,6 @@
 """What steps are handed, what a plan leaves alone, and what is told: promises of small print."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -220,3 +221,76 @@ def test_a_displaced_step_is_filled_again_where_a_reader_cannot_say_whether_it_r
     result = line.run()
     assert line.started == ["datasets"]
     assert str(result.rows[1].error) == "The file cannot be read."
+
+
+def test_no_more_steps_run_at_once_than_there_are_jobs(steps: Any, bench: Any, world: Any) -> None:
+    names = ("a", "b", "c", "d")
+    running: set[str] = set()
+    most: list[int] = []
+
+    def notes(name: str) -> Any:
+        def body(_work: Work) -> None:
+            running.add(name)
+            most.append(len(running))
+            threading.Event().wait(0.05)
+            running.remove(name)
+
+        return body
+
+    world.bodies.update({name: notes(name) for name in names})
+    line = bench(*(steps.Writes(name) for name in names))
+    assert line.run(jobs=2).ok
+    assert max(most) == 2
+
+
+def test_an_input_that_appears_or_goes_while_a_step_runs_makes_it_stale(
+    steps: Any, bench: Any, world: Any
+) -> None:
+    def appears(_work: Work) -> None:
+        world.config["extra"] = 1
+
+    world.bodies["one"] = appears
+    line = bench(steps.Writes("one", keys=["extra"]))
+    result = line.run()
+    assert result.rows[0].warnings == ("extra changed while it ran; the next run repeats it.",)
+
+    class Needs(steps.Writes):  # type: ignore[misc]  # a class from a fixture
+        def inputs(self, context: Any) -> Any:
+            if not world.file("data").exists():
+                raise UserError("data is gone")
+            return ()
+
+        def act(self, context: Any, work: Work) -> Outcome:
+            world.file("data").unlink()
+            return Outcome("created", {})
+
+    world.file("data").touch()
+    line.steps = (Needs("two"),)
+    result = line.run()
+    expected = "data is gone changed while it ran; the next run repeats it."
+    assert result.rows[0].warnings == (expected,)
+    (record,) = line.ledger.records("two")
+    assert (record.state, record.outcome) == ("failed", Outcome("created", {}))
+
+
+def test_how_a_step_ended_is_told_with_its_name_reasons_and_time(
+    steps: Any, bench: Any, world: Any
+) -> None:
+    world.bodies["one"] = lambda _work: threading.Event().wait(0.02)
+    line = bench(steps.Writes("one"))
+    row = line.run().rows[0]
+    finished = line.events[-2]
+    assert finished == events.StepFinished("one", row.outcome, "created", row.seconds)
+    assert 0.02 <= row.seconds < 30
+    assert row.reasons == (Reason("never-run"),)
+
+    def breaks(_work: Work) -> None:
+        raise RuntimeError("oops")
+
+    world.bodies["one"] = breaks
+    with pytest.raises(RuntimeError, match="oops"):
+        line.run(force=frozenset({"one"}))
+    failed = line.events[-2]
+    assert (failed.step, str(failed.error)) == ("one", "oops")
+    (record,) = line.ledger.records("one")
+    assert (record.error, record.hint) == ("RuntimeError: oops", "This is a bug in lfvpipe.")
