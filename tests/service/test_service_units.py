@@ -161,6 +161,19 @@ def test_an_image_that_kills_is_given_up_and_harms_nobody_else(factory: Factory)
     assert len(factory.units) == 4
 
 
+def test_a_pool_is_closed_as_soon_as_its_last_request_is_answered(factory: Factory) -> None:
+    pool = factory.open(timing=Timing(look=60, idle=60))
+    with ThreadPoolExecutor(2) as threads:
+        answer = threads.submit(pool.detect, b"image")
+        until(lambda: factory.units[0].asked)
+        closed = threads.submit(pool.close)
+        until(lambda: pool.closed)
+        threading.Event().wait(0.05)  # so that the keeper waits again
+        factory.gate.set()
+        answer.result()
+        closed.result(timeout=20)  # not after the next look
+
+
 def test_under_little_load_one_unit_does_all_the_work(factory: Factory) -> None:
     factory.gate.set()
     pool = factory.open(3, 3)

@@ -21,66 +21,6 @@ _NEEDED = ("numpy", "onnxruntime", "pillow", "threadpoolctl")
 # What `lfvpipe.detector` imports of ours; a component that lacks a file fails when it is tried out.
 _CODE = ("__init__.py", "atomic.py", "errors.py", "executor.py", "lazy.py", "detector")
 _SECONDS = 300  # a component that takes longer for one image is of no use
-_RUNNER = '''"""Judge images with the model in this folder: python run.py IMAGE...
-
-Prints one JSON object a line: the image's name, and what DetectAnomalies would answer, or why the
-image cannot be judged; the mask is the base64 text of a PNG. Exits with 1 if one could not be.
-Needs Python 3.11 or later, and `pip install -r requirements.txt`.
-"""
-
-import base64
-import json
-import os
-import sys
-from pathlib import Path
-
-HERE = Path(__file__).absolute().parent
-os.environ["LFVPIPE_CACHE_DIR"] = str(HERE / "network")
-sys.path.insert(0, str(HERE / "code"))
-
-from lfvpipe.detector import DetectorError, load  # noqa: E402
-
-
-def judge(model, image):
-    """Return the DetectAnomalyResult of an image file."""
-    verdict = model.detect(image)
-    result = {
-        "Source": {"Type": "direct"},
-        "IsAnomalous": verdict.is_anomalous,
-        "Confidence": verdict.confidence,
-    }
-    if verdict.anomalies:
-        result["Anomalies"] = [
-            {
-                "Name": each.name,
-                "PixelAnomaly": {"TotalPercentageArea": each.fraction, "Color": each.color},
-            }
-            for each in verdict.anomalies
-        ]
-        result["AnomalyMask"] = base64.b64encode(verdict.mask_png or b"").decode()
-    return result
-
-
-def main(names):
-    """Judge the images named, and return the exit status."""
-    if not names:
-        print(__doc__, file=sys.stderr)
-        return 2
-    model, status = load(HERE / "model.lfv"), 0
-    for name in names:
-        line = {"Image": name}
-        try:
-            line["DetectAnomalyResult"] = judge(model, Path(name))
-        except DetectorError as error:
-            line["Error"] = error.message
-            status = 1
-        print(json.dumps(line), flush=True)
-    return status
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
-'''
 
 
 def assemble(folder: Path, model_file: Path) -> Path:
@@ -103,7 +43,7 @@ def assemble(folder: Path, model_file: Path) -> Path:
             shutil.copytree(source, code / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(source, code / name)
-    (folder / "run.py").write_text(_RUNNER, "utf-8")
+    shutil.copyfile(Path(__file__).with_name("runner.py"), folder / "run.py")
     needed = "".join(f"{name}=={version(name)}\n" for name in _NEEDED)
     (folder / "requirements.txt").write_text(needed, "utf-8")
     return folder

@@ -1,0 +1,63 @@
+"""Judge images with the model in this folder: python run.py IMAGE...
+
+Prints one JSON object a line: the image's name, and what DetectAnomalies would answer, or why the
+image cannot be judged; the mask is the base64 text of a PNG. Exits with 1 if one could not be.
+Needs Python 3.11 or later, and `pip install -r requirements.txt`.
+"""
+
+# This file is copied into the folder of a component, where nothing of lfvpipe is installed; there
+# it finds the detector's code and network beside itself.
+
+import base64
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).absolute().parent
+os.environ["LFVPIPE_CACHE_DIR"] = str(HERE / "network")
+sys.path.insert(0, str(HERE / "code"))
+
+from lfvpipe.detector import DetectorError, TrainedModel, load  # noqa: E402
+
+
+def judge(model: TrainedModel, image: Path) -> dict[str, Any]:
+    """Return the DetectAnomalyResult of an image file."""
+    verdict = model.detect(image)
+    result: dict[str, Any] = {
+        "Source": {"Type": "direct"},
+        "IsAnomalous": verdict.is_anomalous,
+        "Confidence": verdict.confidence,
+    }
+    if verdict.anomalies:
+        result["Anomalies"] = [
+            {
+                "Name": each.name,
+                "PixelAnomaly": {"TotalPercentageArea": each.fraction, "Color": each.color},
+            }
+            for each in verdict.anomalies
+        ]
+        result["AnomalyMask"] = base64.b64encode(verdict.mask_png or b"").decode()
+    return result
+
+
+def main(names: list[str]) -> int:
+    """Judge the images named, and return the exit status."""
+    if not names:
+        print(__doc__, file=sys.stderr)
+        return 2
+    model, status = load(HERE / "model.lfv"), 0
+    for name in names:
+        line: dict[str, Any] = {"Image": name}
+        try:
+            line["DetectAnomalyResult"] = judge(model, Path(name))
+        except DetectorError as error:
+            line["Error"] = error.message
+            status = 1
+        print(json.dumps(line), flush=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
