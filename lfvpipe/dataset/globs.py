@@ -29,7 +29,7 @@ def glob_pattern(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(_translate(pattern), re.IGNORECASE | re.DOTALL)
     except re.error:  # a set that is none, such as [z-a]: it stands for itself
-        return re.compile(re.escape(pattern), re.IGNORECASE)
+        return re.compile("(?:.*/)?" + re.escape(pattern.removeprefix("**/")), re.IGNORECASE)
 
 
 def has_wildcard(pattern: str) -> bool:

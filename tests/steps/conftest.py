@@ -12,24 +12,11 @@ import numpy
 import pytest
 from PIL import Image
 
-from lfvpipe.config.spec import (
-    LABELS,
-    Bucket,
-    Evaluate,
-    Hosting,
-    Images,
-    Model,
-    Pipeline,
-    Sample,
-    Service,
-    Share,
-    Source,
-    Sources,
-    Split,
-)
+from lfvpipe.config.spec import Pipeline
 from lfvpipe.engine.outcome import Facts, Json, Outcome
 from lfvpipe.steps.context import Context
 from tests.outcomes import fetch_outcome
+from tests.specs import whole_pipeline
 
 
 @dataclass
@@ -75,31 +62,7 @@ def work() -> FakeWork:
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Pipeline:
     """A pipeline with archives a.zip and a_def.zip, all of them, 80 to 20."""
-    whole = {label: Share(percent=100) for label in LABELS}
-    return Pipeline(
-        file=tmp_path / "pipeline.yaml",
-        name="pipeline",
-        project="project",
-        region="us-east-1",
-        sources=Sources(
-            {
-                "normal": Source(str(tmp_path / "a.zip")),
-                "anomaly": Source(str(tmp_path / "a_def.zip")),
-            }
-        ),
-        sample=Sample(whole),
-        split=Split(
-            {label: Share(percent=80) for label in LABELS},
-            {label: Share(percent=20) for label in LABELS},
-        ),
-        images=Images(),
-        bucket=Bucket("bucket"),
-        service=Service(),
-        model=Model(),
-        hosting=Hosting(),
-        evaluate=Evaluate(),
-        matrix={},
-    )
+    return whole_pipeline(tmp_path)
 
 
 @pytest.fixture
