@@ -30,3 +30,7 @@ class CountStep(Step[Context]):
         count = sum(1 for _ in context.bucket.list(context.pipeline.bucket.prefix))
         work.progress(count, count, "objects")
         return Outcome("created", {"objects": count})
+
+    def describe(self, outcome: Outcome) -> str:
+        """Return what of the facts is worth showing behind the step's line."""
+        return f"{outcome.facts['objects']} objects"
