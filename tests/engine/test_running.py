@@ -64,6 +64,12 @@ def test_inputs_that_cannot_be_read_fail_their_step_alone(
     pipeline = bench(Unreadable("one"), steps.Writes("two"), steps.Writes("three", ["one"]))
     result = pipeline.run()
     assert [row.outcome is not None for row in result.rows] == [False, True, False]
+    assert not result.ok
+    one, _, three = result.rows
+    assert (one.step, one.action, str(one.error)) == ("one", "run", "the file is gone")
+    assert (three.action, three.because) == ("skip", "one")
+    (failed,) = [each for each in pipeline.events if isinstance(each, events.StepFailed)]
+    assert (failed.step, failed.error, failed.seconds) == ("one", one.error, 0.0)
     with pytest.raises(UserError, match="the file is gone"):
         pipeline.plan()
 
