@@ -1,14 +1,17 @@
+import dataclasses
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.quotas import Quotas
+from lfvpipe.service.state import models
 from lfvpipe.service.units.hosts import Hosts, PoolClosed
 
 RED = (200, 0, 0)
@@ -68,6 +71,40 @@ def test_a_model_that_another_process_stops_while_it_comes_up_is_let_go(
     while here.has(1) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not here.has(1)
+
+
+def test_a_model_that_could_not_be_loaded_is_tried_again_when_it_is_asked(
+    hosted: LookoutClient, world: Any
+) -> None:
+    file = next((world.state_dir / "models").glob("*/*"))
+    aside = file.rename(file.with_suffix(".aside"))
+    later = world.client()  # as after a restart: it has nothing in memory
+    with pytest.raises(ClientError, match="is gone"):
+        detect(later, world.picture((64, 64)))
+    aside.rename(file)
+    assert detect(later, world.picture((64, 64), RED))["IsAnomalous"]
+
+
+def test_a_host_that_closed_itself_is_brought_up_anew(hosted: LookoutClient, world: Any) -> None:
+    detect(hosted, world.picture((64, 64)))
+    hosts = world.services[0]._scheduler.hosts
+    hosts._hosts[1].result().close()  # as a pool does when another process stopped its model
+    assert detect(hosted, world.picture((64, 64), RED))["IsAnomalous"]
+
+
+def test_of_many_models_in_memory_the_one_asked_longest_ago_is_forgotten(
+    hosted: LookoutClient, world: Any
+) -> None:
+    runtime = world.services[0]._runtime
+    with runtime.database.read() as tx:
+        model = models.get(tx, "p", "1")
+    hosts = Hosts(runtime, isolated=False)
+    for identity in (1, 2, 3, 4, 1, 5):
+        file = runtime.model_file(identity)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("false", "utf-8")  # a ColourModel
+        hosts.open(dataclasses.replace(model, id=identity))
+    assert [hosts.has(identity) for identity in (1, 2, 3, 4, 5)] == [True, False, True, True, True]
 
 
 def test_verdicts_come_as_documented(hosted: LookoutClient, world: Any) -> None:
