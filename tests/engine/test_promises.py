@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lfvpipe.engine import events
+from lfvpipe.engine.ancestry import ancestors
 from lfvpipe.engine.inputs import CodeVersion, Input, Setting
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.planning import StaleNeed, plan
@@ -294,3 +295,28 @@ def test_how_a_step_ended_is_told_with_its_name_reasons_and_time(
     assert (failed.step, str(failed.error)) == ("one", "oops")
     (record,) = line.ledger.records("one")
     assert (record.error, record.hint) == ("RuntimeError: oops", "This is a bug in lfvpipe.")
+
+
+def test_ancestors_of_an_outcome_are_what_it_was_made_of_and_not_todays(
+    steps: Any, bench: Any, world: Any
+) -> None:
+    world.config["a"] = 1
+    line = bench(
+        steps.Writes("one", keys=["a"]),
+        steps.Writes("two", ["one"], identity=lambda facts: {"same": True}),
+        steps.Writes("three", ["two"]),
+    )
+    line.run()
+    (three,) = line.ledger.records("three")
+    (first,) = line.ledger.records("one")
+    world.config["a"] = 2
+    line.run()
+    (two_now, two_before) = line.ledger.records("two")
+    assert ancestors(line.ledger, two_before, ["one"]) == [first]
+    # Both of the second step's outcomes are equal, so either may have led to the third's.
+    assert ancestors(line.ledger, three, ["two"]) == [two_now, two_before]
+    assert ancestors(line.ledger, three, ["two", "one"]) == list(line.ledger.records("one"))
+    assert ancestors(line.ledger, three, []) == [three]
+    assert ancestors(line.ledger, first, ["two"]) == []
+    line.ledger.forget("one", first.fingerprint)
+    assert ancestors(line.ledger, two_before, ["one"]) == []
