@@ -1,6 +1,6 @@
 """What a command reads: one frozen dataclass a command, each field with its option beside it.
 
-The parser, `--help`, shell completion and the page of commands are derived from these classes. A field
+The parser, `--help`, completion and the page of commands are derived from these classes. A field
 is `name: Annotated[type, Option(…)] = default`:
 
 - ``bool`` is a flag, a ``Literal`` a choice, a ``tuple`` may be given several times;
