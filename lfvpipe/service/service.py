@@ -91,7 +91,10 @@ class Service:
         return self._gateway.handle(method, url, headers, body)
 
     def resume(self) -> None:
-        """Take up what a process that died, or another one's end, left unfinished."""
+        """Take up what a process that died, or another one's end, left unfinished.
+
+        All that is not at rest is shown to the scheduler, which passes over what somebody is at.
+        """
         with self._runtime.database.read() as tx:
             busy_datasets = datasets.in_progress(tx)
             unsettled_models = models.unsettled(tx)

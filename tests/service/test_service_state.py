@@ -7,7 +7,9 @@ the client tokens of all that. Its times begin at 1.7e9.
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -170,4 +172,21 @@ def test_what_is_to_follow_a_transaction_follows_in_order_and_only_if_it_ended_w
     with database.read() as tx:
         assert not projects.exists(tx, "p")
     assert followed == ["first", "second"]
+    database.close()
+
+
+def test_those_who_read_before_they_write_wait_for_one_another(tmp_path: Path) -> None:
+    database = Database(tmp_path / "service.db")
+    with database.write() as tx:
+        projects.create(tx, name="p", arn="a", created=0.0)
+
+    def take() -> int:
+        with database.write() as tx:
+            projects.get(tx, "p")
+            time.sleep(0.002)  # in which the others come
+            return projects.take_version(tx, "p")
+
+    with ThreadPoolExecutor(8) as threads:
+        taken = [each.result() for each in [threads.submit(take) for _ in range(24)]]
+    assert sorted(taken) == list(range(1, 25))
     database.close()

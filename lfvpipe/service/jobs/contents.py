@@ -180,7 +180,7 @@ def _check_one_bucket(
 
 
 def _check_exist(runtime: Runtime, content: Content, wanted: Mapping[str, int]) -> None:
-    """Look for every object with one listing of each bucket."""
+    """Look for every object with one listing of each bucket: a HEAD for each takes minutes."""
     by_bucket: dict[str, dict[str, int]] = {}
     for address, number in wanted.items():
         bucket, key = parse_s3_uri(address)

@@ -85,6 +85,8 @@ class Models:
         )
         put_tags(tx, arn, tags, self.context.runtime.quotas)
         tokens.renew(tx, arn)
+        # A worker is started only after the commit, for it finds its work in the table. A kill
+        # between the two loses nothing: the row says TRAINING, and the next look starts a worker.
         model = self._get(tx, project_name, str(version))
         for key in output_keys(model).values():
             check_output_key(key)

@@ -103,7 +103,11 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """Yield a transaction that commits as a whole when the block ends without an error."""
+        """Yield a transaction that commits as a whole when the block ends without an error.
+
+        It is the only writer from its begin: were it to become one at its first write, what it had
+        read by then might be out of date, and SQLite would refuse it.
+        """
         with self._transaction("BEGIN IMMEDIATE") as transaction:
             yield transaction
 
@@ -134,6 +138,7 @@ class Database:
         try:
             yield connection
         finally:
+            # Last in, first out: a burst's connections stay open, and the warm ones are used.
             self._idle.put(connection)
 
 

@@ -46,6 +46,7 @@ class Filters:
 
 def put(tx: Transaction, content: int, rows: Sequence[NewEntry]) -> None:
     """Add entries behind the others; an image that has one gets the new line where it is."""
+    # Numbers, not lines' numbers: they go on over batches, and are what pages are cut by.
     last = tx.number("SELECT MAX(seq) FROM entries WHERE content = ?", content)
     tx.many(
         "INSERT INTO entries (content, seq, source, label, created, line) VALUES (?, ?, ?, ?, ?, ?)"

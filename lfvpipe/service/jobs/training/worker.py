@@ -28,7 +28,7 @@ def work(runtime: Runtime) -> None:
     while _waiting(runtime):
         with _slot(runtime) as ours:
             if not ours:
-                return
+                return  # the workers that have the slots look again when they are through
             trained = _train_next(runtime)
         if not trained:
             return
