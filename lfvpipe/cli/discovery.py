@@ -89,7 +89,7 @@ def discover(paths: Sequence[Path]) -> Discovery:
     if found is None:
         seen = ", ".join(f"{place.path.name} ({len(place.names)} images)" for place in places)
         raise UsageError(
-            f"no normal images can be told: {seen or 'nothing there'}",
+            f"No normal images can be told apart: {seen or 'nothing is there'}.",
             hint="Name archives or folders like X and X_def, or good and bad.",
         )
     _refuse_mixed(found.normal)
@@ -104,7 +104,7 @@ def _spread(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield archives and folders; a folder of archives stands for its archives."""
     for path in paths:
         if not path.exists():
-            raise UsageError(f"{path} is not there", hint="Name a folder or archives of images.")
+            raise UsageError(f"{path} is not there.", hint="Name a folder or archives of images.")
         inside = sorted(path.iterdir()) if path.is_dir() else []
         of_archives = [
             child
@@ -236,8 +236,8 @@ def _refuse_mixed(label: Label) -> None:
         return
     said = ", ".join(f"{folder} ({count} images)" for folder, count in sorted(other.items()))
     raise UsageError(
-        f"{label.place.path} holds more than normal images: {said}",
-        hint="Name folders or archives one by one: lfvpipe init X X_def",
+        f"{label.place.path} holds more than normal images: {said}.",
+        hint="Name folders or archives one by one: `lfvpipe init X X_def`.",
     )
 
 

@@ -71,15 +71,18 @@ class HeatMaps:
             with TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:
-            hint = "Name a folder that you may write: --heat-maps FOLDER"
-            raise UserError(_unwritable(self.folder, error), hint=hint) from error
+            hint = "Name a folder that you may write: `--heat-maps FOLDER`."
+            raise UserError(f"{_unwritable(self.folder, error)}.", hint=hint) from error
 
 
 def require_embedded(context: Context) -> None:
     """Raise a UsageError unless the pipeline's service keeps its models on this machine."""
     endpoint = context.pipeline.service.endpoint
     if endpoint != "embedded":
-        said = f"no heat maps: the service at {endpoint} tells verdicts, not where it looked"
+        said = (
+            f"There are no heat maps: the service at {endpoint} tells verdicts, not where it"
+            " looked."
+        )
         raise UsageError(said, hint=_BY_FILE)
 
 
@@ -93,8 +96,8 @@ def model_file(context: Context, model: Hosting) -> Path:
     if file is None:
         named = f"version {model.version} of {model.project}"
         said = (
-            f"no heat maps: the model file of {named} is not on this machine, and the service "
-            "tells verdicts, not where it looked"
+            f"There are no heat maps: the model file of {named} is not on this machine, and the"
+            " service tells verdicts, not where it looked."
         )
         raise UserError(said, hint=_BY_FILE)
     return file
@@ -110,8 +113,8 @@ def outside(folder: Path, images: Iterable[Path], targets: Iterable[str]) -> lis
     for target in targets:
         if Path(target).exists() and Path(target).resolve().is_relative_to(place):
             raise UsageError(
-                f"{target} lies in {folder}, where the heat maps would go",
-                hint="Name another folder: --heat-maps FOLDER",
+                f"{target} lies in {folder}, where the heat maps would go.",
+                hint="Name another folder: `--heat-maps FOLDER`.",
             )
     return [image for image in images if not image.resolve().is_relative_to(place)]
 
@@ -131,7 +134,7 @@ def destination(folder: Path, images: Sequence[Path]) -> HeatMaps:
     try:
         return HeatMaps(folder, Path(os.path.commonpath(folders)))
     except ValueError:  # Windows
-        said = "no heat maps: the images lie on several drives"
+        said = "There are no heat maps: the images lie on several drives."
         raise UsageError(said, hint="Ask for those of one drive at a time.") from None
 
 
@@ -141,4 +144,5 @@ def _absolute(path: Path) -> Path:
 
 
 def _unwritable(path: Path, error: OSError) -> str:
+    """Return what happened, without a full stop."""
     return f"{path} cannot be written: {error.strerror or error}"

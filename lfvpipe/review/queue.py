@@ -135,7 +135,7 @@ def _standing(context: Context, ledger: Ledger, variant: str, kind: type[T]) -> 
     if outcome is None:
         pipeline = context.pipeline
         name = pipeline.name if variant == "default" else f"{pipeline.name} [{variant}]"
-        hint = f"Run it first: lfvpipe run {pipeline.file}"
+        hint = f"Run it first: `lfvpipe run {pipeline.file}`."
         raise NothingToReview(f"{name} has no verdicts to review yet.", hint=hint)
     return outcome
 

@@ -74,4 +74,4 @@ def test_an_image_without_a_verdict_has_its_reason_in_the_column_of_the_others(
 def test_a_pattern_that_no_image_fits_is_named(trained: Trained, lfvpipe: Any) -> None:
     said = lfvpipe("detect", trained[0], "nope/*.png")
     assert said.code == 3
-    assert "no images to look at in nope/*.png" in said.err
+    assert "There are no images to look at in nope/*.png." in said.err

@@ -193,7 +193,10 @@ def test_the_page_says_which_key_is_missing_for_a_run_to_notice(
 
 @pytest.mark.parametrize(
     ("word", "told"),
-    [("75", "no variant is '75'"), ("sample", "several variants have 'sample' in their name")],
+    [
+        ("75", "No variant is called '75'."),
+        ("sample", "Several variants have 'sample' in their name"),
+    ],
 )
 def test_a_variant_that_is_not_known_is_refused_with_those_that_are(
     matrix: Path, capsys: pytest.CaptureFixture[str], word: str, told: str

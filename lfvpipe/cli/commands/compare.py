@@ -89,7 +89,7 @@ def _find_runs(options: CompareOptions, variants: Sequence[Variant]) -> list[Run
     if options.matrix:
         if len(variants) == 1:
             raise UsageError(
-                "the pipeline file has no matrix", hint="Name runs: `lfvpipe history` lists them."
+                "The pipeline file has no matrix.", hint="Name runs: `lfvpipe history` lists them."
             )
         words = _variants_with_runs(variants, standing, others=len(words)) + words
     state_dir = variants[0].context.state_dir
@@ -97,13 +97,13 @@ def _find_runs(options: CompareOptions, variants: Sequence[Variant]) -> list[Run
     words = words or pair or ["latest"]
     if len(pair) == 1:
         raise UsageError(
-            "a comparison needs two runs, and there is only one so far",
+            "A comparison needs two runs, and there is only one so far.",
             hint="Change the pipeline file; the next `lfvpipe run` makes another one.",
         )
     runs = [report.history.find(state_dir, word, standing) for word in words]
     if len({each.id for each in runs}) < 2:
         hint = "Name two: an id, its beginning, latest, latest~1, v2, or a variant."
-        raise UsageError("a comparison needs two different runs", hint=hint)
+        raise UsageError("A comparison needs two different runs.", hint=hint)
     return runs
 
 
@@ -116,11 +116,13 @@ def _variants_with_runs(
         UsageError: Too few are left to compare.
     """
     missing = [each.name for each in variants if each.name not in standing]
-    said = f"no run yet of {', '.join(missing)}"
     if len(variants) - len(missing) + others < 2:
-        raise UsageError(said, hint="`lfvpipe run` makes what is missing.")
+        raise UsageError(
+            f"There is no run yet of {', '.join(missing)}.",
+            hint="`lfvpipe run` makes what is missing.",
+        )
     if missing:
-        print(f"note: {said}", file=sys.stderr)
+        print(f"note: no run yet of {', '.join(missing)}", file=sys.stderr)
     return [each.name for each in variants if each.name in standing]
 
 
@@ -161,13 +163,13 @@ def _write(path: Path, comparison: Comparison) -> None:
         text = report.comparison_view.picture(comparison)
         if text is None:
             hint = "The runs have to differ in the amount of data. FILE.html holds the tables too."
-            raise UserError("these runs make no learning curve", hint=hint)
+            raise UserError("These runs make no learning curve.", hint=hint)
     else:
         text = report.comparison_view.page(comparison)
     try:
         atomic.write_text(path.absolute(), text)
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+        raise UserError(f"{path} cannot be written ({error.strerror}).") from None
 
 
 def _json(comparison: Comparison) -> dict[str, Any]:

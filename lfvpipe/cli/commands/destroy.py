@@ -87,8 +87,8 @@ def _is_agreed() -> bool:
         UsageError: Nobody is there to answer.
     """
     if not sys.stdin.isatty():
-        hint = "say --yes to go on without being asked"
-        raise UsageError("destroy asks first, and nobody is there to answer", hint=hint)
+        hint = "Say --yes to go on without being asked."
+        raise UsageError("`destroy` asks first, and nobody is there to answer.", hint=hint)
     print("remove all this? [yes/no] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"yes", "y"}
 

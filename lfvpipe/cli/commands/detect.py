@@ -99,7 +99,9 @@ def run(options: DetectOptions) -> int:
         maps = heat_maps.destination(folder, files) if files else None
     if not files:
         where = f" in {' '.join(options.targets)}" if options.targets else ""
-        raise UsageError(f"no images to look at{where}", hint="Name images, folders or globs.")
+        raise UsageError(
+            f"There are no images to look at{where}.", hint="Name images, folders or globs."
+        )
     try:
         with _open_model(options, maps) as detect:
             verdicts = print_verdicts(
@@ -126,7 +128,7 @@ def _image_files(targets: Iterable[str]) -> Iterator[Path]:
             yield from sorted(p for p in path.rglob("*") if p.is_file() and is_image_name(p.name))
         elif path.exists() or not has_wildcard(target):
             if not path.is_file():
-                raise UsageError(f"{target} is not there")
+                raise UsageError(f"{target} is not there.")
             yield path
         else:
             found = sorted(map(Path, glob.glob(target, recursive=True)))  # noqa: PTH207  (globs may be absolute)
@@ -143,7 +145,7 @@ def _open_model(options: DetectOptions, maps: HeatMaps | None) -> AbstractContex
 def _from_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Detect]:
     """Yield a function that asks a detector's model file."""
     if not path.is_file():
-        raise UsageError(f"{path} is not there", hint="--model wants a model file.")
+        raise UsageError(f"{path} is not there.", hint="--model wants a model file.")
     try:
         model = detector.load(path)
     except detector.DetectorError as error:
@@ -198,8 +200,8 @@ def _model_record(variant: Variant, ledger: Ledger) -> Record:
     record = ledger.standing_record(variant.name, "model")
     if record is None or record.outcome is None:
         raise UsageError(
-            f"{variant.pipeline.name} has no trained model yet",
-            hint=f"Run it first: lfvpipe run {variant.pipeline.file}",
+            f"{variant.pipeline.name} has no trained model yet.",
+            hint=f"Run it first: `lfvpipe run {variant.pipeline.file}`.",
         )
     return record
 

@@ -49,7 +49,7 @@ def run(options: InitOptions) -> int:
     """Write the pipeline file and say what it was made of; return 0."""
     target = Path(options.output)
     if target.exists() and not options.force:
-        raise UsageError(f"{target} exists", hint="Name another with --output, or say --force.")
+        raise UsageError(f"{target} exists.", hint="Name another with --output, or say --force.")
     found = discover([Path(path) for path in options.paths])
     _write_schema(target)
     atomic.write_text(target, starter_file.text(found, target, SCHEMA))

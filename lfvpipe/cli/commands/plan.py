@@ -72,7 +72,7 @@ def explain(plans: Sequence[VariantPlan], step: str) -> None:
         ]
         if not rows:
             known = ", ".join(row.step for row in plan.rows)
-            raise UsageError(f"there is no step {step!r}", hint=f"steps: {known}")
+            raise UsageError(f"There is no step {step!r}.", hint=f"Steps: {known}.")
         print(output.styled(plan.variant.title, "bold"))
         _print_rows(rows, most=sys.maxsize)
 

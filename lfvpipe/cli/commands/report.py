@@ -65,7 +65,7 @@ def _print(found: RunRecord, path: Path, page: Path) -> None:
 def _open(page: Path) -> None:
     if not page.is_file():
         raise UserError(
-            f"{page} is not there", hint="`lfvpipe run --force report` writes it again."
+            f"{page} is not there.", hint="`lfvpipe run --force report` writes it again."
         )
     if not webbrowser.open(page.as_uri()):
-        raise UserError("no browser can be opened from here", hint=f"Open {page} yourself.")
+        raise UserError("No browser can be opened from here.", hint=f"Open {page} yourself.")

@@ -132,8 +132,9 @@ def _find_variant(variants: Sequence[Variant], word: str | None) -> Variant:
     found = exact or [each for each in variants if word in each.name]
     if len(found) == 1:
         return found[0]
-    said = f"several variants have {word!r} in their name" if found else f"no variant is {word!r}"
-    raise UsageError(said, hint="\n".join(_variant_lines(found or variants)))
+    several = f"Several variants have {word!r} in their name."
+    message = several if found else f"No variant is called {word!r}."
+    raise UsageError(message, hint="\n".join(_variant_lines(found or variants)))
 
 
 def _when_judged(variant: Variant) -> str:
@@ -206,7 +207,7 @@ def _advice(variant: Variant, labels: Path) -> str:
 
 def _export(options: ReviewOptions, variant: Variant, ledger: Ledger, labels: Path) -> int:
     if not labels.is_file():
-        raise UsageError(f"{labels} is not there", hint="Nothing has been reviewed yet.")
+        raise UsageError(f"{labels} is not there.", hint="Nothing has been reviewed yet.")
     if options.export == "csv":
         text = review.export.as_csv(labels)
     else:

@@ -144,14 +144,14 @@ def _check(options: ServeOptions) -> None:
         UsageError: The options contradict each other.
     """
     if options.tls_key and not options.tls_cert:
-        raise UsageError("--tls-key needs --tls-cert")
+        raise UsageError("--tls-key needs --tls-cert.")
     if options.no_auth and options.credentials:
-        raise UsageError("--no-auth and --credentials contradict each other")
+        raise UsageError("--no-auth and --credentials contradict each other.")
     if http.auth.is_loopback(options.host):
         return
     if options.no_auth:
         hint = "Others can reach this address: leave --no-auth out, or serve at 127.0.0.1."
-        raise UsageError(f"--no-auth is for this machine only, not for {options.host}", hint=hint)
+        raise UsageError(f"--no-auth is for this machine only, not for {options.host}.", hint=hint)
     if not options.tls_cert:
         _warn(
             f"{options.host} is served without TLS: nobody can sign requests without the key, but"

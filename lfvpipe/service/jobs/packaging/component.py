@@ -68,7 +68,8 @@ def try_out(folder: Path, size: tuple[int, int]) -> None:
     image.unlink()
     if tried.returncode:
         said = (tried.stderr or tried.stdout).decode(errors="replace").strip().splitlines()
-        raise UserError(f"The component does not work: {said[-1] if said else 'no message'}")
+        reason = said[-1].rstrip(".") if said else "no message"
+        raise UserError(f"The component does not work: {reason}.")
 
 
 def zip_folder(folder: Path, archive: Path) -> None:
