@@ -223,9 +223,9 @@ def refuse_stale_needs(
     Raises:
         StaleNeed: There is one.
     """
-    needs = transitive_needs(ordered)
     for name, decision in decisions.items():
         if name in selection.relied_on and decision.outcome is None:
+            needs = transitive_needs(ordered)
             users = (s.name for s in ordered if name in needs[s.name])
             needed_by = next(user for user in users if user in selection.selected)
             raise StaleNeed(name, needed_by, decision.reasons[0])

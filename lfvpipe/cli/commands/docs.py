@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import sys
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated
 
 from lfvpipe.cli.options import Option, Options
@@ -41,8 +40,8 @@ def run(options: DocsOptions) -> int:
 
 def page_names() -> tuple[str, ...]:
     """Return the names of all pages, in alphabetical order."""
-    files = (file.name for file in _folder().iterdir())
-    return tuple(sorted(name.removesuffix(".md") for name in files if name.endswith(".md")))
+    names = (file.name for file in _folder().iterdir())
+    return tuple(sorted(name.removesuffix(".md") for name in names if name.endswith(".md")))
 
 
 def _print_list() -> None:
@@ -76,4 +75,7 @@ def _text(name: str) -> str:
 
 
 def _folder() -> Traversable:
+    # Here, as completion reads every command's module, and this import is a third of its time.
+    from importlib.resources import files
+
     return files("lfvpipe") / "docs"
