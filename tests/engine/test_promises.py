@@ -320,3 +320,65 @@ def test_ancestors_of_an_outcome_are_what_it_was_made_of_and_not_todays(
     assert ancestors(line.ledger, first, ["two"]) == []
     line.ledger.forget("one", first.fingerprint)
     assert ancestors(line.ledger, two_before, ["one"]) == []
+
+
+def test_an_unchanged_run_asks_the_world_nothing_and_a_reused_outcome_is_asked_about(
+    steps: Any, bench: Any, world: Any
+) -> None:
+    world.config["a"] = 1
+    line = bench(steps.Writes("one", keys=["a"]), steps.Writes("two"))
+    for world.config["a"] in (1, 2, 2):
+        line.run()
+    line.run(only="two")
+    assert world.observed == []
+    world.config["a"] = 1
+    line.run()
+    assert world.observed == ["one"]
+    line.run(refresh=True)
+    assert world.observed == ["one", "one", "two"]
+
+
+def test_what_is_only_relied_on_is_not_asked_about(steps: Any, bench: Any, world: Any) -> None:
+    world.config["a"] = 1
+    line = bench(steps.Writes("one", keys=["a"]), steps.Writes("two", ["one"]))
+    for world.config["a"] in (1, 2):
+        line.run()
+    world.config["a"] = 1
+    line.run(only="two", refresh=True)
+    assert world.observed == ["two"]
+
+
+def test_what_goes_on_of_an_attempt_that_failed_is_asked_of_the_step_and_told(
+    make: Any, world: Any
+) -> None:
+    class Trains(Handed):
+        def act(self, context: Any, work: Work) -> Outcome:
+            if work.attempt == 1:
+                work.save(job="7")
+            raise UserError("No.")
+
+        def ongoing(self, context: Any, saved: Any) -> str:
+            self.handed.append(("ongoing", context, dict(saved)))
+            return f"job {saved['job']} goes on"
+
+    step = Trains()
+    pipeline = make(world, [step])
+    pipeline.run()
+    assert pipeline.reasons("one") == (Reason("failed", "job 7 goes on", after="No."),)
+    assert step.handed == [("ongoing", world, {"job": "7"})]
+
+
+def test_a_stopped_run_names_each_step_and_is_not_done(steps: Any, bench: Any, world: Any) -> None:
+    def stops(work: Work) -> None:
+        work.cancelled.set()
+        work.progress(1, 2, "images")
+
+    world.bodies["one"] = stops
+    line = bench(steps.Writes("one"))
+    result = line.run()
+    assert (result.ok, result.cancelled) == (False, True)  # though no step was left to start
+    line = bench(steps.Writes("one"), steps.Writes("two", ["one"]))
+    result = line.run()
+    assert [row.step for row in result.rows] == ["one", "two"]
+    assert result.rows[1].action == "skip"
+    assert 0 <= result.seconds < 30
