@@ -94,7 +94,6 @@ class ResolvedSelection:
         accepted: What is taken as good.
     """
 
-    selection: Selection
     selected: frozenset[str]
     relied_on: frozenset[str]
     forced: frozenset[str]
@@ -136,7 +135,7 @@ def resolve(ordered: Sequence[Step[C]], selection: Selection) -> ResolvedSelecti
                 hint="Select it as well, or do not force it.",
             )
     relied_on = frozenset().union(*(needs[name] for name in selected)) - selected
-    return ResolvedSelection(selection, selected, relied_on, forced, accepted)
+    return ResolvedSelection(selected, relied_on, forced, accepted)
 
 
 def _named(ordered: Sequence[Step[C]], names: Iterable[str]) -> frozenset[str]:

@@ -63,6 +63,15 @@ def test_force_runs_what_is_fresh(line: Any) -> None:
     assert sorted(line.started) == ["fetch:anomaly", "fetch:normal", "select"]
 
 
+def test_several_steps_can_be_forced_or_accepted_at_once(line: Any, world: Any) -> None:
+    line.run()
+    line.run(force=frozenset({"aside", "check", "fetch:anomaly"}))
+    assert sorted(line.started) == ["aside", "check", "fetch:anomaly"]
+    world.config.update({"a": 2, "b": 2})
+    line.run(accept=frozenset({"fetch:normal", "select"}))
+    assert line.started == []
+
+
 def test_accept_takes_the_standing_outcome_as_good(line: Any, world: Any) -> None:
     line.run()
     world.config["a"] = 2
