@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lfvpipe.config import schema
 from lfvpipe.errors import UserError
 from lfvpipe.report import run_file
 
@@ -82,12 +83,26 @@ def entries(state_dir: Path, limit: int = 0) -> list[Entry]:
 def differences(configs: Sequence[Mapping[str, Any]]) -> list[Difference]:
     """Return the keys in which configurations differ, sorted.
 
-    A key of both labels that says the same of both is told once, as in the pipeline file.
+    A key of both labels that says the same of both is told once, as in the pipeline file. One that
+    a run of an earlier version does not know had what is its default by now.
     """
     plain = [_join_labels(config) for config in configs]
-    keys = sorted(set().union(*plain) - NOT_COMPARED)
-    rows = (Difference(key, tuple(config.get(key) for config in plain)) for key in keys)
-    return [row for row in rows if any(value != row.values[0] for value in row.values[1:])]
+    found = []
+    for key in sorted(set().union(*plain) - NOT_COMPARED):
+        values = tuple(config.get(key) for config in plain)
+        told = [value for value in values if value is not None]
+        is_unlike = any(value != told[0] for value in told)
+        if is_unlike or (len(told) < len(values) and told[0] != _default(key)):
+            found.append(Difference(key, values))
+    return found
+
+
+def _default(key: str) -> object:
+    """Return the default of a key; None where the schema has none, or does not know the key."""
+    try:
+        return schema.default(key)
+    except KeyError:
+        return None
 
 
 def _join_labels(config: Mapping[str, Any]) -> dict[str, Any]:

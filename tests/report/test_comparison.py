@@ -8,6 +8,7 @@ import pytest
 
 from lfvpipe.report import comparison_view, history, learning_curve, metrics, run_file
 from lfvpipe.report.comparison import compare
+from lfvpipe.report.history import differences
 from lfvpipe.report.records import Verdict
 
 if TYPE_CHECKING:
@@ -207,3 +208,9 @@ def test_the_history_tells_what_each_run_changed_also_when_it_is_cut(
     assert [[each.key for each in entry.changed] for entry in whole] == [[], ["sample.seed"], []]
     assert history.entries(tmp_path, 2) == whole[1:]
     assert whole[0].seconds == pytest.approx(78.75)
+
+
+def test_a_key_that_an_earlier_version_does_not_know_had_its_default() -> None:
+    now = {"service.detector": "default", "model.thorough": True, "sources.labels": "a.jsonl"}
+    found = {each.key: each.values for each in differences([{}, now])}
+    assert found == {"model.thorough": (None, True), "sources.labels": (None, "a.jsonl")}
