@@ -18,7 +18,8 @@ def flatten(pipeline: Pipeline) -> dict[str, Json]:
 
     With the schema's defaults, and without what is None. Addresses lose credentials and query
     strings. The matrix is left out, as its values are in their keys, and so is where a run is
-    told of, since that changes nothing about it.
+    told of, since that changes nothing about it. Any other key has to lie beneath one that is
+    listed here: what does not reaches no run file and no comparison.
     """
     sources, evaluate = pipeline.sources, pipeline.evaluate
     written: list[tuple[str, object]] = [

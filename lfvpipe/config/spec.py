@@ -196,7 +196,7 @@ class Pipeline:
 
     Attributes:
         file: The pipeline file, absolute.
-        name: Names the state folder.
+        name: Names the pipeline's own folder in that of all state.
         matrix: Dotted keys to their values; empty when there is one experiment.
         mlflow: Where the run is told of; None for nowhere.
     """

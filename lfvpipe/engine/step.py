@@ -77,10 +77,12 @@ class Step(ABC, Generic[C]):
     Attributes:
         name: Unique in the pipeline; ``family`` or ``family:member``.
         version: Grows when the code's results change; part of the fingerprint.
-        needs: Names of the steps whose outcomes enter the fingerprint.
+        needs: Names of the steps whose outcomes enter the fingerprint, and which run first. A step
+            that none needs is left out where a run is to end with a later one.
         exclusive: The step fills a slot of the world that holds one configuration at a time.
             When another configuration displaced it, it runs again only if a step must run that
-            has it among its own `needs`: nothing else may read the slot.
+            has it among its own `needs`: nothing else may read the slot. So it is not for a file
+            that people read, which is named after its content instead.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The twelve steps of a pipeline: one module each, or one folder."""
+"""The steps of a pipeline: one module each, or one folder."""
 
 from typing import TYPE_CHECKING
 

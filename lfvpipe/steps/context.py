@@ -30,7 +30,10 @@ class Context:
 
     @property
     def state_dir(self) -> Path:
-        """The pipeline's own folder: ledger, lock, selections, indexes, images, runs."""
+        """The pipeline's own folder: ledger, lock, selections, indexes, images, runs.
+
+        The variants of a matrix share it.
+        """
         return self.state_root / self.pipeline.name
 
     @property

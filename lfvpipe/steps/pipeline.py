@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 
 def steps_of(pipeline: Pipeline) -> tuple[Step[Context], ...]:
-    """Return the steps of `pipeline`: its fetches, the eleven of every one, what follows a run.
+    """Return the steps of `pipeline`: its fetches, those of every one, what follows a run.
 
-    Steps that other distributions bring stand after the last one that each of them needs.
+    The tuple is the order in which they are shown and run; what runs with what is said by their
+    `needs`. Steps that other distributions bring stand after the last one that each of them needs.
 
     Raises:
         UserError: A distribution brings a step that cannot be used.

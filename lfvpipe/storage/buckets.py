@@ -38,7 +38,8 @@ class Bucket(Protocol):
     """One bucket, which may not exist yet.
 
     Every method raises a `StorageError` for what the user can put right: `NoSuchBucket`,
-    `AccessDenied`, and the others of `lfvpipe.storage.errors`.
+    `AccessDenied`, and the others of `lfvpipe.storage.errors`. A key that `check_key` of
+    `lfvpipe.storage.addresses` refuses is an `InvalidKey` wherever one object is named.
     """
 
     @property
@@ -109,7 +110,10 @@ class Buckets(Protocol):
         """``local``, ``aws`` or the S3 endpoint's URL."""
 
     def bucket(self, name: str) -> Bucket:
-        """Return the bucket called `name`; contacts nothing."""
+        """Return the bucket called `name`; contacts nothing.
+
+        Raises `InvalidBucketName` where the store tells so at once that there can be none.
+        """
 
     def describe(self) -> dict[str, str]:
         """Return what `reconnect` needs in another process; JSON, no secrets."""
