@@ -1,0 +1,110 @@
+"""COCO's object annotations: one JSON file with images, categories and annotations.
+
+Format: https://cocodataset.org/#format-data. Segmentations are polygons, or run lengths as a list
+or packed into text (the tools' `rleToString`); without one the box is the area.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from lfvpipe.dataset.annotations.fields import Node, parse_json
+from lfvpipe.dataset.annotations.regions import (
+    AnnotatedImage,
+    AnnotationError,
+    Polygon,
+    Region,
+    Runs,
+    check_runs,
+    pairs,
+    rectangle,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SPLITS = ("train", "test", "val")
+
+
+def read(files: Mapping[str, bytes]) -> list[AnnotatedImage]:
+    """Return the images of all the JSON files; ``instances_train2017.json`` names a split, too.
+
+    Raises:
+        AnnotationError: A file is none of COCO's, or contradicts itself.
+    """
+    return [image for name, data in files.items() for image in _read_file(name, data)]
+
+
+def _read_file(name: str, data: bytes) -> list[AnnotatedImage]:
+    document = parse_json(name, data)
+    images = list(document.items("images"))
+    types = {each.integer("id"): each.text("name") for each in document.items("categories")}
+    regions: dict[int, list[Region]] = {image.integer("id"): [] for image in images}
+    for each in document.items("annotations") if document.has("annotations") else ():
+        owner, category = each.integer("image_id"), each.integer("category_id")
+        if owner not in regions or category not in types:
+            what = f"image {owner}" if owner not in regions else f"category {category}"
+            raise AnnotationError(
+                f"{each.where}: there is no {what}.", hint="Export the annotations again."
+            )
+        regions[owner].append(Region(types[category], _areas(each)))
+    stem = PurePosixPath(name).stem.lower()
+    split = next((split for split in _SPLITS if split in stem), "")
+    return [
+        AnnotatedImage(
+            name=image.text("file_name"),
+            regions=tuple(regions[image.integer("id")]),
+            split=split,
+            width=image.integer("width") if image.has("width") else None,
+            height=image.integer("height") if image.has("height") else None,
+            where=image.where,
+        )
+        for image in images
+    ]
+
+
+def _areas(annotation: Node) -> tuple[Polygon | Runs, ...]:
+    if annotation.has("segmentation"):
+        segmentation = annotation.at("segmentation")
+        if isinstance(segmentation.value, dict):
+            return (_runs(segmentation),)
+        polygons = [pairs(each.numbers(), each.where) for each in segmentation.items()]
+        if polygons:
+            return tuple(map(Polygon, polygons))
+    left, top, width, height = annotation.numbers("bbox", 4)
+    return (Polygon(rectangle(left, top, left + width, top + height)),)
+
+
+def _runs(segmentation: Node) -> Runs:
+    height, width = segmentation.numbers("size", 2)
+    if isinstance(segmentation.at("counts").value, str):
+        counts = unpack_counts(segmentation.text("counts"))
+    else:
+        counts = [int(count) for count in segmentation.numbers("counts")]
+    runs = Runs(tuple(counts), int(width), int(height), by_columns=True)
+    return check_runs(runs, segmentation.where)
+
+
+def unpack_counts(text: str) -> list[int]:
+    """Return the run lengths that COCO's `rleToString` packed.
+
+    Each is a signed number of 5-bit groups, the lowest first, with bit 6 saying that more follow
+    and the top bit of the last one the sign; from the third on it is the difference to the length
+    two before (maskApi.c, P. Dollár and T.-Y. Lin).
+    """
+    counts: list[int] = []
+    at = 0
+    while at < len(text):
+        value = shift = 0
+        more = True
+        while more and at < len(text):
+            group = ord(text[at]) - 48
+            value |= (group & 0x1F) << shift
+            more = bool(group & 0x20)
+            shift += 5
+            at += 1
+            if not more and group & 0x10:
+                value -= 1 << shift
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+    return counts
