@@ -1,0 +1,186 @@
+"""Layouts of published data sets, by one word: which image is what, told by where it lies.
+
+Each reads the names of an archive's members, and where a name does not tell enough, a file in it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from lfvpipe.dataset.listing import ListingError, Part, Row, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from lfvpipe.config.spec import Label
+
+    Read = Callable[[str], bytes]
+    Layout = Callable[[Sequence[str], Read], Iterable[Row]]
+
+_IMAGE: Final = r"(?:png|jpe?g|bmp|tiff?|webp)"
+
+
+def rows_of(layout: str, names: Sequence[str], read: Read) -> list[Row]:
+    """Return a row for each image of an archive in that layout.
+
+    Args:
+        layout: One of `LAYOUTS`.
+        names: The archive's members, all of them.
+        read: Returns the content of a member.
+
+    Raises:
+        ListingError: The archive is not laid out so.
+    """
+    rows = sorted(LAYOUTS[layout](names, read), key=lambda row: row.path)
+    if not rows:
+        examples = ", ".join(sorted(names)[:3])
+        raise ListingError(
+            f"Nothing in the archive is laid out as {layout} is.",
+            hint=f"Its members look like {examples}." if examples else "",
+        )
+    return rows
+
+
+def mvtec_ad(names: Sequence[str], _read: Read) -> Iterable[Row]:
+    """MVTec AD: train/good, test/good, test/TYPE, and ground_truth/TYPE/NAME_mask.png.
+
+    P. Bergmann et al., MVTec AD, CVPR 2019. The archive may hold one product or its folder.
+    """
+    there = set(names)
+    for name in names:
+        found = re.fullmatch(
+            rf"(?P<root>(?:.*/)?)(?P<split>train|test)/(?P<type>[^/]+)/(?P<stem>[^/]+)\.{_IMAGE}",
+            name,
+            re.IGNORECASE,
+        )
+        if found is None:
+            continue
+        is_good = found["type"].lower() == "good"
+        mask = f"{found['root']}ground_truth/{found['type']}/{found['stem']}_mask.png"
+        yield Row(
+            path=name,
+            label="normal" if is_good else "anomaly",
+            split=_part(found["split"]),
+            type="" if is_good else found["type"],
+            mask=mask if mask in there else "",
+            where=name,
+        )
+
+
+def visa(names: Sequence[str], read: Read) -> Iterable[Row]:
+    """VisA: PRODUCT/Data/Images/{Normal,Anomaly}, Data/Masks/Anomaly, split_csv/1cls.csv.
+
+    Y. Zou et al., SPot-the-difference, ECCV 2022. Where the archive has the one-class split, or
+    another CSV in split_csv/, the first of them says which image is in train and in test.
+    """
+    published: dict[str, Part | None] = {}
+    tables = sorted(name for name in names if re.search(r"(^|/)split_csv/[^/]+\.csv$", name))
+    if tables:
+        for row in read_table(tables[0], read(tables[0])):
+            published[row.path] = row.split
+    there = set(names)
+    for name in names:
+        found = re.fullmatch(
+            rf"(?P<root>(?:.*/)?Data)/Images/(?P<label>Normal|Anomaly)/(?P<stem>[^/]+)\.{_IMAGE}",
+            name,
+            re.IGNORECASE,
+        )
+        if found is None:
+            continue
+        mask = f"{found['root']}/Masks/Anomaly/{found['stem']}.png"
+        yield Row(
+            path=name,
+            label=_label(found["label"].lower() == "anomaly"),
+            split=_of_suffix(published, name),
+            mask=mask if mask in there and found["label"].lower() == "anomaly" else "",
+            where=name,
+        )
+
+
+def dagm(names: Sequence[str], _read: Read) -> Iterable[Row]:
+    """DAGM 2007: CLASS/{Train,Test}/NNNN.PNG with Label/NNNN_label.PNG, or CLASS and CLASS_def.
+
+    The ten-class corpus as it is published today, and the archives of the tutorial, whose
+    ``labels.txt`` holds ellipses (not read: they are weak, far larger than the defect).
+    """
+    masks = {name.lower(): name for name in names if "/label/" in f"/{name.lower()}"}
+    for name in names:
+        path = PurePosixPath(name)
+        if not re.fullmatch(rf".*\.{_IMAGE}", name, re.IGNORECASE) or name.lower() in masks:
+            continue
+        folder = path.parent.name.lower()
+        if folder in ("train", "test"):
+            mask = masks.get(
+                (path.parent / "Label" / f"{path.stem}_label{path.suffix}").as_posix().lower(), ""
+            )
+            yield Row(name, _label(bool(mask)), _part(folder), mask=mask, where=name)
+        elif re.fullmatch(r"class\d+(_def)?", folder):
+            yield Row(name, _label(folder.endswith("_def")), where=name)
+
+
+def kolektor(names: Sequence[str], read: Read) -> Iterable[Row]:
+    """KolektorSDD: kosNN/PartN.jpg with PartN_label.bmp; KolektorSDD2: train/N.png with N_GT.png.
+
+    D. Tabernik et al. 2019; J. Božič et al. 2021. Every image has a mask, and one in which nothing
+    is marked says that the image is normal: so the masks are read. The photographs of one part
+    (kosNN) are a group.
+    """
+    by_stem = {re.sub(r"\.[^./]+$", "", name).lower(): name for name in names}
+    for name in names:
+        stem = re.sub(r"\.[^./]+$", "", name)
+        if stem.lower().endswith(("_label", "_gt")) or not re.search(
+            rf"\.{_IMAGE}$", name, re.IGNORECASE
+        ):
+            continue
+        mask = by_stem.get(f"{stem.lower()}_label") or by_stem.get(f"{stem.lower()}_gt")
+        if mask is None:
+            continue
+        is_marked = _marks_something(mask, read(mask))
+        folder = PurePosixPath(name).parent.name
+        yield Row(
+            path=name,
+            label=_label(is_marked),
+            split=_part(folder),
+            mask=mask if is_marked else "",
+            group=folder if folder.lower().startswith("kos") else "",
+            where=name,
+        )
+
+
+LAYOUTS: Final[dict[str, Layout]] = {
+    "mvtec-ad": mvtec_ad,
+    "visa": visa,
+    "dagm": dagm,
+    "kolektor": kolektor,
+}
+
+
+def _label(is_defective: bool) -> Label:
+    return "anomaly" if is_defective else "normal"
+
+
+def _part(folder: str) -> Part | None:
+    lower = folder.lower()
+    return "train" if lower == "train" else "test" if lower == "test" else None
+
+
+def _of_suffix(published: dict[str, Part | None], name: str) -> Part | None:
+    """Return the split of the path in the table that `name` ends with: archives add a folder."""
+    parts = name.split("/")
+    tails = ("/".join(parts[at:]) for at in range(len(parts)))
+    return next((published[tail] for tail in tails if tail in published), None)
+
+
+def _marks_something(name: str, data: bytes) -> bool:
+    import io
+
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=("BMP", "PNG", "JPEG", "TIFF")) as mask:
+            low_high = mask.convert("L").getextrema()
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ListingError(f"{name}: this mask cannot be read ({error}).") from error
+    return low_high != (0, 0)

@@ -1,0 +1,77 @@
+"""What people call good and defective, masks, and the parts of a split, in folders and tables.
+
+Words of inspection in the languages of the users that we know of. A word that is not here is never
+guessed at: it is named, and the user says what it stands for.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final, Literal
+
+Meaning = Literal["normal", "anomaly", "mask", "train", "test"]
+
+_NORMAL = (
+    "normal normals good goods ok okay pass passed perfect clean healthy intact conform conforming"
+    " accept accepted defectfree nodefect nodefects nondefective undamaged flawless"
+    " gut gutteil gutteile io bon bons conforme bueno buenos buona buono goed bra dobry dobre"
+    " 良品 良 正常 合格 合格品 正品 양품 정상"
+)
+_ANOMALY = (
+    "anomaly anomalies anomalous abnormal bad ng nok notok def defect defects defective fail failed"
+    " failure faulty fault faults reject rejects rejected damaged damage broken flaw flaws flawed"
+    " scrap nonconforming schlecht schlechtteil schlechtteile nio ausschuss"
+    " fehler fehlerhaft defekt"
+    " mauvais defaut defauts malo malos defecto defectos defectuoso difetto difettoso scarto slecht"
+    " 不良 不良品 異常 异常 不合格 缺陷 次品 欠陥 불량 불량품 이상"
+)
+_MASK = "mask masks groundtruth gt segmentation segmentations maske masken"
+_TRAIN = "train training trainset"
+_TEST = "test testing testset val valid validation eval evaluation"
+
+_WORDS: Final[dict[Meaning, str]] = {
+    "normal": _NORMAL,
+    "anomaly": _ANOMALY,
+    "mask": _MASK,
+    "train": _TRAIN,
+    "test": _TEST,
+}
+MEANINGS: Final[dict[str, Meaning]] = {
+    word: meaning for meaning, words in _WORDS.items() for word in words.split()
+}
+_NEGATIONS = frozenset(
+    {"not", "no", "non", "un", "without", "nicht", "ohne", "kein", "keine", "sans"}
+)
+
+
+def simplify(text: str) -> str:
+    """Return `text` in lower case without accents and signs: ``i.O.`` → io, ``Défaut`` → defaut."""
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    kept = "".join(sign for sign in plain if sign.isalnum() and not unicodedata.combining(sign))
+    return unicodedata.normalize("NFC", kept)
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a name, simplified: ``Class3_def`` → class3, def."""
+    parts = re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", name)
+    return [word for part in parts if (word := simplify(part))]
+
+
+def meaning_of(name: str) -> Meaning | None:
+    """Return what a folder's or an archive's name, or a table's label, says; None if nothing known.
+
+    The whole name first (``not good`` is no ``good``), then its words from the last one on; a
+    negation in front of a word turns good into defective and the other way round.
+    """
+    words = words_of(name)
+    whole = MEANINGS.get("".join(words))
+    if whole is not None:
+        return whole
+    for at in range(len(words) - 1, -1, -1):
+        found = MEANINGS.get(words[at])
+        if found in ("normal", "anomaly") and at and words[at - 1] in _NEGATIONS:
+            return "anomaly" if found == "normal" else "normal"
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,185 @@
+"""Tables that people keep beside their photographs, and published layouts, as rows."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from lfvpipe.dataset.layouts import rows_of
+from lfvpipe.dataset.listing import ListingError, Row, read_table
+from lfvpipe.dataset.words import meaning_of
+
+
+def plain(rows: tuple[Row, ...]) -> list[tuple[object, ...]]:
+    return [(r.path, r.label, r.split, r.type, r.mask, r.group) for r in rows]
+
+
+TABLES = [
+    (
+        "labels.csv",
+        "path,label,split,type,group\na.png,good,train,,p1\nb.png,bad,test,dent,p2\n",
+    ),
+    (
+        "labels.csv",
+        "File;Status;Set;Defect type;Part ID\r\na.png;OK;Train;;p1\r\n\r\nb.png;NG;val;dent;p2",
+    ),
+    (
+        "labels.tsv",
+        (
+            "image\tlabel\tsplit\tdefect_type\tgroup\n"
+            "a.png\tgut\ttrain\t\tp1\nb.png\tschlecht\ttest\tdent\tp2\n"
+        ),
+    ),
+    (
+        "labels.csv",
+        "path,is_anomaly,split,type,group\na.png,0,train,,p1\nb.png,1,test,dent,p2\n",
+    ),
+    (
+        "labels.csv",
+        "# made by hand\npath,class,split,group\na.png,i.O.,train,p1\n.\\b.png,dent,test,p2\n",
+    ),
+    (
+        "labels.jsonl",
+        (
+            '{"path": "a.png", "label": "normal", "split": "train", "group": "p1"}\n\n'
+            '{"image": "b.png", "label": "anomaly", "type": "dent", "split": "test", "group": "p2",'
+            ' "mask": null}\n'
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), TABLES)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_says_what_each_image_is(name: str, text: str, encoding: str) -> None:
+    assert plain(read_table(name, text.encode(encoding))) == [
+        ("a.png", "normal", "train", "", "", "p1"),
+        ("b.png", "anomaly", "test", "dent", "", "p2"),
+    ]
+
+
+def test_words_of_ones_own_are_mapped() -> None:
+    rows = read_table("l.csv", b"path,label\na,1\nb,0\n", {"1": "normal", "0": "anomaly"})
+    assert [row.label for row in rows] == ["normal", "anomaly"]
+
+
+def test_an_image_without_a_label_is_one_to_judge() -> None:
+    assert read_table("l.csv", b"path,label\na.png,\n")[0].label is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"", "l.csv: lists no image"),
+        (b"name of it,label\na,ok\n", "l.csv:1: names no column `path`"),
+        (b"path,file,label\na,a,ok\n", "l.csv:1: several columns could be the path: path, file"),
+        (b"path,label\na.png,1\n", "l.csv:2: the label 1 is neither"),
+        (b"path,label,type\na.png,dent,\n", "l.csv:2: the label dent is neither"),
+        (b"path,label\na.png,ok\n\na.png,ng\n", "l.csv:4: a.png is listed a second time"),
+        (b"path,label\na,b.png,ok\n", "l.csv:2: has 3 cells"),
+        (b"path,label\n../a.png,ok\n", "l.csv:2: ../a.png leads out"),
+        (b"path,label,split\na.png,ok,third\n", "l.csv:2: the split third is neither"),
+        (b"path,label\nb\xe4r.png,ok\n", "l.csv:2: is not UTF-8"),
+        (b'path,label\n"a.png,ok\n', "l.csv:2: is no line of a table"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(text: bytes, said: str) -> None:
+    with pytest.raises(ListingError, match=said.replace("?", r"\?")):
+        read_table("l.csv", text)
+
+
+@given(
+    st.sampled_from(["l.csv", "l.tsv", "l.jsonl"]),
+    st.binary(max_size=200) | st.text().map(str.encode),
+)
+def test_no_bytes_are_a_traceback(name: str, data: bytes) -> None:
+    with contextlib.suppress(ListingError):
+        read_table(name, data)
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("good", "normal"), ("OK", "normal"), ("Gut-Teile", "normal"), ("i.O.", "normal"),
+        ("n.i.O.", "anomaly"), ("NG", "anomaly"), ("not_ok", "anomaly"), ("Class3_def", "anomaly"),
+        ("no_defect", "normal"), ("defect-free", "normal"), ("NotGood", "anomaly"),
+        ("良品", "normal"), ("不良", "anomaly"), ("Défauts", "anomaly"), ("ground_truth", "mask"),
+        ("scratch", None), ("Texture", None), ("dent", None), ("goodyear", None), ("", None),
+    ],
+)  # fmt: skip
+def test_words_mean_what_inspectors_mean(name: str, meaning: str | None) -> None:
+    assert meaning_of(name) == meaning
+
+
+def refuse(name: str) -> bytes:
+    raise AssertionError(f"{name} need not be read")
+
+
+def test_mvtec_ad() -> None:
+    names = [
+        "bottle/train/good/000.png", "bottle/test/good/000.png", "bottle/test/broken/000.png",
+        "bottle/ground_truth/broken/000_mask.png", "bottle/license.txt",
+    ]  # fmt: skip
+    assert plain(tuple(rows_of("mvtec-ad", names, refuse))) == [
+        ("bottle/test/broken/000.png", "anomaly", "test", "broken",
+         "bottle/ground_truth/broken/000_mask.png", ""),
+        ("bottle/test/good/000.png", "normal", "test", "", "", ""),
+        ("bottle/train/good/000.png", "normal", "train", "", "", ""),
+    ]  # fmt: skip
+
+
+def test_visa_with_its_published_split() -> None:
+    names = [
+        "VisA/pcb1/Data/Images/Normal/000.JPG", "VisA/pcb1/Data/Images/Anomaly/000.JPG",
+        "VisA/pcb1/Data/Masks/Anomaly/000.png", "VisA/split_csv/1cls.csv",
+    ]  # fmt: skip
+    table = (
+        b"object,split,label,image,mask\n"
+        b"pcb1,train,normal,pcb1/Data/Images/Normal/000.JPG,\n"
+        b"pcb1,test,anomaly,pcb1/Data/Images/Anomaly/000.JPG,pcb1/Data/Masks/Anomaly/000.png\n"
+    )
+    assert plain(tuple(rows_of("visa", names, lambda _: table))) == [
+        (names[1], "anomaly", "test", "", names[2], ""),
+        (names[0], "normal", "train", "", "", ""),
+    ]
+
+
+def test_dagm_in_both_layouts() -> None:
+    names = ["Class1/Train/0001.PNG", "Class1/Train/0002.PNG", "Class1/Train/Label/0002_label.PNG"]
+    assert plain(tuple(rows_of("dagm", names, refuse))) == [
+        (names[0], "normal", "train", "", "", ""),
+        (names[1], "anomaly", "train", "", names[2], ""),
+    ]
+    old = ["Class3/1.png", "Class3_def/1.png", "Class3_def/labels.txt"]
+    found = [(row.path, row.label) for row in rows_of("dagm", old, refuse)]
+    assert found == [("Class3/1.png", "normal"), ("Class3_def/1.png", "anomaly")]
+
+
+def test_kolektor_is_told_by_what_the_masks_mark() -> None:
+    def mask(name: str) -> bytes:
+        image = Image.new("L", (8, 8))
+        if "Part1" in name or "7_GT" in name:
+            image.putpixel((3, 3), 255)
+        buffer = io.BytesIO()
+        image.save(buffer, "BMP")
+        return buffer.getvalue()
+
+    names = ["kos01/Part0.jpg", "kos01/Part0_label.bmp", "kos01/Part1.jpg", "kos01/Part1_label.bmp"]
+    assert plain(tuple(rows_of("kolektor", names, mask))) == [
+        ("kos01/Part0.jpg", "normal", None, "", "", "kos01"),
+        ("kos01/Part1.jpg", "anomaly", None, "", "kos01/Part1_label.bmp", "kos01"),
+    ]
+    second = ["train/7.png", "train/7_GT.png", "test/8.png", "test/8_GT.png"]
+    assert [(r.label, r.split) for r in rows_of("kolektor", second, mask)] == [
+        ("normal", "test"), ("anomaly", "train"),
+    ]  # fmt: skip
+
+
+def test_an_archive_of_another_layout_is_refused() -> None:
+    with pytest.raises(ListingError, match="laid out as mvtec-ad"):
+        rows_of("mvtec-ad", ["photos/a.png"], refuse)
