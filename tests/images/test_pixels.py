@@ -151,12 +151,12 @@ def test_an_alpha_channel_that_hides_nothing_changes_nothing() -> None:
     assert (seen.changes, np.array_equal(np.asarray(seen.image), np.asarray(image))) == ((), True)
 
 
-def profile(name: str) -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes()
+def srgb_profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def test_a_profile_that_changes_nothing_to_see_is_no_change() -> None:
-    image = stored(Image.new("RGB", (2, 2), (200, 30, 40)), icc_profile=profile("sRGB"))
+    image = stored(Image.new("RGB", (2, 2), (200, 30, 40)), icc_profile=srgb_profile())
     seen = read_pixels(image, PixelRules())
     assert (seen.changes, seen.image.getpixel((0, 0))) == ((), (200, 30, 40))
 
