@@ -18,18 +18,24 @@ from lfvpipe.archives.members import Census, Limits, Member, kind_of_junk, safe_
 
 
 class FolderArchive:
-    """A folder; linked files count as files, linked folders are not entered."""
+    """A folder; linked files count as files and linked folders as folders.
+
+    A person who names a folder means what is seen in it. A linked folder that holds itself is
+    entered once; a link that leads nowhere is counted.
+    """
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self.path = path
         self.skipped: Counter[str] = Counter()
+        self.guessed_encoding = ""
         self._limits = limits
         self._files: dict[str, Path] = {}
 
     def members(self) -> Iterator[Member]:
         """Yield the files below the folder, sorted; see `Archive.members`."""
         census = Census(self.path, 0, self._limits)
-        for file in _walk(self.path):
+        self.skipped.clear()
+        for file in self._walk(self.path, ()):
             raw = file.relative_to(self.path).as_posix()
             if kind := kind_of_junk(raw):
                 self.skipped[kind] += 1
@@ -41,7 +47,7 @@ class FolderArchive:
                 self._files[name] = file
                 yield Member(name, status.st_size, None, status.st_mtime_ns)
             else:
-                self.skipped["not a file"] += 1
+                self.skipped["link that leads nowhere" if file.is_symlink() else "no file"] += 1
 
     def read(self, name: str, limit: int) -> bytes:
         """See `Archive.read`."""
@@ -69,6 +75,24 @@ class FolderArchive:
             except ArchiveError as error:
                 yield name, error
 
+    def _walk(self, folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+        """Yield what is in `folder`, sorted, files before folders; `above` are those it lies in."""
+        try:
+            status = folder.stat()
+            here = (status.st_dev, status.st_ino)
+            if here in above:
+                self.skipped["linked folder that holds itself"] += 1
+                return
+            with os.scandir(folder) as entries:
+                is_folder = {entry.name: entry.is_dir() for entry in entries}
+        except OSError as error:
+            raise UnreadableArchive(folder, error.strerror) from error
+        names = sorted(is_folder)
+        yield from (folder / name for name in names if not is_folder[name])
+        for name in names:
+            if is_folder[name]:
+                yield from self._walk(folder / name, (*above, here))
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -82,13 +106,3 @@ class FolderArchive:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise UnreadableArchive(Path(error.filename), error.strerror) from error
-
-    for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders.sort()
-        for name in sorted(files):
-            yield Path(parent, name)

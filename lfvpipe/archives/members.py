@@ -70,14 +70,21 @@ class Archive(Protocol):
 
     Attributes:
         path: Where it lies.
-        skipped: How many entries were left out as junk, by kind.
+        skipped: How many entries the last listing left out, by kind: junk, links that lead to no
+            member, devices.
     """
 
     path: Path
     skipped: Counter[str]
 
+    @property
+    def guessed_encoding(self) -> str:
+        """What a zip's names were read as by the last listing where nothing tells; else ""."""
+
     def members(self) -> Iterator[Member]:
         """Yield the members in the archive's order, junk left out.
+
+        A link to another member is a member, too, with that one's content.
 
         Raises:
             ArchiveError: The archive is damaged, or a member is unsafe.

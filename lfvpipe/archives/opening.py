@@ -6,6 +6,7 @@ from pathlib import Path
 from lfvpipe.archives.errors import ForeignFile, UnreadableArchive
 from lfvpipe.archives.folders import FolderArchive
 from lfvpipe.archives.members import Archive, Limits
+from lfvpipe.archives.nested import NestedArchive
 from lfvpipe.archives.tars import TarArchive
 from lfvpipe.archives.zips import ZipArchive
 
@@ -21,8 +22,17 @@ _FOREIGN = {
 _HEAD = 1024
 
 
-def open_archive(path: Path, *, limits: Limits | None = None) -> Archive:
+def open_archive(
+    path: Path, *, limits: Limits | None = None, encoding: str | None = None
+) -> Archive:
     """Open the zip, tar (plain, gz, bz2, xz; zst from Python 3.14) or folder at `path`.
+
+    What archives in it hold, one level deep, belongs to it.
+
+    Args:
+        path: Where it lies.
+        limits: What is too much.
+        encoding: What a zip's names are written in where nothing in it tells.
 
     Raises:
         UnreadableArchive: It is not there, or may not be read.
@@ -30,6 +40,12 @@ def open_archive(path: Path, *, limits: Limits | None = None) -> Archive:
         DamagedArchive: What it says of itself cannot be read.
     """
     bounds = limits or Limits()
+    return NestedArchive(
+        _open_one(path, bounds, encoding), lambda inner: _open_one(inner, bounds, encoding)
+    )
+
+
+def _open_one(path: Path, bounds: Limits, encoding: str | None) -> Archive:
     if path.is_dir():
         return FolderArchive(path, bounds)
     try:
@@ -38,12 +54,12 @@ def open_archive(path: Path, *, limits: Limits | None = None) -> Archive:
     except OSError as error:
         raise UnreadableArchive(path, error.strerror) from error
     if head.startswith(_ZIP):
-        return ZipArchive(path, bounds)
+        return ZipArchive(path, bounds, encoding)
     packing = next((name for magic, name in _TAR_PACKINGS.items() if head.startswith(magic)), "")
     if packing or head[257:262] == b"ustar":
         return TarArchive(path, bounds, packing)
     if zipfile.is_zipfile(path):  # a self-extracting archive
-        return ZipArchive(path, bounds)
+        return ZipArchive(path, bounds, encoding)
     raise _foreign_file(path, head)
 
 

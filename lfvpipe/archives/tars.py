@@ -3,11 +3,13 @@
 import bz2
 import gzip
 import lzma
+import posixpath
 import tarfile
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +22,8 @@ from lfvpipe.archives.errors import (
     ForeignFile,
     MemberTooLarge,
     NoSuchMember,
-    SpecialMember,
 )
+from lfvpipe.archives.links import resolve_links
 from lfvpipe.archives.members import Census, Limits, Member, kind_of_junk, safe_name
 
 _BLOCK = 1 << 20
@@ -75,17 +77,27 @@ class TarArchive:
     def __init__(self, path: Path, limits: Limits, packing: str) -> None:
         self.path = path
         self.skipped: Counter[str] = Counter()
+        self.guessed_encoding = ""
         self._limits = limits
         self._packing = packing
+        self._links: dict[str, str] = {}  # of the last pass: link → the path that it holds
         with _opening(path, packing):  # refuse at once what cannot be read at all
             pass
 
     def members(self) -> Iterator[Member]:
         """See `Archive.members`; reads the whole archive once, for the CRCs."""
-        self.skipped.clear()
+        listed: dict[str, Member] = {}
         with _opening(self.path, self._packing) as tar:
             for name, info in self._files(tar):
-                yield Member(name, info.size, _crc(tar, info))
+                listed[name] = Member(name, info.size, _crc(tar, info))
+                yield listed[name]
+        # Links come last: what one leads to may stand behind it.
+        resolved = resolve_links(self._links, listed)
+        for name, target in resolved.items():
+            if name not in listed:
+                yield replace(listed[target], name=name)
+        if lost := len(self._links.keys() - resolved.keys()):
+            self.skipped["link out of the archive"] += lost
 
     def read(self, name: str, limit: int) -> bytes:
         """See `Archive.read`; reads the archive up to the member."""
@@ -100,15 +112,34 @@ class TarArchive:
     ) -> Iterator[tuple[str, bytes | ArchiveError]]:
         """See `Archive.extract`."""
         wanted = set(names)
+        yield from self._extract_files(wanted, limit)
+        if not wanted:
+            return
+        # What is left are links: a second pass takes out what they lead to, once for all of them.
+        links_to: dict[str, list[str]] = defaultdict(list)
+        for name, target in resolve_links(self._links, _Anything()).items():
+            if name in wanted:
+                links_to[target].append(name)
+        for target, content in self._extract_files(set(links_to), limit):
+            for name in links_to[target]:
+                wanted.discard(name)
+                yield name, content
+        for name in sorted(wanted):
+            yield name, NoSuchMember(self.path, name)
+
+    def _extract_files(
+        self, wanted: set[str], limit: int
+    ) -> Iterator[tuple[str, bytes | ArchiveError]]:
+        """Yield the plain files among `wanted`, and take them out of it."""
+        if not wanted:
+            return
         with _opening(self.path, self._packing) as tar:
             for name, info in self._files(tar):
                 if name in wanted:
                     wanted.discard(name)
                     yield name, self._content(tar, name, info, limit)
-                if not wanted:
-                    return
-        for name in sorted(wanted):
-            yield name, NoSuchMember(self.path, name)
+                    if not wanted:
+                        return
 
     def close(self) -> None:
         """Nothing is open between passes."""
@@ -126,6 +157,8 @@ class TarArchive:
 
     def _files(self, tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
         census = Census(self.path, self.path.stat().st_size, self._limits)
+        self.skipped.clear()
+        self._links = {}
         for info in tar:
             # tarfile remembers every member: memory that grows with the archive.
             tar.members, tar.pax_headers = [], {}  # type: ignore[attr-defined]
@@ -133,11 +166,19 @@ class TarArchive:
             name = safe_name(info.name, self.path, self._limits)
             if info.isdir():
                 continue
-            if not info.isreg():
-                kind = "link" if info.issym() or info.islnk() else "device or special file"
-                raise SpecialMember(self.path, name, kind)
             if kind := kind_of_junk(name):
                 self.skipped[kind] += 1
+                continue
+            if info.issym() or info.islnk():
+                # A hard link holds its target's path from the top, a symbolic one from its folder.
+                holds = info.linkname
+                if info.islnk():
+                    holds = posixpath.relpath(posixpath.normpath(holds), posixpath.dirname(name))
+                census.insist_on_new(name)
+                self._links[name] = holds
+                continue
+            if not info.isreg():
+                self.skipped["device or special file"] += 1
                 continue
             census.insist_on_new(name)
             yield name, info
@@ -152,6 +193,13 @@ class TarArchive:
         return (
             data if len(data) == info.size else DamagedMember(self.path, name, "it ends too early")
         )
+
+
+class _Anything:
+    """Holds whatever one asks for: which of the targets are there, the pass itself shows."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
 
 
 @contextmanager

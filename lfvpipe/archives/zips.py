@@ -15,12 +15,12 @@ from lfvpipe.archives.errors import (
     DamagedMember,
     MemberTooLarge,
     NoSuchMember,
-    SpecialMember,
     UnsafeMember,
 )
+from lfvpipe.archives.links import resolve_links
 from lfvpipe.archives.members import Census, Limits, Member, kind_of_junk, safe_name
+from lfvpipe.archives.zip_names import read_names
 
-_UTF8_FLAG = 0x800
 _ENCRYPTED_FLAG = 0x1
 _LOCAL_HEADER = 30  # bytes, before the name
 _UNIX = 3
@@ -33,10 +33,12 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError)
 class ZipArchive:
     """A zip file, zip64 included; its directory is checked as a whole on first use."""
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path, limits: Limits, encoding: str | None = None) -> None:
         self.path = path
         self.skipped: Counter[str] = Counter()
+        self.guessed_encoding = ""
         self._limits = limits
+        self._encoding = encoding
         self._zip = _open(path)
         self._infos: dict[str, zipfile.ZipInfo] | None = None
 
@@ -98,19 +100,42 @@ class ZipArchive:
         infos = self._zip.infolist()
         census = Census(self.path, self.path.stat().st_size, self._limits)
         wanted: dict[str, zipfile.ZipInfo] = {}
-        for info in infos:
+        links: dict[str, str] = {}
+        self.skipped.clear()
+        told = read_names(infos, self._encoding)
+        self.guessed_encoding = told.encoding if told.is_guess else ""
+        for info, raw_name in zip(infos, told.names, strict=True):
             census.count(info.file_size)
-            name = safe_name(_name_of(info), self.path, self._limits)
-            if info.is_dir():
+            name = safe_name(raw_name, self.path, self._limits)
+            if info.is_dir() or raw_name.endswith("/"):
                 continue
-            _refuse_what_is_no_plain_file(self.path, name, info)
             if kind := kind_of_junk(name):
                 self.skipped[kind] += 1
                 continue
+            if kind := _special_kind(info):
+                if kind == "link":
+                    links[name] = self._link_target(info)
+                else:
+                    self.skipped[kind] += 1
+                continue
+            _refuse_unreadable(self.path, name, info)
             census.insist_on_new(name)
             wanted[name] = info
         _refuse_overlaps(self.path, infos, self._zip.start_dir)
+        for name, target in resolve_links(links, wanted).items():
+            census.insist_on_new(name)
+            wanted[name] = wanted[target]
+        self.skipped["link out of the archive"] += len(links.keys() - wanted.keys())
+        self.skipped += Counter()  # drops what was never met
         return wanted
+
+    def _link_target(self, info: zipfile.ZipInfo) -> str:
+        """Return what a symbolic link holds: the path that it leads to; "" where that is none."""
+        try:
+            with self._zip.open(info) as stream:
+                return stream.read(self._limits.name + 1).decode("utf-8")
+        except (NotImplementedError, RuntimeError, *_BROKEN):
+            return ""
 
 
 def _open(path: Path) -> zipfile.ZipFile:
@@ -123,22 +148,15 @@ def _open(path: Path) -> zipfile.ZipFile:
         raise ArchiveError(path, f"cannot be read ({error})", hint="Fetch it again.") from error
 
 
-def _name_of(info: zipfile.ZipInfo) -> str:
-    """Return the name as its writer meant it: some write UTF-8 without the flag that says so."""
-    raw = info.orig_filename
-    if info.flag_bits & _UTF8_FLAG or raw.isascii():
-        return raw
-    try:
-        return raw.encode("cp437").decode("utf-8")  # undoes what zipfile does without the flag
-    except UnicodeError:
-        return raw
-
-
-def _refuse_what_is_no_plain_file(archive: Path, name: str, info: zipfile.ZipInfo) -> None:
+def _special_kind(info: zipfile.ZipInfo) -> str:
+    """Return what an entry is that is no plain file: link, or device; "" for a file."""
     mode = info.external_attr >> 16 if info.create_system == _UNIX else 0
-    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        kind = "symbolic link" if stat.S_ISLNK(mode) else "device or special file"
-        raise SpecialMember(archive, name, kind)
+    if stat.S_ISLNK(mode):
+        return "link"
+    return "" if stat.S_IFMT(mode) in (0, stat.S_IFREG) else "device or special file"
+
+
+def _refuse_unreadable(archive: Path, name: str, info: zipfile.ZipInfo) -> None:
     if info.flag_bits & _ENCRYPTED_FLAG:
         raise UnsafeMember(
             archive,

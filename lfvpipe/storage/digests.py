@@ -122,8 +122,8 @@ def file_digests(paths: Collection[Path], index: Path) -> dict[Path, str]:
 def folder_digest(folder: Path, index: Path, *, skip: Callable[[str], bool]) -> Digest:
     """Return the digest over names and contents of the files below `folder`.
 
-    One scandir pass; linked folders are not entered. What was touched but not changed keeps the
-    folder's digest.
+    One scandir pass; linked folders are entered, as where the folder is listed as an archive. What
+    was touched but not changed keeps the folder's digest.
 
     Args:
         folder: Where to look.
@@ -150,13 +150,22 @@ def folder_digest(folder: Path, index: Path, *, skip: Callable[[str], bool]) -> 
 
 
 def _scan(
-    folder: str, prefix: str, skip: Callable[[str], bool], known: Container[str]
+    folder: str,
+    prefix: str,
+    skip: Callable[[str], bool],
+    known: Container[str],
+    above: tuple[tuple[int, int], ...] = (),
 ) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the relative name and the stat of each file; `above` are the folders it lies in."""
+    status = os.stat(folder)  # noqa: PTH116  (a hot loop)
+    here = (status.st_dev, status.st_ino)
+    if here in above:  # a linked folder that holds itself
+        return
     folders = []
     with os.scandir(folder) as entries:
         for entry in entries:
             name = prefix + entry.name
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_dir():
                 folders.append((entry.path, name + "/"))
             # What is known was not skipped before: `skip`, which is slower than the stat, need not
             # be asked about the same name again.
@@ -167,7 +176,7 @@ def _scan(
                     yield name, entry.stat()
     for path, name in folders:
         if not skip(name):
-            yield from _scan(path, name, skip, known)
+            yield from _scan(path, name, skip, known, (*above, here))
 
 
 def _hash_all(folder: Path, names: list[str]) -> Iterator[tuple[str, Entry]]:

@@ -9,6 +9,7 @@ import tarfile
 import tracemalloc
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def test_a_member_over_the_limit_is_an_error_and_the_others_still_come(
     ],
 )
 def test_unsafe_names_are_refused(kind: str, name: str, fault: str, tmp_path: Path) -> None:
-    assert fault in refusal(PACKED[kind](tmp_path / "a", {"ok.png": b"1", name: b"x"}))
+    assert fault in refusal(PACKED[kind](tmp_path / "a", {"good/ok.png": b"1", name: b"x"}))
 
 
 def test_a_name_that_is_not_utf_8_is_refused_and_told_in_escapes(tmp_path: Path) -> None:
@@ -148,31 +149,159 @@ def test_duplicate_members_are_refused(kind: str, tmp_path: Path) -> None:
     assert "twice" in refusal(PACKED[kind](tmp_path / "a", names))
 
 
-def test_symbolic_links_in_a_zip_are_refused(tmp_path: Path) -> None:
-    info = zipfile.ZipInfo("link.png")
+def link_in_zip(archive: zipfile.ZipFile, name: str, target: str) -> None:
+    info = zipfile.ZipInfo(name)
     info.create_system = 3
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr(info, "/etc/passwd")
-    assert "symbolic link" in refusal(tmp_path / "a.zip")
+    archive.writestr(info, target)
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
-def test_links_and_devices_in_a_tar_are_refused(kind: bytes, tmp_path: Path) -> None:
-    info = tarfile.TarInfo("evil.png")
-    info.type, info.linkname = kind, "/etc/passwd"
+def link_in_tar(archive: tarfile.TarFile, name: str, target: str, kind: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    archive.addfile(info)
+
+
+def write_links(path: Path, links: Mapping[str, str]) -> Path:
+    """Write the images a/1.png and 2.png, and links, half of them before what they lead to."""
+    files = {"a/1.png": b"one", "2.png": b"two"}
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, target in links.items():
+                link_in_zip(archive, name, target)
+            for name, data in files.items():
+                archive.writestr(name, data)
+        return path
+    with tarfile.open(path, "w") as tar:
+        for name, target in links.items():
+            link_in_tar(tar, name, target, tarfile.SYMTYPE)
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+        link_in_tar(tar, "b/hard.png", "a/1.png", tarfile.LNKTYPE)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_links_inside_an_archive_are_what_they_lead_to_and_others_are_counted(
+    kind: str, tmp_path: Path
+) -> None:
+    links = {
+        "a/same.png": "1.png",
+        "b/up.png": "../2.png",
+        "chain.png": "b/up.png",
+        "out.png": "../../etc/passwd",
+        "absolute.png": "/etc/passwd",
+        "circle.png": "circle.png",
+        "gone.png": "3.png",
+    }
+    with open_archive(write_links(tmp_path / f"a.{kind}", links)) as archive:
+        members = {member.name: member for member in archive.members()}
+        assert archive.skipped["link out of the archive"] == 4
+        expected = {"a/1.png": b"one", "2.png": b"two", "a/same.png": b"one", "b/up.png": b"two"}
+        expected |= {"chain.png": b"two"} | ({"b/hard.png": b"one"} if kind == "tar" else {})
+        assert members.keys() == expected.keys()
+        assert members["a/same.png"].stamp == members["a/1.png"].stamp
+        assert dict(archive.extract(members, 100)) == expected
+        assert archive.read("chain.png", 100) == b"two"
+        (gone,) = archive.extract({"out.png"}, 100)
+        assert isinstance(gone[1], ArchiveError)
+
+
+def test_devices_in_a_tar_are_counted(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
-        archive.addfile(info)
-    assert "not a file" in refusal(tmp_path / "a.tar")
+        link_in_tar(archive, "tty.png", "", tarfile.CHRTYPE)
+    with open_archive(tmp_path / "a.tar") as opened:
+        assert list(opened.members()) == []
+        assert opened.skipped == {"device or special file": 1}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
-def test_linked_files_in_a_folder_count_and_linked_folders_are_not_entered(tmp_path: Path) -> None:
+def test_a_folder_holds_what_its_links_lead_to(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "images", {"1.png": b"one"})
+    far = write_folder(tmp_path / "far", {"deep/3.png": b"three"})
     (folder / "2.png").symlink_to(folder / "1.png")
+    (folder / "more").symlink_to(far)
     (folder / "loop").symlink_to(folder)
+    (folder / "broken.png").symlink_to(tmp_path / "gone.png")
     with open_archive(folder) as archive:
-        assert [member.name for member in archive.members()] == ["1.png", "2.png"]
+        names = [member.name for member in archive.members()]
+        assert names == ["1.png", "2.png", "more/deep/3.png"]
+        assert archive.read("more/deep/3.png", 9) == b"three"
+        assert archive.skipped == {
+            "linked folder that holds itself": 1,
+            "link that leads nowhere": 1,
+        }
+
+
+class Unmarked(zipfile.ZipInfo):
+    """A member whose name is written in some code page, without a word about which."""
+
+    def __init__(self, raw: bytes) -> None:
+        super().__init__(raw.hex())
+        self.raw = raw
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802  (zipfile's own)
+        return self.raw, self.flag_bits & ~0x800
+
+
+def write_unmarked(path: Path, pattern: str, encoding: str, extra: bytes = b"") -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(20):
+            info = Unmarked(pattern.format(number).encode(encoding))
+            info.extra = extra
+            archive.writestr(info, b"%d" % number)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "encoding", "is_guess"),
+    [
+        ("表面{:03}.png", "cp932", True),  # its second byte is a backslash
+        ("正常/キズ{:03}.png", "cp932", True),
+        ("正常样品{:03}.png", "gbk", True),
+        ("정상{:03}.png", "cp949", True),
+        ("Gehäuse{:03}.png", "cp437", False),
+        ("Größe{:03}.png", "cp1252", True),
+        ("Größe{:03}.png", "utf-8", False),
+    ],
+)
+def test_names_in_an_encoding_that_nothing_tells_are_read_and_a_guess_is_said(
+    pattern: str, encoding: str, is_guess: bool, tmp_path: Path
+) -> None:
+    path = write_unmarked(tmp_path / "a.zip", pattern, encoding)
+    with open_archive(path) as archive:
+        names = {member.name for member in archive.members()}
+        assert names == {pattern.format(number) for number in range(20)}
+        assert bool(archive.guessed_encoding) == is_guess
+
+
+def test_a_declared_encoding_is_not_guessed_at(tmp_path: Path) -> None:
+    path = write_unmarked(tmp_path / "a.zip", "划痕{:03}.png", "gbk")
+    with open_archive(path, encoding="gbk") as archive:
+        assert min(archive.members(), key=lambda member: member.name).name == "划痕000.png"
+        assert not archive.guessed_encoding
+
+
+def test_a_name_in_the_unicode_field_counts_if_it_is_about_the_other_name(tmp_path: Path) -> None:
+    raw = "表面.png".encode("cp932")
+    body = b"\1" + struct.pack("<I", zlib.crc32(raw)) + "表面.png".encode()
+    field = struct.pack("<HH", 0x7075, len(body)) + body
+    stale = struct.pack("<HH", 0x7075, len(body)) + b"\1" + bytes(4) + body[5:]
+    for extra, name in ((field, "表面.png"), (stale, "x")):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            info = Unmarked(raw if extra is field else b"x")
+            info.extra = extra
+            archive.writestr(info, b"1")
+        with open_archive(tmp_path / "a.zip") as opened:
+            assert [member.name for member in opened.members()] == [name]
+
+
+def test_backslashes_are_separators_where_they_can_be_nothing_else(tmp_path: Path) -> None:
+    path = write_unmarked(tmp_path / "a.zip", "good\\{:03}.png", "ascii")
+    with open_archive(path) as archive:
+        assert next(archive.members()).name == "good/000.png"
 
 
 def test_encrypted_zips_are_refused(tmp_path: Path) -> None:
@@ -320,3 +449,31 @@ def test_names_in_utf_8_without_the_flag_are_read_right(tmp_path: Path) -> None:
     path.write_bytes(data)
     with open_archive(path) as archive:
         assert [member.name for member in archive.members()] == ["größe.png"]
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("inner", PACKED)
+def test_archives_inside_hold_members_one_level_deep(kind: str, inner: str, tmp_path: Path) -> None:
+    deepest = PACKED[inner](tmp_path / "deepest", {"4.png": b"four"}).read_bytes()
+    packed_files = {"good/1.png": b"one", "good/2.png": b"two", f"deep.{inner}": deepest}
+    data = PACKED[inner](tmp_path / "inner", packed_files).read_bytes()
+    files = {"0.png": b"zero", f"sets/bottle.{inner}": data, "broken.zip": b"no zip"}
+    path = ALL[kind](tmp_path / "outer", files)
+    expected = {
+        "0.png": b"zero",
+        "sets/bottle/good/1.png": b"one",
+        "sets/bottle/good/2.png": b"two",
+    }
+    with open_archive(path) as archive:
+        assert {member.name for member in archive.members()} == expected.keys()
+        assert archive.skipped == {
+            "archive two levels deep": 1,
+            "archive inside that cannot be read": 1,
+        }
+        assert dict(archive.extract(expected, 100)) == expected
+    with open_archive(path) as anew:
+        assert dict(anew.extract(expected, 100)) == expected
+        (gone,) = anew.extract({"sets/bottle/good/3.png"}, 100)
+        assert isinstance(gone[1], ArchiveError)
+    with open_archive(path) as anew:
+        assert anew.read("sets/bottle/good/2.png", 100) == b"two"

@@ -172,13 +172,23 @@ def test_a_wrong_digest_names_both(tmp_path: Path, context: Context, work: Any) 
     assert step(file, sha256=sha256.upper()).act(context, work).word == "adopted"
 
 
-def test_linked_folders_are_not_entered(folder: Path, context: Context) -> None:
+def test_linked_folders_belong_to_a_folder_and_one_that_holds_itself_ends(
+    folder: Path, context: Context, tmp_path: Path
+) -> None:
     first = the_digest(folder, context)
+    far = tmp_path / "far"
+    far.mkdir()
+    (far / "9.png").write_bytes(b"nine")
     try:
         (folder / "deep" / "loop").symlink_to(folder)
     except OSError:
         pytest.skip("links need a privilege here")
     assert the_digest(folder, context) == first
+    (folder / "more").symlink_to(far)
+    second = the_digest(folder, context)
+    assert second != first
+    (far / "9.png").write_bytes(b"changed")
+    assert the_digest(folder, context) not in (first, second)
 
 
 def test_looking_at_inputs_imports_nothing_heavy(folder: Path, context: Context) -> None:
