@@ -140,7 +140,8 @@ class Verdict:
         probability: Of the image being anomalous, 0 to 1, with 0.5 at the trained threshold.
         heat_map: float32 (h, w), 0 to 1, coarser than the image: where the evidence is.
         anomalies: Segmentation models only: the background, then each type found.
-        mask_png: Segmentation models only: a PNG of the image's size in the types' colours.
+        mask_png: Segmentation models only: an RGB PNG of the size of the image, in the types'
+            colours.
     """
 
     is_anomalous: bool

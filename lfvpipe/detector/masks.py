@@ -105,16 +105,17 @@ def areas(found: Integers, classes: dict[str, str]) -> tuple[Anomaly, ...]:
 
 
 def mask_png(found: Integers, classes: dict[str, str], size: tuple[int, int]) -> bytes:
-    """Return a palette PNG of `size` (width, height) from class numbers (h, w); at most 5 MB."""
+    """Return an RGB PNG of `size` (width, height) from class numbers (h, w); at most 5 MB.
+
+    RGB rather than a palette, as the service's was: the guide's own script blends the mask with
+    an RGB photograph, which Pillow refuses for two modes.
+    """
     from PIL import Image
 
-    image = Image.fromarray(found.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
-    palette = [
-        channel for color in (BACKGROUND_COLOR, *classes.values()) for channel in color_of(color)
-    ]
-    image.putpalette(palette)
+    colors = [color_of(color) for color in (BACKGROUND_COLOR, *classes.values())]
+    painted = Image.fromarray(np.array(colors, np.uint8)[found])
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    painted.resize(size, Image.Resampling.NEAREST).save(buffer, "PNG")
     if buffer.tell() > MAX_PNG_BYTES:
         raise DetectorError(f"The mask of a {size[0]} by {size[1]} image exceeds 5 MB.")
     return buffer.getvalue()

@@ -66,10 +66,10 @@ def _package(runtime: Runtime, job: PackagingJob) -> Mapping[str, Any]:
     archive = scratch / "component.zip"
     name, version = greengrass["ComponentName"], greengrass["ComponentVersion"]
     folder = component.assemble(scratch / "component", runtime.model_file(model.id))
-    if runtime.stand_in is None:
-        component.try_out(folder, (model.width or 0, model.height or 0))
     recipe = json.dumps(_recipe(model, greengrass), indent=2)
     (folder / "recipe.json").write_text(recipe, "utf-8")
+    if runtime.stand_in is None:
+        component.try_out(folder, (model.width or 0, model.height or 0))
     component.zip_folder(folder, archive)
     bucket = greengrass["S3OutputLocation"]["Bucket"]
     try:

@@ -20,6 +20,22 @@ os.environ["LFVPIPE_CACHE_DIR"] = str(HERE / "network")
 sys.path.insert(0, str(HERE / "code"))
 
 from lfvpipe.detector import DetectorError, TrainedModel, load  # noqa: E402
+from lfvpipe.detector.images import size_of  # noqa: E402
+
+
+def refuse_another_size(image: Path, size: tuple[int, int]) -> None:
+    """Refuse an image that has not the `size` of the training images, as DetectAnomalies does.
+
+    Raises:
+        DetectorError: It has another, or cannot be read.
+    """
+    found = size_of(image)
+    if found != size:
+        raise DetectorError(
+            f"{image} has {found[0]}x{found[1]} pixels; it must have the size of the training"
+            f" images, {size[0]}x{size[1]}.",
+            hint="Photograph and scale images as those that the model was trained with.",
+        )
 
 
 def judge(model: TrainedModel, image: Path) -> dict[str, Any]:
@@ -47,10 +63,13 @@ def main(names: list[str]) -> int:
     if not names:
         print(__doc__, file=sys.stderr)
         return 2
+    recipe = json.loads((HERE / "recipe.json").read_text("utf-8"))
+    size = recipe["ImageWidth"], recipe["ImageHeight"]
     model, status = load(HERE / "model.lfv"), 0
     for name in names:
         line: dict[str, Any] = {"Image": name}
         try:
+            refuse_another_size(Path(name), size)
             line["DetectAnomalyResult"] = judge(model, Path(name))
         except DetectorError as error:
             line["Error"] = error.message
