@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from lfvpipe.config import names
 from lfvpipe.config.locations import absolute
 from lfvpipe.config.settings import Settings
 from lfvpipe.config.spec import (
     LABELS,
+    AnnotationSource,
     Bucket,
     Costs,
+    DefectTypes,
     Evaluate,
     EvaluationArchive,
     Hosting,
     Images,
     Label,
+    LayoutSource,
     ManifestSource,
     Mlflow,
     Model,
@@ -27,12 +31,16 @@ from lfvpipe.config.spec import (
     Source,
     Sources,
     Split,
+    SplitGlobs,
+    TableSource,
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lfvpipe.config.tree import Node
+
+
+# The sections of `sources` that say themselves which image is what.
+LISTED = ("table", "layout", "annotations")
 
 
 def build(tree: Node, file: Path) -> Pipeline:
@@ -82,17 +90,61 @@ def _sources(settings: Settings) -> Sources:
     labels_file = settings.explicit("sources.labels")
     if manifest:
         return Sources({}, ManifestSource(**manifest), labels_file)
+    if listed := _listed(settings):
+        return Sources({}, labels=labels_file, listed=listed)
     given = {label: settings.explicit(f"sources.{label}") for label in LABELS}
     by_label = {label: _source(source) for label, source in given.items() if source}
     return Sources(by_label, labels=labels_file)
 
 
 def _source(given: Mapping[str, Any]) -> Source:
+    archive, *further = _globs(given["archive"])
     return Source(
-        archive=given["archive"],
+        archive=archive,
         sha256=_digest(given.get("sha256")),
         include=_globs(given.get("include")),
         masks=given.get("masks"),
+        further=tuple(further),
+        exclude=_globs(given.get("exclude")),
+        encoding=given.get("encoding"),
+        types=_types(given.get("types")),
+    )
+
+
+def _types(given: Literal["folder"] | Mapping[str, Any] | None) -> DefectTypes | None:
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return DefectTypes(folder=-1)
+    return DefectTypes(given.get("folder"), given.get("pattern"))
+
+
+def _listed(settings: Settings) -> TableSource | LayoutSource | AnnotationSource | None:
+    kind = next((kind for kind in LISTED if settings.has(f"sources.{kind}")), None)
+    if kind is None:
+        return None
+    given: Mapping[str, Any] = settings.explicit(f"sources.{kind}")
+    archive = given.get("archive")
+    if archive is None:  # of a table, beside which its images lie
+        archive = str(Path(given["file"]).parent)
+    common: dict[str, Any] = {
+        "archive": archive,
+        "sha256": _digest(given.get("sha256")),
+        "include": _globs(given.get("include")),
+        "exclude": _globs(given.get("exclude")),
+        "encoding": given.get("encoding"),
+    }
+    if kind == "layout":
+        return LayoutSource(name=given["name"], **common)
+    words = {word: label for label in LABELS for word in _globs(given.get("labels", {}).get(label))}
+    if kind == "table":
+        return TableSource(file=given["file"], words=words, **common)
+    return AnnotationSource(
+        format=given["format"],
+        files=_globs(given.get("file")),
+        unmarked=settings.get("sources.annotations.unmarked"),
+        words=words,
+        **common,
     )
 
 
@@ -125,14 +177,22 @@ def split(settings: Settings) -> Split:
     divisions = {label: division(settings, label) for label in LABELS}
     train = {label: share(trained) for label, (trained, _) in divisions.items()}
     test = {label: share(tested) for label, (_, tested) in divisions.items() if tested}
-    if not any(label in test for label in labels(settings)):
-        return Split(train, None)
-    return Split(train, test)
+    is_single = not any(label in test for label in labels(settings))
+    own = settings.explicit("split.from")
+    return Split(
+        train,
+        None if is_single else test,
+        own=SplitGlobs(_globs(own["train"]), _globs(own["test"]))
+        if isinstance(own, Mapping)
+        else own,
+        is_default=not settings.explicit("split"),
+        group=settings.explicit("split.group"),
+    )
 
 
 def labels(settings: Settings) -> tuple[Label, ...]:
-    """Return the labels that have a source; both where the data come as manifests."""
-    if settings.has("sources.manifest"):
+    """Return the labels that have a source; both where it is not a source for each."""
+    if any(settings.has(f"sources.{kind}") for kind in ("manifest", *LISTED)):
         return LABELS
     return tuple(label for label in LABELS if settings.has(f"sources.{label}"))
 
@@ -161,6 +221,8 @@ def _evaluate(settings: Settings) -> Evaluate:
                 label=image.get("label"),
                 sha256=_digest(image.get("sha256")),
                 key=key,
+                exclude=_globs(image.get("exclude")),
+                encoding=image.get("encoding"),
             )
             for key, image in by_key.items()
             if not isinstance(image, str)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
-    from lfvpipe.config.spec import Pipeline, Share, Split
+    from lfvpipe.config.spec import (
+        AnnotationSource,
+        DefectTypes,
+        EvaluationArchive,
+        LayoutSource,
+        Pipeline,
+        Source,
+        Split,
+        TableSource,
+    )
     from lfvpipe.engine.outcome import Json
 
 
@@ -26,7 +35,8 @@ def flatten(pipeline: Pipeline) -> dict[str, Json]:
         ("name", pipeline.name),
         ("project", pipeline.project),
         ("region", pipeline.region),
-        ("sources", sources.by_label),
+        *((f"sources.{label}", _source(one)) for label, one in sources.by_label.items()),
+        *(_listed(sources.listed) if sources.listed else ()),
         ("sources.manifest", sources.manifest),
         ("sources.labels", sources.labels),
         ("sample", pipeline.sample.shares),
@@ -38,7 +48,7 @@ def flatten(pipeline: Pipeline) -> dict[str, Json]:
         ("model", pipeline.model),
         ("hosting", pipeline.hosting),
         ("evaluate.images", evaluate.images),
-        *((archive.key, archive) for archive in evaluate.archives),
+        *((archive.key, _judged(archive)) for archive in evaluate.archives),
         ("evaluate.unused.per_label", evaluate.unused_per_label),
         ("evaluate.review_below", evaluate.review_below),
         ("evaluate.costs", evaluate.costs),
@@ -46,12 +56,72 @@ def flatten(pipeline: Pipeline) -> dict[str, Json]:
     return dict(sorted(leaf for key, value in written for leaf in _leaves(key, value)))
 
 
-def _split(split: Split) -> Mapping[str, Mapping[str, Share]]:
+def _split(split: Split) -> Mapping[str, object]:
     """Return the division of each label; the spec has the labels below the datasets."""
+    if split.own is not None:
+        return {"from": split.own}
     shares = {"train": split.train, "test": split.test or {}}
     return {
-        label: {part: by_label[label] for part, by_label in shares.items() if label in by_label}
-        for label in split.train
+        **{
+            label: {part: by_label[label] for part, by_label in shares.items() if label in by_label}
+            for label in split.train
+        },
+        "group": split.group,
+    }
+
+
+def _source(source: Source) -> Mapping[str, object]:
+    archives = (source.archive, *source.further)
+    return {
+        "archive": archives if source.further else source.archive,
+        "sha256": source.sha256,
+        "include": source.include,
+        "exclude": source.exclude or None,
+        "encoding": source.encoding,
+        "masks": source.masks,
+        "types": _types(source.types) if source.types else None,
+    }
+
+
+def _types(types: DefectTypes) -> object:
+    return "folder" if types.folder == -1 else types
+
+
+def _listed(
+    source: TableSource | LayoutSource | AnnotationSource,
+) -> Iterator[tuple[str, object]]:
+    """Yield what is said of a source that lists its images, by the keys of a pipeline file."""
+    from lfvpipe.config.spec import LABELS, LayoutSource, TableSource
+
+    words: Mapping[str, str] = {}
+    if isinstance(source, TableSource):
+        key, words = "sources.table", source.words
+        yield f"{key}.file", source.file
+    elif isinstance(source, LayoutSource):
+        key = "sources.layout"
+        yield f"{key}.name", source.name
+    else:
+        key, words = "sources.annotations", source.words
+        yield f"{key}.format", source.format
+        yield f"{key}.file", source.files or None
+        yield f"{key}.unmarked", source.unmarked
+    for label in LABELS:
+        yield f"{key}.labels.{label}", tuple(w for w in words if words[w] == label) or None
+    yield f"{key}.archive", source.archive
+    yield f"{key}.sha256", source.sha256
+    yield f"{key}.include", source.include
+    yield f"{key}.exclude", source.exclude or None
+    yield f"{key}.encoding", source.encoding
+
+
+def _judged(archive: EvaluationArchive) -> Mapping[str, object]:
+    return {
+        "archive": archive.archive,
+        "include": archive.include,
+        "exclude": archive.exclude or None,
+        "encoding": archive.encoding,
+        "label": archive.label,
+        "sha256": archive.sha256,
     }
 
 

@@ -23,6 +23,11 @@ _PLACES: tuple[Where, ...] = (
     ("sources", "manifest", "train"),
     ("sources", "manifest", "test"),
     ("sources", "manifest", "images"),
+    ("sources", "table", "file"),
+    ("sources", "table", "archive"),
+    ("sources", "layout", "archive"),
+    ("sources", "annotations", "file"),
+    ("sources", "annotations", "archive"),
     ("sources", "labels"),
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
@@ -65,8 +70,9 @@ def is_address(text: str) -> bool:
 def _locations(tree: Node) -> Iterator[tuple[Where, Node]]:
     for where in _PLACES:
         node = find(tree, where)
-        if node is not None and isinstance(node.value, str):
-            yield where, node
+        for below, each in walk(node, where) if node else ():  # one, or a list
+            if isinstance(each.value, str):
+                yield below, each
     images = ("evaluate", "images")
     evaluation = find(tree, images)
     for where, node in walk(evaluation, images) if evaluation else ():

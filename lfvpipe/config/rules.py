@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Set
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any
 from urllib.parse import urlsplit
 
 from lfvpipe.config import locations, names
-from lfvpipe.config.building import division, labels
+from lfvpipe.config.building import LISTED, division, labels
 from lfvpipe.config.problems import Problem, problem
 from lfvpipe.config.settings import Settings
 from lfvpipe.config.spec import LABELS
@@ -47,14 +48,61 @@ def _names(settings: Settings) -> Iterator[Problem]:
 
 
 def _sources(settings: Settings) -> Iterator[Problem]:
-    manifest, given = "sources.manifest", [f"sources.{label}" for label in LABELS]
-    if settings.has(manifest):
-        for source in filter(settings.has, given):
-            message = f"{source} and {manifest} cannot be used together"
+    given = [f"sources.{label}" for label in LABELS if settings.has(f"sources.{label}")]
+    kinds = ("manifest", *LISTED)
+    whole = [f"sources.{kind}" for kind in kinds if settings.has(f"sources.{kind}")]
+    if whole:
+        for source in (*given, *whole[1:]):
+            message = f"{source} and {whole[0]} cannot be used together"
             yield problem(_place(settings, source), message, "Remove one of the two.")
-    elif not settings.has("sources.normal"):
+    elif "sources.normal" not in given:
         hint = "Say where images of good products are: `normal: {archive: good.zip}`."
         yield problem(_place(settings, "sources"), "sources lacks normal images", hint)
+    yield from _archives(settings, given)
+    for key in [*(f"{source}.types.pattern" for source in given), "split.group"]:
+        yield from _pattern(settings, key)
+    file = settings.explicit("sources.table.file")
+    if isinstance(file, str) and "://" in file and not settings.has("sources.table.archive"):
+        message = "sources.table does not say where the images are"
+        hint = "Name the archive or folder: `archive: photos.zip`."
+        yield problem(_place(settings, "sources.table"), message, hint)
+    for key in [f"{source}.encoding" for source in (*given, *whole)]:
+        yield from _encoding(settings, key)
+
+
+def _archives(settings: Settings, given: Iterable[str]) -> Iterator[Problem]:
+    for source in given:
+        archives = settings.explicit(f"{source}.archive")
+        if isinstance(archives, list) and len(archives) > 1 and settings.has(f"{source}.sha256"):
+            message = f"{source}.sha256 is the digest of one archive; {len(archives)} are named"
+            yield problem(_place(settings, f"{source}.sha256"), message, "Leave it out.")
+    if settings.has("sources.normal.types"):
+        message = "sources.normal.types: good products have no types of defects"
+        place = _place(settings, "sources.normal.types")
+        yield problem(place, message, "Say it of sources.anomaly.")
+
+
+def _pattern(settings: Settings, key: str) -> Iterator[Problem]:
+    given = settings.explicit(key)
+    if not isinstance(given, str):
+        return
+    try:
+        re.compile(given)
+    except re.error as error:
+        hint = "In YAML, put it into single quotes."
+        message = f"{key} is no regular expression: {error}"
+        yield problem(_place(settings, key), message, hint)
+
+
+def _encoding(settings: Settings, key: str) -> Iterator[Problem]:
+    given = settings.explicit(key)
+    if not isinstance(given, str):
+        return
+    try:
+        "".encode(given)
+    except (LookupError, ValueError):
+        message = f"{key} is {given}, which is no encoding that is known"
+        yield problem(_place(settings, key), message, "Write gbk, shift_jis, cp850 or such.")
 
 
 def _locations(settings: Settings) -> Iterator[Problem]:
@@ -114,6 +162,25 @@ def _split(settings: Settings) -> Iterator[Problem]:
         if train is None and test is not None:
             hint = "Say how much trains, such as `train: 80`."
             yield problem(_place(settings, section), f"{section} has test but no train", hint)
+        if settings.has("split.from") and not (train is None and test is None):
+            message = f"split.from keeps a split as it is, and {section} says how much of it"
+            hint = "Remove one of the two; `sample` takes a part of each."
+            yield problem(_place(settings, section), message, hint)
+
+
+def _own_split(settings: Settings) -> Iterator[Problem]:
+    own = settings.explicit("split.from")
+    if own is None:
+        return
+    if own == "source" and not any(settings.has(f"sources.{kind}") for kind in LISTED):
+        message = "split.from is source, and archives by label or manifests bring no split"
+        if settings.has("sources.manifest"):
+            message = "split.from is not needed: manifests keep their split"
+        hint = 'Name the images of each part: `{train: ["train/**"], test: ["test/**"]}`.'
+        yield problem(_place(settings, "split.from"), message, hint)
+    if settings.has("split.group"):
+        message = "split.from keeps a split as it is, and split.group would change it"
+        yield problem(_place(settings, "split.group"), message, "Remove one of the two.")
 
 
 def _percentages(
@@ -171,6 +238,7 @@ _RULES: tuple[tuple[Set[str], Callable[[Settings], Iterator[Problem]]], ...] = (
     ({"service"}, _detector),
     ({"sample", "split"}, _shares),
     ({"split"}, _split),
+    ({"sources", "split"}, _own_split),
     ({"sources", "split"}, _datasets),
     ({"images"}, _resize),
     ({"hosting"}, _hosting),

@@ -10,21 +10,98 @@ LABELS: tuple[Label, Label] = ("normal", "anomaly")
 
 
 @dataclass(frozen=True)
+class DefectTypes:
+    """Where the type of a defect stands in an image's name; exactly one is given.
+
+    Attributes:
+        folder: Which folder of the name it is: 1 the topmost, -1 the one right above the image.
+        pattern: A regular expression; its first group, or all that it finds, is the type.
+    """
+
+    folder: int | None = None
+    pattern: str | None = None
+
+
+@dataclass(frozen=True)
 class Source:
     """Where the images of one label lie.
 
     Attributes:
         archive: An ``https://``, ``http://`` or ``s3://`` address, or the absolute path of a
-            file or folder.
+            file or folder, or a glob over such; the first where there are several.
         sha256: The digest that the archive must have; hexadecimal, lower case.
-        include: Globs over member names; empty means every PNG and JPEG.
+        include: Globs over member names; empty means every image.
         masks: Where the pixel masks lie, in the same forms as `archive`.
+        further: The other archives, in the same forms.
+        exclude: Globs over member names, of what is left out all the same.
+        encoding: What names in a zip are written in where nothing in it tells.
+        types: Where the types of defects stand; None where they are not known.
     """
 
     archive: str
     sha256: str | None = None
     include: tuple[str, ...] = ()
     masks: str | None = None
+    further: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    encoding: str | None = None
+    types: DefectTypes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedSource:
+    """An archive of images of both labels, and what tells which image is what.
+
+    Attributes:
+        archive: Where the images lie, in the forms of a `Source`, one alone and no glob.
+        sha256: The digest that the archive must have; hexadecimal, lower case.
+        include: Globs over member names; empty means every image.
+        exclude: Globs over member names, of what is left out all the same.
+        encoding: What names in a zip are written in where nothing in it tells.
+    """
+
+    archive: str
+    sha256: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    encoding: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSource(ListedSource):
+    """A table with a row for each image.
+
+    Attributes:
+        file: CSV, TSV or JSON Lines: an address or an absolute path.
+        words: What words of the table's label column stand for.
+    """
+
+    file: str
+    words: Mapping[str, Label]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayoutSource(ListedSource):
+    """An archive in the layout of a published data set; `name` is one of `LAYOUTS`."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotationSource(ListedSource):
+    """What an annotation tool exported.
+
+    Attributes:
+        format: One of `lfvpipe.dataset.annotations.FORMATS`.
+        files: Files, folders or archives of annotations; none where they lie among the images.
+        unmarked: Which images without a mark are normal: those that the export lists, all, or none.
+        words: Classes that are no defects, and what words for whole images stand for.
+    """
+
+    format: str
+    files: tuple[str, ...] = ()
+    unmarked: Literal["listed", "normal", "leave-out"]
+    words: Mapping[str, Label]
 
 
 @dataclass(frozen=True)
@@ -45,17 +122,19 @@ class ManifestSource:
 
 @dataclass(frozen=True)
 class Sources:
-    """Archives by label, or manifests; exactly one of the two is given.
+    """Archives by label, manifests, or an archive with what lists its images: one of the three.
 
     Attributes:
-        by_label: ``sources.normal`` and ``sources.anomaly``; empty where there are manifests.
-        manifest: The manifests; None where there are archives.
+        by_label: ``sources.normal`` and ``sources.anomaly``; empty where one of the others is.
+        manifest: The manifests; None where there are none.
         labels: The file that people's decisions about single images are in, absolute.
+        listed: ``sources.table``, ``sources.layout`` or ``sources.annotations``.
     """
 
     by_label: Mapping[Label, Source]
     manifest: ManifestSource | None = None
     labels: str | None = None
+    listed: TableSource | LayoutSource | AnnotationSource | None = None
 
 
 @dataclass(frozen=True)
@@ -75,11 +154,30 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class SplitGlobs:
+    """Globs over the names of images, or names, of each part of an own split."""
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Split:
-    """How the sampled images of each label are divided; `test` is None for a single dataset."""
+    """How the sampled images of each label are divided.
+
+    Attributes:
+        train: How much trains, by label.
+        test: How much tests; None for a single dataset.
+        own: The own split that is kept exactly, in place of the shares: the source's, or by globs.
+        is_default: Nothing was said: where the source brings a split, that is kept.
+        group: A regular expression that finds what part an image shows in the image's name.
+    """
 
     train: Mapping[Label, Share]
     test: Mapping[Label, Share] | None
+    own: Literal["source"] | SplitGlobs | None = None
+    is_default: bool = False
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -142,10 +240,12 @@ class EvaluationArchive:
 
     Attributes:
         archive: Where it lies, in the forms of a `Source`.
-        include: Globs over member names; empty means every PNG and JPEG.
+        include: Globs over member names; empty means every image.
         label: What the images really are; None where nobody knows.
         sha256: The digest that the archive must have; hexadecimal, lower case.
         key: The key that the user gave it under: ``evaluate.images[1]`` in a list.
+        exclude: Globs over member names, of what is left out all the same.
+        encoding: What names in a zip are written in where nothing in it tells.
     """
 
     archive: str
@@ -153,6 +253,8 @@ class EvaluationArchive:
     label: Label | None = None
     sha256: str | None = None
     key: str = field(default="evaluate.images", compare=False)
+    exclude: tuple[str, ...] = ()
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,11 @@ def test_everything_but_the_sources_has_a_default(
             }
         ),
         sample=spec.Sample({"normal": whole, "anomaly": whole}),
-        split=spec.Split({"normal": train, "anomaly": train}, {"normal": test, "anomaly": test}),
+        split=spec.Split(
+            {"normal": train, "anomaly": train},
+            {"normal": test, "anomaly": test},
+            is_default=True,
+        ),
         images=spec.Images(),
         bucket=spec.Bucket("line-7"),
         service=spec.Service(),
@@ -236,3 +240,65 @@ def test_a_label_may_only_test_so_that_normal_images_alone_are_learnt_from(
     assert found.train["anomaly"] == Share(percent=0)
     assert found.test is not None
     assert found.test["anomaly"] == Share(percent=100)
+
+
+def test_a_label_may_have_several_archives_and_leave_some_of_them_out(
+    load_text: Load, tmp_path: Path
+) -> None:
+    text = """
+sources:
+  normal: {archive: [good.zip, "more/*.zip", "s3://b/x.zip"], exclude: "**/off/*", encoding: gbk}
+  anomaly: {archive: bad, types: folder}
+"""
+    sources = load_text(text).pipeline.sources.by_label
+    assert sources["normal"] == spec.Source(
+        str(tmp_path / "good.zip"),
+        further=(str(tmp_path / "more" / "*.zip"), "s3://b/x.zip"),
+        exclude=("**/off/*",),
+        encoding="gbk",
+    )
+    assert sources["anomaly"].types == spec.DefectTypes(folder=-1)
+    other = load_text(text.replace("types: folder", "types: {pattern: '([a-z]+)_'}")).pipeline
+    assert other.sources.by_label["anomaly"].types == spec.DefectTypes(pattern="([a-z]+)_")
+
+
+def test_images_may_be_listed_by_a_table_a_layout_or_annotations(
+    load_text: Load, tmp_path: Path
+) -> None:
+    table = load_text("sources: {table: {file: t/labels.csv, labels: {anomaly: [ng, '1']}}}")
+    assert table.pipeline.sources == spec.Sources(
+        {},
+        listed=spec.TableSource(
+            archive=str(tmp_path / "t"),
+            file=str(tmp_path / "t" / "labels.csv"),
+            words={"ng": "anomaly", "1": "anomaly"},
+        ),
+    )
+    layout = load_text("sources: {layout: {name: mvtec-ad, archive: bottle.zip}}").pipeline
+    assert layout.sources.listed == spec.LayoutSource(
+        name="mvtec-ad", archive=str(tmp_path / "bottle.zip")
+    )
+    marked = load_text(
+        "sources: {annotations: {format: coco, file: [a.json, b.json], archive: photos,"
+        " include: '*.png'}}"
+    ).pipeline
+    assert marked.sources.listed == spec.AnnotationSource(
+        archive=str(tmp_path / "photos"),
+        include=("*.png",),
+        format="coco",
+        files=(str(tmp_path / "a.json"), str(tmp_path / "b.json")),
+        unmarked="listed",
+        words={},
+    )
+    assert marked.split.test is not None
+
+
+def test_a_split_may_be_the_sources_own_or_by_names(load_text: Load, good: str) -> None:
+    own = load_text(
+        good + "split: {from: {train: ['train/**', a.png], test: 'test/**'}}\n"
+    ).pipeline
+    assert own.split.own == spec.SplitGlobs(("train/**", "a.png"), ("test/**",))
+    layout = "sources: {layout: {name: visa, archive: v.zip}}\nsplit: {from: source}\n"
+    assert load_text(layout).pipeline.split.own == "source"
+    grouped = load_text(good + "split: {group: '^([^_]+)_'}\n").pipeline.split
+    assert (grouped.group, grouped.is_default) == ("^([^_]+)_", False)

@@ -28,9 +28,48 @@ archive = st.fixed_dictionaries(
     },
 )
 images = st.sampled_from(["a.png", "b/*.png"]) | archive
+more = {
+    "include": st.just("*.png"),
+    "exclude": st.just(["b.png"]),
+    "encoding": st.just("gbk"),
+    "sha256": st.just("b" * 64),
+}
 source = st.fixed_dictionaries(
-    {"archive": st.just("a.zip")},
-    optional={"include": st.just("*.png"), "masks": st.just("m"), "sha256": st.just("b" * 64)},
+    {"archive": st.just("a.zip")}, optional={"masks": st.just("m"), **more}
+)
+types = st.sampled_from(["folder", {"folder": 2}, {"pattern": "([a-z]+)"}])
+defects = st.fixed_dictionaries(
+    {"archive": st.sampled_from(["a.zip", ["a.zip", "b/*.zip"]])}, optional={"types": types}
+)
+words = st.just({"normal": ["ok", "gut"], "anomaly": "ng"})
+listed = (
+    st.fixed_dictionaries(
+        {
+            "table": st.fixed_dictionaries(
+                {"file": st.just("t.csv")}, optional={**more, "labels": words}
+            )
+        }
+    )
+    | st.fixed_dictionaries(
+        {
+            "layout": st.fixed_dictionaries(
+                {"name": st.just("visa"), "archive": st.just("v.zip")}, optional=more
+            )
+        }
+    )
+    | st.fixed_dictionaries(
+        {
+            "annotations": st.fixed_dictionaries(
+                {"format": st.just("coco"), "archive": st.just("v.zip")},
+                optional={
+                    **more,
+                    "file": st.sampled_from(["a.json", ["a.json", "b.json"]]),
+                    "unmarked": st.just("normal"),
+                    "labels": words,
+                },
+            )
+        }
+    )
 )
 manifest = st.fixed_dictionaries(
     {"train": st.just("t.manifest"), "test": st.just("u.manifest")},
@@ -39,14 +78,19 @@ manifest = st.fixed_dictionaries(
 from_manifests = {"sources": st.fixed_dictionaries({"manifest": manifest})}
 from_archives = {
     "sources": st.fixed_dictionaries(
-        {"normal": source, "anomaly": source}, optional={"labels": st.just("r.jsonl")}
+        {"normal": source, "anomaly": source | defects}, optional={"labels": st.just("r.jsonl")}
     ),
     "sample": st.fixed_dictionaries(
         {"seed": st.just(7)}, optional={"percent": st.just(50), "anomaly": st.just({"count": 3})}
     ),
     "split": st.just({"train": 100})
     | division
-    | st.fixed_dictionaries({"normal": division, "anomaly": st.just({"train": 50, "test": 50})}),
+    | st.fixed_dictionaries({"normal": division, "anomaly": st.just({"train": 50, "test": 50})})
+    | st.sampled_from([{"group": "^(a)"}, {"from": {"train": "a*", "test": ["b*", "c.png"]}}]),
+}
+from_lists = {
+    "sources": listed,
+    "split": st.sampled_from([{"from": "source"}, {"train": 50, "test": 50}, {}]),
 }
 rest: dict[str, st.SearchStrategy[Any]] = {
     "images": st.sampled_from([{"resize": "512x256"}, {"convert": "L"}]),
@@ -63,8 +107,12 @@ rest: dict[str, st.SearchStrategy[Any]] = {
     "mlflow": st.just({"tracking_uri": "http://h"}),
     "matrix": st.just({"images.convert": ["L", "RGB"]}),
 }
-pipelines = st.fixed_dictionaries(from_archives, optional=rest) | st.fixed_dictionaries(
-    from_manifests, optional={key: rest[key] for key in ("images", "bucket", "hosting")}
+pipelines = (
+    st.fixed_dictionaries(from_archives, optional=rest)
+    | st.fixed_dictionaries(
+        from_manifests, optional={key: rest[key] for key in ("images", "bucket", "hosting")}
+    )
+    | st.fixed_dictionaries(from_lists)
 )
 
 

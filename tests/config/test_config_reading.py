@@ -174,7 +174,7 @@ def test_a_config_error_ends_with_exit_code_3_and_lists_everything(
     assert str(caught.value).splitlines() == [
         f'{path}:1:1: unknown key "nmae"',
         "  Did you mean `name`?",
-        f"{path}:2:29: sources.normal.archive is 1; text is wanted",
+        f"{path}:2:29: sources.normal.archive is 1; text or a list is wanted",
         "  Put it in quotes.",
     ]
 

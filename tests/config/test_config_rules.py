@@ -73,3 +73,40 @@ def test_archives_and_manifests_exclude_each_other(problems: Problems) -> None:
 def test_a_split_of_a_label_without_images_says_nothing(load_text: Load) -> None:
     loaded = load_text("sources: {normal: {archive: a}}\nsplit: {normal: {train: 100}}\n")
     assert loaded.pipeline.split.test is None
+
+
+SOURCES = {
+    "{table: {file: a.csv}, layout: {name: visa, archive: b}}": "cannot be used together",
+    "{normal: {archive: a}, annotations: {format: coco, archive: b}}": "cannot be used together",
+    "{table: {file: 's3://b/a.csv'}}": "does not say where the images are",
+    "{layout: {name: mvtec, archive: a}}": "mvtec-ad",
+    "{normal: {archive: a, types: folder}}": "good products have no types",
+    "{normal: {archive: a}, anomaly: {archive: b, types: {pattern: '('}}}": "no regular expression",
+    "{normal: {archive: a, encoding: gbkk}}": "no encoding that is known",
+    "{normal: {archive: [a, b], sha256: " + "0" * 64 + "}}": "the digest of one archive",
+    "{normal: {archive: []}}": "is an empty list",
+    "{anomaly: {archive: a}}": "lacks the key `normal`",
+}
+
+
+@pytest.mark.parametrize("text", SOURCES)
+def test_sources_that_contradict_themselves_are_told(problems: Problems, text: str) -> None:
+    (found,) = problems(f"sources: {text}\n")
+    assert SOURCES[text] in found.message + found.hint
+
+
+SPLITS = {
+    "{from: source}": "archives by label or manifests bring no split",
+    "{from: {train: a}}": "split.from lacks the key `test`",
+    "{from: {train: a, test: b}, train: 80, test: 20}": "split.from keeps a split as it is",
+    "{from: {train: a, test: b}, group: 'x'}": "split.group would change it",
+    "{group: '['}": "split.group is no regular expression",
+}
+
+
+@pytest.mark.parametrize("text", SPLITS)
+def test_own_splits_that_contradict_themselves_are_told(
+    problems: Problems, good: str, text: str
+) -> None:
+    (found,) = problems(f"{good}split: {text}\n")
+    assert SPLITS[text] in found.message + found.hint

@@ -121,7 +121,7 @@ def test_everything_wrong_is_told_at_once_in_the_order_of_the_file(problems: Pro
         ("sources:\n", 1, 9, "sources is empty; a mapping is wanted"),
         ("name: x\nsources: {}\n", 2, 1, "sources lacks the key `normal`"),
         ("sources: {normal: null}\n", 1, 1, "sources lacks normal images"),
-        ("sources: {normal: {archive: null}}\n", 1, 29, "is empty; text is wanted"),
+        ("sources: {normal: {archive: null}}\n", 1, 29, "is empty; text or a list is wanted"),
         ("sources: {normal: {archive: ''}}\n", 1, 29, "is an empty text"),
         ("sources: {normal: a.zip}\n", 1, 19, 'is the text "a.zip"; a mapping is wanted'),
         ("sources: {manifest: {test: a}}\n", 1, 11, "lacks the key `train`"),
