@@ -89,12 +89,20 @@ def _sources(settings: Settings) -> Sources:
     manifest = settings.explicit("sources.manifest")
     labels_file = settings.explicit("sources.labels")
     if manifest:
-        return Sources({}, ManifestSource(**manifest), labels_file)
+        return Sources({}, _manifest(manifest), labels_file)
     if listed := _listed(settings):
         return Sources({}, labels=labels_file, listed=listed)
     given = {label: settings.explicit(f"sources.{label}") for label in LABELS}
     by_label = {label: _source(source) for label, source in given.items() if source}
     return Sources(by_label, labels=labels_file)
+
+
+def _manifest(given: Mapping[str, Any]) -> ManifestSource:
+    said = given.get("labels") or {}
+    names = {label: _globs(said[label]) for label in LABELS if said.get(label)}
+    return ManifestSource(
+        given["train"], given.get("test"), given.get("images"), given.get("attribute"), names
+    )
 
 
 def _source(given: Mapping[str, Any]) -> Source:

@@ -105,6 +105,19 @@ def _encoding(settings: Settings, key: str) -> Iterator[Problem]:
         yield problem(_place(settings, key), message, "Write gbk, shift_jis, cp850 or such.")
 
 
+def _class_names(settings: Settings) -> Iterator[Problem]:
+    key = "sources.manifest.labels"
+    said = settings.explicit(key) or {}
+    by_label = {
+        label: {each.strip().casefold() for each in ([names] if isinstance(names, str) else names)}
+        for label, names in said.items()
+        if names
+    }
+    for name in sorted(set.intersection(*by_label.values())) if len(by_label) == 2 else ():
+        message = f"{key} calls {name} both normal and anomaly"
+        yield problem(_place(settings, f"{key}.anomaly"), message, "Remove it from one of them.")
+
+
 def _locations(settings: Settings) -> Iterator[Problem]:
     yield from locations.problems(settings.tree)
     labels = settings.explicit("sources.labels")
@@ -233,6 +246,7 @@ def _hosting(settings: Settings) -> Iterator[Problem]:
 _RULES: tuple[tuple[Set[str], Callable[[Settings], Iterator[Problem]]], ...] = (
     ({"name"}, _names),
     ({"sources"}, _sources),
+    ({"sources"}, _class_names),
     ({"sources", "evaluate"}, _locations),
     ({"bucket", "service", "mlflow"}, _endpoints),
     ({"service"}, _detector),

@@ -113,11 +113,15 @@ class ManifestSource:
         test: The test manifest, in the same forms; None for a single-dataset project.
         images: A folder or archive that holds the images, where the manifests' own
             ``s3://`` references no longer lead anywhere; None to follow the references.
+        attribute: The label attribute that counts where a line has several; None for the newest.
+        labels: Class names, as written, that stand for a label beside its own name.
     """
 
     train: str
     test: str | None = None
     images: str | None = None
+    attribute: str | None = None
+    labels: Mapping[Label, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Candidate:
     Attributes:
         name: What people call it: the member's name, or the path of a manifest's reference.
         included: It matches the source's `include`; others can only be evaluation images.
+        type: The defect's type, where somebody named it.
     """
 
     label: Label | None
@@ -42,6 +43,7 @@ class Candidate:
     size: int
     mask: SelectedMask | None = None
     included: bool = True
+    type: str = ""
 
     @property
     def id(self) -> str:
@@ -59,6 +61,7 @@ class Candidate:
             stamp=self.stamp,
             size=self.size,
             mask=self.mask,
+            type=self.type,
         )
 
 

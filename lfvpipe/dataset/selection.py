@@ -73,6 +73,7 @@ class SelectedImage:
         stamp: Changes with the content, as far as the archive's directory tells.
         size: Bytes as declared; 0 where that is not known.
         reviewed: Set where a review changed something about it.
+        type: The defect's type, where somebody named it; "" else.
     """
 
     id: str
@@ -84,12 +85,15 @@ class SelectedImage:
     size: int
     mask: SelectedMask | None = None
     reviewed: Review | None = None
+    type: str = ""
 
 
 def selection_line(image: SelectedImage) -> dict[str, object]:
     """Return the line of the selection that stands for `image`."""
     line = {**vars(image), "mask": vars(image.mask) if image.mask else None}
     del line["reviewed"]
+    if not image.type:  # a selection without types is written as ever
+        del line["type"]
     return line | ({"reviewed": vars(image.reviewed)} if image.reviewed else {})
 
 

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
         read_evaluation_line,
         write_evaluation_line,
     )
+    from lfvpipe.manifest.labels import (
+        GivenLabel,
+        LabelRules,
+        LabelTally,
+        counted_names,
+        fold,
+    )
     from lfvpipe.manifest.lines import (
         Classification,
         Line,
@@ -43,6 +50,7 @@ else:
                 "read_evaluation_line",
                 "write_evaluation_line",
             ],
+            "labels": ["GivenLabel", "LabelRules", "LabelTally", "counted_names", "fold"],
             "lines": [
                 "Classification",
                 "Line",
@@ -62,14 +70,19 @@ __all__ = [
     "Detection",
     "Entry",
     "EvaluationLine",
+    "GivenLabel",
+    "LabelRules",
+    "LabelTally",
     "Line",
     "LineError",
     "MapColour",
     "ModelName",
     "Reference",
     "TrainingContent",
+    "counted_names",
     "creation_date",
     "exported_entry",
+    "fold",
     "mask_reference",
     "read_evaluation_line",
     "read_line",

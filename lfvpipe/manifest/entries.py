@@ -1,28 +1,28 @@
 """What a line means as an entry of a dataset: to the service, and to who takes over exported data.
 
-Both let the class name decide. Neither minds how it is capitalised: the guide does not say whether
-the service did, but one of AWS's own sample files says ``Anomaly``, and its author certainly meant
-it. A class name other than normal and anomaly, or none, leaves the entry unlabelled.
+Labels are read alike (`lfvpipe.manifest.labels`), and so are masks: the newest reference with a
+colour map that names an anomaly type is the mask; a map of nothing but background, such as normal
+images have in some exports, is none. What differs is meant: the service refuses, as it did, what an
+export may hold and can be used without, such as relative addresses.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lfvpipe.lookout.rules import BACKGROUND_CLASS
-from lfvpipe.manifest.lines import CLASSIFICATION, SOURCE, LineError, read_line
+from lfvpipe.manifest.labels import GivenLabel, LabelRules, epoch_of, given_label
+from lfvpipe.manifest.lines import SOURCE, LineError, read_line
 from lfvpipe.storage import StorageError, check_key, parse_s3_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from lfvpipe.config.spec import Label
-    from lfvpipe.manifest.lines import MapColour
+    from lfvpipe.manifest.lines import Classification, Line, MapColour, Reference
 
-_LABELS: Mapping[str, Label] = {"normal": "normal", "anomaly": "anomaly"}
 _BUCKET = re.compile(r"[0-9A-Za-z._-]{3,63}")  # the API's S3BucketName
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 
@@ -33,17 +33,29 @@ class Entry:
 
     Attributes:
         source: The image's address.
-        label: None when unlabelled.
-        created: The label's creation date in epoch seconds, where the line has a readable one.
+        given: Its label, and how it came to that.
         mask: The mask's address.
-        mask_classes: Anomaly type to its colour in the mask, ``#RRGGBB``.
+        mask_classes: Anomaly type to its colour in the mask, ``#RRGGBB``: what may be in it.
+        classifications: All that the line calls the image.
+        colourless: Anomaly types of the mask that were left out: their colours are none.
     """
 
     source: str
-    label: Label | None
-    created: float | None = None
+    given: GivenLabel
     mask: str | None = None
     mask_classes: Mapping[str, str] = field(default_factory=dict)
+    classifications: tuple[Classification, ...] = ()
+    colourless: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> Label | None:
+        """None when unlabelled."""
+        return self.given.label
+
+    @property
+    def created(self) -> float | None:
+        """The label's creation date in epoch seconds, where the line has a readable one."""
+        return self.given.created
 
 
 def service_entry(text: str, *, longest: int) -> Entry:
@@ -60,26 +72,20 @@ def service_entry(text: str, *, longest: int) -> Entry:
     if len(text) > longest:
         raise LineError(f"has {len(text)} characters; {longest} are allowed")
     line = read_line(text)
-    mask: str | None = None
-    classes: Mapping[str, str] = {}
-    # The first described reference is the mask. In an EvaluationManifest that is the image's own,
-    # which has no colours, so that its masks are not found. So it has been since 0.1.0.
-    described = next((each for each in line.references if each.is_described), None)
-    if described is not None and (classes := _service_colours(described.colours or ())):
-        mask = _object_address(described.address, described.attribute)
+    mask, classes, colourless = _mask(line)
+    if colourless:
+        name = colourless[0]
+        raise LineError(f"has no hex-color such as #23A436 for the anomaly type {name!r}")
+    address = None if mask is None else _object_address(mask.address, mask.attribute)
     source = _object_address(line.image, SOURCE)
-    for each in line.classifications:
-        if each.type in (None, CLASSIFICATION):
-            return Entry(source, _label(each.class_name), _epoch(each.created), mask, classes)
-    return Entry(source, None, None, mask, classes)
+    return Entry(source, given_label(line), address, classes, line.classifications)
 
 
-def exported_entry(text: bytes) -> Entry:
+def exported_entry(text: bytes, rules: LabelRules | None = None) -> Entry:
     """Return the entry that a line of an exported manifest stands for, as leniently as can be.
 
-    Real files disagree with the guide: label attributes of any name and type, blanks around class
-    names, colour maps without BACKGROUND and with colours that are none (left out), relative
-    addresses (for the caller to resolve).
+    Real files disagree with the guide: colour maps without BACKGROUND and with colours that are
+    none (left out), relative addresses (for the caller to resolve).
 
     Raises:
         LineError: It is no JSON object, or names no image.
@@ -87,15 +93,29 @@ def exported_entry(text: bytes) -> Entry:
     line = read_line(text)
     if line.image is None:
         raise LineError("has no source-ref")
-    label = _label(line.classifications[0].class_name.strip()) if line.classifications else None
+    given = given_label(line, rules or LabelRules())
+    mask, classes, colourless = _mask(line)
+    if mask is None or mask.address is None or not classes:
+        return Entry(line.image, given, None, {}, line.classifications, colourless)
+    return Entry(line.image, given, mask.address, classes, line.classifications, colourless)
+
+
+def _mask(line: Line) -> tuple[Reference | None, dict[str, str], tuple[str, ...]]:
+    """Return the newest mask of a line, its types' colours, and the types whose colour is none.
+
+    The first of equally new ones; None where no map names an anomaly type.
+    """
+    found: tuple[Reference | None, dict[str, str], tuple[str, ...]] = (None, {}, ())
+    newest = float("-inf")
     for each in line.masks:
-        if each.address is not None and each.colours is not None:
-            return Entry(line.image, label, None, each.address, _exported_colours(each.colours))
-    return Entry(line.image, label)
-
-
-def _label(class_name: str) -> Label | None:
-    return _LABELS.get(class_name.casefold())
+        classes, colourless = _colours(each.colours or ())
+        if not classes and not colourless:
+            continue
+        created = epoch_of(each.created)
+        age = float("-inf") if created is None else created
+        if found[0] is None or age > newest:
+            found, newest = (each, classes, colourless), age
+    return found
 
 
 def _object_address(address: str | None, attribute: str) -> str:
@@ -113,34 +133,16 @@ def _object_address(address: str | None, attribute: str) -> str:
     return address
 
 
-def _service_colours(colours: Iterable[MapColour]) -> dict[str, str]:
-    """Return the colour of each anomaly type; the background is none of them."""
+def _colours(colours: Iterable[MapColour]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the colour of each anomaly type, and the types without; background is none of them."""
     found = {}
+    without = []
     for each in colours:
-        name = each.class_name
-        if name.upper() == BACKGROUND_CLASS:
+        name = each.class_name.strip()
+        if not name or name.upper() == BACKGROUND_CLASS:
             continue
-        if not _COLOUR.fullmatch(each.colour):
-            raise LineError(f"has no hex-color such as #23A436 for the anomaly type {name!r}")
-        found[name] = each.colour.upper()
-    return found
-
-
-def _exported_colours(colours: Iterable[MapColour]) -> dict[str, str]:
-    found = {
-        each.class_name: each.colour.upper()
-        for each in colours
-        if each.class_name
-        and each.class_name.upper() != BACKGROUND_CLASS
-        and _COLOUR.fullmatch(each.colour)
-    }
-    return dict(sorted(found.items()))
-
-
-def _epoch(text: str | None) -> float | None:
-    """Read a UTC ISO date; other spellings, which real files have, count as none."""
-    try:
-        moment = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        if _COLOUR.fullmatch(each.colour.strip()):
+            found[name] = each.colour.strip().upper()
+        else:
+            without.append(name)
+    return dict(sorted(found.items())), tuple(without)

@@ -64,12 +64,13 @@ class CheckStep(Step[Context]):
         extract = ExtractOutcome.of(work.upstream)
         images = list(read_index(context.state_dir / extract.index))
         notes = {note.id: note for note in read_notes(context.state_dir / extract.notes)}
-        counts = SelectOutcome.of(work.upstream).counts
-        found = find_problems(context.pipeline, images, notes, counts)
+        selected = SelectOutcome.of(work.upstream)
+        found = find_problems(context.pipeline, images, notes, selected.counts)
         if any(finding.level == "error" for finding in found):
             raise CheckFailed(found)
         for finding in found:
             work.warn(finding.message)
+        found += selected.findings or ()  # which select has said already
         work.progress(len(images), len(images), "images")
         return Outcome(
             "created",

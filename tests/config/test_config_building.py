@@ -144,6 +144,16 @@ def test_manifests_replace_archives(load_text: Load, tmp_path: Path) -> None:
     )
 
 
+def test_class_names_of_a_manifest_are_read_one_or_many(load_text: Load) -> None:
+    text = (
+        "sources: {manifest: {train: t, attribute: job2, labels: {normal: good, anomaly: [a, b]}}}"
+    )
+    manifest = load_text(text).pipeline.sources.manifest
+    assert manifest is not None
+    assert manifest.attribute == "job2"
+    assert manifest.labels == {"normal": ("good",), "anomaly": ("a", "b")}
+
+
 @pytest.mark.parametrize(
     "split",
     ["{train: 100}", "{train: {count: 50}}", "{train: 60, test: 0}", "{train: 100, test: 0}"],

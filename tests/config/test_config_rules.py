@@ -70,6 +70,12 @@ def test_archives_and_manifests_exclude_each_other(problems: Problems) -> None:
     assert "cannot be used together" in found.message
 
 
+def test_a_class_name_of_a_manifest_stands_for_one_label(problems: Problems) -> None:
+    labels = "{normal: [ok, fine], anomaly: ' OK'}"
+    (found,) = problems(f"sources:\n  manifest: {{train: b, labels: {labels}}}\n")
+    assert "calls ok both normal and anomaly" in found.message
+
+
 def test_a_split_of_a_label_without_images_says_nothing(load_text: Load) -> None:
     loaded = load_text("sources: {normal: {archive: a}}\nsplit: {normal: {train: 100}}\n")
     assert loaded.pipeline.split.test is None

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lfvpipe.manifest import (
     Classification,
     Detection,
+    LabelRules,
     Line,
     LineError,
     MapColour,
@@ -27,6 +28,7 @@ from lfvpipe.manifest import (
     write_evaluation_line,
     write_line,
 )
+from lfvpipe.manifest.labels import epoch_of
 
 DATE = "2020-11-20T00:00:00.000"
 NORMAL = (
@@ -174,17 +176,109 @@ def test_the_service_refuses_what_an_export_may_hold(text: str, refusal: str) ->
     assert _exported(text).label == "anomaly"
 
 
-def test_an_exports_class_name_may_have_blanks_and_a_label_any_type() -> None:
-    metadata = {"class-name": " Normal ", "type": "groundtruth/text"}
-    text = json.dumps({"source-ref": "s3://bucket/a.png", "x-metadata": metadata})
-    assert _exported(text).label == "normal"
-    assert _service(text).label is None
+@pytest.mark.parametrize("name", ["normal", " Normal ", "NORMAL"])
+def test_both_read_labels_alike(name: str) -> None:
+    for kind, label in (
+        ("groundtruth/image-classification", "normal"),
+        (None, "normal"),
+        ("groundtruth/label-verification", None),  # says something about labels, not the image
+    ):
+        metadata = {"class-name": name, "type": kind}
+        text = json.dumps({"source-ref": "s3://bucket/a.png", "x-metadata": metadata})
+        assert (_service(text).label, _exported(text).label) == (label, label)
 
 
-def test_a_map_of_background_alone_is_no_mask_to_the_service() -> None:
+def test_a_map_of_background_alone_is_no_mask() -> None:
     text = _masked({"class-name": "background", "hex-color": "#ffffff"})
-    assert _service(text).mask is None
-    assert _exported(text).mask == "s3://bucket/m.png"
+    assert (_service(text).mask, _exported(text).mask) == (None, None)
+
+
+def test_an_evaluation_taken_for_a_manifest_keeps_its_labels_and_its_masks() -> None:
+    colours = {"1": {"class-name": "dent", "hex-color": "#23A436"}}
+    model = ModelName("arn", "p", "1")
+    line = write_evaluation_line(
+        _line(
+            anomaly_mask_ref="s3://bucket/m.png",
+            anomaly_mask_ref_metadata={"internal-color-map": colours},
+        ),
+        Detection(False, 0.9),
+        model,
+        "2099-01-01T00:00:00.000",
+    )
+    for entry in (_service(line), _exported(line)):
+        assert (entry.label, entry.mask) == ("anomaly", "s3://bucket/m.png")
+        assert not entry.given.overruled
+
+
+def _chained(*jobs: tuple[str, str | None], **more: Any) -> str:
+    """Return a line with an attribute ``job1``, ``job2`` … for each class name and date."""
+    fields: dict[str, Any] = {"source-ref": "s3://bucket/a.png"}
+    for number, (name, created) in enumerate(jobs, 1):
+        fields[f"job{number}-metadata"] = {"class-name": name, "creation-date": created}
+    return json.dumps(fields | more)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "label", "overruled", "is_guess"),
+    [
+        ([("normal", "2020-01-01"), ("anomaly", "2021-01-01")], "anomaly", ("job1",), False),
+        ([("normal", "2021-01-01"), ("anomaly", "2020-01-01")], "normal", ("job2",), False),
+        ([("normal", "2020-01-01"), ("Normal", "2021-01-01")], "normal", (), False),
+        ([("normal", None), ("anomaly", "2020-01-01")], "anomaly", ("job1",), True),
+        ([("normal", None), ("anomaly", None)], "normal", ("job2",), True),
+        ([("normal", "2020-01-01"), ("unsure", "2021-01-01")], None, ("job1",), False),
+        (
+            [
+                ("normal", "Mon Aug 22 2022 13:52:52 GMT-0700 (Pacific Daylight Time)"),
+                ("anomaly", "2022-08-22T20:52:53.000Z"),  # a second later
+            ],
+            "anomaly",
+            ("job1",),
+            False,
+        ),
+    ],
+)
+def test_the_newest_of_several_labels_counts(
+    jobs: list[tuple[str, str | None]],
+    label: str | None,
+    overruled: tuple[str, ...],
+    is_guess: bool,
+) -> None:
+    text = _chained(*jobs)
+    for entry in (_service(text), _exported(text)):
+        assert (entry.label, entry.given.overruled) == (label, overruled)
+        assert entry.given.is_guess is is_guess
+
+
+def test_an_attribute_can_be_chosen_and_class_names_mapped() -> None:
+    text = _chained(("Scratch ", "2020-01-01"), ("normal", "2021-01-01")).encode()
+    rules = LabelRules("job1", {"scratch": "anomaly"})
+    given = exported_entry(text, rules).given
+    assert (given.label, given.type, given.overruled) == ("anomaly", "Scratch", ())
+    assert exported_entry(text, LabelRules("job3")).label is None
+    assert exported_entry(text).given.type == ""
+
+
+def test_the_newest_of_several_masks_counts() -> None:
+    colours = {"1": {"class-name": "dent", "hex-color": "#23A436"}}
+    old = {"internal-color-map": colours, "creation-date": "2020-01-01"}
+    new = {"internal-color-map": colours, "creation-date": "2021-01-01"}
+    text = json.dumps(
+        {
+            "source-ref": "s3://bucket/a.png",
+            "first-ref": "s3://bucket/1.png",
+            "first-ref-metadata": old,
+            "second-ref": "s3://bucket/2.png",
+            "second-ref-metadata": new,
+            "third-ref": "s3://bucket/3.png",
+        }
+    )
+    assert (_service(text).mask, _exported(text).mask) == ("s3://bucket/2.png",) * 2
+
+
+@given(st.none() | st.text() | dates)
+def test_any_date_is_read_or_none(text: str | None) -> None:
+    epoch_of(text)
 
 
 def test_a_line_that_is_too_long_is_refused_before_it_is_read() -> None:

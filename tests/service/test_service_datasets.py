@@ -70,8 +70,35 @@ def test_the_class_name_decides_and_the_rest_stays_unlabelled(
         },
     ]
     create(project, world.put_manifest(["\ufeff" + json.dumps(lines[0]), *lines[1:], "", "  "]))
-    stats = waits.dataset(project)["ImageStats"]
-    assert stats == {"Total": 5, "Labeled": 3, "Normal": 1, "Anomaly": 2}
+    described = waits.dataset(project)
+    assert described["ImageStats"] == {"Total": 5, "Labeled": 3, "Normal": 1, "Anomaly": 2}
+    assert described["StatusMessage"] == (
+        "The dataset was created successfully. 1 line has a class-name other than normal and"
+        " anomaly, hence no label: scratched (1)."
+    )
+
+
+def test_the_newest_of_several_labels_counts_and_the_others_are_told(
+    world: Any, project: LookoutClient, waits: Any
+) -> None:
+    world.put_images(2, 0)
+    verified = {"class-name": "good", "type": "groundtruth/label-verification"}
+    lines = [
+        line(f"normal/{number}.png", **{"creation-date": "2020-01-01"})
+        | {"y-metadata": line("", "anomaly", **{"creation-date": date})["x-metadata"]}
+        | {"v-metadata": verified}
+        for number, date in enumerate(("2021-01-01", "2019-01-01"))
+    ]
+    create(project, world.put_manifest(lines))
+    described = waits.dataset(project)
+    assert described["ImageStats"] == {"Total": 2, "Labeled": 2, "Normal": 1, "Anomaly": 1}
+    assert "2 lines have labels that differ: the newest" in described["StatusMessage"]
+    assert "not that of x (1), y (1)" in described["StatusMessage"]
+    changes = json.dumps(line("normal/0.png", "odd") | {"v-metadata": verified}).encode()
+    project.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=changes)
+    told = waits.dataset(project)["StatusMessage"]
+    assert told.startswith("The dataset was updated successfully. 1 line has a class-name other")
+    assert "odd (1)" in told
 
 
 @pytest.mark.parametrize(

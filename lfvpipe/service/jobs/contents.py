@@ -40,23 +40,53 @@ def _make(runtime: Runtime, identity: int) -> None:
         if content is None or content.state is not ContentState.PENDING:
             return
         entries.delete(tx, identity)  # what a process that died had added
+    tally = manifest.LabelTally()
     try:
-        _fill(runtime, content)
+        _fill(runtime, content, tally)
     except (ContentError, StorageError) as error:
         _settle(runtime, identity, ContentState.FAILED, status_message(error))
     except Exception:
         _settle(runtime, identity, ContentState.FAILED, FAILED)
         raise
     else:
-        _settle(runtime, identity, ContentState.READY, "")
+        _settle(runtime, identity, ContentState.READY, status_message(_remarks(tally)))
 
 
-def _fill(runtime: Runtime, content: Content) -> None:
+def _remarks(tally: manifest.LabelTally) -> str:
+    """Return what a client must know of labels that do not count; "" where all do."""
+    remarks = []
+    if names := tally.unknown:
+        remarks.append(
+            f"{_lines_have(names.total())} a class-name other than normal and anomaly, hence no"
+            f" label: {manifest.counted_names(names)}."
+        )
+    if attributes := tally.others:
+        remarks.append(
+            "Not taken for labels, since their type is not groundtruth/image-classification:"
+            f" {manifest.counted_names(attributes)}."
+        )
+    if tally.differing:
+        remarks.append(
+            f"{_lines_have(tally.differing)} labels that differ: the newest by creation-date"
+            f" counts, not that of {manifest.counted_names(tally.overruled)}."
+        )
+    if tally.guesses:
+        remarks.append(
+            f"On {tally.guesses} of them no creation-date tells which is newer: the first counts."
+        )
+    return " ".join(remarks)
+
+
+def _lines_have(number: int) -> str:
+    return "1 line has" if number == 1 else f"{number:,} lines have"
+
+
+def _fill(runtime: Runtime, content: Content, tally: manifest.LabelTally) -> None:
     """Add the entries of all lines, and check that what they name is there."""
     named: dict[str, tuple[int, str | None]] = {}  # address: line number and label
     masks: dict[str, int] = {}
     with _numbered_lines(runtime, content) as lines:
-        rows = _read(runtime, lines, named, masks)
+        rows = _read(runtime, lines, named, masks, tally)
         while batch := list(islice(rows, _BATCH)):
             with runtime.database.write() as tx:
                 entries.put(tx, content.id, batch)
@@ -136,6 +166,7 @@ def _read(
     lines: Iterable[tuple[int, str]],
     named: dict[str, tuple[int, str | None]],
     masks: dict[str, int],
+    tally: manifest.LabelTally,
 ) -> Iterator[NewEntry]:
     """Yield an entry for each line, and note what it names; the later of two on one image counts.
 
@@ -144,6 +175,7 @@ def _read(
         lines: The lines, with their numbers.
         named: Filled with each image's last line number and label.
         masks: Filled with each mask's last line number.
+        tally: Told of each line's labels.
 
     Raises:
         ContentError: A line is no entry, or contradicts another.
@@ -159,6 +191,7 @@ def _read(
                 f"Lines {known[0]} and {number} give {entry.source} different labels; keep one."
             )
         named[entry.source] = (number, entry.label)
+        tally.add(entry.given, entry.classifications)
         if entry.mask is not None:
             masks[entry.mask] = number
         yield NewEntry(entry.source, entry.label, entry.created, text)
@@ -237,9 +270,11 @@ def _settle_dataset(
     content = identity
     if dataset.next_content != identity:
         created, failed = DatasetStatus.CREATE_COMPLETE, DatasetStatus.CREATE_FAILED
-        status, text = (created, CREATED) if state is ContentState.READY else (failed, message)
+        is_ready = state is ContentState.READY
+        status, text = (created, f"{CREATED} {message}".rstrip()) if is_ready else (failed, message)
     elif state is ContentState.READY:
-        status, text = DatasetStatus.UPDATE_COMPLETE, "The dataset was updated successfully."
+        status = DatasetStatus.UPDATE_COMPLETE
+        text = f"The dataset was updated successfully. {message}".rstrip()
     else:
         status = DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE
         text = f"{message} The dataset is as it was before the update."

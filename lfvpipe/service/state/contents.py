@@ -39,7 +39,7 @@ class Content:
     """A dataset's JSON lines, and where they come from.
 
     Attributes:
-        message: Why it failed.
+        message: Why it failed, or what a client should know of its labels.
         storage: The object store, as JSON that `storage.buckets.reconnect` takes.
         bucket: The manifest's bucket; None, as is its `key`, for an empty dataset or an update.
         base: The content that `changes` are applied to.

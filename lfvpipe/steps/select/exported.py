@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from lfvpipe.dataset.candidates import Candidate, SelectionError, list_members
+from lfvpipe.dataset.checks.findings import Finding, warning
 from lfvpipe.dataset.references import ArchiveReferences, OwnReferences, path_of
 from lfvpipe.dataset.selection import SelectedMask
 from lfvpipe.dataset.sources import public_address
-from lfvpipe.manifest import LineError, exported_entry
+from lfvpipe.manifest import (
+    LabelRules,
+    LabelTally,
+    LineError,
+    counted_names,
+    exported_entry,
+    fold,
+)
 from lfvpipe.steps.fetch import source_location
 
 if TYPE_CHECKING:
@@ -25,7 +35,20 @@ _IMAGES = "manifest-images"
 _MAX_LINE = 1 << 20  # far above the documented 8,192 characters: refuse bombs, not habits
 
 
-def exported_candidates(context: Context, work: Work) -> dict[Split, list[Candidate]]:
+@dataclass
+class Exported:
+    """What the manifests hold.
+
+    Attributes:
+        candidates: The labelled images, by split.
+        findings: What was left out or had to be decided, each with its count.
+    """
+
+    candidates: dict[Split, list[Candidate]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def read_exported(context: Context, work: Work) -> Exported:
     """Return the labelled images of the train and test manifest.
 
     Raises:
@@ -39,30 +62,109 @@ def exported_candidates(context: Context, work: Work) -> dict[Split, list[Candid
     if spec.images:
         members = list_members(source_location(context, work.upstream, _IMAGES))
         archive = ArchiveReferences(_IMAGES, public_address(spec.images), members)
-    found: dict[Split, list[Candidate]] = {}
+    words = {fold(name): label for label, names in spec.labels.items() for name in names}
+    rules = LabelRules(spec.attribute, words)
+    exported = Exported()
     for split, address in manifests.items():
+        reading = _Reading(public_address(address), rules)
         file = source_location(context, work.upstream, f"manifest-{split}")
         references = archive or OwnReferences(address, context.pipeline.folder)
-        found[split] = _candidates(public_address(address), file, references, work)
-    return found
+        exported.candidates[split] = reading.candidates(file, references, work)
+        exported.findings += reading.findings()
+    return exported
 
 
-def _read_entries(file: Path, name: str) -> Iterator[Entry]:
-    """Yield the entries of the manifest `file`, which messages call `name`.
+@dataclass
+class _Reading:
+    """One manifest as it is read, and what is noticed of it; messages call it `name`."""
 
-    Raises:
-        SelectionError: A line is no JSON object with a ``source-ref``.
-    """
-    with file.open("rb") as stream:
-        for number, line in enumerate(iter(lambda: stream.readline(_MAX_LINE), b""), start=1):
-            text = line.strip().removeprefix(b"\xef\xbb\xbf")
-            if text:
-                yield _read_entry(text, f"{name}:{number}")
+    name: str
+    rules: LabelRules
+    tally: LabelTally = field(default_factory=LabelTally)
+    repeated: int = 0
+    colourless: Counter[str] = field(default_factory=Counter)
+
+    def candidates(
+        self, file: Path, references: ArchiveReferences | OwnReferences, work: Work
+    ) -> list[Candidate]:
+        """Return the labelled images, each once; the last line counts."""
+        found: dict[str, Candidate] = {}
+        for entry in self._entries(file):
+            self.tally.add(entry.given, entry.classifications)
+            if entry.label is None:
+                continue
+            self.repeated += entry.source in found
+            if entry.label == "anomaly":
+                self.colourless.update(entry.colourless)
+            found[entry.source] = _candidate(entry, entry.label, references)
+            work.progress(len(found), None, "lines", self.name)
+        return list(found.values())
+
+    def _entries(self, file: Path) -> Iterator[Entry]:
+        """Yield the entries of the lines; raises SelectionError where one is no JSON object."""
+        with file.open("rb") as stream:
+            for number, line in enumerate(iter(lambda: stream.readline(_MAX_LINE), b""), start=1):
+                text = line.strip().removeprefix(b"\xef\xbb\xbf")
+                if text:
+                    yield _read_entry(text, f"{self.name}:{number}", self.rules)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what was left out, decided or guessed."""
+        name, tally = self.name, self.tally
+        key = "sources.manifest"
+        if tally.unknown:
+            text = (
+                f"{name}: {_lines(tally.unknown.total())} left out, with a class name that is"
+                f" neither normal nor anomaly: {counted_names(tally.unknown)}. Say what they stand"
+                f" for with {key}.labels, or leave it so."
+            )
+            yield warning("class-names", text)
+        if tally.bare:
+            yield warning("no-label", self._unlabelled())
+        if tally.differing:
+            text = (
+                f"{name}: on {_count(tally.differing)} labels differ; the newest by creation-date"
+                f" counts, not that of {counted_names(tally.overruled)}. {key}.attribute chooses"
+                " another."
+            )
+            yield warning("labels-differ", text)
+        if tally.guesses:
+            text = (
+                f"{name}: on {_count(tally.guesses)} labels differ and no creation-date tells which"
+                f" is newer, so the first counts. Choose one with {key}.attribute."
+            )
+            yield warning("labels-undated", text)
+        if self.repeated:
+            text = f"{name}: {self.repeated} images are there twice; the last line counts."
+            yield warning("images-twice", text)
+        if self.colourless:
+            text = (
+                f"{name}: anomaly types without a hex-color such as #23A436 were left out of the"
+                f" masks: {counted_names(self.colourless)}."
+            )
+            yield warning("no-colour", text)
+
+    def _unlabelled(self) -> str:
+        text = f"{self.name}: {_lines(self.tally.bare)} left out, without a label"
+        others = self.tally.others
+        if self.rules.attribute is not None:
+            text += f" under {self.rules.attribute}, which sources.manifest.attribute names"
+        if not others:
+            return f"{text}."
+        return f"{text}; class names stand under {counted_names(others)} alone."
 
 
-def _read_entry(text: bytes, where: str) -> Entry:
+def _count(number: int) -> str:
+    return "1 line" if number == 1 else f"{number:,} lines"
+
+
+def _lines(number: int) -> str:
+    return "1 line was" if number == 1 else f"{number:,} lines were"
+
+
+def _read_entry(text: bytes, where: str, rules: LabelRules) -> Entry:
     try:
-        entry = exported_entry(text)
+        entry = exported_entry(text, rules)
     except LineError as error:
         raise SelectionError(
             f"{where}: is no line of a manifest: it must be a JSON object with a source-ref.",
@@ -71,26 +173,6 @@ def _read_entry(text: bytes, where: str) -> Entry:
     if not entry.source:
         raise SelectionError(f"{where}: source-ref must be a text.", hint="Export it again.")
     return entry
-
-
-def _candidates(
-    name: str, file: Path, references: ArchiveReferences | OwnReferences, work: Work
-) -> list[Candidate]:
-    """Return the labelled images of one manifest, each once; the last line counts."""
-    found: dict[str, Candidate] = {}
-    unlabelled = repeated = 0
-    for entry in _read_entries(file, name):
-        if entry.label is None:
-            unlabelled += 1
-            continue
-        repeated += entry.source in found
-        found[entry.source] = _candidate(entry, entry.label, references)
-        work.progress(len(found), None, "lines", name)
-    if unlabelled:
-        work.warn(f"{name}: {unlabelled} lines have no label and were left out.")
-    if repeated:
-        work.warn(f"{name}: {repeated} images are there twice; the last line counts.")
-    return list(found.values())
 
 
 def _candidate(
@@ -102,4 +184,6 @@ def _candidate(
         there = references.resolve(entry.mask)
         mask = SelectedMask(there.source, there.member, there.stamp, there.size, entry.mask_classes)
     name = path_of(entry.source)
-    return Candidate(label, name, at.source, at.member, at.stamp, at.size, mask)
+    return Candidate(
+        label, name, at.source, at.member, at.stamp, at.size, mask, type=entry.given.type
+    )

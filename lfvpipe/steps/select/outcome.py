@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
+from lfvpipe.dataset.checks.findings import Finding
 from lfvpipe.dataset.selection import LabelCounts
-from lfvpipe.engine.facts import StepOutcome
+from lfvpipe.engine.facts import ABSENT_IF_NONE, StepOutcome
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class SelectOutcome(StepOutcome):
         selection: Its file, relative to the state directory.
         digest: SHA-256 of the file.
         counts: By label; a label without an image in the sources or in train and test is left out.
+        findings: What the sources hold that was left out or had to be decided; said already, and
+            kept for the report. None where there is nothing.
     """
 
     step: ClassVar[str] = "select"
@@ -25,3 +28,4 @@ class SelectOutcome(StepOutcome):
     selection: str
     digest: str
     counts: Mapping[str, LabelCounts]
+    findings: tuple[Finding, ...] | None = field(default=None, metadata=ABSENT_IF_NONE)

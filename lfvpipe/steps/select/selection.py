@@ -16,7 +16,7 @@ from lfvpipe.dataset.selection import LabelCounts, selection_line
 from lfvpipe.dataset.sources import archive_stem
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.steps.fetch import FetchOutcome, source_location
-from lfvpipe.steps.select.exported import exported_candidates
+from lfvpipe.steps.select.exported import read_exported
 from lfvpipe.steps.select.outcome import SelectOutcome
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.config.spec import Label, Pipeline
     from lfvpipe.dataset.candidates import Candidate
+    from lfvpipe.dataset.checks.findings import Finding
     from lfvpipe.dataset.corrections import Corrections
     from lfvpipe.dataset.selection import SelectedImage, Split
     from lfvpipe.engine.step import Work
@@ -38,11 +39,13 @@ class _Division:
         candidates: All there is, those that `include` leaves out as well.
         images: What the splits got, all unused images among them.
         available: How many images of each label there were to choose from.
+        findings: What the sources hold that was left out or had to be decided.
     """
 
     candidates: Sequence[Candidate]
     images: list[SelectedImage]
     available: Counter[str] = field(default_factory=Counter)
+    findings: Sequence[Finding] = ()
 
 
 def select(context: Context, work: Work) -> Outcome:
@@ -61,7 +64,8 @@ def select(context: Context, work: Work) -> Outcome:
     corrections.check([*division.candidates, *division.images], work.warn)
     images = _correct(division.images, corrections, pipeline.evaluate.unused_per_label)
     name, sha256 = write_lines(context.state_dir / "selection", map(selection_line, images))
-    facts = SelectOutcome(f"selection/{name}", sha256, _counts(division, images))
+    counts, findings = _counts(division, images), tuple(division.findings) or None
+    facts = SelectOutcome(f"selection/{name}", sha256, counts, findings)
     return Outcome("created", facts.as_json(), {"digest": sha256})
 
 
@@ -120,18 +124,26 @@ def _divide_label(
 
 def _take_splits(context: Context, work: Work) -> _Division:
     """Take the splits as the exported manifests have them."""
-    by_split = exported_candidates(context, work)
-    everything = [candidate for found in by_split.values() for candidate in found]
+    exported = read_exported(context, work)
+    for finding in exported.findings:
+        work.warn(finding.message)
+    everything = [candidate for found in exported.candidates.values() for candidate in found]
     withheld = evaluation_images(context.pipeline, everything, {})
     division = _Division(everything, [one.select("evaluate") for one in withheld.values()])
-    for split, found in by_split.items():
+    division.findings = exported.findings
+    for split, found in exported.candidates.items():
         for candidate in found:
             division.available[str(candidate.label)] += 1
             if candidate.id not in withheld:
                 division.images.append(candidate.select(split, prefix=f"{split}/"))
     if not division.available:
         raise SelectionError(
-            "sources.manifest: no line has a class-name of normal or anomaly.",
+            " ".join(
+                [
+                    "sources.manifest: no line has a class-name of normal or anomaly.",
+                    *(finding.message for finding in exported.findings),
+                ]
+            ),
             hint="Label the images, or name the manifest that holds the labels.",
         )
     return division

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.local_files import pattern_digests
 from lfvpipe.dataset.sources import archive_stem
-from lfvpipe.engine.inputs import InputFile, Setting, settings
+from lfvpipe.engine.inputs import CodeVersion, InputFile, Setting, settings
 from lfvpipe.engine.phrases import count, listing
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
@@ -16,7 +16,7 @@ from lfvpipe.steps.select.outcome import SelectOutcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from lfvpipe.config.spec import Label, Pipeline, Share
+    from lfvpipe.config.spec import Label, ManifestSource, Pipeline, Share
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.outcome import Json, Outcome
     from lfvpipe.engine.step import Work
@@ -38,7 +38,9 @@ class SelectStep(Step[Context]):
         """See `Step.inputs`."""
         pipeline = context.pipeline
         found: list[Input] = []
-        if pipeline.sources.manifest is None:
+        if pipeline.sources.manifest is not None:
+            found += _manifest_inputs(pipeline.sources.manifest)
+        else:
             found += settings(_source_inputs(pipeline))
             found += _share_inputs("sample", "", pipeline.sample.shares)
             found += _share_inputs("split", ".train", pipeline.split.train)
@@ -78,6 +80,15 @@ class SelectStep(Step[Context]):
         """See `Step.missing`."""
         file = context.state_dir / SelectOutcome.from_json(outcome.facts).selection
         return () if file.is_file() else (Reason("output-missing", file.name),)
+
+
+def _manifest_inputs(manifest: ManifestSource) -> list[Input]:
+    found: list[Input] = [CodeVersion("exported-labels", 2, unrecorded=1)]
+    if manifest.attribute is not None:
+        found.append(Setting("sources.manifest.attribute", manifest.attribute))
+    for label, names in sorted(manifest.labels.items()):
+        found.append(Setting(f"sources.manifest.labels.{label}", list(names)))
+    return found
 
 
 def _source_inputs(pipeline: Pipeline) -> dict[str, Json]:

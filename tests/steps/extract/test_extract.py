@@ -199,8 +199,8 @@ def test_a_file_that_two_images_share_is_prepared_once(
         manifest = tmp_path / f"{split}.manifest"
         manifest.write_text(line)
         work.upstream[f"fetch:manifest-{split}"] = fetch_outcome(manifest)
-    names = [str(tmp_path / f"{split}.manifest") for split in ("train", "test")]
-    outcome = run(changed(sources=Sources({}, ManifestSource(*names))), work)
+    train, test = (str(tmp_path / f"{split}.manifest") for split in ("train", "test"))
+    outcome = run(changed(sources=Sources({}, ManifestSource(train, test))), work)
     assert (outcome.facts["images"], outcome.facts["new"]) == (2, 1)
 
 

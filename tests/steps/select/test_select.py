@@ -25,6 +25,7 @@ from lfvpipe.dataset.selection import SelectedImage, read_selection
 from lfvpipe.engine.inputs import Setting, flatten
 from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.select.outcome import SelectOutcome
 from lfvpipe.steps.select.step import SelectStep
 from tests.outcomes import fetch_outcome
 
@@ -414,8 +415,78 @@ def test_manifests_give_labels_splits_and_masks_from_an_archive(
     mask = images["train/anomaly/x/a/1.png"].mask
     assert mask is not None
     assert (mask.member, mask.classes) == ("all/m/1.png", {"cracked": "#23A436"})
-    assert "1 lines have no label" in work.warnings[0]
+    assert "1 line was left out, with a class name that is neither" in work.warnings[0]
+    assert "unsure (1)" in work.warnings[0]
     assert counts["normal"]["test"] == 1
+
+
+def chained(image: str, *jobs: tuple[str, str]) -> str:
+    """Return a line with an attribute ``job1``, ``job2`` … for each class name and date."""
+    kind = "groundtruth/image-classification"
+    made = {
+        f"job{number}-metadata": {"class-name": name, "creation-date": date, "type": kind}
+        for number, (name, date) in enumerate(jobs, 1)
+    }
+    return json.dumps({"source-ref": image, **made})
+
+
+def test_the_newer_of_two_labelling_jobs_counts_and_differences_are_said(
+    exported: Callable[..., Context], work: Any
+) -> None:
+    lines = [
+        chained("s3://b/0.png", ("normal", "2020-01-01"), ("anomaly", "2021-01-01")),
+        chained("s3://b/1.png", ("anomaly", "2020-01-01"), ("anomaly", "2021-01-01")),
+        chained("s3://b/2.png", ("normal", "2020-01-01"), ("normal", "2021-01-01")),
+    ]
+    context = exported(train=lines)
+    images, _ = selected(context, work)
+    assert {image.member[-5]: image.label for image in images.values()} == {
+        "0": "anomaly", "1": "anomaly", "2": "normal",
+    }  # fmt: skip
+    (warning,) = work.warnings
+    assert "train.manifest: on 1 line labels differ; the newest by creation-date counts" in warning
+    assert "not that of job1 (1)" in warning
+    outcome = SelectOutcome.from_json(SelectStep(()).act(context, work).facts)
+    assert outcome.findings is not None
+    assert [(each.level, each.code) for each in outcome.findings] == [("warning", "labels-differ")]
+
+    spec = context.pipeline.sources.manifest
+    assert spec is not None
+    first = Sources({}, replace(spec, attribute="job1"))
+    chosen = Context(replace(context.pipeline, sources=first), context.state_root)
+    images, _ = selected(chosen, work)
+    assert sum(image.label == "normal" for image in images.values()) == 2
+
+
+def test_class_names_can_be_mapped_and_name_the_defect(
+    exported: Callable[..., Context], work: Any
+) -> None:
+    lines = [entry(f"s3://b/{n}.png", name) for n, name in enumerate(["good", "Dent", "odd"])]
+    context = exported(train=lines)
+    with pytest.raises(SelectionError, match=r"neither normal nor anomaly: good \(1\), Dent \(1\)"):
+        selected(context, work)
+    spec = context.pipeline.sources.manifest
+    assert spec is not None
+    mapped = replace(spec, labels={"normal": ("Good",), "anomaly": ("dent",)})
+    pipeline = replace(context.pipeline, sources=Sources({}, mapped))
+    images, _ = selected(Context(pipeline, context.state_root), work)
+    assert {image.member[-5]: (image.label, image.type) for image in images.values()} == {
+        "0": ("normal", ""), "1": ("anomaly", "Dent"),
+    }  # fmt: skip
+    assert "odd (1)" in work.warnings[-1]
+
+
+def test_choices_about_a_manifest_are_inputs_only_where_they_are_made(
+    exported: Callable[..., Context],
+) -> None:
+    context = exported(train=[])
+    spec = context.pipeline.sources.manifest
+    assert spec is not None
+    assert not any("sources.manifest" in each.ledger_key for each in SelectStep(()).inputs(context))
+    said = replace(spec, attribute="job1", labels={"anomaly": ("dent",)})
+    pipeline = replace(context.pipeline, sources=Sources({}, said))
+    found = {e.ledger_key for e in SelectStep(()).inputs(Context(pipeline, context.state_root))}
+    assert {"sources.manifest.attribute", "sources.manifest.labels.anomaly"} <= found
 
 
 def test_references_without_an_archive_lead_to_files_or_objects(
