@@ -33,6 +33,7 @@ from lfvpipe.config.spec import (
     Split,
     SplitGlobs,
     TableSource,
+    usual_limits,
 )
 
 if TYPE_CHECKING:
@@ -68,7 +69,11 @@ def build(tree: Node, file: Path) -> Pipeline:
             endpoint=settings.get("bucket.endpoint"),
             prefix=settings.get("bucket.prefix"),
         ),
-        service=Service(settings.get("service.endpoint"), settings.get("service.detector")),
+        service=Service(
+            endpoint=(endpoint := settings.get("service.endpoint")),
+            detector=settings.get("service.detector"),
+            limits=settings.get("service.limits") or usual_limits(endpoint),
+        ),
         model=Model(
             settings.get("model.output_prefix"),
             settings.get("model.description"),

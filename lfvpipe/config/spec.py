@@ -7,6 +7,7 @@ from typing import Literal
 
 Label = Literal["normal", "anomaly"]
 LABELS: tuple[Label, Label] = ("normal", "anomaly")
+Limits = Literal["documented", "open"]
 
 
 @dataclass(frozen=True)
@@ -208,10 +209,22 @@ class Service:
     Attributes:
         endpoint: ``embedded`` or a URL.
         detector: The name of the detector that the embedded service trains with.
+        limits: How many images it wants: as documented, or as few as can be learnt from.
     """
 
     endpoint: str = "embedded"
     detector: str = "default"
+    limits: Limits = "open"
+
+    @property
+    def has_usual_limits(self) -> bool:
+        """Whether the limits are those of such an endpoint where nobody says otherwise."""
+        return self.limits == usual_limits(self.endpoint)
+
+
+def usual_limits(endpoint: str) -> Limits:
+    """Return how many images the service at `endpoint` wants where nobody says."""
+    return "open" if endpoint == "embedded" else "documented"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,12 @@ __all__ = ["Service", "model_file", "model_status", "open_service"]
 
 
 def open_service(
-    state_dir: Path, buckets: Buckets, *, region: str, detector: str = DEFAULT_DETECTOR
+    state_dir: Path,
+    buckets: Buckets,
+    *,
+    region: str,
+    detector: str = DEFAULT_DETECTOR,
+    limits: str = "open",
 ) -> Handler:
     """Open the service over `state_dir` and return what answers its requests.
 
@@ -27,12 +32,15 @@ def open_service(
         buckets: The object store of new datasets and models.
         region: What ARNs name.
         detector: The name of the detector of new models.
+        limits: How many images a training wants: ``documented`` or ``open``.
 
     Raises:
         UserError: The folder cannot be used, or its state is from a newer version; or there is no
             such detector.
     """
-    service = Service(state_dir, buckets, region=region, detector=detector, isolated=False)
+    service = Service(
+        state_dir, buckets, region=region, detector=detector, limits=limits, isolated=False
+    )
     return service.handle
 
 

@@ -1,6 +1,7 @@
 """What the service allows; the defaults are the documented quotas.
 
-``quotas.json`` in the service's state folder changes them, such as
+The `open` limits want fewer images, see `lfvpipe.lookout.limits`. ``quotas.json`` in the service's
+state folder changes single numbers of either, such as
 ``{"concurrent_trainings": 1, "requests_per_second": 5}``; it is read when the service opens.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 
 from lfvpipe.errors import UserError
 from lfvpipe.lookout import rules
+from lfvpipe.lookout.limits import LIMITS
 
 FILE_NAME = "quotas.json"
 
@@ -63,24 +65,29 @@ class Quotas:
     requests_per_second: float | None = None
 
 
-def read_quotas(state_dir: Path) -> Quotas:
-    """Return the quotas of a state folder: the documented ones, changed by its ``quotas.json``.
+def read_quotas(state_dir: Path, limits: str = "documented") -> Quotas:
+    """Return the quotas of a state folder: those of `limits`, changed by its ``quotas.json``.
+
+    Args:
+        state_dir: Where the file may lie.
+        limits: A name among `lfvpipe.lookout.limits.LIMITS`.
 
     Raises:
         UserError: The file is no JSON object of known names and numbers that are not negative.
     """
     file = state_dir / FILE_NAME
+    usual = asdict(LIMITS[limits])
     try:
         found = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
-        return Quotas()
+        return Quotas(**usual)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"The quotas in {file} cannot be read: {error}.") from error
     if not isinstance(found, dict):
         raise UserError(f"{file} must hold a JSON object.", hint='Such as {"max_tags": 50}.')
     for name, value in found.items():
         _check(file, name, value)
-    return Quotas(**found)
+    return Quotas(**usual | found)
 
 
 def _check(file: Path, name: str, value: Any) -> None:

@@ -38,7 +38,8 @@ class Service:
         state_dir: Made when absent.
         buckets: Where manifests and images are read and evaluation files written.
         region: What ARNs name.
-        quotas: What is allowed; default: what ``quotas.json`` in the folder says.
+        quotas: What is allowed; default: `limits`, changed by ``quotas.json`` in the folder.
+        limits: How many images a training wants: ``documented`` or ``open``.
         detector: The name of the detector of new models; each model keeps to its own.
         stand_in: Stands in for every detector; trainings then run in threads of this process.
         launch: Starts a training worker in another way.
@@ -58,13 +59,14 @@ class Service:
         *,
         region: str,
         quotas: Quotas | None = None,
+        limits: str = "documented",
         detector: str = DEFAULT_DETECTOR,
         stand_in: "Detector | None" = None,
         launch: Launch | None = None,
         isolated: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        allowed = quotas or read_quotas(state_dir)
+        allowed = quotas or read_quotas(state_dir, limits)
         if detector != DEFAULT_DETECTOR:
             load_detector(detector)  # to refuse an unknown name before there is a model of it
         self._runtime = open_runtime(

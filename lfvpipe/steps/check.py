@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.engine.inputs import Input
+    from lfvpipe.engine.outcome import Facts
     from lfvpipe.engine.step import Work
 
 
@@ -47,9 +48,15 @@ class CheckStep(Step[Context]):
         archives = {
             label: archive_stem(source.archive) for label, source in sources.by_label.items()
         }
+        service = pipeline.service
+        # Left out at its default: an outcome from before there was the key stays good.
+        unusual: Facts = {} if service.has_usual_limits else {"service.limits": service.limits}
         return settings(
-            {"split.test": separate is not None}
-            | {f"sources.{label}.archive": name for label, name in archives.items()}
+            {
+                "split.test": separate is not None,
+                **{f"sources.{label}.archive": name for label, name in archives.items()},
+                **unusual,
+            }
         )
 
     def act(self, context: Context, work: Work) -> Outcome:

@@ -92,5 +92,6 @@ class Context:
             self.buckets,
             region=self.pipeline.region,
             detector=self.pipeline.service.detector,
+            limits=self.pipeline.service.limits,
         )
         return connect("embedded", region=self.pipeline.region, handler=handler)

@@ -49,7 +49,7 @@ def test_plans_of_a_matrix_say_once_how_to_run_them(project: Path, lfvpipe: Any)
 
 
 def test_an_error_in_a_matrix_names_its_variant(project: Path, lfvpipe: Any) -> None:
-    project.write_text(project.read_text() + "matrix: {sample.percent: [5, 40]}\n")
+    project.write_text(project.read_text() + "matrix: {sample.percent: [5, 40]}\n" + DOCUMENTED)
     said = lfvpipe("run", project, "--until", "check", "--keep-going")
     assert said.code == 1
     assert "error: check [sample.percent=5]: " in said.err
@@ -88,6 +88,9 @@ def test_a_plan_that_cannot_observe_says_where_why_and_what_else_there_is(
         assert "--state-dir" in said.err
         assert "Without --refresh, nothing is written" in said.err
     assert lfvpipe("plan", prepared, "--until", "project").code == 0
+
+
+DOCUMENTED = "service: {limits: documented}\n"
 
 
 @pytest.mark.parametrize("command", ["plan", "run"])
@@ -162,9 +165,11 @@ def test_a_failure_as_json_names_the_step_and_what_was_skipped(project: Path, lf
 
 
 def test_too_few_images_stop_before_anything_is_created(project: Path, lfvpipe: Any) -> None:
+    project.write_text(project.read_text() + DOCUMENTED)
     said = lfvpipe("run", project, "--set", "sample.percent=10")
     assert said.code == 1
     assert "error: check:" in said.err
+    assert "or let service.limits be open" in said.err
     assert not (project.parent / ".lfvpipe" / "buckets").exists()
 
 
@@ -220,7 +225,7 @@ def test_a_matrix_runs_its_variants_and_shares_what_they_have_in_common(
 
 
 def test_a_matrix_stops_at_a_failure_unless_told_to_go_on(project: Path, lfvpipe: Any) -> None:
-    project.write_text(project.read_text() + "matrix: {sample.percent: [10, 40]}\n")
+    project.write_text(project.read_text() + "matrix: {sample.percent: [10, 40]}\n" + DOCUMENTED)
     stopped = lfvpipe("run", project, "--until", "check", "--json")
     assert [one["ok"] for one in stopped.json["variants"]] == [False]
     went_on = lfvpipe("run", project, "--until", "check", "--json", "--keep-going")
@@ -254,6 +259,7 @@ def test_status_shows_how_long_also_short_steps_took(prepared: Path, lfvpipe: An
 
 
 def test_status_shows_a_failure(project: Path, lfvpipe: Any) -> None:
+    project.write_text(project.read_text() + DOCUMENTED)
     lfvpipe("run", project, "--set", "sample.percent=10")
     said = lfvpipe("status", project, "--set", "sample.percent=10")
     line = next(line for line in said.out.splitlines() if line.startswith("check "))
@@ -289,7 +295,7 @@ def test_validate_foretells_what_select_does(prepared: Path, lfvpipe: Any) -> No
 
 
 def test_validate_warns_of_what_check_will_refuse(project: Path, lfvpipe: Any) -> None:
-    project.write_text(project.read_text().replace("split: {train: 60, test: 40}\n", ""))
+    project.write_text(project.read_text().replace("split: {train: 60, test: 40}\n", DOCUMENTED))
     said = lfvpipe("validate", project)
     assert said.code == 0
     assert "is valid" in said.out
@@ -301,13 +307,11 @@ def test_validate_warns_of_what_check_will_refuse(project: Path, lfvpipe: Any) -
 
 
 def test_validate_warns_where_no_anomalies_are_named(project: Path, lfvpipe: Any) -> None:
-    alone = "sources: {normal: {archive: Texture.zip}}\n"
-    project.write_text(alone)
+    project.write_text("sources: {normal: {archive: Texture.zip}}\n" + DOCUMENTED)
     said = lfvpipe("validate", project)
-    assert "0 anomaly images in test, the service needs at least 10" in said.out
-    assert "with split: {anomaly: {train: 0, test: 100}}" in said.out
-    project.write_text(f"{alone}split: {{anomaly: {{train: 0, test: 100}}}}\n")
-    assert "name them as sources.anomaly.\n" in lfvpipe("validate", project).out
+    assert "0 anomaly images in test, the service needs at least 10: name images of" in said.out
+    assert "or let service.limits be open, and it trains on what there is.\n" in said.out
+    assert "warning" not in lfvpipe("validate", project, "--set", "service.limits=open").out
 
 
 def test_validate_tells_decisions_and_images_to_judge(project: Path, lfvpipe: Any) -> None:

@@ -66,7 +66,7 @@ def test_every_key_reaches_the_pipeline(load_text: Load, tmp_path: Path) -> None
         ),
         images=spec.Images((512, 256), "L"),
         bucket=spec.Bucket("my.bucket-1", "https://s3.example.org", "line-7/"),
-        service=spec.Service("http://127.0.0.1:8080"),
+        service=spec.Service("http://127.0.0.1:8080", limits="documented"),
         model=spec.Model("DAGM_Model/", "sample-40"),
         hosting=spec.Hosting(2, 3, True),
         evaluate=spec.Evaluate(
@@ -312,3 +312,20 @@ def test_a_split_may_be_the_sources_own_or_by_names(load_text: Load, good: str) 
     assert load_text(layout).pipeline.split.own == "source"
     grouped = load_text(good + "split: {group: '^([^_]+)_'}\n").pipeline.split
     assert (grouped.group, grouped.is_default) == ("^([^_]+)_", False)
+
+
+@pytest.mark.parametrize(
+    ("service", "limits"),
+    [
+        ("{}", "open"),
+        ("{endpoint: embedded, limits: documented}", "documented"),
+        ("{endpoint: 'https://lookout.example.org'}", "documented"),
+        ("{endpoint: 'https://lookout.example.org', limits: open}", "open"),
+    ],
+)
+def test_the_embedded_service_trains_on_less_than_is_documented_unless_told(
+    service: str, limits: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(f"sources: {{normal: {{archive: a.zip}}}}\nservice: {service}\n")
+    assert load(file).pipeline.service.limits == limits

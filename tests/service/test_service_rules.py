@@ -199,10 +199,15 @@ def test_quotas_come_from_a_file(world: Any) -> None:
     world.state_dir.mkdir(parents=True)
     (world.state_dir / "quotas.json").write_text('{"projects": 1, "requests_per_second": 2.5}')
     assert read_quotas(world.state_dir) == Quotas(projects=1, requests_per_second=2.5)
+    fewer = read_quotas(world.state_dir, "open")
+    assert (fewer.min_test_anomaly, fewer.min_single_normal, fewer.projects) == (0, 2, 1)
     client = world.client(quotas=None)
     client.create_project(ProjectName="a")
     with pytest.raises(client.exceptions.ServiceQuotaExceededException):
         client.create_project(ProjectName="b")
+    (world.state_dir / "quotas.json").write_text('{"min_test_anomaly": 3}')
+    assert read_quotas(world.state_dir, "open").min_test_anomaly == 3
+    assert read_quotas(world.state_dir).min_test_anomaly == 3
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What a training does beside the training: clean up, make room, measure."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -14,7 +15,7 @@ from PIL import Image
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service import locks
-from lfvpipe.service.jobs.training.metrics import measure
+from lfvpipe.service.jobs.training.metrics import Metrics, measure
 from lfvpipe.service.jobs.training.pixel_metrics import PixelCounts
 from lfvpipe.service.jobs.training.worker import work
 from lfvpipe.service.quotas import Quotas
@@ -95,3 +96,61 @@ def test_what_is_more_transparent_than_not_is_background(tmp_path: Path) -> None
     counts.add(predicted, tmp_path / "truth.png", {"crack": "#23A436"})
     (found,) = counts.results()
     assert (found["Precision"], found["Recall"], found["AIOU"]) == (0.5, 0.5, 1 / 3)
+
+
+def create(world: Any, waits: Any, limits: str, **sets: tuple[int, int]) -> tuple[Any, Any]:
+    """Train on so many normal and anomalous images a set; return the model, and its result."""
+    client = world.client(quotas=None, limits=limits)
+    client.create_project(ProjectName="p")
+    for kind, (normal, anomaly) in sets.items():
+        source = world.put_manifest(world.put_images(normal, anomaly), f"{kind}.manifest")
+        client.create_dataset(ProjectName="p", DatasetType=kind, DatasetSource=source)
+        waits.dataset(client, kind)
+    client.create_model(ProjectName="p", OutputConfig=OUTPUT)
+    model = waits.model(client)
+    return model, json.loads(world.bucket.get("EvaluationResult-p-1.json"))
+
+
+@pytest.mark.parametrize("anomalies", range(10))
+def test_open_limits_train_on_few_anomalies_or_none_and_test_on_what_there_is(
+    anomalies: int, world: Any, waits: Any
+) -> None:
+    model, result = create(world, waits, "open", train=(12, 0), test=(3, anomalies))
+    assert model["Status"] == "TRAINED"
+    details, metrics = result["EvaluationDetails"], result["AggregatedEvaluationResults"]["Metrics"]
+    assert details["NumberOfTestingImages"] == 3 + anomalies
+    if anomalies:
+        assert model["Performance"] == {"F1Score": 1.0, "Recall": 1.0, "Precision": 1.0}
+        assert metrics["ROCAUC"] == 1.0
+        assert "not known" not in model["StatusMessage"]
+    else:
+        assert "Performance" not in model
+        assert metrics == {}
+        assert "No anomaly was tested, so precision, recall and F1" in model["StatusMessage"]
+    listed = world.client(limits="open").list_models(ProjectName="p")["Models"]
+    assert ("Performance" in listed[0]) is bool(anomalies)
+
+
+@pytest.mark.parametrize(("normal", "tested"), [(30, 6), (5, 1), (2, 0)])
+def test_open_limits_take_a_single_dataset_of_good_images_alone(
+    normal: int, tested: int, world: Any, waits: Any
+) -> None:
+    model, result = create(world, waits, "open", train=(normal, 0))
+    assert model["Status"] == "TRAINED"
+    assert result["EvaluationDetails"]["NumberOfTestingImages"] == tested
+    assert result["AggregatedEvaluationResults"]["Metrics"] == {}
+    lines = world.bucket.get("EvaluationManifest-p-1.json").splitlines()
+    assert len(lines) == tested
+
+
+def test_the_documented_limits_are_the_default(world: Any, waits: Any) -> None:
+    with pytest.raises(LookoutError, match="the test dataset has 9 labelled anomaly"):
+        create(world, waits, "documented", train=(12, 0), test=(10, 9))
+
+
+def test_what_is_not_known_has_no_figure() -> None:
+    assert measure([], [], []) == Metrics(None, None, None, None, None)
+    assert measure([False], [0.9], [True]) == Metrics(None, None, None, None, None)
+    assert measure([True], [0.9], [True]) == Metrics(None, None, 1.0, 1.0, 1.0)
+    missed = measure([True, False], [0.1, 0.2], [False, False])
+    assert (missed.precision, missed.recall, missed.f1) == (0, 0, 0)

@@ -1,14 +1,13 @@
 import io
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy
 import pytest
 from PIL import Image as Pillow
 
-from lfvpipe.config.spec import LABELS, Images, Sample, Share, Source, Sources, Split
+from lfvpipe.config.spec import LABELS, Images, Sample, Service, Share, Source, Sources, Split
 from lfvpipe.dataset.checks.findings import CheckFailed
 from lfvpipe.steps.check import CheckStep
 from lfvpipe.steps.context import Context
@@ -65,7 +64,9 @@ def test_10_percent_of_dagm_stops_and_says_what_percentage_is_enough(
     changed: Change, work: Any, archives: Callable[..., None], pictures: Any
 ) -> None:
     archives(normal=pictures(1000), anomaly=pictures(150, 1000))
-    context = changed(sample=Sample({label: Share(percent=10) for label in LABELS}))
+    service = Service(limits="documented")
+    shares = {label: Share(percent=10) for label in LABELS}
+    context = changed(sample=Sample(shares), service=service)
     messages = failure(context, work)
     assert list(messages) == ["too-few-images"]
     assert messages["too-few-images"].startswith(
@@ -73,8 +74,20 @@ def test_10_percent_of_dagm_stops_and_says_what_percentage_is_enough(
     )
     enough = changed(sample=Sample({label: Share(percent=31) for label in LABELS}))
     assert run(enough, work) == {}
-    almost = changed(sample=Sample({label: Share(percent=30) for label in LABELS}))
+    shares = {label: Share(percent=30) for label in LABELS}
+    almost = changed(sample=Sample(shares), service=service)
     assert failure(almost, work).keys() == {"too-few-images"}
+    assert run(changed(sample=Sample(shares)), work).keys() == {"few-test-anomaly"}
+
+
+def test_only_limits_that_are_not_the_usual_ones_are_an_input(changed: Change) -> None:
+    def keys(service: Service) -> set[str]:
+        return {each.ledger_key for each in CheckStep().inputs(changed(service=service))}
+
+    away = "https://lookout.example.org"
+    assert "service.limits" not in keys(Service()) | keys(Service(away, limits="documented"))
+    assert "service.limits" in keys(Service(limits="documented"))
+    assert "service.limits" in keys(Service(away, limits="open"))
 
 
 def test_a_single_dataset_needs_20_normal_and_10_anomaly_images(
@@ -83,7 +96,7 @@ def test_a_single_dataset_needs_20_normal_and_10_anomaly_images(
     split = Split({label: Share(percent=100) for label in LABELS}, None)
     archives(normal=pictures(19), anomaly=pictures(9, 100))
     with pytest.raises(CheckFailed) as caught:
-        run(changed(split=split), work)
+        run(changed(split=split, service=Service(limits="documented")), work)
     text = caught.value.message
     assert "19 normal images in train, the service needs at least 20: add normal images" in text
     assert "9 anomaly images in train, the service needs at least 10" in text
@@ -114,12 +127,13 @@ def test_every_unreadable_image_is_told_at_once(
 
 
 def test_unreadable_images_are_told_as_the_reason_for_too_few(
-    context: Context, work: Any, archives: Callable[..., None], good: Any
+    changed: Change, work: Any, archives: Callable[..., None], good: Any
 ) -> None:
+    context = changed(service=Service(limits="documented"))
     broken = dict.fromkeys(list(good["anomaly"])[:45], b"a text file")
     archives(normal=good["normal"], anomaly={**good["anomaly"], **broken})
     message = failure(context, work)["too-few-images"]
-    assert re.search(r"\d of the 10 chosen ones cannot be read; repair or replace them\.", message)
+    assert re.search(r"\d of the 10 chosen ones cannot be read; repair or replace them;", message)
     assert "larger part" not in message
 
 
@@ -259,4 +273,6 @@ def test_few_images_of_an_anomaly_type_stop_the_run(
     masks = {name: square() for name in list(good["anomaly"])[:3]}
     sources = Sources({"normal": Source("n.zip"), "anomaly": Source("a.zip", masks="m.zip")})
     archives(**good, anomaly_masks=masks)
-    assert "few-of-type" in failure(changed(sources=replace(sources)), work)
+    assert "few-of-type" in failure(
+        changed(sources=sources, service=Service(limits="documented")), work
+    )

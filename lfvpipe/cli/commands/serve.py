@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from lfvpipe import service, storage
 from lfvpipe.cli.options import STATE_FOLDER, LogFormat, Option, Options, at_least
@@ -66,6 +66,14 @@ class ServeOptions(Options):
             " (default: default, our own)",
         ),
     ] = "default"
+    limits: Annotated[
+        Literal["documented", "open"],
+        Option(
+            "--limits",
+            about="how many images a training wants: as documented, or as few as can be learnt from"
+            " (default: documented)",
+        ),
+    ] = "documented"
     workers: Annotated[
         int | None,
         Option(
@@ -120,7 +128,11 @@ def run(options: ServeOptions) -> int:
     with ExitStack() as closing:
         listener = closing.enter_context(http.server.listen(options.host, options.port))
         lookout = service.Service(
-            root / "service", buckets, region=options.region, detector=options.detector
+            root / "service",
+            buckets,
+            region=options.region,
+            detector=options.detector,
+            limits=options.limits,
         )
         closing.callback(lookout.close)
         application = http.app.Application(

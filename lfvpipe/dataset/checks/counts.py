@@ -6,20 +6,28 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lfvpipe.config.spec import LABELS, Share
+from lfvpipe.config.spec import LABELS, Service, Share
 from lfvpipe.dataset.checks.findings import Finding, error, warning
 from lfvpipe.dataset.sampling import sample_size, split_sizes
 from lfvpipe.dataset.selection import LabelCounts
 from lfvpipe.lookout import rules
+from lfvpipe.lookout.limits import (
+    DOCUMENTED,
+    LEAST_ANOMALIES_LEARNT,
+    LIMITS,
+    SINGLE_TEST_SHARE,
+    Limits,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from lfvpipe.config.spec import Label, Pipeline
     from lfvpipe.dataset.index import Image
     from lfvpipe.dataset.selection import Split
 
 Available = Mapping[str, LabelCounts]  # of the selection, by label
+Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval (Wilson's, 1927)
 _WORDS = {
     "normal": ("normal image", "normal images"),
     "anomaly": ("anomaly image", "anomaly images"),
@@ -31,15 +39,81 @@ def count_findings(
 ) -> list[Finding]:
     """Return where there are too few or too many images of a kind."""
     counted = Counter((image.split, image.label) for image in images)
-    separate = _has_test(pipeline)
     found = shortages(pipeline, counted, available)
     found += _excesses(images)
-    if separate and not counted["train", "anomaly"]:
-        found.append(
-            warning("no-train-anomalies", "No anomaly image in train: the model learns from normal"
-                    " images alone, and its threshold is a guess.")
-        )  # fmt: skip
+    if not any(finding.code == "too-few-images" for finding in found):
+        found += _unknowns(pipeline, counted, available)
     return found
+
+
+def _unknowns(
+    pipeline: Pipeline, counted: Mapping[tuple[Split, Label | None], int], available: Available
+) -> Iterator[Finding]:
+    """Yield what nobody will know of a model that is learnt from, or tested on, so few images."""
+    learnt, to_test = _train_and_test(pipeline, counted)
+    if _has_test(pipeline) and not any(to_test.values()):
+        remedy = "let split be {train: 100}"
+        if pipeline.sources.manifest:
+            remedy = "leave sources.manifest.test out"
+        text = "No labelled image in test, and a test dataset cannot be empty"
+        what = "and the service divides the images itself"
+        yield error("empty-test", f"{text}: add some, or {remedy}, {what}.")
+        return
+    if not learnt["anomaly"]:
+        text = "No anomaly image in train: the model learns from normal images alone"
+        yield warning("no-train-anomalies", f"{text}, and its threshold is a guess.")
+    elif _is_built_in(pipeline) and learnt["anomaly"] < LEAST_ANOMALIES_LEARNT:
+        yield warning(
+            "few-train-anomalies",
+            f"{_quantity(learnt['anomaly'], 'anomaly')} in train, and labels are learnt from"
+            f" {LEAST_ANOMALIES_LEARNT} on: the model learns from normal images alone, and its"
+            " threshold is a guess. Those few do more good in test, such as with split: {anomaly:"
+            " {train: 0, test: 100}}.",
+        )
+    scarce = {label for _, label, _ in _scarce(DOCUMENTED, pipeline, counted)}
+    for label in ("anomaly", "normal"):
+        if label in scarce:
+            advice = _advice(pipeline, available, "test", label)
+            yield _about_test(label, to_test[label], advice)
+
+
+def _about_test(label: Label, count: int, advice: str) -> Finding:
+    """Return what cannot be told from so few test images of a label, by Wilson's interval."""
+    most = 100 * Z95**2 / (count + Z95**2)  # where none of `count` was judged wrong
+    if label == "anomaly":
+        nothing = "whether defects are found cannot be told (no recall, precision or F1)"
+        little = f"even if all are found, up to {most:.0f} % of defects may be missed"
+    else:
+        nothing = "how many false alarms there will be cannot be told"
+        little = f"even if none is called anomalous, up to {most:.0f} % of good products may be"
+    if not count:
+        text = f"No {_WORDS[label][0]} to test on: {nothing}. To know, {advice}."
+        return warning(f"no-test-{label}", text)
+    text = f"{_quantity(count, label)} to test on: {little} (95 % confidence)"
+    return warning(f"few-test-{label}", f"{text}. To know more, {advice}.")
+
+
+def _is_built_in(pipeline: Pipeline) -> bool:
+    service = pipeline.service
+    return (service.endpoint, service.detector) == ("embedded", Service.detector)
+
+
+def _train_and_test(
+    pipeline: Pipeline, counted: Mapping[tuple[Split, Label | None], int]
+) -> tuple[dict[Label, int], dict[Label, int]]:
+    """Return how many images of each label are learnt from and tested on, as far as is known.
+
+    A single dataset is divided by the service; by ours, since no other takes as few images.
+    """
+    train = {label: counted.get(("train", label), 0) for label in LABELS}
+    if _has_test(pipeline):
+        return train, {label: counted.get(("test", label), 0) for label in LABELS}
+    test = {label: round(count * SINGLE_TEST_SHARE) for label, count in train.items()}
+    return {label: count - test[label] for label, count in train.items()}, test
+
+
+def _quantity(count: int, label: Label) -> str:
+    return f"{count} {_WORDS[label][count != 1]}"
 
 
 def shortages(
@@ -50,20 +124,28 @@ def shortages(
 ) -> list[Finding]:
     """Return where there are fewer images of these labels than the service needs."""
     return [
-        _too_few(pipeline, available, split, label, count, least)
-        for split, label, least in _minima(_has_test(pipeline))
-        if label in labels and (count := counted.get((split, label), 0)) < least
+        _too_few(pipeline, available, split, label, counted.get((split, label), 0), least)
+        for split, label, least in _scarce(LIMITS[pipeline.service.limits], pipeline, counted)
+        if label in labels
+    ]
+
+
+def _scarce(
+    limits: Limits, pipeline: Pipeline, counted: Mapping[tuple[Split, Label | None], int]
+) -> list[tuple[Split, Label, int]]:
+    """Return of which label, where, there are fewer images than `limits` say, and what they say."""
+    return [
+        (split, label, least)
+        for split, label, least in _minima(limits, separate=_has_test(pipeline))
+        if counted.get((split, label), 0) < least
     ]
 
 
 def type_findings(pipeline: Pipeline, images: Iterable[Image]) -> list[Finding]:
     """Return what is wrong with the numbers of images of each anomaly type."""
     separate = _has_test(pipeline)
-    least = (
-        rules.MIN_IMAGES_PER_ANOMALY_LABEL
-        if separate
-        else rules.MIN_IMAGES_PER_ANOMALY_LABEL_SINGLE
-    )
+    limits = LIMITS[pipeline.service.limits]
+    least = limits.min_images_per_label if separate else limits.min_images_per_label_single
     alone: Counter[tuple[str, str]] = Counter()
     types: set[str] = set()
     for image in images:
@@ -92,16 +174,16 @@ def _has_test(pipeline: Pipeline) -> bool:
     return manifest.test is not None if manifest else pipeline.split.test is not None
 
 
-def _minima(separate: bool) -> list[tuple[Split, Label, int]]:
+def _minima(limits: Limits, *, separate: bool) -> list[tuple[Split, Label, int]]:
     if not separate:
         return [
-            ("train", "normal", rules.MIN_SINGLE_NORMAL),
-            ("train", "anomaly", rules.MIN_SINGLE_ANOMALY),
+            ("train", "normal", limits.min_single_normal),
+            ("train", "anomaly", limits.min_single_anomaly),
         ]
     return [
-        ("train", "normal", rules.MIN_TRAIN_NORMAL),
-        ("test", "normal", rules.MIN_TEST_NORMAL),
-        ("test", "anomaly", rules.MIN_TEST_ANOMALY),
+        ("train", "normal", limits.min_train_normal),
+        ("test", "normal", limits.min_test_normal),
+        ("test", "anomaly", limits.min_test_anomaly),
     ]
 
 
@@ -117,10 +199,15 @@ def _too_few(
         )
     else:
         advice = _advice(pipeline, available, split, label)
-    word = _WORDS[label][count != 1]
+    service = pipeline.service
+    who = "the service needs"
+    if service.limits == "open":
+        who = "a model needs"
+    elif service.endpoint == "embedded":
+        advice += "; or let service.limits be open, and it trains on what there is"
     return error(
         "too-few-images",
-        f"{count} {word} in {split}, the service needs at least {least}: {advice}.",
+        f"{_quantity(count, label)} in {split}, {who} at least {least}: {advice}.",
     )
 
 
@@ -128,18 +215,16 @@ def _advice(pipeline: Pipeline, available: Available, split: str, label: Label) 
     if (
         label == "anomaly"
         and label not in pipeline.sources.by_label
-        and not pipeline.sources.manifest
+        and not (pipeline.sources.manifest or pipeline.sources.listed)
     ):
-        name_them = "name them as sources.anomaly"
-        if pipeline.split.train[label] == Share(percent=0):  # they are for testing already
-            return name_them
-        return (
-            f"{name_them}; to learn from normal images alone, keep them for"
-            " testing with split: {anomaly: {train: 0, test: 100}}"
-        )
+        return "name images of defects as sources.anomaly"
     if pipeline.sources.manifest is not None:
         return f"add labelled images to the {split} manifest"
-    more = f"add {_WORDS[label][1]}, or give {split} a larger part of them with split.{split}"
+    more = f"add {_WORDS[label][1]}"
+    if pipeline.split.own:
+        return more
+    if _has_test(pipeline):
+        more += f", or give {split} a larger part of them with split.{split}"
     share = pipeline.sample.shares[label]
     key = "sample" if len(set(pipeline.sample.shares.values())) == 1 else f"sample.{label}"
     if share.count is not None:
@@ -151,12 +236,16 @@ def _advice(pipeline: Pipeline, available: Available, split: str, label: Label) 
 
 
 def smallest_percent(pipeline: Pipeline, available: Available) -> int | None:
-    """Return the smallest whole percentage that gives every split enough, or None."""
-    minima = _minima(_has_test(pipeline))
-    for percent in range(1, 101):
-        sizes = {label: _sizes(pipeline, available, label, percent) for label in LABELS}
-        if all(sizes[label][split == "test"] >= least for split, label, least in minima):
-            return percent
+    """Return the smallest whole percentage that gives every split enough, or None.
+
+    Enough is what is documented; where all images are fewer, what the service does with.
+    """
+    for limits in (DOCUMENTED, LIMITS[pipeline.service.limits]):
+        minima = _minima(limits, separate=_has_test(pipeline))
+        for percent in range(1, 101):
+            sizes = {label: _sizes(pipeline, available, label, percent) for label in LABELS}
+            if all(sizes[label][split == "test"] >= least for split, label, least in minima):
+                return percent
     return None
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 TRAINED: Final = "Training completed successfully."
+NO_ANOMALY_TESTED: Final = "No anomaly was tested, so precision, recall and F1 score are not known."
 CREATED: Final = "The dataset was created successfully."
 FAILED: Final = "The service failed; its log has the details."
 

@@ -27,7 +27,8 @@ class Model:
         train_content: The id of the content to train on, as it was when the model was created.
         test_content: The id of the content to test on; None in a single-dataset project.
         attempts: How often a worker began to train it.
-        f1: Like `recall` and `precision`, within 0 and 1; None until it is trained.
+        f1: Like `recall` and `precision`, within 0 and 1; None until it is trained, and where
+            there was no anomaly to test on.
         evaluated: When its evaluation ended, in epoch seconds.
         width: Of its images, like `height`, in pixels.
         min_units: The inference units that StartModel asked for; None unless it is hosted.
@@ -210,9 +211,9 @@ def finish_training(
     identity: int,
     *,
     message: str,
-    f1: float,
-    recall: float,
-    precision: float,
+    f1: float | None,
+    recall: float | None,
+    precision: float | None,
     evaluated: float,
     size: tuple[int, int],
 ) -> None:

@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfvpipe.config.spec import LABELS, Sample, Share, Source, Sources, Split
+from lfvpipe.config.spec import (
+    LABELS,
+    ManifestSource,
+    Sample,
+    Service,
+    Share,
+    Source,
+    Sources,
+    Split,
+)
 from lfvpipe.dataset.checks.counts import smallest_percent
 from lfvpipe.dataset.checks.rules import find_problems
 from lfvpipe.dataset.index import Image, Mask, MaskNote, Note
 from lfvpipe.dataset.selection import LabelCounts
+from lfvpipe.detector import tuning
 from lfvpipe.lookout import rules
+from lfvpipe.lookout.limits import LEAST_ANOMALIES_LEARNT
 from tests.specs import whole_pipeline
 
 if TYPE_CHECKING:
@@ -21,7 +32,8 @@ if TYPE_CHECKING:
 
     from lfvpipe.config.spec import Label, Pipeline
 
-PIPELINE = whole_pipeline(Path("folder"))
+OPEN = whole_pipeline(Path("folder"))
+PIPELINE = replace(OPEN, service=Service(limits="documented"))
 ALONE = replace(PIPELINE, split=Split({label: Share(percent=100) for label in LABELS}, None))
 
 
@@ -44,11 +56,11 @@ def note(image: Image, mask: MaskNote | None = None) -> Note:
 
 
 def enough() -> list[Image]:
-    """Return as few images as the service takes, and an anomaly to train on."""
+    """Return as few images as the service takes, and as few anomalies as are learnt from."""
     numbers = [("train", "normal", rules.MIN_TRAIN_NORMAL), ("test", "normal", 10)]
     found = [image(n, split, label) for split, label, count in numbers for n in range(count)]  # type: ignore[arg-type]
     found += [image(n, "test", "anomaly") for n in range(rules.MIN_TEST_ANOMALY)]
-    return [*found, image(0, "train", "anomaly")]
+    return found + [image(n, "train", "anomaly") for n in range(LEAST_ANOMALIES_LEARNT)]
 
 
 def codes(
@@ -103,7 +115,7 @@ def test_as_many_images_as_the_limit_are_taken_and_fewer_with_masks(
     mask = Mask("images/m.png", "m", 1, "0f", {"crack": "#000000", "dent": "#000001"})
     images = [replace(each, mask=mask if segmented else None) for each in enough()]
     noted = MaskNote(width=64, height=64, colours=("#000000",), strangers=(), problem="")
-    at_most = {"train": 11, "test": 20}
+    at_most = {"train": 15, "test": 20}
     for name, limit in zip(most, at_most.values(), strict=True):
         monkeypatch.setattr(rules, name, limit)
     assert "too-many-images" not in codes(images, masks=noted)
@@ -176,3 +188,97 @@ def test_a_single_dataset_needs_its_own_numbers() -> None:
     assert codes(images[1:], pipeline=ALONE) == {"too-few-images"}
     assert codes(images[:-1], pipeline=ALONE) == {"too-few-images"}
     assert codes(images, pipeline=replace(ALONE, sample=Sample(ALONE.sample.shares))) == set()
+
+
+def of_counts(**counts: int) -> list[Image]:
+    """Return images by keywords such as ``train_normal=24``."""
+    return [
+        image(n, *key.split("_"))  # type: ignore[arg-type]
+        for key, count in counts.items()
+        for n in range(count)
+    ]
+
+
+def messages(pipeline: Pipeline, **counts: int) -> dict[str, str]:
+    images = of_counts(**counts)
+    notes = {each.id: note(each) for each in images}
+    return {each.code: each.message for each in find_problems(pipeline, images, notes, {})}
+
+
+WITHOUT_ANOMALIES = replace(
+    OPEN, sources=Sources({"normal": OPEN.sources.by_label["normal"]}), split=OPEN.split
+)
+
+
+def test_good_images_alone_are_enough_for_the_embedded_service_which_says_what_is_not_known() -> (
+    None
+):
+    said = messages(WITHOUT_ANOMALIES, train_normal=24, test_normal=6)
+    assert said.keys() == {"no-train-anomalies", "no-test-anomaly", "few-test-normal"}
+    assert "threshold is a guess" in said["no-train-anomalies"]
+    assert "whether defects are found cannot be told" in said["no-test-anomaly"]
+    assert "name images of defects as sources.anomaly." in said["no-test-anomaly"]
+    assert "6 normal images to test on" in said["few-test-normal"]
+    assert "up to 39 % of good products may be" in said["few-test-normal"]
+
+
+def test_a_few_anomalies_are_tested_on_and_the_report_says_how_little_they_tell() -> None:
+    said = messages(OPEN, train_normal=24, test_normal=10, test_anomaly=4)
+    assert said.keys() == {"no-train-anomalies", "few-test-anomaly"}
+    assert "4 anomaly images to test on" in said["few-test-anomaly"]
+    assert "up to 49 % of defects may be missed" in said["few-test-anomaly"]
+
+
+def test_anomalies_too_few_to_be_learnt_from_do_more_good_in_test() -> None:
+    counts = {"train_normal": 24, "test_normal": 10, "test_anomaly": 10}
+    less = LEAST_ANOMALIES_LEARNT - 1
+    said = messages(OPEN, **counts, train_anomaly=less)
+    assert said.keys() == {"few-train-anomalies"}
+    assert "with split: {anomaly: {train: 0, test: 100}}" in said["few-train-anomalies"]
+    assert messages(OPEN, **counts, train_anomaly=LEAST_ANOMALIES_LEARNT) == {}
+    elsewhere = replace(OPEN, service=Service("https://lookout.example.org", limits="open"))
+    assert messages(elsewhere, **counts, train_anomaly=less) == {}
+
+
+def test_a_single_image_is_too_few_even_then() -> None:
+    said = messages(WITHOUT_ANOMALIES, train_normal=1, test_normal=1)
+    assert said["too-few-images"].startswith(
+        "1 normal image in train, a model needs at least 2: add normal images"
+    )
+
+
+def test_a_test_dataset_without_images_is_refused_with_the_remedy() -> None:
+    said = messages(WITHOUT_ANOMALIES, train_normal=24)
+    assert said.keys() == {"empty-test"}
+    assert "let split be {train: 100}" in said["empty-test"]
+    exported = Sources({}, ManifestSource("/train.manifest", "/test.manifest"))
+    said = messages(replace(OPEN, sources=exported), train_normal=24)
+    assert "leave sources.manifest.test out" in said["empty-test"]
+
+
+def test_a_single_dataset_says_what_is_left_to_test_on() -> None:
+    alone = replace(ALONE, service=Service())
+    said = messages(alone, train_normal=30, train_anomaly=6)
+    assert said.keys() == {"few-test-anomaly"}
+    assert "1 anomaly image to test on" in said["few-test-anomaly"]
+    assert "split.test" not in said["few-test-anomaly"]
+    assert messages(alone, train_normal=3).keys() == {
+        *("no-train-anomalies", "no-test-anomaly", "few-test-normal")
+    }
+    assert "no-test-normal" in messages(alone, train_normal=2)
+
+
+@pytest.mark.parametrize("anomalies", range(10))
+def test_the_documented_minimum_stays_for_whoever_wants_it(anomalies: int) -> None:
+    counts = {"train_normal": 20, "test_normal": 10, "test_anomaly": anomalies}
+    assert not any(code == "too-few-images" for code in messages(OPEN, **counts))
+    said = messages(PIPELINE, **counts)
+    assert said["too-few-images"].endswith(
+        "; or let service.limits be open, and it trains on what there is."
+    )
+    elsewhere = replace(OPEN, service=Service("https://lookout.example.org", limits="documented"))
+    assert "service.limits" not in messages(elsewhere, **counts)["too-few-images"]
+
+
+def test_the_number_of_anomalies_that_are_learnt_from_is_the_detector_s() -> None:
+    assert LEAST_ANOMALIES_LEARNT == tuning.FEW_ANOMALIES

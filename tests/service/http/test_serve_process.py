@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from lfvpipe.lookout.client import connect
+from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.http.credentials import ensure_keys, read_keys
+from lfvpipe.storage import connect as connect_storage
 
 from .conftest import ROOT, StartProcess
 
@@ -104,6 +106,32 @@ def test_the_quota_of_an_images_size_is_the_limit_of_the_request(
         (404, "there is no project p"),
         (400, "the image may have 9000000 bytes at most"),
     ]
+
+
+@pytest.mark.parametrize(("options", "least"), [((), 20), (("--limits", "open"), 2)])
+def test_the_documented_minimum_holds_unless_the_limits_are_open(
+    options: tuple[str, ...], least: int, start_process: StartProcess, tmp_path: Path, waits: Any
+) -> None:
+    bucket = connect_storage(
+        "local", region="us-east-1", root=tmp_path / "state" / "buckets"
+    ).bucket("bucket")
+    bucket.create()
+    bucket.put("a.png", b"never looked at: there are too few")
+    kind = "groundtruth/image-classification"
+    metadata = {"class-name": "normal", "human-annotated": "yes", "type": kind}
+    metadata["creation-date"] = "2021-04-06T19:18:44.208156"
+    entry = {"source-ref": "s3://bucket/a.png", "a": 0, "a-metadata": metadata}
+    bucket.put("m", json.dumps(entry).encode())
+    client: Any = connect(start_process("--no-auth", *options).url, region="us-east-1")
+    client.create_project(ProjectName="p")
+    source = {"GroundTruthManifest": {"S3Object": {"Bucket": "bucket", "Key": "m"}}}
+    client.create_dataset(ProjectName="p", DatasetType="train", DatasetSource=source)
+    waits.dataset(client)
+    output = {"S3Location": {"Bucket": "bucket"}}
+    client.create_model(ProjectName="p", OutputConfig=output)
+    with pytest.raises(LookoutError, match=f"has 1 labelled normal, .* at least {least}"):
+        waits.model(client)
+    client.close()
 
 
 def test_two_servers_share_a_state_folder(start_process: StartProcess) -> None:

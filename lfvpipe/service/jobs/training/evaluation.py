@@ -79,14 +79,15 @@ def _date(moment: float) -> str:
 
 
 def result_document(model: Model, selection: Selection, evaluation: Evaluation) -> str:
-    """Return the EvaluationResult; its metrics are scalars in the documented order."""
-    metrics: dict[str, Any] = {
+    """Return the EvaluationResult: scalars in the documented order, without those not known."""
+    measured: dict[str, float | None] = {
         "ROCAUC": evaluation.metrics.roc_auc,
         "AveragePrecision": evaluation.metrics.average_precision,
         "Precision": evaluation.metrics.precision,
         "Recall": evaluation.metrics.recall,
         "F1Score": evaluation.metrics.f1,
     }
+    metrics: dict[str, Any] = {name: value for name, value in measured.items() if value is not None}
     if selection.segmentation:
         metrics["PixelAnomalyClassMetrics"] = list(evaluation.pixels)
     document = {

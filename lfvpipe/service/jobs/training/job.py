@@ -17,7 +17,7 @@ from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service import locks
 from lfvpipe.service.jobs import contents as contents_job
 from lfvpipe.service.jobs import deletion
-from lfvpipe.service.jobs.messages import TRAINED, status_message
+from lfvpipe.service.jobs.messages import NO_ANOMALY_TESTED, TRAINED, status_message
 from lfvpipe.service.jobs.training.evaluation import (
     Evaluation,
     evaluate,
@@ -128,7 +128,7 @@ def _train(runtime: Runtime, model: Model) -> None:
         models.finish_training(
             tx,
             model.id,
-            message=TRAINED,
+            message=TRAINED if metrics.f1 is not None else f"{TRAINED} {NO_ANOMALY_TESTED}",
             f1=metrics.f1,
             recall=metrics.recall,
             precision=metrics.precision,

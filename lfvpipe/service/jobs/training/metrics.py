@@ -7,13 +7,18 @@ from itertools import groupby
 
 @dataclass(frozen=True)
 class Metrics:
-    """What EvaluationResult reports, each within 0 and 1; 0 where it is undefined."""
+    """What EvaluationResult reports, each within 0 and 1; None where nothing can be said.
 
-    roc_auc: float
-    average_precision: float
-    precision: float
-    recall: float
-    f1: float
+    Without an anomaly among the images nothing is known of precision, recall and F1, and without
+    images of both kinds nothing of the areas. With anomalies of which none is found, all three are
+    0, also precision where nothing at all was called anomalous: the usual convention.
+    """
+
+    roc_auc: float | None
+    average_precision: float | None
+    precision: float | None
+    recall: float | None
+    f1: float | None
 
 
 def measure(truths: Sequence[bool], scores: Sequence[float], verdicts: Sequence[bool]) -> Metrics:
@@ -24,9 +29,11 @@ def measure(truths: Sequence[bool], scores: Sequence[float], verdicts: Sequence[
         scores: Its probability of being anomalous.
         verdicts: Whether it was called anomalous.
     """
+    if not any(truths):
+        return Metrics(None, None, None, None, None)
     hits = sum(truth and verdict for truth, verdict in zip(truths, verdicts, strict=True))
     precision, recall = ratio(hits, sum(verdicts)), ratio(hits, sum(truths))
-    area, average = _areas(truths, scores)
+    area, average = (None, None) if all(truths) else _areas(truths, scores)
     return Metrics(area, average, precision, recall, f1(precision, recall))
 
 

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lfvpipe.errors import UserError
+from lfvpipe.lookout.limits import SINGLE_TEST_SHARE
 from lfvpipe.manifest import Entry, service_entry
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import contents, entries
 from lfvpipe.service.state.contents import Content, ContentState
 from lfvpipe.service.state.models import Model
-
-TEST_SHARE = 0.2  # of a single dataset; the guide keeps the real share to itself
 
 
 class TrainingError(UserError):
@@ -91,7 +90,7 @@ def split(images: Sequence[LabelledImage]) -> tuple[list[LabelledImage], list[La
     for anomalous in (False, True):
         group = [image.entry.source for image in images if image.is_anomalous is anomalous]
         ranked = sorted(group, key=lambda source: hashlib.sha256(source.encode()).digest())
-        test.update(ranked[: round(len(ranked) * TEST_SHARE)])
+        test.update(ranked[: round(len(ranked) * SINGLE_TEST_SHARE)])
     kept = [image for image in images if image.entry.source not in test]
     return kept, [image for image in images if image.entry.source in test]
 

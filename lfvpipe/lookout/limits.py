@@ -1,0 +1,50 @@
+"""How many images a service wants before it trains: as documented, or as few as can be learnt from.
+
+`documented` is what Lookout for Vision said of itself. `open` is what our own service does without
+it: the detector learns from normal images alone, and tests on what there is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from lfvpipe.lookout import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Different anomalies below which the built-in detector does not learn from labels, so that they do
+# more good among the test images; a test holds it against the detector's own number.
+LEAST_ANOMALIES_LEARNT: Final = 5
+
+# Of a single dataset; what the guide's service took out of it to test on was never published.
+SINGLE_TEST_SHARE: Final = 0.2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The fewest images: of a project with two datasets, with a single one, of an anomaly type."""
+
+    min_train_normal: int = rules.MIN_TRAIN_NORMAL
+    min_train_anomaly: int = rules.MIN_TRAIN_ANOMALY
+    min_test_normal: int = rules.MIN_TEST_NORMAL
+    min_test_anomaly: int = rules.MIN_TEST_ANOMALY
+    min_single_normal: int = rules.MIN_SINGLE_NORMAL
+    min_single_anomaly: int = rules.MIN_SINGLE_ANOMALY
+    min_images_per_label: int = rules.MIN_IMAGES_PER_ANOMALY_LABEL
+    min_images_per_label_single: int = rules.MIN_IMAGES_PER_ANOMALY_LABEL_SINGLE
+
+
+DOCUMENTED: Final = Limits()
+# From one image alone nobody can tell what varies: the detector wants two that differ.
+OPEN: Final = Limits(
+    min_train_normal=2,
+    min_test_normal=0,
+    min_test_anomaly=0,
+    min_single_normal=2,
+    min_single_anomaly=0,
+    min_images_per_label=0,
+    min_images_per_label_single=0,
+)
+LIMITS: Final[Mapping[str, Limits]] = {"documented": DOCUMENTED, "open": OPEN}
