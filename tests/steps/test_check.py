@@ -210,6 +210,14 @@ def test_resaved_copies_across_splits_are_a_warning(
     assert run(context, work).keys() == {"near-duplicates"}
 
 
+def test_equal_pictures_that_occur_several_times_a_split_are_told_as_equal_alone(
+    context: Context, work: Any, archives: Callable[..., None]
+) -> None:
+    normal = {f"{n}-{copy}.png": saved(structured(n)) for n in range(60) for copy in range(4)}
+    archives(normal=normal, anomaly={f"{n}.png": saved(structured(n)) for n in range(100, 150)})
+    assert run(context, work).keys() == {"same-image-two-splits"}
+
+
 def test_grey_and_colour_together_are_a_warning_and_convert_settles_it(
     changed: Change, work: Any, archives: Callable[..., None], good: Any, pictures: Any
 ) -> None:
