@@ -10,7 +10,7 @@ from lfvpipe import lazy
 
 if TYPE_CHECKING:
     from lfvpipe.storage import cache, digests, download
-    from lfvpipe.storage.addresses import check_key, parse_s3_uri
+    from lfvpipe.storage.addresses import check_key, is_path, parse_s3_uri
     from lfvpipe.storage.buckets import Bucket, Buckets, ObjectInfo, Protection
     from lfvpipe.storage.connecting import connect, reconnect
     from lfvpipe.storage.errors import (
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         NoSuchBucket,
         NoSuchObject,
         NotReachable,
+        NoVersions,
         Refused,
         SourceGone,
         StorageError,
@@ -44,7 +45,7 @@ else:
     __getattr__ = lazy.face(
         __name__,
         {
-            "addresses": ["check_key", "parse_s3_uri"],
+            "addresses": ["check_key", "is_path", "parse_s3_uri"],
             "buckets": ["Bucket", "Buckets", "ObjectInfo", "Protection"],
             "cache": [],
             "connecting": ["connect", "reconnect"],
@@ -63,6 +64,7 @@ else:
                 "NoCredentials",
                 "NoSuchBucket",
                 "NoSuchObject",
+                "NoVersions",
                 "NotReachable",
                 "Refused",
                 "SourceGone",
@@ -96,6 +98,7 @@ __all__ = [
     "NoCredentials",
     "NoSuchBucket",
     "NoSuchObject",
+    "NoVersions",
     "NotReachable",
     "ObjectInfo",
     "Protection",
@@ -113,6 +116,7 @@ __all__ = [
     "connect",
     "digests",
     "download",
+    "is_path",
     "parse_s3_uri",
     "reconnect",
     "translating",

@@ -22,17 +22,16 @@ def parse_s3_uri(uri: str) -> tuple[str, str]:
 
 
 def check_key(key: str) -> str:
-    """Return `key` if every store can hold it and no store could be led astray by it.
+    """Return `key` if S3 can hold it: any text of 1 to 1024 bytes in UTF-8.
+
+    Empty parts, a slash in front, ``.`` and ``..`` and control characters are letters like others
+    there; what takes a key for a path must refuse them (`is_path`).
 
     Raises:
-        InvalidKey: It is empty or too long, holds control characters, or has an empty, ``.``
-            or ``..`` segment.
+        InvalidKey: It is empty, too long or no Unicode.
     """
-    segments = key.split("/")
-    if any(segment in ("", ".", "..") for segment in segments):
-        raise InvalidKey(f"“{key}”", "a part of it is empty, “.” or “..”")
-    if not key.isprintable() and any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in key):
-        raise InvalidKey(repr(key), "it holds control characters")
+    if not key:
+        raise InvalidKey("“”", "it is empty")
     try:
         length = len(key.encode())
     except UnicodeEncodeError as error:
@@ -40,3 +39,13 @@ def check_key(key: str) -> str:
     if length > LONGEST_KEY:
         raise InvalidKey(f"“{key[:60]}…”", f"{length} bytes, at most {LONGEST_KEY}")
     return key
+
+
+def is_path(key: str) -> bool:
+    """Say whether `key` reads as a path below a folder, and as no other key's path.
+
+    That is: no part of it is empty, ``.`` or ``..``, and no character is a control character.
+    """
+    return not any(segment in ("", ".", "..") for segment in key.split("/")) and not (
+        not key.isprintable() and any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in key)
+    )

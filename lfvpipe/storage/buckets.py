@@ -64,16 +64,30 @@ class Bucket(Protocol):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Stream the objects whose keys begin with `prefix`, in no particular order."""
 
-    def head(self, key: str) -> ObjectInfo | None:
-        """Return what the store says of one object, or None if there is none."""
+    def head(self, key: str, *, version: str | None = None) -> ObjectInfo | None:
+        """Return what the store says of one object, or None if there is none.
+
+        Of an older version where one is named; raises `NoVersions` where there are no versions.
+        """
 
     def get(self, key: str, *, limit: int | None = None) -> bytes:
         """Return an object's bytes; raises `NoSuchObject`, or `TooLarge` over `limit` bytes."""
 
-    def get_to(self, key: str, path: Path, *, on_bytes: Callable[[int], None] = ...) -> None:
-        """Write an object to `path`, whole or not at all; raises `NoSuchObject`.
+    def get_to(
+        self,
+        key: str,
+        path: Path,
+        *,
+        on_bytes: Callable[[int], None] = ...,
+        version: str | None = None,
+    ) -> None:
+        """Write an object, or a version of it, to `path`, whole or not at all.
 
         `on_bytes` is told the bytes so far; what it raises ends the transfer.
+
+        Raises:
+            NoSuchObject: It is not there.
+            NoVersions: A version is named, and there are none.
         """
 
     def put(self, key: str, data: bytes | Path) -> None:

@@ -40,6 +40,13 @@ class NoSuchObject(StorageError):
     what_to_do = "Check the bucket and the key."
 
 
+class NoVersions(StorageError):
+    """A version of an object was asked for where there are none."""
+
+    sentence = "{where} has no versions"
+    what_to_do = "Leave the version out."
+
+
 class TooLarge(StorageError):
     """The object has more bytes than the caller takes.
 

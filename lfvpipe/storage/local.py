@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from obstore.store import LocalStore
 
 from lfvpipe.storage import objects
-from lfvpipe.storage.addresses import check_key
+from lfvpipe.storage.addresses import check_key, is_path
 from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection
 from lfvpipe.storage.errors import (
     InvalidBucketName,
@@ -19,6 +19,7 @@ from lfvpipe.storage.errors import (
     LeadsOutside,
     NoSuchBucket,
     NoSuchObject,
+    NoVersions,
 )
 from lfvpipe.storage.failures import translating
 
@@ -96,6 +97,8 @@ class LocalBucket:
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Stream the objects whose keys begin with `prefix`; what lies behind links is left out."""
         store = self._existing_store()
+        if "/" in prefix and not is_path(prefix.rpartition("/")[0]):
+            return  # no key begins so
         is_inside: dict[str, bool] = {}  # one look at each folder rather than at each file
         for found in objects.read_listing(store, prefix.rpartition("/")[0], str(self._folder)):
             folder = found.key.rpartition("/")[0]
@@ -104,8 +107,9 @@ class LocalBucket:
             if is_inside[folder] and found.key.startswith(prefix):
                 yield found
 
-    def head(self, key: str) -> ObjectInfo | None:
-        """Return what the disk says of one object."""
+    def head(self, key: str, *, version: str | None = None) -> ObjectInfo | None:
+        """Return what the disk says of one object; there are no versions."""
+        self._refuse_version(key, version)
         try:
             return objects.head(self._existing_store(), self._check(key), self._address(key))
         except NoSuchObject:
@@ -116,9 +120,15 @@ class LocalBucket:
         return objects.get(self._existing_store(), self._check(key), self._address(key), limit)
 
     def get_to(
-        self, key: str, path: Path, *, on_bytes: Callable[[int], None] = objects.ignore_progress
+        self,
+        key: str,
+        path: Path,
+        *,
+        on_bytes: Callable[[int], None] = objects.ignore_progress,
+        version: str | None = None,
     ) -> None:
-        """Copy an object to `path`."""
+        """Copy an object to `path`; there are no versions."""
+        self._refuse_version(key, version)
         store = self._existing_store()
         objects.get_to(store, self._check(key), path, self._address(key), on_bytes)
 
@@ -167,11 +177,21 @@ class LocalBucket:
             raise NoSuchBucket(str(self._folder))
         return self._store
 
+    def _refuse_version(self, key: str, version: str | None) -> None:
+        if version is not None:
+            raise NoVersions(self._address(key), "a local bucket keeps none")
+
     def _address(self, key: str) -> str:
         return str(self._folder / key)
 
     def _check(self, key: str) -> str:
         check_key(key)
+        if not is_path(key):
+            raise InvalidKey(
+                f"“{key}”" if key.isprintable() else repr(key),
+                "in a local bucket no part may be empty, “.” or “..”, and no character may be a"
+                " control character",
+            )
         is_reserved = os.name == "nt" and _RESERVED_ON_WINDOWS.search(key)
         if "\\" in key or _STAGING_KEY.search(key) or is_reserved:
             raise InvalidKey(

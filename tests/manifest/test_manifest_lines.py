@@ -165,7 +165,7 @@ def test_both_kinds_of_readers_take_a_documented_line_alike() -> None:
     ("text", "refusal"),
     [
         (_line(source_ref="a.png"), "no object's address: a.png"),
-        (_line(source_ref="s3://bucket/../a.png"), "no object's address"),
+        (_line(source_ref="s3://bucket/"), "no object's address"),
         (_masked({"class-name": "dent", "hex-color": "green"}), "has no hex-color"),
         (_masked({"class-name": "dent", "hex-color": "#23A436"}, reference="m.png"), "-mask-ref"),
     ],
@@ -279,6 +279,12 @@ def test_the_newest_of_several_masks_counts() -> None:
 @given(st.none() | st.text() | dates)
 def test_any_date_is_read_or_none(text: str | None) -> None:
     epoch_of(text)
+
+
+@pytest.mark.parametrize("key", ["a//b.png", "/a.png", "./a.png", "a/../b.png", "a\tb.png"])
+def test_what_s3_takes_as_a_key_is_an_address(key: str) -> None:
+    text = _line(source_ref=f"s3://bucket/{key}")
+    assert _service(text).source == _exported(text).source == f"s3://bucket/{key}"
 
 
 def test_a_line_that_is_too_long_is_refused_before_it_is_read() -> None:

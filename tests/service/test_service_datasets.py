@@ -2,14 +2,18 @@ import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event
 from typing import Any
 
+import boto3
 import pytest
 
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.quotas import Quotas
+from lfvpipe.storage import connect
+from tests.service.conftest import GREEN, World, picture
 
 
 def line(key: str, label: str = "normal", **more: Any) -> dict[str, Any]:
@@ -108,7 +112,8 @@ def test_the_newest_of_several_labels_counts_and_the_others_are_told(
         ([line("normal/0.png"), "[]"], "Line 2 is no JSON object"),
         ([{"x": 1}], "Line 1 has no source-ref"),
         ([{"source-ref": "normal/0.png"}], "no object's address"),
-        ([{"source-ref": "s3://bucket/../../etc/passwd"}], "no object's address"),
+        ([{"source-ref": "s3://bucket/../../etc/passwd"}], "1 object that do not exist"),
+        ([{"source-ref": "s3://bucket//normal/0.png"}], "1 object that do not exist"),
         ([{"source-ref": "s3://bucket/a\ud800.png"}], r"no object's address: s3://bucket/a\ud800"),
         ([{"source-ref": "s3://buck\ud800et/a.png"}], "no object's address: s3://buck"),
         (
@@ -139,6 +144,15 @@ def test_a_bad_manifest_fails_and_says_where(
         waits.dataset(project)
     assert told in caught.value.message
     project.delete_dataset(ProjectName="p", DatasetType="train")
+
+
+def test_a_local_bucket_has_no_versions(world: Any, project: LookoutClient, waits: Any) -> None:
+    source = world.put_manifest(world.put_images(1, 0))
+    source["GroundTruthManifest"]["S3Object"]["VersionId"] = "v1"
+    create(project, source)
+    with pytest.raises(LookoutError, match="CREATE_FAILED") as caught:
+        waits.dataset(project)
+    assert "a local bucket keeps none; leave VersionId out" in caught.value.message
 
 
 def test_a_missing_manifest_or_one_too_large_fails(world: Any, waits: Any) -> None:
@@ -371,9 +385,9 @@ def test_images_are_looked_for_with_one_listing(
     def noted(name: str) -> Any:
         method = getattr(LocalBucket, name)
 
-        def call(bucket: LocalBucket, key: str = "") -> Any:
+        def call(bucket: LocalBucket, key: str = "", **options: Any) -> Any:
             called.append(f"{name} {key}")
-            return method(bucket, key)
+            return method(bucket, key, **options)
 
         return call
 
@@ -382,6 +396,34 @@ def test_images_are_looked_for_with_one_listing(
     create(project, source)
     waits.dataset(project)
     assert called == ["head train.manifest", "list "]
+
+
+def test_what_s3_takes_as_a_key_is_read_and_so_is_an_older_manifest(
+    s3: str, tmp_path: Path, waits: Any
+) -> None:
+    buckets = connect(s3, region="us-east-1", root=tmp_path)
+    world = World(tmp_path, buckets)
+    world.bucket.create()
+    admin = boto3.client("s3", endpoint_url=s3, region_name="us-east-1")
+    admin.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    keys = ["normal/0.png", "a//0.png", "/lead/0.png", "./0.png", "a/../0.png", "a\t/0.png"]
+    for key in keys:
+        world.bucket.put(key, picture(GREEN))
+    text = "\n".join(json.dumps(line(key)) for key in keys).encode()
+    manifest = "m//odd.manifest"
+    first = admin.put_object(Bucket="bucket", Key=manifest, Body=text)["VersionId"]
+    admin.put_object(Bucket="bucket", Key=manifest, Body=b"no manifest")
+    client = world.client()
+    client.create_project(ProjectName="p")
+    named = {"Bucket": "bucket", "Key": manifest, "VersionId": first}
+    create(client, {"GroundTruthManifest": {"S3Object": named}})
+    assert waits.dataset(client)["ImageStats"]["Normal"] == len(keys)
+    named = named | {"VersionId": "none-such"}
+    create(client, {"GroundTruthManifest": {"S3Object": named}}, "test")
+    with pytest.raises(LookoutError, match="has no version none-such"):
+        waits.dataset(client, kind="test")
+    for service in world.services:
+        service.close()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from lfvpipe.storage import (
     Bucket,
     NoSuchBucket,
     NoSuchObject,
+    NoVersions,
     ObjectInfo,
     Protection,
     SourceGone,
@@ -80,7 +81,8 @@ class MemoryBucket:
         found = [info for info, _ in self._objects().values()]
         return (info for info in found if info.key.startswith(prefix))
 
-    def head(self, key: str) -> ObjectInfo | None:
+    def head(self, key: str, *, version: str | None = None) -> ObjectInfo | None:
+        self._refuse_version(key, version)
         found = self._objects().get(check_key(key))
         return found[0] if found else None
 
@@ -94,8 +96,14 @@ class MemoryBucket:
         return data
 
     def get_to(
-        self, key: str, path: Path, *, on_bytes: Callable[[int], None] = lambda _: None
+        self,
+        key: str,
+        path: Path,
+        *,
+        on_bytes: Callable[[int], None] = lambda _: None,
+        version: str | None = None,
     ) -> None:
+        self._refuse_version(key, version)
         data = self.get(key)
         with replacing(path) as file:
             for start in range(0, len(data), CHUNK):
@@ -121,6 +129,10 @@ class MemoryBucket:
 
     def local_path(self, key: str) -> Path | None:
         return None
+
+    def _refuse_version(self, key: str, version: str | None) -> None:
+        if version is not None:
+            raise NoVersions(self._address(key))
 
     def _put(self, item: tuple[str, bytes | Path]) -> ObjectInfo:
         key, data = check_key(item[0]), item[1]

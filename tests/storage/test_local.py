@@ -16,7 +16,7 @@ from lfvpipe.storage import (
     StorageError,
     connect,
 )
-from tests.storage.conformance import REGION, BucketsConformance
+from tests.storage.conformance import ODD_KEYS, REGION, BucketsConformance
 
 
 class TestLocalBuckets(BucketsConformance):
@@ -49,7 +49,9 @@ def test_a_bucket_name_cannot_lead_out_of_the_root(tmp_path: Path, name: str) ->
         connect("local", region="us-east-1", root=tmp_path).bucket(name)
 
 
-@pytest.mark.parametrize("key", ["a\\..\\b", "image.png#1", "x" * 300])
+@pytest.mark.parametrize(
+    "key", [*ODD_KEYS, "a/", "a\0b", "a\nb", "a\\..\\b", "image.png#1", "x" * 300]
+)
 def test_keys_that_a_folder_cannot_hold_are_refused(bucket: Bucket, key: str) -> None:
     with pytest.raises(InvalidKey):
         bucket.put(key, b"x")

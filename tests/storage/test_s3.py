@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lfvpipe.storage import Bucket, Buckets, Protection, connect, errors
-from tests.storage.conformance import REGION, BucketsConformance
+from tests.storage.conformance import ODD_KEYS, REGION, BucketsConformance
 
 
 class TestS3Buckets(BucketsConformance):
@@ -197,6 +197,32 @@ def test_other_peoples_odd_keys_do_not_stop_a_listing(s3: str) -> None:
         admin(s3).put_object(Bucket=bucket.name, Key=key, Body=b"x")
     assert [info.key for info in bucket.list()] == ["a/1", "b//x", "c/2"]
     assert [info.key for info in bucket.list("b/")] == ["b//x"]
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_s3_takes_any_key(s3: str, key: str) -> None:
+    bucket = bucket_at(s3)
+    bucket.create()
+    bucket.put(key, b"x")
+    assert admin(s3).get_object(Bucket=bucket.name, Key=key)["Body"].read() == b"x"
+
+
+def test_an_older_version_is_read(s3: str, tmp_path: Path) -> None:
+    bucket = bucket_at(s3)
+    bucket.create()
+    admin(s3).put_bucket_versioning(
+        Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"}
+    )
+    older = admin(s3).put_object(Bucket=bucket.name, Key="key", Body=b"older")["VersionId"]
+    bucket.put("key", b"new")
+    info = bucket.head("key", version=older)
+    assert info is not None
+    assert info.size == 5
+    bucket.get_to("key", tmp_path / "copy", version=older)
+    assert (tmp_path / "copy").read_bytes() == b"older"
+    assert bucket.head("key", version="none-such") is None
+    with pytest.raises(errors.NoSuchObject, match="version none-such"):
+        bucket.get_to("key", tmp_path / "copy", version="none-such")
 
 
 def test_a_key_has_no_place_on_this_disk(s3: str) -> None:

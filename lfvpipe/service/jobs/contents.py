@@ -17,7 +17,7 @@ from lfvpipe.service.state import contents, datasets, entries, tokens
 from lfvpipe.service.state.contents import Content, ContentState, Counts
 from lfvpipe.service.state.database import Transaction
 from lfvpipe.service.state.entries import NewEntry
-from lfvpipe.storage import NoSuchBucket, StorageError, parse_s3_uri
+from lfvpipe.storage import NoSuchBucket, NoVersions, StorageError, is_path, parse_s3_uri
 
 _BATCH = 2000  # entries of a transaction: a write of all would keep other requests waiting
 _LONGEST = 1 << 20  # bytes of a line: far above what is allowed, but it is the memory it may take
@@ -115,18 +115,27 @@ def _numbered_lines(runtime: Runtime, content: Content) -> Iterator[Iterable[tup
 
 
 def _fetch(runtime: Runtime, content: Content, folder: Path) -> Path:
-    bucket, key = content.bucket or "", content.key or ""
+    bucket, key, version = content.bucket or "", content.key or "", content.version_id
     store = runtime.store(content.storage).bucket(bucket)
     with _telling_missing(bucket):
-        info = store.head(key)
+        try:
+            info = store.head(key, version=version)
+        except NoVersions as error:
+            raise ContentError(
+                f"Version {version} of the manifest s3://{bucket}/{key} cannot be read:"
+                f" {error.detail}; leave VersionId out."
+            ) from error
     if info is None:
-        raise ContentError(f"The manifest s3://{bucket}/{key} does not exist; upload it first.")
+        which = f"The manifest s3://{bucket}/{key}"
+        if version is not None:
+            raise ContentError(f"{which} does not exist, or has no version {version}.")
+        raise ContentError(f"{which} does not exist; upload it first.")
     if info.size > runtime.quotas.max_manifest_bytes:
         most = runtime.quotas.max_manifest_bytes
         raise ContentError(f"The manifest has {info.size} bytes; {most} are allowed.")
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "manifest"
-    store.get_to(key, file)
+    store.get_to(key, file, version=version)
     return file
 
 
@@ -225,10 +234,15 @@ def _check_exist(runtime: Runtime, content: Content, wanted: Mapping[str, int]) 
 def _check_listed(runtime: Runtime, content: Content, bucket: str, keys: dict[str, int]) -> None:
     store = runtime.store(content.storage).bucket(bucket)
     with _telling_missing(bucket):
-        for info in store.list(_common_prefix(keys)):
-            keys.pop(info.key, None)
-            if not keys:
-                return
+        # Those that are no paths apart: a listing that they are in is slower, and `../` and the
+        # like have no prefix in common with others.
+        for group in ([k for k in keys if is_path(k)], [k for k in keys if not is_path(k)]):
+            missing = set(group)
+            for info in store.list(_common_prefix(group)) if group else ():
+                missing.discard(info.key)
+                keys.pop(info.key, None)
+                if not missing:
+                    break
     if keys:
         key, number = min(keys.items(), key=lambda item: item[1])
         count = "1 object" if len(keys) == 1 else f"{len(keys)} objects"

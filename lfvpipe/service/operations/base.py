@@ -3,13 +3,14 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from lfvpipe.service.faults import invalid
 from lfvpipe.service.jobs.scheduler import Scheduler
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.storage import Buckets, InvalidKey, check_key
+from lfvpipe.storage import Buckets, InvalidBucketName, InvalidKey, LeadsOutside, check_key
 
 Result = Mapping[str, Any]
 Key = TypeVar("Key", int, str)
@@ -36,15 +37,18 @@ class OperationContext:
         return f"arn:aws:lookoutvision:{self.region}:{ACCOUNT}:{resource}"
 
 
-def check_output_key(key: str) -> None:
-    """Refuse, before any work, an object key that no store can hold.
+def check_output_key(buckets: Buckets, bucket: str, key: str) -> None:
+    """Refuse, before any work, an object key that the store cannot hold.
 
     Raises:
-        Fault: ValidationException; the API's pattern for a prefix allows some impossible ones.
+        Fault: ValidationException; the API's pattern for a prefix allows some that no folder can
+            hold.
     """
     try:
         check_key(key)
-    except InvalidKey as error:
+        with suppress(InvalidBucketName):  # which the job will say, as ever
+            buckets.bucket(bucket).local_path(key)
+    except (InvalidKey, LeadsOutside) as error:
         raise invalid(f"s3Location.prefix leads to an impossible key: {error.detail}") from error
 
 

@@ -63,7 +63,11 @@ class Datasets:
         else:
             status, message = DatasetStatus.CREATE_IN_PROGRESS, "The dataset is creating."
             content = contents.create_from_manifest(
-                tx, storage, bucket=manifest["Bucket"], key=manifest["Key"]
+                tx,
+                storage,
+                bucket=manifest["Bucket"],
+                key=manifest["Key"],
+                version_id=manifest.get("VersionId"),
             )
         datasets.create(
             tx,
@@ -152,8 +156,6 @@ def _manifest(source: DatasetSource | None) -> InputS3Object | None:
     manifest = (source or {}).get("GroundTruthManifest", {}).get("S3Object")
     if source is not None and manifest is None:
         raise invalid("datasetSource must name groundTruthManifest.s3Object")
-    if manifest is not None and "VersionId" in manifest:
-        raise invalid("versionId is not supported here: name the manifest by its key alone")
     return manifest
 
 

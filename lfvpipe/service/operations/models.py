@@ -89,7 +89,7 @@ class Models:
         # between the two loses nothing: the row says TRAINING, and the next look starts a worker.
         model = self._get(tx, project_name, str(version))
         for key in output_keys(model).values():
-            check_output_key(key)
+            check_output_key(self.context.buckets, location["Bucket"], key)
         return {"ModelMetadata": _metadata(model)}
 
     def describe_model(self, tx: Transaction, *, project_name: str, model_version: str) -> Result:

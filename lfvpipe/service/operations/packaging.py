@@ -89,7 +89,8 @@ class Packaging:
             exists = f"project {project_name} has a packaging job {name} already"
             raise conflict("MODEL_PACKAGE_JOB", f"{project_name}/{name}", exists)
         complete = {"Greengrass": {**greengrass, "ComponentVersion": version}}
-        check_output_key(component_key(complete["Greengrass"]))
+        bucket = greengrass["S3OutputLocation"]["Bucket"]
+        check_output_key(self.context.buckets, bucket, component_key(complete["Greengrass"]))
         packaging_jobs.create(
             tx,
             project=project_name,

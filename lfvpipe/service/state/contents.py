@@ -12,8 +12,8 @@ from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service.state.database import Transaction
 
 _SELECT = (
-    "SELECT id, state, message, storage, bucket, key, base, changes, total, normal, anomaly"
-    " FROM contents"
+    "SELECT id, state, message, storage, bucket, key, version_id, base, changes,"
+    " total, normal, anomaly FROM contents"
 )
 
 
@@ -42,6 +42,7 @@ class Content:
         message: Why it failed, or what a client should know of its labels.
         storage: The object store, as JSON that `storage.buckets.reconnect` takes.
         bucket: The manifest's bucket; None, as is its `key`, for an empty dataset or an update.
+        version_id: The version of the manifest; None for the newest.
         base: The content that `changes` are applied to.
         changes: The JSON Lines of UpdateDatasetEntries.
     """
@@ -52,6 +53,7 @@ class Content:
     storage: str
     bucket: str | None
     key: str | None
+    version_id: str | None
     base: int | None
     changes: bytes | None
     total: int
@@ -71,10 +73,12 @@ def create_empty(tx: Transaction, storage: str) -> int:
     return tx.insert(query, ContentState.READY, storage)
 
 
-def create_from_manifest(tx: Transaction, storage: str, *, bucket: str, key: str) -> int:
+def create_from_manifest(
+    tx: Transaction, storage: str, *, bucket: str, key: str, version_id: str | None
+) -> int:
     """Add a content to be read from a manifest; return its id."""
-    query = "INSERT INTO contents (state, storage, bucket, key) VALUES (?, ?, ?, ?)"
-    return tx.insert(query, ContentState.PENDING, storage, bucket, key)
+    query = "INSERT INTO contents (state, storage, bucket, key, version_id) VALUES (?, ?, ?, ?, ?)"
+    return tx.insert(query, ContentState.PENDING, storage, bucket, key, version_id)
 
 
 def create_from_changes(tx: Transaction, storage: str, *, base: int, changes: bytes) -> int:

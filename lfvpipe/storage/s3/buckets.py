@@ -17,11 +17,11 @@ from obstore.exceptions import InvalidPathError
 from obstore.store import S3Store
 
 from lfvpipe.storage import objects
-from lfvpipe.storage.addresses import check_key
+from lfvpipe.storage.addresses import check_key, is_path
 from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection
 from lfvpipe.storage.errors import NoCredentials, NoSuchObject, StorageError, WrongRegion
 from lfvpipe.storage.failures import translating
-from lfvpipe.storage.s3 import administration
+from lfvpipe.storage.s3 import administration, odd_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -158,10 +158,12 @@ class S3Bucket:
 
         obstore lists folders, and stumbles over keys such as ``a//b`` that others put there;
         boto3 lists any prefix and any key, at several times the CPU. So obstore lists as far as it
-        can, and boto3 goes on after the last key that it gave.
+        can, and boto3 goes on after the last key that it gave. A slash in front of a key it would
+        leave out without a word, so that boto3 is asked first whether there is one.
         """
         last = ""
-        if not prefix or (prefix.endswith("/") and "//" not in prefix):
+        is_folder = prefix.endswith("/") and is_path(prefix.removesuffix("/"))
+        if is_folder or not (prefix or next(self._list_with_boto3("/", ""), None)):
             try:
                 for found in objects.read_listing(self._store, prefix, self._address(prefix)):
                     last = found.key
@@ -173,22 +175,34 @@ class S3Bucket:
                 return
         yield from self._list_with_boto3(prefix, last)
 
-    def head(self, key: str) -> ObjectInfo | None:
-        """Return what the store says of one object."""
+    def head(self, key: str, *, version: str | None = None) -> ObjectInfo | None:
+        """Return what the store says of one object, or of a version of it."""
         try:
-            return objects.head(self._store, check_key(key), self._address(key))
+            if version is not None or not is_path(check_key(key)):
+                return odd_objects.head(self._buckets.client, self.name, key, version)
+            return objects.head(self._store, key, self._address(key))
         except NoSuchObject:
             return None
 
     def get(self, key: str, *, limit: int | None = None) -> bytes:
         """Return an object's bytes."""
-        return objects.get(self._store, check_key(key), self._address(key), limit)
+        if not is_path(check_key(key)):
+            return odd_objects.get(self._buckets.client, self.name, key, limit)
+        return objects.get(self._store, key, self._address(key), limit)
 
     def get_to(
-        self, key: str, path: Path, *, on_bytes: Callable[[int], None] = objects.ignore_progress
+        self,
+        key: str,
+        path: Path,
+        *,
+        on_bytes: Callable[[int], None] = objects.ignore_progress,
+        version: str | None = None,
     ) -> None:
-        """Download an object to `path`."""
-        objects.get_to(self._store, check_key(key), path, self._address(key), on_bytes)
+        """Download an object, or a version of it, to `path`."""
+        if version is not None or not is_path(check_key(key)):
+            odd_objects.get_to(self._buckets.client, self.name, key, path, on_bytes, version)
+        else:
+            objects.get_to(self._store, key, path, self._address(key), on_bytes)
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Upload bytes or a file."""
@@ -208,8 +222,13 @@ class S3Bucket:
         """Delete objects, a thousand in one request."""
         remaining = map(check_key, keys)
         while batch := list(islice(remaining, objects.PAGE)):
+            plain = [key for key in batch if is_path(key)]
             with translating(f"s3://{self.name}"):
-                self._store.delete(batch)
+                if plain:
+                    self._store.delete(plain)
+                for key in batch:
+                    if not is_path(key):
+                        self._buckets.client.delete_object(Bucket=self.name, Key=key)
 
     def local_path(self, key: str) -> Path | None:
         """Return None: the object is not on this disk."""
@@ -224,7 +243,9 @@ class S3Bucket:
         return f"s3://{self.name}/{key}"
 
     def _put(self, key: str, data: bytes | Path) -> int:
-        return objects.put(self._store, check_key(key), data, self._address(key))
+        if not is_path(check_key(key)):
+            return odd_objects.put(self._buckets.client, self.name, key, data)
+        return objects.put(self._store, key, data, self._address(key))
 
     def _list_with_boto3(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
         paginator = self._buckets.client.get_paginator("list_objects_v2")
