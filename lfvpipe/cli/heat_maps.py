@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from lfvpipe.images import PixelRules
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.hosting import Hosting
 
@@ -38,7 +39,11 @@ class HeatMaps:
     base: Path
 
     def draw(
-        self, image: Path, picture: Path | bytes, heat: NDArray[np.float32] | None
+        self,
+        image: Path,
+        picture: Path | bytes,
+        heat: NDArray[np.float32] | None,
+        rules: PixelRules | None = None,
     ) -> str | None:
         """Write a picture under its heat map, and return its path.
 
@@ -48,13 +53,14 @@ class HeatMaps:
             image: The file, as the user named it.
             picture: What the model has looked at: that file, or the bytes made from it.
             heat: (h, w), 0 to 1; None where the model has none.
+            rules: How the model sees photographs.
         """
         if heat is None:
             return None
         below = _absolute(image).relative_to(self.base)
         file = self.folder / below.with_name(f"{below.name}.heat.png")
         try:
-            report.heat_pictures.write(file, picture, heat)
+            report.heat_pictures.write(file, picture, heat, rules)
         except OSError as error:
             print(f"warning: no heat map of {image}: {_unwritable(file, error)}", file=sys.stderr)
             return None

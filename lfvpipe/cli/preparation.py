@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lfvpipe.cli import formatting
-from lfvpipe.config.spec import Images
 from lfvpipe.engine.ancestry import ancestors
-from lfvpipe.engine.inputs import Setting, flatten
-from lfvpipe.steps.extract.step import ExtractStep
+from lfvpipe.steps.extract.outcome import ExtractOutcome
+from lfvpipe.steps.extract.step import image_settings, images_of
 from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
     from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.ledger import Ledger, Record
+    from lfvpipe.images import PixelRules
 
 WAY = ("datasets", "manifests", "upload", "extract")  # from the model upstream
 
 
-def training_preparation(variant: Variant, ledger: Ledger, model: Record, retrain: str) -> Images:
+@dataclass(frozen=True)
+class Preparation:
+    """How an image becomes what a model was trained on: pixels, and (width, height)."""
+
+    rules: PixelRules
+    resize: tuple[int, int] | None
+
+
+def training_preparation(
+    variant: Variant, ledger: Ledger, model: Record, retrain: str
+) -> Preparation:
     """Return how to prepare images for `model`; tell the user where the file says otherwise.
 
     Args:
@@ -29,17 +40,21 @@ def training_preparation(variant: Variant, ledger: Ledger, model: Record, retrai
         retrain: The command that would train a model as the file has it.
     """
     # The settings alone: older code, which is among the inputs too, cannot be had back.
-    inputs = ExtractStep().inputs(variant.context)
-    now = flatten(each for each in inputs if isinstance(each, Setting))
+    now = image_settings(variant.pipeline.images)
     extracts = ancestors(ledger, model, WAY)
-    settings = [{key: each.inputs.get(key) for key in now} for each in extracts]
+    settings = [
+        {key: each for key, each in extract.inputs.items() if key.startswith("images.")}
+        for extract in extracts
+    ]
+    white = max((_white_level(each) or 0 for each in extracts), default=0) or None
     if not settings or now in settings:  # of several, all prepared the training images alike
-        return variant.pipeline.images
+        spec = variant.pipeline.images
+        return Preparation(spec.rules(white), spec.resize)
     then = settings[0]
     changed = ", ".join(
-        f"{key}: {formatting.value(then[key])} → {formatting.value(now[key])}"
-        for key in now
-        if then[key] != now[key]
+        f"{key}: {formatting.value(then.get(key))} → {formatting.value(now.get(key))}"
+        for key in dict.fromkeys([*now, *then])
+        if then.get(key) != now.get(key)
     )
     version = ModelOutcome.from_json(model.outcome.facts).version if model.outcome else "?"
     print(
@@ -47,6 +62,9 @@ def training_preparation(variant: Variant, ledger: Ledger, model: Record, retrai
         f" ({changed}). Images are prepared as they were for it; `{retrain}` trains another.",
         file=sys.stderr,
     )
-    width, _, height = str(then["images.resize"] or "").partition("x")
-    convert: Any = then["images.convert"]
-    return Images((int(width), int(height)) if width else None, convert)
+    spec = images_of(then)
+    return Preparation(spec.rules(white), spec.resize)
+
+
+def _white_level(extract: Record) -> float | None:
+    return ExtractOutcome.from_json(extract.outcome.facts).white if extract.outcome else None

@@ -49,8 +49,6 @@ def build(tree: Node, file: Path) -> Pipeline:
     settings = Settings(absolute(tree))
     name = settings.get("name") or names.pipeline_name(file.stem)
     project = settings.get("project") or names.project_name(name)
-    resize = settings.get("images.resize")
-    width, _, height = (resize or "").partition("x")
     most_units = settings.get("hosting.max_inference_units")
     tracking_uri = settings.get("mlflow.tracking_uri")
     return Pipeline(
@@ -61,9 +59,7 @@ def build(tree: Node, file: Path) -> Pipeline:
         sources=_sources(settings),
         sample=_sample(settings),
         split=split(settings),
-        images=Images(
-            (int(width), int(height)) if resize else None, settings.get("images.convert")
-        ),
+        images=_images(settings),
         bucket=Bucket(
             name=settings.get("bucket.name") or names.bucket_name(project),
             endpoint=settings.get("bucket.endpoint"),
@@ -87,6 +83,18 @@ def build(tree: Node, file: Path) -> Pipeline:
         evaluate=_evaluate(settings),
         matrix=settings.matrix(),
         mlflow=Mlflow(tracking_uri, settings.get("mlflow.experiment")) if tracking_uri else None,
+    )
+
+
+def _images(settings: Settings) -> Images:
+    resize, depth = settings.get("images.resize"), settings.get("images.depth")
+    width, _, height = (resize or "").partition("x")
+    return Images(
+        resize=(int(width), int(height)) if resize else None,
+        convert=settings.get("images.convert"),
+        depth=None if depth == "auto" else int(depth),
+        background=settings.get("images.background").upper(),
+        damaged=settings.get("images.damaged"),
     )
 
 

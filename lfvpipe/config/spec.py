@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from lfvpipe.images.rules import WHITE, PixelRules
+
 Label = Literal["normal", "anomaly"]
 LABELS: tuple[Label, Label] = ("normal", "anomaly")
 Limits = Literal["documented", "open"]
@@ -187,10 +189,30 @@ class Split:
 
 @dataclass(frozen=True)
 class Images:
-    """How images are prepared: `resize` is (width, height) in pixels, `convert` a colour mode."""
+    """How images are prepared.
+
+    Attributes:
+        resize: (width, height) in pixels.
+        convert: A colour mode for all.
+        depth: Bits of deep grey that the camera fills; None for the fewest that hold all images.
+        background: ``#RRGGBB`` that shows where an image is transparent.
+        damaged: What happens where images cannot be read.
+    """
 
     resize: tuple[int, int] | None = None
     convert: Literal["RGB", "L"] | None = None
+    depth: int | None = None
+    background: str = WHITE
+    damaged: Literal["stop", "leave-out"] = "stop"
+
+    def rules(self, white_level: float | None = None) -> PixelRules:
+        """Return how photographs become pixels.
+
+        Args:
+            white_level: That of all images together, where `depth` does not say it.
+        """
+        level = white_level if self.depth is None else 2.0**self.depth - 1
+        return PixelRules(level, self.background, self.convert)
 
 
 @dataclass(frozen=True)

@@ -187,10 +187,10 @@ def _no_images(
         hint = f"Its members look like {', '.join(member.name for member in members[:3])}."
     else:
         contents = _junk(archive)
-        hint = "Put PNG or JPEG images into it, or name another one."
+        hint = "Put images (PNG, JPEG, BMP, TIFF, WebP) into it, or name another one."
         if "://" in shown_as:
             hint = "Check the address."
-    asked = ", ".join(include) or "PNG or JPEG"
+    asked = ", ".join(include) or "PNG, JPEG, BMP, TIFF, WebP or HEIC"
     return SelectionError(
         f"{where}: 0 images match {asked}; {shown_as} holds {contents}.", hint=hint
     )

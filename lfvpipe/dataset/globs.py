@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-from lfvpipe.lookout.rules import IMAGE_SUFFIXES
+from lfvpipe.images.formats import SUFFIXES
 
 
 def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
@@ -38,8 +38,8 @@ def has_wildcard(pattern: str) -> bool:
 
 
 def is_image_name(name: str) -> bool:
-    """Tell whether `name` ends like a PNG or JPEG."""
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    """Tell whether `name` ends like an image that can be prepared."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def _translate(pattern: str) -> str:

@@ -82,6 +82,7 @@ class Note:
         pixels: SHA-256 of the decoded pixels.
         likeness: 256-bit difference hash, hexadecimal.
         problem: Why the image cannot be used; all else is empty then.
+        levels: How many levels are left of samples of more than 8 bits; None where they had 8.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Note:
     pixels: str
     likeness: str
     problem: str
+    levels: int | None = None
     mask: MaskNote | None = None
 
 
@@ -141,7 +143,10 @@ def read_file_sizes(file: Path) -> list[tuple[str, int]]:
 
 def note_line(note: Note) -> dict[str, object]:
     """Return the line of the notes that stands for `note`."""
-    return {**vars(note), "mask": vars(note.mask) if note.mask else None}
+    line = {**vars(note), "mask": vars(note.mask) if note.mask else None}
+    if note.levels is None:  # most have none, and notes of 0.1.0 had no such word
+        del line["levels"]
+    return line
 
 
 def read_notes(file: Path) -> Iterator[Note]:

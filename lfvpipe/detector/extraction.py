@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lfvpipe.detector.facts import Example
     from lfvpipe.detector.feature_store import FeatureStore
     from lfvpipe.detector.watch import Watch
+    from lfvpipe.images import PixelRules
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Extraction:
         views: How many mirrored views of each image.
         classes: Of the masks.
         threads: Images worked on at the same time.
-        white: The level of deep grey that is shown as white.
+        rules: From bytes to pixels, the same for all.
         alignment: Where images are moved to; None: they are left as they lie.
     """
 
@@ -96,7 +97,7 @@ class Extraction:
     views: int
     classes: tuple[str, ...]
     threads: int
-    white: float | None
+    rules: PixelRules
     alignment: Alignment | None = None
 
 
@@ -137,7 +138,7 @@ def _extract_one(how: Extraction, example: Example) -> tuple[ImageFeatures, list
 
     That is the cells of all views, and the patches of the first.
     """
-    image = open_rgb(example.path, how.white)
+    image = open_rgb(example.path, how.rules)
     looks = [prepare(image, side, how.alignment)[0] for side in how.sides]
     views_by_scale = [
         [extract(mirror(pixels, each), len(CHANNELS)) for each in range(how.views)]

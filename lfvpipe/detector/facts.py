@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lfvpipe.detector import tuning
 from lfvpipe.detector.errors import DetectorError, DetectorWarning
+from lfvpipe.images import PixelRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ class Example:
     """One labelled photograph to learn from.
 
     Attributes:
-        path: A PNG or JPEG file.
+        path: An image file, of any of `lfvpipe.images.FORMATS`.
         label: "normal" or "anomaly".
         mask: A PNG of the image's size, upright, whose colours mark anomalies.
         mask_classes: Anomaly type → its colour, "#RRGGBB"; every other colour is background.
@@ -59,6 +60,8 @@ class Settings:
         finer_megapixels: What each further side may look at while training; images are drawn, the
             rarer label first, where they have more.
         persistent: Try further sides while there is doubt, also after one that did not help.
+        pixels: What is decided for the product of how photographs become pixels. Without a white
+            level the training images' own counts, where there is deep grey.
     """
 
     seed: int = 0
@@ -70,6 +73,7 @@ class Settings:
     max_rows: int = tuning.MAX_ROWS
     finer_megapixels: float = tuning.FINER_MEGAPIXELS
     persistent: bool = False
+    pixels: PixelRules = field(default_factory=PixelRules)
 
     def thorough(self) -> Settings:
         """Return these settings with a still finer side and more, and more views, to learn from.
@@ -184,3 +188,10 @@ class Info:
     sides: tuple[int, ...]
     white: float | None = None
     warnings: tuple[DetectorWarning, ...] = ()
+
+    @property
+    def pixels(self) -> PixelRules:
+        """How photographs become pixels for this model; files of 0.1.0 name a white level alone."""
+        return replace(
+            PixelRules.from_json(self.settings.get("pixels", {})), white_level=self.white
+        )

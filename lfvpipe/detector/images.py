@@ -1,130 +1,104 @@
-"""Any photograph as 8-bit RGB: grey, palette, alpha, 16-bit, CMYK and EXIF rotation included."""
+"""Any photograph as 8-bit RGB, by the one way from bytes to pixels in `lfvpipe.images`."""
 
-import io
-import struct
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lfvpipe.detector import tuning
 from lfvpipe.detector.arrays import Floats, Pixels
 from lfvpipe.detector.errors import DetectorError
+from lfvpipe.images import (
+    ImageError,
+    PixelRules,
+    inspect,
+    own_white_level,
+    read_decoded,
+    read_image,
+    read_mask,
+    upright_size,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from PIL import Image
 
-MAX_PIXELS = 64_000_000
-# What Pillow raises on files that are cut off or forged, beside its own errors.
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
-
 
 def open_rgb(
-    source: "Image.Image | Path | str | bytes", white: float | None = None
+    source: "Image.Image | Path | str | bytes", rules: PixelRules | None = None
 ) -> "Image.Image":
     """Return `source` upright, in mode RGB, fully loaded.
 
     Args:
         source: Decoded, a path, or a file's bytes.
-        white: The level of deep grey (16-bit, floating) that becomes white; by default its own.
+        rules: What is decided for the product; by default deep grey has a white level of its own.
 
     Raises:
-        DetectorError: It is no image, is damaged, or has more than 64 million pixels.
+        DetectorError: It is no image, is damaged, or has too many pixels.
     """
-    with _open(source) as image:
-        return _to_rgb(_upright(image), white)
+    with _naming(source):
+        if isinstance(source, str):
+            source = Path(source)
+        if isinstance(source, Path | bytes):
+            return read_image(source, rules).image.convert("RGB")
+        return read_decoded(source, rules).image.convert("RGB")
 
 
-def open_upright(source: "Image.Image | Path | str | bytes") -> "Image.Image":
-    """Return `source` decoded in its own mode, turned as its EXIF orientation says."""
-    with _open(source) as image:
-        return _upright(image)
+def open_mask(source: Path) -> "Image.Image":
+    """Return a mask's colours in mode RGB, upright; what is transparent is white.
 
-
-def _upright(image: "Image.Image") -> "Image.Image":
-    from PIL import ImageOps
-
-    image.load()
-    return ImageOps.exif_transpose(image)
+    Raises:
+        DetectorError: It is no PNG, or damaged.
+    """
+    with _naming(source):
+        return read_mask(source)
 
 
 def size_of(path: Path) -> tuple[int, int]:
     """Return the (width, height) that a file says its image has, before any turning.
 
     Raises:
-        DetectorError: It is no image, or has more than 64 million pixels.
+        DetectorError: It is no image.
     """
-    with _open(path) as image:
-        return image.size
+    with _naming(path):
+        header = inspect(path)
+    return header.width, header.height
+
+
+def upright_size_of(path: Path) -> tuple[int, int]:
+    """Return the (width, height) of a file's image once it is turned upright; not decoded.
+
+    Raises:
+        DetectorError: It is no image, or damaged.
+    """
+    with _naming(path):
+        return upright_size(path.read_bytes())
 
 
 def white_level(path: Path) -> float | None:
     """Return the white level of an image in deep grey; None for one of 8 bits.
 
     Raises:
-        DetectorError: It is no image, is damaged, or has more than 64 million pixels.
+        DetectorError: It is no image, is damaged, or has too many pixels.
     """
-    with _open(path) as image:
-        return _white_level(np.asarray(image)) if _is_deep(image) else None
+    with _naming(path):
+        return own_white_level(path.read_bytes())
 
 
 @contextmanager
-def _open(source: "Image.Image | Path | str | bytes") -> "Iterator[Image.Image]":
-    from PIL import Image, UnidentifiedImageError
-
+def _naming(source: "Image.Image | Path | str | bytes") -> "Iterator[None]":
+    """Turn what is wrong with an image into a DetectorError that names it."""
     name = str(source) if isinstance(source, Path | str) else "The image"
     try:
-        if isinstance(source, Image.Image):
-            yield _require_bounded(source, name)
-            return
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            yield _require_bounded(image, name)
-    except UnidentifiedImageError as error:  # its text names the object that holds the bytes
+        yield
+    except ImageError as error:
         raise DetectorError(
-            f"{name} cannot be read as an image: it is none.", hint="Give a PNG or JPEG file."
+            f"{name} cannot be read as an image: it {error.fault}.", hint=error.hint
         ) from error
-    except (*BROKEN, Image.DecompressionBombError) as error:
-        raise DetectorError(
-            f"{name} cannot be read as an image: {error}.", hint="Give a whole PNG or JPEG file."
-        ) from error
-
-
-def _require_bounded(image: "Image.Image", name: str) -> "Image.Image":
-    if image.width * image.height > MAX_PIXELS:
-        raise DetectorError(
-            f"{name} has {image.width} by {image.height} pixels, more than the detector takes.",
-            hint=f"Make it smaller than {MAX_PIXELS:,} pixels.",
-        )
-    return image
-
-
-def _to_rgb(image: "Image.Image", white: float | None) -> "Image.Image":
-    from PIL import Image
-
-    if _is_deep(image):
-        values = np.asarray(image)
-        real = np.nan_to_num(values.astype(np.float64)) * (255 / (white or _white_level(values)))
-        return Image.fromarray(np.clip(real, 0, 255).astype(np.uint8)).convert("RGB")
-    if "A" in image.mode or "transparency" in image.info:
-        clear = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
-    return image.convert("RGB")
-
-
-def _is_deep(image: "Image.Image") -> bool:
-    return image.mode.startswith(("I", "F"))
-
-
-def _white_level(values: NDArray[np.generic]) -> float:
-    """Return the highest level of the smallest usual sensor depth that holds deep grey values."""
-    top = float(np.quantile(np.nan_to_num(values.astype(np.float64)), tuning.DEEP_WHITE_QUANTILE))
-    if np.issubdtype(values.dtype, np.floating) and top <= 1:
-        return 1.0
-    return next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if top < 2**bits), top)
+    except OSError as error:
+        said = error.strerror or error
+        raise DetectorError(f"{name} cannot be read: {said}.", hint="Check the path.") from error
 
 
 def resize(image: "Image.Image", side: int) -> Pixels:

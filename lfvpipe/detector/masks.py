@@ -9,7 +9,7 @@ from lfvpipe.detector import tuning
 from lfvpipe.detector.arrays import Integers
 from lfvpipe.detector.errors import DetectorError
 from lfvpipe.detector.facts import BACKGROUND, BACKGROUND_COLOR, Anomaly, Example
-from lfvpipe.detector.images import open_rgb, reduce
+from lfvpipe.detector.images import open_mask, reduce
 
 MAX_PNG_BYTES = 5_242_880  # of DetectAnomalies' AnomalyMask
 
@@ -51,7 +51,7 @@ def pixel_classes(example: Example, classes: Sequence[str]) -> Integers | None:
     """Return the class number of each mask pixel, (h, w), 0 for every colour not in the classes."""
     if example.mask is None:
         return None
-    mask = np.asarray(open_rgb(example.mask)).astype(np.int32)
+    mask = np.asarray(open_mask(example.mask)).astype(np.int32)
     result = np.zeros(mask.shape[:2], np.int64)
     for name, text in example.mask_classes.items():
         if name in classes:

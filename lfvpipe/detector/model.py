@@ -60,7 +60,7 @@ class Model:
             DetectorError: It cannot be read as an image.
         """
         with blas_on_one_thread():
-            return self._detect(open_rgb(image, self.info.white))
+            return self._detect(open_rgb(image, self.info.pixels))
 
     def _detect(self, image: Image.Image) -> Verdict:
         views = self.ensemble.look(image)
@@ -150,8 +150,10 @@ def _restore(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
     segmenter = Segmenter(**parts["segmenter"]) if "segmenter" in parts else None
     if segmenter is not None and header["segmented"] not in header["sides"]:
         raise ValueError(f"a segmenter at {header['segmented']} px")
+    restored = Info(**info)
+    _ = restored.pixels  # a TypeError where they are none
     return Model(
-        info=Info(**info),
+        info=restored,
         calibration=Calibration(**header["calibration"]),
         ensemble=_restore_ensemble(keys, header["sides"], parts),
         classes=header["classes"],

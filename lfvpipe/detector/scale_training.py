@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from lfvpipe.detector.arrays import Bools, Floats, Integers
     from lfvpipe.detector.facts import Example, Settings
     from lfvpipe.detector.watch import Watch
+    from lfvpipe.images import PixelRules
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class TrainingSet:
         labels: True for anomalies.
         folds: Of each.
         sides: All that may be looked on, px, ascending; the first two are usual.
-        white: The level of deep grey that is shown as white; None where there is none.
+        rules: From bytes to pixels; a white level where there is deep grey, or will be.
     """
 
     examples: tuple[Example, ...]
@@ -61,7 +62,7 @@ class TrainingSet:
     labels: Bools
     folds: Integers
     sides: tuple[int, ...]
-    white: float | None
+    rules: PixelRules
 
     @property
     def usual(self) -> int:
@@ -103,8 +104,11 @@ class ScaleTrainer:
         share = sample_shares(
             [each.label == "anomaly" for each in examples], tuning.MAX_IMAGES_WITH_CELLS
         )
-        white = common_white_level(examples)
-        how = self._extraction(sides[:2], self.settings.views, limit, examples, white)
+        # A pipeline knows the product's, although the images that it gives have 8 bits by now.
+        rules = self.settings.pixels
+        if rules.white_level is None:
+            rules = replace(rules, white_level=common_white_level(examples))
+        how = self._extraction(sides[:2], self.settings.views, limit, examples, rules)
         found = extract_features(examples, how, share, self.store, self.watch)
         # From here on content decides the order, not the caller: sums, and what is drawn at random,
         # are the same for the same images in any order.
@@ -116,7 +120,7 @@ class ScaleTrainer:
         require_different(digests, labels)
         folds = assign_folds(digests, labels, self.settings.seed)
         ordered = tuple(examples[index] for index in order)
-        return TrainingSet(ordered, features, labels, folds, sides, white)
+        return TrainingSet(ordered, features, labels, folds, sides, rules)
 
     def _extraction(
         self,
@@ -124,11 +128,11 @@ class ScaleTrainer:
         views: int,
         looks: int,
         examples: Sequence[Example],
-        white: float | None,
+        rules: PixelRules,
     ) -> Extraction:
         """Return how to look at the examples, of which there may be so many looks in all."""
         views = min(views, max(1, looks // len(examples)))
-        return Extraction(sides, views, self.classes, thread_count(self.settings.threads), white)
+        return Extraction(sides, views, self.classes, thread_count(self.settings.threads), rules)
 
     def fit_usual(self, data: TrainingSet, side: int) -> FittedScale:
         """Fit a usual scale, that of this `side`."""
@@ -174,7 +178,7 @@ class ScaleTrainer:
         rows = np.flatnonzero(some)
         examples = [data.examples[row] for row in rows.tolist()]
         looks, views = self._limit(side), self.settings.finer_views
-        how = self._extraction((side,), views, looks, examples, data.white)
+        how = self._extraction((side,), views, looks, examples, data.rules)
         how = replace(how, alignment=alignment)
         found = extract_features(examples, how, (1.0, 1.0), self.store, self.watch)
         features = self._training_features(data, rows, found, 0, enough, alignment)
@@ -256,7 +260,7 @@ class ScaleTrainer:
         def draw(row: int) -> list[Floats]:
             # The image's own digest is in the seed: its defects do not depend on the others.
             seed = [self.settings.seed, side, int(data.features[row].digest[:8], 16)]
-            image = open_rgb(data.examples[row].path, data.white)
+            image = open_rgb(data.examples[row].path, data.rules)
             pixels, _motion = prepare(image, side, alignment)
             return [as_stored(each) for each in synthetic_cells(pixels, default_rng(seed))]
 

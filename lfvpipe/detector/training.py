@@ -216,6 +216,10 @@ def _info(
     recorded = asdict(replace(settings, threads=None))
     costs = list(settings.costs) if settings.costs else None
     recorded |= {"costs": costs, "sides": list(settings.sides)}
+    # Only what is not by default, so that model files of plain photographs stay what they were.
+    pixels = replace(settings.pixels, white_level=None).as_json()  # the level has its own place
+    recorded = {key: each for key, each in recorded.items() if key != "pixels"}
+    recorded |= {"pixels": pixels} if pixels else {}
     return Info(
         kind="supervised" if data.supervised else "novelty",
         segmentation=segmentation,
@@ -231,7 +235,7 @@ def _info(
         },
         scores=_figures(fit),
         sides=tuple(each.side for each in fit.ensemble.scales),
-        white=data.white,
+        white=data.rules.white_level,
         warnings=tuple(warnings(data, fit.scores, fit.rows, given)),
     )
 

@@ -52,10 +52,6 @@ FEW_NORMALS = 10  # different ones, below which the user is warned. By judgement
 
 # --- Images and features --------------------------------------------------------------------------
 
-# The share of a deep grey image's pixels that are no brighter than white: a hot pixel may be.
-# By judgement.
-DEEP_WHITE_QUANTILE = 0.999
-
 # px of an image that the stem works on at a time, and rows of them at least: the stride-4 map of
 # a whole image takes ten times the memory. Strips bounded in area: 460 images in 480 MB instead of
 # 583, an image at 896 px judged 23 ms faster.

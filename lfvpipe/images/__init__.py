@@ -1,34 +1,57 @@
-"""Opens, verifies and prepares images that may be hostile, within bounds."""
+"""Opens, verifies and prepares images that may be hostile, within bounds.
+
+One way leads from a file's bytes to pixels: `read_image`, and for masks `read_mask`.
+"""
 
 from typing import TYPE_CHECKING
 
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
+    from lfvpipe.images.decoding import read_decoded, read_image, upright_size
     from lfvpipe.images.errors import ImageError, NotAMask
+    from lfvpipe.images.formats import FORMATS, SERVED, SUFFIXES
     from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
-    from lfvpipe.images.masks import PreparedMask, prepare_mask
-    from lfvpipe.images.preparation import Prepared, examine, prepare
+    from lfvpipe.images.masks import PreparedMask, prepare_mask, read_mask, read_painting
+    from lfvpipe.images.pixels import FEW_LEVELS, Upright
+    from lfvpipe.images.preparation import Prepared, examine, own_white_level, prepare
+    from lfvpipe.images.rules import PixelRules
 else:
     __getattr__ = lazy.face(
         __name__,
         {
+            "decoding": ["read_decoded", "read_image", "upright_size"],
             "errors": ["ImageError", "NotAMask"],
+            "formats": ["FORMATS", "SERVED", "SUFFIXES"],
             "inspection": ["MAX_PIXELS", "ImageHeader", "inspect"],
-            "masks": ["PreparedMask", "prepare_mask"],
-            "preparation": ["Prepared", "examine", "prepare"],
+            "masks": ["PreparedMask", "prepare_mask", "read_mask", "read_painting"],
+            "pixels": ["FEW_LEVELS", "Upright"],
+            "preparation": ["Prepared", "examine", "own_white_level", "prepare"],
+            "rules": ["PixelRules"],
         },
     )
 
 __all__ = [
+    "FEW_LEVELS",
+    "FORMATS",
     "MAX_PIXELS",
+    "SERVED",
+    "SUFFIXES",
     "ImageError",
     "ImageHeader",
     "NotAMask",
+    "PixelRules",
     "Prepared",
     "PreparedMask",
+    "Upright",
     "examine",
     "inspect",
+    "own_white_level",
     "prepare",
     "prepare_mask",
+    "read_decoded",
+    "read_image",
+    "read_mask",
+    "read_painting",
+    "upright_size",
 ]

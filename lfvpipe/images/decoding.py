@@ -1,42 +1,22 @@
 """Decodes an image completely, or says why it cannot be.
 
-`lfvpipe.images.inspection` has read the header by then: what would take too much memory is refused
-before Pillow sees the file.
+What would take too much memory is refused by its header, before Pillow sees the file.
 """
 
 import io
-import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from lfvpipe.images.errors import ImageError
-from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader
+from lfvpipe.images.formats import FORMATS
+from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
+from lfvpipe.images.pillow import plugin, refusing_damage
+from lfvpipe.images.pixels import Upright, orientation_of, read_pixels
+from lfvpipe.images.rules import PixelRules
 
-# What Pillow's PNG and JPEG readers raise for damaged files, a second header's size included.
-_BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-
-
-@contextmanager
-def refusing_damage() -> Iterator[None]:
-    """Turn what Pillow raises for a damaged file inside the block into an ImageError."""
-    try:
-        yield
-    except _BROKEN as error:
-        raise ImageError(
-            f"is truncated or damaged ({str(error)[:80]})", hint="Export it again or leave it out."
-        ) from error
+_JPEG_BITS = 8
+_LYING = range(5, 9)  # orientations that swap width and height
 
 
 def refuse_bomb(header: ImageHeader, max_pixels: int = MAX_PIXELS) -> None:
@@ -54,18 +34,96 @@ def refuse_bomb(header: ImageHeader, max_pixels: int = MAX_PIXELS) -> None:
         raise ImageError("has no pixels", hint="Leave it out.")
 
 
-def decode(data: bytes, header: ImageHeader) -> Image.Image:
-    """Return the decoded first frame of `data`.
+def decode(
+    data: bytes,
+    header: ImageHeader,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    enough: tuple[int, int] | None = None,
+) -> Image.Image:
+    """Return the decoded first frame of `data`, as its file has it.
+
+    Args:
+        data: The file.
+        header: What `inspect` says of it.
+        max_pixels: More are refused.
+        enough: (width, height) that will do: a JPEG is decoded at a fraction of its size.
 
     Raises:
         ImageError: The file is truncated or damaged, or of a kind that cannot be decoded.
     """
+    refuse_bomb(header, max_pixels)
+    if header.format == "JPEG" and header.bits != _JPEG_BITS:
+        hint = "Export it as JPEG of 8 bits, or as PNG."
+        raise ImageError(f"is a JPEG of {header.bits} bits a sample, which is not read", hint=hint)
     with refusing_damage():
-        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "MPO"))
+        image: Image.Image = plugin(header.format)(io.BytesIO(data))
         if image.size != (header.width, header.height):
-            raise ImageError("has two headers that differ in size", hint="Leave it out.")
+            raise ImageError(
+                "is damaged: it has two headers that differ in size", hint="Leave it out."
+            )
+        if enough:
+            image.draft("RGB", enough)
         image.load()
     return image
+
+
+def upright_size(data: bytes) -> tuple[int, int]:
+    """Return the (width, height) of an image once its EXIF orientation is applied; not decoded.
+
+    Raises:
+        ImageError: It is no image of `FORMATS`, or damaged.
+    """
+    header = inspect(data)
+    refuse_bomb(header)
+    with refusing_damage():
+        turned = orientation_of(plugin(header.format)(io.BytesIO(data))) in _LYING
+    if turned and header.format != "TIFF":  # whose reader turns it by itself
+        return header.height, header.width
+    return header.width, header.height
+
+
+def read_image(
+    source: Path | bytes,
+    rules: PixelRules | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    enough: tuple[int, int] | None = None,
+) -> Upright:
+    """Return an image file's pixels as they are to be seen: the way of all readers in the package.
+
+    Args:
+        source: A path, or a file's bytes.
+        rules: What is decided for the product.
+        max_pixels: More are refused.
+        enough: See `decode`.
+
+    Raises:
+        ImageError: It is no image of `FORMATS`, is damaged, or has too many pixels.
+        OSError: The file cannot be read.
+    """
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    image = decode(data, inspect(data, FORMATS), max_pixels=max_pixels, enough=enough)
+    with refusing_damage():  # of EXIF, which Pillow reads when it is asked for it, and of profiles
+        return read_pixels(image, rules or PixelRules())
+
+
+def read_decoded(
+    image: Image.Image, rules: PixelRules | None = None, *, max_pixels: int = MAX_PIXELS
+) -> Upright:
+    """Return the pixels of an image that somebody opened with Pillow; see `read_image`.
+
+    Raises:
+        ImageError: It is closed or damaged, or has too many pixels.
+    """
+    refuse_bomb(ImageHeader("PNG", *image.size, image.mode, _JPEG_BITS, 0), max_pixels)
+    with refusing_damage():
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            # Mapped, as Pillow does with a file that it knows by name, one that lies on its side
+            # has its rows cut at the wrong places.
+            image.filename = ""
+        image.load()
+        return read_pixels(image, rules or PixelRules())
 
 
 def encode_png(image: Image.Image) -> bytes:

@@ -1,17 +1,24 @@
 """Pixel masks as the service documents them: a PNG, white background, a colour for each type."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy
+from numpy.typing import NDArray
 from PIL import Image
 
 from lfvpipe.images.decoding import decode, encode_png, refuse_bomb
 from lfvpipe.images.errors import ImageError, NotAMask
+from lfvpipe.images.formats import Format
 from lfvpipe.images.inspection import MAX_PIXELS, inspect
+from lfvpipe.images.pillow import refusing_damage
+from lfvpipe.images.pixels import read_colours
 
 _WHITE = 0xFFFFFF
 _STAND_IN = 0x23A436  # for types that are drawn in white, which is the background's colour
+_PNG: tuple[Format, ...] = ("PNG",)
+_LOSSLESS: tuple[Format, ...] = ("PNG", "BMP", "TIFF")
 _MAX_COLOURS = 64  # far more types than the service takes, far fewer than a photograph has
 _MAX_PRESENT = 1 << 16  # colours that are counted before a picture is taken for one
 
@@ -45,7 +52,7 @@ def prepare_mask(
     """Verify the mask file `data` and bring it into the documented form.
 
     Args:
-        data: A PNG of any mode.
+        data: A PNG of any mode, or a BMP or TIFF.
         classes: Colours (``#RRGGBB``) by anomaly type; other colours become background. None:
             black is the background, or where there is none, white; grey masks are cut at half.
         resize: (width, height); the nearest pixel is taken, no colours are mixed.
@@ -55,33 +62,58 @@ def prepare_mask(
         ImageError: It is no PNG, is damaged, or has too many colours for a mask.
     """
     header = inspect(data)
-    if header.format != "PNG":
-        raise ImageError("is a JPEG; a mask must be a PNG", hint="JPEG smears the colours.")
+    if header.format not in _LOSSLESS:
+        what = f"is a {header.format}; a mask must be a PNG, or a BMP or TIFF, which becomes one"
+        raise ImageError(what, hint="JPEG smears the colours.")
     refuse_bomb(header, max_pixels)
-    image = _flatten(decode(data, header))
+    painted, opaque = _read(data, _LOSSLESS)
+    image = _on(painted, opaque, 0)  # black is the usual background
     if resize and image.size != resize:
         image = image.resize(resize, Image.Resampling.NEAREST)
     targets, strangers = _targets(_colours_of(image), classes)
     width, height = image.size
     colours = tuple(_hex(code) for code in sorted(set(targets.values()) - {_WHITE}))
     # The file's own bytes stay where its form is the documented one and nothing has to change.
-    has_form = header.mode in ("RGB", "P") and header.bits <= 8
+    has_form = header.format == "PNG" and header.mode in ("RGB", "P") and header.bits <= 8
     has_size = resize is None or (header.width, header.height) == resize
     if not (has_form and has_size and all(old == new for old, new in targets.items())):
         data = encode_png(_recolour(image, targets))
     return PreparedMask(data, width, height, colours, strangers)
 
 
-def _flatten(image: Image.Image) -> Image.Image:
-    """Return the mask as RGB; what is transparent shows black, the usual background."""
-    if image.mode == "I;16":
-        samples = numpy.asarray(image).astype(numpy.uint16)
-        return Image.fromarray((samples >> 8).astype(numpy.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        opaque = image.getchannel("A").point(lambda alpha: 255 if alpha > 127 else 0)
-        return Image.composite(image.convert("RGB"), Image.new("RGB", image.size), opaque)
-    return image.convert("RGB")
+def read_mask(source: Path | bytes) -> Image.Image:
+    """Return a mask's colours, RGB, upright; what is transparent is white, the background.
+
+    Raises:
+        ImageError: It is no PNG, or damaged.
+        OSError: The file cannot be read.
+    """
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    colours, opaque = read_painting(data)
+    return _on(colours, opaque, 255)
+
+
+def read_painting(data: bytes) -> tuple[NDArray[numpy.uint8], NDArray[numpy.bool_]]:
+    """Return the colours (h, w, 3) of a PNG, and where it is opaque (h, w).
+
+    Raises:
+        ImageError: It is no PNG, or damaged.
+    """
+    return _read(data, _PNG)
+
+
+def _read(
+    data: bytes, formats: Collection[Format]
+) -> tuple[NDArray[numpy.uint8], NDArray[numpy.bool_]]:
+    image = decode(data, inspect(data, formats))
+    with refusing_damage():
+        return read_colours(image)
+
+
+def _on(
+    colours: NDArray[numpy.uint8], opaque: NDArray[numpy.bool_], background: int
+) -> Image.Image:
+    return Image.fromarray(numpy.where(opaque[..., None], colours, numpy.uint8(background)))
 
 
 def _colours_of(image: Image.Image) -> list[int]:

@@ -1,8 +1,8 @@
 """One way from a decoded photograph to the pixels that are learnt from and judged.
 
 Every reader of pixels in the package goes through here: extraction, training, detection, the
-service, the packaged runner, report and review. In this order: the EXIF orientation is applied;
-samples of more than eight bits are brought to eight; colours are those of sRGB; what is transparent
+service, the packaged runner, report and review. In this order: samples of more than eight bits are
+brought to eight; the EXIF orientation is applied; colours are those of sRGB; what is transparent
 shows the background; the mode becomes grey or RGB.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -18,9 +18,8 @@ from PIL import Image, ImageCms
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Mode = Literal["L", "RGB"]
+    from lfvpipe.images.rules import PixelRules
 
-WHITE: Final = "#FFFFFF"
 DEPTHS: Final = (8, 10, 12, 14, 16)
 """Bits of the sensors whose samples 16-bit files hold."""
 
@@ -40,25 +39,9 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_OPAQUE: Final = 128  # of 255: half
 # A profile counts where some colour moves by more than this many of 255 levels.
 _VISIBLE: Final = 2
-
-
-@dataclass(frozen=True)
-class PixelRules:
-    """What is decided once for a product, and then holds for each of its photographs.
-
-    Attributes:
-        white_level: The sample of deep grey (16-bit, 32-bit, floating) that becomes white. None
-            takes the smallest usual depth that holds the photograph at hand, which is right only
-            where a photograph is looked at alone.
-        background: ``#RRGGBB`` that shows where a photograph is transparent.
-        mode: Grey or RGB for all; None keeps each as it is.
-    """
-
-    white_level: float | None = None
-    background: str = WHITE
-    mode: Mode | None = None
 
 
 @dataclass(frozen=True)
@@ -87,21 +70,16 @@ def read_pixels(image: Image.Image, rules: PixelRules) -> Upright:
     changes: list[str] = []
     turn = _TURNS.get(orientation_of(image))
     profile = image.info.get("icc_profile")
-    if turn is not None:
-        # The EXIF block is not written again: an odd tag in it would be an error, for nothing.
-        palette_transparency = image.info.get("transparency")
-        image = image.transpose(turn)
-        if palette_transparency is not None:
-            image.info["transparency"] = palette_transparency
-        changes.append("rotated")
     levels = None
     if is_deep(image):
-        samples = np.asarray(image)
-        reduced = to_eight_bits(samples, rules.white_level)
-        levels = int(np.count_nonzero(np.bincount(reduced.ravel(), minlength=256)))
+        reduced = to_eight_bits(np.asarray(image), rules.white_level)
         image = Image.fromarray(reduced)
+        levels = levels_of(image)
         profile = None  # it describes the samples that were
         changes.append("depth")
+    if turn is not None:
+        image = _transpose(image, turn)
+        changes.append("rotated")
     image, more = _flatten(image, rules.background)
     changes += more
     image, more = _to_srgb(image, profile)
@@ -114,6 +92,30 @@ def read_pixels(image: Image.Image, rules: PixelRules) -> Upright:
     plain = image.copy() if image.info else image
     plain.info = {}
     return Upright(plain, tuple(changes), levels)
+
+
+def read_colours(image: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return a decoded mask's colours (h, w, 3), upright, and where it is opaque (h, w).
+
+    A mask's colours are names: none is mixed with what is behind it, or seen through a profile.
+    """
+    turn = _TURNS.get(orientation_of(image))
+    if is_deep(image):
+        samples = np.asarray(image)
+        image = Image.fromarray(to_eight_bits(samples, 255.0 if samples.max() < 256 else 65535.0))
+    if turn is not None:
+        image = _transpose(image, turn)
+    pixels = np.asarray(image.convert("RGBA"))
+    return pixels[..., :3], pixels[..., 3] >= _OPAQUE
+
+
+def _transpose(image: Image.Image, turn: Image.Transpose) -> Image.Image:
+    # The EXIF block is not written again: an odd tag in it would be an error, for nothing.
+    palette_transparency = image.info.get("transparency")
+    image = image.transpose(turn)
+    if palette_transparency is not None:
+        image.info["transparency"] = palette_transparency
+    return image
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -141,6 +143,11 @@ def is_deep(image: Image.Image) -> bool:
 def white_level_of(image: Image.Image) -> float | None:
     """Return the white level of a deep photograph by its own samples; None for one of 8 bits."""
     return _own_white_level(np.asarray(image)) if is_deep(image) else None
+
+
+def levels_of(image: Image.Image) -> int:
+    """Return how many different values the samples of an 8-bit image have."""
+    return int(np.count_nonzero(np.bincount(np.asarray(image).ravel(), minlength=256)))
 
 
 def to_eight_bits(samples: NDArray[np.generic], white_level: float | None) -> NDArray[np.uint8]:

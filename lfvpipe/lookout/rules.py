@@ -6,7 +6,6 @@ Sizes are in bytes, sides in pixels, counts in images unless said otherwise.
 
 from typing import Final
 
-IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg")
 MIN_SIDE: Final = 64
 MAX_SIDE: Final = 4096
 MAX_IMAGE_BYTES: Final = 8 * 1024 * 1024

@@ -11,5 +11,8 @@ PIPELINE: Final = "lfvpipe:pipeline"
 COSTS: Final = "lfvpipe:costs"
 """What a mistake costs, as ``FALSE_ACCEPT:FALSE_REJECT``, such as ``20:1``."""
 
+PIXELS: Final = "lfvpipe:pixels"
+"""How photographs become pixels, as `lfvpipe.images.PixelRules.as_text` writes it."""
+
 THOROUGH: Final = "lfvpipe:thorough"
 """``true``: search images more finely, for longer."""

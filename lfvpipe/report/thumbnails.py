@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from lfvpipe.executor import in_order
-from lfvpipe.images import ImageError, inspect
-from lfvpipe.images.decoding import refuse_bomb
+from lfvpipe.images import ImageError, inspect, read_image, read_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -75,21 +74,22 @@ def thumbnail(state_dir: Path, verdict: Verdict, side: int = SIDE) -> Thumbnail 
     try:
         header = inspect(state_dir / verdict.path)
         picture = _read_small(state_dir / verdict.path, side)
-        mask = _read_small(state_dir / verdict.mask, side) if verdict.mask else None
+        mask = read_mask(state_dir / verdict.mask) if verdict.mask else None
     except (ImageError, OSError):
         return None
-    overlay = _uri(_see_through(mask.resize(picture.size))) if mask else None
+    overlay = (
+        _uri(_see_through(mask.resize(picture.size, Image.Resampling.BILINEAR, reducing_gap=2)))
+        if mask
+        else None
+    )
     reduced = max(header.width, header.height) > side
     return Thumbnail(_uri(picture), picture.width, picture.height, overlay, reduced)
 
 
 def _read_small(path: Path, side: int) -> Image.Image:
-    refuse_bomb(inspect(path))
-    with Image.open(path, formats=("PNG", "JPEG")) as image:
-        image.draft("RGB", (2 * side, 2 * side))  # JPEG: decoded at a fraction of the size
-        small = image.convert("RGB")
+    small = read_image(path, enough=(2 * side, 2 * side)).image.convert("RGB")
     small.thumbnail((side, side))
-    return ImageOps.exif_transpose(small)
+    return small
 
 
 def _see_through(mask: Image.Image) -> Image.Image:

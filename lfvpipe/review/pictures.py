@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy
 from PIL import Image
 
-from lfvpipe import detector, service
+from lfvpipe import detector, images, service
 from lfvpipe.errors import UserError
 from lfvpipe.report import heat_colours
 
@@ -85,9 +85,8 @@ def pictures_of(context: Context, model: ModelOutcome) -> Pictures | None:
 def see_through(data: bytes) -> bytes:
     """Return a mask with its white background clear; raises UserError if it is no image."""
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:
-            colours = numpy.asarray(opened.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
+        colours = numpy.asarray(images.read_mask(data))
+    except images.ImageError as error:
         raise UserError("The mask cannot be read.") from error
     marked = (colours != numpy.array(_WHITE)).any(axis=2)
     alpha = numpy.where(marked, 255, 0).astype(numpy.uint8)
@@ -112,18 +111,16 @@ def mask_from_painting(
         UserError: It is no PNG, or not of that size.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:
-            if opened.size != size:
-                raise UserError(f"The mask is {opened.size}, the image {size}.")
-            pixels = numpy.asarray(opened.convert("RGBA"))
-    except (OSError, ValueError, SyntaxError) as error:
+        pixels, marked = images.read_painting(data)
+    except images.ImageError as error:
         raise UserError("The mask is no PNG.") from error
-    marked = pixels[..., 3] > 127
+    if marked.shape[::-1] != size:
+        raise UserError(f"The mask is {marked.shape[::-1]}, the image {size}.")
     if not marked.any():
         return None
     codes = [bytes.fromhex(colour.lstrip("#")) for colour in classes.values()]
     palette = numpy.array([list(code) for code in codes], numpy.uint8)
-    result = numpy.stack([_nearest(row, palette) for row in pixels[..., :3]])
+    result = numpy.stack([_nearest(row, palette) for row in pixels])
     result[~marked] = _WHITE
     return _png(Image.fromarray(result))
 

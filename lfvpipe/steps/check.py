@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from lfvpipe.config.spec import Images
 from lfvpipe.dataset.checks.findings import CheckFailed, Finding
 from lfvpipe.dataset.sources import archive_stem
 from lfvpipe.engine.facts import StepOutcome
@@ -51,11 +52,14 @@ class CheckStep(Step[Context]):
         service = pipeline.service
         # Left out at its default: an outcome from before there was the key stays good.
         unusual: Facts = {} if service.has_usual_limits else {"service.limits": service.limits}
+        damaged = pipeline.images.damaged
+        leave_out: Facts = {"images.damaged": damaged} if damaged != Images.damaged else {}
         return settings(
             {
                 "split.test": separate is not None,
                 **{f"sources.{label}.archive": name for label, name in archives.items()},
                 **unusual,
+                **leave_out,
             }
         )
 

@@ -130,7 +130,7 @@ ARCHIVES: dict[Callable[[Path], None], tuple[str, ...]] = {
     bomb: ("select", "like an archive bomb"),
     total: ("select", "The archive was not used"),
     web_page: ("select", "is a web page, not an archive"),
-    empty_label: ("select", "sources.normal: 0 images match PNG or JPEG"),
+    empty_label: ("select", "sources.normal: 0 images match PNG, JPEG"),
 }
 
 
@@ -213,7 +213,7 @@ def test_images_that_cannot_be_used_are_all_told_before_anything_is_created(work
     done = workshop.lfvpipe("run", "--until", "bucket")
     refused(
         done,
-        "normal/good/1.png: is a text file, not a PNG or JPEG image",
+        "normal/good/1.png: is a text file, not a PNG, JPEG",
         "normal/good/2.png: has 20000 x 20000 pixels",
         "2 sizes",
         "images.resize",

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from lfvpipe.images.pixels import (
-    PixelRules,
     orientation_of,
     read_pixels,
     to_eight_bits,
     white_level_of,
 )
+from lfvpipe.images.rules import PixelRules
 
 
 def stored(image: Image.Image, kind: str = "PNG", **options: object) -> Image.Image:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lfvpipe.cli.heat_maps import HeatMaps
+    from lfvpipe.cli.preparation import Preparation
     from lfvpipe.cli.variants import Variant
-    from lfvpipe.config.spec import Images
     from lfvpipe.engine.ledger import Ledger, Record
 
     Draw = Callable[[Path, bytes], str | None]
@@ -160,7 +160,7 @@ def _from_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Detect]:
             verdict.is_anomalous,
             verdict.confidence,
             anomalies=_without_background((a.name, a.fraction) for a in verdict.anomalies),
-            heat_map=maps.draw(image, image, verdict.heat_map) if maps else None,
+            heat_map=maps.draw(image, image, verdict.heat_map, model.info.pixels) if maps else None,
         )
 
     yield detect
@@ -220,13 +220,13 @@ def _drawing(variant: Variant, model: Hosting, maps: HeatMaps | None) -> Draw:
 
 
 def _ask_service(
-    variant: Variant, model: Hosting, preparation: Images, image: Path, draw: Draw
+    variant: Variant, model: Hosting, preparation: Preparation, image: Path, draw: Draw
 ) -> ImageVerdict:
     """Prepare the image as the model's training images were, and ask the hosted model."""
     data = images.prepare(
         image.read_bytes(),
+        rules=preparation.rules,
         resize=preparation.resize,
-        convert=preparation.convert,
         max_bytes=MAX_IMAGE_BYTES,
     )
     with explained(f"detecting anomalies in {image}"):

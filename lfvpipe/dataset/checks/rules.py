@@ -10,6 +10,7 @@ from lfvpipe.dataset.checks.counts import count_findings, type_findings
 from lfvpipe.dataset.checks.findings import Finding, error, warning
 from lfvpipe.dataset.checks.likeness import likeness_findings
 from lfvpipe.dataset.sources import archive_stem
+from lfvpipe.images import FEW_LEVELS
 from lfvpipe.lookout import rules
 
 if TYPE_CHECKING:
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
     from lfvpipe.dataset.selection import LabelCounts
 
 _LISTED = 20  # kinds of problem
-_NAMED = 3  # images of a kind
+_NAMED = 20  # images of a kind
 _CHANGES = {
     "rotated": "were turned as their EXIF orientation says",
-    "16-bit": "have 16 bits a sample and were reduced to 8 (their high byte)",
-    "12-bit": "have 16 bits a sample but use only the low 12, so they came out dark: export them"
-    " with 8 bits",
+    "depth": "are grey of more than 8 bits a sample and were reduced to 8",
+    "profile": "have a colour profile that shows, and were converted to sRGB",
+    "flattened": "are transparent in places and now show the background there (images.background)",
     "cmyk": "were converted from CMYK to RGB",
+    "format": "were BMP, TIFF, WebP or HEIC and were converted to PNG",
+    "first-page": "have several pages, of which the first is used",
     "recompressed": "were written as JPEG again, to stay under 8 MB",
 }
 _NORMAL = re.compile(r"(?<![a-z])(normal|good|ok|defect[-_]?free|healthy)(?![a-z])", re.IGNORECASE)
@@ -50,21 +53,23 @@ def find_problems(
         notes: What extract noted of each image, by its id.
         counts: Of the selection, by label.
     """
+    leave_out = pipeline.images.damaged == "leave-out"
     found = [
-        *_unreadable_images(notes.values()),
+        *_unreadable_images(notes.values(), leave_out=leave_out),
         *count_findings(pipeline, images, counts),
         *_size_findings(images),
-        *_mask_findings(images, notes),
+        *_mask_findings(images, notes, leave_out=leave_out),
         *type_findings(pipeline, images),
         *likeness_findings(images, notes),
         *_mixed_modes(images, notes),
+        *_few_levels(pipeline, notes.values()),
         *_changes(notes.values()),
         *_swapped_labels(pipeline),
     ]
     return sorted(found, key=lambda finding: finding.level)
 
 
-def _unreadable_images(notes: Iterable[Note]) -> list[Finding]:
+def _unreadable_images(notes: Iterable[Note], *, leave_out: bool) -> list[Finding]:
     by_problem: dict[str, list[str]] = defaultdict(list)
     for note in notes:
         if note.problem:
@@ -79,10 +84,13 @@ def _unreadable_images(notes: Iterable[Note]) -> list[Finding]:
     if unsaid := sum(len(ids) for _, ids in kinds[_LISTED:]):
         lines += f"\n    and {unsaid} more"
     count = sum(map(len, by_problem.values()))
-    what = "1 image cannot be read: repair or remove it, or leave it out"
-    if count > 1:
-        what = f"{count} images cannot be read: repair or remove them, or leave them out"
-    return [error("unreadable-images", f"{what} with sources.<label>.include.{lines}")]
+    what = "1 image cannot be read" if count == 1 else f"{count} images cannot be read"
+    if leave_out:
+        said = f"{what}, and {'was' if count == 1 else 'were'} left out:{lines}"
+        return [warning("left-out-images", said, (each for _, ids in kinds for each in ids))]
+    them = "it" if count == 1 else "them"
+    advice = f"repair or remove {them}, or set images.damaged: leave-out to go on without {them}"
+    return [error("unreadable-images", f"{what}: {advice}.{lines}")]
 
 
 def _size_findings(images: Sequence[Image]) -> list[Finding]:
@@ -115,12 +123,15 @@ def _size_findings(images: Sequence[Image]) -> list[Finding]:
     return found
 
 
-def _mask_findings(images: Sequence[Image], notes: Mapping[str, Note]) -> list[Finding]:
+def _mask_findings(
+    images: Sequence[Image], notes: Mapping[str, Note], *, leave_out: bool
+) -> list[Finding]:
     masks = {image.id: mask for image in images if (mask := notes[image.id].mask)}
     if not masks:
         return []
     sizes = {image.id: (image.width, image.height) for image in images}
     bad = [f"{name}: {mask.problem}" for name, mask in masks.items() if mask.problem]
+    left_out = bad if leave_out else []
     fine = {name: mask for name, mask in masks.items() if not mask.problem}
     odd = [name for name, mask in fine.items() if (mask.width, mask.height) != sizes[name]]
     empty = [name for name, mask in fine.items() if not mask.colours]
@@ -133,7 +144,8 @@ def _mask_findings(images: Sequence[Image], notes: Mapping[str, Note]) -> list[F
         if image.label == "anomaly" and image.split in ("train", "test") and image.id not in masks
     ]
     rows = [
-        (error, "bad-masks", "masks cannot be read: repair them", bad),
+        (error, "bad-masks", "masks cannot be read: repair them", [] if leave_out else bad),
+        (warning, "left-out-masks", "masks cannot be read and were left out", left_out),
         (error, "mask-size", "masks differ in size from their image: export them anew", odd),
         (error, "mask-types", f"masks show more than {most} anomaly types: merge some", many),
         (warning, "empty-masks", "masks mark nothing: is the label right?", empty),
@@ -155,6 +167,26 @@ def _mixed_modes(images: Iterable[Image], notes: Mapping[str, Note]) -> list[Fin
             " mistake for the difference between normal and anomaly: set images.convert",
         )
     ]
+
+
+def _few_levels(pipeline: Pipeline, notes: Iterable[Note]) -> list[Finding]:
+    """Return an error where 16-bit photographs end with so few levels that no defect would show."""
+    deep = [note for note in notes if note.levels is not None]
+    most = max((note.levels or 0 for note in deep), default=FEW_LEVELS)
+    if most >= FEW_LEVELS:
+        return []
+    grey = [note for note in deep if "depth" in note.changes]
+    text = (
+        f"{len(deep)} images of 16 bits a sample have {most} levels or fewer after they were"
+        " reduced to 8 bits, too few to see a defect by:"
+    )
+    if not grey:
+        advice = "of 16-bit colour the high byte is used; export them with 8 bits a sample"
+    elif pipeline.images.depth:
+        advice = f"images.depth is {pipeline.images.depth}; set it to auto, or to fewer bits"
+    else:
+        advice = "set images.depth to the bits that the camera fills, such as 12, or raise exposure"
+    return [error("few-levels", f"{text} {advice}", (note.id for note in deep))]
 
 
 def _changes(notes: Iterable[Note]) -> list[Finding]:

@@ -56,7 +56,7 @@ class Detection:
         return model
 
     def _check(self, model: Model, body: bytes, content_type: str) -> None:
-        from lfvpipe.images import ImageError, inspect
+        from lfvpipe.images import SERVED, ImageError, inspect
 
         if content_type.partition(";")[0].strip().lower() not in _CONTENT_TYPES:
             allowed = ", ".join(_CONTENT_TYPES)
@@ -65,14 +65,25 @@ class Detection:
         if len(body) > most:
             raise invalid(f"the image has {len(body)} bytes; {most} are allowed")
         try:
-            facts = inspect(body)
+            facts = inspect(body, SERVED)
         except ImageError as error:
             raise invalid(f"the image {error.fault}") from error
-        if (facts.width, facts.height) != (model.width, model.height):
+        # A photograph that lies on its side is judged upright, as a pipeline has prepared it.
+        wanted = (model.width, model.height)
+        if (facts.width, facts.height) != wanted and not _is_upright(body, wanted):
             raise invalid(
                 f"the image has {facts.width}x{facts.height} pixels; it must have the size of the"
                 f" training images, {model.width}x{model.height}"
             )
+
+
+def _is_upright(body: bytes, size: tuple[int | None, int | None]) -> bool:
+    from lfvpipe.images import ImageError, upright_size
+
+    try:
+        return upright_size(body) == size
+    except ImageError:
+        return False
 
 
 def _result(verdict: "Verdict") -> Result:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -56,8 +57,9 @@ def extract(context: Context, work: Work) -> Outcome:
         for image in read_selection(selection)
     ]
     try:
-        results, new = _prepare(context, work, wanted)
-        return _write_index(context, drop_outdated_reviews(wanted, results, work), results, new)
+        done = _prepare(context, work, wanted)
+        kept = drop_outdated_reviews(done.wanted, done.results, work)
+        return _write_index(context, kept, done)
     except OSError as error:
         if error.errno not in _DISK:
             raise
@@ -68,10 +70,53 @@ def extract(context: Context, work: Work) -> Outcome:
         ) from error
 
 
-def _prepare(
-    context: Context, work: Work, wanted: Sequence[ImageJobs]
+@dataclass(frozen=True)
+class _Done:
+    """What became of the selected images.
+
+    Attributes:
+        wanted: The images with the jobs that were done in the end.
+        results: By the jobs' keys.
+        new: How many files were not there before.
+        white: The sample of deep grey that became white; None where there is none.
+    """
+
+    wanted: Sequence[ImageJobs]
+    results: Mapping[str, Result]
+    new: int
+    white: float | None
+
+
+def _prepare(context: Context, work: Work, wanted: Sequence[ImageJobs]) -> _Done:
+    """Do every job that was not done before.
+
+    Deep grey whose depth nobody declares is read twice: what becomes white is known only when all
+    of it has been looked at.
+    """
+    root = context.state_dir / "images"
+    sweep(root)
+    with Journal(root / "journal.jsonl") as journal:
+        results, new = _work_off(context, work, wanted, journal)
+        white = context.pipeline.images.rules().white_level
+        levels = {key: each.white for key, each in results.items() if each.white is not None}
+        if levels:
+            white = max(levels.values())
+            wanted = [
+                replace(each, job=_image_job(context, each.image, white))
+                if each.job.key in levels
+                else each
+                for each in wanted
+            ]
+            journal.flush()
+            results, newer = _work_off(context, work, wanted, journal)
+            new += newer
+    return _Done(wanted, results, new, white)
+
+
+def _work_off(
+    context: Context, work: Work, wanted: Sequence[ImageJobs], journal: Journal
 ) -> tuple[dict[str, Result], int]:
-    """Return the result of every job by its key, and how many were not there yet.
+    """Return the result of every job by its key, and how many files were not there yet.
 
     One thread reads, several decode: reading, inflating, decoding and hashing all release the
     interpreter's lock. A result is noted as soon as its file is in place, so a kill loses no work
@@ -79,20 +124,19 @@ def _prepare(
     """
     from lfvpipe.executor import as_completed
 
-    root = context.state_dir / "images"
-    sweep(root)
     keys = {job.key for each in wanted for job in (each.job, each.mask_job) if job}
-    results = read_journal(root / "journal.jsonl", root, keys)
+    results = read_journal(journal.path, context.state_dir / "images", keys)
     todo = _jobs_by_file(wanted, done=results)
     total = sum(len(jobs) for members in todo.values() for jobs in members.values())
     prepared = as_completed(_prepare_one, _read(context, work, todo), os.cpu_count() or 1)
-    with Journal(root / "journal.jsonl") as journal:
-        for number, result in enumerate(prepared, start=1):
-            results[result.key] = result
-            if not result.problem:
-                journal.add(result)
-            work.progress(number, total, "images")
-    return results, total
+    new = 0
+    for number, result in enumerate(prepared, start=1):
+        results[result.key] = result
+        new += result.white is None
+        if not result.problem:
+            journal.add(result)
+        work.progress(number, total, "images")
+    return results, new
 
 
 def _jobs_by_file(wanted: Iterable[ImageJobs], done: Mapping[str, Result]) -> JobsByFile:
@@ -107,10 +151,19 @@ def _jobs_by_file(wanted: Iterable[ImageJobs], done: Mapping[str, Result]) -> Jo
     return todo
 
 
-def _image_job(context: Context, image: SelectedImage) -> Job:
+def _image_job(context: Context, image: SelectedImage, white: float | None = None) -> Job:
     spec = context.pipeline.images
+    rules = spec.rules(white)
+    decided = replace(rules, mode=None).as_json()
     key = _key(
-        "image", image.source, image.member, image.stamp, image.size, spec.resize, spec.convert
+        "image",
+        image.source,
+        image.member,
+        image.stamp,
+        image.size,
+        spec.resize,
+        spec.convert,
+        *([decided] if decided else []),
     )
     return Job(
         key,
@@ -118,7 +171,7 @@ def _image_job(context: Context, image: SelectedImage) -> Job:
         str(context.state_dir / "images"),
         _stem(image.source, image.member, key),
         resize=spec.resize,
-        convert=spec.convert,
+        rules=rules,
         max_bytes=MAX_IMAGE_BYTES,
     )
 
@@ -161,10 +214,8 @@ def _prepare_one(job_and_data: tuple[Job, bytes | UserError]) -> Result:
     return prepare_one(job, data)
 
 
-def _write_index(
-    context: Context, wanted: Sequence[ImageJobs], results: Mapping[str, Result], new: int
-) -> Outcome:
-    images, notes = index_images(wanted, results)
+def _write_index(context: Context, wanted: Sequence[ImageJobs], done: _Done) -> Outcome:
+    images, notes = index_images(wanted, done.results)
     folder = context.state_dir / "index"
     index, index_digest = write_lines(folder, map(image_line, images))
     note_file, notes_digest = write_lines(folder, map(note_line, notes))
@@ -173,10 +224,11 @@ def _write_index(
         digest=index_digest,
         notes=f"index/{note_file}",
         images=len(images),
-        new=new,
+        new=done.new,
         bytes=sum(image.size for image in images),
         unreadable=len(wanted) - len(images),
         counts=_counts(images),
+        white=done.white,
     )
     return Outcome("created", facts.as_json(), {"digest": index_digest, "notes": notes_digest})
 

@@ -128,5 +128,6 @@ def _note(image: SelectedImage, result: Result, mask: Result | None) -> Note:
         pixels=result.pixels,
         likeness=result.likeness,
         problem=result.problem,
+        levels=result.levels,
         mask=of_mask,
     )

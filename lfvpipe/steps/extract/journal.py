@@ -37,7 +37,8 @@ def read_journal(file: Path, root: Path, keys: Collection[str]) -> dict[str, Res
                 result = Result(**fields)
             except (ValueError, TypeError, AttributeError):
                 continue  # cut short by a kill, or empty: the file is prepared again
-            if result.key in keys and sizes.get(result.path) == result.size:
+            was_looked_at = result.white is not None
+            if result.key in keys and (was_looked_at or sizes.get(result.path) == result.size):
                 found[result.key] = result
     return found
 
@@ -74,19 +75,23 @@ def sweep(root: Path) -> None:
 
 
 class Journal:
-    """Appends results to the file; a context manager."""
+    """Appends results to the file at `path`; a context manager."""
 
-    def __init__(self, file: Path) -> None:
-        self._path = file
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def add(self, result: Result) -> None:
         """Append one result."""
         line = {key: value for key, value in asdict(result).items() if value}
         self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
+    def flush(self) -> None:
+        """Let `read_journal` see what was appended."""
+        self._file.flush()
+
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = self._path.open("ab")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[bytes] = self.path.open("ab")
         if self._file.tell():
             self._file.write(b"\n")  # ends a line that a kill may have cut short
         return self

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from lfvpipe.engine.facts import StepOutcome
+from lfvpipe.engine.facts import ABSENT_IF_NONE, StepOutcome
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class ExtractOutcome(StepOutcome):
         new: How many files, images and masks, were not there before.
         bytes: Of the images.
         unreadable: How many selected images are not in the index.
+        white: The sample of deep grey that became white; None where no image is deep grey.
         counts: Images by label and split; those of neither label are left out.
     """
 
@@ -34,3 +35,4 @@ class ExtractOutcome(StepOutcome):
     bytes: int
     unreadable: int
     counts: Mapping[str, Mapping[str, int]]
+    white: float | None = field(default=None, metadata=ABSENT_IF_NONE)

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION = 2  # grows when the same file would be prepared differently
+    from lfvpipe.images import PixelRules
+
+VERSION = 3  # grows when the same file would be prepared differently
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Job:
         stem: The result's path below `root`, without suffix; ``/`` between folders.
         classes: Mask colours by anomaly type, where they are declared.
         max_bytes: See `lfvpipe.images.examine`.
+        rules: How the photograph becomes pixels. Where they have no white level, deep grey is
+            looked at, and not prepared: the level is that of all of the product together.
     """
 
     key: str
@@ -35,7 +39,7 @@ class Job:
     root: str
     stem: str
     resize: tuple[int, int] | None = None
-    convert: Literal["RGB", "L"] | None = None
+    rules: PixelRules | None = None
     classes: Mapping[str, str] | None = None
     max_bytes: int | None = None
 
@@ -53,6 +57,8 @@ class Result:
         colours: The anomaly types' colours in a mask.
         strangers: Colours of a mask that nobody declared.
         origin: SHA-256 of the image's file as it was before it was prepared.
+        levels: See `lfvpipe.images.Prepared`.
+        white: The photograph's own white level, where it was looked at; no file is there then.
     """
 
     key: str
@@ -69,6 +75,8 @@ class Result:
     strangers: tuple[str, ...] = ()
     problem: str = ""
     origin: str = ""
+    levels: int | None = None
+    white: float | None = None
 
 
 def prepare_one(job: Job, data: bytes) -> Result:
@@ -88,9 +96,13 @@ def prepare_one(job: Job, data: bytes) -> Result:
 
 
 def _prepare_image(job: Job, data: bytes) -> Result:
-    from lfvpipe.images import examine
+    from lfvpipe.images import examine, own_white_level
 
-    done = examine(data, resize=job.resize, convert=job.convert, max_bytes=job.max_bytes)
+    if job.rules is None or job.rules.white_level is None:
+        white = own_white_level(data)
+        if white is not None:
+            return Result(job.key, white=white)
+    done = examine(data, rules=job.rules, resize=job.resize, max_bytes=job.max_bytes)
     path = f"{job.stem}.{'png' if done.format == 'PNG' else 'jpg'}"
     _write(Path(job.root, path), done.data)
     sha256 = hashlib.sha256(done.data).hexdigest()
@@ -106,6 +118,7 @@ def _prepare_image(job: Job, data: bytes) -> Result:
         changes=done.changes,
         pixels=done.pixels,
         likeness=done.likeness,
+        levels=done.levels,
     )
 
 

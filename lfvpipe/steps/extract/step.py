@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lfvpipe.config.spec import Images
 from lfvpipe.engine.inputs import CodeVersion, settings
 from lfvpipe.engine.phrases import count, listing, size
 from lfvpipe.engine.reasons import Reason
@@ -13,11 +14,36 @@ from lfvpipe.steps.extract import preparation
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lfvpipe.engine.inputs import Input
-    from lfvpipe.engine.outcome import Outcome
+    from lfvpipe.engine.outcome import Json, Outcome
     from lfvpipe.engine.step import Work
+
+
+def image_settings(images: Images) -> dict[str, Json]:
+    """Return how images are prepared, by key; keys that came after 0.1.0 where they say something.
+
+    An outcome of an earlier version stays the outcome of its fingerprint.
+    """
+    resize = "x".join(map(str, images.resize)) if images.resize else None
+    found: dict[str, Json] = {"images.resize": resize, "images.convert": images.convert}
+    if images.depth is not None:
+        found["images.depth"] = images.depth
+    if images.background != Images.background:
+        found["images.background"] = images.background
+    return found
+
+
+def images_of(found: Mapping[str, Any]) -> Images:
+    """Return how images were prepared, as `image_settings` said then."""
+    width, _, height = str(found.get("images.resize") or "").partition("x")
+    return Images(
+        resize=(int(width), int(height)) if width else None,
+        convert=found.get("images.convert"),
+        depth=found.get("images.depth"),
+        background=found.get("images.background") or Images.background,
+    )
 
 
 class ExtractStep(Step[Context]):
@@ -28,10 +54,8 @@ class ExtractStep(Step[Context]):
 
     def inputs(self, context: Context) -> Sequence[Input]:
         """See `Step.inputs`."""
-        images = context.pipeline.images
-        resize = "x".join(map(str, images.resize)) if images.resize else None
         return [
-            *settings({"images.resize": resize, "images.convert": images.convert}),
+            *settings(image_settings(context.pipeline.images)),
             # Ledgers of 0.1.0 do not know it; they were made with version 2.
             CodeVersion("preparation", preparation.VERSION, unrecorded=2),
         ]

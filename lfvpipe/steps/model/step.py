@@ -40,6 +40,13 @@ class ModelStep(Step[Context]):
         # version stays the model of its fingerprint.
         thorough: Facts = {"model.thorough": True} if pipeline.model.thorough else {}
         detector = pipeline.service.detector
+        images = pipeline.images
+        # What was prepared is an input already; this is how the model sees what is not.
+        background: Facts = (
+            {"images.background": images.background}
+            if images.background != type(images).background
+            else {}
+        )
         other: Facts = {"service.detector": detector} if detector != Service.detector else {}
         return settings(
             {
@@ -48,6 +55,7 @@ class ModelStep(Step[Context]):
                 "evaluate.costs.false_accept": costs.false_accept if costs else None,
                 "evaluate.costs.false_reject": costs.false_reject if costs else None,
                 **thorough,
+                **background,
                 **other,
             }
         )

@@ -29,6 +29,7 @@ from lfvpipe.lookout.progress import TrainingProgress
 from lfvpipe.lookout.statuses import MODEL_TRAINED, ModelStatus
 from lfvpipe.lookout.waiters import wait_for_model
 from lfvpipe.steps.attempts import attempt_token
+from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.model.outcome import ModelIdentity, ModelOutcome, ModelSaved, ObjectLocation
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ def _create(context: Context, work: Work) -> str:
         given[tags.COSTS] = f"{costs.false_accept:g}:{costs.false_reject:g}"
     if pipeline.model.thorough:
         given[tags.THOROUGH] = "true"
+    if pixels := pipeline.images.rules(ExtractOutcome.of(work.upstream).white).as_text():
+        given[tags.PIXELS] = pixels
     as_listed: list[Tag] = [{"Key": key, "Value": value} for key, value in given.items()]
     with explained(f"creating a model of project {pipeline.project}"):
         made = context.lookout.create_model(

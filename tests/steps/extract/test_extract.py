@@ -127,7 +127,7 @@ def test_unreadable_images_are_all_noted_and_the_others_extracted(
     )
     outcome = run(context, work)
     problems = {note.id: note.problem for note in notes_of(context, outcome)}
-    assert "is a text file, not a PNG or JPEG" in problems["normal/2.png"]
+    assert "is a text file, not a PNG, JPEG" in problems["normal/2.png"]
     assert "truncated" in problems["normal/3.jpg"]
     assert outcome.facts["unreadable"] == 2
     assert [image.id for image in index_of(context, outcome)] == ["anomaly/4.png", "normal/1.png"]

@@ -161,7 +161,9 @@ def test_an_empty_archive_on_this_machine_has_no_address_to_check(
     sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip")}
     with pytest.raises(SelectionError) as caught:
         selected(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
-    assert caught.value.hint == "Put PNG or JPEG images into it, or name another one."
+    assert (
+        caught.value.hint == "Put images (PNG, JPEG, BMP, TIFF, WebP) into it, or name another one."
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from lfvpipe.errors import UserError
 
 _NEEDED = ("numpy", "onnxruntime", "pillow", "threadpoolctl")
 # What `lfvpipe.detector` imports of ours; a component that lacks a file fails when it is tried out.
-_CODE = ("__init__.py", "atomic.py", "errors.py", "executor.py", "lazy.py", "detector")
+_CODE = ("__init__.py", "atomic.py", "errors.py", "executor.py", "lazy.py", "detector", "images")
 _SECONDS = 300  # a component that takes longer for one image is of no use
 
 

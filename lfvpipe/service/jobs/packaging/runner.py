@@ -20,7 +20,7 @@ os.environ["LFVPIPE_CACHE_DIR"] = str(HERE / "network")
 sys.path.insert(0, str(HERE / "code"))
 
 from lfvpipe.detector import DetectorError, TrainedModel, load  # noqa: E402
-from lfvpipe.detector.images import size_of  # noqa: E402
+from lfvpipe.detector.images import size_of, upright_size_of  # noqa: E402
 
 
 def refuse_another_size(image: Path, size: tuple[int, int]) -> None:
@@ -30,7 +30,7 @@ def refuse_another_size(image: Path, size: tuple[int, int]) -> None:
         DetectorError: It has another, or cannot be read.
     """
     found = size_of(image)
-    if found != size:
+    if size not in (found, upright_size_of(image)):
         raise DetectorError(
             f"{image} has {found[0]}x{found[1]} pixels; it must have the size of the training"
             f" images, {size[0]}x{size[1]}.",

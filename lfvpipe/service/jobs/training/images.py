@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lfvpipe.images import ImageError, inspect
+from lfvpipe.images import SERVED, ImageError, inspect
 from lfvpipe.service.jobs.training.selection import TrainingError
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.storage import Buckets, NoSuchObject, parse_s3_uri
@@ -93,7 +93,7 @@ def image_size(name: str, source: Path | bytes, quotas: Quotas) -> tuple[int, in
         TrainingError: It is no PNG or JPEG, or too small or large.
     """
     try:
-        facts = inspect(source)
+        facts = inspect(source, SERVED)
     except ImageError as error:
         raise TrainingError(f"{name} cannot be used: {error.fault}.") from error
     least, most = quotas.min_side, quotas.max_side

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from PIL import Image
-
-from lfvpipe.images import ImageError, inspect
+from lfvpipe.images import SERVED, ImageError, inspect, read_mask
 from lfvpipe.service.jobs.training.selection import LabelledImage, TrainingError
 
 # AWS's own published masks have a black background, whatever the guide says about white.
@@ -26,7 +24,7 @@ def check_mask(image: LabelledImage, path: Path, size: tuple[int, int]) -> None:
     """
     name = f"The mask {image.entry.mask}"
     try:
-        facts = inspect(path)
+        facts = inspect(path, SERVED)
     except ImageError as error:
         raise TrainingError(f"{name} cannot be used: {error.fault}.") from error
     if facts.format != "PNG":
@@ -50,13 +48,12 @@ def check_mask(image: LabelledImage, path: Path, size: tuple[int, int]) -> None:
 
 
 def _colours(name: str, path: Path) -> set[tuple[int, int, int]]:
-    """Return the colours that show; how transparent they are does not matter."""
+    """Return the colours that show."""
     try:
-        with Image.open(path, formats=("PNG",)) as image:
-            counted = image.convert("RGBA").getcolors(_MOST_COLOURS)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise TrainingError(f"{name} cannot be read: {error}.") from error
+        counted = read_mask(path).getcolors(_MOST_COLOURS)
+    except ImageError as error:
+        raise TrainingError(f"{name} cannot be read: it {error.fault}.") from error
     if counted is None:
         raise TrainingError(f"{name} has over {_MOST_COLOURS} colours: a picture, no mask.")
     colours = (colour for _, colour in counted if isinstance(colour, tuple))
-    return {(red, green, blue) for red, green, blue, alpha in colours if alpha}
+    return {(red, green, blue) for red, green, blue in colours}

@@ -1,14 +1,13 @@
 """Pixel metrics of a segmentation model, by anomaly type."""
 
 from collections.abc import Iterator, Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from lfvpipe.images import read_mask
 from lfvpipe.service.jobs.training.metrics import f1, ratio
 
 _Mask = NDArray[np.bool_]
@@ -30,7 +29,7 @@ class PixelCounts:
             classes: Anomaly type to its colour, ``#RRGGBB``.
         """
         self._colours.update(classes)
-        found = None if predicted is None else _pixels(BytesIO(predicted))
+        found = None if predicted is None else _pixels(predicted)
         true = None if truth is None else _pixels(truth)
         for name, colour in self._colours.items():
             ours, theirs = _where(found, colour), _where(true, classes.get(name))
@@ -51,12 +50,9 @@ class PixelCounts:
             }
 
 
-def _pixels(source: BytesIO | Path) -> NDArray[np.uint8]:
+def _pixels(source: bytes | Path) -> NDArray[np.uint8]:
     """Return the colours (h, w, 3), white where they are transparent."""
-    with Image.open(source, formats=("PNG",)) as image:
-        pixels = np.asarray(image.convert("RGBA"))
-    opaque = pixels[..., 3:] > 127
-    return np.where(opaque, pixels[..., :3], np.uint8(255))
+    return np.asarray(read_mask(source))
 
 
 def _where(pixels: NDArray[np.uint8] | None, colour: str | None) -> _Mask | None:

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from lfvpipe.lookout.tags import COSTS, THOROUGH
+from lfvpipe.images import PixelRules
+from lfvpipe.lookout.tags import COSTS, PIXELS, THOROUGH
 from lfvpipe.service.jobs.training.selection import TrainingError
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import tags
@@ -21,11 +22,23 @@ def read_settings(runtime: Runtime, model: Model) -> "Settings":
     from lfvpipe.detector import Settings
 
     with runtime.database.read() as tx:
-        costs, thorough = (tags.value(tx, model.arn, key) for key in (COSTS, THOROUGH))
-    settings = Settings(costs=None if costs is None else _parse_costs(costs))
+        costs, thorough, pixels = (
+            tags.value(tx, model.arn, key) for key in (COSTS, THOROUGH, PIXELS)
+        )
+    settings = Settings(
+        costs=None if costs is None else _parse_costs(costs), pixels=_parse_pixels(pixels or "")
+    )
     if thorough not in {None, "true", "false"}:
         raise TrainingError(f"The tag {THOROUGH} is {thorough!r}; it must be true or false.")
     return settings.thorough() if thorough == "true" else settings
+
+
+def _parse_pixels(text: str) -> PixelRules:
+    try:
+        return PixelRules.from_text(text)
+    except ValueError as error:
+        wanted = "such as white=4095 background=FFFFFF mode=L"
+        raise TrainingError(f"The tag {PIXELS} is {text!r}; it must be {wanted}.") from error
 
 
 def _parse_costs(text: str) -> tuple[float, float]:
