@@ -9,6 +9,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from lfvpipe import images
 from lfvpipe.dataset.listing import ListingError, Part, Row, read_table
 
 if TYPE_CHECKING:
@@ -174,13 +175,8 @@ def _of_suffix(published: dict[str, Part | None], name: str) -> Part | None:
 
 
 def _marks_something(name: str, data: bytes) -> bool:
-    import io
-
-    from PIL import Image
-
     try:
-        with Image.open(io.BytesIO(data), formats=("BMP", "PNG", "JPEG", "TIFF")) as mask:
-            low_high = mask.convert("L").getextrema()
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ListingError(f"{name}: this mask cannot be read ({error}).") from error
-    return low_high != (0, 0)
+        mask = images.read_image(data).image
+    except images.ImageError as error:
+        raise ListingError(f"{name}: this mask cannot be read: it {error.fault}.") from error
+    return any(mask.tobytes())

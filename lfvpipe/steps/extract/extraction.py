@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lfvpipe.steps.context import Context
 
 _DISK = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, getattr(errno, "EDQUOT", -1))
+_PATHS = 2  # the version of the code since which paths are as they are
 JobsByFile = dict[str, dict[str, list[Job]]]  # source → member → jobs
 
 
@@ -155,7 +156,7 @@ def _image_job(context: Context, image: SelectedImage, white: float | None = Non
     spec = context.pipeline.images
     rules = spec.rules(white)
     decided = replace(rules, mode=None).as_json()
-    key = _key(
+    key, place = _names(
         "image",
         image.source,
         image.member,
@@ -169,7 +170,7 @@ def _image_job(context: Context, image: SelectedImage, white: float | None = Non
         key,
         "image",
         str(context.state_dir / "images"),
-        _stem(image.source, image.member, key),
+        _stem(image.source, image.member, place),
         resize=spec.resize,
         rules=rules,
         max_bytes=MAX_IMAGE_BYTES,
@@ -181,21 +182,29 @@ def _mask_job(context: Context, mask: SelectedMask | None) -> Job | None:
         return None
     resize = context.pipeline.images.resize
     classes = dict(mask.classes) if mask.classes is not None else None
-    key = _key("mask", mask.source, mask.member, mask.stamp, mask.size, resize, classes)
+    key, place = _names("mask", mask.source, mask.member, mask.stamp, mask.size, resize, classes)
     root = str(context.state_dir / "images")
-    stem = _stem(f"{mask.source}-masks", mask.member, key)
+    stem = _stem(f"{mask.source}-masks", mask.member, place)
     return Job(key, "mask", root, stem, resize=resize, classes=classes)
 
 
-def _key(*parts: object) -> str:
-    """Return the digest of all that a job's result depends on, the code's version among it."""
-    return hashlib.sha256(json.dumps([preparation.VERSION, *parts]).encode()).hexdigest()[:32]
+def _names(*parts: object) -> tuple[str, str]:
+    """Return two digests of all that a job's result depends on: of the job, and of its file's path.
+
+    The code's version is part of the job alone: where a newer one prepares an image as the older
+    did, the index stays the same, and so does what was made of it, a model among it.
+    """
+    job, place = (
+        hashlib.sha256(json.dumps([version, *parts]).encode()).hexdigest()[:32]
+        for version in (preparation.VERSION, _PATHS)
+    )
+    return job, place
 
 
-def _stem(folder: str, member: str, key: str) -> str:
+def _stem(folder: str, member: str, place: str) -> str:
     """Return a path that people recognise and no file system minds."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePosixPath(member).stem)[-60:]
-    return f"{folder}/{name}-{key[:16]}"
+    return f"{folder}/{name}-{place[:16]}"
 
 
 def _read(

@@ -18,6 +18,7 @@ from lfvpipe.dataset.checks.findings import CheckFailed
 from lfvpipe.dataset.index import read_index, read_notes
 from lfvpipe.images import read_image
 from lfvpipe.steps.check import CheckStep
+from lfvpipe.steps.extract import preparation
 from lfvpipe.steps.extract.step import ExtractStep
 from lfvpipe.steps.select.step import SelectStep
 from tests.images.photographs import chunk, deep_png, photograph
@@ -196,3 +197,18 @@ def test_damaged_images_are_left_out_and_counted_where_that_is_wanted(
     assert (found["code"], found["level"]) == ("left-out-images", "warning")
     assert "1 image cannot be read, and was left out" in found["message"]
     assert found["images"] == ["normal/x.png"]
+
+
+def test_a_newer_preparation_that_changes_nothing_leaves_the_index_as_it_was(
+    context: Context,
+    work: Any,
+    archives: Archives,
+    picture: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    archives(normal={"1.png": picture(1)}, anomaly={"3.png": picture(3)})
+    before = run(context, work)
+    monkeypatch.setattr(preparation, "VERSION", preparation.VERSION + 1)
+    after = run(context, work)
+    assert after.facts["new"] == 2
+    assert after.identity == before.identity
