@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.config.spec import Share
 from lfvpipe.dataset.sampling import split_sizes
 from lfvpipe.lookout import rules
+from lfvpipe.lookout.limits import OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from lfvpipe.cli.discovery import Discovery, Label
 
 SHARES = (80, 75, 70, 65, 60, 55, 50)
-MANY = 1_000
 
 
 def text(found: Discovery, output: Path, schema: str) -> str:
@@ -79,9 +79,8 @@ def _source(kind: str, label: Label, output: Path) -> Iterator[str]:
 
 
 def _no_anomalies() -> Iterator[str]:
-    least = rules.MIN_TEST_ANOMALY
-    yield f"  # No images of defects were found, and the service tests on at least {least}: `check`"
-    yield "  # stops a run until they are named here. They need not be learnt from, see `split`."
+    yield "  # No images of defects were found: the model learns what good ones look like, and"
+    yield "  # nobody can say how many defects it finds. Once there are photographs of some:"
     yield "  # anomaly:"
     yield "  #   archive: defective.zip"
 
@@ -114,11 +113,10 @@ def _is_enough(normal: int, anomaly: int, percent: int) -> bool:
 
 def shortage(found: Discovery) -> str:
     """Return what is missing before a run gets past `check`, as a phrase; "" for nothing."""
-    normal, anomaly = _counts(found)
-    if _is_enough_for_one(normal, anomaly):
+    normal, _ = _counts(found)
+    if normal >= OPEN.min_single_normal:
         return ""
-    wanted = f"{rules.MIN_SINGLE_NORMAL} normal and {rules.MIN_SINGLE_ANOMALY} anomalous images"
-    return f"the service wants {wanted}; there are {normal} and {anomaly}"
+    return f"a model needs {OPEN.min_single_normal} normal images at least; there is {normal}"
 
 
 def _is_enough_for_one(normal: int, anomaly: int) -> bool:
@@ -132,8 +130,8 @@ def _counts(found: Discovery) -> tuple[int, int]:
 
 def _split(found: Discovery) -> Iterator[str]:
     normal, anomaly = _counts(found)
-    if not anomaly:
-        yield from _split_for_anomalies_to_come(normal)
+    if anomaly < rules.MIN_TEST_ANOMALY:
+        yield from _split_for_few_anomalies(normal, anomaly)
         return
     withheld = _withheld(found)
     normal, anomaly = normal - withheld.normal, anomaly - withheld.anomaly
@@ -141,24 +139,27 @@ def _split(found: Discovery) -> Iterator[str]:
     if percent is not None:
         yield "# The service wants at least ten images of each label to test on."
         yield f"split: {{train: {percent}, test: {100 - percent}}}"
+    elif _is_enough_for_one(normal, anomaly):
+        yield "# Too few images for a test dataset of their own, which wants ten of each label: one"
+        yield "# dataset, which the service divides itself."
+        yield "split: {train: 100}"
+    else:
+        yield "# Few images: what the report says of the model is uncertain, as its intervals show."
+        yield f"split: {{train: {SHARES[0]}, test: {100 - SHARES[0]}}}"
+
+
+def _split_for_few_anomalies(normal: int, anomaly: int) -> Iterator[str]:
+    """Learn from most of the normal images, and test on the others and on every anomaly."""
+    few = f"The {anomaly} images" if anomaly > 1 else "The image" if anomaly else "Images"
+    train, test = SHARES[0], 100 - SHARES[0]
+    if split_sizes(normal, Share(percent=train), Share(percent=test))[0] < OPEN.min_train_normal:
+        yield "# Too few images to keep some to test on: more make a better model."
+        yield "split: {train: 100}"
         return
-    yield "# Too few images for a test dataset of their own, which wants ten of each label: one"
-    yield "# dataset, which the service divides itself."
-    yield "split: {train: 100}"
-    if missing := shortage(found):
-        yield f"# Even then {missing}."
-
-
-def _split_for_anomalies_to_come(normal: int) -> Iterator[str]:
-    """Divide so that ten images of defects, all for testing, are enough for a run."""
-    percent = share_to_train(normal, MANY) or SHARES[-1]
-    enough = -(-rules.MIN_TEST_ANOMALY * 100 // (100 - percent))
-    yield "# All images of defects are for testing: the model learns from normal ones alone, and"
-    yield f"# its threshold is a guess. From {enough} of them on, leave out the `anomaly` part."
-    every = "anomaly: {train: 0, test: 100}"
-    yield f"split: {{train: {percent}, test: {100 - percent}, {every}}}"
-    if normal < rules.MIN_SINGLE_NORMAL:
-        yield f"# The service wants {rules.MIN_SINGLE_NORMAL} normal images; there are {normal}."
+    yield "# Some good images are kept to test on, so that the report can tell of false alarms."
+    yield f"# {few} of defects are for testing alone: a model learns little from a few, and its"
+    yield "# threshold is a guess. From some twenty of them on, leave out the `anomaly` part."
+    yield f"split: {{train: {train}, test: {test}, anomaly: {{train: 0, test: 100}}}}"
 
 
 def _images(found: Discovery) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """`lfvpipe init`: what it makes of the layouts that people have."""
 
 import io
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -138,28 +139,63 @@ def test_a_test_archive_is_evaluated_on_and_mixed_sizes_are_made_one(
     assert spec.images.resize == (80, 64)
 
 
-def test_with_normal_images_alone_it_says_what_a_run_waits_for(
-    tmp_path: Path, lfvpipe: Any
+def _noise(folder: Path, count: int) -> None:
+    _folder(folder, _numbered(".", count))
+    for number, file in enumerate(sorted(folder.iterdir())):
+        Image.effect_noise((64, 64), 40 + number + count).save(file)
+
+
+@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize(
+    ("normal", "counts"), [(30, "train 24, test 6"), (3, "train 2, test 1"), (2, "train 2")]
+)
+def test_good_images_alone_are_enough_for_a_run(
+    normal: int, counts: str, archived: bool, tmp_path: Path, lfvpipe: Any
 ) -> None:
-    _folder(tmp_path / "screws", _numbered(".", 25))
-    file = tmp_path / "made.yaml"
-    said = lfvpipe("init", tmp_path / "screws", "-o", file)
-    assert "not enough for a run yet: the service wants 20 normal and 10 anomalous" in said.out
-    assert "next: name more images in it" in said.out
-    assert lfvpipe("init", tmp_path / "screws", "-o", file, "--force", "--json").json["missing"]
+    photos, file = tmp_path / "screws", tmp_path / "made.yaml"
+    _noise(photos, normal)
+    if archived:
+        shutil.make_archive(str(photos), "zip", photos)
+        shutil.rmtree(photos)
+        photos = photos.with_suffix(".zip")
+    said = lfvpipe("init", photos, "-o", file)
+    assert "anomaly  none: the model learns what good ones look like" in said.out
+    assert f"next: lfvpipe run {file}" in said.out
+    assert lfvpipe("init", photos, "-o", file, "--force", "--json").json["missing"] == ""
     assert list(load(file).pipeline.sources.by_label) == ["normal"]
     assert "No images of defects were found" in file.read_text()
+    assert lfvpipe("validate", file).code == 0
     run = lfvpipe("run", file, "--until", "check")
-    assert "0 anomaly images in test, the service needs at least 10" in run.err
+    assert run.code == 0, run.err
+    assert counts in run.err
+
+
+def test_a_single_image_is_not_enough(tmp_path: Path, lfvpipe: Any) -> None:
+    _noise(tmp_path / "screws", 1)
+    file = tmp_path / "made.yaml"
+    said = lfvpipe("init", tmp_path / "screws", "-o", file)
+    assert "not enough for a run yet: a model needs 2 normal images at least" in said.out
+    assert "next: name more images in it" in said.out
+    run = lfvpipe("run", file, "--until", "check")
+    assert "1 normal image in train, a model needs at least 2: add normal images." in run.err
+
+
+@pytest.mark.parametrize("anomalies", [1, 5, 9])
+def test_few_images_of_defects_are_tested_on(anomalies: int, tmp_path: Path, lfvpipe: Any) -> None:
+    for folder, count in (("screws", 30), ("screws_def", anomalies)):
+        _noise(tmp_path / folder, count)
+    file = tmp_path / "made.yaml"
+    assert lfvpipe("init", tmp_path / "screws", tmp_path / "screws_def", "-o", file).code == 0
+    said = lfvpipe("run", file, "--until", "check")
+    assert said.code == 0, said.err
+    assert f"train 24, test {6 + anomalies}" in said.err
 
 
 def test_ten_images_of_defects_named_in_the_file_are_then_enough(
     tmp_path: Path, lfvpipe: Any
 ) -> None:
-    for folder, count in (("screws", 25), ("defective", 10)):
-        _folder(tmp_path / folder, _numbered(".", count))
-        for number, file in enumerate(sorted((tmp_path / folder).iterdir())):
-            Image.effect_noise((64, 64), 40 + number + count).save(file)
+    _noise(tmp_path / "screws", 25)
+    _noise(tmp_path / "defective", 10)
     file = tmp_path / "made.yaml"
     assert lfvpipe("init", tmp_path / "screws", "-o", file).code == 0
     named = file.read_text().replace("  # anomaly:", "  anomaly:")

@@ -69,7 +69,9 @@ def _write_schema(target: Path) -> None:
 def _print(found: Discovery, target: Path, missing: str) -> None:
     print(f"found {found.layout}:")
     for kind, label in (("normal", found.normal), ("anomaly", found.anomaly)):
-        count = f"{len(label.names)} images in {label.place.path}" if label else "none"
+        count = "none: the model learns what good ones look like, and flags what does not"
+        if label:
+            count = f"{len(label.names)} images in {label.place.path}"
         print(f"  {kind:<8} {count}")
     for note in found.notes:
         print(f"  {note}")

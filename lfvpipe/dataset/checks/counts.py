@@ -70,9 +70,15 @@ def _unknowns(
             " threshold is a guess. Those few do more good in test, such as with split: {anomaly:"
             " {train: 0, test: 100}}.",
         )
-    scarce = {label for _, label, _ in _scarce(DOCUMENTED, pipeline, counted)}
+    scarce = {(split, label) for split, label, _ in _scarce(DOCUMENTED, pipeline, counted)}
+    if ("train", "normal") in scarce:
+        yield warning(
+            "few-train-normal",
+            f"{_quantity(learnt['normal'], 'normal')} to learn from: the threshold is uncertain, and"
+            f" defects may be missed. {rules.MIN_SINGLE_NORMAL} or more make a better model.",
+        )
     for label in ("anomaly", "normal"):
-        if label in scarce:
+        if (("test" if _has_test(pipeline) else "train"), label) in scarce:
             advice = _advice(pipeline, available, "test", label)
             yield _about_test(label, to_test[label], advice)
 

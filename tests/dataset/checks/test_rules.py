@@ -263,7 +263,7 @@ def test_a_single_dataset_says_what_is_left_to_test_on() -> None:
     assert "1 anomaly image to test on" in said["few-test-anomaly"]
     assert "split.test" not in said["few-test-anomaly"]
     assert messages(alone, train_normal=3).keys() == {
-        *("no-train-anomalies", "no-test-anomaly", "few-test-normal")
+        *("no-train-anomalies", "no-test-anomaly", "few-train-normal", "few-test-normal")
     }
     assert "no-test-normal" in messages(alone, train_normal=2)
 
