@@ -85,8 +85,11 @@ def _metric_rows(scores: Sequence[Scores | None]) -> Iterator[Row]:
             *(_estimate_text(each.estimates.get(metric)) if each else ABSENT for each in scores),
         )
     counts = [each.confusion if each else None for each in scores]
-    yield ("anomalies missed", *(str(c.false_negative) if c else ABSENT for c in counts))
-    yield ("normal rejected", *(str(c.false_positive) if c else ABSENT for c in counts))
+    # Of images that there are none of nothing is known: 0 would say that all is well.
+    missed = (str(each.false_negative) if each and each.positive else ABSENT for each in counts)
+    rejected = (str(each.false_positive) if each and each.negative else ABSENT for each in counts)
+    yield ("anomalies missed", *missed)
+    yield ("normal rejected", *rejected)
 
 
 def _estimate_text(estimate: Estimate | None) -> str:

@@ -68,7 +68,7 @@ def curves(comparison: Comparison, metric: str = "f1") -> list[Curve]:
     return [
         Curve(name, metric, axis, tuple(point for _, point in points))
         for name, points in found.items()
-        if len(points) > 1
+        if len(points) > 1 and any(each.estimate.value is not None for _, each in points)
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe import atomic
-from lfvpipe.report import charts, metrics, run_file
+from lfvpipe.report import certainty, charts, metrics, run_file
 from lfvpipe.report.gallery import gallery
 from lfvpipe.report.heat_colours import ramp
 from lfvpipe.report.timings_table import timings_table
@@ -119,6 +119,7 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
         timings=Markup(timings_table(run.timings)),  # noqa: S704  (escapes what it is made of)
         metric_names=METRICS,
         headline=headline(run),
+        statements=list(certainty.unknowns(run)),
         style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),  # noqa: S704  (ours)
         script=Markup(script),  # noqa: S704  (ours)
         # The page forbids all scripts but the one of this digest (Content-Security-Policy).
@@ -171,6 +172,13 @@ def headline(run: RunRecord) -> str:
         return "No labelled images were judged, so nothing is known of how good the model is."
     counts = run.scores[name].confusion
     missed, rejected = counts.false_negative, counts.false_positive
+    if not (counts.positive and counts.negative):
+        alarms, defects = certainty.statements(counts)
+        known, unknown, of_unknown = (alarms, defects, "defects are missed")
+        if not alarms.is_known:
+            known, unknown, of_unknown = (defects, alarms, "false alarms there are")
+        said = known.text.partition(";")[0]  # the interval stands below
+        return f"{TITLES[name]}: {said}. How many {of_unknown} {unknown.text}."
     return (
         f"{TITLES[name]}: {_of(missed, counts.positive, 'anomalies')} missed, "
         f"{_of(rejected, counts.negative, 'normal images')} wrongly rejected."

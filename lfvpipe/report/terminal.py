@@ -4,6 +4,8 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from lfvpipe.report import certainty
+from lfvpipe.report.certainty import Statement
 from lfvpipe.report.durations import duration
 from lfvpipe.report.records import (
     Confusion,
@@ -18,7 +20,6 @@ from lfvpipe.report.records import (
 ROWS = 12  # verdicts shown; the others are counted, so that the summary fits a screen
 SETS = {"test": "test set", "evaluation": "evaluation images"}
 METRICS = {"f1": "F1", "precision": "precision", "recall": "recall", "roc_auc": "AUROC"}
-WITHOUT_ANOMALIES = {"false_alarm_rate": "false alarm rate"}  # all that normal images can tell
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
 
 
@@ -32,7 +33,8 @@ def summary(run: RunRecord, width: int, color: bool) -> str:
     """
     sections = (
         _head(run),
-        *(_scores(SETS.get(name, name), scores) for name, scores in run.scores.items()),
+        *(_scores(run, name, width) for name in run.scores),
+        _untested(run, width),
         _verdicts(run, width),
         _findings(run, width),
         _times(run.timings),
@@ -67,20 +69,52 @@ def _head(run: RunRecord) -> Iterator[Line]:
     yield ((f"{run.name}{variant}", BOLD), (f"  {model}  run {run.id}", DIM))
 
 
-def _scores(title: str, scores: Scores) -> Iterator[Line]:
+def _scores(run: RunRecord, name: str, width: int) -> Iterator[Line]:
+    scores = run.scores[name]
     if not scores.confusion.total:
         return
     yield _plain()
-    yield ((title, BOLD), (f"  {scores.confusion.total} labelled images", DIM))
-    metrics = METRICS if scores.confusion.positive else WITHOUT_ANOMALIES
+    labelled = _quantity(scores.confusion.total, "labelled image")
+    yield ((SETS.get(name, name), BOLD), (f"  {labelled}", DIM))
+    has_both = scores.confusion.positive > 0 < scores.confusion.negative
+    if has_both:
+        yield from _metrics(scores)
+    said: Iterable[Statement] = ()
+    if name == certainty.telling_set(run):
+        said = certainty.unknowns(run)
+    elif not has_both:
+        said = certainty.statements(scores.confusion)
+    for statement in said:
+        yield from _statement(statement, width)
+
+
+def _metrics(scores: Scores) -> Iterator[Line]:
     shown = [
         f"{word} {_estimate(scores.estimates[name])}"
-        for name, word in metrics.items()
+        for name, word in METRICS.items()
         if name in scores.estimates and scores.estimates[name].value is not None
     ]
     for start in range(0, len(shown), 2):
         yield _plain("  " + "   ".join(f"{text:<32}" for text in shown[start : start + 2]))
     yield from _confusion(scores.confusion)
+
+
+def _untested(run: RunRecord, width: int) -> Iterator[Line]:
+    """Yield what is known of a model that no labelled image was judged with."""
+    if certainty.telling_set(run) is None:
+        yield _plain()
+        yield (("no labelled image was judged", BOLD),)
+        for statement in certainty.unknowns(run):
+            yield from _statement(statement, width)
+
+
+def _statement(statement: Statement, width: int) -> Iterator[Line]:
+    """Yield a statement behind what it is about, its further lines below its first."""
+    about = f"  {statement.about:<15} "
+    style = "" if statement.is_known else YELLOW
+    first, *more = textwrap.wrap(statement.text, max(20, width - len(about)))
+    yield ((about, DIM), (first, style))
+    yield from (((" " * len(about), ""), (line, style)) for line in more)
 
 
 def _estimate(estimate: Estimate) -> str:

@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Call
 
 
-def _write_run(state_dir: Path, day: int, percent: int, missed: int) -> None:
+def _write_run(
+    state_dir: Path,
+    day: int,
+    percent: int,
+    missed: int,
+    labels: tuple[str, ...] = ("normal", "anomaly"),
+) -> None:
     count = percent // 2
     verdicts = [
         Verdict(f"{label}/{n}.png", f"{n}.png", label, label == "anomaly" and n >= missed, 0.9)
-        for label in ("normal", "anomaly")
+        for label in labels
         for n in range(count)
     ]
     run = RunRecord(
@@ -62,6 +68,20 @@ def test_history_lists_runs_with_what_each_changed(lfvpipe: Call, runs: Path) ->
         "02",
         "03",
     ]
+
+
+def test_history_and_compare_leave_blank_what_is_not_known(lfvpipe: Call, project: Path) -> None:
+    state_dir = project.parent / ".lfvpipe" / "pipeline"
+    for day in (1, 2):
+        _write_run(state_dir, day, 20, 0, labels=("normal",))
+    head, *rows = _history(lfvpipe, project, 200)
+    assert not {"F1", "precision", "recall", "AUROC"} & set(head.split())
+    assert len(rows) == 2
+    (run, _) = lfvpipe("history", project, "--json").json
+    assert run["scores"]["test"]["f1"] == {"value": None, "low": None, "high": None}
+    said = lfvpipe("compare", project)
+    (line,) = (line for line in said.out.splitlines() if line.startswith("  anomalies missed"))
+    assert line.split()[2:] == ["-", "-"]
 
 
 def _history(lfvpipe: Call, file: Path, columns: int) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lfvpipe.report import comparison_view, history, learning_curve, metrics, run_file
+from lfvpipe.report import certainty, comparison_view, history, learning_curve, metrics, run_file
 from lfvpipe.report.comparison import compare
 from lfvpipe.report.history import differences
 from lfvpipe.report.records import Verdict
@@ -214,3 +214,40 @@ def test_a_key_that_an_earlier_version_does_not_know_had_its_default() -> None:
     now = {"service.detector": "default", "model.thorough": True, "sources.labels": "a.jsonl"}
     found = {each.key: each.values for each in differences([{}, now])}
     assert found == {"model.thorough": (None, True), "sources.labels": (None, "a.jsonl")}
+
+
+def test_what_is_not_known_of_a_run_without_defects_is_no_zero_in_a_comparison(
+    make_run: MakeRun,
+) -> None:
+    good = [Verdict(f"{n}.png", f"{n}.png", "normal", False, 0.9) for n in range(6)]
+    comparison = compare([_run(make_run, 25, good), _run(make_run, 50, good)])
+    shown = {table.title: {row[0]: row[1:] for row in table.rows}
+             for table in comparison_view.tables(comparison)}  # fmt: skip
+    table = shown["test set"]
+    assert table["images"] == ("6", "6")
+    for metric in ("F1", "precision", "recall", "AUROC", "anomalies missed"):
+        assert table[metric] == ("-", "-")
+    assert table["normal rejected"] == ("0", "0")
+    assert learning_curve.curves(comparison) == []
+    assert "Learning curve" not in comparison_view.page(comparison)
+    defects = compare([_run(make_run, 25, good), _run(make_run, 50, _verdicts(6))])
+    drawn = "\n".join(
+        line for curve in learning_curve.curves(defects) for line in learning_curve.draw(curve)
+    )
+    assert "nan" not in drawn
+    comparison_view.page(defects)
+
+
+def test_threshold_is_a_guess_where_too_few_defects_were_learnt_from(make_run: MakeRun) -> None:
+    def said(data: dict[str, dict[str, int]], **config: object) -> str:
+        found = certainty.threshold(make_run(data=data, config=config))
+        return found.text if found else ""
+
+    tested = {"normal": 10, "anomaly": 10}
+    assert "no defective one" in said({"train": {"normal": 24}, "test": tested})
+    few = {"train": {"normal": 24, "anomaly": 4}, "test": tested}
+    assert "4 defective are too few to learn from, 5 are needed" in said(few)
+    assert said({"train": {"normal": 24, "anomaly": 5}, "test": tested}) == ""
+    assert "4 defective" in said({"train": {"normal": 24, "anomaly": 5}})  # one is tested on
+    assert said(few, **{"service.endpoint": "https://lookout.example.org"}) == ""
+    assert said({}) == ""

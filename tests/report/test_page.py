@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lfvpipe.report import gallery, larger, run_file
+from lfvpipe.report import gallery, larger, metrics, run_file
 from lfvpipe.report.page import differences, headline, write_page
 from lfvpipe.report.records import Finding, RunRecord, Timing, Verdict
 from lfvpipe.report.thumbnails import SIDE, thumbnail
@@ -138,6 +138,40 @@ def test_timings_are_put_into_the_page_after_the_run(make_run: MakeRun, tmp_path
 def test_the_headline_counts_mistakes(make_run: MakeRun) -> None:
     assert headline(make_run()) == (
         "Test set: none of 20 anomalies missed, none of 20 normal images wrongly rejected."
+    )
+
+
+def test_the_headline_and_the_page_say_what_cannot_be_told(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    rows = [Verdict(f"{n}", f"{n}.png", "normal", False, 0.9) for n in range(6)]
+    fields = {"scores": {"test": metrics.score_set(rows)}, "data": {"train": {"normal": 24}}}
+    run = make_run(**fields, verdicts={"test": tuple(rows)}, verdict_files={})
+    assert headline(run) == (
+        "Test set: 0 of 6 good images called anomalous. How many defects are missed cannot be told:"
+        " no defective image to test on."
+    )
+    html = _written(tmp_path, run)
+    assert "What this report can tell, and what it cannot" in html
+    assert "0 of 6 good images called anomalous; with 95 % confidence at most 39 %." in html
+    assert "Cannot be told: no defective image to test on." in html
+    assert "A guess from good images alone: no defective one to learn from." in html
+    assert "F1, precision, recall, AUROC</dt><dd>cannot be told" in html
+    assert "is anomaly" not in html
+    assert "nan" not in html.partition("<script>")[0].lower().split()
+    untested = make_run(scores={}, verdicts={}, verdict_files={})
+    assert "Cannot be told: no good image to test on." in _written(tmp_path, untested)
+    assert "What this report can tell" not in _written(tmp_path, make_run())
+
+
+def test_the_headline_of_defective_images_alone_says_that_false_alarms_cannot_be_told(
+    make_run: MakeRun,
+) -> None:
+    rows = [Verdict(f"{n}", f"{n}.png", "anomaly", n > 0, 0.9) for n in range(3)]
+    run = make_run(scores={"test": metrics.score_set(rows)})
+    assert headline(run) == (
+        "Test set: 1 of 3 defective images called normal. How many false alarms there are cannot be"
+        " told: no good image to test on."
     )
 
 

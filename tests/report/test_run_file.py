@@ -1,6 +1,7 @@
 """Run files: what is written is what is read, and the schema describes it."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import jsonschema
 import pytest
 
 from lfvpipe.errors import UserError
-from lfvpipe.report import run_file
-from lfvpipe.report.records import RunRecord, Timing
+from lfvpipe.report import metrics, run_file, tracking
+from lfvpipe.report.records import RunRecord, Timing, Verdict
 
 MakeRun = Callable[..., RunRecord]
 SCHEMA = Path(__file__).parents[2] / "schemas" / "run.schema.json"
@@ -100,3 +101,23 @@ def test_a_run_whose_verdict_file_is_gone_still_tells_its_figures(
     run = run_file.load(path)
     assert run.verdicts["test"] == ()
     assert run.scores["test"].confusion.total == 40
+
+
+def test_metrics_that_are_not_defined_are_null_in_the_file_and_absent_for_mlflow(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    rows = [Verdict(f"{n}", f"{n}.png", "normal", n == 0, 0.9) for n in range(6)]
+    scores = {"test": metrics.score_set(rows)}
+    run = make_run(scores=scores, model={"project": "p", "version": "1", "f1": None})
+    written = json.loads(run_file.write(tmp_path, run).read_text("utf-8"))
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(written)
+    estimates = written["scores"]["test"]["estimates"]
+    for name in ("f1", "precision", "recall", "roc_auc", "average_precision"):
+        assert estimates[name] == {"value": None, "low": None, "high": None}
+    assert estimates["false_alarm_rate"]["value"] == pytest.approx(1 / 6)
+    told = tracking.metrics(run)
+    assert told["test/false_alarm_rate"] == pytest.approx(1 / 6)
+    assert not any(word in key for key in told for word in ("f1", "precision", "recall", "roc"))
+    assert all(map(math.isfinite, told.values()))
+    assert "cannot be told" in tracking.tags(run)["mlflow.note.content"]

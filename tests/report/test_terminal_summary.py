@@ -35,12 +35,48 @@ def test_no_line_is_wider_than_the_terminal(make_run: MakeRun, width: int) -> No
     assert max(map(len, lines)) <= width
 
 
-def test_of_normal_images_alone_the_false_alarm_rate_is_shown(make_run: MakeRun) -> None:
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_of_good_images_alone_false_alarms_are_told_and_what_cannot_be_known(
+    width: int, make_run: MakeRun
+) -> None:
     rows = [Verdict(str(n), f"{n}.png", "normal", n == 0, 0.9) for n in range(11)]
-    scores = {"evaluation": metrics.score_set(rows)}
-    text = terminal.summary(make_run(scores=scores, verdicts={}), width=80, color=False)
-    assert "false alarm rate 0.091 (0.02 to 0.38)" in text
-    assert not {"F1", "precision", "recall", "AUROC"} & set(text.split())
+    run = make_run(
+        scores={"test": metrics.score_set(rows)}, verdicts={}, data={"train": {"normal": 30}}
+    )
+    text = terminal.summary(run, width=width, color=False)
+    assert max(map(len, text.splitlines())) <= width
+    said = " ".join(text.split())
+    told = "1 of 11 good images called anomalous; with 95 % confidence 2 % to 38 %"
+    assert f"false alarms {told}" in said
+    assert "missed defects cannot be told: no defective image to test on" in said
+    assert "threshold a guess from good images alone: no defective one to learn from" in said
+    assert not {"F1", "precision", "recall", "AUROC", "anomaly"} & set(said.split())
+    assert "0.000" not in said
+    assert "nan" not in said.lower()
+
+
+def test_a_model_that_nothing_was_tested_with_says_so(make_run: MakeRun) -> None:
+    text = terminal.summary(make_run(scores={}, verdicts={}), width=80, color=False)
+    assert "no labelled image was judged\n  false alarms    cannot be told: no good image" in text
+    assert "missed defects  cannot be told: no defective image to test on" in text
+
+
+def test_few_anomalies_have_metrics_and_words_beside_them(make_run: MakeRun) -> None:
+    rows = [Verdict(f"n{n}", "n.png", "normal", False, 0.9) for n in range(6)]
+    rows += [Verdict(f"a{n}", "a.png", "anomaly", n > 0, 0.9) for n in range(4)]
+    data = {"train": {"normal": 24}, "test": {"normal": 6, "anomaly": 4}}
+    scores = {"test": metrics.score_set(rows)}
+    text = terminal.summary(make_run(scores=scores, verdicts={}, data=data), 120, color=False)
+    assert "recall 0.750 (0.30 to 0.95)" in text
+    assert "1 of 4 defective images called normal; with 95 % confidence 5 % to 70 %" in text
+    assert "0 of 6 good images called anomalous; with 95 % confidence at most 39 %" in text
+    assert "threshold" in text
+
+
+def test_enough_images_of_both_kinds_need_no_words(make_run: MakeRun) -> None:
+    text = terminal.summary(make_run(), width=80, color=False)
+    assert "confidence" not in text.replace("confidence under", "")
+    assert "threshold" not in text
 
 
 @pytest.mark.parametrize("width", [40, 80])

@@ -39,17 +39,22 @@ def count_findings(
 ) -> list[Finding]:
     """Return where there are too few or too many images of a kind."""
     counted = Counter((image.split, image.label) for image in images)
-    found = shortages(pipeline, counted, available)
-    found += _excesses(images)
-    if not any(finding.code == "too-few-images" for finding in found):
-        found += _unknowns(pipeline, counted, available)
-    return found
+    return [*shortages(pipeline, counted, available), *_excesses(images)]
+
+
+def unknown_findings(
+    pipeline: Pipeline, images: Sequence[Image], available: Available
+) -> list[Finding]:
+    """Return what nobody will know of a model of these images; nothing where they are too few."""
+    counted = Counter((image.split, image.label) for image in images)
+    if shortages(pipeline, counted, available):
+        return []
+    return list(_unknowns(pipeline, counted, available))
 
 
 def _unknowns(
     pipeline: Pipeline, counted: Mapping[tuple[Split, Label | None], int], available: Available
 ) -> Iterator[Finding]:
-    """Yield what nobody will know of a model that is learnt from, or tested on, so few images."""
     learnt, to_test = _train_and_test(pipeline, counted)
     if _has_test(pipeline) and not any(to_test.values()):
         remedy = "let split be {train: 100}"
@@ -74,8 +79,8 @@ def _unknowns(
     if ("train", "normal") in scarce:
         yield warning(
             "few-train-normal",
-            f"{_quantity(learnt['normal'], 'normal')} to learn from: the threshold is uncertain, and"
-            f" defects may be missed. {rules.MIN_SINGLE_NORMAL} or more make a better model.",
+            f"{_quantity(learnt['normal'], 'normal')} to learn from: the threshold is uncertain,"
+            f" and defects may be missed. {rules.MIN_SINGLE_NORMAL} or more make a better model.",
         )
     for label in ("anomaly", "normal"):
         if (("test" if _has_test(pipeline) else "train"), label) in scarce:

@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from lfvpipe.dataset.checks.counts import count_findings, type_findings
+from lfvpipe.dataset.checks.counts import count_findings, type_findings, unknown_findings
 from lfvpipe.dataset.checks.findings import Finding, error, warning
 from lfvpipe.dataset.checks.likeness import likeness_findings
 from lfvpipe.dataset.sources import archive_stem
@@ -65,6 +65,7 @@ def find_problems(
         *_few_levels(pipeline, notes.values()),
         *_changes(notes.values()),
         *_swapped_labels(pipeline),
+        *unknown_findings(pipeline, images, counts),
     ]
     return sorted(found, key=lambda finding: finding.level)
 

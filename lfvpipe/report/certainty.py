@@ -1,0 +1,100 @@
+"""What a run's images tell of its model, and what nobody can know of it, in plain words.
+
+With few images of one kind, or none, a metric is not defined, or so uncertain that its three
+decimals mislead: then these words stand beside it, or in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lfvpipe.lookout import rules
+from lfvpipe.lookout.limits import LEAST_ANOMALIES_LEARNT, SINGLE_TEST_SHARE
+from lfvpipe.report.metrics import wilson
+from lfvpipe.report.records import Confusion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lfvpipe.report.records import RunRecord
+
+THRESHOLD = "threshold"
+NO_DEFECT = "cannot be told: no defective image to test on"
+NO_GOOD = "cannot be told: no good image to test on"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What is known of one thing; `is_known` unless it cannot be told."""
+
+    about: str
+    text: str
+    is_known: bool = True
+
+
+def statements(counts: Confusion) -> list[Statement]:
+    """Return what a set of labelled images tells of false alarms and missed defects.
+
+    Nothing where there are as many of both kinds as Lookout for Vision wanted to test on: then the
+    metrics and their intervals say it.
+    """
+    if counts.negative >= rules.MIN_TEST_NORMAL and counts.positive >= rules.MIN_TEST_ANOMALY:
+        return []
+    alarms = Statement("false alarms", NO_GOOD, is_known=False)
+    if counts.negative:
+        said = _part(counts.false_positive, counts.negative, "good", "called anomalous")
+        alarms = Statement("false alarms", said)
+    missed = Statement("missed defects", NO_DEFECT, is_known=False)
+    if counts.positive:
+        said = _part(counts.false_negative, counts.positive, "defective", "called normal")
+        missed = Statement("missed defects", said)
+    return [alarms, missed]
+
+
+def _part(part: int, whole: int, kind: str, called: str) -> str:
+    """Return ``0 of 6 good images called anomalous; with 95 % confidence at most 39 %``."""
+    share = wilson(part, whole)
+    low, high = round(100 * (share.low or 0)), round(100 * (share.high or 0))
+    between = f"{low} % to {high} %"
+    if not part:
+        between = f"at most {high} %"
+    elif part == whole:
+        between = f"at least {low} %"
+    images = "image" if whole == 1 else "images"
+    return f"{part} of {whole} {kind} {images} {called}; with 95 % confidence {between}"
+
+
+def threshold(run: RunRecord) -> Statement | None:
+    """Return that the threshold is a guess, where the model learnt from normal images alone."""
+    train = run.data.get("train", {})
+    labelled = train.get("anomaly", 0)
+    # The service divides a single dataset by itself, and only of ours it is known how.
+    single = not run.data.get("test")
+    learnt = labelled - round(labelled * SINGLE_TEST_SHARE) if single else labelled
+    if not train or learnt >= LEAST_ANOMALIES_LEARNT or (learnt and not _is_built_in(run)):
+        return None
+    why = "no defective one to learn from"
+    if learnt:
+        why = f"{learnt} defective are too few to learn from, {LEAST_ANOMALIES_LEARNT} are needed"
+    return Statement(THRESHOLD, f"a guess from good images alone: {why}", is_known=False)
+
+
+def _is_built_in(run: RunRecord) -> bool:
+    config = run.config
+    place = config.get("service.endpoint", "embedded"), config.get("service.detector", "default")
+    return place == ("embedded", "default")
+
+
+def telling_set(run: RunRecord) -> str | None:
+    """Return the set of labelled images that says most about a run's model."""
+    known = (name for name in ("test", "evaluation") if name in run.scores)
+    return next((name for name in known if run.scores[name].confusion.total), None)
+
+
+def unknowns(run: RunRecord) -> Iterator[Statement]:
+    """Yield what to know of a run as a whole: of the set that tells most, and of the threshold."""
+    name = telling_set(run)
+    yield from statements(run.scores[name].confusion if name else Confusion())
+    if (guess := threshold(run)) is not None:
+        yield guess
