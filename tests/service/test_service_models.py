@@ -12,6 +12,7 @@ from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.embedded import model_file
 from lfvpipe.service.quotas import Quotas
+from tests.service.conftest import FEW
 
 OUTPUT = {"S3Location": {"Bucket": "bucket", "Prefix": "out_"}}
 
@@ -301,6 +302,55 @@ def test_progress_shows_in_the_status_message(
     assert said.startswith("The model is being trained. ")
     world.detector.hold.set()
     waits.model(client)
+
+
+def test_a_colour_map_says_what_may_be_in_a_mask_and_the_mask_what_is(
+    world: Any, waits: Any
+) -> None:
+    """Exports list all types of a project in each map, for normal images as well."""
+    colours = {
+        "0": {"class-name": "BACKGROUND", "hex-color": "#ffffff"},
+        "1": {"class-name": "crack", "hex-color": "#23a436"},
+        "2": {"class-name": "dent", "hex-color": "#ff0000"},
+        "3": {"class-name": "never", "hex-color": "#0000ff"},
+    }
+    white, green, red = (255, 255, 255), (0x23, 0xA4, 0x36), (255, 0, 0)
+    lines = world.put_images(6, 6)
+    shown = [white] * 6 + [green] * 3 + [red] * 3
+    for number, (each, colour) in enumerate(zip(lines, shown, strict=True)):
+        world.bucket.put(f"{number}.png", world.picture((64, 64), colour))
+        each["anomaly-mask-ref"] = f"s3://bucket/{number}.png"
+        each["anomaly-mask-ref-metadata"] = {"internal-color-map": colours}
+    client = world.client(quotas=dataclasses.replace(FEW, min_images_per_label_single=3))
+    client.create_project(ProjectName="p")
+    source = world.put_manifest(lines)
+    client.create_dataset(ProjectName="p", DatasetType="train", DatasetSource=source)
+    create(client)
+    waits.model(client)
+    learnt = {tuple(each.mask_classes) for each in world.detector.calls[0][0]}
+    assert learnt == {(), ("crack",), ("dent",)}
+    four = world.client(quotas=dataclasses.replace(FEW, min_images_per_label_single=4))
+    create(four)
+    with pytest.raises(LookoutError, match="crack: the dataset has 3 that show it and no other"):
+        waits.model(four, "2")
+
+
+def test_masks_that_show_nothing_make_no_segmentation_model(
+    world: Any, client: LookoutClient, waits: Any
+) -> None:
+    client.create_project(ProjectName="p")
+    lines = world.put_images()
+    world.bucket.put("mask.png", world.picture((64, 64), (255, 255, 255)))
+    for each in lines:
+        each["anomaly-mask-ref"] = "s3://bucket/mask.png"
+        colours = {"1": {"class-name": "crack", "hex-color": "#23a436"}}
+        each["anomaly-mask-ref-metadata"] = {"internal-color-map": colours}
+    source = world.put_manifest(lines)
+    client.create_dataset(ProjectName="p", DatasetType="train", DatasetSource=source)
+    create(client)
+    waits.model(client)
+    metrics = evaluation(world)["AggregatedEvaluationResults"]["Metrics"]
+    assert "PixelAnomalyClassMetrics" not in metrics
 
 
 def test_masks_make_a_segmentation_model(world: Any, client: LookoutClient, waits: Any) -> None:

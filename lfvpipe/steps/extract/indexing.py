@@ -80,7 +80,10 @@ def _image(
 ) -> Image:
     extracted = None
     if image.mask and mask and not mask.problem:
-        classes = dict(image.mask.classes or {names[colour]: colour for colour in mask.colours})
+        # A colour map says what may be in a mask, as exports list all types in each; what is there,
+        # and is counted and learnt, the mask itself says.
+        declared = image.mask.classes or {names[colour]: colour for colour in mask.colours}
+        classes = {name: colour for name, colour in declared.items() if colour in mask.colours}
         key = _object_key("masks", image.mask.member, mask)
         extracted = Mask(f"images/{mask.path}", key, mask.size, mask.sha256, classes)
     # The label before any review: a review uploads no image again under another key.

@@ -54,10 +54,13 @@ class ExtractStep(Step[Context]):
 
     def inputs(self, context: Context) -> Sequence[Input]:
         """See `Step.inputs`."""
+        declared = context.pipeline.sources.manifest is not None
         return [
             *settings(image_settings(context.pipeline.images)),
             # Ledgers of 0.1.0 do not know it; they were made with version 2.
             CodeVersion("preparation", preparation.VERSION, unrecorded=2),
+            # Since version 2 the types of a mask are those that it shows, not all that it may.
+            *([CodeVersion("mask-types", 2, unrecorded=1)] if declared else []),
         ]
 
     def act(self, context: Context, work: Work) -> Outcome:

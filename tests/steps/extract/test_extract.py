@@ -204,6 +204,38 @@ def test_a_file_that_two_images_share_is_prepared_once(
     assert (outcome.facts["images"], outcome.facts["new"]) == (2, 1)
 
 
+def test_a_mask_has_the_types_that_it_shows_of_those_that_its_map_lists(
+    changed: Change, work: Any, tmp_path: Path, picture: Callable[..., bytes]
+) -> None:
+    colours = {"1": {"class-name": "crack", "hex-color": "#23A436"}} | {
+        "2": {"class-name": "dent", "hex-color": "#FF0000"}
+    }
+    lines = []
+    for number, colour in enumerate(["#FF0000", "#FFFFFF"]):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+        mask = Pillow.new("RGB", (64, 64), "#FFFFFF")
+        mask.paste(colour, (5, 5, 20, 20))
+        mask.save(tmp_path / f"m{number}.png")
+        metadata = {"class-name": "anomaly"}
+        lines.append(
+            {
+                "source-ref": f"{number}.png",
+                "l-metadata": metadata,
+                "m-ref": f"m{number}.png",
+                "m-ref-metadata": {"internal-color-map": colours},
+            }
+        )
+    manifest = tmp_path / "train.manifest"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    work.upstream["fetch:manifest-train"] = fetch_outcome(manifest)
+    context = changed(sources=Sources({}, ManifestSource(str(manifest))))
+    images = index_of(context, run(context, work))
+    shown = [image.mask.classes for image in images if image.mask is not None]
+    assert shown == [{"dent": "#FF0000"}, {}]
+    versions = {each.ledger_key for each in ExtractStep().inputs(context)}
+    assert "code:mask-types" in versions
+
+
 def test_a_full_disk_is_the_users_to_solve(
     context: Context, work: Any, made: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

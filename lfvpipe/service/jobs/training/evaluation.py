@@ -69,7 +69,7 @@ def evaluate(
         lines.append(write_evaluation_line(image.line, detection, name, _date(clock())))
         if selection.segmentation:
             mask = None if image.entry.mask is None else fetch(image.entry.mask, 1)
-            counts.add(verdict.mask_png, mask, image.entry.mask_classes)
+            counts.add(verdict.mask_png, mask, image.types)
     metrics = measure(truths, scores, verdicts)
     return Evaluation(metrics, clock(), tuple(lines), tuple(counts.results()))
 

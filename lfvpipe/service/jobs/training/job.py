@@ -9,6 +9,8 @@ row say TRAINED, and a client that saw that will find them.
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +28,7 @@ from lfvpipe.service.jobs.training.evaluation import (
     result_document,
 )
 from lfvpipe.service.jobs.training.images import Images, common_size, image_size
-from lfvpipe.service.jobs.training.masks import check_mask
+from lfvpipe.service.jobs.training.masks import check_mask_size, read_types
 from lfvpipe.service.jobs.training.progress import Progress, Stopped
 from lfvpipe.service.jobs.training.selection import (
     LabelledImage,
@@ -98,18 +100,18 @@ def fail(runtime: Runtime, identity: int, message: str) -> None:
 def _train(runtime: Runtime, model: Model) -> None:
     progress = Progress(runtime, model.id)
     _await_contents(runtime, model, progress)
-    selection = select(runtime, model)
     buckets = runtime.store(model.storage)
+    images = Images(buckets, runtime.scratch(locks.model(model.id)), runtime.quotas)
+    selection = select(runtime, model, partial(_read_masks, images, progress))
     if not buckets.bucket(model.output_bucket).exists():  # to say so now, not after an hour
         raise TrainingError(f"The output bucket {model.output_bucket} does not exist; create it.")
-    images = Images(buckets, runtime.scratch(locks.model(model.id)), runtime.quotas)
     trained, size = _learn(runtime, model, selection, images, progress)
     masks = {image.entry.mask: image for image in selection.test if image.entry.mask}
 
     def fetch(address: str, number: int) -> Path:
         path = images.fetch(address, -1 - number)  # a passing copy: only one at a time
         if number:
-            check_mask(masks[address], path, size)
+            check_mask_size(masks[address], path, size)
             return path
         found = image_size(address, path, runtime.quotas)
         if found != size:
@@ -138,6 +140,20 @@ def _train(runtime: Runtime, model: Model) -> None:
         contents.collect(tx)
 
 
+def _read_masks(
+    images: Images, progress: Progress, chosen: Sequence[LabelledImage]
+) -> list[LabelledImage]:
+    """Return the images with the types that their masks show; each mask is a passing copy."""
+    tick = progress.stage("Reading masks")
+    read = []
+    for number, image in enumerate(chosen):
+        tick(number, len(chosen))
+        address = image.entry.mask
+        shown = {} if address is None else read_types(image, images.fetch(address, -2))
+        read.append(replace(image, types=shown))
+    return read
+
+
 def _await_contents(runtime: Runtime, model: Model, progress: Progress) -> None:
     """Wait for datasets that are still being created, or create them when nobody does."""
     for identity in (model.train_content, model.test_content):
@@ -162,7 +178,7 @@ def _learn(
     size = common_size(named, runtime.quotas, progress.stage("Checking images"))
     for image, example in pairs:
         if example.mask is not None:
-            check_mask(image, example.mask, size)
+            check_mask_size(image, example.mask, size)
     try:
         trained = runtime.detector_of(model).train(
             examples,
@@ -188,7 +204,7 @@ def _examples(
         entry = image.entry
         path = images.fetch(entry.source, 2 * number)
         mask = None if entry.mask is None else images.fetch(entry.mask, 2 * number + 1)
-        examples.append(Example(path, entry.label or "normal", mask, entry.mask_classes))
+        examples.append(Example(path, entry.label or "normal", mask, image.types))
     return examples
 
 

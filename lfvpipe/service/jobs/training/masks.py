@@ -1,4 +1,4 @@
-"""Checks a mask before anything is learnt from it."""
+"""Reads a mask before anything is learnt from it: whether it can be used, and what it shows."""
 
 from pathlib import Path
 
@@ -10,17 +10,18 @@ _BACKGROUNDS = {(0, 0, 0), (255, 255, 255)}
 _MOST_COLOURS = 1 << 16
 
 
-def check_mask(image: LabelledImage, path: Path, size: tuple[int, int]) -> None:
-    """Refuse a mask that does not fit its image or its colour map.
+def read_types(image: LabelledImage, path: Path) -> dict[str, str]:
+    """Return the anomaly types that a mask shows, with their colours as in its colour map.
+
+    The map says what may be in the mask: exports list all types of a project in each.
 
     Args:
         image: The entry that the mask belongs to.
         path: The mask's file.
-        size: (width, height) of the image.
 
     Raises:
-        TrainingError: It is no PNG, has another size, or has a colour that is neither in the
-            colour map nor black, white or transparent.
+        TrainingError: It is no PNG, or has a colour that is neither in the colour map nor black,
+            white or transparent.
     """
     name = f"The mask {image.entry.mask}"
     try:
@@ -29,21 +30,37 @@ def check_mask(image: LabelledImage, path: Path, size: tuple[int, int]) -> None:
         raise TrainingError(f"{name} cannot be used: {error.fault}.") from error
     if facts.format != "PNG":
         raise TrainingError(f"{name} is a JPEG; it must be a PNG, since JPEG smears the colours.")
-    if (facts.width, facts.height) != size:
-        raise TrainingError(
-            f"{name} has {facts.width}x{facts.height} pixels, its image {size[0]}x{size[1]};"
-            " both must have the same size."
-        )
-    named = (bytes.fromhex(colour[1:]) for colour in image.entry.mask_classes.values())
-    known = _BACKGROUNDS | {(red, green, blue) for red, green, blue in named}
-    strays = sorted(_colours(name, path) - known)
+    shown = _colours(name, path)
+    declared = {
+        each: (code[0], code[1], code[2])
+        for each, colour in image.entry.mask_classes.items()
+        if (code := bytes.fromhex(colour[1:]))
+    }
+    strays = sorted(shown - _BACKGROUNDS - set(declared.values()))
     if strays:
-        shown = ", ".join(f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in strays[:3])
+        listed = ", ".join(f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in strays[:3])
         more = f" and {len(strays) - 3} more" if len(strays) > 3 else ""
         raise TrainingError(
-            f"{name} has the colour {shown}{more}, which is missing in its internal-color-map"
+            f"{name} has the colour {listed}{more}, which is missing in its internal-color-map"
             f" ({', '.join(image.entry.mask_classes.values())}). Correct the hex-color, or paint"
             " the background white."
+        )
+    return {
+        each: image.entry.mask_classes[each] for each, code in declared.items() if code in shown
+    }
+
+
+def check_mask_size(image: LabelledImage, path: Path, size: tuple[int, int]) -> None:
+    """Refuse a mask that has not the `size`, (width, height), of its image.
+
+    Raises:
+        TrainingError: It has another.
+    """
+    facts = inspect(path)
+    if (facts.width, facts.height) != size:
+        raise TrainingError(
+            f"The mask {image.entry.mask} has {facts.width}x{facts.height} pixels, its image"
+            f" {size[0]}x{size[1]}; both must have the same size."
         )
 
 

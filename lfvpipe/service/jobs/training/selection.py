@@ -2,8 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.limits import SINGLE_TEST_SHARE
@@ -21,10 +21,16 @@ class TrainingError(UserError):
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """A labelled entry and its JSON line."""
+    """A labelled entry and its JSON line.
+
+    Attributes:
+        types: The anomaly types that its mask shows, with their colours: what is in it, where the
+            entry's colour map says what may be.
+    """
 
     entry: Entry
     line: str
+    types: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_anomalous(self) -> bool:
@@ -34,15 +40,23 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class Selection:
-    """The images of one training; `segmentation` when the training images have masks."""
+    """The images of one training; `segmentation` when masks of training images show something."""
 
     train: Sequence[LabelledImage]
     test: Sequence[LabelledImage]
     segmentation: bool
 
 
-def select(runtime: Runtime, model: Model) -> Selection:
+ReadMasks = Callable[[Sequence[LabelledImage]], list[LabelledImage]]
+
+
+def select(runtime: Runtime, model: Model, read_masks: ReadMasks) -> Selection:
     """Return the images to train and to test on.
+
+    Args:
+        runtime: The state.
+        model: Its row.
+        read_masks: Returns images with the types that their masks show.
 
     Raises:
         TrainingError: A dataset failed, or the images do not suffice.
@@ -51,15 +65,17 @@ def select(runtime: Runtime, model: Model) -> Selection:
     train = _labelled_images(runtime, model.train_content, "training")
     if model.test_content is None:
         _require(train, "the dataset", quotas.min_single_normal, quotas.min_single_anomaly)
+        train = read_masks(train)
         _require_types({"the dataset": train}, quotas.min_images_per_label_single)
         train, test = split(train)
     else:
         test = _labelled_images(runtime, model.test_content, "test")
-        datasets = {"the training dataset": train, "the test dataset": test}
         _require(train, "the training dataset", quotas.min_train_normal, quotas.min_train_anomaly)
         _require(test, "the test dataset", quotas.min_test_normal, quotas.min_test_anomaly)
+        train, test = read_masks(train), read_masks(test)
+        datasets = {"the training dataset": train, "the test dataset": test}
         _require_types(datasets, quotas.min_images_per_label)
-    segmentation = any(image.entry.mask for image in train)
+    segmentation = any(image.types for image in train)
     _require_not_too_many(train, test, quotas, segmentation=segmentation)
     return Selection(train, test, segmentation)
 
@@ -111,12 +127,12 @@ def _require_types(datasets: Mapping[str, Sequence[LabelledImage]], least: int) 
 
     Whether a project has types is for the training dataset to say, which comes first.
     """
-    if not any(image.entry.mask for image in next(iter(datasets.values()))):
+    if not any(image.types for image in next(iter(datasets.values()))):
         return
     every = (image for images in datasets.values() for image in images)
-    types = {name for image in every for name in image.entry.mask_classes}
+    types = {name for image in every for name in image.types}
     for dataset, images in datasets.items():
-        shown = [list(image.entry.mask_classes) for image in images]
+        shown = [list(image.types) for image in images]
         alone = Counter(types_of_image[0] for types_of_image in shown if len(types_of_image) == 1)
         for name in sorted(types):
             if alone[name] < least:
@@ -142,7 +158,7 @@ def _require_not_too_many(
                 f"Too many images: {len(images)} for {name}, at most {most}. Remove some lines from"
                 " the manifest, and create another model."
             )
-    types = {name for image in (*train, *test) for name in image.entry.mask_classes}
+    types = {name for image in (*train, *test) for name in image.types}
     if len(types) > quotas.max_anomaly_labels:
         raise TrainingError(
             f"Too many anomaly types: {len(types)}, at most {quotas.max_anomaly_labels}. Give some"
@@ -150,7 +166,7 @@ def _require_not_too_many(
         )
     most_types = quotas.max_anomaly_labels_per_image
     for image in (*train, *test):
-        count = len(image.entry.mask_classes)
+        count = len(image.types)
         if count > most_types:
             raise TrainingError(
                 f"The mask of {image.entry.source} has {count} anomaly types, at most {most_types}"
