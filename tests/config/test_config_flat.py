@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lfvpipe.config import Loaded, load, schema
+from lfvpipe.config import ConfigError, Loaded, load, schema
 from lfvpipe.config.flat import bare_address, flatten
 
 Load = Callable[..., Loaded]
@@ -138,6 +138,29 @@ def test_every_key_is_one_of_a_pipeline_file(content: dict[str, Any]) -> None:
             assert value == written, key
     assert not [key for key in flat if key.startswith(("matrix", "mlflow", "file"))]
     assert not [value for value in flat.values() if "u:p@" in str(value)]
+
+
+def test_each_key_that_can_stand_alone_is_there_once_it_is_written(load_text: Load) -> None:
+    """A key that flatten forgets would be missing in run files, history and compare, unnoticed."""
+    alone = []
+    for way in schema.all_keys():
+        found = schema.at(way)
+        if found is None or way[0] in ("include", "matrix", "mlflow") or not found.get("examples"):
+            continue
+        content: dict[str, Any] = {
+            "sources": {"normal": {"archive": "a.zip"}, "anomaly": {"archive": "b.zip"}}
+        }
+        section = content
+        for part in way[:-1]:
+            section = section.setdefault(part, {})
+        section[way[-1]] = found["examples"][0]
+        try:
+            flat = flatten(load_text(yaml.safe_dump(content)).pipeline)
+        except ConfigError:  # a key that needs another one beside it, or excludes these sources
+            continue
+        alone.append(way)
+        assert [key for key in flat if key.split(".")[0] == way[0] and way[-1] in key], way
+    assert len(alone) > 40
 
 
 def test_an_archive_to_evaluate_has_the_key_of_its_place(load_text: Load, good: str) -> None:

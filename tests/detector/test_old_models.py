@@ -20,6 +20,7 @@ from lfvpipe.detector.arrays import Floats
 FIXTURES = Path(__file__).parent / "fixtures"
 SETTINGS = Settings(sides=(64,), views=1, seed=5)
 CLASSES = {"stain": "#FF0000"}
+HEAD = 48  # bytes: magic, format, digest of what follows
 
 
 def is_bad(number: int) -> bool:
@@ -61,7 +62,9 @@ def test_a_model_file_of_0_1_0_says_what_it_said(tmp_path: Path) -> None:
     (tmp_path / "model.lfv").write_bytes(data)
     model = load(tmp_path / "model.lfv")
     model.save(tmp_path / "again.lfv")
-    assert (tmp_path / "again.lfv").read_bytes() == data
+    # All but the head of the file, which says its format: that may be a newer one by now.
+    again = (tmp_path / "again.lfv").read_bytes()
+    assert again[HEAD:] == data[HEAD:]
     recorded = json.loads((FIXTURES / "verdicts-0.1.0.json").read_text("utf-8"))
     for number, expected in enumerate(recorded, start=50):
         verdict = model.detect(photograph(number)[0])
