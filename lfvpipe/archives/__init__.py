@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         UnreadableArchive,
         UnsafeMember,
     )
-    from lfvpipe.archives.members import Archive, Limits, Member, kind_of_junk
+    from lfvpipe.archives.members import JUNK_KINDS, Archive, Limits, Member, kind_of_junk
     from lfvpipe.archives.opening import open_archive
 else:
     __getattr__ = lazy.face(
@@ -35,12 +35,13 @@ else:
                 "UnreadableArchive",
                 "UnsafeMember",
             ],
-            "members": ["Archive", "Limits", "Member", "kind_of_junk"],
+            "members": ["JUNK_KINDS", "Archive", "Limits", "Member", "kind_of_junk"],
             "opening": ["open_archive"],
         },
     )
 
 __all__ = [
+    "JUNK_KINDS",
     "Archive",
     "ArchiveBomb",
     "ArchiveError",

@@ -16,6 +16,9 @@ from lfvpipe.archives.errors import (
 )
 from lfvpipe.archives.members import Census, Limits, Member, kind_of_junk, safe_name
 
+# Where pipelines keep their state: it grows with every run, and is nothing that a person put there.
+STATE_FOLDER = ".lfvpipe"
+
 
 class FolderArchive:
     """A folder; linked files count as files and linked folders as folders.
@@ -84,7 +87,9 @@ class FolderArchive:
                 self.skipped["linked folder that holds itself"] += 1
                 return
             with os.scandir(folder) as entries:
-                is_folder = {entry.name: entry.is_dir() for entry in entries}
+                is_folder = {
+                    entry.name: entry.is_dir() for entry in entries if entry.name != STATE_FOLDER
+                }
         except OSError as error:
             raise UnreadableArchive(folder, error.strerror) from error
         names = sorted(is_folder)

@@ -15,6 +15,11 @@ KIB, MIB, GIB = 1024, 1024**2, 1024**3
 JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini", "labels.txt", "icon\r"})
 JUNK_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information"})
 
+# What `kind_of_junk` may say.
+JUNK_KINDS = frozenset(
+    {*(name.strip() for name in JUNK_NAMES), *(f"{name}/" for name in JUNK_FOLDERS), "hidden"}
+)
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from lfvpipe.config.spec import LABELS, LayoutSource, TableSource
+
 if TYPE_CHECKING:
     from lfvpipe.config.spec import (
         AnnotationSource,
         DefectTypes,
         EvaluationArchive,
-        LayoutSource,
         Pipeline,
         Source,
         Split,
-        TableSource,
     )
     from lfvpipe.engine.outcome import Json
 
@@ -91,8 +91,6 @@ def _listed(
     source: TableSource | LayoutSource | AnnotationSource,
 ) -> Iterator[tuple[str, object]]:
     """Yield what is said of a source that lists its images, by the keys of a pipeline file."""
-    from lfvpipe.config.spec import LABELS, LayoutSource, TableSource
-
     words: Mapping[str, str] = {}
     if isinstance(source, TableSource):
         key, words = "sources.table", source.words

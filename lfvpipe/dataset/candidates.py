@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from lfvpipe.dataset.globs import is_image_name, matcher
+from lfvpipe.dataset.checks.findings import warning
 from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
 from lfvpipe.dataset.selection import SelectedImage, SelectedMask
 from lfvpipe.dataset.sources import public_address
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from lfvpipe.archives import Member
-    from lfvpipe.config.spec import Label, Source
+    from lfvpipe.config.spec import DefectTypes, EvaluationArchive, Label, Source
+    from lfvpipe.dataset.checks.findings import Finding
+    from lfvpipe.dataset.inventory import Holding
+    from lfvpipe.dataset.listing import Part
     from lfvpipe.dataset.selection import Split
 
 
@@ -31,8 +36,11 @@ class Candidate:
 
     Attributes:
         name: What people call it: the member's name, or the path of a manifest's reference.
-        included: It matches the source's `include`; others can only be evaluation images.
-        type: The defect's type, where somebody named it.
+        included: It is wanted as one of its label; others can only be evaluation images, and
+            nobody said what they are.
+        type: The type of its defect; "" where that is not known.
+        part: The part of the source's own split that it is in; None for none.
+        group: What it shares with other photographs of the same part; "" for nothing.
     """
 
     label: Label | None
@@ -44,10 +52,14 @@ class Candidate:
     mask: SelectedMask | None = None
     included: bool = True
     type: str = ""
+    part: Part | None = None
+    group: str = ""
 
     @property
     def id(self) -> str:
         """The image's name among all labels."""
+        if self.label is None and not self.included:  # it lies in a label's archive, no more
+            return f"{self.source}-archive/{self.name}"
         return f"{self.label or self.source}/{self.name}"
 
     def select(self, split: Split, *, prefix: str = "") -> SelectedImage:
@@ -80,130 +92,175 @@ def list_members(archive: Path) -> list[Member]:
 def label_candidates(
     label: Label,
     source: Source,
-    archive: Path,
-    masks: Path | None,
-    warn: Callable[[str], None],
+    archives: Sequence[Holding],
+    masks: Holding | None,
+    found: list[Finding],
 ) -> list[Candidate]:
-    """Return the images of one label's archive with the masks they have; masks are no images.
+    """Return the images of one label's archives with the masks they have; masks are no images.
 
     Args:
         label: What the images are.
-        source: What the pipeline says of the archive.
-        archive: Where it lies.
-        masks: Where the archive of the masks lies; None if the images' own holds them, or none.
-        warn: Told of what is named like masks although the pipeline names none.
+        source: What the pipeline says of the archives.
+        archives: What they hold.
+        masks: What the archive of the masks holds; None if the images' own holds them, or none.
+        found: What a person should know is added to it.
 
     Raises:
-        ArchiveError: An archive cannot be used.
-        SelectionError: None of the members is wanted.
+        SelectionError: None of the members is wanted, or no mask fits any image.
     """
-    members = list_members(archive)
-    images = [member for member in members if is_image_name(member.name)]
-    # What is named like a mask of another member (``0001_label.PNG``, ``ground_truth/``) is one,
-    # unless `include`, which can say it better, is given and `masks` is not.
-    if source.masks is not None or not source.include:
-        partners = MaskIndex(one.name for one in images if not looks_like_mask(one.name))
-        unwanted = {
-            one.name
-            for one in images
-            if looks_like_mask(one.name) and partners.find(one.name) is not None
-        }
-        images = [one for one in images if one.name not in unwanted]
-        if unwanted and source.masks is None:
-            warn(
-                f"{public_address(source.archive)}: {len(unwanted)} images are named like masks of"
-                f" others (such as {min(unwanted)}) and were left out. Name them under `masks` to"
-                " learn from them."
-            )
-    mask_of = _mask_finder(label, source, members, masks)
-    is_wanted = matcher(source.include)
-    found = [
-        Candidate(label, one.name, label, one.name, one.stamp, one.size,
-                  mask_of(one.name), is_wanted(one.name))
-        for one in images
-    ]  # fmt: skip
-    if not any(candidate.included for candidate in found):
-        raise _no_images(
-            f"sources.{label}", public_address(source.archive), source.include, archive, members
+    candidates: list[Candidate] = []
+    partners = _Masks(source, archives, masks) if source.masks is not None else None
+    for holding in archives:
+        is_wanted = holding.wanted(source.include, source.exclude)
+        for one in _without_masks(source, holding):
+            candidate = Candidate(
+                label, f"{holding.prefix}{one.name}", holding.source, one.name, one.stamp, one.size,
+                partners.find(one.name) if partners else None, is_wanted(one.name),
+                type_of(source.types, one.name) if source.types else "",
+            )  # fmt: skip
+            candidates.append(candidate)
+            if candidate.included:
+                holding.used.add(one.name)
+    included = [candidate for candidate in candidates if candidate.included]
+    if not included:
+        raise _no_images(f"sources.{label}", archives, source.include, source.exclude)
+    if partners:
+        found += partners.check(label, candidates)
+    if source.types and (untyped := [each for each in included if not each.type]):
+        text = (
+            f"{len(untyped)} of {len(included)} {label} images have no type of defect where"
+            f" `sources.{label}.types` says that it stands"
         )
-    return found
+        found.append(warning("untyped", text, [each.id for each in untyped]))
+    return candidates
 
 
-def archive_candidates(
-    archive: Path, source: str, where: str, include: Sequence[str], label: Label | None
-) -> list[Candidate]:
-    """Return the images of an archive that match `include`.
+def type_of(types: DefectTypes, name: str) -> str:
+    """Return the type of the defect that an image's name in its archive tells; "" for none."""
+    if types.pattern is not None:
+        match = re.search(types.pattern, name)
+        return (match[1] if match.re.groups else match[0]) or "" if match else ""
+    folders = PurePosixPath(name).parts[:-1]
+    at = types.folder or -1
+    at = at - 1 if at > 0 else at
+    return folders[at] if -len(folders) <= at < len(folders) else ""
+
+
+def archive_candidates(holding: Holding, source: EvaluationArchive) -> list[Candidate]:
+    """Return the images of an archive of evaluation images that are wanted.
 
     Raises:
-        ArchiveError: The archive cannot be used.
-        SelectionError: None of its members is wanted; the message says `where` that is asked for.
+        SelectionError: None of its members is.
     """
-    members = list_members(archive)
-    is_wanted = matcher(include)
-    found = [
-        Candidate(label, member.name, source, member.name, member.stamp, member.size)
-        for member in members
-        if is_image_name(member.name) and is_wanted(member.name)
+    is_wanted = holding.wanted(source.include, source.exclude)
+    wanted = [member for member in holding.images if is_wanted(member.name)]
+    if not wanted:
+        raise _no_images(source.key, [holding], source.include, source.exclude)
+    holding.used.update(member.name for member in wanted)
+    return [
+        Candidate(source.label, member.name, holding.source, member.name, member.stamp, member.size)
+        for member in wanted
     ]
-    if not found:
-        raise _no_images(where, str(archive), include, archive, members)
-    return found
 
 
-def _mask_finder(
-    label: Label, source: Source, members: Sequence[Member], masks: Path | None
-) -> Callable[[str], SelectedMask | None]:
-    """Return a function that finds the mask of an image by the image's name."""
+def _without_masks(source: Source, holding: Holding) -> list[Member]:
+    """Return the images of an archive but for those that are named like masks of others.
+
+    What is named so (``0001_label.PNG``, ``ground_truth/``) is a mask, unless `include`, which can
+    say it better, is given and `masks` is not.
+    """
+    images = holding.images
+    if source.masks is None and source.include:
+        return images
+    partners = MaskIndex(one.name for one in images if not looks_like_mask(one.name))
+    masks = {
+        one.name
+        for one in images
+        if looks_like_mask(one.name) and partners.find(one.name) is not None
+    }
     if source.masks is None:
-        return lambda _: None
-    if masks is None or source.masks == source.archive:
-        holder: str = label
-        found = [member for member in members if looks_like_mask(member.name)]
-    else:
-        holder = f"{label}-masks"
-        found = [member for member in list_members(masks) if is_image_name(member.name)]
-        # A folder may hold the images beside their masks; an archive was made for them.
-        if masks.is_dir() and any(looks_like_mask(member.name) for member in found):
-            found = [member for member in found if looks_like_mask(member.name)]
-    by_name = {member.name: member for member in found}
-    index = MaskIndex(by_name)
+        holding.leave_out(masks, "named like masks of others (`masks` would learn from them)")
+    return [one for one in images if one.name not in masks]
 
-    def find(image: str) -> SelectedMask | None:
-        name = index.find(image)
+
+class _Masks:
+    """The masks of one label, found by their images' names."""
+
+    def __init__(self, source: Source, archives: Sequence[Holding], masks: Holding | None) -> None:
+        """Take the masks out of their own archive, or out of the one among `archives` it is."""
+        own = [each for each in archives if masks is None or each.path == masks.path]
+        self._holding = own[0] if own or masks is None else masks
+        self._address = public_address(source.masks or source.archive)
+        images = self._holding.images
+        if own:
+            images = [member for member in self._holding.members if looks_like_mask(member.name)]
+        # A folder may hold the images beside their masks; an archive was made for them.
+        elif self._holding.path.is_dir() and any(looks_like_mask(one.name) for one in images):
+            images = [one for one in images if looks_like_mask(one.name)]
+        self._by_name = {member.name: member for member in images}
+        self._index = MaskIndex(self._by_name)
+
+    def find(self, image: str) -> SelectedMask | None:
+        """Return the mask of an image; None for none."""
+        name = self._index.find(image)
         if name is None:
             return None
-        return SelectedMask(holder, name, by_name[name].stamp, by_name[name].size)
+        member = self._by_name[name]
+        return SelectedMask(self._holding.source, name, member.stamp, member.size)
 
-    return find
+    def check(self, label: Label, images: Sequence[Candidate]) -> list[Finding]:
+        """Note which masks are used, and return how many fit no image.
+
+        Raises:
+            SelectionError: None does.
+        """
+        fitting = {each.mask.member for each in images if each.mask}
+        self._holding.used |= fitting
+        unmatched = sorted(self._by_name.keys() - fitting)
+        self._holding.leave_out(unmatched, "that are masks of no image")
+        if not fitting:
+            there = ", ".join(sorted(self._by_name)[:3]) or "nothing that is named like a mask"
+            these = ", ".join(each.member for each in images[:3])
+            raise SelectionError(
+                f"sources.{label}.masks: none of the {len(self._by_name)} masks in"
+                f" {self._address} fits any of the {len(images)} images.",
+                hint=f"Masks are called as their images are, such as {these}; there are {there}.",
+            )
+        if not unmatched:
+            return []
+        bare = sum(each.mask is None for each in images)
+        text = (
+            f"{self._address}: {len(unmatched)} masks fit no image, such as {unmatched[0]};"
+            f" {len(images) - bare} of {len(images)} {label} images have a mask"
+        )
+        return [warning("unmatched-masks", text)]
 
 
 def _no_images(
-    where: str, shown_as: str, include: Sequence[str], archive: Path, members: Sequence[Member]
+    where: str, archives: Sequence[Holding], include: Sequence[str], exclude: Sequence[str]
 ) -> SelectionError:
-    """Say what an archive without a wanted image holds instead."""
+    """Say what archives without a wanted image hold instead."""
+    shown_as = ", ".join(each.address for each in archives[:3])
+    members = [member for each in archives for member in each.members]
+    junk = sum((each.skipped for each in archives), Counter[str]())
     if members:
         kinds = Counter(PurePosixPath(one.name).suffix.lower() or "nameless" for one in members)
         contents = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5))
         hint = f"Its members look like {', '.join(member.name for member in members[:3])}."
     else:
-        contents = _junk(archive)
+        contents = _junk(junk)
         hint = "Put images (PNG, JPEG, BMP, TIFF, WebP) into it, or name another one."
         if "://" in shown_as:
             hint = "Check the address."
     asked = ", ".join(include) or "PNG, JPEG, BMP, TIFF, WebP or HEIC"
+    asked += f" and not {', '.join(exclude)}" if exclude else ""
     return SelectionError(
         f"{where}: 0 images match {asked}; {shown_as} holds {contents}.", hint=hint
     )
 
 
-def _junk(archive: Path) -> str:
+def _junk(junk: Counter[str]) -> str:
     """Return how many files an archive holds that are never looked at, and of which kinds."""
-    from lfvpipe.archives import open_archive
-
-    with open_archive(archive) as opened:
-        for _ in opened.members():
-            pass
-        junk = opened.skipped
     if not junk:
         return "no files"
     kinds = ", ".join(kind for kind, _ in junk.most_common(3))

@@ -37,6 +37,7 @@ class Image:
         size: Bytes.
         width: Pixels.
         height: Pixels.
+        type: The type of its defect, where that is known without a mask.
     """
 
     id: str
@@ -51,6 +52,16 @@ class Image:
     width: int
     height: int
     mask: Mask | None = None
+    type: str = ""
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types of its defects, by its mask or without one; none where they are not known."""
+        if self.label != "anomaly":
+            return ()
+        if self.type:
+            return (self.type,)
+        return tuple(sorted(self.mask.classes)) if self.mask else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +109,10 @@ class Note:
 
 def image_line(image: Image) -> dict[str, object]:
     """Return the line of the index that stands for `image`."""
-    return {**vars(image), "mask": vars(image.mask) if image.mask else None}
+    line = {**vars(image), "mask": vars(image.mask) if image.mask else None}
+    del line["type"]
+    # Before the mask: `read_file_sizes` counts the lines that end without one.
+    return ({"type": image.type} if image.type else {}) | line
 
 
 def read_index(file: Path) -> Iterator[Image]:

@@ -38,6 +38,8 @@ class SelectedMask:
 
     Attributes:
         classes: Colours (``#RRGGBB``) by anomaly type; None where nobody declared them.
+        drawn: It is drawn from what an annotation tool says of the image, which `source` and
+            `member` then name; `stamp` changes with what is marked.
     """
 
     source: str
@@ -45,6 +47,7 @@ class SelectedMask:
     stamp: str
     size: int
     classes: Mapping[str, str] | None = None
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,17 @@ class SelectedImage:
 
 def selection_line(image: SelectedImage) -> dict[str, object]:
     """Return the line of the selection that stands for `image`."""
-    line = {**vars(image), "mask": vars(image.mask) if image.mask else None}
-    del line["reviewed"]
-    if not image.type:  # a selection without types is written as ever
-        del line["type"]
-    return line | ({"reviewed": vars(image.reviewed)} if image.reviewed else {})
+    line = {**vars(image), "mask": _mask_line(image.mask) if image.mask else None}
+    del line["reviewed"], line["type"]
+    line |= {"reviewed": vars(image.reviewed)} if image.reviewed else {}
+    return line | ({"type": image.type} if image.type else {})
+
+
+def _mask_line(mask: SelectedMask) -> dict[str, object]:
+    line = dict(vars(mask))
+    if not mask.drawn:
+        del line["drawn"]
+    return line
 
 
 def read_selection(file: Path) -> Iterator[SelectedImage]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from lfvpipe.config.spec import LABELS
+from lfvpipe.config.spec import LABELS, AnnotationSource
 from lfvpipe.dataset.index import image_line, note_line
 from lfvpipe.dataset.lines import write_lines
 from lfvpipe.dataset.selection import read_selection
@@ -25,13 +25,16 @@ from lfvpipe.steps.extract.journal import Journal, read_journal, sweep
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.extract.preparation import Job, Result, prepare_one
 from lfvpipe.steps.extract.reading import read_members
+from lfvpipe.steps.fetch import source_location
 from lfvpipe.steps.select.outcome import SelectOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from lfvpipe.dataset.annotations import AnnotatedImage
     from lfvpipe.dataset.index import Image
     from lfvpipe.dataset.selection import SelectedImage, SelectedMask
+    from lfvpipe.engine.outcome import Json
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.context import Context
 
@@ -53,14 +56,15 @@ def extract(context: Context, work: Work) -> Outcome:
         ExtractError: The disk is full or not writable.
     """
     selection = context.state_dir / SelectOutcome.of(work.upstream).selection
+    marked = _marked_images(context, work)
     wanted = [
-        ImageJobs(image, _image_job(context, image), _mask_job(context, image.mask))
+        ImageJobs(image, _image_job(context, image), _mask_job(context, image.mask, marked))
         for image in read_selection(selection)
     ]
     try:
         done = _prepare(context, work, wanted)
         kept = drop_outdated_reviews(done.wanted, done.results, work)
-        return _write_index(context, kept, done)
+        return _write_index(context, work, kept, done)
     except OSError as error:
         if error.errno not in _DISK:
             raise
@@ -177,7 +181,20 @@ def _image_job(context: Context, image: SelectedImage, white: float | None = Non
     )
 
 
-def _mask_job(context: Context, mask: SelectedMask | None) -> Job | None:
+def _marked_images(context: Context, work: Work) -> Mapping[str, AnnotatedImage]:
+    """Return what an annotation tool marked, by the image's member; nothing without one."""
+    if not isinstance(context.pipeline.sources.listed, AnnotationSource):
+        return {}
+    from lfvpipe.dataset.gathering import marked_images
+
+    return marked_images(
+        context.pipeline, lambda member: source_location(context, work.upstream, member)
+    )
+
+
+def _mask_job(
+    context: Context, mask: SelectedMask | None, marked: Mapping[str, AnnotatedImage]
+) -> Job | None:
     if mask is None:
         return None
     resize = context.pipeline.images.resize
@@ -185,7 +202,8 @@ def _mask_job(context: Context, mask: SelectedMask | None) -> Job | None:
     key, place = _names("mask", mask.source, mask.member, mask.stamp, mask.size, resize, classes)
     root = str(context.state_dir / "images")
     stem = _stem(f"{mask.source}-masks", mask.member, place)
-    return Job(key, "mask", root, stem, resize=resize, classes=classes)
+    drawn_from = marked[mask.member] if mask.drawn else None
+    return Job(key, "mask", root, stem, resize=resize, classes=classes, marked=drawn_from)
 
 
 def _names(*parts: object) -> tuple[str, str]:
@@ -223,7 +241,7 @@ def _prepare_one(job_and_data: tuple[Job, bytes | UserError]) -> Result:
     return prepare_one(job, data)
 
 
-def _write_index(context: Context, wanted: Sequence[ImageJobs], done: _Done) -> Outcome:
+def _write_index(context: Context, work: Work, wanted: Sequence[ImageJobs], done: _Done) -> Outcome:
     images, notes = index_images(wanted, done.results)
     folder = context.state_dir / "index"
     index, index_digest = write_lines(folder, map(image_line, images))
@@ -239,7 +257,10 @@ def _write_index(context: Context, wanted: Sequence[ImageJobs], done: _Done) -> 
         counts=_counts(images),
         white=done.white,
     )
-    return Outcome("created", facts.as_json(), {"digest": index_digest, "notes": notes_digest})
+    identity: dict[str, Json] = {"digest": index_digest, "notes": notes_digest}
+    # The check hands on what the selection found, so it has to see when that changes.
+    identity |= SelectOutcome.of(work.upstream).findings_identity()
+    return Outcome("created", facts.as_json(), identity)
 
 
 def _counts(images: Iterable[Image]) -> dict[str, dict[str, int]]:

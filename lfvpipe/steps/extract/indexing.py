@@ -101,6 +101,7 @@ def _image(
         width=result.width,
         height=result.height,
         mask=extracted,
+        type=image.type,
     )
 
 

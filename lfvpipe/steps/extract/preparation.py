@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lfvpipe.dataset.annotations import AnnotatedImage
     from lfvpipe.images import PixelRules
 
 VERSION = 3  # grows when the same file would be prepared differently
@@ -32,6 +33,7 @@ class Job:
         max_bytes: See `lfvpipe.images.examine`.
         rules: How the photograph becomes pixels. Where they have no white level, deep grey is
             looked at, and not prepared: the level is that of all of the product together.
+        marked: What the mask is drawn from; the file is then that of the image.
     """
 
     key: str
@@ -42,6 +44,7 @@ class Job:
     rules: PixelRules | None = None
     classes: Mapping[str, str] | None = None
     max_bytes: int | None = None
+    marked: AnnotatedImage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,8 @@ def _prepare_image(job: Job, data: bytes) -> Result:
 def _prepare_mask(job: Job, data: bytes) -> Result:
     from lfvpipe.images import prepare_mask
 
+    if job.marked is not None:
+        data = _draw(job.marked, data, job.classes or {})
     done = prepare_mask(data, classes=job.classes, resize=job.resize)
     path = f"{job.stem}.png"
     _write(Path(job.root, path), done.data)
@@ -138,6 +143,17 @@ def _prepare_mask(job: Job, data: bytes) -> Result:
         colours=done.colours,
         strangers=done.strangers,
     )
+
+
+def _draw(marked: AnnotatedImage, image: bytes, classes: Mapping[str, str]) -> bytes:
+    from lfvpipe.dataset.annotations import AnnotationError
+    from lfvpipe.dataset.annotations.masks import draw
+    from lfvpipe.images import ImageError, upright_size
+
+    try:
+        return draw(marked, upright_size(image), classes)
+    except AnnotationError as error:
+        raise ImageError(error.message.rstrip("."), hint=error.hint) from error
 
 
 def _write(path: Path, data: bytes) -> None:

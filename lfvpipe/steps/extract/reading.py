@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.selection import FILES, OBJECTS
+from lfvpipe.dataset.sources import sources_of
 from lfvpipe.errors import UserError
 from lfvpipe.steps.fetch import source_location
 
@@ -37,7 +38,9 @@ def read_members(
     else:
         from lfvpipe.archives import open_archive
 
-        with open_archive(source_location(context, upstream, source)) as archive:
+        encodings = {each.member: each.encoding for each in sources_of(context.pipeline)}
+        path = source_location(context, upstream, source)
+        with open_archive(path, encoding=encodings.get(source)) as archive:
             yield from archive.extract(members, MAX_FILE_BYTES)
 
 

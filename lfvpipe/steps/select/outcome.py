@@ -9,6 +9,7 @@ from typing import ClassVar
 from lfvpipe.dataset.checks.findings import Finding
 from lfvpipe.dataset.selection import LabelCounts
 from lfvpipe.engine.facts import ABSENT_IF_NONE, StepOutcome
+from lfvpipe.engine.outcome import Json, digest
 
 
 @dataclass(frozen=True)
@@ -29,3 +30,9 @@ class SelectOutcome(StepOutcome):
     digest: str
     counts: Mapping[str, LabelCounts]
     findings: tuple[Finding, ...] | None = field(default=None, metadata=ABSENT_IF_NONE)
+
+    def findings_identity(self) -> dict[str, Json]:
+        """Return what changes when the findings do; empty where there are none."""
+        if not self.findings:
+            return {}
+        return {"findings": digest([finding.as_json() for finding in self.findings])}

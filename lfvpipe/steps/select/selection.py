@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import LABELS
-from lfvpipe.dataset.candidates import SelectionError, archive_candidates, label_candidates
+from lfvpipe.dataset.candidates import SelectionError, archive_candidates
+from lfvpipe.dataset.checks.findings import Finding
 from lfvpipe.dataset.corrections import read_corrections
+from lfvpipe.dataset.dividing import divide_candidates
 from lfvpipe.dataset.evaluation_images import evaluation_images
+from lfvpipe.dataset.gathering import gather, judged_candidates, stems
+from lfvpipe.dataset.inventory import JUNK, Inventory
 from lfvpipe.dataset.lines import write_lines
-from lfvpipe.dataset.sampling import divide, rank, sample_size
 from lfvpipe.dataset.selection import LabelCounts, selection_line
-from lfvpipe.dataset.sources import archive_stem
+from lfvpipe.dataset.sources import public_address
 from lfvpipe.engine.outcome import Outcome
-from lfvpipe.steps.fetch import FetchOutcome, source_location
+from lfvpipe.steps.fetch import source_location
 from lfvpipe.steps.select.exported import read_exported
 from lfvpipe.steps.select.outcome import SelectOutcome
 
@@ -24,9 +27,8 @@ if TYPE_CHECKING:
 
     from lfvpipe.config.spec import Label, Pipeline
     from lfvpipe.dataset.candidates import Candidate
-    from lfvpipe.dataset.checks.findings import Finding
     from lfvpipe.dataset.corrections import Corrections
-    from lfvpipe.dataset.selection import SelectedImage, Split
+    from lfvpipe.dataset.selection import SelectedImage
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.context import Context
 
@@ -39,13 +41,11 @@ class _Division:
         candidates: All there is, those that `include` leaves out as well.
         images: What the splits got, all unused images among them.
         available: How many images of each label there were to choose from.
-        findings: What the sources hold that was left out or had to be decided.
     """
 
     candidates: Sequence[Candidate]
     images: list[SelectedImage]
     available: Counter[str] = field(default_factory=Counter)
-    findings: Sequence[Finding] = ()
 
 
 def select(context: Context, work: Work) -> Outcome:
@@ -57,82 +57,73 @@ def select(context: Context, work: Work) -> Outcome:
         ArchiveError: An archive is damaged.
     """
     pipeline = context.pipeline
-    from_archives = pipeline.sources.manifest is None
-    division = _divide_archives(context, work) if from_archives else _take_splits(context, work)
-    division.images += _evaluation_archives(context, work)
+    inventory, found = Inventory(), list[Finding]()
+    if pipeline.sources.manifest is None:
+        division = _divide_sources(context, work, inventory, found)
+    else:
+        division = _take_splits(context, work, found)
+    division.images += _evaluation_archives(context, work, inventory)
+    found += inventory.findings()
+    for finding in found:
+        if finding.code != JUNK:  # of interest to nobody who waits; it is in the report
+            work.warn(finding.message)
     corrections = read_corrections(pipeline)
     corrections.check([*division.candidates, *division.images], work.warn)
     images = _correct(division.images, corrections, pipeline.evaluate.unused_per_label)
     name, sha256 = write_lines(context.state_dir / "selection", map(selection_line, images))
-    counts, findings = _counts(division, images), tuple(division.findings) or None
-    facts = SelectOutcome(f"selection/{name}", sha256, counts, findings)
-    return Outcome("created", facts.as_json(), {"digest": sha256})
+    facts = SelectOutcome(
+        f"selection/{name}", sha256, _counts(division, images), tuple(found) or None
+    )
+    return Outcome("created", facts.as_json(), {"digest": sha256} | facts.findings_identity())
 
 
-def _divide_archives(context: Context, work: Work) -> _Division:
-    """Divide each label's archive by the shares that the pipeline gives."""
+def _divide_sources(
+    context: Context, work: Work, inventory: Inventory, found: list[Finding]
+) -> _Division:
+    """Divide the images of all sources as the pipeline says."""
     pipeline = context.pipeline
-    by_label: dict[Label, list[Candidate]] = {}
-    stems: dict[str, str] = {}
+    candidates = gather(
+        pipeline, lambda member: source_location(context, work.upstream, member), inventory, found
+    )
     for label in LABELS:
-        source = pipeline.sources.by_label.get(label)
-        if source is None:
-            continue
-        archive = source_location(context, work.upstream, label)
-        masks = FetchOutcome.of(work.upstream, f"{label}-masks")
-        by_label[label] = label_candidates(
-            label, source, archive, masks.location(context) if masks else None, work.warn
-        )
-        stems[label] = archive_stem(source.archive)
-        work.progress(len(by_label[label]), None, "images", label)
-    members = [candidate for found in by_label.values() for candidate in found]
-    withheld = evaluation_images(pipeline, members, stems)
-    division = _Division(members, [one.select("evaluate") for one in withheld.values()])
-    for label, found in by_label.items():
-        division.images += _divide_label(pipeline, work, label, found, withheld)
-        division.available[label] = sum(candidate.included for candidate in found)
+        if count := sum(each.label == label for each in candidates):
+            work.progress(count, None, "images", label)
+    judged = judged_candidates(candidates, inventory)
+    withheld = evaluation_images(pipeline, judged, stems(pipeline))
+    for one in withheld.values():
+        inventory.use(one.source, one.member)
+    # What a list names without a label is there to be judged.
+    withheld |= {one.id: one for one in candidates if one.label is None}
+    division = _Division(candidates, [one.select("evaluate") for one in withheld.values()])
+    included = [one for one in candidates if one.included and one.label is not None]
+    division.available.update(str(one.label) for one in included)
+    _warn_of_small_samples(pipeline, work, included, withheld)
+    division.images += [
+        one.select(part) for one, part in divide_candidates(pipeline, included, withheld, found)
+    ]
     return division
 
 
-def _divide_label(
-    pipeline: Pipeline,
-    work: Work,
-    label: Label,
-    found: Sequence[Candidate],
-    withheld: Collection[str],
-) -> list[SelectedImage]:
-    """Divide what `include` leaves of a label; the ids of evaluation images are `withheld`."""
-    included = {one.name: one for one in found if one.included}
-    free = [name for name, one in included.items() if one.id not in withheld]
-    share = pipeline.sample.shares[label]
-    if share.count is not None and share.count > len(free):
-        work.warn(f"sample: {share.count} {label} images were asked for; there are {len(free)}.")
-    test = pipeline.split.test
-    division = divide(
-        rank(free, seed=pipeline.sample.seed, label=label),
-        sample_size(share, len(included), len(included) - len(free)),
-        pipeline.split.train[label],
-        test[label] if test else None,
-    )
-    splits: dict[Split, tuple[str, ...]] = {
-        "train": division.train,
-        "test": division.test,
-        "unused": division.unused,
-    }
-    return [included[name].select(split) for split, names in splits.items() for name in names]
+def _warn_of_small_samples(
+    pipeline: Pipeline, work: Work, included: Sequence[Candidate], withheld: Collection[str]
+) -> None:
+    free = Counter(one.label for one in included if one.id not in withheld)
+    for label, share in pipeline.sample.shares.items():
+        there = free[label]
+        is_named = label in pipeline.sources.by_label or pipeline.sources.listed is not None
+        if is_named and share.count is not None and share.count > there:
+            work.warn(f"sample: {share.count} {label} images were asked for; there are {there}.")
 
 
-def _take_splits(context: Context, work: Work) -> _Division:
+def _take_splits(context: Context, work: Work, found: list[Finding]) -> _Division:
     """Take the splits as the exported manifests have them."""
     exported = read_exported(context, work)
-    for finding in exported.findings:
-        work.warn(finding.message)
-    everything = [candidate for found in exported.candidates.values() for candidate in found]
+    found += exported.findings
+    everything = [each for of_split in exported.candidates.values() for each in of_split]
     withheld = evaluation_images(context.pipeline, everything, {})
     division = _Division(everything, [one.select("evaluate") for one in withheld.values()])
-    division.findings = exported.findings
-    for split, found in exported.candidates.items():
-        for candidate in found:
+    for split, of_split in exported.candidates.items():
+        for candidate in of_split:
             division.available[str(candidate.label)] += 1
             if candidate.id not in withheld:
                 division.images.append(candidate.select(split, prefix=f"{split}/"))
@@ -149,13 +140,16 @@ def _take_splits(context: Context, work: Work) -> _Division:
     return division
 
 
-def _evaluation_archives(context: Context, work: Work) -> list[SelectedImage]:
+def _evaluation_archives(context: Context, work: Work, inventory: Inventory) -> list[SelectedImage]:
     images: list[SelectedImage] = []
     for number, archive in enumerate(context.pipeline.evaluate.archives):
         source = f"evaluate-{number}"
         path = source_location(context, work.upstream, source)
-        found = archive_candidates(path, source, archive.key, archive.include, archive.label)
-        images += [one.select("evaluate", prefix=f"{source}/") for one in found]
+        holding = inventory.open(source, public_address(archive.archive), path, archive.encoding)
+        images += [
+            one.select("evaluate", prefix=f"{source}/")
+            for one in archive_candidates(holding, archive)
+        ]
     return images
 
 

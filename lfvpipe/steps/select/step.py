@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lfvpipe.config.spec import AnnotationSource, LayoutSource, SplitGlobs
 from lfvpipe.dataset.local_files import pattern_digests
-from lfvpipe.dataset.sources import archive_stem
+from lfvpipe.dataset.sources import archive_stem, archives_of, listed_kind
 from lfvpipe.engine.inputs import CodeVersion, InputFile, Setting, settings
 from lfvpipe.engine.phrases import count, listing
 from lfvpipe.engine.reasons import Reason
@@ -16,7 +17,7 @@ from lfvpipe.steps.select.outcome import SelectOutcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from lfvpipe.config.spec import Label, ManifestSource, Pipeline, Share
+    from lfvpipe.config.spec import Label, ManifestSource, Pipeline, Share, TableSource
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.outcome import Json, Outcome
     from lfvpipe.engine.step import Work
@@ -45,13 +46,27 @@ class SelectStep(Step[Context]):
             found += _share_inputs("sample", "", pipeline.sample.shares)
             found += _share_inputs("split", ".train", pipeline.split.train)
             found += _share_inputs("split", ".test", pipeline.split.test or {})
+            found += settings(_split_inputs(pipeline))
             found.append(Setting("sample.seed", pipeline.sample.seed))
             unused = pipeline.evaluate.unused_per_label
             found.append(Setting("evaluate.unused.per_label", unused))
         found.append(Setting("evaluate.images", list(pipeline.evaluate.images)))
+        if pipeline.evaluate.images and any(
+            source.include for source in pipeline.sources.by_label.values()
+        ):
+            # 1, which ledgers of 0.1.0 do not name, took a label's archive for its label.
+            found.append(CodeVersion("evaluation labels", 2, unrecorded=1))
         for number, archive in enumerate(pipeline.evaluate.archives):
             before = f"evaluate.archives.{number}"  # what ledgers have
             include = list(archive.include)
+            found += settings(
+                _said(
+                    {
+                        f"{archive.key}.exclude": list(archive.exclude),
+                        f"{archive.key}.encoding": archive.encoding,
+                    }
+                )
+            )
             found.append(Setting(f"{archive.key}.include", include, f"{before}.include"))
             found.append(Setting(f"{archive.key}.label", archive.label, f"{before}.label"))
         found += _local_files(context)
@@ -98,7 +113,55 @@ def _source_inputs(pipeline: Pipeline) -> dict[str, Json]:
         found[f"sources.{label}.masks"] = source.masks is not None
         # An archive's name can be the first part of an evaluation image's.
         found[f"sources.{label}.archive"] = archive_stem(source.archive)
+        archives = archives_of(label, source)
+        if len(archives) > 1 or archives[0].prefix:
+            found[f"sources.{label}.archive"] = [each.member for each in archives]
+        optional: dict[str, Json] = {
+            f"sources.{label}.exclude": list(source.exclude),
+            f"sources.{label}.encoding": source.encoding,
+            f"sources.{label}.types.folder": source.types.folder if source.types else None,
+            f"sources.{label}.types.pattern": source.types.pattern if source.types else None,
+        }
+        found |= _said(optional)
+    if pipeline.sources.listed:
+        found |= _listed_inputs(pipeline.sources.listed)
     return found
+
+
+def _said(optional: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the keys that have a value: fingerprints from before there were such stay the same."""
+    return {key: value for key, value in optional.items() if value not in (None, [], {})}
+
+
+def _listed_inputs(source: TableSource | LayoutSource | AnnotationSource) -> dict[str, Json]:
+    key = f"sources.{listed_kind(source)}"
+    found: dict[str, Json] = {
+        f"{key}.archive": archive_stem(source.archive),
+        f"{key}.include": list(source.include),
+        f"{key}.exclude": list(source.exclude),
+        f"{key}.encoding": source.encoding,
+    }
+    if isinstance(source, LayoutSource):
+        found[f"{key}.name"] = source.name
+    else:
+        found[f"{key}.labels"] = dict(sorted(source.words.items()))
+    if isinstance(source, AnnotationSource):
+        found[f"{key}.format"] = source.format
+        found[f"{key}.unmarked"] = source.unmarked
+    return found
+
+
+def _split_inputs(pipeline: Pipeline) -> dict[str, Json]:
+    split = pipeline.split
+    own = split.own
+    found: dict[str, Json] = {"split.group": split.group}
+    if isinstance(own, SplitGlobs):
+        found |= {"split.from.train": list(own.train), "split.from.test": list(own.test)}
+    else:
+        found["split.from"] = own
+    if pipeline.sources.listed and own is None:
+        found["split"] = "default" if split.is_default else "shares"
+    return _said(found)
 
 
 def _local_files(context: Context) -> list[InputFile]:

@@ -54,6 +54,13 @@ def selected(context: Context, work: Any) -> tuple[dict[str, SelectedImage], Any
     return {image.id: image for image in lines}, outcome.facts["counts"]
 
 
+def found_by(context: Context, work: Any) -> list[tuple[str, str]]:
+    """Return code and text of what the selection found, without where it was found."""
+    outcome = SelectStep(tuple(work.upstream)).act(context, work)
+    found = SelectOutcome.from_json(outcome.facts).findings or ()
+    return [(each.code, each.message.partition("not used: ")[2] or each.message) for each in found]
+
+
 def evaluating(context: Context, change: Change, *images: str, **more: Any) -> Context:
     return change(evaluate=replace(context.pipeline.evaluate, images=images, **more))
 
@@ -326,10 +333,13 @@ def test_masks_inside_the_archive_in_the_layouts_of_mvtec_and_dagm(
 def test_masks_nobody_asked_for_are_not_taken_for_images(
     context: Context, work: Any, fetched: Callable[..., None]
 ) -> None:
-    fetched(anomaly={"Train/0001.PNG": b"", "Label/0001_label.PNG": b""})
+    images = {"Train/0001.PNG": b"", "Label/0001_label.PNG": b""}
+    fetched(normal={"1.png": b""}, anomaly=images)
     _, counts = selected(context, work)
     assert counts["anomaly"]["available"] == 1
-    assert "named like masks" in work.warnings[0]
+    assert found_by(context, work) == [
+        ("left-out", "1 .png named like masks of others (`masks` would learn from them)")
+    ]
 
 
 def test_a_hostile_archive_stops_the_step(
@@ -568,7 +578,7 @@ def test_images_named_like_masks_are_taken_where_include_asks_for_them(
     sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip", include=("*.PNG",))}
     _, counts = selected(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
     assert counts["anomaly"]["available"] == 2  # of three: what `include` leaves out is not there
-    assert work.warnings == []
+    assert work.warnings == ["a.zip: not used: 1 .jpg that `include` does not match"]
 
 
 def test_masks_that_the_pipeline_names_are_no_surprise(

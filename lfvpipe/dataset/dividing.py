@@ -1,0 +1,275 @@
+"""Divides candidates into train, test and what is left: by shares, by groups, or as it is given."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lfvpipe.config.spec import LABELS, SplitGlobs
+from lfvpipe.dataset.candidates import SelectionError
+from lfvpipe.dataset.checks.findings import warning
+from lfvpipe.dataset.globs import matcher
+from lfvpipe.dataset.sampling import divide, rank, sample_size, split_sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from lfvpipe.config.spec import Label, Pipeline, Share
+    from lfvpipe.dataset.candidates import Candidate
+    from lfvpipe.dataset.checks.findings import Finding
+    from lfvpipe.dataset.selection import Split
+
+Divided = list[tuple["Candidate", "Split"]]
+
+
+def divide_candidates(
+    pipeline: Pipeline,
+    candidates: Sequence[Candidate],
+    withheld: Collection[str],
+    found: list[Finding],
+) -> Divided:
+    """Return the labelled candidates with the split of each.
+
+    Args:
+        pipeline: Gives the sample and the split.
+        candidates: Those that take part; each of a label, names unique in the label.
+        withheld: The ids of evaluation images.
+        found: What a person should know is added to it.
+
+    Raises:
+        SelectionError: The own split that is asked for is none.
+    """
+    split = pipeline.split
+    own = split.own
+    if own is None and split.is_default and any(each.part for each in candidates):
+        own = "source"
+    if own is not None:
+        return _keep_own_split(pipeline, candidates, withheld, own, found)
+    groups = _groups(pipeline, candidates, found)
+    if groups:
+        return _divide_groups(pipeline, candidates, withheld, groups, found)
+    divided: Divided = []
+    for label in LABELS:
+        of_label = {each.name: each for each in candidates if each.label == label}
+        free = [name for name, one in of_label.items() if one.id not in withheld]
+        test = split.test
+        division = divide(
+            rank(free, seed=pipeline.sample.seed, label=label),
+            sample_size(pipeline.sample.shares[label], len(of_label), len(of_label) - len(free)),
+            split.train[label],
+            test[label] if test and label in test else None,
+        )
+        parts: dict[Split, tuple[str, ...]] = {
+            "train": division.train,
+            "test": division.test,
+            "unused": division.unused,
+        }
+        divided += [(of_label[name], part) for part, names in parts.items() for name in names]
+    return divided
+
+
+def _sampled(
+    pipeline: Pipeline, label: Label, of_label: Mapping[str, Candidate], withheld: Collection[str]
+) -> tuple[list[str], int]:
+    """Return the ranking of a label's free images, and how many of them are the sample."""
+    free = [name for name, one in of_label.items() if one.id not in withheld]
+    ranking = rank(free, seed=pipeline.sample.seed, label=label)
+    share = pipeline.sample.shares[label]
+    return ranking, sample_size(share, len(of_label), len(of_label) - len(free))
+
+
+# --- An own split
+
+
+def _keep_own_split(
+    pipeline: Pipeline,
+    candidates: Sequence[Candidate],
+    withheld: Collection[str],
+    own: str | SplitGlobs,
+    found: list[Finding],
+) -> Divided:
+    """Sample each label as ever, and leave every image in the part that it is in."""
+    parts: dict[str, Split] = dict(
+        _parts_by_globs(own, candidates)
+        if isinstance(own, SplitGlobs)
+        else ((each.id, each.part) for each in candidates if each.part)
+    )
+    counted = Counter(parts.values())
+    if not counted["train"] or not counted["test"]:
+        lacking = "test" if counted["train"] else "train"
+        raise SelectionError(
+            f"split.from: no image is in {lacking}; {counted['train']} are in train and"
+            f" {counted['test']} in test.",
+            hint="Divide the images by shares instead, such as `split: {train: 80, test: 20}`.",
+        )
+    outside = [each.id for each in candidates if each.id not in parts and each.id not in withheld]
+    if outside:
+        text = f"split.from: {len(outside)} images are neither in train nor in test, and unused"
+        found.append(warning("outside-the-split", text, outside))
+    found += _shared_groups(candidates, parts)
+    divided: Divided = []
+    for label in LABELS:
+        of_label = {each.name: each for each in candidates if each.label == label}
+        ranking, size = _sampled(pipeline, label, of_label, withheld)
+        for place, name in enumerate(ranking):
+            one = of_label[name]
+            divided.append((one, parts.get(one.id, "unused") if place < size else "unused"))
+    return divided
+
+
+def _parts_by_globs(
+    own: SplitGlobs, candidates: Sequence[Candidate]
+) -> Iterator[tuple[str, Split]]:
+    in_train, in_test = matcher(own.train), matcher(own.test)
+    for each in candidates:
+        trains = in_train(each.name) or in_train(each.member)
+        tests = in_test(each.name) or in_test(each.member)
+        if trains and tests:
+            raise SelectionError(
+                f"split.from: {each.name} is in train and in test.",
+                hint="Write globs that exclude each other.",
+            )
+        if trains or tests:
+            yield each.id, "train" if trains else "test"
+
+
+def _shared_groups(candidates: Sequence[Candidate], parts: Mapping[str, Split]) -> list[Finding]:
+    """Return a warning where photographs of one part are on both sides of an own split."""
+    sides: dict[str, set[Split]] = defaultdict(set)
+    for each in candidates:
+        if each.group and each.id in parts:
+            sides[each.group].add(parts[each.id])
+    if shared := sorted(group for group, of_group in sides.items() if len(of_group) > 1):
+        text = (
+            f"split.from: {len(shared)} of {len(sides)} groups, such as {shared[0]}, are in train"
+            " and in test, so the metrics flatter the model"
+        )
+        return [warning("groups-in-both", text)]
+    return []
+
+
+# --- Groups
+
+
+def _groups(
+    pipeline: Pipeline, candidates: Sequence[Candidate], found: list[Finding]
+) -> dict[str, str]:
+    """Return the group of each image by its id; nothing where no groups are known."""
+    pattern = pipeline.split.group
+    if pattern is None:
+        return (
+            {each.id: each.group or each.id for each in candidates}
+            if any(each.group for each in candidates)
+            else {}
+        )
+    regex = re.compile(pattern)
+    groups: dict[str, str] = {}
+    alone = []
+    for each in candidates:
+        match = regex.search(each.name)
+        groups[each.id] = (match[1] if regex.groups else match[0]) or "" if match else ""
+        if not groups[each.id]:
+            groups[each.id] = each.id
+            alone.append(each.id)
+    if len(alone) == len(candidates):
+        raise SelectionError(
+            f"split.group: {pattern} is found in the name of no image.",
+            hint=f"Names look like {', '.join(each.name for each in candidates[:3])}.",
+        )
+    if alone:
+        text = f"split.group: {len(alone)} images have no group in their names, and stand alone"
+        found.append(warning("no-group", text, alone))
+    return groups
+
+
+@dataclass
+class _Sides:
+    """How many images of a label have gone where, of how many."""
+
+    total: int
+    size: int
+    seen: int = 0
+    taken: Counter[str] = field(default_factory=Counter)
+
+
+def _divide_groups(
+    pipeline: Pipeline,
+    candidates: Sequence[Candidate],
+    withheld: Collection[str],
+    groups: Mapping[str, str],
+    found: list[Finding],
+) -> Divided:
+    """Give each group to one side as a whole, both labels of it.
+
+    The groups are ranked by a hash, as images are otherwise, and each goes where the counts so far
+    are then closest to what the shares make of as many images.
+    """
+    free = [each for each in candidates if each.id not in withheld]
+    members: dict[str, list[Candidate]] = defaultdict(list)
+    for each in free:
+        members[groups[each.id]].append(each)
+    sides: dict[Label, _Sides] = {}
+    for label in LABELS:
+        total = sum(each.label == label for each in candidates)
+        held = total - sum(each.label == label for each in free)
+        sides[label] = _Sides(total, sample_size(pipeline.sample.shares[label], total, held))
+    divided: Divided = []
+    for group in rank(members, seed=pipeline.sample.seed, label="group"):
+        divided += _place_group(pipeline, members[group], sides)
+    judged = {groups[each.id] for each in candidates if each.id in withheld}
+    trained = {groups[each.id] for each, part in divided if part == "train"}
+    if shared := sorted(judged & trained):
+        text = (
+            f"{len(shared)} groups, such as {shared[0]}, have images in train and among those that"
+            " evaluate.images names, so the verdicts on these flatter the model"
+        )
+        found.append(warning("groups-in-both", text))
+    # What the sample leaves of a group that is learnt from proves nothing: it is not even unused.
+    return [
+        (each, part) for each, part in divided if part != "unused" or groups[each.id] not in trained
+    ]
+
+
+def _place_group(
+    pipeline: Pipeline, group: Sequence[Candidate], sides: Mapping[Label, _Sides]
+) -> Divided:
+    ranked: list[Candidate] = []
+    left: list[Candidate] = []
+    counts: Counter[Label] = Counter()
+    for each in sorted(group, key=lambda one: one.id):
+        assert each.label is not None
+        side = sides[each.label]
+        is_sampled = side.seen < side.size  # a group is sampled whole
+        (ranked if is_sampled else left).append(each)
+        counts[each.label] += is_sampled
+    part = min(
+        ("train", "test", "unused"),
+        key=lambda choice: _deviation(pipeline, sides, counts, choice),
+    )
+    for label, count in counts.items():
+        sides[label].seen += count
+        sides[label].taken[part] += count
+    chosen: Split = part  # type: ignore[assignment]  # one of the three above
+    return [(each, chosen) for each in ranked] + [(each, "unused") for each in left]
+
+
+def _deviation(
+    pipeline: Pipeline, sides: Mapping[Label, _Sides], counts: Mapping[Label, int], choice: str
+) -> float:
+    """Return how far the counts would be from the shares, were a group to go to `choice`."""
+    total = 0.0
+    for label, count in counts.items():
+        side = sides[label]
+        wanted = _wanted(pipeline, label, side.seen + count)
+        for part, want in wanted.items():
+            have = side.taken[part] + (count if part == choice else 0)
+            total += abs(have - want) / side.total
+    return total
+
+
+def _wanted(pipeline: Pipeline, label: Label, seen: int) -> dict[str, int]:
+    test: Mapping[Label, Share] = pipeline.split.test or {}
+    train_size, test_size = split_sizes(seen, pipeline.split.train[label], test.get(label))
+    return {"train": train_size, "test": test_size, "unused": seen - train_size - test_size}
