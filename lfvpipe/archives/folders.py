@@ -4,8 +4,6 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from lfvpipe.archives.errors import (
     ArchiveError,
@@ -14,13 +12,13 @@ from lfvpipe.archives.errors import (
     NoSuchMember,
     UnreadableArchive,
 )
-from lfvpipe.archives.members import Census, Limits, Member, kind_of_junk, safe_name
+from lfvpipe.archives.members import Census, Closable, Limits, Member, kind_of_junk, safe_name
 
 # Where pipelines keep their state: it grows with every run, and is nothing that a person put there.
 STATE_FOLDER = ".lfvpipe"
 
 
-class FolderArchive:
+class FolderArchive(Closable):
     """A folder; linked files count as files and linked folders as folders.
 
     A person who names a folder means what is seen in it. A linked folder that holds itself is
@@ -100,14 +98,3 @@ class FolderArchive:
 
     def close(self) -> None:
         """Nothing is open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

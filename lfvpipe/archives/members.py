@@ -1,6 +1,7 @@
 """What an archive offers, what may be in one, and which member names are safe."""
 
 import unicodedata
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -68,6 +69,25 @@ class Member:
     def stamp(self) -> str:
         """A short text that changes with the content."""
         return f"{self.crc:08x}" if self.crc is not None else f"m{self.modified:x}"
+
+
+class Closable(ABC):
+    """What the archives share: leaving the `with` block closes them."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close what is open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 class Archive(Protocol):

@@ -11,21 +11,20 @@ from collections import Counter, defaultdict
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from lfvpipe.archives.errors import ArchiveError, NoSuchMember
-from lfvpipe.archives.members import GIB, Archive, Member
+from lfvpipe.archives.members import GIB, Archive, Closable, Member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
-    from types import TracebackType
 
 _ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tbz2", ".txz")
 # An inner archive passes through the memory once, on its way to a temporary file.
 _LARGEST = 1 * GIB
 
 
-class NestedArchive:
+class NestedArchive(Closable):
     """An archive whose inner archives are opened, too; each is unpacked to a temporary file once.
 
     Args:
@@ -125,17 +124,6 @@ class NestedArchive:
         """See `Archive.close`."""
         self._opened.close()
         self._outer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _folder_of(name: str) -> str:

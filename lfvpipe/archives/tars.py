@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self, cast
 
 from lfvpipe.archives.errors import (
@@ -24,7 +23,7 @@ from lfvpipe.archives.errors import (
     NoSuchMember,
 )
 from lfvpipe.archives.links import resolve_links
-from lfvpipe.archives.members import Census, Limits, Member, kind_of_junk, safe_name
+from lfvpipe.archives.members import Census, Closable, Limits, Member, kind_of_junk, safe_name
 
 _BLOCK = 1 << 20
 # A member's name may be spelled out in headers of its own, of any size and number, all of which
@@ -71,7 +70,7 @@ class _Bounded:
         return self._stream.read(size)
 
 
-class TarArchive:
+class TarArchive(Closable):
     """A tar file, packed or not; `packing` is gz, bz2, xz, zst or empty."""
 
     def __init__(self, path: Path, limits: Limits, packing: str) -> None:
@@ -143,17 +142,6 @@ class TarArchive:
 
     def close(self) -> None:
         """Nothing is open between passes."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _files(self, tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
         census = Census(self.path, self.path.stat().st_size, self._limits)

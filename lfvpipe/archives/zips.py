@@ -6,8 +6,6 @@ import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from lfvpipe.archives.errors import (
     ArchiveError,
@@ -18,7 +16,7 @@ from lfvpipe.archives.errors import (
     UnsafeMember,
 )
 from lfvpipe.archives.links import resolve_links
-from lfvpipe.archives.members import Census, Limits, Member, kind_of_junk, safe_name
+from lfvpipe.archives.members import Census, Closable, Limits, Member, kind_of_junk, safe_name
 from lfvpipe.archives.zip_names import read_names
 
 _ENCRYPTED_FLAG = 0x1
@@ -30,7 +28,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError)
 
 
-class ZipArchive:
+class ZipArchive(Closable):
     """A zip file, zip64 included; its directory is checked as a whole on first use."""
 
     def __init__(self, path: Path, limits: Limits, encoding: str | None = None) -> None:
@@ -79,17 +77,6 @@ class ZipArchive:
     def close(self) -> None:
         """See `Archive.close`."""
         self._zip.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _directory(self) -> dict[str, zipfile.ZipInfo]:
         if self._infos is None:
