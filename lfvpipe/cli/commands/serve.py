@@ -106,6 +106,15 @@ class ServeOptions(Options):
         str | None,
         Option("--tls-key", metavar="FILE", about="its key, if the certificate's file lacks it"),
     ] = None
+    cors_origin: Annotated[
+        tuple[str, ...],
+        Option(
+            "--cors-origin",
+            metavar="ORIGIN",
+            about="let pages of this origin, such as https://station.example, ask from a browser;"
+            " `*` for any (default: none)",
+        ),
+    ] = ()
     log_format: LogFormat = "human"
 
     @property
@@ -141,6 +150,7 @@ def run(options: ServeOptions) -> int:
             lookout.model_counts,
             options.workers,
             lookout.quotas.max_image_bytes,
+            origins=options.cors_origin,
         )
         closing.callback(application.close)
         tell = _teller(options, listener.getsockname()[1], credentials)
@@ -159,6 +169,9 @@ def _check(options: ServeOptions) -> None:
         raise UsageError("--tls-key needs --tls-cert.")
     if options.no_auth and options.credentials:
         raise UsageError("--no-auth and --credentials contradict each other.")
+    if options.no_auth and "*" in options.cors_origin:
+        hint = "Any page that a browser here has open could ask: name the origin, or leave it out."
+        raise UsageError("--no-auth and --cors-origin '*' contradict each other.", hint=hint)
     if http.auth.is_loopback(options.host):
         return
     if options.no_auth:
@@ -175,7 +188,7 @@ def _check(options: ServeOptions) -> None:
 def _authenticator(options: ServeOptions, root: Path) -> tuple[Authenticator, Path | None]:
     """Return who decides about requests, and the file with the keys, if there are keys."""
     if options.no_auth:
-        return http.auth.NoAuth(), None
+        return http.auth.NoAuth(options.cors_origin), None
     file = Path(options.credentials or root / "credentials").expanduser().absolute()
     if not options.credentials:
         http.credentials.ensure_keys(file)

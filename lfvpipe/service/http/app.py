@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -51,6 +53,7 @@ class Application:
             leaves it to those.
         image_bytes: How large an image may be: the service's quota.
         body_seconds: How long a request's body may take to arrive.
+        origins: The origins (``https://host``) whose pages browsers let ask; ``*`` for any.
     """
 
     handle: Handle
@@ -59,6 +62,7 @@ class Application:
     workers: int | None = None
     image_bytes: int = MAX_IMAGE_BYTES
     body_seconds: float = 60.0
+    origins: tuple[str, ...] = ()
     metrics: Metrics = field(default_factory=Metrics)
     memory: bodies.Memory = field(default_factory=bodies.Memory)
     router: Router = field(default_factory=lambda: Router(service_model()))
@@ -71,7 +75,15 @@ class Application:
             Route("/metrics", self.scrape, methods=["GET"]),
             Route("/{path:path}", self.answer, methods=_METHODS),
         ]
-        return Starlette(routes=routes)
+        # A browser asks, unsigned, whether a page may ask; the page's own requests are signed.
+        allowing = Middleware(
+            CORSMiddleware,
+            allow_origins=self.origins,
+            allow_methods=_METHODS,
+            allow_headers=["*"],
+            expose_headers=["x-amzn-RequestId", "x-amzn-ErrorType", "Retry-After"],
+        )
+        return Starlette(routes=routes, middleware=[allowing] if self.origins else [])
 
     def close(self) -> None:
         """Wait for the requests under way, and start no more."""

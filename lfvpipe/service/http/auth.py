@@ -1,24 +1,26 @@
 """Who may ask: AWS Signature Version 4, or whoever is on this machine.
 
 The signature is recomputed with botocore's own signer over the request as it arrived
-(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html). It
+stands in the Authorization header, or in the query of an address that was signed beforehand.
 
 Repeats: as at AWS, a signature is good for 15 minutes on either side of its time, and a request
 may come more than once meanwhile. Refusing repeats would break clients: two equal reads within a
 second, or a retry, have equal signatures. What a repeat can do is bounded instead: every
 ``x-amz-*`` header and the client token have to be signed, so a repeated change meets its own
-idempotency token, which is kept for hours, and gets the first answer.
+idempotency token, which is kept for hours, and gets the first answer. Who signs an address
+beforehand says how long it is good, a week at most.
 """
 
 import hmac
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Protocol
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -26,15 +28,18 @@ from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
 from lfvpipe.lookout.model_data import SERVICE
+from lfvpipe.service.http.credentials import AccessKey
 from lfvpipe.service.http.head import Head
 from lfvpipe.service.protocol.faults import Fault
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_SKEW = timedelta(minutes=15)
+MAX_EXPIRY = timedelta(days=7)
 _TIME = "%Y%m%dT%H%M%SZ"
 _DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MARK = "X-Amz-"
 _TOKEN = "x-amzn-client-token"  # noqa: S105  (a header's name)
 
 
@@ -59,13 +64,21 @@ class Authenticator(Protocol):
 
 
 class NoAuth:
-    """Lets in everybody on this machine, but no web page that a browser here has open."""
+    """Lets in everybody on this machine, but no web page that a browser here has open.
+
+    Args:
+        origins: The origins of pages that may ask all the same.
+    """
+
+    def __init__(self, origins: Collection[str] = ()) -> None:
+        self._origins = frozenset(origins)
 
     def admit(self, head: Head) -> Admission:
         """Admit requests that were made for a loopback address, and by no browser."""
         host = (head.header("host") or "").rpartition("@")[2]
         name = re.sub(r":\d*$", "", host).strip("[]")
-        if not is_loopback(name) or head.header("origin") is not None:
+        origin = head.header("origin")
+        if not is_loopback(name) or (origin is not None and origin not in self._origins):
             raise Fault(
                 "AccessDeniedException",
                 "without authentication, only programs on this machine are served, at a loopback"
@@ -85,18 +98,18 @@ def is_loopback(host: str) -> bool:
 
 
 class SigV4:
-    """Lets in requests signed with one of `keys`.
-
-    Any region is accepted in a signature's scope: there is one service here, and its clients may
-    be configured for any.
+    """Lets in requests signed with one of `keys`, for any region.
 
     Args:
-        keys: Secret access keys by access key id.
+        keys: Secrets and session tokens by access key id.
         now: Returns the time, aware.
     """
 
     def __init__(
-        self, keys: Mapping[str, str], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        keys: Mapping[str, AccessKey],
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._keys = dict(keys)
         self._now = now
@@ -104,20 +117,23 @@ class SigV4:
     def admit(self, head: Head) -> Admission:
         """Check all of a signature but its value."""
         authorization = _read_authorization(head)
-        secret = self._keys.get(authorization.access_key)
-        if secret is None:
+        key = self._keys.get(authorization.access_key)
+        if key is None or not hmac.compare_digest(key.token.encode(), authorization.token.encode()):
             message = "The security token included in the request is invalid."
             raise Fault("UnrecognizedClientException", message, status=403)
-        self._check_time(authorization.time)
+        self._check_time(authorization)
         return Admission(
             authorization.access_key,
-            lambda body: _check_signature(authorization, secret, head, body),
+            lambda body: _check_signature(authorization, key.secret, head, body),
         )
 
-    def _check_time(self, time: datetime) -> None:
-        now = self._now()
+    def _check_time(self, authorization: "_Authorization") -> None:
+        now, time = self._now(), authorization.time
         said, here = time.strftime(_TIME), now.strftime(_TIME)
-        if time < now - MAX_SKEW:
+        if authorization.expires is not None and now > time + authorization.expires:
+            until = (time + authorization.expires).strftime(_TIME)
+            raise _invalid(f"Signature expired: the address was good until {until}, it is {here}")
+        if authorization.expires is None and time < now - MAX_SKEW:
             least = (now - MAX_SKEW).strftime(_TIME)
             message = f"Signature expired: {said} is now earlier than {least} ({here} - 15 min.)"
             raise _invalid(message)
@@ -129,17 +145,59 @@ class SigV4:
 
 @dataclass(frozen=True)
 class _Authorization:
-    """What the Authorization header says."""
+    """What the Authorization header says, or the query of an address signed beforehand.
+
+    Attributes:
+        token: The session token that it was signed with; "" for none.
+        expires: How long an address signed beforehand is good; None for a header.
+    """
 
     access_key: str
     region: str
     time: datetime
     signed: tuple[str, ...]
     signature: str
+    token: str = ""
+    expires: timedelta | None = None
+
+
+def _query(head: Head) -> dict[str, str]:
+    return dict(parse_qsl(head.query, keep_blank_values=True)) if _MARK in head.query else {}
+
+
+def _read_presigned(head: Head, query: Mapping[str, str]) -> _Authorization:
+    """Read what stands in the query of an address that was signed beforehand."""
+    if query["X-Amz-Algorithm"] != ALGORITHM:
+        raise _incomplete(f"X-Amz-Algorithm must be {ALGORITHM}")
+    names = ("Credential", "Date", "Expires", "SignedHeaders", "Signature")
+    missing = [name for name in names if f"X-Amz-{name}" not in query]
+    if missing:
+        raise _incomplete(f"the query must have X-Amz-{missing[0]}")
+    access_key, date, region = _scope(query["X-Amz-Credential"])
+    time = _signing_time(query["X-Amz-Date"], date)
+    seconds = query["X-Amz-Expires"]
+    most = int(MAX_EXPIRY.total_seconds())
+    if not (
+        seconds.isascii() and seconds.isdecimal() and len(seconds) < 9 and 1 <= int(seconds) <= most
+    ):
+        raise _incomplete(f"X-Amz-Expires must be 1 to {most} seconds")
+    signed = tuple(query["X-Amz-SignedHeaders"].lower().split(";"))
+    _check_signed(head, signed, {"host"})
+    return _Authorization(
+        access_key,
+        region,
+        time,
+        signed,
+        query["X-Amz-Signature"],
+        query.get("X-Amz-Security-Token", ""),
+        timedelta(seconds=int(seconds)),
+    )
 
 
 def _read_authorization(head: Head) -> _Authorization:
     said = head.header("authorization")
+    if not said and "X-Amz-Algorithm" in (query := _query(head)):
+        return _read_presigned(head, query)
     if not said:
         code = "MissingAuthenticationTokenException"
         raise Fault(code, "Missing Authentication Token", status=403)
@@ -151,10 +209,11 @@ def _read_authorization(head: Head) -> _Authorization:
     if missing:
         raise _incomplete(f"Authorization header requires {min(missing)!r} parameter.")
     access_key, date, region = _scope(parts["Credential"])
-    time = _signing_time(head, date)
+    time = _signing_time(head.header("x-amz-date"), date)
     signed = tuple(parts["SignedHeaders"].lower().split(";"))
-    _check_signed(head, signed)
-    return _Authorization(access_key, region, time, signed, parts["Signature"])
+    _check_signed(head, signed, {"host", "x-amz-date"})
+    token = head.header("x-amz-security-token") or ""
+    return _Authorization(access_key, region, time, signed, parts["Signature"], token)
 
 
 def _scope(credential: str) -> tuple[str, str, str]:
@@ -166,8 +225,7 @@ def _scope(credential: str) -> tuple[str, str, str]:
     return parts[0], parts[1], parts[2]
 
 
-def _signing_time(head: Head, date: str) -> datetime:
-    said = head.header("x-amz-date")
+def _signing_time(said: str | None, date: str) -> datetime:
     if said is None:
         raise _incomplete("the request must have an X-Amz-Date header")
     try:
@@ -179,10 +237,11 @@ def _signing_time(head: Head, date: str) -> datetime:
     return time
 
 
-def _check_signed(head: Head, signed: tuple[str, ...]) -> None:
+def _check_signed(head: Head, signed: tuple[str, ...], needed: set[str]) -> None:
     """See that what decides about the request is signed; AWS wants host and every x-amz-*."""
-    needed = {"host", "x-amz-date"}
-    needed |= {name for name, _ in head.headers if name.startswith("x-amz-") or name == _TOKEN}
+    needed = needed.union(
+        name for name, _ in head.headers if name.startswith("x-amz-") or name == _TOKEN
+    )
     left_out = sorted(needed - set(signed))
     if left_out:
         raise _invalid(f"'{left_out[0]}' must be a 'SignedHeader' in the AWS Authorization.")
@@ -253,7 +312,11 @@ def _address(head: Head) -> str:
     The query is decoded and encoded anew, since clients differ in what they leave bare.
     """
     pairs = (pair.partition("=") for pair in head.query.split("&") if pair)
-    query = "&".join(f"{_encode(name)}={_encode(value)}" for name, _, value in pairs)
+    query = "&".join(
+        f"{_encode(name)}={_encode(value)}"
+        for name, _, value in pairs
+        if unquote(name) != "X-Amz-Signature"  # of all the one that was added afterwards
+    )
     return f"http://signed.invalid{head.path}{'?' if query else ''}{query}"
 
 

@@ -6,6 +6,7 @@ import secrets
 import string
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock
 
@@ -13,11 +14,19 @@ from lfvpipe import atomic
 from lfvpipe.errors import UserError
 
 _KEY, _SECRET = "aws_access_key_id", "aws_secret_access_key"
+_TOKEN = "aws_session_token"  # noqa: S105  (a setting's name)
 _LETTERS = string.ascii_uppercase + "234567"
 
 
-def read_keys(file: Path) -> Mapping[str, str]:
-    """Return the secret access keys in `file` by access key id; every profile's key is good.
+class AccessKey(NamedTuple):
+    """The secret of a key, and the session token that requests must carry; "" for none."""
+
+    secret: str
+    token: str = ""
+
+
+def read_keys(file: Path) -> Mapping[str, AccessKey]:
+    """Return the access keys in `file` by access key id; every profile's key is good.
 
     Raises:
         UserError: The file cannot be read or holds no key. No message quotes the file.
@@ -31,7 +40,9 @@ def read_keys(file: Path) -> Mapping[str, str]:
         hint = f"It wants [profile] sections with {_KEY} and {_SECRET}, as AWS's own."
         raise UserError(f"{file} is no credentials file.", hint=hint) from None
     keys = {
-        section[_KEY].strip(): section[_SECRET].strip()
+        section[_KEY].strip(): AccessKey(
+            section[_SECRET].strip(), (section.get(_TOKEN) or "").strip()
+        )
         for section in (found[name] for name in found)
         if section.get(_KEY) and section.get(_SECRET)
     }

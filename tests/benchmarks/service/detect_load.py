@@ -40,6 +40,7 @@ from lfvpipe.service.embedded import Service  # noqa: E402
 from lfvpipe.service.http import access_log  # noqa: E402
 from lfvpipe.service.http.app import Application  # noqa: E402
 from lfvpipe.service.http.auth import SigV4  # noqa: E402
+from lfvpipe.service.http.credentials import AccessKey  # noqa: E402
 from lfvpipe.service.http.server import Server, listen  # noqa: E402
 from lfvpipe.storage import connect as connect_storage  # noqa: E402
 
@@ -96,7 +97,7 @@ def serve(pipe: Connection, folder: Path, workers: int | None, side: int, *, nul
     service = Service(folder / "service", buckets, region="us-east-1", stand_in=clocked)
     access_log.configure("json")
     host(service, buckets, side)
-    application = Application(service.handle, SigV4({KEY: SECRET}), dict, workers)
+    application = Application(service.handle, SigV4({KEY: AccessKey(SECRET)}), dict, workers)
     server = Server(application.asgi(), listen("127.0.0.1", 0))
     thread = threading.Thread(target=server.serve_until_stopped)
     thread.start()

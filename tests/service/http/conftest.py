@@ -18,6 +18,7 @@ import pytest
 from lfvpipe.lookout.client import LookoutClient, connect
 from lfvpipe.service.http.app import Application
 from lfvpipe.service.http.auth import Authenticator, SigV4
+from lfvpipe.service.http.credentials import AccessKey
 from lfvpipe.service.http.server import Server, listen
 
 KEY, SECRET = "LFVPTESTTESTTESTTEST", "not/so+secret"
@@ -93,7 +94,7 @@ def serve(world: Any, aws: pytest.MonkeyPatch) -> Iterator[Serve]:
         service = world.open()
         application = Application(
             handle or service.handle,
-            authenticator or SigV4({KEY: SECRET}),
+            authenticator or SigV4({KEY: AccessKey(SECRET)}),
             service.model_counts,
             **options,
         )

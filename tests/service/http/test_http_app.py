@@ -289,3 +289,31 @@ def test_answers_are_sent_at_once() -> None:
     """asyncio sets TCP_NODELAY only where the listening socket names its protocol."""
     with listen("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
+
+
+def preflight(served: Served, origin: str) -> Any:
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type,x-amz-date",
+    }
+    return served.ask("OPTIONS", PROJECTS, asked)
+
+
+def test_pages_of_no_origin_may_ask_unless_it_is_named(serve: Serve) -> None:
+    assert "access-control-allow-origin" not in preflight(serve(), "https://a.example").headers
+    served = serve(origins=("https://a.example",))
+    reply = preflight(served, "https://a.example")
+    assert reply.status == 200
+    assert reply.headers["access-control-allow-origin"] == "https://a.example"
+    assert "authorization" in reply.headers["access-control-allow-headers"]
+    assert preflight(served, "https://b.example").status == 400
+    refused = served.ask("GET", PROJECTS, {"Origin": "https://a.example"})
+    assert refused.error == "MissingAuthenticationTokenException"  # a page signs, as others do
+    assert refused.headers["access-control-allow-origin"] == "https://a.example"
+
+
+def test_without_authentication_only_pages_of_a_named_origin_may_ask(serve: Serve) -> None:
+    served = serve(NoAuth(["https://a.example"]), origins=("https://a.example",))
+    for origin, status in (("https://a.example", 200), ("https://b.example", 403)):
+        assert served.ask("GET", PROJECTS, {"Origin": origin}).status == status

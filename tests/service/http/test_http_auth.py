@@ -11,6 +11,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from lfvpipe.service.http.auth import NoAuth, SigV4
+from lfvpipe.service.http.credentials import AccessKey
 
 from .conftest import KEY, SECRET, Serve, Served
 
@@ -127,10 +128,85 @@ def test_a_signature_is_good_for_fifteen_minutes(serve: Serve, minutes: int, mes
     def now() -> datetime:
         return datetime.now(UTC) + timedelta(minutes=minutes)
 
-    served = serve(SigV4({KEY: SECRET}, now=now))
+    served = serve(SigV4({KEY: AccessKey(SECRET)}, now=now))
     reply = served.ask("GET", PROJECTS, signed(served))
     assert reply.status == (403 if message else 200)
     assert message in reply.body.get("Message", "")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "status"),
+    [("", None, 200), ("t/=", "t/=", 200), ("t/=", None, 403), ("t/=", "u", 403), ("", "t", 403)],
+)
+def test_a_key_with_a_session_token_wants_it_and_one_without_wants_none(
+    serve: Serve, aws: pytest.MonkeyPatch, wanted: str, given: str | None, status: int
+) -> None:
+    served = serve(SigV4({KEY: AccessKey(SECRET, wanted)}))
+    headers = {} if given is None else {"X-Amz-Security-Token": given}
+    reply = served.ask("GET", PROJECTS, signed(served, headers=headers))
+    assert reply.status == status
+    if status != 200:
+        assert reply.error == "UnrecognizedClientException"
+    if given is not None:
+        aws.setenv("AWS_SESSION_TOKEN", given)
+    address = served.client().generate_presigned_url("list_projects")  # type: ignore[attr-defined]
+    assert served.ask("GET", address.removeprefix(served.url)).status == status
+
+
+def presigned(served: Served, **options: Any) -> str:
+    """Return the target of an address that boto3 signed beforehand."""
+    address: str = served.client().generate_presigned_url("list_projects", **options)  # type: ignore[attr-defined]
+    return address.removeprefix(served.url)
+
+
+def test_an_address_signed_beforehand_is_answered(served: Served) -> None:
+    served.client().create_project(ProjectName="p")
+    target = presigned(served, Params={"MaxResults": 1})
+    reply = served.ask("GET", target)
+    assert [each["ProjectName"] for each in reply.body["Projects"]] == ["p"]
+    changed: list[tuple[str, str, dict[str, str], bytes]] = [
+        ("DELETE", target, {}, b""),
+        ("GET", target.replace("maxResults=1", "maxResults=2"), {}, b""),
+        ("GET", target, {"X-Amzn-Client-Token": "t"}, b""),
+        ("GET", target, {"Host": "localhost"}, b""),
+        ("GET", f"{target}&labeled=true", {}, b""),
+        ("GET", target, {}, b"{}"),
+    ]
+    for method, address, headers, body in changed:
+        reply = served.ask(method, address, headers, body)
+        assert (reply.status, reply.error) == (403, "InvalidSignatureException")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "later", "status", "message"),
+    [
+        (60, 30, 200, ""),
+        (60, 90, 403, "Signature expired: the address was good until"),
+        (7200, 7000, 200, ""),
+        (700_000, 0, 403, "X-Amz-Expires must be 1 to 604800 seconds"),
+        (60, -1000, 403, "Signature not yet current"),
+    ],
+)
+def test_an_address_is_good_as_long_as_it_says(
+    serve: Serve, seconds: int, later: int, status: int, message: str
+) -> None:
+    def now() -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=later)
+
+    served = serve(SigV4({KEY: AccessKey(SECRET)}, now=now))
+    reply = served.ask("GET", presigned(served, ExpiresIn=seconds))
+    assert reply.status == status
+    assert message in reply.body.get("Message", "")
+
+
+@pytest.mark.parametrize(
+    "left_out", ["Credential", "Date", "Expires", "SignedHeaders", "Signature"]
+)
+def test_half_a_signed_address_is_refused_with_the_reason(served: Served, left_out: str) -> None:
+    target = presigned(served).replace(f"X-Amz-{left_out}=", "X-Other=")
+    reply = served.ask("GET", target)
+    assert (reply.status, reply.error) == (403, "IncompleteSignatureException")
+    assert f"X-Amz-{left_out}" in reply.body["Message"]
 
 
 def test_a_repeated_change_gets_the_first_answer(served: Served) -> None:

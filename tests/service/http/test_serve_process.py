@@ -71,8 +71,8 @@ def test_it_makes_a_key_once_and_keeps_it_to_its_owner(start_process: StartProce
     assert projects(again.url, again.credentials) == []
     assert file.read_text() == made
     assert again.end() == 0
-    (secret,) = read_keys(file).values()
-    assert secret not in str(first.log) + str(again.log)
+    (key,) = read_keys(file).values()
+    assert key.secret not in str(first.log) + str(again.log)
 
 
 def test_it_takes_the_keys_that_clients_have_already(
@@ -82,10 +82,11 @@ def test_it_takes_the_keys_that_clients_have_already(
     file.write_text(
         "[default]\naws_access_key_id = testing\naws_secret_access_key = testing\n"
         "[profile other]\naws_access_key_id = OTHER\naws_secret_access_key = a%b\n"
+        "aws_session_token = t/=\n"
     )
     process = start_process("--credentials", str(file))
     assert projects(process.url, None) == []
-    assert read_keys(file) == {"testing": "testing", "OTHER": "a%b"}
+    assert read_keys(file) == {"testing": ("testing", ""), "OTHER": ("a%b", "t/=")}
 
 
 def test_the_quota_of_an_images_size_is_the_limit_of_the_request(
