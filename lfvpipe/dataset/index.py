@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from lfvpipe.dataset.selection import Split
 
 
+# What the only type of masks is called that nobody named.
+UNNAMED_TYPE = "anomaly"
+
+
 @dataclass(frozen=True)
 class Mask:
     """An extracted mask; `classes` are colours (``#RRGGBB``) by anomaly type."""
@@ -61,7 +65,8 @@ class Image:
             return ()
         if self.type:
             return (self.type,)
-        return tuple(sorted(self.mask.classes)) if self.mask else ()
+        named = set(self.mask.classes) if self.mask else set()
+        return tuple(sorted(named - {UNNAMED_TYPE}))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,6 +64,7 @@ class GivenLabel:
         overruled: The attributes that label the image otherwise, and are not newer.
         is_guess: Whether no date tells that the label is newer than those that it overrules.
         attribute: Whose label it is; "" where there is none.
+        defect: The type of the defect that lfvpipe wrote beside the label; "" for none.
     """
 
     label: Label | None = None
@@ -72,10 +73,13 @@ class GivenLabel:
     overruled: tuple[str, ...] = ()
     is_guess: bool = False
     attribute: str = ""
+    defect: str = ""
 
     @property
     def type(self) -> str:
         """The type of the defect: a class name that stands for anomaly, and says more than that."""
+        if self.label == "anomaly" and self.defect:
+            return self.defect
         says_more = self.label == "anomaly" and fold(self.class_name) != "anomaly"
         return self.class_name if says_more else ""
 
@@ -103,6 +107,7 @@ def given_label(line: Line, rules: LabelRules = _EVERY_RULE) -> GivenLabel:
         overruled=tuple(found[number].attribute for number in others),
         is_guess=any(moments[n] is None or ages[n] == ages[chosen] for n in others),
         attribute=found[chosen].attribute,
+        defect=found[chosen].defect,
     )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SOURCE: Final = "source-ref"
 REFERENCE: Final = "-ref"
 METADATA: Final = "-metadata"
+DEFECT: Final = "defect-type"
 CLASSIFICATION: Final = "groundtruth/image-classification"
 SEGMENTATION: Final = "groundtruth/semantic-segmentation"
 
@@ -49,12 +50,15 @@ class Classification:
         attribute: The attribute's name.
         type: As written; None where there is none.
         created: The creation date as written; None where there is none.
+        defect: The type of the defect where no mask tells it. lfvpipe's own; the service reads
+            over metadata that it does not know.
     """
 
     class_name: str
     attribute: str = "anomaly-label"
     type: str | None = CLASSIFICATION
     created: str | None = None
+    defect: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ def _classifications(found: Mapping[str, Any]) -> Iterator[Classification]:
                 attribute=key.removesuffix(METADATA),
                 type=_text(metadata.get("type")),
                 created=_text(metadata.get("creation-date")),
+                defect=_text(metadata.get(DEFECT)) or "",
             )
 
 
@@ -197,6 +202,7 @@ def write_line(line: Line) -> str:
             "human-annotated": "yes",
             **_dated(label.created),
             **({} if label.type is None else {"type": label.type}),
+            **({DEFECT: label.defect} if label.defect else {}),
         }
     for mask in line.references:
         if mask.attribute != SOURCE:

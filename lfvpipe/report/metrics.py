@@ -3,12 +3,13 @@
 A report is small (at most some thousand images), so numpy would cost more to import than it saves.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import sqrt
 
-from lfvpipe.report.records import Confusion, Estimate, Scores, Verdict
+from lfvpipe.report.records import Confusion, Estimate, Scores, TypeRecall, Verdict
 
 Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
@@ -103,6 +104,17 @@ def wilson(successes: int, trials: int) -> Estimate:
     scale = 1 + square / trials
     low, high = max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
     return Estimate(share, min(low, share), max(high, share))  # rounding may cross the bounds
+
+
+def recall_by_type(verdicts: Iterable[Verdict]) -> list[TypeRecall]:
+    """Return the recall of each type of defect, the rarest found first; images may show several."""
+    shown: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    for verdict in verdicts:
+        shown.update(verdict.types)
+        found.update(verdict.types if verdict.is_anomalous else ())
+    rows = [TypeRecall(name, found[name], n, wilson(found[name], n)) for name, n in shown.items()]
+    return sorted(rows, key=lambda row: (row.found / row.total, row.type))
 
 
 def f1_interval(counts: Confusion) -> Estimate:

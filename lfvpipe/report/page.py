@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.report.charts import Chart
     from lfvpipe.report.gallery import Gallery
-    from lfvpipe.report.records import RunRecord, Scores
+    from lfvpipe.report.records import RunRecord, Scores, TypeRecall
 
 TEMPLATES = Path(__file__).parent / "templates"
 TITLES = {"test": "Test set", "evaluation": "Evaluation images"}
@@ -40,7 +40,7 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Figures:
-    """What the page shows of one set: figures, charts, and the scores for the slider."""
+    """What the page shows of one set: figures, charts, the slider's scores, recall by type."""
 
     name: str
     title: str
@@ -48,6 +48,7 @@ class Figures:
     scores: Scores
     charts: Sequence[Chart]
     data: str
+    types: Sequence[TypeRecall] = ()
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ def _figures(run: RunRecord) -> Iterator[Figures]:
                     "costs": costs,
                 }
             ),
+            types=metrics.recall_by_type(run.verdicts.get(name, ())),
         )
 
 

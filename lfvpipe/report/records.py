@@ -20,6 +20,7 @@ class Verdict:
         path: The image, relative to the state folder, if it is there.
         mask: The predicted anomaly mask, relative to the state folder, for segmentation models.
         anomalies: Anomaly types found, as DetectAnomalies names them.
+        types: The types of defects that are really there, where they are known.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Verdict:
     path: str | None = None
     mask: str | None = None
     anomalies: tuple[Mapping[str, Any], ...] = ()
+    types: tuple[str, ...] = ()
 
     @property
     def correct(self) -> bool | None:
@@ -56,6 +58,8 @@ class Verdict:
         }
         if self.anomalies:
             line["anomalies"] = [dict(anomaly) for anomaly in self.anomalies]
+        if self.types:
+            line["types"] = list(self.types)
         optional = {"sha256": self.sha256, "path": self.path, "mask": self.mask}
         return line | {name: value for name, value in optional.items() if value is not None}
 
@@ -73,6 +77,7 @@ class Verdict:
             path=line.get("path"),
             mask=line.get("mask"),
             anomalies=tuple(line.get("anomalies", ())),
+            types=tuple(line.get("types", ())),
         )
 
 
@@ -125,6 +130,16 @@ class Scores:
     confusion: Confusion
     estimates: Mapping[str, Estimate]
     brier: float | None = None
+
+
+@dataclass(frozen=True)
+class TypeRecall:
+    """How many of the images that show a type of defect were called anomalies."""
+
+    type: str
+    found: int
+    total: int
+    recall: Estimate
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """The summary that ends a run in the terminal: one screen, plain text or in colour."""
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from lfvpipe.report import certainty
+from lfvpipe.report import certainty, metrics
 from lfvpipe.report.certainty import Statement
 from lfvpipe.report.durations import duration
 from lfvpipe.report.records import (
@@ -13,6 +13,7 @@ from lfvpipe.report.records import (
     RunRecord,
     Scores,
     Timing,
+    TypeRecall,
     Verdict,
     wrong_first,
 )
@@ -79,6 +80,7 @@ def _scores(run: RunRecord, name: str, width: int) -> Iterator[Line]:
     has_both = scores.confusion.positive > 0 < scores.confusion.negative
     if has_both:
         yield from _metrics(scores)
+    yield from _types(metrics.recall_by_type(run.verdicts.get(name, ())))
     said: Iterable[Statement] = ()
     if name == certainty.telling_set(run):
         said = certainty.unknowns(run)
@@ -97,6 +99,15 @@ def _metrics(scores: Scores) -> Iterator[Line]:
     for start in range(0, len(shown), 2):
         yield _plain("  " + "   ".join(f"{text:<32}" for text in shown[start : start + 2]))
     yield from _confusion(scores.confusion)
+
+
+def _types(rows: Sequence[TypeRecall]) -> Iterator[Line]:
+    """Yield how many images of each type of defect were found, those with the most missed first."""
+    for row in rows[:ROWS]:
+        style = RED if row.found < row.total else GREEN
+        yield ((f"  {row.type}: ", ""), (f"{row.found} of {row.total} found", style))
+    if len(rows) > ROWS:
+        yield ((f"  and {len(rows) - ROWS} more types in the report", DIM),)
 
 
 def _untested(run: RunRecord, width: int) -> Iterator[Line]:

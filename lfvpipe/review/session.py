@@ -117,6 +117,7 @@ class Review:
             "source": image.source,
             "split": image.split,
             "label": image.label,
+            "types": list(image.types),
             "width": image.width,
             "height": image.height,
             "said": said,

@@ -294,5 +294,6 @@ def line_of(
     if segmentation and image.mask and image.mask.classes and image.label == "anomaly":
         address = f"{root}{image.mask.key}"
         references = (manifest.mask_reference(address, image.mask.classes, created),)
-    label = manifest.Classification(image.label, created=created)
+    defect = image.type if image.label == "anomaly" else ""
+    label = manifest.Classification(image.label, created=created, defect=defect)
     return manifest.Line(f"{root}{image.key}", (label,), references)

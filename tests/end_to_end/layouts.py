@@ -418,7 +418,6 @@ LAYOUTS: dict[str, Layout] = {
         "sources: {normal: {archive: good.zip}, anomaly: {archive: bad.zip, masks: masks.zip}}\n"
         f"{HALF}",
         counts(10, 10, 10, 10),
-        types={"anomaly": 15},
         masks=15,
         findings=frozenset({"left-out", "unmatched-masks", "no-mask"}),
     ),
@@ -501,14 +500,12 @@ LAYOUTS: dict[str, Layout] = {
         visa,
         "sources: {layout: {name: visa, archive: VisA.zip}}\n",
         counts(12, 8, 0, 12),
-        types={"anomaly": 12},
         masks=12,
     ),
     "DAGM, ten classes": Layout(
         dagm_ten,
         "sources: {layout: {name: dagm, archive: Class1.zip}}\n",
         counts(10, 10, 10, 10),
-        types={"anomaly": 20},
         masks=20,
     ),
     "DAGM, as in the tutorial": Layout(
@@ -521,14 +518,12 @@ LAYOUTS: dict[str, Layout] = {
         kolektor,
         f"sources: {{layout: {{name: kolektor, archive: KolektorSDD.zip}}}}\n{HALF}",
         counts(30, 30, 10, 10),
-        types={"anomaly": 20},
         masks=20,
     ),
     "KolektorSDD2": Layout(
         kolektor_two,
         "sources: {layout: {name: kolektor, archive: KSDD2.zip}}\n",
         counts(16, 10, 8, 6),
-        types={"anomaly": 14},
         masks=14,
     ),
     "COCO": Layout(

@@ -101,6 +101,7 @@ classifications = st.builds(
     ),
     type=st.none() | names,
     created=dates,
+    defect=names,
 )
 colours = st.builds(
     MapColour, class_name=names, colour=names, confidence=st.none() | st.floats(0, 1), number=names

@@ -1,5 +1,6 @@
 """Metrics against cases worked by hand, and properties that hold for every set of scores."""
 
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -153,3 +154,15 @@ def test_a_set_without_labels_has_no_metrics() -> None:
     assert scores_of_none.images == 1
     assert scores_of_none.confusion.total == 0
     assert all(estimate.value is None for estimate in scores_of_none.estimates.values())
+
+
+def test_recall_is_told_of_each_type_the_most_missed_first() -> None:
+    shown = [("dent",), ("dent", "hole"), ("hole",), ()]
+    verdicts = [
+        replace(verdict("anomaly", anomalous), types=types)
+        for types, anomalous in zip(shown, (True, True, False, True), strict=True)
+    ]
+    rows = metrics.recall_by_type(verdicts)
+    assert [(row.type, row.found, row.total) for row in rows] == [("hole", 1, 2), ("dent", 2, 2)]
+    assert rows[0].recall == metrics.wilson(1, 2)
+    assert metrics.recall_by_type([verdict("anomaly", True)]) == []

@@ -15,7 +15,9 @@ from PIL import Image
 from lfvpipe.report import gallery, larger, metrics, run_file
 from lfvpipe.report.page import differences, headline, write_page
 from lfvpipe.report.records import Finding, RunRecord, Timing, Verdict
+from lfvpipe.report.terminal import summary
 from lfvpipe.report.thumbnails import SIDE, thumbnail
+from lfvpipe.report.verdict_file import encode
 
 MakeRun = Callable[..., RunRecord]
 HOSTILE = "</script><img src=x onerror=alert(1)>'\"--><!--/timings-->.png"
@@ -292,3 +294,23 @@ def test_who_stops_it_while_thumbnails_are_made_is_heard(make_run: MakeRun, tmp_
     with pytest.raises(KeyboardInterrupt):
         write_page(tmp_path, make_run(), stop)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_the_recall_of_each_type_is_on_the_page_and_in_the_terminal(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run()
+    assert "Recall by type" not in _written(tmp_path, run)
+    both = {
+        name: tuple(
+            replace(one, types=("scratch",)) if one.label == "anomaly" else one for one in rows
+        )
+        for name, rows in run.verdicts.items()
+    }
+    typed = replace(run, verdicts=both)
+    text = _written(tmp_path, typed)
+    assert text.count("<caption>Recall by type of defect</caption>") == 2
+    assert "really anomaly: scratch" in text
+    assert "scratch: 1 of 2 found" in summary(typed, 100, color=False)
+    shown = both["evaluation"][2]
+    assert Verdict.from_json(json.loads(encode(shown))) == shown

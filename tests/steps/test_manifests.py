@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from lfvpipe.config.spec import LABELS, Bucket, Share, Source, Sources, Split
+from lfvpipe.config.spec import LABELS, Bucket, DefectTypes, Share, Source, Sources, Split
 from lfvpipe.engine.outcome import Outcome
+from lfvpipe.manifest import exported_entry
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.extract.step import ExtractStep
 from lfvpipe.steps.manifests import ManifestError, ManifestsOutcome, ManifestsStep
@@ -101,6 +102,24 @@ def test_masks_make_it_a_segmentation(
                 "0": {"class-name": "BACKGROUND", "hex-color": "#FFFFFF", "confidence": 0},
                 "1": {"class-name": "anomaly", "hex-color": "#23A436", "confidence": 0},
             }
+
+
+def test_a_type_that_no_mask_shows_stands_beside_the_label_and_is_read_back(
+    changed: Change, work: Any, archives: Callable[..., None], picture: Callable[..., bytes]
+) -> None:
+    archives(
+        normal={f"{n}.png": picture(n) for n in range(5)},
+        anomaly={f"dent/{n}.png": picture(10 + n) for n in range(5)},
+    )
+    types = DefectTypes(folder=-1)
+    sources = Sources({"normal": Source("n.zip"), "anomaly": Source("a.zip", types=types)})
+    context = changed(sources=sources)
+    outcome = run(context, work)
+    for line in lines(context, outcome, "train"):
+        metadata = line["anomaly-label-metadata"]
+        is_anomaly = metadata["class-name"] == "anomaly"
+        assert metadata.get("defect-type") == ("dent" if is_anomaly else None)
+        assert exported_entry(json.dumps(line).encode()).given.type == ("dent" * is_anomaly)
 
 
 def test_a_line_that_is_too_long_is_an_error(

@@ -85,7 +85,8 @@ function showFacts() {
   said.textContent = item.said ? `${item.said.label}, confidence ${percent(item.said.confidence)}` : "nothing: it was not asked";
   if (item.said && item.said.wrong) said.append(badge("wrong"));
   if (item.said && item.said.confidence < state.review_below) said.append(badge("doubtful"));
-  $("label").textContent = item.label || "not known";
+  const types = item.types.length ? `: ${item.types.join(", ")}` : "";
+  $("label").textContent = item.label ? item.label + types : "not known";
   $("split").textContent = SPLITS[item.split] || item.split;
   $("effect").textContent = EFFECTS[item.split] || "";
   const made = $("made");

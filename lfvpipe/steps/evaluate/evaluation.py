@@ -179,5 +179,6 @@ def _as_of_today(verdict: Verdict, image: Image, review_below: float) -> Verdict
         name=image.member,
         label=image.label,
         path=image.path,
+        types=image.types,
         needs_review=verdict.confidence < review_below,
     )

@@ -47,6 +47,7 @@ def _verdict(row: EvaluationLine, image: Image | None, review_below: float) -> V
         needs_review=row.detection.confidence < review_below,
         sha256=image.sha256 if image else None,
         path=image.path if image else None,
+        types=image.types if image else (),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from lfvpipe.dataset.index import Image, Mask, MaskNote, Note
+from lfvpipe.dataset.index import UNNAMED_TYPE, Image, Mask, MaskNote, Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -71,8 +71,8 @@ def _class_names(wanted: Iterable[ImageJobs], results: Mapping[str, Result]) -> 
     unnamed = [results[job.key] for job in jobs if job.classes is None]
     colours = sorted({colour for result in unnamed for colour in result.colours})
     if len(colours) == 1:
-        return {colours[0]: "anomaly"}
-    return {colour: f"anomaly{number}" for number, colour in enumerate(colours, start=1)}
+        return {colours[0]: UNNAMED_TYPE}
+    return {colour: f"{UNNAMED_TYPE}{number}" for number, colour in enumerate(colours, start=1)}
 
 
 def _image(

@@ -1,0 +1,400 @@
+"""What can be declared, and what is counted, held against small archives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lfvpipe.config.spec import (
+    AnnotationSource,
+    DefectTypes,
+    Evaluate,
+    EvaluationArchive,
+    LayoutSource,
+    Sample,
+    Share,
+    Source,
+    Sources,
+    Split,
+    SplitGlobs,
+    TableSource,
+)
+from lfvpipe.dataset.candidates import SelectionError
+from lfvpipe.dataset.listing import ListingError
+from lfvpipe.dataset.selection import SelectedImage, read_selection
+from lfvpipe.dataset.sources import archives_of, sources_of
+from lfvpipe.engine.inputs import flatten
+from lfvpipe.steps.select.outcome import SelectOutcome
+from lfvpipe.steps.select.step import SelectStep
+from tests.outcomes import fetch_outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lfvpipe.config.spec import Label, Pipeline
+    from lfvpipe.dataset.checks.findings import Finding
+    from lfvpipe.steps.context import Context
+
+    Change = Callable[..., Context]
+
+
+def shares(train: float, test: float) -> Split:
+    labels: tuple[Label, ...] = ("normal", "anomaly")
+    return Split(
+        {label: Share(percent=train) for label in labels},
+        {label: Share(percent=test) for label in labels},
+    )
+
+
+def select(context: Context, work: Any) -> tuple[dict[str, SelectedImage], dict[str, Finding]]:
+    """Return the selected images by id, and the findings by code."""
+    outcome = SelectStep(tuple(work.upstream)).act(context, work)
+    facts = SelectOutcome.from_json(outcome.facts)
+    images = {image.id: image for image in read_selection(context.state_dir / facts.selection)}
+    return images, {found.code: found for found in facts.findings or ()}
+
+
+def parts(images: dict[str, SelectedImage]) -> Counter[tuple[str | None, str]]:
+    return Counter((image.label, image.split) for image in images.values())
+
+
+def numbered(pattern: str, count: int, first: int = 0) -> dict[str, bytes]:
+    return {pattern.format(number): b"" for number in range(first, first + count)}
+
+
+SHARED = Sources(
+    {
+        "normal": Source("all.zip", include=("good/*",)),
+        "anomaly": Source("all.zip", include=("bad/*",)),
+    }
+)
+
+
+@pytest.fixture
+def one_archive(archives: Callable[..., None], work: Any) -> None:
+    files = numbered("good/{}.png", 10) | numbered("bad/{}.png", 10) | numbered("new/{}.png", 2)
+    archives(normal=files | {"notes.txt": b""})
+    work.upstream["fetch:anomaly"] = work.upstream["fetch:normal"]
+
+
+@pytest.mark.usefixtures("one_archive")
+def test_a_file_has_the_label_whose_include_matches_it_and_else_none(
+    changed: Change, work: Any
+) -> None:
+    names = ("good/3.png", "bad/*.png", "new/1.png")
+    images, found = select(changed(sources=SHARED, evaluate=Evaluate(images=names)), work)
+    judged = {one.member: one.label for one in images.values() if one.split == "evaluate"}
+    assert judged.pop("good/3.png") == "normal"
+    assert judged.pop("new/1.png") is None
+    assert judged == {f"bad/{number}.png": "anomaly" for number in range(10)}
+    # What is judged is used: of the rest, what no label includes is counted.
+    assert "1 .png that `include` does not match" in found["left-out"].message
+    assert "1 .txt that is no image" in found["left-out"].message
+
+
+@pytest.mark.usefixtures("one_archive")
+def test_an_image_of_both_labels_is_an_error(changed: Change, work: Any) -> None:
+    both = {"normal": Source("all.zip", exclude=("bad/*",)), "anomaly": Source("all.zip")}
+    with pytest.raises(SelectionError, match=r"12 images, such as good/0\.png, are included as"):
+        select(changed(sources=Sources(both)), work)  # type: ignore[arg-type]
+
+
+def test_ledgers_of_pipelines_that_use_nothing_new_know_no_new_input(context: Context) -> None:
+    known = flatten(SelectStep(()).inputs(context))
+    assert not [key for key in known if "exclude" in key or "from" in key or key.startswith("code")]
+
+
+def test_what_is_excluded_takes_no_part_and_is_counted(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    archives(normal=numbered("{}.png", 10), anomaly=numbered("{}.png", 10))
+    sources = {"normal": Source("n.zip", exclude=("3.png", "4.*")), "anomaly": Source("a.zip")}
+    images, found = select(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
+    assert not {"normal/3.png", "normal/4.png"} & images.keys()
+    assert found["left-out"].message == "n.zip: not used: 2 .png that `exclude` names"
+    assert found["left-out"].images == ("3.png", "4.png")
+
+
+def test_several_archives_have_their_own_names_before_their_images(
+    tmp_path: Path, changed: Change, work: Any
+) -> None:
+    for name in ("b", "a"):
+        (tmp_path / "more" / name).mkdir(parents=True)
+        for number in range(5):
+            (tmp_path / "more" / name / f"{number}.png").write_bytes(b"x")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "0.png").write_bytes(b"y")
+    glob = Source(str(tmp_path / "more" / "*"))
+    sources = Sources({"normal": glob, "anomaly": Source(str(tmp_path / "bad"))})
+    assert [one.member for one in archives_of("normal", glob)] == ["normal.a", "normal.b"]
+    context = changed(sources=sources, evaluate=Evaluate(images=("b/2.png",)))
+    for source in sources_of(context.pipeline):
+        work.upstream[f"fetch:{source.member}"] = fetch_outcome(Path(source.address), source.member)
+    images, _ = select(context, work)
+    assert images["normal/b/2.png"].split == "evaluate"
+    assert images["normal/a/2.png"].source == "normal.a"
+    assert sum(one.label == "normal" for one in images.values()) == 10
+
+
+def test_a_glob_that_matches_nothing_is_left_for_the_fetch_to_name(tmp_path: Path) -> None:
+    glob = str(tmp_path / "none" / "*.zip")
+    assert [one.address for one in archives_of("normal", Source(glob))] == [glob]
+
+
+@pytest.mark.parametrize(
+    ("types", "name", "expected"),
+    [
+        (DefectTypes(folder=-1), "a/scratch/1.png", "scratch"),
+        (DefectTypes(folder=-1), "1.png", ""),
+        (DefectTypes(folder=1), "scratch/deep/1.png", "scratch"),
+        (DefectTypes(folder=3), "scratch/deep/1.png", ""),
+        (DefectTypes(pattern="([a-z]+)_[0-9]+"), "x/dent_12.png", "dent"),
+        (DefectTypes(pattern="dent|hole"), "x/hole1.png", "hole"),
+        (DefectTypes(pattern="(a)|b"), "b.png", ""),
+    ],
+)
+def test_types_stand_where_they_are_said_to(
+    changed: Change,
+    work: Any,
+    archives: Callable[..., None],
+    types: DefectTypes,
+    name: str,
+    expected: str,
+) -> None:
+    archives(normal={"n.png": b""}, anomaly={name: b""})
+    sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip", types=types)}
+    images, found = select(
+        changed(sources=Sources(sources), split=shares(100, 0)),  # type: ignore[arg-type]
+        work,
+    )
+    assert images[f"anomaly/{name}"].type == expected
+    assert ("untyped" in found) == (not expected)
+
+
+def test_masks_that_fit_no_image_are_an_error_with_examples_of_both(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    archives(normal={"n.png": b""}, anomaly=numbered("d{}.png", 3), anomaly_masks={"x.png": b""})
+    sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip", masks="m.zip")}
+    with pytest.raises(SelectionError, match=r"none of the 1 masks in m\.zip fits") as e:
+        select(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
+    assert "d0.png" in e.value.hint
+    assert "x.png" in e.value.hint
+
+
+def test_masks_some_of_which_fit_nothing_are_counted(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    masks = {"d0_mask.png": b"", "d1.png": b"", "x.png": b""}
+    archives(normal={"n.png": b""}, anomaly=numbered("d{}.png", 3), anomaly_masks=masks)
+    sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip", masks="m.zip")}
+    images, found = select(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
+    assert found["unmatched-masks"].message == (
+        "m.zip: 1 masks fit no image, such as x.png; 2 of 3 anomaly images have a mask"
+    )
+    assert sum(one.mask is not None for one in images.values()) == 2
+
+
+def test_images_of_an_evaluation_archive_are_excluded_alike(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    archives(normal={"n.png": b""}, anomaly={"a.png": b""}, evaluate_0=numbered("{}.png", 3))
+    judged = EvaluationArchive("t.zip", exclude=("1.png",))
+    images, found = select(changed(evaluate=Evaluate(archives=(judged,))), work)
+    assert {one.member for one in images.values() if one.split == "evaluate"} == {"0.png", "2.png"}
+    assert found["left-out"].message == "t.zip: not used: 1 .png that `exclude` names"
+
+
+# --- Own splits and groups
+
+
+def test_an_own_split_is_kept_exactly_and_sampled(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    files = numbered("train/{}.png", 12) | numbered("test/{}.png", 8) | {"other/1.png": b""}
+    archives(normal=files, anomaly=files)
+    split = replace(shares(80, 20), own=SplitGlobs(("train/*",), ("test/*",)))
+    images, found = select(changed(split=split), work)
+    assert all(one.member.startswith(one.split) for one in images.values())
+    assert parts(images)["normal", "train"] == 12
+    assert found["outside-the-split"].message.startswith("split.from: 2 images are neither")
+    half: Sample = Sample({"normal": Share(percent=50), "anomaly": Share(percent=50)})
+    fewer, _ = select(changed(split=split, sample=half), work)
+    assert fewer.keys() < images.keys()
+    assert all(images[name].split == one.split for name, one in fewer.items())
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [("train/*", "*", "is in train and in test"), ("train/*", "none/*", "no image is in test")],
+)
+def test_an_own_split_that_is_none_is_told(
+    changed: Change,
+    work: Any,
+    archives: Callable[..., None],
+    train: str,
+    test: str,
+    message: str,
+) -> None:
+    files = numbered("train/{}.png", 3) | numbered("test/{}.png", 3)
+    archives(normal=files, anomaly=files)
+    split = replace(shares(80, 20), own=SplitGlobs((train,), (test,)))
+    with pytest.raises(SelectionError, match=message):
+        select(changed(split=split), work)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_photographs_of_one_part_stay_on_one_side(
+    changed: Change, work: Any, archives: Callable[..., None], seed: int
+) -> None:
+    views = {f"p{part:02}_{view}.png": b"" for part in range(30) for view in range(part % 4 + 1)}
+    archives(normal=views, anomaly={name: b"" for name in views if "_0" in name})
+    context = changed(
+        split=replace(shares(70, 30), group="^(p[0-9]+)_"),
+        sample=replace(changed().pipeline.sample, seed=seed),
+    )
+    images, _ = select(context, work)
+    sides: dict[str, set[str]] = {}
+    for one in images.values():
+        sides.setdefault(one.member[:3], set()).add(one.split)
+    assert all(len(of_part) == 1 for of_part in sides.values())
+    counted = parts(images)
+    total = len(views)
+    assert counted["normal", "train"] + counted["normal", "test"] == total
+    assert abs(counted["normal", "train"] - 0.7 * total) <= 4  # a group
+    assert abs(counted["anomaly", "train"] - 0.7 * 30) <= 3
+
+
+def test_a_group_that_no_name_has_is_an_error_and_some_are_counted(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    archives(normal={"p1_0.png": b"", "x.png": b""}, anomaly={"p1_1.png": b"", "p2.png": b""})
+    with pytest.raises(SelectionError, match="is found in the name of no image"):
+        select(changed(split=replace(shares(50, 50), group="q[0-9]")), work)
+    _, found = select(changed(split=replace(shares(50, 50), group="p[0-9]")), work)
+    assert found["no-group"].message.startswith("split.group: 1 images have no group")
+
+
+def test_a_part_that_is_judged_and_learnt_from_is_told(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    archives(normal=numbered("p1_{}.png", 9), anomaly=numbered("p1_{}.png", 9, 20))
+    split = replace(shares(100, 0), group="^p[0-9]+")
+    context = changed(split=split, evaluate=Evaluate(images=("p1_3.png",)))
+    _, found = select(context, work)
+    assert "1 groups, such as p1, have images in train" in found["groups-in-both"].message
+
+
+# --- Lists
+
+
+def listing(
+    changed: Change, work: Any, archives: Callable[..., None], tmp_path: Path
+) -> Callable[..., Context]:
+    def make(source: Any, files: dict[str, bytes], **more: Any) -> Context:
+        archives(images=files)
+        table = more.pop("table", None)
+        if table is not None:
+            (tmp_path / "labels.csv").write_text(table)
+            work.upstream["fetch:table"] = fetch_outcome(tmp_path / "labels.csv", "table")
+        return changed(sources=Sources({}, listed=source), **more)
+
+    return make
+
+
+@pytest.fixture
+def listed(
+    changed: Change, work: Any, archives: Callable[..., None], tmp_path: Path
+) -> Callable[..., Context]:
+    """Return a maker of contexts whose images a table or a layout lists."""
+    work.upstream.clear()
+    return listing(changed, work, archives, tmp_path)
+
+
+TABLE = TableSource(archive="p.zip", file="labels.csv", words={})
+
+
+def test_rows_without_a_label_are_judged_and_those_without_an_image_counted(
+    listed: Callable[..., Context], work: Any
+) -> None:
+    rows = "path,label,group\n" + "".join(f"{n}.png,{'ok' if n < 6 else 'ng'},g{n // 2}\n"
+                                           for n in range(12))  # fmt: skip
+    table = rows + "30.png,,\n99.png,ok,\n"
+    files = numbered("deep/er/{}.png", 14) | {"30.png": b""}
+    images, found = select(listed(TABLE, files, table=table, split=shares(50, 50)), work)
+    assert images["images/30.png"].split == "evaluate"
+    assert images["images/30.png"].label is None
+    counted = parts(images)
+    assert {counted["normal", "train"], counted["normal", "test"]} == {2, 4}  # in groups of two
+    assert {counted["anomaly", "train"], counted["anomaly", "test"]} == {2, 4}
+    assert found["not-there"].images == ("99.png",)
+    assert found["left-out"].message == "p.zip: not used: 2 .png that the table does not list"
+
+
+def test_a_table_none_of_whose_images_is_there_is_an_error(
+    listed: Callable[..., Context], work: Any
+) -> None:
+    with pytest.raises(SelectionError, match=r"none of the images that it lists is in p\.zip"):
+        select(listed(TABLE, {"a.png": b""}, table="path,label\nb.png,ok\n"), work)
+
+
+def test_a_name_that_could_be_any_of_several_is_told_with_its_line(
+    listed: Callable[..., Context], work: Any
+) -> None:
+    files = {"x/1.png": b"", "y/1.png": b""}
+    with pytest.raises(SelectionError, match=r"labels\.csv:2: 1\.png could be any of x/1\.png"):
+        select(listed(TABLE, files, table="path,label\n1.png,ok\n"), work)
+
+
+def test_an_image_listed_under_two_names_is_an_error(
+    listed: Callable[..., Context], work: Any
+) -> None:
+    table = "path,label\n1.png,ok\nx/1.png,ng\n"
+    with pytest.raises(SelectionError, match=r"x/1\.png is listed under 2 names"):
+        select(listed(TABLE, {"x/1.png": b""}, table=table), work)
+
+
+def test_another_layout_is_told_with_what_is_there(
+    listed: Callable[..., Context], work: Any
+) -> None:
+    source = LayoutSource(archive="p.zip", name="visa")
+    with pytest.raises(ListingError, match="Nothing in the archive is laid out as visa is"):
+        select(listed(source, {"a/1.png": b""}), work)
+
+
+def test_annotations_that_are_nowhere_are_told(listed: Callable[..., Context], work: Any) -> None:
+    source = AnnotationSource(archive="p.zip", format="coco", unmarked="listed", words={})
+    with pytest.raises(SelectionError, match=r"there is no file of coco annotations"):
+        select(listed(source, {"a/1.png": b""}), work)
+
+
+def test_a_published_split_is_kept_unless_shares_are_said(
+    listed: Callable[..., Context], work: Any, context: Context
+) -> None:
+    source = LayoutSource(archive="p.zip", name="mvtec-ad")
+    files = numbered("b/train/good/{}.png", 6) | numbered("b/test/good/{}.png", 4)
+    files |= numbered("b/test/hole/{}.png", 4)
+    default = replace(context.pipeline.split, is_default=True)
+    images, _ = select(listed(source, files, split=default), work)
+    assert parts(images) == {("normal", "train"): 6, ("normal", "test"): 4, ("anomaly", "test"): 4}
+    assert {one.type for one in images.values() if one.label == "anomaly"} == {"hole"}
+    images, _ = select(listed(source, files, split=shares(50, 50)), work)
+    assert parts(images)["anomaly", "train"] == 2
+
+
+def keys(pipeline: Pipeline) -> list[str]:
+    return [source.key for source in sources_of(pipeline)]
+
+
+def test_every_file_of_a_list_is_fetched(changed: Change) -> None:
+    source = AnnotationSource(
+        archive="p.zip", format="coco", files=("a.json", "b.json"), unmarked="listed", words={}
+    )
+    context = changed(sources=Sources({}, listed=source))
+    members = [one.member for one in sources_of(context.pipeline)]
+    assert members == ["images", "annotations-1", "annotations-2"]
+    assert keys(context.pipeline)[1] == "sources.annotations.file"
