@@ -22,7 +22,7 @@ from lfvpipe.dataset.inventory import Inventory
 from lfvpipe.dataset.labels import LabelsError, read_decisions, standings
 from lfvpipe.dataset.sampling import sample_size, split_sizes
 from lfvpipe.dataset.selection import LabelCounts
-from lfvpipe.dataset.sources import IMAGES, archives_of, public_address, similar, sources_of
+from lfvpipe.dataset.sources import IMAGES, public_address, similar, sources_of
 from lfvpipe.errors import UserError
 from lfvpipe.steps.mlflow import insist_on_extra
 
@@ -111,13 +111,16 @@ def _look_at_sources(pipeline: Pipeline) -> list[SourceFacts]:
 
 
 def _is_divided_together(pipeline: Pipeline) -> bool:
-    """Tell whether more has to be known than one archive of each label to count images."""
-    sources, split = pipeline.sources, pipeline.split
-    archives_named = [
-        each for label, one in sources.by_label.items() for each in archives_of(label, one)
-    ]
-    several = any(each.prefix for each in archives_named)
-    return bool(sources.listed or split.own or split.group or several)
+    """Tell whether all images are here, or more than one archive of each label is named."""
+    sources = pipeline.sources
+    named = [one for one in sources_of(pipeline) if one.key.startswith("sources.")]
+    if sources.manifest:
+        return False
+    return (
+        sources.listed is not None
+        or any(one.prefix for one in named)
+        or all(not one.is_remote and Path(one.address).exists() for one in named)
+    )
 
 
 def _divided_sources(pipeline: Pipeline) -> list[SourceFacts]:
