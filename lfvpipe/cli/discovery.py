@@ -1,54 +1,73 @@
-"""What lies in folders and archives: which images are normal, which are not, and their sizes."""
+"""What a pipeline can be made of: which images are good, which defective, and what is left out.
+
+Nothing is taken for good that nobody called so: what names do not tell is asked, or refused with
+the options that say it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe import archives, images
+from lfvpipe.cli.covering import cover
+from lfvpipe.cli.image_tree import LONGEST_FILE, look, shown_folder, stem
+from lfvpipe.cli.label_sources import label_source
+from lfvpipe.cli.listed_sources import find_listed
+from lfvpipe.cli.sorting import fits, sort
+from lfvpipe.cli.undecided import settle_open, settle_types, take_judged
 from lfvpipe.cli.usage import UsageError
-from lfvpipe.dataset.globs import is_image_name, matcher
+from lfvpipe.config.spec import LABELS
+from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
+from lfvpipe.dataset.words import MEANINGS, simplify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-NORMAL_WORDS = frozenset({"good", "ok", "normal", "normals", "pass", "passed", "perfect"})
-ANOMALY_WORDS = frozenset(
-    {"def", "defect", "defects", "defective", "anomaly", "anomalies", "anomalous", "abnormal"}
-    | {"bad", "ng", "nok", "fail", "failed", "faulty", "reject", "rejected", "damaged", "broken"}
-)
-MASK_WORDS = frozenset({"mask", "masks", "groundtruth", "gt"})
-TEST_WORDS = frozenset({"test", "evaluate", "evaluation"})
-ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+    from lfvpipe.cli.covering import Cover
+    from lfvpipe.cli.image_tree import File, ImageTree
+    from lfvpipe.cli.label_sources import LabelSource
+    from lfvpipe.cli.listed_sources import Listed
+    from lfvpipe.cli.sorting import Choices, Group, Sorting
+    from lfvpipe.cli.undecided import Asked
+    from lfvpipe.config.spec import Label
+    from lfvpipe.dataset.listing import Part
+
 LOOKED_AT = 40  # images per label whose headers are read
-_LONGEST_HEADER = 64 * 1024 * 1024
+_GENERIC_TEXT = (
+    "images image img imgs photos photo pics pictures bilder fotos data dataset datasets samples"
+    " export archive archives input inputs upload tmp temp new all work home desktop downloads"
+    " documents annotations labels all"
+)
+_GENERIC = frozenset(_GENERIC_TEXT.split())
 
 
 @dataclass(frozen=True)
-class Place:
-    """An archive or folder, and the images in it."""
+class Masks:
+    """Masks of defects: where they lie, and how many of the defective images have one."""
 
     path: Path
-    names: tuple[str, ...]
-
-    @property
-    def stem(self) -> str:
-        """The name without its ending."""
-        name = self.path.name
-        suffix = next((end for end in ARCHIVE_SUFFIXES if name.lower().endswith(end)), "")
-        return name[: len(name) - len(suffix)] if suffix else name
+    fitting: int
 
 
 @dataclass(frozen=True)
-class Label:
-    """The images of one label: all of a place where `include` is empty, else the globs' matches."""
+class Judged:
+    """Images that nobody called anything, in a folder for testing: the model judges them."""
 
-    place: Place
-    names: tuple[str, ...]
-    include: tuple[str, ...] = ()
+    path: Path
+    globs: Cover
+    count: int
+
+
+@dataclass(frozen=True)
+class OwnSplit:
+    """A published split: globs over the images of each part; none where the source brings it."""
+
+    train: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,226 +75,355 @@ class Discovery:
     """What there is to make a pipeline of.
 
     Attributes:
-        normal: Images of good products.
-        anomaly: Images of defective products; None where there are none.
-        masks: Where pixel masks lie.
-        evaluate: Archives that look like a test set of their own.
+        product: What the images' folder or archive is called.
+        layout: What the layout is called.
+        sources: Where the images of each label lie; empty where something lists them.
+        listed: What lists them.
+        names: What the pipeline calls the images of each label.
+        counts: How many images there are, by label and part of the split, "" for none.
+        split: The published split.
+        masks: Masks that can be learnt from, where the source does not bring them.
+        judged: Images to get verdicts on.
+        group: A regular expression that may find what part an image shows; "" for none.
         sizes: Width and height in px → how many of the images looked at have it.
-        layout: What the layout is called, for the file's comment.
-        notes: What the user should know.
+        used: What was made of the images, a line each.
+        left_out: What is not used, and why, a line each.
     """
 
-    normal: Label
-    anomaly: Label | None
-    masks: Path | None = None
-    evaluate: tuple[Place, ...] = ()
+    product: str
+    layout: str
+    sources: Mapping[Label, LabelSource] = field(default_factory=dict)
+    listed: Listed | None = None
+    names: Mapping[Label, tuple[str, ...]] = field(default_factory=dict)
+    counts: Mapping[tuple[Label, str], int] = field(default_factory=dict)
+    split: OwnSplit | None = None
+    masks: Masks | None = None
+    judged: tuple[Judged, ...] = ()
+    group: str = ""
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    layout: str = "archives by label"
-    notes: tuple[str, ...] = ()
+    used: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    def count(self, label: Label) -> int:
+        """Return how many images there are of a label."""
+        return sum(count for (each, _), count in self.counts.items() if each == label)
 
 
-def discover(paths: Sequence[Path]) -> Discovery:
-    """Look at folders and archives.
+def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
+    """Look at folders, archives, and files that list images.
 
     Raises:
-        UsageError: One is not there, or no normal images can be told.
+        UsageError: One is not there, or what the images show cannot be told, nor asked.
         ArchiveError: One is damaged.
+        ListingError: The table that was named cannot be used.
+        AnnotationError: The annotations that were named cannot be used.
     """
-    places = [_place(path) for path in _spread(paths)]
-    # Both labels inside one place, as published data sets have them, else a place for each.
-    layouts = (_mvtec, _dagm, _label_folders)
-    inside = (found for place in places for read in layouts if (found := read(place)))
-    found = next(inside, None) or _by_name([each for place in places for each in _folders(place)])
-    if found is None:
-        seen = ", ".join(f"{place.path.name} ({len(place.names)} images)" for place in places)
+    choices = asked.choices
+    named = [Path(each) for _, each in choices.items() if Path(each).exists()]
+    apart = [path for path in named if not any(_is_inside(path, place) for place in paths)]
+    tree = look([*paths, *apart])
+    if not tree.images and not tree.files and not tree.others:
         raise UsageError(
-            f"No normal images can be told apart: {seen or 'nothing is there'}.",
-            hint="Name archives or folders like X and X_def, or good and bad.",
+            f"There are no images in {', '.join(map(str, [*paths, *apart]))}.",
+            hint="Name a folder or archives of images.",
         )
-    _refuse_mixed(found.normal)
-    sizes: Counter[tuple[int, int]] = Counter()
-    for label in (found.normal, found.anomaly):
-        if label is not None:
-            sizes.update(_sizes(label))
-    return replace(found, sizes=sizes)
+    words = _words_of(choices, tree)
+    listed = None
+    if not any(_is_a_place(each, tree) for _, each in choices.items()):
+        listed = find_listed(tree, words, asked.unmarked, asked.product)
+    if listed is not None:
+        return _of_listed(tree, listed)
+    if not tree.images:
+        raise UsageError(
+            f"There are no images in {', '.join(map(str, [*paths, *apart]))},"
+            f" only {_endings(tree.others)}.",
+            hint="Name a folder or archives of images.",
+        )
+    sorting = sort(tree, choices)
+    settle_types(tree, sorting, asked)
+    judged = take_judged(sorting)
+    settle_open(tree, sorting, asked)
+    return _of_sorting(tree, sorting, judged)
 
 
-def _spread(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield archives and folders; a folder of archives stands for its archives."""
-    for path in paths:
-        if not path.exists():
-            raise UsageError(f"{path} is not there.", hint="Name a folder or archives of images.")
-        inside = sorted(path.iterdir()) if path.is_dir() else []
-        of_archives = [
-            child
-            for child in inside
-            if child.is_file() and child.name.lower().endswith(ARCHIVE_SUFFIXES)
-        ]
-        yield from of_archives or [path]
+def _is_inside(path: Path, place: Path) -> bool:
+    return place.absolute() in (path.absolute(), *path.absolute().parents)
 
 
-def _place(path: Path) -> Place:
-    with archives.open_archive(path) as archive:
-        names = tuple(member.name for member in archive.members() if is_image_name(member.name))
-    return Place(path, names)
+def _is_a_place(choice: str, tree: ImageTree) -> bool:
+    """Tell a folder, or a glob over files, from a word in a table."""
+    return any(fits(tree, choice, name) for name in tree.images)
 
 
-def words(name: str) -> set[str]:
-    """Return the words of a file's or folder's name, lower case: ``Class3_def`` → class3, def."""
-    return {word for word in re.split(r"[^a-z0-9]+", name.lower()) if word} | {
-        re.sub(r"[^a-z0-9]", "", name.lower())
+def _words_of(choices: Choices, tree: ImageTree) -> dict[str, Label]:
+    return {
+        each: kind
+        for kind, each in choices.items()
+        if kind != "leave-out" and not _is_a_place(each, tree)
     }
 
 
-def _kind(name: str) -> str:
-    found = words(name)
-    for kind, known in (
-        ("masks", MASK_WORDS),
-        ("anomaly", ANOMALY_WORDS),
-        ("normal", NORMAL_WORDS),
-    ):
-        if found & known:
-            return kind
+def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
+    names = {
+        label: tuple(sorted(name for name, each in listed.labels.items() if each == label))
+        for label in LABELS
+    }
+    counts: Counter[tuple[Label, str]] = Counter(
+        (label, listed.parts.get(name, "")) for name, label in listed.labels.items() if label
+    )
+    for said, count in listed.counts.items():
+        counts["normal" if said == "normal" else "anomaly", ""] += count
+    has_split = len({part for _, part in counts if part}) == 2
+    unlabelled = [name for name, label in listed.labels.items() if label is None]
+    rest = [n for n in tree.images if n not in listed.labels and n not in listed.used]
+    masks = [name for name in rest if looks_like_mask(name)]
+    left = Counter(
+        {
+            f"images that the {listed.kind} does not list": len(rest) - len(masks),
+            "masks of no defective image": len(masks),
+        }
+    )
+    if listed.kind != "manifest":
+        left["images that are listed without a label"] += len(unlabelled)
+    ordered = sorted(
+        counts.items(), key=lambda each: (each[0][0] != "normal", each[0][1] == "test")
+    )
+    used = [f"{count} {_plain(label, part)}" for (label, part), count in ordered if count]
+    if fitting := sum(name in tree.images for name in listed.used):
+        used.append(f"{fitting} masks")
+    looked_at = [names[label] for label in LABELS if names[label]] or [tuple(unlabelled)]
+    return Discovery(
+        product=_product(tree, listed.archive or listed.files[0].parent),
+        layout=listed.title,
+        listed=listed,
+        names=names,
+        counts=counts,
+        split=OwnSplit() if has_split else None,
+        group="",
+        sizes=_sizes(tree, looked_at),
+        used=tuple(used),
+        left_out=(
+            *(f"{count} {what}" for what, count in left.items() if count),
+            *_other_files(tree, listed.used),
+        ),
+    )
+
+
+def _plain(label: Label, part: str) -> str:
+    what = "normal" if label == "normal" else "anomalous"
+    return f"{what} images" + (f" to {_VERBS[part]}" if part else "")
+
+
+_VERBS = {"train": "train on", "test": "test on"}
+
+
+def _of_sorting(tree: ImageTree, sorting: Sorting, judged: Sequence[Group]) -> Discovery:
+    names = {label: sorting.of(label) for label in LABELS if sorting.of(label)}
+    parts = {sorting.parts.get(name) for each in names.values() for name in each}
+    has_split = parts == {"train", "test"}
+    is_simple = not has_split and not sorting.globs
+    sources = _sources(tree, names, sorting.globs, by_folder=is_simple)
+    if any(source.globs.include or source.globs.exclude for source in sources.values()):
+        sources = _sources(tree, names, sorting.globs, by_folder=False)  # alike for both labels
+    split = _own_split(sources, sorting.parts) if has_split else None
+    partly = {"train", "test"} <= parts and not has_split
+    masks, unfit = _masks(tree, sorting, names.get("anomaly", []))
+    counts: Counter[tuple[Label, str]] = Counter(
+        (label, (sorting.parts.get(name) or "") if split else "")
+        for label, each in names.items()
+        for name in each
+    )
+    used = [*_lines(tree, names, sorting.parts if split else {})]
+    if masks:
+        used.append(f"{masks.fitting} masks of the anomalous images: see `masks` in the file")
+    used += [
+        f"{len(group.names)} images in {shown_folder(tree, group.name)} to judge"
+        for group in judged
+    ]
+    left = Counter((_folder(tree, name), why) for name, why in sorting.left_out.items())
+    left += Counter((_folder(tree, name), "masks of no image") for name in unfit)
+    left_out = [f"{n} images in {folder}: {why}" for (folder, why), n in sorted(left.items())]
+    if partly or (has_split and split is None):
+        left_out.append("the division into train and test, which not all images have")
+    return Discovery(
+        product=_product(tree, next(iter(sources["normal"].archives))),
+        layout=_title(sorting, sources, has_split=split is not None),
+        sources=sources,
+        names={label: tuple(source.names.values()) for label, source in sources.items()},
+        counts=counts,
+        split=split,
+        masks=masks,
+        judged=tuple(_where(tree, group) for group in judged),
+        group=suggested_group([n for each in sources.values() for n in each.names.values()]),
+        sizes=_sizes(tree, list(names.values())),
+        used=tuple(used),
+        left_out=(*left_out, *_other_files(tree, ())),
+    )
+
+
+def _sources(
+    tree: ImageTree, names: Mapping[Label, Sequence[str]], globs: Sequence[str], *, by_folder: bool
+) -> dict[Label, LabelSource]:
+    """Return how both labels are named: each by a folder of its own, or by globs over one."""
+    for from_base in (False, True):
+        sources = {
+            label: label_source(
+                tree,
+                each,
+                globs,
+                by_folder=by_folder,
+                from_base=from_base,
+                are_defects=label == "anomaly",
+            )
+            for label, each in names.items()
+        }
+        shared = [source.archives == (tree.base,) for source in sources.values()]
+        if all(shared) or not any(shared):
+            break
+    return sources
+
+
+def _title(sorting: Sorting, sources: Mapping[Label, LabelSource], *, has_split: bool) -> str:
+    if "anomaly" not in sources:
+        return "good products alone"
+    if sorting.types or sources["anomaly"].has_types:
+        title = "a folder of good products beside one for each type of defect"
+    elif sorting.globs:
+        title = "files named after what they show"
+    elif all(not source.globs.include for source in sources.values()):
+        title = "a folder or archive for each label"
+    else:
+        title = "folders named after what they hold"
+    return f"{title}, divided into train and test" if has_split else title
+
+
+def _lines(
+    tree: ImageTree, names: Mapping[Label, Sequence[str]], parts: Mapping[str, Part]
+) -> Iterator[str]:
+    for label, each in names.items():
+        counts = Counter((_folder(tree, name), parts.get(name, "")) for name in each)
+        what = "normal" if label == "normal" else "anomalous"
+        if len(counts) > 12:
+            yield f"{len(each)} {what} images in {len(counts)} folders"
+            continue
+        for (folder, part), count in sorted(counts.items(), key=lambda each: _order(*each[0])):
+            to = f", to {_VERBS[part]}" if part else ""
+            yield f"{count} {what} images in {folder}{to}"
+
+
+def _order(folder: str, part: str) -> tuple[bool, str]:
+    return part == "test", folder
+
+
+def _folder(tree: ImageTree, name: str) -> str:
+    """Return what a person calls the folder or archive that an image lies in."""
+    return shown_folder(tree, PurePosixPath(name).parent.as_posix())
+
+
+def _other_files(tree: ImageTree, used: Iterable[str]) -> Iterator[str]:
+    """Yield what there is beside images that was made use of."""
+    rest = [name for name in tree.others if name not in set(used)]
+    if rest:
+        yield f"{_endings(rest)}: no images that can be used"
+    skipped: Counter[str] = Counter()
+    for root in tree.roots:
+        skipped += root.skipped
+    yield from (f"{count} {kind}" for kind, count in skipped.most_common())
+
+
+def _endings(names: Iterable[str]) -> str:
+    kinds = Counter(
+        PurePosixPath(name).suffix.lower() or "files without an ending" for name in names
+    )
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(8))
+
+
+def _own_split(sources: Mapping[Label, LabelSource], parts: Mapping[str, Part]) -> OwnSplit | None:
+    """Return globs for the parts of a split; None where the pipeline's names do not tell them."""
+    by_part: dict[str, set[str]] = {"train": set(), "test": set()}
+    for source in sources.values():
+        for name, shown in source.names.items():
+            by_part[parts[name]].add(shown)
+    train, test = by_part["train"], by_part["test"]
+    if train & test:
+        return None
+    found = [cover(each, train | test) for each in (train, test)]
+    if any(each.exclude for each in found):
+        return None
+    return OwnSplit(*(each.include for each in found))
+
+
+def _masks(
+    tree: ImageTree, sorting: Sorting, defective: Sequence[str]
+) -> tuple[Masks | None, list[str]]:
+    """Return where the masks lie that fit defective images, and the masks that fit none."""
+    if not sorting.masks:
+        return None, []
+    index = MaskIndex(sorting.masks)
+    fitting = {mask for name in defective if (mask := index.find(name))}
+    unfit = [name for name in sorting.masks if name not in fitting]
+    if not fitting:
+        return None, unfit
+    roots = {id(tree.images[name].root): tree.images[name].root for name in fitting}
+    if len(roots) > 1:
+        return None, sorting.masks
+    (root,) = roots.values()
+    if not root.path.is_dir():
+        return Masks(root.path, len(fitting)), unfit
+    tops = {name[len(root.prefix) :].split("/")[0] for name in fitting}
+    own = root.path / tops.pop() if len(tops) == 1 else root.path
+    return Masks(own if own.is_dir() else root.path, len(fitting)), unfit
+
+
+def _where(tree: ImageTree, group: Group) -> Judged:
+    source = label_source(tree, group.names, (), by_folder=True, from_base=False, are_defects=False)
+    return Judged(source.archives[0], source.globs, len(group.names))
+
+
+def _product(tree: ImageTree, place: Path) -> str:
+    """Return a name of the product: what its folder or archive is called, no word for a label."""
+    for path in (place, *([tree.base] if tree.base else []), *place.absolute().parents[:2]):
+        words = [word for word in re.split(r"[\W_]+", stem(path)) if word]
+        is_said = [simplify(word) not in MEANINGS.keys() | _GENERIC for word in words]
+        if any(is_said):
+            first, last = is_said.index(True), len(words) - is_said[::-1].index(True)
+            return "-".join(words[first:last])
+    return "product"
+
+
+def suggested_group(names: Sequence[str]) -> str:
+    """Return an expression that finds what several photographs of one part have in common.
+
+    ``SN0012_top.png`` and ``SN0012_side.png`` show one part. At least five parts, most of them
+    with several photographs, and none with more than twenty.
+    """
+    for pattern in (r"([A-Za-z]*\d+)[_-][A-Za-z0-9]{1,8}\.[^./]+$", r"([^/]*\d[^/]*)[_-][^/_-]+$"):
+        found = [m[1] for name in names if (m := re.search(f"(?:^|/){pattern}", name))]
+        counts = Counter(found)
+        several = sum(count > 1 for count in counts.values())
+        is_all = len(found) == len(names) and len(counts) >= 5
+        if is_all and max(counts.values()) <= 20 and several * 2 > len(counts):
+            return f"(?:^|/){pattern}"
     return ""
 
 
-def _mvtec(place: Place) -> Discovery | None:
-    """Read the layout of MVTec AD: train/good, test/good, test/<defect>, ground_truth/<defect>."""
-    top = sorted({"/".join(name.split("/")[:-1]) for name in place.names})
-    good = [folder for folder in top if re.fullmatch(r"(.*/)?(train|test)/good", folder)]
-    bad = [folder for folder in top if re.fullmatch(r"(.*/)?test/(?!good$)[^/]+", folder)]
-    if not bad or not any(folder.endswith("train/good") for folder in good):
-        return None
-    masks = place.path / "ground_truth"
-    return Discovery(
-        _of_folders(place, good),
-        _of_folders(place, bad),
-        masks if masks.is_dir() else None,
-        layout="the layout of MVTec AD",
-    )
-
-
-def _of_folders(place: Place, folders: Sequence[str]) -> Label:
-    globs = tuple(f"{folder}/*" for folder in folders)
-    names = tuple(name for name in place.names if str(PurePosixPath(name).parent) in folders)
-    return Label(place, names, globs)
-
-
-def _dagm(place: Place) -> Discovery | None:
-    """Read DAGM's ten-class layout: an image is defective if Label/ holds a mask of its number."""
-    masks = {
-        name
-        for name in place.names
-        if re.search(r"(^|/)Label/[^/]+_label\.png$", name, re.IGNORECASE)
-    }
-    if not masks:
-        return None
-    defective = {
-        re.sub(r"Label/([^/]+)_label(\.png)$", r"\1\2", name, flags=re.IGNORECASE) for name in masks
-    }
-    lower = {name.lower() for name in defective}
-    images = [name for name in place.names if name not in masks]
-    normal = tuple(name for name in images if name.lower() not in lower)
-    anomaly = tuple(name for name in images if name.lower() in lower)
-    if not normal or not anomaly:
-        return None
-    labels = Label(place, normal, normal), Label(place, anomaly, anomaly)
-    return Discovery(
-        *labels, layout="the ten-class layout of DAGM, where Label/ tells the defective"
-    )
-
-
-def _label_folders(place: Place) -> Discovery | None:
-    folders: dict[str, set[str]] = {"normal": set(), "anomaly": set()}
-    for name in place.names:
-        parents = PurePosixPath(name).parts[:-1]
-        kinds = [(_kind(part), index) for index, part in enumerate(parents) if _kind(part)]
-        if kinds and kinds[-1][0] in folders:
-            folders[kinds[-1][0]].add("/".join(parents[: kinds[-1][1] + 1]))
-    if not folders["normal"] or not folders["anomaly"]:
-        return None
-    normal, anomaly = (_below(place, sorted(folders[kind])) for kind in ("normal", "anomaly"))
-    return Discovery(normal, anomaly, _mask_folder(place), layout="folders named after the labels")
-
-
-def _below(place: Place, folders: Sequence[str]) -> Label:
-    globs = tuple(f"{folder}/**" for folder in folders)
-    is_there = matcher(globs)
-    return Label(place, tuple(name for name in place.names if is_there(name)), globs)
-
-
-def _mask_folder(place: Place) -> Path | None:
-    if not place.path.is_dir():
-        return None
-    inside = sorted(child for child in place.path.iterdir() if child.is_dir())
-    return next((child for child in inside if _kind(child.name) == "masks"), None)
-
-
-def _folders(place: Place) -> Iterator[Place]:
-    """Yield the folders of a folder in which X and X_def lie side by side, else the place."""
-    names: dict[str, list[str]] = {}
-    for name in place.names:
-        top, _, rest = name.partition("/")
-        names.setdefault(top if rest else "", []).append(rest)
-    if not place.path.is_dir() or "" in names or not {"", "anomaly"} <= set(map(_kind, names)):
-        yield place
-        return
-    yield from (Place(place.path / top, tuple(inside)) for top, inside in sorted(names.items()))
-
-
-def _refuse_mixed(label: Label) -> None:
-    """Raise a UsageError if some, not all, of the images lie in folders of defects or masks."""
-    folders = (PurePosixPath(name).parent for name in label.names)
-    lain = Counter(folder.as_posix() for folder in folders)
-    other = {
-        folder: count
-        for folder, count in lain.items()
-        if any(_kind(part) in {"anomaly", "masks"} for part in folder.split("/"))
-    }
-    if label.include or not other or len(other) == len(lain):
-        return
-    said = ", ".join(f"{folder} ({count} images)" for folder, count in sorted(other.items()))
-    raise UsageError(
-        f"{label.place.path} holds more than normal images: {said}.",
-        hint="Name folders or archives one by one: `lfvpipe init X X_def`.",
-    )
-
-
-def _by_name(places: Sequence[Place]) -> Discovery | None:
-    """Tell labels by the names of archives and folders: X and X_def, good and bad."""
-    with_images = [place for place in places if place.names]
-    by_kind: dict[str, list[Place]] = {"normal": [], "anomaly": [], "masks": [], "test": [], "": []}
-    for place in with_images:
-        kind = _kind(place.stem) or ("test" if words(place.stem) & TEST_WORDS else "")
-        by_kind[kind].append(place)
-    normals = [*by_kind["normal"], *by_kind[""]]
-    if not normals:
-        return None
-    normal, anomaly = _largest(normals), _largest(by_kind["anomaly"])
-    used = [each.path for each in (normal, anomaly) if each]
-    left = [each for each in (*normals, *by_kind["anomaly"]) if each.path not in used]
-    return Discovery(
-        Label(normal, normal.names) if normal else Label(normals[0], normals[0].names),
-        Label(anomaly, anomaly.names) if anomaly else None,
-        by_kind["masks"][0].path if by_kind["masks"] and anomaly else None,
-        tuple(by_kind["test"]),
-        notes=tuple(f"not used: {each.path.name} ({len(each.names)} images)" for each in left),
-    )
-
-
-def _largest(places: Sequence[Place]) -> Place | None:
-    return max(places, key=lambda place: len(place.names), default=None)
-
-
-def _sizes(label: Label) -> Iterator[tuple[int, int]]:
-    """Yield the sizes of some images, evenly spread over the label's."""
-    step = max(1, len(label.names) // LOOKED_AT)
-    with archives.open_archive(label.place.path) as archive:
-        for _, data in archive.extract(label.names[::step], _LONGEST_HEADER):
-            if isinstance(data, archives.ArchiveError):
-                continue
-            try:
-                facts = images.inspect(data)
-            except images.ImageError:
-                continue  # `check` will name it; here it only has no size
-            yield facts.width, facts.height
+def _sizes(tree: ImageTree, groups: Iterable[Sequence[str]]) -> Counter[tuple[int, int]]:
+    """Return the sizes of some images of each group, evenly spread."""
+    sizes: Counter[tuple[int, int]] = Counter()
+    for names in groups:
+        by_root: dict[Path, list[File]] = defaultdict(list)
+        for name in names[:: max(1, len(names) // LOOKED_AT)]:
+            by_root[tree.images[name].root.path].append(tree.images[name])
+        for path, files in by_root.items():
+            with archives.open_archive(path) as archive:
+                for _ in archive.members():
+                    pass
+                for _, data in archive.extract([file.member for file in files], LONGEST_FILE):
+                    if isinstance(data, archives.ArchiveError):
+                        continue
+                    try:
+                        facts = images.inspect(data)
+                    except images.ImageError:
+                        continue  # `check` will name it; here it only has no size
+                    sizes[facts.width, facts.height] += 1
+    return sizes

@@ -35,6 +35,7 @@ class Option:
         metavar: What `--help` calls its value.
         read: Makes the value of a word; by default ``int`` for an int, else the word itself.
         alone: The value where the flag stands without a word; None where it wants one.
+        is_greedy: The flag takes all the words that follow it.
         group: Where it stands in `--help`, which goes through the groups in their order.
         completes: What a shell offers for its value.
     """
@@ -46,6 +47,7 @@ class Option:
         metavar: str | None = None,
         read: Callable[[str], Any] | None = None,
         alone: str | None = None,
+        is_greedy: bool = False,
         group: Group = "command",
         completes: Literal["file", "folder", "step", "page"] | None = None,
     ) -> None:
@@ -54,6 +56,7 @@ class Option:
         self.metavar = metavar
         self.read = read
         self.alone = alone
+        self.is_greedy = is_greedy
         self.group = group
         self.completes = completes
 

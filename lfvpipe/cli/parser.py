@@ -120,6 +120,8 @@ def _arity(field: Field[Any], option: Option, *, is_many: bool) -> dict[str, Any
         if field.default is MISSING:
             return {"nargs": "+"} if is_many else {}
         return {"nargs": "*" if is_many else "?", "default": field.default}
+    if option.is_greedy:
+        return {"action": "extend", "nargs": "+"}
     arity: dict[str, Any] = {"action": "append"} if is_many else {}
     if option.alone is not None:
         arity |= {"nargs": "?", "const": option.alone}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lfvpipe.config.spec import Share
+from lfvpipe.config.spec import LABELS, Share
 from lfvpipe.dataset.sampling import split_sizes
 from lfvpipe.lookout import rules
 from lfvpipe.lookout.limits import OPEN
@@ -17,7 +17,10 @@ from lfvpipe.lookout.limits import OPEN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lfvpipe.cli.discovery import Discovery, Label
+    from lfvpipe.cli.discovery import Discovery, OwnSplit
+    from lfvpipe.cli.label_sources import LabelSource
+    from lfvpipe.cli.listed_sources import Listed
+    from lfvpipe.config.spec import Label
 
 SHARES = (80, 75, 70, 65, 60, 55, 50)
 
@@ -30,66 +33,127 @@ def text(found: Discovery, output: Path, schema: str) -> str:
         output: Where the file will lie: paths in it are relative to that.
         schema: Where the schema lies, relative to that too.
     """
-    name = project_name(found, output)
     lines = [
         f"# yaml-language-server: $schema={schema}",
         "",
-        f"# Made by `lfvpipe init` for {found.layout}. Edit it as you like; then",
-        f"# `lfvpipe validate {output.name}` checks it and `lfvpipe run {output.name}` runs it.",
+        f"# Made by `lfvpipe init` for {found.layout}.",
+        f"# Edit it as you like; then `lfvpipe validate {output.name}` checks it, and",
+        f"# `lfvpipe run {output.name}` runs it.",
         "",
-        f"project: {name}",
+        f"project: {project_name(found)}",
         "",
-        "# What the product looks like, by label. Paths are relative to this file.",
+        "# What the product looks like. Paths are relative to this file.",
         "sources:",
-        *_source("normal", found.normal, output),
-        *(_source("anomaly", found.anomaly, output) if found.anomaly else _no_anomalies()),
-        *_masks(found, output),
-        *(f"# {note}" for note in found.notes),
-        "",
-        "# How much of each label takes part; a larger percentage contains the smaller one.",
-        "sample: {percent: 100, seed: 1}",
+        *(_listed(found.listed, output) if found.listed else _by_label(found, output)),
+        "  # What people decide about single images in `lfvpipe review`; it need not exist yet.",
+        f"  labels: {_scalar(f'{output.stem}.labels.jsonl')}",
+        *_left_out(found),
         "",
         *_split(found),
         "",
         *_images(found),
         "",
-        "bucket: {endpoint: local} # or `aws`, or the URL of an S3 store",
-        "service: {endpoint: embedded} # or the URL of a Lookout for Vision service",
-        "",
         *_evaluate(found, output),
+        "",
+        "# What else one is likely to change, as it is without a word:",
+        "# sample: {percent: 100, seed: 1} # how much of each label takes part",
+        "# bucket: {endpoint: local} # or `aws`, or the URL of an S3 store",
+        "# service: {endpoint: embedded} # or the URL of a Lookout for Vision service",
     ]
     return "\n".join(lines) + "\n"
 
 
-def project_name(found: Discovery, output: Path) -> str:
+def project_name(found: Discovery) -> str:
     """Return a name for the project, made of what the images are called."""
-    stem = found.normal.place.stem
-    if stem.lower() in {"good", "normal", "ok"} or not stem:
-        stem = output.absolute().parent.name
-    name = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")
-    return name.lower() or "product"
+    name = re.sub(r"[^A-Za-z0-9]+", "-", found.product).strip("-").lower()
+    return name if name[:1].isalnum() else "product"
 
 
-def _source(kind: str, label: Label, output: Path) -> Iterator[str]:
-    yield f"  {kind}: # {len(label.names)} images"
-    yield f"    archive: {_scalar(_relative(label.place.path, output))}"
-    if label.include:
-        yield "    include:"
-        yield from (f"      - {_scalar(glob)}" for glob in label.include)
+# --- Sources
 
 
-def _no_anomalies() -> Iterator[str]:
-    yield "  # No images of defects were found: the model learns what good ones look like, and"
-    yield "  # nobody can say how many defects it finds. Once there are photographs of some:"
-    yield "  # anomaly:"
-    yield "  #   archive: defective.zip"
-
-
-def _masks(found: Discovery, output: Path) -> Iterator[str]:
+def _by_label(found: Discovery, output: Path) -> Iterator[str]:
+    for label in LABELS:
+        if label in found.sources:
+            yield from _source(label, found.sources[label], output)
+    if "anomaly" not in found.sources:
+        yield "  # No images of defects were found: the model learns what good ones look like, and"
+        yield "  # nobody can say how many defects it finds. Once there are photographs of some:"
+        yield "  # anomaly:"
+        yield "  #   archive: defective.zip"
     if found.masks:
-        yield "    # Pixel masks make it a segmentation project: verdicts then say where, and what."
-        yield "    # The colours in the masks name the types of anomaly."
-        yield f"    # masks: {_scalar(_relative(found.masks, output))}"
+        count = found.masks.fitting
+        yield f"    # {count} of these images have a mask. Masks make it a segmentation project:"
+        yield "    # verdicts then say where, and what; the masks' colours name types of defects."
+        yield f"    # masks: {_scalar(_relative(found.masks.path, output))}"
+
+
+def _source(label: Label, source: LabelSource, output: Path) -> Iterator[str]:
+    yield f"  {label}: # {len(source.names)} images"
+    places = [_relative(path, output) for path in source.archives]
+    yield from _entry("archive", places, "    ")
+    yield from _entry("include", source.globs.include, "    ")
+    yield from _entry("exclude", source.globs.exclude, "    ")
+    if source.has_types:
+        yield "    # The folder above an image is the type of its defect; the report has the recall"
+        yield "    # of each. Without this line all are one kind."
+        yield "    types: folder"
+
+
+def _listed(listed: Listed, output: Path) -> Iterator[str]:
+    yield f"  {listed.kind}:"
+    files = [_relative(path, output) for path in listed.files]
+    archive = _relative(listed.archive, output) if listed.archive else ""
+    if listed.kind == "manifest":
+        yield f"    train: {_scalar(files[0])}"
+        yield from (f"    test: {_scalar(file)}" for file in files[1:])
+        if archive:
+            yield "    # Where the images lie now; without this line the manifests' references are"
+            yield "    # followed."
+            yield f"    images: {_scalar(archive)}"
+        return
+    key = "format" if listed.kind == "annotations" else "name"
+    if listed.name:
+        yield f"    {key}: {listed.name}"
+    yield from _entry("file", files, "    ")
+    yield f"    archive: {_scalar(archive)}"
+    yield from _entry("include", listed.include, "    ")
+    if listed.kind == "annotations":
+        yield from _about_annotations(listed)
+    if listed.words:
+        yield "    labels:"
+        for label in LABELS:
+            words = [word for word, each in listed.words.items() if each == label]
+            yield from _entry(label, words, "      ")
+
+
+def _about_annotations(listed: Listed) -> Iterator[str]:
+    if listed.types:
+        shown = ", ".join(listed.types[:6]) + (", …" if len(listed.types) > 6 else "")
+        yield f"    # Every mark counts as a defect ({shown}). A class that marks the product"
+        yield "    # itself is none, if you say so:"
+        yield f"    # labels: {{normal: [{_scalar(listed.types[0])}]}}"
+    yield "    # Images without a mark are good where the export lists them; `normal` takes those"
+    yield "    # for good, too, that it does not list, and `leave-out` leaves all of them out."
+    yield f"    unmarked: {listed.unmarked}"
+
+
+def _entry(key: str, values: Sequence[str], indent: str) -> Iterator[str]:
+    """Yield a key with one value or a list; nothing for none."""
+    if len(values) == 1:
+        yield f"{indent}{key}: {_scalar(values[0])}"
+    elif values:
+        yield f"{indent}{key}:"
+        yield from (f"{indent}  - {_scalar(value)}" for value in values)
+
+
+def _left_out(found: Discovery) -> Iterator[str]:
+    if found.left_out:
+        yield "# Not used:"
+        yield from (f"# - {' '.join(line.split())}" for line in found.left_out)
+
+
+# --- The division
 
 
 def share_to_train(normal: int, anomaly: int) -> int | None:
@@ -113,10 +177,11 @@ def _is_enough(normal: int, anomaly: int, percent: int) -> bool:
 
 def shortage(found: Discovery) -> str:
     """Return what is missing before a run gets past `check`, as a phrase; "" for nothing."""
-    normal, _ = _counts(found)
-    if normal >= OPEN.min_single_normal:
+    normal = found.count("normal")
+    if normal >= OPEN.min_single_normal or (found.listed and found.listed.kind == "manifest"):
         return ""
-    return f"a model needs {OPEN.min_single_normal} normal images at least; there is {normal}"
+    there = "there is 1" if normal == 1 else f"there are {normal}"
+    return f"a model needs {OPEN.min_single_normal} normal images at least; {there}"
 
 
 def _is_enough_for_one(normal: int, anomaly: int) -> bool:
@@ -124,42 +189,73 @@ def _is_enough_for_one(normal: int, anomaly: int) -> bool:
     return normal >= rules.MIN_SINGLE_NORMAL and anomaly >= rules.MIN_SINGLE_ANOMALY
 
 
-def _counts(found: Discovery) -> tuple[int, int]:
-    return len(found.normal.names), len(found.anomaly.names) if found.anomaly else 0
-
-
 def _split(found: Discovery) -> Iterator[str]:
-    normal, anomaly = _counts(found)
-    if anomaly < rules.MIN_TEST_ANOMALY:
-        yield from _split_for_few_anomalies(normal, anomaly)
+    normal, anomaly = found.count("normal"), found.count("anomaly")
+    if found.listed and found.listed.kind == "manifest":
+        yield "# The manifests say which images are learnt from, and which tested on."
+        return
+    if found.split is not None:
+        yield from _own_split(found.split)
         return
     withheld = _withheld(found)
     normal, anomaly = normal - withheld.normal, anomaly - withheld.anomaly
+    yield from _shares(normal, anomaly, list(_group(found)))
+
+
+def _own_split(split: OwnSplit) -> Iterator[str]:
+    yield "# The division into train and test that the images came with is kept as it is. Shares"
+    yield "# divide them anew: split: {train: 80, test: 20}"
+    if not split.train:
+        yield "split: {from: source}"
+        return
+    yield "split:"
+    yield "  from:"
+    yield from _entry("train", split.train, "    ")
+    yield from _entry("test", split.test, "    ")
+
+
+def _shares(normal: int, anomaly: int, group: Sequence[str]) -> Iterator[str]:
     percent = share_to_train(normal, anomaly)
-    if percent is not None:
-        yield "# The service wants at least ten images of each label to test on."
-        yield f"split: {{train: {percent}, test: {100 - percent}}}"
+    if anomaly < rules.MIN_TEST_ANOMALY:
+        yield from _shares_of_few(normal, anomaly, group)
+    elif percent is not None:
+        yield "# In per cent; at least ten images of each label are to test on."
+        yield from _division(f"train: {percent}, test: {100 - percent}", group)
     elif _is_enough_for_one(normal, anomaly):
         yield "# Too few images for a test dataset of their own, which wants ten of each label: one"
         yield "# dataset, which the service divides itself."
-        yield "split: {train: 100}"
+        yield from _division("train: 100", group)
     else:
         yield "# Few images: what the report says of the model is uncertain, as its intervals show."
-        yield f"split: {{train: {SHARES[0]}, test: {100 - SHARES[0]}}}"
+        yield from _division(f"train: {SHARES[0]}, test: {100 - SHARES[0]}", group)
 
 
-def _split_for_few_anomalies(normal: int, anomaly: int) -> Iterator[str]:
+def _shares_of_few(normal: int, anomaly: int, group: Sequence[str]) -> Iterator[str]:
     """Learn from most of the normal images, and test on the others and on every anomaly."""
     few = f"The {anomaly} images" if anomaly > 1 else "The image" if anomaly else "Images"
     train, test = SHARES[0], 100 - SHARES[0]
     if split_sizes(normal, Share(percent=train), Share(percent=test))[0] < OPEN.min_train_normal:
         yield "# Too few images to keep some to test on: more make a better model."
-        yield "split: {train: 100}"
+        yield from _division("train: 100", group)
         return
     yield "# Some good images are kept to test on, so that the report can tell of false alarms."
     yield f"# {few} of defects are for testing alone: a model learns little from a few, and its"
     yield "# threshold is a guess. From some twenty of them on, leave out the `anomaly` part."
-    yield f"split: {{train: {train}, test: {test}, anomaly: {{train: 0, test: 100}}}}"
+    every = "anomaly: {train: 0, test: 100}"
+    yield from _division(f"train: {train}, test: {test}, {every}", group)
+
+
+def _division(shares: str, group: Sequence[str]) -> Iterator[str]:
+    yield f"split: {{{shares}}}"
+    yield from group
+
+
+def _group(found: Discovery) -> Iterator[str]:
+    if found.group:
+        quoted = "'" + found.group.replace("'", "''") + "'"
+        yield "# The names look as if several photographs show one part. They should not be on both"
+        yield "# sides; what this expression finds in a name is the part, if you add it to `split`:"
+        yield f"#   group: {quoted}"
 
 
 def _images(found: Discovery) -> Iterator[str]:
@@ -183,16 +279,19 @@ def _within_limits(side: int) -> int:
 def _evaluate(found: Discovery, output: Path) -> Iterator[str]:
     yield "# Which images the trained model gives a verdict on."
     yield "evaluate:"
-    if found.evaluate:
+    if found.judged:
         yield "  images:"
-        for place in found.evaluate:
-            where = _scalar(_relative(place.path, output))
-            yield f"    - archive: {where} # {len(place.names)} images"
+        for judged in found.judged:
+            where = _scalar(_relative(judged.path, output))
+            yield f"    - archive: {where} # {judged.count} images that nobody labelled"
+            yield from _entry("include", judged.globs.include, "      ")
+            yield from _entry("exclude", judged.globs.exclude, "      ")
     elif names := _withheld(found).names:
         yield "  images: # names or globs, kept out of training and test"
         yield from (f"    - {_scalar(name)}" for name in names)
     else:
-        example = _scalar(found.normal.names[0]) if found.normal.names else "some/*.png"
+        names = found.names.get("normal", ()) or ("some/*.png",)
+        example = _scalar(names[0])
         yield f"  # images: [{example}] # names or globs, kept out of training and test"
     yield "  # unused: {per_label: 20} # and so many of those that `sample` and `split` leave over"
     yield "  review_below: 0.75 # verdicts under this confidence go to a person"
@@ -209,9 +308,9 @@ class Withheld:
 
 def _withheld(found: Discovery) -> Withheld:
     """Return two images of each label to give verdicts on; none where a run needs them all."""
-    if found.anomaly is None or found.evaluate:
+    if "anomaly" not in found.sources or found.judged or found.split:
         return Withheld()
-    normal, anomaly = found.normal.names, found.anomaly.names
+    normal, anomaly = found.names["normal"], found.names["anomaly"]
     named = (
         _names_to_withhold("normal", normal, anomaly),
         _names_to_withhold("anomaly", anomaly, normal),

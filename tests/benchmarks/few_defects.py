@@ -105,10 +105,10 @@ def main() -> None:
         folder = asked.folder / f"{asked.good.stem}-{count}"
         shutil.rmtree(folder, ignore_errors=True)
         write(folder / "photos", part(good, 0, asked.learn))
-        given = ["photos"]
+        given = ["--normal", "photos"]
         if count:
             write(folder / "photos_def", part(defective, 0, count))
-            given.append("photos_def")
+            given += ["--anomaly", "photos_def"]
         write(folder / "held_good", held_good)
         write(folder / "held_defective", held_defective)
         began = time.monotonic()

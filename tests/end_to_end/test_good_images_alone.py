@@ -23,7 +23,7 @@ def photographs(workshop: Workshop, name: str, count: int, *, spoilt: bool = Fal
 
 def test_thirty_good_images_make_a_model_a_report_and_verdicts(workshop: Workshop) -> None:
     photographs(workshop, "photos", 30)
-    assert workshop.lfvpipe("init", "photos").code == 0
+    assert workshop.lfvpipe("init", "--normal", "photos").code == 0
     said = workshop.lfvpipe("run")
     assert said.code == 0, said.err
     assert "cannot be told: no defective image to test on" in said.out
@@ -60,7 +60,7 @@ def test_thirty_good_images_make_a_model_a_report_and_verdicts(workshop: Worksho
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_very_few_good_images_make_a_model_too(count: int, workshop: Workshop) -> None:
     photographs(workshop, "photos", count)
-    assert workshop.lfvpipe("init", "photos").code == 0
+    assert workshop.lfvpipe("init", "--normal", "photos").code == 0
     said = workshop.lfvpipe("run")
     assert said.code == 0, said.err
     assert "cannot be told" in said.out
@@ -72,7 +72,7 @@ def test_copies_of_one_image_teach_nothing_and_are_refused(workshop: Workshop) -
         (workshop.folder / "photos" / f"{number}.png").write_bytes(
             (workshop.folder / "photos" / "0.png").read_bytes()
         )
-    assert workshop.lfvpipe("init", "photos").code == 0
+    assert workshop.lfvpipe("init", "--normal", "photos").code == 0
     said = workshop.lfvpipe("run")
     assert said.code == 1
     assert "copies of one image" in said.err

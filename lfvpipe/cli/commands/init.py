@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from lfvpipe import atomic
 from lfvpipe.cli import output, starter_file
 from lfvpipe.cli.discovery import discover
 from lfvpipe.cli.options import STATE_FOLDER, Json, Option, Options
+from lfvpipe.cli.questions import can_ask
+from lfvpipe.cli.sorting import Choices
+from lfvpipe.cli.undecided import Asked
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.schema import schema_file
 
@@ -27,10 +30,56 @@ class InitOptions(Options):
         tuple[str, ...],
         Option(
             metavar="PATH",
-            about="a folder of images or of archives, or archives",
+            about="folders, archives, and files that list images: tables, exports, manifests",
             completes="file",
         ),
-    ]
+    ] = ()
+    normal: Annotated[
+        tuple[str, ...],
+        Option(
+            "--normal",
+            metavar="WHAT",
+            is_greedy=True,
+            about="what shows good products: folders, archives, globs, words of a table",
+            completes="file",
+        ),
+    ] = ()
+    anomaly: Annotated[
+        tuple[str, ...],
+        Option(
+            "--anomaly",
+            metavar="WHAT",
+            is_greedy=True,
+            about="and these defective ones",
+            completes="file",
+        ),
+    ] = ()
+    leave_out: Annotated[
+        tuple[str, ...],
+        Option(
+            "--leave-out",
+            metavar="WHAT",
+            is_greedy=True,
+            about="these neither, and are not used",
+            completes="file",
+        ),
+    ] = ()
+    unmarked: Annotated[
+        Literal["listed", "normal", "leave-out"] | None,
+        Option(
+            "--unmarked",
+            about="what images without a mark are, beside annotations: good where these list them"
+            " (the default), all of them good, or left out",
+        ),
+    ] = None
+    product: Annotated[
+        str,
+        Option(
+            "--product",
+            metavar="FOLDER",
+            about="which product, where a published data set holds several",
+        ),
+    ] = ""
     output: Annotated[
         str,
         Option(
@@ -50,7 +99,12 @@ def run(options: InitOptions) -> int:
     target = Path(options.output)
     if target.exists() and not options.force:
         raise UsageError(f"{target} exists.", hint="Name another with --output, or say --force.")
-    found = discover([Path(path) for path in options.paths])
+    if not options.paths and not options.normal:
+        raise UsageError(
+            "What to look at is not said.",
+            hint="Name a folder or archives of images, such as `lfvpipe init photos`.",
+        )
+    found = discover([Path(path) for path in options.paths], _asked(options))
     _write_schema(target)
     atomic.write_text(target, starter_file.text(found, target, SCHEMA))
     missing = starter_file.shortage(found)
@@ -66,30 +120,51 @@ def _write_schema(target: Path) -> None:
     atomic.write_bytes(target.parent / SCHEMA, schema_file("pipeline").read_bytes())
 
 
+def _asked(options: InitOptions) -> Asked:
+    choices = Choices(options.normal, options.anomaly, options.leave_out)
+    words = [*options.paths]
+    for kind, patterns in (
+        ("--normal", options.normal),
+        ("--anomaly", options.anomaly),
+        ("--leave-out", options.leave_out),
+    ):
+        words += [kind, *patterns] if patterns else []
+    may_ask = can_ask() and not options.json
+    return Asked(choices, options.unmarked, options.product, may_ask, tuple(words))
+
+
 def _print(found: Discovery, target: Path, missing: str) -> None:
     print(f"found {found.layout}:")
-    for kind, label in (("normal", found.normal), ("anomaly", found.anomaly)):
-        count = "none: the model learns what good ones look like, and flags what does not"
-        if label:
-            count = f"{len(label.names)} images in {label.place.path}"
-        print(f"  {kind:<8} {count}")
-    for note in found.notes:
-        print(f"  {note}")
+    for line in found.used:
+        print(f"  {line}")
+    if found.split:
+        print("  the division into train and test is kept as it is")
+    if not found.count("anomaly"):
+        print(
+            "  none of defects: the model learns what good ones look like, and flags what does not"
+        )
+    if found.left_out:
+        print(output.styled("not used:", "yellow"))
+        for line in found.left_out:
+            print(f"  {line}")
     if missing:
-        print(output.styled(f"  not enough for a run yet: {missing}", "yellow"))
+        print(output.styled(f"not enough for a run yet: {missing}", "yellow"))
         print(f"wrote {target}; next: name more images in it, then lfvpipe run {target}")
     else:
         print(f"wrote {target}; next: lfvpipe run {target}")
 
 
 def _json(found: Discovery, target: Path, missing: str) -> dict[str, Any]:
-    """Return `file`, `layout`, `normal`, `anomaly`, `sizes`, `notes`, `missing`."""
+    """Return `file`, `layout`, counts, `sizes`, what is `used` and `left_out`, `missing`."""
     return {
         "file": str(target),
         "layout": found.layout,
-        "normal": len(found.normal.names),
-        "anomaly": len(found.anomaly.names) if found.anomaly else 0,
+        "normal": found.count("normal"),
+        "anomaly": found.count("anomaly"),
+        "train": sum(count for (_, part), count in found.counts.items() if part == "train"),
+        "test": sum(count for (_, part), count in found.counts.items() if part == "test"),
         "sizes": [f"{width}x{height}" for width, height in found.sizes],
-        "notes": list(found.notes),
+        "used": list(found.used),
+        "left_out": list(found.left_out),
         "missing": missing,
     }

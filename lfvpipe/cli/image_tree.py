@@ -1,0 +1,185 @@
+"""The images in the folders and archives that a user names, as one tree; nothing is unpacked.
+
+``photos/`` with ``good.zip`` and ``bad/`` in it is a tree of ``good/…`` and ``bad/…``: people sort
+their photographs by folders and archives alike.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from lfvpipe import archives
+from lfvpipe.archives.folders import FolderArchive
+from lfvpipe.cli.usage import UsageError
+from lfvpipe.dataset.globs import is_image_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tbz2", ".txz")
+LONGEST_FILE = 64 * 1024 * 1024  # bytes of a table, an export or an image that is looked into
+
+
+@dataclass(frozen=True, eq=False)
+class Root:
+    """An archive, or a folder without the archives in it.
+
+    Attributes:
+        path: Where it lies.
+        prefix: What the tree puts before the names of its members: "" or a folder with a slash.
+        members: Their names, sorted.
+        skipped: How many entries were no members, by kind.
+    """
+
+    path: Path
+    prefix: str
+    members: tuple[str, ...]
+    skipped: Counter[str]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file in the tree: a member of a root."""
+
+    root: Root
+    member: str
+
+    @property
+    def path(self) -> Path | None:
+        """Where it lies on disk; None for a member of an archive."""
+        return self.root.path / self.member if self.root.path.is_dir() else None
+
+    def read(self) -> bytes:
+        """Return its content.
+
+        Raises:
+            ArchiveError: It cannot be read, or is too long.
+        """
+        with archives.open_archive(self.root.path) as archive:
+            for _ in archive.members():  # an archive knows its members once they were listed
+                pass
+            return archive.read(self.member, LONGEST_FILE)
+
+
+@dataclass(frozen=True)
+class ImageTree:
+    """What was found.
+
+    Attributes:
+        base: The folder that names in the tree are relative to; None where there is none.
+        roots: Archives and folders.
+        files: Files that the user named one by one: a table, an export, a manifest.
+        is_whole: The user named one folder, and the tree is all of it.
+    """
+
+    base: Path | None
+    roots: tuple[Root, ...]
+    files: tuple[Path, ...] = ()
+    is_whole: bool = False
+    _by_name: dict[str, File] = field(default_factory=dict)
+
+    @cached_property
+    def images(self) -> dict[str, File]:
+        """The images by their names in the tree, sorted."""
+        return {name: file for name, file in self._by_name.items() if is_image_name(name)}
+
+    @cached_property
+    def others(self) -> dict[str, File]:
+        """The files that are no images, by their names in the tree, sorted."""
+        return {name: file for name, file in self._by_name.items() if not is_image_name(name)}
+
+    def root_of(self, folder: str) -> Root | None:
+        """Return the archive that stands for a folder of the tree; None where none does."""
+        return next((root for root in self.roots if root.prefix == f"{folder}/"), None)
+
+
+def look(paths: Sequence[Path]) -> ImageTree:
+    """Return the tree of what lies at `paths`: folders, archives, and files beside them.
+
+    Raises:
+        UsageError: One is not there.
+        ArchiveError: One is damaged.
+    """
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path} is not there.", hint="Name a folder or archives of images.")
+    plain = list(dict.fromkeys(Path(os.path.normpath(path.absolute())) for path in paths))
+    files = tuple(path for path in plain if path.is_file() and not _is_archive(path))
+    places = [path for path in plain if path not in files]
+    is_whole = len(places) == 1 and places[0].is_dir()
+    if is_whole:
+        base: Path | None = places[0]
+        roots = list(_roots_of_folder(places[0], ""))
+    else:
+        parents = {place.parent for place in places}
+        base = parents.pop() if len(parents) == 1 else None
+        roots = []
+        for place, name in zip(places, _names([*map(stem, places)]), strict=True):
+            if place.is_dir():
+                roots += _roots_of_folder(place, f"{name}/")
+            else:
+                roots.append(_root(archives.open_archive(place), f"{name}/"))
+    by_name = {
+        f"{root.prefix}{member}": File(root, member) for root in roots for member in root.members
+    }
+    return ImageTree(base, tuple(roots), files, is_whole, dict(sorted(by_name.items())))
+
+
+def stem(path: Path) -> str:
+    """Return the name of an archive or folder without an archive's ending."""
+    name = path.name
+    suffix = next((end for end in ARCHIVE_SUFFIXES if name.lower().endswith(end)), "")
+    return name[: len(name) - len(suffix)] if suffix and not path.is_dir() else name
+
+
+def _is_archive(path: Path) -> bool:
+    if path.name.lower().endswith(ARCHIVE_SUFFIXES):
+        return True
+    if path.suffix.lower() in (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xml", ".manifest"):
+        return False
+    archives.open_archive(path).close()  # says what it is, where it is none
+    return True
+
+
+def _names(stems: Sequence[str]) -> Iterator[str]:
+    """Yield names that differ for places that are called alike: good.zip and good/."""
+    taken: Counter[str] = Counter()
+    for each in stems:
+        taken[each] += 1
+        yield each if taken[each] == 1 else f"{each}~{taken[each]}"
+
+
+def _roots_of_folder(folder: Path, prefix: str) -> Iterator[Root]:
+    """Yield a folder and, each for itself, the archives in it: they may be too large to nest."""
+    own = _root(FolderArchive(folder, archives.Limits()), prefix)
+    inside = [name for name in own.members if name.lower().endswith(ARCHIVE_SUFFIXES)]
+    kept = set(own.members) - set(inside)
+    yield Root(folder, prefix, tuple(sorted(kept)), own.skipped)
+    for name in inside:
+        path = folder / name
+        below = PurePosixPath(name).parent / stem(path)
+        yield _root(archives.open_archive(path), f"{prefix}{below.as_posix()}/")
+
+
+def _root(opened: archives.Archive, prefix: str) -> Root:
+    with opened as archive:
+        members = tuple(sorted(member.name for member in archive.members()))
+        return Root(archive.path, prefix, members, Counter(archive.skipped))
+
+
+def shown_folder(tree: ImageTree, folder: str) -> str:
+    """Return what a person calls a folder of the tree: ``good.zip`` for ``good``."""
+    if folder in ("", "."):
+        return f"{tree.base.name}/" if tree.base else "the folder itself"
+    for root in tree.roots:
+        if root.path.is_file() and f"{folder}/".startswith(root.prefix):
+            above = PurePosixPath(root.prefix).parent.as_posix()
+            archive = root.path.name if above == "." else f"{above}/{root.path.name}"
+            rest = f"{folder}/"[len(root.prefix) :]
+            return f"{archive}: {rest}" if rest else archive
+    return f"{folder}/"

@@ -1,0 +1,153 @@
+"""How images of one label are named in a pipeline file: archives, and globs over what they hold."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from lfvpipe.cli.covering import EVERYTHING, Cover, cover, escaped
+from lfvpipe.cli.name_reading import is_vague, read_name
+from lfvpipe.config.spec import Source
+from lfvpipe.dataset.sources import archives_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lfvpipe.cli.image_tree import ImageTree, Root
+
+
+@dataclass(frozen=True)
+class LabelSource:
+    """What a pipeline file says of a label.
+
+    Attributes:
+        archives: Folders and archives.
+        names: What the pipeline calls the images, by their names in the tree.
+        globs: Which of the images in the archives they are.
+        has_types: The folder right above an image is its type of defect.
+    """
+
+    archives: tuple[Path, ...]
+    names: Mapping[str, str]
+    globs: Cover = EVERYTHING
+    has_types: bool = False
+
+
+def label_source(
+    tree: ImageTree,
+    names: Sequence[str],
+    globs: Sequence[str],
+    *,
+    by_folder: bool,
+    from_base: bool,
+    are_defects: bool,
+) -> LabelSource:
+    """Return how the images with these names in the tree are named in a pipeline file.
+
+    Args:
+        tree: What there is.
+        names: Of the images of one label.
+        globs: Some that tell images in one folder apart, over names in the tree.
+        by_folder: Whether they may be named as a folder of its own where they are all of one.
+        from_base: Whether they are to be named from the tree's base, as others are.
+        are_defects: Whether folders may name types of defects.
+    """
+    roots = list(dict.fromkeys(tree.images[name].root for name in names))
+    types = are_defects and _has_types(names)
+    if from_base and tree.base is not None:
+        return _from_base(tree, tree.base, names, globs, types)
+    if len(roots) == 1 and not (types and not _keeps_folders(roots[0], names)):
+        return _of_one(tree, roots[0], names, globs, types, by_folder=by_folder)
+    if not types and all(_is_all(tree, root, names) for root in roots):
+        return _of_several(tree, roots, names)
+    if tree.base is not None:
+        return _from_base(tree, tree.base, names, globs, types)
+    return _of_several(tree, roots, names)
+
+
+def _from_base(
+    tree: ImageTree, base: Path, names: Sequence[str], globs: Sequence[str], types: bool
+) -> LabelSource:
+    # Archives in a folder are folders to whoever names the folder.
+    found = cover(names, tree.images, globs)
+    if not tree.is_whole and not found.include:
+        tops = sorted({name.split("/")[0] for name in names})
+        found = Cover(tuple(f"{escaped(top)}/**" for top in tops), found.exclude)
+    return LabelSource((base,), {name: name for name in names}, found, types)
+
+
+def _of_one(
+    tree: ImageTree,
+    root: Root,
+    names: Sequence[str],
+    globs: Sequence[str],
+    types: bool,
+    *,
+    by_folder: bool,
+) -> LabelSource:
+    cut = len(root.prefix)
+    everything = _below(tree, root)
+    members = [name[cut:] for name in names]
+    folder = os.path.commonpath([str(PurePosixPath(each).parent) for each in members])
+    below = [each for each in everything if each.startswith(f"{folder}/")]
+    is_own = by_folder and root.path.is_dir() and folder not in ("", ".") and not types
+    if is_own and set(below) == set(members):
+        shown = {name: name[cut + len(folder) + 1 :] for name in names}
+        return LabelSource((root.path / folder,), shown)
+    local = [glob.removeprefix(root.prefix) for glob in globs]
+    shown = dict(zip(names, members, strict=True))
+    return LabelSource((root.path,), shown, cover(members, everything, local), types)
+
+
+def _of_several(tree: ImageTree, roots: Sequence[Root], names: Sequence[str]) -> LabelSource:
+    paths = tuple(root.path for root in roots)
+    if len(paths) == 1:
+        named = {name: tree.images[name].member for name in names}
+        return LabelSource(paths, named, cover(list(named.values()), _below(tree, roots[0])))
+    first, *others = map(str, paths)
+    sources = archives_of("normal", Source(archive=first, further=tuple(others)))
+    prefixes = {Path(source.address): source.prefix for source in sources}
+    shown = {
+        name: f"{prefixes[tree.images[name].root.path]}{tree.images[name].member}" for name in names
+    }
+    members = [tree.images[name].member for name in names]
+    everything = [member for root in roots for member in _below(tree, root)]
+    return LabelSource(paths, shown, cover(members, everything))
+
+
+def _below(tree: ImageTree, root: Root) -> list[str]:
+    """Return the images that whoever names a root's path finds there: nested archives', too."""
+    cut = len(root.prefix)
+    nested = {each for each in tree.roots if root.path in (each.path, *each.path.parents)}
+    return [name[cut:] for name, file in tree.images.items() if file.root in nested]
+
+
+def _is_all(tree: ImageTree, root: Root, names: Sequence[str]) -> bool:
+    own = [name for name in names if tree.images[name].root is root]
+    return len(own) == len(_below(tree, root))
+
+
+def _has_types(names: Sequence[str]) -> bool:
+    """Tell whether the folders right above images of defects say what defects they are."""
+    folders = {PurePosixPath(name).parent.name for name in names}
+    if len(folders) < 2:
+        return False
+    return not any(
+        not folder or is_vague(folder) or read_name(folder).part or _is_label(folder)
+        for folder in folders
+    )
+
+
+def _is_label(folder: str) -> bool:
+    """Tell a folder that says defective and nothing else (bad, cups_def) from a type of defect."""
+    return read_name(folder).label is not None and not re.search(
+        r"broken|damage|crack|scratch", folder.lower()
+    )
+
+
+def _keeps_folders(root: Root, names: Sequence[str]) -> bool:
+    """Tell whether the folders above images are folders to whoever names the root, too."""
+    return all("/" in name[len(root.prefix) :] for name in names)

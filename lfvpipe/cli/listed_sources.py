@@ -1,0 +1,469 @@
+"""Images that a file beside them, or a well-known layout, says everything of."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal
+
+from lfvpipe import archives
+from lfvpipe.cli.image_tree import LONGEST_FILE
+from lfvpipe.cli.name_reading import read_name
+from lfvpipe.cli.usage import UsageError
+from lfvpipe.dataset import annotations as exports
+from lfvpipe.dataset.annotations import AnnotationError
+from lfvpipe.dataset.layouts import rows_of
+from lfvpipe.dataset.listing import ListingError, read_table
+from lfvpipe.dataset.words import meaning_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from lfvpipe.cli.image_tree import ImageTree, Root
+    from lfvpipe.config.spec import Label
+    from lfvpipe.dataset.annotations import AnnotatedImage
+    from lfvpipe.dataset.listing import Part, Row
+
+Unmarked = Literal["listed", "normal", "leave-out"]
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+MOST_FILES = 100_000  # of annotations
+_TITLES = {
+    "mvtec-ad": "the layout of MVTec AD",
+    "visa": "the layout of VisA",
+    "dagm": "the ten-class layout of DAGM",
+    "kolektor": "the layout of KolektorSDD",
+    "coco": "an export in COCO's format",
+    "pascal-voc": "annotations in Pascal VOC's format",
+    "yolo": "labels in YOLO's format",
+    "labelme": "annotations by LabelMe",
+    "label-studio": "an export of Label Studio",
+    "cvat": "an export of CVAT",
+}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A section of `sources` that says itself which image is what.
+
+    Attributes:
+        kind: The section.
+        name: The layout, or the format of the annotations.
+        archive: Where the images lie; None for a manifest whose references lead to them.
+        files: The table, the manifests or the files of annotations, where they are to be named.
+        labels: What each image is, by its name in the tree; None where it is only listed.
+        parts: The published split.
+        include: Globs over the images, where the archive holds more than one product.
+        unmarked: What images without a mark are, where annotations are no list of all.
+        words: What words stand for that are no known ones, as the user said.
+        used: Names in the tree of files that are no images and are made use of.
+        types: Types of defects.
+        has_masks: It is a segmentation project.
+        counts: How many images of each label, of a manifest.
+    """
+
+    kind: Literal["table", "layout", "annotations", "manifest"]
+    title: str
+    name: str = ""
+    archive: Path | None = None
+    files: tuple[Path, ...] = ()
+    labels: Mapping[str, Label | None] = field(default_factory=dict)
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    include: tuple[str, ...] = ()
+    unmarked: Unmarked = "listed"
+    words: Mapping[str, Label] = field(default_factory=dict)
+    used: frozenset[str] = frozenset()
+    types: tuple[str, ...] = ()
+    has_masks: bool = False
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def find_listed(
+    tree: ImageTree, words: Mapping[str, Label], unmarked: Unmarked | None, product: str
+) -> Listed | None:
+    """Return what lists the images of a tree; None where nothing does.
+
+    Args:
+        tree: What there is.
+        words: What words stand for, as the user says.
+        unmarked: What images without a mark are, as the user says.
+        product: The folder of one product, where there are several.
+
+    Raises:
+        UsageError: What there is can be read in several ways, or not at all.
+    """
+    return (
+        _manifest(tree)
+        or _layout(tree, product)
+        or _annotations(tree, words, unmarked)
+        or _table(tree, words)
+    )
+
+
+class _Index:
+    """Finds images by what a list calls them, as a run does: by the end of their paths."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._by_last: dict[str, list[str]] = defaultdict(list)
+        for name in names:
+            path = PurePosixPath(name.lower())
+            for last in {path.name, path.stem}:
+                self._by_last[last].append(name)
+
+    def find(self, called: str) -> str | None:
+        parts = PurePosixPath(called.replace("\\", "/").lower()).parts
+        fitting = []
+        for name in self._by_last.get(parts[-1], ()) if parts else ():
+            folders, wanted = PurePosixPath(name.lower()).parts[:-1], parts[:-1]
+            shorter = min(len(folders), len(wanted))
+            if folders[len(folders) - shorter :] == wanted[len(wanted) - shorter :]:
+                fitting.append((shorter, name))
+        fitting.sort(reverse=True)
+        if not fitting or (len(fitting) > 1 and fitting[0][0] == fitting[1][0]):
+            return None
+        return fitting[0][1]
+
+
+def _one_root(tree: ImageTree, names: Iterable[str]) -> tuple[Path, str] | None:
+    """Return the archive or folder that holds all these images, and its prefix in the tree."""
+    roots = list({id(tree.images[n].root): tree.images[n].root for n in names}.values())
+    if len(roots) == 1:
+        return roots[0].path, roots[0].prefix
+    return (tree.base, "") if roots and tree.is_whole and tree.base else None
+
+
+# --- Tables
+
+
+def _table(tree: ImageTree, words: Mapping[str, Label]) -> Listed | None:
+    index = _Index(tree.images)
+    found: list[tuple[int, Path | str, Sequence[Row], dict[str, Row], str]] = []
+    faults: list[ListingError] = []
+    for place, name, data in _candidates(tree, TABLES):
+        try:
+            rows: Sequence[Row] = read_table(PurePosixPath(name).name, data, words)
+        except ListingError as error:
+            faults.append(error)
+            continue
+        by_image = {image: row for row in rows if (image := index.find(row.path))}
+        if any(row.label for row in by_image.values()):
+            found.append((len(by_image), place, rows, by_image, name))
+    if not found:
+        if tree.files and faults:
+            raise faults[0]
+        return None
+    _, place, rows, by_image, name = max(found, key=lambda each: each[0])
+    labels = {image: row.label for image, row in by_image.items()}
+    if "normal" not in labels.values():
+        said = sorted({row.type for row in rows if row.type})[:6]
+        raise UsageError(
+            f"{name}: no image is called good there; the words are {', '.join(said)}.",
+            hint="Say which of them stand for good products, such as --normal"
+            f" {said[0] if said else 'WORD'}.",
+        )
+    if isinstance(place, str):
+        raise UsageError(
+            f"{place} holds the table {name}, and a table is to be a file of its own.",
+            hint=f"Take {PurePosixPath(name).name} out of the archive, and name both:"
+            f" `lfvpipe init {Path(place).name} {PurePosixPath(name).name}`.",
+        )
+    where = _one_root(tree, by_image)
+    if where is None:
+        raise UsageError(
+            f"{name} lists images in several archives.",
+            hint="Put the archives and the table into one folder, and name that.",
+        )
+    return Listed(
+        "table",
+        f"a table, {place.name}",
+        archive=where[0],
+        files=(place,),
+        labels=labels,
+        parts={image: row.split for image, row in by_image.items() if row.split},
+        words={word: label for word, label in words.items() if _is_in(word, data_of(place))},
+        used=frozenset({name, *_masks_named(tree, rows)}),
+        types=tuple(sorted({row.type for row in by_image.values() if row.type})),
+        has_masks=any(row.mask for row in by_image.values()),
+    )
+
+
+def data_of(path: Path) -> str:
+    """Return a table's text, whatever it is encoded in."""
+    return path.read_bytes().decode("utf-8", errors="replace")
+
+
+def _is_in(word: str, text: str) -> bool:
+    return word in text
+
+
+def _masks_named(tree: ImageTree, rows: Sequence[Row]) -> Iterator[str]:
+    index = _Index(tree.images)
+    yield from (name for row in rows if row.mask and (name := index.find(row.mask)))
+
+
+def _candidates(
+    tree: ImageTree, endings: tuple[str, ...]
+) -> Iterator[tuple[Path | str, str, bytes]]:
+    """Yield files by their endings: where each lies, its name in the tree, and its content.
+
+    The place is a text, the archive's path, where the file lies in an archive.
+    """
+    for path in tree.files:
+        if path.name.lower().endswith(endings):
+            yield path, path.name, path.read_bytes()
+    for name, file in tree.others.items():
+        if name.lower().endswith(endings):
+            yield file.path or str(file.root.path), name, file.read()
+
+
+# --- Manifests
+
+
+def _manifest(tree: ImageTree) -> Listed | None:
+    named = [path for path in tree.files if path.suffix.lower() == ".manifest"]
+    inside = {
+        path: name
+        for name, file in tree.others.items()
+        if name.lower().endswith(".manifest") and (path := file.path)
+    }
+    files = [*named, *(path for path in inside if path not in named)]
+    if not files:
+        return None
+    if len(files) > 2:
+        raise UsageError(
+            f"There are {len(files)} manifests: {', '.join(path.name for path in files[:5])}.",
+            hint="Name the one to learn from, and the one to test on where there is one.",
+        )
+    parts: dict[str | None, Path] = {read_name(path.stem).part: path for path in files}
+    if len(files) == 2 and set(parts) != {"train", "test"} and None in parts:
+        other = {"train": "test", "test": "train"}
+        known = next((part for part in parts if part), None)
+        if known is None:
+            raise UsageError(
+                f"Which of {files[0].name} and {files[1].name} is the test dataset is not known.",
+                hint="Call them train.manifest and test.manifest, or name one alone.",
+            )
+        parts[other[known]] = parts.pop(None)
+    if len(files) == 2 and len(parts) == 2:
+        files = [parts["train"], parts["test"]]
+    ordered = files
+    counts: Counter[str] = Counter()
+    for path in ordered:
+        counts.update(_classes(path))
+    where = tree.base if tree.is_whole else _one_root(tree, tree.images)
+    folder = where[0] if isinstance(where, tuple) else where
+    return Listed(
+        "manifest",
+        "manifests exported from Lookout for Vision" if len(files) == 2 else "an exported manifest",
+        archive=folder if tree.images else None,
+        files=tuple(ordered),
+        labels=dict.fromkeys(tree.images),
+        used=frozenset(inside.values()),
+        counts=counts,
+    )
+
+
+def _classes(path: Path) -> Iterator[str]:
+    """Yield what each line of a manifest calls its image; what it cannot tell is left to a run."""
+    for line in path.read_text("utf-8-sig", errors="replace").splitlines():
+        for said in re.findall(r'"class-name"\s*:\s*"([^"]*)"', line)[:1]:
+            meaning = meaning_of(said)
+            yield meaning if meaning in ("normal", "anomaly") else "anomaly"
+
+
+# --- Annotations
+
+
+def _annotations(
+    tree: ImageTree, words: Mapping[str, Label], unmarked: Unmarked | None
+) -> Listed | None:
+    endings = tuple({end for ends in exports.FORMATS.values() for end in ends})
+    format_, members, loose = _format(tree, endings)
+    if not format_:
+        return None
+    kind = exports.FORMATS[format_]
+    texts = {name: data for name, data in loose.items() if name.lower().endswith(kind)}
+    names = [name for name in members if name.lower().endswith(kind)]
+    others = [n for n in names if format_ != "yolo" and _guess(n, tree.others[n].read()) != format_]
+    names = [name for name in names if name not in others]
+    texts |= {name: tree.others[name].read() for name in names}
+    try:
+        read = exports.read(format_, texts)
+    except AnnotationError:
+        if loose:
+            raise
+        return None  # files of that ending that are something else
+    index = _Index(tree.images)
+    listed = {name: each for each in read if (name := index.find(each.name))}
+    if not listed:
+        return None
+    labels = {name: _verdict(each, words, unmarked) for name, each in listed.items()}
+    rest = [name for name in tree.images if name not in labels]
+    if unmarked == "normal":
+        labels |= dict.fromkeys(rest, "normal")
+    elif "normal" not in labels.values():
+        raise UsageError(
+            f"{len(labels)} images have marks, and {len(rest)} others are not in the annotations."
+            if rest
+            else "Every image in the annotations has marks: there are no good products.",
+            hint="If those others show good products, say --unmarked normal."
+            if rest
+            else "Put photographs of good products beside them, and say --unmarked normal.",
+        )
+    where = _one_root(tree, labels)
+    if where is None:
+        raise UsageError(
+            "The annotations are about images in several archives.",
+            hint="Put the archives into one folder, and name that.",
+        )
+    is_inside = not loose and all(
+        where[0] in (file.root.path, *file.root.path.parents)
+        for file in map(tree.others.__getitem__, names)
+    )
+    paths = [path for name in names if (path := tree.others[name].path)]
+    return Listed(
+        "annotations",
+        _TITLES[format_],
+        name=format_,
+        archive=where[0],
+        files=() if is_inside and not others else (*tree.files, *paths),
+        labels=labels,
+        parts={
+            name: part
+            for name, each in listed.items()
+            if each.split and (part := read_name(each.split).part)
+        },
+        unmarked=unmarked or "listed",
+        words={word: label for word, label in words.items() if word in _classes_of(read)},
+        used=frozenset(names),
+        types=tuple(sorted(_types(listed.values(), words))),
+        has_masks=any(each.regions for each in listed.values()),
+    )
+
+
+def _format(tree: ImageTree, endings: tuple[str, ...]) -> tuple[str, list[str], dict[str, bytes]]:
+    """Return the format of the annotations, their names in the tree, and files that were named."""
+    loose = {
+        path.name: path.read_bytes()
+        for path in tree.files
+        if path.name.lower().endswith((".json", ".xml", ".txt"))
+    }
+    members = [name for name in tree.others if name.lower().endswith(endings)][:MOST_FILES]
+    votes: Counter[str] = Counter(_guess(name, data) for name, data in loose.items())
+    for ending in endings:
+        same = [name for name in members if name.lower().endswith(ending)]
+        for name in same[:: max(1, len(same) // 5)]:
+            votes[_guess(name, tree.others[name].read())] += 1
+    del votes[""]
+    return (votes.most_common(1)[0][0] if votes else ""), members, loose
+
+
+def _guess(name: str, data: bytes) -> str:
+    if PurePosixPath(name).name.lower() in ("package.json", "requirements.txt"):
+        return ""
+    return exports.guess_format(name, data)
+
+
+def _verdict(
+    image: AnnotatedImage, words: Mapping[str, Label], unmarked: Unmarked | None
+) -> Label | None:
+    """Return what an image is by what is marked in it, as a run does."""
+    regions = [each for each in image.regions if _meaning(each.type, words) != "normal"]
+    said = [_meaning(each, words) for each in image.classes]
+    if regions or any(meaning != "normal" for meaning in said):
+        return "anomaly"
+    return "normal" if said or unmarked != "leave-out" else None
+
+
+def _meaning(word: str, words: Mapping[str, Label]) -> str | None:
+    return words.get(word) or meaning_of(word)
+
+
+def _types(images: Iterable[AnnotatedImage], words: Mapping[str, Label]) -> set[str]:
+    found = {each.type for image in images for each in image.regions}
+    return {type_ for type_ in found if _meaning(type_, words) != "normal"}
+
+
+def _classes_of(images: Iterable[AnnotatedImage]) -> set[str]:
+    return {word for image in images for word in (*image.classes, *(r.type for r in image.regions))}
+
+
+# --- Layouts
+
+
+def _layout(tree: ImageTree, product: str) -> Listed | None:
+    tops: list[Root] = [root for root in tree.roots if root.members]
+    for name, signs in _SIGNS.items():
+        for root in tops:
+            fitting = [
+                {m[1] for each in root.members if (m := sign.search(each))} for sign in signs
+            ]
+            products = set.intersection(*fitting)
+            if products:
+                return _laid_out(tree, root, name, sorted(products), product)
+    return None
+
+
+# What has to be there, the product's folder in a group of its own.
+_SIGNS: Mapping[str, tuple[re.Pattern[str], ...]] = {
+    "mvtec-ad": (
+        re.compile(r"^(.*?)train/good/[^/]+$"),
+        re.compile(r"^(.*?)(?:ground_truth/|test/(?!good/)[^/]+/[^/]+$)"),
+        re.compile(
+            r"^(.*?)(?:ground_truth/|test/(?!(?:good|bad|ng|nok|defect\w*|anomal\w*)/)[^/]+/)"
+        ),
+    ),
+    "visa": (
+        re.compile(r"^(.*?)Data/Images/Normal/[^/]+$", re.IGNORECASE),
+        re.compile(r"^(.*?)Data/Images/Anomaly/[^/]+$", re.IGNORECASE),
+    ),
+    "dagm": (re.compile(r"^(.*?)(?:Train|Test)/Label/[^/]+_label\.png$", re.IGNORECASE),),
+    "kolektor": (
+        re.compile(r"^(.*?)(?:kos\d+/Part\d+_label|(?:train|test)/\d+_GT)\.\w+$", re.IGNORECASE),
+    ),
+}
+
+
+def _laid_out(
+    tree: ImageTree, root: Root, name: str, products: Sequence[str], product: str
+) -> Listed:
+    chosen = [each for each in products if not product or each.strip("/").endswith(product)]
+    if len(chosen) != 1:
+        named = ", ".join(each.strip("/") or "the folder itself" for each in products[:15])
+        raise UsageError(
+            f"{root.path} holds {len(products)} products in {_TITLES[name]}: {named}.",
+            hint="A model knows one product: say which, such as"
+            f" --product {products[0].strip('/') or products[-1].strip('/')}.",
+        )
+    below = chosen[0]
+    members = [each for each in root.members if each.startswith(below)]
+    # VisA's published split lies beside its products.
+    beside = [each for each in root.members if "split_csv/" in each] if name == "visa" else []
+    path, cut = root.path, ""
+    if below and path.is_dir() and not beside:
+        path, cut = path / below.rstrip("/"), below
+    with archives.open_archive(root.path) as archive:
+        for _ in archive.members():
+            pass
+        rows = rows_of(
+            name,
+            [each[len(cut) :] for each in (*members, *beside)],
+            lambda each: archive.read(f"{cut}{each}", LONGEST_FILE),
+        )
+    shown = {f"{root.prefix}{cut}{row.path}": row for row in rows}
+    return Listed(
+        "layout",
+        _TITLES[name],
+        name=name,
+        archive=path,
+        labels={image: row.label for image, row in shown.items() if image in tree.images},
+        parts={image: row.split for image, row in shown.items() if row.split},
+        include=(f"{below}**",) if below and not cut and len(products) > 1 else (),
+        used=frozenset(
+            {f"{root.prefix}{cut}{row.mask}" for row in rows if row.mask}
+            | {f"{root.prefix}{each}" for each in beside}
+        ),
+        types=tuple(sorted({row.type for row in rows if row.type})),
+        has_masks=any(row.mask for row in rows),
+    )

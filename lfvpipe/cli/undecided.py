@@ -1,0 +1,196 @@
+"""What the names of folders and files do not tell of images: it is asked, or refused."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from lfvpipe.cli.image_tree import shown_folder
+from lfvpipe.cli.questions import ask
+from lfvpipe.cli.sorting import Group
+from lfvpipe.cli.usage import UsageError
+from lfvpipe.config.spec import LABELS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lfvpipe.cli.image_tree import ImageTree
+    from lfvpipe.cli.listed_sources import Unmarked
+    from lfvpipe.cli.sorting import Choices, Kind, Sorting
+
+MOST_QUESTIONS = 12
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user says beside the paths.
+
+    Attributes:
+        choices: What folders hold.
+        unmarked: What images without a mark are, where annotations list the others.
+        product: The folder of one product.
+        may_ask: There is a terminal to ask at.
+        words: The command line's, for what to say instead.
+    """
+
+    choices: Choices
+    unmarked: Unmarked | None = None
+    product: str = ""
+    may_ask: bool = False
+    words: tuple[str, ...] = ()
+
+
+def settle_types(tree: ImageTree, sorting: Sorting, asked: Asked) -> None:
+    """Ask whether folders beside the good products are types of defects."""
+    if not sorting.types or not asked.may_ask:
+        return
+    shown = ", ".join(_shown(tree, group) for group in sorting.types)
+    answer = ask(
+        f"Beside the good products lie {shown}. Are these types of defects?",
+        ("yes, all of them", "I will say of each", "leave them out"),
+    )
+    if answer == 0:
+        return
+    for group in list(sorting.types):
+        for name in group.names:
+            sorting.labels.pop(name, None)
+        sorting.types.remove(group)
+        if answer == 1:
+            sorting.open.append(group)
+        else:
+            sorting.settle(group, "leave-out")
+
+
+def _shown(tree: ImageTree, group: Group) -> str:
+    name = group.name if is_glob(group) else shown_folder(tree, group.name)
+    return f"{name} ({len(group.names)} images)"
+
+
+def take_judged(sorting: Sorting) -> list[Group]:
+    """Take folders for testing in which nobody called anything good or defective, to be judged."""
+    tested = any(sorting.parts.get(name) == "test" for name in sorting.labels)
+    if tested or not sorting.labels:
+        return []
+    found = [
+        group
+        for group in sorting.open
+        if all(sorting.parts.get(name) == "test" for name in group.names)
+    ]
+    sorting.open = [group for group in sorting.open if group not in found]
+    return found
+
+
+def settle_open(tree: ImageTree, sorting: Sorting, asked: Asked) -> None:
+    """Ask what the images are that no name tells, or refuse with what to say.
+
+    Raises:
+        UsageError: There is nobody to ask, or too much to be asked.
+    """
+    groups = _topmost(tree, sorting.open)
+    sorting.open = groups
+    if not groups and sorting.of("normal"):
+        return
+    if not groups:
+        raise UsageError(
+            f"There are no images of good products, only {len(sorting.labels)} of defects.",
+            hint="Name the folder or archive of good products as well, by --normal FOLDER.",
+        )
+    if not asked.may_ask or len(groups) > MOST_QUESTIONS:
+        raise _refusal(tree, sorting, groups, asked)
+    for group in groups:
+        sorting.settle(group, _answer(tree, group, sorting, is_alone=len(groups) == 1))
+    if not sorting.of("normal"):
+        raise UsageError(
+            "Without images of good products there is nothing to learn from.",
+            hint="Name the folder or archive that holds them as well.",
+        )
+
+
+def _answer(tree: ImageTree, group: Group, sorting: Sorting, *, is_alone: bool) -> Kind:
+    kinds: tuple[Kind, ...] = ("normal", "anomaly", "leave-out")
+    default: Kind = "leave-out"
+    if is_alone and not sorting.labels:
+        default = "normal"
+    elif group.is_defect_type or not sorting.of("anomaly"):
+        default = "anomaly"
+    answers = ("good products", "defective products", "neither: leave them out")
+    shown = ", ".join(PurePosixPath(name).name for name in group.names[:3])
+    question = f"What do the images in {_shown(tree, group)} show, such as {shown}?"
+    return kinds[ask(question, answers, default=kinds.index(default))]
+
+
+def _refusal(
+    tree: ImageTree, sorting: Sorting, groups: Sequence[Group], asked: Asked
+) -> UsageError:
+    shown = ", ".join(_shown(tree, group) for group in groups[:8])
+    shown += ", …" if len(groups) > 8 else ""
+    known = {label: len(sorting.of(label)) for label in LABELS}
+    said = [_as_option(tree, group, asked) for group in groups[:4]]
+    words = shlex.join(["lfvpipe", "init", *asked.words])
+    if len(groups) == 1 and asked.words == (said[0],):
+        words = "lfvpipe init"
+    which = " ".join(said)
+    if len(groups) == 1:
+        also_said = f"`{words} --normal {which}` if they are good"
+        rest = f"--anomaly {which} if they are defective, --leave-out {which} if they are neither"
+    else:
+        also_said = f"`{words} --normal {said[0]} --anomaly {' '.join(said[1:])}`, say"
+        rest = "and --leave-out for what is neither"
+    return UsageError(
+        f"Whether these images show good or defective products cannot be told: {shown};"
+        f" {known['normal']} others are good, and {known['anomaly']} defective.",
+        hint=f"Say it: {also_said}; {rest}.",
+    )
+
+
+def _as_option(tree: ImageTree, group: Group, asked: Asked) -> str:
+    """Return what the user can call a group, and nothing else, by on the command line."""
+    start = f"{group.name}/" if group.name else ""
+    is_all = sum(name.startswith(start) for name in tree.images) == len(group.names)
+    if not is_glob(group) and not is_all:  # some folders in it are told already
+        return shlex.quote(f"{start or './'}*")
+    root = tree.root_of(group.name)
+    path = root.path if root else tree.base if not group.name else None
+    named = (word for word in asked.words if path and Path(word).absolute() == path)
+    return shlex.quote(next(named, group.name or str(tree.base)))
+
+
+def _topmost(tree: ImageTree, groups: Sequence[Group]) -> list[Group]:
+    """Return the groups with those of a folder of which nothing is known put together."""
+    is_open = {name for group in groups for name in group.names}
+    merged: dict[str, list[Group]] = defaultdict(list)
+    for group in groups:
+        merged[_open_folder(tree, group, is_open)].append(group)
+    return [
+        _as_one(folder, found) if len(found) > 1 or not is_glob(found[0]) else found[0]
+        for folder, found in merged.items()
+    ]
+
+
+def is_glob(group: Group) -> bool:
+    """Tell whether a group is of files that are named alike, not a folder."""
+    return "*" in group.name
+
+
+def _as_one(folder: str, groups: Sequence[Group]) -> Group:
+    names = sorted(name for group in groups for name in group.names)
+    return Group(folder, tuple(names), any(group.is_defect_type for group in groups))
+
+
+def _open_folder(tree: ImageTree, group: Group, is_open: set[str]) -> str:
+    """Return the topmost folder above a group in which everything is open."""
+    if is_glob(group):
+        return group.name
+    parts = group.name.split("/") if group.name else []
+    tops = {name.split("/")[0] for name in tree.images}
+    # Several folders of which nothing is known may be both labels; an archive has a name.
+    least = 1 if parts and (len(tops) > 1 or not tree.is_whole) else 0
+    for length in range(least, len(parts) + 1):
+        folder = "/".join(parts[:length])
+        start = f"{folder}/" if folder else ""
+        if all(name in is_open for name in tree.images if name.startswith(start)):
+            return folder
+    return group.name

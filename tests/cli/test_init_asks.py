@@ -1,0 +1,267 @@
+"""What `init` cannot tell it asks, or refuses; what it leaves out, it says."""
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lfvpipe.config import load
+from tests import workshop
+from tests.end_to_end.test_init_layouts import many, mask, put, text, zipped
+
+
+def _refused(lfvpipe: Any, here: Path, *words: str) -> str:
+    said = lfvpipe("init", *words, "-o", here / "made.yaml")
+    assert (said.code, said.out) == (3, ""), said.out
+    assert not (here / "made.yaml").exists()
+    assert not (here / ".lfvpipe").exists()
+    return str(said.err)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder, which is the working one."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_one_unknown_folder_is_refused_with_what_to_say(here: Path, lfvpipe: Any) -> None:
+    put(here / "screws", many("IMG_{}.png", 30))
+    said = _refused(lfvpipe, here, "screws")
+    assert "cannot be told: screws/ (30 images)" in said
+    assert "`lfvpipe init --normal screws` if they are good" in said
+
+
+@pytest.mark.parametrize(
+    ("files", "words", "said"),
+    [
+        # Never a type of defect without being asked: nobody has sorted it, or it may be a camera.
+        (["good/{}.png", "unsorted/{}.png"], ["p"], "unsorted/ (12 images)"),
+        (["good/{}.png", "cam2/{}.png"], ["p"], "cam2/ (12 images)"),
+        # Beside both labels it may be anything.
+        (["good/{}.png", "bad/{}.png", "scratch/{}.png"], ["p"], "scratch/ (12 images)"),
+        # Words that take the word for good back.
+        (["almost good/{}.png", "bad/{}.png"], ["p"], "almost good/ (12 images)"),
+        (["good with scratches/{}.png", "bad/{}.png"], ["p"], "good with scratches/ (12 images)"),
+        (["good_vs_bad/{}.png"], ["p"], "p/ (12 images)"),
+        (["A/{}.png", "B/{}.png"], ["p"], "A/ (12 images), B/ (12 images)"),
+        (["ok_{}.png", "scratch_{}.png"], ["p"], "scratch_* (12 images)"),
+        (["x/ok_{}.png", "x/kratzer_{}.png"], ["p"], "x/kratzer_* (12 images)"),
+        (["bad/{}.png"], ["p"], "no images of good products"),
+        (["good/{}.png"], ["p", "--normal", "bad"], "No image fits --normal bad"),
+        (["A/{}.png"], ["p", "--normal", "A", "--anomaly", "A"], "fits --normal A and --anomaly A"),
+        (["A/x{}.png", "A/y{}.png"], ["p", "--normal", "x*"], "A/ (12 images)"),
+    ],
+)
+def test_what_no_name_tells_is_refused(
+    files: list[str], words: list[str], said: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", *(many(pattern, 12) for pattern in files))
+    assert said in _refused(lfvpipe, here, *words)
+
+
+def test_a_folder_called_good_has_none_of_defects_in_it(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("x/{}.png", 12), many("cups_def/{}.png", 12))
+    assert "would take cups_def/1.png for good" in _refused(lfvpipe, here, "--normal", "p")
+    put(here / "p", many("{}.png", 12))
+    said = _refused(lfvpipe, here, "p")
+    assert "--anomaly" in said
+    made = lfvpipe("init", "p", "--normal", "./*", "--leave-out", "x")
+    assert "12 normal images in p/" in made.out
+    assert lfvpipe("run", "--until", "select").code == 0
+
+
+def test_the_refusal_is_what_to_paste(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("A/{}.png", 30), many("B 1/{}.png", 12), many("C/{}.png", 12))
+    said = _refused(lfvpipe, here, "p")
+    assert "`lfvpipe init p --normal A --anomaly 'B 1' C`" in said
+    made = lfvpipe("init", "p", "--normal", "A", "--anomaly", "B 1", "C", "-o", here / "made.yaml")
+    assert made.code == 0
+    assert "24 anomalous" not in made.out
+    assert "12 anomalous images in B 1/" in made.out
+
+
+def test_images_that_annotations_do_not_list_are_not_taken_for_good(
+    here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("{:03}.jpg", 30))
+    for n in range(1, 13):
+        content = (
+            "<annotation><object><name>dent</name><bndbox><xmin>1</xmin><ymin>1</ymin>"
+            "<xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>"
+        )
+        text(here / "p" / f"{n:03}.xml", content)
+    said = _refused(lfvpipe, here, "p")
+    assert "12 images have marks, and 18 others are not in the annotations" in said
+    assert "--unmarked normal" in said
+
+
+def test_words_of_a_table_are_not_guessed_at(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("{:03}.png", 4))
+    text(here / "p" / "list.csv", "file,class\n001.png,A1\n002.png,A1\n003.png,B7\n004.png,B7\n")
+    said = _refused(lfvpipe, here, "p")
+    assert "no image is called good there; the words are A1, B7" in said
+
+
+def test_one_of_several_products_is_to_be_named(here: Path, lfvpipe: Any) -> None:
+    for product in ("bottle", "cable"):
+        put(here / "mvtec", many(product + "/train/good/{}.png", 12))
+        put(here / "mvtec", many(product + "/test/cut/{}.png", 12))
+    said = _refused(lfvpipe, here, "mvtec")
+    assert "holds 2 products in the layout of MVTec AD: bottle, cable" in said
+    assert "--product bottle" in said
+
+
+def test_every_file_is_accounted_for(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("good/{}.png", 30), many("bad/{}.png", 12), many("todo/{}.png", 5))
+    for name in many("masks/x{}.png", 3):
+        (here / "p/masks").mkdir(exist_ok=True)
+        (here / "p" / name).write_bytes(mask())
+    for name in ("a.gif", "b.gif", "notes.txt", "good/.DS_Store"):
+        text(here / "p" / name, "x")
+    (here / "p/gone.png").symlink_to(here / "nowhere.png")
+    said = lfvpipe("init", "p", "--leave-out", "todo")
+    assert said.code == 0, said.err
+    for line in (
+        "30 normal images in good/",
+        "12 anomalous images in bad/",
+        "5 images in todo/: by --leave-out todo",
+        "3 images in masks/: masks of no image",
+        "2 .gif, 1 .txt: no images that can be used",
+        "1 link that leads nowhere",
+    ):
+        assert line in said.out
+    written = (here / "pipeline.yaml").read_text()
+    assert "# - 5 images in todo/: by --leave-out todo" in written
+    assert "# - 3 images in masks/: masks of no image" in written
+
+
+def test_types_of_defects_and_the_published_split_are_in_the_file(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("train/good/{}.png", 12), many("test/good/t{}.png", 12))
+    put(here / "p", many("train/bad/dent/{}.png", 12), many("test/bad/dent/t{}.png", 6))
+    put(here / "p", many("test/bad/hole/{}.png", 6))
+    assert lfvpipe("init", "p").code == 0
+    spec = load(here / "pipeline.yaml").pipeline
+    assert spec.sources.by_label["anomaly"].types is not None
+    assert spec.split.own is not None
+    assert spec.project == "p"
+
+
+def test_a_group_is_suggested_where_names_look_like_serial_numbers(
+    here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("good/SN{:04}_top.png", 20), many("good/SN{:04}_side.png", 20))
+    put(here / "p", many("bad/SN{:04}_top.png", 12, first=50))
+    assert lfvpipe("init", "p").code == 0
+    written = (here / "pipeline.yaml").read_text()
+    (line,) = (line for line in written.splitlines() if "group:" in line)
+    grouped = re.sub(
+        r"^split: \{.*(?=\})", lambda m: f"{m[0]}, {line.strip('# ')}", written, flags=re.MULTILINE
+    )
+    assert grouped != written
+    (here / "pipeline.yaml").write_text(grouped)
+    assert lfvpipe("validate").code == 0
+
+
+# --- At a terminal
+
+
+def _at_a_terminal(here: Path, words: list[str], answers: list[str]) -> tuple[int, str]:
+    """Return how `init` ends at a pseudo-terminal where these answers are typed, and its words."""
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    command = workshop.command("init", *words)
+    process = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=here, close_fds=True,
+        env={**workshop.environment(), "TERM": "dumb"}, start_new_session=True,
+        preexec_fn=_take_terminal,
+    )  # fmt: skip
+    os.close(theirs)
+    said, waiting = "", list(answers)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        ready, _, _ = select.select([ours], [], [], 0.2)
+        if ready:
+            try:
+                data = os.read(ours, 4096)
+            except OSError:
+                break
+            if not data:
+                break
+            said += data.decode()
+            if said.rstrip(" ").endswith(":") and "Number [" in said.splitlines()[-1] and waiting:
+                os.write(ours, waiting.pop(0).encode())
+        elif process.poll() is not None:
+            break
+    os.close(ours)
+    return process.wait(10), said
+
+
+def _take_terminal() -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+not_on_windows = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
+
+
+@not_on_windows
+def test_at_a_terminal_it_asks_and_enter_takes_the_usual_answer(here: Path) -> None:
+    put(here / "screws", many("IMG_{}.png", 30))
+    code, said = _at_a_terminal(here, ["screws"], ["9\n", "\n"])
+    assert code == 0, said
+    assert "What do the images in screws/ (30 images) show, such as IMG_1.png" in said
+    assert "*1  good products" in said
+    assert "'9' is none of 1 to 3" in said
+    assert list(load(here / "pipeline.yaml").pipeline.sources.by_label) == ["normal"]
+
+
+@not_on_windows
+def test_at_a_terminal_each_open_folder_is_asked_for(here: Path) -> None:
+    put(here / "p", many("A/{}.png", 30), many("B/{}.png", 12), many("C/{}.png", 12))
+    code, said = _at_a_terminal(here, ["p"], ["1\n", "2\n", "3\n"])
+    assert code == 0, said
+    assert "12 images in C/: as you said" in said
+    sources = load(here / "pipeline.yaml").pipeline.sources.by_label
+    assert sources["normal"].archive.endswith("/A")
+    assert sources["anomaly"].archive.endswith("/B")
+
+
+@not_on_windows
+def test_at_a_terminal_types_of_defects_are_confirmed(here: Path) -> None:
+    put(here / "p", many("good/{}.png", 30), many("dent/{}.png", 12), many("hole/{}.png", 12))
+    code, said = _at_a_terminal(here, ["p"], ["\n"])
+    assert code == 0, said
+    assert "Beside the good products lie dent/ (12 images), hole/ (12 images)" in said
+    (here / "pipeline.yaml").unlink()
+    code, said = _at_a_terminal(here, ["p"], ["2\n", "2\n", "3\n"])
+    assert code == 0, said
+    assert "12 images in hole/: as you said" in said
+
+
+@not_on_windows
+@pytest.mark.parametrize(("typed", "code"), [("\x03", 130), ("\x04", 3)])
+def test_a_question_can_be_left(typed: str, code: int, here: Path) -> None:
+    put(here / "screws", many("IMG_{}.png", 30))
+    ended, said = _at_a_terminal(here, ["screws"], [typed])
+    assert ended in (code, -signal.SIGINT), said
+    assert "Traceback" not in said
+    assert list(here.iterdir()) == [here / "screws"]
+
+
+def test_a_zip_of_a_nested_folder_is_called_by_its_name(here: Path, lfvpipe: Any) -> None:
+    zipped(here / "p.zip", many("export/x/{}.png", 30))
+    said = _refused(lfvpipe, here, "p.zip")
+    assert "cannot be told: p.zip (30 images)" in said
+    assert "--normal p.zip" in said
