@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lfvpipe.config import load
 from tests.workshop import picture
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def test_thirty_good_images_make_a_model_a_report_and_verdicts(workshop: Worksho
     assert "cannot be told: no defective image to test on" in said.out
     assert "of 6 good images called anomalous; with 95 % confidence" in said.out
     assert "a guess from good images alone" in said.out
-    (model,) = workshop.models("photos")
+    project = load(workshop.folder / "pipeline.yaml").pipeline.project
+    (model,) = workshop.models(project)
     assert model["Status"] == "TRAINED"
     assert "Performance" not in model
     state = workshop.folder / ".lfvpipe" / "pipeline"
