@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -248,9 +249,7 @@ def _manifest(tree: ImageTree) -> Listed | None:
     if len(files) == 2 and len(parts) == 2:
         files = [parts["train"], parts["test"]]
     ordered = files
-    counts: Counter[str] = Counter()
-    for path in ordered:
-        counts.update(_classes(path))
+    counts, listed, masks = _said_by(ordered, _Index(tree.images))
     where = tree.base if tree.is_whole else _one_root(tree, tree.images)
     folder = where[0] if isinstance(where, tuple) else where
     return Listed(
@@ -258,18 +257,50 @@ def _manifest(tree: ImageTree) -> Listed | None:
         "manifests exported from Lookout for Vision" if len(files) == 2 else "an exported manifest",
         archive=folder if tree.images else None,
         files=tuple(ordered),
-        labels=dict.fromkeys(tree.images),
-        used=frozenset(inside.values()),
+        labels=listed,
+        used=frozenset({*inside.values(), *masks}),
+        has_masks=bool(masks),
         counts=counts,
     )
 
 
-def _classes(path: Path) -> Iterator[str]:
-    """Yield what each line of a manifest calls its image; what it cannot tell is left to a run."""
+def _said_by(
+    manifests: Iterable[Path], index: _Index
+) -> tuple[Counter[str], dict[str, Label | None], set[str]]:
+    """Return how many images there are of each label, and which are there, with which masks."""
+    counts: Counter[str] = Counter()
+    listed: dict[str, Label | None] = {}
+    masks: set[str] = set()
+    for entry in (entry for path in manifests for entry in _entries(path)):
+        counts[_class(entry)] += 1
+        for key, reference in entry.items():
+            if key.endswith("-ref") and isinstance(reference, str):
+                image = index.find(re.sub(r"^[a-z0-9]+://[^/]*/", "", reference))
+                if image and key == "source-ref":
+                    listed[image] = None
+                elif image:
+                    masks.add(image)
+    return counts, listed, masks
+
+
+def _entries(path: Path) -> Iterator[dict[str, object]]:
+    """Yield a manifest's lines as far as they can be read: what is wrong is a run's to say."""
     for line in path.read_text("utf-8-sig", errors="replace").splitlines():
-        for said in re.findall(r'"class-name"\s*:\s*"([^"]*)"', line)[:1]:
-            meaning = meaning_of(said)
-            yield meaning if meaning in ("normal", "anomaly") else "anomaly"
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _class(entry: Mapping[str, object]) -> str:
+    """Return what a line of a manifest calls its image."""
+    for metadata in entry.values():
+        if isinstance(metadata, dict) and isinstance(metadata.get("class-name"), str):
+            meaning = meaning_of(metadata["class-name"])
+            return meaning if meaning == "normal" else "anomaly"
+    return "anomaly"
 
 
 # --- Annotations

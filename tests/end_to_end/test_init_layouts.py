@@ -621,6 +621,51 @@ def one_exported_manifest_and_a_zip(here: Path) -> list[str]:
     return ["p.zip", "all.manifest"]
 
 
+# --- Real photographs, where they are
+
+
+def _real(here: Path, name: str, *archives: str) -> list[str]:
+    if not (DATA / name).is_dir():
+        pytest.skip(
+            f"{DATA / name} is not there: LFVPIPE_TEST_DATA names the folder of real images"
+        )
+    for archive in archives or [file.name for file in sorted((DATA / name).glob("*.zip"))]:
+        (here / archive).symlink_to(DATA / name / archive)
+    return ["."]
+
+
+@layout("train 44+46 test 12+12 evaluate 2+2")
+def real_aliens(here: Path) -> list[str]:
+    return _real(here, "aliens")
+
+
+@layout("train 31+32 test 0+0 evaluate 22", "32 masks of the anomalous images")
+def real_cookies(here: Path) -> list[str]:
+    return _real(here, "cookies")
+
+
+@layout("train 760+312 test 190+78 evaluate 2+2", "392 masks of the anomalous images")
+def real_magnetic_tile(here: Path) -> list[str]:
+    return _real(here, "magnetic_tile")
+
+
+@layout("train 276+40 test 69+10 evaluate 2+2", "52 masks of the anomalous images")
+def real_kolektorsdd(here: Path) -> list[str]:
+    return _real(here, "kolektorsdd")
+
+
+@layout("train 468+248 test 118+63 evaluate 2+2")
+def real_elpv(here: Path) -> list[str]:
+    return _real(here, "elpv")
+
+
+@layout("train 31+32 test 0+0", "22 images that the manifest does not list")
+def real_cookies_by_their_manifest(here: Path) -> list[str]:
+    _real(here, "cookies")
+    (here / "template.manifest").symlink_to(DATA / "cookies" / "template.manifest")
+    return ["."]
+
+
 # --- The test
 
 
