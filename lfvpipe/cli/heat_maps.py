@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
-    from lfvpipe.images import PixelRules
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.hosting import Hosting
 
@@ -39,11 +39,7 @@ class HeatMaps:
     base: Path
 
     def draw(
-        self,
-        image: Path,
-        picture: Path | bytes,
-        heat: NDArray[np.float32] | None,
-        rules: PixelRules | None = None,
+        self, image: Path, picture: Image | bytes, heat: NDArray[np.float32] | None
     ) -> str | None:
         """Write a picture under its heat map, and return its path.
 
@@ -51,16 +47,15 @@ class HeatMaps:
 
         Args:
             image: The file, as the user named it.
-            picture: What the model has looked at: that file, or the bytes made from it.
+            picture: What the model has looked at: pixels, or the bytes made from that file.
             heat: (h, w), 0 to 1; None where the model has none.
-            rules: How the model sees photographs.
         """
         if heat is None:
             return None
         below = _absolute(image).relative_to(self.base)
         file = self.folder / below.with_name(f"{below.name}.heat.png")
         try:
-            report.heat_pictures.write(file, picture, heat, rules)
+            report.heat_pictures.write(file, picture, heat)
         except OSError as error:
             print(f"warning: no heat map of {image}: {_unwritable(file, error)}", file=sys.stderr)
             return None

@@ -6,26 +6,29 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lfvpipe import images
 from lfvpipe.cli import formatting
 from lfvpipe.engine.ancestry import ancestors
 from lfvpipe.steps.extract.outcome import ExtractOutcome
-from lfvpipe.steps.extract.step import image_settings, images_of
+from lfvpipe.steps.extract.settings import geometry_of, image_settings, images_of
 from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.ledger import Ledger, Record
-    from lfvpipe.images import PixelRules
+    from lfvpipe.images import Geometry, PixelRules
 
 WAY = ("datasets", "manifests", "upload", "extract")  # from the model upstream
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """How an image becomes what a model was trained on: pixels, and (width, height)."""
+    """How an image becomes what a model was trained on."""
 
     rules: PixelRules
-    resize: tuple[int, int] | None
+    geometry: Geometry
 
 
 def training_preparation(
@@ -49,7 +52,7 @@ def training_preparation(
     white = max((_white_level(each) or 0 for each in extracts), default=0) or None
     if not settings or now in settings:  # of several, all prepared the training images alike
         spec = variant.pipeline.images
-        return Preparation(spec.rules(white), spec.resize)
+        return Preparation(spec.rules(white), _geometry(extracts) or geometry_of(spec))
     then = settings[0]
     changed = ", ".join(
         f"{key}: {formatting.value(then.get(key))} → {formatting.value(now.get(key))}"
@@ -63,8 +66,17 @@ def training_preparation(
         file=sys.stderr,
     )
     spec = images_of(then)
-    return Preparation(spec.rules(white), spec.resize)
+    return Preparation(spec.rules(white), _geometry(extracts[:1]) or geometry_of(spec))
 
 
 def _white_level(extract: Record) -> float | None:
     return ExtractOutcome.from_json(extract.outcome.facts).white if extract.outcome else None
+
+
+def _geometry(extracts: Sequence[Record]) -> Geometry | None:
+    """Return the geometry that extractions noted; None for one of 0.1.0, which knew sizes alone."""
+    texts = (
+        ExtractOutcome.from_json(each.outcome.facts).geometry for each in extracts if each.outcome
+    )
+    found = next(filter(None, texts), None)
+    return images.Geometry.from_text(found) if found else None

@@ -88,9 +88,16 @@ def build(tree: Node, file: Path) -> Pipeline:
 
 def _images(settings: Settings) -> Images:
     resize, depth = settings.get("images.resize"), settings.get("images.depth")
-    width, _, height = (resize or "").partition("x")
+    how: Mapping[str, Any] = {"size": resize} if isinstance(resize, str) else resize or {}
+    width, _, height = how.get("size", "").partition("x")
+    region, ignore = settings.get("images.region"), settings.get("images.ignore") or ()
     return Images(
-        resize=(int(width), int(height)) if resize else None,
+        resize=(int(width), int(height)) if how else None,
+        fit=how.get("fit"),
+        region=(int(region[0]), int(region[1]), int(region[2]), int(region[3])) if region else None,
+        ignore=ignore
+        if isinstance(ignore, str)
+        else tuple(tuple((float(x), float(y)) for x, y in polygon) for polygon in ignore),
         convert=settings.get("images.convert"),
         depth=None if depth == "auto" else int(depth),
         background=settings.get("images.background").upper(),

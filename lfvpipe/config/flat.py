@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         AnnotationSource,
         DefectTypes,
         EvaluationArchive,
+        Images,
         Pipeline,
         Source,
         Split,
@@ -42,7 +43,7 @@ def flatten(pipeline: Pipeline) -> dict[str, Json]:
         ("sample", pipeline.sample.shares),
         ("sample.seed", pipeline.sample.seed),
         ("split", _split(pipeline.split)),
-        ("images", pipeline.images),
+        ("images", _images(pipeline.images)),
         ("bucket", pipeline.bucket),
         ("service", pipeline.service),
         ("model", pipeline.model),
@@ -54,6 +55,19 @@ def flatten(pipeline: Pipeline) -> dict[str, Json]:
         ("evaluate.costs", evaluate.costs),
     ]
     return dict(sorted(leaf for key, value in written for leaf in _leaves(key, value)))
+
+
+def _images(images: Images) -> Mapping[str, object]:
+    """Return how images are prepared; a resize is a mapping where it says how images fit."""
+    found = dict(vars(images))
+    fit = found.pop("fit")
+    if fit is not None:
+        found["resize"] = {"size": images.resize, "fit": fit}
+    if not isinstance(images.ignore, str):  # a list of lists is one value
+        found["ignore"] = str([list(map(list, each)) for each in images.ignore]) or None
+        if not images.ignore:
+            del found["ignore"]
+    return found
 
 
 def _split(split: Split) -> Mapping[str, object]:

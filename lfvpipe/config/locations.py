@@ -29,6 +29,7 @@ _PLACES: tuple[Where, ...] = (
     ("sources", "annotations", "file"),
     ("sources", "annotations", "archive"),
     ("sources", "labels"),
+    ("images", "ignore"),
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")

@@ -227,11 +227,23 @@ def _datasets(settings: Settings) -> Iterator[Problem]:
 
 def _resize(settings: Settings) -> Iterator[Problem]:
     resize = settings.explicit("images.resize")
+    resize = resize.get("size") if isinstance(resize, Mapping) else resize
     sides = [int(side) for side in resize.split("x")] if resize else []
     if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides):
         message = f"images.resize is {resize}; the service takes {SMALLEST_SIDE} to {LARGEST_SIDE}"
         node = nearest(settings.tree, ("images", "resize"))
         yield problem(node.place, f"{message} pixels a side", "Choose another size.")
+
+
+def _region(settings: Settings) -> Iterator[Problem]:
+    region = settings.explicit("images.region")
+    if region and not (region[2] and region[3]):
+        message = f"images.region is {region[2]} pixels wide and {region[3]} high"
+        yield problem(_place(settings, "images.region"), message, "Give left, top, width, height.")
+    ignore = settings.explicit("images.ignore")
+    if isinstance(ignore, str) and "://" in ignore:
+        message = "images.ignore is an address; the mask is a file"
+        yield problem(_place(settings, "images.ignore"), message, "Name a file on this machine.")
 
 
 def _hosting(settings: Settings) -> Iterator[Problem]:
@@ -255,5 +267,6 @@ _RULES: tuple[tuple[Set[str], Callable[[Settings], Iterator[Problem]]], ...] = (
     ({"sources", "split"}, _own_split),
     ({"sources", "split"}, _datasets),
     ({"images"}, _resize),
+    ({"images"}, _region),
     ({"hosting"}, _hosting),
 )

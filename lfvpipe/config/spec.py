@@ -193,6 +193,10 @@ class Images:
 
     Attributes:
         resize: (width, height) in pixels.
+        fit: How images fit into it; None for distorted.
+        region: (left, top, width, height) in pixels of the part that counts.
+        ignore: Polygons that are painted grey, of (right, down) in pixels; or the absolute path of
+            a mask of what is.
         convert: A colour mode for all.
         depth: Bits of deep grey that the camera fills; None for the fewest that hold all images.
         background: ``#RRGGBB`` that shows where an image is transparent.
@@ -204,6 +208,9 @@ class Images:
     depth: int | None = None
     background: str = WHITE
     damaged: Literal["stop", "leave-out"] = "stop"
+    fit: Literal["contain", "cover", "stretch"] | None = None
+    region: tuple[int, int, int, int] | None = None
+    ignore: tuple[tuple[tuple[float, float], ...], ...] | str = ()
 
     def rules(self, white_level: float | None = None) -> PixelRules:
         """Return how photographs become pixels.

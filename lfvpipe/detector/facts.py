@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
+from lfvpipe import images
 from lfvpipe.detector import tuning
 from lfvpipe.detector.errors import DetectorError, DetectorWarning
 from lfvpipe.images import PixelRules
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from lfvpipe.images import Geometry
 
 Label = Literal["normal", "anomaly"]
 BACKGROUND = "background"
@@ -62,6 +65,8 @@ class Settings:
         persistent: Try further sides while there is doubt, also after one that did not help.
         pixels: What is decided for the product of how photographs become pixels. Without a white
             level the training images' own counts, where there is deep grey.
+        geometry: Which part of a photograph the training images were made of, as
+            `lfvpipe.images.Geometry.as_text` writes it; "" for all of it.
     """
 
     seed: int = 0
@@ -74,6 +79,7 @@ class Settings:
     finer_megapixels: float = tuning.FINER_MEGAPIXELS
     persistent: bool = False
     pixels: PixelRules = field(default_factory=PixelRules)
+    geometry: str = ""
 
     def thorough(self) -> Settings:
         """Return these settings with a still finer side and more, and more views, to learn from.
@@ -195,3 +201,8 @@ class Info:
         return replace(
             PixelRules.from_json(self.settings.get("pixels", {})), white_level=self.white
         )
+
+    @property
+    def geometry(self) -> Geometry:
+        """Which part of a photograph the model looks at, where it was not prepared before."""
+        return images.Geometry.from_text(self.settings.get("geometry", ""))

@@ -37,7 +37,7 @@ def open_rgb(
     Raises:
         DetectorError: It is no image, is damaged, or has too many pixels.
     """
-    with _naming(source):
+    with naming(source):
         if isinstance(source, str):
             source = Path(source)
         if isinstance(source, Path | bytes):
@@ -51,7 +51,7 @@ def open_mask(source: Path) -> "Image.Image":
     Raises:
         DetectorError: It is no PNG, or damaged.
     """
-    with _naming(source):
+    with naming(source):
         return read_mask(source)
 
 
@@ -61,7 +61,7 @@ def size_of(path: Path) -> tuple[int, int]:
     Raises:
         DetectorError: It is no image.
     """
-    with _naming(path):
+    with naming(path):
         header = inspect(path)
     return header.width, header.height
 
@@ -72,7 +72,7 @@ def upright_size_of(path: Path) -> tuple[int, int]:
     Raises:
         DetectorError: It is no image, or damaged.
     """
-    with _naming(path):
+    with naming(path):
         return upright_size(path.read_bytes())
 
 
@@ -82,12 +82,12 @@ def white_level(path: Path) -> float | None:
     Raises:
         DetectorError: It is no image, is damaged, or has too many pixels.
     """
-    with _naming(path):
+    with naming(path):
         return own_white_level(path.read_bytes())
 
 
 @contextmanager
-def _naming(source: "Image.Image | Path | str | bytes") -> "Iterator[None]":
+def naming(source: "Image.Image | Path | str | bytes") -> "Iterator[None]":
     """Turn what is wrong with an image into a DetectorError that names it."""
     name = str(source) if isinstance(source, Path | str) else "The image"
     try:

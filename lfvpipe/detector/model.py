@@ -15,7 +15,7 @@ from lfvpipe.detector.calibration import Calibration
 from lfvpipe.detector.ensemble import Ensemble, ScoreKey, prune
 from lfvpipe.detector.errors import DetectorError, DetectorWarning
 from lfvpipe.detector.facts import Anomaly, Info, Verdict
-from lfvpipe.detector.images import open_rgb
+from lfvpipe.detector.images import naming, open_rgb
 from lfvpipe.detector.masks import areas, mask_png
 from lfvpipe.detector.scale import Scale
 from lfvpipe.detector.segmentation import Segmenter, classify
@@ -60,7 +60,20 @@ class Model:
             DetectorError: It cannot be read as an image.
         """
         with blas_on_one_thread():
-            return self._detect(open_rgb(image, self.info.pixels))
+            return self._detect(self.view(image))
+
+    def view(self, image: Image.Image | Path | str | bytes) -> Image.Image:
+        """Return an image as the model sees it, RGB: the part of it that counts, upright.
+
+        Raises:
+            DetectorError: It cannot be read, or has another size than the images that the model
+                knows, so that nobody can say which part of it counts.
+        """
+        rgb, geometry = open_rgb(image, self.info.pixels), self.info.geometry
+        if geometry.is_plain:
+            return rgb
+        with naming(image):
+            return geometry.prepare(rgb, self.info.image_size)
 
     def _detect(self, image: Image.Image) -> Verdict:
         views = self.ensemble.look(image)
@@ -151,7 +164,7 @@ def _restore(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
     if segmenter is not None and header["segmented"] not in header["sides"]:
         raise ValueError(f"a segmenter at {header['segmented']} px")
     restored = Info(**info)
-    _ = restored.pixels  # a TypeError where they are none
+    _ = restored.pixels, restored.geometry  # an error where they are none
     return Model(
         info=restored,
         calibration=Calibration(**header["calibration"]),

@@ -218,8 +218,9 @@ def _info(
     recorded |= {"costs": costs, "sides": list(settings.sides)}
     # Only what is not by default, so that model files of plain photographs stay what they were.
     pixels = replace(settings.pixels, white_level=None).as_json()  # the level has its own place
-    recorded = {key: each for key, each in recorded.items() if key != "pixels"}
+    recorded = {k: each for k, each in recorded.items() if k not in ("pixels", "geometry")}
     recorded |= {"pixels": pixels} if pixels else {}
+    recorded |= {"geometry": settings.geometry} if settings.geometry else {}
     return Info(
         kind="supervised" if data.supervised else "novelty",
         segmentation=segmentation,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
-    from lfvpipe.images.decoding import read_decoded, read_image, upright_size
+    from lfvpipe.images.decoding import read_decoded, read_image, read_painting, upright_size
     from lfvpipe.images.errors import ImageError, NotAMask
     from lfvpipe.images.formats import FORMATS, SERVED, SUFFIXES
+    from lfvpipe.images.geometry import Geometry
     from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
-    from lfvpipe.images.masks import PreparedMask, prepare_mask, read_mask, read_painting
+    from lfvpipe.images.masks import PreparedMask, prepare_mask, read_mask
     from lfvpipe.images.pixels import FEW_LEVELS, Upright
     from lfvpipe.images.preparation import Prepared, examine, own_white_level, prepare
     from lfvpipe.images.rules import PixelRules
@@ -20,11 +21,12 @@ else:
     __getattr__ = lazy.face(
         __name__,
         {
-            "decoding": ["read_decoded", "read_image", "upright_size"],
+            "decoding": ["read_decoded", "read_image", "read_painting", "upright_size"],
             "errors": ["ImageError", "NotAMask"],
             "formats": ["FORMATS", "SERVED", "SUFFIXES"],
+            "geometry": ["Geometry"],
             "inspection": ["MAX_PIXELS", "ImageHeader", "inspect"],
-            "masks": ["PreparedMask", "prepare_mask", "read_mask", "read_painting"],
+            "masks": ["PreparedMask", "prepare_mask", "read_mask"],
             "pixels": ["FEW_LEVELS", "Upright"],
             "preparation": ["Prepared", "examine", "own_white_level", "prepare"],
             "rules": ["PixelRules"],
@@ -37,6 +39,7 @@ __all__ = [
     "MAX_PIXELS",
     "SERVED",
     "SUFFIXES",
+    "Geometry",
     "ImageError",
     "ImageHeader",
     "NotAMask",

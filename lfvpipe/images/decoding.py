@@ -4,18 +4,22 @@ What would take too much memory is refused by its header, before Pillow sees the
 """
 
 import io
+from collections.abc import Collection
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from lfvpipe.images.errors import ImageError
-from lfvpipe.images.formats import FORMATS
+from lfvpipe.images.formats import FORMATS, Format
 from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
 from lfvpipe.images.pillow import plugin, refusing_damage
-from lfvpipe.images.pixels import Upright, orientation_of, read_pixels
+from lfvpipe.images.pixels import Upright, orientation_of, read_colours, read_pixels
 from lfvpipe.images.rules import PixelRules
 
 _JPEG_BITS = 8
+_MASKS: tuple[Format, ...] = ("PNG",)
 _LYING = range(5, 9)  # orientations that swap width and height
 
 
@@ -106,6 +110,19 @@ def read_image(
     image = decode(data, inspect(data, FORMATS), max_pixels=max_pixels, enough=enough)
     with refusing_damage():  # of EXIF, which Pillow reads when it is asked for it, and of profiles
         return read_pixels(image, rules or PixelRules())
+
+
+def read_painting(
+    data: bytes, formats: Collection[Format] = _MASKS
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return the colours (h, w, 3) of a mask, upright, and where it is opaque (h, w).
+
+    Raises:
+        ImageError: It is of no such format, or damaged.
+    """
+    image = decode(data, inspect(data, formats))
+    with refusing_damage():
+        return read_colours(image)
 
 
 def read_decoded(

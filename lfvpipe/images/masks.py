@@ -1,6 +1,6 @@
 """Pixel masks as the service documents them: a PNG, white background, a colour for each type."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,16 +8,14 @@ import numpy
 from numpy.typing import NDArray
 from PIL import Image
 
-from lfvpipe.images.decoding import decode, encode_png, refuse_bomb
+from lfvpipe.images.decoding import encode_png, read_painting, refuse_bomb
 from lfvpipe.images.errors import ImageError, NotAMask
 from lfvpipe.images.formats import Format
+from lfvpipe.images.geometry import Geometry
 from lfvpipe.images.inspection import MAX_PIXELS, inspect
-from lfvpipe.images.pillow import refusing_damage
-from lfvpipe.images.pixels import read_colours
 
 _WHITE = 0xFFFFFF
 _STAND_IN = 0x23A436  # for types that are drawn in white, which is the background's colour
-_PNG: tuple[Format, ...] = ("PNG",)
 _LOSSLESS: tuple[Format, ...] = ("PNG", "BMP", "TIFF")
 _MAX_COLOURS = 64  # far more types than the service takes, far fewer than a photograph has
 _MAX_PRESENT = 1 << 16  # colours that are counted before a picture is taken for one
@@ -46,7 +44,7 @@ def prepare_mask(
     data: bytes,
     *,
     classes: Mapping[str, str] | None = None,
-    resize: tuple[int, int] | None = None,
+    geometry: Geometry | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> PreparedMask:
     """Verify the mask file `data` and bring it into the documented form.
@@ -55,7 +53,8 @@ def prepare_mask(
         data: A PNG of any mode, or a BMP or TIFF.
         classes: Colours (``#RRGGBB``) by anomaly type; other colours become background. None:
             black is the background, or where there is none, white; grey masks are cut at half.
-        resize: (width, height); the nearest pixel is taken, no colours are mixed.
+        geometry: Which part of the photograph counts, and its size; the nearest pixel is taken, no
+            colours are mixed, and what is ignored is background.
         max_pixels: More are refused.
 
     Raises:
@@ -66,18 +65,24 @@ def prepare_mask(
         what = f"is a {header.format}; a mask must be a PNG, or a BMP or TIFF, which becomes one"
         raise ImageError(what, hint="JPEG smears the colours.")
     refuse_bomb(header, max_pixels)
-    painted, opaque = _read(data, _LOSSLESS)
+    painted, opaque = read_painting(data, _LOSSLESS)
     image = _on(painted, opaque, 0)  # black is the usual background
-    if resize and image.size != resize:
-        image = image.resize(resize, Image.Resampling.NEAREST)
+    hidden = numpy.zeros(0, bool)
+    if geometry is not None:
+        image, hidden = geometry.apply_to_mask(image)
     targets, strangers = _targets(_colours_of(image), classes)
     width, height = image.size
-    colours = tuple(_hex(code) for code in sorted(set(targets.values()) - {_WHITE}))
     # The file's own bytes stay where its form is the documented one and nothing has to change.
     has_form = header.format == "PNG" and header.mode in ("RGB", "P") and header.bits <= 8
-    has_size = resize is None or (header.width, header.height) == resize
-    if not (has_form and has_size and all(old == new for old, new in targets.items())):
-        data = encode_png(_recolour(image, targets))
+    is_whole = (header.width, header.height) == image.size and not hidden.any()
+    if not (has_form and is_whole and all(old == new for old, new in targets.items())):
+        pixels = _recolour(image, targets)
+        if hidden.any():
+            pixels[hidden] = 255
+        image = Image.fromarray(pixels)
+        targets = {code: code for code in _colours_of(image)}
+        data = encode_png(image)
+    colours = tuple(_hex(code) for code in sorted(set(targets.values()) - {_WHITE}))
     return PreparedMask(data, width, height, colours, strangers)
 
 
@@ -91,23 +96,6 @@ def read_mask(source: Path | bytes) -> Image.Image:
     data = source if isinstance(source, bytes) else source.read_bytes()
     colours, opaque = read_painting(data)
     return _on(colours, opaque, 255)
-
-
-def read_painting(data: bytes) -> tuple[NDArray[numpy.uint8], NDArray[numpy.bool_]]:
-    """Return the colours (h, w, 3) of a PNG, and where it is opaque (h, w).
-
-    Raises:
-        ImageError: It is no PNG, or damaged.
-    """
-    return _read(data, _PNG)
-
-
-def _read(
-    data: bytes, formats: Collection[Format]
-) -> tuple[NDArray[numpy.uint8], NDArray[numpy.bool_]]:
-    image = decode(data, inspect(data, formats))
-    with refusing_damage():
-        return read_colours(image)
 
 
 def _on(
@@ -153,14 +141,14 @@ def _targets_by_habit(present: list[int]) -> dict[int, int]:
     return {code: swap.get(code, code) for code in present}
 
 
-def _recolour(image: Image.Image, targets: Mapping[int, int]) -> Image.Image:
+def _recolour(image: Image.Image, targets: Mapping[int, int]) -> NDArray[numpy.uint8]:
     planes = numpy.asarray(image, dtype=numpy.uint32)
     codes = (planes[..., 0] << 16) | (planes[..., 1] << 8) | planes[..., 2]
     result = numpy.full((*codes.shape, 3), 255, dtype=numpy.uint8)
     for target in set(targets.values()) - {_WHITE}:
         sources = [old for old, new in targets.items() if new == target]
         result[numpy.isin(codes, sources)] = (target >> 16, (target >> 8) & 0xFF, target & 0xFF)
-    return Image.fromarray(result)
+    return result
 
 
 def _hex(code: int) -> str:

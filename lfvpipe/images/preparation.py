@@ -10,12 +10,12 @@ from PIL import Image
 
 from lfvpipe.images.decoding import decode, encode_png
 from lfvpipe.images.formats import FORMATS, SERVED
+from lfvpipe.images.geometry import Geometry
 from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
 from lfvpipe.images.pillow import refusing_damage
 from lfvpipe.images.pixels import is_deep, levels_of, read_pixels, white_level_of
 from lfvpipe.images.rules import PixelRules
 
-Size = tuple[int, int]
 _JPEG_QUALITY = 95
 _LOSSY = ("JPEG", "HEIC")
 _HASH = (17, 16)  # cells: each is compared with its left neighbour, which leaves 16 x 16 bits
@@ -31,10 +31,12 @@ class Prepared:
         width: Pixels.
         height: Pixels.
         mode: L or RGB: of the pixels as they are seen.
-        changes: What was done: rotated, resized, converted, depth, profile, flattened, cmyk,
-            format (of the file, without loss), first-page (of several), recompressed.
+        changes: What was done: rotated, ignored, cropped, resized, converted, depth, profile,
+            flattened, cmyk, format (of the file, without loss), first-page (of several),
+            recompressed.
         pixels: SHA-256 of the decoded pixels: equal for the same picture in another file.
         likeness: 256-bit difference hash, hexadecimal: close for a resaved or scaled copy.
+        whole: (width, height) of the photograph, upright, before any part of it was taken.
         levels: How many levels are left of samples of more than 8 bits; None where they had 8.
     """
 
@@ -46,6 +48,7 @@ class Prepared:
     changes: tuple[str, ...]
     pixels: str
     likeness: str
+    whole: tuple[int, int]
     levels: int | None = None
 
 
@@ -53,11 +56,11 @@ def prepare(
     data: bytes,
     *,
     rules: PixelRules | None = None,
-    resize: Size | None = None,
+    geometry: Geometry | None = None,
     max_bytes: int | None = None,
 ) -> bytes:
     """Return the image file `data` as the service takes it; see `examine`."""
-    return examine(data, rules=rules, resize=resize, max_bytes=max_bytes).data
+    return examine(data, rules=rules, geometry=geometry, max_bytes=max_bytes).data
 
 
 def own_white_level(data: bytes, *, max_pixels: int = MAX_PIXELS) -> float | None:
@@ -78,16 +81,16 @@ def examine(
     data: bytes,
     *,
     rules: PixelRules | None = None,
-    resize: Size | None = None,
+    geometry: Geometry | None = None,
     max_bytes: int | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Prepared:
     """Verify the image file `data` by decoding it, and prepare it.
 
     The bytes stay as they are where the service takes them and every reader sees in them what
-    `lfvpipe.images.pixels` makes of them; `resize` (width, height) does what it says. What changed
-    is written as PNG, or, where that exceeds `max_bytes` and the source was lossy itself, as a
-    JPEG of quality 95 without chroma subsampling.
+    `lfvpipe.images.pixels` makes of them, and `geometry` leaves them. What changed is written as
+    PNG, or, where that exceeds `max_bytes` and the source was lossy itself, as a JPEG of quality
+    95 without chroma subsampling.
 
     Raises:
         ImageError: It is no image, is damaged, or has more than `max_pixels`.
@@ -101,9 +104,10 @@ def examine(
     levels = seen.levels
     if header.bits == 16 and not is_deep(original):  # of colour, Pillow reads the high byte
         levels = levels_of(image)
-    if resize and image.size != resize:
-        image = image.resize(resize, Image.Resampling.LANCZOS, reducing_gap=3.0)
-        changes.append("resized")
+    whole = image.size
+    if geometry is not None:
+        changes += geometry.changes(whole)
+        image = geometry.apply(image)
     kind: Literal["PNG", "JPEG"] = "JPEG" if header.format == "JPEG" else "PNG"
     if header.format not in SERVED:
         changes += ["format", *(["first-page"] if several else [])]
@@ -112,7 +116,16 @@ def examine(
     pixels = hashlib.sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).hexdigest()
     width, height = image.size
     return Prepared(
-        data, kind, width, height, image.mode, tuple(changes), pixels, _likeness(image), levels
+        data,
+        kind,
+        width,
+        height,
+        image.mode,
+        tuple(changes),
+        pixels,
+        _likeness(image),
+        whole,
+        levels,
     )
 
 

@@ -1,6 +1,12 @@
 """The tags that a pipeline gives a model, and that our service looks at when it trains."""
 
-from typing import Final
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FINGERPRINT: Final = "lfvpipe:fingerprint"
 """What the model was made of: the step's fingerprint, by which a version is found again."""
@@ -14,5 +20,24 @@ COSTS: Final = "lfvpipe:costs"
 PIXELS: Final = "lfvpipe:pixels"
 """How photographs become pixels, as `lfvpipe.images.PixelRules.as_text` writes it."""
 
+GEOMETRY: Final = "lfvpipe:geometry"
+"""Which part of photographs counts, as `lfvpipe.images.Geometry.as_text` writes it: too long for
+one tag, it goes on in those of the same name with ``:2``, ``:3`` and so on."""
+
+LONGEST_VALUE: Final = 256
+
 THOROUGH: Final = "lfvpipe:thorough"
 """``true``: search images more finely, for longer."""
+
+
+def split_value(key: str, value: str) -> dict[str, str]:
+    """Return a value in as many tags as it takes; none for an empty one."""
+    parts = [value[at : at + LONGEST_VALUE] for at in range(0, len(value), LONGEST_VALUE)]
+    return {f"{key}:{n}" if n > 1 else key: part for n, part in enumerate(parts, start=1)}
+
+
+def join_value(key: str, tags: Mapping[str, str]) -> str:
+    """Return the value that `split_value` split; "" where it is not among the tags."""
+    numbers = itertools.count(2)
+    keys = itertools.chain([key], (f"{key}:{number}" for number in numbers))
+    return "".join(tags[each] for each in itertools.takewhile(tags.__contains__, keys))

@@ -15,28 +15,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image as Pillow
 
-    from lfvpipe.images import PixelRules
-
 SIDE = 1600  # pixels of the longer side at most
 _STRENGTHS = 256  # of a heat map's colours: one byte a pixel keeps large pictures small in memory
 
 
-def write(
-    file: Path, picture: Path | bytes, heat: NDArray[np.float32], rules: PixelRules | None = None
-) -> None:
+def write(file: Path, picture: Pillow.Image | bytes, heat: NDArray[np.float32]) -> None:
     """Write `picture`, upright, under its heat map as a PNG, whole or not at all.
 
     Args:
         file: Where to; its folder is made.
-        picture: An image file, or its bytes.
+        picture: What the model has looked at: pixels, or the bytes of a file.
         heat: (h, w), 0 to 1; of any size, it covers the whole picture.
-        rules: How the model sees photographs; by default as they are.
 
     Raises:
         DetectorError: The picture cannot be read as an image.
         OSError: The file cannot be written.
     """
-    shown = open_rgb(picture, rules)
+    shown = open_rgb(picture).copy()
     shown.thumbnail((SIDE, SIDE))
     layer = _layer(heat, shown.size)
     shown.paste(layer, mask=layer)

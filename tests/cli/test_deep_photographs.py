@@ -44,6 +44,35 @@ def photographs(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_the_part_that_counts_is_one_wherever_it_is_asked_for(
+    photographs: Path, apart: Any
+) -> None:
+    images = (
+        "images: {region: [8, 8, 80, 72], resize: {size: 96x80, fit: contain},"
+        " ignore: [[[0, 0], [20, 0], [20, 20]]]}\n"
+    )
+    (photographs / "p.yaml").write_text(PIPELINE + images)
+    ran = apart("run", "p.yaml", cwd=photographs)
+    assert ran.code == 0, ran.err
+    (model,) = (photographs / ".lfvpipe").rglob("model.lfv")
+    names = ["good/00.png", "good/01.png", "bad/00.png", "bad/01.png"]
+    said = apart("detect", "p.yaml", *names, "--json", cwd=photographs)
+    of_file = apart("detect", "--model", model, *names, "--json", cwd=photographs)
+    assert (said.code, of_file.code) == (0, 0), said.err + of_file.err
+    assert confidences(said) == confidences(of_file)
+    odd = photographs / "odd.png"
+    odd.write_bytes(deep_png(np.full((90, 96), 2000, np.uint16)))
+    for asked in (("--model", model), ("p.yaml",)):
+        refused = apart("detect", *asked, "odd.png", "good/00.png", cwd=photographs)
+        assert refused.code == 1
+        assert "96x90 pixels; it must have" in refused.out
+        assert "good/00.png" in refused.out
+
+
+def confidences(said: Any) -> list[tuple[str, float]]:
+    return [(each["image"], round(each["confidence"], 6)) for each in said.json["images"]]
+
+
 def test_deep_grey_has_one_verdict_wherever_it_is_asked_for(photographs: Path, apart: Any) -> None:
     ran = apart("run", "p.yaml", cwd=photographs)
     assert ran.code == 0, ran.err

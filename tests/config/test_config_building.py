@@ -329,3 +329,15 @@ def test_the_embedded_service_trains_on_less_than_is_documented_unless_told(
     file = tmp_path / "pipeline.yaml"
     file.write_text(f"sources: {{normal: {{archive: a.zip}}}}\nservice: {service}\n")
     assert load(file).pipeline.service.limits == limits
+
+
+def test_how_images_fit_and_which_part_counts(load_text: Load, tmp_path: Path) -> None:
+    text = "sources: {normal: {archive: good}}\nsplit: {train: 100}\nimages: "
+    images = load_text(
+        text + "{resize: {size: 512x256, fit: contain}, region: [1, 2, 300, 200],"
+        " ignore: [[[0, 0], [9, 0], [9, 9.5]]]}"
+    ).pipeline.images
+    assert (images.resize, images.fit, images.region) == ((512, 256), "contain", (1, 2, 300, 200))
+    assert images.ignore == (((0.0, 0.0), (9.0, 0.0), (9.0, 9.5)),)
+    mask = load_text(text + "{ignore: mask.png}").pipeline.images.ignore
+    assert mask == str(tmp_path / "mask.png")

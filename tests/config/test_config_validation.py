@@ -19,7 +19,7 @@ CASES = {
     "sample: 40": (2, 9, "sample is 40; a mapping is wanted", "percent"),
     "sample: {normal: 40}": (2, 18, "a mapping is wanted", "percent"),
     "split: {train: all}": (2, 16, "a number or a mapping is wanted", "80"),
-    "images: {resize: 512}": (2, 18, "text is wanted", "quotes"),
+    "images: {resize: 512}": (2, 18, "text or a mapping is wanted", "quotes"),
     "images: {resize: 512 x 512}": (2, 18, "such as 512x512", ""),
     "images: {convert: RBG}": (2, 19, "`RGB` or `L` is wanted", "Did you mean `RGB`?"),
     "images: {convert: 1}": (2, 19, "is 1; `RGB` or `L` is wanted", "Choose"),

@@ -7,7 +7,7 @@ import numpy
 import pytest
 from PIL import Image
 
-from lfvpipe.images import ImageError, PixelRules, examine, inspect, prepare, prepare_mask
+from lfvpipe.images import Geometry, ImageError, PixelRules, examine, inspect, prepare, prepare_mask
 
 NOISE = numpy.random.default_rng(1).integers(0, 256, (80, 100, 3), numpy.uint8)
 
@@ -75,10 +75,12 @@ def test_cmyk_becomes_rgb() -> None:
 
 
 def test_resize_and_convert() -> None:
-    small = opened(prepare(saved(noise("P")), resize=(64, 70), rules=PixelRules(mode="L")))
+    small = opened(
+        prepare(saved(noise("P")), geometry=Geometry(size=(64, 70)), rules=PixelRules(mode="L"))
+    )
     assert (small.size, small.mode) == ((64, 70), "L")
     data = saved(noise())
-    assert prepare(data, resize=(100, 80), rules=PixelRules(mode="RGB")) == data
+    assert prepare(data, geometry=Geometry(size=(100, 80)), rules=PixelRules(mode="RGB")) == data
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -161,7 +163,7 @@ def test_a_documented_mask_stays_byte_for_byte_and_resizing_mixes_no_colours() -
     pixels[10:30, 10:33] = (0x23, 0xA4, 0x36)
     data = saved(Image.fromarray(pixels))
     assert prepare_mask(data).data == data
-    small = prepare_mask(data, resize=(37, 31))
+    small = prepare_mask(data, geometry=Geometry(size=(37, 31)))
     assert (small.width, small.height, small.colours) == (37, 31, ("#23A436",))
     assert len(opened(small.data).getcolors() or ()) == 2
 

@@ -160,7 +160,7 @@ def _from_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Detect]:
             verdict.is_anomalous,
             verdict.confidence,
             anomalies=_without_background((a.name, a.fraction) for a in verdict.anomalies),
-            heat_map=maps.draw(image, image, verdict.heat_map, model.info.pixels) if maps else None,
+            heat_map=maps.draw(image, model.view(image), verdict.heat_map) if maps else None,
         )
 
     yield detect
@@ -226,7 +226,7 @@ def _ask_service(
     data = images.prepare(
         image.read_bytes(),
         rules=preparation.rules,
-        resize=preparation.resize,
+        geometry=preparation.geometry,
         max_bytes=MAX_IMAGE_BYTES,
     )
     with explained(f"detecting anomalies in {image}"):

@@ -25,6 +25,7 @@ from lfvpipe.steps.extract.journal import Journal, read_journal, sweep
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.extract.preparation import Job, Result, prepare_one
 from lfvpipe.steps.extract.reading import read_members
+from lfvpipe.steps.extract.settings import geometry_of
 from lfvpipe.steps.fetch import source_location
 from lfvpipe.steps.select.outcome import SelectOutcome
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from lfvpipe.dataset.selection import SelectedImage, SelectedMask
     from lfvpipe.engine.outcome import Json
     from lfvpipe.engine.step import Work
+    from lfvpipe.images import Geometry
     from lfvpipe.steps.context import Context
 
 _DISK = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, getattr(errno, "EDQUOT", -1))
@@ -57,8 +59,13 @@ def extract(context: Context, work: Work) -> Outcome:
     """
     selection = context.state_dir / SelectOutcome.of(work.upstream).selection
     marked = _marked_images(context, work)
+    geometry = geometry_of(context.pipeline.images)
     wanted = [
-        ImageJobs(image, _image_job(context, image), _mask_job(context, image.mask, marked))
+        ImageJobs(
+            image,
+            _image_job(context, image, geometry),
+            _mask_job(context, image.mask, geometry, marked),
+        )
         for image in read_selection(selection)
     ]
     try:
@@ -107,7 +114,7 @@ def _prepare(context: Context, work: Work, wanted: Sequence[ImageJobs]) -> _Done
         if levels:
             white = max(levels.values())
             wanted = [
-                replace(each, job=_image_job(context, each.image, white))
+                replace(each, job=_image_job(context, each.image, each.job.geometry, white))
                 if each.job.key in levels
                 else each
                 for each in wanted
@@ -156,7 +163,9 @@ def _jobs_by_file(wanted: Iterable[ImageJobs], done: Mapping[str, Result]) -> Jo
     return todo
 
 
-def _image_job(context: Context, image: SelectedImage, white: float | None = None) -> Job:
+def _image_job(
+    context: Context, image: SelectedImage, geometry: Geometry | None, white: float | None = None
+) -> Job:
     spec = context.pipeline.images
     rules = spec.rules(white)
     decided = replace(rules, mode=None).as_json()
@@ -169,13 +178,14 @@ def _image_job(context: Context, image: SelectedImage, white: float | None = Non
         spec.resize,
         spec.convert,
         *([decided] if decided else []),
+        *_more_than_a_size(geometry),
     )
     return Job(
         key,
         "image",
         str(context.state_dir / "images"),
         _stem(image.source, image.member, place),
-        resize=spec.resize,
+        geometry=geometry,
         rules=rules,
         max_bytes=MAX_IMAGE_BYTES,
     )
@@ -192,18 +202,30 @@ def _marked_images(context: Context, work: Work) -> Mapping[str, AnnotatedImage]
     )
 
 
+def _more_than_a_size(geometry: Geometry | None) -> list[str]:
+    """Return what of the geometry 0.1.0 did not know, so that its results stay good."""
+    is_size = geometry is None or replace(geometry, size=None).is_plain
+    return [] if geometry is None or is_size else [geometry.as_text()]
+
+
 def _mask_job(
-    context: Context, mask: SelectedMask | None, marked: Mapping[str, AnnotatedImage]
+    context: Context,
+    mask: SelectedMask | None,
+    geometry: Geometry,
+    marked: Mapping[str, AnnotatedImage],
 ) -> Job | None:
     if mask is None:
         return None
     resize = context.pipeline.images.resize
     classes = dict(mask.classes) if mask.classes is not None else None
-    key, place = _names("mask", mask.source, mask.member, mask.stamp, mask.size, resize, classes)
+    key, place = _names(
+        "mask", mask.source, mask.member, mask.stamp, mask.size, resize, classes,
+        *_more_than_a_size(geometry),
+    )  # fmt: skip
     root = str(context.state_dir / "images")
     stem = _stem(f"{mask.source}-masks", mask.member, place)
     drawn_from = marked[mask.member] if mask.drawn else None
-    return Job(key, "mask", root, stem, resize=resize, classes=classes, marked=drawn_from)
+    return Job(key, "mask", root, stem, geometry=geometry, classes=classes, marked=drawn_from)
 
 
 def _names(*parts: object) -> tuple[str, str]:
@@ -246,6 +268,17 @@ def _write_index(context: Context, work: Work, wanted: Sequence[ImageJobs], done
     folder = context.state_dir / "index"
     index, index_digest = write_lines(folder, map(image_line, images))
     note_file, notes_digest = write_lines(folder, map(note_line, notes))
+    geometry = geometry_of(context.pipeline.images)
+    wholes = {result.whole for each in wanted if (result := done.results[each.job.key]).whole}
+    if len(wholes) == 1:
+        width, height = wholes.pop()
+        geometry = replace(geometry, seen=(width, height))
+        if geometry.region and geometry.size == geometry.seen:
+            raise ExtractError(
+                f"images.resize is {width}x{height}, the size of the whole photographs: nobody"
+                " could tell later whether one was cut to images.region before.",
+                hint="Choose another size.",
+            )
     facts = ExtractOutcome(
         index=f"index/{index}",
         digest=index_digest,
@@ -256,6 +289,7 @@ def _write_index(context: Context, work: Work, wanted: Sequence[ImageJobs], done
         unreadable=len(wanted) - len(images),
         counts=_counts(images),
         white=done.white,
+        geometry=geometry.as_text() or None,
     )
     identity: dict[str, Json] = {"digest": index_digest, "notes": notes_digest}
     # The check hands on what the selection found, so it has to see when that changes.

@@ -32,7 +32,7 @@ def read_journal(file: Path, root: Path, keys: Collection[str]) -> dict[str, Res
         for line in stream:
             try:
                 fields = json.loads(line)
-                for name in ("changes", "colours", "strangers"):
+                for name in ("changes", "colours", "strangers", "whole"):
                     fields[name] = tuple(fields.get(name, ()))
                 result = Result(**fields)
             except (ValueError, TypeError, AttributeError):

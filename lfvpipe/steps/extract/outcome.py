@@ -22,6 +22,8 @@ class ExtractOutcome(StepOutcome):
         bytes: Of the images.
         unreadable: How many selected images are not in the index.
         white: The sample of deep grey that became white; None where no image is deep grey.
+        geometry: Which part of the images counts, and their size, as
+            `lfvpipe.images.Geometry.as_text` writes it; None for all as they are.
         counts: Images by label and split; those of neither label are left out.
     """
 
@@ -36,3 +38,4 @@ class ExtractOutcome(StepOutcome):
     unreadable: int
     counts: Mapping[str, Mapping[str, int]]
     white: float | None = field(default=None, metadata=ABSENT_IF_NONE)
+    geometry: str | None = field(default=None, metadata=ABSENT_IF_NONE)

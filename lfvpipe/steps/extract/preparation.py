@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lfvpipe.dataset.annotations import AnnotatedImage
-    from lfvpipe.images import PixelRules
+    from lfvpipe.images import Geometry, PixelRules
 
 VERSION = 3  # grows when the same file would be prepared differently
 
@@ -31,6 +31,7 @@ class Job:
         stem: The result's path below `root`, without suffix; ``/`` between folders.
         classes: Mask colours by anomaly type, where they are declared.
         max_bytes: See `lfvpipe.images.examine`.
+        geometry: Which part of the photograph counts, and its size.
         rules: How the photograph becomes pixels. Where they have no white level, deep grey is
             looked at, and not prepared: the level is that of all of the product together.
         marked: What the mask is drawn from; the file is then that of the image.
@@ -40,7 +41,7 @@ class Job:
     kind: Literal["image", "mask"]
     root: str
     stem: str
-    resize: tuple[int, int] | None = None
+    geometry: Geometry | None = None
     rules: PixelRules | None = None
     classes: Mapping[str, str] | None = None
     max_bytes: int | None = None
@@ -61,6 +62,7 @@ class Result:
         strangers: Colours of a mask that nobody declared.
         origin: SHA-256 of the image's file as it was before it was prepared.
         levels: See `lfvpipe.images.Prepared`.
+        whole: See `lfvpipe.images.Prepared`.
         white: The photograph's own white level, where it was looked at; no file is there then.
     """
 
@@ -79,6 +81,7 @@ class Result:
     problem: str = ""
     origin: str = ""
     levels: int | None = None
+    whole: tuple[int, ...] = ()
     white: float | None = None
 
 
@@ -105,7 +108,7 @@ def _prepare_image(job: Job, data: bytes) -> Result:
         white = own_white_level(data)
         if white is not None:
             return Result(job.key, white=white)
-    done = examine(data, rules=job.rules, resize=job.resize, max_bytes=job.max_bytes)
+    done = examine(data, rules=job.rules, geometry=job.geometry, max_bytes=job.max_bytes)
     path = f"{job.stem}.{'png' if done.format == 'PNG' else 'jpg'}"
     _write(Path(job.root, path), done.data)
     sha256 = hashlib.sha256(done.data).hexdigest()
@@ -122,6 +125,7 @@ def _prepare_image(job: Job, data: bytes) -> Result:
         pixels=done.pixels,
         likeness=done.likeness,
         levels=done.levels,
+        whole=done.whole,
     )
 
 
@@ -130,7 +134,7 @@ def _prepare_mask(job: Job, data: bytes) -> Result:
 
     if job.marked is not None:
         data = _draw(job.marked, data, job.classes or {})
-    done = prepare_mask(data, classes=job.classes, resize=job.resize)
+    done = prepare_mask(data, classes=job.classes, geometry=job.geometry)
     path = f"{job.stem}.png"
     _write(Path(job.root, path), done.data)
     return Result(

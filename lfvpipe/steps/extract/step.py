@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lfvpipe.config.spec import Images
 from lfvpipe.engine.inputs import CodeVersion, settings
 from lfvpipe.engine.phrases import count, listing, size
 from lfvpipe.engine.reasons import Reason
@@ -12,38 +11,14 @@ from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.extract import preparation
 from lfvpipe.steps.extract.outcome import ExtractOutcome
+from lfvpipe.steps.extract.settings import image_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from lfvpipe.engine.inputs import Input
-    from lfvpipe.engine.outcome import Json, Outcome
+    from lfvpipe.engine.outcome import Outcome
     from lfvpipe.engine.step import Work
-
-
-def image_settings(images: Images) -> dict[str, Json]:
-    """Return how images are prepared, by key; keys that came after 0.1.0 where they say something.
-
-    An outcome of an earlier version stays the outcome of its fingerprint.
-    """
-    resize = "x".join(map(str, images.resize)) if images.resize else None
-    found: dict[str, Json] = {"images.resize": resize, "images.convert": images.convert}
-    if images.depth is not None:
-        found["images.depth"] = images.depth
-    if images.background != Images.background:
-        found["images.background"] = images.background
-    return found
-
-
-def images_of(found: Mapping[str, Any]) -> Images:
-    """Return how images were prepared, as `image_settings` said then."""
-    width, _, height = str(found.get("images.resize") or "").partition("x")
-    return Images(
-        resize=(int(width), int(height)) if width else None,
-        convert=found.get("images.convert"),
-        depth=found.get("images.depth"),
-        background=found.get("images.background") or Images.background,
-    )
 
 
 class ExtractStep(Step[Context]):

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Cancelled
-from lfvpipe.lookout import tags
+from lfvpipe.errors import UserError
+from lfvpipe.lookout import rules, tags
 from lfvpipe.lookout.descriptions import describe_model, describe_project, timestamp
 from lfvpipe.lookout.failures import LookoutError, explained
 from lfvpipe.lookout.progress import TrainingProgress
@@ -149,8 +150,15 @@ def _create(context: Context, work: Work) -> str:
         given[tags.COSTS] = f"{costs.false_accept:g}:{costs.false_reject:g}"
     if pipeline.model.thorough:
         given[tags.THOROUGH] = "true"
-    if pixels := pipeline.images.rules(ExtractOutcome.of(work.upstream).white).as_text():
+    extracted = ExtractOutcome.of(work.upstream)
+    if pixels := pipeline.images.rules(extracted.white).as_text():
         given[tags.PIXELS] = pixels
+    given |= tags.split_value(tags.GEOMETRY, extracted.geometry or "")
+    if len(given) > rules.MAX_TAGS:
+        raise UserError(
+            "The mask of what is ignored is too detailed to go with the model.",
+            hint="Draw it with fewer edges, or name polygons, as `images.ignore`.",
+        )
     as_listed: list[Tag] = [{"Key": key, "Value": value} for key, value in given.items()]
     with explained(f"creating a model of project {pipeline.project}"):
         made = context.lookout.create_model(

@@ -12,6 +12,7 @@ import base64
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,23 @@ from lfvpipe.detector import DetectorError, TrainedModel, load  # noqa: E402
 from lfvpipe.detector.images import size_of, upright_size_of  # noqa: E402
 
 
-def refuse_another_size(image: Path, size: tuple[int, int]) -> None:
-    """Refuse an image that has not the `size` of the training images, as DetectAnomalies does.
+def refuse_another_size(image: Path, sizes: Sequence[tuple[int, int]]) -> None:
+    """Refuse an image that has not one of the sizes that the model knows, as DetectAnomalies does.
+
+    Args:
+        image: Its file.
+        sizes: (width, height) of the training images first, then of the photographs that they were
+            made of.
 
     Raises:
         DetectorError: It has another, or cannot be read.
     """
     found = size_of(image)
-    if size not in (found, upright_size_of(image)):
+    if not {found, upright_size_of(image)} & {*sizes}:
+        width, height = sizes[0]
         raise DetectorError(
             f"{image} has {found[0]}x{found[1]} pixels; it must have the size of the training"
-            f" images, {size[0]}x{size[1]}.",
+            f" images, {width}x{height}.",
             hint="Photograph and scale images as those that the model was trained with.",
         )
 
@@ -66,10 +73,12 @@ def main(names: list[str]) -> int:
     recipe = json.loads((HERE / "recipe.json").read_text("utf-8"))
     size = recipe["ImageWidth"], recipe["ImageHeight"]
     model, status = load(HERE / "model.lfv"), 0
+    whole = model.info.geometry.seen
+    sizes = [size, whole] if whole else [size]
     for name in names:
         line: dict[str, Any] = {"Image": name}
         try:
-            refuse_another_size(Path(name), size)
+            refuse_another_size(Path(name), sizes)
             line["DetectAnomalyResult"] = judge(model, Path(name))
         except DetectorError as error:
             line["Error"] = error.message

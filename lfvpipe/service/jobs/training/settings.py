@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from lfvpipe.images import PixelRules
-from lfvpipe.lookout.tags import COSTS, PIXELS, THOROUGH
+from lfvpipe.images import Geometry, PixelRules
+from lfvpipe.lookout.tags import COSTS, GEOMETRY, PIXELS, THOROUGH, join_value
 from lfvpipe.service.jobs.training.selection import TrainingError
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import tags
@@ -22,11 +22,12 @@ def read_settings(runtime: Runtime, model: Model) -> "Settings":
     from lfvpipe.detector import Settings
 
     with runtime.database.read() as tx:
-        costs, thorough, pixels = (
-            tags.value(tx, model.arn, key) for key in (COSTS, THOROUGH, PIXELS)
-        )
+        found = {tag.key: tag.value for tag in tags.of_resource(tx, model.arn)}
+    costs, thorough = found.get(COSTS), found.get(THOROUGH)
     settings = Settings(
-        costs=None if costs is None else _parse_costs(costs), pixels=_parse_pixels(pixels or "")
+        costs=None if costs is None else _parse_costs(costs),
+        pixels=_parse_pixels(found.get(PIXELS, "")),
+        geometry=_check_geometry(join_value(GEOMETRY, found)),
     )
     if thorough not in {None, "true", "false"}:
         raise TrainingError(f"The tag {THOROUGH} is {thorough!r}; it must be true or false.")
@@ -39,6 +40,14 @@ def _parse_pixels(text: str) -> PixelRules:
     except ValueError as error:
         wanted = "such as white=4095 background=FFFFFF mode=L"
         raise TrainingError(f"The tag {PIXELS} is {text!r}; it must be {wanted}.") from error
+
+
+def _check_geometry(text: str) -> str:
+    try:
+        Geometry.from_text(text)
+    except ValueError as error:
+        raise TrainingError(f"The tags {GEOMETRY} mean nothing; remove them.") from error
+    return text
 
 
 def _parse_costs(text: str) -> tuple[float, float]:
