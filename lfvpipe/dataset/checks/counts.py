@@ -49,7 +49,15 @@ def unknown_findings(
     counted = Counter((image.split, image.label) for image in images)
     if shortages(pipeline, counted, available):
         return []
-    return list(_unknowns(pipeline, counted, available))
+    found = list(_unknowns(pipeline, counted, available))
+    masked = {image.split for image in images if image.mask}
+    if "test" in masked and "train" not in masked:
+        text = (
+            "Masks are in test alone: where defects are is not learnt, and verdicts do not say it"
+        )
+        advice = "To learn it, give train a part of the anomaly images"
+        found.append(warning("no-train-masks", f"{text}. {advice}."))
+    return found
 
 
 def _unknowns(

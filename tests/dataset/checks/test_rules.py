@@ -240,6 +240,16 @@ def test_anomalies_too_few_to_be_learnt_from_do_more_good_in_test() -> None:
     assert messages(elsewhere, **counts, train_anomaly=less) == {}
 
 
+def test_masks_in_test_alone_are_said_not_to_be_learnt_from() -> None:
+    mask = Mask("images/m.png", "m", 1, "0f", {"crack": "#000000"})
+    noted = MaskNote(width=64, height=64, colours=("#000000",), strangers=(), problem="")
+    images = of_counts(train_normal=24, test_normal=10, test_anomaly=10, train_anomaly=5)
+    tested = [replace(each, mask=mask if each.split == "test" else None) for each in images]
+    assert "no-train-masks" in codes(tested, pipeline=OPEN, masks=noted)
+    learnt = [replace(each, mask=mask) for each in images]
+    assert "no-train-masks" not in codes(learnt, pipeline=OPEN, masks=noted)
+
+
 def test_a_single_image_is_too_few_even_then() -> None:
     said = messages(WITHOUT_ANOMALIES, train_normal=1, test_normal=1)
     assert said["too-few-images"].startswith(
