@@ -93,7 +93,9 @@ def model_file(context: Context, model: Hosting) -> Path:
     The embedded service tells verdicts alone, as AWS does; where the model looked, its file
     tells.
     """
-    file = service.embedded.model_file(context.service_dir, model.project, model.version)
+    file = service.embedded.model_file(
+        context.service_dir, context.pipeline.region, model.project, model.version
+    )
     if file is None:
         named = f"version {model.version} of {model.project}"
         said = (

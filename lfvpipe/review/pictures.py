@@ -78,7 +78,9 @@ def pictures_of(context: Context, model: ModelOutcome) -> Pictures | None:
     """Return what draws heat maps; None where the model's file is not on this machine."""
     if context.pipeline.service.endpoint != "embedded":
         return None
-    file = service.embedded.model_file(context.service_dir, model.project, model.version)
+    file = service.embedded.model_file(
+        context.service_dir, context.pipeline.region, model.project, model.version
+    )
     return Pictures(file) if file else None
 
 

@@ -6,10 +6,18 @@ from lfvpipe import lazy
 
 if TYPE_CHECKING:
     from lfvpipe.service import embedded, errors, log
+    from lfvpipe.service.regions import RegionalService
     from lfvpipe.service.service import Service
 else:
     __getattr__ = lazy.face(
-        __name__, {"embedded": [], "errors": [], "log": [], "service": ["Service"]}
+        __name__,
+        {
+            "embedded": [],
+            "errors": [],
+            "log": [],
+            "regions": ["RegionalService"],
+            "service": ["Service"],
+        },
     )
 
-__all__ = ["Service", "embedded", "errors", "log"]
+__all__ = ["RegionalService", "Service", "embedded", "errors", "log"]

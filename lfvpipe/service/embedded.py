@@ -5,7 +5,8 @@ from pathlib import Path
 from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
 from lfvpipe.lookout.transport import Handler
 from lfvpipe.service.faults import Fault
-from lfvpipe.service.quotas import Quotas
+from lfvpipe.service.quotas import Quotas, read_quotas
+from lfvpipe.service.regions import find_folder, folder_of
 from lfvpipe.service.runtime import open_runtime
 from lfvpipe.service.service import Service
 from lfvpipe.service.state import models
@@ -30,7 +31,7 @@ def open_service(
     Args:
         state_dir: Made when absent.
         buckets: The object store of new datasets and models.
-        region: What ARNs name.
+        region: Whose resources they are: each region has its own.
         detector: The name of the detector of new models.
         limits: How many images a training wants: ``documented`` or ``open``.
 
@@ -39,12 +40,17 @@ def open_service(
             such detector.
     """
     service = Service(
-        state_dir, buckets, region=region, detector=detector, limits=limits, isolated=False
+        folder_of(state_dir, region),
+        buckets,
+        region=region,
+        quotas=read_quotas(state_dir, limits),
+        detector=detector,
+        isolated=False,
     )
     return service.handle
 
 
-def model_file(state_dir: Path, project: str, version: str) -> Path | None:
+def model_file(state_dir: Path, region: str, project: str, version: str) -> Path | None:
     """Return where a trained model lies, for `lfvpipe.detector.load`; None where there is none.
 
     There is none for the caller either where another detector made the model.
@@ -52,9 +58,10 @@ def model_file(state_dir: Path, project: str, version: str) -> Path | None:
     Raises:
         UserError: The folder cannot be used, or its state is from a newer version.
     """
-    if not (state_dir / "service.db").is_file():
+    folder = find_folder(state_dir, region)
+    if not (folder / "service.db").is_file():
         return None
-    runtime = open_runtime(state_dir, Quotas())
+    runtime = open_runtime(folder, Quotas())
     try:
         with runtime.database.read() as tx:
             row = models.get(tx, project, version)
@@ -66,9 +73,10 @@ def model_file(state_dir: Path, project: str, version: str) -> Path | None:
     return file if row.detector == DEFAULT_DETECTOR and file.is_file() else None
 
 
-def model_status(state_dir: Path, project: str, version: str) -> str | None:
+def model_status(state_dir: Path, region: str, project: str, version: str) -> str | None:
     """Return a model version's status as the state's file has it; None where it does not tell.
 
     Nothing is opened for writing, and no training is looked after.
     """
-    return models.read_status(state_dir / "service.db", project, int(version))
+    file = find_folder(state_dir, region) / "service.db"
+    return models.read_status(file, project, int(version))

@@ -110,7 +110,7 @@ def _model_file(context: Context, model: ModelOutcome) -> Path | None:
         return None
     from lfvpipe.service.embedded import model_file
 
-    return model_file(context.service_dir, model.project, model.version)
+    return model_file(context.service_dir, context.pipeline.region, model.project, model.version)
 
 
 def _record(context: Context, work: Work) -> RunRecord:

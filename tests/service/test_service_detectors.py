@@ -119,7 +119,9 @@ def test_a_model_whose_detector_is_gone_says_so(
 
 
 def test_what_needs_our_own_detector_does_without_the_model(model: Any, world: Any) -> None:
-    assert model_file(world.state_dir, "p", "1") is None  # for heat maps, drawn by ours
+    assert (
+        model_file(world.state_dir, "us-east-1", "p", "1") is None
+    )  # for heat maps, drawn by ours
     target: Any = {
         "S3OutputLocation": {"Bucket": "bucket"},
         "ComponentName": "component",

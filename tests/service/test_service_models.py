@@ -390,12 +390,12 @@ def test_models_come_in_pages(dataset: Any, client: LookoutClient) -> None:
 
 
 def test_a_trained_models_file_can_be_found_and_another_ones_not(trained: Any, world: Any) -> None:
-    found = model_file(world.state_dir, "p", "1")
+    found = model_file(world.state_dir, "us-east-1", "p", "1")
     assert found is not None
     assert found.is_file()
-    assert model_file(world.state_dir, "p", "2") is None
-    assert model_file(world.state_dir, "q", "1") is None
+    assert model_file(world.state_dir, "us-east-1", "p", "2") is None
+    assert model_file(world.state_dir, "us-east-1", "q", "1") is None
     found.unlink()
-    assert model_file(world.state_dir, "p", "1") is None
-    assert model_file(world.state_dir / "elsewhere", "p", "1") is None
+    assert model_file(world.state_dir, "us-east-1", "p", "1") is None
+    assert model_file(world.state_dir / "elsewhere", "us-east-1", "p", "1") is None
     assert not (world.state_dir / "elsewhere").exists()

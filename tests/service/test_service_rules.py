@@ -1,6 +1,7 @@
 """The documented rules on segmentation projects, quotas from a file, throttling, and failures."""
 
 import errno
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -39,6 +40,17 @@ def masked(line: dict[str, Any], classes: Mapping[str, str], mask: str = "mask.p
     return {**line, "m-ref": f"s3://bucket/{mask}", "m-ref-metadata": metadata}
 
 
+def striped(world: Any, classes: Mapping[str, str], name: str = "stripes.png") -> str:
+    """Store a mask that shows each of the classes, in a stripe of its own; return its key."""
+    image = Image.new("RGB", (64, 64), "white")
+    for number, colour in enumerate(classes.values()):
+        image.paste(colour, (0, 4 * number, 64, 4 * number + 4))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    world.bucket.put(name, file.getvalue())
+    return name
+
+
 @pytest.fixture
 def train(world: Any, waits: Any) -> Callable[..., Any]:
     """Return what makes project `p` from lines, trains, and returns the description."""
@@ -68,8 +80,9 @@ def test_enough_images_of_a_type_are_trained_on(lines: Any, train: Any) -> None:
     assert train(lines)["Status"] == "TRAINED"
 
 
-def test_images_with_two_types_do_not_count_for_either(lines: Any, train: Any) -> None:
-    both = [masked(each, {"crack": CRACK, "hole": HOLE}) for each in lines[6:8]]
+def test_images_with_two_types_do_not_count_for_either(lines: Any, train: Any, world: Any) -> None:
+    types = {"crack": CRACK, "hole": HOLE}
+    both = [masked(each, types, striped(world, types)) for each in lines[6:8]]
     with pytest.raises(LookoutError, match=r"type crack: the dataset has 3 .*at least 4"):
         train([*lines[:6], *both, *lines[8:]])
 
@@ -79,15 +92,17 @@ def test_each_dataset_needs_enough_images_of_a_type(lines: Any, train: Any) -> N
         train(lines[:10], test=[lines[0], lines[10]])
 
 
-def test_types_have_maxima(lines: Any, train: Any) -> None:
+def test_types_have_maxima(lines: Any, train: Any, world: Any) -> None:
     many = {f"type{n}": f"#0000{n:02X}" for n in range(1, 4)}
     quotas = replace(FEW, min_images_per_label_single=0)
+    last = masked(lines[10], many, striped(world, many))
     with pytest.raises(LookoutError, match="Too many anomaly types: 4, at most 3"):
-        train([*lines, masked(lines[10], many)][-12:], replace(quotas, max_anomaly_labels=3))
+        train([*lines[:10], last], replace(quotas, max_anomaly_labels=3))
 
 
-def test_a_mask_has_a_maximum_of_types(lines: Any, train: Any) -> None:
-    two = masked(lines[10], {"crack": CRACK, "hole": HOLE})
+def test_a_mask_has_a_maximum_of_types(lines: Any, train: Any, world: Any) -> None:
+    types = {"crack": CRACK, "hole": HOLE}
+    two = masked(lines[10], types, striped(world, types))
     quotas = replace(FEW, min_images_per_label_single=0, max_anomaly_labels_per_image=1)
     with pytest.raises(LookoutError, match=r"anomaly/4\.png has 2 anomaly types, at most 1"):
         train([*lines[:10], two], quotas)

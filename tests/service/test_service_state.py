@@ -105,15 +105,15 @@ def test_a_retry_of_a_call_to_0_1_0_is_the_same_call(reopen: Any) -> None:
 
 def test_the_state_tells_a_status_without_being_opened_for_writing(old_state: Path) -> None:
     before = (old_state / "service.db").read_bytes()
-    assert model_status(old_state, "p", "3") == "TRAINING"
-    assert model_status(old_state, "p", "4") is None
+    assert model_status(old_state, "us-east-1", "p", "3") == "TRAINING"
+    assert model_status(old_state, "us-east-1", "p", "4") is None
     assert (old_state / "service.db").read_bytes() == before
     assert sorted(path.name for path in old_state.iterdir()) == ["models", "service.db"]
 
 
 def test_a_model_file_of_0_1_0_is_found(old_state: Path) -> None:
-    assert model_file(old_state, "p", "1") == old_state / "models" / "1" / "model.lfv"
-    assert model_file(old_state, "p", "3") is None  # in training
+    assert model_file(old_state, "us-east-1", "p", "1") == old_state / "models" / "1" / "model.lfv"
+    assert model_file(old_state, "us-east-1", "p", "3") is None  # in training
 
 
 def test_the_models_of_0_1_0_are_those_of_the_default_detector(

@@ -54,9 +54,20 @@ class ServeOptions(Options):
             about="the folder of the local buckets (default: buckets in the state folder)",
         ),
     ] = None
-    region: Annotated[str, Option("--region", about="named in ARNs (default: us-east-1)")] = (
-        "us-east-1"
-    )
+    region: Annotated[
+        str,
+        Option(
+            "--region",
+            about="whose resources a request without a signature means (default: us-east-1)",
+        ),
+    ] = "us-east-1"
+    one_region: Annotated[
+        bool,
+        Option(
+            "--one-region",
+            about="serve the resources of --region, whatever region a request is signed for",
+        ),
+    ] = False
     detector: Annotated[
         str,
         Option(
@@ -129,17 +140,14 @@ def run(options: ServeOptions) -> int:
     root = Path(options.state_dir or STATE_FOLDER).absolute()
     http.access_log.configure(options.log_format)
     authenticator, credentials = _authenticator(options, root)
-    buckets = storage.connect(
-        options.storage,
-        region=options.region,
-        root=Path(options.buckets or root / "buckets").absolute(),
-    )
+    folder = Path(options.buckets or root / "buckets").absolute()
     with ExitStack() as closing:
         listener = closing.enter_context(http.server.listen(options.host, options.port))
-        lookout = service.Service(
+        lookout = service.RegionalService(
             root / "service",
-            buckets,
+            lambda region: storage.connect(options.storage, region=region, root=folder),
             region=options.region,
+            alone=options.one_region,
             detector=options.detector,
             limits=options.limits,
         )

@@ -116,7 +116,9 @@ class ModelStep(Step[Context]):
             from lfvpipe.service.embedded import model_status
 
             project = found.project or context.pipeline.project
-            status = model_status(context.service_dir, project, found.version)
+            status = model_status(
+                context.service_dir, context.pipeline.region, project, found.version
+            )
         if status in MODEL_TRAINED:
             return f"version {found.version} is trained by now, and `lfvpipe run` takes it up"
         if status == ModelStatus.TRAINING:
