@@ -16,6 +16,7 @@ from lfvpipe.lookout import rules
 from lfvpipe.lookout.limits import LIMITS
 
 FILE_NAME = "quotas.json"
+_UNLIMITED = ("requests_per_second", "queued_trainings")  # where null sets no limit
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Quotas:
         models_per_project: Most model versions that exist at once in a project; likewise.
         hosted_models: Most models hosted at once; likewise.
         concurrent_trainings: Most trainings at once; the rest wait in line.
+        queued_trainings: Most that wait in line; one more is refused, as documented with 0. None
+            sets no limit.
+        cancel_trainings: Whether DeleteModel cancels a training. Documented is that it refuses; a
+            service within its caller cancels, unless the file says otherwise.
         training_attempts: How often a training whose process died is started again.
         requests_per_second: How often each operation but DetectAnomalies may be called; the
             original allowed 5. None sets no limit; a service within its caller never has one.
@@ -61,22 +66,28 @@ class Quotas:
     models_per_project: int = 10_000
     hosted_models: int = 100
     concurrent_trainings: int = rules.MAX_CONCURRENT_TRAININGS
+    queued_trainings: int | None = None
+    cancel_trainings: bool = False
     training_attempts: int = 5
     requests_per_second: float | None = None
 
 
-def read_quotas(state_dir: Path, limits: str = "documented") -> Quotas:
+def read_quotas(
+    state_dir: Path, limits: str = "documented", *, cancel_trainings: bool = False
+) -> Quotas:
     """Return the quotas of a state folder: those of `limits`, changed by its ``quotas.json``.
 
     Args:
         state_dir: Where the file may lie.
         limits: A name among `lfvpipe.lookout.limits.LIMITS`.
+        cancel_trainings: What the quota of that name is where the file does not say.
 
     Raises:
-        UserError: The file is no JSON object of known names and numbers that are not negative.
+        UserError: The file is no JSON object of known names, with numbers that are not negative
+            or, where there is no number, true or false.
     """
     file = state_dir / FILE_NAME
-    usual = asdict(LIMITS[limits])
+    usual = asdict(LIMITS[limits]) | {"cancel_trainings": cancel_trainings}
     try:
         found = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
@@ -96,11 +107,16 @@ def _check(file: Path, name: str, value: Any) -> None:
         close = difflib.get_close_matches(name, defaults, 1)
         hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(defaults)}."
         raise UserError(f"{file}: there is no quota {name!r}.", hint=hint)
-    if name == "requests_per_second" and value is None:
+    if isinstance(defaults[name], bool):
+        if not isinstance(value, bool):
+            raise UserError(f"{file}: {name} must be true or false, not {value!r}.")
         return
-    whole = isinstance(defaults[name], int)
+    if name in _UNLIMITED and value is None:
+        return
+    whole = isinstance(defaults[name], int) or name == "queued_trainings"
     usable = type(value) is int or (type(value) is float and not whole)
-    least = 1 if whole and not name.startswith("min_") else 0
+    may_be_0 = name.startswith("min_") or name == "queued_trainings"
+    least = 1 if whole and not may_be_0 else 0
     if not usable or not least <= value < float("inf") or (not whole and value == 0):
         kind = f"whole number of at least {least}" if whole else "number above 0"
         raise UserError(f"{file}: {name} must be a {kind}, not {value!r}.")

@@ -66,7 +66,7 @@ class Service:
         isolated: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        allowed = quotas or read_quotas(state_dir, limits)
+        allowed = quotas or read_quotas(state_dir, limits, cancel_trainings=not isolated)
         if detector != DEFAULT_DETECTOR:
             load_detector(detector)  # to refuse an unknown name before there is a model of it
         self._runtime = open_runtime(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import tarfile
 import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Files = dict[str, bytes]
+Folder = dict[str, bytes | Files]
 SIDE = 64
 
 
@@ -36,7 +38,7 @@ class Layout:
         unlabelled: How many images are judged of which nobody said what they are.
     """
 
-    files: Callable[[], Mapping[str, bytes | Files]]
+    files: Callable[[], Folder]
     declared: str
     counts: Mapping[tuple[str, str], int]
     types: Mapping[str, int] = field(default_factory=dict)
@@ -88,15 +90,15 @@ def write(folder: Path, files: Mapping[str, bytes | Files]) -> None:
                 archive.writestr(member, data)
 
 
-def two_zips() -> Mapping[str, bytes | Files]:
+def two_zips() -> Folder:
     return {"good.zip": pictures("good/{}.png", 30), "bad.zip": pictures("bad/{}.png", 30, 100)}
 
 
-def one_zip() -> Mapping[str, bytes | Files]:
+def one_zip() -> Folder:
     return {"all.zip": pictures("part/good/{}.png", 30) | pictures("part/bad/{}.png", 30)}
 
 
-def several_archives() -> Mapping[str, bytes | Files]:
+def several_archives() -> Folder:
     return {
         "monday.zip": pictures("{}.png", 15),
         "more/tuesday.zip": pictures("{}.png", 15, 100),
@@ -106,21 +108,21 @@ def several_archives() -> Mapping[str, bytes | Files]:
     }
 
 
-def by_folder_of_type() -> Mapping[str, bytes | Files]:
+def by_folder_of_type() -> Folder:
     bad = pictures("bad/scratch/{}.png", 12) | pictures("bad/dent/{}.png", 8, 50)
     return {**pictures("good/{}.png", 20), **bad}
 
 
-def flat() -> Mapping[str, bytes | Files]:
-    return pictures("parts/ok_{}.png", 20) | pictures("parts/ng_{}.png", 20)
+def flat() -> Folder:
+    return {**pictures("parts/ok_{}.png", 20), **pictures("parts/ng_{}.png", 20)}
 
 
 def table(
     columns: str, normal: str, anomaly: str, name: str = "labels.csv", **more: str
-) -> Callable[[], Mapping[str, bytes | Files]]:
+) -> Callable[[], Folder]:
     """Return a folder with a table; the rows are formats of a number."""
 
-    def make() -> Mapping[str, bytes | Files]:
+    def make() -> Folder:
         rows = [normal.format(number) for number in range(20)]
         rows += [anomaly.format(number) for number in range(20, 40)]
         text = "\n".join([columns, *rows] if columns else rows) + "\n"
@@ -130,7 +132,7 @@ def table(
     return make
 
 
-def table_with_masks() -> Mapping[str, bytes | Files]:
+def table_with_masks() -> Folder:
     lines = ["path,label,split,type,mask,group"]
     files: dict[str, bytes | Files] = {}
     for n in range(40):
@@ -145,7 +147,7 @@ def table_with_masks() -> Mapping[str, bytes | Files]:
     return files | {"labels.csv": "\n".join(lines).encode()}
 
 
-def mvtec() -> Mapping[str, bytes | Files]:
+def mvtec() -> Folder:
     return {
         "bottle.zip": pictures("bottle/train/good/{}.png", 20)
         | pictures("bottle/test/good/{}.png", 10, 100)
@@ -157,7 +159,7 @@ def mvtec() -> Mapping[str, bytes | Files]:
     }
 
 
-def visa() -> Mapping[str, bytes | Files]:
+def visa() -> Folder:
     files = pictures("candle/Data/Images/Normal/{}.jpg", 20)
     files |= pictures("candle/Data/Images/Anomaly/{}.jpg", 12, 50)
     files |= masks("candle/Data/Masks/Anomaly/{}.png", 12, 50)
@@ -172,7 +174,7 @@ def visa() -> Mapping[str, bytes | Files]:
     return {"VisA.zip": files | {"split_csv/1cls.csv": "\n".join(rows).encode()}}
 
 
-def dagm_ten() -> Mapping[str, bytes | Files]:
+def dagm_ten() -> Folder:
     files: Files = {}
     for part, count in (("Train", 20), ("Test", 20)):
         files |= pictures(f"Class1/{part}/{{}}.PNG", count, 500 if part == "Test" else 0)
@@ -181,7 +183,7 @@ def dagm_ten() -> Mapping[str, bytes | Files]:
     return {"Class1.zip": files}
 
 
-def dagm_tutorial() -> Mapping[str, bytes | Files]:
+def dagm_tutorial() -> Folder:
     return {
         "dagm.zip": pictures("Class1/{}.png", 20)
         | pictures("Class1_def/{}.png", 20)
@@ -189,7 +191,7 @@ def dagm_tutorial() -> Mapping[str, bytes | Files]:
     }
 
 
-def kolektor() -> Mapping[str, bytes | Files]:
+def kolektor() -> Folder:
     files: Files = {}
     for item in range(1, 21):
         for part in range(4):
@@ -199,7 +201,7 @@ def kolektor() -> Mapping[str, bytes | Files]:
     return {"KolektorSDD.zip": files}
 
 
-def kolektor_two() -> Mapping[str, bytes | Files]:
+def kolektor_two() -> Folder:
     files: Files = {}
     for number in range(40):
         part = "train" if number < 24 else "test"
@@ -211,7 +213,7 @@ def kolektor_two() -> Mapping[str, bytes | Files]:
 BOX = [20, 20, 16, 16]
 
 
-def coco(split: str = "") -> Mapping[str, bytes | Files]:
+def coco(split: str = "") -> Folder:
     images, marks = [], []
     for number in range(40):
         images.append({"id": number, "file_name": f"{number}.png", "width": SIDE, "height": SIDE})
@@ -227,7 +229,7 @@ def coco(split: str = "") -> Mapping[str, bytes | Files]:
     return {"instances.json": json.dumps(document).encode(), **photographs}
 
 
-def coco_split() -> Mapping[str, bytes | Files]:
+def coco_split() -> Folder:
     found: dict[str, bytes | Files] = {}
     for part, first in (("train", 0), ("test", 100)):
         images, marks = [], []
@@ -244,7 +246,7 @@ def coco_split() -> Mapping[str, bytes | Files]:
     return found
 
 
-def yolo() -> Mapping[str, bytes | Files]:
+def yolo() -> Folder:
     files: Files = {"set/data.yaml": b"names: [scratch, dent]\n"}
     for part, first in (("train", 0), ("val", 100)):
         for number in range(first, first + 24):
@@ -254,7 +256,7 @@ def yolo() -> Mapping[str, bytes | Files]:
     return {**files}
 
 
-def voc() -> Mapping[str, bytes | Files]:
+def voc() -> Folder:
     files: Files = {}
     for number in range(40):
         files[f"voc/JPEGImages/{number:03}.jpg"] = picture(f"{number}", "JPEG")
@@ -267,7 +269,7 @@ def voc() -> Mapping[str, bytes | Files]:
     return {**files}
 
 
-def labelme() -> Mapping[str, bytes | Files]:
+def labelme() -> Folder:
     files: Files = {}
     for number in range(40):
         files[f"lm/{number:03}.png"] = picture(f"{number}")
@@ -281,7 +283,7 @@ def labelme() -> Mapping[str, bytes | Files]:
     return {**files}
 
 
-def cvat() -> Mapping[str, bytes | Files]:
+def cvat() -> Folder:
     rows = []
     files: dict[str, bytes | Files] = {}
     for number in range(40):
@@ -294,7 +296,7 @@ def cvat() -> Mapping[str, bytes | Files]:
     return files | {"annotations.xml": f"<annotations>{''.join(rows)}</annotations>".encode()}
 
 
-def label_studio() -> Mapping[str, bytes | Files]:
+def label_studio() -> Folder:
     tasks = []
     files: dict[str, bytes | Files] = {}
     for number in range(40):
@@ -307,7 +309,7 @@ def label_studio() -> Mapping[str, bytes | Files]:
     return files | {"export.json": json.dumps(tasks).encode()}
 
 
-def own_split() -> Mapping[str, bytes | Files]:
+def own_split() -> Folder:
     files: Files = {}
     for part, first in (("train", 0), ("test", 500)):
         files |= pictures(f"set/{part}/good/{{}}.png", 20, first)
@@ -315,7 +317,7 @@ def own_split() -> Mapping[str, bytes | Files]:
     return {**files}
 
 
-def grouped() -> Mapping[str, bytes | Files]:
+def grouped() -> Folder:
     files: Files = {}
     for part in range(20):
         for view in range(3):
@@ -324,7 +326,7 @@ def grouped() -> Mapping[str, bytes | Files]:
     return {**files}
 
 
-def nested() -> Mapping[str, bytes | Files]:
+def nested() -> Folder:
     def pack(files: Files) -> bytes:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
@@ -340,7 +342,7 @@ def nested() -> Mapping[str, bytes | Files]:
     }
 
 
-def shared_masks() -> Mapping[str, bytes | Files]:
+def shared_masks() -> Folder:
     return {
         "good.zip": pictures("{}.png", 20),
         "bad.zip": pictures("b{}.png", 20),
@@ -348,10 +350,117 @@ def shared_masks() -> Mapping[str, bytes | Files]:
     }
 
 
-def junk() -> Mapping[str, bytes | Files]:
+def junk() -> Folder:
     good = pictures("{}.png", 20)
     more = {"Thumbs.db": b"x", "__MACOSX/._1.png": b"x", ".DS_Store": b"x", "a.gif": b"GIF89a"}
     return {"good.zip": good | more, "bad.zip": pictures("b{}.png", 20)}
+
+
+def tar_with_links() -> Folder:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, data in pictures("good/{}.png", 20).items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+        for name, target in (("good/linked.png", "000.png"), ("good/out.png", "/etc/passwd")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            archive.addfile(link)
+    return {"good.tar.gz": buffer.getvalue(), "bad.zip": pictures("b{}.png", 20)}
+
+
+def backslashes() -> Folder:
+    """Return what PowerShell 5.1 packs: backslashes between folders, and DOS as the system."""
+    good, bad = (pictures(f"parts\\{kind}\\{{}}.png", 20) for kind in ("good", "bad"))
+    return {"all.zip": packed_by_dos({name.encode(): data for name, data in (good | bad).items()})}
+
+
+def packed_by_dos(files: Mapping[bytes, bytes]) -> bytes:
+    """Return a zip whose names have no mark of their encoding; zipfile would set one."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        stand_ins = {}
+        for number, (name, data) in enumerate(files.items()):
+            stand_in = f"{number:0{len(name)}}"[-len(name) :]
+            stand_ins[stand_in.encode()] = name
+            info = zipfile.ZipInfo(stand_in)
+            info.create_system = 0
+            archive.writestr(info, data)
+    raw = buffer.getvalue()
+    for written, name in stand_ins.items():
+        raw = raw.replace(written, name)
+    return raw
+
+
+def japanese() -> Folder:
+    def named(kind: str) -> dict[bytes, bytes]:
+        files = pictures(f"{kind}/表面{{}}.png", 20)
+        return {name.encode("cp932"): data for name, data in files.items()}
+
+    return {"all.zip": packed_by_dos(named("良品") | named("不良"))}
+
+
+def other_formats() -> Folder:
+    def saved(pattern: str, kind: str, count: int) -> Files:
+        return {pattern.format(n): picture(pattern.format(n), kind) for n in range(count)}
+
+    return {
+        "good.zip": saved("{}.bmp", "BMP", 10) | saved("t{}.tif", "TIFF", 10),
+        "bad.zip": saved("{}.webp", "WEBP", 10) | saved("{}.jpeg", "JPEG", 10),
+    }
+
+
+def unlabelled_beside() -> Folder:
+    return {
+        **pictures("set/good/{}.png", 20),
+        **pictures("set/bad/{}.png", 20),
+        **pictures("set/new/{}.png", 5),
+    }
+
+
+def table_to_judge() -> Folder:
+    made = table("path,label", "{}.png,ok", "{}.png,ng")()
+    rows = made["labels.csv"]
+    assert isinstance(rows, bytes)
+    new = {f"photos/new{n}.png": picture(f"new{n}") for n in range(3)}
+    return made | new | {"labels.csv": rows + b"new0.png,\nnew1.png,\nnew2.png,\n"}
+
+
+def utf16_table() -> Folder:
+    return table("path;label", "{}.png;i.O.", "{}.png;n.i.O.", encoding="utf-16")()
+
+
+def several_products() -> Folder:
+    files: Files = {}
+    for product in ("bottle", "cable"):
+        files |= pictures(f"{product}/train/good/{{}}.png", 10)
+        files |= pictures(f"{product}/test/good/{{}}.png", 5, 50)
+        files |= pictures(f"{product}/test/broken/{{}}.png", 5, 80)
+    return {**{f"mvtec/{name}": data for name, data in files.items()}}
+
+
+def types_by_top_folder() -> Folder:
+    files = pictures("bad/scratch/camera1/{}.png", 8) | pictures("bad/dent/camera2/{}.png", 8, 40)
+    return {**pictures("good/{}.png", 20), **files}
+
+
+def masks_beside() -> Folder:
+    bad = pictures("bad/images/{}.png", 20) | masks("bad/ground_truth/{}_mask.png", 20)
+    return {**pictures("good/{}.png", 20), **bad}
+
+
+def empty_labels_of_yolo() -> Folder:
+    files = dict(yolo())
+    return {name: data for name, data in files.items() if data != b""}
+
+
+def folders_of_voc_in_a_zip() -> Folder:
+    files = {name.removeprefix("voc/"): data for name, data in voc().items()}
+    images = {name: data for name, data in files.items() if name.endswith(".jpg")}
+    notes = {name: data for name, data in files.items() if name.endswith(".xml")}
+    assert all(isinstance(data, bytes) for data in files.values())
+    return {"images.zip": images, "annotations.zip": notes}  # type: ignore[dict-item]
 
 
 BOTH = "{normal: {archive: good.zip}, anomaly: {archive: bad.zip}}"
@@ -582,5 +691,114 @@ LAYOUTS: dict[str, Layout] = {
         "sources: {annotations: {format: label-studio, file: export.json, archive: photos}}\n"
         + HALF,
         counts(10, 10, 10, 10),
+    ),
+    "a tar with links, inside and out": Layout(
+        tar_with_links,
+        f"sources: {{normal: {{archive: good.tar.gz}}, anomaly: {{archive: bad.zip}}}}\n{HALF}",
+        counts(10, 11, 10, 10),
+        findings=LEFT_OUT,
+    ),
+    "a zip of PowerShell 5.1": Layout(
+        backslashes,
+        "sources: {normal: {archive: all.zip, include: 'parts/good/*'},"
+        f" anomaly: {{archive: all.zip, include: 'parts/bad/*'}}}}\n{HALF}",
+        counts(10, 10, 10, 10),
+    ),
+    "a zip of a Japanese Windows": Layout(
+        japanese,
+        "sources: {normal: {archive: all.zip, include: '良品/*'},"
+        f" anomaly: {{archive: all.zip, include: '不良/*'}}}}\n{HALF}",
+        counts(10, 10, 10, 10),
+        findings=frozenset({"guessed-encoding"}),
+    ),
+    "a zip whose encoding is declared": Layout(
+        japanese,
+        "sources: {normal: {archive: all.zip, include: '良品/*', encoding: shift_jis},"
+        " anomaly: {archive: all.zip, include: '不良/*', encoding: shift_jis}}\n" + HALF,
+        counts(10, 10, 10, 10),
+    ),
+    "BMP, TIFF, WebP and JPEG": Layout(
+        other_formats,
+        f"sources: {BOTH}\n{HALF}",
+        counts(10, 10, 10, 10),
+        findings=frozenset({"changed-format", "mixed-modes"}),
+    ),
+    "new photographs beside both labels": Layout(
+        unlabelled_beside,
+        "sources: {normal: {archive: set, include: 'good/*'},"
+        " anomaly: {archive: set, include: 'bad/*'}}\n"
+        f"{HALF}evaluate: {{images: 'new/*'}}\n",
+        counts(10, 10, 10, 10),
+        unlabelled=5,
+    ),
+    "a table with rows to judge": Layout(
+        table_to_judge,
+        f"sources: {{table: {{file: labels.csv, archive: photos}}}}\n{HALF}",
+        counts(10, 10, 10, 10),
+        unlabelled=3,
+    ),
+    "a table of Excel in UTF-16, in German": Layout(
+        utf16_table,
+        f"sources: {{table: {{file: labels.csv, archive: photos}}}}\n{HALF}",
+        counts(10, 10, 10, 10),
+    ),
+    "a table of which one image is excluded": Layout(
+        table("path,label", "{}.png,ok", "{}.png,ng"),
+        f"sources: {{table: {{file: labels.csv, archive: photos, exclude: 7.png}}}}\n{HALF}",
+        counts(9, 10, 10, 10),
+        findings=LEFT_OUT,
+    ),
+    "two products of MVTec AD in one folder": Layout(
+        several_products,
+        "sources: {layout: {name: mvtec-ad, archive: mvtec}}\n",
+        counts(20, 10, 0, 10),
+        types={"broken": 10},
+    ),
+    "one of two products": Layout(
+        several_products,
+        "sources: {layout: {name: mvtec-ad, archive: mvtec, include: 'cable/**'}}\n",
+        counts(10, 5, 0, 5),
+        types={"broken": 5},
+        findings=LEFT_OUT,
+    ),
+    "types by the topmost folder": Layout(
+        types_by_top_folder,
+        "sources: {normal: {archive: good}, anomaly: {archive: bad, types: {folder: 1}}}\n" + HALF,
+        counts(10, 10, 8, 8),
+        types={"scratch": 8, "dent": 8},
+    ),
+    "masks beside the images": Layout(
+        masks_beside,
+        f"sources: {{normal: {{archive: good}}, anomaly: {{archive: bad, masks: bad}}}}\n{HALF}",
+        counts(10, 10, 10, 10),
+        masks=20,
+    ),
+    "masks that nobody asked for": Layout(
+        masks_beside,
+        f"sources: {{normal: {{archive: good}}, anomaly: {{archive: bad}}}}\n{HALF}",
+        counts(10, 10, 10, 10),
+        findings=LEFT_OUT,
+    ),
+    "YOLO without files for clean images": Layout(
+        empty_labels_of_yolo,
+        f"sources: {{annotations: {{format: yolo, archive: set, unmarked: normal}}}}\n{HALF}",
+        counts(12, 12, 12, 12),
+        types={"scratch": 12, "dent": 12},
+        masks=24,
+    ),
+    "Pascal VOC in two zips": Layout(
+        folders_of_voc_in_a_zip,
+        "sources: {annotations: {format: pascal-voc, file: annotations.zip, archive: images.zip,"
+        f" unmarked: normal}}}}\n{HALF}",
+        counts(10, 10, 10, 10),
+        types={"crack": 20},
+        masks=20,
+    ),
+    "views of one part, by a column": Layout(
+        table_with_masks,
+        "sources: {table: {file: labels.csv, archive: photos}}\n" + HALF,
+        counts(10, 10, 10, 10),
+        types={"hole": 20},
+        masks=20,
     ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -43,10 +44,24 @@ def run_check(folder: Path, layout: Layout) -> int:
     return main(["run", str(file), "--until", "check"])
 
 
+def forecast(printed: str) -> dict[tuple[str, str], int]:
+    """Return the counts by label and split that `validate` printed."""
+    found = re.findall(r"(normal|anomaly) .*images, (\d+) to train on, (\d+) to test on", printed)
+    return {
+        (label, split): int(count)
+        for label, train, test in found
+        for split, count in (("train", train), ("test", test))
+        if int(count)
+    }
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_a_layout_gives_what_lies_in_it(name: str, tmp_path: Path) -> None:
+def test_a_layout_gives_what_lies_in_it(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     layout = LAYOUTS[name]
     assert run_check(tmp_path, layout) == 0
+    assert forecast(capsys.readouterr().out) == layout.counts
     images, findings = outcome(tmp_path)
     used = [image for image in images if image.split in ("train", "test")]
     assert Counter((image.label, image.split) for image in used) == layout.counts

@@ -29,6 +29,7 @@ FEW = Quotas(
     min_single_anomaly=3,
     min_images_per_label=1,
     min_images_per_label_single=1,
+    cancel_trainings=True,
 )
 
 

@@ -259,6 +259,46 @@ def test_a_training_uses_the_dataset_as_it_was_before_an_update_that_was_rolled_
     assert [len(examples) for examples, _ in world.detector.calls] == [8]
 
 
+def test_a_model_in_training_cannot_be_deleted_as_documented(
+    dataset: Any, world: Any, waits: Any
+) -> None:
+    client = world.client(quotas=dataclasses.replace(FEW, cancel_trainings=False))
+    world.detector.hold = Event()
+    create(client)
+    assert world.detector.started.wait(30)
+    with pytest.raises(client.exceptions.ConflictException) as caught:
+        client.delete_model(ProjectName="p", ModelVersion="1")
+    response: Any = caught.value.response
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 409
+    assert (response["ResourceType"], response["ResourceId"]) == ("MODEL", "p/1")
+    assert "is TRAINING; delete it when its training is over" in response["Message"]
+    world.detector.hold.set()
+    assert waits.model(client)["Status"] == "TRAINED"
+    client.delete_model(ProjectName="p", ModelVersion="1")
+    gone(client)
+
+
+@pytest.mark.parametrize("queued", [0, 1])
+def test_one_training_more_than_may_wait_in_line_is_refused(
+    queued: int, dataset: Any, world: Any, waits: Any
+) -> None:
+    quotas = dataclasses.replace(FEW, concurrent_trainings=2, queued_trainings=queued)
+    client = world.client(quotas=quotas)
+    world.detector.hold = Event()
+    for _ in range(2 + queued):
+        create(client)
+    with pytest.raises(client.exceptions.ServiceQuotaExceededException) as caught:
+        create(client)
+    response: Any = caught.value.response
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 402
+    assert "2 trainings are under way" in response["Message"]
+    assert ("1 wait in line" in response["Message"]) is bool(queued)
+    world.detector.hold.set()
+    for version in range(2 + queued):
+        waits.model(client, str(version + 1))
+    create(client)
+
+
 def test_two_trainings_go_on_at_once_and_the_rest_wait(
     dataset: Any, world: Any, client: LookoutClient, waits: Any
 ) -> None:

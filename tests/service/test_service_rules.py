@@ -235,6 +235,8 @@ def test_quotas_come_from_a_file(world: Any) -> None:
         ('{"projects": true}', "not True"),
         ('{"min_test_anomaly": -1}', "at least 0"),
         ('{"requests_per_second": 0}', "above 0"),
+        ('{"queued_trainings": -1}', "whole number of at least 0"),
+        ('{"cancel_trainings": 1}', "must be true or false, not 1"),
     ],
 )
 def test_a_wrong_quota_is_refused(text: str, told: str, tmp_path: Path) -> None:
@@ -242,6 +244,20 @@ def test_a_wrong_quota_is_refused(text: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         read_quotas(tmp_path)
     assert told in str(caught.value)
+
+
+def test_a_training_may_be_cancelled_within_the_caller_unless_the_file_says_otherwise(
+    world: Any, tmp_path: Path
+) -> None:
+    assert not world.open(quotas=None).quotas.cancel_trainings
+    assert world.open(quotas=None, isolated=False).quotas.cancel_trainings
+    (world.state_dir / "quotas.json").write_text('{"cancel_trainings": false}')
+    assert not world.open(quotas=None, isolated=False).quotas.cancel_trainings
+    (world.state_dir / "quotas.json").write_text(
+        '{"cancel_trainings": true, "queued_trainings": 0, "requests_per_second": null}'
+    )
+    found = world.open(quotas=None).quotas
+    assert (found.cancel_trainings, found.queued_trainings) == (True, 0)
 
 
 def test_calls_in_too_quick_succession_are_throttled(

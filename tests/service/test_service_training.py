@@ -65,8 +65,8 @@ def test_an_image_may_have_as_many_bytes_as_the_quota_says(
     spare: int, dataset: Any, world: Any, waits: Any
 ) -> None:
     size = len(world.bucket.get("normal/0.png"))
-    few = {"min_single_normal": 4, "min_single_anomaly": 3}
-    client = world.client(quotas=Quotas(max_image_bytes=size + spare, **few))
+    quotas = Quotas(max_image_bytes=size + spare, min_single_normal=4, min_single_anomaly=3)
+    client = world.client(quotas=quotas)
     client.create_model(ProjectName="p", OutputConfig=OUTPUT)
     if spare < 0:
         with pytest.raises(LookoutError, match=f"{size} bytes; {size - 1} are allowed"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,15 @@ from lfvpipe.cli.variants import open_variants
 from lfvpipe.config.flat import bare_address
 from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.checks.counts import shortages
+from lfvpipe.dataset.dividing import divide_candidates
+from lfvpipe.dataset.evaluation_images import evaluation_images
+from lfvpipe.dataset.gathering import gather, judged_candidates, stems
 from lfvpipe.dataset.globs import is_image_name, matcher
+from lfvpipe.dataset.inventory import Inventory
 from lfvpipe.dataset.labels import LabelsError, read_decisions, standings
 from lfvpipe.dataset.sampling import sample_size, split_sizes
 from lfvpipe.dataset.selection import LabelCounts
-from lfvpipe.dataset.sources import public_address, similar
+from lfvpipe.dataset.sources import IMAGES, public_address, similar, sources_of
 from lfvpipe.errors import UserError
 from lfvpipe.steps.mlflow import insist_on_extra
 
@@ -89,20 +94,66 @@ def run(options: ValidateOptions) -> int:
 
 
 def _look_at_sources(pipeline: Pipeline) -> list[SourceFacts]:
-    found = [
-        _label_facts(pipeline, label, source) for label, source in pipeline.sources.by_label.items()
-    ]
+    if _is_divided_together(pipeline):
+        found = _divided_sources(pipeline)
+    else:
+        by_label = pipeline.sources.by_label
+        found = [_label_facts(pipeline, label, source) for label, source in by_label.items()]
+        found += [_place_facts("masks", one.masks) for one in by_label.values() if one.masks]
     manifest = pipeline.sources.manifest
     if manifest:
         parts = {"train": manifest.train, "test": manifest.test, "images": manifest.images}
         found += [_place_facts(name, place) for name, place in parts.items() if place]
-    found += [
-        _place_facts("masks", one.masks) for one in pipeline.sources.by_label.values() if one.masks
-    ]
     found += [_judged_archive(one) for one in pipeline.evaluate.archives]
     if pipeline.sources.labels:
         found.append(_decisions_file(pipeline.sources.labels))
     return found + _missing_extras(pipeline)
+
+
+def _is_divided_together(pipeline: Pipeline) -> bool:
+    """Tell whether all images are here, or more than one archive of each label is named."""
+    sources = pipeline.sources
+    named = [one for one in sources_of(pipeline) if one.key.startswith("sources.")]
+    if sources.manifest:
+        return False
+    return (
+        sources.listed is not None
+        or any(one.prefix for one in named)
+        or all(not one.is_remote and Path(one.address).exists() for one in named)
+    )
+
+
+def _divided_sources(pipeline: Pipeline) -> list[SourceFacts]:
+    """Return what is known of each source, and how its images will be divided, as far as known."""
+    named = [one for one in sources_of(pipeline) if one.key.startswith("sources.")]
+    places = [_place_facts(one.member, one.address) for one in named]
+    if any(place.problem or not place.local for place in places):
+        return places
+    addresses = {one.member: Path(one.address) for one in named}
+    inventory = Inventory()
+    try:
+        candidates = gather(pipeline, addresses.__getitem__, inventory, [])
+        judged = judged_candidates(candidates, inventory)
+        withheld = evaluation_images(pipeline, judged, stems(pipeline))
+        included = [one for one in candidates if one.included and one.label is not None]
+        divided = divide_candidates(pipeline, included, withheld, [])
+    except UserError as error:
+        return [*places, SourceFacts("sources", "", local=True, problem=error.message)]
+    counted = Counter((one.label, part) for one, part in divided)
+    return [
+        SourceFacts(
+            label,
+            ", ".join(place.archive for place, one in zip(places, named, strict=True)
+                      if one.archive and one.member.split(".")[0] in (label, IMAGES)),
+            local=True,
+            images=sum(one.label == label for one in included),
+            train=counted[label, "train"],
+            test=counted[label, "test"],
+            evaluate=sum(one.label == label for one in withheld.values()),
+        )
+        for label in LABELS
+        if any(one.label == label for one in included)
+    ]  # fmt: skip
 
 
 def _judged_archive(source: EvaluationArchive) -> SourceFacts:
@@ -126,7 +177,9 @@ def _warnings(pipeline: Pipeline, sources: list[SourceFacts]) -> list[str]:
         return []
     counts: dict[tuple[Split, Label | None], int] = {}
     available: dict[str, LabelCounts] = {}
-    known: set[Label] = {label for label in LABELS if label not in pipeline.sources.by_label}
+    known: set[Label] = set()
+    if pipeline.sources.listed is None:
+        known = {label for label in LABELS if label not in pipeline.sources.by_label}
     for label in LABELS:
         one = next((one for one in sources if one.label == label and one.images), None)
         if one is not None:
@@ -189,13 +242,14 @@ def _read_archive(name: str, source: Source | EvaluationArchive) -> tuple[Source
     found = _place_facts(name, source.archive)
     if not found.local or found.problem:
         return found, []
-    wanted = matcher(source.include)
+    wanted, unwanted = matcher(source.include), matcher(source.exclude)
     try:
-        with archives.open_archive(Path(source.archive)) as archive:
+        with archives.open_archive(Path(source.archive), encoding=source.encoding) as archive:
             members = [member.name for member in archive.members()]
     except UserError as error:
         return replace(found, problem=f"{name}: {error.message}"), []
-    names = [member for member in members if is_image_name(member) and wanted(member)]
+    images = [member for member in members if is_image_name(member) and wanted(member)]
+    names = [member for member in images if not (source.exclude and unwanted(member))]
     none = "" if names else f"{name}: {source.archive} holds no image that is included"
     return replace(found, problem=none), names
 

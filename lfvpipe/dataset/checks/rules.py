@@ -90,7 +90,10 @@ def _unreadable_images(notes: Iterable[Note], *, leave_out: bool) -> list[Findin
         said = f"{what}, and {'was' if count == 1 else 'were'} left out:{lines}"
         return [warning("left-out-images", said, (each for _, ids in kinds for each in ids))]
     them = "it" if count == 1 else "them"
-    advice = f"repair or remove {them}, or set images.damaged: leave-out to go on without {them}"
+    advice = (
+        f"repair or remove {them}, name {them} under `exclude`, or set images.damaged: leave-out to"
+        f" go on without {them}"
+    )
     return [error("unreadable-images", f"{what}: {advice}.{lines}")]
 
 

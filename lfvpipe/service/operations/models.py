@@ -64,6 +64,7 @@ class Models:
         if models.count_of_project(tx, project_name) >= most:
             full = f"project {project_name} has {most} models already; delete one"
             raise over_quota("MODEL", project_name, full, quota="models-per-project")
+        self._require_place_in_line(tx, project_name)
         version = projects.take_version(tx, project_name)
         location = output_config["S3Location"]
         arn = self.context.arn(f"model/{project_name}/{version}")
@@ -116,19 +117,34 @@ class Models:
         return {"Models": [_metadata(model) for model in page], "NextToken": token}
 
     def delete_model(self, tx: Transaction, *, project_name: str, model_version: str) -> Result:
-        """Delete a model version; one in training is cancelled, a hosted one must be stopped first.
+        """Delete a model version; a hosted one must be stopped first.
 
-        The guide calls deleting a model in training impossible; here it is how a training is
-        cancelled, since there is no other way.
+        One in training cannot be deleted, says the guide. As there is no other way to cancel a
+        training, the quotas may allow it, as those of a service within its caller do.
         """
         model = models.get(tx, project_name, model_version)
         if model.status in MODEL_HOSTING:
             raise conflict_of(model, f"is {model.status}; stop it before it is deleted")
+        is_training = model.status == ModelStatus.TRAINING
+        if is_training and not self.context.runtime.quotas.cancel_trainings:
+            raise conflict_of(model, "is TRAINING; delete it when its training is over")
         tokens.renew(tx, model.arn)
         deleting = ModelStatus.DELETING
         models.change_status(tx, model.id, model.status, deleting, "The model is being deleted.")
         self._get(tx, project_name, model_version)
         return {"ModelArn": model.arn}
+
+    def _require_place_in_line(self, tx: Transaction, project_name: str) -> None:
+        quotas = self.context.runtime.quotas
+        if quotas.queued_trainings is None:
+            return
+        at_once = quotas.concurrent_trainings
+        if models.counts_by_status(tx).get(ModelStatus.TRAINING, 0) >= (
+            at_once + quotas.queued_trainings
+        ):
+            line = f" and {quotas.queued_trainings} wait in line" if quotas.queued_trainings else ""
+            full = f"{at_once} trainings are under way{line}, as many as may be; try again later"
+            raise over_quota("MODEL", project_name, full, quota="concurrent-trainings")
 
     def _get(self, tx: Transaction, project_name: str, version: str) -> Model:
         """Return the model, and have done what its status promises once the transaction ends."""
