@@ -144,6 +144,7 @@ examples = [
     for path, label, mask, classes in facts["examples"]
 ]
 settings = facts["settings"] | {"sides": tuple(facts["settings"]["sides"])}
+del settings["pixels"]  # none are set, and JSON has no dataclasses
 train(examples, Settings(**settings)).save(Path(facts["model"]))
 """
 
