@@ -29,7 +29,7 @@ from lfvpipe.storage import Buckets
 
 _HOME: Final = "region"  # the file that names the region of the folder itself
 _STATE: Final = "service.db"
-_NAME = re.compile(r"[a-z]{2,8}(?:-[a-z]{1,16}){1,4}-[0-9]{1,2}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # as a pipeline's; it names a folder
 _MOST = 64  # regions: AWS has half as many, and each is a folder and a state that is open
 _CREDENTIAL = re.compile(r"Credential=([^,\s]+)")
 

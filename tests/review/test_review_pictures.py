@@ -58,7 +58,7 @@ def test_a_painted_mask_has_the_nearest_classes_colours_and_takes_little_memory(
 def test_a_model_that_is_not_here_has_no_pictures_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
-    pipeline = SimpleNamespace(service=SimpleNamespace(endpoint="embedded"))
+    pipeline = SimpleNamespace(region="us-east-1", service=SimpleNamespace(endpoint="embedded"))
     context: Any = SimpleNamespace(pipeline=pipeline, service_dir=tmp_path / "service")
     assert pictures_of(context, model_outcome()) is None
     assert not context.service_dir.exists()

@@ -93,7 +93,7 @@ def test_one_region_serves_whatever_a_request_is_signed_for(regional: Open) -> N
     assert names(service, "us-east-1") == ["p"]
 
 
-@pytest.mark.parametrize("region", ["mars", "../x-1", "eu-west-1/..", "x" * 300])
+@pytest.mark.parametrize("region", ["Mars", "../x-1", "eu-west-1/..", "x" * 300])
 def test_what_is_no_region_is_refused_and_makes_no_folder(
     regional: Open, world: World, region: str
 ) -> None:
@@ -102,6 +102,7 @@ def test_what_is_no_region_is_refused_and_makes_no_folder(
     status, said, _ = service.handle("GET", "/2020-11-20/projects", headers, b"")
     assert (status, said["x-amzn-ErrorType"]) == (403, "InvalidSignatureException")
     assert not (world.state_dir / "regions").exists()
+    assert names(service, "plant-7") == []  # a name of one's own is as good as AWS's
 
 
 def test_a_request_says_its_region_in_the_header_or_in_the_query() -> None:
