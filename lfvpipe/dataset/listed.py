@@ -12,11 +12,13 @@ import lfvpipe.dataset.annotations as exports
 from lfvpipe.config.spec import LABELS, AnnotationSource, LayoutSource, TableSource
 from lfvpipe.dataset.candidates import Candidate, SelectionError
 from lfvpipe.dataset.checks.findings import warning
+from lfvpipe.dataset.index import UNNAMED_TYPE
 from lfvpipe.dataset.layouts import rows_of
 from lfvpipe.dataset.listing import Row, read_table
 from lfvpipe.dataset.selection import SelectedMask
 from lfvpipe.dataset.sources import listed_kind, public_address
 from lfvpipe.dataset.words import meaning_of
+from lfvpipe.lookout.rules import BACKGROUND_CLASS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -112,7 +114,12 @@ def _annotated(
         if member is None:
             lacking.append(image.name)
             continue
-        regions = tuple(each for each in image.regions if _is_defect(each.type, source.words))
+        regions = tuple(
+            # A mark that its tool gave no class is a defect of a type that nobody named.
+            replace(each, type=each.type or UNNAMED_TYPE)
+            for each in image.regions
+            if _is_defect(each.type, source.words)
+        )
         image = replace(image, regions=regions)  # noqa: PLW2901
         twin = by_member.get(member.name)
         if twin is not None:  # several files, each about a class, or a part of the marks
@@ -183,7 +190,10 @@ def _verdict(
 
 
 def _is_defect(type_: str, words: Mapping[str, Label]) -> bool:
-    return (words.get(type_) or meaning_of(type_)) != "normal"
+    """Tell whether a class marks defects: some mark the product, or what is behind it."""
+    if type_ in words:
+        return words[type_] == "anomaly"
+    return meaning_of(type_) != "normal" and type_.casefold() != BACKGROUND_CLASS.casefold()
 
 
 def _digest(image: AnnotatedImage) -> str:

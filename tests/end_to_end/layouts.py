@@ -229,6 +229,20 @@ def coco(split: str = "") -> Folder:
     return {"instances.json": json.dumps(document).encode(), **photographs}
 
 
+def coco_of_odd_classes() -> Folder:
+    """Return marks of the product, of what is behind it, and of a class without a name."""
+    files = coco()
+    document = files["instances.json"]
+    assert isinstance(document, bytes)
+    read = json.loads(document)
+    read["categories"] = [{"id": 1, "name": ""}, {"id": 2, "name": "background"},
+                          {"id": 3, "name": "good part"}]  # fmt: skip
+    read["annotations"] += [
+        {"id": 100 + n, "image_id": n, "category_id": 3, "bbox": BOX} for n in range(40)
+    ]
+    return files | {"instances.json": json.dumps(read).encode()}
+
+
 def coco_split() -> Folder:
     found: dict[str, bytes | Files] = {}
     for part, first in (("train", 0), ("test", 100)):
@@ -650,6 +664,22 @@ LAYOUTS: dict[str, Layout] = {
         counts(17, 18, 5, 5),
         types={"scratch": 10},
         masks=10,
+    ),
+    "COCO with marks that are no defects": Layout(
+        coco_of_odd_classes,
+        "sources: {annotations: {format: coco, file: instances.json, archive: photos}}\n" + HALF,
+        counts(15, 15, 5, 5),
+        masks=10,
+        findings=LEFT_OUT,
+    ),
+    "COCO, cut and fitted": Layout(
+        coco,
+        "sources: {annotations: {format: coco, file: instances.json, archive: photos}}\n"
+        f"{HALF}images: {{region: [8, 8, 48, 48], resize: {{size: 128x64, fit: contain}}}}\n",
+        counts(10, 10, 10, 10),
+        types={"scratch": 10, "dent": 10},
+        masks=20,
+        findings=LEFT_OUT,
     ),
     "COCO among the images, with its split": Layout(
         coco_split,
