@@ -89,6 +89,31 @@ def test_it_takes_the_keys_that_clients_have_already(
     assert read_keys(file) == {"testing": ("testing", ""), "OTHER": ("a%b", "t/=")}
 
 
+def test_regions_presigned_addresses_and_pages_as_boto3_and_browsers_see_them(
+    start_process: StartProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start_process("--cors-origin", "https://station.example")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", process.credentials or "")
+    regions = ("us-east-1", "eu-west-1", "ap-northeast-2")
+    clients = {region: connect(process.url, region=region) for region in regions}
+    made = clients["eu-west-1"].create_project(ProjectName="p")["ProjectMetadata"]["ProjectArn"]
+    assert made.split(":")[3] == "eu-west-1"
+    found = {region: len(each.list_projects()["Projects"]) for region, each in clients.items()}
+    assert found == {"us-east-1": 0, "eu-west-1": 1, "ap-northeast-2": 0}
+    signed: Any = clients["eu-west-1"]
+    address = urlsplit(signed.generate_presigned_url("list_projects"))
+    connection = HTTPConnection(address.netloc, timeout=30)
+    connection.request(
+        "GET", f"{address.path}?{address.query}", headers={"Origin": "https://station.example"}
+    )
+    response = connection.getresponse()
+    assert json.loads(response.read())["Projects"][0]["ProjectArn"] == made
+    assert response.headers["Access-Control-Allow-Origin"] == "https://station.example"
+    connection.close()
+
+
 def test_the_quota_of_an_images_size_is_the_limit_of_the_request(
     start_process: StartProcess, tmp_path: Path
 ) -> None:
