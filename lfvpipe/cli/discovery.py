@@ -220,6 +220,9 @@ _VERBS = {"train": "train on", "test": "test on"}
 def _of_sorting(tree: ImageTree, sorting: Sorting, judged: Sequence[Group]) -> Discovery:
     names = {label: sorting.of(label) for label in LABELS if sorting.of(label)}
     parts = {sorting.parts.get(name) for each in names.values() for name in each}
+    if parts == {None, "test"}:  # what lies beside a folder for testing is learnt from
+        sorting.parts = dict.fromkeys(sorting.labels, "train") | sorting.parts
+        parts = {"train", "test"}
     has_split = parts == {"train", "test"}
     is_simple = not has_split and not sorting.globs
     sources = _sources(tree, names, sorting.globs, by_folder=is_simple)

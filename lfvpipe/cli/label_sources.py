@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.cli.covering import EVERYTHING, Cover, cover, escaped
 from lfvpipe.cli.name_reading import is_vague, read_name
+from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.spec import Source
 from lfvpipe.dataset.sources import archives_of
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lfvpipe.cli.image_tree import ImageTree, Root
+
+MOST_GLOBS = 8  # that several archives share
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,14 @@ def label_source(
         return _from_base(tree, tree.base, names, globs, types)
     if len(roots) == 1 and not (types and not _keeps_folders(roots[0], names)):
         return _of_one(tree, roots[0], names, globs, types, by_folder=by_folder)
-    if not types and all(_is_all(tree, root, names) for root in roots):
-        return _of_several(tree, roots, names)
+    if not types and (found := _of_several(tree, roots, names, globs)) is not None:
+        return found
     if tree.base is not None:
         return _from_base(tree, tree.base, names, globs, types)
-    return _of_several(tree, roots, names)
+    raise UsageError(
+        f"No globs tell the images of one label in {', '.join(root.path.name for root in roots)}.",
+        hint="Put the archives into one folder, and name that.",
+    )
 
 
 def _from_base(
@@ -102,20 +108,26 @@ def _of_one(
     return LabelSource((root.path,), shown, cover(members, everything, local), types)
 
 
-def _of_several(tree: ImageTree, roots: Sequence[Root], names: Sequence[str]) -> LabelSource:
-    paths = tuple(root.path for root in roots)
-    if len(paths) == 1:
-        named = {name: tree.images[name].member for name in names}
-        return LabelSource(paths, named, cover(list(named.values()), _below(tree, roots[0])))
-    first, *others = map(str, paths)
+def _of_several(
+    tree: ImageTree, roots: Sequence[Root], names: Sequence[str], globs: Sequence[str]
+) -> LabelSource | None:
+    """Return a list of archives with globs for all of them; None where no few globs tell."""
+    members = {tree.images[name].member for name in names}
+    everything = [member for root in roots for member in _below(tree, root)]
+    wanted = [f for f in tree.images.values() if f.root in roots and f.member in members]
+    if len(wanted) != len(names):
+        return None  # another archive of them holds an image of the same name and another label
+    local = [glob.removeprefix(root.prefix) for glob in globs for root in roots]
+    found = cover(members, everything, local)
+    if len(found.include) + len(found.exclude) > MOST_GLOBS:
+        return None
+    first, *others = (str(root.path) for root in roots)
     sources = archives_of("normal", Source(archive=first, further=tuple(others)))
     prefixes = {Path(source.address): source.prefix for source in sources}
     shown = {
         name: f"{prefixes[tree.images[name].root.path]}{tree.images[name].member}" for name in names
     }
-    members = [tree.images[name].member for name in names]
-    everything = [member for root in roots for member in _below(tree, root)]
-    return LabelSource(paths, shown, cover(members, everything))
+    return LabelSource(tuple(root.path for root in roots), shown, found)
 
 
 def _below(tree: ImageTree, root: Root) -> list[str]:
@@ -123,11 +135,6 @@ def _below(tree: ImageTree, root: Root) -> list[str]:
     cut = len(root.prefix)
     nested = {each for each in tree.roots if root.path in (each.path, *each.path.parents)}
     return [name[cut:] for name, file in tree.images.items() if file.root in nested]
-
-
-def _is_all(tree: ImageTree, root: Root, names: Sequence[str]) -> bool:
-    own = [name for name in names if tree.images[name].root is root]
-    return len(own) == len(_below(tree, root))
 
 
 def _has_types(names: Sequence[str]) -> bool:

@@ -17,10 +17,11 @@ from lfvpipe.dataset import annotations as exports
 from lfvpipe.dataset.annotations import AnnotationError
 from lfvpipe.dataset.layouts import rows_of
 from lfvpipe.dataset.listing import ListingError, read_table
+from lfvpipe.dataset.pairing import common_ending
 from lfvpipe.dataset.words import meaning_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from lfvpipe.cli.image_tree import ImageTree, Root
     from lfvpipe.config.spec import Label
@@ -124,6 +125,25 @@ class _Index:
         if not fitting or (len(fitting) > 1 and fitting[0][0] == fitting[1][0]):
             return None
         return fitting[0][1]
+
+
+def _closest(names: Iterable[str]) -> Callable[[str], str | None]:
+    """Return what finds the image that a manifest refers to: the name with most in common."""
+    by_base: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        by_base[PurePosixPath(name).name].append(name)
+
+    def find(reference: str) -> str | None:
+        parts = PurePosixPath(reference).parts
+        found = [
+            (common_ending(parts, PurePosixPath(name).parts), name)
+            for name in by_base.get(parts[-1] if parts else "", ())
+        ]
+        best = max((length for length, _ in found), default=0)
+        names = [name for length, name in found if length == best]
+        return names[0] if len(names) == 1 else None
+
+    return find
 
 
 def _one_root(tree: ImageTree, names: Iterable[str]) -> tuple[Path, str] | None:
@@ -249,7 +269,7 @@ def _manifest(tree: ImageTree) -> Listed | None:
     if len(files) == 2 and len(parts) == 2:
         files = [parts["train"], parts["test"]]
     ordered = files
-    counts, listed, masks = _said_by(ordered, _Index(tree.images))
+    counts, listed, masks = _said_by(ordered, _closest(tree.images))
     where = tree.base if tree.is_whole else _one_root(tree, tree.images)
     folder = where[0] if isinstance(where, tuple) else where
     return Listed(
@@ -265,7 +285,7 @@ def _manifest(tree: ImageTree) -> Listed | None:
 
 
 def _said_by(
-    manifests: Iterable[Path], index: _Index
+    manifests: Iterable[Path], find: Callable[[str], str | None]
 ) -> tuple[Counter[str], dict[str, Label | None], set[str]]:
     """Return how many images there are of each label, and which are there, with which masks."""
     counts: Counter[str] = Counter()
@@ -275,7 +295,7 @@ def _said_by(
         counts[_class(entry)] += 1
         for key, reference in entry.items():
             if key.endswith("-ref") and isinstance(reference, str):
-                image = index.find(re.sub(r"^[a-z0-9]+://[^/]*/", "", reference))
+                image = find(reference)
                 if image and key == "source-ref":
                     listed[image] = None
                 elif image:

@@ -136,6 +136,12 @@ def _refusal(
     if len(groups) == 1:
         also_said = f"`{words} --normal {which}` if they are good"
         rest = f"--anomaly {which} if they are defective, --leave-out {which} if they are neither"
+    elif known["normal"]:
+        also_said = f"`{words} --anomaly {which}` if all are defective"
+        rest = "--normal for what is good, and --leave-out for what is neither"
+    elif known["anomaly"]:
+        also_said = f"`{words} --normal {which}` if all are good"
+        rest = "--anomaly for what is defective, and --leave-out for what is neither"
     else:
         also_said = f"`{words} --normal {said[0]} --anomaly {' '.join(said[1:])}`, say"
         rest = "and --leave-out for what is neither"

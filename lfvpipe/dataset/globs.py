@@ -52,7 +52,7 @@ def _translate_part(part: str) -> str:
     if part == "**/":
         return "(?:.*/)?"  # no folder, too
     if part.endswith("**"):
-        return ".*"
+        return "/.*" if part.startswith("/") else ".*"  # good/** is nothing of good_old/
     if part.startswith("*"):
         return "[^/]*"
     if part == "?":

@@ -16,6 +16,8 @@ from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
         ("a/**/*.png", "a/1.png", True),
         ("a/**/*.png", "a/b/c/1.png", True),
         ("a/**", "a/b/1.png", True),
+        ("a/**", "a_def/1.png", False),
+        ("**", "a/1.png", True),
         ("?.png", "10.png", False),
         ("[!1].png", "2.png", True),
         ("[!1].png", "1.png", False),

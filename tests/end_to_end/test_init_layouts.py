@@ -639,7 +639,7 @@ def real_aliens(here: Path) -> list[str]:
     return _real(here, "aliens")
 
 
-@layout("train 31+32 test 0+0 evaluate 22", "32 masks of the anomalous images")
+@layout("train 31+32 test 14+8", "32 masks of the anomalous images")
 def real_cookies(here: Path) -> list[str]:
     return _real(here, "cookies")
 
