@@ -221,7 +221,8 @@ def _of_sorting(tree: ImageTree, sorting: Sorting, judged: Sequence[Group]) -> D
     names = {label: sorting.of(label) for label in LABELS if sorting.of(label)}
     parts = {sorting.parts.get(name) for each in names.values() for name in each}
     if parts == {None, "test"}:  # what lies beside a folder for testing is learnt from
-        sorting.parts = dict.fromkeys(sorting.labels, "train") | sorting.parts
+        unsaid: list[str] = [name for name in sorting.labels if name not in sorting.parts]
+        sorting.parts |= dict.fromkeys(unsaid, "train")
         parts = {"train", "test"}
     has_split = parts == {"train", "test"}
     is_simple = not has_split and not sorting.globs
