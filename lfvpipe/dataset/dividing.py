@@ -43,8 +43,15 @@ def divide_candidates(
     """
     split = pipeline.split
     own = split.own
-    if own is None and split.is_default and any(each.part for each in candidates):
+    published = {each.part for each in candidates if each.part}
+    if own is None and split.is_default and len(published) > 1:
         own = "source"
+    elif own is None and split.is_default and published:
+        text = (
+            f"The source says of some images that they are in {published.pop()}, and of none that"
+            " it is in the other part, so all are divided by shares"
+        )
+        found.append(warning("half-a-split", text))
     if own is not None:
         return _keep_own_split(pipeline, candidates, withheld, own, found)
     groups = _groups(pipeline, candidates, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -110,7 +111,10 @@ def _annotated(
     lacking = []
     by_member: dict[str, AnnotatedImage] = {}
     for image in read:
-        member = finder.find(image.name.replace("\\", "/"), image.where)
+        called = (image.name, *image.other_names)
+        names = list(dict.fromkeys(name.replace("\\", "/") for name in called if name))
+        found = (finder.find(name, image.where, beside=image.file) for name in names)
+        member = next((each for each in found if each is not None), None)
         if member is None:
             lacking.append(image.name)
             continue
@@ -122,6 +126,11 @@ def _annotated(
         )
         image = replace(image, regions=regions)  # noqa: PLW2901
         twin = by_member.get(member.name)
+        if twin is not None and twin.name != image.name:
+            raise SelectionError(
+                f"{image.where}: {twin.name} and {image.name} could both be {member.name}.",
+                hint="Keep the folders that the export names in the archive.",
+            )
         if twin is not None:  # several files, each about a class, or a part of the marks
             image = replace(  # noqa: PLW2901
                 twin,
@@ -155,10 +164,11 @@ def _annotated_candidates(
             holding.leave_out([member.name], reason)
             continue
         mask = None
-        if image is not None and image.regions and label == "anomaly":
+        drawn = [each for each in image.regions if each.areas] if image else []
+        if image is not None and drawn and label == "anomaly":
             mask = SelectedMask(
                 holding.source, member.name, f"{_digest(image)}-{member.stamp}", member.size,
-                {each.type: colour_of[each.type] for each in image.regions}, drawn=True,
+                {each.type: colour_of[each.type] for each in drawn}, drawn=True,
             )  # fmt: skip
         row = Row(member.name, label, _part(image), type=type_)
         candidates.append(_candidate(row, holding, member, mask))
@@ -179,11 +189,15 @@ def _verdict(
     if image is None:
         return ("normal" if source.unmarked == "normal" else None), ""
     said = {word: source.words.get(word) or meaning_of(word) for word in image.classes}
+    # The mask, where there is one, says which types it shows.
+    has_mask = any(region.areas for region in image.regions)
+    marked = {region.type: None for region in image.regions}
     if image.regions or any(meaning != "normal" for meaning in said.values()):
         if "normal" in said.values():
             contradicting.append(name)
         own = [word for word, meaning in said.items() if meaning not in ("normal", "anomaly")]
-        return "anomaly", own[0] if len(own) == 1 and not image.regions else ""
+        types = list(dict.fromkeys([*own, *marked]))
+        return "anomaly", types[0] if len(types) == 1 and not has_mask else ""
     if said:
         return "normal", ""
     return (None if source.unmarked == "leave-out" else "normal"), ""
@@ -215,24 +229,26 @@ def _annotation_files(
     endings = exports.FORMATS[source.format]
     read: dict[str, bytes] = {}
 
-    def read_from(archive: Archive) -> list[str]:
+    def read_from(archive: Archive, above: str = "") -> list[str]:
         names = [one.name for one in archive.members() if one.name.lower().endswith(endings)]
         for name, data in archive.extract(names, _MAX_FILE):
             if isinstance(data, Exception):
                 raise data
-            read[name] = data
+            read[above + name] = data
         return names
 
     if not files:
         with open_archive(holding.path, encoding=holding.encoding) as archive:
             holding.used.update(read_from(archive))
     for address, path in zip(source.files, files, strict=True):
-        name = PurePosixPath(public_address(address)).name
+        # Several files of one name in folders of their own: train/_annotations.coco.json.
+        shown_as = public_address(address)
+        name = PurePosixPath(shown_as).name if len(files) == 1 else shown_as
         if path.is_file() and name.lower().endswith(endings):
             read[name] = _read(path)
         else:
             with open_archive(path) as archive:
-                read_from(archive)
+                read_from(archive, f"{shown_as}/" if len(files) > 1 else "")
     if not read:
         raise SelectionError(
             f"sources.annotations: there is no file of {source.format} annotations"
@@ -269,8 +285,10 @@ class _Finder:
             if path.suffix:
                 self._by_base[path.stem].append(member)
 
-    def find(self, name: str, where: str) -> Member | None:
+    def find(self, name: str, where: str, beside: str = "") -> Member | None:
         """Return the member that `name` stands for: the one with the most folders in common.
+
+        Of several, it is the one whose folder is called most like that of the file `beside`.
 
         Raises:
             SelectionError: It could be several.
@@ -288,6 +306,10 @@ class _Finder:
         closest = [member for ending, member in fitting if ending == best]
         images = [member for member in closest if _is_image(member)]
         closest = images or closest
+        if len(closest) > 1 and beside:
+            alike = [_alike_folders(beside, member.name) for member in closest]
+            if max(alike) and alike.count(max(alike)) == 1:
+                return closest[alike.index(max(alike))]
         if len(closest) > 1:
             names = ", ".join(member.name for member in closest[:3])
             raise SelectionError(
@@ -301,6 +323,13 @@ def _is_image(member: Member) -> bool:
     from lfvpipe.dataset.globs import is_image_name
 
     return is_image_name(member.name)
+
+
+def _alike_folders(file: str, member: str) -> int:
+    """Return how many folders, from the innermost out, two paths call the same."""
+    folders = [PurePosixPath(each.lower()).parts[-2::-1] for each in (file, member)]
+    alike = (one == other for one, other in zip(*folders, strict=False))
+    return sum(1 for _ in takewhile(bool, alike))
 
 
 def _common_ending(name: Sequence[str], member: Sequence[str]) -> int:

@@ -139,6 +139,64 @@ def test_published_splits_are_kept() -> None:
     assert read("yolo", EXPORTS["yolo"])[0].split == "train"
 
 
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train/_annotations.coco.json", "train"),
+        ("valid/_annotations.coco.json", "valid"),
+        ("instances_val2017.json", "val"),
+        ("test.json", "test"),
+        ("latest.json", ""),
+        ("valves.json", ""),
+        ("restrained.json", ""),
+    ],
+)
+def test_a_split_is_a_word_of_the_path_and_no_part_of_one(name: str, split: str) -> None:
+    assert read("coco", {name: json.dumps(COCO).encode()})[0].split == split
+
+
+def test_the_folders_of_pascal_voc_are_a_split() -> None:
+    assert read("pascal-voc", {"test/a.xml": VOC.encode()})[0].split == "test"
+
+
+@pytest.mark.parametrize("annotations", [[], [{"was_cancelled": True, "result": []}]])
+def test_a_task_of_label_studio_that_nobody_has_done_says_nothing(annotations: list[Any]) -> None:
+    tasks = [*STUDIO, {"data": {"image": "c.png"}, "annotations": annotations}]
+    images = read("label-studio", {"export.json": json.dumps(tasks).encode()})
+    assert [image.name for image in images] == ["a.png", "b.png"]
+
+
+def test_relations_between_marks_of_label_studio_are_passed_over() -> None:
+    task = {"data": {"image": "a.png"}, "annotations": [{"result": [{"type": "relation"}]}]}
+    assert read("label-studio", {"export.json": json.dumps([task]).encode()})[0].regions == ()
+
+
+def test_an_image_in_which_only_a_line_is_marked_has_a_defect_without_an_area() -> None:
+    xml = """<annotations><image name="a.png" width="40" height="30">
+      <polyline label="crack" points="0,0;4,4"/></image></annotations>"""
+    assert read("cvat", {"a.xml": xml.encode()})[0].regions == (Region("crack"),)
+    line = {"label": "crack", "shape_type": "line", "points": [[0, 0], [4, 4]]}
+    labelme = json.dumps({**LABELME, "shapes": [line]}).encode()
+    assert read("labelme", {"a.json": labelme})[0].regions == (Region("crack"),)
+    point = {"value": {"keypointlabels": ["crack"], "x": 1, "y": 1}}
+    task = {"data": {"image": "a.png"}, "annotations": [{"result": [point]}]}
+    studio = read("label-studio", {"export.json": json.dumps([task]).encode()})
+    assert studio[0].regions == (Region("crack"),)
+
+
+@pytest.mark.parametrize("segmentation", [[[]], [[1, 1, 9, 9]]])
+def test_an_outline_of_coco_that_covers_nothing_leaves_the_box(segmentation: Any) -> None:
+    (one,) = COCO["annotations"]
+    document = {**COCO, "annotations": [{**one, "segmentation": segmentation}]}
+    regions = read("coco", {"a.json": json.dumps(document).encode()})[0].regions
+    assert regions == read("coco", EXPORTS["coco"])[0].regions
+
+
+@pytest.mark.parametrize("name", ["README.roboflow.txt", "train/README.dataset.txt"])
+def test_texts_about_the_data_are_no_labels_of_yolo(name: str) -> None:
+    assert read("yolo", {**YOLO, name: b"exported on Monday"}) == read("yolo", YOLO)
+
+
 @pytest.mark.parametrize("name", EXPORTS)
 def test_a_format_is_recognised_by_its_files(name: str) -> None:
     guesses = {guess_format(file, data) for file, data in EXPORTS[name].items()}

@@ -7,6 +7,7 @@ understand; each reader here is a page, bounded, and names the file and the plac
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.annotations.regions import AnnotatedImage, AnnotationError, Region
@@ -30,6 +31,9 @@ FORMATS: dict[str, tuple[str, ...]] = {
 def read(format_: str, files: Mapping[str, bytes]) -> list[AnnotatedImage]:
     """Return what a tool said of each image.
 
+    Lines and points count where nothing else is marked in an image: it has a defect then, and no
+    mask of it.
+
     Args:
         format_: One of `FORMATS`.
         files: The files of annotations by name, those of other endings left out.
@@ -37,7 +41,12 @@ def read(format_: str, files: Mapping[str, bytes]) -> list[AnnotatedImage]:
     Raises:
         AnnotationError: A file cannot be used.
     """
-    return _reader(format_)(files)
+    return [_without_lines(image) for image in _reader(format_)(files)]
+
+
+def _without_lines(image: AnnotatedImage) -> AnnotatedImage:
+    areas = tuple(region for region in image.regions if region.areas)
+    return replace(image, regions=areas) if areas else image
 
 
 def _reader(format_: str) -> Callable[[Mapping[str, bytes]], list[AnnotatedImage]]:

@@ -6,8 +6,8 @@ or packed into text (the tools' `rleToString`); without one the box is the area.
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from lfvpipe.dataset.annotations.fields import Node, parse_json
 from lfvpipe.dataset.annotations.regions import (
@@ -19,16 +19,17 @@ from lfvpipe.dataset.annotations.regions import (
     check_runs,
     pairs,
     rectangle,
+    split_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SPLITS = ("train", "test", "val")
-
 
 def read(files: Mapping[str, bytes]) -> list[AnnotatedImage]:
-    """Return the images of all the JSON files; ``instances_train2017.json`` names a split, too.
+    """Return the images of all the JSON files.
+
+    ``instances_train2017.json`` names a split, too, and so does ``train/_annotations.coco.json``.
 
     Raises:
         AnnotationError: A file is none of COCO's, or contradicts itself.
@@ -49,8 +50,7 @@ def _read_file(name: str, data: bytes) -> list[AnnotatedImage]:
                 f"{each.where}: there is no {what}.", hint="Export the annotations again."
             )
         regions[owner].append(Region(types[category], _areas(each)))
-    stem = PurePosixPath(name).stem.lower()
-    split = next((split for split in _SPLITS if split in stem), "")
+    split = split_of(name, in_stem=True)
     return [
         AnnotatedImage(
             name=image.text("file_name"),
@@ -59,6 +59,8 @@ def _read_file(name: str, data: bytes) -> list[AnnotatedImage]:
             width=image.integer("width") if image.has("width") else None,
             height=image.integer("height") if image.has("height") else None,
             where=image.where,
+            file=name,
+            other_names=(unquote(image.text("file_name")),),
         )
         for image in images
     ]
@@ -69,7 +71,9 @@ def _areas(annotation: Node) -> tuple[Polygon | Runs, ...]:
         segmentation = annotation.at("segmentation")
         if isinstance(segmentation.value, dict):
             return (_runs(segmentation),)
-        polygons = [pairs(each.numbers(), each.where) for each in segmentation.items()]
+        # Tools that simplify outlines leave some with two corners, or none: they cover nothing.
+        outlines = [(each.numbers(), each.where) for each in segmentation.items()]
+        polygons = [pairs(flat, where) for flat, where in outlines if len(flat) not in (0, 2, 4)]
         if polygons:
             return tuple(map(Polygon, polygons))
     left, top, width, height = annotation.numbers("bbox", 4)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
-_WITHOUT_AREA = frozenset({"tag", "points", "polyline", "skeleton", "cuboid"})
+_WITHOUT_AREA = frozenset({"points", "polyline", "skeleton", "cuboid"})
 
 
 def read(files: Mapping[str, bytes]) -> list[AnnotatedImage]:
@@ -45,15 +45,18 @@ def read(files: Mapping[str, bytes]) -> list[AnnotatedImage]:
                 hint="Export the task as CVAT for images 1.1.",
             )
         images += [
-            _read_image(each, f"{name}: image {at}") for at, each in enumerate(root.iter("image"))
+            _read_image(each, name, f"{name}: image {at}")
+            for at, each in enumerate(root.iter("image"))
         ]
     return images
 
 
-def _read_image(element: Element, where: str) -> AnnotatedImage:
+def _read_image(element: Element, file: str, where: str) -> AnnotatedImage:
     regions = []
     for child in element:
-        if child.tag not in _WITHOUT_AREA:
+        if child.tag in _WITHOUT_AREA:
+            regions.append(Region(child.get("label", "")))
+        elif child.tag != "tag":
             area = _area(child, f"{where}: {child.tag}")
             regions.append(Region(child.get("label", ""), (area,)))
     name = element.get("name", "")
@@ -67,6 +70,7 @@ def _read_image(element: Element, where: str) -> AnnotatedImage:
         width=int(parse_number(element.get("width"), where)),
         height=int(parse_number(element.get("height"), where)),
         where=where,
+        file=file,
     )
 
 

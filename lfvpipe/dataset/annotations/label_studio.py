@@ -29,7 +29,7 @@ _LABELS = ("rectanglelabels", "polygonlabels", "ellipselabels", "labels")
 
 
 def read(files: Mapping[str, bytes]) -> list[AnnotatedImage]:
-    """Return the images of all tasks.
+    """Return the images of all tasks that somebody has done.
 
     Raises:
         AnnotationError: A file is no export of Label Studio's, or a result is a brush's.
@@ -41,11 +41,13 @@ def read(files: Mapping[str, bytes]) -> list[AnnotatedImage]:
             raise AnnotationError(
                 f"{name}: is no list of tasks.", hint="Export as JSON, not as JSON-MIN."
             )
-        images += [_read_task(task) for task in document.items()]
+        tasks = (_read_task(task, name) for task in document.items())
+        images += [image for image in tasks if image is not None]
     return images
 
 
-def _read_task(task: Node) -> AnnotatedImage:
+def _read_task(task: Node, file: str) -> AnnotatedImage | None:
+    """Return what was said of an image; None where nobody has looked at it, or it was skipped."""
     data = task.at("data")
     key = next((key for key in _IMAGE_KEYS if data.has(key)), "")
     address = data.text(key or "image")
@@ -57,7 +59,11 @@ def _read_task(task: Node) -> AnnotatedImage:
         for each in annotations
         if not (each.has("was_cancelled") and each.at("was_cancelled").value)
     ]
-    for result in done[-1].items("result") if done else ():
+    if not done:
+        return None
+    for result in done[-1].items("result"):
+        if not result.has("value"):  # a relation between two others
+            continue
         value = result.at("value")
         if value.has("brushlabels"):
             raise AnnotationError(
@@ -70,7 +76,17 @@ def _read_task(task: Node) -> AnnotatedImage:
             if value.has(labels):
                 types = [label.text() for label in value.items(labels)]
                 regions += [Region(type_, (_area(result),)) for type_ in types[:1]]
-    return AnnotatedImage(_path(address), tuple(regions), tuple(classes), where=task.where)
+        if value.has("keypointlabels"):
+            regions += [Region(label.text()) for label in value.items("keypointlabels")]
+    name, *others = _paths(address)
+    return AnnotatedImage(
+        name,
+        tuple(regions),
+        tuple(classes),
+        where=task.where,
+        file=file,
+        other_names=tuple(others),
+    )
 
 
 def _area(result: Node) -> Polygon:
@@ -94,12 +110,15 @@ def _area(result: Node) -> Polygon:
     return Polygon(tuple((left / width, top / height) for left, top in corners), relative=True)
 
 
-def _path(address: str) -> str:
-    """Return the image's path: local files are served as ``/data/local-files/?d=PATH``."""
+def _paths(address: str) -> list[str]:
+    """Return the image's path, and what it may be instead.
+
+    Local files are served as ``/data/local-files/?d=PATH``.
+    """
     try:
         parts = urlsplit(address)
     except ValueError:  # a broken address of IPv6: a file that is called so
-        return address
+        return [address]
     local = parse_qs(parts.query).get("d")
     path = unquote(local[0] if local else parts.path).lstrip("/")
     # An upload is ``data/upload/PROJECT/8-hex-digits-NAME``.
@@ -107,6 +126,6 @@ def _path(address: str) -> str:
         folder, _, name = path.rpartition("/")
         digits, dash, rest = name.partition("-")
         if dash and len(digits) == 8 and set(digits) <= set("0123456789abcdef"):
-            return rest
-        return name or folder
-    return path
+            return [rest, name]  # as it was called before, and as it lies in the upload's folder
+        return [name or folder]
+    return [path]

@@ -1,6 +1,6 @@
 """LabelMe's annotations: a JSON file an image, with shapes in pixels.
 
-Format: https://github.com/wkentaro/labelme. Lines and points have no area and are passed over;
+Format: https://github.com/wkentaro/labelme. Lines and points mark a defect without an area;
 `flags` that are set are what the image as a whole was called.
 """
 
@@ -40,14 +40,19 @@ def read(files: Mapping[str, bytes]) -> list[AnnotatedImage]:
 def _read_file(name: str, data: bytes) -> AnnotatedImage:
     document = parse_json(name, data)
     regions = [
-        Region(shape.text("label"), (Polygon(_corners(shape)),))
+        Region(
+            shape.text("label"),
+            () if _kind(shape) in _WITHOUT_AREA else (Polygon(_corners(shape)),),
+        )
         for shape in document.items("shapes")
-        if _kind(shape) not in _WITHOUT_AREA
     ]
     flags = document.at("flags").value if document.has("flags") else {}
     # A path of the machine that it was annotated on, often Windows; the name can be relied on.
     path = document.text("imagePath") if document.has("imagePath") else PurePosixPath(name).stem
-    image = PurePosixPath(path.replace("\\", "/")).name
+    said = PurePosixPath(path.replace("\\", "/"))
+    image = said.name
+    # ``../images/001.png``: the folders above are those beside the annotations' own.
+    folders = "/".join(part for part in said.parts if part != "..")
     return AnnotatedImage(
         name=(PurePosixPath(name).parent / image).as_posix(),
         regions=tuple(regions),
@@ -57,6 +62,8 @@ def _read_file(name: str, data: bytes) -> AnnotatedImage:
         width=document.integer("imageWidth") if document.has("imageWidth") else None,
         height=document.integer("imageHeight") if document.has("imageHeight") else None,
         where=name,
+        file=name,
+        other_names=(folders, image),
     )
 
 

@@ -16,6 +16,7 @@ from lfvpipe.dataset.annotations.regions import (
     Region,
     pairs,
     rectangle,
+    split_of,
 )
 
 if TYPE_CHECKING:
@@ -42,13 +43,18 @@ def _read_file(name: str, data: bytes) -> AnnotatedImage:
         _region(each, f"{name}: object {at}") for at, each in enumerate(root.iter("object"), 1)
     ]
     width, height = root.findtext("size/width"), root.findtext("size/height")
+    own = PurePosixPath(name).stem
     return AnnotatedImage(
-        # Some tools leave the image's ending out, or the name altogether.
-        name=(root.findtext("filename") or "").strip() or PurePosixPath(name).stem,
+        # Some tools leave the image's ending out, or the name altogether; and whoever renames
+        # images renames these files with them, not what stands in them.
+        name=(root.findtext("filename") or "").strip() or own,
         regions=tuple(regions),
         width=int(parse_number(width, name)) if width else None,
         height=int(parse_number(height, name)) if height else None,
         where=name,
+        split=split_of(name),
+        file=name,
+        other_names=(own,),
     )
 
 

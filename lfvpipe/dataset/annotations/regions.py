@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.errors import UserError
@@ -15,6 +17,7 @@ Point = tuple[float, float]
 
 MAX_PIXELS = 64 * 1024 * 1024  # of an image, as everywhere in the package
 _CIRCLE_CORNERS = 64
+_SPLITS = ("train", "test", "val", "valid", "validation")
 
 
 class AnnotationError(UserError):
@@ -63,10 +66,13 @@ class Runs:
 
 @dataclass(frozen=True)
 class Region:
-    """One thing that was marked: its class as the tool names it, and the areas it covers."""
+    """One thing that was marked: its class as the tool names it, and the areas it covers.
+
+    A line or a point covers none.
+    """
 
     type: str
-    areas: tuple[Polygon | Runs, ...]
+    areas: tuple[Polygon | Runs, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,8 @@ class AnnotatedImage:
         width: Pixels, where the tool says so.
         height: The same.
         where: The place in the export, for messages: ``file:line`` or ``file: images[3]``.
+        file: The file of annotations that names it, by its path.
+        other_names: What it may be called instead, where nothing is called `name`.
     """
 
     name: str
@@ -90,6 +98,20 @@ class AnnotatedImage:
     width: int | None = None
     height: int | None = None
     where: str = ""
+    file: str = ""
+    other_names: tuple[str, ...] = ()
+
+
+def split_of(file: str, *, in_stem: bool = False) -> str:
+    """Return the part of a published split that the folders of a file say; "" where none does.
+
+    Args:
+        file: Its path.
+        in_stem: A word of the file's own name counts, too: ``instances_train2017.json``.
+    """
+    path = PurePosixPath(file.lower())
+    words = [*re.findall("[a-z]+", path.stem)] if in_stem else []
+    return next((word for word in [*words, *path.parts[-2::-1]] if word in _SPLITS), "")
 
 
 def rectangle(left: float, top: float, right: float, bottom: float) -> tuple[Point, ...]:

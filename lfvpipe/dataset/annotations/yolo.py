@@ -23,6 +23,7 @@ from lfvpipe.dataset.annotations.regions import (
     Region,
     pairs,
     rectangle,
+    split_of,
 )
 
 if TYPE_CHECKING:
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
 
 CLASS_FILES = ("classes.txt", "obj.names", "names.txt")
 _OTHER_TEXTS = frozenset(
-    {*CLASS_FILES, "train.txt", "val.txt", "test.txt", "readme.txt", "notes.txt"}
+    {*CLASS_FILES, "train.txt", "val.txt", "valid.txt", "test.txt", "notes.txt", "license.txt"}
 )
-_SPLITS = ("train", "test", "valid", "val")
 
 
 def read(files: Mapping[str, bytes]) -> list[AnnotatedImage]:
@@ -45,8 +45,13 @@ def read(files: Mapping[str, bytes]) -> list[AnnotatedImage]:
     return [
         _read_file(name, data, names)
         for name, data in files.items()
-        if name.lower().endswith(".txt") and PurePosixPath(name).name.lower() not in _OTHER_TEXTS
+        if name.lower().endswith(".txt") and not _is_other_text(PurePosixPath(name).name.lower())
     ]
+
+
+def _is_other_text(name: str) -> bool:
+    """Tell a text about the data from labels: Roboflow writes ``README.roboflow.txt``, too."""
+    return name in _OTHER_TEXTS or name.split(".", maxsplit=1)[0] == "readme"
 
 
 def _class_names(files: Mapping[str, bytes]) -> dict[int, str]:
@@ -82,9 +87,12 @@ def _read_file(name: str, data: bytes, names: Mapping[int, str]) -> AnnotatedIma
     path = PurePosixPath(name)
     # Labels lie in labels/ beside images/, once for all or once in each split's folder.
     image = PurePosixPath(*("images" if part == "labels" else part for part in path.parts))
-    split = next((part for part in path.parts[:-1] if part.lower() in _SPLITS), "")
     return AnnotatedImage(
-        name=image.with_suffix("").as_posix(), regions=tuple(regions), split=split, where=name
+        name=image.with_suffix("").as_posix(),
+        regions=tuple(regions),
+        split=split_of(name),
+        where=name,
+        file=name,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -370,6 +371,82 @@ def test_annotations_that_are_nowhere_are_told(listed: Callable[..., Context], w
     source = AnnotationSource(archive="p.zip", format="coco", unmarked="listed", words={})
     with pytest.raises(SelectionError, match=r"there is no file of coco annotations"):
         select(listed(source, {"a/1.png": b""}), work)
+
+
+def coco(*names: str, marked: str = "") -> bytes:
+    """Return an export; in the images that begin with `marked` something is marked."""
+    boxes = [
+        {"id": at, "image_id": at, "category_id": 1, "bbox": [1, 1, 2, 2]}
+        for at, name in enumerate(names)
+        if marked and name.startswith(marked)
+    ]
+    images = [{"id": at, "file_name": name} for at, name in enumerate(names)]
+    categories = [{"id": 1, "name": "scratch"}]
+    return json.dumps({"images": images, "annotations": boxes, "categories": categories}).encode()
+
+
+COCO = AnnotationSource(archive="p.zip", format="coco", unmarked="listed", words={})
+
+
+def test_names_count_beside_the_file_that_says_them_and_the_folders_are_the_split(
+    listed: Callable[..., Context], work: Any, context: Context
+) -> None:
+    files = {}
+    for folder in ("train", "valid", "test"):
+        files[f"{folder}/_annotations.coco.json"] = coco("ok1.png", "ng1.png", marked="ng")
+        files |= {f"{folder}/ok1.png": b"", f"{folder}/ng1.png": b""}
+    default = replace(context.pipeline.split, is_default=True)
+    images, _ = select(listed(COCO, files, split=default), work)
+    assert parts(images) == {
+        ("normal", "train"): 1, ("normal", "test"): 2, ("anomaly", "train"): 1,
+        ("anomaly", "test"): 2,
+    }  # fmt: skip
+    assert all(("train" in one.member) == (one.split == "train") for one in images.values())
+
+
+def test_half_a_published_split_is_none_and_said(
+    listed: Callable[..., Context], work: Any, context: Context
+) -> None:
+    names = [f"{kind}{at}.png" for kind in ("ok", "ng") for at in range(10)]
+    files = {"instances_train.json": coco(*names, marked="ng")} | dict.fromkeys(names, b"")
+    default = replace(context.pipeline.split, is_default=True)
+    images, found = select(listed(COCO, files, split=default), work)
+    assert {part for _, part in parts(images)} == {"train", "test"}
+    assert found["half-a-split"].message.startswith("The source says of some images that")
+
+
+@pytest.mark.parametrize(
+    ("said", "lies"),
+    [("my%20part.png", "my part.png"), ("C:\\data\\1.png", "1.png"), ("/mnt/x/1.png", "1.png")],
+)
+def test_an_image_is_found_by_what_tools_make_of_its_name(
+    said: str, lies: str, listed: Callable[..., Context], work: Any
+) -> None:
+    files = {"a.json": coco("0.png", said, marked=said), "0.png": b"", lies: b""}
+    images, _ = select(listed(COCO, files, split=shares(50, 50)), work)
+    assert f"anomaly/{lies}" in images
+
+
+def test_two_images_that_could_be_one_are_not_taken_for_one(
+    listed: Callable[..., Context], work: Any
+) -> None:
+    files = {"a.json": coco("x/1.png", "y/1.png", marked="y"), "1.png": b""}
+    with pytest.raises(SelectionError, match=r"x/1\.png and y/1\.png could both be 1\.png"):
+        select(listed(COCO, files), work)
+
+
+def test_files_of_one_name_in_folders_of_their_own_are_all_read(
+    listed: Callable[..., Context], work: Any, tmp_path: Path
+) -> None:
+    source = replace(COCO, files=("train/a.json", "test/a.json"))
+    for at, part in enumerate(("train", "test"), start=1):
+        (tmp_path / part).mkdir()
+        file = tmp_path / part / "a.json"
+        file.write_bytes(coco(f"{part}-ok.png", f"ng-{part}.png", marked="ng"))
+        work.upstream[f"fetch:annotations-{at}"] = fetch_outcome(file, f"annotations-{at}")
+    names = [f"{p}-ok.png" for p in ("train", "test")] + [f"ng-{p}.png" for p in ("train", "test")]
+    images, _ = select(listed(source, dict.fromkeys(names, b""), split=shares(50, 50)), work)
+    assert len(images) == 4
 
 
 def test_a_published_split_is_kept_unless_shares_are_said(
