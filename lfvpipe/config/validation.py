@@ -121,7 +121,8 @@ def _text_hint(text: str, kinds: list[str]) -> str:
 
 
 def _enum(error: ValidationError) -> Explanation:
-    allowed = [value for value in cast("list[str]", error.validator_value) if value is not None]
+    values = cast("list[str | int | None]", error.validator_value)
+    allowed = [str(value) for value in values if value is not None]
     near = suggestions.close(str(error.instance), allowed)
     hint = f"Did you mean {suggestions.alternatives(near)}?" if near else "Choose one of them."
     names = suggestions.alternatives(allowed)

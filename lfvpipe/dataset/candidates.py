@@ -124,6 +124,12 @@ def label_candidates(
     included = [candidate for candidate in candidates if candidate.included]
     if not included:
         raise _no_images(f"sources.{label}", archives, source.include, source.exclude)
+    if len(archives) > 1:
+        giving = {candidate.source for candidate in included}
+        bare = [each.address for each in archives if each.source not in giving]
+        if bare:
+            text = f"sources.{label}: no image is taken from {', '.join(bare)}"
+            found.append(warning("empty-archive", text))
     if partners:
         found += partners.check(label, candidates)
     if source.types and (untyped := [each for each in included if not each.type]):

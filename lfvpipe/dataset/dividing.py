@@ -109,8 +109,10 @@ def _keep_own_split(
         raise SelectionError(
             f"split.from: no image is in {lacking}; {counted['train']} are in train and"
             f" {counted['test']} in test.",
-            hint="Divide the images by shares instead, such as `split: {train: 80, test: 20}`.",
+            hint=_own_split_hint(own, candidates),
         )
+    if isinstance(own, SplitGlobs):
+        found += _globs_of_nothing(own, candidates)
     outside = [each.id for each in candidates if each.id not in parts and each.id not in withheld]
     if outside:
         text = f"split.from: {len(outside)} images are neither in train nor in test, and unused"
@@ -124,6 +126,25 @@ def _keep_own_split(
             one = of_label[name]
             divided.append((one, parts.get(one.id, "unused") if place < size else "unused"))
     return divided
+
+
+def _own_split_hint(own: str | SplitGlobs, candidates: Sequence[Candidate]) -> str:
+    if isinstance(own, SplitGlobs) and candidates:
+        return f"Names look like {', '.join(each.name for each in candidates[:3])}."
+    return "Divide the images by shares instead, such as `split: {train: 80, test: 20}`."
+
+
+def _globs_of_nothing(own: SplitGlobs, candidates: Sequence[Candidate]) -> list[Finding]:
+    """Return a warning where a glob or name of an own split is that of no image: it is misspelt."""
+    bare = []
+    for glob in (*own.train, *own.test):
+        matches = matcher([glob])
+        if not any(matches(each.name) or matches(each.member) for each in candidates):
+            bare.append(glob)
+    if not bare:
+        return []
+    text = f"split.from: {len(bare)} names match no image, such as {', '.join(bare[:3])}"
+    return [warning("splitting-nothing", text)]
 
 
 def _parts_by_globs(

@@ -12,7 +12,8 @@ def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
     """Return a test whether a member name matches any of `patterns`; no patterns match all.
 
     ``**`` stands for any folders, ``*`` and ``?`` stay within a name, ``[…]`` is a set. A pattern
-    without a slash is matched against the last part of the name alone. Case does not matter.
+    without a slash is matched against the last part of the name alone. Case does not matter. A
+    name matches itself, whatever signs of globs it has in it (``img[1].png``).
     """
     compiled = [glob_pattern(pattern) for pattern in patterns]
     if not compiled:
@@ -26,8 +27,12 @@ def glob_pattern(pattern: str) -> re.Pattern[str]:
     pattern = pattern.removeprefix("./")
     if "/" not in pattern and pattern != "**":
         pattern = f"**/{pattern}"
+    translated = _translate(pattern)
+    if "[" in pattern:
+        any_folder = "(?:.*/)?" if pattern.startswith("**/") else ""
+        translated += f"|{any_folder}{re.escape(pattern.removeprefix('**/'))}"
     try:
-        return re.compile(_translate(pattern), re.IGNORECASE | re.DOTALL)
+        return re.compile(translated, re.IGNORECASE | re.DOTALL)
     except re.error:  # a set that is none, such as [z-a]: it stands for itself
         return re.compile("(?:.*/)?" + re.escape(pattern.removeprefix("**/")), re.IGNORECASE)
 

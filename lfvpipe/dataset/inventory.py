@@ -48,6 +48,7 @@ class Holding:
         guessed_encoding: What a zip's names were read as where nothing tells; "" otherwise.
         used: The names of the members that something came of.
         reasons: Why a member is left out, by its name, where that is known.
+        exclude: The globs that name what is left out.
     """
 
     source: str
@@ -60,6 +61,7 @@ class Holding:
     guessed_encoding: str = ""
     used: set[str] = field(default_factory=set)
     reasons: dict[str, str] = field(default_factory=dict)
+    exclude: Sequence[str] = ()
 
     @property
     def images(self) -> list[Member]:
@@ -74,6 +76,7 @@ class Holding:
     def wanted(self, include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], bool]:
         """Return a test whether a member is wanted; why one is not is noted."""
         is_included, is_excluded = matcher(include), matcher(exclude)
+        self.exclude = exclude
 
         def is_wanted(name: str) -> bool:
             if not is_included(name):
@@ -123,7 +126,25 @@ class Inventory:
 
     def findings(self) -> list[Finding]:
         """Return what was left out of each archive, and where names had to be guessed at."""
-        return [found for shared in self._by_archive() for found in _findings(shared)]
+        found = [each for shared in self._by_archive() for each in _findings(shared)]
+        return [*found, *self._excluding_nothing()]
+
+    def _excluding_nothing(self) -> Iterator[Finding]:
+        """Yield a warning for each glob of an `exclude` that no file matches: it is misspelt."""
+        for glob in dict.fromkeys(glob for each in self._holdings for glob in each.exclude):
+            matches = matcher([glob])
+            names = [
+                member.name
+                for each in self._holdings
+                if glob in each.exclude
+                for member in each.members
+            ]
+            if names and not any(map(matches, names)):
+                text = (
+                    f"`exclude` names {glob}, which nothing matches: names look like"
+                    f" {', '.join(names[:3])}"
+                )
+                yield warning("excluding-nothing", text)
 
     def _by_archive(self) -> Iterator[list[Holding]]:
         """Yield the holdings of each archive: both labels may lie in one."""

@@ -18,7 +18,7 @@ from lfvpipe.dataset.layouts import rows_of
 from lfvpipe.dataset.listing import Row, read_table
 from lfvpipe.dataset.selection import SelectedMask
 from lfvpipe.dataset.sources import listed_kind, public_address
-from lfvpipe.dataset.words import meaning_of
+from lfvpipe.dataset.words import MEANINGS, meaning_of, words_of
 from lfvpipe.lookout.rules import BACKGROUND_CLASS
 
 if TYPE_CHECKING:
@@ -207,7 +207,9 @@ def _is_defect(type_: str, words: Mapping[str, Label]) -> bool:
     """Tell whether a class marks defects: some mark the product, or what is behind it."""
     if type_ in words:
         return words[type_] == "anomaly"
-    return meaning_of(type_) != "normal" and type_.casefold() != BACKGROUND_CLASS.casefold()
+    # The whole name: a defect may be called clean_cut, or missing ok label.
+    is_normal = MEANINGS.get("".join(words_of(type_))) == "normal"
+    return not is_normal and type_.casefold() != BACKGROUND_CLASS.casefold()
 
 
 def _digest(image: AnnotatedImage) -> str:

@@ -26,8 +26,9 @@ Part = Literal["train", "test"]
 _COLUMNS: dict[str, str] = {
     alias: column
     for column, aliases in {
-        "path": "path file filename filepath image imagepath imagefile img name picture photo bild",
-        "label": "label class classname status verdict result",
+        "path": "path file filename filepath image imagepath imagefile img name picture photo bild"
+        " datei dateiname",
+        "label": "label class classname status verdict result ergebnis befund",
         "is_anomaly": "isanomaly anomaly anomalous isdefective defective isdefect",
         "split": "split set subset partition",
         "type": "type defecttype defectclass anomalytype kind category",
@@ -36,7 +37,10 @@ _COLUMNS: dict[str, str] = {
     }.items()
     for alias in aliases.replace("_", "").split()
 }
-_TRUTH: Mapping[str, Label] = {"0": "normal", "1": "anomaly", "false": "normal", "true": "anomaly"}
+_TRUTH: Mapping[str, Label] = {
+    **dict.fromkeys(("0", "0.0", "false", "f", "no", "n"), "normal"),
+    **dict.fromkeys(("1", "1.0", "true", "t", "yes", "y"), "anomaly"),
+}
 _LONGEST = 1 << 20  # characters of a field
 
 
@@ -124,7 +128,9 @@ def _separated(name: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         for cells in lines:
             where = f"{name}:{lines.line_num}"
-            if not any(cell.strip() for cell in cells) or cells[0].startswith("#"):
+            filled = [cell for cell in cells if cell.strip()]
+            # Below the first row, a cell beside it tells an image that is called #1.png.
+            if not filled or (cells[0].startswith("#") and (columns is None or len(filled) == 1)):
                 continue
             if columns is None:
                 columns = _columns(cells, where)
@@ -193,7 +199,12 @@ def _label(
 ) -> tuple[Label | None, str]:
     """Return what an entry says that its image is, and the type of its defect."""
     said, truth = entry.get("label", ""), entry.get("is_anomaly", "")
-    label = labels.get(said) or _TRUTH.get(truth.lower())
+    label = labels.get(said) or labels.get(truth) or _TRUTH.get(truth.lower())
+    if label is None and truth:
+        raise ListingError(
+            f"{where}: {truth} does not say whether the image is anomalous.",
+            hint=f"Write 0 or 1, or say what it stands for: labels: {{anomaly: ['{truth}']}}.",
+        )
     type_ = entry.get("type", "")
     if label is None and said:
         meaning = meaning_of(said)

@@ -21,6 +21,7 @@ CASES = {
     "split: {train: all}": (2, 16, "a number or a mapping is wanted", "80"),
     "images: {resize: 512}": (2, 18, "text or a mapping is wanted", "quotes"),
     "images: {resize: 512 x 512}": (2, 18, "such as 512x512", ""),
+    "images: {depth: 9}": (2, 17, "`auto`, `8`, `10`, `12`, `14` or `16` is wanted", "Choose one"),
     "images: {convert: RBG}": (2, 19, "`RGB` or `L` is wanted", "Did you mean `RGB`?"),
     "images: {convert: 1}": (2, 19, "is 1; `RGB` or `L` is wanted", "Choose"),
     "bucket: {endpoint: ftp://x}": (2, 20, "an http(s):// address", "local"),

@@ -63,6 +63,19 @@ def test_a_table_says_what_each_image_is(name: str, text: str, encoding: str) ->
     ]
 
 
+@pytest.mark.parametrize(("no", "yes"), [("no", "YES"), ("False", "True"), ("0.0", "1.0")])
+def test_whether_an_image_is_defective_is_said_in_the_words_of_spreadsheets(
+    no: str, yes: str
+) -> None:
+    rows = read_table("l.csv", f"Datei;is_defective\na.png;{no}\nb.png;{yes}\n".encode())
+    assert [row.label for row in rows] == ["normal", "anomaly"]
+
+
+def test_an_image_whose_name_begins_like_a_comment_is_no_comment() -> None:
+    rows = read_table("l.csv", b"# list\npath,label\n#1.png,ok\n# second half\nb.png,ng\n")
+    assert [row.path for row in rows] == ["#1.png", "b.png"]
+
+
 def test_words_of_ones_own_are_mapped() -> None:
     rows = read_table("l.csv", b"path,label\na,1\nb,0\n", {"1": "normal", "0": "anomaly"})
     assert [row.label for row in rows] == ["normal", "anomaly"]
@@ -78,6 +91,7 @@ def test_an_image_without_a_label_is_one_to_judge() -> None:
         (b"", "l.csv: lists no image"),
         (b"name of it,label\na,ok\n", "l.csv:1: names no column `path`"),
         (b"path,file,label\na,a,ok\n", "l.csv:1: several columns could be the path: path, file"),
+        (b"path,is_defective\na.png,maybe\n", "l.csv:2: maybe does not say whether"),
         (b"path,label\na.png,1\n", "l.csv:2: the label 1 is neither"),
         (b"path,label,type\na.png,dent,\n", "l.csv:2: the label dent is neither"),
         (b"path,label\na.png,ok\n\na.png,ng\n", "l.csv:4: a.png is listed a second time"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -118,6 +118,36 @@ def test_what_is_excluded_takes_no_part_and_is_counted(
     assert not {"normal/3.png", "normal/4.png"} & images.keys()
     assert found["left-out"].message == "n.zip: not used: 2 .png that `exclude` names"
     assert found["left-out"].images == ("3.png", "4.png")
+
+
+def test_a_glob_of_exclude_that_nothing_matches_is_told(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    archives(normal=numbered("{}.png", 10) | {"img[1].png": b""}, anomaly=numbered("{}.png", 10))
+    normal = Source("n.zip", exclude=("3.png", "img[1].png", "4.pgn"))
+    sources = {"normal": normal, "anomaly": Source("a.zip")}
+    images, found = select(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
+    assert "normal/img[1].png" not in images
+    assert found["excluding-nothing"].message == (
+        "`exclude` names 4.pgn, which nothing matches: names look like 0.png, 1.png, 2.png"
+    )
+
+
+def test_an_archive_of_several_that_gives_no_image_is_told(
+    tmp_path: Path, changed: Change, work: Any
+) -> None:
+    for name in ("full", "void", "bad"):
+        (tmp_path / name).mkdir()
+        if name != "void":
+            for number in range(5):
+                (tmp_path / name / f"{number}.png").write_bytes(b"x")
+    normal = Source(str(tmp_path / "full"), further=(str(tmp_path / "void"),))
+    sources = Sources({"normal": normal, "anomaly": Source(str(tmp_path / "bad"))})
+    for each in sources_of(replace(changed().pipeline, sources=sources)):
+        folder = tmp_path / PurePosixPath(each.address).name
+        work.upstream[f"fetch:{each.member}"] = fetch_outcome(folder, each.member)
+    _, found = select(changed(sources=sources), work)
+    assert found["empty-archive"].message.endswith("void")
 
 
 def test_several_archives_have_their_own_names_before_their_images(
@@ -246,6 +276,18 @@ def test_an_own_split_that_is_none_is_told(
     split = replace(shares(80, 20), own=SplitGlobs((train,), (test,)))
     with pytest.raises(SelectionError, match=message):
         select(changed(split=split), work)
+
+
+def test_a_name_in_an_own_split_that_no_image_has_is_told(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    files = numbered("train/{}.png", 3) | numbered("test/{}.png", 3)
+    archives(normal=files, anomaly=files)
+    own = SplitGlobs(("train/*",), ("test/*", "tset/9.png"))
+    _, found = select(changed(split=replace(shares(80, 20), own=own)), work)
+    assert found["splitting-nothing"].message == (
+        "split.from: 1 names match no image, such as tset/9.png"
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -425,6 +467,16 @@ def test_an_image_is_found_by_what_tools_make_of_its_name(
     files = {"a.json": coco("0.png", said, marked=said), "0.png": b"", lies: b""}
     images, _ = select(listed(COCO, files, split=shares(50, 50)), work)
     assert f"anomaly/{lies}" in images
+
+
+def test_a_class_with_a_good_word_in_it_marks_a_defect_all_the_same(
+    listed: Callable[..., Context], work: Any
+) -> None:
+    export = json.loads(coco("0.png", "1.png", marked="1"))
+    export["categories"][0]["name"] = "clean_cut"
+    files = {"a.json": json.dumps(export).encode(), "0.png": b"", "1.png": b""}
+    images, _ = select(listed(COCO, files, split=shares(50, 50)), work)
+    assert "anomaly/1.png" in images
 
 
 def test_two_images_that_could_be_one_are_not_taken_for_one(
