@@ -226,9 +226,11 @@ def _of_sorting(tree: ImageTree, sorting: Sorting, judged: Sequence[Group]) -> D
         parts = {"train", "test"}
     has_split = parts == {"train", "test"}
     is_simple = not has_split and not sorting.globs
-    sources = _sources(tree, names, sorting.globs, by_folder=is_simple)
+    are_types = _are_types(sorting)
+    sources = _sources(tree, names, sorting.globs, by_folder=is_simple, are_types=are_types)
     if any(source.globs.include or source.globs.exclude for source in sources.values()):
-        sources = _sources(tree, names, sorting.globs, by_folder=False)  # alike for both labels
+        # Alike for both labels.
+        sources = _sources(tree, names, sorting.globs, by_folder=False, are_types=are_types)
     split = _own_split(sources, sorting.parts) if has_split else None
     partly = {"train", "test"} <= parts and not has_split
     masks, unfit = _masks(tree, sorting, names.get("anomaly", []))
@@ -265,8 +267,19 @@ def _of_sorting(tree: ImageTree, sorting: Sorting, judged: Sequence[Group]) -> D
     )
 
 
+def _are_types(sorting: Sorting) -> bool:
+    """Tell whether the folder right above each image of a type of defect is called as that is."""
+    names = ((PurePosixPath(name), group) for group in sorting.types for name in group.names)
+    return bool(sorting.types) and all(str(name.parent) == group.name for name, group in names)
+
+
 def _sources(
-    tree: ImageTree, names: Mapping[Label, Sequence[str]], globs: Sequence[str], *, by_folder: bool
+    tree: ImageTree,
+    names: Mapping[Label, Sequence[str]],
+    globs: Sequence[str],
+    *,
+    by_folder: bool,
+    are_types: bool,
 ) -> dict[Label, LabelSource]:
     """Return how both labels are named: each by a folder of its own, or by globs over one."""
     for from_base in (False, True):
@@ -278,6 +291,7 @@ def _sources(
                 by_folder=by_folder,
                 from_base=from_base,
                 are_defects=label == "anomaly",
+                are_types=are_types,
             )
             for label, each in names.items()
         }

@@ -159,11 +159,16 @@ def _roots_of_folder(folder: Path, prefix: str) -> Iterator[Root]:
     own = _root(FolderArchive(folder, archives.Limits()), prefix)
     inside = [name for name in own.members if name.lower().endswith(ARCHIVE_SUFFIXES)]
     kept = set(own.members) - set(inside)
-    yield Root(folder, prefix, tuple(sorted(kept)), own.skipped)
+    skipped, within = own.skipped, []
     for name in inside:
         path = folder / name
         below = PurePosixPath(name).parent / stem(path)
-        yield _root(archives.open_archive(path), f"{prefix}{below.as_posix()}/")
+        try:
+            within.append(_root(archives.open_archive(path), f"{prefix}{below.as_posix()}/"))
+        except archives.ArchiveError:  # whoever names the folder gets on without it, too
+            skipped[f"archive inside that cannot be read: {name}"] += 1
+    yield Root(folder, prefix, tuple(sorted(kept)), skipped)
+    yield from within
 
 
 def _root(opened: archives.Archive, prefix: str) -> Root:

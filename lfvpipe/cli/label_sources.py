@@ -47,6 +47,7 @@ def label_source(
     by_folder: bool,
     from_base: bool,
     are_defects: bool,
+    are_types: bool = False,
 ) -> LabelSource:
     """Return how the images with these names in the tree are named in a pipeline file.
 
@@ -57,9 +58,10 @@ def label_source(
         by_folder: Whether they may be named as a folder of its own where they are all of one.
         from_base: Whether they are to be named from the tree's base, as others are.
         are_defects: Whether folders may name types of defects.
+        are_types: Whether they do for certain.
     """
     roots = list(dict.fromkeys(tree.images[name].root for name in names))
-    types = are_defects and _has_types(names)
+    types = are_defects and (are_types or _has_types(names))
     if from_base and tree.base is not None:
         return _from_base(tree, tree.base, names, globs, types)
     if len(roots) == 1 and not (types and not _keeps_folders(roots[0], names)):

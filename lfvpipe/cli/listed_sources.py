@@ -234,7 +234,8 @@ def _candidates(
         if path.name.lower().endswith(endings):
             yield path, path.name, path.read_bytes()
     for name, file in tree.others.items():
-        if name.lower().endswith(endings):
+        is_ours = name.endswith(".labels.jsonl")  # what people decided in `review`
+        if name.lower().endswith(endings) and not is_ours:
             yield file.path or str(file.root.path), name, file.read()
 
 

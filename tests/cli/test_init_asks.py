@@ -145,6 +145,28 @@ def test_every_file_is_accounted_for(here: Path, lfvpipe: Any) -> None:
     assert "# - 3 images in masks/: masks of no image" in written
 
 
+def test_one_type_of_defects_is_a_type(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("good/{}.png", 30), many("scratch/{}.png", 12))
+    assert lfvpipe("init", "p").code == 0
+    assert load(here / "pipeline.yaml").pipeline.sources.by_label["anomaly"].types is not None
+    assert lfvpipe("run", "--until", "check").code == 0
+
+
+def test_a_damaged_archive_in_a_folder_is_left_out_and_named(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("good/{}.png", 30), many("bad/{}.png", 12))
+    text(here / "p" / "bad" / "raw.zip", "PK rubbish")
+    said = lfvpipe("init", "p")
+    assert said.code == 0, said.err
+    assert "1 archive inside that cannot be read: bad/raw.zip" in said.out
+
+
+def test_decisions_of_a_review_are_no_table(here: Path, lfvpipe: Any) -> None:
+    put(here, many("good/{}.png", 30), many("bad/{}.png", 12))
+    text(here / "old.labels.jsonl", '{"name": "normal/1.png", "label": "normal"}\n')
+    said = lfvpipe("init", ".")
+    assert "found a folder or archive for each label" in said.out
+
+
 def test_types_of_defects_and_the_published_split_are_in_the_file(here: Path, lfvpipe: Any) -> None:
     put(here / "p", many("train/good/{}.png", 12), many("test/good/t{}.png", 12))
     put(here / "p", many("train/bad/dent/{}.png", 12), many("test/bad/dent/t{}.png", 6))
