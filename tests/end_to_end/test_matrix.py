@@ -117,6 +117,7 @@ def test_keep_going_goes_on_after_a_variant_that_fails(workshop: Workshop) -> No
     workshop.write(
         "sources: {normal: {archive: good.zip}, anomaly: {archive: bad.zip}}\n"
         "split: {train: 50, test: 50}\n"
+        "service: {limits: documented}\n"
         "matrix: {sample.percent: [10, 50, 100]}\n"
     )
     until = ("run", "--until", "manifests", "--json")
