@@ -14,8 +14,8 @@ def count(name: str, number: int) -> str:
 
 
 def score(name: str, value: float | None) -> str:
-    """Return ``F1 0.974``; empty for zero, or where the score is not known."""
-    return f"{name} {value:.3f}" if value else ""
+    """Return ``F1 0.974``; empty where the score is not known. Zero is known, and bad news."""
+    return "" if value is None else f"{name} {value:.3f}"
 
 
 def size(number: float) -> str:

@@ -89,6 +89,7 @@ def _evaluation(
         (DatasetsStep(), DatasetsOutcome(_dataset(40), _dataset(20)), "train 40, test 20"),
         (DatasetsStep(), DatasetsOutcome(_dataset(40), None), "train 40"),
         (ModelStep(), _model(0.97368, 1.0, None), "version 2, F1 0.974, precision 1.000"),
+        (ModelStep(), _model(0.0, 0.0, 0.0), "version 2, F1 0.000, precision 0.000, recall 0.000"),
         (EvaluateStep(), _evaluation(16, 8, 0, 1, 0), "images 16, anomalous 8, doubtful 1"),
         (
             EvaluateStep(),
