@@ -44,6 +44,23 @@ def rows_of(layout: str, names: Sequence[str], read: Read) -> list[Row]:
     return rows
 
 
+# What follows a product's folder in the name of an image, by layout; Kolektor's has one product.
+_BELOW_PRODUCT: Final = {
+    "mvtec-ad": r"/(?:train|test)/[^/]+/[^/]+$",
+    "visa": r"/Data/Images/",
+    "dagm": r"/(?:train|test)/[^/]+$",
+}
+
+
+def products_of(layout: str, paths: Iterable[str]) -> list[str]:
+    """Return the folders of the products that images show; whole data sets hold several."""
+    below = _BELOW_PRODUCT.get(layout)
+    if below is None:
+        return []
+    split = (re.split(below, f"/{path}", maxsplit=1, flags=re.IGNORECASE) for path in paths)
+    return sorted({parts[0].removeprefix("/") for parts in split if len(parts) > 1})
+
+
 def mvtec_ad(names: Sequence[str], _read: Read) -> Iterable[Row]:
     """MVTec AD: train/good, test/good, test/TYPE, and ground_truth/TYPE/NAME_mask.png.
 

@@ -14,7 +14,7 @@ from lfvpipe.config.spec import LABELS, AnnotationSource, LayoutSource, TableSou
 from lfvpipe.dataset.candidates import Candidate, SelectionError
 from lfvpipe.dataset.checks.findings import warning
 from lfvpipe.dataset.index import UNNAMED_TYPE
-from lfvpipe.dataset.layouts import rows_of
+from lfvpipe.dataset.layouts import products_of, rows_of
 from lfvpipe.dataset.listing import Row, read_table
 from lfvpipe.dataset.selection import SelectedMask
 from lfvpipe.dataset.sources import listed_kind, public_address
@@ -84,10 +84,24 @@ def listed_candidates(
         mask = _mask_of(row, holding, finder, maskless)
         if is_wanted(member.name):
             candidates.append(_candidate(row, holding, member, mask))
+    if isinstance(source, LayoutSource):
+        found += _several_products(source.name, candidates)
     found += _lacking(where, "images that it lists", lacking, len(rows), bool(candidates))
     found += _lacking(where, "masks that it names", maskless, len(rows), has_some=True)
     _insist_on_each_once(where, candidates)
     return _settle(where, source, holding, candidates)
+
+
+def _several_products(layout: str, candidates: Iterable[Candidate]) -> list[Finding]:
+    """Return a warning where the whole of a published data set would become one model."""
+    products = products_of(layout, (each.member for each in candidates))
+    if len(products) < 2:
+        return []
+    text = (
+        f"sources.layout: one model learns {len(products)} products ({', '.join(products[:3])}…);"
+        f" `include: {products[0]}/**` takes one"
+    )
+    return [warning("several-products", text)]
 
 
 def annotated_images(

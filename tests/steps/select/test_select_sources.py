@@ -515,6 +515,30 @@ def test_a_published_split_is_kept_unless_shares_are_said(
     assert parts(images)["anomaly", "train"] == 2
 
 
+@pytest.mark.parametrize(
+    ("layout", "good"),
+    [
+        ("mvtec-ad", "{}/train/good/1.png"),
+        ("mvtec-ad", "top/{}/train/good/1.png"),
+        ("visa", "VisA/{}/Data/Images/Normal/1.JPG"),
+        ("dagm", "{}/Train/1.PNG"),
+    ],
+)
+def test_a_whole_data_set_of_several_products_is_told(
+    layout: str, good: str, listed: Callable[..., Context], work: Any
+) -> None:
+    source = LayoutSource(archive="p.zip", name=layout)
+    one = {good.format("Class1"): b""}
+    _, found = select(listed(source, one | {good.format("Class1")[:-5] + "2.png": b""}), work)
+    assert "several-products" not in found
+    _, found = select(listed(source, one | {good.format("Class2"): b""}), work)
+    folder = good.partition("{}")[0]
+    assert found["several-products"].message == (
+        f"sources.layout: one model learns 2 products ({folder}Class1, {folder}Class2…);"
+        f" `include: {folder}Class1/**` takes one"
+    )
+
+
 def keys(pipeline: Pipeline) -> list[str]:
     return [source.key for source in sources_of(pipeline)]
 
