@@ -236,7 +236,7 @@ def coco_of_odd_classes() -> Folder:
     assert isinstance(document, bytes)
     read = json.loads(document)
     read["categories"] = [{"id": 1, "name": ""}, {"id": 2, "name": "background"},
-                          {"id": 3, "name": "good part"}]  # fmt: skip
+                          {"id": 3, "name": "good"}]  # fmt: skip
     read["annotations"] += [
         {"id": 100 + n, "image_id": n, "category_id": 3, "bbox": BOX} for n in range(40)
     ]
