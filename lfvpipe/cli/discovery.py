@@ -173,7 +173,7 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
     )
     for said, count in listed.counts.items():
         counts["normal" if said == "normal" else "anomaly", ""] += count
-    has_split = len({part for _, part in counts if part}) == 2
+    has_split = {part for _, part in counts} == {"train", "test"}
     unlabelled = [name for name, label in listed.labels.items() if label is None]
     rest = [n for n in tree.images if n not in listed.labels and n not in listed.used]
     masks = [name for name in rest if looks_like_mask(name)]

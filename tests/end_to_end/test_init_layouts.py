@@ -23,6 +23,7 @@ from PIL import Image, ImageDraw
 
 from lfvpipe.cli.main import main
 from lfvpipe.config import load
+from tests.end_to_end.layouts import LAYOUTS, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -713,3 +714,34 @@ def test_what_init_writes_is_valid_and_passes_check(
     pipeline = load(here / "pipeline.yaml").pipeline
     assert pipeline.sources.labels
     assert pipeline.project not in ("good", "pipeline", "train")
+
+
+# --- The layouts whose declarations are tested beside: init finds these, too
+
+# What no name tells there, and the user has to say.
+SAID = {
+    "several archives and a glob": ["--normal", "monday", "more"],
+    "words of one's own": ["--normal", "A"],
+    "COCO with marks that are no defects": ["--normal", "good part"],
+    "Pascal VOC": ["--unmarked", "normal"],
+    "Pascal VOC in two zips": ["--unmarked", "normal"],
+    "YOLO without files for clean images": ["--unmarked", "normal"],
+    "LabelMe": ["--unmarked", "normal"],
+    "new photographs beside both labels": ["--leave-out", "new"],
+    "two products of MVTec AD in one folder": ["--product", "bottle"],
+    "one of two products": ["--product", "bottle"],
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_what_is_declared_elsewhere_is_found_by_init(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, LAYOUTS[name].files())
+    monkeypatch.chdir(tmp_path)
+    if name in SAID:
+        assert main(["init", "."]) == 3
+        assert "--" in capsys.readouterr().err  # an option that settles it
+    assert main(["init", ".", *SAID.get(name, [])]) == 0, capsys.readouterr().err
+    assert main(["validate"]) == 0
+    assert main(["run", "--until", "check"]) == 0, capsys.readouterr().err
