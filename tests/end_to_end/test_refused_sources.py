@@ -83,7 +83,7 @@ REFUSED: dict[str, tuple[Callable[[], Folder], str, str]] = {
     ),
     "a split without test images": (
         table("path,label,split\n000.png,ok,train\n001.png,ng,train\n"),
-        TABLE,
+        f"{TABLE}split: {{from: source}}\n",
         "no image is in test; 2 are in train and 0 in test",
     ),
     "another layout": (
