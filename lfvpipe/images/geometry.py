@@ -108,6 +108,11 @@ class Geometry:
                     hint="Draw the mask on such an image.",
                 )
             hidden.paste(255, mask=Image.fromarray(opaque & colours.any(axis=2)))
+        if hidden.getextrema() == (255, 255):
+            raise ImageError(
+                "is ignored from side to side",
+                hint="What the mask of `images.ignore` leaves black or transparent counts.",
+            )
         return hidden
 
     def _place(self, image: Image.Image, around: Any, resampling: Image.Resampling) -> Image.Image:

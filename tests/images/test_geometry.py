@@ -63,6 +63,12 @@ def test_what_is_ignored_is_grey_before_anything_looks() -> None:
     assert np.array_equal(seen[10:], NOISE[10:])
 
 
+def test_a_mask_that_leaves_nothing_is_refused() -> None:
+    whole = png(np.full((60, 80), 255, np.uint8))
+    with pytest.raises(ImageError, match="is ignored from side to side"):
+        Geometry(mask=whole).apply(Image.fromarray(NOISE))
+
+
 @pytest.mark.parametrize(
     ("fit", "corner", "middle"), [("contain", 128, 200), ("cover", 200, 200), ("stretch", 200, 200)]
 )

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lfvpipe.steps.extract.preparation import Job, Result
 
 
+_LONGEST = 200  # characters of a part of a key, without the digest and the ending
+
+
 @dataclass(frozen=True, slots=True)
 class ImageJobs:
     """A selected image with the jobs that it and its mask need; equal files share a job."""
@@ -110,7 +113,8 @@ def _object_key(folder: str, member: str, result: Result) -> str:
     name = re.sub(r"^[a-z0-9]+://[^/]*/", "", member)
     safe = re.sub(r"[^A-Za-z0-9!_.*'()/-]+", "-", str(PurePosixPath(name).with_suffix("")))
     suffix = PurePosixPath(result.path).suffix
-    parts = [part for part in safe[-300:].split("/") if part not in ("", ".", "..")]
+    # Each part is a file's name in a bucket that is a folder, and no name has over 255 bytes.
+    parts = [part[-_LONGEST:] for part in safe[-300:].split("/") if part not in ("", ".", "..")]
     return f"{folder}/{'/'.join(parts)}-{result.sha256[:12]}{suffix}"
 
 

@@ -181,6 +181,15 @@ def test_keys_are_safe_whatever_the_members_are_called(
     assert keys == ["anomaly/a.b", "normal/gr-e-co/1-"]
 
 
+def test_every_part_of_a_key_can_be_the_name_of_a_file(
+    context: Context, work: Any, archives: Callable[..., None], picture: Callable[..., bytes]
+) -> None:
+    archives(normal={f"d/{'n' * 700}1.png": picture(1)}, anomaly={"a.png": picture(2)})
+    keys = [image.key for image in index_of(context, run(context, work))]
+    assert max(len(part) for key in keys for part in key.split("/")) <= 255
+    assert keys[1].rpartition("-")[0].endswith("nnn1")
+
+
 def test_a_key_never_leaves_its_folder(
     changed: Change, work: Any, made: None, tmp_path: Path, picture: Callable[..., bytes]
 ) -> None:
