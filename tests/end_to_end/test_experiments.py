@@ -102,6 +102,7 @@ def test_ten_percent_of_dagm_stops_at_check_before_anything_is_created(workshop:
     workshop.write(
         "sources: {normal: {archive: Class3.zip}, anomaly: {archive: Class3_def.zip}}\n"
         "sample: {percent: 10}\n"
+        "service: {limits: documented}\n"
     )
     done = workshop.lfvpipe("run")
     assert done.code == 1
