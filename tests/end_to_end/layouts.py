@@ -783,6 +783,7 @@ LAYOUTS: dict[str, Layout] = {
         "sources: {layout: {name: mvtec-ad, archive: mvtec}}\n",
         counts(20, 10, 0, 10),
         types={"broken": 10},
+        findings=frozenset({"several-products"}),
     ),
     "one of two products": Layout(
         several_products,
