@@ -722,7 +722,6 @@ def test_what_init_writes_is_valid_and_passes_check(
 SAID = {
     "several archives and a glob": ["--normal", "monday", "more"],
     "words of one's own": ["--normal", "A"],
-    "COCO with marks that are no defects": ["--normal", "good part"],
     "Pascal VOC": ["--unmarked", "normal"],
     "Pascal VOC in two zips": ["--unmarked", "normal"],
     "YOLO without files for clean images": ["--unmarked", "normal"],
