@@ -56,11 +56,20 @@ def _open_one(path: Path, bounds: Limits, encoding: str | None) -> Archive:
     if head.startswith(_ZIP):
         return ZipArchive(path, bounds, encoding)
     packing = next((name for magic, name in _TAR_PACKINGS.items() if head.startswith(magic)), "")
-    if packing or head[257:262] == b"ustar":
+    if packing or head[257:262] == b"ustar" or _is_old_tar(head):
         return TarArchive(path, bounds, packing)
     if zipfile.is_zipfile(path):  # a self-extracting archive
         return ZipArchive(path, bounds, encoding)
     raise _foreign_file(path, head)
+
+
+def _is_old_tar(head: bytes) -> bool:
+    """Tell a tar from before the mark `ustar` (the seventh Unix's): its first header adds up."""
+    said = head[148:156].strip(b" \0")
+    if len(head) < 512 or not said.isdigit():
+        return False
+    total = sum(head[:148]) + 8 * ord(" ") + sum(head[156:512])
+    return said.decode() == f"{total:o}".rjust(len(said), "0")
 
 
 def _foreign_file(path: Path, head: bytes) -> ForeignFile:

@@ -428,6 +428,21 @@ def test_what_is_no_archive_is_called_by_its_name(
     assert what in refusal(path)
 
 
+def test_a_tar_from_before_its_mark_is_read(tmp_path: Path) -> None:
+    data = bytearray(tar_bytes({"1.png": b"one"}))
+    data[257:265] = bytes(8)
+    data[148:156] = b" " * 8
+    data[148:156] = f"{sum(data[:512]):06o}\0 ".encode()
+    (tmp_path / "v7.tar").write_bytes(data)
+    with open_archive(tmp_path / "v7.tar") as archive:
+        assert [(one.name, archive.read(one.name, 9)) for one in archive.members()] == [
+            ("1.png", b"one")
+        ]
+    data[148] ^= 1
+    (tmp_path / "v7.tar").write_bytes(data)
+    assert "neither a zip nor a tar" in refusal(tmp_path / "v7.tar")
+
+
 def test_a_missing_archive_is_an_error(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(tmp_path / "none.zip")
 
