@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
@@ -182,6 +183,28 @@ def test_an_image_in_which_only_a_line_is_marked_has_a_defect_without_an_area() 
     task = {"data": {"image": "a.png"}, "annotations": [{"result": [point]}]}
     studio = read("label-studio", {"export.json": json.dumps([task]).encode()})
     assert studio[0].regions == (Region("crack"),)
+
+
+@pytest.mark.parametrize("first", [0, 255])
+def test_what_was_painted_in_labelme_is_marked_where_it_was(first: int) -> None:
+    painted = np.full((10, 8), 255, np.uint8)
+    painted[0, 0] = first
+    buffer = io.BytesIO()
+    Image.fromarray(painted).save(buffer, "PNG")
+    shape = {
+        "label": "scratch",
+        "shape_type": "mask",
+        "points": [[12, 5], [19, 14]],
+        "mask": base64.b64encode(buffer.getvalue()).decode(),
+    }
+    image = read("labelme", {"a.json": json.dumps({**LABELME, "shapes": [shape]}).encode()})[0]
+    found = (pixels(image, {"scratch": "#010203"}) == (1, 2, 3)).all(axis=2)
+    expected = np.zeros((30, 40), bool)
+    expected[5:15, 12:20] = painted > 0
+    assert np.array_equal(found, expected)
+    shape["mask"] = "no"
+    with pytest.raises(AnnotationError, match="its mask is no PNG"):
+        read("labelme", {"a.json": json.dumps({**LABELME, "shapes": [shape]}).encode()})
 
 
 @pytest.mark.parametrize("segmentation", [[[]], [[1, 1, 9, 9]]])

@@ -6,10 +6,12 @@ Format: https://github.com/wkentaro/labelme. Lines and points mark a defect with
 
 from __future__ import annotations
 
+import base64
 import math
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from lfvpipe import images
 from lfvpipe.dataset.annotations.fields import Node, parse_json
 from lfvpipe.dataset.annotations.regions import (
     AnnotatedImage,
@@ -17,6 +19,8 @@ from lfvpipe.dataset.annotations.regions import (
     Point,
     Polygon,
     Region,
+    Runs,
+    check_runs,
     ellipse,
     pairs,
     rectangle,
@@ -42,7 +46,7 @@ def _read_file(name: str, data: bytes) -> AnnotatedImage:
     regions = [
         Region(
             shape.text("label"),
-            () if _kind(shape) in _WITHOUT_AREA else (Polygon(_corners(shape)),),
+            () if _kind(shape) in _WITHOUT_AREA else (_area(shape),),
         )
         for shape in document.items("shapes")
     ]
@@ -69,6 +73,32 @@ def _read_file(name: str, data: bytes) -> AnnotatedImage:
 
 def _kind(shape: Node) -> str:
     return shape.text("shape_type") if shape.has("shape_type") else "polygon"
+
+
+def _area(shape: Node) -> Polygon | Runs:
+    return _painted(shape) if _kind(shape) == "mask" else Polygon(_corners(shape))
+
+
+def _painted(shape: Node) -> Runs:
+    """Return what was painted with the brush or found by the tool: a PNG within two corners."""
+    import numpy
+
+    try:
+        data = base64.b64decode(shape.text("mask"))
+        marked = numpy.asarray(images.read_image(data).image.convert("L")) > 0
+    except (ValueError, images.ImageError) as error:
+        raise AnnotationError(
+            f"{shape.where}: its mask is no PNG.", hint="Export the annotations again."
+        ) from error
+    corners = list(shape.items("points"))
+    left, top = corners[0].numbers(count=2) if corners else (0.0, 0.0)
+    flat = marked.ravel()
+    changes = numpy.flatnonzero(numpy.diff(flat)) + 1
+    counts = numpy.diff([0, *([] if not flat[0] else [0]), *changes, flat.size])
+    height, width = marked.shape
+    return check_runs(
+        Runs(tuple(map(int, counts)), width, height, left=round(left), top=round(top)), shape.where
+    )
 
 
 def _corners(shape: Node) -> tuple[Point, ...]:
