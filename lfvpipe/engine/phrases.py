@@ -18,6 +18,11 @@ def score(name: str, value: float | None) -> str:
     return "" if value is None else f"{name} {value:.3f}"
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return ``1 finding``, or ``2,000 findings``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def size(number: float) -> str:
     """Return a number of bytes in decimal units; empty for none."""
     if not number:

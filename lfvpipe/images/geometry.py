@@ -111,7 +111,7 @@ class Geometry:
         if hidden.getextrema() == (255, 255):
             raise ImageError(
                 "is ignored from side to side",
-                hint="What the mask of `images.ignore` leaves black or transparent counts.",
+                hint="What the mask leaves black or transparent counts; a mask may not cover all.",
             )
         return hidden
 

@@ -12,6 +12,7 @@ from lfvpipe.dataset.sources import archive_stem
 from lfvpipe.engine.facts import StepOutcome
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Outcome
+from lfvpipe.engine.phrases import count_of
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.extract.outcome import ExtractOutcome
@@ -92,4 +93,4 @@ class CheckStep(Step[Context]):
     def describe(self, outcome: Outcome) -> str:
         """Return how many findings there are."""
         findings = CheckOutcome.from_json(outcome.facts).findings
-        return f"{len(findings)} findings" if findings else ""
+        return count_of(len(findings), "finding") if findings else ""

@@ -71,7 +71,7 @@ def _evaluation(
             "images 96, 481 kB, new 76",
         ),
         (CheckStep(), CheckOutcome((), {}), ""),
-        (CheckStep(), CheckOutcome((Finding("warning", "few", "few images"),), {}), "1 findings"),
+        (CheckStep(), CheckOutcome((Finding("warning", "few", "few images"),), {}), "1 finding"),
         (BucketStep(), BucketOutcome("parts", "local", "r", True, None, None), "parts, local"),
         (UploadStep(), _upload(20, 1_200_000), "objects 96, new 20, 1.2 MB"),
         (UploadStep(), _upload(0, 0), "objects 96"),
