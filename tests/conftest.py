@@ -15,12 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lfvpipe import atomic
 from tests.needs import lacks
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+# A machine that has other work to do is no fault of an example. (Where CI says that it is one,
+# Hypothesis takes a profile of its own, which tries the same examples each time.)
+if settings.get_current_profile_name() == "default":
+    settings.register_profile(
+        "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("unhurried")
+
 
 SLOW_FOLDERS = {"end_to_end", "peers"}
 
