@@ -426,7 +426,7 @@ def suggested_group(names: Sequence[str]) -> str:
 
 
 def _sizes(tree: ImageTree, groups: Iterable[Sequence[str]]) -> Counter[tuple[int, int]]:
-    """Return the sizes of some images of each group, evenly spread."""
+    """Return the sizes of some images of each group, evenly spread, as they are looked at."""
     sizes: Counter[tuple[int, int]] = Counter()
     for names in groups:
         by_root: dict[Path, list[File]] = defaultdict(list)
@@ -440,8 +440,8 @@ def _sizes(tree: ImageTree, groups: Iterable[Sequence[str]]) -> Counter[tuple[in
                     if isinstance(data, archives.ArchiveError):
                         continue
                     try:
-                        facts = images.inspect(data)
+                        size = images.upright_size(data)
                     except images.ImageError:
                         continue  # `check` will name it; here it only has no size
-                    sizes[facts.width, facts.height] += 1
+                    sizes[size] += 1
     return sizes

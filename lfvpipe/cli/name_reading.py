@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lfvpipe.dataset.words import MEANINGS, meaning_of, words_of
+from lfvpipe.dataset.words import MEANINGS, is_undecided, meaning_of, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -29,12 +29,13 @@ _NEUTRAL_TEXT = (
 _NEUTRAL = frozenset(_NEUTRAL_TEXT.split())
 # Folders of what nobody has sorted yet, or of what is no product: never a type of defect.
 _VAGUE_TEXT = (
-    "unsorted unknown unlabeled unlabelled unclear uncertain unsure new raw todo misc various mixed"
-    " other others rest maybe review inbox backup backups old tmp temp copy archive archives export"
+    "unlabeled unlabelled new raw misc various mixed"
+    " other others rest inbox backup backups old tmp temp copy archive archives export"
     " exports result results output outputs crop crops all image images img imgs photo photos pic"
     " pics picture pictures bild bilder foto fotos data dataset datasets sample samples left right"
     " top bottom front back camera cam calibration calib background dark flat preview previews"
-    " thumbnail thumbnails thumbs label labels annotations doc docs"
+    " thumbnail thumbnails thumbs label labels annotations doc docs archiv reference references"
+    " referenz master golden template rework"
 )
 _VAGUE = frozenset(_VAGUE_TEXT.split())
 
@@ -95,7 +96,8 @@ def _is_plain(words: list[str], shared: Collection[str]) -> bool:
 
 def is_vague(name: str) -> bool:
     """Tell whether a folder beside good products may hold something else than a type of defects."""
-    return bool(re.search(r"\d", name)) or not _VAGUE.isdisjoint(words_of(name))
+    is_told = re.search(r"\d", name) or not _VAGUE.isdisjoint(words_of(name))
+    return bool(is_told) or is_undecided(name)
 
 
 def is_companion(name: str, other: str) -> bool:

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lfvpipe.dataset.words import meaning_of, simplify
+from lfvpipe.dataset.words import is_undecided, meaning_of, simplify
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _label(
         meaning = meaning_of(said)
         if meaning == "normal" or meaning == "anomaly":
             label = meaning
-        elif "type" in entry or said.isdecimal() or said.lower() in _TRUTH:
+        elif "type" in entry or said.isdecimal() or said.lower() in _TRUTH or is_undecided(said):
             raise ListingError(
                 f"{where}: the label {said} is neither normal nor anomaly.",
                 hint=f"Say what it stands for: labels: {{normal: [...], anomaly: ['{said}']}}.",

@@ -30,6 +30,13 @@ _MASK = "mask masks groundtruth gt segmentation segmentations maske masken"
 _TRAIN = "train training trainset"
 _TEST = "test testing testset val valid validation eval evaluation"
 
+# Of what nobody has decided about yet: neither good, nor defective, nor a type of defect.
+_UNDECIDED_TEXT = (
+    "check recheck retest review pending tbd todo open rework reworked borderline unknown unclear"
+    " uncertain unsure undecided unsorted doubtful doubt suspect questionable maybe pruefen prufen"
+    " unklar unbekannt offen nacharbeit grenzmuster grenzfall verdacht"
+)
+_UNDECIDED = frozenset(_UNDECIDED_TEXT.split())
 _WORDS: Final[dict[Meaning, str]] = {
     "normal": _NORMAL,
     "anomaly": _ANOMALY,
@@ -56,6 +63,11 @@ def words_of(name: str) -> list[str]:
     """Return the words of a name, simplified: ``Class3_def`` → class3, def."""
     parts = re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", name)
     return [word for part in parts if (word := simplify(part))]
+
+
+def is_undecided(name: str) -> bool:
+    """Tell whether a name says that nobody has decided yet: ``to check``, ``unklar``."""
+    return not _UNDECIDED.isdisjoint(words_of(name))
 
 
 def meaning_of(name: str) -> Meaning | None:

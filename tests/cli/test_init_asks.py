@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from lfvpipe.config import load
 from tests import workshop
@@ -47,6 +48,9 @@ def test_one_unknown_folder_is_refused_with_what_to_say(here: Path, lfvpipe: Any
         # Never a type of defect without being asked: nobody has sorted it, or it may be a camera.
         (["good/{}.png", "unsorted/{}.png"], ["p"], "unsorted/ (12 images)"),
         (["good/{}.png", "cam2/{}.png"], ["p"], "cam2/ (12 images)"),
+        (["good/{}.png", "crack/{}.png", "to check/{}.png"], ["p"], "to check/ (12 images)"),
+        (["gut/{}.png", "riss/{}.png", "Nacharbeit/{}.png"], ["p"], "Nacharbeit/ (12 images)"),
+        (["good/{}.png", "crack/{}.png", "reference/{}.png"], ["p"], "reference/ (12 images)"),
         # Beside both labels it may be anything.
         (["good/{}.png", "bad/{}.png", "scratch/{}.png"], ["p"], "scratch/ (12 images)"),
         # Words that take the word for good back.
@@ -176,6 +180,21 @@ def test_types_of_defects_and_the_published_split_are_in_the_file(here: Path, lf
     assert spec.sources.by_label["anomaly"].types is not None
     assert spec.split.own is not None
     assert spec.project == "p"
+
+
+def test_photographs_that_lie_are_as_large_as_they_are_looked_at(here: Path, lfvpipe: Any) -> None:
+    for label, count in (("good", 30), ("bad", 20)):
+        for number in range(count):
+            path = here / "p" / label / f"{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image = Image.new("RGB", (64, 96), (number, 99, 9))
+            exif = Image.Exif()
+            if number % 3:  # two of three were taken with the camera on its side
+                image, exif[0x0112] = image.transpose(Image.Transpose.ROTATE_90), 6
+            image.save(path, exif=exif)
+    assert lfvpipe("init", "p", "-o", here / "p.yaml").code == 0
+    assert load(here / "p.yaml").pipeline.images.resize is None
+    assert "all 64x96 px" in (here / "p.yaml").read_text()
 
 
 def test_a_group_is_suggested_where_names_look_like_serial_numbers(
