@@ -16,7 +16,7 @@ from lfvpipe import archives, images
 from lfvpipe.cli.covering import cover
 from lfvpipe.cli.image_tree import LONGEST_FILE, look, shown_folder, stem
 from lfvpipe.cli.label_sources import label_source
-from lfvpipe.cli.listed_sources import find_listed
+from lfvpipe.cli.listed_sources import find_listed, table_faults
 from lfvpipe.cli.sorting import fits, sort
 from lfvpipe.cli.undecided import settle_open, settle_types, take_judged
 from lfvpipe.cli.usage import UsageError
@@ -139,10 +139,22 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
             f" only {_endings(tree.others)}.",
             hint="Name a folder or archives of images.",
         )
-    sorting = sort(tree, choices)
-    settle_types(tree, sorting, asked)
-    judged = take_judged(sorting)
-    settle_open(tree, sorting, asked)
+    try:
+        sorting = sort(tree, choices)
+        settle_types(tree, sorting, asked)
+        judged = take_judged(sorting)
+        settle_open(tree, sorting, asked)
+    except UsageError as error:
+        # A table that says it all may lie there, with a word in it that is not known: to sort the
+        # images by hand, as the refusal proposes, would be to learn from what the table denies.
+        faults = table_faults(tree, words)
+        if not faults:
+            raise
+        mend = [f"{fault.message} {fault.hint}" for fault in faults]
+        raise UsageError(
+            f"{error.message} A table lies there, and cannot be used.",
+            hint="\n".join([*mend, "Put that right, or leave the table aside.", error.hint]),
+        ) from error
     return _of_sorting(tree, sorting, judged)
 
 

@@ -158,6 +158,17 @@ def _one_root(tree: ImageTree, names: Iterable[str]) -> tuple[Path, str] | None:
 # --- Tables
 
 
+def table_faults(tree: ImageTree, words: Mapping[str, Label]) -> list[ListingError]:
+    """Return what is wrong with each table that lies there and cannot be used."""
+    faults = []
+    for _, name, data in _candidates(tree, TABLES):
+        try:
+            read_table(PurePosixPath(name).name, data, words)
+        except ListingError as error:
+            faults.append(error)
+    return faults
+
+
 def _table(tree: ImageTree, words: Mapping[str, Label]) -> Listed | None:
     index = _Index(tree.images)
     found: list[tuple[int, Path | str, Sequence[Row], dict[str, Row], str]] = []

@@ -116,6 +116,15 @@ def test_words_of_a_table_are_not_guessed_at(here: Path, lfvpipe: Any) -> None:
     assert "no image is called good there; the words are A1, B7" in said
 
 
+def test_a_table_that_cannot_be_used_is_not_passed_over(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("img{}.png", 30))
+    lines = [f"img{n}.png;{'OK' if n % 3 else 'NG'}" for n in range(29)]
+    (here / "p" / "list.csv").write_text("\n".join(["image;label", *lines, "img29.png;offen"]))
+    said = _refused(lfvpipe, here, "p")
+    assert "list.csv:31: the label offen is neither normal nor anomaly." in said
+    assert "Put that right" in said
+
+
 def test_one_of_several_products_is_to_be_named(here: Path, lfvpipe: Any) -> None:
     for product in ("bottle", "cable"):
         put(here / "mvtec", many(product + "/train/good/{}.png", 12))
