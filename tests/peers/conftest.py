@@ -158,20 +158,22 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        if _knows_the_key(url):
+        # Before it has read its keys it lets everybody in, and then for a moment nobody: it is
+        # ready once it lets us in and a stranger not.
+        if _lets_in(url, KEY) and not _lets_in(url, "stranger"):
             return
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.1)
     pytest.fail(f"SeaweedFS did not start: {log.read_text(errors='replace')[-2000:]}")
 
 
-def _knows_the_key(url: str) -> bool:
-    """Say whether SeaweedFS answers, and has read its keys: it answers a little before."""
+def _lets_in(url: str, key: str) -> bool:
+    """Say whether SeaweedFS answers somebody with that key."""
     s3 = boto3.client(
         "s3",
         endpoint_url=url,
         region_name="us-east-1",
-        aws_access_key_id=KEY,
+        aws_access_key_id=key,
         aws_secret_access_key=SECRET,
         config=Config(connect_timeout=2, retries={"total_max_attempts": 1}, proxies={}),
     )
