@@ -381,7 +381,9 @@ def hosted(server: Server, images: Images) -> Iterator[Hosted]:
             patch.delenv(name)
         for name, value in server.environment.items():
             patch.setenv(name, value)
-        made = Hosted(boto3.client("lookoutvision"), boto3.client("s3"))  # type: ignore[call-overload]  # boto3-stubs no longer know it
+        # A session of its own: boto3's default one keeps the key of whoever asked first.
+        session = boto3.Session()
+        made = Hosted(session.client("lookoutvision"), session.client("s3"))  # type: ignore[call-overload]  # boto3-stubs no longer know it
     _store(made, images)
     _host(made)
     yield made
