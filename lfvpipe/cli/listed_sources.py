@@ -18,8 +18,7 @@ from lfvpipe.dataset.annotations import AnnotationError
 from lfvpipe.dataset.layouts import rows_of
 from lfvpipe.dataset.listing import ListingError, read_table
 from lfvpipe.dataset.pairing import common_ending
-from lfvpipe.dataset.words import MEANINGS, meaning_of, words_of
-from lfvpipe.lookout.rules import BACKGROUND_CLASS
+from lfvpipe.dataset.words import marks_defect, meaning_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -434,7 +433,7 @@ def _verdict(
     image: AnnotatedImage, words: Mapping[str, Label], unmarked: Unmarked | None
 ) -> Label | None:
     """Return what an image is by what is marked in it, as a run does."""
-    regions = [each for each in image.regions if _is_defect(each.type, words)]
+    regions = [each for each in image.regions if marks_defect(each.type, words)]
     said = [_meaning(each, words) for each in image.classes]
     if regions or any(meaning != "normal" for meaning in said):
         return "anomaly"
@@ -447,15 +446,7 @@ def _meaning(word: str, words: Mapping[str, Label]) -> str | None:
 
 def _types(images: Iterable[AnnotatedImage], words: Mapping[str, Label]) -> set[str]:
     found = {each.type for image in images for each in image.regions}
-    return {type_ for type_ in found if type_ and _is_defect(type_, words)}
-
-
-def _is_defect(type_: str, words: Mapping[str, Label]) -> bool:
-    """Tell, as a run does, whether a class marks defects, and not the product or its background."""
-    if type_ in words:
-        return words[type_] == "anomaly"
-    is_normal = MEANINGS.get("".join(words_of(type_))) == "normal"
-    return not is_normal and type_.casefold() != BACKGROUND_CLASS.casefold()
+    return {type_ for type_ in found if type_ and marks_defect(type_, words)}
 
 
 def _classes_of(images: Iterable[AnnotatedImage]) -> set[str]:

@@ -18,11 +18,10 @@ from lfvpipe.dataset.layouts import products_of, rows_of
 from lfvpipe.dataset.listing import Row, read_table
 from lfvpipe.dataset.selection import SelectedMask
 from lfvpipe.dataset.sources import listed_kind, public_address
-from lfvpipe.dataset.words import MEANINGS, meaning_of, words_of
-from lfvpipe.lookout.rules import BACKGROUND_CLASS
+from lfvpipe.dataset.words import marks_defect, meaning_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from lfvpipe.archives import Archive, Member
     from lfvpipe.config.spec import Label, ListedSource
@@ -136,7 +135,7 @@ def _annotated(
             # A mark that its tool gave no class is a defect of a type that nobody named.
             replace(each, type=each.type or UNNAMED_TYPE)
             for each in image.regions
-            if _is_defect(each.type, source.words)
+            if marks_defect(each.type, source.words)
         )
         image = replace(image, regions=regions)  # noqa: PLW2901
         twin = by_member.get(member.name)
@@ -215,15 +214,6 @@ def _verdict(
     if said:
         return "normal", ""
     return (None if source.unmarked == "leave-out" else "normal"), ""
-
-
-def _is_defect(type_: str, words: Mapping[str, Label]) -> bool:
-    """Tell whether a class marks defects: some mark the product, or what is behind it."""
-    if type_ in words:
-        return words[type_] == "anomaly"
-    # The whole name: a defect may be called clean_cut, or missing ok label.
-    is_normal = MEANINGS.get("".join(words_of(type_))) == "normal"
-    return not is_normal and type_.casefold() != BACKGROUND_CLASS.casefold()
 
 
 def _digest(image: AnnotatedImage) -> str:

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+from lfvpipe.lookout.rules import BACKGROUND_CLASS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lfvpipe.config.spec import Label
 
 Meaning = Literal["normal", "anomaly", "mask", "train", "test"]
 
@@ -87,3 +94,17 @@ def meaning_of(name: str) -> Meaning | None:
         if found is not None:
             return found
     return None
+
+
+def marks_defect(type_: str, words: Mapping[str, Label]) -> bool:
+    """Tell whether a class marks defects: some mark the product, or what is behind it.
+
+    Args:
+        type_: The class, as an annotation tool or a table calls it.
+        words: What the user said that classes stand for.
+    """
+    if type_ in words:
+        return words[type_] == "anomaly"
+    # The whole name: a defect may be called clean_cut, or missing ok label.
+    is_normal = MEANINGS.get("".join(words_of(type_))) == "normal"
+    return not is_normal and type_.casefold() != BACKGROUND_CLASS.casefold()
