@@ -22,6 +22,7 @@ from lfvpipe.cli.undecided import settle_open, settle_types, take_judged
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
+from lfvpipe.dataset.parts import suggest_group
 from lfvpipe.dataset.words import MEANINGS, simplify
 
 if TYPE_CHECKING:
@@ -272,7 +273,10 @@ def _of_sorting(tree: ImageTree, sorting: Sorting, judged: Sequence[Group]) -> D
         split=split,
         masks=masks,
         judged=tuple(_where(tree, group) for group in judged),
-        group=suggested_group([n for each in sources.values() for n in each.names.values()]),
+        group=suggest_group(
+            [name for each in sources.values() for name in each.names.values()],
+            {PurePosixPath(group.name).name for group in sorting.types},
+        ),
         sizes=_sizes(tree, list(names.values())),
         used=tuple(used),
         left_out=(*left_out, *_other_files(tree, ())),
@@ -419,22 +423,6 @@ def _product(tree: ImageTree, place: Path) -> str:
             first, last = is_said.index(True), len(words) - is_said[::-1].index(True)
             return "-".join(words[first:last])
     return "product"
-
-
-def suggested_group(names: Sequence[str]) -> str:
-    """Return an expression that finds what several photographs of one part have in common.
-
-    ``SN0012_top.png`` and ``SN0012_side.png`` show one part. At least five parts, most of them
-    with several photographs, and none with more than twenty.
-    """
-    for pattern in (r"([A-Za-z]*\d+)[_-][A-Za-z0-9]{1,8}\.[^./]+$", r"([^/]*\d[^/]*)[_-][^/_-]+$"):
-        found = [m[1] for name in names if (m := re.search(f"(?:^|/){pattern}", name))]
-        counts = Counter(found)
-        several = sum(count > 1 for count in counts.values())
-        is_all = len(found) == len(names) and len(counts) >= 5
-        if is_all and max(counts.values()) <= 20 and several * 2 > len(counts):
-            return f"(?:^|/){pattern}"
-    return ""
 
 
 def _sizes(tree: ImageTree, groups: Iterable[Sequence[str]]) -> Counter[tuple[int, int]]:

@@ -252,10 +252,14 @@ def _division(shares: str, group: Sequence[str]) -> Iterator[str]:
 
 def _group(found: Discovery) -> Iterator[str]:
     if found.group:
-        quoted = "'" + found.group.replace("'", "''") + "'"
         yield "# The names look as if several photographs show one part. They should not be on both"
         yield "# sides; what this expression finds in a name is the part, if you add it to `split`:"
-        yield f"#   group: {quoted}"
+        yield f"#   {group_entry(found.group)}"
+
+
+def group_entry(expression: str) -> str:
+    """Return what to write under `split`; single quotes leave backslashes as they are."""
+    return "group: '" + expression.replace("'", "''") + "'"
 
 
 def _images(found: Discovery) -> Iterator[str]:

@@ -16,6 +16,7 @@ from lfvpipe.config.tree import Node, Place, nearest, walk
 
 # Pixels that the service takes (Developer Guide, "Quotas").
 SMALLEST_SIDE, LARGEST_SIDE = 64, 4096
+SMALLEST_REGION = 16  # px a side: what one position of the detector's network looks at
 
 
 def broken_rules(tree: Node, sections: Set[str]) -> Iterator[Problem]:
@@ -80,6 +81,11 @@ def _archives(settings: Settings, given: Iterable[str]) -> Iterator[Problem]:
         message = "sources.normal.types: good products have no types of defects"
         place = _place(settings, "sources.normal.types")
         yield problem(place, message, "Say it of sources.anomaly.")
+    types = settings.explicit("sources.anomaly.types")
+    if isinstance(types, Mapping) and not any(types.get(key) for key in ("folder", "pattern")):
+        message = "sources.anomaly.types says neither `folder` nor `pattern`"
+        hint = 'Write such as folder or {folder: 1} or {pattern: "([a-z]+)_[0-9]+"}.'
+        yield problem(_place(settings, "sources.anomaly.types"), message, hint)
 
 
 def _pattern(settings: Settings, key: str) -> Iterator[Problem]:
@@ -191,9 +197,6 @@ def _own_split(settings: Settings) -> Iterator[Problem]:
             message = "split.from is not needed: manifests keep their split"
         hint = 'Name the images of each part: `{train: ["train/**"], test: ["test/**"]}`.'
         yield problem(_place(settings, "split.from"), message, hint)
-    if settings.has("split.group"):
-        message = "split.from keeps a split as it is, and split.group would change it"
-        yield problem(_place(settings, "split.group"), message, "Remove one of the two.")
 
 
 def _percentages(
@@ -240,6 +243,13 @@ def _region(settings: Settings) -> Iterator[Problem]:
     if region and not (region[2] and region[3]):
         message = f"images.region is {region[2]} pixels wide and {region[3]} high"
         yield problem(_place(settings, "images.region"), message, "Give left, top, width, height.")
+    elif region and min(region[2:]) < SMALLEST_REGION:
+        message = (
+            f"images.region is {region[2]} pixels wide and {region[3]} high, and a model tells"
+            f" apart places of {SMALLEST_REGION} x {SMALLEST_REGION} pixels"
+        )
+        hint = "Take more of the photograph: enlarged, it shows no more than there is."
+        yield problem(_place(settings, "images.region"), message, hint)
     ignore = settings.explicit("images.ignore")
     if isinstance(ignore, str) and "://" in ignore:
         message = "images.ignore is an address; the mask is a file"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -82,6 +83,21 @@ def _example(error: ValidationError) -> str:
     return f"For example: {_quote(examples[0])}." if examples else ""
 
 
+def _forms(error: ValidationError) -> str:
+    """Return the forms that a value may have, as one writes them; "" where nothing shows them."""
+    examples = (schema.at(tuple(error.absolute_path)) or {}).get("examples", ())
+    return f"Write such as {' or '.join(map(_written, examples))}." if examples else ""
+
+
+def _written(value: object) -> str:
+    """Return a value as one would write it within a line of YAML."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_written(each)}' for key, each in value.items())}}}"
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./-]*", value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _type(error: ValidationError) -> Explanation:
     wanted = cast("str | list[str]", error.validator_value)
     kinds = [wanted] if isinstance(wanted, str) else [kind for kind in wanted if kind != "null"]
@@ -104,8 +120,11 @@ def _type_hint(error: ValidationError, kinds: list[str]) -> str:
     if isinstance(value, str):
         return _text_hint(value, kinds) or _example(error)
     if "string" in kinds and isinstance(value, bool | int | float):
-        return "Put it in quotes."
-    if kinds == ["array"]:
+        assert isinstance(error.schema, Mapping)
+        # A text that quotes would make of it may be none of those that are taken.
+        is_taken = re.search(error.schema.get("pattern", ""), _quote(value))
+        return "Put it in quotes." if is_taken else _forms(error)
+    if kinds == ["array"] and cast("Mapping[str, int]", error.schema).get("minItems", 1) == 1:
         return f"Write a list: [{_quote(value)}]."
     return _example(error)
 
@@ -147,13 +166,20 @@ def _bound(words: str) -> Callable[[ValidationError], Explanation]:
 
 def _size(words: str) -> Callable[[ValidationError], Explanation]:
     def explain(error: ValidationError) -> Explanation:
-        return words.format(error.validator_value), _example(error)
+        return words.format(error.validator_value), _forms(error)
 
     return explain
 
 
+def _too_many_keys(error: ValidationError) -> Explanation:
+    assert isinstance(error.instance, Mapping)
+    keys = " and ".join(f"`{key}`" for key in error.instance)
+    most = "one of them is" if error.validator_value == 1 else f"{error.validator_value} are"
+    return f"has {keys}; {most} wanted", _forms(error)
+
+
 def _other(error: ValidationError) -> Explanation:
-    return f"is not allowed here: {error.message}", _example(error)
+    return f"is not allowed here: {_kind_of(error.instance)}", _forms(error)
 
 
 _KEYWORDS: dict[str, Callable[[ValidationError], Explanation]] = {
@@ -168,4 +194,5 @@ _KEYWORDS: dict[str, Callable[[ValidationError], Explanation]] = {
     "minItems": _size("is an empty list"),
     "maxItems": _size("has more than {} entries"),
     "minProperties": _size("is an empty mapping"),
+    "maxProperties": _too_many_keys,
 }

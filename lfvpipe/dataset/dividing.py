@@ -11,12 +11,14 @@ from lfvpipe.config.spec import LABELS, SplitGlobs
 from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.checks.findings import warning
 from lfvpipe.dataset.globs import matcher
+from lfvpipe.dataset.parts import part_findings
 from lfvpipe.dataset.sampling import divide, rank, sample_size, split_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from lfvpipe.config.spec import Label, Pipeline, Share
+    from lfvpipe.config.spec import Split as SplitSpec
     from lfvpipe.dataset.candidates import Candidate
     from lfvpipe.dataset.checks.findings import Finding
     from lfvpipe.dataset.selection import Split
@@ -52,12 +54,38 @@ def divide_candidates(
             " it is in the other part, so all are divided by shares"
         )
         found.append(warning("half-a-split", text))
-    if own is not None:
-        return _keep_own_split(pipeline, candidates, withheld, own, found)
     groups = _groups(pipeline, candidates, found)
-    if groups:
-        return _divide_groups(pipeline, candidates, withheld, groups, found)
+    if own is not None:
+        divided = _keep_own_split(pipeline, candidates, withheld, own, groups, found)
+    elif groups:
+        divided = _divide_groups(pipeline, candidates, withheld, groups, found)
+    else:
+        divided = _divide_by_shares(pipeline, candidates, withheld)
+    if not groups:
+        found += part_findings(
+            divided,
+            is_own=own is not None,
+            is_single=own is None and split.test is None,
+            shares=_written_shares(split),
+        )
+    return divided
+
+
+def _written_shares(split: SplitSpec) -> str:
+    """Return the shares as one writes them in front of a group: ``train: 80, test: 20``."""
+    test = split.test or {}
+    said = {(split.train[label].percent, test[label].percent if test else None) for label in LABELS}
+    (train, tested), *others = said
+    if split.is_default or others or train is None or tested is None:
+        return ""
+    return f"train: {train:g}, test: {tested:g}, "
+
+
+def _divide_by_shares(
+    pipeline: Pipeline, candidates: Sequence[Candidate], withheld: Collection[str]
+) -> Divided:
     divided: Divided = []
+    split = pipeline.split
     for label in LABELS:
         of_label = {each.name: each for each in candidates if each.label == label}
         free = [name for name, one in of_label.items() if one.id not in withheld]
@@ -95,6 +123,7 @@ def _keep_own_split(
     candidates: Sequence[Candidate],
     withheld: Collection[str],
     own: str | SplitGlobs,
+    groups: Mapping[str, str],
     found: list[Finding],
 ) -> Divided:
     """Sample each label as ever, and leave every image in the part that it is in."""
@@ -117,7 +146,7 @@ def _keep_own_split(
     if outside:
         text = f"split.from: {len(outside)} images are neither in train nor in test, and unused"
         found.append(warning("outside-the-split", text, outside))
-    found += _shared_groups(candidates, parts)
+    found += _shared_groups(candidates, parts, groups)
     divided: Divided = []
     for label in LABELS:
         of_label = {each.name: each for each in candidates if each.label == label}
@@ -163,12 +192,14 @@ def _parts_by_globs(
             yield each.id, "train" if trains else "test"
 
 
-def _shared_groups(candidates: Sequence[Candidate], parts: Mapping[str, Split]) -> list[Finding]:
+def _shared_groups(
+    candidates: Sequence[Candidate], parts: Mapping[str, Split], groups: Mapping[str, str]
+) -> list[Finding]:
     """Return a warning where photographs of one part are on both sides of an own split."""
     sides: dict[str, set[Split]] = defaultdict(set)
     for each in candidates:
-        if each.group and each.id in parts:
-            sides[each.group].add(parts[each.id])
+        if groups and each.id in parts:
+            sides[groups[each.id]].add(parts[each.id])
     if shared := sorted(group for group, of_group in sides.items() if len(of_group) > 1):
         text = (
             f"split.from: {len(shared)} of {len(sides)} groups, such as {shared[0]}, are in train"

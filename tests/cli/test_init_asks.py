@@ -211,8 +211,10 @@ def test_a_group_is_suggested_where_names_look_like_serial_numbers(
 ) -> None:
     put(here / "p", many("good/SN{:04}_top.png", 20), many("good/SN{:04}_side.png", 20))
     put(here / "p", many("bad/SN{:04}_top.png", 12, first=50))
-    assert lfvpipe("init", "p").code == 0
+    said = lfvpipe("init", "p")
+    assert "several photographs seem to show one part:" in said.out
     written = (here / "pipeline.yaml").read_text()
+    assert said.out.count("  group: '") == written.count("group: '") == 1
     (line,) = (line for line in written.splitlines() if "group:" in line)
     grouped = re.sub(
         r"^split: \{.*(?=\})", lambda m: f"{m[0]}, {line.strip('# ')}", written, flags=re.MULTILINE

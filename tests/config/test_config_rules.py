@@ -105,7 +105,6 @@ SPLITS = {
     "{from: source}": "archives by label or manifests bring no split",
     "{from: {train: a}}": "split.from lacks the key `test`",
     "{from: {train: a, test: b}, train: 80, test: 20}": "split.from keeps a split as it is",
-    "{from: {train: a, test: b}, group: 'x'}": "split.group would change it",
     "{group: '['}": "split.group is no regular expression",
 }
 
@@ -116,3 +115,15 @@ def test_own_splits_that_contradict_themselves_are_told(
 ) -> None:
     (found,) = problems(f"{good}split: {text}\n")
     assert SPLITS[text] in found.message + found.hint
+
+
+@pytest.mark.parametrize(("side", "is_refused"), [(3, True), (15, True), (16, False)])
+def test_a_region_of_a_few_pixels_is_refused(
+    problems: Problems, load_text: Callable[[str], Loaded], good: str, side: int, is_refused: bool
+) -> None:
+    text = f"{good}images: {{region: [10, 20, 300, {side}], resize: 64x64}}\n"
+    if not is_refused:
+        assert load_text(text).pipeline.images.region == (10, 20, 300, side)
+        return
+    (found,) = problems(text)
+    assert f"300 pixels wide and {side} high" in found.message

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lfvpipe.config import Problem
+from lfvpipe.config import Problem, schema, validation
 
 Problems = Callable[..., tuple[Problem, ...]]
 
@@ -19,7 +19,15 @@ CASES = {
     "sample: 40": (2, 9, "sample is 40; a mapping is wanted", "percent"),
     "sample: {normal: 40}": (2, 18, "a mapping is wanted", "percent"),
     "split: {train: all}": (2, 16, "a number or a mapping is wanted", "80"),
-    "images: {resize: 512}": (2, 18, "text or a mapping is wanted", "quotes"),
+    "images: {resize: 512}": (
+        2,
+        18,
+        "text or a mapping is wanted",
+        "Write such as 512x512 or {size: 1024x768, fit: contain}.",
+    ),
+    "images: {resize: {size: 512}}": (2, 25, "is 512; text is wanted", "such as 512x512."),
+    "images: {resize: {}}": (2, 10, "lacks the key `size`", ""),
+    "images: {region: 3}": (2, 18, "a list is wanted", "[100, 40, 800, 600]"),
     "images: {resize: 512 x 512}": (2, 18, "such as 512x512", ""),
     "images: {depth: 9}": (2, 17, "`auto`, `8`, `10`, `12`, `14` or `16` is wanted", "Choose one"),
     "images: {convert: RBG}": (2, 19, "`RGB` or `L` is wanted", "Did you mean `RGB`?"),
@@ -50,6 +58,48 @@ CASES = {
     "project: -a": (2, 10, "beginning with a letter", ""),
     f"project: {'a' * 256}": (2, 10, "longer than 255", ""),
 }
+
+
+TYPES = {
+    "{folder, pattern}": "has `folder` and `pattern`; one of them is wanted",
+    "{folder: 1, pattern: x}": "has `folder` and `pattern`; one of them is wanted",
+    "{}": "is an empty mapping",
+    "{folder}": "says neither `folder` nor `pattern`",
+    "3": "is 3; text or a mapping is wanted",
+    "pattern": "wanted: folder, {folder: 1} or {pattern",
+}
+
+
+@pytest.mark.parametrize("text", TYPES)
+def test_types_that_are_mistaken_are_told_in_the_words_of_the_file(
+    problems: Problems, text: str
+) -> None:
+    (found,) = problems(
+        f"sources: {{normal: {{archive: a.zip}}, anomaly: {{archive: b.zip, types: {text}}}}}\n"
+    )
+    assert TYPES[text] in found.message
+    assert "'" not in found.message + found.hint  # no dictionary of Python
+    assert "pattern" in found.message + found.hint
+
+
+def test_each_word_of_the_schema_that_refuses_has_its_explanation() -> None:
+    silent = {"$schema", "$defs", "$ref", "if", "else", "anyOf", "properties", "items"}
+    words = {"title", "description", "default", "examples", "patternErrorMessage"}
+    told = {"additionalProperties", "required", *validation._KEYWORDS}
+    assert keywords(schema.load_schema("pipeline")) - silent - words <= told
+
+
+def keywords(part: object, *, of_properties: bool = False) -> set[str]:
+    found: set[str] = set()
+    if isinstance(part, dict):
+        found = set() if of_properties else set(part)
+        for key, value in part.items():
+            if of_properties or key not in ("default", "examples", "enum"):
+                named = not of_properties and key in ("properties", "$defs")
+                found |= keywords(value, of_properties=named)
+    elif isinstance(part, list):
+        found = set().union(*map(keywords, part))
+    return found
 
 
 @pytest.mark.parametrize("text", CASES)

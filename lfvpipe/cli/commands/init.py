@@ -143,6 +143,10 @@ def _print(found: Discovery, target: Path, missing: str) -> None:
         print(
             "  none of defects: the model learns what good ones look like, and flags what does not"
         )
+    if found.group and not found.split:
+        print(output.styled("several photographs seem to show one part:", "yellow"))
+        print("  if so, keep each part on one side of the split; in the file, under `split`:")
+        print(f"  {starter_file.group_entry(found.group)}")
     if found.left_out:
         print(output.styled("not used:", "yellow"))
         for line in found.left_out:
@@ -155,7 +159,7 @@ def _print(found: Discovery, target: Path, missing: str) -> None:
 
 
 def _json(found: Discovery, target: Path, missing: str) -> dict[str, Any]:
-    """Return `file`, `layout`, counts, `sizes`, what is `used` and `left_out`, `missing`."""
+    """Return `file`, `layout`, counts, `sizes`, `group`, `used`, `left_out`, `missing`."""
     return {
         "file": str(target),
         "layout": found.layout,
@@ -164,6 +168,7 @@ def _json(found: Discovery, target: Path, missing: str) -> dict[str, Any]:
         "train": sum(count for (_, part), count in found.counts.items() if part == "train"),
         "test": sum(count for (_, part), count in found.counts.items() if part == "test"),
         "sizes": [f"{width}x{height}" for width, height in found.sizes],
+        "group": found.group or None,
         "used": list(found.used),
         "left_out": list(found.left_out),
         "missing": missing,

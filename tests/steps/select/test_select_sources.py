@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from lfvpipe.config.spec import (
     AnnotationSource,
@@ -330,6 +332,54 @@ def test_a_part_that_is_judged_and_learnt_from_is_told(
     context = changed(split=split, evaluate=Evaluate(images=("p1_3.png",)))
     _, found = select(context, work)
     assert "1 groups, such as p1, have images in train" in found["groups-in-both"].message
+
+
+VIEWS = {f"kos{part:02}_Part{view}.png": b"" for part in range(12) for view in range(4)}
+
+
+def test_parts_that_names_tell_on_both_sides_are_told_with_the_line_to_write(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    archives(normal=VIEWS, anomaly={f"kos{part:02}_Part9.png": b"" for part in range(12)})
+    images, found = select(changed(split=replace(shares(80, 20), is_default=True)), work)
+    told = found["parts-in-both"]
+    sides: dict[str, set[str]] = {}
+    for one in images.values():
+        sides.setdefault(one.member[:5], set()).add(one.split)
+    shared = sorted(part for part, of_part in sides.items() if len(of_part) == 2)
+    assert f"{len(shared)} of 12 such parts are in train and in test: {shared[0]}" in told.message
+    assert told.images == tuple(shared[:10])
+    assert all(images[name] for name in re.findall(r"\b(?:normal|anomaly)/\S+png", told.message))
+    line = told.message.partition("keep each on one side: ")[2]
+    written = yaml.safe_load(line)["split"]
+    kept, found = select(changed(split=replace(shares(80, 20), group=written["group"])), work)
+    assert "parts-in-both" not in found
+    assert {one.split for one in kept.values()} == {"train", "test"}
+    _, found = select(changed(split=shares(70, 30)), work)
+    assert "split: {train: 70, test: 30, group: '" in found["parts-in-both"].message
+    _, found = select(changed(split=replace(shares(100, 0), test=None)), work)
+    assert "12 of 12 such parts may get into train and test" in found["parts-in-both"].message
+
+
+def test_parts_on_both_sides_of_an_own_split_are_told_by_names_or_by_a_group(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    archives(normal=VIEWS, anomaly={"ng_1.png": b"", "ng_2.png": b""})
+    own = SplitGlobs(("*Part[012].png", "ng_1.png"), ("*Part3.png", "ng_2.png"))
+    split = replace(shares(80, 20), own=own)
+    _, found = select(changed(split=split), work)
+    assert "put each on one side of split.from" in found["parts-in-both"].message
+    images, found = select(changed(split=replace(split, group="^(kos[0-9]+)_")), work)
+    assert "12 of 14 groups, such as kos00, are in train" in found["groups-in-both"].message
+    assert images["normal/kos00_Part3.png"].split == "test"  # which is kept all the same
+
+
+def test_names_without_parts_raise_no_alarm(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    archives(normal=numbered("good_{:03}.png", 60), anomaly=numbered("{}.png", 30))
+    _, found = select(changed(split=shares(80, 20)), work)
+    assert not found
 
 
 # --- Lists
