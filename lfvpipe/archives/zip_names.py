@@ -12,15 +12,17 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lfvpipe.archives.encodings import guess_encoding
+
 if TYPE_CHECKING:
     import zipfile
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+
+    from lfvpipe.archives.encodings import Guess
 
 _UTF8_FLAG = 0x800
 _UNICODE_PATH = 0x7075
-_WESTERN = ("cp437", "cp850", "cp1252")
-_LAST_LATIN = 0x17F  # the end of Latin Extended-A
-_EASTERN = ("cp932", "gbk", "big5", "cp949")
+_STANDARD = "cp437"
 # Systems (APPNOTE 4.4.2.2) on whose disks no name can hold a backslash: FAT, NTFS, VFAT.
 _WITHOUT_BACKSLASHES = frozenset({0, 10, 14})
 
@@ -33,12 +35,12 @@ class Names:
         names: In the order of the directory.
         encoding: What those were read as that were written in an encoding that nothing tells; ""
             where there are none.
-        is_guess: The encoding was neither declared by the user nor the standard's.
+        guess: What they were read as where neither the user nor the standard says it.
     """
 
     names: tuple[str, ...]
     encoding: str = ""
-    is_guess: bool = False
+    guess: Guess | None = None
 
 
 def read_names(infos: Sequence[zipfile.ZipInfo], encoding: str | None) -> Names:
@@ -50,45 +52,13 @@ def read_names(infos: Sequence[zipfile.ZipInfo], encoding: str | None) -> Names:
     """
     known = [_marked_name(info) for info in infos]
     unmarked = [_raw_name(info) for info, name in zip(infos, known, strict=True) if name is None]
-    used = ""
-    if unmarked:
-        used = encoding or guess_encoding(unmarked)
+    guess = guess_encoding(unmarked) if unmarked and encoding is None else None
+    used = encoding or (guess.encoding if guess else "")
     decoded = iter([_decode(raw, used) for raw in unmarked])
     names = [next(decoded) if name is None else name for name in known]
     if _has_windows_separators(infos, names):
         names = [name.replace("\\", "/") for name in names]
-    return Names(tuple(names), used, bool(unmarked) and encoding is None and used != "cp437")
-
-
-def guess_encoding(names: Iterable[bytes]) -> str:
-    """Return the encoding that all `names`, none of which is UTF-8, are most likely written in."""
-    written = list(names)
-    for western in _WESTERN:
-        if all(_is_plausible(raw, western) for raw in written):
-            return western
-    from charset_normalizer import from_bytes
-
-    found = from_bytes(b"\n".join(written), cp_isolation=list(_EASTERN)).best()
-    return found.encoding if found is not None else "cp437"  # what the standard says
-
-
-def _is_plausible(raw: bytes, encoding: str) -> bool:
-    """Tell whether all that is not ASCII becomes single letters within words of a Latin script.
-
-    Three or more in a row, as Chinese and Japanese names would give, are none.
-    """
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    for at, sign in enumerate(text):
-        if sign.isascii():
-            continue
-        before, after = text[max(at - 1, 0) : at], text[at + 1 : at + 2]
-        is_in_a_row = not before.isascii() and not after.isascii()
-        if not sign.isalpha() or ord(sign) > _LAST_LATIN or is_in_a_row:
-            return False
-    return True
+    return Names(tuple(names), used if unmarked else "", None if used == _STANDARD else guess)
 
 
 def _marked_name(info: zipfile.ZipInfo) -> str | None:

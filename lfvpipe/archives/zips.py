@@ -90,7 +90,7 @@ class ZipArchive(Closable):
         links: dict[str, str] = {}
         self.skipped.clear()
         told = read_names(infos, self._encoding)
-        self.guessed_encoding = told.encoding if told.is_guess else ""
+        self.guessed_encoding = str(told.guess or "")
         for info, raw_name in zip(infos, told.names, strict=True):
             census.count(info.file_size)
             name = safe_name(raw_name, self.path, self._limits)

@@ -21,6 +21,7 @@ from lfvpipe.cli.sorting import fits, sort
 from lfvpipe.cli.undecided import settle_open, settle_types, take_judged
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.spec import LABELS
+from lfvpipe.dataset.listing import NoTable
 from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
 from lfvpipe.dataset.parts import suggest_group
 from lfvpipe.dataset.words import MEANINGS, simplify
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from lfvpipe.cli.image_tree import File, ImageTree
     from lfvpipe.cli.label_sources import LabelSource
     from lfvpipe.cli.listed_sources import Listed
-    from lfvpipe.cli.sorting import Choices, Group, Sorting
+    from lfvpipe.cli.sorting import Group, Sorting
     from lfvpipe.cli.undecided import Asked
     from lfvpipe.config.spec import Label
     from lfvpipe.dataset.listing import Part
+    from lfvpipe.errors import UserError
 
 LOOKED_AT = 40  # images per label whose headers are read
 _GENERIC_TEXT = (
@@ -128,10 +130,9 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
             f"There are no images in {', '.join(map(str, [*paths, *apart]))}.",
             hint="Name a folder or archives of images.",
         )
-    words = _words_of(choices, tree)
     listed = None
     if not any(_is_a_place(each, tree) for _, each in choices.items()):
-        listed = find_listed(tree, words, asked.unmarked, asked.product)
+        listed = find_listed(tree, choices, asked.unmarked, asked.product)
     if listed is not None:
         return _of_listed(tree, listed)
     if not tree.images:
@@ -148,7 +149,7 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
     except UsageError as error:
         # A table that says it all may lie there, with a word in it that is not known: to sort the
         # images by hand, as the refusal proposes, would be to learn from what the table denies.
-        faults = table_faults(tree, words)
+        faults = table_faults(tree, choices)
         if not faults:
             raise
         mend = [f"{fault.message} {fault.hint}" for fault in faults]
@@ -156,7 +157,7 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
             f"{error.message} A table lies there, and cannot be used.",
             hint="\n".join([*mend, "Put that right, or leave the table aside.", error.hint]),
         ) from error
-    return _of_sorting(tree, sorting, judged)
+    return _of_sorting(tree, sorting, judged, table_faults(tree, choices))
 
 
 def _is_inside(path: Path, place: Path) -> bool:
@@ -166,14 +167,6 @@ def _is_inside(path: Path, place: Path) -> bool:
 def _is_a_place(choice: str, tree: ImageTree) -> bool:
     """Tell a folder, or a glob over files, from a word in a table."""
     return any(fits(tree, choice, name) for name in tree.images)
-
-
-def _words_of(choices: Choices, tree: ImageTree) -> dict[str, Label]:
-    return {
-        each: kind
-        for kind, each in choices.items()
-        if kind != "leave-out" and not _is_a_place(each, tree)
-    }
 
 
 def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
@@ -188,7 +181,8 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
         counts["normal" if said == "normal" else "anomaly", ""] += count
     has_split = {part for _, part in counts} == {"train", "test"}
     unlabelled = [name for name, label in listed.labels.items() if label is None]
-    rest = [n for n in tree.images if n not in listed.labels and n not in listed.used]
+    told = listed.labels.keys() | listed.used | listed.left_out.keys()
+    rest = [name for name in tree.images if name not in told]
     masks = [name for name in rest if looks_like_mask(name)]
     left = Counter(
         {
@@ -196,6 +190,8 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
             "masks of no defective image": len(masks),
         }
     )
+    for word in listed.left_out.values():
+        left[f"images that the table calls {word}, as you said"] += 1
     if listed.kind != "manifest":
         left["images that are listed without a label"] += len(unlabelled)
     ordered = sorted(
@@ -230,7 +226,9 @@ def _plain(label: Label, part: str) -> str:
 _VERBS = {"train": "train on", "test": "test on"}
 
 
-def _of_sorting(tree: ImageTree, sorting: Sorting, judged: Sequence[Group]) -> Discovery:
+def _of_sorting(
+    tree: ImageTree, sorting: Sorting, judged: Sequence[Group], faults: Sequence[UserError]
+) -> Discovery:
     names = {label: sorting.of(label) for label in LABELS if sorting.of(label)}
     parts = {sorting.parts.get(name) for each in names.values() for name in each}
     if parts == {None, "test"}:  # what lies beside a folder for testing is learnt from
@@ -279,7 +277,11 @@ def _of_sorting(tree: ImageTree, sorting: Sorting, judged: Sequence[Group]) -> D
         ),
         sizes=_sizes(tree, list(names.values())),
         used=tuple(used),
-        left_out=(*left_out, *_other_files(tree, ())),
+        left_out=(
+            *left_out,
+            *(f"a table: {fault.message}" for fault in faults if not isinstance(fault, NoTable)),
+            *_other_files(tree, ()),
+        ),
     )
 
 

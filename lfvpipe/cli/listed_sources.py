@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,8 +16,10 @@ from lfvpipe.cli.name_reading import read_name
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.dataset import annotations as exports
 from lfvpipe.dataset.annotations import AnnotationError
+from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.layouts import rows_of
-from lfvpipe.dataset.listing import ListingError, read_table
+from lfvpipe.dataset.listing import ListingError, UnknownWords, read_table
+from lfvpipe.dataset.naming import NameFinder, match_rows
 from lfvpipe.dataset.pairing import common_ending
 from lfvpipe.dataset.words import marks_defect, meaning_of
 
@@ -24,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from lfvpipe.cli.image_tree import ImageTree, Root
+    from lfvpipe.cli.sorting import Choices
     from lfvpipe.config.spec import Label
     from lfvpipe.dataset.annotations import AnnotatedImage
-    from lfvpipe.dataset.listing import Part, Row
+    from lfvpipe.dataset.listing import Part, Row, Table
+    from lfvpipe.errors import UserError
 
 Unmarked = Literal["listed", "normal", "leave-out"]
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -59,8 +64,11 @@ class Listed:
         include: Globs over the images, where the archive holds more than one product.
         unmarked: What images without a mark are, where annotations are no list of all.
         words: What words stand for that are no known ones, as the user said.
+        left_out_words: Words in a table whose images the user leaves out.
+        left_out: The images that are left out by them, with the word.
         used: Names in the tree of files that are no images and are made use of.
         types: Types of defects.
+        words_as_types: Words of a table that were taken for types of defects.
         has_masks: It is a segmentation project.
         counts: How many images of each label, of a manifest.
     """
@@ -75,56 +83,39 @@ class Listed:
     include: tuple[str, ...] = ()
     unmarked: Unmarked = "listed"
     words: Mapping[str, Label] = field(default_factory=dict)
+    left_out_words: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
     used: frozenset[str] = frozenset()
     types: tuple[str, ...] = ()
+    words_as_types: tuple[str, ...] = ()
     has_masks: bool = False
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def find_listed(
-    tree: ImageTree, words: Mapping[str, Label], unmarked: Unmarked | None, product: str
+    tree: ImageTree, choices: Choices, unmarked: Unmarked | None, product: str
 ) -> Listed | None:
     """Return what lists the images of a tree; None where nothing does.
 
     Args:
         tree: What there is.
-        words: What words stand for, as the user says.
+        choices: What words stand for, as the user says.
         unmarked: What images without a mark are, as the user says.
         product: The folder of one product, where there are several.
 
     Raises:
-        UsageError: What there is can be read in several ways, or not at all.
+        UserError: What there is can be read in several ways, or not at all.
     """
     return (
         _manifest(tree)
         or _layout(tree, product)
-        or _annotations(tree, words, unmarked)
-        or _table(tree, words)
+        or _annotations(tree, words_of(choices), unmarked)
+        or _table(tree, choices)
     )
 
 
-class _Index:
-    """Finds images by what a list calls them, as a run does: by the end of their paths."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._by_last: dict[str, list[str]] = defaultdict(list)
-        for name in names:
-            path = PurePosixPath(name.lower())
-            for last in {path.name, path.stem}:
-                self._by_last[last].append(name)
-
-    def find(self, called: str) -> str | None:
-        parts = PurePosixPath(called.replace("\\", "/").lower()).parts
-        fitting = []
-        for name in self._by_last.get(parts[-1], ()) if parts else ():
-            folders, wanted = PurePosixPath(name.lower()).parts[:-1], parts[:-1]
-            shorter = min(len(folders), len(wanted))
-            if folders[len(folders) - shorter :] == wanted[len(wanted) - shorter :]:
-                fitting.append((shorter, name))
-        fitting.sort(reverse=True)
-        if not fitting or (len(fitting) > 1 and fitting[0][0] == fitting[1][0]):
-            return None
-        return fitting[0][1]
+def _finder(tree: ImageTree) -> NameFinder:
+    return NameFinder(tree.images, tree.base if tree.is_whole else None)
 
 
 def _closest(names: Iterable[str]) -> Callable[[str], str | None]:
@@ -157,81 +148,111 @@ def _one_root(tree: ImageTree, names: Iterable[str]) -> tuple[Path, str] | None:
 # --- Tables
 
 
-def table_faults(tree: ImageTree, words: Mapping[str, Label]) -> list[ListingError]:
+@dataclass(frozen=True)
+class _Found:
+    """A table that lists images of the tree.
+
+    Attributes:
+        place: Where it lies; a text, the archive's path, where that is an archive.
+        name: Its own name in the tree.
+        table: What it says.
+        by_image: Its rows by the names of their images.
+    """
+
+    place: Path | str
+    name: str
+    table: Table
+    by_image: Mapping[str, Row]
+
+
+def table_faults(tree: ImageTree, choices: Choices) -> list[UserError]:
     """Return what is wrong with each table that lies there and cannot be used."""
-    faults = []
-    for _, name, data in _candidates(tree, TABLES):
-        try:
-            read_table(PurePosixPath(name).name, data, words)
-        except ListingError as error:
-            faults.append(error)
-    return faults
+    return _tables(tree, choices)[1]
 
 
-def _table(tree: ImageTree, words: Mapping[str, Label]) -> Listed | None:
-    index = _Index(tree.images)
-    found: list[tuple[int, Path | str, Sequence[Row], dict[str, Row], str]] = []
-    faults: list[ListingError] = []
+def _tables(tree: ImageTree, choices: Choices) -> tuple[list[_Found], list[UserError]]:
+    finder = _finder(tree)
+    words = words_of(choices)
+    found: list[_Found] = []
+    faults: list[UserError] = []
     for place, name, data in _candidates(tree, TABLES):
         try:
-            rows: Sequence[Row] = read_table(PurePosixPath(name).name, data, words)
-        except ListingError as error:
+            table = read_table(PurePosixPath(name).name, data, words, left_out=choices.leave_out)
+            by_image = match_rows(table.rows, finder).by_name
+        except UnknownWords as error:
+            faults.append(_in_options(error))
+        except (ListingError, SelectionError) as error:
             faults.append(error)
-            continue
-        by_image = {image: row for row in rows if (image := index.find(row.path))}
-        if any(row.label for row in by_image.values()):
-            found.append((len(by_image), place, rows, by_image, name))
+        else:
+            if any(row.label for row in by_image.values()):
+                found.append(_Found(place, name, table, by_image))
+    return found, faults
+
+
+def _in_options(error: UnknownWords) -> UsageError:
+    """Return what is said of unknown words with what to say of them on the command line."""
+    words = [shlex.quote(word) for word in error.words]
+    each = f"--normal {words[0]} if it is good, --anomaly {words[0]} if it is defective"
+    hint = f"Say what {words[0]} stands for: {each}, --leave-out {words[0]} if it is neither"
+    more = f"; and so of {', '.join(words[1:6])}" if words[1:] else ""
+    return UsageError(error.message, hint=f"{hint}{more}.")
+
+
+def words_of(choices: Choices) -> dict[str, Label]:
+    """Return what words in a table or an export stand for, as the user says."""
+    return {each: kind for kind, each in choices.items() if kind != "leave-out"}
+
+
+def _table(tree: ImageTree, choices: Choices) -> Listed | None:
+    found, faults = _tables(tree, choices)
     if not found:
         if tree.files and faults:
             raise faults[0]
         return None
-    _, place, rows, by_image, name = max(found, key=lambda each: each[0])
-    labels = {image: row.label for image, row in by_image.items()}
-    if "normal" not in labels.values():
-        said = sorted({row.type for row in rows if row.type})[:6]
+    best = max(found, key=lambda each: len(each.by_image))
+    if isinstance(best.place, str):
         raise UsageError(
-            f"{name}: no image is called good there; the words are {', '.join(said)}.",
-            hint="Say which of them stand for good products, such as --normal"
-            f" {said[0] if said else 'WORD'}.",
+            f"{best.place} holds the table {best.name}, and a table is to be a file of its own.",
+            hint=f"Take {PurePosixPath(best.name).name} out of the archive, and name both:"
+            f" `lfvpipe init {Path(best.place).name} {PurePosixPath(best.name).name}`.",
         )
-    if isinstance(place, str):
-        raise UsageError(
-            f"{place} holds the table {name}, and a table is to be a file of its own.",
-            hint=f"Take {PurePosixPath(name).name} out of the archive, and name both:"
-            f" `lfvpipe init {Path(place).name} {PurePosixPath(name).name}`.",
-        )
-    where = _one_root(tree, by_image)
+    where = _one_root(tree, best.by_image)
     if where is None:
         raise UsageError(
-            f"{name} lists images in several archives.",
+            f"{best.name} lists images in several archives.",
             hint="Put the archives and the table into one folder, and name that.",
         )
+    taken = {image: row for image, row in best.by_image.items() if not row.left_out}
+    rows = best.table.rows
+    used = {row.left_out for row in rows}
+    said = data_of(best.place)
     return Listed(
         "table",
-        f"a table, {place.name}",
+        f"a table, {best.place.name}"
+        + (f", read as {best.table.guess}" if best.table.guess else ""),
         archive=where[0],
-        files=(place,),
-        labels=labels,
-        parts={image: row.split for image, row in by_image.items() if row.split},
-        words={word: label for word, label in words.items() if _is_in(word, data_of(place))},
-        used=frozenset({name, *_masks_named(tree, rows)}),
-        types=tuple(sorted({row.type for row in by_image.values() if row.type})),
-        has_masks=any(row.mask for row in by_image.values()),
+        files=(best.place,),
+        labels={image: row.label for image, row in taken.items()},
+        parts={image: row.split for image, row in taken.items() if row.split},
+        words={word: label for word, label in words_of(choices).items() if word in said},
+        left_out_words=tuple(word for word in choices.leave_out if word in used),
+        left_out={i: row.left_out for i, row in best.by_image.items() if row.left_out},
+        used=frozenset({best.name, *_masks_named(tree, rows)}),
+        types=tuple(sorted({row.type for row in taken.values() if row.type})),
+        words_as_types=tuple(best.table.types),
+        has_masks=any(row.mask for row in taken.values()),
     )
 
 
 def data_of(path: Path) -> str:
     """Return a table's text, whatever it is encoded in."""
-    return path.read_bytes().decode("utf-8", errors="replace")
-
-
-def _is_in(word: str, text: str) -> bool:
-    return word in text
+    data = path.read_bytes()
+    return data.decode("utf-16" if b"\0" in data[:4] else "utf-8", errors="replace")
 
 
 def _masks_named(tree: ImageTree, rows: Sequence[Row]) -> Iterator[str]:
-    index = _Index(tree.images)
-    yield from (name for row in rows if row.mask and (name := index.find(row.mask)))
+    finder = _finder(tree)
+    yield from (name for row in rows if row.mask and (name := finder.find(row.mask, row.where)))
 
 
 def _candidates(
@@ -357,8 +378,8 @@ def _annotations(
         if loose:
             raise
         return None  # files of that ending that are something else
-    index = _Index(tree.images)
-    listed = {name: each for each in read if (name := index.find(each.name))}
+    finder = _finder(tree)
+    listed = {name: each for each in read if (name := finder.find_annotated(each))}
     if not listed:
         return None
     labels = {name: _verdict(each, words, unmarked) for name, each in listed.items()}

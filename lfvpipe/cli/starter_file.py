@@ -120,11 +120,17 @@ def _listed(listed: Listed, output: Path) -> Iterator[str]:
     yield from _entry("include", listed.include, "    ")
     if listed.kind == "annotations":
         yield from _about_annotations(listed)
-    if listed.words:
+    if listed.words_as_types:
+        shown = ", ".join(listed.words_as_types[:6])
+        shown += ", …" if len(listed.words_as_types) > 6 else ""
+        yield f"    # No known words, and so types of defects: {shown}. Should one of them be"
+        yield f"    # good, say so: labels: {{normal: [{_scalar(listed.words_as_types[0])}]}}"
+    if listed.words or listed.left_out_words:
         yield "    labels:"
         for label in LABELS:
             words = [word for word, each in listed.words.items() if each == label]
             yield from _entry(label, words, "      ")
+        yield from _entry("leave-out", listed.left_out_words, "      ")
 
 
 def _about_annotations(listed: Listed) -> Iterator[str]:

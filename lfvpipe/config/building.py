@@ -166,7 +166,8 @@ def _listed(settings: Settings) -> TableSource | LayoutSource | AnnotationSource
         return LayoutSource(name=given["name"], **common)
     words = {word: label for label in LABELS for word in _globs(given.get("labels", {}).get(label))}
     if kind == "table":
-        return TableSource(file=given["file"], words=words, **common)
+        left_out = _globs(given.get("labels", {}).get("leave-out"))
+        return TableSource(file=given["file"], words=words, left_out=left_out, **common)
     return AnnotationSource(
         format=given["format"],
         files=_globs(given.get("file")),

@@ -109,6 +109,7 @@ def _listed(
     if isinstance(source, TableSource):
         key, words = "sources.table", source.words
         yield f"{key}.file", source.file
+        yield f"{key}.labels.leave-out", source.left_out or None
     elif isinstance(source, LayoutSource):
         key = "sources.layout"
         yield f"{key}.name", source.name

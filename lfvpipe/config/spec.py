@@ -77,10 +77,12 @@ class TableSource(ListedSource):
     Attributes:
         file: CSV, TSV or JSON Lines: an address or an absolute path.
         words: What words of the table's label column stand for.
+        left_out: Words in there of images that take no part.
     """
 
     file: str
     words: Mapping[str, Label]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

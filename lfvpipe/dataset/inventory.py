@@ -191,7 +191,8 @@ def _findings(shared: Sequence[Holding]) -> Iterator[Finding]:
         odd = [each.name for each in holding.members if not each.name.isascii()]
         text = (
             f"{holding.address}: does not say what the names in it are written in; they were read"
-            f" as {holding.guessed_encoding}. Should they look wrong, set `encoding`"
+            f" as {holding.guessed_encoding}. Should they look wrong, declare it, such as"
+            " `encoding: shift_jis`"
         )
         yield warning("guessed-encoding", text, odd)
 

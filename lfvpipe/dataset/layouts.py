@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from lfvpipe import images
 from lfvpipe.dataset.listing import ListingError, Part, Row, read_table
+from lfvpipe.images.formats import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Read = Callable[[str], bytes]
     Layout = Callable[[Sequence[str], Read], Iterable[Row]]
 
-_IMAGE: Final = r"(?:png|jpe?g|bmp|tiff?|webp)"
+_IMAGE: Final = f"(?:{'|'.join(suffix[1:] for suffix in SUFFIXES)})"
 
 
 def rows_of(layout: str, names: Sequence[str], read: Read) -> list[Row]:
@@ -96,7 +97,7 @@ def visa(names: Sequence[str], read: Read) -> Iterable[Row]:
     published: dict[str, Part | None] = {}
     tables = sorted(name for name in names if re.search(r"(^|/)split_csv/[^/]+\.csv$", name))
     if tables:
-        for row in read_table(tables[0], read(tables[0])):
+        for row in read_table(tables[0], read(tables[0])).rows:
             published[row.path] = row.split
     there = set(names)
     for name in names:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from lfvpipe.dataset.checks.findings import warning
 from lfvpipe.dataset.index import UNNAMED_TYPE
 from lfvpipe.dataset.layouts import products_of, rows_of
 from lfvpipe.dataset.listing import Row, read_table
+from lfvpipe.dataset.naming import NameFinder, match_rows
 from lfvpipe.dataset.selection import SelectedMask
 from lfvpipe.dataset.sources import listed_kind, public_address
 from lfvpipe.dataset.words import marks_defect, meaning_of
@@ -55,40 +54,77 @@ def listed_candidates(
         return _annotated_candidates(source, holding, files, found)
     where = f"sources.{listed_kind(source)}"
     if isinstance(source, TableSource):
-        name = PurePosixPath(public_address(source.file)).name
-        rows: Sequence[Row] = read_table(name, _read(files[0]), source.words)
-        _use_beside(holding, files)
+        rows = _rows_of_table(source, holding, files, found)
     else:
         assert isinstance(source, LayoutSource)
-        from lfvpipe.archives import open_archive
-
-        with open_archive(holding.path, encoding=holding.encoding) as archive:
-            names = [member.name for member in archive.members()]
-
-            def read(name: str) -> bytes:
-                holding.used.add(name)
-                return archive.read(name, _MAX_MASK)
-
-            rows = rows_of(source.name, names, read)
-    finder = _Finder(holding.members)
+        rows = _rows_of_layout(source, holding)
+    finder = _finder(holding)
+    matches = match_rows(rows, finder)
     is_wanted = holding.wanted(source.include, source.exclude)
+    members = {member.name: member for member in holding.members}
     candidates: list[Candidate] = []
-    lacking: list[str] = []
     maskless: list[str] = []
-    for row in rows:
-        member = finder.find(row.path, row.where)
-        if member is None:
-            lacking.append(row.path)
+    for name, row in matches.by_name.items():
+        if row.left_out:
+            holding.leave_out([name], f"that the table calls {row.left_out}, which `labels` says")
             continue
         mask = _mask_of(row, holding, finder, maskless)
-        if is_wanted(member.name):
-            candidates.append(_candidate(row, holding, member, mask))
+        if is_wanted(name):
+            candidates.append(_candidate(row, holding, members[name], mask))
     if isinstance(source, LayoutSource):
         found += _several_products(source.name, candidates)
+    if matches.absolute:
+        text = (
+            f"{where}: {len(matches.absolute)} images are named by absolute paths, such as"
+            f" {matches.absolute[0]}, and were told by the ends of these"
+        )
+        found.append(warning("absolute-paths", text, matches.absolute))
+    lacking = matches.lacking
     found += _lacking(where, "images that it lists", lacking, len(rows), bool(candidates))
     found += _lacking(where, "masks that it names", maskless, len(rows), has_some=True)
-    _insist_on_each_once(where, candidates)
     return _settle(where, source, holding, candidates)
+
+
+def _rows_of_table(
+    source: TableSource, holding: Holding, files: Sequence[Path], found: list[Finding]
+) -> Sequence[Row]:
+    name = PurePosixPath(public_address(source.file)).name
+    table = read_table(
+        name, _read(files[0]), source.words, left_out=source.left_out, encoding=source.encoding
+    )
+    _use_beside(holding, files)
+    if table.guess:
+        text = (
+            f"{name}: is not UTF-8 and does not say what it is written in; it was read as"
+            f" {table.guess}. Should names or labels look wrong, save it as CSV UTF-8"
+        )
+        found.append(warning("guessed-encoding", text))
+    if table.types:
+        words = ", ".join(f"{word} ({count})" for word, count in table.types.most_common(6))
+        text = (
+            f"{name}: words that are no known ones count as types of defects: {words}. If one is"
+            " none, `labels` says what it stands for"
+        )
+        found.append(warning("words-as-types", text))
+    return table.rows
+
+
+def _rows_of_layout(source: LayoutSource, holding: Holding) -> Sequence[Row]:
+    from lfvpipe.archives import open_archive
+
+    with open_archive(holding.path, encoding=holding.encoding) as archive:
+        names = [member.name for member in archive.members()]
+
+        def read(name: str) -> bytes:
+            holding.used.add(name)
+            return archive.read(name, _MAX_MASK)
+
+        return rows_of(source.name, names, read)
+
+
+def _finder(holding: Holding) -> NameFinder:
+    folder = holding.path if holding.path.is_dir() else None
+    return NameFinder((member.name for member in holding.members), folder)
 
 
 def _several_products(layout: str, candidates: Iterable[Candidate]) -> list[Finding]:
@@ -120,17 +156,16 @@ def _annotated(
 ) -> tuple[dict[str, AnnotatedImage], list[str]]:
     """Return the images by member, their regions those of defects, and names that are nowhere."""
     read = exports.read(source.format, _annotation_files(source, holding, files))
-    finder = _Finder(holding.members)
+    finder = _finder(holding)
+    members = {member.name: member for member in holding.members}
     lacking = []
     by_member: dict[str, AnnotatedImage] = {}
     for image in read:
-        called = (image.name, *image.other_names)
-        names = list(dict.fromkeys(name.replace("\\", "/") for name in called if name))
-        found = (finder.find(name, image.where, beside=image.file) for name in names)
-        member = next((each for each in found if each is not None), None)
-        if member is None:
+        name = finder.find_annotated(image)
+        if name is None:
             lacking.append(image.name)
             continue
+        member = members[name]
         regions = tuple(
             # A mark that its tool gave no class is a defect of a type that nobody named.
             replace(each, type=each.type or UNNAMED_TYPE)
@@ -279,84 +314,13 @@ def _use_beside(holding: Holding, files: Iterable[Path]) -> None:
             holding.used.add(path.relative_to(holding.path).as_posix())
 
 
-class _Finder:
-    """Finds members by what a list calls them: archives add folders, tools leave endings out."""
-
-    def __init__(self, members: Iterable[Member]) -> None:
-        self._by_name = {member.name: member for member in members}
-        self._by_base: dict[str, list[Member]] = defaultdict(list)
-        for member in self._by_name.values():
-            path = PurePosixPath(member.name.lower())
-            self._by_base[path.name].append(member)
-            if path.suffix:
-                self._by_base[path.stem].append(member)
-
-    def find(self, name: str, where: str, beside: str = "") -> Member | None:
-        """Return the member that `name` stands for: the one with the most folders in common.
-
-        Of several, it is the one whose folder is called most like that of the file `beside`.
-
-        Raises:
-            SelectionError: It could be several.
-        """
-        if exact := self._by_name.get(name):
-            return exact
-        parts = PurePosixPath(name.lower()).parts
-        same_base = self._by_base.get(parts[-1], []) if parts else []
-        fitting = [
-            (ending, member)
-            for member in same_base
-            if (ending := _common_ending(parts, PurePosixPath(member.name.lower()).parts))
-        ]
-        best = max((ending for ending, _ in fitting), default=0)
-        closest = [member for ending, member in fitting if ending == best]
-        images = [member for member in closest if _is_image(member)]
-        closest = images or closest
-        if len(closest) > 1 and beside:
-            alike = [_alike_folders(beside, member.name) for member in closest]
-            if max(alike) and alike.count(max(alike)) == 1:
-                return closest[alike.index(max(alike))]
-        if len(closest) > 1:
-            names = ", ".join(member.name for member in closest[:3])
-            raise SelectionError(
-                f"{where}: {name} could be any of {names}.",
-                hint="Write it with its folders, as it lies in the archive.",
-            )
-        return closest[0] if closest else None
-
-
-def _is_image(member: Member) -> bool:
-    from lfvpipe.dataset.globs import is_image_name
-
-    return is_image_name(member.name)
-
-
-def _alike_folders(file: str, member: str) -> int:
-    """Return how many folders, from the innermost out, two paths call the same."""
-    folders = [PurePosixPath(each.lower()).parts[-2::-1] for each in (file, member)]
-    alike = (one == other for one, other in zip(*folders, strict=False))
-    return sum(1 for _ in takewhile(bool, alike))
-
-
-def _common_ending(name: Sequence[str], member: Sequence[str]) -> int:
-    """Return how many parts two paths share from the end; 0 where folders contradict each other.
-
-    One of the two has to be an end of the other; the last part may lack its ending.
-    """
-    shorter = min(len(name), len(member))
-    stem = PurePosixPath(member[-1]).stem
-    is_same_base = name[-1] in (member[-1], stem)
-    above = shorter - 1
-    is_same_above = not above or list(name[-1 - above : -1]) == list(member[-1 - above : -1])
-    return shorter if is_same_base and is_same_above else 0
-
-
 def _mask_of(
-    row: Row, holding: Holding, finder: _Finder, lacking: list[str]
+    row: Row, holding: Holding, finder: NameFinder, lacking: list[str]
 ) -> SelectedMask | None:
     if not row.mask or row.label != "anomaly":
         return None
-    member = finder.find(row.mask, row.where)
+    name = finder.find(row.mask, row.where)
+    member = next((each for each in holding.members if each.name == name), None)
     if member is None:
         lacking.append(row.mask)
         return None
@@ -384,16 +348,6 @@ def _lacking(where: str, what: str, names: Sequence[str], of: int, has_some: boo
     if not names or not has_some:
         return []
     return [warning("not-there", f"{where}: {len(names)} of {of} {what} are not there", names)]
-
-
-def _insist_on_each_once(where: str, candidates: Iterable[Candidate]) -> None:
-    counted = Counter(candidate.member for candidate in candidates)
-    twice = [member for member, count in counted.items() if count > 1]
-    if twice:
-        raise SelectionError(
-            f"{where}: {twice[0]} is listed under {counted[twice[0]]} names.",
-            hint="Write each image once.",
-        )
 
 
 def _settle(

@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+import re
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from lfvpipe.dataset.words import is_undecided, meaning_of, simplify
@@ -28,7 +30,8 @@ _COLUMNS: dict[str, str] = {
     for column, aliases in {
         "path": "path file filename filepath image imagepath imagefile img name picture photo bild"
         " datei dateiname",
-        "label": "label class classname status verdict result ergebnis befund",
+        "label": "label labels class classname status verdict result decision judgement judgment"
+        " ergebnis befund urteil entscheidung",
         "is_anomaly": "isanomaly anomaly anomalous isdefective defective isdefect",
         "split": "split set subset partition",
         "type": "type defecttype defectclass anomalytype kind category",
@@ -38,14 +41,42 @@ _COLUMNS: dict[str, str] = {
     for alias in aliases.replace("_", "").split()
 }
 _TRUTH: Mapping[str, Label] = {
-    **dict.fromkeys(("0", "0.0", "false", "f", "no", "n"), "normal"),
-    **dict.fromkeys(("1", "1.0", "true", "t", "yes", "y"), "anomaly"),
+    # Spreadsheets of much of Europe write a comma.
+    **dict.fromkeys(("0", "0.0", "0,0", "false", "f", "no", "n"), "normal"),
+    **dict.fromkeys(("1", "1.0", "1,0", "true", "t", "yes", "y"), "anomaly"),
 }
 _LONGEST = 1 << 20  # characters of a field
 
 
+_PATHS = frozenset(alias for alias, column in _COLUMNS.items() if column == "path")
+_LABEL_COLUMNS = frozenset({"label", "is_anomaly"})
+# Excel's own first line, which says what separates the cells; it never is a row.
+_SEPARATOR = re.compile(r'"?sep=(.)"?[\t;,]*')
+
+
 class ListingError(UserError):
     """A list of images cannot be used; the message says where in it."""
+
+
+class NoTable(ListingError):
+    """The file lists no images at all: it may be a table of something else."""
+
+
+class UnknownWords(ListingError):
+    """Labels in a table of which nobody knows what they stand for.
+
+    Attributes:
+        words: They, in the table's order.
+    """
+
+    def __init__(self, message: str, words: Sequence[str]) -> None:
+        self.words = tuple(words)
+        first, *others = self.words
+        rest = f"{{normal: ['{first}'], anomaly: [{', '.join(map(repr, others))}]}}"
+        alone = f"{{normal: [...], anomaly: ['{first}']}}"
+        hint = f"Say what they stand for: labels: {rest}" if others else ""
+        hint = hint or f"Say what it stands for: labels: {alone}"
+        super().__init__(message, hint=f"{hint}; `leave-out` instead leaves such images out.")
 
 
 @dataclass(frozen=True)
@@ -60,6 +91,7 @@ class Row:
         mask: The mask's name; "" for none.
         group: What it shares with other photographs of the same part; "" for nothing.
         where: The place in the list, for messages: ``labels.csv:12``.
+        left_out: The word by which the user leaves such images out; "" where they take part.
     """
 
     path: str
@@ -69,12 +101,33 @@ class Row:
     mask: str = ""
     group: str = ""
     where: str = ""
+    left_out: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a table says.
+
+    Attributes:
+        rows: In its order.
+        guess: What it is written in, in words, where it does not say so and is not UTF-8.
+        types: Labels that were taken for types of defects, and how often each stands there.
+    """
+
+    rows: tuple[Row, ...]
+    guess: str = ""
+    types: Counter[str] = field(default_factory=Counter)
 
 
 def read_table(
-    name: str, data: bytes, labels: Mapping[str, Label] | None = None
-) -> tuple[Row, ...]:
-    """Return the rows of a CSV, TSV or JSON Lines file.
+    name: str,
+    data: bytes,
+    labels: Mapping[str, Label] | None = None,
+    *,
+    left_out: Sequence[str] = (),
+    encoding: str | None = None,
+) -> Table:
+    """Return what a CSV, TSV or JSON Lines file says.
 
     The columns are path, label and, where they are there, split, type, mask and group; common
     other names for them are known. A label is normal or anomaly, a known word for one of these,
@@ -82,20 +135,22 @@ def read_table(
 
     Args:
         name: What messages call the file; its ending says what it is.
-        data: Its bytes: UTF-8, with or without a byte order mark, or UTF-16 with one.
+        data: Its bytes: UTF-8 or UTF-16, or what Excel writes: the code page of Windows.
         labels: What words in the label's column stand for, by the word as it is written.
+        left_out: Words in there of images that take no part.
+        encoding: What it is written in if it is not Unicode; None to guess.
 
     Raises:
         ListingError: It is no such table, names an image twice, or a label is not known.
     """
-    text = _decode(name, data)
-    entries = _json_lines(name, text) if name.lower().endswith((".jsonl", ".ndjson")) else None
-    rows = [
-        _row(entry, where, labels or {})
-        for where, entry in (_separated(name, text) if entries is None else entries)
-    ]
+    text, guess = _decode(name, data, encoding)
+    is_json = name.lower().endswith((".jsonl", ".ndjson"))
+    words = _Words(labels or {}, frozenset(left_out))
+    entries = (_json_lines if is_json else _separated)(name, text)
+    rows = [_row(entry, where, words) for where, entry in entries]
     if not rows:
-        raise ListingError(f"{name}: lists no image.")
+        raise NoTable(f"{name}: lists no image.")
+    words.insist_on_known(name, has_good=any(row.label == "normal" for row in rows))
     first: dict[str, Row] = {}
     for row in rows:
         if (twin := first.setdefault(row.path, row)) is not row:
@@ -103,25 +158,40 @@ def read_table(
                 f"{row.where}: {row.path} is listed a second time.",
                 hint=f"The first time is {twin.where}. Take one of the lines out.",
             )
-    return tuple(rows)
+    return Table(tuple(rows), guess, words.types)
 
 
-def _decode(name: str, data: bytes) -> str:
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+def _decode(name: str, data: bytes, encoding: str | None) -> tuple[str, str]:
+    """Return the text, and in words what it was read as where that had to be guessed."""
+    unicode = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    if unicode != "utf-16" and b"\0" in data[:2]:  # without a mark, and its first sign is Latin
+        unicode = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
     try:
-        return data.decode(encoding)
+        return data.decode(unicode), ""
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
+    guess = None
+    if encoding is None and unicode == "utf-8-sig":
+        from lfvpipe.archives.encodings import WINDOWS, guess_encoding
+
+        guess = guess_encoding(data.splitlines(), WINDOWS)
+        encoding = guess.encoding
+    try:
+        return data.decode(encoding or unicode), str(guess or "")
+    except (UnicodeDecodeError, LookupError) as error:
         raise ListingError(
-            f"{name}:{line}: is not UTF-8.", hint="Save the table as CSV UTF-8."
+            f"{name}:{line}: is not UTF-8, and neither {encoding or unicode}.",
+            hint="Save the table as CSV UTF-8.",
         ) from error
 
 
 def _separated(name: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield each line of a CSV or TSV with its place, by column; semicolons separate, too."""
-    told = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    head = next(told, "")
-    separator = max("\t;,", key=head.count)
+    first, end, rest = text.partition("\n")
+    said = _SEPARATOR.fullmatch(first.strip())
+    if said:
+        text = end + rest
+    separator = said[1] if said else _separator(text)
     csv.field_size_limit(_LONGEST)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     columns: list[str] | None = None
@@ -138,17 +208,28 @@ def _separated(name: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
             if len(cells) > len(columns) and any(cell.strip() for cell in cells[len(columns) :]):
                 raise ListingError(
                     f"{where}: has {len(cells)} cells, and the first row names {len(columns)}.",
-                    hint="Put names that hold a separator in quotation marks.",
+                    hint="Put names that hold a separator, and numbers with a decimal comma, in"
+                    " quotation marks.",
                 )
             yield where, {key: cell.strip() for key, cell in zip(columns, cells, strict=False)}
     except csv.Error as error:
         raise ListingError(f"{name}:{lines.line_num}: is no line of a table ({error}).") from error
 
 
+def _separator(text: str) -> str:
+    """Return what separates the names of the columns: where that can be several, what finds one."""
+    told = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    head = next(told, "")
+    bare = re.sub(r'"[^"]*"', "", head)
+    ranked = sorted("\t;,", key=bare.count, reverse=True)
+    names = {each: {simplify(cell) for cell in head.split(each)} for each in ranked}
+    return next((each for each in ranked if names[each] & _PATHS), ranked[0])
+
+
 def _columns(cells: Sequence[str], where: str) -> list[str]:
     columns = [_COLUMNS.get(simplify(cell), "") for cell in cells]
     if "path" not in columns:
-        raise ListingError(
+        raise NoTable(
             f"{where}: names no column `path`; it names {', '.join(cells[:8])}.",
             hint="The first row names the columns: path, label, and split, type, mask or group.",
         )
@@ -156,10 +237,21 @@ def _columns(cells: Sequence[str], where: str) -> list[str]:
     if twice:
         names = ", ".join(c for c, column in zip(cells, columns, strict=True) if column == twice)
         raise ListingError(f"{where}: several columns could be the {twice}: {names}.")
+    if _LABEL_COLUMNS.isdisjoint(columns):
+        raise _no_label(where, cells)
     return columns
 
 
+def _no_label(where: str, names: Sequence[str]) -> ListingError:
+    return ListingError(
+        f"{where}: no column says what the images are; the columns are {', '.join(names[:8])}.",
+        hint="Call the one that does `label`, or `is_anomaly` where it holds 0 and 1.",
+    )
+
+
 def _json_lines(name: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    names: dict[str, None] = {}
+    where = name
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -167,57 +259,93 @@ def _json_lines(name: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise ListingError(f"{where}: this is not JSON.") from error
+            raise NoTable(f"{where}: this is not JSON.") from error
         if not isinstance(entry, dict):
-            raise ListingError(f'{where}: is not {{"path": an image, "label": …}}.')
+            raise NoTable(f'{where}: is not {{"path": an image, "label": …}}.')
+        names |= dict.fromkeys(entry)
         known = {_COLUMNS.get(simplify(key), ""): value for key, value in entry.items()}
         wrong = [key for key, value in known.items() if key and isinstance(value, (list, dict))]
         if wrong:
             raise ListingError(f"{where}: {wrong[0]} is not a text.")
         yield where, {key: "" if v is None else str(v).strip() for key, v in known.items() if key}
+    if names and _LABEL_COLUMNS.isdisjoint(_COLUMNS.get(simplify(each)) for each in names):
+        raise _no_label(name, list(names))
 
 
-def _row(entry: Mapping[str, str], where: str, labels: Mapping[str, Label]) -> Row:
-    path = entry.get("path", "").replace("\\", "/").removeprefix("./")
-    if not path or path.startswith("/") or ".." in path.split("/"):
+class _Words:
+    """What the labels of a table stand for, as far as anybody knows.
+
+    Args:
+        labels: What the user said of words.
+        left_out: Words of images that the user leaves out.
+    """
+
+    def __init__(self, labels: Mapping[str, Label], left_out: frozenset[str]) -> None:
+        self.left_out = left_out
+        self.types: Counter[str] = Counter()
+        self._labels = labels
+        self._unknown: dict[str, str] = {}  # and where each stands first
+
+    def label(self, entry: Mapping[str, str], where: str) -> tuple[Label | None, str]:
+        """Return what an entry says that its image is, and the type of its defect."""
+        said, truth = entry.get("label", ""), entry.get("is_anomaly", "")
+        label = self._labels.get(said) or self._labels.get(truth) or _TRUTH.get(truth.lower())
+        if label is None and truth:
+            raise ListingError(
+                f"{where}: {truth} does not say whether the image is anomalous.",
+                hint=f"Write 0 or 1, or say what it stands for: labels: {{anomaly: ['{truth}']}}.",
+            )
+        type_ = entry.get("type", "")
+        if label is None and said:
+            meaning = meaning_of(said)
+            is_word = not (said.isdecimal() or said.lower() in _TRUTH or is_undecided(said))
+            if meaning == "normal" or meaning == "anomaly":
+                label = meaning
+            elif is_word and "type" not in entry:
+                self.types[said] += 1
+                label, type_ = "anomaly", said
+            else:
+                self._unknown.setdefault(said, where)
+        return label, type_ if label == "anomaly" else ""
+
+    def insist_on_known(self, name: str, *, has_good: bool) -> None:
+        """Raise UnknownWords where a label is not known, or all that are not are called types."""
+        if self._unknown:
+            word, where = next(iter(self._unknown.items()))
+            others = "".join(f", nor is {each}" for each in [*self._unknown][1:6])
+            raise UnknownWords(
+                f"{where}: the label {word} is neither normal nor anomaly{others}.",
+                [*self._unknown],
+            )
+        if self.types and not has_good:
+            counts = ", ".join(f"{word} ({n})" for word, n in self.types.most_common(8))
+            raise UnknownWords(
+                f"{name}: no image is called good; unknown words among the labels are {counts}.",
+                [word for word, _ in self.types.most_common()],
+            )
+
+
+def _row(entry: Mapping[str, str], where: str, words: _Words) -> Row:
+    path = _tidy(entry.get("path", ""))
+    if not path or ".." in path.split("/"):
         what = f"{path} leads out of the folder of the images" if path else "names no image"
         raise ListingError(f"{where}: {what}.")
-    label, type_ = _label(entry, where, labels)
+    said = next((w for key in _LABEL_COLUMNS if (w := entry.get(key, "")) in words.left_out), "")
+    label, type_ = (None, "") if said else words.label(entry, where)
     return Row(
         path=path,
         label=label,
         split=_part(entry.get("split", ""), where),
         type=type_,
-        mask=entry.get("mask", "").replace("\\", "/").removeprefix("./"),
+        mask=_tidy(entry.get("mask", "")),
         group=entry.get("group", ""),
         where=where,
+        left_out=said,
     )
 
 
-def _label(
-    entry: Mapping[str, str], where: str, labels: Mapping[str, Label]
-) -> tuple[Label | None, str]:
-    """Return what an entry says that its image is, and the type of its defect."""
-    said, truth = entry.get("label", ""), entry.get("is_anomaly", "")
-    label = labels.get(said) or labels.get(truth) or _TRUTH.get(truth.lower())
-    if label is None and truth:
-        raise ListingError(
-            f"{where}: {truth} does not say whether the image is anomalous.",
-            hint=f"Write 0 or 1, or say what it stands for: labels: {{anomaly: ['{truth}']}}.",
-        )
-    type_ = entry.get("type", "")
-    if label is None and said:
-        meaning = meaning_of(said)
-        if meaning == "normal" or meaning == "anomaly":
-            label = meaning
-        elif "type" in entry or said.isdecimal() or said.lower() in _TRUTH or is_undecided(said):
-            raise ListingError(
-                f"{where}: the label {said} is neither normal nor anomaly.",
-                hint=f"Say what it stands for: labels: {{normal: [...], anomaly: ['{said}']}}.",
-            )
-        else:
-            label, type_ = "anomaly", said
-    return label, type_ if label == "anomaly" else ""
+def _tidy(path: str) -> str:
+    return path.replace("\\", "/").removeprefix("file://").removeprefix("./")
 
 
 def _part(said: str, where: str) -> Part | None:

@@ -10,5 +10,7 @@ SERVED: Final[tuple[Format, ...]] = ("PNG", "JPEG")
 FORMATS: Final[tuple[Format, ...]] = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "HEIC")
 """What can be prepared for it, and judged by a model file."""
 
-SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".heif")
+SUFFIXES: Final = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".heif",
+)  # fmt: skip
 """How the names of such files end, in lower case."""

@@ -113,7 +113,8 @@ def test_words_of_a_table_are_not_guessed_at(here: Path, lfvpipe: Any) -> None:
     put(here / "p", many("{:03}.png", 4))
     text(here / "p" / "list.csv", "file,class\n001.png,A1\n002.png,A1\n003.png,B7\n004.png,B7\n")
     said = _refused(lfvpipe, here, "p")
-    assert "no image is called good there; the words are A1, B7" in said
+    assert "no image is called good; unknown words among the labels are A1 (2), B7 (2)." in said
+    assert "--normal A1 if it is good" in said
 
 
 def test_a_table_that_cannot_be_used_is_not_passed_over(here: Path, lfvpipe: Any) -> None:

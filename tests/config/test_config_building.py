@@ -275,13 +275,16 @@ sources:
 def test_images_may_be_listed_by_a_table_a_layout_or_annotations(
     load_text: Load, tmp_path: Path
 ) -> None:
-    table = load_text("sources: {table: {file: t/labels.csv, labels: {anomaly: [ng, '1']}}}")
+    table = load_text(
+        "sources: {table: {file: t/labels.csv, labels: {anomaly: [ng, '1'], leave-out: x}}}"
+    )
     assert table.pipeline.sources == spec.Sources(
         {},
         listed=spec.TableSource(
             archive=str(tmp_path / "t"),
             file=str(tmp_path / "t" / "labels.csv"),
             words={"ng": "anomaly", "1": "anomaly"},
+            left_out=("x",),
         ),
     )
     layout = load_text("sources: {layout: {name: mvtec-ad, archive: bottle.zip}}").pipeline

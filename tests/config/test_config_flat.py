@@ -42,11 +42,12 @@ defects = st.fixed_dictionaries(
     {"archive": st.sampled_from(["a.zip", ["a.zip", "b/*.zip"]])}, optional={"types": types}
 )
 words = st.just({"normal": ["ok", "gut"], "anomaly": "ng"})
+table_words = st.just({"normal": ["ok", "gut"], "leave-out": ["check"]})
 listed = (
     st.fixed_dictionaries(
         {
             "table": st.fixed_dictionaries(
-                {"file": st.just("t.csv")}, optional={**more, "labels": words}
+                {"file": st.just("t.csv")}, optional={**more, "labels": table_words}
             )
         }
     )

@@ -270,6 +270,41 @@ def yolo() -> Folder:
     return {**files}
 
 
+def yolo_of_other_folders() -> Folder:
+    """Return photographs of one name in both parts, in folders that no tool chose."""
+    files: Files = {"set/data.yaml": b"names: {0: scratch, 1: dent}\n"}
+    for part in ("train", "val"):
+        for number in range(24):
+            files[f"set/{part}/photos/{number}.jfif"] = picture(f"{part}{number}", "JPEG")
+            line = f"{number % 2} 0.5 0.5 0.2 0.2\n" if number >= 12 else ""
+            files[f"set/{part}/labels/{number}.txt"] = line.encode()
+    return {**files}
+
+
+def yolo_apart() -> Folder:
+    """Return labels beside the folder of the photographs, each named for itself."""
+    files: Files = {"data.yaml": b"names: [scratch, dent]\n"}
+    for number in range(48):
+        files[f"photos/{number}.TIF"] = picture(f"{number}", "TIFF")
+        line = f"{number % 2} 0.5 0.5 0.2 0.2\n" if number >= 24 else ""
+        files[f"labels/{number}.txt"] = line.encode()
+    return {**files}
+
+
+def coco_of_text_ids() -> Folder:
+    """Return an export whose ids are texts, as those of databases are."""
+    files = coco()
+    document = json.loads(files["instances.json"])  # type: ignore[arg-type]  # it is no zip
+    for image in document["images"]:
+        image["id"] = f"img-{image['id']}"
+    for category in document["categories"]:
+        category["id"] = str(category["id"])
+    for mark in document["annotations"]:
+        mark["id"] = f"mark-{mark['id']}" if "id" in mark else ""
+        mark["image_id"] = f"img-{mark['image_id']}"
+    return files | {"instances.json": json.dumps(document).encode()}
+
+
 def voc() -> Folder:
     files: Files = {}
     for number in range(40):
@@ -572,7 +607,7 @@ LAYOUTS: dict[str, Layout] = {
         f"sources: {{table: {{file: labels.csv}}}}\n{HALF}",
         counts(10, 10, 10, 10),
         types={"Kratzer": 20},
-        findings=LEFT_OUT,
+        findings=LEFT_OUT | {"words-as-types"},
     ),
     "TSV with 0 and 1": Layout(
         table("image\tis_anomaly", "{}.png\t0", "{}.png\t1", name="labels.tsv"),
@@ -595,6 +630,7 @@ LAYOUTS: dict[str, Layout] = {
         f"sources: {{table: {{file: labels.jsonl, archive: photos}}}}\n{HALF}",
         counts(10, 10, 10, 10),
         types={"dent": 20},
+        findings=frozenset({"words-as-types"}),
     ),
     "CSV with split, types, masks and groups": Layout(
         table_with_masks,
@@ -657,6 +693,14 @@ LAYOUTS: dict[str, Layout] = {
         masks=20,
         findings=LEFT_OUT,
     ),
+    "COCO of text ids": Layout(
+        coco_of_text_ids,
+        "sources: {annotations: {format: coco, file: instances.json, archive: photos}}\n" + HALF,
+        counts(10, 10, 10, 10),
+        types={"scratch": 10, "dent": 10},
+        masks=20,
+        findings=LEFT_OUT,
+    ),
     "COCO, all that is not marked is normal": Layout(
         coco,
         "sources: {annotations: {format: coco, file: instances.json, archive: photos,"
@@ -694,6 +738,22 @@ LAYOUTS: dict[str, Layout] = {
         counts(12, 12, 12, 12),
         types={"scratch": 12, "dent": 12},
         masks=24,
+    ),
+    "YOLO in folders of other names": Layout(
+        yolo_of_other_folders,
+        "sources: {annotations: {format: yolo, archive: set}}\n",
+        counts(12, 12, 12, 12),
+        types={"scratch": 12, "dent": 12},
+        masks=24,
+    ),
+    "YOLO, photographs and labels apart": Layout(
+        yolo_apart,
+        "sources: {annotations: {format: yolo, file: [labels, data.yaml], archive: photos}}\n"
+        f"{HALF}",
+        counts(12, 12, 12, 12),
+        types={"scratch": 12, "dent": 12},
+        masks=24,
+        findings=frozenset({"changed-format"}),
     ),
     "Pascal VOC": Layout(
         voc,

@@ -1,7 +1,8 @@
 """COCO's object annotations: one JSON file with images, categories and annotations.
 
 Format: https://cocodataset.org/#format-data. Segmentations are polygons, or run lengths as a list
-or packed into text (the tools' `rleToString`); without one the box is the area.
+or packed into text (the tools' `rleToString`); without one the box is the area. Ids are whole
+numbers or, by some tools, texts.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ def read(files: Mapping[str, bytes]) -> list[AnnotatedImage]:
 def _read_file(name: str, data: bytes) -> list[AnnotatedImage]:
     document = parse_json(name, data)
     images = list(document.items("images"))
-    types = {each.integer("id"): each.text("name") for each in document.items("categories")}
-    regions: dict[int, list[Region]] = {image.integer("id"): [] for image in images}
+    types = {each.identifier("id"): each.text("name") for each in document.items("categories")}
+    regions: dict[str, list[Region]] = {image.identifier("id"): [] for image in images}
     for each in document.items("annotations") if document.has("annotations") else ():
-        owner, category = each.integer("image_id"), each.integer("category_id")
+        owner, category = each.identifier("image_id"), each.identifier("category_id")
         if owner not in regions or category not in types:
             what = f"image {owner}" if owner not in regions else f"category {category}"
             raise AnnotationError(
@@ -54,7 +55,7 @@ def _read_file(name: str, data: bytes) -> list[AnnotatedImage]:
     return [
         AnnotatedImage(
             name=image.text("file_name"),
-            regions=tuple(regions[image.integer("id")]),
+            regions=tuple(regions[image.identifier("id")]),
             split=split,
             width=image.integer("width") if image.has("width") else None,
             height=image.integer("height") if image.has("height") else None,

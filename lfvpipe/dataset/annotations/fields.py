@@ -66,6 +66,11 @@ class Node:
             raise AnnotationError(f"{self.at(key).where}: is not a whole number.", hint=_AGAIN)
         return int(number)
 
+    def identifier(self, key: str) -> str:
+        """Return what tells one thing from another under `key`: a text, or a whole number."""
+        node = self.at(key)
+        return node.value if isinstance(node.value, str) else str(self.integer(key))
+
     def numbers(self, key: str = "", count: int | None = None) -> list[float]:
         """Return the numbers in the list under `key`, or in this list: `count` of them."""
         found = [member.number() for member in self.items(key)]

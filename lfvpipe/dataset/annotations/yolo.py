@@ -85,10 +85,13 @@ def _read_file(name: str, data: bytes, names: Mapping[int, str]) -> AnnotatedIma
             )
         regions.append(Region(names.get(kind, f"class{kind}").strip(), (Polygon(points, True),)))
     path = PurePosixPath(name)
-    # Labels lie in labels/ beside images/, once for all or once in each split's folder.
+    # Labels lie in labels/ beside images/, once for all or once in each split's folder; or the
+    # folder of the images is called as somebody liked.
     image = PurePosixPath(*("images" if part == "labels" else part for part in path.parts))
+    below = path.parts[path.parts.index("labels") + 1 :] if "labels" in path.parts else ()
     return AnnotatedImage(
         name=image.with_suffix("").as_posix(),
+        other_names=(PurePosixPath(*below).with_suffix("").as_posix(),) if below else (),
         regions=tuple(regions),
         split=split_of(name),
         where=name,

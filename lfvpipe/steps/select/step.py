@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfvpipe.config.spec import AnnotationSource, LayoutSource, SplitGlobs
+from lfvpipe.config.spec import AnnotationSource, LayoutSource, SplitGlobs, TableSource
 from lfvpipe.dataset.local_files import pattern_digests
 from lfvpipe.dataset.sources import archive_stem, archives_of, listed_kind
 from lfvpipe.engine.inputs import CodeVersion, InputFile, Setting, settings
@@ -17,7 +17,7 @@ from lfvpipe.steps.select.outcome import SelectOutcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from lfvpipe.config.spec import Label, ManifestSource, Pipeline, Share, TableSource
+    from lfvpipe.config.spec import Label, ManifestSource, Pipeline, Share
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.outcome import Json, Outcome
     from lfvpipe.engine.step import Work
@@ -145,6 +145,8 @@ def _listed_inputs(source: TableSource | LayoutSource | AnnotationSource) -> dic
         found[f"{key}.name"] = source.name
     else:
         found[f"{key}.labels"] = dict(sorted(source.words.items()))
+    if isinstance(source, TableSource):
+        found |= _said({f"{key}.labels.leave-out": list(source.left_out)})
     if isinstance(source, AnnotationSource):
         found[f"{key}.format"] = source.format
         found[f"{key}.unmarked"] = source.unmarked
