@@ -6,11 +6,11 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lfvpipe.config.spec import LABELS, Share
-from lfvpipe.dataset.sampling import split_sizes
+from lfvpipe.config.spec import LABELS
 from lfvpipe.lookout import rules
 from lfvpipe.lookout.limits import OPEN
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from lfvpipe.cli.listed_sources import Listed
     from lfvpipe.config.spec import Label
 
-SHARES = (80, 75, 70, 65, 60, 55, 50)
+SHARE = 80  # per cent of images that are to learn from
+ENOUGH_DEFECTS = rules.MIN_TEST_ANOMALY * 100 // (100 - SHARE)  # for the usual share to test on
+SPARE_NORMAL, SPARE_DEFECTS = 20, 15  # from which on images are kept out to be judged
 
 
 def text(found: Discovery, output: Path, schema: str) -> str:
@@ -40,7 +42,7 @@ def text(found: Discovery, output: Path, schema: str) -> str:
         f"# Edit it as you like; then `lfvpipe validate {output.name}` checks it, and",
         f"# `lfvpipe run {output.name}` runs it.",
         "",
-        f"project: {project_name(found)}",
+        f"project: {_scalar(project_name(found))}",
         "",
         "# What the product looks like. Paths are relative to this file.",
         "sources:",
@@ -162,23 +164,20 @@ def _left_out(found: Discovery) -> Iterator[str]:
 # --- The division
 
 
-def share_to_train(normal: int, anomaly: int) -> int | None:
-    """Return the largest usual training percentage that leaves enough to test on, None if none."""
-    for percent in SHARES:
-        if _is_enough(normal, anomaly, percent):
+def defects_to_train(count: int) -> int:
+    """Return the per cent of so many images of defects that are to learn from.
+
+    Ten are to test on first, since a few teach little and tell much; then all further ones to learn
+    from, until both are as the usual shares have it. So one more never means fewer on either side.
+    """
+    test = max(rules.MIN_TEST_ANOMALY, count - count * SHARE // 100)
+    if count <= test:
+        return 0
+    round_ones = range(SHARE, 0, -5)
+    for percent in chain(round_ones, range(1, SHARE)):
+        if count * percent // 100 == count - test:
             return percent
-    return None
-
-
-def _is_enough(normal: int, anomaly: int, percent: int) -> bool:
-    shares = Share(percent=percent), Share(percent=100 - percent)
-    train_normal, test_normal = split_sizes(normal, *shares)
-    _, test_anomaly = split_sizes(anomaly, *shares)
-    return (
-        train_normal >= rules.MIN_TRAIN_NORMAL
-        and test_normal >= rules.MIN_TEST_NORMAL
-        and test_anomaly >= rules.MIN_TEST_ANOMALY
-    )
+    raise AssertionError(count)  # under a hundred, a per cent is less than an image
 
 
 def shortage(found: Discovery) -> str:
@@ -188,11 +187,6 @@ def shortage(found: Discovery) -> str:
         return ""
     there = "there is 1" if normal == 1 else f"there are {normal}"
     return f"a model needs {OPEN.min_single_normal} normal images at least; {there}"
-
-
-def _is_enough_for_one(normal: int, anomaly: int) -> bool:
-    """Tell whether a dataset that the service divides itself gets what it wants."""
-    return normal >= rules.MIN_SINGLE_NORMAL and anomaly >= rules.MIN_SINGLE_ANOMALY
 
 
 def _split(found: Discovery) -> Iterator[str]:
@@ -221,34 +215,28 @@ def _own_split(split: OwnSplit) -> Iterator[str]:
 
 
 def _shares(normal: int, anomaly: int, group: Sequence[str]) -> Iterator[str]:
-    percent = share_to_train(normal, anomaly)
-    if anomaly < rules.MIN_TEST_ANOMALY:
-        yield from _shares_of_few(normal, anomaly, group)
-    elif percent is not None:
-        yield "# In per cent; at least ten images of each label are to test on."
-        yield from _division(f"train: {percent}, test: {100 - percent}", group)
-    elif _is_enough_for_one(normal, anomaly):
-        yield "# Too few images for a test dataset of their own, which wants ten of each label: one"
-        yield "# dataset, which the service divides itself."
-        yield from _division("train: 100", group)
-    else:
-        yield "# Few images: what the report says of the model is uncertain, as its intervals show."
-        yield from _division(f"train: {SHARES[0]}, test: {100 - SHARES[0]}", group)
-
-
-def _shares_of_few(normal: int, anomaly: int, group: Sequence[str]) -> Iterator[str]:
-    """Learn from most of the normal images, and test on the others and on every anomaly."""
-    few = f"The {anomaly} images" if anomaly > 1 else "The image" if anomaly else "Images"
-    train, test = SHARES[0], 100 - SHARES[0]
-    if split_sizes(normal, Share(percent=train), Share(percent=test))[0] < OPEN.min_train_normal:
+    usual = f"train: {SHARE}, test: {100 - SHARE}"
+    percent = defects_to_train(anomaly)
+    if normal * SHARE // 100 < OPEN.min_train_normal:
         yield "# Too few images to keep some to test on: more make a better model."
         yield from _division("train: 100", group)
-        return
-    yield "# Some good images are kept to test on, so that the report can tell of false alarms."
-    yield f"# {few} of defects are for testing alone: a model learns little from a few, and its"
-    yield "# threshold is a guess. From some twenty of them on, leave out the `anomaly` part."
-    every = "anomaly: {train: 0, test: 100}"
-    yield from _division(f"train: {train}, test: {test}, {every}", group)
+    elif percent == SHARE:
+        yield "# In per cent of each label."
+        yield from _division(usual, group)
+    elif percent:
+        yield "# In per cent. Of the images of defects ten are to test on, the others to learn"
+        yield f"# from; once there are {ENOUGH_DEFECTS} of them, leave out the `anomaly` part."
+        yield from _division(
+            f"{usual}, anomaly: {{train: {percent}, test: {100 - percent}}}", group
+        )
+    else:
+        few = "The" if anomaly == 1 else f"The {anomaly}" if anomaly else "Up to ten"
+        images = "image of a defect is" if anomaly == 1 else "images of defects are"
+        yield "# In per cent. Some good images are kept to test on, so that the report can tell of"
+        yield f"# false alarms. {few} {images} for testing alone: a few teach little, and the"
+        yield "# threshold is a guess. Further ones are to learn from: `lfvpipe init` writes the"
+        yield f"# shares anew; once there are {ENOUGH_DEFECTS}, leave out the `anomaly` part."
+        yield from _division(f"{usual}, anomaly: {{train: 0, test: 100}}", group)
 
 
 def _division(shares: str, group: Sequence[str]) -> Iterator[str]:
@@ -317,25 +305,29 @@ class Withheld:
 
 
 def _withheld(found: Discovery) -> Withheld:
-    """Return two images of each label to give verdicts on; none where a run needs them all."""
+    """Return up to two images of each label to give verdicts on; none where a run needs them all.
+
+    As many as there are too many, so that one more image never leaves fewer to learn from.
+    """
     if "anomaly" not in found.sources or found.judged or found.split:
         return Withheld()
     normal, anomaly = found.names["normal"], found.names["anomaly"]
+    spare = min(len(normal) - SPARE_NORMAL, len(anomaly) - SPARE_DEFECTS, 2)
+    if spare < 1:
+        return Withheld()
     named = (
-        _names_to_withhold("normal", normal, anomaly),
-        _names_to_withhold("anomaly", anomaly, normal),
+        _names_to_withhold("normal", normal, anomaly, spare),
+        _names_to_withhold("anomaly", anomaly, normal, spare),
     )
-    taken = Withheld(named[0] + named[1], *map(len, named))
-    left = len(normal) - taken.normal, len(anomaly) - taken.anomaly
-    was_single = share_to_train(len(normal), len(anomaly)) is None
-    is_enough = _is_enough_for_one(*left) if was_single else share_to_train(*left) is not None
-    return taken if is_enough else Withheld()
+    return Withheld(named[0] + named[1], *map(len, named))
 
 
-def _names_to_withhold(label: str, names: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
-    """Return two of a label's images as `evaluate.images` tells them from the other label's."""
+def _names_to_withhold(
+    label: str, names: Sequence[str], others: Sequence[str], count: int
+) -> tuple[str, ...]:
+    """Return so many of a label's images as `evaluate.images` tells them from the other label's."""
     known = set(others)
-    plain = [name for name in names[:2] if not set(name) & set("*?[]")]
+    plain = [name for name in names[:count] if not set(name) & set("*?[]")]
     return tuple(f"{label}/{name}" if name in known else name for name in plain)
 
 
@@ -350,4 +342,5 @@ def _relative(path: Path, output: Path) -> str:
 def _scalar(value: str) -> str:
     """Return `value` as a YAML scalar, quoted where it has to be."""
     is_plain = re.fullmatch(r"(\.\.?/)*[A-Za-z_][A-Za-z0-9_./-]*", value)
-    return value if is_plain else json.dumps(value, ensure_ascii=False)
+    is_word = value.lower() in {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+    return value if is_plain and not is_word else json.dumps(value, ensure_ascii=False)

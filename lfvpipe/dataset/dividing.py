@@ -12,7 +12,7 @@ from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.checks.findings import warning
 from lfvpipe.dataset.globs import matcher
 from lfvpipe.dataset.parts import part_findings
-from lfvpipe.dataset.sampling import divide, rank, sample_size, split_sizes
+from lfvpipe.dataset.sampling import divide, owed_sizes, rank, sample_size
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -277,6 +277,9 @@ def _divide_groups(
     divided: Divided = []
     for group in rank(members, seed=pipeline.sample.seed, label="group"):
         divided += _place_group(pipeline, members[group], sides)
+    for label, share in (pipeline.split.test or {}).items():
+        if share.count or share.percent:
+            divided = _lend_to_test(divided, groups, label)
     judged = {groups[each.id] for each in candidates if each.id in withheld}
     trained = {groups[each.id] for each, part in divided if part == "train"}
     if shared := sorted(judged & trained):
@@ -288,6 +291,19 @@ def _divide_groups(
     # What the sample leaves of a group that is learnt from proves nothing: it is not even unused.
     return [
         (each, part) for each, part in divided if part != "unused" or groups[each.id] not in trained
+    ]
+
+
+def _lend_to_test(divided: Divided, groups: Mapping[str, str], label: Label) -> Divided:
+    """Give test the smallest group of a label of which it got none, if train keeps another."""
+    learnt = {groups[each.id] for each, part in divided if (each.label, part) == (label, "train")}
+    if len(learnt) < 2 or any((each.label, part) == (label, "test") for each, part in divided):
+        return divided
+    sizes = Counter(groups[each.id] for each, part in divided if part == "train")
+    lent = min(learnt, key=lambda group: (sizes[group], group))
+    return [
+        (each, "test" if part == "train" and groups[each.id] == lent else part)
+        for each, part in divided
     ]
 
 
@@ -330,5 +346,5 @@ def _deviation(
 
 def _wanted(pipeline: Pipeline, label: Label, seen: int) -> dict[str, int]:
     test: Mapping[Label, Share] = pipeline.split.test or {}
-    train_size, test_size = split_sizes(seen, pipeline.split.train[label], test.get(label))
+    train_size, test_size = owed_sizes(seen, pipeline.split.train[label], test.get(label))
     return {"train": train_size, "test": test_size, "unused": seen - train_size - test_size}

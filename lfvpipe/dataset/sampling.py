@@ -9,6 +9,7 @@ images train holds exactly ``floor(n * train%)`` and test the rest (or ``floor(n
 the two do not add up to 100). An image's place depends only on the ranking above it, so what is
 in train at 40 % is in train at 100 %, and the counts are those of the plain floor rule at each
 size: nothing is traded. (A second hash would be nested as well, but only about right in number.)
+One exception: where test is to have some, and is owed none of two images or more, it is lent one.
 """
 
 import hashlib
@@ -72,21 +73,39 @@ def divide(ranking: Sequence[str], sampled: int, train: Share, test: Share | Non
     free: list[str] = []
     for position, name in enumerate(ranking[:sampled], start=1):
         free.append(name)
-        train_size, test_size = split_sizes(position, train, test)
+        train_size, test_size = owed_sizes(position, train, test)
         while len(in_train) < train_size and free:
             in_train.append(free.pop())
         while len(in_test) < test_size and free:
             in_test.append(free.pop())
+    if len(in_test) < split_sizes(min(sampled, len(ranking)), train, test)[1]:
+        in_test.append((free or in_train).pop())
     taken = {*in_train, *in_test}
     unused = tuple(name for name in ranking if name not in taken)
     return Division(tuple(in_train), tuple(in_test), unused)
 
 
 def split_sizes(sampled: int, train: Share, test: Share | None) -> tuple[int, int]:
-    """Return how many of `sampled` images go to train and to test."""
+    """Return how many of `sampled` images go to train and to test.
+
+    As `owed_sizes`; but never none of two or more to test, unless test is to have none.
+    """
+    train_size, test_size = owed_sizes(sampled, train, test)
+    if test_size or sampled < 2 or test is None or not (test.count or test.percent):
+        return train_size, test_size
+    return min(train_size, sampled - 1), 1
+
+
+def owed_sizes(sampled: int, train: Share, test: Share | None) -> tuple[int, int]:
+    """Return how many of `sampled` images the shares make train and test."""
     train_size = share_of(train, sampled)
     if test is None:
         return train_size, 0
-    if _exact(train.percent) + _exact(test.percent) == 100:
+    if makes_whole(train, test):
         return train_size, sampled - train_size  # no image is lost to rounding down twice
     return train_size, min(share_of(test, sampled), sampled - train_size)
+
+
+def makes_whole(train: Share, test: Share | None) -> bool:
+    """Tell whether two shares are percentages that leave nothing over."""
+    return test is not None and _exact(train.percent) + _exact(test.percent) == 100

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 LEAST_ANOMALIES_LEARNT: Final = 5
 
 # Of a single dataset; what the guide's service took out of it to test on was never published.
-SINGLE_TEST_SHARE: Final = 0.2
+_SINGLE_TEST_SHARE: Final = 0.2
+
+
+def single_test_size(count: int, *, anomalous: bool) -> int:
+    """Return how many of a label's images in a single dataset our service tests on.
+
+    Never none of two anomalies or more: what one of them teaches is less than what it tells. Of two
+    normal images both are learnt from, as one alone does not tell what varies.
+    """
+    share = round(count * _SINGLE_TEST_SHARE)
+    return max(share, 1) if anomalous and count >= 2 else share
 
 
 @dataclass(frozen=True)

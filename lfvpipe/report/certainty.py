@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.lookout import rules
-from lfvpipe.lookout.limits import LEAST_ANOMALIES_LEARNT, SINGLE_TEST_SHARE
+from lfvpipe.lookout.limits import LEAST_ANOMALIES_LEARNT, single_test_size
 from lfvpipe.report.metrics import wilson
 from lfvpipe.report.records import Confusion
 
@@ -71,7 +71,7 @@ def threshold(run: RunRecord) -> Statement | None:
     labelled = train.get("anomaly", 0)
     # The service divides a single dataset by itself, and only of ours it is known how.
     single = not run.data.get("test")
-    learnt = labelled - round(labelled * SINGLE_TEST_SHARE) if single else labelled
+    learnt = labelled - single_test_size(labelled, anomalous=True) if single else labelled
     if not train or learnt >= LEAST_ANOMALIES_LEARNT or (learnt and not _is_built_in(run)):
         return None
     why = "no defective one to learn from"

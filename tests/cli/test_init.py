@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lfvpipe.cli.starter_file import share_to_train
 from lfvpipe.config import load
 from lfvpipe.config.spec import Pipeline
 
@@ -79,7 +78,8 @@ def test_folders_named_after_labels(good: str, bad: str, tmp_path: Path, lfvpipe
     spec = _started(lfvpipe, images)
     assert spec.sources.by_label["normal"].archive == str(images / "line" / good)
     assert spec.sources.by_label["anomaly"].archive == str(images / "line" / bad)
-    assert spec.split.test is None  # twelve anomalies: too few for a test dataset of their own
+    assert spec.split.test is not None
+    assert spec.split.test["anomaly"].percent == 80  # ten of twelve
     assert spec.project == "part-7"
 
 
@@ -188,10 +188,10 @@ def test_ten_images_of_defects_named_in_the_file_are_then_enough(
 @pytest.mark.parametrize(
     ("normal", "anomaly", "counts"),
     [
-        (31, 32, ["train 37, test 22, evaluate 4"]),  # fewer for training than all would give
-        (26, 14, ["train 36, evaluate 4"]),  # one dataset
+        (31, 32, ["train 43, test 16, evaluate 4"]),  # 23 + 20, 6 + 10
+        (26, 14, ["train 24, test 16"]),  # no image to spare
         (60, 60, ["train 92, test 24, evaluate 4"]),
-        (20, 20, ["train 20, test 20"]),  # no image to spare
+        (21, 20, ["train 25, test 14, evaluate 2"]),  # one of each: 16 + 9, 4 + 10
     ],
 )
 def test_a_ready_file_leaves_images_to_judge_where_there_are_enough(
@@ -224,10 +224,13 @@ def test_what_holds_no_images_is_refused(tmp_path: Path, lfvpipe: Any) -> None:
     assert not (tmp_path / "p.yaml").exists()
 
 
-@pytest.mark.parametrize(
-    ("normal", "anomaly", "percent"), [(1000, 150, 80), (58, 60, 80), (40, 30, 65), (22, 12, None)]
-)
-def test_the_split_leaves_ten_of_each_to_test_on(
-    normal: int, anomaly: int, percent: int | None
+@pytest.mark.parametrize(("normal", "anomaly"), [(58, 60), (40, 30), (22, 12), (30, 10)])
+def test_the_split_leaves_ten_defects_to_test_on(
+    normal: int, anomaly: int, tmp_path: Path, lfvpipe: Any
 ) -> None:
-    assert share_to_train(normal, anomaly) == percent
+    _folder(tmp_path / "cups", _numbered(".", normal))
+    _folder(tmp_path / "cups_def", _numbered(".", anomaly))
+    file = tmp_path / "made.yaml"
+    assert lfvpipe("init", tmp_path / "cups", tmp_path / "cups_def", "-o", file).code == 0
+    found = lfvpipe("validate", file, "--json").json["variants"][0]["sources"]
+    assert found[1]["test"] == max(10, round((anomaly - found[1]["evaluate"]) * 0.2))

@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lfvpipe.config.spec import Share
-from lfvpipe.dataset.sampling import divide, rank, sample_size, share_of, split_sizes
+from lfvpipe.dataset.sampling import divide, owed_sizes, rank, sample_size, share_of, split_sizes
 
 NAMES = [f"Class3/{number}.png" for number in range(1, 1001)]
 P80, P20 = Share(percent=80), Share(percent=20)
@@ -80,7 +80,25 @@ def test_every_split_is_exact_disjoint_and_nested(
     assert (len(small.train), len(small.test)) == split_sizes(smaller, train, test)
     assert not set(small.train) & set(small.test)
     assert set(small.train) <= set(large.train)
-    assert set(small.test) <= set(large.test)
+    is_lent = owed_sizes(smaller, train, test)[1] < len(small.test)
+    assert is_lent or set(small.test) <= set(large.test)
+
+
+@pytest.mark.parametrize("test", [Share(percent=1), Share(count=5)])
+@pytest.mark.parametrize("train", [Share(percent=90), Share(count=30), Share(percent=0)])
+def test_of_two_images_one_is_tested_on_where_shares_round_it_away(
+    train: Share, test: Share
+) -> None:
+    for total in range(2, 30):
+        division = divide(NAMES[:total], total, train, test)
+        assert len(division.test) >= 1
+        assert not set(division.test) & set(division.train)
+        assert len(division.train) + len(division.test) + len(division.unused) == total
+
+
+@pytest.mark.parametrize("test", [None, Share(percent=0), Share(count=0)])
+def test_who_wants_nothing_to_test_on_gets_nothing(test: Share | None) -> None:
+    assert divide(NAMES[:9], 9, Share(count=20), test).test == ()
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000))

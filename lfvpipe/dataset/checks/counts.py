@@ -15,8 +15,8 @@ from lfvpipe.lookout.limits import (
     DOCUMENTED,
     LEAST_ANOMALIES_LEARNT,
     LIMITS,
-    SINGLE_TEST_SHARE,
     Limits,
+    single_test_size,
 )
 
 if TYPE_CHECKING:
@@ -127,7 +127,10 @@ def _train_and_test(
     train = {label: counted.get(("train", label), 0) for label in LABELS}
     if _has_test(pipeline):
         return train, {label: counted.get(("test", label), 0) for label in LABELS}
-    test = {label: round(count * SINGLE_TEST_SHARE) for label, count in train.items()}
+    test = {
+        label: single_test_size(count, anomalous=label == "anomaly")
+        for label, count in train.items()
+    }
     return {label: count - test[label] for label, count in train.items()}, test
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import AnnotationSource, LayoutSource, SplitGlobs, TableSource
 from lfvpipe.dataset.local_files import pattern_digests
+from lfvpipe.dataset.sampling import makes_whole
 from lfvpipe.dataset.sources import archive_stem, archives_of, listed_kind
 from lfvpipe.engine.inputs import CodeVersion, InputFile, Setting, settings
 from lfvpipe.engine.phrases import count, listing
@@ -47,6 +48,9 @@ class SelectStep(Step[Context]):
             found += _share_inputs("split", ".train", pipeline.split.train)
             found += _share_inputs("split", ".test", pipeline.split.test or {})
             found += settings(_split_inputs(pipeline))
+            if _may_lend(pipeline):
+                # Since version 2, test gets an image where it was owed none of two or more.
+                found.append(CodeVersion("test shares", 2, unrecorded=1))
             found.append(Setting("sample.seed", pipeline.sample.seed))
             unused = pipeline.evaluate.unused_per_label
             found.append(Setting("evaluate.unused.per_label", unused))
@@ -164,6 +168,15 @@ def _split_inputs(pipeline: Pipeline) -> dict[str, Json]:
     if pipeline.sources.listed and own is None:
         found["split"] = "default" if split.is_default else "shares"
     return _said(found)
+
+
+def _may_lend(pipeline: Pipeline) -> bool:
+    """Tell whether rounding or groups may leave a label without an image to test on."""
+    test = pipeline.split.test
+    if test is None or pipeline.split.own is not None:
+        return False
+    is_exact = all(makes_whole(pipeline.split.train[label], test[label]) for label in test)
+    return not is_exact or pipeline.split.group is not None or pipeline.sources.listed is not None
 
 
 def _local_files(context: Context) -> list[InputFile]:

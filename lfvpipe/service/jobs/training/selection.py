@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lfvpipe.errors import UserError
-from lfvpipe.lookout.limits import SINGLE_TEST_SHARE
+from lfvpipe.lookout.limits import single_test_size
 from lfvpipe.manifest import Entry, service_entry
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.runtime import Runtime
@@ -106,7 +106,7 @@ def split(images: Sequence[LabelledImage]) -> tuple[list[LabelledImage], list[La
     for anomalous in (False, True):
         group = [image.entry.source for image in images if image.is_anomalous is anomalous]
         ranked = sorted(group, key=lambda source: hashlib.sha256(source.encode()).digest())
-        test.update(ranked[: round(len(ranked) * SINGLE_TEST_SHARE)])
+        test.update(ranked[: single_test_size(len(ranked), anomalous=anomalous)])
     kept = [image for image in images if image.entry.source not in test]
     return kept, [image for image in images if image.entry.source in test]
 
