@@ -15,6 +15,9 @@ KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
 JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini", "labels.txt", "icon\r"})
 JUNK_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information"})
+# What storage boxes make of photographs: small copies, and those that were thrown away.
+COPY_FOLDERS = frozenset({"@eadir", "#recycle", "@recycle", "#snapshot", "@recently-snapshot"})
+HEAT_MAP = ".heat.png"  # what `lfvpipe detect --heat-maps` puts behind the name of an image
 
 # What `kind_of_junk` may say.
 JUNK_KINDS = frozenset(
@@ -179,9 +182,11 @@ def kind_of_junk(name: str) -> str:
     parts = name.lower().split("/")
     if parts[-1] in JUNK_NAMES:
         return parts[-1].strip()
-    folder = next((part for part in parts[:-1] if part in JUNK_FOLDERS), "")
+    folder = next((part for part in parts[:-1] if part in JUNK_FOLDERS | COPY_FOLDERS), "")
     if folder:
         return f"{folder}/"
+    if parts[-1].endswith(HEAT_MAP) and "." in parts[-1].removesuffix(HEAT_MAP):
+        return "heat map"
     return "hidden" if any(part.startswith(".") for part in parts) else ""
 
 

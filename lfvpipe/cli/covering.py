@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.globs import matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True)
@@ -24,33 +23,47 @@ class Cover:
 EVERYTHING = Cover()
 
 
-def cover(wanted: Collection[str], names: Collection[str], globs: Sequence[str] = ()) -> Cover:
-    """Return the shortest globs that we know of that match `wanted` among `names`.
+def cover(wanted: Mapping[str, str], others: Mapping[str, str]) -> Cover:
+    """Return globs that match what is wanted, and nothing else that is there or may come.
+
+    They are those by which the images are known to be what they are: what comes later under
+    another name is not taken along. What these catch of the others is excluded by what tells it.
 
     Args:
-        wanted: Names of images in an archive.
-        names: The names of all images in it.
-        globs: Some that may tell images in one folder apart.
+        wanted: For the names of some images in an archive, the glob that tells each.
+        others: For those of its other images, likewise.
     """
-    chosen, rest = set(wanted), set(names) - set(wanted)
-    if not rest:
-        return EVERYTHING
-    by_folder = Cover(tuple(_globs("", chosen, rest, globs)))
-    by_exception = Cover((), tuple(_globs("", rest, chosen, globs)))
-    # An exception may be far shorter: one folder of masks among many of images.
-    first, second = by_folder, by_exception
-    if len(second.exclude) * 3 < len(first.include):
-        first, second = second, first
-    by_name = Cover(tuple(f"{escaped(name)}" for name in sorted(chosen)))
-    for each in (first, second, by_name):
-        if _matches(each, chosen, rest):
+    include = _outermost(wanted.values())
+    is_in = matcher(include)
+    caught = {name: glob for name, glob in others.items() if is_in(name)}
+    exclude = _outermost(caught.values())
+    found = Cover(() if include == ("**",) else include, exclude)
+    for each in (found, Cover(found.include, tuple(map(escaped, sorted(caught))))):
+        if _matches(each, wanted, others):
             return each
-    return by_name  # names that differ in capitals or brackets alone
+    return Cover(tuple(map(escaped, sorted(wanted))))  # told by names that are globs themselves
 
 
-def _matches(found: Cover, wanted: Collection[str], rest: Collection[str]) -> bool:
+def _outermost(globs: Iterable[str]) -> tuple[str, ...]:
+    """Return globs, each once and sorted, without those of folders in folders that are named."""
+    different = sorted(set(globs))
+    if "**" in different:
+        return ("**",)
+    whole = {glob.removesuffix("**") for glob in different if glob.endswith("/**")}
+    return tuple(
+        glob
+        for glob in different
+        if not any(
+            glob[: at + 1] in whole and glob[at + 1 :] != "**"
+            for at, sign in enumerate(glob)
+            if sign == "/"
+        )
+    )
+
+
+def _matches(found: Cover, wanted: Collection[str], others: Collection[str]) -> bool:
     is_in, is_out = matcher(found.include), matcher(found.exclude)
-    taken = {n for n in (*wanted, *rest) if is_in(n) and not (found.exclude and is_out(n))}
+    taken = {n for n in (*wanted, *others) if is_in(n) and not (found.exclude and is_out(n))}
     return taken == set(wanted)
 
 
@@ -59,10 +72,13 @@ def escaped(name: str) -> str:
     return re.sub(r"[\[\]*?]", "?", name)
 
 
-def _globs(
-    folder: str, wanted: Collection[str], rest: Collection[str], globs: Sequence[str]
-) -> Iterator[str]:
-    """Yield globs for what is wanted below a folder, whole folders where that can be."""
+def folders(wanted: Collection[str], names: Collection[str]) -> tuple[str, ...]:
+    """Return globs over whole folders, as far up as can be, that tell `wanted` among `names`."""
+    rest = set(names) - set(wanted)
+    return tuple(_folders("", set(wanted), rest))
+
+
+def _folders(folder: str, wanted: Collection[str], rest: Collection[str]) -> Iterator[str]:
     wanted = [name for name in wanted if name.startswith(folder)]
     rest = [name for name in rest if name.startswith(folder)]
     if not wanted:
@@ -70,26 +86,11 @@ def _globs(
     if not rest:
         yield f"{escaped(folder)}**"
         return
-    below = sorted(
-        {name[len(folder) :].split("/")[0] for name in wanted if _is_below(name, folder)}
-    )
-    for name in below:
-        yield from _globs(f"{folder}{name}/", wanted, rest, globs)
-    direct = {name for name in wanted if not _is_below(name, folder)}
-    if not direct:
-        return
-    others = {name for name in rest if not _is_below(name, folder)}
-    if not others and folder:
-        yield f"{escaped(folder)}*"
-        return
-    for glob in dict.fromkeys(globs):
-        matches = matcher([glob])
-        told = {name for name in direct if matches(name)}
-        if told and not any(map(matches, rest)):
-            yield glob
-            direct -= told
-    yield from map(escaped, sorted(direct, key=PurePosixPath))
-
-
-def _is_below(name: str, folder: str) -> bool:
-    return "/" in name[len(folder) :]
+    inside = {name for name in wanted if "/" in name[len(folder) :]}
+    for name in sorted({name[len(folder) :].split("/")[0] for name in inside}):
+        yield from _folders(f"{folder}{name}/", wanted, rest)
+    direct = set(wanted) - inside
+    if direct and all("/" in name[len(folder) :] for name in rest):
+        yield f"{escaped(folder) or './'}*"
+    else:
+        yield from map(escaped, sorted(direct))

@@ -13,11 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe import archives, images
-from lfvpipe.cli.covering import cover
+from lfvpipe.cli.choosing import fits
+from lfvpipe.cli.covering import folders
 from lfvpipe.cli.image_tree import LONGEST_FILE, look, shown_folder, stem
 from lfvpipe.cli.label_sources import label_source
 from lfvpipe.cli.listed_sources import find_listed, table_faults
-from lfvpipe.cli.sorting import fits, sort
+from lfvpipe.cli.sorting import sort
 from lfvpipe.cli.undecided import settle_open, settle_types, take_judged
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.spec import LABELS
@@ -25,15 +26,16 @@ from lfvpipe.dataset.listing import NoTable
 from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
 from lfvpipe.dataset.parts import suggest_group
 from lfvpipe.dataset.words import MEANINGS, simplify
+from lfvpipe.engine.phrases import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lfvpipe.cli.covering import Cover
+    from lfvpipe.cli.groups import Group, Sorting
     from lfvpipe.cli.image_tree import File, ImageTree
     from lfvpipe.cli.label_sources import LabelSource
     from lfvpipe.cli.listed_sources import Listed
-    from lfvpipe.cli.sorting import Group, Sorting
     from lfvpipe.cli.undecided import Asked
     from lfvpipe.config.spec import Label
     from lfvpipe.dataset.listing import Part
@@ -184,22 +186,23 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
     told = listed.labels.keys() | listed.used | listed.left_out.keys()
     rest = [name for name in tree.images if name not in told]
     masks = [name for name in rest if looks_like_mask(name)]
+    verb = "do" if listed.kind == "annotations" else "does"
     left = Counter(
         {
-            f"images that the {listed.kind} does not list": len(rest) - len(masks),
-            "masks of no defective image": len(masks),
+            f"image{{}} that the {listed.kind} {verb} not list": len(rest) - len(masks),
+            "mask{} of no defective image": len(masks),
         }
     )
     for word in listed.left_out.values():
-        left[f"images that the table calls {word}, as you said"] += 1
+        left[f"image{{}} that the table calls {word}, as you said"] += 1
     if listed.kind != "manifest":
-        left["images that are listed without a label"] += len(unlabelled)
+        left["image{} listed without a label"] += len(unlabelled)
     ordered = sorted(
         counts.items(), key=lambda each: (each[0][0] != "normal", each[0][1] == "test")
     )
-    used = [f"{count} {_plain(label, part)}" for (label, part), count in ordered if count]
+    used = [_plain(label, part, count) for (label, part), count in ordered if count]
     if fitting := sum(name in tree.images for name in listed.used):
-        used.append(f"{fitting} masks")
+        used.append(count_of(fitting, "mask"))
     looked_at = [names[label] for label in LABELS if names[label]] or [tuple(unlabelled)]
     return Discovery(
         product=_product(tree, listed.archive or listed.files[0].parent),
@@ -212,15 +215,15 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
         sizes=_sizes(tree, looked_at),
         used=tuple(used),
         left_out=(
-            *(f"{count} {what}" for what, count in left.items() if count),
+            *(f"{n} {what.replace('{}', 's' * (n > 1), 1)}" for what, n in left.items() if n),
             *_other_files(tree, listed.used),
         ),
     )
 
 
-def _plain(label: Label, part: str) -> str:
+def _plain(label: Label, part: str, count: int) -> str:
     what = "normal" if label == "normal" else "anomalous"
-    return f"{what} images" + (f" to {_VERBS[part]}" if part else "")
+    return count_of(count, f"{what} image") + (f" to {_VERBS[part]}" if part else "")
 
 
 _VERBS = {"train": "train on", "test": "test on"}
@@ -236,12 +239,11 @@ def _of_sorting(
         sorting.parts |= dict.fromkeys(unsaid, "train")
         parts = {"train", "test"}
     has_split = parts == {"train", "test"}
-    is_simple = not has_split and not sorting.globs
     are_types = _are_types(sorting)
-    sources = _sources(tree, names, sorting.globs, by_folder=is_simple, are_types=are_types)
+    sources = _sources(tree, names, sorting.told, by_folder=not has_split, are_types=are_types)
     if any(source.globs.include or source.globs.exclude for source in sources.values()):
         # Alike for both labels.
-        sources = _sources(tree, names, sorting.globs, by_folder=False, are_types=are_types)
+        sources = _sources(tree, names, sorting.told, by_folder=False, are_types=are_types)
     split = _own_split(sources, sorting.parts) if has_split else None
     partly = {"train", "test"} <= parts and not has_split
     masks, unfit = _masks(tree, sorting, names.get("anomaly", []))
@@ -250,16 +252,20 @@ def _of_sorting(
         for label, each in names.items()
         for name in each
     )
-    used = [*_lines(tree, names, sorting.parts if split else {})]
+    used = [*_lines(tree, names, sorting.parts if split else {}), *sorting.rules]
     if masks:
-        used.append(f"{masks.fitting} masks of the anomalous images: see `masks` in the file")
+        used.append(
+            f"{count_of(masks.fitting, 'mask')} of the anomalous images: see `masks` in the file"
+        )
     used += [
-        f"{len(group.names)} images in {shown_folder(tree, group.name)} to judge"
+        f"{count_of(len(group.names), 'image')} in {shown_folder(tree, group.name)} to judge"
         for group in judged
     ]
     left = Counter((_folder(tree, name), why) for name, why in sorting.left_out.items())
     left += Counter((_folder(tree, name), "masks of no image") for name in unfit)
-    left_out = [f"{n} images in {folder}: {why}" for (folder, why), n in sorted(left.items())]
+    left_out = [
+        f"{count_of(n, 'image')} in {folder}: {why}" for (folder, why), n in sorted(left.items())
+    ]
     if partly or (has_split and split is None):
         left_out.append("the division into train and test, which not all images have")
     return Discovery(
@@ -294,7 +300,7 @@ def _are_types(sorting: Sorting) -> bool:
 def _sources(
     tree: ImageTree,
     names: Mapping[Label, Sequence[str]],
-    globs: Sequence[str],
+    told: Mapping[str, str],
     *,
     by_folder: bool,
     are_types: bool,
@@ -305,7 +311,7 @@ def _sources(
             label: label_source(
                 tree,
                 each,
-                globs,
+                told,
                 by_folder=by_folder,
                 from_base=from_base,
                 are_defects=label == "anomaly",
@@ -324,7 +330,7 @@ def _title(sorting: Sorting, sources: Mapping[Label, LabelSource], *, has_split:
         return "good products alone"
     if sorting.types or sources["anomaly"].has_types:
         title = "a folder of good products beside one for each type of defect"
-    elif sorting.globs:
+    elif sorting.by_name:
         title = "files named after what they show"
     elif all(not source.globs.include for source in sources.values()):
         title = "a folder or archive for each label"
@@ -340,11 +346,11 @@ def _lines(
         counts = Counter((_folder(tree, name), parts.get(name, "")) for name in each)
         what = "normal" if label == "normal" else "anomalous"
         if len(counts) > 12:
-            yield f"{len(each)} {what} images in {len(counts)} folders"
+            yield f"{count_of(len(each), f'{what} image')} in {len(counts)} folders"
             continue
         for (folder, part), count in sorted(counts.items(), key=lambda each: _order(*each[0])):
             to = f", to {_VERBS[part]}" if part else ""
-            yield f"{count} {what} images in {folder}{to}"
+            yield f"{count_of(count, f'{what} image')} in {folder}{to}"
 
 
 def _order(folder: str, part: str) -> tuple[bool, str]:
@@ -383,10 +389,7 @@ def _own_split(sources: Mapping[Label, LabelSource], parts: Mapping[str, Part]) 
     train, test = by_part["train"], by_part["test"]
     if train & test:
         return None
-    found = [cover(each, train | test) for each in (train, test)]
-    if any(each.exclude for each in found):
-        return None
-    return OwnSplit(*(each.include for each in found))
+    return OwnSplit(*(folders(each, train | test) for each in (train, test)))
 
 
 def _masks(
@@ -412,7 +415,10 @@ def _masks(
 
 
 def _where(tree: ImageTree, group: Group) -> Judged:
-    source = label_source(tree, group.names, (), by_folder=True, from_base=False, are_defects=False)
+    told = dict.fromkeys(group.names, group.glob)
+    source = label_source(
+        tree, group.names, told, by_folder=True, from_base=False, are_defects=False
+    )
     return Judged(source.archives[0], source.globs, len(group.names))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,7 +14,7 @@ from lfvpipe.config.spec import Source
 from lfvpipe.dataset.sources import archives_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from lfvpipe.cli.image_tree import ImageTree, Root
 
@@ -42,7 +41,7 @@ class LabelSource:
 def label_source(
     tree: ImageTree,
     names: Sequence[str],
-    globs: Sequence[str],
+    told: Mapping[str, str],
     *,
     by_folder: bool,
     from_base: bool,
@@ -54,7 +53,7 @@ def label_source(
     Args:
         tree: What there is.
         names: Of the images of one label.
-        globs: Some that tell images in one folder apart, over names in the tree.
+        told: By which glob over names in the tree an image is known to be what it is.
         by_folder: Whether they may be named as a folder of its own where they are all of one.
         from_base: Whether they are to be named from the tree's base, as others are.
         are_defects: Whether folders may name types of defects.
@@ -63,13 +62,13 @@ def label_source(
     roots = list(dict.fromkeys(tree.images[name].root for name in names))
     types = are_defects and (are_types or _has_types(names))
     if from_base and tree.base is not None:
-        return _from_base(tree, tree.base, names, globs, types)
+        return _from_base(tree, tree.base, names, told, types)
     if len(roots) == 1 and not (types and not _keeps_folders(roots[0], names)):
-        return _of_one(tree, roots[0], names, globs, types, by_folder=by_folder)
-    if not types and (found := _of_several(tree, roots, names, globs)) is not None:
+        return _of_one(tree, roots[0], names, told, types, by_folder=by_folder)
+    if not types and (found := _of_several(tree, roots, names, told)) is not None:
         return found
     if tree.base is not None:
-        return _from_base(tree, tree.base, names, globs, types)
+        return _from_base(tree, tree.base, names, told, types)
     raise UsageError(
         f"No globs tell the images of one label in {', '.join(root.path.name for root in roots)}.",
         hint="Put the archives into one folder, and name that.",
@@ -77,10 +76,11 @@ def label_source(
 
 
 def _from_base(
-    tree: ImageTree, base: Path, names: Sequence[str], globs: Sequence[str], types: bool
+    tree: ImageTree, base: Path, names: Sequence[str], told: Mapping[str, str], types: bool
 ) -> LabelSource:
     # Archives in a folder are folders to whoever names the folder.
-    found = cover(names, tree.images, globs)
+    wanted = {name: _local(told[name], "") for name in names}
+    found = cover(wanted, _others(tree.images, wanted, told, ""))
     if not tree.is_whole and not found.include:
         tops = sorted({name.split("/")[0] for name in names})
         found = Cover(tuple(f"{escaped(top)}/**" for top in tops), found.exclude)
@@ -91,45 +91,72 @@ def _of_one(
     tree: ImageTree,
     root: Root,
     names: Sequence[str],
-    globs: Sequence[str],
+    told: Mapping[str, str],
     types: bool,
     *,
     by_folder: bool,
 ) -> LabelSource:
     cut = len(root.prefix)
     everything = _below(tree, root)
-    members = [name[cut:] for name in names]
-    folder = os.path.commonpath([str(PurePosixPath(each).parent) for each in members])
-    below = [each for each in everything if each.startswith(f"{folder}/")]
-    is_own = by_folder and root.path.is_dir() and folder not in ("", ".") and not types
-    if is_own and set(below) == set(members):
+    wanted = {name[cut:]: _local(told[name], root.prefix) for name in names}
+    globs = set(wanted.values())
+    folder = globs.pop().removesuffix("/**") if len(globs) == 1 else ""
+    place = root.path / folder
+    below = {each for each in everything if each.startswith(f"{folder}/")}
+    # Signs of globs in its name are escaped there, and it is no folder then.
+    if by_folder and not types and folder and place.is_dir() and below == wanted.keys():
         shown = {name: name[cut + len(folder) + 1 :] for name in names}
-        return LabelSource((root.path / folder,), shown)
-    local = [glob.removeprefix(root.prefix) for glob in globs]
-    shown = dict(zip(names, members, strict=True))
-    return LabelSource((root.path,), shown, cover(members, everything, local), types)
+        return LabelSource((place,), shown)
+    found = cover(wanted, _others(everything, wanted, told, root.prefix))
+    return LabelSource((root.path,), {name: name[cut:] for name in names}, found, types)
 
 
 def _of_several(
-    tree: ImageTree, roots: Sequence[Root], names: Sequence[str], globs: Sequence[str]
+    tree: ImageTree, roots: Sequence[Root], names: Sequence[str], told: Mapping[str, str]
 ) -> LabelSource | None:
     """Return a list of archives with globs for all of them; None where no few globs tell."""
-    members = {tree.images[name].member for name in names}
-    everything = [member for root in roots for member in _below(tree, root)]
-    wanted = [f for f in tree.images.values() if f.root in roots and f.member in members]
-    if len(wanted) != len(names):
+    wanted: dict[str, str] = {}
+    for name in names:
+        file = tree.images[name]
+        glob = _local(told[name], file.root.prefix)
+        if wanted.setdefault(file.member, glob) != glob:
+            return None
+    others: dict[str, str] = {}
+    for root in roots:
+        others |= _others(_below(tree, root), wanted, told, root.prefix)
+    there = [f for f in tree.images.values() if f.root in roots and f.member in wanted]
+    if len(there) != len(names):
         return None  # another archive of them holds an image of the same name and another label
-    local = [glob.removeprefix(root.prefix) for glob in globs for root in roots]
-    found = cover(members, everything, local)
+    found = cover(wanted, others)
     if len(found.include) + len(found.exclude) > MOST_GLOBS:
         return None
-    first, *others = (str(root.path) for root in roots)
-    sources = archives_of("normal", Source(archive=first, further=tuple(others)))
+    first, *rest = (str(root.path) for root in roots)
+    sources = archives_of("normal", Source(archive=first, further=tuple(rest)))
     prefixes = {Path(source.address): source.prefix for source in sources}
     shown = {
         name: f"{prefixes[tree.images[name].root.path]}{tree.images[name].member}" for name in names
     }
     return LabelSource(tuple(root.path for root in roots), shown, found)
+
+
+def _others(
+    names: Iterable[str], wanted: Collection[str], told: Mapping[str, str], prefix: str
+) -> dict[str, str]:
+    """Return the images beside those that are wanted, and by which glob each is told."""
+    return {
+        name: _local(told.get(f"{prefix}{name}") or escaped(f"{prefix}{name}"), prefix)
+        for name in names
+        if name not in wanted
+    }
+
+
+def _local(glob: str, prefix: str) -> str:
+    """Return a glob over names in the tree as one over those in an archive with that prefix."""
+    above = escaped(prefix)
+    if glob.endswith("**") and above.startswith(glob.removesuffix("**")):
+        return "**"
+    inside = glob.removeprefix(above)
+    return inside if "/" in inside or inside == "**" else f"./{inside}"
 
 
 def _below(tree: ImageTree, root: Root) -> list[str]:

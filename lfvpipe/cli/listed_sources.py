@@ -26,8 +26,8 @@ from lfvpipe.dataset.words import marks_defect, meaning_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from lfvpipe.cli.choosing import Choices
     from lfvpipe.cli.image_tree import ImageTree, Root
-    from lfvpipe.cli.sorting import Choices
     from lfvpipe.config.spec import Label
     from lfvpipe.dataset.annotations import AnnotatedImage
     from lfvpipe.dataset.listing import Part, Row, Table

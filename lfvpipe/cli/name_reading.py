@@ -6,7 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lfvpipe.dataset.words import MEANINGS, is_undecided, meaning_of, words_of
+from lfvpipe.dataset.words import (
+    MEANINGS,
+    is_undecided,
+    labels_of,
+    meaning_of,
+    simplify,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -38,6 +45,20 @@ _VAGUE_TEXT = (
     " referenz master golden template rework"
 )
 _VAGUE = frozenset(_VAGUE_TEXT.split())
+
+# Pictures that a program made of photographs, to look at: no photographs to learn from.
+_MADE_TEXT = (
+    "thumb thumbs thumbnail thumbnails miniatur miniaturen vorschau preview previews overlay"
+    " overlays heatmap heatmaps annotated visualization visualisation visualizations vis debug"
+    " prediction predictions screenshot screenshots"
+)
+# Names of photographs end so, too: these are doubted where a photograph without the word is there.
+_MADE_BESIDE_TEXT = (
+    "result results ergebnis ergebnisse output out marked markiert markup boxes bbox processed"
+    " resized small copy kopie crop cropped proc"
+)
+_MADE = frozenset(_MADE_TEXT.split())
+_MADE_BESIDE = frozenset(_MADE_BESIDE_TEXT.split())
 
 
 @dataclass(frozen=True)
@@ -96,7 +117,7 @@ def _is_plain(words: list[str], shared: Collection[str]) -> bool:
 
 def is_vague(name: str) -> bool:
     """Tell whether a folder beside good products may hold something else than a type of defects."""
-    is_told = re.search(r"\d", name) or not _VAGUE.isdisjoint(words_of(name))
+    is_told = re.search(r"\d", name) or not (_VAGUE | _MADE).isdisjoint(words_of(name))
     return bool(is_told) or is_undecided(name)
 
 
@@ -105,3 +126,47 @@ def is_companion(name: str, other: str) -> bool:
     words, more = words_of(name), words_of(other)
     rest = [word for word in more if MEANINGS.get(word) != "anomaly"]
     return len(rest) < len(more) and rest == words and read_name(other).label == "anomaly"
+
+
+def doubt(folder: str, label: Label, above: str) -> str:
+    """Return what speaks against taking a folder for what the one above it is, as a phrase.
+
+    Args:
+        folder: Its name.
+        label: What the one above says.
+        above: The name of that.
+    """
+    against = next((word for each, word in labels_of(folder).items() if each != label), "")
+    said = "good" if label == "normal" else "defective"
+    if against:
+        return f"{above}/ says {said}, and “{against}” in it the contrary"
+    words = set(words_of(folder))
+    if is_undecided(folder) or words & _HEDGES:
+        return f"{above}/ says {said}, and the name of the folder in it that it is not certain"
+    if words & (_MADE | {"result", "results", "ergebnis", "ergebnisse"}):
+        return MADE
+    return ""
+
+
+MADE = "pictures that were made of photographs, by their name"
+
+
+def made_of(stem: str, stems: Collection[str]) -> str:
+    """Return by which beginning or end of its name a file is no photograph, but made of one.
+
+    Args:
+        stem: The file's name without its ending.
+        stems: Those of all files, in small letters.
+    """
+    for found in (
+        re.search(r"[\W_]+([^\W\d_]+)$", stem),
+        re.search(r"^([^\W\d_]+)[\W_]+", stem),
+        re.search(r"(?<=\d)()(overlay|thumb|heatmap)$", stem, re.IGNORECASE),
+    ):
+        if found is None:
+            continue
+        word = simplify(found[found.lastindex or 1])
+        photograph = (stem[: found.start()] + stem[found.end() :]).lower()
+        if word in _MADE or (word in _MADE_BESIDE and photograph in stems):
+            return found[0]
+    return ""

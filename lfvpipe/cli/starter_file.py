@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import LABELS
+from lfvpipe.engine.phrases import count_of
 from lfvpipe.lookout import rules
 from lfvpipe.lookout.limits import OPEN
 
@@ -85,13 +86,14 @@ def _by_label(found: Discovery, output: Path) -> Iterator[str]:
         yield "  #   archive: defective.zip"
     if found.masks:
         count = found.masks.fitting
-        yield f"    # {count} of these images have a mask. Masks make it a segmentation project:"
+        have = "has" if count == 1 else "have"
+        yield f"    # {count} of these images {have} a mask. Masks make it a segmentation project:"
         yield "    # verdicts then say where, and what; the masks' colours name types of defects."
         yield f"    # masks: {_scalar(_relative(found.masks.path, output))}"
 
 
 def _source(label: Label, source: LabelSource, output: Path) -> Iterator[str]:
-    yield f"  {label}: # {len(source.names)} images"
+    yield f"  {label}: # {count_of(len(source.names), 'image')}"
     places = [_relative(path, output) for path in source.archives]
     yield from _entry("archive", places, "    ")
     yield from _entry("include", source.globs.include, "    ")
@@ -281,7 +283,7 @@ def _evaluate(found: Discovery, output: Path) -> Iterator[str]:
         yield "  images:"
         for judged in found.judged:
             where = _scalar(_relative(judged.path, output))
-            yield f"    - archive: {where} # {judged.count} images that nobody labelled"
+            yield f"    - archive: {where} # {count_of(judged.count, 'image')} that nobody labelled"
             yield from _entry("include", judged.globs.include, "      ")
             yield from _entry("exclude", judged.globs.exclude, "      ")
     elif names := _withheld(found).names:

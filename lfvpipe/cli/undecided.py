@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from lfvpipe.cli.groups import Group
 from lfvpipe.cli.image_tree import shown_folder
 from lfvpipe.cli.questions import ask
-from lfvpipe.cli.sorting import Group
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.spec import LABELS
+from lfvpipe.engine.phrases import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from lfvpipe.cli.choosing import Choices
+    from lfvpipe.cli.groups import Kind, Sorting
     from lfvpipe.cli.image_tree import ImageTree
     from lfvpipe.cli.listed_sources import Unmarked
-    from lfvpipe.cli.sorting import Choices, Kind, Sorting
+    from lfvpipe.config.spec import Label
 
 MOST_QUESTIONS = 12
 
@@ -65,8 +68,11 @@ def settle_types(tree: ImageTree, sorting: Sorting, asked: Asked) -> None:
 
 
 def _shown(tree: ImageTree, group: Group) -> str:
-    name = group.name if is_glob(group) else shown_folder(tree, group.name)
-    return f"{name} ({len(group.names)} images)"
+    return f"{_name(tree, group)} ({count_of(len(group.names), 'image')})"
+
+
+def _name(tree: ImageTree, group: Group) -> str:
+    return group.name if group.is_glob else shown_folder(tree, group.name)
 
 
 def take_judged(sorting: Sorting) -> list[Group]:
@@ -112,13 +118,16 @@ def settle_open(tree: ImageTree, sorting: Sorting, asked: Asked) -> None:
 def _answer(tree: ImageTree, group: Group, sorting: Sorting, *, is_alone: bool) -> Kind:
     kinds: tuple[Kind, ...] = ("normal", "anomaly", "leave-out")
     default: Kind = "leave-out"
-    if is_alone and not sorting.labels:
+    if group.usual or group.doubt:
+        default = group.usual or default
+    elif is_alone and not sorting.labels:
         default = "normal"
     elif group.is_defect_type or not sorting.of("anomaly"):
         default = "anomaly"
     answers = ("good products", "defective products", "neither: leave them out")
     shown = ", ".join(PurePosixPath(name).name for name in group.names[:3])
     question = f"What do the images in {_shown(tree, group)} show, such as {shown}?"
+    question += f"\n({_upper(group.doubt)}.)" if group.doubt else ""
     return kinds[ask(question, answers, default=kinds.index(default))]
 
 
@@ -128,12 +137,32 @@ def _refusal(
     shown = ", ".join(_shown(tree, group) for group in groups[:8])
     shown += ", …" if len(groups) > 8 else ""
     known = {label: len(sorting.of(label)) for label in LABELS}
-    said = [_as_option(tree, group, asked) for group in groups[:4]]
+    doubts = [
+        f"{_name(tree, group)}, such as {group.names[0]}: {group.doubt}."
+        for group in groups[:8]
+        if group.doubt
+    ]
+    return UsageError(
+        f"Whether these images show good or defective products cannot be told: {shown};"
+        f" {known['normal']} others are good, and {known['anomaly']} defective.",
+        hint="\n".join([*doubts, _what_to_say(tree, groups, known, asked)]),
+    )
+
+
+def _what_to_say(
+    tree: ImageTree, groups: Sequence[Group], known: Mapping[Label, int], asked: Asked
+) -> str:
+    made = [_as_option(tree, group, asked) for group in groups if group.usual == "leave-out"][:4]
+    said = [_as_option(tree, group, asked) for group in groups if group.usual != "leave-out"][:4]
     words = shlex.join(["lfvpipe", "init", *asked.words])
+    if made:
+        words += f" --leave-out {' '.join(made)}"
+    if not said:
+        return f"Say it: `{words}`; or --normal and --anomaly for what are photographs of products."
     if len(groups) == 1 and asked.words == (said[0],):
         words = "lfvpipe init"
     which = " ".join(said)
-    if len(groups) == 1:
+    if len(said) == 1:
         also_said = f"`{words} --normal {which}` if they are good"
         rest = f"--anomaly {which} if they are defective, --leave-out {which} if they are neither"
     elif known["normal"]:
@@ -145,18 +174,18 @@ def _refusal(
     else:
         also_said = f"`{words} --normal {said[0]} --anomaly {' '.join(said[1:])}`, say"
         rest = "and --leave-out for what is neither"
-    return UsageError(
-        f"Whether these images show good or defective products cannot be told: {shown};"
-        f" {known['normal']} others are good, and {known['anomaly']} defective.",
-        hint=f"Say it: {also_said}; {rest}.",
-    )
+    return f"Say it: {also_said}; {rest}."
+
+
+def _upper(phrase: str) -> str:
+    return phrase[:1].upper() + phrase[1:]
 
 
 def _as_option(tree: ImageTree, group: Group, asked: Asked) -> str:
     """Return what the user can call a group, and nothing else, by on the command line."""
     start = f"{group.name}/" if group.name else ""
     is_all = sum(name.startswith(start) for name in tree.images) == len(group.names)
-    if not is_glob(group) and not is_all:  # some folders in it are told already
+    if not group.is_glob and not is_all:  # some folders in it are told already
         return shlex.quote(f"{start or './'}*")
     root = tree.root_of(group.name)
     path = root.path if root else tree.base if not group.name else None
@@ -171,24 +200,25 @@ def _topmost(tree: ImageTree, groups: Sequence[Group]) -> list[Group]:
     for group in groups:
         merged[_open_folder(tree, group, is_open)].append(group)
     return [
-        _as_one(folder, found) if len(found) > 1 or not is_glob(found[0]) else found[0]
+        _as_one(folder, found) if len(found) > 1 or folder != found[0].name else found[0]
         for folder, found in merged.items()
     ]
 
 
-def is_glob(group: Group) -> bool:
-    """Tell whether a group is of files that are named alike, not a folder."""
-    return "*" in group.name
-
-
 def _as_one(folder: str, groups: Sequence[Group]) -> Group:
     names = sorted(name for group in groups for name in group.names)
-    return Group(folder, tuple(names), any(group.is_defect_type for group in groups))
+    doubts = [group.doubt for group in groups if group.doubt]
+    return Group(
+        folder,
+        tuple(names),
+        any(group.is_defect_type for group in groups),
+        doubt=doubts[0] if len(doubts) == len(groups) else "",
+    )
 
 
 def _open_folder(tree: ImageTree, group: Group, is_open: set[str]) -> str:
     """Return the topmost folder above a group in which everything is open."""
-    if is_glob(group):
+    if group.is_glob:
         return group.name
     parts = group.name.split("/") if group.name else []
     tops = {name.split("/")[0] for name in tree.images}

@@ -12,8 +12,9 @@ def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
     """Return a test whether a member name matches any of `patterns`; no patterns match all.
 
     ``**`` stands for any folders, ``*`` and ``?`` stay within a name, ``[…]`` is a set. A pattern
-    without a slash is matched against the last part of the name alone. Case does not matter. A
-    name matches itself, whatever signs of globs it has in it (``img[1].png``).
+    without a slash is matched against the last part of the name alone; ``./*.png`` matches at the
+    top, and in no folder. Case does not matter. A name matches itself, whatever signs of globs it
+    has in it (``img[1].png``).
     """
     compiled = [glob_pattern(pattern) for pattern in patterns]
     if not compiled:
@@ -24,8 +25,9 @@ def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
 @lru_cache(maxsize=256)
 def glob_pattern(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of one glob; see `matcher`."""
+    is_at_top = pattern.startswith("./")
     pattern = pattern.removeprefix("./")
-    if "/" not in pattern and pattern != "**":
+    if "/" not in pattern and pattern != "**" and not is_at_top:
         pattern = f"**/{pattern}"
     translated = _translate(pattern)
     if "[" in pattern:

@@ -26,6 +26,7 @@ _PLURALS = {
     "device or special file": "devices or special files",
     "no file": "special files",
     "hidden": "hidden files",
+    "heat map": "heat maps",
     "archive inside that cannot be read": "archives inside that cannot be read",
     "archive two levels deep": "archives two levels deep",
     "thumbs.db": "Thumbs.db",

@@ -96,6 +96,34 @@ def meaning_of(name: str) -> Meaning | None:
     return None
 
 
+def labels_of(name: str) -> dict[Label, str]:
+    """Return each label that a name says, with the word that says it; two contradict each other.
+
+    Digits part words: ``p31NG`` says NG. As in `meaning_of` a negation turns a word round.
+    """
+    words = words_of(re.sub(r"\d+", " ", name))
+    found: dict[Label, str] = {}
+    at = 0
+    while at < len(words):
+        length, label = _longest_label(words[at : at + 3])
+        start = at
+        if label and at and words[at - 1] in _NEGATIONS:
+            label, start = "anomaly" if label == "normal" else "normal", at - 1
+        if label:
+            found.setdefault(label, " ".join(words[start : at + length]))
+        at += length
+    return found
+
+
+def _longest_label(words: list[str]) -> tuple[int, Label | None]:
+    """Return of how many of these words a label is made, and which: n, i, o; 1 and None if none."""
+    for length in range(len(words), 0, -1):
+        meaning = MEANINGS.get("".join(words[:length]))
+        if meaning == "normal" or meaning == "anomaly":
+            return length, meaning
+    return 1, None
+
+
 def marks_defect(type_: str, words: Mapping[str, Label]) -> bool:
     """Tell whether a class marks defects: some mark the product, or what is behind it.
 

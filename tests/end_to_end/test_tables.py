@@ -177,7 +177,7 @@ def test_words_of_a_table_can_be_left_out(
     assert main(["init", "photos", "labels.csv", "--leave-out", "to check", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["normal"], told["anomaly"]) == (GOOD - 1, BAD)
-    assert "1 images that the table calls to check, as you said" in told["left_out"]
+    assert "1 image that the table calls to check, as you said" in told["left_out"]
     assert main(["validate"]) == 0
     assert main(["run", "--until", "check"]) == 0
     assert "1 .png that the table calls to check, which `labels` says" in capsys.readouterr().err

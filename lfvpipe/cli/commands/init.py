@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from lfvpipe import atomic
 from lfvpipe.cli import output, starter_file
+from lfvpipe.cli.choosing import Choices
 from lfvpipe.cli.discovery import discover
 from lfvpipe.cli.options import STATE_FOLDER, Json, Option, Options
 from lfvpipe.cli.questions import can_ask
-from lfvpipe.cli.sorting import Choices
 from lfvpipe.cli.undecided import Asked
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.schema import schema_file

@@ -147,7 +147,8 @@ def _evaluation_archives(context: Context, work: Work, inventory: Inventory) -> 
         path = source_location(context, work.upstream, source)
         holding = inventory.open(source, public_address(archive.archive), path, archive.encoding)
         images += [
-            one.select("evaluate", prefix=f"{source}/")
+            # Without a label its id begins with the source already.
+            one.select("evaluate", prefix=f"{source}/" if one.label else "")
             for one in archive_candidates(holding, archive)
         ]
     return images

@@ -16,7 +16,7 @@ from lfvpipe.steps.context import Context
 from lfvpipe.steps.select.outcome import SelectOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lfvpipe.config.spec import Label, ManifestSource, Pipeline, Share
     from lfvpipe.engine.inputs import Input
@@ -60,6 +60,9 @@ class SelectStep(Step[Context]):
         ):
             # 1, which ledgers of 0.1.0 do not name, took a label's archive for its label.
             found.append(CodeVersion("evaluation labels", 2, unrecorded=1))
+        if any(glob.startswith("./") and "/" not in glob[2:] for glob in _globs(pipeline)):
+            # 1, which ledgers of 0.1.0 do not name, had ./*.png match in folders, too.
+            found.append(CodeVersion("globs from the top", 2, unrecorded=1))
         for number, archive in enumerate(pipeline.evaluate.archives):
             before = f"evaluate.archives.{number}"  # what ledgers have
             include = list(archive.include)
@@ -130,6 +133,18 @@ def _source_inputs(pipeline: Pipeline) -> dict[str, Json]:
     if pipeline.sources.listed:
         found |= _listed_inputs(pipeline.sources.listed)
     return found
+
+
+def _globs(pipeline: Pipeline) -> Iterator[str]:
+    """Yield the globs over names in archives."""
+    for source in pipeline.sources.by_label.values():
+        yield from (*source.include, *source.exclude)
+    for archive in pipeline.evaluate.archives:
+        yield from (*archive.include, *archive.exclude)
+    if listed := pipeline.sources.listed:
+        yield from (*listed.include, *listed.exclude)
+    if isinstance(pipeline.split.own, SplitGlobs):
+        yield from (*pipeline.split.own.train, *pipeline.split.own.test)
 
 
 def _said(optional: Mapping[str, Json]) -> dict[str, Json]:

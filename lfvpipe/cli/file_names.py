@@ -1,0 +1,175 @@
+"""What the names of files in one folder say of images, and where they deny what the folder says."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from lfvpipe.cli.covering import escaped
+from lfvpipe.cli.groups import Group
+from lfvpipe.cli.name_reading import MADE, made_of, read_name
+from lfvpipe.dataset.globs import matcher
+from lfvpipe.dataset.pairing import looks_like_mask
+from lfvpipe.dataset.words import labels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from lfvpipe.cli.groups import Sorting
+    from lfvpipe.config.spec import Label
+
+MOST_GROUPS = 24  # of files by the beginning or end of their names
+
+
+class FileNames:
+    """The names of all images of a tree, against which one name is read.
+
+    Attributes:
+        lead: What all begin with, where that says a label and cannot be meant so.
+    """
+
+    def __init__(self, names: Collection[str], folders_tell: bool) -> None:
+        self._names = names
+        self._stems = {_stem(name).lower() for name in names}
+        own = [_stem(name) for name in names if not looks_like_mask(name)]
+        lead = re.sub(r"[^\W_]+$", "", _common_start(own)) if len(own) > 1 else ""
+        # NG-4711_001_OK: of the product's number; ng_001, ng_002: the verdict.
+        is_number = folders_tell or all(labels_of(each[len(lead) :]) for each in own)
+        self.lead = lead if labels_of(lead) and is_number else ""
+
+    def rest(self, name: str) -> str:
+        """Return what of a file's name may tell what it shows."""
+        return _stem(name)[len(self.lead) :] if not looks_like_mask(name) else _stem(name)
+
+    def doubted(self, folder: str, names: Sequence[str], label: Label) -> Iterator[Group]:
+        """Yield groups of images in a folder that their names say are not what the folder is."""
+        said = "good" if label == "normal" else "defective"
+        made, against = defaultdict(list), defaultdict(list)
+        for name in names:
+            if looks_like_mask(name):
+                continue
+            if part := made_of(_stem(name), self._stems):
+                made[part].append(name)
+            elif word := self._denial(name, label):
+                against[word].append(name)
+        for part, found in made.items():
+            yield self._group(folder, found, [f"*{part}", f"{part}*"], MADE)
+        for word, found in against.items():
+            why = f"the folder says {said}, and “{word}” in the names the contrary"
+            yield self._group(folder, found, self._told_by(found, word), why)
+
+    def sort(self, group: Group, sorting: Sorting) -> bool:
+        """Tell images in one folder apart by how their names begin or end: ``ok_1``, ``ng_1``."""
+        masks = [name for name in group.names if looks_like_mask(name)]
+        images = [name for name in group.names if name not in set(masks)]
+        made: dict[str, list[str]] = defaultdict(list)
+        for name in images:
+            if part := made_of(_stem(name), self._stems):
+                made[part].append(name)
+        images = [name for name in images if not any(name in each for each in made.values())]
+        found = self._by_ends(images)
+        if found is None:
+            return False
+        sorting.open.remove(group)
+        for part, names in made.items():
+            sorting.open.append(self._group(group.name, names, [f"*{part}", f"{part}*"], MADE))
+        for names, label, ends in found:
+            self._take(group.name, names, label, ends, sorting)
+        if masks:
+            sorting.open.append(Group(group.name, tuple(sorted(masks))))
+        return True
+
+    def _take(
+        self, folder: str, names: list[str], label: Label | None, ends: str, sorting: Sorting
+    ) -> None:
+        """Take what an end of names says of images, but for those that another part denies."""
+        denied: dict[str, list[str]] = defaultdict(list)
+        for name in names:
+            if word := self._denial(name, label):
+                denied[word].append(name)
+        for word, found in denied.items():
+            why = f"the names say good and defective, “{word}” among it"
+            sorting.open.append(self._group(folder, found, self._told_by(found, word), why))
+        plain = [name for name in names if not any(name in each for each in denied.values())]
+        if not plain:
+            return
+        if label is None:
+            sorting.open.append(self._group(folder, plain, [ends], ""))
+            return
+        sorting.by_name = True
+        sorting.labels |= dict.fromkeys(plain, label)
+        sorting.told |= {name: _told(folder, name, ends) for name in plain}
+
+    def _by_ends(self, names: Sequence[str]) -> list[tuple[list[str], Label | None, str]] | None:
+        """Return names by what tells them apart, what that says, and a glob; None if nothing."""
+        best: list[tuple[list[str], Label | None, str]] | None = None
+        most = 0
+        for pattern, glob in ((r"^([^0-9]*)", "{}*"), (r"(?<=[0-9])([^0-9]*)$", "*{}")):
+            by_text: dict[str, list[str]] = defaultdict(list)
+            for name in names:
+                found = re.search(pattern, self.rest(name))
+                by_text[found[1].lower() if found else ""].append(name)
+            labels = {text: read_name(text.strip(" _-.")).label for text in by_text}
+            if "" in by_text or len(by_text) > MOST_GROUPS:
+                continue
+            told = sum(self._denial(name, labels[text]) == "" for text in by_text if labels[text]
+                       for name in by_text[text])  # fmt: skip
+            if told > most or (best is None and any(labels.values())):
+                most = told
+                lead = self.lead if glob.endswith("*") else ""
+                best = [
+                    (found, labels[text], glob.format(escaped(lead + text)))
+                    for text, found in by_text.items()
+                ]
+        return best
+
+    def _denial(self, name: str, label: Label | None) -> str:
+        """Return the word in a file's name that denies what another says of it; "" for none."""
+        said = labels_of(self.rest(name))
+        return next((word for each, word in said.items() if each != label), "") if label else ""
+
+    def _told_by(self, names: Sequence[str], word: str) -> list[str]:
+        """Return globs over stems that may tell names with a word in them from all others."""
+        ends = {re.search(r"([^0-9]*)$", _stem(name))[1] for name in names}  # type: ignore[index]
+        starts = {re.match(r"[^0-9]*", _stem(name))[0] for name in names}  # type: ignore[index]
+        start = escaped(starts.pop()) if len(starts) == 1 else ""
+        end = escaped(ends.pop()) if len(ends) == 1 else ""
+        inner = word.replace(" ", "*")
+        return [
+            *([f"*{end}"] if end else []),
+            *([f"{start}*"] if start else []),
+            f"{start}*{end}",
+            f"*{inner}*",
+            f"{start}*{inner}*{end}",
+        ]
+
+    def _group(self, folder: str, names: Sequence[str], globs: Sequence[str], why: str) -> Group:
+        """Return a group with a name that a user can say, and that means it and nothing else."""
+        for glob in globs:
+            ending = "" if glob.endswith("*") else ".*"
+            for name in (f"{folder}/{glob}{ending}" if folder else f"{glob}{ending}",
+                         f"./{glob}{ending}"):  # fmt: skip
+                matches = matcher([name])
+                if {each for each in self._names if matches(each)} == set(names):
+                    return Group(name, tuple(names), is_glob=True, doubt=why)
+        return Group(folder, tuple(names), doubt=why)
+
+
+def _told(folder: str, name: str, ends: str) -> str:
+    """Return the glob that tells an image by one end of its name: digits lie on the other side."""
+    at = f"{escaped(folder)}/" if folder else "./"
+    text = ends.strip("*")
+    if ends.startswith("*"):
+        return f"{at}*[0-9]{text}.*"
+    return f"{at}{text}.*" if len(_stem(name)) == len(text) else f"{at}{text}[0-9]*"
+
+
+def _common_start(texts: Sequence[str]) -> str:
+    first, last = min(texts), max(texts)
+    return next((first[:at] for at, sign in enumerate(first) if last[at : at + 1] != sign), first)
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem

@@ -1,0 +1,91 @@
+"""What is known of the images in a tree: what each is, what is left out, and what stays open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from lfvpipe.cli.covering import escaped
+from lfvpipe.cli.name_reading import MADE
+
+if TYPE_CHECKING:
+    from lfvpipe.config.spec import Label
+    from lfvpipe.dataset.listing import Part
+
+Kind = Literal["normal", "anomaly", "leave-out"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Images that one answer settles.
+
+    Attributes:
+        name: What the user calls them by: a folder, or a glob over files.
+        names: Of the images.
+        is_defect_type: They lie beside good products, and are called like no other thing.
+        is_glob: The name is a glob over files, not a folder.
+        doubt: What speaks against what their folder says, as a phrase; "" where nothing is said.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    is_defect_type: bool = False
+    is_glob: bool = False
+    doubt: str = ""
+
+    @property
+    def usual(self) -> Kind | None:
+        """What they are for certain enough to propose it; None where that depends."""
+        return "leave-out" if self.doubt == MADE else None
+
+    @property
+    def glob(self) -> str:
+        """The glob over names in the tree that tells these images."""
+        return self.name if self.is_glob else below(self.name)
+
+
+def below(folder: str) -> str:
+    """Return a glob over all that lies in a folder of the tree."""
+    return f"{escaped(folder)}/**" if folder else "**"
+
+
+@dataclass
+class Sorting:
+    """What became of each image.
+
+    Attributes:
+        labels: What an image is.
+        parts: The part of a published split that it is in.
+        masks: Images that are masks.
+        left_out: Why an image is not used.
+        open: What nobody knows yet.
+        types: Types of defects that folders beside the good ones name.
+        told: By which glob over names in the tree an image is what it is: what told it, and what
+            was seen, so that whatever comes later is not taken along.
+        by_name: Names of files told some.
+        rules: What was gone by, where names could be meant otherwise, a line each.
+    """
+
+    labels: dict[str, Label] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)
+    masks: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    open: list[Group] = field(default_factory=list)
+    types: list[Group] = field(default_factory=list)
+    told: dict[str, str] = field(default_factory=dict)
+    by_name: bool = False
+    rules: list[str] = field(default_factory=list)
+
+    def of(self, label: Label) -> list[str]:
+        """Return the names of a label's images, in the tree's order."""
+        return sorted(name for name, each in self.labels.items() if each == label)
+
+    def settle(self, group: Group, kind: Kind) -> None:
+        """Take what a group is from the user."""
+        self.told |= dict.fromkeys(group.names, group.glob)
+        if kind == "leave-out":
+            self.left_out |= dict.fromkeys(group.names, "as you said")
+        else:
+            self.labels |= dict.fromkeys(group.names, kind)
+            self.by_name = self.by_name or group.is_glob
+        self.open = [each for each in self.open if each != group]

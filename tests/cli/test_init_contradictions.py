@@ -1,0 +1,152 @@
+"""What one name says and another denies is not settled without a word."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lfvpipe.config import load
+from tests.end_to_end.test_init_layouts import many, put
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder, which is the working one."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+GOOD_AND_BAD = ["good/g{}.png", "bad/b{}.png"]
+
+
+@pytest.mark.parametrize(
+    ("files", "words", "open_", "why"),
+    [
+        (["OK/p{}_NG.png"], [], "OK/*_NG.* (12 images)", "the folder says good, and “ng”"),
+        (["OK/NG_{}.png"], [], "OK/NG_* (12 images)", "“ng” in the names the contrary"),
+        (["OK/p_NG_{}_x.png"], [], "OK/*", "“ng” in the names the contrary"),
+        (["OK/p{}NG.png"], [], "OK/*NG.* (12 images)", "“ng” in the names the contrary"),
+        (
+            ["bad/b{}_no_defect.png"],
+            [],
+            "bad/*_no_defect.*",
+            "“no defect” in the names the",
+        ),
+        (["good/false rejects/{}.png"], [], "good/false rejects/ (12 images)", "“rejects”"),
+        (["gut/NIO_verdacht/{}.png", "gut/{}.png"], [], "gut/NIO_verdacht/", "gut/ says good"),
+        (["gut/zu prüfen/{}.png", "gut/{}.png"], [], "gut/zu prüfen/", "it is not certain"),
+        (["schlecht/doch gut/{}.png"], [], "schlecht/doch gut/", "says defective, and “gut”"),
+        (["bad/recheck/{}.png"], [], "bad/recheck/", "it is not certain"),
+        (["bad/b{}_result.png"], [], "bad/*_result.*", "pictures that were made of photographs"),
+        (["bad/b{}-overlay.png"], [], "bad/*-overlay.*", "pictures that were made of"),
+        (["good/thumbs/{}.png"], [], "good/thumbs/", "pictures that were made of photographs"),
+        (["heatmaps/{}.png"], [], "heatmaps/", "cannot be told"),
+        # A folder that the user himself named, too.
+        (["good/p{}_NG.png"], ["--normal", "good"], "good/*_NG.*", "the contrary"),
+        (["good/review/{}.png"], ["--normal", "good"], "good/review/", "it is not certain"),
+        (["bad/x/ok again/{}.png"], ["--anomaly", "bad"], "bad/x/ok again/", "the contrary"),
+    ],
+)
+def test_names_that_deny_what_their_folder_says_are_refused(
+    files: list[str], words: list[str], open_: str, why: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", *(many(pattern, 12) for pattern in [*GOOD_AND_BAD, *files]))
+    said = lfvpipe("init", "p", *words)
+    assert (said.code, said.out) == (3, ""), said.out
+    assert open_ in said.err
+    assert why in said.err
+    assert "--leave-out" in said.err
+
+
+@pytest.mark.parametrize(
+    ("names", "open_"),
+    [
+        # The product's number, or the verdict?
+        (["NG-4711_{}_OK.png", "KL-12_{}_OK.png", "KL-12_{}_NG.png"], "NG-*"),
+        (["ok_{}.png", "ng_{}.png", "ok_{}_bad.png"], "*_bad.*"),
+        (["{}_ok.png", "{}_ng.png", "7_ng_{}_ok.png"], "*ng*_ok.*"),
+    ],
+)
+def test_a_name_that_says_both_is_refused(
+    names: list[str], open_: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", *(many(pattern, 12) for pattern in names))
+    said = lfvpipe("init", "p")
+    assert said.code == 3, said.out
+    assert f"{open_.casefold()} (12 images)" in said.err.casefold()
+    assert "the names say good and defective" in said.err
+
+
+def test_what_all_names_begin_with_is_the_products_and_that_is_told(
+    here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("NG-4711_{}_OK.png", 20), many("NG-4711_{}_NG.png", 12))
+    said = lfvpipe("init", "p")
+    assert "20 normal images in p/" in said.out
+    assert "12 anomalous images in p/" in said.out
+    assert "all names begin with NG-4711_: that is taken for a part of the product" in said.out
+    put(here / "q", many("gut/NG-4711_{}.png", 20), many("schlecht/NG-4711_{}.png", 12))
+    said = lfvpipe("init", "q", "-o", "q.yaml")
+    assert "20 normal images in gut/" in said.out
+    assert "all names begin with NG-4711_" in said.out
+    put(here / "r", many("gut/NG_{}.png", 20))
+    assert lfvpipe("init", "r", "-o", "r.yaml").code == 3
+
+
+def test_a_folder_named_after_defects_may_hold_both(here: Path, lfvpipe: Any) -> None:
+    put(here / "casting defects", many("ok/{}.png", 20), many("def/{}.png", 12))
+    said = lfvpipe("init", ".")
+    assert "20 normal images in casting defects/ok/" in said.out, said.err
+    assert "12 anomalous images in casting defects/def/" in said.out
+
+
+@pytest.mark.parametrize(
+    ("option", "counts"),
+    [("--normal", (22, 12)), ("--anomaly", (20, 14)), ("--leave-out", (20, 12))],
+)
+def test_what_is_refused_is_settled_by_what_is_proposed(
+    option: str, counts: tuple[int, int], here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("OK/p{}.png", 20), many("OK/p{}_NG.png", 2, first=31))
+    put(here / "p", many("NG/p{}.png", 12, first=50))
+    refused = lfvpipe("init", "p").err
+    assert f"{option} 'OK/*_NG.*'" in refused
+    said = lfvpipe("init", "p", option, "OK/*_NG.*", "--json")
+    assert (said.json["normal"], said.json["anomaly"]) == counts
+    assert lfvpipe("validate").code == 0
+    assert lfvpipe("run", "--until", "check").code == 0
+
+
+def test_a_word_for_some_of_the_images_of_another_counts_for_those(
+    here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("x/{}.png", 20), many("x/y/{}.png", 12), many("x/q{}.png", 3))
+    said = lfvpipe("init", "p", "--normal", "x", "--anomaly", "y", "--leave-out", "x/q*")
+    assert said.code == 0, said.err
+    assert "20 normal images in x/" in said.out
+    assert "12 anomalous images in x/y/" in said.out
+    assert "3 images in x/: by --leave-out x/q*" in said.out
+    sources = load(here / "pipeline.yaml").pipeline.sources.by_label
+    assert sources["normal"].include == ("x/**",)
+    assert sources["normal"].exclude == ("x/q*", "x/y/**")
+
+
+def test_copies_that_a_storage_box_makes_are_no_photographs(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("good/{}.png", 20), many("bad/{}.png", 12))
+    for number in range(1, 5):
+        put(here / "p/good/@eaDir", [f"{number}.png/SYNOPHOTO_THUMB_XL.jpg"])
+    put(here / "p/#recycle", ["bad/old.png"])
+    put(here / "p/.thumbnails", ["1.png"])
+    said = lfvpipe("init", "p")
+    assert "20 normal images in good/" in said.out
+    assert "4 @eadir/" in said.out
+    assert "1 #recycle/" in said.out
+    ran = lfvpipe("run", "--until", "check")
+    assert ran.code == 0
+    assert "4 @eadir/" in ran.err
