@@ -19,6 +19,7 @@ from lfvpipe.cli.image_tree import LONGEST_FILE, look, shown_folder, stem
 from lfvpipe.cli.label_sources import label_source
 from lfvpipe.cli.listed_sources import find_listed, table_faults
 from lfvpipe.cli.sorting import sort
+from lfvpipe.cli.split_files import find_split_files
 from lfvpipe.cli.undecided import settle_open, settle_types, take_judged
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.spec import LABELS
@@ -69,10 +70,17 @@ class Judged:
 
 @dataclass(frozen=True)
 class OwnSplit:
-    """A published split: globs over the images of each part; none where the source brings it."""
+    """A published split: globs over the images of each part; none where the source brings it.
+
+    Attributes:
+        train: Globs.
+        test: The same.
+        files: Text files of names in place of globs.
+    """
 
     train: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
+    files: Mapping[Part, tuple[Path, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -176,12 +184,18 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
         label: tuple(sorted(name for name, each in listed.labels.items() if each == label))
         for label in LABELS
     }
+    labelled = [name for name, label in listed.labels.items() if label]
+    has_split = set(listed.parts.values()) == {"train", "test"} or listed.kind == "manifest"
+    own = None if has_split else find_split_files(tree, labelled)
+    parts = own.parts if own else listed.parts
     counts: Counter[tuple[Label, str]] = Counter(
-        (label, listed.parts.get(name, "")) for name, label in listed.labels.items() if label
+        (label, parts.get(name, "")) for name, label in listed.labels.items() if label
     )
     for said, count in listed.counts.items():
         counts["normal" if said == "normal" else "anomaly", ""] += count
-    has_split = {part for _, part in counts} == {"train", "test"}
+    split = OwnSplit() if {part for _, part in counts} == {"train", "test"} else None
+    if own:
+        split = OwnSplit(files=own.files)
     unlabelled = [name for name, label in listed.labels.items() if label is None]
     told = listed.labels.keys() | listed.used | listed.left_out.keys()
     rest = [name for name in tree.images if name not in told]
@@ -210,13 +224,13 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
         listed=listed,
         names=names,
         counts=counts,
-        split=OwnSplit() if has_split else None,
+        split=split,
         group="",
         sizes=_sizes(tree, looked_at),
         used=tuple(used),
         left_out=(
             *(f"{n} {what.replace('{}', 's' * (n > 1), 1)}" for what, n in left.items() if n),
-            *_other_files(tree, listed.used),
+            *_other_files(tree, listed.used | (own.used if own else frozenset())),
         ),
     )
 
@@ -238,6 +252,7 @@ def _of_sorting(
         unsaid: list[str] = [name for name in sorting.labels if name not in sorting.parts]
         sorting.parts |= dict.fromkeys(unsaid, "train")
         parts = {"train", "test"}
+    own = find_split_files(tree, list(sorting.labels)) if parts == {None} else None
     has_split = parts == {"train", "test"}
     are_types = _are_types(sorting)
     sources = _sources(tree, names, sorting.told, by_folder=not has_split, are_types=are_types)
@@ -245,6 +260,9 @@ def _of_sorting(
         # Alike for both labels.
         sources = _sources(tree, names, sorting.told, by_folder=False, are_types=are_types)
     split = _own_split(sources, sorting.parts) if has_split else None
+    if own:
+        split = OwnSplit(files=own.files)
+        sorting.parts |= own.parts
     partly = {"train", "test"} <= parts and not has_split
     masks, unfit = _masks(tree, sorting, names.get("anomaly", []))
     counts: Counter[tuple[Label, str]] = Counter(
@@ -286,7 +304,7 @@ def _of_sorting(
         left_out=(
             *left_out,
             *(f"a table: {fault.message}" for fault in faults if not isinstance(fault, NoTable)),
-            *_other_files(tree, ()),
+            *_other_files(tree, own.used if own else ()),
         ),
     )
 
@@ -389,7 +407,8 @@ def _own_split(sources: Mapping[Label, LabelSource], parts: Mapping[str, Part]) 
     train, test = by_part["train"], by_part["test"]
     if train & test:
         return None
-    return OwnSplit(*(folders(each, train | test) for each in (train, test)))
+    in_train, in_test = (folders(each, train | test) for each in (train, test))
+    return OwnSplit(in_train, in_test)
 
 
 def _masks(

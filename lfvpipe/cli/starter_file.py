@@ -52,7 +52,7 @@ def text(found: Discovery, output: Path, schema: str) -> str:
         f"  labels: {_scalar(f'{output.stem}.labels.jsonl')}",
         *_left_out(found),
         "",
-        *_split(found),
+        *_split(found, output),
         "",
         *_images(found),
         "",
@@ -191,22 +191,29 @@ def shortage(found: Discovery) -> str:
     return f"a model needs {OPEN.min_single_normal} normal images at least; {there}"
 
 
-def _split(found: Discovery) -> Iterator[str]:
+def _split(found: Discovery, output: Path) -> Iterator[str]:
     normal, anomaly = found.count("normal"), found.count("anomaly")
     if found.listed and found.listed.kind == "manifest":
         yield "# The manifests say which images are learnt from, and which tested on."
         return
     if found.split is not None:
-        yield from _own_split(found.split)
+        yield from _own_split(found.split, output)
         return
     withheld = _withheld(found)
     normal, anomaly = normal - withheld.normal, anomaly - withheld.anomaly
     yield from _shares(normal, anomaly, list(_group(found)))
 
 
-def _own_split(split: OwnSplit) -> Iterator[str]:
+def _own_split(split: OwnSplit, output: Path) -> Iterator[str]:
     yield "# The division into train and test that the images came with is kept as it is. Shares"
     yield "# divide them anew: split: {train: 80, test: 20}"
+    if split.files:
+        yield "split:"
+        yield "  from:"
+        for part, files in split.files.items():
+            yield f"    {part}:"
+            yield from _entry("file", [_relative(file, output) for file in files], "      ")
+        return
     if not split.train:
         yield "split: {from: source}"
         return

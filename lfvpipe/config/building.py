@@ -24,6 +24,7 @@ from lfvpipe.config.spec import (
     ManifestSource,
     Mlflow,
     Model,
+    NamesIn,
     Pipeline,
     Sample,
     Service,
@@ -211,12 +212,16 @@ def split(settings: Settings) -> Split:
     return Split(
         train,
         None if is_single else test,
-        own=SplitGlobs(_globs(own["train"]), _globs(own["test"]))
+        own=SplitGlobs(_names(own["train"]), _names(own["test"]))
         if isinstance(own, Mapping)
         else own,
         is_default=not settings.explicit("split"),
         group=settings.explicit("split.group"),
     )
+
+
+def _names(given: str | list[str] | Mapping[str, Any]) -> tuple[str, ...] | NamesIn:
+    return NamesIn(_globs(given["file"])) if isinstance(given, Mapping) else _globs(given)
 
 
 def labels(settings: Settings) -> tuple[Label, ...]:

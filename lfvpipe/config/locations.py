@@ -29,6 +29,8 @@ _PLACES: tuple[Where, ...] = (
     ("sources", "annotations", "file"),
     ("sources", "annotations", "archive"),
     ("sources", "labels"),
+    ("split", "from", "train", "file"),
+    ("split", "from", "test", "file"),
     ("images", "ignore"),
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)

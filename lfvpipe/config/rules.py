@@ -189,6 +189,12 @@ def _split(settings: Settings) -> Iterator[Problem]:
 
 def _own_split(settings: Settings) -> Iterator[Problem]:
     own = settings.explicit("split.from")
+    for part in ("train", "test"):
+        files = settings.explicit(f"split.from.{part}.file") or ()
+        if "://" in (files if isinstance(files, str) else " ".join(files)):
+            message = f"split.from.{part}.file is an address; lists of names are files"
+            place = _place(settings, f"split.from.{part}.file")
+            yield problem(place, message, "Name a file on this machine.")
     if own is None:
         return
     if own == "source" and not any(settings.has(f"sources.{kind}") for kind in LISTED):

@@ -163,11 +163,18 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class SplitGlobs:
-    """Globs over the names of images, or names, of each part of an own split."""
+class NamesIn:
+    """Text files with the name of an image on each line; absolute paths."""
 
-    train: tuple[str, ...]
-    test: tuple[str, ...]
+    file: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SplitGlobs:
+    """Globs over the names of images, or names, of each part of an own split; or files of names."""
+
+    train: tuple[str, ...] | NamesIn
+    test: tuple[str, ...] | NamesIn
 
 
 @dataclass(frozen=True)

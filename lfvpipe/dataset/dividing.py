@@ -7,12 +7,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lfvpipe.config.spec import LABELS, SplitGlobs
+from lfvpipe.config.spec import LABELS, NamesIn, SplitGlobs
 from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.checks.findings import warning
 from lfvpipe.dataset.globs import matcher
 from lfvpipe.dataset.parts import part_findings
 from lfvpipe.dataset.sampling import divide, owed_sizes, rank, sample_size
+from lfvpipe.dataset.split_lists import parts_by_lists
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -128,7 +129,7 @@ def _keep_own_split(
 ) -> Divided:
     """Sample each label as ever, and leave every image in the part that it is in."""
     parts: dict[str, Split] = dict(
-        _parts_by_globs(own, candidates)
+        _own_parts(own, candidates, found)
         if isinstance(own, SplitGlobs)
         else ((each.id, each.part) for each in candidates if each.part)
     )
@@ -166,7 +167,7 @@ def _own_split_hint(own: str | SplitGlobs, candidates: Sequence[Candidate]) -> s
 def _globs_of_nothing(own: SplitGlobs, candidates: Sequence[Candidate]) -> list[Finding]:
     """Return a warning where a glob or name of an own split is that of no image: it is misspelt."""
     bare = []
-    for glob in (*own.train, *own.test):
+    for glob in (*_globs(own.train), *_globs(own.test)):
         matches = matcher([glob])
         if not any(matches(each.name) or matches(each.member) for each in candidates):
             bare.append(glob)
@@ -176,13 +177,16 @@ def _globs_of_nothing(own: SplitGlobs, candidates: Sequence[Candidate]) -> list[
     return [warning("splitting-nothing", text)]
 
 
-def _parts_by_globs(
-    own: SplitGlobs, candidates: Sequence[Candidate]
+def _own_parts(
+    own: SplitGlobs, candidates: Sequence[Candidate], found: list[Finding]
 ) -> Iterator[tuple[str, Split]]:
-    in_train, in_test = matcher(own.train), matcher(own.test)
+    """Yield the part of each image that globs, or names in text files, put into one."""
+    in_train, in_test = (matcher(globs) if (globs := _globs(said)) else _matches_nothing
+                         for said in (own.train, own.test))  # fmt: skip
+    listed = parts_by_lists(own, candidates, found)
     for each in candidates:
-        trains = in_train(each.name) or in_train(each.member)
-        tests = in_test(each.name) or in_test(each.member)
+        trains = in_train(each.name) or in_train(each.member) or listed.get(each.id) == "train"
+        tests = in_test(each.name) or in_test(each.member) or listed.get(each.id) == "test"
         if trains and tests:
             raise SelectionError(
                 f"split.from: {each.name} is in train and in test.",
@@ -190,6 +194,14 @@ def _parts_by_globs(
             )
         if trains or tests:
             yield each.id, "train" if trains else "test"
+
+
+def _globs(said: tuple[str, ...] | NamesIn) -> tuple[str, ...]:
+    return () if isinstance(said, NamesIn) else said
+
+
+def _matches_nothing(_name: str) -> bool:
+    return False
 
 
 def _shared_groups(

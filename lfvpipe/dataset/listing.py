@@ -143,7 +143,7 @@ def read_table(
     Raises:
         ListingError: It is no such table, names an image twice, or a label is not known.
     """
-    text, guess = _decode(name, data, encoding)
+    text, guess = decode(name, data, encoding)
     is_json = name.lower().endswith((".jsonl", ".ndjson"))
     words = _Words(labels or {}, frozenset(left_out))
     entries = (_json_lines if is_json else _separated)(name, text)
@@ -161,8 +161,12 @@ def read_table(
     return Table(tuple(rows), guess, words.types)
 
 
-def _decode(name: str, data: bytes, encoding: str | None) -> tuple[str, str]:
-    """Return the text, and in words what it was read as where that had to be guessed."""
+def decode(name: str, data: bytes, encoding: str | None = None) -> tuple[str, str]:
+    """Return a text, and in words what it was read as where that had to be guessed.
+
+    Raises:
+        ListingError: It is no text that can be read.
+    """
     unicode = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     if unicode != "utf-16" and b"\0" in data[:2]:  # without a mark, and its first sign is Latin
         unicode = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"

@@ -306,11 +306,20 @@ def test_images_may_be_listed_by_a_table_a_layout_or_annotations(
     assert marked.split.test is not None
 
 
-def test_a_split_may_be_the_sources_own_or_by_names(load_text: Load, good: str) -> None:
+def test_a_split_may_be_the_sources_own_or_by_names(
+    load_text: Load, good: str, tmp_path: Path
+) -> None:
     own = load_text(
         good + "split: {from: {train: ['train/**', a.png], test: 'test/**'}}\n"
     ).pipeline
     assert own.split.own == spec.SplitGlobs(("train/**", "a.png"), ("test/**",))
+    lists = load_text(
+        good + "split: {from: {train: {file: a.txt}, test: {file: [b.txt, c.txt]}}}\n"
+    )
+    assert lists.pipeline.split.own == spec.SplitGlobs(
+        spec.NamesIn((str(tmp_path / "a.txt"),)),
+        spec.NamesIn((str(tmp_path / "b.txt"), str(tmp_path / "c.txt"))),
+    )
     layout = "sources: {layout: {name: visa, archive: v.zip}}\nsplit: {from: source}\n"
     assert load_text(layout).pipeline.split.own == "source"
     grouped = load_text(good + "split: {group: '^([^_]+)_'}\n").pipeline.split

@@ -91,7 +91,14 @@ from_archives = {
 }
 from_lists = {
     "sources": listed,
-    "split": st.sampled_from([{"from": "source"}, {"train": 50, "test": 50}, {}]),
+    "split": st.sampled_from(
+        [
+            {"from": "source"},
+            {"from": {"train": {"file": "a.txt"}, "test": {"file": "b.txt"}}},
+            {"train": 50, "test": 50},
+            {},
+        ]
+    ),
 }
 rest: dict[str, st.SearchStrategy[Any]] = {
     "images": st.sampled_from([{"resize": "512x256"}, {"convert": "L"}]),

@@ -366,6 +366,31 @@ def own_split() -> Folder:
     return {**files}
 
 
+def voc_with_its_sets() -> Folder:
+    """Return the devkit's folders, with lists of names for each part and for a class."""
+    files = {name.replace("voc/", "VOC/"): data for name, data in voc().items()}
+    train = [number for number in range(40) if number % 2]
+    test = [number for number in range(40) if not number % 2]
+    for part, numbers in (("train", train), ("val", test)):
+        lines = "".join(f"{number:03}\n" for number in numbers)
+        files[f"VOC/ImageSets/Main/{part}.txt"] = lines.encode()
+        marked = "".join(f"{number:03} {1 if number >= 20 else -1}\n" for number in numbers)
+        files[f"VOC/ImageSets/Main/crack_{part}.txt"] = marked.encode()
+    return files
+
+
+def own_split_in_files() -> Folder:
+    """Return good and bad ones, and lists as Windows' editors write them."""
+    files = pictures("set/good/{}.png", 30) | pictures("set/bad/{}.png", 24, 100)
+    train = [name for name in files if int(name[-7:-4]) % 3]
+    test = [name for name in files if name not in train]
+    lists: Folder = {
+        "set/train.txt": "\r\n".join(train).replace("/", "\\").encode("utf-8-sig"),
+        "set/test.txt": "\n".join(["# to test on", *test]).encode(),
+    }
+    return {**files, **lists}
+
+
 def grouped() -> Folder:
     files: Files = {}
     for part in range(20):
@@ -588,6 +613,22 @@ LAYOUTS: dict[str, Layout] = {
         " anomaly: {archive: set, include: '**/bad/*'}}\n"
         "split: {from: {train: 'train/**', test: 'test/**'}}\n",
         counts(20, 20, 12, 12),
+    ),
+    "own split in text files": Layout(
+        own_split_in_files,
+        "sources: {normal: {archive: set/good}, anomaly: {archive: set/bad}}\n"
+        "split: {from: {train: {file: set/train.txt}, test: {file: [set/test.txt]}}}\n",
+        counts(20, 10, 16, 8),
+    ),
+    "Pascal VOC with its sets": Layout(
+        voc_with_its_sets,
+        "sources: {annotations: {format: pascal-voc, archive: VOC, unmarked: normal}}\n"
+        "split: {from: {train: {file: VOC/ImageSets/Main/train.txt},"
+        " test: {file: VOC/ImageSets/Main/val.txt}}}\n",
+        counts(10, 10, 10, 10),
+        types={"crack": 20},
+        masks=20,
+        findings=LEFT_OUT,
     ),
     "views of one part stay together": Layout(
         grouped,

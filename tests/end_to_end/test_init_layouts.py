@@ -723,6 +723,7 @@ SAID = {
     "several archives and a glob": ["--normal", "monday", "more"],
     "words of one's own": ["--normal", "A"],
     "Pascal VOC": ["--unmarked", "normal"],
+    "Pascal VOC with its sets": ["--unmarked", "normal"],
     "Pascal VOC in two zips": ["--unmarked", "normal"],
     "YOLO without files for clean images": ["--unmarked", "normal"],
     "LabelMe": ["--unmarked", "normal"],

@@ -54,6 +54,11 @@ def seven_zip() -> Folder:
 TABLE = "sources: {table: {file: labels.csv, archive: photos}}\n"
 COCO = "sources: {annotations: {format: coco, file: a.json, archive: photos}}\n"
 
+LISTS = (
+    "sources: {normal: {archive: set/good}, anomaly: {archive: set/bad}}\n"
+    "split: {from: {train: {file: set/train.txt}, test: {file: set/test.txt}}}\n"
+)
+
 REFUSED: dict[str, tuple[Callable[[], Folder], str, str]] = {
     "no column of names": (table("x,label\n000.png,ok\n"), TABLE, "names no column `path`"),
     "an image twice": (
@@ -132,6 +137,16 @@ REFUSED: dict[str, tuple[Callable[[], Folder], str, str]] = {
         layouts.two_zips,
         f"sources: {layouts.BOTH}\nsplit: {{from: {{train: '*', test: '*5.png'}}}}\n",
         "is in train and in test",
+    ),
+    "an image in both lists": (
+        lambda: layouts.own_split_in_files() | {"set/test.txt": b"102\n001.png\n"},
+        LISTS,
+        "normal/001.png is in train and in test (train.txt:1 and test.txt:2)",
+    ),
+    "a list that is not there": (
+        lambda: layouts.own_split_in_files() | {"set/test.txt": {}},
+        LISTS.replace("set/test.txt", "set/validation.txt"),
+        "validation.txt cannot be read (No such file or directory)",
     ),
     "groups that no name has": (
         layouts.two_zips,

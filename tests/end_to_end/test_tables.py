@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lfvpipe.cli.main import main
-from tests.end_to_end.layouts import picture, pictures, write
+from tests.end_to_end.layouts import own_split_in_files, picture, pictures, write
 from tests.end_to_end.test_layouts import outcome
 
 if TYPE_CHECKING:
@@ -200,3 +200,20 @@ def test_a_table_with_a_fault_beside_sorted_folders_is_told(
     told = capsys.readouterr().out
     assert "a table: labels.csv:3: 001.png is listed a second time." in told
     assert "sizes.csv" not in told
+
+
+def test_a_list_of_a_split_that_changes_divides_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, own_split_in_files())
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "set"]) == 0
+    assert "the division into train and test is kept as it is" in capsys.readouterr().out
+    assert main(["run", "--until", "select"]) == 0
+    assert main(["run", "--until", "select"]) == 0
+    assert "nothing changed" in capsys.readouterr().out
+    tests = tmp_path / "set" / "test.txt"
+    tests.write_text(tests.read_text("utf-8") + "\nnowhere.png\n", encoding="utf-8")
+    assert main(["run", "--until", "select"]) == 0
+    told = capsys.readouterr().err
+    assert "split.from: 1 names in text files match no image, such as nowhere.png" in told

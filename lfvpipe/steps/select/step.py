@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
-from lfvpipe.config.spec import AnnotationSource, LayoutSource, SplitGlobs, TableSource
+from lfvpipe.config.spec import AnnotationSource, LayoutSource, NamesIn, SplitGlobs, TableSource
 from lfvpipe.dataset.local_files import pattern_digests
 from lfvpipe.dataset.sampling import makes_whole
 from lfvpipe.dataset.sources import archive_stem, archives_of, listed_kind
@@ -177,7 +178,7 @@ def _split_inputs(pipeline: Pipeline) -> dict[str, Json]:
     own = split.own
     found: dict[str, Json] = {"split.group": split.group}
     if isinstance(own, SplitGlobs):
-        found |= {"split.from.train": list(own.train), "split.from.test": list(own.test)}
+        found |= _own_names("train", own.train) | _own_names("test", own.test)
     else:
         found["split.from"] = own
     if pipeline.sources.listed and own is None:
@@ -192,6 +193,16 @@ def _may_lend(pipeline: Pipeline) -> bool:
         return False
     is_exact = all(makes_whole(pipeline.split.train[label], test[label]) for label in test)
     return not is_exact or pipeline.split.group is not None or pipeline.sources.listed is not None
+
+
+def _own_names(part: str, names: tuple[str, ...] | NamesIn) -> dict[str, Json]:
+    """Return the globs of a part of an own split, or the names that its text files hold."""
+    if not isinstance(names, NamesIn):
+        return {f"split.from.{part}": list(names)}
+    from lfvpipe.dataset.split_lists import read_list
+
+    digests: list[Json] = [hashlib.sha256(read_list(file)).hexdigest() for file in names.file]
+    return {f"split.from.{part}.file": digests}
 
 
 def _local_files(context: Context) -> list[InputFile]:
