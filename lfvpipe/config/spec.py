@@ -176,6 +176,12 @@ class SplitGlobs:
     train: tuple[str, ...] | NamesIn
     test: tuple[str, ...] | NamesIn
 
+    @property
+    def globs(self) -> tuple[str, ...]:
+        """The globs of both parts."""
+        parts = (self.train, self.test)
+        return tuple(glob for each in parts if not isinstance(each, NamesIn) for glob in each)
+
 
 @dataclass(frozen=True)
 class Split:

@@ -167,7 +167,7 @@ def _own_split_hint(own: str | SplitGlobs, candidates: Sequence[Candidate]) -> s
 def _globs_of_nothing(own: SplitGlobs, candidates: Sequence[Candidate]) -> list[Finding]:
     """Return a warning where a glob or name of an own split is that of no image: it is misspelt."""
     bare = []
-    for glob in (*_globs(own.train), *_globs(own.test)):
+    for glob in own.globs:
         matches = matcher([glob])
         if not any(matches(each.name) or matches(each.member) for each in candidates):
             bare.append(glob)

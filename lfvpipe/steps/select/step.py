@@ -145,7 +145,7 @@ def _globs(pipeline: Pipeline) -> Iterator[str]:
     if listed := pipeline.sources.listed:
         yield from (*listed.include, *listed.exclude)
     if isinstance(pipeline.split.own, SplitGlobs):
-        yield from (*pipeline.split.own.train, *pipeline.split.own.test)
+        yield from pipeline.split.own.globs
 
 
 def _said(optional: Mapping[str, Json]) -> dict[str, Json]:
