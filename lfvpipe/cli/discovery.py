@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe import archives, images
 from lfvpipe.cli.choosing import fits
 from lfvpipe.cli.covering import folders
+from lfvpipe.cli.denials import denials
 from lfvpipe.cli.image_tree import LONGEST_FILE, look, shown_folder, stem
 from lfvpipe.cli.label_sources import label_source
 from lfvpipe.cli.listed_sources import find_listed, table_faults
+from lfvpipe.cli.products import settle_products
 from lfvpipe.cli.sorting import sort
 from lfvpipe.cli.split_files import find_split_files
 from lfvpipe.cli.undecided import settle_open, settle_types, take_judged
@@ -26,11 +28,11 @@ from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.listing import NoTable
 from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
 from lfvpipe.dataset.parts import suggest_group
-from lfvpipe.dataset.words import MEANINGS, simplify
+from lfvpipe.dataset.words import MEANINGS, is_validation, simplify
 from lfvpipe.engine.phrases import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from lfvpipe.cli.covering import Cover
     from lfvpipe.cli.groups import Group, Sorting
@@ -100,6 +102,7 @@ class Discovery:
         group: A regular expression that may find what part an image shows; "" for none.
         sizes: Width and height in px → how many of the images looked at have it.
         used: What was made of the images, a line each.
+        against: What a list of images denies of the names of folders, a line each.
         left_out: What is not used, and why, a line each.
     """
 
@@ -115,6 +118,7 @@ class Discovery:
     group: str = ""
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     used: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
     def count(self, label: Label) -> int:
@@ -153,6 +157,7 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
         )
     try:
         sorting = sort(tree, choices)
+        product = settle_products(sorting, asked)
         settle_types(tree, sorting, asked)
         judged = take_judged(sorting)
         settle_open(tree, sorting, asked)
@@ -167,7 +172,8 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
             f"{error.message} A table lies there, and cannot be used.",
             hint="\n".join([*mend, "Put that right, or leave the table aside.", error.hint]),
         ) from error
-    return _of_sorting(tree, sorting, judged, table_faults(tree, choices))
+    found = _of_sorting(tree, sorting, judged, table_faults(tree, choices))
+    return replace(found, product=product or found.product)
 
 
 def _is_inside(path: Path, place: Path) -> bool:
@@ -200,10 +206,11 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
     told = listed.labels.keys() | listed.used | listed.left_out.keys()
     rest = [name for name in tree.images if name not in told]
     masks = [name for name in rest if looks_like_mask(name)]
+    unlisted = next((f", such as {name}" for name in rest if name not in masks), "")
     verb = "do" if listed.kind == "annotations" else "does"
     left = Counter(
         {
-            f"image{{}} that the {listed.kind} {verb} not list": len(rest) - len(masks),
+            f"image{{}} that the {listed.kind} {verb} not list{unlisted}": len(rest) - len(masks),
             "mask{} of no defective image": len(masks),
         }
     )
@@ -215,8 +222,13 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
         counts.items(), key=lambda each: (each[0][0] != "normal", each[0][1] == "test")
     )
     used = [_plain(label, part, count) for (label, part), count in ordered if count]
+    used += _of_validation(tree, listed.validation)
     if fitting := sum(name in tree.images for name in listed.used):
         used.append(count_of(fitting, "mask"))
+    against: tuple[str, ...] = ()
+    if listed.kind != "layout":
+        which = listed.files[0].name if len(listed.files) == 1 else f"the {listed.kind}"
+        against = denials(tree, which, listed.said or listed.labels)
     looked_at = [names[label] for label in LABELS if names[label]] or [tuple(unlabelled)]
     return Discovery(
         product=_product(tree, listed.archive or listed.files[0].parent),
@@ -228,9 +240,11 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
         group="",
         sizes=_sizes(tree, looked_at),
         used=tuple(used),
+        against=against,
         left_out=(
             *(f"{n} {what.replace('{}', 's' * (n > 1), 1)}" for what, n in left.items() if n),
-            *_other_files(tree, listed.used | (own.used if own else frozenset())),
+            *(f"{name}: a table of {count_of(n, 'image')}" for name, n in listed.beside.items()),
+            *_other_files(tree, listed.used | listed.beside.keys() | (own.used if own else set())),
         ),
     )
 
@@ -241,6 +255,15 @@ def _plain(label: Label, part: str, count: int) -> str:
 
 
 _VERBS = {"train": "train on", "test": "test on"}
+
+
+def _of_validation(tree: ImageTree, names: Collection[str]) -> Iterator[str]:
+    """Yield what is said of images in a part that is called validation."""
+    if names:
+        folders = {_folder(tree, name) for name in names}
+        where = f" ({', '.join(sorted(folders))})" if len(folders) <= 4 else ""
+        counts = "counts" if len(names) == 1 else "count"
+        yield f"{count_of(len(names), 'image')} for validation{where} {counts} as test"
 
 
 def _of_sorting(
@@ -271,6 +294,11 @@ def _of_sorting(
         for name in each
     )
     used = [*_lines(tree, names, sorting.parts if split else {}), *sorting.rules]
+    if split:
+        everything = (PurePosixPath(name) for each in names.values() for name in each)
+        used += _of_validation(
+            tree, [str(path) for path in everything if any(map(is_validation, path.parts[:-1]))]
+        )
     if masks:
         used.append(
             f"{count_of(masks.fitting, 'mask')} of the anomalous images: see `masks` in the file"

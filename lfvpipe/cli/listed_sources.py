@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
@@ -21,7 +21,7 @@ from lfvpipe.dataset.layouts import rows_of
 from lfvpipe.dataset.listing import ListingError, UnknownWords, read_table
 from lfvpipe.dataset.naming import NameFinder, match_rows
 from lfvpipe.dataset.pairing import common_ending
-from lfvpipe.dataset.words import marks_defect, meaning_of
+from lfvpipe.dataset.words import is_validation, marks_defect, meaning_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -71,6 +71,9 @@ class Listed:
         words_as_types: Words of a table that were taken for types of defects.
         has_masks: It is a segmentation project.
         counts: How many images of each label, of a manifest.
+        said: What a manifest says of the images that are here.
+        validation: Images in a part that the list calls validation.
+        beside: Tables that lie there, too, and are not used, with how many images they list.
     """
 
     kind: Literal["table", "layout", "annotations", "manifest"]
@@ -90,6 +93,9 @@ class Listed:
     words_as_types: tuple[str, ...] = ()
     has_masks: bool = False
     counts: Mapping[str, int] = field(default_factory=dict)
+    said: Mapping[str, Label] = field(default_factory=dict)
+    validation: frozenset[str] = frozenset()
+    beside: Mapping[str, int] = field(default_factory=dict)
 
 
 def find_listed(
@@ -106,12 +112,21 @@ def find_listed(
     Raises:
         UserError: What there is can be read in several ways, or not at all.
     """
-    return (
+    found = (
         _manifest(tree)
         or _layout(tree, product)
         or _annotations(tree, words_of(choices), unmarked)
         or _table(tree, choices)
     )
+    if found is None:
+        return None
+    if product and found.kind != "layout":
+        raise UsageError(
+            f"This is {found.title}, which says nothing of products.",
+            hint=f"Name the folder of {product} in place of --product, or what lists it alone.",
+        )
+    tables = (each for each in _tables(tree, choices)[0] if each.name not in found.used)
+    return replace(found, beside={each.name: len(each.by_image) for each in tables})
 
 
 def _finder(tree: ImageTree) -> NameFinder:
@@ -241,6 +256,7 @@ def _table(tree: ImageTree, choices: Choices) -> Listed | None:
         types=tuple(sorted({row.type for row in taken.values() if row.type})),
         words_as_types=tuple(best.table.types),
         has_masks=any(row.mask for row in taken.values()),
+        validation=frozenset(image for image, row in taken.items() if row.is_validation),
     )
 
 
@@ -302,7 +318,7 @@ def _manifest(tree: ImageTree) -> Listed | None:
     if len(files) == 2 and len(parts) == 2:
         files = [parts["train"], parts["test"]]
     ordered = files
-    counts, listed, masks = _said_by(ordered, _closest(tree.images))
+    counts, said, masks = _said_by(ordered, _closest(tree.images))
     where = tree.base if tree.is_whole else _one_root(tree, tree.images)
     folder = where[0] if isinstance(where, tuple) else where
     return Listed(
@@ -310,7 +326,8 @@ def _manifest(tree: ImageTree) -> Listed | None:
         "manifests exported from Lookout for Vision" if len(files) == 2 else "an exported manifest",
         archive=folder if tree.images else None,
         files=tuple(ordered),
-        labels=listed,
+        labels=dict.fromkeys(said),
+        said=said,
         used=frozenset({*inside.values(), *masks}),
         has_masks=bool(masks),
         counts=counts,
@@ -319,21 +336,22 @@ def _manifest(tree: ImageTree) -> Listed | None:
 
 def _said_by(
     manifests: Iterable[Path], find: Callable[[str], str | None]
-) -> tuple[Counter[str], dict[str, Label | None], set[str]]:
-    """Return how many images there are of each label, and which are there, with which masks."""
+) -> tuple[Counter[str], dict[str, Label], set[str]]:
+    """Return how many images there are of each label, what those here are, and their masks."""
     counts: Counter[str] = Counter()
-    listed: dict[str, Label | None] = {}
+    said: dict[str, Label] = {}
     masks: set[str] = set()
     for entry in (entry for path in manifests for entry in _entries(path)):
-        counts[_class(entry)] += 1
+        label = _class(entry)
+        counts[label] += 1
         for key, reference in entry.items():
             if key.endswith("-ref") and isinstance(reference, str):
                 image = find(reference)
                 if image and key == "source-ref":
-                    listed[image] = None
+                    said[image] = label
                 elif image:
                     masks.add(image)
-    return counts, listed, masks
+    return counts, said, masks
 
 
 def _entries(path: Path) -> Iterator[dict[str, object]]:
@@ -347,12 +365,12 @@ def _entries(path: Path) -> Iterator[dict[str, object]]:
             yield entry
 
 
-def _class(entry: Mapping[str, object]) -> str:
+def _class(entry: Mapping[str, object]) -> Label:
     """Return what a line of a manifest calls its image."""
     for metadata in entry.values():
         if isinstance(metadata, dict) and isinstance(metadata.get("class-name"), str):
             meaning = meaning_of(metadata["class-name"])
-            return meaning if meaning == "normal" else "anomaly"
+            return "normal" if meaning == "normal" else "anomaly"
     return "anomaly"
 
 
@@ -423,6 +441,7 @@ def _annotations(
         words={word: label for word, label in words.items() if word in _classes_of(read)},
         used=frozenset(names),
         types=tuple(sorted(_types(listed.values(), words))),
+        validation=frozenset(n for n, each in listed.items() if is_validation(each.split or "")),
         has_masks=any(each.regions for each in listed.values()),
     )
 

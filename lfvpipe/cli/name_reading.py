@@ -121,6 +121,24 @@ def is_vague(name: str) -> bool:
     return bool(is_told) or is_undecided(name)
 
 
+# Folders of photographs of one product, from one day, camera or station each.
+_SITES_TEXT = (
+    "monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag"
+    " freitag samstag sonntag january february march april may june july august september october"
+    " november december januar februar maerz marz mai juni juli oktober dezember today yesterday"
+    " morning evening night early late frueh fruh spaet spat nacht frueschicht spaetschicht"
+    " nachtschicht fruhschicht spatschicht shift schicht camera kamera cam line linie station batch"
+    " charge lot run day tag week woche side seite view ansicht first second third one two three"
+    " alt neu links rechts oben unten vorne hinten part operator"
+)
+_SITES = frozenset(_SITES_TEXT.split())
+
+
+def is_same_product(name: str) -> bool:
+    """Tell whether a folder beside others is called after a day, a camera or a place."""
+    return is_vague(name) or not _SITES.isdisjoint(words_of(name))
+
+
 def is_companion(name: str, other: str) -> bool:
     """Tell whether `other` is called as `name` is, with a word for defective: cups, cups_def."""
     words, more = words_of(name), words_of(other)

@@ -158,6 +158,8 @@ def _entry(key: str, values: Sequence[str], indent: str) -> Iterator[str]:
 
 
 def _left_out(found: Discovery) -> Iterator[str]:
+    if len(found.against) > 1:
+        yield from (f"# {line}" for line in found.against)
     if found.left_out:
         yield "# Not used:"
         yield from (f"# - {' '.join(line.split())}" for line in found.left_out)

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from lfvpipe.dataset.words import is_undecided, meaning_of, simplify
+from lfvpipe.dataset.words import is_undecided, is_validation, meaning_of, simplify
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class Row:
         group: What it shares with other photographs of the same part; "" for nothing.
         where: The place in the list, for messages: ``labels.csv:12``.
         left_out: The word by which the user leaves such images out; "" where they take part.
+        is_validation: The list calls its part validation, which counts as test.
     """
 
     path: str
@@ -102,6 +103,7 @@ class Row:
     group: str = ""
     where: str = ""
     left_out: str = ""
+    is_validation: bool = False
 
 
 @dataclass(frozen=True)
@@ -340,6 +342,7 @@ def _row(entry: Mapping[str, str], where: str, words: _Words) -> Row:
         path=path,
         label=label,
         split=_part(entry.get("split", ""), where),
+        is_validation=is_validation(entry.get("split", "")),
         type=type_,
         mask=_tidy(entry.get("mask", "")),
         group=entry.get("group", ""),

@@ -35,7 +35,8 @@ _ANOMALY = (
 )
 _MASK = "mask masks groundtruth gt segmentation segmentations maske masken"
 _TRAIN = "train training trainset"
-_TEST = "test testing testset val valid validation eval evaluation"
+_VALIDATION = "val valid validation eval evaluation validierung"
+_TEST = f"test testing testset {_VALIDATION}"
 
 # Of what nobody has decided about yet: neither good, nor defective, nor a type of defect.
 _UNDECIDED_TEXT = (
@@ -94,6 +95,12 @@ def meaning_of(name: str) -> Meaning | None:
         if found is not None:
             return found
     return None
+
+
+def is_validation(name: str) -> bool:
+    """Tell whether a part of a split is called validation, which counts as test: there are two."""
+    words = words_of(name)
+    return meaning_of(name) == "test" and not set(_VALIDATION.split()).isdisjoint(words)
 
 
 def labels_of(name: str) -> dict[Label, str]:

@@ -77,7 +77,7 @@ class InitOptions(Options):
         Option(
             "--product",
             metavar="FOLDER",
-            about="which product, where a published data set holds several",
+            about="which product, where there are several; `all`: the folders are of one product",
         ),
     ] = ""
     output: Annotated[
@@ -147,6 +147,7 @@ def _print(found: Discovery, target: Path, missing: str) -> None:
         print(output.styled("several photographs seem to show one part:", "yellow"))
         print("  if so, keep each part on one side of the split; in the file, under `split`:")
         print(f"  {starter_file.group_entry(found.group)}")
+    _print_against(found)
     if found.left_out:
         print(output.styled("not used:", "yellow"))
         for line in found.left_out:
@@ -156,6 +157,13 @@ def _print(found: Discovery, target: Path, missing: str) -> None:
         print(f"wrote {target}; next: name more images in it, then lfvpipe run {target}")
     else:
         print(f"wrote {target}; next: lfvpipe run {target}")
+
+
+def _print_against(found: Discovery) -> None:
+    if len(found.against) == 1:
+        print(f"  {found.against[0]}")
+    for at, line in enumerate(found.against if len(found.against) > 1 else ()):
+        print(output.styled(line, "yellow") if at == 0 else line)
 
 
 def _json(found: Discovery, target: Path, missing: str) -> dict[str, Any]:
@@ -170,6 +178,7 @@ def _json(found: Discovery, target: Path, missing: str) -> dict[str, Any]:
         "sizes": [f"{width}x{height}" for width, height in found.sizes],
         "group": found.group or None,
         "used": list(found.used),
+        "against": list(found.against),
         "left_out": list(found.left_out),
         "missing": missing,
     }
