@@ -77,6 +77,14 @@ def _count_usual(texts: Iterable[bytes], encoding: str) -> int:
     return sum(sign in usual for raw in texts for sign in raw.decode(encoding))
 
 
+def decode_name(raw: bytes, encoding: str) -> str:
+    """Return a name in that encoding; in the standard's for archives where it is not valid."""
+    try:
+        return raw.decode(encoding)
+    except (UnicodeDecodeError, LookupError):
+        return raw.decode(DOS[0])
+
+
 def _is_plausible(raw: bytes, encoding: str, western: Sequence[str]) -> bool:
     """Tell whether all that is not ASCII becomes single letters within words of a Latin script.
 

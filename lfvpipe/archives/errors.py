@@ -26,7 +26,9 @@ class ArchiveError(UserError):
         subject = f"{path}"
         if member is not None:
             cut = member if len(member) <= _LONGEST_SHOWN else f"{member[: _LONGEST_SHOWN - 3]}..."
-            subject = f"In {path}, the member {cut!r}"
+            # A folder's names need not be UTF-8: what else is in them shows as ?.
+            shown = cut.encode("utf-8", "replace").decode()
+            subject = f"In {path}, the member {shown!r}"
         super().__init__(f"{subject} {what}.", hint=hint)
 
 

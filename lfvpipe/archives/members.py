@@ -3,7 +3,7 @@
 import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -77,6 +77,9 @@ class Member:
 class Closable(ABC):
     """What the archives share: leaving the `with` block closes them."""
 
+    unread: Sequence[str] = ()
+    inner_folders: Collection[str] = ()
+
     @abstractmethod
     def close(self) -> None:
         """Close what is open."""
@@ -100,14 +103,20 @@ class Archive(Protocol):
         path: Where it lies.
         skipped: How many entries the last listing left out, by kind: junk, links that lead to no
             member, devices.
+        unread: The archives inside that the last listing did not read, damaged or too deep.
     """
 
     path: Path
     skipped: Counter[str]
+    unread: Sequence[str]
+
+    @property
+    def inner_folders(self) -> Collection[str]:
+        """The folders that stand for archives inside, as far as these were listed."""
 
     @property
     def guessed_encoding(self) -> str:
-        """What a zip's names were read as by the last listing where nothing tells; else ""."""
+        """What names were read as by the last listing where nothing tells; else ""."""
 
     def members(self) -> Iterator[Member]:
         """Yield the members in the archive's order, junk left out.

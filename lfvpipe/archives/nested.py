@@ -41,6 +41,11 @@ class NestedArchive(Closable):
         self._opened = ExitStack()
 
     @property
+    def inner_folders(self) -> Collection[str]:  # type: ignore[override]  # it grows
+        """See `Archive`."""
+        return self._inner.keys()
+
+    @property
     def guessed_encoding(self) -> str:
         """See `Archive`."""
         inner = (archive.guessed_encoding for archive in self._inner.values())
@@ -49,6 +54,8 @@ class NestedArchive(Closable):
     def members(self) -> Iterator[Member]:
         """See `Archive.members`."""
         self.skipped = Counter()
+        unread: list[str] = []
+        self.unread = unread
         archives = []
         for member in self._outer.members():
             if member.name.lower().endswith(_ENDINGS):
@@ -58,16 +65,18 @@ class NestedArchive(Closable):
         self.skipped += self._outer.skipped
         for name in archives:
             try:
-                yield from self._list_inner(name)
+                yield from self._list_inner(name, unread)
             except ArchiveError:
                 self.skipped["archive inside that cannot be read"] += 1
+                unread.append(name)
 
-    def _list_inner(self, name: str) -> Iterator[Member]:
+    def _list_inner(self, name: str, unread: list[str]) -> Iterator[Member]:
         folder = _folder_of(name)
         inner = self._open(name, folder)
         for member in inner.members():
             if member.name.lower().endswith(_ENDINGS):
                 self.skipped["archive two levels deep"] += 1
+                unread.append(f"{folder}/{member.name}")
             else:
                 yield replace(member, name=f"{folder}/{member.name}")
         self.skipped += inner.skipped

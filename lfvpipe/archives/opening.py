@@ -32,7 +32,7 @@ def open_archive(
     Args:
         path: Where it lies.
         limits: What is too much.
-        encoding: What a zip's names are written in where nothing in it tells.
+        encoding: What names are written in where nothing in the archive tells.
 
     Raises:
         UnreadableArchive: It is not there, or may not be read.
@@ -57,7 +57,7 @@ def _open_one(path: Path, bounds: Limits, encoding: str | None) -> Archive:
         return ZipArchive(path, bounds, encoding)
     packing = next((name for magic, name in _TAR_PACKINGS.items() if head.startswith(magic)), "")
     if packing or head[257:262] == b"ustar" or _is_old_tar(head):
-        return TarArchive(path, bounds, packing)
+        return TarArchive(path, bounds, packing, encoding)
     if zipfile.is_zipfile(path):  # a self-extracting archive
         return ZipArchive(path, bounds, encoding)
     raise _foreign_file(path, head)

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Self, cast
 
+from lfvpipe.archives.encodings import decode_name, guess_encoding
 from lfvpipe.archives.errors import (
     ArchiveError,
     DamagedArchive,
@@ -73,12 +74,15 @@ class _Bounded:
 class TarArchive(Closable):
     """A tar file, packed or not; `packing` is gz, bz2, xz, zst or empty."""
 
-    def __init__(self, path: Path, limits: Limits, packing: str) -> None:
+    def __init__(
+        self, path: Path, limits: Limits, packing: str, encoding: str | None = None
+    ) -> None:
         self.path = path
         self.skipped: Counter[str] = Counter()
         self.guessed_encoding = ""
         self._limits = limits
         self._packing = packing
+        self._encoding = encoding
         self._links: dict[str, str] = {}  # of the last pass: link → the path that it holds
         with _opening(path, packing):  # refuse at once what cannot be read at all
             pass
@@ -151,7 +155,7 @@ class TarArchive(Closable):
             # tarfile remembers every member: memory that grows with the archive.
             tar.members, tar.pax_headers = [], {}  # type: ignore[attr-defined]
             census.count(info.size)
-            name = safe_name(info.name, self.path, self._limits)
+            name = safe_name(self._decoded(info.name), self.path, self._limits)
             if info.isdir():
                 continue
             if kind := kind_of_junk(name):
@@ -159,7 +163,7 @@ class TarArchive(Closable):
                 continue
             if info.issym() or info.islnk():
                 # A hard link holds its target's path from the top, a symbolic one from its folder.
-                holds = info.linkname
+                holds = self._decoded(info.linkname)
                 if info.islnk():
                     holds = posixpath.relpath(posixpath.normpath(holds), posixpath.dirname(name))
                 census.insist_on_new(name)
@@ -171,6 +175,25 @@ class TarArchive(Closable):
             census.insist_on_new(name)
             yield name, info
 
+    def _decoded(self, name: str) -> str:
+        """Return a name as it was written; what is not UTF-8 tarfile keeps as surrogates."""
+        if name.isascii() or not _undecoded(name):
+            return name
+        if self._encoding is None:
+            guess = guess_encoding(self._undecoded_names())
+            self._encoding, self.guessed_encoding = guess.encoding, str(guess)
+        return decode_name(_raw(name), self._encoding)
+
+    def _undecoded_names(self) -> Iterator[bytes]:
+        """Yield all names that are not UTF-8: one writer wrote them, so they count together."""
+        with _opening(self.path, self._packing) as tar:
+            for number, info in enumerate(tar):
+                tar.members, tar.pax_headers = [], {}  # type: ignore[attr-defined]
+                if number >= self._limits.members:
+                    return
+                if _undecoded(info.name):
+                    yield _raw(info.name)
+
     def _content(
         self, tar: tarfile.TarFile, name: str, info: tarfile.TarInfo, limit: int
     ) -> bytes | ArchiveError:
@@ -181,6 +204,14 @@ class TarArchive(Closable):
         return (
             data if len(data) == info.size else DamagedMember(self.path, name, "it ends too early")
         )
+
+
+def _undecoded(name: str) -> bool:
+    return any("\udc80" <= sign <= "\udcff" for sign in name)
+
+
+def _raw(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
 
 
 class _Anything:

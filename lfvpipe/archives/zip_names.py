@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lfvpipe.archives.encodings import guess_encoding
+from lfvpipe.archives.encodings import decode_name, guess_encoding
 
 if TYPE_CHECKING:
     import zipfile
@@ -54,7 +54,7 @@ def read_names(infos: Sequence[zipfile.ZipInfo], encoding: str | None) -> Names:
     unmarked = [_raw_name(info) for info, name in zip(infos, known, strict=True) if name is None]
     guess = guess_encoding(unmarked) if unmarked and encoding is None else None
     used = encoding or (guess.encoding if guess else "")
-    decoded = iter([_decode(raw, used) for raw in unmarked])
+    decoded = iter([decode_name(raw, used) for raw in unmarked])
     names = [next(decoded) if name is None else name for name in known]
     if _has_windows_separators(infos, names):
         names = [name.replace("\\", "/") for name in names]
@@ -94,13 +94,6 @@ def _unicode_path(info: zipfile.ZipInfo) -> str | None:
             except UnicodeDecodeError:
                 return None
     return None
-
-
-def _decode(raw: bytes, encoding: str) -> str:
-    try:
-        return raw.decode(encoding)
-    except (UnicodeDecodeError, LookupError):
-        return raw.decode("cp437")
 
 
 def _has_windows_separators(infos: Sequence[zipfile.ZipInfo], names: Sequence[str]) -> bool:

@@ -141,7 +141,7 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
     tree = look([*paths, *apart])
     if not tree.images and not tree.files and not tree.others:
         raise UsageError(
-            f"There are no images in {', '.join(map(str, [*paths, *apart]))}.",
+            f"There are no images in {', '.join(map(str, [*paths, *apart]))}{_skipped(tree)}.",
             hint="Name a folder or archives of images.",
         )
     listed = None
@@ -152,7 +152,7 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
     if not tree.images:
         raise UsageError(
             f"There are no images in {', '.join(map(str, [*paths, *apart]))},"
-            f" only {_endings(tree.others)}.",
+            f" only {_endings(tree.others)}{_skipped(tree)}.",
             hint="Name a folder or archives of images.",
         )
     try:
@@ -413,10 +413,17 @@ def _other_files(tree: ImageTree, used: Iterable[str]) -> Iterator[str]:
     rest = [name for name in tree.others if name not in set(used)]
     if rest:
         yield f"{_endings(rest)}: no images that can be used"
-    skipped: Counter[str] = Counter()
-    for root in tree.roots:
-        skipped += root.skipped
-    yield from (f"{count} {kind}" for kind, count in skipped.most_common())
+    yield from (f"{count} {kind}" for kind, count in _all_skipped(tree).most_common())
+
+
+def _all_skipped(tree: ImageTree) -> Counter[str]:
+    return sum((root.skipped for root in tree.roots), Counter[str]())
+
+
+def _skipped(tree: ImageTree) -> str:
+    """Return what was passed over where no image is left, as the end of a sentence."""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in _all_skipped(tree).most_common(3))
+    return f", and passed over: {kinds}" if kinds else ""
 
 
 def _endings(names: Iterable[str]) -> str:

@@ -34,12 +34,14 @@ class Root:
         prefix: What the tree puts before the names of its members: "" or a folder with a slash.
         members: Their names, sorted.
         skipped: How many entries were no members, by kind.
+        inner: The folders among the members that are archives inside.
     """
 
     path: Path
     prefix: str
     members: tuple[str, ...]
     skipped: Counter[str]
+    inner: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,12 @@ def _roots_of_folder(folder: Path, prefix: str) -> Iterator[Root]:
 def _root(opened: archives.Archive, prefix: str) -> Root:
     with opened as archive:
         members = tuple(sorted(member.name for member in archive.members()))
-        return Root(archive.path, prefix, members, Counter(archive.skipped))
+        skipped = Counter(archive.skipped)
+        del skipped["archive two levels deep"]
+        del skipped["archive inside that cannot be read"]
+        for name in archive.unread:
+            skipped[f"archive too deep inside, or damaged: {prefix}{name}"] += 1
+        return Root(archive.path, prefix, members, skipped, tuple(archive.inner_folders))
 
 
 def shown_folder(tree: ImageTree, folder: str) -> str:

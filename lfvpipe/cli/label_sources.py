@@ -78,7 +78,15 @@ def label_source(
 def _from_base(
     tree: ImageTree, base: Path, names: Sequence[str], told: Mapping[str, str], types: bool
 ) -> LabelSource:
-    # Archives in a folder are folders to whoever names the folder.
+    # Archives in a folder are folders to whoever names the folder; archives in these are not read.
+    for file in map(tree.images.__getitem__, names):
+        inside = [each for each in file.root.inner if file.member.startswith(f"{each}/")]
+        if inside and file.root.path.is_file():
+            raise UsageError(
+                f"{file.root.prefix}{inside[0]} is an archive in an archive in {base}, two levels"
+                " deep, and one level is read.",
+                hint=f"Unpack {file.root.path.name}, or name the archives one by one.",
+            )
     wanted = {name: _local(told[name], "") for name in names}
     found = cover(wanted, _others(tree.images, wanted, told, ""))
     if not tree.is_whole and not found.include:

@@ -256,6 +256,11 @@ def _no_images(
     else:
         contents = _junk(junk)
         hint = "Put images (PNG, JPEG, BMP, TIFF, WebP) into it, or name another one."
+        if unread := [name for each in archives for name in each.unread]:
+            hint = (
+                f"{', '.join(unread[:3])} lies too deep or is damaged: an archive in an archive is"
+                " read one level deep. Unpack the outer one."
+            )
         if "://" in shown_as:
             hint = "Check the address."
     asked = ", ".join(include) or "PNG, JPEG, BMP, TIFF, WebP or HEIC"

@@ -42,11 +42,12 @@ class Holding:
         source: The fetch step's member; images in the selection name it.
         address: What messages call it.
         path: Where it lies.
-        encoding: What names in a zip are written in where nothing in it tells.
+        encoding: What names in it are written in where nothing in it tells.
         prefix: What is put before the names of its images.
         members: Sorted by name.
         skipped: How many entries were no members, by kind.
-        guessed_encoding: What a zip's names were read as where nothing tells; "" otherwise.
+        unread: Archives inside that were not read.
+        guessed_encoding: What names were read as where nothing tells; "" otherwise.
         used: The names of the members that something came of.
         reasons: Why a member is left out, by its name, where that is known.
         exclude: The globs that name what is left out.
@@ -59,6 +60,7 @@ class Holding:
     prefix: str = ""
     members: Sequence[Member] = ()
     skipped: Counter[str] = field(default_factory=Counter)
+    unread: Sequence[str] = ()
     guessed_encoding: str = ""
     used: set[str] = field(default_factory=set)
     reasons: dict[str, str] = field(default_factory=dict)
@@ -109,7 +111,7 @@ class Inventory:
         again = next((each for each in self._holdings if _is_same(each, holding)), None)
         if again is not None:
             holding.members, holding.skipped = again.members, again.skipped
-            holding.guessed_encoding = again.guessed_encoding
+            holding.guessed_encoding, holding.unread = again.guessed_encoding, again.unread
         else:
             _list(holding)
         self._holdings.append(holding)
@@ -166,6 +168,7 @@ def _list(holding: Holding) -> None:
         holding.members = sorted(archive.members(), key=lambda member: member.name)
         holding.skipped = Counter(archive.skipped)
         holding.guessed_encoding = archive.guessed_encoding
+        holding.unread = tuple(archive.unread)
 
 
 def _findings(shared: Sequence[Holding]) -> Iterator[Finding]:
@@ -188,6 +191,14 @@ def _findings(shared: Sequence[Holding]) -> Iterator[Finding]:
         yield warning(
             "left-out" if left or _has_more_than_junk(holding.skipped) else JUNK, text, left
         )
+    if holding.unread:
+        count = len(holding.unread)
+        are = "1 archive inside is" if count == 1 else f"{count} archives inside are"
+        text = (
+            f"{holding.address}: {are} not read, such as {holding.unread[0]}: an archive in it is"
+            " read one level deep, and has to be whole. Unpack it, or name it itself"
+        )
+        yield warning("unread-archives", text, holding.unread)
     if holding.guessed_encoding:
         odd = [each.name for each in holding.members if not each.name.isascii()]
         text = (

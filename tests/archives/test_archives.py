@@ -128,12 +128,67 @@ def test_unsafe_names_are_refused(kind: str, name: str, fault: str, tmp_path: Pa
     assert fault in refusal(PACKED[kind](tmp_path / "a", {"good/ok.png": b"1", name: b"x"}))
 
 
-def test_a_name_that_is_not_utf_8_is_refused_and_told_in_escapes(tmp_path: Path) -> None:
-    with tarfile.open(
-        tmp_path / "a.tar", "w", format=tarfile.GNU_FORMAT, encoding="latin-1"
-    ) as tar:
-        tar.addfile(tarfile.TarInfo("Gerät.png"))
-    assert r"'Ger\udce4t.png' has a name that is not UTF-8" in refusal(tmp_path / "a.tar")
+def tar_written_in(path: Path, encoding: str, names: list[str]) -> Path:
+    """Write a tar as tools of such systems do, with a link to the first."""
+    with tarfile.open(path, "w:gz", format=tarfile.GNU_FORMAT, encoding=encoding) as tar:
+        for name in names:
+            tar.addfile(tarfile.TarInfo(name))
+        link = tarfile.TarInfo("link.png")
+        link.type, link.linkname = tarfile.SYMTYPE, names[0]
+        tar.addfile(link)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names", "guess"),
+    [
+        ("latin-1", ["Geh\u00e4use/Gr\u00f6\u00dfe.png", "b.png"], "cp1252"),
+        ("gbk", ["\u6b63\u5e38\u6837\u54c1/1.png", "\u5212\u75d5/2.png"], "gbk"),
+        ("utf-8", ["Gr\u00f6\u00dfe.png"], ""),
+    ],
+)
+def test_names_in_a_tar_are_told_as_those_in_a_zip(
+    encoding: str, names: list[str], guess: str, tmp_path: Path
+) -> None:
+    path = tar_written_in(tmp_path / "a.tgz", encoding, names)
+    with open_archive(path) as archive:
+        assert {member.name for member in archive.members()} == {*names, "link.png"}
+        assert archive.guessed_encoding == guess
+        assert dict(archive.extract([*names, "link.png"], 10)).keys() == {*names, "link.png"}
+    with open_archive(path) as anew:
+        assert anew.read(names[0], 10) == b""
+    if guess:
+        with open_archive(path, encoding=encoding) as declared:
+            assert {member.name for member in declared.members()} == {*names, "link.png"}
+            assert not declared.guessed_encoding
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "guess"),
+    [
+        ("gbk", "\u4e0d\u826f\u54c1", "gbk, though big5 or cp949 would fit as well"),
+        ("gbk", "\u7f3a\u9677\u56fe\u7247", "gbk"),
+        ("cp932", "\u50b7\u3042\u308a", "cp932"),
+        ("cp949", "\ubd88\ub7c9", "cp949, though gbk or big5 would fit as well"),
+        ("cp866", "\u0413\u043e\u0434\u0435\u043d", "cp866"),
+    ],
+)
+def test_of_encodings_that_fit_all_are_told(
+    encoding: str, name: str, guess: str, tmp_path: Path
+) -> None:
+    path = write_unmarked(tmp_path / "a.zip", f"{name}{{:03}}.png", encoding)
+    with open_archive(path) as archive:
+        assert f"{name}000.png" in {member.name for member in archive.members()}
+        assert archive.guessed_encoding == guess
+
+
+def test_a_name_in_a_folder_that_is_not_utf_8_is_refused_with_what_can_be_read(
+    tmp_path: Path,
+) -> None:
+    name = os.fsdecode(b"Ger\xe4t.png")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / name).write_bytes(b"")
+    assert "'Ger?t.png' has a name that is not UTF-8" in refusal(tmp_path / "photos")
 
 
 def test_a_nul_byte_in_a_zip_name_is_refused(tmp_path: Path) -> None:
@@ -485,6 +540,7 @@ def test_archives_inside_hold_members_one_level_deep(kind: str, inner: str, tmp_
             "archive two levels deep": 1,
             "archive inside that cannot be read": 1,
         }
+        assert sorted(archive.unread) == ["broken.zip", f"sets/bottle/deep.{inner}"]
         assert dict(archive.extract(expected, 100)) == expected
     with open_archive(path) as anew:
         assert dict(anew.extract(expected, 100)) == expected

@@ -18,7 +18,7 @@ from lfvpipe.dataset.dividing import divide_candidates
 from lfvpipe.dataset.evaluation_images import evaluation_images
 from lfvpipe.dataset.gathering import gather, judged_candidates, stems
 from lfvpipe.dataset.globs import is_image_name, matcher
-from lfvpipe.dataset.inventory import Inventory
+from lfvpipe.dataset.inventory import JUNK, Inventory
 from lfvpipe.dataset.labels import LabelsError, read_decisions, standings
 from lfvpipe.dataset.sampling import sample_size, split_sizes
 from lfvpipe.dataset.selection import LabelCounts
@@ -28,6 +28,7 @@ from lfvpipe.steps.mlflow import insist_on_extra
 
 if TYPE_CHECKING:
     from lfvpipe.config.spec import EvaluationArchive, Label, Pipeline, Source
+    from lfvpipe.dataset.checks.findings import Finding
     from lfvpipe.dataset.selection import Split
 
 CONFIG_IS_WRONG = 3
@@ -47,6 +48,7 @@ class SourceFacts:
         evaluate: How many would be withheld to be judged.
         truth: What images that are only judged really are, where that is known.
         problem: What is wrong; empty for nothing.
+        notes: What is left out or had to be guessed, as `check` will find.
     """
 
     label: str
@@ -58,6 +60,7 @@ class SourceFacts:
     evaluate: int | None = None
     truth: str | None = None
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,16 +134,18 @@ def _divided_sources(pipeline: Pipeline) -> list[SourceFacts]:
         return places
     addresses = {one.member: Path(one.address) for one in named}
     inventory = Inventory()
+    noted: list[Finding] = []
     try:
-        candidates = gather(pipeline, addresses.__getitem__, inventory, [])
+        candidates = gather(pipeline, addresses.__getitem__, inventory, noted)
         judged = judged_candidates(candidates, inventory)
         withheld = evaluation_images(pipeline, judged, stems(pipeline))
         included = [one for one in candidates if one.included and one.label is not None]
-        divided = divide_candidates(pipeline, included, withheld, [])
+        divided = divide_candidates(pipeline, included, withheld, noted)
     except UserError as error:
         return [*places, SourceFacts("sources", "", local=True, problem=error.message)]
     counted = Counter((one.label, part) for one, part in divided)
-    return [
+    noted += [each for each in inventory.findings() if each.code != JUNK]
+    found = [
         SourceFacts(
             label,
             ", ".join(place.archive for place, one in zip(places, named, strict=True)
@@ -154,6 +159,8 @@ def _divided_sources(pipeline: Pipeline) -> list[SourceFacts]:
         for label in LABELS
         if any(one.label == label for one in included)
     ]  # fmt: skip
+    notes = tuple(each.message for each in noted)
+    return [replace(one, notes=notes if one is found[0] else ()) for one in found]
 
 
 def _judged_archive(source: EvaluationArchive) -> SourceFacts:
@@ -277,6 +284,8 @@ def _print(
         _print_pipeline(name, pipeline, sources)
     for problem in problems:
         print(output.styled(f"problem: {problem}", "red"))
+    for note in dict.fromkeys(note for _, _, each in found for one in each for note in one.notes):
+        print(output.styled(f"note: {note}", "yellow"))
     for warning in warnings:
         print(output.styled(f"warning: `check` will stop the run: {warning}", "yellow"))
 
