@@ -93,63 +93,63 @@ def layout(counts: str, says: str = "") -> Callable[[Callable[[Path], list[str]]
     return register
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2", "a folder or archive for each label")
+@layout("train 46+28 test 12+10 evaluate 2+2", "a folder or archive for each label")
 def two_zips_good_and_bad(here: Path) -> list[str]:
     zipped(here / "good.zip", many("{:03}.png", 60))
     zipped(here / "bad.zip", many("{:03}.png", 40))
     return ["good.zip", "bad.zip"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def x_and_x_def(here: Path) -> list[str]:
     zipped(here / "cups.zip", many("cups/{}.png", 60))
     zipped(here / "cups_def.zip", many("cups_def/{}.png", 40))
     return ["cups.zip", "cups_def.zip"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def x_and_x_def_as_folders_of_one(here: Path) -> list[str]:
     put(here / "all", many("cups/{}.png", 60), many("cups_def/{}.png", 40))
     return ["all"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def german(here: Path) -> list[str]:
     put(here / "teile", many("gut/{}.jpg", 60), many("schlecht/{}.jpg", 40))
     return ["teile"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def german_in_order_and_not(here: Path) -> list[str]:
     put(here / "teile", many("i.O/{}.jpg", 60), many("n.i.O/{}.jpg", 40))
     return ["teile"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def ok_and_ng_in_one_zip(here: Path) -> list[str]:
     zipped(here / "line7.zip", many("OK/{}.png", 60), many("NG/{}.png", 40))
     return ["line7.zip"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def chinese_in_one_zip(here: Path) -> list[str]:
     zipped(here / "parts.zip", many("良品/{}.png", 60), many("不良品/{}.png", 40))
     return ["parts.zip"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def japanese_folders(here: Path) -> list[str]:
     put(here / "parts", many("良/{}.png", 60), many("不良/{}.png", 40))
     return ["parts"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def french_folders(here: Path) -> list[str]:
     put(here / "pièces", many("conforme/{}.png", 60), many("défaut/{}.png", 40))
     return ["pièces"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def tar_with_a_folder_above(here: Path) -> list[str]:
     with tarfile.open(here / "export.tar.gz", "w:gz") as archive:
         for name in (*many("run/pass/{}.png", 60), *many("run/fail/{}.png", 40)):
@@ -160,20 +160,20 @@ def tar_with_a_folder_above(here: Path) -> list[str]:
     return ["export.tar.gz"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def folders_named_one_by_one(here: Path) -> list[str]:
     put(here, many("good/{}.png", 60), many("faulty/{}.png", 40))
     return ["good", "faulty"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def a_folder_of_archives(here: Path) -> list[str]:
     zipped(here / "photos" / "normal.zip", many("{}.png", 60))
     zipped(here / "photos" / "anomaly.zip", many("{}.png", 40))
     return ["photos"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def archives_in_an_archive(here: Path) -> list[str]:
     inner = {}
     for name, count in (("good", 60), ("bad", 40)):
@@ -184,35 +184,35 @@ def archives_in_an_archive(here: Path) -> list[str]:
     return ["photos.zip"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def days_below_the_labels(here: Path) -> list[str]:
     put(here / "parts", many("good/monday/{}.png", 30), many("good/tuesday/{}.png", 30))
     put(here / "parts", many("bad/2024-05-01/{}.png", 20), many("bad/2024-05-02/{}.png", 20))
     return ["parts"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def labels_below_the_cameras(here: Path) -> list[str]:
     for camera in ("cam1", "cam2"):
         put(here / "parts", many(camera + "/ok/{}.png", 30), many(camera + "/nok/{}.png", 20))
     return ["parts"]
 
 
-@layout("train 40+25 test 18+11 evaluate 2+2", "a folder of good products beside one for each type")
+@layout("train 46+26 test 12+10 evaluate 2+2", "a folder of good products beside one for each type")
 def types_of_defects_beside_good(here: Path) -> list[str]:
     put(here / "parts", many("good/{}.png", 60), many("scratch/{}.png", 18))
     put(here / "parts", many("dent/{}.png", 20))
     return ["parts"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2", "a folder of good products beside one for each type")
+@layout("train 46+28 test 12+10 evaluate 2+2", "a folder of good products beside one for each type")
 def types_of_defects_below_bad(here: Path) -> list[str]:
     put(here / "parts", many("good/{}.png", 60), many("bad/scratch/{}.png", 20))
     put(here / "parts", many("bad/dent/{}.png", 20))
     return ["parts"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2", "a folder of good products beside one for each type")
+@layout("train 46+28 test 12+10 evaluate 2+2", "a folder of good products beside one for each type")
 def types_of_defects_in_a_zip(here: Path) -> list[str]:
     zipped(here / "hazelnut.zip", many("hazelnut/good/{}.png", 60))
     with zipfile.ZipFile(here / "hazelnut.zip", "a") as archive:
@@ -221,7 +221,7 @@ def types_of_defects_in_a_zip(here: Path) -> list[str]:
     return ["hazelnut.zip"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def an_archive_for_each_type_of_defect(here: Path) -> list[str]:
     zipped(here / "photos" / "good.zip", many("{}.png", 60))
     zipped(here / "photos" / "scratch.zip", many("s{}.png", 20))
@@ -229,13 +229,13 @@ def an_archive_for_each_type_of_defect(here: Path) -> list[str]:
     return ["photos"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def unknown_folders_that_the_user_explains(here: Path) -> list[str]:
     put(here / "parts", many("A/{}.png", 60), many("B/{}.png", 40), many("C/{}.png", 5))
     return ["parts", "--normal", "A", "--anomaly", "B", "--leave-out", "C"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def folders_that_the_user_explains_alone(here: Path) -> list[str]:
     put(here, many("mon/{}.png", 60), many("kratzer/{}.png", 20), many("beule/{}.png", 20))
     return ["--normal", "mon", "--anomaly", "kratzer", "beule"]
@@ -272,38 +272,38 @@ def train_and_test_archives(here: Path) -> list[str]:
     return ["train.zip", "test.zip"]
 
 
-@layout("train 30+18 test 0+0 evaluate 9")
+@layout("train 24+8 test 6+10 evaluate 9")
 def train_sorted_and_test_not(here: Path) -> list[str]:
     put(here / "parts", many("train/good/{}.png", 30), many("train/defect/{}.png", 18))
     put(here / "parts", many("test/t{}.png", 9))
     return ["parts"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2", "files named after what they show")
+@layout("train 46+28 test 12+10 evaluate 2+2", "files named after what they show")
 def flat_files_by_prefix(here: Path) -> list[str]:
     put(here / "parts", many("ok_{:03}.png", 60), many("ng_{:03}.png", 40))
     return ["parts"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2", "files named after what they show")
+@layout("train 46+28 test 12+10 evaluate 2+2", "files named after what they show")
 def flat_files_by_suffix(here: Path) -> list[str]:
     put(here / "parts", many("{:03}_good.png", 60), many("{:03}_bad.png", 40, first=100))
     return ["parts"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2", "files named after what they show")
+@layout("train 46+28 test 12+10 evaluate 2+2", "files named after what they show")
 def flat_files_in_a_zip(here: Path) -> list[str]:
     zipped(here / "p.zip", many("p/IMG_OK_{}.png", 60), many("p/IMG_NG_{}.png", 40))
     return ["p.zip"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2", "files named after what they show")
+@layout("train 46+28 test 12+10 evaluate 2+2", "files named after what they show")
 def flat_files_that_the_user_explains(here: Path) -> list[str]:
     put(here / "p", many("a{}.png", 60), many("b{}.png", 40))
     return ["p", "--normal", "a*", "--anomaly", "b*"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2", "masks of the anomalous images")
+@layout("train 46+28 test 12+10 evaluate 2+2", "masks of the anomalous images")
 def masks_beside_the_labels(here: Path) -> list[str]:
     put(here / "parts", many("good/{}.png", 60), many("bad/b{}.png", 40))
     for name in many("b{}.png", 39):
@@ -313,7 +313,7 @@ def masks_beside_the_labels(here: Path) -> list[str]:
     return ["parts"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2", "masks of the anomalous images")
+@layout("train 46+28 test 12+10 evaluate 2+2", "masks of the anomalous images")
 def masks_among_the_images(here: Path) -> list[str]:
     zipped(
         here / "p.zip", many("good/{}.png", 60), many("bad/{}.png", 40),
@@ -340,7 +340,7 @@ def thirty_good_and_three_defects(here: Path) -> list[str]:
     return ["screws"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def serial_numbers_in_names(here: Path) -> list[str]:
     for view in ("top", "side"):
         put(here / "p", many("good/SN{:04}_" + view + ".png", 30))
@@ -348,7 +348,7 @@ def serial_numbers_in_names(here: Path) -> list[str]:
     return ["p"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def other_files_among_the_images(here: Path) -> list[str]:
     put(here / "p", many("good/{}.png", 60), many("bad/{}.png", 40))
     for name in ("good/Thumbs.db", "readme.txt", "good/movie.mp4", "notes.xlsx", "settings.json"):
@@ -356,7 +356,7 @@ def other_files_among_the_images(here: Path) -> list[str]:
     return ["p"]
 
 
-@layout("train 45+30 test 15+10")  # names that look like globs are not named to be judged
+@layout("train 48+30 test 12+10")  # names that look like globs are not named to be judged
 def odd_names(here: Path) -> list[str]:
     put(here / "my [new] parts", many("Good (ok)/{} [a].png", 60), many("not good/{} [a].png", 40))
     return ["my [new] parts"]
@@ -376,14 +376,14 @@ def _rows(folder: str, normal: int, anomaly: int, good: str, bad: str) -> list[l
     return [[name, good if at < normal else bad] for at, name in enumerate(names)]
 
 
-@layout("train 45+30 test 15+10", "a table, labels.csv")
+@layout("train 48+30 test 12+10", "a table, labels.csv")
 def csv_beside_the_images(here: Path) -> list[str]:
     put(here / "p", many("{:03}.png", 100))
     _table(here / "p" / "labels.csv", [["filename", "label"], *_rows("", 60, 40, "good", "bad")])
     return ["p"]
 
 
-@layout("train 45+30 test 15+10", "a table, labels.tsv")
+@layout("train 48+30 test 12+10", "a table, labels.tsv")
 def tsv_above_the_images(here: Path) -> list[str]:
     put(here / "p", many("images/{:03}.png", 100))
     rows = [["path", "label"], *_rows("images/", 60, 40, "0", "1")]
@@ -392,7 +392,7 @@ def tsv_above_the_images(here: Path) -> list[str]:
     return ["p"]
 
 
-@layout("train 45+30 test 15+10", "a table, list.jsonl")
+@layout("train 48+30 test 12+10", "a table, list.jsonl")
 def json_lines_and_a_zip(here: Path) -> list[str]:
     zipped(here / "p.zip", many("x/{:03}.png", 100))
     lines = [json.dumps({"image": n, "label": w}) for n, w in _rows("x/", 60, 40, "OK", "NOK")]
@@ -409,7 +409,7 @@ def csv_with_a_split_and_types(here: Path) -> list[str]:
     return ["p"]
 
 
-@layout("train 45+30 test 15+10", "a table, labels.csv")
+@layout("train 48+30 test 12+10", "a table, labels.csv")
 def csv_of_unknown_words_that_the_user_explains(here: Path) -> list[str]:
     put(here / "p", many("{:03}.png", 100))
     _table(here / "p" / "labels.csv", [["file", "class"], *_rows("", 60, 40, "A1", "B7")], ";")
@@ -470,7 +470,7 @@ def dagm_of_ten_classes(here: Path) -> list[str]:
     return ["Class1.zip"]
 
 
-@layout("train 43+28 test 15+10 evaluate 2+2")
+@layout("train 46+28 test 12+10 evaluate 2+2")
 def dagm_of_the_tutorial(here: Path) -> list[str]:
     zipped(here / "Class3.zip", many("Class3/{}.png", 60))
     zipped(here / "Class3_def.zip", many("Class3_def/{}.png", 40), others={"labels.txt": b"1 2"})
@@ -499,7 +499,7 @@ def kolektor_sdd_2(here: Path) -> list[str]:
 # --- Exports of annotation tools: of 100 images 40 have a mark
 
 
-@layout("train 45+30 test 15+10", "an export in COCO's format")
+@layout("train 48+30 test 12+10", "an export in COCO's format")
 def coco(here: Path) -> list[str]:
     put(here / "p", many("images/{:03}.png", 100))
     document = {
@@ -521,7 +521,7 @@ BOX = """<object><name>scratch</name><bndbox><xmin>5</xmin><ymin>5</ymin><xmax>3
 <ymax>30</ymax></bndbox></object>"""
 
 
-@layout("train 45+30 test 15+10", "annotations in Pascal VOC's format")
+@layout("train 48+30 test 12+10", "annotations in Pascal VOC's format")
 def pascal_voc(here: Path) -> list[str]:
     put(here / "p", many("JPEGImages/{:03}.jpg", 100))
     for n in range(1, 101):
@@ -530,7 +530,7 @@ def pascal_voc(here: Path) -> list[str]:
     return ["p"]
 
 
-@layout("train 45+30 test 15+10", "annotations in Pascal VOC's format")
+@layout("train 48+30 test 12+10", "annotations in Pascal VOC's format")
 def pascal_voc_of_the_defective_alone(here: Path) -> list[str]:
     put(here / "p", many("{:03}.jpg", 100))
     for n in range(1, 41):
@@ -549,7 +549,7 @@ def yolo(here: Path) -> list[str]:
     return ["p"]
 
 
-@layout("train 45+30 test 15+10", "annotations by LabelMe")
+@layout("train 48+30 test 12+10", "annotations by LabelMe")
 def labelme(here: Path) -> list[str]:
     put(here / "p", many("{:03}.png", 100))
     for n in range(1, 101):
@@ -560,7 +560,7 @@ def labelme(here: Path) -> list[str]:
     return ["p"]
 
 
-@layout("train 45+30 test 15+10", "an export of Label Studio")
+@layout("train 48+30 test 12+10", "an export of Label Studio")
 def label_studio(here: Path) -> list[str]:
     zipped(here / "p.zip", many("{:03}.png", 100))
     value = {"x": 5, "y": 5, "width": 30, "height": 30, "rectanglelabels": ["dent"]}
@@ -577,7 +577,7 @@ def label_studio(here: Path) -> list[str]:
     return ["p.zip", "export.json"]
 
 
-@layout("train 45+30 test 15+10", "an export of CVAT")
+@layout("train 48+30 test 12+10", "an export of CVAT")
 def cvat(here: Path) -> list[str]:
     put(here / "p", many("images/{:03}.png", 100))
     box = '<box label="dent" xtl="5" ytl="5" xbr="30" ybr="30" occluded="0"/>'
