@@ -14,7 +14,7 @@ from PIL import Image, TiffImagePlugin
 from lfvpipe.images.errors import ImageError
 from lfvpipe.images.formats import FORMATS, Format
 from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
-from lfvpipe.images.pillow import plugin, refusing_damage
+from lfvpipe.images.pillow import open_file, refusing_damage
 from lfvpipe.images.pixels import Upright, orientation_of, read_colours, read_pixels
 from lfvpipe.images.rules import PixelRules
 
@@ -61,7 +61,7 @@ def decode(
         hint = "Export it as JPEG of 8 bits, or as PNG."
         raise ImageError(f"is a JPEG of {header.bits} bits a sample, which is not read", hint=hint)
     with refusing_damage():
-        image: Image.Image = plugin(header.format)(io.BytesIO(data))
+        image: Image.Image = open_file(header.format, data)
         if image.size != (header.width, header.height):
             raise ImageError(
                 "is damaged: it has two headers that differ in size", hint="Leave it out."
@@ -81,7 +81,7 @@ def upright_size(data: bytes) -> tuple[int, int]:
     header = inspect(data)
     refuse_bomb(header)
     with refusing_damage():
-        turned = orientation_of(plugin(header.format)(io.BytesIO(data))) in _LYING
+        turned = orientation_of(open_file(header.format, data)) in _LYING
     if turned and header.format != "TIFF":  # whose reader turns it by itself
         return header.height, header.width
     return header.width, header.height

@@ -1,6 +1,5 @@
 """What an image file is, read from its header alone: nothing is decoded, so no bomb goes off."""
 
-import io
 import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Final
 
 from lfvpipe.images.errors import ImageError
 from lfvpipe.images.formats import FORMATS, Format
-from lfvpipe.images.pillow import plugin, refusing_damage
+from lfvpipe.images.pillow import open_file, refusing_damage
 
 MAX_PIXELS: Final = 64 * 1024 * 1024
 """Pixels that are decoded at most; at three bytes each, 192 MiB for each image worked on."""
@@ -149,7 +148,7 @@ def _read_webp(data: bytes) -> ImageHeader:
 def _read_with_pillow(kind: Format, data: bytes) -> ImageHeader:
     """Let Pillow read a header whose reader takes no room for pixels."""
     with refusing_damage():
-        image = plugin(kind)(io.BytesIO(data))
+        image = open_file(kind, data)
         deep = {"I": 32, "F": 32}.get(image.mode[:1], 8)
         bits = 16 if image.mode.startswith("I;16") else deep
         if kind == "TIFF":

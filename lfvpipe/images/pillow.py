@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import warnings
@@ -10,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from lfvpipe.images.errors import ImageError
+from lfvpipe.images.png import without_long_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +47,11 @@ def plugin(kind: Format) -> Any:
             ) from error
     module, name = _READERS[kind]
     return getattr(import_module(f"PIL.{module}"), name)
+
+
+def open_file(kind: Format, data: bytes) -> Any:
+    """Return what Pillow makes of a file's header; to be called inside `refusing_damage`."""
+    return plugin(kind)(io.BytesIO(without_long_texts(data) if kind == "PNG" else data))
 
 
 @contextmanager

@@ -63,6 +63,7 @@ def find_problems(
         *likeness_findings(images, notes),
         *_mixed_modes(images, notes),
         *_few_levels(pipeline, notes.values()),
+        *_high_bytes(notes.values()),
         *_changes(notes.values()),
         *_swapped_labels(pipeline),
         *unknown_findings(pipeline, images, counts),
@@ -185,12 +186,28 @@ def _few_levels(pipeline: Pipeline, notes: Iterable[Note]) -> list[Finding]:
         " reduced to 8 bits, too few to see a defect by:"
     )
     if not grey:
-        advice = "of 16-bit colour the high byte is used; export them with 8 bits a sample"
+        advice = (
+            "of 16 bits in colour, or beside transparency, the high byte is used; export them with"
+            " 8 bits a sample, or grey ones without transparency, for which images.depth is"
+        )
     elif pipeline.images.depth:
         advice = f"images.depth is {pipeline.images.depth}; set it to auto, or to fewer bits"
     else:
         advice = "set images.depth to the bits that the camera fills, such as 12, or raise exposure"
     return [error("few-levels", f"{text} {advice}", (note.id for note in deep))]
+
+
+def _high_bytes(notes: Iterable[Note]) -> list[Finding]:
+    """Return a warning where samples of 16 bits go by their high byte, whatever images.depth is."""
+    cut = [note.id for note in notes if note.levels is not None and "depth" not in note.changes]
+    if not cut:
+        return []
+    text = (
+        f"{len(cut)} images have 16 bits a sample in colour or beside transparency, of which the"
+        " high byte is used; images.depth is for grey alone. Should they look dark, export them"
+        " with 8 bits a sample, or grey ones without transparency"
+    )
+    return [warning("high-byte", text, cut)]
 
 
 def _changes(notes: Iterable[Note]) -> list[Finding]:

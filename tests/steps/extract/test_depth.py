@@ -17,7 +17,7 @@ from lfvpipe.config.spec import Images
 from lfvpipe.dataset.checks.findings import CheckFailed
 from lfvpipe.dataset.index import read_index, read_notes
 from lfvpipe.images import read_image
-from lfvpipe.steps.check import CheckStep
+from lfvpipe.steps.check import CheckOutcome, CheckStep
 from lfvpipe.steps.extract import preparation
 from lfvpipe.steps.extract.step import ExtractStep
 from lfvpipe.steps.select.step import SelectStep
@@ -147,6 +147,27 @@ def test_16_bit_colour_of_few_levels_is_told_to_be_exported_anew(
     run(context, work)
     with pytest.raises(CheckFailed, match="high byte is used; export them with 8 bits"):
         CheckStep().act(context, work)
+
+
+@pytest.mark.parametrize(("colour", "samples"), [(2, 3), (4, 2)])
+def test_16_bits_beside_depth_are_told_to_go_by_their_high_byte(
+    colour: int, samples: int, context: Context, work: Any, archives: Archives
+) -> None:
+    def deep(seed: int) -> bytes:
+        drawn = np.random.default_rng(seed).integers(0, 65536, (64, 64, samples)).astype(">u2")
+        rows = b"".join(b"\0" + row.tobytes() for row in drawn)
+        header = struct.pack(">IIBBBBB", 64, 64, 16, colour, 0, 0, 0)
+        parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+        return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in parts)
+
+    archives(
+        normal={f"{n}.png": deep(n) for n in range(50)},
+        anomaly={f"{n}.png": deep(n) for n in range(100, 150)},
+    )
+    run(context, work)
+    findings = CheckOutcome.from_json(CheckStep().act(context, work).facts).findings
+    (found,) = (each for each in findings if each.code == "high-byte")
+    assert "100 images have 16 bits a sample in colour or beside transparency" in found.message
 
 
 @pytest.mark.parametrize(
