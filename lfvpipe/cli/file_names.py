@@ -123,7 +123,21 @@ class FileNames:
                     (found, labels[text], glob.format(escaped(lead + text)))
                     for text, found in by_text.items()
                 ]
-        return best
+        return self._by_word(names) if most == 0 and best is None else best
+
+    def _by_word(self, names: Sequence[str]) -> list[tuple[list[str], Label | None, str]] | None:
+        """Return names by a word amid them, ``20240501_OK_0001``, as `_by_ends` does."""
+        by_glob: dict[tuple[Label | None, str], list[str]] = defaultdict(list)
+        for name in names:
+            said = labels_of(self.rest(name))
+            label, word = next(iter(said.items()), (None, ""))
+            spelt = r"[\W_]*".join(map(re.escape, word.split()))
+            found = re.search(rf"[^a-z/]{spelt}[^a-z/]", _stem(name).lower()) if word else None
+            text = re.sub(r"^[0-9]|[0-9]$", "[0-9]", escaped(found[0])) if found else ""
+            by_glob[label if found else None, f"*{text}*" if found else ""].append(name)
+        if not any(label for label, _ in by_glob) or len(by_glob) > MOST_GROUPS:
+            return None
+        return [(found, label, glob) for (label, glob), found in by_glob.items()]
 
     def _denial(self, name: str, label: Label | None) -> str:
         """Return the word in a file's name that denies what another says of it; "" for none."""
@@ -160,6 +174,8 @@ class FileNames:
 def _told(folder: str, name: str, ends: str) -> str:
     """Return the glob that tells an image by one end of its name: digits lie on the other side."""
     at = f"{escaped(folder)}/" if folder else "./"
+    if ends.startswith("*") and ends.endswith("*"):
+        return f"{at}{ends}"
     text = ends.strip("*")
     if ends.startswith("*"):
         return f"{at}*[0-9]{text}.*"

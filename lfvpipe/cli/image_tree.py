@@ -126,9 +126,15 @@ def look(paths: Sequence[Path]) -> ImageTree:
                 roots += _roots_of_folder(place, f"{name}/")
             else:
                 roots.append(_root(archives.open_archive(place), f"{name}/"))
-    by_name = {
-        f"{root.prefix}{member}": File(root, member) for root in roots for member in root.members
-    }
+    by_name: dict[str, File] = {}
+    for root in roots:
+        for member in root.members:
+            twin = by_name.setdefault(f"{root.prefix}{member}", File(root, member))
+            if twin.root is not root:
+                raise UsageError(
+                    f"{root.path} and the folder of that name beside it both hold {member}.",
+                    hint="Move one of them away: which of the two is meant cannot be told.",
+                )
     return ImageTree(base, tuple(roots), files, is_whole, dict(sorted(by_name.items())))
 
 

@@ -42,7 +42,8 @@ _VAGUE_TEXT = (
     " pics picture pictures bild bilder foto fotos data dataset datasets sample samples left right"
     " top bottom front back camera cam calibration calib background dark flat preview previews"
     " thumbnail thumbnails thumbs label labels annotations doc docs archiv reference references"
-    " referenz master golden template rework"
+    " referenz master golden template rework unsortiert sonstige sonstiges diverse diverses divers"
+    " verschiedenes neu alt autre autres otros otras altri varie vari overig"
 )
 _VAGUE = frozenset(_VAGUE_TEXT.split())
 
@@ -50,12 +51,13 @@ _VAGUE = frozenset(_VAGUE_TEXT.split())
 _MADE_TEXT = (
     "thumb thumbs thumbnail thumbnails miniatur miniaturen vorschau preview previews overlay"
     " overlays heatmap heatmaps annotated visualization visualisation visualizations vis debug"
-    " prediction predictions screenshot screenshots"
+    " prediction predictions screenshot screenshots aug augmented augmentation augmentations"
+    " augmentiert"
 )
 # Names of photographs end so, too: these are doubted where a photograph without the word is there.
 _MADE_BESIDE_TEXT = (
     "result results ergebnis ergebnisse output out marked markiert markup boxes bbox processed"
-    " resized small copy kopie crop cropped proc"
+    " resized small copy kopie crop crops cropped proc edited bearbeitet flip flipped mirrored"
 )
 _MADE = frozenset(_MADE_TEXT.split())
 _MADE_BESIDE = frozenset(_MADE_BESIDE_TEXT.split())
@@ -90,8 +92,8 @@ def read_name(name: str, shared: Collection[str] = ()) -> Reading:
         part = None
     if "mask" in meanings:
         return Reading(part=part, is_mask=True)
-    if {"normal", "anomaly"} <= {MEANINGS.get(word) for word in words}:  # good_vs_bad
-        return Reading(part=part)
+    if {"normal", "anomaly"} <= {MEANINGS.get(word) for word in words} or is_undecided(name):
+        return Reading(part=part)  # good_vs_bad, NG to check
     label = meaning_of(" ".join(word for word in words if MEANINGS.get(word) not in _PARTS))
     if label == "normal" and not _is_plain(words, shared):
         return Reading(part=part)
@@ -164,6 +166,11 @@ def doubt(folder: str, label: Label, above: str) -> str:
     if words & (_MADE | {"result", "results", "ergebnis", "ergebnisse"}):
         return MADE
     return ""
+
+
+def may_be_made(folder: str) -> bool:
+    """Tell whether a folder may hold what was made of photographs that are called the same."""
+    return not _MADE_BESIDE.isdisjoint(words_of(folder))
 
 
 MADE = "pictures that were made of photographs, by their name"

@@ -53,7 +53,7 @@ def _products(sorting: Sorting) -> Mapping[str, set[str]]:
     """Return the folders side by side that each hold good images, and all images in each."""
     above = {}
     for name in sorting.labels:
-        folders = sorting.told[name].removesuffix("/**").split("/")[:-1]
+        folders = sorting.told[name].removeprefix("./").removesuffix("/**").split("/")[:-1]
         above[name] = [each for each in name.split("/")[: len(folders)] if not read_name(each).part]
     common = _common(above.values())
     found: dict[str, set[str]] = defaultdict(set)

@@ -15,7 +15,14 @@ from lfvpipe.cli.choosing import chosen
 from lfvpipe.cli.covering import escaped
 from lfvpipe.cli.file_names import FileNames
 from lfvpipe.cli.groups import Group, Sorting, below
-from lfvpipe.cli.name_reading import doubt, is_companion, is_vague, read_name
+from lfvpipe.cli.name_reading import (
+    MADE,
+    doubt,
+    is_companion,
+    is_vague,
+    may_be_made,
+    read_name,
+)
 from lfvpipe.dataset.globs import has_wildcard, matcher
 from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
 from lfvpipe.dataset.words import MEANINGS, simplify, words_of
@@ -173,6 +180,8 @@ class _Visit:
             inner.shared = folder.shared | _shared_words(inner)
             if state.label and not state.is_mask and not reading.is_mask:
                 why = doubt(name, state.label, state.above)
+                if not why and may_be_made(name) and _is_again(inner, folder):
+                    why = MADE
                 if why:
                     self._leave_open(Group(inside, tuple(sorted(inner.all())), doubt=why), state)
                     continue
@@ -223,6 +232,13 @@ class _Visit:
     def _note_part(self, images: Sequence[str], state: _State) -> None:
         if state.part:
             self.sorting.parts |= dict.fromkeys(images, state.part)
+
+
+def _is_again(inner: _Folder, folder: _Folder) -> bool:
+    """Tell whether files in a folder are called as others in the one above it."""
+    own = list(inner.all())
+    beside = {PurePosixPath(name).stem for name in set(folder.all()).difference(own)}
+    return {PurePosixPath(name).stem for name in own} <= beside
 
 
 def _is_all_defects(name: str, shared: frozenset[str]) -> bool:

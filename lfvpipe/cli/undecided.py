@@ -153,7 +153,8 @@ def _what_to_say(
     tree: ImageTree, groups: Sequence[Group], known: Mapping[Label, int], asked: Asked
 ) -> str:
     made = [_as_option(tree, group, asked) for group in groups if group.usual == "leave-out"][:4]
-    said = [_as_option(tree, group, asked) for group in groups if group.usual != "leave-out"][:4]
+    photographs = sorted((g for g in groups if g.usual != "leave-out"), key=lambda g: -len(g.names))
+    said = [_as_option(tree, group, asked) for group in photographs[:4]]
     words = shlex.join(["lfvpipe", "init", *asked.words])
     if made:
         words += f" --leave-out {' '.join(made)}"
@@ -171,7 +172,7 @@ def _what_to_say(
     elif known["anomaly"]:
         also_said = f"`{words} --normal {which}` if all are good"
         rest = "--anomaly for what is defective, and --leave-out for what is neither"
-    else:
+    else:  # of which good ones mostly are the most
         also_said = f"`{words} --normal {said[0]} --anomaly {' '.join(said[1:])}`, say"
         rest = "and --leave-out for what is neither"
     return f"Say it: {also_said}; {rest}."

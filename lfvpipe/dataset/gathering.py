@@ -16,6 +16,7 @@ from lfvpipe.dataset.sources import (
     public_address,
     sources_of,
 )
+from lfvpipe.engine.phrases import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -135,7 +136,13 @@ def _insist_on_one_label(candidates: Iterable[Candidate], inventory: Inventory) 
                 | {str(each.label) for each in twice}
             )
         )
+        number = f"{count_of(len(twice), 'image')}, such as {twice[0].member},"
+        if " and " not in both:
+            raise SelectionError(
+                f"sources.{both}: {number} lie there twice.",
+                hint="An archive in a folder counts as one of its name; move one of them away.",
+            )
         raise SelectionError(
-            f"sources: {len(twice)} images, such as {twice[0].member}, are included as {both}.",
+            f"sources: {number} are included as {both}.",
             hint="Write `include` or `exclude` of the two so that each image has one label.",
         )

@@ -23,7 +23,9 @@ _NORMAL = (
     "normal normals good goods ok okay pass passed perfect clean healthy intact conform conforming"
     " accept accepted defectfree nodefect nodefects nondefective undamaged flawless"
     " gut gutteil gutteile io bon bons conforme bueno buenos buona buono goed bra dobry dobre"
-    " 良品 良 正常 合格 合格品 正品 양품 정상"
+    " bonne bonnes conformes buena buenas buon buoni buone bom boa boas goede godkand godkant"
+    " dobra iyi saglam uygun годен годный годные годная хорошие норма"
+    " 良品 良 良好 正常 合格 合格品 正品 ok品 양품 정상"
 )
 _ANOMALY = (
     "anomaly anomalies anomalous abnormal bad ng nok notok def defect defects defective fail failed"
@@ -31,7 +33,12 @@ _ANOMALY = (
     " scrap nonconforming schlecht schlechtteil schlechtteile nio ausschuss"
     " fehler fehlerhaft defekt"
     " mauvais defaut defauts malo malos defecto defectos defectuoso difetto difettoso scarto slecht"
-    " 不良 不良品 異常 异常 不合格 缺陷 次品 欠陥 불량 불량품 이상"
+    " mauvaise mauvaises rebut rebuts defectueux defectueuse nonconforme nonconformes mala malas"
+    " defectuosa defectuosas defectuosos rechazado rechazados rechazada rechazadas difettosa"
+    " difettosi difettose scarti ruim ruins defeito defeitos defeituoso defeituosos rejeitado"
+    " rejeitados fout afkeur afgekeurd daliga underkand wadliwe wadliwy złe vadne vadny kusurlu"
+    " брак бракованные дефект дефекты дефектные негодные плохие"
+    " 不良 不良品 異常 异常 不合格 不合格品 缺陷 次品 欠陥 ng品 불량 불량품 이상"
 )
 _MASK = "mask masks groundtruth gt segmentation segmentations maske masken"
 _TRAIN = "train training trainset"
@@ -42,18 +49,17 @@ _TEST = f"test testing testset {_VALIDATION}"
 _UNDECIDED_TEXT = (
     "check recheck retest review pending tbd todo open rework reworked borderline unknown unclear"
     " uncertain unsure undecided unsorted doubtful doubt suspect questionable maybe pruefen prufen"
-    " unklar unbekannt offen nacharbeit grenzmuster grenzfall verdacht"
+    " unklar unbekannt offen nacharbeit nachgearbeitet grenzmuster grenzfall verdacht repaired"
+    " repariert verifier revoir douteux douteuse dudoso dudosos dudosa dudosas revisar verificare"
+    " dubbio dubbi verificar duvida twijfel проверить сомнительные"
+    " 要確認 未確認 保留 待检 待定 待确认 보류"
 )
-_UNDECIDED = frozenset(_UNDECIDED_TEXT.split())
 _WORDS: Final[dict[Meaning, str]] = {
     "normal": _NORMAL,
     "anomaly": _ANOMALY,
     "mask": _MASK,
     "train": _TRAIN,
     "test": _TEST,
-}
-MEANINGS: Final[dict[str, Meaning]] = {
-    word: meaning for meaning, words in _WORDS.items() for word in words.split()
 }
 _NEGATIONS = frozenset(
     {"not", "no", "non", "un", "without", "nicht", "ohne", "kein", "keine", "sans"}
@@ -65,6 +71,12 @@ def simplify(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).casefold()
     kept = "".join(sign for sign in plain if sign.isalnum() and not unicodedata.combining(sign))
     return unicodedata.normalize("NFC", kept)
+
+
+MEANINGS: Final[dict[str, Meaning]] = {
+    simplify(word): meaning for meaning, words in _WORDS.items() for word in words.split()
+}
+_UNDECIDED = frozenset(map(simplify, _UNDECIDED_TEXT.split()))
 
 
 def words_of(name: str) -> list[str]:

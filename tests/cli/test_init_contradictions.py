@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lfvpipe.config import load
-from tests.end_to_end.test_init_layouts import many, put
+from tests.end_to_end.test_init_layouts import many, put, zipped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +47,10 @@ GOOD_AND_BAD = ["good/g{}.png", "bad/b{}.png"]
         (["bad/b{}-overlay.png"], [], "bad/*-overlay.*", "pictures that were made of"),
         (["good/thumbs/{}.png"], [], "good/thumbs/", "pictures that were made of photographs"),
         (["heatmaps/{}.png"], [], "heatmaps/", "cannot be told"),
+        (["good/aug/{}_flip.png"], [], "good/aug/", "pictures that were made of photographs"),
+        (["good/processed/g{}.png"], [], "good/processed/", "pictures that were made of"),
+        (["NG_verdacht/{}.png"], [], "NG_verdacht/ (12 images)", "cannot be told"),
+        (["bad_repaired/{}.png"], [], "bad_repaired/ (12 images)", "cannot be told"),
         # A folder that the user himself named, too.
         (["good/p{}_NG.png"], ["--normal", "good"], "good/*_NG.*", "the contrary"),
         (["good/review/{}.png"], ["--normal", "good"], "good/review/", "it is not certain"),
@@ -150,3 +154,43 @@ def test_copies_that_a_storage_box_makes_are_no_photographs(here: Path, lfvpipe:
     ran = lfvpipe("run", "--until", "check")
     assert ran.code == 0
     assert "4 @eadir/" in ran.err
+
+
+@pytest.mark.parametrize("folder", ["unsortiert", "à vérifier", "da verificare", "要確認", "neu"])
+def test_what_nobody_sorted_is_no_type_of_defects_in_any_language(
+    folder: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("good/{}.png", 20), many(folder + "/{}.png", 12))
+    said = lfvpipe("init", "p")
+    assert (said.code, f"{folder}/ (12 images)" in said.err) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [("buenas", "malas"), ("buoni", "scarti"), ("bonnes", "rebuts"), ("goed", "afkeur"),
+     ("годные", "брак"), ("OK品", "NG品"), ("boas", "ruins"), ("conforme", "non conforme")],
+)  # fmt: skip
+def test_labels_are_known_in_the_languages_of_inspectors(
+    good: str, bad: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many(good + "/{}.png", 20), many(bad + "/{}.png", 12))
+    said = lfvpipe("init", "p", "--json")
+    assert (said.json["normal"], said.json["anomaly"]) == (20, 12)
+
+
+def test_of_unknown_folders_the_largest_is_proposed_as_good(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("Y/{}.png", 30), many("X/{}.png", 12))
+    assert "`lfvpipe init p --normal Y --anomaly X`, say" in lfvpipe("init", "p").err
+
+
+def test_an_archive_and_a_folder_of_one_name_are_not_mixed(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("good/{}.png", 30), many("bad/{}.png", 12))
+    zipped(here / "p/good.zip", many("{}.png", 20))
+    said = lfvpipe("init", "p")
+    assert said.code == 3
+    assert "good.zip and the folder of that name beside it both hold 1.png" in said.err
+    (here / "pipeline.yaml").write_text(
+        "sources:\n  normal: {archive: p, include: good/**}\n  anomaly: {archive: p/bad}\n"
+    )
+    said = lfvpipe("run", "--until", "select")
+    assert "sources.normal: 20 images, such as good/1.png, lie there twice." in said.err

@@ -45,6 +45,8 @@ LATER = ["{}.png", "almost_{}.png", "{}_scratch.png", "nearly_ok.png", "x/{}.png
         (["cam1/ok/{}.png", "cam1/nok/{}.png", "cam2/ok/{}.png"], []),
         (["NG-47_{}_OK.png", "NG-47_{}_NG.png"], []),
         (["[A] 1/good {}.png", "[A] 1/bad {}.png"], []),
+        (["20240501_OK_{}.png", "20240501_NG_{}.png"], []),
+        (["shot OK cam{}.png", "shot n.i.O. cam{}.png"], []),
     ],
 )
 def test_what_comes_later_under_other_names_is_left_out_and_said(
@@ -53,6 +55,8 @@ def test_what_comes_later_under_other_names_is_left_out_and_said(
     put(here / "p", *(many(pattern, 12) for pattern in files))
     made = lfvpipe("init", "p", *words)
     assert made.code == 0, made.err
+    if not any("/" in pattern for pattern in files):
+        assert "taken for one product" not in made.out
     assert lfvpipe("run", "--until", "select").code == 0
     before = _selected(here)
     folders = {pattern.rpartition("/")[0].replace("cam1/", "cam3/") for pattern in files}
