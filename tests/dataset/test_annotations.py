@@ -287,11 +287,11 @@ def test_types_have_colours_that_differ_and_do_not_depend_on_their_order() -> No
 @pytest.mark.parametrize(
     ("name", "files", "said"),
     [
-        ("coco", {"a.json": b"{"}, "a.json: this is not JSON"),
+        ("coco", {"a.json": b"{"}, "a.json:1:2: this is not JSON"),
         ("coco", {"a.json": b"[]"}, "a.json: has no images"),
         ("coco", {"a.json": json.dumps({**COCO, "images": []}).encode()}, r"\[0\]: there is no im"),
         ("coco", {"a.json": json.dumps({**COCO, "categories": []}).encode()}, "no category 7"),
-        ("pascal-voc", {"a.xml": b"<annotation>"}, "a.xml: this is not XML"),
+        ("pascal-voc", {"a.xml": b"<annotation>"}, "a.xml:1:13: this is not XML"),
         ("pascal-voc", {"a.xml": b"<!DOCTYPE x><annotation/>"}, "a.xml: has a document type"),
         ("pascal-voc", {"a.xml": b"<x/>"}, "no annotation of Pascal VOC"),
         ("cvat", {"a.xml": b"<annotations><track/></annotations>"}, "CVAT for video"),

@@ -96,7 +96,11 @@ REFUSED: dict[str, tuple[Callable[[], Folder], str, str]] = {
         "sources: {layout: {name: dagm, archive: good.zip}}\n",
         "Nothing in the archive is laid out as dagm is",
     ),
-    "annotations that are cut off": (annotated('{"images": ['), COCO, "a.json: this is not JSON"),
+    "annotations that are cut off": (
+        annotated('{"images": ['),
+        COCO,
+        "a.json:1:13: this is not JSON",
+    ),
     "annotations of another tool": (annotated({"shapes": []}), COCO, "a.json: has no images"),
     "annotations of no image here": (
         annotated({"images": [{"id": 1, "file_name": "z.png"}], "categories": []}),

@@ -2,23 +2,32 @@
 
 Some hundred mutations of valid files of each kind by default; more with
 ``LFVPIPE_MUTATIONS=20000 python -m pytest tests/images/test_damage.py``.
+What is left is brought through regions, ignored areas and sizes as well.
 """
 
 from __future__ import annotations
 
-import os
 import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
-from lfvpipe.images import ImageError, PixelRules, examine, inspect, prepare_mask, upright_size
+from lfvpipe.images import (
+    Geometry,
+    ImageError,
+    PixelRules,
+    examine,
+    inspect,
+    prepare_mask,
+    upright_size,
+)
+from lfvpipe.images.decoding import encode_png
 from tests.images.photographs import FORMATS, KINDS, photograph
+from tests.mutations import MUTATIONS, mutate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pytest
 
 WHOLE = [
@@ -26,29 +35,15 @@ WHOLE = [
     for kind in KINDS
     for file_format in FORMATS.get(kind, ("PNG",))
 ]
-MUTATIONS = int(os.environ.get("LFVPIPE_MUTATIONS", "500"))
-
-
-def mutations(count: int) -> Iterator[bytes]:
-    """Yield files with bytes changed, cut out, doubled, lost at the end; early ones more often."""
-    random = np.random.default_rng(20)
-    for number in range(count):
-        data = bytearray(WHOLE[number % len(WHOLE)])
-        for _ in range(int(random.integers(1, 5))):
-            at = int(len(data) * random.random() ** 2)
-            match int(random.integers(0, 5)):
-                case 0:
-                    data[at : at + 1] = random.bytes(1)
-                case 1:
-                    del data[at : at + int(random.integers(1, 9))]
-                case 2:
-                    data[at:at] = data[at : at + int(random.integers(1, 40))]
-                case 3:
-                    data[at : at + 4] = random.choice([b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff"])
-                case 4:
-                    del data[max(at, 4) :]
-            data = data or bytearray(b"\0")
-        yield bytes(data)
+# Ignored areas, a part, and a size: of the photographs' own size, of another, and none of these.
+MASK = encode_png(Image.fromarray(np.eye(5, 7, dtype=np.uint8) * 255))
+GEOMETRIES = (
+    None,
+    Geometry(region=(1, 1, 4, 3), ignore=(((0, 0), (3, 0), (0, 3)),)),
+    Geometry(mask=MASK, size=(64, 96), fit="contain"),
+    Geometry(region=(0, 0, 90, 90), size=(64, 64), fit="cover"),
+    Geometry(size=(64, 64), fit="stretch", ignore=(((-9, -9), (99, 1), (2, 1e9)),), seen=(5, 7)),
+)
 
 
 def test_damaged_files_are_refused_or_read_and_nothing_else(
@@ -57,8 +52,12 @@ def test_damaged_files_are_refused_or_read_and_nothing_else(
     refused = 0
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        for data in mutations(MUTATIONS):
+        for number, data in enumerate(mutate(WHOLE, MUTATIONS)):
             refused += refusal(data) is not None
+            with suppress(ImageError):
+                inspect(examine(data, geometry=GEOMETRIES[number % len(GEOMETRIES)]).data)
+            with suppress(ImageError):
+                prepare_mask(data, geometry=GEOMETRIES[number % len(GEOMETRIES)])
             for other in (upright_size, prepare_mask):
                 with suppress(ImageError):
                     other(data)

@@ -89,7 +89,12 @@ def parse_json(name: str, data: bytes) -> Node:
     try:
         return Node(json.loads(data), name)
     except (ValueError, RecursionError) as error:
-        raise AnnotationError(f"{name}: this is not JSON.", hint=_AGAIN) from error
+        where = name
+        if isinstance(error, json.JSONDecodeError):
+            where = f"{name}:{error.lineno}:{error.colno}"
+        elif isinstance(error, UnicodeDecodeError):
+            where = f"{name}:{data[: error.start].count(10) + 1}"
+        raise AnnotationError(f"{where}: this is not JSON.", hint=_AGAIN) from error
 
 
 def parse_xml(name: str, data: bytes) -> ElementTree.Element:
@@ -104,7 +109,10 @@ def parse_xml(name: str, data: bytes) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(data)  # noqa: S314  (no document type, so no entities)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise AnnotationError(f"{name}: this is not XML ({error}).", hint=_AGAIN) from error
+        line, column = getattr(error, "position", (1, 0))
+        raise AnnotationError(
+            f"{name}:{line}:{column + 1}: this is not XML ({error}).", hint=_AGAIN
+        ) from error
 
 
 def parse_number(text: str | None, where: str) -> float:
