@@ -99,6 +99,9 @@ class Note:
         likeness: 256-bit difference hash, hexadecimal.
         problem: Why the image cannot be used; all else is empty then.
         levels: How many levels are left of samples of more than 8 bits; None where they had 8.
+        whole: (width, height) of the photograph, upright; None where that was not noted.
+        source: The format of its file as it was; "" where that was not noted.
+        camera: What EXIF calls the camera; "" for nothing.
     """
 
     id: str
@@ -110,6 +113,9 @@ class Note:
     problem: str
     levels: int | None = None
     mask: MaskNote | None = None
+    whole: tuple[int, int] | None = None
+    source: str = ""
+    camera: str = ""
 
 
 def image_line(image: Image) -> dict[str, object]:
@@ -163,9 +169,12 @@ def read_file_sizes(file: Path) -> list[tuple[str, int]]:
 def note_line(note: Note) -> dict[str, object]:
     """Return the line of the notes that stands for `note`."""
     line = {**vars(note), "mask": vars(note.mask) if note.mask else None}
-    if note.levels is None:  # most have none, and notes of 0.1.0 had no such word
-        del line["levels"]
-    return line
+    # Most have none of these, and notes of 0.1.0 had no such words.
+    return {
+        key: value
+        for key, value in line.items()
+        if value or key not in ("levels", "whole", "source", "camera")
+    }
 
 
 def read_notes(file: Path) -> Iterator[Note]:
@@ -176,7 +185,9 @@ def read_notes(file: Path) -> Iterator[Note]:
 def _note(line: dict[str, Any]) -> Note:
     mask = line.pop("mask")
     changes = tuple(line.pop("changes"))
-    return Note(**line, changes=changes, mask=_mask_note(mask) if mask else None)
+    whole = tuple(line.pop("whole", ())) or None
+    note = _mask_note(mask) if mask else None
+    return Note(**line, changes=changes, mask=note, whole=whole)
 
 
 def _mask_note(line: dict[str, Any]) -> MaskNote:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lfvpipe.images.pixels import FEW_LEVELS, Upright
     from lfvpipe.images.preparation import Prepared, examine, own_white_level, prepare
     from lfvpipe.images.rules import PixelRules
+    from lfvpipe.images.shapes import Shapes
 else:
     __getattr__ = lazy.face(
         __name__,
@@ -30,6 +31,7 @@ else:
             "pixels": ["FEW_LEVELS", "Upright"],
             "preparation": ["Prepared", "examine", "own_white_level", "prepare"],
             "rules": ["PixelRules"],
+            "shapes": ["Shapes"],
         },
     )
 
@@ -46,6 +48,7 @@ __all__ = [
     "PixelRules",
     "Prepared",
     "PreparedMask",
+    "Shapes",
     "Upright",
     "examine",
     "inspect",

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from lfvpipe.images.decoding import read_painting
 from lfvpipe.images.errors import ImageError
+from lfvpipe.images.shapes import Shapes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,7 @@ class Geometry:
         size: (width, height) that it is brought to; None leaves it.
         fit: How: whole, with mid grey at the sides; filled, cut at the sides; or distorted.
         seen: (width, height) that all photographs of the product had; None where they differ.
+        learnt: Which sizes those had that a model learnt from; None where that was not noted.
     """
 
     ignore: tuple[Polygon, ...] = ()
@@ -47,6 +49,7 @@ class Geometry:
     size: Size | None = None
     fit: Fit = "stretch"
     seen: Size | None = None
+    learnt: Shapes | None = None
 
     @property
     def is_strict(self) -> bool:
@@ -157,6 +160,31 @@ class Geometry:
             return self.apply(image)  # again, where only areas are ignored: that does no harm
         raise self._of_another_size(image.size, {trained, self.seen or trained})
 
+    def tell_apart(self, size: Size, trained: Size) -> str:
+        """Return how a photograph is unlike those that a model learnt from; "" where it is not.
+
+        Args:
+            size: Its (width, height), upright.
+            trained: That of the images that the model was trained on.
+        """
+        if size == trained:  # prepared before, or as it has to be
+            return ""
+        known = self.seen or (trained if self.is_plain else None)
+        shapes = self.learnt or Shapes.of([known] if known else [])
+        return shapes.tell_apart(size) if shapes else ""
+
+    def left_by_ignoring(self, size: Size) -> float:
+        """Return which part (0 to 1) of what a model sees of a photograph is not ignored.
+
+        Raises:
+            ImageError: See `apply`.
+        """
+        hidden = self._hidden(size)
+        if self.region is not None:
+            left, top, width, height = self.region
+            hidden = hidden.crop((left, top, left + width, top + height))
+        return 1 - float(np.asarray(hidden).mean()) / 255
+
     def _of_another_size(self, size: Size, known: set[Size]) -> ImageError:
         sizes = " or ".join(f"{width}x{height}" for width, height in sorted(known))
         return ImageError(
@@ -174,7 +202,8 @@ class Geometry:
         if self.is_plain:
             return ""
         mask = None if self.mask is None else base64.b64encode(self.mask).decode()
-        given = {**vars(self), "mask": mask}
+        learnt = None if self.learnt is None else self.learnt.as_json()
+        given = {**vars(self), "mask": mask, "learnt": learnt}
         text = json.dumps({key: each for key, each in given.items() if each}, separators=(",", ":"))
         return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
@@ -198,7 +227,8 @@ class Geometry:
             mask = base64.b64decode(given["mask"], validate=True) if "mask" in given else None
             if given.get("fit", "stretch") not in ("contain", "cover", "stretch"):
                 raise ValueError(given["fit"])
-            return cls(ignore, mask, region, size, given.get("fit", "stretch"), seen)
+            learnt = Shapes.from_json(given["learnt"]) if "learnt" in given else None
+            return cls(ignore, mask, region, size, given.get("fit", "stretch"), seen, learnt)
         except (AttributeError, KeyError, TypeError, zlib.error) as error:
             raise ValueError(text[:80]) from error
 

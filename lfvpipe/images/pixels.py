@@ -9,6 +9,7 @@ shows the background; the mode becomes grey or RGB.
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,7 @@ samples taken for sixteen bits leave 16 of them, and a defect is a difference of
 # The share of pixels that a white level has to hold: a few hot ones may be brighter than white.
 _BRIGHTEST: Final = 0.999
 _ORIENTATION: Final = 0x0112
+_CAMERA: Final = (0x010F, 0x0110)  # make, model
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -133,6 +135,16 @@ def orientation_of(image: Image.Image) -> int:
     except Exception:  # Pillow's EXIF reader fails in ways of its own
         return 1
     return number if 1 <= number <= 8 else 1
+
+
+def camera_of(image: Image.Image) -> str:
+    """Return maker and model of the camera, as EXIF names them; "" where it does not."""
+    try:
+        tags = image.getexif()
+        named = " ".join(str(tags.get(tag) or "") for tag in _CAMERA)
+    except Exception:  # as above
+        return ""
+    return " ".join(re.sub(r"[^\x20-\x7e]", " ", named).split())[:80]
 
 
 def is_deep(image: Image.Image) -> bool:

@@ -9,11 +9,11 @@ import numpy
 from PIL import Image
 
 from lfvpipe.images.decoding import decode, encode_png
-from lfvpipe.images.formats import FORMATS, SERVED
+from lfvpipe.images.formats import FORMATS, SERVED, Format
 from lfvpipe.images.geometry import Geometry
 from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
 from lfvpipe.images.pillow import refusing_damage
-from lfvpipe.images.pixels import is_deep, levels_of, read_pixels, white_level_of
+from lfvpipe.images.pixels import camera_of, is_deep, levels_of, read_pixels, white_level_of
 from lfvpipe.images.rules import PixelRules
 
 _JPEG_QUALITY = 95
@@ -38,6 +38,8 @@ class Prepared:
         likeness: 256-bit difference hash, hexadecimal: close for a resaved or scaled copy.
         whole: (width, height) of the photograph, upright, before any part of it was taken.
         levels: How many levels are left of samples of more than 8 bits; None where they had 8.
+        source: The format of the file that it was.
+        camera: What EXIF calls the camera; "" where it does not.
     """
 
     data: bytes
@@ -50,6 +52,8 @@ class Prepared:
     likeness: str
     whole: tuple[int, int]
     levels: int | None = None
+    source: Format | None = None
+    camera: str = ""
 
 
 def prepare(
@@ -99,6 +103,7 @@ def examine(
     original = decode(data, header, max_pixels=max_pixels)
     with refusing_damage():
         seen = read_pixels(original, rules or PixelRules())
+        camera = camera_of(original)
         several = getattr(original, "n_frames", 1) > 1 and header.format in ("TIFF", "WEBP")
     image, changes = seen.image, list(seen.changes)
     levels = seen.levels
@@ -126,6 +131,8 @@ def examine(
         _likeness(image),
         whole,
         levels,
+        header.format,
+        camera,
     )
 
 

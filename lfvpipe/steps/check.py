@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from lfvpipe.config.spec import Images
-from lfvpipe.dataset.checks.findings import CheckFailed, Finding
+from lfvpipe.dataset.checks.findings import CheckFailed, Finding, write_names
 from lfvpipe.dataset.sources import archive_stem
 from lfvpipe.engine.facts import StepOutcome
 from lfvpipe.engine.inputs import settings
@@ -72,16 +72,20 @@ class CheckStep(Step[Context]):
         """
         from lfvpipe.dataset.checks.rules import find_problems
         from lfvpipe.dataset.index import read_index, read_notes
+        from lfvpipe.images import Geometry
 
         extract = ExtractOutcome.of(work.upstream)
         images = list(read_index(context.state_dir / extract.index))
         notes = {note.id: note for note in read_notes(context.state_dir / extract.notes)}
         selected = SelectOutcome.of(work.upstream)
-        found = find_problems(context.pipeline, images, notes, selected.counts)
+        geometry = Geometry.from_text(extract.geometry or "")
+        found = find_problems(context.pipeline, images, notes, selected.counts, geometry)
+        place = write_names(context.state_dir / "check", found)
         if any(finding.level == "error" for finding in found):
-            raise CheckFailed(found)
+            raise CheckFailed(found, place)
         for finding in found:
-            work.warn(finding.message)
+            work.warn(finding.told(place))
+        found = [finding.shortened() for finding in found]
         found += selected.findings or ()  # which select has said already
         work.progress(len(images), len(images), "images")
         return Outcome(

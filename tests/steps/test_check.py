@@ -1,13 +1,24 @@
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
 from PIL import Image as Pillow
 
-from lfvpipe.config.spec import LABELS, Images, Sample, Service, Share, Source, Sources, Split
+from lfvpipe.config.spec import (
+    LABELS,
+    Evaluate,
+    Images,
+    Sample,
+    Service,
+    Share,
+    Source,
+    Sources,
+    Split,
+)
 from lfvpipe.dataset.checks.findings import CheckFailed
 from lfvpipe.steps.check import CheckStep
 from lfvpipe.steps.context import Context
@@ -146,7 +157,14 @@ def test_mixed_sizes_name_the_remedy_which_works(
     message = failure(changed(), work)["mixed-sizes"]
     assert "(100 of 64x64, 1 of 80x70)" in message
     assert "images.resize, for instance to 64x64" in message
-    assert run(changed(images=Images(resize=(64, 64))), work) == {}
+    found = run(changed(images=Images(resize=(64, 64))), work)
+    assert found.keys() == {"mixed-photographs"}
+    assert (
+        "2 sizes (100 64x64, 1 80x70), brought to 64x64, each distorted in its way"
+        in (found["mixed-photographs"]["message"])
+    )
+    whole = run(changed(images=Images(resize=(64, 64), fit="contain")), work)
+    assert whole["mixed-photographs"]["message"].endswith("brought to 64x64")
 
 
 @pytest.mark.parametrize(("size", "code"), [((63, 64), "too-small"), ((4097, 64), "too-large")])
@@ -221,9 +239,179 @@ def test_equal_pictures_that_occur_several_times_a_split_are_told_as_equal_alone
 def test_grey_and_colour_together_are_a_warning_and_convert_settles_it(
     changed: Change, work: Any, archives: Callable[..., None], good: Any, pictures: Any
 ) -> None:
-    archives(normal=good["normal"], anomaly=pictures(50, 100, mode="L"))
+    grey = pictures(10, 200, mode="L")
+    archives(normal=good["normal"] | grey, anomaly=good["anomaly"] | pictures(10, 300, mode="L"))
     assert run(changed(), work).keys() == {"mixed-modes"}
     assert run(changed(images=Images(convert="L")), work) == {}
+
+
+# --- What differs and is no defect
+
+
+def taken(
+    count: int, first: int, size: tuple[int, int] = (64, 64), kind: str = "PNG", camera: str = ""
+) -> dict[str, bytes]:
+    """Return photographs as a camera takes them."""
+    exif = Pillow.Exif()
+    if camera:
+        exif[0x010F], exif[0x0110] = camera.split("/")
+    return {
+        f"{n}.{kind.lower()}": saved(structured(n).resize(size), kind, exif=exif)
+        for n in range(first, first + count)
+    }
+
+
+CAMERAS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "size": (
+        {"size": (96, 72)},
+        {"size": (128, 96)},
+        "by size (normal: 30 96x72; anomaly: 12 128x96).",
+    ),
+    "format": (
+        {},
+        {"kind": "JPEG"},
+        "by format (normal: 30 PNG; anomaly: 12 JPEG).",
+    ),
+    "camera": (
+        {"camera": "Basler/acA2440"},
+        {"camera": "Canon/EOS 5D"},
+        "by camera (normal: 30 Basler acA2440; anomaly: 12 Canon EOS 5D).",
+    ),
+    "a camera and none": (
+        {},
+        {"camera": "Canon/EOS 5D"},
+        "by camera (normal: 30 not named; anomaly: 12 Canon EOS 5D).",
+    ),
+    "size and format": (
+        {"size": (96, 72)},
+        {"size": (72, 96), "kind": "JPEG"},
+        "by size (normal: 30 96x72; anomaly: 12 72x96), format (normal: 30 PNG; anomaly: 12 JPEG).",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CAMERAS)
+def test_a_camera_that_tells_the_labels_apart_is_told_with_the_counts(
+    changed: Change, work: Any, archives: Callable[..., None], kind: str
+) -> None:
+    normal, anomaly, message = CAMERAS[kind]
+    archives(normal=taken(30, 0, **normal), anomaly=taken(12, 100, **anomaly))
+    context = changed(images=Images(resize=(64, 64)))
+    found = run(context, work)
+    told = {code for code in found if not code.startswith(("few-", "changed-", "unseen-"))}
+    assert told == {"labels-told-by-camera"}
+    assert message in found["labels-told-by-camera"]["message"]
+    # All of one label but one is nearly all.
+    odd = taken(1, 50, **anomaly)
+    archives(normal=taken(29, 0, **normal) | odd, anomaly=taken(12, 100, **anomaly))
+    assert "labels-told-by-camera" in run(context, work)
+
+
+def test_grey_of_one_label_and_colour_of_the_other_tell_them_apart(
+    changed: Change, work: Any, archives: Callable[..., None], pictures: Any
+) -> None:
+    archives(normal=pictures(30), anomaly=pictures(12, 100, mode="L"))
+    found = run(changed(), work)
+    assert (
+        "colour (normal: 30 colour; anomaly: 12 grey)"
+        in (found["labels-told-by-camera"]["message"])
+    )
+    assert "mixed-modes" not in found
+    assert "labels-told-by-camera" not in run(changed(images=Images(convert="L")), work)
+
+
+def test_shapes_alone_tell_labels_apart_where_each_photograph_is_cut_by_hand(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    wide = {k: v for n in range(15) for k, v in taken(1, n, (64 + 4 * n, 48 + 3 * n)).items()}
+    high = {k: v for n in range(15) for k, v in taken(1, 100 + n, (72 + 3 * n, 96 + 4 * n)).items()}
+    archives(normal=wide, anomaly=high)
+    message = run(changed(images=Images(resize=(64, 64))), work)["labels-told-by-camera"]["message"]
+    assert "by shape (normal: 15 1.33 to 1; anomaly: 15 0.75 to 1)" in message
+
+
+def test_cameras_that_took_both_labels_are_mixed_and_no_trap(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    one, two = {"camera": "Basler/a", "size": (80, 60)}, {"camera": "Canon/b", "size": (96, 72)}
+    archives(
+        normal=taken(20, 0, **one) | taken(20, 50, **two),  # type: ignore[arg-type]
+        anomaly=taken(10, 100, **one) | taken(10, 150, **two),  # type: ignore[arg-type]
+    )
+    found = run(changed(images=Images(resize=(64, 64))), work)
+    mixed = {code for code in found if not code.startswith(("few-", "near-"))}
+    assert mixed == {"mixed-photographs", "mixed-cameras"}
+    assert "2 cameras (30 Basler a, 30 Canon b)" in found["mixed-cameras"]["message"]
+    assert "distorted" not in found["mixed-photographs"]["message"]  # of one shape
+
+
+@pytest.mark.parametrize("odd", [0, 1])
+def test_a_size_of_each_photograph_or_of_a_single_defect_tells_nothing(
+    changed: Change, work: Any, archives: Callable[..., None], odd: int
+) -> None:
+    sizes = [(64 + n, 64) for n in range(20)] if not odd else [(64, 64)] * 20
+    normal = {k: v for n, size in enumerate(sizes) for k, v in taken(1, n, size).items()}
+    anomaly = {k: v for n in range(8) for k, v in taken(1, 100 + n, (64 + n, 64)).items()}
+    archives(normal=normal, anomaly=taken(1, 100, (90, 64)) if odd else anomaly)
+    found = run(changed(images=Images(resize=(64, 64))), work)
+    assert "labels-told-by-camera" not in found
+
+
+def test_images_to_judge_of_a_shape_that_was_never_learnt_from_are_named(
+    changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    odd = saved(structured(300).resize((160, 40)))
+    archives(normal=taken(30, 0) | {"odd.png": odd}, anomaly=taken(12, 100))
+    images = Images(resize=(64, 64))
+    found = run(changed(images=images, evaluate=Evaluate(images=("odd.png", "3.png"))), work)
+    told = found["unseen-shape"]
+    assert told["message"].startswith("1 image that is to be judged had a size or shape")
+    assert "odd.png has another shape (160x40) than what was learnt from (64x64)" in told["message"]
+    assert told["images"] == ["normal/odd.png"]
+
+
+IGNORED = {0.99: "ignored-most", 0.985: "ignored-most", 0.9: "ignored-much", 0.5: None}
+
+
+@pytest.mark.parametrize("part", IGNORED)
+def test_areas_that_leave_little_to_look_at_are_told_with_the_figure(
+    changed: Change, work: Any, archives: Callable[..., None], part: float
+) -> None:
+    archives(normal=taken(30, 0, (200, 200)), anomaly=taken(12, 100, (200, 200)))
+    right = 200 * part - 1  # the corner is painted, too
+    images = Images(ignore=(((0.0, 0.0), (right, 0.0), (right, 199.0), (0.0, 199.0)),))
+    code = IGNORED[part]
+    if code == "ignored-most":
+        message = failure(changed(images=images), work)[code]
+    else:
+        found = run(changed(images=images), work)
+        assert code in found if code else not [each for each in found if each.startswith("ign")]
+        message = found[code]["message"] if code else ""
+    assert f"covers {100 * part:g} % of what a model sees" in message if code else not message
+
+
+def test_a_small_region_is_told(changed: Change, work: Any, archives: Callable[..., None]) -> None:
+    archives(normal=taken(30, 0, (96, 96)), anomaly=taken(12, 100, (96, 96)))
+    found = run(changed(images=Images(region=(0, 0, 63, 80), resize=(64, 64))), work)
+    assert "images.region has 63x80 pixels" in found["small-region"]["message"]
+    found = run(changed(images=Images(region=(0, 0, 64, 80), resize=(70, 70))), work)
+    assert "small-region" not in found
+
+
+def test_the_terminal_names_the_first_files_and_where_all_of_them_are(
+    context: Context, work: Any, archives: Callable[..., None]
+) -> None:
+    normal = {f"{n}-{copy}.png": saved(structured(n)) for n in range(60) for copy in range(4)}
+    archives(normal=normal, anomaly={f"{n}.png": saved(structured(n)) for n in range(100, 150)})
+    found = run(context, work)["same-image-two-splits"]
+    assert len(found["images"]) == 10
+    (said,) = (each for each in work.warnings if "both in train and in what" in each)
+    named = re.search(r"\((normal/\S+ = normal/\S+), .+, .+ and (\d+) more in (\S+)\)$", said)
+    assert named is not None
+    assert found["message"].startswith(f"{int(named[2]) + 3} pictures are")
+    lines = Path(named[3]).read_text().splitlines()
+    assert sum(" = " in line for line in lines) == int(named[2]) + 3
+    assert f"  {named[1]}" in lines
 
 
 def test_what_was_changed_is_told(

@@ -108,4 +108,4 @@ def _pictures(pairs: Sequence[Pair]) -> str:
 
 
 def _examples(pairs: Sequence[Pair]) -> tuple[str, ...]:
-    return tuple(f"{first.id} = {second.id}" for first, second in pairs[:5])
+    return tuple(f"{first.id} = {second.id}" for first, second in pairs)

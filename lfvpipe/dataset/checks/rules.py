@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from lfvpipe.dataset.checks.cameras import camera_findings, geometry_findings
 from lfvpipe.dataset.checks.counts import count_findings, type_findings, unknown_findings
 from lfvpipe.dataset.checks.findings import Finding, error, warning
 from lfvpipe.dataset.checks.likeness import likeness_findings
 from lfvpipe.dataset.sources import archive_stem
-from lfvpipe.images import FEW_LEVELS
+from lfvpipe.images import FEW_LEVELS, Geometry
 from lfvpipe.lookout import rules
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lfvpipe.dataset.index import Image, Note
     from lfvpipe.dataset.selection import LabelCounts
 
+_WHOLE = Geometry()
 _LISTED = 20  # kinds of problem
 _NAMED = 20  # images of a kind
 _CHANGES = {
@@ -44,6 +46,7 @@ def find_problems(
     images: Sequence[Image],
     notes: Mapping[str, Note],
     counts: Mapping[str, LabelCounts],
+    geometry: Geometry = _WHOLE,
 ) -> list[Finding]:
     """Return all findings, errors first.
 
@@ -52,6 +55,7 @@ def find_problems(
         images: The index's images.
         notes: What extract noted of each image, by its id.
         counts: Of the selection, by label.
+        geometry: Which part of each photograph counts.
     """
     leave_out = pipeline.images.damaged == "leave-out"
     found = [
@@ -61,7 +65,8 @@ def find_problems(
         *_mask_findings(images, notes, leave_out=leave_out),
         *type_findings(pipeline, images),
         *likeness_findings(images, notes),
-        *_mixed_modes(images, notes),
+        *camera_findings(pipeline.images, images, notes),
+        *geometry_findings(pipeline.images, geometry, _different_sizes(notes.values())),
         *_few_levels(pipeline, notes.values()),
         *_high_bytes(notes.values()),
         *_changes(notes.values()),
@@ -69,6 +74,10 @@ def find_problems(
         *unknown_findings(pipeline, images, counts),
     ]
     return sorted(found, key=lambda finding: finding.level)
+
+
+def _different_sizes(notes: Iterable[Note]) -> set[tuple[int, int]]:
+    return {note.whole for note in notes if note.whole}
 
 
 def _unreadable_images(notes: Iterable[Note], *, leave_out: bool) -> list[Finding]:
@@ -158,20 +167,6 @@ def _mask_findings(
         (warning, "no-mask", "anomaly images have no mask, so where they are is not learnt", bare),
     ]
     return [make(code, f"{len(names)} {text}", names) for make, code, text, names in rows if names]
-
-
-def _mixed_modes(images: Iterable[Image], notes: Mapping[str, Note]) -> list[Finding]:
-    kind_of = {"L": "grey", "LA": "grey", "1": "grey", "P": "palette"}
-    kinds = Counter(kind_of.get(notes[image.id].mode, "colour") for image in images)
-    if not (kinds["grey"] and kinds["colour"]):
-        return []
-    return [
-        warning(
-            "mixed-modes",
-            f"{kinds['grey']} images are grey and {kinds['colour']} in colour, which a model may"
-            " mistake for the difference between normal and anomaly: set images.convert",
-        )
-    ]
 
 
 def _few_levels(pipeline: Pipeline, notes: Iterable[Note]) -> list[Finding]:

@@ -18,6 +18,7 @@ from lfvpipe.dataset.lines import write_lines
 from lfvpipe.dataset.selection import read_selection
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.errors import UserError
+from lfvpipe.images import Shapes
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.steps.extract import preparation
 from lfvpipe.steps.extract.indexing import ImageJobs, drop_outdated_reviews, index_images
@@ -32,8 +33,9 @@ from lfvpipe.steps.select.outcome import SelectOutcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from lfvpipe.config.spec import Images
     from lfvpipe.dataset.annotations import AnnotatedImage
-    from lfvpipe.dataset.index import Image
+    from lfvpipe.dataset.index import Image, Note
     from lfvpipe.dataset.selection import SelectedImage, SelectedMask
     from lfvpipe.engine.outcome import Json
     from lfvpipe.engine.step import Work
@@ -268,17 +270,7 @@ def _write_index(context: Context, work: Work, wanted: Sequence[ImageJobs], done
     folder = context.state_dir / "index"
     index, index_digest = write_lines(folder, map(image_line, images))
     note_file, notes_digest = write_lines(folder, map(note_line, notes))
-    geometry = geometry_of(context.pipeline.images)
-    wholes = {result.whole for each in wanted if (result := done.results[each.job.key]).whole}
-    if len(wholes) == 1:
-        width, height = wholes.pop()
-        geometry = replace(geometry, seen=(width, height))
-        if geometry.region and geometry.size == geometry.seen:
-            raise ExtractError(
-                f"images.resize is {width}x{height}, the size of the whole photographs: nobody"
-                " could tell later whether one was cut to images.region before.",
-                hint="Choose another size.",
-            )
+    geometry = _seen_geometry(context.pipeline.images, images, notes)
     facts = ExtractOutcome(
         index=f"index/{index}",
         digest=index_digest,
@@ -295,6 +287,24 @@ def _write_index(context: Context, work: Work, wanted: Sequence[ImageJobs], done
     # The check hands on what the selection found, so it has to see when that changes.
     identity |= SelectOutcome.of(work.upstream).findings_identity()
     return Outcome("created", facts.as_json(), identity)
+
+
+def _seen_geometry(spec: Images, images: Sequence[Image], notes: Sequence[Note]) -> Geometry:
+    """Return which part of the images counts, with the sizes that they had before."""
+    wholes = {note.id: note.whole for note in notes if note.whole}
+    trained = (wholes[each.id] for each in images if each.split == "train" and each.id in wholes)
+    geometry = replace(geometry_of(spec), learnt=Shapes.of(trained))
+    if len(set(wholes.values())) != 1:
+        return geometry
+    width, height = next(iter(wholes.values()))
+    geometry = replace(geometry, seen=(width, height))
+    if geometry.region and geometry.size == geometry.seen:
+        raise ExtractError(
+            f"images.resize is {width}x{height}, the size of the whole photographs: nobody"
+            " could tell later whether one was cut to images.region before.",
+            hint="Choose another size.",
+        )
+    return geometry
 
 
 def _counts(images: Iterable[Image]) -> dict[str, dict[str, int]]:

@@ -138,4 +138,7 @@ def _note(image: SelectedImage, result: Result, mask: Result | None) -> Note:
         problem=result.problem,
         levels=result.levels,
         mask=of_mask,
+        whole=(result.whole[0], result.whole[1]) if result.whole else None,
+        source=result.source,
+        camera=result.camera,
     )

@@ -64,6 +64,8 @@ class Result:
         levels: See `lfvpipe.images.Prepared`.
         whole: See `lfvpipe.images.Prepared`.
         white: The photograph's own white level, where it was looked at; no file is there then.
+        source: See `lfvpipe.images.Prepared`.
+        camera: See `lfvpipe.images.Prepared`.
     """
 
     key: str
@@ -83,6 +85,8 @@ class Result:
     levels: int | None = None
     whole: tuple[int, ...] = ()
     white: float | None = None
+    source: str = ""
+    camera: str = ""
 
 
 def prepare_one(job: Job, data: bytes) -> Result:
@@ -126,6 +130,8 @@ def _prepare_image(job: Job, data: bytes) -> Result:
         likeness=done.likeness,
         levels=done.levels,
         whole=done.whole,
+        source=done.source or "",
+        camera=done.camera,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.candidates import SelectionError, archive_candidates
-from lfvpipe.dataset.checks.findings import Finding
+from lfvpipe.dataset.checks.findings import Finding, write_names
 from lfvpipe.dataset.corrections import read_corrections
 from lfvpipe.dataset.dividing import divide_candidates
 from lfvpipe.dataset.evaluation_images import evaluation_images
@@ -64,9 +64,11 @@ def select(context: Context, work: Work) -> Outcome:
         division = _take_splits(context, work, found)
     division.images += _evaluation_archives(context, work, inventory)
     found += inventory.findings()
+    place = write_names(context.state_dir / "selection", found)
     for finding in found:
         if finding.code != JUNK:  # of interest to nobody who waits; it is in the report
-            work.warn(finding.message)
+            work.warn(finding.told(place))
+    found = [finding.shortened() for finding in found]
     corrections = read_corrections(pipeline)
     corrections.check([*division.candidates, *division.images], work.warn)
     images = _correct(division.images, corrections, pipeline.evaluate.unused_per_label)

@@ -578,7 +578,7 @@ def test_images_named_like_masks_are_taken_where_include_asks_for_them(
     sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip", include=("*.PNG",))}
     _, counts = selected(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
     assert counts["anomaly"]["available"] == 2  # of three: what `include` leaves out is not there
-    assert work.warnings == ["a.zip: not used: 1 .jpg that `include` does not match"]
+    assert work.warnings == ["a.zip: not used: 1 .jpg that `include` does not match (x.jpg)"]
 
 
 def test_masks_that_the_pipeline_names_are_no_surprise(
