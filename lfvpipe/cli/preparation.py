@@ -14,7 +14,7 @@ from lfvpipe.steps.extract.settings import geometry_of, image_settings, images_o
 from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.ledger import Ledger, Record
@@ -25,10 +25,17 @@ WAY = ("datasets", "manifests", "upload", "extract")  # from the model upstream
 
 @dataclass(frozen=True)
 class Preparation:
-    """How an image becomes what a model was trained on."""
+    """How an image becomes what a model was trained on, and what to know of that.
+
+    Attributes:
+        rules: How it becomes pixels.
+        geometry: Which part of it counts.
+        counts: How many images of each label were in train and test; empty where that is not known.
+    """
 
     rules: PixelRules
     geometry: Geometry
+    counts: Mapping[str, Mapping[str, int]]
 
 
 def training_preparation(
@@ -52,7 +59,8 @@ def training_preparation(
     white = max((_white_level(each) or 0 for each in extracts), default=0) or None
     if not settings or now in settings:  # of several, all prepared the training images alike
         spec = variant.pipeline.images
-        return Preparation(spec.rules(white), _geometry(extracts) or geometry_of(spec))
+        geometry = _geometry(extracts) or geometry_of(spec)
+        return Preparation(spec.rules(white), geometry, _counts(extracts))
     then = settings[0]
     changed = ", ".join(
         f"{key}: {formatting.value(then.get(key))} → {formatting.value(now.get(key))}"
@@ -66,7 +74,13 @@ def training_preparation(
         file=sys.stderr,
     )
     spec = images_of(then)
-    return Preparation(spec.rules(white), _geometry(extracts[:1]) or geometry_of(spec))
+    geometry = _geometry(extracts[:1]) or geometry_of(spec)
+    return Preparation(spec.rules(white), geometry, _counts(extracts[:1]))
+
+
+def _counts(extracts: Sequence[Record]) -> Mapping[str, Mapping[str, int]]:
+    outcomes = (each.outcome for each in extracts if each.outcome)
+    return next((ExtractOutcome.from_json(each.facts).counts for each in outcomes), {})
 
 
 def _white_level(extract: Record) -> float | None:

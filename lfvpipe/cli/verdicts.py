@@ -25,6 +25,7 @@ class ImageVerdict:
         anomalies: Types of anomaly with the part of the image (0 to 1) that each covers.
         error: Why there is no verdict.
         heat_map: The picture of where the model sees evidence; None where none was written.
+        note: How the image is unlike those that were learnt from; "" where it is not.
     """
 
     image: str
@@ -34,6 +35,7 @@ class ImageVerdict:
     anomalies: tuple[tuple[str, float], ...] = ()
     error: str = ""
     heat_map: str | None = None
+    note: str = ""
 
     @property
     def word(self) -> str:
@@ -44,19 +46,40 @@ class ImageVerdict:
 
 
 def print_verdicts(
-    verdicts: Iterable[ImageVerdict], *, as_json: bool, as_csv: bool
+    verdicts: Iterable[ImageVerdict], *, as_json: bool, as_csv: bool, notes: Iterable[str] = ()
 ) -> list[ImageVerdict]:
-    """Print verdicts in the form that was asked for, as they come where that is possible."""
-    if as_json:
-        every = list(verdicts)
-        output.print_json({"images": [_json(each) for each in every]})
-        return every
-    write = _csv_writer() if as_csv else _print_line
+    """Print verdicts in the form that was asked for, as they come where that is possible.
+
+    Args:
+        verdicts: One an image.
+        as_json: One document of all of them.
+        as_csv: A line each.
+        notes: What to know of the model; told once, at the end.
+    """
+    write = (lambda _: None) if as_json else _csv_writer() if as_csv else _print_line
     every = []
     for each in verdicts:
         every.append(each)
         write(each)
+    told = [*notes, *_about_unlike(every)]
+    if as_json:
+        output.print_json({"images": [_json(each) for each in every], "notes": told})
+    else:
+        sys.stdout.flush()
+        for note in told:
+            print(output.styled(f"note: {note}", "yellow"), file=sys.stderr)
     return every
+
+
+def _about_unlike(verdicts: Iterable[ImageVerdict]) -> Iterable[str]:
+    """Yield that images were judged which are unlike those that were learnt from."""
+    count = sum(bool(each.note) for each in verdicts)
+    if count:
+        images = "1 image has" if count == 1 else f"{count} images have"
+        yield (
+            f"{images} a size or shape that no photograph had which the model learnt from; what is"
+            " said of such is a guess."
+        )
 
 
 def _print_line(verdict: ImageVerdict) -> None:
@@ -66,18 +89,22 @@ def _print_line(verdict: ImageVerdict) -> None:
         return
     types = ", ".join(f"{name} {part:.1%}" for name, part in verdict.anomalies)
     doubt = "doubtful" if verdict.needs_review else ""
-    line = f"{word:<8} {verdict.confidence:.3f} {doubt:<8}  {image}  {types}".rstrip()
+    note = f"({verdict.note})" if verdict.note else ""
+    told = "  ".join(filter(None, (image, types, note)))
+    line = f"{word:<8} {verdict.confidence:.3f} {doubt:<8}  {told}"
     print(output.styled(line, "yellow") if verdict.is_anomalous else line)
 
 
 def _csv_writer() -> Callable[[ImageVerdict], None]:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["image", "verdict", "confidence", "needs_review", "error"])
+    writer.writerow(["image", "verdict", "confidence", "needs_review", "error", "note"])
 
     def write(verdict: ImageVerdict) -> None:
         confidence = "" if verdict.confidence is None else f"{verdict.confidence:.4f}"
         review = str(verdict.needs_review).lower()
-        writer.writerow([verdict.image, verdict.word, confidence, review, verdict.error])
+        writer.writerow(
+            [verdict.image, verdict.word, confidence, review, verdict.error, verdict.note]
+        )
 
     return write
 
@@ -93,4 +120,5 @@ def _json(verdict: ImageVerdict) -> dict[str, Any]:
         "anomalies": [{"name": name, "area": area} for name, area in verdict.anomalies],
         "error": verdict.error or None,
         "heat_map": verdict.heat_map,
+        "note": verdict.note or None,
     }

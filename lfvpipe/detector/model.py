@@ -15,7 +15,7 @@ from lfvpipe.detector.calibration import Calibration
 from lfvpipe.detector.ensemble import Ensemble, ScoreKey, prune
 from lfvpipe.detector.errors import DetectorError, DetectorWarning
 from lfvpipe.detector.facts import Anomaly, Info, Verdict
-from lfvpipe.detector.images import naming, open_rgb
+from lfvpipe.detector.images import naming, open_rgb, upright_size_of
 from lfvpipe.detector.masks import areas, mask_png
 from lfvpipe.detector.scale import Scale
 from lfvpipe.detector.segmentation import Segmenter, classify
@@ -74,6 +74,14 @@ class Model:
             return rgb
         with naming(image):
             return geometry.prepare(rgb, self.info.image_size)
+
+    def tell_apart(self, image: Path) -> str:
+        """Return how an image is unlike those that were learnt from; "" where it is not.
+
+        Raises:
+            DetectorError: It cannot be read.
+        """
+        return self.info.geometry.tell_apart(upright_size_of(image), self.info.image_size)
 
     def _detect(self, image: Image.Image) -> Verdict:
         views = self.ensemble.look(image)

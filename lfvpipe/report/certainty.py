@@ -68,16 +68,29 @@ def _part(part: int, whole: int, kind: str, called: str) -> str:
 def threshold(run: RunRecord) -> Statement | None:
     """Return that the threshold is a guess, where the model learnt from normal images alone."""
     train = run.data.get("train", {})
-    labelled = train.get("anomaly", 0)
-    # The service divides a single dataset by itself, and only of ours it is known how.
-    single = not run.data.get("test")
-    learnt = labelled - single_test_size(labelled, anomalous=True) if single else labelled
-    if not train or learnt >= LEAST_ANOMALIES_LEARNT or (learnt and not _is_built_in(run)):
+    why = why_guessed(
+        train.get("anomaly", 0), single=not run.data.get("test"), built_in=_is_built_in(run)
+    )
+    if not train or not why:
         return None
-    why = "no defective one to learn from"
-    if learnt:
-        why = f"{learnt} defective are too few to learn from, {LEAST_ANOMALIES_LEARNT} are needed"
     return Statement(THRESHOLD, f"a guess from good images alone: {why}", is_known=False)
+
+
+def why_guessed(labelled: int, *, single: bool, built_in: bool) -> str:
+    """Return why a threshold is a guess; "" where it is none.
+
+    Args:
+        labelled: How many defects are there to train on.
+        single: Whether the service takes those out of them that it tests on, which it does by
+            itself; only of ours it is known how.
+        built_in: Whether it is our own detector that learns.
+    """
+    learnt = labelled - single_test_size(labelled, anomalous=True) if single else labelled
+    if learnt >= LEAST_ANOMALIES_LEARNT or (learnt and not built_in):
+        return ""
+    if not learnt:
+        return "no defective one to learn from"
+    return f"{learnt} defective are too few to learn from, {LEAST_ANOMALIES_LEARNT} are needed"
 
 
 def _is_built_in(run: RunRecord) -> bool:

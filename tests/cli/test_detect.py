@@ -6,10 +6,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 from PIL import Image
 
 from lfvpipe.steps.extract import preparation
+from tests import workshop
 
 Trained = tuple[Path, Any]
 
@@ -75,3 +77,88 @@ def test_a_pattern_that_no_image_fits_is_named(trained: Trained, lfvpipe: Any) -
     said = lfvpipe("detect", trained[0], "nope/*.png")
     assert said.code == 3
     assert "There are no images to look at in nope/*.png." in said.err
+
+
+# --- What the model was not made for
+
+
+def photograph(path: Path, seed: int, size: tuple[int, int]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    small = numpy.random.default_rng(seed).integers(90, 160, (12, 16), numpy.uint8)
+    Image.fromarray(small).resize(size, Image.Resampling.BICUBIC).save(path)
+
+
+@pytest.fixture(scope="module")
+def resized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a pipeline of good photographs of 128x96 alone, brought to 96x96, with its model."""
+    folder = tmp_path_factory.mktemp("resized")
+    for number in range(12):
+        photograph(folder / "good" / f"{number}.png", number, (128, 96))
+    for name, size in {"same": (128, 96), "wide": (192, 96), "small": (64, 48)}.items():
+        photograph(folder / "new" / f"{name}.png", 50, size)
+    file = folder / "p.yaml"
+    file.write_text("sources: {normal: {archive: good}}\nimages: {resize: 96x96}\n")
+    said = workshop.call("run", file)
+    assert said.code == 0, said.err
+    return file
+
+
+UNLIKE = {
+    "small.png": "is smaller (64x48) than what was learnt from (128x96)",
+    "wide.png": "has another shape (192x96) than what was learnt from (128x96)",
+}
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_an_image_of_another_size_or_shape_is_judged_and_told(
+    resized: Path, lfvpipe: Any, by_file: bool
+) -> None:
+    (model,) = resized.parent.rglob("*.lfv")
+    how = ["--model", model] if by_file else [resized]
+    said = lfvpipe("detect", *how, resized.parent / "new")
+    assert said.code == 0, said.err
+    lines = {line.partition("/new/")[2].split()[0]: line for line in said.out.splitlines()}
+    assert {name: line.partition("(")[2] for name, line in lines.items()} == {
+        "same.png": "",
+        **{name: f"{how})" for name, how in UNLIKE.items()},
+    }
+    told = said.err.splitlines()[-1]
+    assert told.startswith("note: 2 images have a size or shape that no photograph had")
+    by_json = lfvpipe("detect", *how, resized.parent / "new", "--json").json
+    notes = {Path(each["image"]).name: each["note"] for each in by_json["images"]}
+    assert notes == {"same.png": None, **UNLIKE}
+    assert len(by_json["notes"]) == 2
+    rows = lfvpipe("detect", *how, resized.parent / "new", "--csv").out.splitlines()
+    assert rows[0].endswith(",error,note")
+    assert sum(UNLIKE["wide.png"] in row for row in rows) == 1
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+@pytest.mark.parametrize("form", ["", "--json", "--csv"])
+def test_that_the_threshold_is_a_guess_is_told_once_at_the_end(
+    resized: Path, lfvpipe: Any, by_file: bool, form: str
+) -> None:
+    (model,) = resized.parent.rglob("*.lfv")
+    how = ["--model", model] if by_file else [resized]
+    said = lfvpipe("detect", *how, resized.parent / "new" / "same.png", *filter(None, [form]))
+    place = " ".join(said.json["notes"]) if form == "--json" else said.err
+    told = "The model learnt from good images alone (no defective one to learn from), so its"
+    assert place.count(told) == 1
+    assert place.count("threshold is a guess") == 1
+    assert ("note:" in said.err) == (form != "--json")
+
+
+def test_a_model_of_images_as_they_are_tells_others_by_their_size(
+    trained: Trained, image: Path, lfvpipe: Any
+) -> None:
+    model = next(trained[0].parent.rglob("*.lfv"))
+    half = image.with_name("half.png")
+    with Image.open(image) as whole:
+        whole.resize((64, 64)).save(half)
+        size = f"{whole.width}x{whole.height}"
+    said = lfvpipe("detect", "--model", model, image, half, "--json")
+    told = f"is smaller (64x64) than what was learnt from ({size})"
+    assert [each["note"] for each in said.json["images"]] == [None, told]
+    assert said.json["notes"][0].startswith("1 image has a size or shape")  # and no guess
+    refused = lfvpipe("detect", trained[0], half)
+    assert (refused.code, "must have the size of the training images" in refused.out) == (1, True)

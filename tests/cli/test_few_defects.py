@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
+import numpy
 import pytest
 from PIL import Image
 
@@ -87,3 +89,27 @@ def test_of_a_single_dataset_the_service_tests_on_one_of_two_and_never_on_fewer_
 
 def test_two_normal_images_in_a_single_dataset_are_both_learnt_from() -> None:
     assert [single_test_size(count, anomalous=False) for count in range(6)] == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("split", ["", "train: 100", "train: 70, test: 30"])
+@pytest.mark.parametrize("defects", [0, 1, 4, 12])
+def test_validate_foretells_what_check_says_of_few_images(
+    tmp_path: Path, lfvpipe: Any, defects: int, split: str
+) -> None:
+    noise = numpy.random.default_rng(1)
+    for name, count in (("good", NORMAL), ("bad", defects)):
+        (tmp_path / name).mkdir()
+        for number in range(count):
+            pixels = noise.integers(0, 256, (64, 64), numpy.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"sn{number // 2:03}_{number}.png")
+    anomaly = "  anomaly: {archive: bad}\n" if defects else ""
+    file = tmp_path / "p.yaml"
+    file.write_text(f"sources:\n  normal: {{archive: good}}\n{anomaly}split: {{{split}}}\n")
+    said = lfvpipe("validate", file)
+    run = lfvpipe("run", file, "--until", "check")
+    told = set(re.findall(r"^! \w+ +(.+)$", run.err, re.MULTILINE))
+    assert told
+    by_json = lfvpipe("validate", file, "--json").json
+    notes = {note for one in by_json["variants"][0]["sources"] for note in one["notes"]}
+    assert {*by_json["warnings"]} | notes == told
+    assert all(f": {text}\n" in said.out for text in told)

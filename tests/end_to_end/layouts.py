@@ -569,7 +569,7 @@ LAYOUTS: dict[str, Layout] = {
         "sources: {normal: {archive: [monday.zip, 'more/*.zip']},"
         f" anomaly: {{archive: bad, include: '*.jpg'}}}}\n{HALF}",
         counts(20, 20, 10, 10),
-        findings=LEFT_OUT,
+        findings=LEFT_OUT | {"labels-told-by-camera"},  # good ones are PNG, defective ones JPEG
     ),
     "a folder for each type of defect": Layout(
         by_folder_of_type,
@@ -764,7 +764,7 @@ LAYOUTS: dict[str, Layout] = {
         counts(10, 10, 10, 10),
         types={"scratch": 10, "dent": 10},
         masks=20,
-        findings=LEFT_OUT,
+        findings=LEFT_OUT | {"small-region"},
     ),
     "COCO among the images, with its split": Layout(
         coco_split,
@@ -852,7 +852,7 @@ LAYOUTS: dict[str, Layout] = {
         other_formats,
         f"sources: {BOTH}\n{HALF}",
         counts(10, 10, 10, 10),
-        findings=frozenset({"changed-format", "mixed-modes"}),
+        findings=frozenset({"changed-format", "labels-told-by-camera", "mixed-modes"}),
     ),
     "new photographs beside both labels": Layout(
         unlabelled_beside,

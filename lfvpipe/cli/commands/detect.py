@@ -17,12 +17,14 @@ from lfvpipe.cli.preparation import training_preparation
 from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
 from lfvpipe.cli.verdicts import ImageVerdict, print_verdicts
+from lfvpipe.dataset.checks.counts import is_built_in
 from lfvpipe.dataset.globs import has_wildcard, is_image_name
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
 from lfvpipe.executor import in_order
 from lfvpipe.lookout.failures import explained
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
+from lfvpipe.report.certainty import why_guessed
 from lfvpipe.steps.evaluate.detection import content_type
 from lfvpipe.steps.hosting import Hosting, hosted
 from lfvpipe.steps.model.outcome import ModelOutcome
@@ -40,6 +42,20 @@ if TYPE_CHECKING:
     Detect = Callable[[Path], ImageVerdict]
 
 JOBS = 4
+ALIKE = "too few of the defective ones differ"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A model that can be asked about images.
+
+    Attributes:
+        detect: Returns the verdict on an image.
+        notes: What to know of all its verdicts.
+    """
+
+    detect: Detect
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +119,12 @@ def run(options: DetectOptions) -> int:
             f"There are no images to look at{where}.", hint="Name images, folders or globs."
         )
     try:
-        with _open_model(options, maps) as detect:
+        with _open_model(options, maps) as model:
             verdicts = print_verdicts(
-                in_order(partial(_detect_or_say_why_not, detect), files, JOBS),
+                in_order(partial(_detect_or_say_why_not, model.detect), files, JOBS),
                 as_json=options.json,
                 as_csv=options.csv,
+                notes=model.notes,
             )
     except Cancelled:
         return interrupt.INTERRUPTED
@@ -135,15 +152,15 @@ def _image_files(targets: Iterable[str]) -> Iterator[Path]:
             yield from (each for each in found if each.is_file() and is_image_name(each.name))
 
 
-def _open_model(options: DetectOptions, maps: HeatMaps | None) -> AbstractContextManager[Detect]:
+def _open_model(options: DetectOptions, maps: HeatMaps | None) -> AbstractContextManager[Asked]:
     if options.model:
         return _from_model_file(Path(options.model), maps)
     return _from_pipeline(options, maps)
 
 
 @contextmanager
-def _from_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Detect]:
-    """Yield a function that asks a detector's model file."""
+def _from_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Asked]:
+    """Yield what asks a detector's model file."""
     if not path.is_file():
         raise UsageError(f"{path} is not there.", hint="--model wants a model file.")
     try:
@@ -161,14 +178,18 @@ def _from_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Detect]:
             verdict.confidence,
             anomalies=_without_background((a.name, a.fraction) for a in verdict.anomalies),
             heat_map=maps.draw(image, model.view(image), verdict.heat_map) if maps else None,
+            note=model.tell_apart(image),
         )
 
-    yield detect
+    counts = model.info.counts
+    why = why_guessed(counts.get("anomaly", 0), single=False, built_in=True)
+    is_guess = bool(why) or model.info.kind == "novelty"  # of anomalies that are alike, for one
+    yield Asked(detect, _about_threshold(why or ALIKE, is_guess=is_guess))
 
 
 @contextmanager
-def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[Detect]:
-    """Host the pipeline's model while the block runs; yield a function that asks it."""
+def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[Asked]:
+    """Host the pipeline's model while the block runs; yield what asks it."""
     variant = open_variants(options)[0]
     if maps:
         heat_maps.require_embedded(variant.context)
@@ -188,7 +209,25 @@ def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[De
                 work.progress(0, None, "images")  # ends the command when the user asks to stop
                 return _ask_service(variant, model, preparation, image, draw)
 
-            yield detect
+            yield Asked(detect, _about_model(variant, preparation))
+
+
+def _about_model(variant: Variant, preparation: Preparation) -> tuple[str, ...]:
+    """Return what to know of a pipeline's model by what it was trained on, as the report says."""
+    trained = {label: counts.get("train", 0) for label, counts in preparation.counts.items()}
+    tested = any(counts.get("test") for counts in preparation.counts.values())
+    why = why_guessed(
+        trained.get("anomaly", 0), single=not tested, built_in=is_built_in(variant.pipeline)
+    )
+    return _about_threshold(why, is_guess=bool(why and any(trained.values())))
+
+
+def _about_threshold(why: str, *, is_guess: bool) -> tuple[str, ...]:
+    text = (
+        f"The model learnt from good images alone ({why}), so its threshold is a guess: look at"
+        " what scores highest, not at the verdicts alone."
+    )
+    return (text,) if is_guess else ()
 
 
 def _model_record(variant: Variant, ledger: Ledger) -> Record:
@@ -223,12 +262,13 @@ def _ask_service(
     variant: Variant, model: Hosting, preparation: Preparation, image: Path, draw: Draw
 ) -> ImageVerdict:
     """Prepare the image as the model's training images were, and ask the hosted model."""
-    data = images.prepare(
+    prepared = images.examine(
         image.read_bytes(),
         rules=preparation.rules,
         geometry=preparation.geometry,
         max_bytes=MAX_IMAGE_BYTES,
     )
+    data = prepared.data
     with explained(f"detecting anomalies in {image}"):
         said = variant.context.lookout.detect_anomalies(
             ProjectName=model.project,
@@ -247,6 +287,7 @@ def _ask_service(
             for each in said.get("Anomalies", ())
         ),
         heat_map=draw(image, data),
+        note=preparation.geometry.tell_apart(prepared.whole, (prepared.width, prepared.height)),
     )
 
 

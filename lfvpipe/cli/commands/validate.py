@@ -13,7 +13,7 @@ from lfvpipe.cli.options import DEFAULT_FILE, Json, PipelineOptions
 from lfvpipe.cli.variants import open_variants
 from lfvpipe.config.flat import bare_address
 from lfvpipe.config.spec import LABELS
-from lfvpipe.dataset.checks.counts import shortages
+from lfvpipe.dataset.checks.counts import shortages, unknowns
 from lfvpipe.dataset.dividing import divide_candidates
 from lfvpipe.dataset.evaluation_images import evaluation_images
 from lfvpipe.dataset.gathering import gather, judged_candidates, stems
@@ -27,6 +27,8 @@ from lfvpipe.errors import UserError
 from lfvpipe.steps.mlflow import insist_on_extra
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lfvpipe.config.spec import EvaluationArchive, Label, Pipeline, Source
     from lfvpipe.dataset.checks.findings import Finding
     from lfvpipe.dataset.selection import Split
@@ -85,9 +87,9 @@ def run(options: ValidateOptions) -> int:
         dict.fromkeys(one.problem for _, _, sources in found for one in sources if one.problem)
     )
     warnings = [
-        text if name == "default" else f"[{name}] {text}"
+        (finding.level, finding.told() if name == "default" else f"[{name}] {finding.told()}")
         for name, pipeline, sources in found
-        for text in _warnings(pipeline, sources)
+        for finding in _foretold(pipeline, sources)
     ]
     if options.json:
         output.print_json(_json(found, problems, warnings))
@@ -159,7 +161,7 @@ def _divided_sources(pipeline: Pipeline) -> list[SourceFacts]:
         for label in LABELS
         if any(one.label == label for one in included)
     ]  # fmt: skip
-    notes = tuple(each.message for each in noted)
+    notes = tuple(each.told() for each in noted)
     return [replace(one, notes=notes if one is found[0] else ()) for one in found]
 
 
@@ -178,8 +180,8 @@ def _decisions_file(file: str) -> SourceFacts:
     return SourceFacts("labels", file, local=True, images=sum(bool(one.made) for one in standing))
 
 
-def _warnings(pipeline: Pipeline, sources: list[SourceFacts]) -> list[str]:
-    """Return where `check` would find too few images, of what can be counted by now."""
+def _foretold(pipeline: Pipeline, sources: list[SourceFacts]) -> list[Finding]:
+    """Return what `check` will find of the numbers of images, of what can be counted by now."""
     if pipeline.sources.manifest:
         return []
     counts: dict[tuple[Split, Label | None], int] = {}
@@ -199,7 +201,9 @@ def _warnings(pipeline: Pipeline, sources: list[SourceFacts]) -> list[str]:
                 unused=0,
                 available=one.images or 0,
             )
-    return [finding.message for finding in shortages(pipeline, counts, available, known)]
+    found = shortages(pipeline, counts, available, known)
+    # What cannot be known of a model, only who knows of both labels can tell.
+    return [*found, *unknowns(pipeline, counts, available)] if known >= {*LABELS} else found
 
 
 def _missing_extras(pipeline: Pipeline) -> list[SourceFacts]:
@@ -275,7 +279,7 @@ def _print(
     options: ValidateOptions,
     found: list[tuple[str, Pipeline, list[SourceFacts]]],
     problems: list[str],
-    warnings: list[str],
+    warnings: Sequence[tuple[str, str]],
 ) -> None:
     file = options.file or DEFAULT_FILE
     verdict = ("has problems", "red") if problems else ("is valid", "green")
@@ -286,8 +290,9 @@ def _print(
         print(output.styled(f"problem: {problem}", "red"))
     for note in dict.fromkeys(note for _, _, each in found for one in each for note in one.notes):
         print(output.styled(f"note: {note}", "yellow"))
-    for warning in warnings:
-        print(output.styled(f"warning: `check` will stop the run: {warning}", "yellow"))
+    for level, warning in warnings:
+        stops = "`check` will stop the run: " if level == "error" else ""
+        print(output.styled(f"warning: {stops}{warning}", "yellow"))
 
 
 def _print_pipeline(name: str, pipeline: Pipeline, sources: list[SourceFacts]) -> None:
@@ -317,7 +322,9 @@ def _description(one: SourceFacts) -> str:
 
 
 def _json(
-    found: list[tuple[str, Pipeline, list[SourceFacts]]], problems: list[str], warnings: list[str]
+    found: list[tuple[str, Pipeline, list[SourceFacts]]],
+    problems: list[str],
+    warnings: Sequence[tuple[str, str]],
 ) -> dict[str, Any]:
     variants = [
         {
@@ -334,6 +341,6 @@ def _json(
     return {
         "valid": not problems,
         "problems": problems,
-        "warnings": warnings,
+        "warnings": [text for _, text in warnings],
         "variants": variants,
     }

@@ -47,9 +47,9 @@ def unknown_findings(
 ) -> list[Finding]:
     """Return what nobody will know of a model of these images; nothing where they are too few."""
     counted = Counter((image.split, image.label) for image in images)
+    found = unknowns(pipeline, counted, available)
     if shortages(pipeline, counted, available):
         return []
-    found = list(_unknowns(pipeline, counted, available))
     masked = {image.split for image in images if image.mask}
     if "test" in masked and "train" not in masked:
         text = (
@@ -58,6 +58,15 @@ def unknown_findings(
         advice = "To learn it, give train a part of the anomaly images"
         found.append(warning("no-train-masks", f"{text}. {advice}."))
     return found
+
+
+def unknowns(
+    pipeline: Pipeline, counted: Mapping[tuple[Split, Label | None], int], available: Available
+) -> list[Finding]:
+    """Return what nobody will know of a model of so many images in each split, of each label."""
+    if shortages(pipeline, counted, available):
+        return []
+    return list(_unknowns(pipeline, counted, available))
 
 
 def _unknowns(
@@ -75,7 +84,7 @@ def _unknowns(
     if not learnt["anomaly"]:
         text = "No anomaly image in train: the model learns from normal images alone"
         yield warning("no-train-anomalies", f"{text}, and its threshold is a guess.")
-    elif _is_built_in(pipeline) and learnt["anomaly"] < LEAST_ANOMALIES_LEARNT:
+    elif is_built_in(pipeline) and learnt["anomaly"] < LEAST_ANOMALIES_LEARNT:
         yield warning(
             "few-train-anomalies",
             f"{_quantity(learnt['anomaly'], 'anomaly')} in train, and labels are learnt from"
@@ -112,7 +121,8 @@ def _about_test(label: Label, count: int, advice: str) -> Finding:
     return warning(f"few-test-{label}", f"{text}. To know more, {advice}.")
 
 
-def _is_built_in(pipeline: Pipeline) -> bool:
+def is_built_in(pipeline: Pipeline) -> bool:
+    """Tell whether it is our own detector that a pipeline's models come of."""
     service = pipeline.service
     return (service.endpoint, service.detector) == ("embedded", Service.detector)
 
