@@ -22,6 +22,7 @@ from lfvpipe.dataset.listing import ListingError, UnknownWords, read_table
 from lfvpipe.dataset.naming import NameFinder, match_rows
 from lfvpipe.dataset.pairing import common_ending
 from lfvpipe.dataset.words import is_validation, marks_defect, meaning_of
+from lfvpipe.engine.phrases import doing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -406,7 +407,8 @@ def _annotations(
         labels |= dict.fromkeys(rest, "normal")
     elif "normal" not in labels.values():
         raise UsageError(
-            f"{len(labels)} images have marks, and {len(rest)} others are not in the annotations."
+            f"{doing(len(labels), 'image', 'have')} marks, and"
+            f" {doing(len(rest), 'other', 'are')} not in the annotations."
             if rest
             else "Every image in the annotations has marks: there are no good products.",
             hint="If those others show good products, say --unmarked normal."

@@ -12,6 +12,7 @@ from lfvpipe.dataset.checks.findings import warning
 from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
 from lfvpipe.dataset.selection import SelectedImage, SelectedMask
 from lfvpipe.dataset.sources import public_address
+from lfvpipe.engine.phrases import doing
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -236,8 +237,8 @@ class _Masks:
             return []
         bare = sum(each.mask is None for each in images)
         text = (
-            f"{self._address}: {len(unmatched)} masks fit no image, such as {unmatched[0]};"
-            f" {len(images) - bare} of {len(images)} {label} images have a mask"
+            f"{self._address}: {doing(len(unmatched), 'mask', 'fit')} no image, such as"
+            f" {unmatched[0]}; {len(images) - bare} of {len(images)} {label} images have a mask"
         )
         return [warning("unmatched-masks", text)]
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.dataset.labels import LabelsError, label_of, read_decisions, standings
 from lfvpipe.dataset.selection import FILES, Review, SelectedMask
 from lfvpipe.engine.inputs import InputFile
+from lfvpipe.engine.phrases import doing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -97,7 +98,8 @@ class Corrections:
         lost += [name for name, sources in holders.items() if not sources]
         if lost:
             warn(
-                f"sources.labels: {len(lost)} images, such as {min(lost)}, are not in the sources."
+                f"sources.labels: {doing(len(lost), 'image', 'are')} not in the sources, such as"
+                f" {min(lost)}."
             )
 
 

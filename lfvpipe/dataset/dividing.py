@@ -14,6 +14,7 @@ from lfvpipe.dataset.globs import matcher
 from lfvpipe.dataset.parts import part_findings
 from lfvpipe.dataset.sampling import divide, owed_sizes, rank, sample_size
 from lfvpipe.dataset.split_lists import parts_by_lists
+from lfvpipe.engine.phrases import count_of, doing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -145,7 +146,8 @@ def _keep_own_split(
         found += _globs_of_nothing(own, candidates)
     outside = [each.id for each in candidates if each.id not in parts and each.id not in withheld]
     if outside:
-        text = f"split.from: {len(outside)} images are neither in train nor in test, and unused"
+        these = doing(len(outside), "image", "are")
+        text = f"split.from: {these} neither in train nor in test, and unused"
         found.append(warning("outside-the-split", text, outside))
     found += _shared_groups(candidates, parts, groups)
     divided: Divided = []
@@ -173,7 +175,9 @@ def _globs_of_nothing(own: SplitGlobs, candidates: Sequence[Candidate]) -> list[
             bare.append(glob)
     if not bare:
         return []
-    text = f"split.from: {len(bare)} names match no image, such as {', '.join(bare[:3])}"
+    text = (
+        f"split.from: {doing(len(bare), 'name', 'match')} no image, such as {', '.join(bare[:3])}"
+    )
     return [warning("splitting-nothing", text)]
 
 
@@ -250,7 +254,10 @@ def _groups(
             hint=f"Names look like {', '.join(each.name for each in candidates[:3])}.",
         )
     if alone:
-        text = f"split.group: {len(alone)} images have no group in their names, and stand alone"
+        text = (
+            f"split.group: the expression finds no group in the names of"
+            f" {count_of(len(alone), 'image')}, each of which stands alone"
+        )
         found.append(warning("no-group", text, alone))
     return groups
 
@@ -296,8 +303,9 @@ def _divide_groups(
     trained = {groups[each.id] for each, part in divided if part == "train"}
     if shared := sorted(judged & trained):
         text = (
-            f"{len(shared)} groups, such as {shared[0]}, have images in train and among those that"
-            " evaluate.images names, so the verdicts on these flatter the model"
+            f"{doing(len(shared), 'group', 'have')} images in train and among those that"
+            f" evaluate.images names, such as {shared[0]}, so the verdicts on these flatter the"
+            " model"
         )
         found.append(warning("groups-in-both", text))
     # What the sample leaves of a group that is learnt from proves nothing: it is not even unused.

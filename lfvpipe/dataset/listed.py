@@ -18,6 +18,7 @@ from lfvpipe.dataset.naming import NameFinder, match_rows
 from lfvpipe.dataset.selection import SelectedMask
 from lfvpipe.dataset.sources import listed_kind, public_address
 from lfvpipe.dataset.words import marks_defect, meaning_of
+from lfvpipe.engine.phrases import doing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,8 +76,8 @@ def listed_candidates(
         found += _several_products(source.name, candidates)
     if matches.absolute:
         text = (
-            f"{where}: {len(matches.absolute)} images are named by absolute paths, such as"
-            f" {matches.absolute[0]}, and were told by the ends of these"
+            f"{where}: {doing(len(matches.absolute), 'image', 'are')} named by absolute paths,"
+            f" such as {matches.absolute[0]}, and were told by the ends of these"
         )
         found.append(warning("absolute-paths", text, matches.absolute))
     lacking = matches.lacking
@@ -223,8 +224,8 @@ def _annotated_candidates(
     found += _lacking(where, "images that it lists", lacking, len(images), bool(candidates))
     if contradicting:
         text = (
-            f"{where}: {len(contradicting)} images are called normal and have defects marked, and"
-            " count as anomalies"
+            f"{where}: {doing(len(contradicting), 'image', 'are')} called normal in spite of marked"
+            " defects, which count"
         )
         found.append(warning("contradicting-annotations", text, contradicting))
     return _settle(where, source, holding, candidates)

@@ -11,6 +11,7 @@ from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.checks.findings import warning
 from lfvpipe.dataset.listing import decode
 from lfvpipe.dataset.naming import NameFinder
+from lfvpipe.engine.phrases import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,7 +93,7 @@ def parts_by_lists(
             first.setdefault(id_, where)
     if nowhere:
         text = (
-            f"split.from: {len(nowhere)} names in text files match no image, such as"
+            f"split.from: {count_of(len(nowhere), 'name')} in text files of no image, such as"
             f" {', '.join(nowhere[:3])}"
         )
         found.append(warning("splitting-nothing", text, nowhere))

@@ -23,6 +23,12 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def doing(number: int, noun: str, verb: str) -> str:
+    """Return ``1 image has``, or ``3 images have``; the verb is the plural's."""
+    singular = {"have": "has", "are": "is", "were": "was", "match": "matches"}
+    return f"{count_of(number, noun)} {singular.get(verb, f'{verb}s') if number == 1 else verb}"
+
+
 def size(number: float) -> str:
     """Return a number of bytes in decimal units; empty for none."""
     if not number:

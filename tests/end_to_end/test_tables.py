@@ -216,4 +216,4 @@ def test_a_list_of_a_split_that_changes_divides_anew(
     tests.write_text(tests.read_text("utf-8") + "\nnowhere.png\n", encoding="utf-8")
     assert main(["run", "--until", "select"]) == 0
     told = capsys.readouterr().err
-    assert "split.from: 1 names in text files match no image, such as nowhere.png" in told
+    assert "split.from: 1 name in text files of no image, such as nowhere.png" in told

@@ -73,7 +73,7 @@ def test_heic_photographs_go_through_a_run(
     monkeypatch.chdir(tmp_path)
     assert main(["init", "good"]) == 0
     assert main(["run", "--until", "check"]) == 0
-    assert "were BMP, TIFF, WebP or HEIC and were converted to PNG" in capsys.readouterr().err
+    assert "converted to PNG from BMP, TIFF, WebP or HEIC" in capsys.readouterr().err
 
 
 def test_without_the_extra_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,7 +191,7 @@ def test_a_label_given_to_other_bytes_does_not_count_and_is_said(
     assert work.warnings == []
     say(file, {"name": GOOD[1], "label": "anomaly", "sha256": "0" * 64})
     assert index(reviewed(), work) == index(context, work)
-    assert any("changed after they were reviewed" in warning for warning in work.warnings)
+    assert any("changed after the review" in warning for warning in work.warnings)
 
 
 def test_the_digest_is_of_the_file_before_it_was_prepared(
@@ -228,7 +228,7 @@ def test_decisions_about_images_that_are_not_there_are_said(
 ) -> None:
     say(file, {"name": "a/gone.png", "source": "normal", "label": "anomaly"})
     selection(reviewed(), work)
-    assert any("a/gone.png, are not in the sources" in warning for warning in work.warnings)
+    assert any("not in the sources, such as a/gone.png" in warning for warning in work.warnings)
 
 
 def test_a_name_that_two_sources_have_needs_its_source(

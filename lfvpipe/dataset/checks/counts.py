@@ -10,6 +10,7 @@ from lfvpipe.config.spec import LABELS, Service, Share
 from lfvpipe.dataset.checks.findings import Finding, error, warning
 from lfvpipe.dataset.sampling import sample_size, split_sizes
 from lfvpipe.dataset.selection import LabelCounts
+from lfvpipe.engine.phrases import doing
 from lfvpipe.lookout import rules
 from lfvpipe.lookout.limits import (
     DOCUMENTED,
@@ -194,8 +195,9 @@ def type_findings(pipeline: Pipeline, images: Iterable[Image]) -> list[Finding]:
         for name in sorted(types):
             if (count := alone[split, name]) < least:
                 text = (
-                    f"{count} images in {split} show the anomaly type {name!r} alone; the service"
-                    f" needs at least {least} to learn it. Add images, or merge types in the masks."
+                    f"{doing(count, 'image', 'show')} the anomaly type {name!r} alone in {split};"
+                    f" the service needs at least {least} to learn it. Add images, or merge types"
+                    " in the masks."
                 )
                 found.append(error("few-of-type", text))
     return found

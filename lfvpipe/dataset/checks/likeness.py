@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.checks.findings import Finding, error, warning
+from lfvpipe.engine.phrases import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,9 +48,10 @@ def likeness_findings(images: Sequence[Image], notes: Mapping[str, Note]) -> lis
         and (_labels_differ(pair) or _gives_away(pair))
     ]
     if near:
+        look = "looks" if len(near) == 1 else "look"
         text = (
-            f"{len(near)} pairs of images look nearly the same across splits or labels, such as a"
-            " resaved copy: check whether they are the same piece"
+            f"{count_of(len(near), 'pair')} of images {look} nearly the same across splits or"
+            " labels, such as a resaved copy: check whether they are the same piece"
         )
         found.append(warning("near-duplicates", text, _examples(near)))
     return found

@@ -11,6 +11,7 @@ from lfvpipe.dataset.checks.counts import count_findings, type_findings, unknown
 from lfvpipe.dataset.checks.findings import Finding, error, warning
 from lfvpipe.dataset.checks.likeness import likeness_findings
 from lfvpipe.dataset.sources import archive_stem
+from lfvpipe.engine.phrases import doing
 from lfvpipe.images import FEW_LEVELS, Geometry
 from lfvpipe.lookout import rules
 
@@ -25,14 +26,14 @@ _WHOLE = Geometry()
 _LISTED = 20  # kinds of problem
 _NAMED = 20  # images of a kind
 _CHANGES = {
-    "rotated": "were turned as their EXIF orientation says",
-    "depth": "are grey of more than 8 bits a sample and were reduced to 8",
-    "profile": "have a colour profile that shows, and were converted to sRGB",
-    "flattened": "are transparent in places and now show the background there (images.background)",
-    "cmyk": "were converted from CMYK to RGB",
-    "format": "were BMP, TIFF, WebP or HEIC and were converted to PNG",
-    "first-page": "have several pages, of which the first is used",
-    "recompressed": "were written as JPEG again, to stay under 8 MB",
+    "rotated": ("were", "turned as the EXIF orientation says"),
+    "depth": ("are", "grey of more than 8 bits a sample, reduced to 8"),
+    "profile": ("have", "a colour profile that shows: converted to sRGB"),
+    "flattened": ("are", "transparent where the background now shows (images.background)"),
+    "cmyk": ("were", "converted from CMYK to RGB"),
+    "format": ("were", "converted to PNG from BMP, TIFF, WebP or HEIC"),
+    "first-page": ("have", "several pages, of which the first is used"),
+    "recompressed": ("were", "written as JPEG again, to stay under 8 MB"),
 }
 _NORMAL = re.compile(r"(?<![a-z])(normal|good|ok|defect[-_]?free|healthy)(?![a-z])", re.IGNORECASE)
 _ANOMALY = re.compile(
@@ -114,10 +115,10 @@ def _size_findings(images: Sequence[Image]) -> list[Finding]:
     found = []
     if small:
         text = f"a side under {rules.MIN_SIDE} pixels: set images.resize or leave them out"
-        found.append(error("too-small", f"{len(small)} images have {text}", small))
+        found.append(error("too-small", f"{doing(len(small), 'image', 'have')} {text}", small))
     if large:
         text = f"a side over {rules.MAX_SIDE} pixels: set images.resize"
-        found.append(error("too-large", f"{len(large)} images have {text}", large))
+        found.append(error("too-large", f"{doing(len(large), 'image', 'have')} {text}", large))
     by_size: dict[tuple[int, int], list[str]] = defaultdict(list)
     for each in images:
         by_size[each.width, each.height].append(each.id)
@@ -177,8 +178,8 @@ def _few_levels(pipeline: Pipeline, notes: Iterable[Note]) -> list[Finding]:
         return []
     grey = [note for note in deep if "depth" in note.changes]
     text = (
-        f"{len(deep)} images of 16 bits a sample have {most} levels or fewer after they were"
-        " reduced to 8 bits, too few to see a defect by:"
+        f"{doing(len(deep), 'image', 'have')} 16 bits a sample and, reduced to 8 bits, {most}"
+        " levels or fewer, too few to see a defect by:"
     )
     if not grey:
         advice = (
@@ -198,9 +199,9 @@ def _high_bytes(notes: Iterable[Note]) -> list[Finding]:
     if not cut:
         return []
     text = (
-        f"{len(cut)} images have 16 bits a sample in colour or beside transparency, of which the"
-        " high byte is used; images.depth is for grey alone. Should they look dark, export them"
-        " with 8 bits a sample, or grey ones without transparency"
+        f"{doing(len(cut), 'image', 'have')} 16 bits a sample in colour or beside transparency, of"
+        " which the high byte is used; images.depth is for grey alone. Should they look dark,"
+        " export them with 8 bits a sample, or grey ones without transparency"
     )
     return [warning("high-byte", text, cut)]
 
@@ -211,8 +212,12 @@ def _changes(notes: Iterable[Note]) -> list[Finding]:
         for change in note.changes:
             by_change[change].append(note.id)
     return [
-        warning(f"changed-{change}", f"{len(by_change[change])} images {text}", by_change[change])
-        for change, text in _CHANGES.items()
+        warning(
+            f"changed-{change}",
+            f"{doing(len(by_change[change]), 'image', verb)} {text}",
+            by_change[change],
+        )
+        for change, (verb, text) in _CHANGES.items()
         if by_change[change]
     ]
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.index import UNNAMED_TYPE, Image, Mask, MaskNote, Note
+from lfvpipe.engine.phrases import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,8 +48,8 @@ def drop_outdated_reviews(
             kept.append(ImageJobs(image, each.job, None))
     if changed:
         work.warn(
-            f"sources.labels: {len(changed)} images, such as {changed[0]}, changed after they were"
-            " reviewed; what was decided about them does not count"
+            f"sources.labels: {count_of(len(changed), 'image')}, such as {changed[0]}, changed"
+            " after the review; what was decided there does not count"
         )
     return kept
 

@@ -227,7 +227,7 @@ def test_masks_some_of_which_fit_nothing_are_counted(
     sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip", masks="m.zip")}
     images, found = select(changed(sources=Sources(sources)), work)  # type: ignore[arg-type]
     assert found["unmatched-masks"].message == (
-        "m.zip: 1 masks fit no image, such as x.png; 2 of 3 anomaly images have a mask"
+        "m.zip: 1 mask fits no image, such as x.png; 2 of 3 anomaly images have a mask"
     )
     assert sum(one.mask is not None for one in images.values()) == 2
 
@@ -288,7 +288,7 @@ def test_a_name_in_an_own_split_that_no_image_has_is_told(
     own = SplitGlobs(("train/*",), ("test/*", "tset/9.png"))
     _, found = select(changed(split=replace(shares(80, 20), own=own)), work)
     assert found["splitting-nothing"].message == (
-        "split.from: 1 names match no image, such as tset/9.png"
+        "split.from: 1 name matches no image, such as tset/9.png"
     )
 
 
@@ -321,7 +321,7 @@ def test_a_group_that_no_name_has_is_an_error_and_some_are_counted(
     with pytest.raises(SelectionError, match="is found in the name of no image"):
         select(changed(split=replace(shares(50, 50), group="q[0-9]")), work)
     _, found = select(changed(split=replace(shares(50, 50), group="p[0-9]")), work)
-    assert found["no-group"].message.startswith("split.group: 1 images have no group")
+    assert "no group in the names of 1 image," in found["no-group"].message
 
 
 def test_a_part_that_is_judged_and_learnt_from_is_told(
@@ -331,7 +331,7 @@ def test_a_part_that_is_judged_and_learnt_from_is_told(
     split = replace(shares(100, 0), group="^p[0-9]+")
     context = changed(split=split, evaluate=Evaluate(images=("p1_3.png",)))
     _, found = select(context, work)
-    assert "1 groups, such as p1, have images in train" in found["groups-in-both"].message
+    assert "1 group has images in train" in found["groups-in-both"].message
 
 
 VIEWS = {f"kos{part:02}_Part{view}.png": b"" for part in range(12) for view in range(4)}
