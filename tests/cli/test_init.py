@@ -112,7 +112,8 @@ def test_a_test_archive_is_evaluated_on_and_mixed_sizes_are_made_one(
     _zip(tmp_path / "cups_def.zip", _numbered("a", 30), width=64, height=64)
     _zip(tmp_path / "cups_test.zip", _numbered("a", 5))
     folder = tmp_path / "elsewhere.yaml"
-    assert lfvpipe("init", tmp_path, "-o", folder).code == 0
+    said = lfvpipe("init", tmp_path, "-o", folder)
+    assert "sizes of those looked at: 80x64 (40), 64x64 (30)\n" in said.out
     spec = load(folder).pipeline
     assert [one.archive for one in spec.evaluate.archives] == [str(tmp_path / "cups_test.zip")]
     assert spec.images.resize == (80, 64)

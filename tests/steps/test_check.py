@@ -160,7 +160,7 @@ def test_mixed_sizes_name_the_remedy_which_works(
     found = run(changed(images=Images(resize=(64, 64))), work)
     assert found.keys() == {"mixed-photographs"}
     assert (
-        "2 sizes (100 64x64, 1 80x70), brought to 64x64, each distorted in its way"
+        "2 sizes (100 of 64x64, 1 of 80x70), brought to 64x64, each distorted in its way"
         in (found["mixed-photographs"]["message"])
     )
     whole = run(changed(images=Images(resize=(64, 64), fit="contain")), work)
@@ -265,7 +265,7 @@ CAMERAS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "size": (
         {"size": (96, 72)},
         {"size": (128, 96)},
-        "by size (normal: 30 96x72; anomaly: 12 128x96).",
+        "by size (normal: 30 of 96x72; anomaly: 12 of 128x96).",
     ),
     "format": (
         {},
@@ -275,17 +275,20 @@ CAMERAS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "camera": (
         {"camera": "Basler/acA2440"},
         {"camera": "Canon/EOS 5D"},
-        "by camera (normal: 30 Basler acA2440; anomaly: 12 Canon EOS 5D).",
+        "by camera (normal: 30 of Basler acA2440; anomaly: 12 of Canon EOS 5D).",
     ),
     "a camera and none": (
         {},
         {"camera": "Canon/EOS 5D"},
-        "by camera (normal: 30 not named; anomaly: 12 Canon EOS 5D).",
+        "by camera (normal: 30 not named; anomaly: 12 of Canon EOS 5D).",
     ),
     "size and format": (
         {"size": (96, 72)},
         {"size": (72, 96), "kind": "JPEG"},
-        "by size (normal: 30 96x72; anomaly: 12 72x96), format (normal: 30 PNG; anomaly: 12 JPEG).",
+        (
+            "by size (normal: 30 of 96x72; anomaly: 12 of 72x96),"
+            " format (normal: 30 PNG; anomaly: 12 JPEG)."
+        ),
     ),
 }
 
@@ -327,7 +330,7 @@ def test_shapes_alone_tell_labels_apart_where_each_photograph_is_cut_by_hand(
     high = {k: v for n in range(15) for k, v in taken(1, 100 + n, (72 + 3 * n, 96 + 4 * n)).items()}
     archives(normal=wide, anomaly=high)
     message = run(changed(images=Images(resize=(64, 64))), work)["labels-told-by-camera"]["message"]
-    assert "by shape (normal: 15 1.33 to 1; anomaly: 15 0.75 to 1)" in message
+    assert "by shape (normal: 15 of 1.33 to 1; anomaly: 15 of 0.75 to 1)" in message
 
 
 def test_cameras_that_took_both_labels_are_mixed_and_no_trap(
@@ -341,7 +344,7 @@ def test_cameras_that_took_both_labels_are_mixed_and_no_trap(
     found = run(changed(images=Images(resize=(64, 64))), work)
     mixed = {code for code in found if not code.startswith(("few-", "near-"))}
     assert mixed == {"mixed-photographs", "mixed-cameras"}
-    assert "2 cameras (30 Basler a, 30 Canon b)" in found["mixed-cameras"]["message"]
+    assert "2 cameras (30 of Basler a, 30 of Canon b)" in found["mixed-cameras"]["message"]
     assert "distorted" not in found["mixed-photographs"]["message"]  # of one shape
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # set in a thousand reaches it.
 _TELLING: Final = 0.9
 _SHOWN: Final = 3  # values of a trait
+_UNNAMED: Final = "not named"
 # Of what a model sees at first, 256 x 256 pixels in 256 places, these are five, and a quarter.
 _TOO_LITTLE_LEFT: Final = 0.02
 _LITTLE_LEFT: Final = 0.25
@@ -81,7 +82,7 @@ def _count(labelled: Sequence[tuple[Label, Note]], value_of: Callable[[Note], st
     """Return how many images of each label have which value of a trait."""
     counts: Counts = {label: Counter() for label in LABELS}
     for label, note in labelled:
-        counts[label][value_of(note) or "not named"] += 1
+        counts[label][value_of(note) or _UNNAMED] += 1
     return counts
 
 
@@ -108,7 +109,7 @@ def _label_tellers(telling: Mapping[str, Counts]) -> Iterator[Finding]:
     if not telling:
         return
     told = ", ".join(
-        f"{name} ({'; '.join(f'{label}: {_listed(counts[label])}' for label in LABELS)})"
+        f"{name} ({'; '.join(f'{label}: {_listed(name, counts[label])}' for label in LABELS)})"
         for name, counts in telling.items()
     )
     text = (
@@ -121,8 +122,12 @@ def _label_tellers(telling: Mapping[str, Counts]) -> Iterator[Finding]:
     yield warning("labels-told-by-camera", f"{text}. {remedy}.")
 
 
-def _listed(counts: Counter[str]) -> str:
-    shown = ", ".join(f"{count:,} {value}" for value, count in counts.most_common(_SHOWN))
+def _listed(trait: str, counts: Counter[str]) -> str:
+    of = " of" if trait in ("size", "shape", "camera") else ""
+    shown = ", ".join(
+        f"{count:,}{of if value != _UNNAMED else ''} {value}"
+        for value, count in counts.most_common(_SHOWN)
+    )
     more = len(counts) - _SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
 
@@ -142,7 +147,7 @@ def _mixtures(spec: Images, counted: Mapping[str, Counts]) -> Iterator[Finding]:
     sizes = together.get("size", Counter())
     if len(sizes) > 1 and spec.resize is not None:
         width, height = spec.resize
-        text = f"The photographs have {len(sizes)} sizes ({_listed(sizes)}), brought to"
+        text = f"The photographs have {len(sizes)} sizes ({_listed('size', sizes)}), brought to"
         brought = f"{width}x{height}"
         if len(together.get("shape", ())) > 1 and spec.fit in (None, "stretch"):
             better = f"images.resize: {{size: {brought}, fit: contain}} keeps their shapes"
@@ -150,7 +155,7 @@ def _mixtures(spec: Images, counted: Mapping[str, Counts]) -> Iterator[Finding]:
         yield warning("mixed-photographs", f"{text} {brought}")
     cameras = together.get("camera", Counter())
     if len(cameras) > 1:
-        text = f"The photographs are of {len(cameras)} cameras ({_listed(cameras)})"
+        text = f"The photographs are of {len(cameras)} cameras ({_listed('camera', cameras)})"
         advice = "one camera for all, new photographs included, makes a better model"
         yield warning("mixed-cameras", f"{text}: {advice}")
 

@@ -86,12 +86,18 @@ def _unknowns(
         text = "No anomaly image in train: the model learns from normal images alone"
         yield warning("no-train-anomalies", f"{text}, and its threshold is a guess.")
     elif is_built_in(pipeline) and learnt["anomaly"] < LEAST_ANOMALIES_LEARNT:
+        lacking = LEAST_ANOMALIES_LEARNT - learnt["anomaly"]
+        advice = f"With {lacking} more it learns from them"
+        if to_test["anomaly"] < rules.MIN_TEST_ANOMALY:
+            advice = (
+                "Those few do more good in test, such as with split: {anomaly: {train: 0,"
+                " test: 100}}"
+            )
         yield warning(
             "few-train-anomalies",
             f"{_quantity(learnt['anomaly'], 'anomaly')} in train, and labels are learnt from"
             f" {LEAST_ANOMALIES_LEARNT} on: the model learns from normal images alone, and its"
-            " threshold is a guess. Those few do more good in test, such as with split: {anomaly:"
-            " {train: 0, test: 100}}.",
+            f" threshold is a guess. {advice}.",
         )
     scarce = {(split, label) for split, label, _ in _scarce(DOCUMENTED, pipeline, counted)}
     if ("train", "normal") in scarce:

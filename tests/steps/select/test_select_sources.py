@@ -314,6 +314,21 @@ def test_photographs_of_one_part_stay_on_one_side(
     assert abs(counted["anomaly", "train"] - 0.7 * 30) <= 3
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_of_several_parts_with_defects_one_is_tested_on(
+    changed: Change, work: Any, archives: Callable[..., None], seed: int
+) -> None:
+    views = {f"p{part:02}_{view}.png": b"" for part in range(20) for view in range(3)}
+    archives(normal=views, anomaly={"q1_0.png": b"", "q2_0.png": b"", "q3_0.png": b""})
+    split = replace(shares(70, 20), group="^([pq][0-9]+)_")
+    images, _ = select(
+        changed(split=split, sample=replace(changed().pipeline.sample, seed=seed)), work
+    )
+    counted = parts(images)
+    assert counted["anomaly", "train"] >= 1
+    assert counted["anomaly", "test"] >= 1
+
+
 def test_a_group_that_no_name_has_is_an_error_and_some_are_counted(
     changed: Change, work: Any, archives: Callable[..., None]
 ) -> None:
