@@ -239,7 +239,7 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
         split=split,
         group="",
         sizes=_sizes(tree, looked_at),
-        used=tuple(used),
+        used=(*used, *_guesses(tree)),
         against=against,
         left_out=(
             *(f"{n} {what.replace('{}', 's' * (n > 1), 1)}" for what, n in left.items() if n),
@@ -328,7 +328,7 @@ def _of_sorting(
             {PurePosixPath(group.name).name for group in sorting.types},
         ),
         sizes=_sizes(tree, list(names.values())),
-        used=tuple(used),
+        used=(*used, *_guesses(tree)),
         left_out=(
             *left_out,
             *(f"a table: {fault.message}" for fault in faults if not isinstance(fault, NoTable)),
@@ -414,6 +414,16 @@ def _other_files(tree: ImageTree, used: Iterable[str]) -> Iterator[str]:
     if rest:
         yield f"{_endings(rest)}: no images that can be used"
     yield from (f"{count} {kind}" for kind, count in _all_skipped(tree).most_common())
+
+
+def _guesses(tree: ImageTree) -> Iterator[str]:
+    """Yield what names in archives were read as where nothing there says it."""
+    for root in tree.roots:
+        if root.guess:
+            yield (
+                f"names in {root.path.name} read as {root.guess}; should they look wrong, write"
+                " `encoding` into the file"
+            )
 
 
 def _all_skipped(tree: ImageTree) -> Counter[str]:

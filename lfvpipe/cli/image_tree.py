@@ -35,6 +35,7 @@ class Root:
         members: Their names, sorted.
         skipped: How many entries were no members, by kind.
         inner: The folders among the members that are archives inside.
+        guess: What its names were read as where nothing tells.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Root:
     members: tuple[str, ...]
     skipped: Counter[str]
     inner: tuple[str, ...] = ()
+    guess: str = ""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,8 @@ def _root(opened: archives.Archive, prefix: str) -> Root:
         del skipped["archive inside that cannot be read"]
         for name in archive.unread:
             skipped[f"archive too deep inside, or damaged: {prefix}{name}"] += 1
-        return Root(archive.path, prefix, members, skipped, tuple(archive.inner_folders))
+        inner, guess = tuple(archive.inner_folders), archive.guessed_encoding
+        return Root(archive.path, prefix, members, skipped, inner, guess)
 
 
 def shown_folder(tree: ImageTree, folder: str) -> str:

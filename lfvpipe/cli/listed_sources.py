@@ -18,7 +18,7 @@ from lfvpipe.dataset import annotations as exports
 from lfvpipe.dataset.annotations import AnnotationError
 from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.layouts import rows_of
-from lfvpipe.dataset.listing import ListingError, UnknownWords, read_table
+from lfvpipe.dataset.listing import ListingError, NoLabels, UnknownWords, read_table
 from lfvpipe.dataset.naming import NameFinder, match_rows
 from lfvpipe.dataset.pairing import common_ending
 from lfvpipe.dataset.words import is_validation, marks_defect, meaning_of
@@ -197,12 +197,20 @@ def _tables(tree: ImageTree, choices: Choices) -> tuple[list[_Found], list[UserE
             by_image = match_rows(table.rows, finder).by_name
         except UnknownWords as error:
             faults.append(_in_options(error))
+        except NoLabels as error:
+            if tree.files or _names_an_image(tree, data):  # else it is a table of something else
+                faults.append(error)
         except (ListingError, SelectionError) as error:
             faults.append(error)
         else:
             if any(row.label for row in by_image.values()):
                 found.append(_Found(place, name, table, by_image))
     return found, faults
+
+
+def _names_an_image(tree: ImageTree, data: bytes) -> bool:
+    stems = {PurePosixPath(name).stem for name in tree.images}
+    return any(word in stems for word in re.findall(r"[\w-]+", data.decode("latin-1")))
 
 
 def _in_options(error: UnknownWords) -> UsageError:

@@ -62,6 +62,10 @@ class NoTable(ListingError):
     """The file lists no images at all: it may be a table of something else."""
 
 
+class NoLabels(ListingError):
+    """The file names what may be images, and says of none what it is."""
+
+
 class UnknownWords(ListingError):
     """Labels in a table of which nobody knows what they stand for.
 
@@ -248,8 +252,8 @@ def _columns(cells: Sequence[str], where: str) -> list[str]:
     return columns
 
 
-def _no_label(where: str, names: Sequence[str]) -> ListingError:
-    return ListingError(
+def _no_label(where: str, names: Sequence[str]) -> NoLabels:
+    return NoLabels(
         f"{where}: no column says what the images are; the columns are {', '.join(names[:8])}.",
         hint="Call the one that does `label`, or `is_anomaly` where it holds 0 and 1.",
     )

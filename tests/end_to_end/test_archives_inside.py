@@ -7,7 +7,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from lfvpipe.cli.main import main
-from tests.end_to_end.layouts import Files, pictures, write
+from tests.end_to_end.layouts import Files, packed_by_dos, pictures, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +53,25 @@ def test_nothing_but_what_lies_too_deep_is_refused_with_its_names(
     )
     assert main(["run", "--until", "check"]) == 1
     assert "day/more.zip lies too deep or is damaged" in capsys.readouterr().err
+
+
+def test_a_guess_at_names_is_told_by_init_and_validate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {
+        f"{label}/{name}".encode("gbk"): data
+        for label, count in (("良品", 30), ("不良品", 20))
+        for name, data in pictures("{}.png", count, count).items()
+    }
+    (tmp_path / "all.zip").write_bytes(packed_by_dos(files))
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "all.zip"]) == 0
+    told = capsys.readouterr().out
+    assert "names in all.zip read as gbk, though big5 or cp949 would fit as well" in told
+    assert main(["validate"]) == 0
+    told = capsys.readouterr().out
+    assert "read as gbk, though big5 or cp949 would fit as well. Should they look wrong" in told
+    assert ": 30 images" in told
 
 
 def test_init_takes_no_images_that_a_run_does_not_reach(

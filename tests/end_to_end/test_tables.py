@@ -191,6 +191,8 @@ def test_a_table_with_a_fault_beside_sorted_folders_is_told(
         {
             "labels.csv": b"path,label\n001.png,ok\n001.png,ng\n",
             "sizes.csv": b"machine,size\n1,2\n",
+            "machines.csv": b"name,size\nPress,2\n",
+            "notes.csv": b"name,remark\n001.png,dark\n",
             **pictures("good/{}.png", 30),
             **pictures("bad/{}.png", 20, 100),
         },
@@ -199,7 +201,9 @@ def test_a_table_with_a_fault_beside_sorted_folders_is_told(
     assert main(["init", "."]) == 0
     told = capsys.readouterr().out
     assert "a table: labels.csv:3: 001.png is listed a second time." in told
+    assert "a table: notes.csv:1: no column says what the images are" in told
     assert "sizes.csv" not in told
+    assert "machines.csv" not in told
 
 
 def test_a_list_of_a_split_that_changes_divides_anew(
