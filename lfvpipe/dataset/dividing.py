@@ -64,12 +64,11 @@ def divide_candidates(
     else:
         divided = _divide_by_shares(pipeline, candidates, withheld)
     if not groups:
-        found += part_findings(
-            divided,
-            is_own=own is not None,
-            is_single=own is None and split.test is None,
-            shares=_written_shares(split),
-        )
+        remedy = f"keep each on one side: split: {{{_written_shares(split)}GROUP}}"
+        if own is not None:
+            remedy = "put each on one side of split.from, or let shares divide them: split: {GROUP}"
+        is_single = own is None and split.test is None
+        found += part_findings(divided, is_single=is_single, remedy=remedy)
     return divided
 
 

@@ -77,15 +77,14 @@ def _is_serial(text: str) -> bool:
 
 
 def part_findings(
-    divided: Sequence[tuple[Candidate, Split]], *, is_own: bool, is_single: bool, shares: str
+    divided: Sequence[tuple[Candidate, Split]], *, is_single: bool, remedy: str
 ) -> Iterator[Finding]:
     """Yield a warning where parts, as names tell them, lie on both sides of a split.
 
     Args:
         divided: The images with the side of each.
-        is_own: Whether the user divided them.
         is_single: Whether the service is to divide them, image by image.
-        shares: What to write in front of the group, to keep the shares; "" for the usual ones.
+        remedy: What to do; what to write stands in place of GROUP in it.
     """
     sided = [(each.name, part, each.id) for each, part in divided if part in ("train", "test")]
     types = {each.type for each, _ in divided if each.type}
@@ -112,10 +111,5 @@ def part_findings(
         f" parts {lie}: {shared[0]} by {first} and {last}. The metrics then flatter the model"
     )
     quoted = "'" + pattern.replace("'", "''") + "'"
-    advice = f"If they are parts, keep each on one side: split: {{{shares}group: {quoted}}}"
-    if is_own:
-        advice = (
-            "If they are parts, put each on one side of split.from, or let shares divide them:"
-            f" split: {{group: {quoted}}}"
-        )
-    yield warning("parts-in-both", f"{text}. {advice}", shared)
+    advice = remedy.replace("GROUP", f"group: {quoted}")
+    yield warning("parts-in-both", f"{text}. If they are parts, {advice}", shared)

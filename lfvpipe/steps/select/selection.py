@@ -15,6 +15,7 @@ from lfvpipe.dataset.evaluation_images import evaluation_images
 from lfvpipe.dataset.gathering import gather, judged_candidates, stems
 from lfvpipe.dataset.inventory import JUNK, Inventory
 from lfvpipe.dataset.lines import write_lines
+from lfvpipe.dataset.parts import part_findings
 from lfvpipe.dataset.selection import LabelCounts, selection_line
 from lfvpipe.dataset.sources import public_address
 from lfvpipe.engine.outcome import Outcome
@@ -129,6 +130,12 @@ def _take_splits(context: Context, work: Work, found: list[Finding]) -> _Divisio
             division.available[str(candidate.label)] += 1
             if candidate.id not in withheld:
                 division.images.append(candidate.select(split, prefix=f"{split}/"))
+    divided = [(each, split) for split, them in exported.candidates.items() for each in them]
+    found += part_findings(
+        divided,
+        is_single="test" not in exported.candidates,
+        remedy="have all photographs of each in one manifest",
+    )
     if not division.available:
         raise SelectionError(
             " ".join(

@@ -605,3 +605,22 @@ def test_a_name_that_looks_like_a_glob_stands_for_itself_first(
     ):
         images, _ = selected(evaluating(context, changed, pattern), work)
         assert [i.member for i in images.values() if i.split == "evaluate"] == [found]
+
+
+@pytest.mark.parametrize("is_single", [False, True])
+def test_parts_in_both_manifests_are_told(
+    exported: Callable[..., Context], archives: Callable[..., None], work: Any, is_single: bool
+) -> None:
+    names = [f"SN{part:03}_{view}.png" for part in range(8) for view in range(4)]
+    archives(manifest_images=dict.fromkeys(names, b""))
+    lines = [entry(f"s3://gone/{name}", "normal") for name in names]
+    if is_single:
+        selected(exported("images.zip", train=lines), work)
+    else:
+        test = [line for line in lines if "_3.png" in line]
+        train = [line for line in lines if "_3.png" not in line]
+        selected(exported("images.zip", train=train, test=test), work)
+    (said,) = (each for each in work.warnings if "parts" in each)
+    count = "8 of 8 such parts may get into" if is_single else "8 of 8 such parts are in"
+    assert f"{count} train and test" in said.replace("train and in test", "train and test")
+    assert said.endswith("If they are parts, have all photographs of each in one manifest")
