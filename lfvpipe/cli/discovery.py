@@ -376,8 +376,10 @@ def _title(sorting: Sorting, sources: Mapping[Label, LabelSource], *, has_split:
         return "good products alone"
     if sorting.types or sources["anomaly"].has_types:
         title = "a folder of good products beside one for each type of defect"
-    elif sorting.by_name:
+    elif sorting.told_by_files() == set(sorting.labels):
         title = "files named after what they show"
+    elif sorting.told_by_files():
+        title = "folders and files named after what they show"
     elif all(not source.globs.include for source in sources.values()):
         title = "a folder or archive for each label"
     else:

@@ -45,7 +45,7 @@ class FileNames:
 
     def doubted(self, folder: str, names: Sequence[str], label: Label) -> Iterator[Group]:
         """Yield groups of images in a folder that their names say are not what the folder is."""
-        said = "good" if label == "normal" else "defective"
+        said, contrary = ("good", "defective") if label == "normal" else ("defective", "good")
         made, against = defaultdict(list), defaultdict(list)
         for name in names:
             if looks_like_mask(name):
@@ -57,7 +57,7 @@ class FileNames:
         for part, found in made.items():
             yield self._group(folder, found, [f"*{part}", f"{part}*"], MADE)
         for word, found in against.items():
-            why = f"the folder says {said}, and “{word}” in the names the contrary"
+            why = f"the folder says {said}, “{word}” in the names says {contrary}"
             yield self._group(folder, found, self._told_by(found, word), why)
 
     def sort(self, group: Group, sorting: Sorting) -> bool:
@@ -90,7 +90,7 @@ class FileNames:
             if word := self._denial(name, label):
                 denied[word].append(name)
         for word, found in denied.items():
-            why = f"the names say good and defective, “{word}” among it"
+            why = f"the names say both good and defective, “{word}” among it"
             sorting.open.append(self._group(folder, found, self._told_by(found, word), why))
         plain = [name for name in names if not any(name in each for each in denied.values())]
         if not plain:
@@ -98,7 +98,6 @@ class FileNames:
         if label is None:
             sorting.open.append(self._group(folder, plain, [ends], ""))
             return
-        sorting.by_name = True
         sorting.labels |= dict.fromkeys(plain, label)
         sorting.told |= {name: _told(folder, name, ends) for name in plain}
 

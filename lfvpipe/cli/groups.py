@@ -62,7 +62,6 @@ class Sorting:
         types: Types of defects that folders beside the good ones name.
         told: By which glob over names in the tree an image is what it is: what told it, and what
             was seen, so that whatever comes later is not taken along.
-        by_name: Names of files told some.
         rules: What was gone by, where names could be meant otherwise, a line each.
     """
 
@@ -73,19 +72,23 @@ class Sorting:
     open: list[Group] = field(default_factory=list)
     types: list[Group] = field(default_factory=list)
     told: dict[str, str] = field(default_factory=dict)
-    by_name: bool = False
     rules: list[str] = field(default_factory=list)
 
     def of(self, label: Label) -> list[str]:
         """Return the names of a label's images, in the tree's order."""
         return sorted(name for name, each in self.labels.items() if each == label)
 
+    def told_by_files(self) -> set[str]:
+        """Return the images with a label that their own names told, and not their folders'."""
+        folders = ("**", "/*")
+        return {name for name in self.labels if not self.told[name].endswith(folders)}
+
     def settle(self, group: Group, kind: Kind) -> None:
         """Take what a group is from the user."""
         self.told |= dict.fromkeys(group.names, group.glob)
         if kind == "leave-out":
-            self.left_out |= dict.fromkeys(group.names, "as you said")
+            said = f"as you said of {group.name}" if group.is_glob else "as you said"
+            self.left_out |= dict.fromkeys(group.names, said)
         else:
             self.labels |= dict.fromkeys(group.names, kind)
-            self.by_name = self.by_name or group.is_glob
         self.open = [each for each in self.open if each != group]

@@ -157,12 +157,12 @@ def doubt(folder: str, label: Label, above: str) -> str:
         above: The name of that.
     """
     against = next((word for each, word in labels_of(folder).items() if each != label), "")
-    said = "good" if label == "normal" else "defective"
+    said, contrary = ("good", "defective") if label == "normal" else ("defective", "good")
     if against:
-        return f"{above}/ says {said}, and “{against}” in it the contrary"
+        return f"{above}/ says {said}, “{against}” in it says {contrary}"
     words = set(words_of(folder))
     if is_undecided(folder) or words & _HEDGES:
-        return f"{above}/ says {said}, and the name of the folder in it that it is not certain"
+        return f"{above}/ says {said}, the name of the folder in it that this is not certain"
     if words & (_MADE | {"result", "results", "ergebnis", "ergebnisse"}):
         return MADE
     return ""

@@ -82,9 +82,7 @@ def _take_chosen(said: Mapping[str, Choice], files: FileNames, sorting: Sorting)
         folders = name.split("/")[:-1]
         if part := next((part for each in folders if (part := read_name(each).part)), None):
             sorting.parts[name] = part
-        if choice.folder is None:
-            sorting.by_name = sorting.by_name or not choice.glob.endswith("/*")
-        else:
+        if choice.folder is not None:
             above = PurePosixPath(name).parent.as_posix().removeprefix(".")
             by_folder[above, choice.kind, choice.folder].append(name)
     for (above, label, top), names in by_folder.items():

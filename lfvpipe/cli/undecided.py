@@ -127,7 +127,7 @@ def _answer(tree: ImageTree, group: Group, sorting: Sorting, *, is_alone: bool) 
     answers = ("good products", "defective products", "neither: leave them out")
     shown = ", ".join(PurePosixPath(name).name for name in group.names[:3])
     question = f"What do the images in {_shown(tree, group)} show, such as {shown}?"
-    question += f"\n({_upper(group.doubt)}.)" if group.doubt else ""
+    question += f"\n({group.doubt})" if group.doubt else ""
     return kinds[ask(question, answers, default=kinds.index(default))]
 
 
@@ -176,10 +176,6 @@ def _what_to_say(
         also_said = f"`{words} --normal {said[0]} --anomaly {' '.join(said[1:])}`, say"
         rest = "and --leave-out for what is neither"
     return f"Say it: {also_said}; {rest}."
-
-
-def _upper(phrase: str) -> str:
-    return phrase[:1].upper() + phrase[1:]
 
 
 def _as_option(tree: ImageTree, group: Group, asked: Asked) -> str:

@@ -304,6 +304,31 @@ def test_at_a_terminal_types_of_defects_are_confirmed(here: Path) -> None:
 
 
 @not_on_windows
+def test_at_a_terminal_contradictions_are_asked_with_their_reason(here: Path) -> None:
+    put(here / "p", many("gut/{}.png", 30), many("schlecht/{}.png", 12))
+    put(here / "p", many("gut/x{}_NG.png", 2), many("gut/thumbs/{}.png", 3))
+    code, said = _at_a_terminal(here, ["p"], ["2\n", "\n"])
+    assert code == 0, said
+    assert "(the folder says good, “ng” in the names says defective)" in said
+    assert "(pictures that were made of photographs, by their name)" in said
+    assert "3 images in gut/thumbs/: as you said" in said
+    sources = load(here / "pipeline.yaml").pipeline.sources.by_label
+    assert sources["normal"].exclude == ("gut/*_NG.*", "gut/thumbs/**")
+    assert sources["anomaly"].include == ("gut/*_NG.*", "schlecht/**")
+
+
+@not_on_windows
+def test_at_a_terminal_one_of_several_products_is_asked_for(here: Path) -> None:
+    for product in ("bottle", "cable"):
+        put(here / "p", many(product + "/good/{}.png", 30), many(product + "/bad/{}.png", 12))
+    code, said = _at_a_terminal(here, ["p"], ["2\n"])
+    assert code == 0, said
+    assert "*1  bottle/ (42 images)" in said
+    assert "30 images in bottle/good/: another product than cable" in said
+    assert load(here / "pipeline.yaml").pipeline.project == "cable"
+
+
+@not_on_windows
 @pytest.mark.parametrize(("typed", "code"), [("\x03", 130), ("\x04", 3)])
 def test_a_question_can_be_left(typed: str, code: int, here: Path) -> None:
     put(here / "screws", many("IMG_{}.png", 30))

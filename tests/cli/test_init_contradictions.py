@@ -28,21 +28,31 @@ GOOD_AND_BAD = ["good/g{}.png", "bad/b{}.png"]
 @pytest.mark.parametrize(
     ("files", "words", "open_", "why"),
     [
-        (["OK/p{}_NG.png"], [], "OK/*_NG.* (12 images)", "the folder says good, and “ng”"),
-        (["OK/NG_{}.png"], [], "OK/NG_* (12 images)", "“ng” in the names the contrary"),
-        (["OK/p_NG_{}_x.png"], [], "OK/*", "“ng” in the names the contrary"),
-        (["OK/p{}NG.png"], [], "OK/*NG.* (12 images)", "“ng” in the names the contrary"),
+        (
+            ["OK/p{}_NG.png"],
+            [],
+            "OK/*_NG.* (12 images)",
+            "the folder says good, “ng” in the names says defective",
+        ),
+        (["OK/NG_{}.png"], [], "OK/NG_* (12 images)", "“ng” in the names says"),
+        (["OK/p_NG_{}_x.png"], [], "OK/*", "“ng” in the names says"),
+        (["OK/p{}NG.png"], [], "OK/*NG.* (12 images)", "“ng” in the names says"),
         (
             ["bad/b{}_no_defect.png"],
             [],
             "bad/*_no_defect.*",
-            "“no defect” in the names the",
+            "“no defect” in the names says",
         ),
         (["good/false rejects/{}.png"], [], "good/false rejects/ (12 images)", "“rejects”"),
         (["gut/NIO_verdacht/{}.png", "gut/{}.png"], [], "gut/NIO_verdacht/", "gut/ says good"),
-        (["gut/zu prüfen/{}.png", "gut/{}.png"], [], "gut/zu prüfen/", "it is not certain"),
-        (["schlecht/doch gut/{}.png"], [], "schlecht/doch gut/", "says defective, and “gut”"),
-        (["bad/recheck/{}.png"], [], "bad/recheck/", "it is not certain"),
+        (["gut/zu prüfen/{}.png", "gut/{}.png"], [], "gut/zu prüfen/", "this is not certain"),
+        (
+            ["schlecht/doch gut/{}.png"],
+            [],
+            "schlecht/doch gut/",
+            "says defective, “gut” in it says good",
+        ),
+        (["bad/recheck/{}.png"], [], "bad/recheck/", "this is not certain"),
         (["bad/b{}_result.png"], [], "bad/*_result.*", "pictures that were made of photographs"),
         (["bad/b{}-overlay.png"], [], "bad/*-overlay.*", "pictures that were made of"),
         (["good/thumbs/{}.png"], [], "good/thumbs/", "pictures that were made of photographs"),
@@ -52,9 +62,9 @@ GOOD_AND_BAD = ["good/g{}.png", "bad/b{}.png"]
         (["NG_verdacht/{}.png"], [], "NG_verdacht/ (12 images)", "cannot be told"),
         (["bad_repaired/{}.png"], [], "bad_repaired/ (12 images)", "cannot be told"),
         # A folder that the user himself named, too.
-        (["good/p{}_NG.png"], ["--normal", "good"], "good/*_NG.*", "the contrary"),
-        (["good/review/{}.png"], ["--normal", "good"], "good/review/", "it is not certain"),
-        (["bad/x/ok again/{}.png"], ["--anomaly", "bad"], "bad/x/ok again/", "the contrary"),
+        (["good/p{}_NG.png"], ["--normal", "good"], "good/*_NG.*", "says defective"),
+        (["good/review/{}.png"], ["--normal", "good"], "good/review/", "this is not certain"),
+        (["bad/x/ok again/{}.png"], ["--anomaly", "bad"], "bad/x/ok again/", "says good"),
     ],
 )
 def test_names_that_deny_what_their_folder_says_are_refused(
@@ -84,7 +94,7 @@ def test_a_name_that_says_both_is_refused(
     said = lfvpipe("init", "p")
     assert said.code == 3, said.out
     assert f"{open_.casefold()} (12 images)" in said.err.casefold()
-    assert "the names say good and defective" in said.err
+    assert "the names say both good and defective" in said.err
 
 
 def test_what_all_names_begin_with_is_the_products_and_that_is_told(
@@ -123,6 +133,8 @@ def test_what_is_refused_is_settled_by_what_is_proposed(
     assert f"{option} 'OK/*_NG.*'" in refused
     said = lfvpipe("init", "p", option, "OK/*_NG.*", "--json")
     assert (said.json["normal"], said.json["anomaly"]) == counts
+    files = "" if option == "--leave-out" else "and files "
+    assert said.json["layout"].startswith(f"folders {files}named after what they")
     assert lfvpipe("validate").code == 0
     assert lfvpipe("run", "--until", "check").code == 0
 
