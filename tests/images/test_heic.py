@@ -14,6 +14,7 @@ from PIL import Image
 
 from lfvpipe.cli.main import main
 from lfvpipe.images import ImageError, examine, inspect, read_image, upright_size
+from tests.mutations import MUTATIONS, mutate
 from tests.needs import lacks
 
 if TYPE_CHECKING:
@@ -62,6 +63,17 @@ def test_what_exif_says_turns_nothing_as_the_format_turns_by_itself(orientation:
 def test_damage_is_told(cut: int) -> None:
     with pytest.raises(ImageError):
         read_image(heic()[:cut])
+
+
+def test_damaged_files_are_refused_or_read_and_nothing_else() -> None:
+    refused = 0
+    for data in mutate([heic(), heic(40, 6)], MUTATIONS // 4):
+        for use in (examine, upright_size):
+            try:
+                use(data)
+            except ImageError:
+                refused += 1
+    assert refused
 
 
 def test_heic_photographs_go_through_a_run(
