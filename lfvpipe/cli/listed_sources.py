@@ -19,7 +19,7 @@ from lfvpipe.dataset.annotations import AnnotationError
 from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.layouts import rows_of
 from lfvpipe.dataset.listing import ListingError, NoLabels, UnknownWords, read_table
-from lfvpipe.dataset.naming import NameFinder, match_rows
+from lfvpipe.dataset.naming import NameFinder, match_rows, shared_top
 from lfvpipe.dataset.pairing import common_ending
 from lfvpipe.dataset.words import is_validation, marks_defect, meaning_of
 from lfvpipe.engine.phrases import doing
@@ -277,7 +277,10 @@ def data_of(path: Path) -> str:
 
 def _masks_named(tree: ImageTree, rows: Sequence[Row]) -> Iterator[str]:
     finder = _finder(tree)
-    yield from (name for row in rows if row.mask and (name := finder.find(row.mask, row.where)))
+    top = shared_top(row.mask for row in rows)
+    for row in rows:
+        if row.mask and (name := finder.find_below(row.mask, row.where, top)):
+            yield name
 
 
 def _candidates(

@@ -14,14 +14,14 @@ from lfvpipe.dataset.checks.findings import warning
 from lfvpipe.dataset.index import UNNAMED_TYPE
 from lfvpipe.dataset.layouts import products_of, rows_of
 from lfvpipe.dataset.listing import Row, read_table
-from lfvpipe.dataset.naming import NameFinder, match_rows
+from lfvpipe.dataset.naming import NameFinder, match_rows, shared_top
 from lfvpipe.dataset.selection import SelectedMask
 from lfvpipe.dataset.sources import listed_kind, public_address
 from lfvpipe.dataset.words import marks_defect, meaning_of
 from lfvpipe.engine.phrases import doing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lfvpipe.archives import Archive, Member
     from lfvpipe.config.spec import Label, ListedSource
@@ -59,19 +59,18 @@ def listed_candidates(
     else:
         assert isinstance(source, LayoutSource)
         rows = _rows_of_layout(source, holding)
-    finder = _finder(holding)
-    matches = match_rows(rows, finder)
+    matches = match_rows(rows, _finder(holding))
     is_wanted = holding.wanted(source.include, source.exclude)
     members = {member.name: member for member in holding.members}
     candidates: list[Candidate] = []
     maskless: list[str] = []
+    masks = _masks_of(matches.by_name, holding, members, maskless)
     for name, row in matches.by_name.items():
         if row.left_out:
             holding.leave_out([name], f"that the table calls {row.left_out}, which `labels` says")
             continue
-        mask = _mask_of(row, holding, finder, maskless)
         if is_wanted(name):
-            candidates.append(_candidate(row, holding, members[name], mask))
+            candidates.append(_candidate(row, holding, members[name], masks.get(name)))
     if isinstance(source, LayoutSource):
         found += _several_products(source.name, candidates)
     if matches.absolute:
@@ -315,18 +314,23 @@ def _use_beside(holding: Holding, files: Iterable[Path]) -> None:
             holding.used.add(path.relative_to(holding.path).as_posix())
 
 
-def _mask_of(
-    row: Row, holding: Holding, finder: NameFinder, lacking: list[str]
-) -> SelectedMask | None:
-    if not row.mask or row.label != "anomaly":
-        return None
-    name = finder.find(row.mask, row.where)
-    member = next((each for each in holding.members if each.name == name), None)
-    if member is None:
-        lacking.append(row.mask)
-        return None
-    holding.used.add(member.name)
-    return SelectedMask(holding.source, member.name, member.stamp, member.size)
+def _masks_of(
+    rows: Mapping[str, Row], holding: Holding, members: Mapping[str, Member], lacking: list[str]
+) -> dict[str, SelectedMask]:
+    """Return the masks that rows name of defective images, by the names of these."""
+    finder = _finder(holding)
+    top = shared_top(row.mask for row in rows.values())
+    masks = {}
+    for image, row in rows.items():
+        if row.mask and row.label == "anomaly":
+            name = finder.find_below(row.mask, row.where, top)
+            if name is None:
+                lacking.append(row.mask)
+                continue
+            member = members[name]
+            holding.used.add(name)
+            masks[image] = SelectedMask(holding.source, name, member.stamp, member.size)
+    return masks
 
 
 def _candidate(row: Row, holding: Holding, member: Member, mask: SelectedMask | None) -> Candidate:

@@ -77,6 +77,17 @@ class NameFinder:
             )
         return closest[0] if closest else None
 
+    def find_below(self, called: str, where: str, top: str) -> str | None:
+        """Return the member that `called` stands for, as it is or by what it has below `top`.
+
+        Raises:
+            SelectionError: It could be several.
+        """
+        name = self.find(called, where)
+        if name is None and top and called.startswith(top):
+            name = self.find(called.removeprefix(top), where)
+        return name
+
     def find_annotated(self, image: AnnotatedImage) -> str | None:
         """Return the member that an export is about.
 
@@ -113,14 +124,12 @@ def match_rows(rows: Sequence[Row], finder: NameFinder) -> Matches:
     Raises:
         SelectionError: A row could be about several images, or two are about the same.
     """
-    top = _shared_folder([row.path for row in rows if _ABSOLUTE.match(row.path)])
+    top = shared_top(row.path for row in rows)
     by_name: dict[str, Row] = {}
     lacking: list[str] = []
     absolute: list[str] = []
     for row in rows:
-        name = finder.find(row.path, row.where)
-        if name is None and top and row.path.startswith(top):
-            name = finder.find(row.path.removeprefix(top), row.where)
+        name = finder.find_below(row.path, row.where, top)
         if name is None:
             lacking.append(row.path)
             continue
@@ -140,9 +149,9 @@ def _said(row: Row) -> str:
     return row.label or "of no label"
 
 
-def _shared_folder(paths: Sequence[str]) -> str:
-    """Return the folder that all paths lie in, with a slash; "" for none."""
-    folders = [path.split("/")[:-1] for path in paths]
+def shared_top(paths: Iterable[str]) -> str:
+    """Return the folder that all absolute ones among paths lie in, with a slash; "" for none."""
+    folders = [path.split("/")[:-1] for path in paths if _ABSOLUTE.match(path)]
     shared = [
         parts[0]
         for parts in takewhile(lambda each: len(set(each)) == 1, zip(*folders, strict=False))

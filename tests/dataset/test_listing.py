@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,11 @@ from PIL import Image
 
 from lfvpipe.dataset.layouts import rows_of
 from lfvpipe.dataset.listing import ListingError, Row, read_table
+from lfvpipe.dataset.naming import NameFinder, match_rows, shared_top
 from lfvpipe.dataset.words import meaning_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def plain(rows: tuple[Row, ...]) -> list[tuple[object, ...]]:
@@ -74,6 +79,37 @@ def test_whether_an_image_is_defective_is_said_in_the_words_of_spreadsheets(
 def test_an_image_whose_name_begins_like_a_comment_is_no_comment() -> None:
     rows = read_table("l.csv", b"# list\npath,label\n#1.png,ok\n# second half\nb.png,ng\n").rows
     assert [row.path for row in rows] == ["#1.png", "b.png"]
+
+
+def test_a_declared_encoding_is_not_guessed_at() -> None:
+    text = "path,label\n\u5212\u75d5.png,ok\nb.png,ng\n".encode("gbk")
+    told = read_table("l.csv", text, encoding="gbk")
+    assert (told.rows[0].path, told.guess) == ("\u5212\u75d5.png", "")
+    unicode = read_table("l.csv", "path,label\n\u00e4.png,ok\n".encode(), encoding="gbk")
+    assert unicode.rows[0].path == "\u00e4.png"  # which is sure where it is UTF-8
+
+
+def test_absolute_paths_of_images_and_masks_are_told_by_what_follows_their_folder() -> None:
+    text = (
+        b"path,label,mask\n"
+        b"C:\\fotos\\monday\\a.png,ok,\n"
+        b"C:\\fotos\\friday\\a.png,ng,C:\\masks\\friday\\a.png\n"
+        b"C:\\fotos\\sunday\\a.png,ng,\n"
+    )
+    rows = read_table("l.csv", text).rows
+    finder = NameFinder(["x/monday/a.png", "x/friday/a.png"])
+    matches = match_rows(rows, finder)
+    assert matches.by_name == {"x/monday/a.png": rows[0], "x/friday/a.png": rows[1]}
+    assert matches.lacking == ("C:/fotos/sunday/a.png",)  # not the other days'
+    assert len(matches.absolute) == 2
+    masks = NameFinder(["m/a.png"])
+    assert shared_top(row.mask for row in rows) == "C:/masks/friday/"
+    assert masks.find_below(rows[1].mask, "l.csv:3", "C:/masks/friday/") == "m/a.png"
+
+
+def test_an_absolute_path_into_the_folder_itself_is_that_file(tmp_path: Path) -> None:
+    finder = NameFinder(["a.png", "photos/a.png"], tmp_path)
+    assert finder.find(f"{tmp_path.as_posix()}/a.png", "l.csv:2") == "a.png"
 
 
 def test_words_of_ones_own_are_mapped() -> None:
