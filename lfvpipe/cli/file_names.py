@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.cli.covering import escaped
 from lfvpipe.cli.groups import Group
-from lfvpipe.cli.name_reading import MADE, made_of, read_name
+from lfvpipe.cli.name_reading import MADE, TWINS, made_of, read_name
 from lfvpipe.dataset.globs import matcher
 from lfvpipe.dataset.pairing import looks_like_mask
 from lfvpipe.dataset.words import labels_of
@@ -46,16 +46,14 @@ class FileNames:
     def doubted(self, folder: str, names: Sequence[str], label: Label) -> Iterator[Group]:
         """Yield groups of images in a folder that their names say are not what the folder is."""
         said, contrary = ("good", "defective") if label == "normal" else ("defective", "good")
-        made, against = defaultdict(list), defaultdict(list)
+        made = self._made(folder, names)
+        yield from made
+        taken = {name for group in made for name in group.names}
+        against = defaultdict(list)
         for name in names:
-            if looks_like_mask(name):
-                continue
-            if part := made_of(_stem(name), self._stems):
-                made[part].append(name)
-            elif word := self._denial(name, label):
+            word = "" if name in taken or looks_like_mask(name) else self._denial(name, label)
+            if word:
                 against[word].append(name)
-        for part, found in made.items():
-            yield self._group(folder, found, [f"*{part}", f"{part}*"], MADE)
         for word, found in against.items():
             why = f"the folder says {said}, “{word}” in the names says {contrary}"
             yield self._group(folder, found, self._told_by(found, word), why)
@@ -64,22 +62,38 @@ class FileNames:
         """Tell images in one folder apart by how their names begin or end: ``ok_1``, ``ng_1``."""
         masks = [name for name in group.names if looks_like_mask(name)]
         images = [name for name in group.names if name not in set(masks)]
-        made: dict[str, list[str]] = defaultdict(list)
-        for name in images:
-            if part := made_of(_stem(name), self._stems):
-                made[part].append(name)
-        images = [name for name in images if not any(name in each for each in made.values())]
-        found = self._by_ends(images)
+        made = self._made(group.name, images)
+        taken = {name for each in made for name in each.names}
+        found = self._by_ends([name for name in images if name not in taken])
         if found is None:
             return False
         sorting.open.remove(group)
-        for part, names in made.items():
-            sorting.open.append(self._group(group.name, names, [f"*{part}", f"{part}*"], MADE))
+        sorting.open += made
         for names, label, ends in found:
             self._take(group.name, names, label, ends, sorting)
         if masks:
             sorting.open.append(Group(group.name, tuple(sorted(masks))))
         return True
+
+    def _made(self, folder: str, names: Sequence[str]) -> list[Group]:
+        """Return groups of pictures in a folder that are none, or the same once more."""
+        by_part: dict[str, list[str]] = defaultdict(list)
+        by_stem: dict[str, set[str]] = defaultdict(set)
+        images = [name for name in names if not looks_like_mask(name)]
+        for name in images:
+            by_stem[_stem(name).lower()].add(_suffix(name))
+            if part := made_of(_stem(name), self._stems):
+                by_part[part].append(name)
+        groups = [
+            self._group(folder, found, [f"*{part}", f"{part}*"], MADE)
+            for part, found in by_part.items()
+        ]
+        twice = {min(each, key=_rank) for each in by_stem.values() if len(each) > 1}
+        taken = {name for group in groups for name in group.names}
+        for suffix in sorted(twice):
+            same = [name for name in images if _suffix(name) == suffix and name not in taken]
+            groups.append(self._group(folder, same, [f"*{suffix}"], TWINS))
+        return groups
 
     def _take(
         self, folder: str, names: list[str], label: Label | None, ends: str, sorting: Sorting
@@ -161,7 +175,7 @@ class FileNames:
     def _group(self, folder: str, names: Sequence[str], globs: Sequence[str], why: str) -> Group:
         """Return a group with a name that a user can say, and that means it and nothing else."""
         for glob in globs:
-            ending = "" if glob.endswith("*") else ".*"
+            ending = "" if glob.endswith("*") or PurePosixPath(glob).suffix in _LEAST else ".*"
             for name in (f"{folder}/{glob}{ending}" if folder else f"{glob}{ending}",
                          f"./{glob}{ending}"):  # fmt: skip
                 matches = matcher([name])
@@ -184,6 +198,19 @@ def _told(folder: str, name: str, ends: str) -> str:
 def _common_start(texts: Sequence[str]) -> str:
     first, last = min(texts), max(texts)
     return next((first[:at] for at, sign in enumerate(first) if last[at : at + 1] != sign), first)
+
+
+# Of an image in two formats the first of these is doubted: PNG beside JPEG may be its mask, JPEG
+# beside what a camera of a machine writes a preview.
+_LEAST = (".heic", ".heif", ".webp", ".png", ".jpg", ".jpeg", ".jpe", ".jfif")
+
+
+def _rank(suffix: str) -> int:
+    return _LEAST.index(suffix) if suffix in _LEAST else len(_LEAST)
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
 
 
 def _stem(name: str) -> str:

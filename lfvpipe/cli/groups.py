@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from lfvpipe.cli.covering import escaped
-from lfvpipe.cli.name_reading import MADE
+from lfvpipe.cli.name_reading import MADE, TWINS
 
 if TYPE_CHECKING:
     from lfvpipe.config.spec import Label
@@ -36,7 +36,7 @@ class Group:
     @property
     def usual(self) -> Kind | None:
         """What they are for certain enough to propose it; None where that depends."""
-        return "leave-out" if self.doubt == MADE else None
+        return "leave-out" if self.doubt in (MADE, TWINS) else None
 
     @property
     def glob(self) -> str:

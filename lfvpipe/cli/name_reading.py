@@ -174,6 +174,7 @@ def may_be_made(folder: str) -> bool:
 
 
 MADE = "pictures that were made of photographs, by their name"
+TWINS = "called as other images beside them, in another format: copies, or masks"
 
 
 def made_of(stem: str, stems: Collection[str]) -> str:

@@ -59,6 +59,9 @@ GOOD_AND_BAD = ["good/g{}.png", "bad/b{}.png"]
         (["heatmaps/{}.png"], [], "heatmaps/", "cannot be told"),
         (["good/aug/{}_flip.png"], [], "good/aug/", "pictures that were made of photographs"),
         (["good/processed/g{}.png"], [], "good/processed/", "pictures that were made of"),
+        (["bad/b{}.jpg"], [], "bad/*.png (12 images)", "in another format: copies, or masks"),
+        (["good/g{}.bmp"], [], "good/*.png (12 images)", "in another format: copies, or masks"),
+        (["good/g{}.JPG", "good/x{}.JPG"], [], "good/*.png (12 images)", "in another format"),
         (["NG_verdacht/{}.png"], [], "NG_verdacht/ (12 images)", "cannot be told"),
         (["bad_repaired/{}.png"], [], "bad_repaired/ (12 images)", "cannot be told"),
         # A folder that the user himself named, too.
