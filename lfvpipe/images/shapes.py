@@ -51,7 +51,7 @@ class Shapes:
             how = "is smaller" if _area(size) < least else "is larger"
         few = dict.fromkeys([self.smallest, self.largest, self.narrowest, self.widest])
         known = " and ".join(f"{width}x{height}" for width, height in few)
-        return f"{how} ({size[0]}x{size[1]}) than what was learnt from ({known})" if how else ""
+        return f"{how}, {size[0]}x{size[1]}, than what was learnt from, {known}" if how else ""
 
     def as_json(self) -> list[list[int]]:
         """Return the range as `from_json` takes it."""

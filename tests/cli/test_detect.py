@@ -104,8 +104,8 @@ def resized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 UNLIKE = {
-    "small.png": "is smaller (64x48) than what was learnt from (128x96)",
-    "wide.png": "has another shape (192x96) than what was learnt from (128x96)",
+    "small.png": "is smaller, 64x48, than what was learnt from, 128x96",
+    "wide.png": "has another shape, 192x96, than what was learnt from, 128x96",
 }
 
 
@@ -157,7 +157,7 @@ def test_a_model_of_images_as_they_are_tells_others_by_their_size(
         whole.resize((64, 64)).save(half)
         size = f"{whole.width}x{whole.height}"
     said = lfvpipe("detect", "--model", model, image, half, "--json")
-    told = f"is smaller (64x64) than what was learnt from ({size})"
+    told = f"is smaller, 64x64, than what was learnt from, {size}"
     assert [each["note"] for each in said.json["images"]] == [None, told]
     assert said.json["notes"][0].startswith("1 image has a size or shape")  # and no guess
     refused = lfvpipe("detect", trained[0], half)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lfvpipe.images import Geometry, ImageError, examine, prepare_mask, read_image
+from lfvpipe.images import Geometry, ImageError, Shapes, examine, prepare_mask, read_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,3 +120,44 @@ def test_an_image_of_another_size_is_refused_where_a_part_counts() -> None:
 def test_a_description_that_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Geometry.from_text(text)
+
+
+SEEN = [(640, 480), (800, 600), (640, 400)]
+
+
+@pytest.mark.parametrize(
+    ("size", "how"),
+    [
+        ((640, 480), ""),
+        ((700, 500), ""),
+        ((644, 482), ""),  # a few pixels are nothing
+        ((1600, 1200), "is larger"),
+        ((320, 240), "is smaller"),
+        ((480, 640), "has another shape"),
+        ((1920, 1080), "has another shape"),
+    ],
+)
+def test_photographs_are_told_from_those_learnt_from_by_size_and_shape(
+    size: tuple[int, int], how: str
+) -> None:
+    geometry = Geometry(size=(64, 64), learnt=Shapes.of(SEEN))
+    known = Geometry.from_text(geometry.as_text())
+    assert known == geometry
+    assert known.tell_apart(size, (64, 64)).startswith(how)
+    assert bool(known.tell_apart(size, (64, 64))) == bool(how)
+    assert known.tell_apart((64, 64), (64, 64)) == ""  # prepared before
+
+
+def test_models_that_noted_nothing_tell_by_what_they_know() -> None:
+    assert Geometry(size=(64, 64)).tell_apart((9, 900), (64, 64)) == ""
+    assert Geometry(size=(64, 64), seen=(640, 480)).tell_apart((9, 900), (64, 64)) != ""
+    assert Geometry().tell_apart((9, 900), (64, 64)) != ""
+    assert Shapes.of([]) is None
+
+
+@pytest.mark.parametrize(
+    "learnt", [[], [[1, 2]], [[0, 1]] * 4, "abcd", [["a", 1]] * 4, [1, 2, 3, 4]]
+)
+def test_a_description_of_shapes_that_is_none_is_refused(learnt: object) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        Shapes.from_json(learnt)

@@ -369,7 +369,7 @@ def test_images_to_judge_of_a_shape_that_was_never_learnt_from_are_named(
     found = run(changed(images=images, evaluate=Evaluate(images=("odd.png", "3.png"))), work)
     told = found["unseen-shape"]
     assert told["message"].startswith("1 image that is to be judged had a size or shape")
-    assert "odd.png has another shape (160x40) than what was learnt from (64x64)" in told["message"]
+    assert "odd.png has another shape, 160x40, than what was learnt from, 64x64" in told["message"]
     assert told["images"] == ["normal/odd.png"]
 
 
