@@ -109,6 +109,7 @@ UNLIKE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_file", [False, True])
 def test_an_image_of_another_size_or_shape_is_judged_and_told(
     resized: Path, lfvpipe: Any, by_file: bool
@@ -133,6 +134,7 @@ def test_an_image_of_another_size_or_shape_is_judged_and_told(
     assert sum(UNLIKE["wide.png"] in row for row in rows) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_file", [False, True])
 @pytest.mark.parametrize("form", ["", "--json", "--csv"])
 def test_that_the_threshold_is_a_guess_is_told_once_at_the_end(
