@@ -481,7 +481,7 @@ def other_formats() -> Folder:
 
     return {
         "good.zip": saved("{}.bmp", "BMP", 10) | saved("t{}.tif", "TIFF", 10),
-        "bad.zip": saved("{}.webp", "WEBP", 10) | saved("{}.jpeg", "JPEG", 10),
+        "bad.zip": saved("{}.webp", "WEBP", 10) | saved("j{}.jpeg", "JPEG", 10),
     }
 
 
