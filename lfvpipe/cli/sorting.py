@@ -172,6 +172,7 @@ class _Visit:
         self._take(folder.images, path, state)
         has_good = any(MEANINGS.get(simplify(name)) == "normal" for name in folder.folders)
         has_bad = any(_is_all_defects(name, folder.shared) for name in folder.folders)
+        defective = [name for name in folder.folders if read_name(name).label == "anomaly"]
         for name, inner in folder.folders.items():
             inside = f"{path}/{name}" if path else name
             reading = read_name(name, folder.shared)
@@ -195,7 +196,7 @@ class _Visit:
             says_nothing = not (reading.label or reading.part or reading.is_mask)
             tells = bool(set(inner.labels()))
             if says_nothing and state.label is None and not new.is_mask and not tells:
-                if any(is_companion(name, other) for other in folder.folders):
+                if any(is_companion(name, other) for other in defective):
                     new = replace(new, label="normal", above=name, told=below(inside))
                 elif has_good and not has_bad and not is_vague(name):
                     group = Group(inside, tuple(sorted(inner.all())), is_defect_type=True)
