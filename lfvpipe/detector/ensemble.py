@@ -5,7 +5,7 @@ What is done here is done to heads of any kind; what a head is stands in `heads/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,6 @@ from lfvpipe.detector import heat_map
 from lfvpipe.detector.arrays import Floats
 from lfvpipe.detector.blending import Blend, fit_blend, fit_unlabelled_blend
 from lfvpipe.detector.heads.head import Head
-from lfvpipe.detector.scale import FittedScale, Scale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.detector.arrays import Bools, Doubles
     from lfvpipe.detector.features import View
+    from lfvpipe.detector.scale import FittedScale, Scale
 
 ScoreKey = tuple[str, int]  # a head's name and its scale's side, px
 
@@ -49,6 +49,13 @@ class Ensemble:
     def look(self, image: Image.Image) -> dict[int, View]:
         """Return what the model needs to see of an RGB image, by side."""
         return {scale.side: scale.look(image) for scale in self.scales}
+
+    def unlikeness(self, views: Mapping[int, View]) -> float | None:
+        """Return how far an image lies from the training images, of which 1 is the threshold."""
+        for scale in self.scales:
+            if scale.likeness is not None:
+                return scale.likeness.unlikeness(views[scale.side])
+        return None
 
     def score(self, views: Mapping[int, View]) -> tuple[float, Floats]:
         """Return the blended score of an image and its evidence by position, (h, w), 0 to 1."""
@@ -127,4 +134,4 @@ def prune(scale: Scale, kept: Sequence[ScoreKey]) -> Scale:
     heads = tuple(
         each for each in scale.heads if (each.NAME, scale.side) in kept or each.always_in_heat_map
     )
-    return Scale(scale.side, heads, scale.alignment)
+    return replace(scale, heads=heads)

@@ -17,6 +17,7 @@ from lfvpipe.detector.alignment import reduce_to_grey
 from lfvpipe.detector.backbone.graph import CHANNELS
 from lfvpipe.detector.features import extract, mirror, prepare
 from lfvpipe.detector.images import open_rgb
+from lfvpipe.detector.likeness import describe
 from lfvpipe.detector.masks import cell_classes
 from lfvpipe.detector.sampling import digest_of, is_sampled
 from lfvpipe.executor import in_order
@@ -42,6 +43,7 @@ class ScaleFeatures:
         grid_means: (features,) means by area.
         grid: (h, w) of the cells.
         classes: (h · w,) the class of each, 0 for background.
+        traits: What tells whether an image is like this one.
         cells: Where its views' cells begin in the store; None where they are not kept.
         patches: Where the unmirrored view's patches are in the store.
     """
@@ -51,6 +53,7 @@ class ScaleFeatures:
     grid_means: Floats
     grid: tuple[int, int]
     classes: Integers
+    traits: Floats
     cells: int | None = None
     patches: int | None = None
 
@@ -149,7 +152,8 @@ def _extract_one(how: Extraction, example: Example) -> tuple[ImageFeatures, list
     scales, arrays = [], []
     for side, views, grid, known in zip(how.sides, views_by_scale, grids, classes, strict=True):
         pooled = np.stack([each.pool() for each in views])
-        scales.append(ScaleFeatures(side, pooled, views[0].grid_means(), grid, known))
+        grid_means, traits = views[0].grid_means(), describe(views[0])
+        scales.append(ScaleFeatures(side, pooled, grid_means, grid, known, traits))
         cells = [each.cells.reshape(-1, each.cells.shape[-1]) for each in views]
         arrays.append([each.astype(np.float16) for each in (*cells, views[0].patches)])
     pixel_digest = hashlib.sha256(f"{image.size}".encode() + looks[0].tobytes()).hexdigest()

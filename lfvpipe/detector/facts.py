@@ -152,6 +152,8 @@ class Verdict:
         anomalies: Segmentation models only: the background, then each type found.
         mask_png: Segmentation models only: an RGB PNG of the size of the image, in the types'
             colours.
+        unlikeness: How far the image lies from the training images, of which 1 is the threshold;
+            None where the detector does not tell.
     """
 
     is_anomalous: bool
@@ -160,6 +162,12 @@ class Verdict:
     heat_map: NDArray[np.float32] | None
     anomalies: tuple[Anomaly, ...] = ()
     mask_png: bytes | None = None
+    unlikeness: float | None = None
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether the image is not like the training images, so that the verdict is a guess."""
+        return self.unlikeness is not None and self.unlikeness >= 1
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,12 @@ class View:
 
     Attributes:
         maps: Of its taps, float32 (C, h, w).
+        pixels: That were looked at, uint8 (H, W, 3).
         motion: That was undone before.
     """
 
     maps: tuple[Floats, ...]
+    pixels: Pixels
     motion: Motion = STILL
 
     def unalign(self, values: Floats) -> Floats:
@@ -135,7 +137,7 @@ def prepare(image: "Image.Image", side: int, alignment: Alignment | None) -> tup
 
 def extract(pixels: Pixels, taps: int) -> View:
     """Return what the backbone sees in `pixels`, uint8 (H, W, 3), each a multiple of 16."""
-    return View(tuple(network(taps).taps(pixels)))
+    return View(tuple(network(taps).taps(pixels)), pixels)
 
 
 def mirror(pixels: Pixels, view: int) -> Pixels:

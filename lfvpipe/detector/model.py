@@ -16,6 +16,7 @@ from lfvpipe.detector.ensemble import Ensemble, ScoreKey, prune
 from lfvpipe.detector.errors import DetectorError, DetectorWarning
 from lfvpipe.detector.facts import Anomaly, Info, Verdict
 from lfvpipe.detector.images import naming, open_rgb, upright_size_of
+from lfvpipe.detector.likeness import Likeness
 from lfvpipe.detector.masks import areas, mask_png
 from lfvpipe.detector.scale import Scale
 from lfvpipe.detector.segmentation import Segmenter, classify
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from lfvpipe.detector.heads.head import Parameters
 
 ALIGNMENT = "alignment"  # the part of a model file that holds a scale's
+LIKENESS = "likeness"  # likewise
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Model:
             heat_map=evidence * np.float32(probability),
             anomalies=anomalies,
             mask_png=mask,
+            unlikeness=self.ensemble.unlikeness(views),
         )
 
     def save(self, path: Path) -> None:
@@ -142,6 +145,8 @@ def _parts(model: Model) -> dict[str, Parameters]:
         parts |= {f"{head.PART}@{scale.side}": head.parameters() for head in scale.heads}
         if scale.alignment is not None:
             parts[f"{ALIGNMENT}@{scale.side}"] = vars(scale.alignment)
+        if scale.likeness is not None:
+            parts[f"{LIKENESS}@{scale.side}"] = vars(scale.likeness)
     return parts
 
 
@@ -192,7 +197,10 @@ def _restore_ensemble(
         named = ((head, parts.get(f"{head.PART}@{side}")) for head in heads.HEADS)
         restored = tuple(head.restore(found) for head, found in named if found is not None)
         reference = parts.get(f"{ALIGNMENT}@{side}")
-        scales.append(Scale(side, restored, None if reference is None else Alignment(**reference)))
+        alignment = None if reference is None else Alignment(**reference)
+        known = parts.get(f"{LIKENESS}@{side}")
+        likeness = None if known is None else Likeness(**known)
+        scales.append(Scale(side, restored, alignment, likeness))
     held = {(head.NAME, scale.side) for scale in scales for head in scale.heads}
     if not {*keys} <= held:
         raise ValueError(f"heads {sorted({*keys} - held)}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.detector import heads
 from lfvpipe.detector.features import View, look
+from lfvpipe.detector.likeness import Likeness, fit_likeness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,11 +33,13 @@ class Scale:
         side: Of the square, px, whose area images are brought to.
         heads: Fitted.
         alignment: Where the product lies; images are looked at as if it lay there.
+        likeness: What is typical of the training images; older model files do not tell.
     """
 
     side: int
     heads: tuple[Head, ...]
     alignment: Alignment | None = None
+    likeness: Likeness | None = None
 
     @property
     def has_cell_heads(self) -> bool:
@@ -71,11 +74,13 @@ class FittedScale:
     side: int
     heads: tuple[FittedHead, ...]
     alignment: Alignment | None = None
+    likeness: Likeness | None = None
 
     @property
     def scale(self) -> Scale:
         """The scale with all heads that were fitted."""
-        return Scale(self.side, tuple(each.head for each in self.heads), self.alignment)
+        heads = tuple(each.head for each in self.heads)
+        return Scale(self.side, heads, self.alignment, self.likeness)
 
     @property
     def scores(self) -> Mapping[str, Doubles]:
@@ -87,4 +92,5 @@ def fit_scale(features: TrainingFeatures, options: FitOptions) -> FittedScale:
     """Fit every head that is worth its time on this scale."""
     found = [fitted for head in heads.HEADS for fitted in head.fit(features, options)]
     found.sort(key=lambda fitted: heads.FILE_ORDER.index(type(fitted.head)))
-    return FittedScale(features.side, tuple(found))
+    likeness = fit_likeness(features.traits, features.folds)
+    return FittedScale(features.side, tuple(found), likeness=likeness)

@@ -189,7 +189,7 @@ class ScaleTrainer:
             scores = np.full(len(some), np.nan)
             scores[some] = each.scores
             heads.append(replace(each, scores=scores))
-        return FittedScale(side, tuple(heads), alignment)
+        return replace(fitted, heads=tuple(heads), alignment=alignment)
 
     def _limit(self, side: int) -> int:
         """Return how many looks there may be on a finer scale."""
@@ -236,6 +236,7 @@ class ScaleTrainer:
             side=side,
             pooled=np.concatenate([each.pooled for each in scales]),
             grid_means=np.stack([each.grid_means for each in scales]),
+            traits=np.stack([each.traits for each in scales]),
             labels=data.labels[rows],
             folds=data.folds[rows],
             has_cells=np.array([each.cells is not None for each in scales]),

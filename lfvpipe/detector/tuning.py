@@ -246,6 +246,19 @@ SEGMENTER_MAX_SIDE = 1024  # px of a mask that is computed; larger ones are magn
 # reaches it where images are few. By judgement.
 LABELS_UNEXPLAINED = 0.85
 
+# --- Likeness to the training images --------------------------------------------------------------
+
+# Chosen on the five real sets (docs/measured.md): with 20, 40 or 70 % of the images to learn from,
+# 0 to 2 % of held-out ones are called unlike (turned by 2 degrees or 10 % lighter or darker, to
+# 4 %), blank ones always, heavily blurred ones and other products mostly. A margin of 1.25, half or
+# a quarter of the least spread, mean absolute instead of root mean square, principal components and
+# nearest neighbours made no great difference on any set; without a least spread, half of the aliens
+# that were 10 % darker were unlike.
+LIKENESS_QUANTILE = 0.95
+LIKENESS_MARGIN = 1.4  # times that quantile of the training images' distances out of fold
+LIKENESS_LEAST_SPREAD = 0.04  # of a channel's range within an image
+LIKENESS_LEAST_LIGHT = 0.18  # nats: 20 % lighter or darker is not other light. By judgement.
+
 # --- Heat maps ------------------------------------------------------------------------------------
 
 # What the classifier's weight counts for: where extremes lie is a rough guide, and often the border

@@ -8,7 +8,7 @@ from lfvpipe.detector.extraction import ScaleFeatures
 def features_of(classes: list[int]) -> ScaleFeatures:
     """Return an image of two rows and three columns of cells, in these classes."""
     nothing = np.zeros((1, 1), np.float32)
-    return ScaleFeatures(64, nothing, nothing[0], (2, 3), np.array(classes))
+    return ScaleFeatures(64, nothing, nothing[0], (2, 3), np.array(classes), nothing[0])
 
 
 CELLS = np.arange(6, dtype=np.float32)[:, None]

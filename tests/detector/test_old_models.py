@@ -70,6 +70,8 @@ def test_a_model_file_of_0_1_0_says_what_it_said(tmp_path: Path) -> None:
         verdict = model.detect(photograph(number)[0])
         assert verdict.is_anomalous == expected["is_anomalous"] == is_bad(number)
         assert verdict.confidence == pytest.approx(expected["confidence"], abs=1e-4)
+        assert verdict.unlikeness is None  # what is typical of its training images it does not say
+        assert not verdict.is_unlike
         assert verdict.heat_map is not None
         assert np.round(coarse(verdict.heat_map), 2) == pytest.approx(
             np.array(expected["heat_map"]), abs=0.02

@@ -79,6 +79,7 @@ class TrainingFeatures:
         side: Of the scale, px.
         pooled: (images · views, features) pooled maps, the views of an image together.
         grid_means: (images, features) means by area of the image.
+        traits: (images, traits) what tells whether an image is like these.
         labels: (images,) True for anomalies.
         folds: (images,).
         has_cells: (images,) of which cells and patches can be read.
@@ -92,6 +93,7 @@ class TrainingFeatures:
     side: int
     pooled: Floats
     grid_means: Floats
+    traits: Floats
     labels: Bools
     folds: Integers
     has_cells: Bools
