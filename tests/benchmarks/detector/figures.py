@@ -1,107 +1,123 @@
-"""Figures that the detector does not need itself: of rankings, of heat maps and of masks."""
+"""Figures of rankings, verdicts and confidence; those of heat maps are in maps.py.
 
-import io
-from collections.abc import Sequence
-from pathlib import Path
+Of numpy alone, and not the detector's own: what is measured does not measure itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from lfvpipe.detector import Verdict
-from lfvpipe.detector.calibration import auroc, f1
-
+Doubles = NDArray[np.float64]
 Truth = NDArray[np.bool_]
-Heat = NDArray[np.float32]
-FALSE_POSITIVES = 0.3  # the share of normal pixels up to which AUPRO integrates
+GROUPS = 5  # of the calibration error
+Z = 1.96  # of an interval that holds 95 of 100
 
 
-def image_figures(
-    scores: NDArray[np.float64],
-    labels: Truth,
-    called: Truth,
-    probabilities: NDArray[np.float64] | None,
-) -> dict[str, float]:
-    """Return how well images are ranked and called; the Brier score where probabilities are."""
+@dataclass(frozen=True)
+class Judged:
+    """What a method says of the tested images.
+
+    Attributes:
+        scores: Higher is more anomalous.
+        called: The verdicts.
+        probabilities: Of being anomalous, where the method gives them.
+        reported: What the method says of itself, from its training images alone: "auroc" and
+            "false_positives", where it does.
+    """
+
+    scores: Doubles
+    called: Truth
+    probabilities: Doubles | None
+    reported: Mapping[str, float]
+
+
+def image_figures(judged: Judged, labels: Truth, normals: int) -> dict[str, float]:
+    """Return how well images are ranked and called, and how far the method knows that.
+
+    Args:
+        judged: Of the tested images.
+        labels: Which of them are anomalous.
+        normals: How many normal images were learnt from, which the reported rate is of.
+    """
     found = {
-        "auroc": auroc(scores, labels),
-        "ap": average_precision(scores, labels),
-        "f1": f1(called, labels),
-        "false_positives": float(called[~labels].mean()),
-        "recall": float(called[labels].mean()),
+        "auroc": auroc(judged.scores, labels),
+        "ap": average_precision(judged.scores, labels),
+        "f1": f1(judged.called, labels),
+        "best_f1": best_f1(judged.scores, labels),
+        "false_positives": float(judged.called[~labels].mean()),
+        "recall": float(judged.called[labels].mean()),
     }
-    if probabilities is not None:
-        found["brier"] = float(np.mean((probabilities - labels) ** 2))
+    if judged.probabilities is not None:
+        found["brier"] = float(np.mean((judged.probabilities - labels) ** 2))
+        found["calibration_error"] = calibration_error(judged.probabilities, labels)
+    found |= {f"reported_{name}": value for name, value in judged.reported.items()}
+    if "auroc" in judged.reported:
+        found["auroc_gap"] = judged.reported["auroc"] - found["auroc"]
+    if "false_positives" in judged.reported:
+        low, high = interval(judged.reported["false_positives"], normals)
+        found["false_positives_within"] = float(low <= found["false_positives"] <= high)
     return found
 
 
-def average_precision(scores: NDArray[np.float64], labels: Truth) -> float:
+def auroc(scores: NDArray[np.floating], labels: Truth) -> float:
+    """Return the area under the ROC curve, ties counted half; NaN with a single class."""
+    good, bad = np.sort(scores[~labels]), scores[labels]
+    if not len(good) or not len(bad):
+        return float("nan")
+    below = np.searchsorted(good, bad, "left").mean() + np.searchsorted(good, bad, "right").mean()
+    return float(below / (2 * len(good)))
+
+
+def average_precision(scores: Doubles, labels: Truth) -> float:
     """Return the mean precision at each anomaly's rank; ties are ranked worst first."""
     truth = labels[np.lexsort((labels, -scores))]
     precision = np.cumsum(truth) / np.arange(1, len(truth) + 1)
     return float(precision[truth].mean())
 
 
-def truth_at(mask: Path | None, shape: tuple[int, ...]) -> Truth:
-    """Return which cells of a grid (h, w) a mask touches; none without a mask."""
-    if mask is None:
-        return np.zeros(shape, np.bool_)
-    grey = Image.open(mask).convert("RGBA").convert("L").point(lambda level: 255 if level else 0)
-    cells = np.asarray(grey.resize((shape[1], shape[0]), Image.Resampling.BOX))
-    touched: Truth = cells > 10
-    return touched
+def f1(called: Truth, labels: Truth) -> float:
+    """Return the F1 score of `called` anomalous against `labels`; 0 where nothing was found."""
+    return 2 * int((called & labels).sum()) / max(1, int(called.sum()) + int(labels.sum()))
 
 
-def pixel_auroc(pairs: Sequence[tuple[Heat, Truth]]) -> float:
-    """Return the AUROC of anomalous images' heat maps by position, mean over the images."""
-    partly = [(heat, truth) for heat, truth in pairs if truth.any() and not truth.all()]
-    areas = [auroc(heat.ravel().astype(np.float64), truth.ravel()) for heat, truth in partly]
-    return float(np.mean(areas)) if areas else float("nan")
+def best_f1(scores: Doubles, labels: Truth) -> float:
+    """Return the best F1 score that any threshold on these very scores has."""
+    return max(f1(scores >= cut, labels) for cut in np.unique(scores))
 
 
-def aupro(pairs: Sequence[tuple[Heat, Truth]]) -> float:
-    """Return the area under the per-region overlap up to 30 % false positives, 0 to 1.
+def calibration_error(probabilities: Doubles, labels: Truth) -> float:
+    """Return how far probabilities lie from frequencies, mean over groups of equal size.
 
-    Source: Bergmann et al., "The MVTec anomaly detection dataset" (IJCV 2021); regions that touch
-    at a side are one; one threshold for all images, normal ones included.
+    Source: expected calibration error: Naeini, Cooper & Hauskrecht, AAAI 2015, by rank.
     """
-    normal = np.sort(np.concatenate([heat[~truth] for heat, truth in pairs]))
-    found = [heat[region] for heat, truth in pairs for region in regions(truth)]
-    rates = np.linspace(0, FALSE_POSITIVES, 61)
-    overlaps = []
-    for rate in rates:
-        level = normal[min(len(normal) - 1, int((1 - rate) * len(normal)))]
-        overlaps.append(float(np.mean([(values > level).mean() for values in found])))
-    return float(np.trapezoid(overlaps, rates) / FALSE_POSITIVES)
+    order = np.argsort(probabilities, kind="stable")
+    parts = np.array_split(order, min(GROUPS, len(labels)))
+    gaps = [abs(float(probabilities[p].mean() - labels[p].mean())) * len(p) for p in parts]
+    return sum(gaps) / len(labels)
 
 
-def regions(truth: Truth) -> list[Truth]:
-    """Return the connected regions of a small mask."""
-    left, result = truth.copy(), []
-    while left.any():
-        region = np.zeros_like(left)
-        region[np.unravel_index(int(left.argmax()), left.shape)] = True
-        while (grown := _grow(region) & left).sum() > region.sum():
-            region = grown
-        result.append(region)
-        left &= ~region
-    return result
+def interval(share: float, count: int) -> tuple[float, float]:
+    """Return where a share seen in `count` images lies with 95 % (Wilson's score interval)."""
+    middle = share + Z**2 / (2 * count)
+    half = Z * (share * (1 - share) / count + Z**2 / (4 * count**2)) ** 0.5
+    scale = 1 + Z**2 / count
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
-def _grow(region: Truth) -> Truth:
-    """Return a region with what touches it at a side."""
-    wide = np.pad(region, 1)
-    return wide[1:-1, 1:-1] | wide[:-2, 1:-1] | wide[2:, 1:-1] | wide[1:-1, :-2] | wide[1:-1, 2:]
+def robustness(
+    called: Truth, disturbed: Mapping[str, Sequence[tuple[Doubles, Truth]]], labels: Truth
+) -> dict[str, float]:
+    """Return the share of verdicts that each kind of disturbance flips, and the AUROC under it.
 
-
-def overlap(verdicts: Sequence[Verdict], masks: Sequence[Path | None]) -> float:
-    """Return intersection over union of the drawn masks and the true ones, pixels of all images."""
-    both = either = 0
-    for verdict, mask in zip(verdicts, masks, strict=True):
-        if verdict.mask_png is None or mask is None:
-            continue
-        image = Image.open(io.BytesIO(verdict.mask_png)).convert("RGB")
-        drawn = (np.asarray(image) != 255).any(-1)
-        truth = truth_at(mask, drawn.shape)
-        both, either = both + int((drawn & truth).sum()), either + int((drawn | truth).sum())
-    return both / either if either else float("nan")
+    Args:
+        called: The verdicts on the images as they are.
+        disturbed: Kind → (scores, verdicts) for each of its variants; their mean counts.
+        labels: Which images are anomalous.
+    """
+    found = {}
+    for kind, variants in disturbed.items():
+        found[f"flips_{kind}"] = float(np.mean([called != verdicts for _, verdicts in variants]))
+        found[f"auroc_{kind}"] = float(np.mean([auroc(scores, labels) for scores, _ in variants]))
+    return found

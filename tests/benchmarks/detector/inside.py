@@ -2,86 +2,107 @@
 
 import multiprocessing
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lfvpipe.detector import Example, Model, Settings, train
-from lfvpipe.detector.calibration import auroc
-from lfvpipe.detector.images import open_rgb
-from tests.benchmarks.detector import figures, pooled
+from lfvpipe.detector import DetectorError, Settings, train
+from tests.benchmarks.detector import maps, pooled
+from tests.benchmarks.detector.figures import Judged, image_figures, robustness
 from tests.benchmarks.detector.processes import Clock, peak_megabytes
-from tests.benchmarks.detector.splits import Run
+from tests.benchmarks.detector.splits import Failed, Run
 
 METHODS = ("lfvpipe", "pooled")
+REPORTED = {"auroc": "auroc", "false_positive_rate": "false_positives"}  # the detector's names
 
 
-def measure(run: Run) -> dict[str, Any]:
-    """Return a method's figures on one split, trained and tested in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measure_here, (run,))
+@dataclass(frozen=True)
+class Opinion:
+    """What a method says of one image."""
+
+    probability: float
+    called: bool
+    heat: maps.Heat | None = None
+    mask_png: bytes | None = None
 
 
-def _measure_here(run: Run) -> dict[str, Any]:
-    learnt, tested = run.split()
-    found = _ours(run, learnt, tested) if run.method == "lfvpipe" else _peer(run, learnt, tested)
-    return run.facts() | found
+@dataclass(frozen=True)
+class Trained:
+    """A trained method, and what it reports of itself from its training images."""
+
+    judge: Callable[[Path], Opinion]
+    reported: Mapping[str, float]
 
 
-def _ours(run: Run, learnt: list[Example], tested: list[Example]) -> dict[str, Any]:
+def measure(run: Run) -> dict[str, float]:
+    """Return a method's figures on one split, trained and tested in a process of its own.
+
+    Raises:
+        Failed: It cannot be trained on these images, or its process died.
+    """
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            return pool.submit(_measure_here, run).result()
+    except (DetectorError, ValueError, MemoryError, BrokenProcessPool) as error:
+        raise Failed(f"{type(error).__name__}: {error}") from error
+
+
+def _measure_here(run: Run) -> dict[str, float]:
     clock = Clock()
-    model = train(learnt, Settings(seed=run.seed))
+    trained = _train_ours(run) if run.method == "lfvpipe" else _train_pooled(run)
     costs = clock.seconds()
-    model.detect(tested[0].path)
+    tested, labels = run.split.tested, run.truth()
+    trained.judge(tested[0].path)  # the first call makes what later ones reuse
     start = time.process_time()
-    verdicts = [model.detect(each.path) for each in tested]
+    opinions = [trained.judge(each.path) for each in tested]
     costs["ms"] = 1000 * (time.process_time() - start) / len(tested)
     costs["peak_mb"] = peak_megabytes()
-    labels = np.array([each.label == "anomaly" for each in tested])
-    scores = np.array([each.probability for each in verdicts])
-    pixels: dict[str, float] = {}
-    known = [v for v, e in zip(verdicts, tested, strict=True) if e.mask or e.label == "normal"]
-    masks = [e.mask for e in tested if e.mask or e.label == "normal"]
-    if any(masks):
-        heats = [each.heat_map for each in known if each.heat_map is not None]
-        pairs = [(h, figures.truth_at(m, h.shape)) for h, m in zip(heats, masks, strict=True)]
-        pixels = {"pixel_auroc": figures.pixel_auroc(pairs), "aupro": figures.aupro(pairs)}
+    judged = _judged(opinions, trained.reported)
+    normals = sum(each.label == "normal" for each in run.split.learnt)
+    found = image_figures(judged, labels, normals) | costs
+    heats = [each.heat for each in opinions if each.heat is not None]
+    if run.maps and heats:
+        found |= maps.map_figures(heats, tested)
     if run.masks:
-        pixels["iou"] = figures.overlap(known, masks)
-    found = figures.image_figures(scores, labels, scores >= 0.5, scores)
-    return found | pixels | costs | by_head(model, tested, labels)
-
-
-def _peer(run: Run, learnt: list[Example], tested: list[Example]) -> dict[str, Any]:
-    clock = Clock()
-    model = pooled.train(learnt, run.seed)
-    costs = clock.seconds()
-    start = time.process_time()
-    scores = np.array([model.probability(each.path) for each in tested])
-    costs["ms"] = 1000 * (time.process_time() - start) / len(tested)
-    costs["peak_mb"] = peak_megabytes()
-    labels = np.array([each.label == "anomaly" for each in tested])
-    return figures.image_figures(scores, labels, scores >= 0.5, scores) | costs
-
-
-def by_head(model: Model, tested: Sequence[Example], labels: NDArray[np.bool_]) -> dict[str, float]:
-    """Return the test AUROC of each head on its own, and its weight in the blend."""
-    ensemble = model.ensemble
-    rows = []
-    for example in tested:
-        views = ensemble.look(open_rgb(example.path))
-        found = {
-            (head.NAME, scale.side): scored.score
-            for scale in ensemble.scales
-            for head, scored in scale.scores(views[scale.side])
+        found["iou"] = maps.overlap([each.mask_png for each in opinions], tested)
+    if run.disturbed:
+        under = {
+            kind: [_judged([trained.judge(Path(each)) for each in paths], {}) for paths in variants]
+            for kind, variants in run.disturbed.items()
         }
-        rows.append([found[key] for key in ensemble.keys])
-    table = np.array(rows)
-    areas = {
-        f"{name}@{side}": auroc(table[:, at], labels)
-        for at, (name, side) in enumerate(ensemble.keys)
-    }
-    weights = {f"w_{name}@{side}": w for (name, side), w in ensemble.weights.items()}
-    return areas | weights
+        pairs = {kind: [(each.scores, each.called) for each in under[kind]] for kind in under}
+        found |= robustness(judged.called, pairs, labels)
+    return found
+
+
+def _judged(opinions: Sequence[Opinion], reported: Mapping[str, float]) -> Judged:
+    scores = np.array([each.probability for each in opinions], np.float64)
+    return Judged(scores, np.array([each.called for each in opinions]), scores, reported)
+
+
+def _train_ours(run: Run) -> Trained:
+    model = train(run.learnt(), Settings(seed=run.seed))
+
+    def judge(path: Path) -> Opinion:
+        verdict = model.detect(path)
+        return Opinion(
+            verdict.probability, verdict.is_anomalous, verdict.heat_map, verdict.mask_png
+        )
+
+    known = model.info.scores
+    return Trained(judge, {ours: known[name] for name, ours in REPORTED.items() if name in known})
+
+
+def _train_pooled(run: Run) -> Trained:
+    model = pooled.train(run.learnt(), run.seed)
+
+    def judge(path: Path) -> Opinion:
+        probability = model.probability(path)
+        return Opinion(probability, probability >= 0.5)
+
+    return Trained(judge, model.reported)

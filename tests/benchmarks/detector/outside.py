@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.detector import environments
-from tests.benchmarks.detector.figures import image_figures
-from tests.benchmarks.detector.splits import Run
+from tests.benchmarks.detector import environments, maps
+from tests.benchmarks.detector.figures import Judged, auroc, image_figures, robustness
+from tests.benchmarks.detector.splits import Failed, Run
 from tests.benchmarks.detector.table import COSTS
 
 ROOT = Path(__file__).parents[3]
@@ -38,33 +38,65 @@ PEERS = {
     "finetune": Peer("finetune", "finetune", {}),
     "patchcore": Peer("anomalib", "novelty", GIVE_BACK),
     "padim": Peer("anomalib", "novelty", {}),
+    "supersimplenet": Peer("anomalib", "supersimplenet", {}),
 }
 
 
-class Failed(Exception):
-    """A peer's run that has no answer."""
+def measure(run: Run, folder: Path, memory_mb: int) -> dict[str, float]:
+    """Return a peer's figures on one split.
 
-
-def measure(run: Run, folder: Path, memory_mb: int) -> dict[str, Any]:
-    """Return a peer's figures on one split, or under `failed` why there are none."""
+    Raises:
+        Failed: Its environment cannot be made, or it gave no answer.
+    """
     peer = PEERS[run.method]
-    learnt, tested = run.split()
-    job = {
-        "method": run.method,
-        "seed": run.seed,
-        "memory_mb": memory_mb,
-        "train": [{"path": str(e.path), "anomaly": e.label == "anomaly"} for e in learnt],
-        "test": [str(each.path) for each in tested],
+    with tempfile.TemporaryDirectory() as scratch:
+        heats = Path(scratch) / "maps.npz"
+        job = {
+            "method": run.method,
+            "seed": run.seed,
+            "memory_mb": memory_mb,
+            "train": [
+                {
+                    "path": str(each.path),
+                    "anomaly": each.label == "anomaly",
+                    "mask": str(each.mask) if each.mask else None,
+                }
+                for each in run.learnt()
+            ],
+            "test": [str(each.path) for each in run.split.tested],
+            "disturbed": run.disturbed,
+            "maps": str(heats) if run.maps else None,
+        }
+        try:
+            interpreter = environments.python(peer.environment, folder)
+        except environments.Unavailable as error:
+            raise Failed(str(error)) from error
+        found = run_peer(interpreter, peer, job)
+        drawn: list[maps.Heat] = []
+        if heats.exists():
+            with np.load(heats) as held:
+                drawn = list(held["maps"])
+    return peer_figures(run, found) | (maps.map_figures(drawn, run.split.tested) if drawn else {})
+
+
+def peer_figures(run: Run, found: dict[str, Any]) -> dict[str, float]:
+    """Return the figures of what a peer answered, but for its heat maps."""
+    labels, threshold = run.truth(), found["threshold"]
+    scores, held = np.array(found["scores"]), np.array(found["held_scores"])
+    held_labels = np.array(found["held_labels"])
+    reported = {
+        "auroc": auroc(held, held_labels),
+        "false_positives": float((held[~held_labels] >= threshold).mean()),
     }
-    try:
-        found = run_peer(environments.python(peer.environment, folder), peer, job)
-    except (environments.Unavailable, Failed) as error:
-        return run.facts() | {"failed": str(error)}
-    scores = np.array(found["scores"])
-    labels = np.array([each.label == "anomaly" for each in tested])
     probabilities = found["probabilities"] and np.array(found["probabilities"])
-    figures = image_figures(scores, labels, scores >= found["threshold"], probabilities)
-    return run.facts() | figures | {cost: found[cost] for cost in COSTS}
+    judged = Judged(scores, scores >= threshold, probabilities, reported)
+    under = {
+        kind: [(np.array(each), np.array(each) >= threshold) for each in variants]
+        for kind, variants in found["disturbed"].items()
+    }
+    figures = image_figures(judged, labels, int((~held_labels).sum()))
+    figures |= robustness(judged.called, under, labels)
+    return figures | {cost: found[cost] for cost in COSTS}
 
 
 def run_peer(interpreter: Path, peer: Peer, job: dict[str, Any]) -> dict[str, Any]:

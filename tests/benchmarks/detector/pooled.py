@@ -5,7 +5,7 @@ from, penalty by cross-validation, Platt's sigmoid and the threshold on out-of-f
 the detector's own backbone, solver and calibration, so that only the method differs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from lfvpipe.detector.backbone.network import network
 from lfvpipe.detector.calibration import Calibration, calibrate
 from lfvpipe.detector.features import mirror
 from lfvpipe.detector.images import open_rgb, resize
+from tests.benchmarks.detector.figures import auroc
 
 SIDES = (256, 384)
 FOLDS = 5
@@ -25,10 +26,11 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Pooled:
-    """A trained peer."""
+    """A trained peer, and what its training images say of it out of fold."""
 
     classifier: logistic.LinearClassifier
     calibration: Calibration
+    reported: Mapping[str, float]
 
     def probability(self, path: Path) -> float:
         """Return the calibrated probability of an image being anomalous."""
@@ -65,6 +67,8 @@ def train(examples: Sequence[Example], seed: int) -> Pooled:
     truth = np.repeat(labels, 2)
     weights = 0.25 / np.where(truth, labels.mean(), 1 - labels.mean())
     fitted = logistic.fit_classifier(seen, truth, np.repeat(folds, 2), weights)
-    return Pooled(
-        fitted.classifier, calibrate(fitted.out_of_fold[::2], labels, np.ones(len(labels)), None)
-    )
+    scores = fitted.out_of_fold[::2]
+    calibration = calibrate(scores, labels, np.ones(len(labels)), None)
+    alarms = calibration.probability(scores[~labels]) >= 0.5
+    reported = {"auroc": auroc(scores, labels), "false_positives": float(alarms.mean())}
+    return Pooled(fitted.classifier, calibration, reported)

@@ -1,45 +1,86 @@
 """The sets to measure on: archives of photographs, generated classes, folders in usual layouts."""
 
+import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from lfvpipe.detector import Example
 from tests.benchmarks.detector import textures
 
-REAL = ("aliens", "cookies")
+REAL = ("aliens", "cookies", "kolektorsdd", "magnetic_tile", "elpv")
 DATA = Path(__file__).parents[4] / "shared" / "data"
 WHITE = {"anomaly": "#FFFFFF"}
 CRACKED = {"cracked": "#23A436"}  # of the cookies' masks
 COUNTS = (80, 60)  # generated images, normal and anomalous
+Names = dict[str, list[str]]  # of a split file: "train/normal" and so on → names of files
 
 
-def examples(name: str, data: Path, scratch: Path, contrast: float) -> Iterator[Example]:
+@dataclass(frozen=True)
+class ImageSet:
+    """Labelled images, and which of them are learnt from and tested on where files say so.
+
+    Attributes:
+        name: As it was asked for.
+        generated: Whether a program drew it.
+        normal: The normal images.
+        anomaly: The anomalous ones, with their masks where there are any.
+        splits: Split number → names; empty where splits are to be drawn.
+    """
+
+    name: str
+    generated: bool
+    normal: list[Example]
+    anomaly: list[Example]
+    splits: dict[int, Names]
+
+
+def image_set(name: str, data: Path, scratch: Path, contrast: float) -> ImageSet:
+    """Return a set by its name, or one in a folder; archives are unpacked below `scratch`."""
+    folder = data / name if (data / name).is_dir() and name in REAL else Path(name)
+    found = list(examples(name, folder, scratch, contrast))
+    normal, anomaly = ([each for each in found if each.label == x] for x in ("normal", "anomaly"))
+    if not normal or not anomaly:
+        raise SystemExit(f"There are no images of both labels in {folder}.")
+    splits = {
+        int(path.stem): json.loads(path.read_text("utf-8"))
+        for path in sorted((folder / "splits").glob("*.json"))
+    }
+    return ImageSet(name, name in textures.KINDS, normal, anomaly, splits)
+
+
+def examples(name: str, folder: Path, scratch: Path, contrast: float) -> Iterator[Example]:
     """Yield the examples of a named set or a folder."""
-    folder = Path(name)
-    if name in REAL:
-        yield from from_archives(data / name, scratch)
-    elif name in textures.KINDS:
+    if name in textures.KINDS:
         textures.write(scratch, name, COUNTS, contrast, 0)
         yield from in_folder(scratch / name)
     elif (folder / "train" / "good").is_dir():
         yield from in_mvtec(folder)
     elif (folder / "Train" / "Label").is_dir():
         yield from in_dagm(folder)
+    elif any(folder.glob("*.zip")):
+        yield from in_archives(folder, scratch / folder.name)
     else:
         yield from in_folder(folder)
 
 
-def from_archives(folder: Path, scratch: Path) -> Iterator[Example]:
-    """Yield the photographs in a set's archives: *_def and files named *anomaly* are bad."""
-    for path in sorted(folder.glob("*.zip")):
+def in_archives(folder: Path, scratch: Path) -> Iterator[Example]:
+    """Yield the photographs in a set's archives, each unpacked into a folder of its own.
+
+    Bad are those of archives named *_def or *_anomaly, and in others (the cookies' test archive)
+    those whose own names hold "anomaly". Masks are in *_masks, named like the images.
+    """
+    archives = sorted(folder.glob("*.zip"))
+    for path in archives:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(scratch / path.stem)
     masks = {each.stem: each for each in images(scratch / f"{folder.name}_masks")}
-    for path in sorted(folder.glob("*.zip")):
+    classes = CRACKED if folder.name == "cookies" else WHITE
+    for path in archives:
         for image in [] if path.stem.endswith("_masks") else images(scratch / path.stem):
-            if path.stem.endswith("_def") or "anomaly" in image.name:
-                yield Example(image, "anomaly", masks.get(image.stem), CRACKED)
+            if path.stem.endswith(("_def", "_anomaly")) or "anomaly" in image.name:
+                yield Example(image, "anomaly", masks.get(image.stem), classes)
             else:
                 yield Example(image, "normal")
 

@@ -1,8 +1,9 @@
 """What a peer's runner is asked and answers: one split in, scores of its test images out, as JSON.
 
 A runner is a module with `train(job) -> Trained`, started as `python -m … JOB.json ANSWER.json` in
-the peer's environment. Higher scores are more anomalous. Numbers of the cost are taken here, alike
-for every peer: training on all cores, judging one image after another on one thread.
+the peer's environment. Higher scores are more anomalous. The threshold, and the calibration where a
+peer has one, are chosen here on images that the peer kept back. Numbers of the cost are taken here,
+alike for every peer: training on all cores, judging one image after another on one thread.
 """
 
 import json
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tests.benchmarks.detector.peers import held_out
 from tests.benchmarks.detector.processes import Clock, limit_memory, peak_megabytes
 
 torch: Any = import_module("torch")  # untyped: the types are checked where no peer is installed
@@ -23,21 +26,29 @@ torch: Any = import_module("torch")  # untyped: the types are checked where no p
 
 @dataclass(frozen=True)
 class Photograph:
-    """A labelled image to learn from."""
+    """A labelled image to learn from, with its mask where masks are learnt from."""
 
     path: str
     anomaly: bool
+    mask: str | None
 
 
 @dataclass(frozen=True)
 class Job:
-    """One split: what to learn from, what to judge, and the most address space, MB."""
+    """One split: what to learn from, what to judge, and the most address space, MB.
+
+    Attributes:
+        disturbed: Kind of disturbance → for each of its variants, the test images under it.
+        maps: The file to write the test images' heat maps to; None where they are not asked for.
+    """
 
     method: str
     seed: int
     memory_mb: int
     train: list[Photograph]
     test: list[str]
+    disturbed: dict[str, list[list[str]]]
+    maps: str | None
 
     def held_out(self, labels: Sequence[bool]) -> tuple[list[Photograph], list[Photograph]]:
         """Return the images of these labels in two parts: four fifths, and the held-out fifth.
@@ -66,20 +77,21 @@ class Trained:
 
     Attributes:
         score: Of the image at a path; any real number.
-        threshold: The score from which on an image is called anomalous.
-        sigmoid: Slope and offset of the log-odds in the score, where the peer gives probabilities.
+        kept_back: The training images that the peer has not seen.
+        calibrated: Whether its scores are made probabilities, which takes both labels kept back.
+        heat: The heat map of the image at a path, float32 (h, w), where the peer draws one.
     """
 
     score: Callable[[str], float]
-    threshold: float
-    sigmoid: tuple[float, float] | None = None
+    kept_back: list[Photograph]
+    calibrated: bool
+    heat: Callable[[str], NDArray[np.float32]] | None = None
 
-    def probabilities(self, scores: Sequence[float]) -> list[float] | None:
-        """Return the calibrated probabilities of scores, where there are any."""
-        if self.sigmoid is None:
-            return None
-        odds = self.sigmoid[0] * np.array(scores) + self.sigmoid[1]
-        return [float(each) for each in 1 / (1 + np.exp(-np.clip(odds, -50, 50)))]
+
+def probabilities(scores: Sequence[float], slope: float, offset: float) -> list[float]:
+    """Return the calibrated probabilities of scores."""
+    odds = slope * np.array(scores) + offset
+    return [float(each) for each in 1 / (1 + np.exp(-np.clip(odds, -50, 50)))]
 
 
 def answer(train: Callable[[Job], Trained]) -> None:
@@ -91,12 +103,27 @@ def answer(train: Callable[[Job], Trained]) -> None:
     torch.manual_seed(job.seed)
     clock = Clock()
     trained = train(job)
-    costs = clock.seconds()
+    held = np.array([trained.score(each.path) for each in trained.kept_back])
+    labels = np.array([each.anomaly for each in trained.kept_back])
+    found: dict[str, Any] = {
+        "threshold": held_out.threshold(held, labels),
+        "held_scores": held.tolist(),
+        "held_labels": labels.tolist(),
+    }
+    sigmoid = held_out.sigmoid(held, labels) if trained.calibrated else None
+    found |= clock.seconds()
     torch.set_num_threads(1)
     trained.score(job.test[0])  # the first call makes what later ones reuse
     start = time.process_time()
     scores = [trained.score(each) for each in job.test]
-    costs["ms"] = 1000 * (time.process_time() - start) / len(scores)
-    costs["peak_mb"] = peak_megabytes()
-    judged = {"scores": scores, "probabilities": trained.probabilities(scores)}
-    target.write_text(json.dumps(judged | {"threshold": trained.threshold} | costs))
+    found["ms"] = 1000 * (time.process_time() - start) / len(scores)
+    found["peak_mb"] = peak_megabytes()
+    found["scores"] = scores
+    found["probabilities"] = probabilities(scores, *sigmoid) if sigmoid else None
+    found["disturbed"] = {
+        kind: [[trained.score(each) for each in paths] for paths in variants]
+        for kind, variants in job.disturbed.items()
+    }
+    if job.maps and trained.heat:
+        np.savez(job.maps, maps=np.stack([trained.heat(each) for each in job.test]))
+    target.write_text(json.dumps(found))

@@ -12,8 +12,8 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tests.benchmarks.detector.peers import held_out
 from tests.benchmarks.detector.peers.job import Job, Trained, answer
 from tests.benchmarks.detector.peers.lite2 import pixels, weights
 
@@ -47,9 +47,12 @@ def train(job: Job) -> Trained:
         with torch.inference_mode():
             return float(model(pixels(path)[None]).pred_score)
 
-    scores = np.array([score(each.path) for each in kept_back])
-    labels = np.array([each.anomaly for each in kept_back])
-    return Trained(score, held_out.threshold(scores, labels))
+    def heat(path: str) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            drawn: NDArray[np.float32] = model(pixels(path)[None]).anomaly_map[0, 0].numpy()
+        return drawn
+
+    return Trained(score, kept_back, calibrated=False, heat=heat)
 
 
 def patchcore() -> Any:
