@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.cli import output
+from lfvpipe.engine.phrases import doing
+from lfvpipe.lookout.likeness import UNLIKE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class ImageVerdict:
         error: Why there is no verdict.
         heat_map: The picture of where the model sees evidence; None where none was written.
         note: How the image is unlike those that were learnt from; "" where it is not.
+        unlikeness: How far an image that is not like the training images lies from them, in
+            thresholds; None where it is like them, or nobody tells.
     """
 
     image: str
@@ -36,6 +40,14 @@ class ImageVerdict:
     error: str = ""
     heat_map: str | None = None
     note: str = ""
+    unlikeness: float | None = None
+
+    @property
+    def told(self) -> str:
+        """All that there is to know of how unlike the image is."""
+        far = self.unlikeness
+        unlike = "" if far is None else f"is {UNLIKE}: {far:.2f} times the threshold"
+        return "; ".join(filter(None, (self.note, unlike)))
 
     @property
     def word(self) -> str:
@@ -71,7 +83,7 @@ def print_verdicts(
     return every
 
 
-def _about_unlike(verdicts: Iterable[ImageVerdict]) -> Iterable[str]:
+def _about_unlike(verdicts: Sequence[ImageVerdict]) -> Iterable[str]:
     """Yield that images were judged which are unlike those that were learnt from."""
     count = sum(bool(each.note) for each in verdicts)
     if count:
@@ -79,6 +91,12 @@ def _about_unlike(verdicts: Iterable[ImageVerdict]) -> Iterable[str]:
         yield (
             f"{images} a size or shape that no photograph had which the model learnt from; what is"
             " said of such is a guess."
+        )
+    count = sum(each.unlikeness is not None for each in verdicts)
+    if count:
+        yield (
+            f"{doing(count, 'image', 'are')} {UNLIKE}: another product, a blank or blurred"
+            " photograph, or other light; what is said of such is a guess."
         )
 
 
@@ -89,7 +107,7 @@ def _print_line(verdict: ImageVerdict) -> None:
         return
     types = ", ".join(f"{name} {part:.1%}" for name, part in verdict.anomalies)
     doubt = "doubtful" if verdict.needs_review else ""
-    note = f"({verdict.note})" if verdict.note else ""
+    note = f"({verdict.told})" if verdict.told else ""
     told = "  ".join(filter(None, (image, types, note)))
     line = f"{word:<8} {verdict.confidence:.3f} {doubt:<8}  {told}"
     print(output.styled(line, "yellow") if verdict.is_anomalous else line)
@@ -103,7 +121,7 @@ def _csv_writer() -> Callable[[ImageVerdict], None]:
         confidence = "" if verdict.confidence is None else f"{verdict.confidence:.4f}"
         review = str(verdict.needs_review).lower()
         writer.writerow(
-            [verdict.image, verdict.word, confidence, review, verdict.error, verdict.note]
+            [verdict.image, verdict.word, confidence, review, verdict.error, verdict.told]
         )
 
     return write
@@ -120,5 +138,6 @@ def _json(verdict: ImageVerdict) -> dict[str, Any]:
         "anomalies": [{"name": name, "area": area} for name, area in verdict.anomalies],
         "error": verdict.error or None,
         "heat_map": verdict.heat_map,
-        "note": verdict.note or None,
+        "note": verdict.told or None,
+        "unlikeness": verdict.unlikeness,
     }

@@ -21,6 +21,8 @@ class Verdict:
         mask: The predicted anomaly mask, relative to the state folder, for segmentation models.
         anomalies: Anomaly types found, as DetectAnomalies names them.
         types: The types of defects that are really there, where they are known.
+        unlikeness: How far an image that is not like the training images lies from them, in
+            thresholds; None where it is like them, or nobody tells.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Verdict:
     mask: str | None = None
     anomalies: tuple[Mapping[str, Any], ...] = ()
     types: tuple[str, ...] = ()
+    unlikeness: float | None = None
 
     @property
     def correct(self) -> bool | None:
@@ -60,7 +63,12 @@ class Verdict:
             line["anomalies"] = [dict(anomaly) for anomaly in self.anomalies]
         if self.types:
             line["types"] = list(self.types)
-        optional = {"sha256": self.sha256, "path": self.path, "mask": self.mask}
+        optional = {
+            "sha256": self.sha256,
+            "path": self.path,
+            "mask": self.mask,
+            "unlikeness": self.unlikeness,
+        }
         return line | {name: value for name, value in optional.items() if value is not None}
 
     @classmethod
@@ -78,6 +86,7 @@ class Verdict:
             mask=line.get("mask"),
             anomalies=tuple(line.get("anomalies", ())),
             types=tuple(line.get("types", ())),
+            unlikeness=line.get("unlikeness"),
         )
 
 

@@ -187,7 +187,7 @@ def _findings(run: RunRecord, width: int) -> Iterator[Line]:
     if not run.findings:
         return
     yield _plain()
-    yield ((f"{_quantity(len(run.findings), 'finding')} of the data check", BOLD),)
+    yield ((_quantity(len(run.findings), "finding"), BOLD),)
     for finding in run.findings[:3]:
         yield from _wrap((f"{finding.severity}: ", YELLOW), finding.message, width)
     if len(run.findings) > 3:

@@ -1,6 +1,7 @@
 """The service's log; on standard error, since standard output is for results."""
 
 import sys
+from pathlib import Path
 from typing import Any, Literal
 
 Form = Literal["human", "json"]
@@ -17,6 +18,16 @@ def service_log() -> Any:
     if structlog.is_configured():
         return structlog.get_logger("lfvpipe.service")
     return structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=processors("human"))
+
+
+def log_to(file: Path, event: str, **facts: Any) -> None:
+    """Append one warning to a log of its own."""
+    import structlog
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as opened:
+        logger = structlog.WriteLogger(opened)
+        structlog.wrap_logger(logger, processors=processors("human")).warning(event, **facts)
 
 
 def processors(form: Form) -> list[Any]:

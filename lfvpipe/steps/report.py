@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from lfvpipe.dataset.checks import findings
 from lfvpipe.engine.facts import StepOutcome
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Outcome
-from lfvpipe.engine.phrases import count, listing
+from lfvpipe.engine.phrases import count, count_of, listing
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
+from lfvpipe.lookout.likeness import UNLIKE
 from lfvpipe.steps.attempts import SavedFacts
 from lfvpipe.steps.check import CheckOutcome
 from lfvpipe.steps.context import Context
@@ -21,11 +23,11 @@ from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from lfvpipe.engine.inputs import Input
-    from lfvpipe.report.records import RunRecord
+    from lfvpipe.report.records import RunRecord, Verdict
 
 _REVIEW_KEPT = 1000  # ids of doubtful verdicts in the run file; the verdict files have them all
 
@@ -154,12 +156,28 @@ def _record(context: Context, work: Work) -> RunRecord:
         review_below=context.pipeline.evaluate.review_below,
         findings=tuple(
             Finding(row.level, row.message, row.images)
-            for row in CheckOutcome.of(work.upstream).findings
+            for row in (*_unlike(verdicts), *CheckOutcome.of(work.upstream).findings)
         ),
         errors=tuple(vars(error) for error in evaluate.errors),
         timings=(),
         verdicts=verdicts,
     )
+
+
+def _unlike(verdicts: Mapping[str, Sequence[Verdict]]) -> Iterator[findings.Finding]:
+    """Yield which images were judged although they are not like the training images."""
+    judged = verdicts.get("evaluation", ())
+    farthest = sorted(
+        (each for each in judged if each.unlikeness is not None),
+        key=lambda each: (-(each.unlikeness or 0), each.name),
+    )
+    if farthest:
+        images = f"{len(farthest):,} of {count_of(len(judged), 'image')} judged"
+        are = f"{images} {'is' if len(farthest) == 1 else 'are'} {UNLIKE}"
+        text = f"{are}: another product, a blank or blurred photograph, or other light."
+        names = [each.name for each in farthest]
+        told = findings.warning("unlike", f"{text} What is said of such is a guess.", names)
+        yield replace(told.shortened(), message=told.told())
 
 
 def _moment(work: Work) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,68 @@ def test_a_model_of_images_as_they_are_tells_others_by_their_size(
         size = f"{whole.width}x{whole.height}"
     said = lfvpipe("detect", "--model", model, image, half, "--json")
     told = f"is smaller, 64x64, than what was learnt from, {size}"
-    assert [each["note"] for each in said.json["images"]] == [None, told]
+    assert [bool(each["note"]) for each in said.json["images"]] == [False, True]
+    assert said.json["images"][1]["note"].startswith(told)
     assert said.json["notes"][0].startswith("1 image has a size or shape")  # and no guess
     refused = lfvpipe("detect", trained[0], half)
     assert (refused.code, "must have the size of the training images" in refused.out) == (1, True)
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """Return a pipeline that judged images which are not like its good ones, and what it said."""
+    folder = tmp_path_factory.mktemp("judged")
+    for number in range(12):
+        photograph(folder / "good" / f"{number}.png", number, (128, 96))
+    photograph(folder / "new" / "same.png", 50, (128, 96))
+    for name, grey in {"dark": 20, "white": 255}.items():
+        Image.new("L", (128, 96), grey).save(folder / "new" / f"{name}.png")
+    file = folder / "p.yaml"
+    file.write_text("sources: {normal: {archive: good}}\nevaluate: {images: {archive: new}}\n")
+    said = workshop.call("run", file)
+    assert said.code == 0, said.err
+    return file, said
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_an_image_not_like_the_training_images_is_judged_and_told(
+    judged: tuple[Path, Any], lfvpipe: Any, by_file: bool
+) -> None:
+    file, _ = judged
+    (model,) = file.parent.rglob("*.lfv")
+    how = ["--model", model] if by_file else [file]
+    said = lfvpipe("detect", *how, file.parent / "new")
+    assert said.code == 0, said.err
+    lines = {line.partition("/new/")[2].split()[0]: line for line in said.out.splitlines()}
+    told = "(is not like the training images: "
+    assert {name: told in line for name, line in lines.items()} == {
+        "dark.png": True,
+        "same.png": False,
+        "white.png": True,
+    }
+    assert "times the threshold)" in lines["white.png"]
+    assert said.err.splitlines()[-1].startswith("note: 2 images are not like the training images:")
+    by_json = lfvpipe("detect", *how, file.parent / "new", "--json").json
+    far = {Path(each["image"]).name: each["unlikeness"] for each in by_json["images"]}
+    assert far["same.png"] is None
+    assert min(far["dark.png"], far["white.png"]) >= 1
+    assert sum("not like the training images" in note for note in by_json["notes"]) == 1
+    rows = lfvpipe("detect", *how, file.parent / "new", "--csv").out.splitlines()
+    assert sum("is not like the training images" in row for row in rows) == 2
+
+
+def test_a_run_tells_which_images_that_it_judged_are_not_like_the_training_images(
+    judged: tuple[Path, Any],
+) -> None:
+    file, said = judged
+    assert "not like the training images 2" in said.err  # of the step `evaluate`
+    text = " ".join(said.out.split())
+    assert "warning: 2 of 3 images judged are not like the training images:" in text
+    (record,) = file.parent.rglob("runs/*.json")
+    (found,) = json.loads(record.read_bytes())["findings"][:1]
+    assert (found["severity"], len(found["subjects"])) == ("warning", 2)
+    assert "What is said of such is a guess (" in found["message"]
+    assert all(Path(name).name in {"dark.png", "white.png"} for name in found["subjects"])
+    assert all(name in found["message"] for name in found["subjects"])
+    page = record.with_suffix(".html").read_text("utf-8")
+    assert page.count(">not like the training images</span>") == 2

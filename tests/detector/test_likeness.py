@@ -128,7 +128,9 @@ def unpack(name: str, folder: Path) -> list[list[Path]]:
             pytest.skip(f"{name} is not in LFVPIPE_TEST_DATA or beside the checkout")
         with zipfile.ZipFile(found[0]) as opened:
             opened.extractall(folder / label)
-        both.append(sorted(each for each in (folder / label).rglob("*.*g") if each.is_file()))
+        names = sorted(each for each in (folder / label).rglob("*.*g") if each.is_file())
+        # In the order of their names all of one exposure follow each other, in one set.
+        both.append([names[row] for row in np.random.default_rng(0).permutation(len(names))])
     return both
 
 

@@ -84,7 +84,7 @@ def test_a_long_message_is_shown_whole_on_several_lines(make_run: MakeRun, width
     message = " ".join(f"word{n}" for n in range(40))
     fields = {"findings": (Finding("warning", message),), "errors": ({"message": message},)}
     text = terminal.summary(make_run(**fields), width=width, color=False)
-    assert "1 finding of the data check" in text
+    assert "1 finding\n" in text
     assert f"warning: {message} " in " ".join(text.split()) + " "
     assert f"1 image got no verdict: {message} " in " ".join(text.split()) + " "
     assert max(map(len, text.splitlines())) <= width

@@ -43,7 +43,7 @@ def picture(
 
 @dataclass
 class ColourModel:
-    """Calls red images anomalous."""
+    """Calls red images anomalous, and blue ones unlike those that it was trained on."""
 
     segmentation: bool = False
 
@@ -51,13 +51,14 @@ class ColourModel:
         source = io.BytesIO(image) if isinstance(image, bytes) else image
         with Image.open(source) as opened:
             pixel: Any = opened.convert("RGB").getpixel((1, 1))
-        red, green, _ = pixel
-        bad = red > green
+        red, green, blue = pixel
+        bad, unlikeness = red > green, 2.345 if blue > 100 else 0.5
         found: tuple[Anomaly, ...] = ()
         if self.segmentation:
             found = (Anomaly("background", "#FFFFFF", 0.75), Anomaly("crack", "#23A436", 0.25))
         mask = picture((0x23, 0xA4, 0x36)) if self.segmentation else None
-        return Verdict(bad, 0.9, 0.9 if bad else 0.1, None, found if bad else found[:1], mask)
+        probability, found = (0.9, found) if bad else (0.1, found[:1])
+        return Verdict(bad, 0.9, probability, None, found, mask, unlikeness)
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(self.segmentation), "utf-8")

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
+from lfvpipe.lookout.likeness import unlikeness
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.state import models
 from lfvpipe.service.units.hosts import Hosts, PoolClosed
@@ -116,6 +117,28 @@ def test_verdicts_come_as_documented(hosted: LookoutClient, world: Any) -> None:
     assert bad["IsAnomalous"] is True
     jpeg = detect(hosted, world.picture((64, 64), RED, "JPEG"), "image/jpeg")
     assert jpeg["IsAnomalous"] is True
+
+
+def test_an_image_unlike_the_training_images_is_told_beside_the_answer_and_in_the_log(
+    hosted: LookoutClient, world: Any
+) -> None:
+    def ask(colour: tuple[int, int, int]) -> Any:
+        return hosted.detect_anomalies(
+            ProjectName="p",
+            ModelVersion="1",
+            Body=world.picture((64, 64), colour),
+            ContentType="image/png",
+        )
+
+    alike, unlike = ask((0, 200, 0)), ask((0, 200, 200))
+    assert alike["DetectAnomalyResult"] == unlike["DetectAnomalyResult"]  # which is as documented
+    assert [unlikeness(each) for each in (alike, unlike)] == [None, 2.35]
+    assert "x-lfvpipe-unlike" not in alike["ResponseMetadata"]["HTTPHeaders"]
+    (file,) = world.state_dir.rglob("detection.log")
+    (line,) = file.read_text("utf-8").splitlines()
+    assert line.endswith(
+        "warning an image is not like the training images project=p version=1 unlike=2.35"
+    )
 
 
 def test_detection_is_concurrent(hosted: LookoutClient, world: Any) -> None:

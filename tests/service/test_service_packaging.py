@@ -151,19 +151,22 @@ def test_a_component_runs_by_itself_and_judges_as_the_service_does(
         answers.append(found["DetectAnomalyResult"])
     (folder / "text.png").write_bytes(b"no image")
     Image.new("RGB", (65, 64)).save(folder / "wide.png")
+    Image.new("RGB", (64, 64), "white").save(folder / "blank.png")
     command = [sys.executable, "-I", "-B", "-c", _RUN_BARE, str(folder / "run.py")]
     names = [str(folder / f"{number}.png") for number in range(len(photographed))]
     ran = subprocess.run(
-        [*command, *names, str(folder / "wide.png"), str(folder / "text.png")],
+        [*command, *names, *(str(folder / f"{name}.png") for name in ("blank", "wide", "text"))],
         capture_output=True,
         cwd=tmp_path,
         env={k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "HOME"}},
         check=False,
     )
     lines = [json.loads(each) for each in ran.stdout.splitlines()]
-    assert [line["DetectAnomalyResult"] for line in lines[:-2]] == [
+    assert [line["DetectAnomalyResult"] for line in lines[:-3]] == [
         {**answer, "Confidence": pytest.approx(answer["Confidence"])} for answer in answers
     ], ran.stderr
+    assert not any("Unlike" in line for line in lines[:-3])
+    assert lines[-3]["Unlike"] >= 1
     assert "has 65x64 pixels; it must have the size of the training images" in lines[-2]["Error"]
     assert "cannot be read as an image" in lines[-1]["Error"]
     assert ran.returncode == 1

@@ -1,12 +1,13 @@
 """Inference units: pools of stand-ins, and real processes with the real detector."""
 
+import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -18,12 +19,13 @@ import pytest
 from PIL import Image
 
 import lfvpipe
-from lfvpipe.detector import Example, Settings, Verdict, train
+from lfvpipe.detector import Anomaly, Example, Settings, Verdict, train
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.units.pool import Pool, PoolClosed, Timing
 from lfvpipe.service.units.process import ModelSource, ProcessUnit, UnitDied
+from lfvpipe.service.units.wire import pack, unpack
 
 pytestmark = pytest.mark.slow
 
@@ -326,6 +328,14 @@ def _command(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:
         return []
+
+
+def test_a_verdict_passes_between_processes_but_for_its_heat_map() -> None:
+    heat = np.zeros((2, 2), np.float32)
+    anomalies = (Anomaly("background", "#FFFFFF", 1.0),)
+    verdict = Verdict(True, 0.9, 0.9, heat, anomalies, b"a mask", 2.5)
+    facts, mask = pack(verdict)
+    assert unpack(json.loads(facts)["verdict"], mask) == replace(verdict, heat_map=None)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,6 +98,11 @@ def _evaluation(
             "no images to judge: `evaluate` names none",
         ),
         (EvaluateStep(), _evaluation(0, 0, 0, 0, 2), "refused 2"),
+        (
+            EvaluateStep(),
+            replace(_evaluation(8, 1, 0, 2, 0), unlike=3),
+            "images 8, anomalous 1, doubtful 2, not like the training images 3",
+        ),
         (ReportStep(), ReportOutcome("r1", "f", "p", {}, 3), "run r1, doubtful 3"),
         (MlflowStep(), MlflowOutcome("r1", "1", "abc"), "mlflow run abc"),
         (MlflowStep(), MlflowOutcome("r1"), ""),

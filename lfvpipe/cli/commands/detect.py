@@ -23,6 +23,7 @@ from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
 from lfvpipe.executor import in_order
 from lfvpipe.lookout.failures import explained
+from lfvpipe.lookout.likeness import unlikeness
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.report.certainty import why_guessed
 from lfvpipe.steps.evaluate.detection import content_type
@@ -179,6 +180,7 @@ def _from_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Asked]:
             anomalies=_without_background((a.name, a.fraction) for a in verdict.anomalies),
             heat_map=maps.draw(image, model.view(image), verdict.heat_map) if maps else None,
             note=model.tell_apart(image),
+            unlikeness=verdict.unlikeness if verdict.is_unlike else None,
         )
 
     counts = model.info.counts
@@ -270,12 +272,13 @@ def _ask_service(
     )
     data = prepared.data
     with explained(f"detecting anomalies in {image}"):
-        said = variant.context.lookout.detect_anomalies(
+        response = variant.context.lookout.detect_anomalies(
             ProjectName=model.project,
             ModelVersion=model.version,
             Body=data,
             ContentType=content_type(data),
-        )["DetectAnomalyResult"]
+        )
+    said = response["DetectAnomalyResult"]
     confidence = float(said["Confidence"])
     return ImageVerdict(
         str(image),
@@ -288,6 +291,7 @@ def _ask_service(
         ),
         heat_map=draw(image, data),
         note=preparation.geometry.tell_apart(prepared.whole, (prepared.width, prepared.height)),
+        unlikeness=unlikeness(response),
     )
 
 

@@ -22,6 +22,8 @@ class Access:
         request_id: As the client was told it.
         access_key: The id of the key that signed it; empty unless the signature was right.
         error: The error's name; empty for success.
+        unlike: How far the image lies from the model's training images, in thresholds; empty where
+            it is like them.
     """
 
     operation: str
@@ -32,6 +34,7 @@ class Access:
     request_id: str
     access_key: str = ""
     error: str = ""
+    unlike: str = ""
 
 
 def log_access(access: Access) -> None:

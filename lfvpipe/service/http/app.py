@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from lfvpipe import __version__
+from lfvpipe.lookout import likeness
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.service.http import body as bodies
 from lfvpipe.service.http.access_log import Access, log_access
@@ -81,7 +82,12 @@ class Application:
             allow_origins=self.origins,
             allow_methods=_METHODS,
             allow_headers=["*"],
-            expose_headers=["x-amzn-RequestId", "x-amzn-ErrorType", "Retry-After"],
+            expose_headers=[
+                "x-amzn-RequestId",
+                "x-amzn-ErrorType",
+                "Retry-After",
+                likeness.HEADER,
+            ],
         )
         return Starlette(routes=routes, middleware=[allowing] if self.origins else [])
 
@@ -181,4 +187,5 @@ class _Exchange:
             request_id=headers.get("x-amzn-RequestId", ""),
             access_key=self.access_key,
             error=headers.get("x-amzn-ErrorType", ""),
+            unlike=headers.get(likeness.HEADER, ""),
         )

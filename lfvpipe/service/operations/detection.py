@@ -1,13 +1,17 @@
 """DetectAnomalies."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.errors import UserError
+from lfvpipe.lookout import likeness
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service.faults import invalid
+from lfvpipe.service.log import log_to
 from lfvpipe.service.operations.base import OperationContext, Result
 from lfvpipe.service.operations.models import conflict_of
+from lfvpipe.service.protocol.serializer import OWN_HEADERS
 from lfvpipe.service.state import models
 from lfvpipe.service.state.models import Model
 from lfvpipe.service.units.hosts import PoolClosed
@@ -42,7 +46,22 @@ class Detection:
             raise conflict_of(model, stopped) from error
         except UserError as error:
             raise invalid(f"the image cannot be judged: {error.message}") from error
-        return {"DetectAnomalyResult": _result(verdict)}
+        headers = {}
+        if verdict.unlikeness is not None and verdict.is_unlike:
+            headers = {likeness.HEADER: likeness.header_of(verdict.unlikeness)}
+            self._log_unlike(model, headers)
+        return {"DetectAnomalyResult": _result(verdict), OWN_HEADERS: headers}
+
+    def _log_unlike(self, model: Model, headers: Mapping[str, str]) -> None:
+        """Log an image that is not like the training images.
+
+        A service behind HTTP has a line for each request, which has the header; one within its
+        caller's process has none, and its standard error is the caller's.
+        """
+        if not self.context.scheduler.hosts.isolated:
+            file = self.context.runtime.state_dir / "logs" / "detection.log"
+            facts = {"project": model.project, "version": model.version}
+            log_to(file, f"an image is {likeness.UNLIKE}", **facts, unlike=headers[likeness.HEADER])
 
     def _require_hosted(self, project_name: str, version: str) -> Model:
         runtime = self.context.runtime

@@ -11,14 +11,18 @@ from botocore.model import OperationModel, ServiceModel
 from lfvpipe.service.protocol.faults import Fault
 
 Response = tuple[int, dict[str, str], bytes]
+OWN_HEADERS = "own-headers"  # of a result: ours, which no member of the service model stands for
 
 
 def serialize(operation: OperationModel, result: Mapping[str, Any], request_id: str) -> Response:
-    """Return the response of a successful call; members that are None are left out."""
+    """Return the response of a successful call; members that are None are left out.
+
+    The result may also have `OWN_HEADERS`.
+    """
     status = int(operation.http.get("responseCode", 200))
     shape = operation.output_shape
     body = {} if shape is None else _value(shape, result)
-    return status, _headers(request_id), _json(body)
+    return status, {**_headers(request_id), **result.get(OWN_HEADERS, {})}, _json(body)
 
 
 def serialize_fault(model: ServiceModel, fault: Fault, request_id: str) -> Response:

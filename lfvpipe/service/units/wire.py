@@ -49,6 +49,7 @@ def pack(verdict: "Verdict") -> tuple[bytes, bytes]:
         "confidence": verdict.confidence,
         "probability": verdict.probability,
         "anomalies": [asdict(anomaly) for anomaly in verdict.anomalies],
+        "unlikeness": verdict.unlikeness,
     }
     return json.dumps({"verdict": facts}).encode(), verdict.mask_png or b""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe import atomic
 from lfvpipe.lookout.failures import LookoutError, explained
+from lfvpipe.lookout.likeness import unlikeness
 from lfvpipe.report.records import Verdict
 from lfvpipe.report.verdict_file import encode, read_partial
 
@@ -52,17 +54,18 @@ def _ask(context: Context, model: Hosting, image: Image) -> Verdict | LookoutErr
     data = (context.state_dir / image.path).read_bytes()
     try:
         with explained(f"detecting anomalies in {image.member}"):
-            result = context.lookout.detect_anomalies(
+            response = context.lookout.detect_anomalies(
                 ProjectName=model.project,
                 ModelVersion=model.version,
                 Body=data,
                 ContentType=content_type(data),
-            )["DetectAnomalyResult"]
+            )
     except LookoutError as error:
         if error.code != REFUSED:
             raise
         return error
-    return _verdict(context, model, image, result)
+    verdict = _verdict(context, model, image, response["DetectAnomalyResult"])
+    return replace(verdict, unlikeness=unlikeness(response))
 
 
 def content_type(data: bytes) -> str:

@@ -88,6 +88,7 @@ def evaluate(context: Context, work: Work) -> Outcome:
         service_metrics=metrics,
         # A model that somebody else has hosted is not this pipeline's to keep, nor to stop later.
         kept=_to_keep(context, model) if keeps_running and is_ours(work, model) else None,
+        unlike=sum(row.unlikeness is not None for row in rows) or None,
     )
     word: Word = "created" if work.previous is None else "updated"
     return Outcome(word, facts.as_json(), identity.as_json())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from lfvpipe.engine.facts import StepFacts, StepOutcome
+from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts, StepOutcome
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class EvaluateOutcome(EvaluateIdentity, StepOutcome):
         errors: The first of those.
         service_metrics: On the test images, by the service's own names; None without.
         kept: What is left hosted; None when nothing is.
+        unlike: How many images are not like the training images; None where none is said to be.
     """
 
     step: ClassVar[str] = "evaluate"
@@ -75,3 +76,4 @@ class EvaluateOutcome(EvaluateIdentity, StepOutcome):
     errors: tuple[RefusedImage, ...]
     service_metrics: Mapping[str, float] | None
     kept: KeptHosting | None
+    unlike: int | None = field(default=None, metadata=ABSENT_IF_NONE)

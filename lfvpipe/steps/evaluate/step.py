@@ -9,6 +9,7 @@ from lfvpipe.engine.phrases import count, listing
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.lookout.descriptions import describe_model
+from lfvpipe.lookout.likeness import UNLIKE
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
@@ -60,6 +61,7 @@ class EvaluateStep(Step[Context]):
             count("anomalous", evaluation.anomalous),
             count("wrong", evaluation.wrong),
             count("doubtful", evaluation.review),
+            count(UNLIKE, evaluation.unlike or 0),
             count("refused", evaluation.refused),
         )
 

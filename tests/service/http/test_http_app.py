@@ -285,6 +285,25 @@ def test_the_access_log_says_what_happened_and_no_secret(serve: Serve) -> None:
     assert "Signature=" not in json.dumps(log)
 
 
+def test_the_access_log_and_a_header_tell_an_image_unlike_the_training_images(
+    trained: Any, serve: Serve, world: Any, waits: Any
+) -> None:
+    served = serve()
+    client = served.client()
+    client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
+    waits.hosting(client)
+    with capture_logs() as log:
+        for colour in ((0, 200, 0), (0, 200, 200)):
+            client.detect_anomalies(
+                ProjectName="p",
+                ModelVersion="1",
+                Body=world.picture((64, 64), colour),
+                ContentType="image/png",
+            )
+    lines = [line for line in log if line["event"] == "request"]
+    assert [line.get("unlike") for line in lines] == [None, "2.35"]
+
+
 def test_answers_are_sent_at_once() -> None:
     """asyncio sets TCP_NODELAY only where the listening socket names its protocol."""
     with listen("127.0.0.1", 0) as listener:

@@ -1,7 +1,9 @@
 """Judge images with the model in this folder: python run.py IMAGE...
 
 Prints one JSON object a line: the image's name, and what DetectAnomalies would answer, or why the
-image cannot be judged; the mask is the base64 text of a PNG. Exits with 1 if one could not be.
+image cannot be judged; the mask is the base64 text of a PNG. An image that is not like the training
+images has "Unlike" too: how far it lies from them, in thresholds. Exits with 1 if one could not be
+judged.
 Needs Python 3.11 or later, and `pip install -r requirements.txt`.
 """
 
@@ -46,7 +48,7 @@ def refuse_another_size(image: Path, sizes: Sequence[tuple[int, int]]) -> None:
 
 
 def judge(model: TrainedModel, image: Path) -> dict[str, Any]:
-    """Return the DetectAnomalyResult of an image file."""
+    """Return the DetectAnomalyResult of an image file, and how far it lies where it is unlike."""
     verdict = model.detect(image)
     result: dict[str, Any] = {
         "Source": {"Type": "direct"},
@@ -62,7 +64,9 @@ def judge(model: TrainedModel, image: Path) -> dict[str, Any]:
             for each in verdict.anomalies
         ]
         result["AnomalyMask"] = base64.b64encode(verdict.mask_png or b"").decode()
-    return result
+    if verdict.unlikeness is None or not verdict.is_unlike:
+        return {"DetectAnomalyResult": result}
+    return {"DetectAnomalyResult": result, "Unlike": round(verdict.unlikeness, 2)}
 
 
 def main(names: list[str]) -> int:
@@ -79,7 +83,7 @@ def main(names: list[str]) -> int:
         line: dict[str, Any] = {"Image": name}
         try:
             refuse_another_size(Path(name), sizes)
-            line["DetectAnomalyResult"] = judge(model, Path(name))
+            line |= judge(model, Path(name))
         except DetectorError as error:
             line["Error"] = error.message
             status = 1
