@@ -44,7 +44,10 @@ class Likeness:
 
         From 1 on it is unlike them.
         """
-        traits = describe(view)
+        return self.unlikeness_of(describe(view))
+
+    def unlikeness_of(self, traits: Floats) -> float:
+        """Return the same of an image that was described."""
         far = float(_distances(traits[None, 1:], self.mean, self.spread)[0]) / self.farthest
         return max(far, abs(float(traits[0]) - self.light) / self.farthest_light)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from lfvpipe.lookout.likeness import unlikeness
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES as IMAGE
 from lfvpipe.service.http.auth import NoAuth
 from lfvpipe.service.http.body import Memory
@@ -293,13 +294,16 @@ def test_the_access_log_and_a_header_tell_an_image_unlike_the_training_images(
     client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
     waits.hosting(client)
     with capture_logs() as log:
-        for colour in ((0, 200, 0), (0, 200, 200)):
+        answers = [
             client.detect_anomalies(
                 ProjectName="p",
                 ModelVersion="1",
                 Body=world.picture((64, 64), colour),
                 ContentType="image/png",
             )
+            for colour in ((0, 200, 0), (0, 200, 200))
+        ]
+    assert [unlikeness(each) for each in answers] == [None, 2.35]
     lines = [line for line in log if line["event"] == "request"]
     assert [line.get("unlike") for line in lines] == [None, "2.35"]
 
