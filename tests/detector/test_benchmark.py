@@ -291,6 +291,24 @@ def test_tables_have_medians_with_their_range_and_the_splits_that_are_won() -> N
     assert "Heat maps" not in written
 
 
+def test_two_files_are_held_against_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, area in (("before", 0.8), ("after", 0.9)):
+        (tmp_path / f"{name}.json").write_text(json.dumps([_row("lfvpipe", 0, area, f1=1.0)]))
+    files = [str(tmp_path / "before.json"), str(tmp_path / "after.json")]
+    monkeypatch.setattr("sys.argv", ["table.py", *files])
+    table.main()
+    assert "| lfvpipe (before) | 1 | 1 | 0 | 0 | +0.1000 |" in capsys.readouterr().out
+
+
+def test_sets_have_a_mean_where_each_has_one_line() -> None:
+    rows = [_row("lfvpipe", 0, 0.8, f1=1.0), _row("lfvpipe", 0, 0.9, f1=1.0, set="others")]
+    assert "| mean of the sets | lfvpipe |  |  | 0.850 |" in table.tables(rows)
+    rows.append(_row("lfvpipe", 0, 0.7, anomalies=3, f1=1.0))
+    assert "mean of the sets" not in table.tables(rows)
+
+
 def test_generated_sets_have_tables_of_their_own() -> None:
     rows = [_row("lfvpipe", 0, 0.9, f1=1.0), _row("lfvpipe", 0, 1.0, f1=1.0, generated=True)]
     real, generated = table.tables(rows).split("## Generated")

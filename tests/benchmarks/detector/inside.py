@@ -4,13 +4,12 @@ import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from lfvpipe.detector import DetectorError, Settings, train
+from lfvpipe.detector import Settings, train
 from tests.benchmarks.detector import maps, pooled
 from tests.benchmarks.detector.figures import Judged, image_figures, robustness
 from tests.benchmarks.detector.processes import Clock, peak_megabytes
@@ -42,13 +41,13 @@ def measure(run: Run) -> dict[str, float]:
     """Return a method's figures on one split, trained and tested in a process of its own.
 
     Raises:
-        Failed: It cannot be trained on these images, or its process died.
+        Failed: It cannot be trained on these images or judge them, or its process died.
     """
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             return pool.submit(_measure_here, run).result()
-    except (DetectorError, ValueError, MemoryError, BrokenProcessPool) as error:
+    except Exception as error:  # whatever a method raises, the others go on
         raise Failed(f"{type(error).__name__}: {error}") from error
 
 
@@ -66,7 +65,7 @@ def _measure_here(run: Run) -> dict[str, float]:
     normals = sum(each.label == "normal" for each in run.split.learnt)
     found = image_figures(judged, labels, normals) | costs
     heats = [each.heat for each in opinions if each.heat is not None]
-    if run.maps and heats:
+    if run.maps and len(heats) == len(tested):
         found |= maps.map_figures(heats, tested)
     if run.masks:
         found["iou"] = maps.overlap([each.mask_png for each in opinions], tested)

@@ -10,12 +10,13 @@ from tests.benchmarks.detector.splits import Run
 
 HERE = Path(__file__).parent
 DETECTOR = HERE.parents[2] / "lfvpipe" / "detector"
+IMAGES = HERE.parents[2] / "lfvpipe" / "images"
 Row = dict[str, Any]  # a run's identity, `code`, `parts`, and its figures or why it `failed`
 
 # The files whose content decides a method's figures. What all share, such as the metrics, is not
 # among them: whoever changes a metric starts a new file.
 CODE: Mapping[str, tuple[Path, ...]] = {
-    "lfvpipe": (DETECTOR,),
+    "lfvpipe": (DETECTOR, IMAGES),
     "pooled": (
         HERE / "pooled.py",
         *(DETECTOR / each for each in ("backbone", "calibration.py", "features.py", "images.py")),

@@ -1,12 +1,14 @@
 """Results as Markdown tables: the median and the range over splits and seeds.
 
-    PYTHONPATH=. python tests/benchmarks/detector/table.py FILE.json
+    PYTHONPATH=. python tests/benchmarks/detector/table.py FILE.json [LATER.json]
 
-prints the tables of a file that measure.py has written.
+prints the tables of a file that measure.py has written. With two, such as of before and after a
+change, methods are named with their file, and the later detector is held against all else.
 """
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,17 +93,22 @@ TELLING = (
 )
 
 
-def tables(rows: Sequence[Row]) -> str:
-    """Return every table of the rows, real sets before generated ones."""
+def tables(rows: Sequence[Row], ours: str = "lfvpipe") -> str:
+    """Return every table of the rows, real sets before generated ones.
+
+    Args:
+        rows: Of any sets and methods.
+        ours: The method that the others are held against.
+    """
     parts = []
     for generated, heading in ((False, "Real"), (True, "Generated")):
         own = [each for each in rows if each["generated"] is generated]
         if own:
-            parts += [f"## {heading}", *_sections(own)]
+            parts += [f"## {heading}", *_sections(own, ours)]
     return "\n\n".join(parts) + "\n"
 
 
-def _sections(rows: Sequence[Row]) -> Iterator[str]:
+def _sections(rows: Sequence[Row], ours: str) -> Iterator[str]:
     for table in TABLES:
         names = [name for name, _ in table.columns]
         if any(name in row for row in rows for name in names if name in TELLING):
@@ -109,7 +116,7 @@ def _sections(rows: Sequence[Row]) -> Iterator[str]:
     if any("failed" in row for row in rows):
         yield f"### Failures\n\n{failures(rows)}"
     if len({row["method"] for row in rows}) > 1:
-        yield f"### lfvpipe against each other method, run by run (AUROC)\n\n{duels(rows)}"
+        yield f"### {ours} against each other method, run by run (AUROC)\n\n{duels(rows, ours)}"
     if len({(row["set"], row["anomalies"]) for row in rows}) > len({row["set"] for row in rows}):
         yield f"### AUROC by the number of anomalies learnt from\n\n{curve(rows)}"
     if len({row["seed"] for row in rows}) > 1:
@@ -135,10 +142,11 @@ def lines(rows: Sequence[Row], table: Table) -> str:
             if known:
                 of_method = medians.setdefault(_method(own[0]), {})
                 of_method.setdefault(name, []).append(float(np.median(known)))
-    if len({row["set"] for row in rows}) > 1:
+    lines_of_a_set = Counter((own[0]["set"], _method(own[0])) for own in _grouped(rows, LINE))
+    if len({row["set"] for row in rows}) > 1 and {*lines_of_a_set.values()} == {1}:
         for method, found in medians.items():
             means = [_digits(float(np.mean(found[n]))) if n in found else "" for n in figures]
-            result.append(_row(["mean of the lines", method, "", "", *means]))
+            result.append(_row(["mean of the sets", method, "", "", *means]))
     return "\n".join(result)
 
 
@@ -153,15 +161,15 @@ def failures(rows: Sequence[Row]) -> str:
     return "\n".join(result)
 
 
-def duels(rows: Sequence[Row]) -> str:
-    """Return how often lfvpipe is ahead of each other method on the same split."""
+def duels(rows: Sequence[Row], ours: str) -> str:
+    """Return how often the method `ours` is ahead of each other one on the same split."""
     done = [each for each in rows if "auroc" in each and not each["masks"]]
-    ours = {_key(row, SAME_SPLIT): row["auroc"] for row in done if row["method"] == "lfvpipe"}
+    held = {_key(row, SAME_SPLIT): row["auroc"] for row in done if row["method"] == ours}
     result = [*_head(["method", "runs", "ahead", "equal", "behind", "median difference"])]
-    for own in _grouped([row for row in done if row["method"] != "lfvpipe"], ("method",)):
-        both = [row for row in own if _key(row, SAME_SPLIT) in ours]
+    for own in _grouped([row for row in done if row["method"] != ours], ("method",)):
+        both = [row for row in own if _key(row, SAME_SPLIT) in held]
         if both:
-            gaps = np.array([ours[_key(row, SAME_SPLIT)] - row["auroc"] for row in both])
+            gaps = np.array([held[_key(row, SAME_SPLIT)] - row["auroc"] for row in both])
             counts = ((gaps > EQUAL).sum(), (np.abs(gaps) <= EQUAL).sum(), (gaps < -EQUAL).sum())
             cells = [str(len(gaps)), *map(str, counts), f"{np.median(gaps):+.4f}"]
             result.append(_row([_method(own[0]), *cells]))
@@ -240,5 +248,20 @@ def _method(row: Row) -> str:
     return f"{row['method']}, with masks" if row["masks"] else str(row["method"])
 
 
+def main() -> None:
+    """Print the tables of the files that the command line names."""
+    files = [Path(each) for each in sys.argv[1:]]
+    if not files:
+        raise SystemExit(__doc__)
+    rows: list[Row] = []
+    for file in files:
+        named = f" ({file.stem})" if len(files) > 1 else ""
+        rows += [
+            each | {"method": each["method"] + named}
+            for each in json.loads(file.read_text("utf-8"))
+        ]
+    print(tables(rows, f"lfvpipe{named}"), end="")
+
+
 if __name__ == "__main__":
-    print(tables(json.loads(Path(sys.argv[1]).read_text("utf-8"))))
+    main()
