@@ -101,7 +101,6 @@ def _train_pooled(run: Run) -> Trained:
     model = pooled.train(run.learnt(), run.seed)
 
     def judge(path: Path) -> Opinion:
-        probability = model.probability(path)
-        return Opinion(probability, probability >= 0.5)
+        return Opinion(*model.judge(path))
 
     return Trained(judge, model.reported)

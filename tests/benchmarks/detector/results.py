@@ -17,11 +17,7 @@ Row = dict[str, Any]  # a run's identity, `code`, `parts`, and its figures or wh
 # among them: whoever changes a metric starts a new file.
 CODE: Mapping[str, tuple[Path, ...]] = {
     "lfvpipe": (DETECTOR, IMAGES),
-    "pooled": (
-        HERE / "pooled.py",
-        *(DETECTOR / each for each in ("backbone", "calibration.py", "features.py", "images.py")),
-        DETECTOR / "logistic.py",
-    ),
+    "pooled": (HERE / "pooled.py", DETECTOR / "backbone", IMAGES),
     "finetune": (HERE / "peers" / "finetune.py", HERE / "peers" / "finetune.txt"),
     "patchcore": (HERE / "peers" / "novelty.py", HERE / "peers" / "anomalib.txt"),
     "padim": (HERE / "peers" / "novelty.py", HERE / "peers" / "anomalib.txt"),
