@@ -249,11 +249,12 @@ LABELS_UNEXPLAINED = 0.85
 # --- Likeness to the training images --------------------------------------------------------------
 
 # Chosen on the five real sets (docs/measured.md): with 20, 40 or 70 % of the images to learn from,
-# 0 to 2 % of held-out ones are called unlike (turned by 2 degrees or 10 % lighter or darker, to
-# 4 %), blank ones always, heavily blurred ones and other products mostly. A margin of 1.25, half or
-# a quarter of the least spread, mean absolute instead of root mean square, principal components and
-# nearest neighbours made no great difference on any set; without a least spread, half of the aliens
-# that were 10 % darker were unlike.
+# 0 to 2 % of held-out ones are called unlike (anomalies of 20 aliens, and those 10 % lighter or
+# darker, to 4.4 %), blank ones always, heavily blurred ones and other products mostly. A margin of
+# 1.25, half or a quarter of the least spread, mean absolute instead of root mean square, principal
+# components and nearest neighbours made no great difference on any set but the aliens: there, with
+# a quarter of the least spread, 20 images and a margin of 1.4, 47 % of those that were 10 % darker
+# were unlike. So that number is the aliens'.
 LIKENESS_QUANTILE = 0.95
 LIKENESS_MARGIN = 1.4  # times that quantile of the training images' distances out of fold
 LIKENESS_LEAST_SPREAD = 0.04  # of a channel's range within an image
