@@ -164,8 +164,8 @@ def main() -> None:
 
 def _progress(row: Row) -> str:
     said = row["failed"] if "failed" in row else f"AUROC {row['auroc']:.3f}, F1 {row['f1']:.2f}"
-    what = f"{row['set']} {row['split']} {row['method']}, {row['normals']} + {row['anomalies']}"
-    return f"{what}, seed {row['seed']}: {said}"
+    what = f"{row['set']}, split {row['split']}, {row['method']}"
+    return f"{what} from {row['normals']} + {row['anomalies']}, seed {row['seed']}: {said}"
 
 
 if __name__ == "__main__":
