@@ -12,6 +12,7 @@ from PIL import Image
 from lfvpipe.detector import Example
 from tests.benchmarks.detector import disturbances, figures, maps, results, sets, splits, table
 from tests.benchmarks.detector.maps import Seen
+from tests.benchmarks.detector.peers import held_out
 
 
 def _seen(heat: list[list[float]], truth: list[list[int]]) -> Seen:
@@ -157,6 +158,14 @@ def test_verdicts_and_honesty() -> None:
 
 def test_the_best_threshold_may_be_below_all_scores() -> None:
     assert figures.best_f1(np.array([0.1, 0.2, 0.3]), np.array([True, True, False])) == 0.8
+
+
+def test_a_calibration_never_turns_a_ranking_round() -> None:
+    labels = np.array([False] * 4 + [True] * 4)
+    scores = np.arange(8.0)
+    assert held_out.sigmoid(scores, labels)[0] > 0
+    # As many of each: even odds.
+    assert held_out.sigmoid(-scores, labels) == pytest.approx((0, 0))
 
 
 def test_an_interval_of_a_share_is_wilsons() -> None:

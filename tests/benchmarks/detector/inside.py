@@ -21,10 +21,11 @@ REPORTED = {"auroc": "auroc", "false_positive_rate": "false_positives"}  # the d
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a method says of one image."""
+    """What a method says of one image; a higher score is more anomalous."""
 
-    probability: float
+    score: float
     called: bool
+    probability: float
     heat: maps.Heat | None = None
     mask_png: bytes | None = None
 
@@ -80,18 +81,20 @@ def _measure_here(run: Run) -> dict[str, float]:
 
 
 def _judged(opinions: Sequence[Opinion], reported: Mapping[str, float]) -> Judged:
-    scores = np.array([each.probability for each in opinions], np.float64)
-    return Judged(scores, np.array([each.called for each in opinions]), scores, reported)
+    scores, probabilities = (
+        np.array(each, np.float64)
+        for each in zip(*((each.score, each.probability) for each in opinions), strict=True)
+    )
+    return Judged(scores, np.array([each.called for each in opinions]), probabilities, reported)
 
 
 def _train_ours(run: Run) -> Trained:
     model = train(run.learnt(), Settings(seed=run.seed))
 
     def judge(path: Path) -> Opinion:
-        verdict = model.detect(path)
-        return Opinion(
-            verdict.probability, verdict.is_anomalous, verdict.heat_map, verdict.mask_png
-        )
+        found = model.detect(path)
+        probability = found.probability
+        return Opinion(probability, found.is_anomalous, probability, found.heat_map, found.mask_png)
 
     known = model.info.scores
     return Trained(judge, {ours: known[name] for name, ours in REPORTED.items() if name in known})
@@ -101,6 +104,7 @@ def _train_pooled(run: Run) -> Trained:
     model = pooled.train(run.learnt(), run.seed)
 
     def judge(path: Path) -> Opinion:
-        return Opinion(*model.judge(path))
+        logit = model.logit(path)
+        return Opinion(logit, logit >= model.threshold, model.probability(logit))
 
     return Trained(judge, model.reported)

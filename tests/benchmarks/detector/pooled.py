@@ -45,13 +45,14 @@ class Pooled:
     threshold: float
     reported: Mapping[str, float]
 
-    def judge(self, path: Path) -> tuple[float, bool]:
-        """Return the probability of an image being anomalous, and whether it is called so."""
-        logit = float((rows(path, [1])[0] @ self.weights) + self.bias)
+    def logit(self, path: Path) -> float:
+        """Return how anomalous an image is."""
+        return float(rows(path, [1])[0] @ self.weights) + self.bias
+
+    def probability(self, logit: float) -> float:
+        """Return the calibrated probability of an image being anomalous."""
         slope, offset = self.sigmoid
-        return 1 / (1 + float(np.exp(-np.clip(slope * logit + offset, -50, 50)))), (
-            logit >= self.threshold
-        )
+        return 1 / (1 + float(np.exp(-np.clip(slope * logit + offset, -50, 50))))
 
 
 def rows(path: Path, directions: Sequence[int]) -> NDArray[np.float32]:

@@ -17,8 +17,12 @@ Row = dict[str, Any]  # a run's identity, `code`, `parts`, and its figures or wh
 # among them: whoever changes a metric starts a new file.
 CODE: Mapping[str, tuple[Path, ...]] = {
     "lfvpipe": (DETECTOR, IMAGES),
-    "pooled": (HERE / "pooled.py", DETECTOR / "backbone", IMAGES),
-    "finetune": (HERE / "peers" / "finetune.py", HERE / "peers" / "finetune.txt"),
+    "pooled": (HERE / "pooled.py", HERE / "peers" / "held_out.py", DETECTOR / "backbone", IMAGES),
+    "finetune": (
+        HERE / "peers" / "finetune.py",
+        HERE / "peers" / "held_out.py",
+        HERE / "peers" / "finetune.txt",
+    ),
     "patchcore": (HERE / "peers" / "novelty.py", HERE / "peers" / "anomalib.txt"),
     "padim": (HERE / "peers" / "novelty.py", HERE / "peers" / "anomalib.txt"),
     "supersimplenet": (HERE / "peers" / "supersimplenet.py", HERE / "peers" / "anomalib.txt"),

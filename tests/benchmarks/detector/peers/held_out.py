@@ -38,5 +38,7 @@ def sigmoid(scores: Doubles, labels: Bools) -> tuple[float, float]:
         curve = (rows * (odds * (1 - odds))[:, None]).T @ rows + 1e-3 * np.eye(2)
         step = np.linalg.solve(curve, rows.T @ (target - odds) - 1e-3 * solution)
         solution += np.clip(step, -2, 2)
+    if solution[0] < 0:  # few scores, ranked the wrong way round: they say nothing
+        return 0.0, float(np.log(target.mean() / (1 - target.mean())))
     slope = float(solution[0]) / spread
     return slope, float(solution[1]) - slope * centre
