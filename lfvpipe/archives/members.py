@@ -189,7 +189,8 @@ def safe_name(raw: str, archive: Path, limits: Limits) -> str:
 def kind_of_junk(name: str) -> str:
     """Return what kind of junk member `name` is, or an empty text when it is none."""
     parts = name.lower().split("/")
-    if parts[-1] in JUNK_NAMES:
+    # DAGM's Label/Labels.txt says which images are defective; ellipses elsewhere are not read.
+    if parts[-1] in JUNK_NAMES and parts[-2:] != ["label", "labels.txt"]:
         return parts[-1].strip()
     folder = next((part for part in parts[:-1] if part in JUNK_FOLDERS | COPY_FOLDERS), "")
     if folder:

@@ -17,6 +17,7 @@ from lfvpipe.cli.usage import UsageError
 from lfvpipe.dataset import annotations as exports
 from lfvpipe.dataset.annotations import AnnotationError
 from lfvpipe.dataset.candidates import SelectionError
+from lfvpipe.dataset.globs import is_image_name
 from lfvpipe.dataset.layouts import rows_of
 from lfvpipe.dataset.listing import ListingError, NoLabels, UnknownWords, read_table
 from lfvpipe.dataset.naming import NameFinder, match_rows, shared_top
@@ -535,7 +536,9 @@ _SIGNS: Mapping[str, tuple[re.Pattern[str], ...]] = {
         re.compile(r"^(.*?)Data/Images/Normal/[^/]+$", re.IGNORECASE),
         re.compile(r"^(.*?)Data/Images/Anomaly/[^/]+$", re.IGNORECASE),
     ),
-    "dagm": (re.compile(r"^(.*?)(?:Train|Test)/Label/[^/]+_label\.png$", re.IGNORECASE),),
+    "dagm": (
+        re.compile(r"^(.*?)(?:Train|Test)/Label/(?:[^/]+_label\.png|labels\.txt)$", re.IGNORECASE),
+    ),
     "kolektor": (
         re.compile(r"^(.*?)(?:kos\d+/Part\d+_label|(?:train|test)/\d+_GT)\.\w+$", re.IGNORECASE),
     ),
@@ -560,14 +563,16 @@ def _laid_out(
     path, cut = root.path, ""
     if below and path.is_dir() and not beside:
         path, cut = path / below.rstrip("/"), below
+    read: set[str] = set()
     with archives.open_archive(root.path) as archive:
         for _ in archive.members():
             pass
-        rows = rows_of(
-            name,
-            [each[len(cut) :] for each in (*members, *beside)],
-            lambda each: archive.read(f"{cut}{each}", LONGEST_FILE),
-        )
+
+        def content(member: str) -> bytes:
+            read.add(f"{cut}{member}")
+            return archive.read(f"{cut}{member}", LONGEST_FILE)
+
+        rows = rows_of(name, [each[len(cut) :] for each in (*members, *beside)], content)
     shown = {f"{root.prefix}{cut}{row.path}": row for row in rows}
     return Listed(
         "layout",
@@ -580,6 +585,7 @@ def _laid_out(
         used=frozenset(
             {f"{root.prefix}{cut}{row.mask}" for row in rows if row.mask}
             | {f"{root.prefix}{each}" for each in beside}
+            | {f"{root.prefix}{each}" for each in read if not is_image_name(each)}
         ),
         types=tuple(sorted({row.type for row in rows if row.type})),
         has_masks=any(row.mask for row in rows),

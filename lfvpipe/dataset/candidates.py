@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.checks.findings import warning
-from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
+from lfvpipe.dataset.pairing import MaskIndex, closeness_of, looks_like_mask
 from lfvpipe.dataset.selection import SelectedImage, SelectedMask
 from lfvpipe.dataset.sources import public_address
-from lfvpipe.engine.phrases import doing
+from lfvpipe.engine.phrases import count_of, doing
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ def label_candidates(
             text = f"sources.{label}: no image is taken from {', '.join(bare)}"
             found.append(warning("empty-archive", text))
     if partners:
+        candidates = _one_mask_each(label, candidates)
         found += partners.check(label, candidates)
     if source.types and (untyped := [each for each in included if not each.type]):
         text = (
@@ -188,6 +189,36 @@ def _without_masks(source: Source, holding: Holding) -> list[Member]:
     if source.masks is None:
         holding.leave_out(masks, "named like masks of others (`masks` would learn from them)")
     return [one for one in images if one.name not in masks]
+
+
+def _one_mask_each(label: Label, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates, each mask given to the one image whose folders it is closest to.
+
+    Raises:
+        SelectionError: Several images that are included are equally close to one.
+    """
+    by_mask: dict[str, list[Candidate]] = defaultdict(list)
+    for each in candidates:
+        if each.mask:
+            by_mask[each.mask.member].append(each)
+    bare: set[int] = set()
+    shared = []
+    for mask, images in by_mask.items():
+        wanted = [each for each in images if each.included] or images
+        closeness = [closeness_of(mask, each.member) for each in wanted]
+        best = [each for each, n in zip(wanted, closeness, strict=True) if n == max(closeness)]
+        if len(best) > 1 and best[0].included:
+            shared.append((mask, best))
+        bare.update(id(each) for each in images if each is not best[0])
+    if shared:
+        mask, images = shared[0]
+        more = f", and {len(shared) - 1} more fit several" if len(shared) > 1 else ""
+        raise SelectionError(
+            f"sources.{label}.masks: {mask} fits {count_of(len(images), 'image')}:"
+            f" {', '.join(each.name for each in images[:4])}{more}.",
+            hint="Put the masks into folders that are called as those of their images are.",
+        )
+    return [replace(each, mask=None) if id(each) in bare else each for each in candidates]
 
 
 class _Masks:

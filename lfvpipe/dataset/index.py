@@ -77,6 +77,7 @@ class MaskNote:
         colours: Of the anomaly types that it shows.
         strangers: Colours that nobody declared.
         problem: Why it cannot be used; all else is empty then.
+        share: How much of the image it marks, 0 to 1; None where that was not noted.
     """
 
     width: int
@@ -84,6 +85,7 @@ class MaskNote:
     colours: tuple[str, ...]
     strangers: tuple[str, ...]
     problem: str
+    share: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

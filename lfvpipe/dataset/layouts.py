@@ -6,6 +6,7 @@ Each reads the names of an archive's members, and where a name does not tell eno
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -118,25 +119,84 @@ def visa(names: Sequence[str], read: Read) -> Iterable[Row]:
         )
 
 
-def dagm(names: Sequence[str], _read: Read) -> Iterable[Row]:
+def dagm(names: Sequence[str], read: Read) -> Iterable[Row]:
     """DAGM 2007: CLASS/{Train,Test}/NNNN.PNG with Label/NNNN_label.PNG, or CLASS and CLASS_def.
 
     The ten-class corpus as it is published today, and the archives of the tutorial, whose
-    ``labels.txt`` holds ellipses (not read: they are weak, far larger than the defect).
+    ``labels.txt`` holds ellipses (not read: they are weak, far larger than the defect). The
+    ``Label/Labels.txt`` of the corpus says which images are defective; where there is none, the
+    masks do.
     """
     masks = {name.lower(): name for name in names if "/label/" in f"/{name.lower()}"}
+    said = {
+        path: line
+        for name in names
+        if name.lower().endswith(("train/label/labels.txt", "test/label/labels.txt"))
+        for path, line in _labels_of_dagm(name, read(name)).items()
+    }
+    denied: list[str] = []
+    there = set()
     for name in names:
         path = PurePosixPath(name)
         if not re.fullmatch(rf".*\.{_IMAGE}", name, re.IGNORECASE) or name.lower() in masks:
             continue
         folder = path.parent.name.lower()
         if folder in ("train", "test"):
-            mask = masks.get(
-                (path.parent / "Label" / f"{path.stem}_label{path.suffix}").as_posix().lower(), ""
-            )
+            there.add(name.lower())
+            beside = path.parent / "Label" / f"{path.stem}_label{path.suffix}"
+            mask = masks.get(beside.as_posix().lower(), "")
+            line = said.get(name.lower())
+            if line is None and (path.parent / "Label/Labels.txt").as_posix().lower() in masks:
+                denied.append(f"{name} is not in its Labels.txt")
+            elif line is not None and line.is_defective != bool(mask):
+                denied.append(
+                    f"{line.where} calls {name} defective, and {beside.name} is not there"
+                    if line.is_defective
+                    else f"{line.where} calls {name} good, and {mask} is there"
+                )
             yield Row(name, _label(bool(mask)), _part(folder), mask=mask, where=name)
         elif re.fullmatch(r"class\d+(_def)?", folder):
             yield Row(name, _label(folder.endswith("_def")), where=name)
+    if denied:
+        more = f", and so of {len(denied) - 5} more" if len(denied) > 5 else ""
+        raise ListingError(
+            f"Labels.txt and the masks contradict each other: {'; '.join(denied[:5])}{more}.",
+            hint="Put the masks there that lack, or mend the lines of Labels.txt.",
+        )
+    for path_, line in said.items():
+        if path_ not in there:  # told as an image that is listed and not there
+            yield Row(line.path, _label(line.is_defective), where=line.where)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of a Labels.txt: the image, whether it is defective, and where that stands."""
+
+    path: str
+    is_defective: bool
+    where: str
+
+
+def _labels_of_dagm(name: str, data: bytes) -> dict[str, _Line]:
+    """Return the lines of a Labels.txt by the names of their images, in lower case.
+
+    The first is a number; each other one has the image's number, 0 or 1, the image's file, a
+    number, and the mask's file or 0.
+    """
+    folder = PurePosixPath(name).parent.parent
+    found: dict[str, _Line] = {}
+    for number, text in enumerate(data.decode("utf-8-sig", errors="replace").splitlines(), 1):
+        cells = text.split("\t") if "\t" in text else text.split()
+        if len(cells) < 2:
+            continue
+        if len(cells) < 3 or cells[1].strip() not in ("0", "1"):
+            raise ListingError(
+                f"{name}:{number}: does not say by 0 or 1 whether an image is defective.",
+                hint="A line has the image's number, 0 or 1, its file, a number, and its mask.",
+            )
+        path = (folder / cells[2].strip()).as_posix()
+        found[path.lower()] = _Line(path, cells[1].strip() == "1", f"{name}:{number}")
+    return found
 
 
 def kolektor(names: Sequence[str], read: Read) -> Iterable[Row]:

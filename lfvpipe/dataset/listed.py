@@ -18,7 +18,7 @@ from lfvpipe.dataset.naming import NameFinder, match_rows, shared_top
 from lfvpipe.dataset.selection import SelectedMask
 from lfvpipe.dataset.sources import listed_kind, public_address
 from lfvpipe.dataset.words import marks_defect, meaning_of
-from lfvpipe.engine.phrases import doing
+from lfvpipe.engine.phrases import count_of, doing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -106,6 +106,19 @@ def _rows_of_table(
             " none, `labels` says what it stands for"
         )
         found.append(warning("words-as-types", text))
+    if table.good_of_type:
+        text = (
+            f"{name}: {doing(len(table.good_of_type), 'row', 'call')} an image good in spite"
+            f" of a type of defects, such as {table.good_of_type[0]}: the label counts"
+        )
+        found.append(warning("good-of-type", text, table.good_of_type))
+    bare = [row.path for row in table.rows if row.label is None and not row.left_out]
+    if bare:
+        text = (
+            f"{name}: {doing(len(bare), 'row', 'have')} no label; such images are neither learnt"
+            " from nor tested on, and get a verdict alone"
+        )
+        found.append(warning("rows-without-label", text, bare))
     return table.rows
 
 
@@ -166,13 +179,8 @@ def _annotated(
             lacking.append(image.name)
             continue
         member = members[name]
-        regions = tuple(
-            # A mark that its tool gave no class is a defect of a type that nobody named.
-            replace(each, type=each.type or UNNAMED_TYPE)
-            for each in image.regions
-            if marks_defect(each.type, source.words)
-        )
-        image = replace(image, regions=regions)  # noqa: PLW2901
+        older = tuple(_of_defects(each, source.words) for each in image.overruled)
+        image = replace(_of_defects(image, source.words), overruled=older)  # noqa: PLW2901
         twin = by_member.get(member.name)
         if twin is not None and twin.name != image.name:
             raise SelectionError(
@@ -182,12 +190,21 @@ def _annotated(
         if twin is not None:  # several files, each about a class, or a part of the marks
             image = replace(  # noqa: PLW2901
                 twin,
-                regions=(*twin.regions, *regions),
+                regions=(*twin.regions, *image.regions),
+                overruled=(*twin.overruled, *image.overruled),
                 classes=(*twin.classes, *image.classes),
                 split=twin.split or image.split,
             )
         by_member[member.name] = image
     return by_member, lacking
+
+
+def _of_defects(image: AnnotatedImage, words: Mapping[str, Label]) -> AnnotatedImage:
+    """Return an image with those of its marks that are of defects."""
+    regions = (each for each in image.regions if marks_defect(each.type, words))
+    # A mark that its tool gave no class is a defect of a type that nobody named.
+    named = tuple(replace(each, type=each.type or UNNAMED_TYPE) for each in regions)
+    return replace(image, regions=named)
 
 
 def _annotated_candidates(
@@ -202,11 +219,15 @@ def _annotated_candidates(
     is_wanted = holding.wanted(source.include, source.exclude)
     candidates: list[Candidate] = []
     contradicting: list[str] = []
+    overruled: list[str] = []
     for member in holding.images:
         if not is_wanted(member.name):
             continue
         image = images.get(member.name)
         label, type_ = _verdict(source, image, contradicting, member.name)
+        older = image.overruled if image else ()
+        if any(_verdict(source, each, [], member.name)[0] != label for each in older):
+            overruled.append(member.name)
         if label is None:
             reason = "in which nothing is marked" if image else "that the annotations do not list"
             holding.leave_out([member.name], reason)
@@ -221,6 +242,12 @@ def _annotated_candidates(
         row = Row(member.name, label, _part(image), type=type_)
         candidates.append(_candidate(row, holding, member, mask))
     found += _lacking(where, "images that it lists", lacking, len(images), bool(candidates))
+    if overruled:
+        text = (
+            f"{where}: annotations of {count_of(len(overruled), 'image')} contradict each other on"
+            " whether there is a defect; the newest counts, and where no date tells, the last"
+        )
+        found.append(warning("contradicting-annotators", text, overruled))
     if contradicting:
         text = (
             f"{where}: {doing(len(contradicting), 'image', 'are')} called normal in spite of marked"
@@ -324,7 +351,7 @@ def _masks_of(
     for image, row in rows.items():
         if row.mask and row.label == "anomaly":
             name = finder.find_below(row.mask, row.where, top)
-            if name is None:
+            if name is None or name in rows:  # a photograph, which the end of the name fits, too
                 lacking.append(row.mask)
                 continue
             member = members[name]

@@ -14,7 +14,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.words import is_undecided, is_validation, meaning_of, simplify
+from lfvpipe.engine.phrases import count_of
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ _TRUTH: Mapping[str, Label] = {
     **dict.fromkeys(("0", "0.0", "0,0", "false", "f", "no", "n"), "normal"),
     **dict.fromkeys(("1", "1.0", "1,0", "true", "t", "yes", "y"), "anomaly"),
 }
+# What stands in the column of types where there is no defect, simplified.
+_NO_TYPE = frozenset(["", "0", "na", "nan", "none", "null", "no", "nil", "keine", "aucun"])
 _LONGEST = 1 << 20  # characters of a field
 
 
@@ -118,11 +122,13 @@ class Table:
         rows: In its order.
         guess: What it is written in, in words, where it does not say so and is not UTF-8.
         types: Labels that were taken for types of defects, and how often each stands there.
+        good_of_type: Places of rows that call an image good and name the type of its defect.
     """
 
     rows: tuple[Row, ...]
     guess: str = ""
     types: Counter[str] = field(default_factory=Counter)
+    good_of_type: tuple[str, ...] = ()
 
 
 def read_table(
@@ -164,7 +170,7 @@ def read_table(
                 f"{row.where}: {row.path} is listed a second time.",
                 hint=f"The first time is {twin.where}. Take one of the lines out.",
             )
-    return Table(tuple(rows), guess, words.types)
+    return Table(tuple(rows), guess, words.types, tuple(words.good_of_type))
 
 
 def decode(name: str, data: bytes, encoding: str | None = None) -> tuple[str, str]:
@@ -293,13 +299,19 @@ class _Words:
     def __init__(self, labels: Mapping[str, Label], left_out: frozenset[str]) -> None:
         self.left_out = left_out
         self.types: Counter[str] = Counter()
+        self.good_of_type: list[str] = []
+        self._denied: list[str] = []  # places of rows with two labels
         self._labels = labels
         self._unknown: dict[str, str] = {}  # and where each stands first
 
     def label(self, entry: Mapping[str, str], where: str) -> tuple[Label | None, str]:
         """Return what an entry says that its image is, and the type of its defect."""
         said, truth = entry.get("label", ""), entry.get("is_anomaly", "")
-        label = self._labels.get(said) or self._labels.get(truth) or _TRUTH.get(truth.lower())
+        by_truth = self._labels.get(truth) or _TRUTH.get(truth.lower())
+        by_word = self._labels.get(said) or meaning_of(said)
+        if by_truth and by_word in LABELS and by_truth != by_word:
+            self._denied.append(f"{where} ({said}, {truth})")
+        label = self._labels.get(said) or by_truth
         if label is None and truth:
             raise ListingError(
                 f"{where}: {truth} does not say whether the image is anomalous.",
@@ -316,10 +328,22 @@ class _Words:
                 label, type_ = "anomaly", said
             else:
                 self._unknown.setdefault(said, where)
+        if label == "normal" and simplify(type_) not in _NO_TYPE and meaning_of(type_) != "normal":
+            self.good_of_type.append(where)
         return label, type_ if label == "anomaly" else ""
 
     def insist_on_known(self, name: str, *, has_good: bool) -> None:
-        """Raise UnknownWords where a label is not known, or all that are not are called types."""
+        """Raise UnknownWords where a label is not known, or all that are not are called types.
+
+        Raises a ListingError where two columns of a row contradict each other.
+        """
+        if self._denied:
+            more = f", and {len(self._denied) - 5} more" if len(self._denied) > 5 else ""
+            raise ListingError(
+                f"{name}: the columns of the label and of is_anomaly contradict each other in"
+                f" {count_of(len(self._denied), 'row')}: {', '.join(self._denied[:5])}{more}.",
+                hint="Mend these rows, or take one of the two columns out.",
+            )
         if self._unknown:
             word, where = next(iter(self._unknown.items()))
             others = "".join(f", nor is {each}" for each in [*self._unknown][1:6])

@@ -44,6 +44,11 @@ class MaskIndex:
         return None if closeness[0][0] == closeness[1][0] else closeness[0][1]
 
 
+def closeness_of(mask: str, image: str) -> int:
+    """Return how many folders a mask and an image have in common, counted from the innermost."""
+    return common_ending(_folders(mask), _folders(image))
+
+
 def _stem(name: str) -> str:
     stem = PurePosixPath(name.lower()).stem
     suffix = next((suffix for suffix in _SUFFIXES if stem.endswith(suffix)), "")

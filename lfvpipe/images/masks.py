@@ -31,6 +31,7 @@ class PreparedMask:
         height: Pixels.
         colours: The anomaly types' colours that occur, ``#RRGGBB``, sorted.
         strangers: Colours that occurred and became background, though they were no background.
+        share: How much of the image is marked, 0 to 1.
     """
 
     data: bytes
@@ -38,6 +39,7 @@ class PreparedMask:
     height: int
     colours: tuple[str, ...]
     strangers: tuple[str, ...]
+    share: float
 
 
 def prepare_mask(
@@ -70,7 +72,9 @@ def prepare_mask(
     hidden = numpy.zeros(0, bool)
     if geometry is not None:
         image, hidden = geometry.apply_to_mask(image)
-    targets, strangers = _targets(_colours_of(image), classes)
+    counts = _colours_of(image)
+    targets, strangers = _targets(sorted(counts), classes)
+    marked = sum(count for code, count in counts.items() if targets[code] != _WHITE)
     width, height = image.size
     # The file's own bytes stay where its form is the documented one and nothing has to change.
     has_form = header.format == "PNG" and header.mode in ("RGB", "P") and header.bits <= 8
@@ -83,7 +87,8 @@ def prepare_mask(
         targets = {code: code for code in _colours_of(image)}
         data = encode_png(image)
     colours = tuple(_hex(code) for code in sorted(set(targets.values()) - {_WHITE}))
-    return PreparedMask(data, width, height, colours, strangers)
+    share = round(marked / (width * height), 4)
+    return PreparedMask(data, width, height, colours, strangers, share)
 
 
 def read_mask(source: Path | bytes) -> Image.Image:
@@ -104,15 +109,15 @@ def _on(
     return Image.fromarray(numpy.where(opaque[..., None], colours, numpy.uint8(background)))
 
 
-def _colours_of(image: Image.Image) -> list[int]:
+def _colours_of(image: Image.Image) -> dict[int, int]:
     counted = image.getcolors(_MAX_PRESENT)
     if counted is None:
         raise NotAMask(f"more than {_MAX_PRESENT:,}")
-    codes = []
-    for _, colour in counted:
+    codes = {}
+    for count, colour in counted:
         assert isinstance(colour, tuple)  # the image is RGB
-        codes.append(colour[0] << 16 | colour[1] << 8 | colour[2])
-    return sorted(codes)
+        codes[colour[0] << 16 | colour[1] << 8 | colour[2]] = count
+    return codes
 
 
 def _targets(

@@ -867,6 +867,7 @@ LAYOUTS: dict[str, Layout] = {
         f"sources: {{table: {{file: labels.csv, archive: photos}}}}\n{HALF}",
         counts(10, 10, 10, 10),
         unlabelled=3,
+        findings=frozenset({"rows-without-label"}),
     ),
     "a table of Excel in UTF-16, in German": Layout(
         utf16_table,

@@ -41,7 +41,11 @@ def read(format_: str, files: Mapping[str, bytes]) -> list[AnnotatedImage]:
     Raises:
         AnnotationError: A file cannot be used.
     """
-    return [_without_lines(image) for image in _reader(format_)(files)]
+    images = _reader(format_)(files)
+    return [
+        replace(_without_lines(each), overruled=tuple(map(_without_lines, each.overruled)))
+        for each in images
+    ]
 
 
 def _without_lines(image: AnnotatedImage) -> AnnotatedImage:

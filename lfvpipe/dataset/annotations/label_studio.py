@@ -1,11 +1,14 @@
 """Label Studio's JSON export: a list of tasks, each an image with the results of its annotations.
 
 Format: https://labelstud.io/guide/export. Coordinates are per cent of the image's sides, turned
-clockwise about the upper left corner. Cancelled annotations do not count; of several the last does.
+clockwise about the upper left corner. Cancelled annotations do not count; of several the newest
+does, and the last where dates do not tell.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -51,8 +54,6 @@ def _read_task(task: Node, file: str) -> AnnotatedImage | None:
     data = task.at("data")
     key = next((key for key in _IMAGE_KEYS if data.has(key)), "")
     address = data.text(key or "image")
-    regions: list[Region] = []
-    classes: list[str] = []
     annotations = list(task.items("annotations")) if task.has("annotations") else []
     done = [
         each
@@ -61,7 +62,37 @@ def _read_task(task: Node, file: str) -> AnnotatedImage | None:
     ]
     if not done:
         return None
-    for result in done[-1].items("result"):
+    name, *others = _paths(address)
+    said = [
+        AnnotatedImage(
+            name,
+            *_read_results(each),
+            where=task.where,
+            file=file,
+            other_names=tuple(others),
+        )
+        for each in sorted(done, key=_date)
+    ]
+    return replace(said[-1], overruled=tuple(said[:-1]))
+
+
+def _date(annotation: Node) -> datetime:
+    """Return when an annotation was made or last changed; long ago where it does not say."""
+    for key in ("updated_at", "created_at"):
+        if annotation.has(key) and isinstance(text := annotation.at(key).value, str):
+            try:
+                date = datetime.fromisoformat(text)
+            except ValueError:
+                continue
+            return date if date.tzinfo else date.replace(tzinfo=UTC)
+    return datetime.min.replace(tzinfo=UTC)
+
+
+def _read_results(annotation: Node) -> tuple[tuple[Region, ...], tuple[str, ...]]:
+    """Return what an annotation marks, and what it calls the image as a whole."""
+    regions: list[Region] = []
+    classes: list[str] = []
+    for result in annotation.items("result"):
         if not result.has("value"):  # a relation between two others
             continue
         value = result.at("value")
@@ -78,15 +109,7 @@ def _read_task(task: Node, file: str) -> AnnotatedImage | None:
                 regions += [Region(type_, (_area(result),)) for type_ in types[:1]]
         if value.has("keypointlabels"):
             regions += [Region(label.text()) for label in value.items("keypointlabels")]
-    name, *others = _paths(address)
-    return AnnotatedImage(
-        name,
-        tuple(regions),
-        tuple(classes),
-        where=task.where,
-        file=file,
-        other_names=tuple(others),
-    )
+    return tuple(regions), tuple(classes)
 
 
 def _area(result: Node) -> Polygon:

@@ -89,6 +89,7 @@ class AnnotatedImage:
         where: The place in the export, for messages: ``file:line`` or ``file: images[3]``.
         file: The file of annotations that names it, by its path.
         other_names: What it may be called instead, where nothing is called `name`.
+        overruled: What others said of it, or the same person earlier, which does not count.
     """
 
     name: str
@@ -100,6 +101,7 @@ class AnnotatedImage:
     where: str = ""
     file: str = ""
     other_names: tuple[str, ...] = ()
+    overruled: tuple[AnnotatedImage, ...] = ()
 
 
 def split_of(file: str, *, in_stem: bool = False) -> str:

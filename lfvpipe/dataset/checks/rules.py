@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lfvpipe.dataset.selection import LabelCounts
 
 _WHOLE = Geometry()
+_MOST_MARKED = 0.5  # of an image, beyond which a mask may be one of the good part
 _LISTED = 20  # kinds of problem
 _NAMED = 20  # images of a kind
 _CHANGES = {
@@ -151,6 +152,8 @@ def _mask_findings(
     odd = [name for name, mask in fine.items() if (mask.width, mask.height) != sizes[name]]
     empty = [name for name, mask in fine.items() if not mask.colours]
     strange = [name for name, mask in fine.items() if mask.strangers]
+    full = [name for name, mask in fine.items() if (mask.share or 0) > _MOST_MARKED]
+    swapped = "masks mark more than half of their image: is the background painted as a defect?"
     most = rules.MAX_ANOMALY_LABELS_PER_IMAGE
     many = [name for name, mask in fine.items() if len(mask.colours) > most]
     bare = [
@@ -164,6 +167,7 @@ def _mask_findings(
         (error, "mask-size", "masks differ in size from their image: export them anew", odd),
         (error, "mask-types", f"masks show more than {most} anomaly types: merge some", many),
         (warning, "empty-masks", "masks mark nothing: is the label right?", empty),
+        (warning, "mostly-marked", swapped, full),
         (warning, "mask-colours", "masks have colours that the manifest does not name", strange),
         (warning, "no-mask", "anomaly images have no mask, so where they are is not learnt", bare),
     ]

@@ -128,6 +128,7 @@ def _note(image: SelectedImage, result: Result, mask: Result | None) -> Note:
             colours=mask.colours,
             strangers=mask.strangers,
             problem=mask.problem,
+            share=mask.share,
         )
     return Note(
         id=image.id,

@@ -66,6 +66,7 @@ class Result:
         white: The photograph's own white level, where it was looked at; no file is there then.
         source: See `lfvpipe.images.Prepared`.
         camera: See `lfvpipe.images.Prepared`.
+        share: How much of the image a mask marks, 0 to 1.
     """
 
     key: str
@@ -87,6 +88,7 @@ class Result:
     white: float | None = None
     source: str = ""
     camera: str = ""
+    share: float | None = None
 
 
 def prepare_one(job: Job, data: bytes) -> Result:
@@ -152,6 +154,7 @@ def _prepare_mask(job: Job, data: bytes) -> Result:
         height=done.height,
         colours=done.colours,
         strangers=done.strangers,
+        share=done.share,
     )
 
 

@@ -44,6 +44,7 @@ class SelectStep(Step[Context]):
             found += _manifest_inputs(pipeline.sources.manifest)
         else:
             found += settings(_source_inputs(pipeline))
+            found += _reader_versions(pipeline)
             found += _share_inputs("sample", "", pipeline.sample.shares)
             found += _share_inputs("split", ".train", pipeline.split.train)
             found += _share_inputs("split", ".test", pipeline.split.test or {})
@@ -111,6 +112,19 @@ def _manifest_inputs(manifest: ManifestSource) -> list[Input]:
     for label, names in sorted(manifest.labels.items()):
         found.append(Setting(f"sources.manifest.labels.{label}", list(names)))
     return found
+
+
+def _reader_versions(pipeline: Pipeline) -> Iterator[Input]:
+    """Yield the versions of what reads lists, where it read something else before."""
+    listed = pipeline.sources.listed
+    if isinstance(listed, LayoutSource) and listed.name == "dagm":
+        yield CodeVersion("Labels.txt", 2, unrecorded=1)
+    if isinstance(listed, TableSource):  # two columns that deny each other, rows of no label
+        yield CodeVersion("tables", 2, unrecorded=1)
+    if isinstance(listed, AnnotationSource) and listed.format == "label-studio":
+        yield CodeVersion("several annotators", 2, unrecorded=1)
+    if any(source.masks for source in pipeline.sources.by_label.values()):
+        yield CodeVersion("one mask for one image", 2, unrecorded=1)
 
 
 def _source_inputs(pipeline: Pipeline) -> dict[str, Json]:
