@@ -104,6 +104,8 @@ class Note:
         whole: (width, height) of the photograph, upright; None where that was not noted.
         source: The format of its file as it was; "" where that was not noted.
         camera: What EXIF calls the camera; "" for nothing.
+        white: The white level of deep grey by its own samples; None where nobody looked.
+        is_unfit: The problem is what the pipeline wants of the image, which is sound.
     """
 
     id: str
@@ -118,6 +120,8 @@ class Note:
     whole: tuple[int, int] | None = None
     source: str = ""
     camera: str = ""
+    white: float | None = None
+    is_unfit: bool = False
 
 
 def image_line(image: Image) -> dict[str, object]:
@@ -168,15 +172,14 @@ def read_file_sizes(file: Path) -> list[tuple[str, int]]:
     ]
 
 
+_OFTEN_EMPTY = ("levels", "whole", "source", "camera", "white", "is_unfit")
+
+
 def note_line(note: Note) -> dict[str, object]:
     """Return the line of the notes that stands for `note`."""
     line = {**vars(note), "mask": vars(note.mask) if note.mask else None}
     # Most have none of these, and notes of 0.1.0 had no such words.
-    return {
-        key: value
-        for key, value in line.items()
-        if value or key not in ("levels", "whole", "source", "camera")
-    }
+    return {key: value for key, value in line.items() if value or key not in _OFTEN_EMPTY}
 
 
 def read_notes(file: Path) -> Iterator[Note]:

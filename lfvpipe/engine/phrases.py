@@ -25,7 +25,14 @@ def count_of(number: int, noun: str) -> str:
 
 def doing(number: int, noun: str, verb: str) -> str:
     """Return ``1 image has``, or ``3 images have``; the verb is the plural's."""
-    singular = {"have": "has", "are": "is", "were": "was", "match": "matches"}
+    singular = {
+        "are": "is",
+        "cannot": "cannot",
+        "do": "does",
+        "have": "has",
+        "match": "matches",
+        "were": "was",
+    }
     return f"{count_of(number, noun)} {singular.get(verb, f'{verb}s') if number == 1 else verb}"
 
 

@@ -9,7 +9,7 @@ from lfvpipe import lazy
 
 if TYPE_CHECKING:
     from lfvpipe.images.decoding import read_decoded, read_image, read_painting, upright_size
-    from lfvpipe.images.errors import ImageError, NotAMask
+    from lfvpipe.images.errors import ImageError, NotAMask, UnfitImage
     from lfvpipe.images.formats import FORMATS, SERVED, SUFFIXES
     from lfvpipe.images.geometry import Geometry
     from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
@@ -23,7 +23,7 @@ else:
         __name__,
         {
             "decoding": ["read_decoded", "read_image", "read_painting", "upright_size"],
-            "errors": ["ImageError", "NotAMask"],
+            "errors": ["ImageError", "NotAMask", "UnfitImage"],
             "formats": ["FORMATS", "SERVED", "SUFFIXES"],
             "geometry": ["Geometry"],
             "inspection": ["MAX_PIXELS", "ImageHeader", "inspect"],
@@ -49,6 +49,7 @@ __all__ = [
     "Prepared",
     "PreparedMask",
     "Shapes",
+    "UnfitImage",
     "Upright",
     "examine",
     "inspect",

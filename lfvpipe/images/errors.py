@@ -16,6 +16,10 @@ class ImageError(UserError):
         super().__init__(f"The image {fault}.", hint=hint)
 
 
+class UnfitImage(ImageError):
+    """It is sound, and the part of it that is to count is not in it."""
+
+
 class NotAMask(ImageError):
     """It has more colours than a mask has anomaly types."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lfvpipe.images.decoding import read_painting
-from lfvpipe.images.errors import ImageError
+from lfvpipe.images.errors import ImageError, UnfitImage
 from lfvpipe.images.shapes import Shapes
 
 if TYPE_CHECKING:
@@ -103,16 +103,22 @@ class Geometry:
         for polygon in self.ignore:
             pen.polygon(polygon, fill=255, outline=255)
         if self.mask is not None:
-            colours, opaque = read_painting(self.mask)
+            try:
+                colours, opaque = read_painting(self.mask)
+            except ImageError as error:
+                raise UnfitImage(
+                    f"cannot be prepared, as the mask of what is ignored {error.fault}",
+                    hint=error.hint,
+                ) from error
             if opaque.shape != (size[1], size[0]):
-                raise ImageError(
+                raise UnfitImage(
                     f"has {size[0]} x {size[1]} pixels, the mask of what is ignored"
                     f" {opaque.shape[1]} x {opaque.shape[0]}",
                     hint="Draw the mask on such an image.",
                 )
             hidden.paste(255, mask=Image.fromarray(opaque & colours.any(axis=2)))
         if hidden.getextrema() == (255, 255):
-            raise ImageError(
+            raise UnfitImage(
                 "is ignored from side to side",
                 hint="What the mask leaves black or transparent counts; a mask may not cover all.",
             )
@@ -122,7 +128,7 @@ class Geometry:
         if self.region is not None:
             left, top, width, height = self.region
             if left + width > image.width or top + height > image.height:
-                raise ImageError(
+                raise UnfitImage(
                     f"has {image.width} x {image.height} pixels, and the region reaches to"
                     f" {left + width} x {top + height}",
                     hint="Choose a region within all images.",

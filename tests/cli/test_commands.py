@@ -330,6 +330,14 @@ def test_validate_tells_decisions_and_images_to_judge(project: Path, lfvpipe: An
     assert "seen.jsonl:1: this is not JSON" in lfvpipe("validate", project).out
 
 
+def test_validate_looks_for_the_mask_of_what_is_ignored(project: Path, lfvpipe: Any) -> None:
+    project.write_text(project.read_text() + "\nimages: {ignore: gone.png}\n")
+    said = lfvpipe("validate", project)
+    assert said.code == 3
+    assert "problem: images.ignore: " in said.out
+    assert "gone.png is not there" in said.out
+
+
 def test_validate_suggests_what_a_missing_archive_may_be_called(
     project: Path, lfvpipe: Any
 ) -> None:

@@ -233,7 +233,11 @@ def test_equal_pictures_that_occur_several_times_a_split_are_told_as_equal_alone
 ) -> None:
     normal = {f"{n}-{copy}.png": saved(structured(n)) for n in range(60) for copy in range(4)}
     archives(normal=normal, anomaly={f"{n}.png": saved(structured(n)) for n in range(100, 150)})
-    assert run(context, work).keys() == {"same-image-two-splits"}
+    assert run(context, work).keys() == {
+        "same-image-two-splits",
+        "copies-in-train",
+        "copies-in-test",
+    }
 
 
 def test_grey_and_colour_together_are_a_warning_and_convert_settles_it(
@@ -393,6 +397,58 @@ def test_areas_that_leave_little_to_look_at_are_told_with_the_figure(
     assert f"covers {100 * part:g} % of what a model sees" in message if code else not message
 
 
+@pytest.mark.parametrize(
+    ("polygons", "said"),
+    [
+        ([(500, 500, 600)], "images.ignore covers nothing of the photographs"),
+        ([(10, 10, 60), (500, 500, 600)], "1 polygon covers nothing of the photographs"),
+        ([(10, 10, 60)], ""),
+    ],
+)
+def test_ignoring_nothing_is_told(
+    polygons: list[tuple[int, int, int]],
+    said: str,
+    changed: Change,
+    work: Any,
+    archives: Callable[..., None],
+) -> None:
+    archives(normal=taken(30, 0, (200, 200)), anomaly=taken(12, 100, (200, 200)))
+    ignore = tuple(((x, y), (end, y), (end, end)) for x, y, end in map(tuple, polygons))
+    found = run(changed(images=Images(ignore=ignore)), work)
+    assert said in found["ignored-nothing"]["message"] if said else "ignored-nothing" not in found
+
+
+@pytest.mark.parametrize("paint", [(0, 0, 0, 255), (255, 0, 0, 0)])
+def test_a_mask_that_paints_nothing_is_told(
+    paint: tuple[int, int, int, int],
+    changed: Change,
+    work: Any,
+    archives: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    archives(normal=taken(30, 0, (96, 96)), anomaly=taken(12, 100, (96, 96)))
+    Pillow.new("RGBA", (96, 96), paint).save(tmp_path / "mask.png")
+    found = run(changed(images=Images(ignore=str(tmp_path / "mask.png"))), work)
+    assert "its mask is black or transparent" in found["ignored-nothing"]["message"]
+
+
+@pytest.mark.parametrize("kind", ["region", "mask", "text"])
+def test_sound_images_that_do_not_fit_are_never_left_out_as_damaged(
+    kind: str, changed: Change, work: Any, archives: Callable[..., None], tmp_path: Path
+) -> None:
+    archives(normal=taken(30, 0, (96, 96)), anomaly=taken(12, 100, (96, 96)))
+    mask = tmp_path / "mask.png"
+    Pillow.new("L", (96, 97), 255).save(mask)
+    if kind == "text":
+        mask.write_text("no image")
+    images = Images(damaged="leave-out", region=(0, 0, 96, 97))
+    if kind != "region":
+        images = Images(damaged="leave-out", ignore=str(mask))
+    found = failure(changed(images=images), work)
+    assert found.keys() == {"unfit-images"}
+    assert found["unfit-images"].startswith("42 sound images do not fit images.region or")
+
+
 def test_a_small_region_is_told(changed: Change, work: Any, archives: Callable[..., None]) -> None:
     archives(normal=taken(30, 0, (96, 96)), anomaly=taken(12, 100, (96, 96)))
     found = run(changed(images=Images(region=(0, 0, 63, 80), resize=(64, 64))), work)
@@ -411,9 +467,10 @@ def test_the_terminal_names_the_first_files_and_where_all_of_them_are(
     (said,) = (each for each in work.warnings if "both in train and in what" in each)
     named = re.search(r"\((normal/\S+ = normal/\S+), .+, .+ and (\d+) more in (\S+)\)$", said)
     assert named is not None
-    assert found["message"].startswith(f"{int(named[2]) + 3} pictures are")
     lines = Path(named[3]).read_text().splitlines()
-    assert sum(" = " in line for line in lines) == int(named[2]) + 3
+    first = lines.index(found["message"]) + 1
+    last = lines.index("", first)
+    assert sum(" = " in line for line in lines[first:last]) == int(named[2]) + 3
     assert f"  {named[1]}" in lines
 
 

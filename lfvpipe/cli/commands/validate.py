@@ -110,6 +110,8 @@ def _look_at_sources(pipeline: Pipeline) -> list[SourceFacts]:
         parts = {"train": manifest.train, "test": manifest.test, "images": manifest.images}
         found += [_place_facts(name, place) for name, place in parts.items() if place]
     found += [_judged_archive(one) for one in pipeline.evaluate.archives]
+    if isinstance(pipeline.images.ignore, str):
+        found.append(_place_facts("images.ignore", pipeline.images.ignore))
     if pipeline.sources.labels:
         found.append(_decisions_file(pipeline.sources.labels))
     return found + _missing_extras(pipeline)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lfvpipe.config.spec import LABELS
+from lfvpipe.dataset.checks.depths import bits_of
 from lfvpipe.dataset.checks.findings import Finding, error, warning
+from lfvpipe.engine.phrases import doing
 from lfvpipe.images import Shapes
 from lfvpipe.lookout import rules
 
@@ -75,6 +78,7 @@ _TRAITS: Final[dict[str, Callable[[Note], str]]] = {
     "camera": lambda note: note.camera,
     "format": lambda note: note.source,
     "colour": _colour,
+    "depth": bits_of,
 }
 
 
@@ -123,7 +127,7 @@ def _label_tellers(telling: Mapping[str, Counts]) -> Iterator[Finding]:
 
 
 def _listed(trait: str, counts: Counter[str]) -> str:
-    of = " of" if trait in ("size", "shape", "camera") else ""
+    of = " of" if trait in ("size", "shape", "camera", "depth") else ""
     shown = ", ".join(
         f"{count:,}{of if value != _UNNAMED else ''} {value}"
         for value, count in counts.most_common(_SHOWN)
@@ -196,6 +200,15 @@ def geometry_findings(
         left = min((geometry.left_by_ignoring(size) for size in some), default=1.0)
         covers = f"images.ignore covers {int(1000 * (1 - left)) / 10:g} % of what a model sees"
         advice = "cut out the part that counts with images.region instead"
+        most = max((geometry.left_by_ignoring(size) for size in some), default=0.0)
+        if most == 1:
+            text = (
+                "images.ignore covers nothing of the photographs: its polygons lie outside, or its"
+                " mask is black or transparent throughout. Polygons are points (right, down) in"
+                " pixels, and a mask covers what is painted in it, in any colour but black"
+            )
+            found.append(warning("ignored-nothing", text))
+        found += _polygons_of_nothing(geometry, some) if most < 1 else []
         if left < _TOO_LITTLE_LEFT:
             text = f"{covers}, and too little is left to judge by: ignore less, or {advice}"
             found.append(error("ignored-most", text))
@@ -210,3 +223,23 @@ def geometry_findings(
         )
         found.append(warning("small-region", text))
     return found
+
+
+def _polygons_of_nothing(geometry: Geometry, sizes: Sequence[tuple[int, int]]) -> list[Finding]:
+    """Return a warning where some of the polygons cover nothing, though others do."""
+    outside = [
+        number
+        for number, polygon in enumerate(geometry.ignore, start=1)
+        if all(
+            replace(geometry, ignore=(polygon,), mask=None).left_by_ignoring(size) == 1
+            for size in sizes
+        )
+    ]
+    if not outside:
+        return []
+    numbers = ", ".join(map(str, outside))
+    text = (
+        f"images.ignore: {doing(len(outside), 'polygon', 'cover')} nothing of the photographs, of"
+        f" {len(geometry.ignore)} the one at place {numbers}: points are (right, down) in pixels"
+    )
+    return [warning("ignored-nothing", text)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import combinations
+from itertools import combinations, zip_longest
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.checks.findings import Finding, error, warning
@@ -27,20 +27,20 @@ Pair = tuple["Image", "Image"]
 def likeness_findings(images: Sequence[Image], notes: Mapping[str, Note]) -> list[Finding]:
     """Return the pictures that are there more than once where that does harm."""
     found = []
-    same = _equal_pairs(images, notes)
-    if pairs := [pair for pair in same if _labels_differ(pair)]:
-        them = "it" if len(pairs) == 1 else "them"
-        text = f"{_pictures(pairs)} both normal and anomaly: remove {them} from one of the archives"
-        found.append(error("same-image-two-labels", text, _examples(pairs)))
-    if pairs := [pair for pair in same if not _labels_differ(pair) and _gives_away(pair)]:
+    groups = _equal_images(images, notes)
+    if contrary := [each for each in groups if _labels_differ(each)]:
+        them = "it" if len(contrary) == 1 else "them"
+        text = f"{_pictures(contrary)} both normal and anomaly: remove {them} from one of the"
+        found.append(error("same-image-two-labels", f"{text} archives", _examples(contrary)))
+    agreed = [each for each in groups if not _labels_differ(each)]
+    if leaked := [each for each in agreed if _gives_away(each)]:
         text = (
-            "both in train and in what the model is judged on, so the metrics flatter it: remove"
-            " the copies from the archives"
+            f"{_pictures(leaked)} both in train and in what the model is judged on, so the metrics"
+            " flatter it: remove the copies from the archives"
         )
-        found.append(
-            warning("same-image-two-splits", f"{_pictures(pairs)} {text}", _examples(pairs))
-        )
-    # Equal pictures are told above, a pair for each way in which they differ; all of them are near.
+        found.append(warning("same-image-two-splits", text, _examples(leaked)))
+    found += _copies_counted(agreed)
+    # Equal pictures are told above; all of them are near.
     near = [
         pair
         for pair in _near_pairs(images, notes)
@@ -57,30 +57,47 @@ def likeness_findings(images: Sequence[Image], notes: Mapping[str, Note]) -> lis
     return found
 
 
-def _labels_differ(pair: Pair) -> bool:
-    labels = {image.label for image in pair}
-    return len(labels) == 2 and None not in labels
+def _labels_differ(group: Sequence[Image]) -> bool:
+    return len({image.label for image in group if image.label is not None}) == 2
 
 
-def _gives_away(pair: Pair) -> bool:
-    """Tell whether the two let the model see in training what it is judged on.
+def _gives_away(group: Sequence[Image]) -> bool:
+    """Tell whether images that are alike let the model see in training what it is judged on.
 
     It is judged on test, evaluation and unused images alike; that two of these are copies of each
     other teaches it nothing.
     """
-    splits = {image.split for image in pair}
-    return len(splits) == 2 and "train" in splits
+    splits = {image.split for image in group}
+    return len(splits) > 1 and "train" in splits
 
 
-def _equal_pairs(images: Sequence[Image], notes: Mapping[str, Note]) -> list[Pair]:
-    """Return pairs of the same pixels: one for each way in which labels or splits differ.
+def _equal_images(images: Sequence[Image], notes: Mapping[str, Note]) -> list[list[Image]]:
+    """Return the images of each picture that is there more than once, by their pixels.
 
-    Not all pairs, of which a picture that is there a thousand times has half a million.
+    Not pairs, of which a picture that is there a thousand times has half a million.
     """
-    first_of: dict[str, dict[tuple[object, object], Image]] = defaultdict(dict)
+    groups: dict[str, list[Image]] = defaultdict(list)
     for image in images:
-        first_of[notes[image.id].pixels].setdefault((image.label, image.split), image)
-    return [pair for group in first_of.values() for pair in combinations(group.values(), 2)]
+        groups[notes[image.id].pixels].append(image)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _copies_counted(groups: Sequence[Sequence[Image]]) -> Iterator[Finding]:
+    """Yield that pictures are counted more than once in one part."""
+    harms = {
+        "train": "the model learns from fewer pictures than there are files",
+        "test": "the metrics count as often what the model makes of it",
+    }
+    for part, harm in harms.items():
+        within = [[each for each in group if each.split == part] for group in groups]
+        within = [group for group in within if len(group) > 1]
+        if within:
+            files = sum(map(len, within))
+            text = (
+                f"{files} images in {part} show {count_of(len(within), 'picture')}: copies of the"
+                f" same pixels, so {harm}. Keep one of each"
+            )
+            yield warning(f"copies-in-{part}", text, _examples(within))
 
 
 def _near_pairs(images: Sequence[Image], notes: Mapping[str, Note]) -> Iterator[Pair]:
@@ -105,9 +122,14 @@ def _near_pairs(images: Sequence[Image], notes: Mapping[str, Note]) -> Iterator[
                     yield first, second
 
 
-def _pictures(pairs: Sequence[Pair]) -> str:
-    return "1 picture is" if len(pairs) == 1 else f"{len(pairs)} pictures are"
+def _pictures(groups: Sequence[Sequence[Image]]) -> str:
+    """Return ``2 pictures are``, or ``2 pictures, in 30 files, are`` of more than pairs."""
+    pictures, files = count_of(len(groups), "picture"), sum(map(len, groups))
+    within = f", in {files} files," if files > 2 * len(groups) else ""
+    return f"{pictures}{within} {'is' if len(groups) == 1 else 'are'}"
 
 
-def _examples(pairs: Sequence[Pair]) -> tuple[str, ...]:
-    return tuple(f"{first.id} = {second.id}" for first, second in pairs)
+def _examples(groups: Sequence[Sequence[Image]]) -> tuple[str, ...]:
+    """Return every copy beside the first of its group, the first copies of all groups first."""
+    beside = [[f"{group[0].id} = {other.id}" for other in group[1:]] for group in groups]
+    return tuple(name for row in zip_longest(*beside) for name in row if name)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.checks.cameras import camera_findings, geometry_findings
 from lfvpipe.dataset.checks.counts import count_findings, type_findings, unknown_findings
+from lfvpipe.dataset.checks.depths import depth_findings
 from lfvpipe.dataset.checks.findings import Finding, error, warning
 from lfvpipe.dataset.checks.likeness import likeness_findings
 from lfvpipe.dataset.sources import archive_stem
 from lfvpipe.engine.phrases import doing
-from lfvpipe.images import FEW_LEVELS, Geometry
+from lfvpipe.images import Geometry
 from lfvpipe.lookout import rules
 
 if TYPE_CHECKING:
@@ -60,17 +61,19 @@ def find_problems(
         geometry: Which part of each photograph counts.
     """
     leave_out = pipeline.images.damaged == "leave-out"
+    unfit = _unfit_images(notes.values())
     found = [
         *_unreadable_images(notes.values(), leave_out=leave_out),
-        *count_findings(pipeline, images, counts),
+        *unfit,
+        # Where sound images are not counted as nothing fits, the numbers say nothing.
+        *([] if unfit else count_findings(pipeline, images, counts)),
         *_size_findings(images),
         *_mask_findings(images, notes, leave_out=leave_out),
         *type_findings(pipeline, images),
         *likeness_findings(images, notes),
         *camera_findings(pipeline.images, images, notes),
         *geometry_findings(pipeline.images, geometry, _different_sizes(notes.values())),
-        *_few_levels(pipeline, notes.values()),
-        *_high_bytes(notes.values()),
+        *depth_findings(pipeline.images, images, notes),
         *_changes(notes.values()),
         *_swapped_labels(pipeline),
         *unknown_findings(pipeline, images, counts),
@@ -83,12 +86,42 @@ def _different_sizes(notes: Iterable[Note]) -> set[tuple[int, int]]:
 
 
 def _unreadable_images(notes: Iterable[Note], *, leave_out: bool) -> list[Finding]:
+    bad = [note for note in notes if note.problem and not note.is_unfit]
+    if not bad:
+        return []
+    lines, count = _problem_lines(bad), len(bad)
+    what = "1 image cannot be read" if count == 1 else f"{count} images cannot be read"
+    if leave_out:
+        said = f"{what}, and {'was' if count == 1 else 'were'} left out:{lines}"
+        return [warning("left-out-images", said, (each.id for each in bad))]
+    them = "it" if count == 1 else "them"
+    advice = (
+        f"repair or remove {them}, name {them} under `exclude`, or set images.damaged: leave-out to"
+        f" go on without {them}"
+    )
+    return [error("unreadable-images", f"{what}: {advice}.{lines}")]
+
+
+def _unfit_images(notes: Iterable[Note]) -> list[Finding]:
+    """Return an error where sound images have not the part that is to count.
+
+    They are never left out as damaged ones are: it may be all of them, and the pipeline's fault.
+    """
+    unfit = [note for note in notes if note.is_unfit]
+    if not unfit:
+        return []
+    text = (
+        f"{doing(len(unfit), 'sound image', 'do')} not fit images.region or images.ignore: change"
+        f" these keys, or name the odd ones out under `exclude`.{_problem_lines(unfit)}"
+    )
+    return [error("unfit-images", text)]
+
+
+def _problem_lines(notes: Sequence[Note]) -> str:
+    """Return a line of each problem, the most frequent first, with the images that have it."""
     by_problem: dict[str, list[str]] = defaultdict(list)
     for note in notes:
-        if note.problem:
-            by_problem[note.problem].append(note.id)
-    if not by_problem:
-        return []
+        by_problem[note.problem].append(note.id)
     kinds = sorted(by_problem.items(), key=lambda item: -len(item[1]))
     lines = ""
     for problem, ids in kinds[:_LISTED]:
@@ -96,17 +129,7 @@ def _unreadable_images(notes: Iterable[Note], *, leave_out: bool) -> list[Findin
         lines += f"\n    {', '.join(ids[:_NAMED])}{more}: {problem}"
     if unsaid := sum(len(ids) for _, ids in kinds[_LISTED:]):
         lines += f"\n    and {unsaid} more"
-    count = sum(map(len, by_problem.values()))
-    what = "1 image cannot be read" if count == 1 else f"{count} images cannot be read"
-    if leave_out:
-        said = f"{what}, and {'was' if count == 1 else 'were'} left out:{lines}"
-        return [warning("left-out-images", said, (each for _, ids in kinds for each in ids))]
-    them = "it" if count == 1 else "them"
-    advice = (
-        f"repair or remove {them}, name {them} under `exclude`, or set images.damaged: leave-out to"
-        f" go on without {them}"
-    )
-    return [error("unreadable-images", f"{what}: {advice}.{lines}")]
+    return lines
 
 
 def _size_findings(images: Sequence[Image]) -> list[Finding]:
@@ -134,8 +157,8 @@ def _size_findings(images: Sequence[Image]) -> list[Finding]:
         odd = [name for _, ids in ordered[1:] for name in ids]
         found.append(error("mixed-sizes", text, odd))
     if heavy:
-        text = "images have more than 8 MB: set images.resize, or export them as JPEG"
-        found.append(error("too-many-bytes", f"{len(heavy)} {text}", heavy))
+        text = "more than 8 MB: set images.resize, or export as JPEG"
+        found.append(error("too-many-bytes", f"{doing(len(heavy), 'image', 'have')} {text}", heavy))
     return found
 
 
@@ -153,7 +176,7 @@ def _mask_findings(
     empty = [name for name, mask in fine.items() if not mask.colours]
     strange = [name for name, mask in fine.items() if mask.strangers]
     full = [name for name, mask in fine.items() if (mask.share or 0) > _MOST_MARKED]
-    swapped = "masks mark more than half of their image: is the background painted as a defect?"
+    swapped = "more than half of the image: is the background painted as a defect?"
     most = rules.MAX_ANOMALY_LABELS_PER_IMAGE
     many = [name for name, mask in fine.items() if len(mask.colours) > most]
     bare = [
@@ -162,52 +185,25 @@ def _mask_findings(
         if image.label == "anomaly" and image.split in ("train", "test") and image.id not in masks
     ]
     rows = [
-        (error, "bad-masks", "masks cannot be read: repair them", [] if leave_out else bad),
-        (warning, "left-out-masks", "masks cannot be read and were left out", left_out),
-        (error, "mask-size", "masks differ in size from their image: export them anew", odd),
-        (error, "mask-types", f"masks show more than {most} anomaly types: merge some", many),
-        (warning, "empty-masks", "masks mark nothing: is the label right?", empty),
-        (warning, "mostly-marked", swapped, full),
-        (warning, "mask-colours", "masks have colours that the manifest does not name", strange),
-        (warning, "no-mask", "anomaly images have no mask, so where they are is not learnt", bare),
+        (error, "bad-masks", "cannot", "be read: repair what is named", [] if leave_out else bad),
+        (warning, "left-out-masks", "were", "left out, as unreadable", left_out),
+        (error, "mask-size", "differ", "in size from the image: export anew", odd),
+        (error, "mask-types", "show", f"more than {most} anomaly types: merge some", many),
+        (warning, "empty-masks", "mark", "nothing: is the label right?", empty),
+        (warning, "mostly-marked", "mark", swapped, full),
+        (warning, "mask-colours", "have", "colours that the manifest does not name", strange),
     ]
-    return [make(code, f"{len(names)} {text}", names) for make, code, text, names in rows if names]
-
-
-def _few_levels(pipeline: Pipeline, notes: Iterable[Note]) -> list[Finding]:
-    """Return an error where 16-bit photographs end with so few levels that no defect would show."""
-    deep = [note for note in notes if note.levels is not None]
-    most = max((note.levels or 0 for note in deep), default=FEW_LEVELS)
-    if most >= FEW_LEVELS:
-        return []
-    grey = [note for note in deep if "depth" in note.changes]
-    text = (
-        f"{doing(len(deep), 'image', 'have')} 16 bits a sample and, reduced to 8 bits, {most}"
-        " levels or fewer, too few to see a defect by:"
-    )
-    if not grey:
-        advice = (
-            "of 16 bits in colour, or beside transparency, the high byte is used; export them with"
-            " 8 bits a sample, or grey ones without transparency, for which images.depth is"
+    found = [
+        make(code, f"{doing(len(names), 'mask', verb)} {text}", names)
+        for make, code, verb, text, names in rows
+        if names
+    ]
+    if bare:
+        text = "no mask, so the place of the defect is not learnt"
+        found.append(
+            warning("no-mask", f"{doing(len(bare), 'anomaly image', 'have')} {text}", bare)
         )
-    elif pipeline.images.depth:
-        advice = f"images.depth is {pipeline.images.depth}; set it to auto, or to fewer bits"
-    else:
-        advice = "set images.depth to the bits that the camera fills, such as 12, or raise exposure"
-    return [error("few-levels", f"{text} {advice}", (note.id for note in deep))]
-
-
-def _high_bytes(notes: Iterable[Note]) -> list[Finding]:
-    """Return a warning where samples of 16 bits go by their high byte, whatever images.depth is."""
-    cut = [note.id for note in notes if note.levels is not None and "depth" not in note.changes]
-    if not cut:
-        return []
-    text = (
-        f"{doing(len(cut), 'image', 'have')} 16 bits a sample in colour or beside transparency, of"
-        " which the high byte is used; images.depth is for grey alone. Should they look dark,"
-        " export them with 8 bits a sample, or grey ones without transparency"
-    )
-    return [warning("high-byte", text, cut)]
+    return found
 
 
 def _changes(notes: Iterable[Note]) -> list[Finding]:

@@ -93,12 +93,14 @@ class _Done:
         results: By the jobs' keys.
         new: How many files were not there before.
         white: The sample of deep grey that became white; None where there is none.
+        whites: The white level of each deep image by its own samples, by the images' ids.
     """
 
     wanted: Sequence[ImageJobs]
     results: Mapping[str, Result]
     new: int
     white: float | None
+    whites: Mapping[str, float]
 
 
 def _prepare(context: Context, work: Work, wanted: Sequence[ImageJobs]) -> _Done:
@@ -113,6 +115,7 @@ def _prepare(context: Context, work: Work, wanted: Sequence[ImageJobs]) -> _Done
         results, new = _work_off(context, work, wanted, journal)
         white = context.pipeline.images.rules().white_level
         levels = {key: each.white for key, each in results.items() if each.white is not None}
+        whites = {each.image.id: levels[key] for each in wanted if (key := each.job.key) in levels}
         if levels:
             white = max(levels.values())
             wanted = [
@@ -124,7 +127,7 @@ def _prepare(context: Context, work: Work, wanted: Sequence[ImageJobs]) -> _Done
             journal.flush()
             results, newer = _work_off(context, work, wanted, journal)
             new += newer
-    return _Done(wanted, results, new, white)
+    return _Done(wanted, results, new, white, whites)
 
 
 def _work_off(
@@ -266,7 +269,7 @@ def _prepare_one(job_and_data: tuple[Job, bytes | UserError]) -> Result:
 
 
 def _write_index(context: Context, work: Work, wanted: Sequence[ImageJobs], done: _Done) -> Outcome:
-    images, notes = index_images(wanted, done.results)
+    images, notes = index_images(wanted, done.results, done.whites)
     folder = context.state_dir / "index"
     index, index_digest = write_lines(folder, map(image_line, images))
     note_file, notes_digest = write_lines(folder, map(note_line, notes))

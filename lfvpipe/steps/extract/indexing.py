@@ -55,15 +55,21 @@ def drop_outdated_reviews(
 
 
 def index_images(
-    wanted: Sequence[ImageJobs], results: Mapping[str, Result]
+    wanted: Sequence[ImageJobs], results: Mapping[str, Result], whites: Mapping[str, float]
 ) -> tuple[list[Image], list[Note]]:
-    """Return the index, which holds the images that can be used, and a note of each image."""
+    """Return the index, which holds the images that can be used, and a note of each image.
+
+    Args:
+        wanted: The images with the jobs that were done.
+        results: By the jobs' keys.
+        whites: The white level of each deep image by its own samples, by the images' ids.
+    """
     names = _class_names(wanted, results)
     images, notes = [], []
     for each in wanted:
         result = results[each.job.key]
         mask = results[each.mask_job.key] if each.mask_job else None
-        notes.append(_note(each.image, result, mask))
+        notes.append(_note(each.image, result, mask, whites.get(each.image.id)))
         if not result.problem:
             images.append(_image(each.image, result, mask, names))
     return images, notes
@@ -119,7 +125,7 @@ def _object_key(folder: str, member: str, result: Result) -> str:
     return f"{folder}/{'/'.join(parts)}-{result.sha256[:12]}{suffix}"
 
 
-def _note(image: SelectedImage, result: Result, mask: Result | None) -> Note:
+def _note(image: SelectedImage, result: Result, mask: Result | None, white: float | None) -> Note:
     of_mask = None
     if mask is not None:
         of_mask = MaskNote(
@@ -143,4 +149,6 @@ def _note(image: SelectedImage, result: Result, mask: Result | None) -> Note:
         whole=(result.whole[0], result.whole[1]) if result.whole else None,
         source=result.source,
         camera=result.camera,
+        white=white,
+        is_unfit=result.is_unfit,
     )

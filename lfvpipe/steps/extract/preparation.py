@@ -67,6 +67,7 @@ class Result:
         source: See `lfvpipe.images.Prepared`.
         camera: See `lfvpipe.images.Prepared`.
         share: How much of the image a mask marks, 0 to 1.
+        is_unfit: The problem is what is wanted of the image, which is sound.
     """
 
     key: str
@@ -89,6 +90,7 @@ class Result:
     source: str = ""
     camera: str = ""
     share: float | None = None
+    is_unfit: bool = False
 
 
 def prepare_one(job: Job, data: bytes) -> Result:
@@ -97,14 +99,15 @@ def prepare_one(job: Job, data: bytes) -> Result:
     Raises:
         OSError: The file cannot be written.
     """
-    from lfvpipe.images import ImageError
+    from lfvpipe.images import ImageError, UnfitImage
     from lfvpipe.steps.advice import advise
 
     try:
         return _prepare_mask(job, data) if job.kind == "mask" else _prepare_image(job, data)
     except ImageError as error:
         # The note stands after the image's name; it ends with the hint's full stop.
-        return Result(job.key, problem=f"{error.fault}. {advise(error)}")
+        is_unfit = isinstance(error, UnfitImage)
+        return Result(job.key, problem=f"{error.fault}. {advise(error)}", is_unfit=is_unfit)
 
 
 def _prepare_image(job: Job, data: bytes) -> Result:

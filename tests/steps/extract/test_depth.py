@@ -130,6 +130,66 @@ def test_few_levels_stop_the_run(
     assert advice in caught.value.message
 
 
+@pytest.mark.parametrize("dark_label", ["normal", "anomaly", None])
+def test_raw_12_bits_among_16_stop_the_run(
+    dark_label: str | None, context: Context, work: Any, archives: Archives
+) -> None:
+    random = np.random.default_rng(1)
+
+    def taken(count: int, label: str) -> dict[str, bytes]:
+        return {
+            f"{n}.png": deep_png(random.integers(0, 4096 if dark else 65_536, (64, 64), np.uint16))
+            for n in range(count)
+            for dark in (n % 2 if dark_label is None else label == dark_label,)
+        }
+
+    archives(normal=taken(30, "normal"), anomaly=taken(30, "anomaly"))
+    run(context, work)
+    with pytest.raises(CheckFailed, match="levels or fewer, too few") as caught:
+        CheckStep().act(context, work)
+    assert "these fill 12 bits and the others fill 16 bits" in caught.value.message
+    dark = {"normal": "30 of 30 normal, 0 of", "anomaly": "0 of 30 normal, 30 of 30 anomaly"}
+    assert dark.get(str(dark_label), "15 of 30 normal, 15 of 30 anomaly") in caught.value.message
+    assert "images.depth" in caught.value.message
+
+
+def test_one_dark_photograph_of_many_is_a_warning(
+    context: Context, work: Any, archives: Archives
+) -> None:
+    random = np.random.default_rng(1)
+    full = [deep_png(random.integers(0, 65_536, (64, 64), np.uint16)) for _ in range(60)]
+    normal = {f"{n}.png": data for n, data in enumerate(full[:30])}
+    archives(
+        normal={**normal, "dark.png": flat(3)},
+        anomaly={f"{n}.png": data for n, data in enumerate(full[30:])},
+    )
+    run(context, work)
+    findings = CheckOutcome.from_json(CheckStep().act(context, work).facts).findings
+    (told,) = (each for each in findings if each.code == "few-levels")
+    assert (told.level, told.images) == ("warning", ("normal/dark.png",))
+    assert "1 level," in told.message
+
+
+def test_a_depth_that_goes_with_the_label_is_told(
+    context: Context, work: Any, archives: Archives
+) -> None:
+    random = np.random.default_rng(1)
+    tops = {"normal": 65_536, "anomaly": 16_384}
+    archives(
+        **{
+            label: {
+                f"{n}.png": deep_png(random.integers(0, top, (64, 64), np.uint16))
+                for n in range(30)
+            }
+            for label, top in tops.items()
+        }
+    )
+    run(context, work)
+    findings = CheckOutcome.from_json(CheckStep().act(context, work).facts).findings
+    (told,) = (each for each in findings if each.code == "labels-told-by-camera")
+    assert "normal: 30 of 16 bits; anomaly: 30 of 14 bits" in told.message
+
+
 def test_16_bit_colour_of_few_levels_is_told_to_be_exported_anew(
     context: Context, work: Any, archives: Archives
 ) -> None:
