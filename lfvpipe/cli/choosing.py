@@ -100,6 +100,8 @@ def _choice(tree: ImageTree, kind: Kind, pattern: str, name: str) -> Choice:
         last = pattern.rsplit("/", maxsplit=1)[-1]
         return Choice(kind, pattern, None, f"{escaped(above)}/{'*' if last == '**' else last}")
     wanted = pattern.strip("/").casefold()
+    if f"/{name.casefold()}".endswith(f"/{wanted}"):
+        return Choice(kind, pattern, None, escaped(name))
     parts, length = above.split("/"), len(wanted.split("/"))
     last_at = next(
         at
@@ -125,7 +127,7 @@ def _insist_on_no_defects(made: Mapping[str, Choice]) -> None:
 
 
 def fits(tree: ImageTree, pattern: str, name: str) -> bool:
-    """Tell whether what the user calls images by fits one: a path, a folder's name, or a glob."""
+    """Tell whether what the user calls images by fits one: a path, a name, or a glob."""
     path = Path(pattern).absolute()
     file = tree.images[name]
     if path.exists():
@@ -133,5 +135,4 @@ def fits(tree: ImageTree, pattern: str, name: str) -> bool:
         return path == place or path in place.parents
     if has_wildcard(pattern):
         return matcher([pattern])(name)
-    folder = PurePosixPath(name).parent.as_posix().casefold()
-    return f"/{pattern.strip('/').casefold()}/" in f"/{folder}/"
+    return f"/{pattern.strip('/').casefold()}/" in f"/{name.casefold()}/"

@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe import archives, images
-from lfvpipe.cli.choosing import fits
 from lfvpipe.cli.covering import folders
 from lfvpipe.cli.denials import denials
 from lfvpipe.cli.image_tree import LONGEST_FILE, look, shown_folder, stem
 from lfvpipe.cli.label_sources import label_source
-from lfvpipe.cli.listed_sources import find_listed, table_faults
+from lfvpipe.cli.list_choice import find_list
+from lfvpipe.cli.listed_sources import Listed, table_faults
 from lfvpipe.cli.products import settle_products
 from lfvpipe.cli.sorting import sort
 from lfvpipe.cli.split_files import find_split_files
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from lfvpipe.cli.groups import Group, Sorting
     from lfvpipe.cli.image_tree import File, ImageTree
     from lfvpipe.cli.label_sources import LabelSource
-    from lfvpipe.cli.listed_sources import Listed
     from lfvpipe.cli.undecided import Asked
     from lfvpipe.config.spec import Label
     from lfvpipe.dataset.listing import Part
@@ -144,10 +143,8 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
             f"There are no images in {', '.join(map(str, [*paths, *apart]))}{_skipped(tree)}.",
             hint="Name a folder or archives of images.",
         )
-    listed = None
-    if not any(_is_a_place(each, tree) for _, each in choices.items()):
-        listed = find_listed(tree, choices, asked.unmarked, asked.product)
-    if listed is not None:
+    listed = find_list(tree, asked)
+    if isinstance(listed, Listed):
         return _of_listed(tree, listed)
     if not tree.images:
         raise UsageError(
@@ -173,16 +170,12 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
             hint="\n".join([*mend, "Put that right, or leave the table aside.", error.hint]),
         ) from error
     found = _of_sorting(tree, sorting, judged, table_faults(tree, choices))
-    return replace(found, product=product or found.product)
+    unused = listed.told(sorting) if listed else ()
+    return replace(found, product=product or found.product, left_out=(*unused, *found.left_out))
 
 
 def _is_inside(path: Path, place: Path) -> bool:
     return place.absolute() in (path.absolute(), *path.absolute().parents)
-
-
-def _is_a_place(choice: str, tree: ImageTree) -> bool:
-    """Tell a folder, or a glob over files, from a word in a table."""
-    return any(fits(tree, choice, name) for name in tree.images)
 
 
 def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
@@ -203,7 +196,7 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
     if own:
         split = OwnSplit(files=own.files)
     unlabelled = [name for name, label in listed.labels.items() if label is None]
-    told = listed.labels.keys() | listed.used | listed.left_out.keys()
+    told = listed.labels.keys() | listed.used | listed.left_out.keys() | listed.taken_off.keys()
     rest = [name for name in tree.images if name not in told]
     masks = [name for name in rest if looks_like_mask(name)]
     unlisted = next((f", such as {name}" for name in rest if name not in masks), "")
@@ -216,6 +209,8 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
     )
     for word in listed.left_out.values():
         left[f"image{{}} that the table calls {word}, as you said"] += 1
+    for word in listed.taken_off.values():
+        left[f"image{{}} by --leave-out {word}"] += 1
     if listed.kind != "manifest":
         left["image{} listed without a label"] += len(unlabelled)
     ordered = sorted(

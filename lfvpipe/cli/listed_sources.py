@@ -11,8 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from lfvpipe import archives
-from lfvpipe.cli.image_tree import LONGEST_FILE
+from lfvpipe.cli.choosing import Choices
+from lfvpipe.cli.image_tree import LONGEST_FILE, shown_folder
 from lfvpipe.cli.name_reading import read_name
+from lfvpipe.cli.sorting import sort
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.dataset import annotations as exports
 from lfvpipe.dataset.annotations import AnnotationError
@@ -28,7 +30,6 @@ from lfvpipe.engine.phrases import doing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from lfvpipe.cli.choosing import Choices
     from lfvpipe.cli.image_tree import ImageTree, Root
     from lfvpipe.config.spec import Label
     from lfvpipe.dataset.annotations import AnnotatedImage
@@ -64,6 +65,8 @@ class Listed:
         labels: What each image is, by its name in the tree; None where it is only listed.
         parts: The published split.
         include: Globs over the images, where the archive holds more than one product.
+        exclude: Globs over those that the user leaves out.
+        taken_off: These by their names in the tree, with the user's word for them.
         unmarked: What images without a mark are, where annotations are no list of all.
         words: What words stand for that are no known ones, as the user said.
         left_out_words: Words in a table whose images the user leaves out.
@@ -86,6 +89,8 @@ class Listed:
     labels: Mapping[str, Label | None] = field(default_factory=dict)
     parts: Mapping[str, Part] = field(default_factory=dict)
     include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    taken_off: Mapping[str, str] = field(default_factory=dict)
     unmarked: Unmarked = "listed"
     words: Mapping[str, Label] = field(default_factory=dict)
     left_out_words: tuple[str, ...] = ()
@@ -101,7 +106,11 @@ class Listed:
 
 
 def find_listed(
-    tree: ImageTree, choices: Choices, unmarked: Unmarked | None, product: str
+    tree: ImageTree,
+    choices: Choices,
+    unmarked: Unmarked | None,
+    product: str,
+    away: frozenset[str] = frozenset(),
 ) -> Listed | None:
     """Return what lists the images of a tree; None where nothing does.
 
@@ -110,6 +119,7 @@ def find_listed(
         choices: What words stand for, as the user says.
         unmarked: What images without a mark are, as the user says.
         product: The folder of one product, where there are several.
+        away: Images that the user leaves out.
 
     Raises:
         UserError: What there is can be read in several ways, or not at all.
@@ -117,7 +127,7 @@ def find_listed(
     found = (
         _manifest(tree)
         or _layout(tree, product)
-        or _annotations(tree, words_of(choices), unmarked)
+        or _annotations(tree, words_of(choices), unmarked, away)
         or _table(tree, choices)
     )
     if found is None:
@@ -250,7 +260,8 @@ def _table(tree: ImageTree, choices: Choices) -> Listed | None:
     taken = {image: row for image, row in best.by_image.items() if not row.left_out}
     rows = best.table.rows
     used = {row.left_out for row in rows}
-    said = data_of(best.place)
+    # Cells, as far as a word of the user's can be one.
+    said = {cell.strip() for cell in re.split(r'[\t;,"\r\n]', data_of(best.place))}
     return Listed(
         "table",
         f"a table, {best.place.name}"
@@ -391,7 +402,10 @@ def _class(entry: Mapping[str, object]) -> Label:
 
 
 def _annotations(
-    tree: ImageTree, words: Mapping[str, Label], unmarked: Unmarked | None
+    tree: ImageTree,
+    words: Mapping[str, Label],
+    unmarked: Unmarked | None,
+    away: frozenset[str],
 ) -> Listed | None:
     endings = tuple({end for ends in exports.FORMATS.values() for end in ends})
     format_, members, loose = _format(tree, endings)
@@ -414,10 +428,11 @@ def _annotations(
     if not listed:
         return None
     labels = {name: _verdict(each, words, unmarked) for name, each in listed.items()}
-    rest = [name for name in tree.images if name not in labels]
+    rest = [name for name in tree.images if name not in labels and name not in away]
     if unmarked == "normal":
+        _insist_on_no_defects(tree, rest)
         labels |= dict.fromkeys(rest, "normal")
-    elif "normal" not in labels.values():
+    elif not any(label == "normal" for name, label in labels.items() if name not in away):
         raise UsageError(
             f"{doing(len(labels), 'image', 'have')} marks, and"
             f" {doing(len(rest), 'other', 'are')} not in the annotations."
@@ -458,6 +473,21 @@ def _annotations(
         validation=frozenset(n for n, each in listed.items() if is_validation(each.split or "")),
         has_masks=any(each.regions for each in listed.values()),
     )
+
+
+def _insist_on_no_defects(tree: ImageTree, names: Sequence[str]) -> None:
+    """Raise a UsageError where the names of folders call images defective that have no mark."""
+    told = sort(tree, Choices()).labels
+    denied = [name for name in names if told.get(name) == "anomaly"]
+    if denied:
+        where = sorted({shown_folder(tree, PurePosixPath(n).parent.as_posix()) for n in denied})
+        shown = shlex.join(denied[:3]) + (" …" if len(denied) > 3 else "")
+        raise UsageError(
+            f"{doing(len(denied), 'image', 'have')} no mark and would be good by --unmarked normal,"
+            f" but the names of {', '.join(where[:3])} call them defective, such as {denied[0]}.",
+            hint="Mark what is defective in them, or move those that are good to the good ones; or"
+            f" leave them out by `--leave-out {shown}`.",
+        )
 
 
 def _format(tree: ImageTree, endings: tuple[str, ...]) -> tuple[str, list[str], dict[str, bytes]]:

@@ -122,6 +122,7 @@ def _listed(listed: Listed, output: Path) -> Iterator[str]:
     yield from _entry("file", files, "    ")
     yield f"    archive: {_scalar(archive)}"
     yield from _entry("include", listed.include, "    ")
+    yield from _entry("exclude", listed.exclude, "    ")
     if listed.kind == "annotations":
         yield from _about_annotations(listed)
     if listed.words_as_types:

@@ -1,0 +1,121 @@
+"""What lists the images counts, also beside what the user says of folders and files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lfvpipe.config import load
+from tests.end_to_end.layouts import pictures, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD, BAD = 14, 12
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with a table, which denies two of the folders' names; the working one."""
+    files = pictures("p/OK/{}.png", GOOD) | pictures("p/NG/{}.png", BAD, 50)
+    rows = [f"OK/{n:03}.png,ok" for n in range(GOOD)]
+    rows += [f"NG/{n:03}.png,{'ok' if n < 52 else 'ng'}" for n in range(50, 50 + BAD)]
+    table = "\n".join(["path,label", *rows]).encode()
+    write(tmp_path, {**files, **pictures("p/old/{}.png", 5, 80), "p/labels.csv": table})
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("more", [[], ["p/labels.csv"]])
+@pytest.mark.parametrize(
+    ("away", "good", "excluded"),
+    [
+        (["old"], 16, ()),
+        (["p/old"], 16, ()),
+        (["NG/050.png"], 15, ("NG/050.png",)),
+        (["OK/00*", "old"], 6, tuple(f"OK/{n:03}.png" for n in range(10))),
+    ],
+)
+def test_a_table_counts_though_images_are_left_out(
+    more: list[str], away: list[str], good: int, excluded: tuple[str, ...], here: Path, lfvpipe: Any
+) -> None:
+    said = lfvpipe("init", "p", *more, "--leave-out", *away, "--json")
+    assert said.code == 0, said.err
+    assert said.json["layout"] == "a table, labels.csv"
+    assert (said.json["normal"], said.json["anomaly"]) == (good, BAD - 2)
+    assert any("by --leave-out" in line for line in said.json["left_out"])
+    listed = load(here / "pipeline.yaml").pipeline.sources.listed
+    assert listed is not None
+    assert set(excluded) <= set(listed.exclude)
+    checked = lfvpipe("validate")
+    assert checked.code == 0, checked.err
+    assert f"{good} images" in checked.out
+
+
+@pytest.mark.parametrize("word", ["zzz.png", "Bizarre", "path"])
+def test_what_fits_neither_an_image_nor_a_word_of_the_table_is_refused(
+    word: str, here: Path, lfvpipe: Any
+) -> None:
+    said = lfvpipe("init", "p", "--leave-out", word)
+    assert said.code == 3
+    assert f"No image fits --leave-out {word}, nor is it a word in a table, labels.csv." in said.err
+
+
+def test_a_word_and_a_file_are_left_out_together(here: Path, lfvpipe: Any) -> None:
+    table = here / "p/labels.csv"
+    table.write_text(table.read_text().replace("OK/003.png,ok", "OK/003.png,unsure"))
+    said = lfvpipe("init", "p", "--leave-out", "unsure", "OK/001.png", "--json")
+    assert said.code == 0, said.err
+    assert said.json["normal"] == 14
+    assert "1 image that the table calls unsure, as you said" in said.json["left_out"]
+    assert "1 image by --leave-out OK/001.png" in said.json["left_out"]
+
+
+def test_where_the_user_says_what_folders_show_the_table_is_told_and_two_are_refused(
+    here: Path, lfvpipe: Any
+) -> None:
+    options = ["--normal", "p/OK", "--anomaly", "p/NG", "--leave-out", "p/old"]
+    said = lfvpipe("init", "p", *options, "--json")
+    assert (said.json["normal"], said.json["anomaly"]) == (GOOD, BAD)
+    line = "a table, labels.csv, as --normal p/OK says what the images show; it denies that of 2"
+    assert said.json["left_out"][0].startswith(line)
+    assert line in (here / "pipeline.yaml").read_text()
+    refused = lfvpipe("init", "p", "p/labels.csv", *options, "--force")
+    assert refused.code == 3
+    assert "told twice: by a table, labels.csv, and by --normal p/OK" in refused.err
+
+
+def test_unmarked_without_annotations_is_refused(here: Path, lfvpipe: Any) -> None:
+    assert "--unmarked is about" in lfvpipe("init", "p", "--unmarked", "normal").err
+
+
+@pytest.fixture
+def labelme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of LabelMe's files: one good image is marked, three defective ones not."""
+    files = pictures("q/gut/{}.png", GOOD) | pictures("q/schlecht/{}.png", BAD, 50)
+    points = [[10, 10], [40, 10], [40, 40]]
+    for name in ["gut/003", *(f"schlecht/{n:03}" for n in range(50, 59))]:
+        shape = {"label": "Kratzer", "points": points, "shape_type": "polygon"}
+        size = {"imageHeight": 64, "imageWidth": 64}
+        made = {"shapes": [shape], "imagePath": f"{name[-3:]}.png", **size}
+        files[f"q/{name}.json"] = json.dumps(made).encode()
+    write(tmp_path, files)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_unmarked_images_that_their_folder_calls_defective_are_not_good(
+    labelme: Path, lfvpipe: Any
+) -> None:
+    said = lfvpipe("init", "q", "--unmarked", "normal")
+    assert said.code == 3
+    assert "3 images have no mark and would be good by --unmarked normal, but" in said.err
+    names = [f"schlecht/{n:03}.png" for n in (59, 60, 61)]
+    assert f"`--leave-out {' '.join(names)}`" in said.err
+    made = lfvpipe("init", "q", "--unmarked", "normal", "--leave-out", *names, "--json")
+    assert made.code == 0, made.err
+    assert made.json["layout"] == "annotations by LabelMe"
+    assert (made.json["normal"], made.json["anomaly"]) == (GOOD - 1, 10)
+    assert f"{GOOD - 1} images" in lfvpipe("validate").out
