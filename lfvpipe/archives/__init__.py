@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         UnreadableArchive,
         UnsafeMember,
     )
+    from lfvpipe.archives.folders import STATE_FOLDER
     from lfvpipe.archives.members import JUNK_KINDS, Archive, Limits, Member, kind_of_junk
     from lfvpipe.archives.opening import open_archive
 else:
@@ -35,6 +36,7 @@ else:
                 "UnreadableArchive",
                 "UnsafeMember",
             ],
+            "folders": ["STATE_FOLDER"],
             "members": ["JUNK_KINDS", "Archive", "Limits", "Member", "kind_of_junk"],
             "opening": ["open_archive"],
         },
@@ -42,6 +44,7 @@ else:
 
 __all__ = [
     "JUNK_KINDS",
+    "STATE_FOLDER",
     "Archive",
     "ArchiveBomb",
     "ArchiveError",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from lfvpipe.engine.step import Cancelled
+from lfvpipe.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,7 @@ class CommandWork:
 
     def warn(self, message: str) -> None:
         """Tell the user."""
-        print(f"warning: {message}", file=sys.stderr)
+        print(f"warning: {visible(message)}", file=sys.stderr)
 
     def save(self, **facts: Json) -> None:
         """Keep facts for as long as this command runs."""

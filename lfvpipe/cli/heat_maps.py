@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lfvpipe import report, service
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.errors import UserError
+from lfvpipe.visible import visible_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +58,8 @@ class HeatMaps:
         try:
             report.heat_pictures.write(file, picture, heat)
         except OSError as error:
-            print(f"warning: no heat map of {image}: {_unwritable(file, error)}", file=sys.stderr)
+            why = f"no heat map of {image}: {_unwritable(file, error)}"
+            print(f"warning: {visible_name(why)}", file=sys.stderr)
             return None
         return str(file)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lfvpipe import cli, steps
 from lfvpipe.cli.parser import parse
 from lfvpipe.errors import UserError
+from lfvpipe.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,9 +53,9 @@ def _call(command: Command, options: Options) -> int:
         if is_debugging:
             traceback.print_exception(error)
         for message in getattr(error, "problems", (error.message,)):
-            print(f"error: {message}", file=sys.stderr)
+            print(f"error: {visible(message)}", file=sys.stderr)
         for line in steps.advise(error).splitlines():
-            print(f"  {line}", file=sys.stderr)
+            print(f"  {visible(line)}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         # Whoever read went away. The interpreter flushes once more at its end, and must not fail.

@@ -8,6 +8,8 @@ import sys
 from itertools import zip_longest
 from typing import IO, TYPE_CHECKING, Literal
 
+from lfvpipe.visible import visible, visible_name
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -31,6 +33,7 @@ def has_colours(stream: IO[str]) -> bool:
 
 def styled(text: str, style: Style, *, stream: IO[str] | None = None) -> str:
     """Return `text` in a style where the stream (default: standard output) shows it."""
+    text = visible(text)
     if not text or not has_colours(stream or sys.stdout):
         return text
     return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
@@ -38,13 +41,15 @@ def styled(text: str, style: Style, *, stream: IO[str] | None = None) -> str:
 
 def print_json(document: object) -> None:
     """Print one JSON document."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    # What a terminal would obey or hide is escaped as JSON escapes it: the texts stay the same.
+    print(visible(json.dumps(document, indent=2, ensure_ascii=False)))
 
 
 def table(rows: Sequence[Sequence[str]], *, styles: Sequence[Style | None] = ()) -> str:
     """Return rows as aligned columns; `styles` holds one style per row."""
     if not rows:
         return ""
+    rows = [[visible_name(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row, style in zip_longest(rows, styles[: len(rows)]):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lfvpipe.cli import output
 from lfvpipe.engine.phrases import doing
 from lfvpipe.lookout.likeness import UNLIKE
+from lfvpipe.visible import harmless_cell, visible_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -101,11 +102,12 @@ def _about_unlike(verdicts: Sequence[ImageVerdict]) -> Iterable[str]:
 
 
 def _print_line(verdict: ImageVerdict) -> None:
-    word, image = verdict.word, verdict.image
+    word, image = verdict.word, visible_name(verdict.image)
     if verdict.error:
-        print(output.styled(f"{word:<8} {'':5} {'':8}  {image}: {verdict.error}", "red"))
+        error = visible_name(verdict.error)
+        print(output.styled(f"{word:<8} {'':5} {'':8}  {image}: {error}", "red"))
         return
-    types = ", ".join(f"{name} {part:.1%}" for name, part in verdict.anomalies)
+    types = ", ".join(f"{visible_name(name)} {part:.1%}" for name, part in verdict.anomalies)
     doubt = "doubtful" if verdict.needs_review else ""
     note = f"({verdict.told})" if verdict.told else ""
     told = "  ".join(filter(None, (image, types, note)))
@@ -120,9 +122,8 @@ def _csv_writer() -> Callable[[ImageVerdict], None]:
     def write(verdict: ImageVerdict) -> None:
         confidence = "" if verdict.confidence is None else f"{verdict.confidence:.4f}"
         review = str(verdict.needs_review).lower()
-        writer.writerow(
-            [verdict.image, verdict.word, confidence, review, verdict.error, verdict.told]
-        )
+        cells = [verdict.image, verdict.word, confidence, review, verdict.error, verdict.told]
+        writer.writerow([harmless_cell(visible_name(cell)) for cell in cells])
 
     return write
 

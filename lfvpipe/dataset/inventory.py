@@ -176,7 +176,7 @@ def _findings(shared: Sequence[Holding]) -> Iterator[Finding]:
     used = {name for each in shared for name in each.used}
     reasons = {name: reason for each in reversed(shared) for name, reason in each.reasons.items()}
     left = [each.name for each in holding.members if each.name not in used]
-    counted = Counter({_phrase(kind, n): n for kind, n in holding.skipped.items()})
+    counted = Counter({kind_in_words(kind, n): n for kind, n in holding.skipped.items()})
     for name in left:
         ending = PurePosixPath(name).suffix.lower() or "file without an ending"
         reason = reasons.get(name, "" if is_image_name(name) else "that is no image to learn from")
@@ -215,7 +215,8 @@ def _has_more_than_junk(skipped: Counter[str]) -> bool:
     return not skipped.keys() <= JUNK_KINDS
 
 
-def _phrase(kind: str, count: int) -> str:
+def kind_in_words(kind: str, count: int) -> str:
+    """Return a kind of what is left out as it stands behind its count."""
     if count == 1:
         return _SINGULARS.get(kind, kind)
     return _PLURALS.get(kind, kind)

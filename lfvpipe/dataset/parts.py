@@ -104,7 +104,7 @@ def part_findings(
         return
     (_, first), *_, (_, last) = sorted(sides[shared[0]], reverse=True)
     lie = "may get into train and test, where the service divides them" if is_single else (
-        "are in train and in test"
+        f"{'is' if len(shared) == 1 else 'are'} in train and in test"
     )  # fmt: skip
     text = (
         f"By their names, several photographs show one part, and {len(shared)} of {len(sides)} such"

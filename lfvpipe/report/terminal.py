@@ -17,6 +17,7 @@ from lfvpipe.report.records import (
     Verdict,
     wrong_first,
 )
+from lfvpipe.visible import visible_name
 
 ROWS = 12  # verdicts shown; the others are counted, so that the summary fits a screen
 SETS = {"test": "test set", "evaluation": "evaluation images"}
@@ -51,7 +52,7 @@ Line = tuple[Span, ...]
 def _fit(line: Line, width: int, color: bool) -> str:
     parts, left = [], max(width, 20)
     for raw, style in line:
-        text = "".join(char if char.isprintable() else "?" for char in raw)
+        text = visible_name(raw)
         shown = text if len(text) <= left else text[: left - 1] + "…"
         left -= len(shown)
         parts.append(f"\x1b[{style}m{shown}\x1b[0m" if color and style and shown else shown)

@@ -12,6 +12,7 @@ from lfvpipe.dataset.index import read_index
 from lfvpipe.dataset.labels import label_of, read_decisions, standings
 from lfvpipe.manifest import creation_date, write_line
 from lfvpipe.steps.manifests import line_of
+from lfvpipe.visible import harmless_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from lfvpipe.dataset.labels import Decision, Standing
 
 COLUMNS = ("name", "source", "label", "was", "who", "when", "conflict", "sha256", "mask")
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_csv(labels: Path) -> str:
@@ -42,7 +42,8 @@ def as_csv(labels: Path) -> str:
             "label": str(decision.label),
             "conflict": "; ".join(others) if standing.is_conflict else "",
         }
-        writer.writerow([_cell(row[column]) for column in COLUMNS])
+        cells = ("" if row[column] is None else str(row[column]) for column in COLUMNS)
+        writer.writerow(map(harmless_cell, cells))
     return buffer.getvalue()
 
 
@@ -78,9 +79,3 @@ def _standings_of(labels: Path) -> Iterator[Standing]:
     for standing in standings(read_decisions(labels)).values():
         if standing.decision is not None:
             yield standing
-
-
-def _cell(value: object) -> str:
-    """Return a cell that no spreadsheet takes for a formula: names of files come from others."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_RISKY) else text

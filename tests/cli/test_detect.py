@@ -226,3 +226,60 @@ def test_a_run_tells_which_images_that_it_judged_are_not_like_the_training_image
     assert all(name in found["message"] for name in found["subjects"])
     page = record.with_suffix(".html").read_text("utf-8")
     assert page.count(">not like the training images</span>") == 2
+
+
+UGLY = ("a\x1b[31m\x1b[2J.png", "x.png\nnormal   0.999           fake.png", "\u202egnp.png")
+
+
+def test_a_name_can_neither_make_a_line_nor_steer_the_terminal(
+    trained: Trained, image: Path, lfvpipe: Any
+) -> None:
+    for name in UGLY:
+        image.with_name(name).write_bytes(image.read_bytes())
+    said = lfvpipe("detect", trained[0], image.parent)
+    assert len(said.out.splitlines()) == 4
+    assert not set("\x1b\u202e") & set(said.out + said.err)
+    assert r"a\u001b[31m\u001b[2J.png" in said.out
+    assert r"\u202egnp.png" in said.out
+    named = lfvpipe("detect", trained[0], image.with_name(UGLY[1]))
+    assert r"x.png\u000anormal   0.999           fake.png" in named.out
+    assert len(named.out.splitlines()) == 1
+    document = lfvpipe("detect", trained[0], image.parent, "--json")
+    assert not set("\x1b\u202e") & set(document.out)
+    assert str(image.with_name(UGLY[2])) in [each["image"] for each in document.json["images"]]
+    missing = lfvpipe("detect", trained[0], "gone\x1b[2J.png")
+    assert r"gone\u001b[2J.png" in missing.err
+    assert "\x1b" not in missing.err
+
+
+def test_a_cell_of_csv_is_no_formula(
+    trained: Trained, image: Path, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(image.parent)
+    image.rename("=1+1.png")
+    said = lfvpipe("detect", trained[0].absolute(), "./=1+1.png", "--csv")
+    assert said.out.splitlines()[1].startswith("'=1+1.png,")
+
+
+def test_a_folder_means_the_images_that_a_run_takes_of_it_and_the_rest_is_counted(
+    trained: Trained, image: Path, lfvpipe: Any
+) -> None:
+    folder = image.parent
+    for junk in ("@eaDir/spot.png", "__MACOSX/spot.png", "._spot.png", "spot.png.heat.png",
+                 "x.gif", "more.zip", "no_ending", ".lfvpipe/state.png"):  # fmt: skip
+        (folder / junk).parent.mkdir(exist_ok=True)
+        (folder / junk).write_bytes(image.read_bytes())
+    told = (
+        "note: Not judged, as no image to judge: 1 .gif, 1 .zip, 1 @eadir/, 1 __macosx/, 1 file"
+        " without an ending, 1 heat map, 1 hidden file."
+    )
+    said = lfvpipe("detect", trained[0], folder)
+    assert (said.code, len(said.out.splitlines())) == (0, 1)
+    assert told in said.err
+    assert (
+        told.removeprefix("note: ") in lfvpipe("detect", trained[0], folder, "--json").json["notes"]
+    )
+    image.unlink()
+    empty = lfvpipe("detect", trained[0], folder)
+    assert empty.code == 3
+    assert told.removeprefix("note: ") in empty.err

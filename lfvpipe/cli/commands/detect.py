@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from lfvpipe import detector, images
+from lfvpipe.archives import STATE_FOLDER, kind_of_junk
 from lfvpipe.cli import heat_maps, interrupt
 from lfvpipe.cli.command_work import CommandWork
 from lfvpipe.cli.options import Json, LockOptions, Option, is_pipeline_file
@@ -19,6 +22,7 @@ from lfvpipe.cli.variants import ledger_of, locked, open_variants
 from lfvpipe.cli.verdicts import ImageVerdict, print_verdicts
 from lfvpipe.dataset.checks.counts import is_built_in
 from lfvpipe.dataset.globs import has_wildcard, is_image_name
+from lfvpipe.dataset.inventory import kind_in_words
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
 from lfvpipe.executor import in_order
@@ -108,7 +112,8 @@ class DetectOptions(LockOptions):
 
 def run(options: DetectOptions) -> int:
     """Print a verdict per image; return 0, or 1 where an image got none, or no heat map."""
-    files = list(_image_files(options.targets))
+    left_out: Counter[str] = Counter()
+    files = list(_image_files(options.targets, left_out))
     maps = None
     if options.heat_maps is not None:
         folder = Path(options.heat_maps)
@@ -117,7 +122,8 @@ def run(options: DetectOptions) -> int:
     if not files:
         where = f" in {' '.join(options.targets)}" if options.targets else ""
         raise UsageError(
-            f"There are no images to look at{where}.", hint="Name images, folders or globs."
+            f"There are no images to look at{where}.",
+            hint="\n".join(["Name images, folders or globs.", *_about_left_out(left_out)]),
         )
     try:
         with _open_model(options, maps) as model:
@@ -125,7 +131,7 @@ def run(options: DetectOptions) -> int:
                 in_order(partial(_detect_or_say_why_not, model.detect), files, JOBS),
                 as_json=options.json,
                 as_csv=options.csv,
-                notes=model.notes,
+                notes=(*model.notes, *_about_left_out(left_out)),
             )
     except Cancelled:
         return interrupt.INTERRUPTED
@@ -134,23 +140,53 @@ def run(options: DetectOptions) -> int:
     return 1 if any(each.error or (maps and not each.heat_map) for each in verdicts) else 0
 
 
-def _image_files(targets: Iterable[str]) -> Iterator[Path]:
+def _image_files(targets: Iterable[str], left_out: Counter[str]) -> Iterator[Path]:
     """Yield the image files that files, folders and globs stand for, in a steady order.
 
+    A folder or glob means what `run` takes of a folder: no junk that a system keeps beside the
+    images, and no other files. A file that is named is meant, whatever it is.
+
+    Args:
+        targets: As the user wrote them.
+        left_out: What a folder or a glob holds that is not judged is counted in it, by kind.
+
     Raises:
-        UsageError: One of them leads nowhere.
+        UsageError: One of the targets leads nowhere.
     """
     for target in targets:
         path = Path(target)
         if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.is_file() and is_image_name(p.name))
+            yield from _images_among(sorted(path.rglob("*")), path, left_out)
         elif path.exists() or not has_wildcard(target):
             if not path.is_file():
                 raise UsageError(f"{target} is not there.")
             yield path
         else:
             found = sorted(map(Path, glob.glob(target, recursive=True)))  # noqa: PTH207  (globs may be absolute)
-            yield from (each for each in found if each.is_file() and is_image_name(each.name))
+            parts = list(takewhile(lambda part: not has_wildcard(part), path.parts))
+            yield from _images_among(found, Path(*parts), left_out)
+
+
+def _images_among(paths: Iterable[Path], folder: Path, left_out: Counter[str]) -> Iterator[Path]:
+    for path in paths:
+        inside = path.relative_to(folder).as_posix()
+        if STATE_FOLDER in path.relative_to(folder).parts or not path.is_file():
+            continue
+        if kind := kind_of_junk(inside):
+            left_out[kind] += 1
+        elif is_image_name(path.name):
+            yield path
+        else:
+            left_out[path.suffix.lower() or "file without an ending"] += 1
+
+
+def _about_left_out(left_out: Counter[str]) -> tuple[str, ...]:
+    """Return what lies in the folders that were named and is not judged."""
+    if not left_out:
+        return ()
+    ordered = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
+    kinds = ", ".join(f"{count:,} {kind_in_words(kind, count)}" for kind, count in ordered)
+    return (f"Not judged, as no image to judge: {kinds}.",)
 
 
 def _open_model(options: DetectOptions, maps: HeatMaps | None) -> AbstractContextManager[Asked]:

@@ -15,6 +15,7 @@ from lfvpipe.cli.questions import can_ask
 from lfvpipe.cli.undecided import Asked
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.schema import schema_file
+from lfvpipe.visible import visible
 
 if TYPE_CHECKING:
     from lfvpipe.cli.discovery import Discovery
@@ -136,7 +137,7 @@ def _asked(options: InitOptions) -> Asked:
 def _print(found: Discovery, target: Path, missing: str) -> None:
     print(f"found {found.layout}:")
     for line in found.used:
-        print(f"  {line}")
+        print(f"  {visible(line)}")
     if found.split:
         print("  the division into train and test is kept as it is")
     if not found.count("anomaly"):
@@ -156,7 +157,7 @@ def _print(found: Discovery, target: Path, missing: str) -> None:
     if found.left_out:
         print(output.styled("not used:", "yellow"))
         for line in found.left_out:
-            print(f"  {line}")
+            print(f"  {visible(line)}")
     if missing:
         print(output.styled(f"not enough for a run yet: {missing}", "yellow"))
         print(f"wrote {target}; next: name more images in it, then lfvpipe run {target}")
@@ -166,9 +167,9 @@ def _print(found: Discovery, target: Path, missing: str) -> None:
 
 def _print_against(found: Discovery) -> None:
     if len(found.against) == 1:
-        print(f"  {found.against[0]}")
+        print(f"  {visible(found.against[0])}")
     for at, line in enumerate(found.against if len(found.against) > 1 else ()):
-        print(output.styled(line, "yellow") if at == 0 else line)
+        print(output.styled(line, "yellow") if at == 0 else visible(line))
 
 
 def _json(found: Discovery, target: Path, missing: str) -> dict[str, Any]:

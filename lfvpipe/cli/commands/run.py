@@ -23,6 +23,7 @@ from lfvpipe.cli.reporters import reporting
 from lfvpipe.cli.usage import command_line, selecting_words
 from lfvpipe.cli.variants import ledger_of, locked, open_variants, remember_valid, selection_of
 from lfvpipe.errors import UserError
+from lfvpipe.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,9 +170,10 @@ def _print(options: RunOptions, runs: Sequence[VariantRun], *, cancelled: bool) 
     for each in runs:
         for row in each.result.rows:
             if isinstance(row.error, UserError):
-                print(f"error: {row.step}{each.suffix}: {row.error.message}", file=sys.stderr)
+                message = visible(row.error.message)
+                print(f"error: {row.step}{each.suffix}: {message}", file=sys.stderr)
                 for line in steps.advise(row.error).splitlines():
-                    print(f"  {line}", file=sys.stderr)
+                    print(f"  {visible(line)}", file=sys.stderr)
     if cancelled or any(not each.result.ok for each in runs):
         was_stopped = any(each.result.cancelled for each in runs)
         word = "resume" if was_stopped else "what is done stays done; try again"

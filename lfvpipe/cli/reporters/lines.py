@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.engine import events
 from lfvpipe.report.durations import duration
+from lfvpipe.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,11 @@ NO_TIME = 0.001  # seconds: the step did not act at all
 
 def line(event: events.Event, describe: Describe) -> tuple[str, Style] | None:
     """Return what stays on the screen for `event`, and in which style; None for nothing."""
+    found = _line(event, describe)
+    return (visible(found[0]), found[1]) if found else None
+
+
+def _line(event: events.Event, describe: Describe) -> tuple[str, Style] | None:
     match event:
         case events.StepFinished(word="unchanged", seconds=seconds) if seconds < NO_TIME:
             return None
