@@ -14,9 +14,9 @@ from lfvpipe.dataset.dividing import divide_candidates
 from lfvpipe.dataset.evaluation_images import evaluation_images
 from lfvpipe.dataset.gathering import gather, judged_candidates, stems
 from lfvpipe.dataset.inventory import JUNK, Inventory
-from lfvpipe.dataset.lines import write_lines
+from lfvpipe.dataset.lines import DamagedLine, write_lines
 from lfvpipe.dataset.parts import part_findings
-from lfvpipe.dataset.selection import LabelCounts, selection_line
+from lfvpipe.dataset.selection import LabelCounts, read_selection, selection_line
 from lfvpipe.dataset.sources import public_address
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.steps.fetch import source_location
@@ -73,11 +73,36 @@ def select(context: Context, work: Work) -> Outcome:
     corrections = read_corrections(pipeline)
     corrections.check([*division.candidates, *division.images], work.warn)
     images = _correct(division.images, corrections, pipeline.evaluate.unused_per_label)
+    _warn_of_moved_images(context, work, images)
     name, sha256 = write_lines(context.state_dir / "selection", map(selection_line, images))
     facts = SelectOutcome(
         f"selection/{name}", sha256, _counts(division, images), tuple(found) or None
     )
     return Outcome("created", facts.as_json(), {"digest": sha256} | facts.findings_identity())
+
+
+def _warn_of_moved_images(context: Context, work: Work, images: Sequence[SelectedImage]) -> None:
+    """Tell how many images that were tested on are now learnt from.
+
+    Shares are exact after every image of the ranking, so one that comes or goes moves those behind
+    it. It is said alone, and is no finding: the selection is the same whatever came before.
+    """
+    before = SelectOutcome.from_json(work.previous.facts) if work.previous else None
+    file = context.state_dir / before.selection if before else None
+    if file is None or not file.is_file():
+        return
+    try:
+        tested = {each.id for each in read_selection(file) if each.split == "test"}
+    except DamagedLine:  # it is written anew
+        return
+    moved = [each.id for each in images if each.split == "train" and each.id in tested]
+    if moved:
+        work.warn(
+            f"{len(moved):,} of the {len(tested):,} images that were tested on before are now"
+            f" learnt from, such as {moved[0]}: metrics from before and after are of different"
+            " test sets. An image that comes or goes moves others; to keep a test set, name it"
+            " under `split.from`."
+        )
 
 
 def _divide_sources(

@@ -69,6 +69,35 @@ def percent(value: float) -> Sample:
     return Sample({label: Share(percent=value) for label in LABELS})
 
 
+def test_a_run_tells_how_many_images_that_it_tested_on_are_now_learnt_from(
+    context: Context, changed: Change, work: Any, fetched: Callable[..., None]
+) -> None:
+    normal = {f"{n}.png": b"" for n in range(50)}
+    anomaly = {f"{n}.png": b"" for n in range(100, 150)}
+    step = SelectStep(())
+
+    def run(normal: dict[str, bytes], context: Context) -> list[str]:
+        fetched(normal, anomaly)
+        work.warnings.clear()
+        work.previous = step.act(context, work)
+        return [each for each in work.warnings if "learnt from" in each]
+
+    def part(outcome: Any, split: str) -> set[str]:
+        lines = read_selection(context.state_dir / str(outcome.facts["selection"]))
+        return {image.id for image in lines if image.split == split}
+
+    assert run(normal, context) == []
+    assert run(normal, context) == []
+    before = part(work.previous, "test")
+    (told,) = run({**normal, "one-more.png": b""}, context)
+    moved = before & part(work.previous, "train")
+    assert told.startswith(f"{len(moved)} of the {len(before)} images that were tested on before")
+    assert "split.from" in told
+    file = context.state_dir / str(work.previous.facts["selection"])
+    file.write_text("no line")
+    assert run(normal, context) == []
+
+
 def test_40_percent_of_dagm_gives_the_tutorials_counts_with_evaluation_images_withheld(
     context: Context, changed: Change, work: Any, fetched: Callable[..., None]
 ) -> None:
