@@ -17,6 +17,7 @@ from lfvpipe import archives
 from lfvpipe.archives.folders import FolderArchive
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.dataset.globs import is_image_name
+from lfvpipe.dataset.listing import WORKBOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -150,7 +151,16 @@ def stem(path: Path) -> str:
 def _is_archive(path: Path) -> bool:
     if path.name.lower().endswith(ARCHIVE_SUFFIXES):
         return True
-    if path.suffix.lower() in (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xml", ".manifest"):
+    if path.suffix.lower() in (
+        *WORKBOOKS,
+        ".csv",
+        ".tsv",
+        ".jsonl",
+        ".ndjson",
+        ".json",
+        ".xml",
+        ".manifest",
+    ):
         return False
     archives.open_archive(path).close()  # says what it is, where it is none
     return True

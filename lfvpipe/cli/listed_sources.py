@@ -21,7 +21,7 @@ from lfvpipe.dataset.annotations import AnnotationError
 from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.globs import is_image_name
 from lfvpipe.dataset.layouts import rows_of
-from lfvpipe.dataset.listing import ListingError, NoLabels, UnknownWords, read_table
+from lfvpipe.dataset.listing import WORKBOOKS, ListingError, NoLabels, UnknownWords, read_table
 from lfvpipe.dataset.naming import NameFinder, match_rows, shared_top
 from lfvpipe.dataset.pairing import common_ending
 from lfvpipe.dataset.words import is_validation, marks_defect, meaning_of
@@ -202,7 +202,7 @@ def _tables(tree: ImageTree, choices: Choices) -> tuple[list[_Found], list[UserE
     words = words_of(choices)
     found: list[_Found] = []
     faults: list[UserError] = []
-    for place, name, data in _candidates(tree, TABLES):
+    for place, name, data in _candidates(tree, (*TABLES, *WORKBOOKS)):
         try:
             table = read_table(PurePosixPath(name).name, data, words, left_out=choices.leave_out)
             by_image = match_rows(table.rows, finder).by_name

@@ -31,12 +31,14 @@ _COLUMNS: dict[str, str] = {
     alias: column
     for column, aliases in {
         "path": "path file filename filepath image imagepath imagefile img name picture photo bild"
-        " datei dateiname",
+        " datei dateiname bildname bilddatei foto fichier nomdefichier nomdufichier imagen archivo"
+        " fichero nomefile immagine arquivo imagem bestand bestandsnaam plik obraz zdjecie",
         "label": "label labels class classname status verdict result decision judgement judgment"
-        " ergebnis befund urteil entscheidung",
+        " ergebnis befund urteil entscheidung resultat resultado risultato esito verdetto wynik",
         "is_anomaly": "isanomaly anomaly anomalous isdefective defective isdefect",
         "split": "split set subset partition",
-        "type": "type defecttype defectclass anomalytype kind category",
+        "type": "type defecttype defectclass anomalytype kind category fehlerart fehlertyp defaut"
+        " typededefaut tipodedefecto defecto difetto",
         "mask": "mask maskpath maskfile groundtruth segmentation",
         "group": "group partid piece serial serialnumber",
     }.items()
@@ -56,6 +58,10 @@ _PATHS = frozenset(alias for alias, column in _COLUMNS.items() if column == "pat
 _LABEL_COLUMNS = frozenset({"label", "is_anomaly"})
 # Excel's own first line, which says what separates the cells; it never is a row.
 _SEPARATOR = re.compile(r'"?sep=(.)"?[\t;,]*')
+
+
+# Files of spreadsheet programs, which are archives of their own.
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 
 
 class ListingError(UserError):
@@ -155,6 +161,11 @@ def read_table(
     Raises:
         ListingError: It is no such table, names an image twice, or a label is not known.
     """
+    if name.lower().endswith(WORKBOOKS):
+        raise ListingError(
+            f"{name}: this is a workbook, which is not read.",
+            hint="Save its sheet as CSV UTF-8, and name that.",
+        )
     text, guess = decode(name, data, encoding)
     is_json = name.lower().endswith((".jsonl", ".ndjson"))
     words = _Words(labels or {}, frozenset(left_out))
@@ -247,7 +258,8 @@ def _columns(cells: Sequence[str], where: str) -> list[str]:
     if "path" not in columns:
         raise NoTable(
             f"{where}: names no column `path`; it names {', '.join(cells[:8])}.",
-            hint="The first row names the columns: path, label, and split, type, mask or group.",
+            hint="The first row names the columns: path, label, and split, type, mask or group;"
+            " call the one with the images' names `path`.",
         )
     twice = next((column for column in columns if column and columns.count(column) > 1), None)
     if twice:

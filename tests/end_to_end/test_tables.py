@@ -90,6 +90,14 @@ READ: dict[str, tuple[str, str, list[str], set[str]]] = {
         ["--normal", "A", "--anomaly", "B"],
         set(),
     ),
+    "columns in French": (
+        table("{}", "Nom de fichier;Résultat", "Conforme", "Non conforme", ";"),
+        "cp1252",
+        [],
+        {"guessed-encoding"},
+    ),
+    "columns in Spanish": (table("{}", "Imagen;Resultado", separator=";"), "utf-8", [], set()),
+    "columns in Polish": (table("{}", "Plik;Wynik", separator=";"), "utf-8", [], set()),
     "types of defects": (table("{}", bad="dent"), "utf-8", [], {"words-as-types"}),
 }
 
@@ -221,3 +229,18 @@ def test_a_list_of_a_split_that_changes_divides_anew(
     assert main(["run", "--until", "select"]) == 0
     told = capsys.readouterr().err
     assert "split.from: 1 name in text files of no image, such as nowhere.png" in told
+
+
+def test_a_workbook_is_to_be_saved_as_csv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, {"p/l.xlsx": {"xl/workbook.xml": b"<x/>"}, **pictures("p/ok/{}.png", 20)})
+    write(tmp_path, pictures("p/ng/{}.png", 12, 50))
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "p"]) == 0
+    assert "a table: l.xlsx: this is a workbook, which is not read." in capsys.readouterr().out
+    assert main(["init", "p", "p/l.xlsx", "--force"]) != 0
+    assert "Save its sheet as CSV UTF-8" in capsys.readouterr().err
+    (tmp_path / "pipeline.yaml").write_text("sources: {table: {file: p/l.xlsx, archive: p}}\n")
+    assert main(["validate"]) == 3
+    assert "this is a workbook" in capsys.readouterr().out
