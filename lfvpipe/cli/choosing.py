@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.cli.covering import escaped
 from lfvpipe.cli.groups import below
-from lfvpipe.cli.name_reading import read_name
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.dataset.globs import has_wildcard, matcher
+from lfvpipe.dataset.words import labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -118,7 +118,7 @@ def _insist_on_no_defects(made: Mapping[str, Choice]) -> None:
         if choice.kind != "normal" or choice.folder is None:
             continue
         folders = name[len(choice.folder) :].strip("/").split("/")[:-1]
-        inner = [each for each in folders if read_name(each).label == "anomaly"]
+        inner = [each for each in folders if "anomaly" in labels_of(each)]
         if inner:
             raise UsageError(
                 f"--normal {choice.pattern} would take {name} for good, which lies in {inner[0]}/.",

@@ -165,9 +165,12 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
         if not faults:
             raise
         mend = [f"{fault.message} {fault.hint}" for fault in faults]
+        mend.append("Put that right, or take the table elsewhere to go by folders.")
         raise UsageError(
             f"{error.message} A table lies there, and cannot be used.",
-            hint="\n".join([*mend, "Put that right, or leave the table aside.", error.hint]),
+            hint="\n".join(
+                [*mend, "Put that right, or take the table elsewhere to go by folders."]
+            ),
         ) from error
     found = _of_sorting(tree, sorting, judged, table_faults(tree, choices))
     unused = listed.told(sorting) if listed else ()

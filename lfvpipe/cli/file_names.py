@@ -12,7 +12,7 @@ from lfvpipe.cli.groups import Group
 from lfvpipe.cli.name_reading import MADE, TWINS, made_of, read_name
 from lfvpipe.dataset.globs import matcher
 from lfvpipe.dataset.pairing import looks_like_mask
-from lfvpipe.dataset.words import labels_of
+from lfvpipe.dataset.words import doubt_in, labels_of, product_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -38,6 +38,8 @@ class FileNames:
         # NG-4711_001_OK: of the product's number; ng_001, ng_002: the verdict.
         is_number = folders_tell or all(labels_of(each[len(lead) :]) for each in own)
         self.lead = lead if labels_of(lead) and is_number else ""
+        rests = {re.sub(r"\d+", " ", each[len(self.lead) :]) for each in own}
+        self._products = product_words(rests)
 
     def rest(self, name: str) -> str:
         """Return what of a file's name may tell what it shows."""
@@ -51,11 +53,15 @@ class FileNames:
         taken = {name for group in made for name in group.names}
         against = defaultdict(list)
         for name in names:
-            word = "" if name in taken or looks_like_mask(name) else self._denial(name, label)
-            if word:
-                against[word].append(name)
-        for word, found in against.items():
-            why = f"the folder says {said}, “{word}” in the names says {contrary}"
+            if name in taken or looks_like_mask(name):
+                continue
+            if word := self._denial(name, label):
+                why = f"the folder says {said}, “{word}” in the names says {contrary}"
+                against[word, why].append(name)
+            elif word := doubt_in(self.rest(name)):
+                why = f"the folder says {said}, “{word}” in the names that this is not certain"
+                against[word, why].append(name)
+        for (word, why), found in against.items():
             yield self._group(folder, found, self._told_by(found, word), why)
 
     def sort(self, group: Group, sorting: Sorting) -> bool:
@@ -99,12 +105,15 @@ class FileNames:
         self, folder: str, names: list[str], label: Label | None, ends: str, sorting: Sorting
     ) -> None:
         """Take what an end of names says of images, but for those that another part denies."""
-        denied: dict[str, list[str]] = defaultdict(list)
-        for name in names:
+        denied: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for name in names if label else ():
             if word := self._denial(name, label):
-                denied[word].append(name)
-        for word, found in denied.items():
-            why = f"the names say both good and defective, “{word}” among it"
+                why = f"the names say both good and defective, “{word}” among it"
+                denied[word, why].append(name)
+            elif word := doubt_in(self.rest(name), self._products):
+                why = f"“{word}” in the names may take back what they say"
+                denied[word, why].append(name)
+        for (word, why), found in denied.items():
             sorting.open.append(self._group(folder, found, self._told_by(found, word), why))
         plain = [name for name in names if not any(name in each for each in denied.values())]
         if not plain:
@@ -124,7 +133,7 @@ class FileNames:
             for name in names:
                 found = re.search(pattern, self.rest(name))
                 by_text[found[1].lower() if found else ""].append(name)
-            labels = {text: read_name(text.strip(" _-.")).label for text in by_text}
+            labels = {text: read_name(text.strip(" _-."), self._products).label for text in by_text}
             if "" in by_text or len(by_text) > MOST_GROUPS:
                 continue
             told = sum(self._denial(name, labels[text]) == "" for text in by_text if labels[text]

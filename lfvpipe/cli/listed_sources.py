@@ -21,6 +21,7 @@ from lfvpipe.dataset.annotations import AnnotationError
 from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.globs import is_image_name
 from lfvpipe.dataset.layouts import rows_of
+from lfvpipe.dataset.listed import meanings_of
 from lfvpipe.dataset.listing import WORKBOOKS, ListingError, NoLabels, UnknownWords, read_table
 from lfvpipe.dataset.naming import NameFinder, match_rows, shared_top
 from lfvpipe.dataset.pairing import common_ending
@@ -224,11 +225,13 @@ def _names_an_image(tree: ImageTree, data: bytes) -> bool:
     return any(word in stems for word in re.findall(r"[\w-]+", data.decode("latin-1")))
 
 
-def _in_options(error: UnknownWords) -> UsageError:
+def _in_options(error: UnknownWords, *, leave_out: bool = True) -> UsageError:
     """Return what is said of unknown words with what to say of them on the command line."""
     words = [shlex.quote(word) for word in error.words]
     each = f"--normal {words[0]} if it is good, --anomaly {words[0]} if it is defective"
-    hint = f"Say what {words[0]} stands for: {each}, --leave-out {words[0]} if it is neither"
+    hint = f"Say what {words[0]} stands for: {each}"
+    if leave_out:
+        hint += f", --leave-out {words[0]} if it is neither"
     more = f"; and so of {', '.join(words[1:6])}" if words[1:] else ""
     return UsageError(error.message, hint=f"{hint}{more}.")
 
@@ -427,7 +430,11 @@ def _annotations(
     listed = {name: each for each in read if (name := finder.find_annotated(each))}
     if not listed:
         return None
-    labels = {name: _verdict(each, words, unmarked) for name, each in listed.items()}
+    try:
+        meanings = meanings_of(listed.values(), words)
+    except UnknownWords as error:
+        raise _in_options(error, leave_out=False) from error
+    labels = {name: _verdict(each, words, meanings, unmarked) for name, each in listed.items()}
     rest = [name for name in tree.images if name not in labels and name not in away]
     if unmarked == "normal":
         _insist_on_no_defects(tree, rest)
@@ -514,18 +521,17 @@ def _guess(name: str, data: bytes) -> str:
 
 
 def _verdict(
-    image: AnnotatedImage, words: Mapping[str, Label], unmarked: Unmarked | None
+    image: AnnotatedImage,
+    words: Mapping[str, Label],
+    meanings: Mapping[str, Label | None],
+    unmarked: Unmarked | None,
 ) -> Label | None:
     """Return what an image is by what is marked in it, as a run does."""
     regions = [each for each in image.regions if marks_defect(each.type, words)]
-    said = [_meaning(each, words) for each in image.classes]
+    said = [meanings[word] for word in image.classes]
     if regions or any(meaning != "normal" for meaning in said):
         return "anomaly"
     return "normal" if said or unmarked != "leave-out" else None
-
-
-def _meaning(word: str, words: Mapping[str, Label]) -> str | None:
-    return words.get(word) or meaning_of(word)
 
 
 def _types(images: Iterable[AnnotatedImage], words: Mapping[str, Label]) -> set[str]:

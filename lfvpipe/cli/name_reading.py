@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.words import (
     MEANINGS,
+    doubt_in,
     is_undecided,
     labels_of,
     meaning_of,
@@ -21,19 +23,6 @@ if TYPE_CHECKING:
     from lfvpipe.config.spec import Label
     from lfvpipe.dataset.listing import Part
 
-# In front of a word they take it back: almost good.
-_HEDGES_TEXT = (
-    "almost nearly quite mostly maybe perhaps probably partly but or fast fest vielleicht presque"
-    " casi quasi bijna"
-)
-_HEDGES = frozenset(_HEDGES_TEXT.split())
-# Behind a word they say nothing of the images.
-_NEUTRAL_TEXT = (
-    "image images img imgs photo photos pic pics picture pictures part parts piece pieces product"
-    " products sample samples data dataset set bild bilder foto fotos teil teile png jpg jpeg raw"
-    " only all folder"
-)
-_NEUTRAL = frozenset(_NEUTRAL_TEXT.split())
 # Folders of what nobody has sorted yet, or of what is no product: never a type of defect.
 _VAGUE_TEXT = (
     "unlabeled unlabelled new raw misc various mixed"
@@ -43,7 +32,9 @@ _VAGUE_TEXT = (
     " top bottom front back camera cam calibration calib background dark flat preview previews"
     " thumbnail thumbnails thumbs label labels annotations doc docs archiv reference references"
     " referenz master golden template rework unsortiert sonstige sonstiges diverse diverses divers"
-    " verschiedenes neu alt autre autres otros otras altri varie vari overig"
+    " verschiedenes neu alt autre autres otros otras altri varie vari overig empty leer blank belt"
+    " kalibrierung kalibrieren calibrage testbild testbilder warmebild warmebilder waermebild"
+    " waermebilder thermal infrared infrarot hintergrund setup einrichtung alle tous todos"
 )
 _VAGUE = frozenset(_VAGUE_TEXT.split())
 
@@ -83,7 +74,7 @@ def read_name(name: str, shared: Collection[str] = ()) -> Reading:
 
     Args:
         name: Of a folder or archive, or the part of a file's name that tells.
-        shared: Words that are those of the product, since other names have them, too.
+        shared: Words that are those of the product (`product_words`).
     """
     words = words_of(name)
     meanings = {MEANINGS.get(word) for word in (*words, "".join(words))}
@@ -92,35 +83,17 @@ def read_name(name: str, shared: Collection[str] = ()) -> Reading:
         part = None
     if "mask" in meanings:
         return Reading(part=part, is_mask=True)
-    if {"normal", "anomaly"} <= {MEANINGS.get(word) for word in words} or is_undecided(name):
-        return Reading(part=part)  # good_vs_bad, NG to check
-    label = meaning_of(" ".join(word for word in words if MEANINGS.get(word) not in _PARTS))
-    if label == "normal" and not _is_plain(words, shared):
-        return Reading(part=part)
-    return Reading(label if label == "normal" or label == "anomaly" else None, part)
-
-
-_PARTS = ("train", "test")
-
-
-def _is_plain(words: list[str], shared: Collection[str]) -> bool:
-    """Tell whether no other word of a name takes its word for good back."""
-    if MEANINGS.get("".join(words)) == "normal":
-        return True
-    told = [at for at, word in enumerate(words) if MEANINGS.get(word) in ("normal", "anomaly")]
-    if not told or set(words) & _HEDGES:
-        return False
-    behind = words[told[-1] + 1 :]
-    return all(
-        word in _NEUTRAL or word in shared or word.isdecimal() or MEANINGS.get(word) in _PARTS
-        for word in behind
-    )
+    meaning = meaning_of(name, shared)
+    return Reading(meaning if meaning == "normal" or meaning == "anomaly" else None, part)
 
 
 def is_vague(name: str) -> bool:
     """Tell whether a folder beside good products may hold something else than a type of defects."""
-    is_told = re.search(r"\d", name) or not (_VAGUE | _MADE).isdisjoint(words_of(name))
-    return bool(is_told) or is_undecided(name)
+    words = words_of(name)
+    pairs = {a + b for a, b in pairwise(words)}  # heat maps
+    if re.search(r"\d", name) or not (_VAGUE | _MADE).isdisjoint(pairs.union(words)):
+        return True
+    return is_undecided(name) or meaning_of(name) == "undecided"
 
 
 # Folders of photographs of one product, from one day, camera or station each.
@@ -145,7 +118,7 @@ def is_companion(name: str, other: str) -> bool:
     """Tell whether `other` is called as `name` is, with a word for defective: cups, cups_def."""
     words, more = words_of(name), words_of(other)
     rest = [word for word in more if MEANINGS.get(word) != "anomaly"]
-    return len(rest) < len(more) and rest == words and read_name(other).label == "anomaly"
+    return len(rest) < len(more) and rest == words and read_name(other, words).label == "anomaly"
 
 
 def doubt(folder: str, label: Label, above: str) -> str:
@@ -161,7 +134,8 @@ def doubt(folder: str, label: Label, above: str) -> str:
     if against:
         return f"{above}/ says {said}, “{against}” in it says {contrary}"
     words = set(words_of(folder))
-    if is_undecided(folder) or words & _HEDGES:
+    is_open = meaning_of(folder) == "undecided" and label == "normal"
+    if is_undecided(folder) or doubt_in(folder) or is_open:
         return f"{above}/ says {said}, the name of the folder in it that this is not certain"
     if words & (_MADE | {"result", "results", "ergebnis", "ergebnisse"}):
         return MADE

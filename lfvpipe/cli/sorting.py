@@ -6,7 +6,7 @@ one name says and another denies.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -25,7 +25,13 @@ from lfvpipe.cli.name_reading import (
 )
 from lfvpipe.dataset.globs import has_wildcard, matcher
 from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
-from lfvpipe.dataset.words import MEANINGS, simplify, words_of
+from lfvpipe.dataset.words import (
+    MEANINGS,
+    is_any_defect,
+    is_undecided,
+    product_words,
+    simplify,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,8 +40,6 @@ if TYPE_CHECKING:
     from lfvpipe.cli.image_tree import ImageTree
     from lfvpipe.config.spec import Label
     from lfvpipe.dataset.listing import Part
-
-_ALSO_TYPES = frozenset({"broken", "damage", "damaged", "flaw", "fehler", "defekt"})
 
 
 def sort(tree: ImageTree, choices: Choices) -> Sorting:
@@ -55,7 +59,7 @@ def sort(tree: ImageTree, choices: Choices) -> Sorting:
         plain = MEANINGS.get(simplify(tree.base.name))
         if own.label and plain == own.label:
             state = _State(own.label, tree.base.name, below(""))
-    folder.shared = _shared_words(folder)
+    folder.shared = product_words(folder.folders)
     _Visit(sorting, files).visit(folder, "", state)
     _take_chosen(said, files, sorting)
     for group in list(sorting.open):
@@ -144,20 +148,15 @@ class _Folder:
 
     def labels(self) -> Iterator[Label]:
         """Yield what the names of the folders below say of what lies in them."""
+        shared = product_words(self.folders)
         for name, each in self.folders.items():
-            if label := read_name(name).label:
+            if label := read_name(name, shared).label:
                 yield label
             yield from each.labels()
 
     def tells_both(self) -> bool:
         """Whether folders below say all: the name of this one is the product's (defects/ok)."""
         return not self.images and {"normal", "anomaly"} <= set(self.labels())
-
-
-def _shared_words(folder: _Folder) -> frozenset[str]:
-    """Return the words that several names side by side have: those of the product."""
-    counts = Counter(word for name in folder.folders for word in set(words_of(name)))
-    return frozenset(word for word, n in counts.items() if n > 1 and word not in MEANINGS)
 
 
 @dataclass(frozen=True)
@@ -172,18 +171,14 @@ class _Visit:
         self._take(folder.images, path, state)
         has_good = any(MEANINGS.get(simplify(name)) == "normal" for name in folder.folders)
         has_bad = any(_is_all_defects(name, folder.shared) for name in folder.folders)
-        defective = [name for name in folder.folders if read_name(name).label == "anomaly"]
+        defective = [n for n in folder.folders if read_name(n, folder.shared).label == "anomaly"]
         for name, inner in folder.folders.items():
             inside = f"{path}/{name}" if path else name
             reading = read_name(name, folder.shared)
-            inner.shared = folder.shared | _shared_words(inner)
-            if state.label and not state.is_mask and not reading.is_mask:
-                why = doubt(name, state.label, state.above)
-                if not why and may_be_made(name) and _is_again(inner, folder):
-                    why = MADE
-                if why:
-                    self._leave_open(Group(inside, tuple(sorted(inner.all())), doubt=why), state)
-                    continue
+            inner.shared = folder.shared | product_words(inner.folders)
+            if not reading.is_mask and (why := _doubt(folder, name, state)):
+                self._leave_open(Group(inside, tuple(sorted(inner.all())), doubt=why), state)
+                continue
             if reading.label and inner.tells_both():
                 reading = replace(reading, label=None)
             new = replace(
@@ -233,6 +228,32 @@ class _Visit:
             self.sorting.parts |= dict.fromkeys(images, state.part)
 
 
+def _doubt(folder: _Folder, name: str, state: _State) -> str:
+    """Return what speaks against taking a folder for what it, or those above, say; "" if nothing.
+
+    Args:
+        folder: The one that it lies in.
+        name: Its name.
+        state: What those above say.
+    """
+    inner = folder.folders[name]
+    if state.is_mask:
+        return ""
+    if state.label:
+        is_made = may_be_made(name) and _is_again(inner, folder)
+        return doubt(name, state.label, state.above) or (MADE if is_made else "")
+    if is_undecided(name) and any(inner.labels()) and _has_more(folder, name):
+        return "what is in it is called good or defective, but the folder's name takes that back"
+    return ""
+
+
+def _has_more(folder: _Folder, name: str) -> bool:
+    """Tell whether a folder has images beside those in one of its folders."""
+    return bool(folder.images) or any(
+        next(each.all(), "") for other, each in folder.folders.items() if other != name
+    )
+
+
 def _is_again(inner: _Folder, folder: _Folder) -> bool:
     """Tell whether files in a folder are called as others in the one above it."""
     own = list(inner.all())
@@ -242,10 +263,7 @@ def _is_again(inner: _Folder, folder: _Folder) -> bool:
 
 def _is_all_defects(name: str, shared: frozenset[str]) -> bool:
     """Tell a folder of whatever is defective (bad, ng) from one of a type of defects (broken)."""
-    words = set(words_of(name)) - shared
-    return read_name(name, shared).label == "anomaly" and all(
-        MEANINGS.get(word) == "anomaly" and word not in _ALSO_TYPES for word in words
-    )
+    return read_name(name, shared).label == "anomaly" and is_any_defect(name)
 
 
 def _find_masks(sorting: Sorting) -> None:

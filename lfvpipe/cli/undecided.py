@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lfvpipe.config.spec import Label
 
 MOST_QUESTIONS = 12
+_SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,12 @@ def _what_to_say(
     if len(groups) == 1 and asked.words == (said[0],):
         words = "lfvpipe init"
     which = " ".join(said)
+    sheet = next((name for name in tree.others if name.lower().endswith(_SHEETS)), "")
+    if sheet and not any(known.values()):
+        return (
+            f"Should {sheet} say it, save it as CSV UTF-8 and name that as well; else"
+            f" `{words} --normal FOLDER_OF_GOOD --anomaly FOLDER_OF_DEFECTIVE` for {which}."
+        )
     if len(said) == 1:
         also_said = f"`{words} --normal {which}` if they are good"
         rest = f"--anomaly {which} if they are defective, --leave-out {which} if they are neither"
@@ -172,9 +179,9 @@ def _what_to_say(
     elif known["anomaly"]:
         also_said = f"`{words} --normal {which}` if all are good"
         rest = "--anomaly for what is defective, and --leave-out for what is neither"
-    else:  # of which good ones mostly are the most
-        also_said = f"`{words} --normal {said[0]} --anomaly {' '.join(said[1:])}`, say"
-        rest = "and --leave-out for what is neither"
+    else:  # nothing tells which: a proposal would be pasted, and be wrong half of the time
+        also_said = f"`{words} --normal FOLDER_OF_GOOD --anomaly FOLDERS_OF_DEFECTIVE`"
+        rest = f"and --leave-out for what is neither; they are {which}"
     return f"Say it: {also_said}; {rest}."
 
 

@@ -13,11 +13,11 @@ from lfvpipe.dataset.candidates import Candidate, SelectionError
 from lfvpipe.dataset.checks.findings import warning
 from lfvpipe.dataset.index import UNNAMED_TYPE
 from lfvpipe.dataset.layouts import products_of, rows_of
-from lfvpipe.dataset.listing import Row, read_table
+from lfvpipe.dataset.listing import Row, UnknownWords, read_table
 from lfvpipe.dataset.naming import NameFinder, match_rows, shared_top
 from lfvpipe.dataset.selection import SelectedMask
 from lfvpipe.dataset.sources import listed_kind, public_address
-from lfvpipe.dataset.words import marks_defect, meaning_of
+from lfvpipe.dataset.words import marks_defect, meaning_of, part_of, product_words
 from lfvpipe.engine.phrases import count_of, doing
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _MAX_FILE = 1 << 30  # bytes of a table, or of a file of annotations
 _MAX_MASK = 64 << 20
-_TRAIN, _TEST = "train", "test"
 
 
 def listed_candidates(
@@ -152,6 +151,38 @@ def _several_products(layout: str, candidates: Iterable[Candidate]) -> list[Find
     return [warning("several-products", text)]
 
 
+def meanings_of(
+    images: Iterable[AnnotatedImage], words: Mapping[str, Label]
+) -> dict[str, Label | None]:
+    """Return what each word that annotations have for whole images stands for; None for a type.
+
+    Raises:
+        UnknownWords: A word says of images that nobody has decided about them.
+    """
+    first: dict[str, str] = {}
+    for image in images:
+        for word in image.classes:
+            first.setdefault(word, image.where)
+    older = {word for image in images for each in image.overruled for word in each.classes}
+    products = product_words(first)
+    said = {
+        word: words.get(word) or meaning_of(word, products)
+        for word in {**first, **dict.fromkeys(older)}
+    }
+    open_ = [word for word in first if said[word] == "undecided"]
+    if open_:
+        others = "".join(f", nor is {word}" for word in open_[1:6])
+        raise UnknownWords(
+            f"{first[open_[0]]}: the label {open_[0]} is neither normal nor anomaly{others}.",
+            open_,
+            keys="normal or anomaly",
+        )
+    labels: dict[str, Label | None] = {}
+    for word, meaning in said.items():
+        labels[word] = meaning if meaning == "normal" or meaning == "anomaly" else None
+    return labels
+
+
 def annotated_images(
     source: AnnotationSource, holding: Holding, files: Sequence[Path]
 ) -> dict[str, AnnotatedImage]:
@@ -212,6 +243,7 @@ def _annotated_candidates(
 ) -> list[Candidate]:
     where = "sources.annotations"
     images, lacking = _annotated(source, holding, files)
+    meanings = meanings_of(images.values(), source.words)
     types = sorted({region.type for image in images.values() for region in image.regions})
     from lfvpipe.dataset.annotations.masks import colours
 
@@ -224,9 +256,9 @@ def _annotated_candidates(
         if not is_wanted(member.name):
             continue
         image = images.get(member.name)
-        label, type_ = _verdict(source, image, contradicting, member.name)
+        label, type_ = _verdict(source, image, meanings, contradicting, member.name)
         older = image.overruled if image else ()
-        if any(_verdict(source, each, [], member.name)[0] != label for each in older):
+        if any(_verdict(source, each, meanings, [], member.name)[0] != label for each in older):
             overruled.append(member.name)
         if label is None:
             reason = "in which nothing is marked" if image else "that the annotations do not list"
@@ -258,19 +290,23 @@ def _annotated_candidates(
 
 
 def _verdict(
-    source: AnnotationSource, image: AnnotatedImage | None, contradicting: list[str], name: str
+    source: AnnotationSource,
+    image: AnnotatedImage | None,
+    meanings: Mapping[str, Label | None],
+    contradicting: list[str],
+    name: str,
 ) -> tuple[Label | None, str]:
     """Return what an image is, and its type where a word for the whole image says it."""
     if image is None:
         return ("normal" if source.unmarked == "normal" else None), ""
-    said = {word: source.words.get(word) or meaning_of(word) for word in image.classes}
+    said = {word: meanings[word] for word in image.classes}
     # The mask, where there is one, says which types it shows.
     has_mask = any(region.areas for region in image.regions)
     marked = {region.type: None for region in image.regions}
     if image.regions or any(meaning != "normal" for meaning in said.values()):
         if "normal" in said.values():
             contradicting.append(name)
-        own = [word for word, meaning in said.items() if meaning not in ("normal", "anomaly")]
+        own = [word for word, meaning in said.items() if meaning is None]
         types = list(dict.fromkeys([*own, *marked]))
         return "anomaly", types[0] if len(types) == 1 and not has_mask else ""
     if said:
@@ -284,8 +320,7 @@ def _digest(image: AnnotatedImage) -> str:
 
 
 def _part(image: AnnotatedImage | None) -> Part | None:
-    meaning = meaning_of(image.split) if image and image.split else None
-    return "train" if meaning == _TRAIN else "test" if meaning == _TEST else None
+    return part_of(image.split) if image and image.split else None
 
 
 def _annotation_files(

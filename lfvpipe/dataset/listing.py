@@ -15,7 +15,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from lfvpipe.config.spec import LABELS
-from lfvpipe.dataset.words import is_undecided, is_validation, meaning_of, simplify
+from lfvpipe.dataset.words import (
+    is_validation,
+    meaning_of,
+    part_of,
+    product_words,
+    simplify,
+)
 from lfvpipe.engine.phrases import count_of
 from lfvpipe.errors import UserError
 
@@ -83,14 +89,19 @@ class UnknownWords(ListingError):
         words: They, in the table's order.
     """
 
-    def __init__(self, message: str, words: Sequence[str]) -> None:
+    def __init__(
+        self, message: str, words: Sequence[str], keys: str = "normal, anomaly or leave-out"
+    ) -> None:
         self.words = tuple(words)
-        first, *others = self.words
-        rest = f"{{normal: ['{first}'], anomaly: [{', '.join(map(repr, others))}]}}"
-        alone = f"{{normal: [...], anomaly: ['{first}']}}"
-        hint = f"Say what they stand for: labels: {rest}" if others else ""
-        hint = hint or f"Say what it stands for: labels: {alone}"
-        super().__init__(message, hint=f"{hint}; `leave-out` instead leaves such images out.")
+        super().__init__(message, hint=what_to_write(self.words, keys))
+
+
+def what_to_write(words: Sequence[str], keys: str) -> str:
+    """Return how a pipeline says what words stand for; never which, for nobody knows that."""
+    shown = ", ".join(f"'{word}'" for word in words[:6]) + (", …" if words[6:] else "")
+    what = f"each of {shown}" if words[1:] else shown
+    example = "{normal: [WORDS], anomaly: [WORDS]}"
+    return f"Say under `labels` what {what} stands for, by {keys}: labels: {example}."
 
 
 @dataclass(frozen=True)
@@ -169,7 +180,8 @@ def read_table(
     text, guess = decode(name, data, encoding)
     is_json = name.lower().endswith((".jsonl", ".ndjson"))
     words = _Words(labels or {}, frozenset(left_out))
-    entries = (_json_lines if is_json else _separated)(name, text)
+    entries = [*(_json_lines if is_json else _separated)(name, text)]
+    words.products = product_words(entry.get("label", "") for _, entry in entries)
     rows = [_row(entry, where, words) for where, entry in entries]
     if not rows:
         raise NoTable(f"{name}: lists no image.")
@@ -310,6 +322,7 @@ class _Words:
 
     def __init__(self, labels: Mapping[str, Label], left_out: frozenset[str]) -> None:
         self.left_out = left_out
+        self.products: frozenset[str] = frozenset()
         self.types: Counter[str] = Counter()
         self.good_of_type: list[str] = []
         self._denied: list[str] = []  # places of rows with two labels
@@ -327,12 +340,12 @@ class _Words:
         if label is None and truth:
             raise ListingError(
                 f"{where}: {truth} does not say whether the image is anomalous.",
-                hint=f"Write 0 or 1, or say what it stands for: labels: {{anomaly: ['{truth}']}}.",
+                hint=f"Write 0 or 1. {what_to_write([truth], 'normal, anomaly or leave-out')}",
             )
         type_ = entry.get("type", "")
         if label is None and said:
-            meaning = meaning_of(said)
-            is_word = not (said.isdecimal() or said.lower() in _TRUTH or is_undecided(said))
+            meaning = meaning_of(said, self.products)
+            is_word = not (said.isdecimal() or said.lower() in _TRUTH or meaning == "undecided")
             if meaning == "normal" or meaning == "anomaly":
                 label = meaning
             elif is_word and "type" not in entry:
@@ -398,7 +411,6 @@ def _tidy(path: str) -> str:
 def _part(said: str, where: str) -> Part | None:
     if not said:
         return None
-    meaning = meaning_of(said)
-    if meaning == "train" or meaning == "test":
-        return meaning
+    if part := part_of(said):
+        return part
     raise ListingError(f"{where}: the split {said} is neither train nor test.")

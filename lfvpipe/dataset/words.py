@@ -1,69 +1,27 @@
 """What people call good and defective, masks, and the parts of a split, in folders and tables.
 
-Words of inspection in the languages of the users that we know of. A word that is not here is never
-guessed at: it is named, and the user says what it stands for.
+Words of inspection in the languages of the users that we know of. A name says something only where
+every word of it is understood: what is not known beside a word for good or defective may take it
+back (``pas bon``, ``false ok``, ``bad lighting``), and then nobody has said what the images show.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from lfvpipe.lookout.rules import BACKGROUND_CLASS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from lfvpipe.config.spec import Label
 
-Meaning = Literal["normal", "anomaly", "mask", "train", "test"]
-
-_NORMAL = (
-    "normal normals good goods ok okay pass passed perfect clean healthy intact conform conforming"
-    " accept accepted defectfree nodefect nodefects nondefective undamaged flawless"
-    " gut gutteil gutteile io bon bons conforme bueno buenos buona buono goed bra dobry dobre"
-    " bonne bonnes conformes buena buenas buon buoni buone bom boa boas goede godkand godkant"
-    " dobra iyi saglam uygun годен годный годные годная хорошие норма"
-    " 良品 良 良好 正常 合格 合格品 正品 ok品 양품 정상"
-)
-_ANOMALY = (
-    "anomaly anomalies anomalous abnormal bad ng nok notok def defect defects defective fail failed"
-    " failure faulty fault faults reject rejects rejected damaged damage broken flaw flaws flawed"
-    " scrap nonconforming schlecht schlechtteil schlechtteile nio ausschuss"
-    " fehler fehlerhaft defekt"
-    " mauvais defaut defauts malo malos defecto defectos defectuoso difetto difettoso scarto slecht"
-    " mauvaise mauvaises rebut rebuts defectueux defectueuse nonconforme nonconformes mala malas"
-    " defectuosa defectuosas defectuosos rechazado rechazados rechazada rechazadas difettosa"
-    " difettosi difettose scarti ruim ruins defeito defeitos defeituoso defeituosos rejeitado"
-    " rejeitados fout afkeur afgekeurd daliga underkand wadliwe wadliwy złe vadne vadny kusurlu"
-    " брак бракованные дефект дефекты дефектные негодные плохие"
-    " 不良 不良品 異常 异常 不合格 不合格品 缺陷 次品 欠陥 ng品 불량 불량품 이상"
-)
-_MASK = "mask masks groundtruth gt segmentation segmentations maske masken"
-_TRAIN = "train training trainset"
-_VALIDATION = "val valid validation eval evaluation validierung"
-_TEST = f"test testing testset {_VALIDATION}"
-
-# Of what nobody has decided about yet: neither good, nor defective, nor a type of defect.
-_UNDECIDED_TEXT = (
-    "check recheck retest review pending tbd todo open rework reworked borderline unknown unclear"
-    " uncertain unsure undecided unsorted doubtful doubt suspect questionable maybe pruefen prufen"
-    " unklar unbekannt offen nacharbeit nachgearbeitet grenzmuster grenzfall verdacht repaired"
-    " repariert verifier revoir douteux douteuse dudoso dudosos dudosa dudosas revisar verificare"
-    " dubbio dubbi verificar duvida twijfel проверить сомнительные"
-    " 要確認 未確認 保留 待检 待定 待确认 보류"
-)
-_WORDS: Final[dict[Meaning, str]] = {
-    "normal": _NORMAL,
-    "anomaly": _ANOMALY,
-    "mask": _MASK,
-    "train": _TRAIN,
-    "test": _TEST,
-}
-_NEGATIONS = frozenset(
-    {"not", "no", "non", "un", "without", "nicht", "ohne", "kein", "keine", "sans"}
-)
+Word = Literal["normal", "anomaly", "mask", "train", "test"]
+Meaning = Literal["normal", "anomaly", "mask", "train", "test", "undecided"]
 
 
 def simplify(text: str) -> str:
@@ -73,46 +31,308 @@ def simplify(text: str) -> str:
     return unicodedata.normalize("NFC", kept)
 
 
-MEANINGS: Final[dict[str, Meaning]] = {
+def _set(text: str) -> frozenset[str]:
+    return frozenset(map(simplify, text.split()))
+
+
+_NORMAL = (
+    "normal normals good goods ok okay pass passed perfect clean healthy intact conform conforming"
+    " accept accepted defectfree nodefect nodefects nondefective undamaged flawless unbroken"
+    " gut gutteil gutteile io bon bons conforme bueno buenos buona buono goed bra dobry dobre"
+    " bonne bonnes conformes buena buenas buon buoni buone bom boa boas goede godkand godkant"
+    " dobra iyi saglam uygun годен годный годные годная хорошие норма godkendt godkjent"
+    " gute guter gutes fehlerfrei fehlerfreie fehlerlos defektfrei mangelfrei maengelfrei makellos"
+    " einwandfrei tadellos unbeschadigt unbeschaedigt unauffallig unauffaellig undefekt"
+    " hatasiz kusursuz hibatlan bezvadny bezvadne megfelelo"
+    " 良品 良 良好 正常 合格 合格品 正品 ok品 양품 정상"
+    " 无缺陷 無缺陷 没有缺陷 无异常 無異常 欠陥なし 異常なし 不良なし 결함없음 불량없음 이상없음"
+)
+_ANOMALY = (
+    "anomaly anomalies anomalous abnormal bad ng nok notok def defect defects defective fail failed"
+    " failure faulty fault faults reject rejects rejected damaged damage broken flaw flaws flawed"
+    " scrap nonconforming nonconform schlecht schlechte schlechtteil schlechtteile nio ausschuss"
+    " fehler fehlerhaft fehlerhafte defekt defekte beschadigt beschaedigt auffallig auffaellig"
+    " mangel maengel mangelhaft ungut unclean unhealthy unaccepted unpassed"
+    " mauvais defaut defauts malo malos defecto defectos defectuoso difetto difettoso scarto slecht"
+    " mauvaise mauvaises rebut rebuts defectueux defectueuse nonconforme nonconformes mala malas"
+    " defectuosa defectuosas defectuosos rechazado rechazados rechazada rechazadas difettosa"
+    " difetti difettosi difettose scarti ruim ruins defeito defeitos defeituoso defeituosos"
+    " rejeitado rejeitados fout afkeur afgekeurd daliga underkand wadliwe wadliwy złe vadne vadny"
+    " kusurlu defecte fejl"
+    " брак бракованные дефект дефекты дефектов дефектные негодные негоден плохие"
+    " 不良 不良品 異常 异常 不合格 不合格品 缺陷 次品 欠陥 ng品 불량 불량품 이상 불합격 결함"
+    " 不ok 非ok 不好 未合格"
+)
+_MASK = "mask masks groundtruth gt segmentation segmentations maske masken"
+_TRAIN = "train training trainset"
+_VALIDATION = "val valid validation eval evaluation validierung"
+_TEST = f"test testing testset {_VALIDATION}"
+
+# Of what nobody has decided about yet, or what is no product as it is: neither good, nor defective,
+# nor a type of defect.
+_UNDECIDED_TEXT = (
+    "check checked pending tbd todo open borderline unknown unclear uncertain unsure undecided"
+    " unsorted doubtful doubt suspect suspected questionable maybe perhaps probably possibly"
+    " pruefen prufen uberprufen ueberpruefen unklar unbekannt offen grenzmuster grenzfall grenze"
+    " verdacht verifier revoir douteux douteuse dudoso dudosos dudosa dudosas revisar verificare"
+    " dubbio dubbi verificar duvida twijfel проверить сомнительные"
+    " false falsch falsche falscher falsches faux fausse falso falsa falsos falsas valse falsk"
+    " ложный ложные ложно fixed resolved behoben overkill fake disputed strittig fraglich"
+    " evtl eventuell eventuellement vielleicht moglich moeglich hold quarantine quarantane gesperrt"
+    " trash deleted geloscht geloescht papierkorb muell ignore ignored befund golden goldmuster"
+    " 要確認 未確認 保留 待检 待定 待确认 보류 過杀 过杀 誤ng 误判"
+)
+# Words that begin so are of that kind, too.
+_UNDECIDED_STEMS: Final = (
+    "recheck", "reinspect", "reexamin", "retest", "review", "remeasur", "rework", "repair",
+    "repari", "nachgepr", "nachpru", "nachkontroll", "nacharbeit", "nachgearbeit", "nachmess",
+    "klarung", "klaerung", "abklar", "abklaer", "vermut", "wahrscheinlich", "unsicher", "angeblich",
+    "pseudo", "fehlalarm", "falschalarm", "falschausschuss", "scheinfehler", "korrigiert",
+    "simul", "synthet", "kunstlich", "kuenstlich", "artificial", "wrongly", "misclass", "mislabel",
+    "predict",
+)  # fmt: skip
+_WORDS: Final[dict[Word, str]] = {
+    "normal": _NORMAL,
+    "anomaly": _ANOMALY,
+    "mask": _MASK,
+    "train": _TRAIN,
+    "test": _TEST,
+}
+# In front of a word they turn it round for certain: not good, no defect.
+_NOT = _set("not no non nicht pas niet ikke ej inte icke nie nao nem neni не kein keine keinen")
+_WITHOUT = _set(
+    "no non without nicht ohne kein keine keinen sans sin ningun ninguna aucun aucune senza nessun"
+    " nessuna sem nenhum nenhuma niet geen zonder ikke ingen inga ej inte icke utan uden nie nao"
+    " nem neni bez fara zero не без not pas pasde freeof freivon"
+)
+# Not bad is not good yet.
+_MILD = _set("bad schlecht schlechte mauvais mauvaise malo mala slecht ruim")
+# They take a word back, or half of it; never a product's name.
+_HEDGES = _set(
+    "almost nearly quite mostly partly but or and fast fest presque casi quasi bijna"
+    " conditional conditionally bedingt kaum hardly barely never jamais isnt arent wasnt longer"
+    " less weniger wrong ei ne nu ni un brak former ehemals vorher nachher before after ex"
+    " once semi half halb too zu alarm degil"
+)
+# Beside a word for good or defective they say nothing of what the images show.
+_NEUTRAL = _set(
+    "image images img imgs photo photos pic pics picture pictures part parts piece pieces product"
+    " products sample samples data dataset set bild bilder foto fotos teil teile png jpg jpeg raw"
+    " only all folder class klasse label status result resultat ergebnis verdict urteil quality"
+    " category group piezas pieza imagenes imagen immagini pezzi pezzo"
+    " imagem imagens peca pecas stuck stueck"
+    " monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag"
+    " freitag samstag sonntag january february march april june july august september october"
+    " november december januar februar maerz marz mai juni juli oktober dezember mon tue wed thu"
+    " fri sat left right top bottom front back side links rechts oben unten vorne hinten seite view"
+    " ansicht camera kamera cam line linie station batch charge lot run day tag week woche shift"
+    " schicht"
+)
+# Types of defects by words of many products.
+_TYPES = _set(
+    "scratch scratches scratched dent dents dented crack cracks cracked hole holes stain stains"
+    " chip chips chipped burr burrs bent spot spots bubble bubbles pit pits rust contamination"
+    " kratzer riss risse beule beulen delle dellen loch locher fleck flecken grat rost bruch"
+    " verschmutzung rayure rayures fissure fissures aranazo grieta graffio crepa"
+)
+# Beside them other words say what is broken, which is a type of defect: broken teeth.
+_DESCRIBING = _set("broken damage damaged flaw flaws fault faults defect defects fehler defekt")
+_TAKEN_BACK = re.compile(r"[?¿\uff1f~≈≠¬%]|(?:^|\s)[!^](?=\w)|(?:^|\s)0\s+(?=[^\W\d])")
+_IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_TYPE_ENDS = ("不良", "不良品", "缺陷", "欠陥", "異常", "异常", "불량", "결함")
+_DENYING_SIGNS = "不无無非没未免誤误假虚疑零"
+
+
+MEANINGS: Final[dict[str, Word]] = {
     simplify(word): meaning for meaning, words in _WORDS.items() for word in words.split()
 }
-_UNDECIDED = frozenset(map(simplify, _UNDECIDED_TEXT.split()))
+_UNDECIDED = _set(_UNDECIDED_TEXT)
 
 
 def words_of(name: str) -> list[str]:
-    """Return the words of a name, simplified: ``Class3_def`` → class3, def."""
+    """Return the words of a name, simplified: ``Class3_def`` → class3, def; ``isn't`` → isnt."""
+    name = re.sub(r"(?<=[A-Za-z])['\u2019](?=[a-z]\b)", "", name)
     parts = re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", name)
     return [word for part in parts if (word := simplify(part))]
 
 
 def is_undecided(name: str) -> bool:
     """Tell whether a name says that nobody has decided yet: ``to check``, ``unklar``."""
-    return not _UNDECIDED.isdisjoint(words_of(name))
+    return any(word in _UNDECIDED or word.startswith(_UNDECIDED_STEMS) for word in words_of(name))
 
 
-def meaning_of(name: str) -> Meaning | None:
+Kind = Literal[
+    "normal", "anomaly", "mask", "train", "test", "negation", "type", "neutral", "unknown"
+]
+
+
+@dataclass(frozen=True)
+class _Token:
+    """A word, or several that are one: n, i, o.
+
+    Attributes:
+        kind: What it says, a negation in front of it taken into account.
+        words: It, with that negation.
+    """
+
+    kind: Kind
+    words: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def _tokens(words: tuple[str, ...]) -> tuple[_Token, ...]:
+    """Return what the words of a name say one after another."""
+    found: list[_Token] = []
+    at = 0
+    while at < len(words):
+        token = _longest(words[at:])
+        before, length = (found[-1] if found else None), len(token.words)
+        if before and before.kind == "negation" and token.kind in ("normal", "anomaly"):
+            token = _turned(before, token)
+            found.pop()
+        found.append(token)
+        at += length
+    return tuple(found)
+
+
+def _longest(words: tuple[str, ...]) -> _Token:
+    """Return the longest beginning of words that is known: n, i, o."""
+    for length in range(min(4, len(words)), 0, -1):
+        joined, taken = "".join(words[:length]), words[:length]
+        if joined in MEANINGS:
+            return _Token(MEANINGS[joined], taken)
+        if length <= 2 and (joined in _NOT or joined in _WITHOUT):
+            return _Token("negation", taken)
+    word = words[0]
+    if word in _TYPES:
+        return _Token("type", words[:1])
+    is_neutral = word in _NEUTRAL or any(sign.isdecimal() for sign in word)
+    return _Token("neutral" if is_neutral else "unknown", words[:1])
+
+
+def _turned(negation: _Token, token: _Token) -> _Token:
+    """Return what a word with a negation in front of it says."""
+    said, words = "".join(negation.words), (*negation.words, *token.words)
+    if token.kind == "normal":
+        return _Token("anomaly" if said in _NOT else "unknown", words)
+    is_mild = not _MILD.isdisjoint(token.words)
+    return _Token("normal" if said in _WITHOUT and not is_mild else "unknown", words)
+
+
+def meaning_of(name: str, products: Collection[str] = ()) -> Meaning | None:
     """Return what a folder's or an archive's name, or a table's label, says; None if nothing known.
 
-    The whole name first (``not good`` is no ``good``), then its words from the last one on; a
-    negation in front of a word turns good into defective and the other way round.
+    It is undecided where a word that is not understood stands beside one for good or defective:
+    that may take it back.
+
+    Args:
+        name: A name.
+        products: Words that name the product (`product_words`).
     """
-    words = words_of(name)
+    words = tuple(words_of(name))
+    tokens = _tokens(words)
+    kinds = {token.kind for token in tokens}
+    labels = kinds & {"normal", "anomaly"}
     whole = MEANINGS.get("".join(words))
+    if _TAKEN_BACK.search(name) and (labels or "type" in kinds):
+        return "undecided"
     if whole is not None:
         return whole
-    for at in range(len(words) - 1, -1, -1):
-        found = MEANINGS.get(words[at])
-        if found in ("normal", "anomaly") and at and words[at - 1] in _NEGATIONS:
-            return "anomaly" if found == "normal" else "normal"
-        if found is not None:
-            return found
+    if is_undecided(name) or ("negation" in kinds and kinds & {"type", "normal", "anomaly"}):
+        return "undecided"
+    unknown = [w for token in tokens if token.kind == "unknown" for w in token.words]
+    unknown = [word for word in unknown if word not in products]
+    if any(MEANINGS.get(word) in ("normal", "anomaly") for word in unknown):
+        return "undecided"  # a negation that turns nothing round for certain: not bad
+    if not labels:
+        return _without_label(tokens, unknown)
+    if len(labels) > 1 or ("normal" in labels and "type" in kinds):
+        return "undecided"
+    if unknown and not (words[-1] == "def" and _HEDGES.isdisjoint(unknown)):  # cups_def
+        return None if _describes(tokens, unknown) else "undecided"
+    return "normal" if "normal" in labels else "anomaly"
+
+
+def _without_label(tokens: Sequence[_Token], unknown: Sequence[str]) -> Meaning | None:
+    """Return what a name without a word for good or defective says."""
+    if any(map(_hides_label, unknown)):
+        return "undecided"
+    for kind in ("mask", "test", "train"):
+        if any(token.kind == kind for token in tokens):
+            return kind
+    return None
+
+
+def _hides_label(word: str) -> bool:
+    """Tell whether a word that is not known has one in it that is: 誤NG, rissfrei."""
+    if _IDEOGRAPHS.search(word):
+        is_type = word.endswith(_TYPE_ENDS) and word[0] not in _DENYING_SIGNS
+        return not is_type and any(
+            known in word for known, meaning in MEANINGS.items()
+            if meaning in ("normal", "anomaly") and (len(known) > 1 or known == "良")
+        )  # fmt: skip
+    stem = re.sub(r"(?:frei|freie|free|less|los)$", "", word)
+    if stem != word:
+        return stem in _TYPES or MEANINGS.get(stem) == "anomaly"
+    rest = re.sub(r"^(?:un|non|nie|ne)", "", word)
+    return rest != word and MEANINGS.get(rest) in ("normal", "anomaly")
+
+
+def _describes(tokens: Sequence[_Token], unknown: Sequence[str]) -> bool:
+    """Tell whether the words beside a word for a defect say what is defective."""
+    labels = [token for token in tokens if token.kind in ("normal", "anomaly")]
+    return _HEDGES.isdisjoint(unknown) and all(
+        len(token.words) == 1 and token.words[0] in _DESCRIBING for token in labels
+    )
+
+
+def product_words(names: Iterable[str]) -> frozenset[str]:
+    """Return the words in names side by side that name the product, since all have them.
+
+    ``cup_ok`` and ``cup_ng`` are about cups; beside a plain ``ok`` another word says something of
+    its own: ``presque ok``.
+    """
+    rests: dict[frozenset[str], set[str]] = {}
+    for name in set(names):
+        tokens = _tokens(tuple(words_of(name)))
+        labels = {token.kind for token in tokens} & {"normal", "anomaly"}
+        if not labels and any(token.kind in ("mask", "train", "test") for token in tokens):
+            continue
+        rest = frozenset(w for token in tokens if token.kind == "unknown" for w in token.words)
+        rests.setdefault(rest, set()).update(labels or {"none"})
+    if not rests or frozenset() in rests:
+        return frozenset()
+    alike = [rest for rest, said in rests.items() if len(said) > 1]
+    in_all = frozenset.intersection(*rests) if len(rests) > 1 else frozenset()
+    found = frozenset().union(*alike, in_all)
+    return frozenset(word for word in found - _HEDGES - MEANINGS.keys() if not is_undecided(word))
+
+
+def part_of(name: str) -> Literal["train", "test"] | None:
+    """Return which part of a split a name says; the last word that says one."""
+    words = words_of(name)
+    for word in ("".join(words), *reversed(words)):
+        meaning = MEANINGS.get(word)
+        if meaning == "train" or meaning == "test":
+            return meaning
     return None
 
 
 def is_validation(name: str) -> bool:
     """Tell whether a part of a split is called validation, which counts as test: there are two."""
     words = words_of(name)
-    return meaning_of(name) == "test" and not set(_VALIDATION.split()).isdisjoint(words)
+    return part_of(name) == "test" and not set(_VALIDATION.split()).isdisjoint(words)
+
+
+_ALSO_TYPES = _set("broken damage damaged flaw fehler defekt")
+
+
+def is_any_defect(name: str) -> bool:
+    """Tell a name of whatever is defective (bad, not ok) from one of a type of defects (broken)."""
+    tokens = _tokens(tuple(words_of(name)))
+    said = [token for token in tokens if token.kind == "anomaly"]
+    has_type = any(token.kind == "type" for token in tokens)
+    return bool(said) and not has_type and all(_ALSO_TYPES.isdisjoint(t.words) for t in said)
 
 
 def labels_of(name: str) -> dict[Label, str]:
@@ -120,27 +340,29 @@ def labels_of(name: str) -> dict[Label, str]:
 
     Digits part words: ``p31NG`` says NG. As in `meaning_of` a negation turns a word round.
     """
-    words = words_of(re.sub(r"\d+", " ", name))
     found: dict[Label, str] = {}
-    at = 0
-    while at < len(words):
-        length, label = _longest_label(words[at : at + 3])
-        start = at
-        if label and at and words[at - 1] in _NEGATIONS:
-            label, start = "anomaly" if label == "normal" else "normal", at - 1
-        if label:
-            found.setdefault(label, " ".join(words[start : at + length]))
-        at += length
+    for token in _tokens(tuple(words_of(re.sub(r"\d+", " ", name)))):
+        if token.kind == "normal" or token.kind == "anomaly":
+            found.setdefault(token.kind, " ".join(token.words))
     return found
 
 
-def _longest_label(words: list[str]) -> tuple[int, Label | None]:
-    """Return of how many of these words a label is made, and which: n, i, o; 1 and None if none."""
-    for length in range(len(words), 0, -1):
-        meaning = MEANINGS.get("".join(words[:length]))
-        if meaning == "normal" or meaning == "anomaly":
-            return length, meaning
-    return 1, None
+def doubt_in(name: str, products: Collection[str] | None = None) -> str:
+    """Return the word of a name that may take back what another says of good or defective.
+
+    Args:
+        name: A name with a word for good or defective in it; for others there is none.
+        products: Words that name the product: any word that is not understood is returned. None
+            where something else says the same, so that only words that take back count.
+    """
+    tokens = _tokens(tuple(words_of(re.sub(r"\d+", " ", name))))
+    unknown = [token.words for token in tokens if token.kind == "unknown"]
+    turned = next((" ".join(words) for words in unknown if len(words) > 1), "")
+    if turned or not labels_of(name):
+        return turned
+    known = (word for (word,) in unknown if word in _HEDGES or is_undecided(word))
+    others = (word for (word,) in unknown if products is not None and word not in products)
+    return next(known, "") or next(others, "")
 
 
 def marks_defect(type_: str, words: Mapping[str, Label]) -> bool:

@@ -84,10 +84,11 @@ def test_a_folder_called_good_has_none_of_defects_in_it(here: Path, lfvpipe: Any
     assert lfvpipe("run", "--until", "select").code == 0
 
 
-def test_the_refusal_is_what_to_paste(here: Path, lfvpipe: Any) -> None:
+def test_the_refusal_is_what_to_paste_but_for_which_is_which(here: Path, lfvpipe: Any) -> None:
     put(here / "p", many("A/{}.png", 30), many("B 1/{}.png", 12), many("C/{}.png", 12))
     said = _refused(lfvpipe, here, "p")
-    assert "`lfvpipe init p --normal A --anomaly 'B 1' C`" in said
+    assert "`lfvpipe init p --normal FOLDER_OF_GOOD --anomaly FOLDERS_OF_DEFECTIVE`" in said
+    assert "they are A 'B 1' C" in said
     made = lfvpipe("init", "p", "--normal", "A", "--anomaly", "B 1", "C", "-o", here / "made.yaml")
     assert made.code == 0
     assert "24 anomalous" not in made.out

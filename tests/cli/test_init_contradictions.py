@@ -193,9 +193,132 @@ def test_labels_are_known_in_the_languages_of_inspectors(
     assert (said.json["normal"], said.json["anomaly"]) == (20, 12)
 
 
-def test_of_unknown_folders_the_largest_is_proposed_as_good(here: Path, lfvpipe: Any) -> None:
-    put(here / "p", many("Y/{}.png", 30), many("X/{}.png", 12))
-    assert "`lfvpipe init p --normal Y --anomaly X`, say" in lfvpipe("init", "p").err
+@pytest.mark.parametrize(
+    ("one", "other"), [("Y", "X"), ("0", "1"), ("rissfrei", "Riss"), ("K1", "heatmaps")]
+)
+def test_of_unknown_folders_nobody_says_which_is_good(
+    one: str, other: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many(one + "/{}.png", 30), many(other + "/{}.png", 12))
+    said = lfvpipe("init", "p")
+    assert said.code == 3, said.out
+    for name in (one, other):
+        assert f"--normal {name} --anomaly" not in said.err
+        assert f"--anomaly {name}`" not in said.err
+
+
+def test_where_a_sheet_lies_it_is_named_and_no_folder_is_proposed(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("Bilder/{}.png", 30))
+    (here / "p/list.xlsx").write_bytes(b"PK")
+    said = lfvpipe("init", "p")
+    assert said.code == 3
+    assert "Should list.xlsx say it, save it as CSV UTF-8" in said.err
+    assert "--normal p" not in said.err
+    (here / "p/list.xlsx").unlink()
+    (here / "p/list.csv").write_text("file;label\n1.png;ok\n1.png;ng\n", encoding="utf-8")
+    assert "--normal" not in lfvpipe("init", "p").err
+
+
+TAKEN_BACK = [
+    "pas trop bon", "presque conforme", "no longer ok", "not quite ok", "good but scratched",
+    "false ok", "nearly ok", "rework ok", "conditional pass", "ng (false alarm)", "ok or ng",
+    "FALSE_PASS", "scratch_ok", "wrongly_good", "predicted_good", "deleted_good", "pseudo_ng",
+    "bad_lighting", "vermutlich gut", "evtl. NOK", "kaum gut", "never ok", "isn't ok", "not bad",
+    "ei ok", "OKではない", "誤NG", "0 defects", "NG behoben", "falsch NIO",
+]  # fmt: skip
+DENIED = [
+    "pas conforme",
+    "niet goed",
+    "ikke ok",
+    "ej godkänd",
+    "não conforme",
+    "pas bon",
+    "inte ok",
+    "nie dobre",
+    "není OK",
+    "nem ok",
+    "не годен",
+    "nicht i.O.",
+    "no conforme",
+    "non buono",
+    "不OK",
+]
+FREE_OF_DEFECTS = [
+    "sin defecto",
+    "zonder defect",
+    "aucun défaut",
+    "nessun difetto",
+    "free of defects",
+    "zero_defects",
+    "sans défaut",
+    "ohne Fehler",
+    "без дефектов",
+    "unbeschädigt",
+    "fehlerfrei",
+    "unauffällig",
+    "欠陥なし",
+]
+
+
+@pytest.mark.parametrize(("names", "label"), [(DENIED, "anomaly"), (FREE_OF_DEFECTS, "normal")])
+def test_words_that_are_denied_for_certain_are_turned_round(
+    names: list[str], label: str, here: Path, lfvpipe: Any
+) -> None:
+    for name in names:
+        put(here / name, many("OK/{}.png", 12), many("NG/{}.png", 12), many(name + "/{}.png", 3))
+        said = lfvpipe("init", name, "--json", "--force")
+        assert said.code == 0, (name, said.err)
+        assert said.json[label] == 15, name
+
+
+@pytest.mark.parametrize("name", TAKEN_BACK)
+def test_a_word_that_another_may_take_back_says_nothing(
+    name: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("OK/{}.png", 12), many("Kratzer/{}.png", 12), many(name + "/{}.png", 3))
+    said = lfvpipe("init", "p")
+    assert said.code == 3, said.out
+    assert f"cannot be told: {name}/ (3 images)" in said.err
+    put(here / "q", many("ok_{}.png", 12), many("ng_{}.png", 12))
+    if not any(sign.isdecimal() for sign in name):
+        put(here / "q", many(name + "_{}.png", 3))
+        assert lfvpipe("init", "q").code == 3
+    put(here / "r", many("{}.png", 30))
+    lines = [f"{n}.png;{['ok', 'ng', name][n % 3]}" for n in range(1, 31)]
+    (here / "list.csv").write_text("\n".join(["file;label", *lines]), encoding="utf-8")
+    assert f"the label {name} is neither normal nor anomaly" in lfvpipe("init", "r", "list.csv").err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["false alarm", "Pseudofehler", "ohne Befund", "nachgeprüft", "in Klärung", "reinspected",
+     "heat maps", "Wärmebild", "Kalibrierung", "empty belt", "false rejects", "Fehlalarm"],
+)  # fmt: skip
+def test_what_is_no_type_of_defects_does_not_become_one(
+    name: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("OK/{}.png", 12), many("Kratzer/{}.png", 12), many(name + "/{}.png", 3))
+    assert f"cannot be told: {name}/ (3 images)" in lfvpipe("init", "p").err
+
+
+def test_what_lies_in_a_folder_that_is_thrown_away_is_not_taken(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("good/{}.png", 12), many("bad/{}.png", 12), many("trash/good/{}.png", 3))
+    assert "cannot be told: trash/ (3 images)" in lfvpipe("init", "p").err
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [("cam1_ok_{:04}.png", "cam1_ng_{:04}.png"), ("gear ok/{}.png", "gear ng/{}.png"),
+     ("OK Bilder/{}.png", "NG Bilder/{}.png"), ("left_good_{}.png", "left_bad_{}.png"),
+     ("gear_{}_conforme.png", "gear_{}_pas_conforme.png"), ("ok 2024-05-01/{}.png", "ng 7/{}.png")],
+)  # fmt: skip
+def test_the_products_name_numbers_and_cameras_take_nothing_back(
+    good: str, bad: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many(good, 20), many(bad, 12))
+    said = lfvpipe("init", "p", "--json")
+    assert said.code == 0, said.err
+    assert (said.json["normal"], said.json["anomaly"]) == (20, 12)
 
 
 def test_an_archive_and_a_folder_of_one_name_are_not_mixed(here: Path, lfvpipe: Any) -> None:
