@@ -340,7 +340,8 @@ class _Words:
         if label is None and truth:
             raise ListingError(
                 f"{where}: {truth} does not say whether the image is anomalous.",
-                hint=f"Write 0 or 1. {what_to_write([truth], 'normal, anomaly or leave-out')}",
+                hint=f"Write 0 or 1, or say under `labels` what {truth} stands for: normal, anomaly"
+                " or leave-out.",
             )
         type_ = entry.get("type", "")
         if label is None and said:
