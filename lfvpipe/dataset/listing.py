@@ -333,7 +333,7 @@ class _Words:
         """Return what an entry says that its image is, and the type of its defect."""
         said, truth = entry.get("label", ""), entry.get("is_anomaly", "")
         by_truth = self._labels.get(truth) or _TRUTH.get(truth.lower())
-        by_word = self._labels.get(said) or meaning_of(said)
+        by_word = self._labels.get(said) or meaning_of(said, self.products)
         if by_truth and by_word in LABELS and by_truth != by_word:
             self._denied.append(f"{where} ({said}, {truth})")
         label = self._labels.get(said) or by_truth
