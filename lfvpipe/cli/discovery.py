@@ -168,9 +168,7 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
         mend.append("Put that right, or take the table elsewhere to go by folders.")
         raise UsageError(
             f"{error.message} A table lies there, and cannot be used.",
-            hint="\n".join(
-                [*mend, "Put that right, or take the table elsewhere to go by folders."]
-            ),
+            hint="\n".join(mend),
         ) from error
     found = _of_sorting(tree, sorting, judged, table_faults(tree, choices))
     unused = listed.told(sorting) if listed else ()

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from lfvpipe.config.spec import Label
 
 MOST_QUESTIONS = 12
-_SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 
 
 @dataclass(frozen=True)
@@ -164,12 +163,6 @@ def _what_to_say(
     if len(groups) == 1 and asked.words == (said[0],):
         words = "lfvpipe init"
     which = " ".join(said)
-    sheet = next((name for name in tree.others if name.lower().endswith(_SHEETS)), "")
-    if sheet and not any(known.values()):
-        return (
-            f"Should {sheet} say it, save it as CSV UTF-8 and name that as well; else"
-            f" `{words} --normal FOLDER_OF_GOOD --anomaly FOLDER_OF_DEFECTIVE` for {which}."
-        )
     if len(said) == 1:
         also_said = f"`{words} --normal {which}` if they are good"
         rest = f"--anomaly {which} if they are defective, --leave-out {which} if they are neither"
