@@ -9,9 +9,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.checks.findings import warning
+from lfvpipe.dataset.globs import matcher
 from lfvpipe.dataset.pairing import MaskIndex, closeness_of, looks_like_mask
 from lfvpipe.dataset.selection import SelectedImage, SelectedMask
-from lfvpipe.dataset.sources import public_address
+from lfvpipe.dataset.sources import masks_inside, public_address
 from lfvpipe.engine.phrases import count_of, doing
 from lfvpipe.errors import UserError
 
@@ -178,6 +179,9 @@ def _without_masks(source: Source, holding: Holding) -> list[Member]:
     say it better, is given and `masks` is not.
     """
     images = holding.images
+    if inside := masks_inside(source):
+        is_mask = matcher([inside])
+        return [one for one in images if not is_mask(one.name)]
     if source.masks is None and source.include:
         return images
     partners = MaskIndex(one.name for one in images if not looks_like_mask(one.name))
@@ -230,7 +234,12 @@ class _Masks:
         self._holding = own[0] if own or masks is None else masks
         self._address = public_address(source.masks or source.archive)
         images = self._holding.images
-        if own:
+        if inside := masks_inside(source):
+            own = [one for one in own if self._address.startswith(f"{one.address}/")]
+            self._holding = own[0] if own else self._holding
+            is_mask = matcher([inside])
+            images = [one for one in self._holding.images if is_mask(one.name)]
+        elif own:
             images = [member for member in self._holding.members if looks_like_mask(member.name)]
         # A folder may hold the images beside their masks; an archive was made for them.
         elif self._holding.path.is_dir() and any(looks_like_mask(one.name) for one in images):

@@ -13,6 +13,7 @@ from lfvpipe.dataset.sources import (
     IMAGES,
     archive_stem,
     archives_of,
+    masks_inside,
     public_address,
     sources_of,
 )
@@ -61,7 +62,8 @@ def gather(
             for each in archives_of(label, source)
         ]  # fmt: skip
         masks = None
-        if source.masks and source.masks not in (source.archive, *source.further):
+        own = source.masks in (source.archive, *source.further) or masks_inside(source)
+        if source.masks and not own:
             address, member = public_address(source.masks), f"{label}-masks"
             masks = inventory.open(member, address, locate(member), source.encoding)
         candidates += label_candidates(label, source, archives, masks, found)

@@ -57,7 +57,7 @@ def sources_of(pipeline: Pipeline) -> Iterator[Source]:
     for label, source in pipeline.sources.by_label.items():
         key = f"sources.{label}"
         yield from archives_of(label, source)
-        if source.masks:
+        if source.masks and not masks_inside(source):
             yield Source(f"{label}-masks", f"{key}.masks", source.masks, encoding=source.encoding)
     if pipeline.sources.listed:
         yield from _listed(pipeline.sources.listed)
@@ -77,6 +77,19 @@ def sources_of(pipeline: Pipeline) -> Iterator[Source]:
             recorded_as=f"evaluate.archives.{number}.archive",
             encoding=extra.encoding,
         )
+
+
+def masks_inside(source: spec.Source) -> str:
+    """Return the glob of the members that are masks, in the archive of the images: ``x.zip/masks``.
+
+    "" where the masks are an archive or folder of their own, or told by their names.
+    """
+    for archive in (source.archive, *source.further):
+        start = f"{archive}/"
+        if source.masks and source.masks.startswith(start) and not Path(archive).is_dir():
+            inside = source.masks.removeprefix(start).strip("/")
+            return inside if has_wildcard(inside) else f"{inside}/**"
+    return ""
 
 
 def archives_of(label: str, source: spec.Source) -> list[Source]:

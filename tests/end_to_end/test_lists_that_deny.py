@@ -191,6 +191,19 @@ def test_a_mask_in_a_folder_of_types_is_not_that_of_another_type(tmp_path: Path,
     assert masked == {f"dent/{n:03}.png" for n in range(10)}
 
 
+@pytest.mark.parametrize("place", ["掩膜", "掩膜/*.png"])
+def test_masks_lie_in_any_folder_of_the_archive(place: str, tmp_path: Path, run: Run) -> None:
+    files = pictures("part/良品/{}.png", 20) | pictures("part/不良/{}.png", 12)
+    write(tmp_path, {"x.zip": files | masks("part/掩膜/{}.png", 12)})
+    normal = "normal: {archive: x.zip, include: part/良品/**}"
+    anomaly = f"anomaly: {{archive: x.zip, exclude: part/良品/**, masks: 'x.zip/part/{place}'}}"
+    assert run(f"{{{normal}, {anomaly}}}") == 0
+    found = outcome(tmp_path)[0]
+    assert sum(image.mask is not None for image in found) == 12
+    assert len(found) == 32
+    assert main(["validate"]) == 0
+
+
 def test_masks_of_the_good_part_are_told(tmp_path: Path, run: Run) -> None:
     picture = Pillow.open(io.BytesIO(mask())).convert("L").point(lambda grey: 255 * (grey == 0))
     data = io.BytesIO()

@@ -22,7 +22,7 @@ from lfvpipe.dataset.inventory import JUNK, Inventory
 from lfvpipe.dataset.labels import LabelsError, read_decisions, standings
 from lfvpipe.dataset.sampling import sample_size, split_sizes
 from lfvpipe.dataset.selection import LabelCounts
-from lfvpipe.dataset.sources import IMAGES, public_address, similar, sources_of
+from lfvpipe.dataset.sources import IMAGES, masks_inside, public_address, similar, sources_of
 from lfvpipe.errors import UserError
 from lfvpipe.steps.mlflow import insist_on_extra
 
@@ -104,7 +104,11 @@ def _look_at_sources(pipeline: Pipeline) -> list[SourceFacts]:
     else:
         by_label = pipeline.sources.by_label
         found = [_label_facts(pipeline, label, source) for label, source in by_label.items()]
-        found += [_place_facts("masks", one.masks) for one in by_label.values() if one.masks]
+        found += [
+            _place_facts("masks", one.masks)
+            for one in by_label.values()
+            if one.masks and not masks_inside(one)
+        ]
     manifest = pipeline.sources.manifest
     if manifest:
         parts = {"train": manifest.train, "test": manifest.test, "images": manifest.images}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import AnnotationSource, LayoutSource, NamesIn, SplitGlobs, TableSource
 from lfvpipe.dataset.local_files import pattern_digests
-from lfvpipe.dataset.sources import archive_stem, archives_of, listed_kind
+from lfvpipe.dataset.sources import archive_stem, archives_of, listed_kind, masks_inside
 from lfvpipe.engine.inputs import CodeVersion, InputFile, Setting, settings
 from lfvpipe.engine.phrases import count, listing
 from lfvpipe.engine.reasons import Reason
@@ -138,6 +138,7 @@ def _source_inputs(pipeline: Pipeline) -> dict[str, Json]:
         if len(archives) > 1 or archives[0].prefix:
             found[f"sources.{label}.archive"] = [each.member for each in archives]
         optional: dict[str, Json] = {
+            f"sources.{label}.masks.inside": masks_inside(source) or None,
             f"sources.{label}.exclude": list(source.exclude),
             f"sources.{label}.encoding": source.encoding,
             f"sources.{label}.types.folder": source.types.folder if source.types else None,
