@@ -147,6 +147,11 @@ def may_be_made(folder: str) -> bool:
     return not _MADE_BESIDE.isdisjoint(words_of(folder))
 
 
+def is_made(folder: str) -> bool:
+    """Tell whether a folder is called as one of pictures that were made to look at."""
+    return not _MADE.isdisjoint(words_of(folder))
+
+
 MADE = "pictures that were made of photographs, by their name"
 TWINS = "called as other images beside them, in another format: copies, or masks"
 

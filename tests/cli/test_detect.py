@@ -265,13 +265,14 @@ def test_a_folder_means_the_images_that_a_run_takes_of_it_and_the_rest_is_counte
     trained: Trained, image: Path, lfvpipe: Any
 ) -> None:
     folder = image.parent
-    for junk in ("@eaDir/spot.png", "__MACOSX/spot.png", "._spot.png", "spot.png.heat.png",
-                 "x.gif", "more.zip", "no_ending", ".lfvpipe/state.png"):  # fmt: skip
+    system = ("@eaDir/spot.png", "__MACOSX/spot.png", "._spot.png", ".lfvpipe/state.png")
+    other = ("spot.png.heat.png", "x.gif", "more.zip", "no_ending", "thumbs/spot.jpg")
+    for junk in (*system, *other):
         (folder / junk).parent.mkdir(exist_ok=True)
         (folder / junk).write_bytes(image.read_bytes())
     told = (
         "note: Not judged, as no image to judge: 1 .gif, 1 .zip, 1 @eadir/, 1 __macosx/, 1 file"
-        " without an ending, 1 heat map, 1 hidden file."
+        " without an ending, 1 heat map, 1 hidden file, 1 thumbs/."
     )
     said = lfvpipe("detect", trained[0], folder)
     assert (said.code, len(said.out.splitlines())) == (0, 1)
@@ -280,6 +281,10 @@ def test_a_folder_means_the_images_that_a_run_takes_of_it_and_the_rest_is_counte
         told.removeprefix("note: ") in lfvpipe("detect", trained[0], folder, "--json").json["notes"]
     )
     image.unlink()
+    alone = lfvpipe("detect", trained[0], folder)  # of no photograph: it may be one
+    assert "spot.jpg" in alone.out
+    (folder / "thumbs" / "spot.jpg").unlink()
+    told = told.replace(", 1 thumbs/", "")
     empty = lfvpipe("detect", trained[0], folder)
     assert empty.code == 3
     assert told.removeprefix("note: ") in empty.err

@@ -15,6 +15,7 @@ from lfvpipe import detector, images
 from lfvpipe.archives import STATE_FOLDER, kind_of_junk
 from lfvpipe.cli import heat_maps, interrupt
 from lfvpipe.cli.command_work import CommandWork
+from lfvpipe.cli.name_reading import is_made
 from lfvpipe.cli.options import Json, LockOptions, Option, is_pipeline_file
 from lfvpipe.cli.preparation import training_preparation
 from lfvpipe.cli.usage import UsageError, command_line
@@ -144,7 +145,7 @@ def _image_files(targets: Iterable[str], left_out: Counter[str]) -> Iterator[Pat
     """Yield the image files that files, folders and globs stand for, in a steady order.
 
     A folder or glob means what `run` takes of a folder: no junk that a system keeps beside the
-    images, and no other files. A file that is named is meant, whatever it is.
+    images, nor thumbnails of them, nor other files. A file that is named is meant, whatever it is.
 
     Args:
         targets: As the user wrote them.
@@ -168,16 +169,24 @@ def _image_files(targets: Iterable[str], left_out: Counter[str]) -> Iterator[Pat
 
 
 def _images_among(paths: Iterable[Path], folder: Path, left_out: Counter[str]) -> Iterator[Path]:
+    found: list[tuple[Path, str]] = []
     for path in paths:
-        inside = path.relative_to(folder).as_posix()
-        if STATE_FOLDER in path.relative_to(folder).parts or not path.is_file():
+        inside = path.relative_to(folder)
+        if STATE_FOLDER in inside.parts or not path.is_file():
             continue
-        if kind := kind_of_junk(inside):
+        if kind := kind_of_junk(inside.as_posix()):
             left_out[kind] += 1
         elif is_image_name(path.name):
-            yield path
+            found.append((path, next(filter(is_made, inside.parts[:-1]), "")))
         else:
             left_out[path.suffix.lower() or "file without an ending"] += 1
+    # What a program made of a photograph is known by its folder, and by the photograph outside it.
+    photographs = {path.stem.lower() for path, made_in in found if not made_in}
+    for path, made_in in found:
+        if made_in and path.stem.lower() in photographs:
+            left_out[f"{made_in}/"] += 1
+        else:
+            yield path
 
 
 def _about_left_out(left_out: Counter[str]) -> tuple[str, ...]:
