@@ -271,7 +271,8 @@ class _Masks:
             raise SelectionError(
                 f"sources.{label}.masks: none of the {len(self._by_name)} masks in"
                 f" {self._address} fits any of the {len(images)} images.",
-                hint=f"Masks are called as their images are, such as {these}; there are {there}.",
+                hint=f"Masks are called as their images are, such as {these}; there are {there}."
+                " A folder of masks in an archive of images may be named, as in `x.zip/masks`.",
             )
         if not unmatched:
             return []
