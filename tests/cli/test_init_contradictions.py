@@ -332,3 +332,26 @@ def test_an_archive_and_a_folder_of_one_name_are_not_mixed(here: Path, lfvpipe: 
     )
     said = lfvpipe("run", "--until", "select")
     assert "sources.normal: 20 images, such as good/1.png, lie there twice." in said.err
+
+
+@pytest.mark.parametrize("word", ["nearly good", "false ok", "to check", "OK?", "ok/ng"])
+def test_a_tag_that_another_word_takes_back_is_refused_until_it_is_said(
+    word: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("{}.png", 40))
+    tags = {n: "good" if n <= 20 else "defect" if n <= 32 else word for n in range(1, 41)}
+    images = "".join(
+        f'<image id="{n}" name="{n}.png" width="64" height="64"><tag label="{tag}"/></image>'
+        for n, tag in tags.items()
+    )
+    text = f"<annotations><version>1.1</version>{images}</annotations>"
+    (here / "a.xml").write_text(text, encoding="utf-8")
+    said = lfvpipe("init", "p", "a.xml")
+    assert said.code == 3, said.out
+    assert f"the label {word} is neither normal nor anomaly" in said.err
+    source = "{format: cvat, file: a.xml, archive: p}"
+    (here / "own.yaml").write_text(f"sources: {{annotations: {source}}}\n", encoding="utf-8")
+    assert f"the label {word} is neither" in lfvpipe("run", "own.yaml", "--until", "select").err
+    made = lfvpipe("init", "p", "a.xml", "--anomaly", word, "--json")
+    assert (made.json["normal"], made.json["anomaly"]) == (20, 20), made.err
+    assert lfvpipe("run", "--until", "select").code == 0
