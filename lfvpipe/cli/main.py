@@ -53,7 +53,7 @@ def _call(command: Command, options: Options) -> int:
         if is_debugging:
             traceback.print_exception(error)
         for message in getattr(error, "problems", (error.message,)):
-            print(f"error: {visible(message)}", file=sys.stderr)
+            print(f"error: {visible(str(message))}", file=sys.stderr)
         for line in steps.advise(error).splitlines():
             print(f"  {visible(line)}", file=sys.stderr)
         return error.exit_code
