@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lfvpipe.detector.alignment import reduce_to_grey
+from lfvpipe.detector.augmentation import vary
 from lfvpipe.detector.backbone.graph import CHANNELS
-from lfvpipe.detector.features import extract, mirror, prepare
-from lfvpipe.detector.images import open_rgb
+from lfvpipe.detector.features import CELL_TAPS, extract, mirror, prepare
+from lfvpipe.detector.images import open_rgb, reduce
 from lfvpipe.detector.likeness import describe
-from lfvpipe.detector.masks import cell_classes
+from lfvpipe.detector.masks import cell_classes, pixel_classes
 from lfvpipe.detector.sampling import digest_of, is_sampled
 from lfvpipe.executor import in_order
 
@@ -46,6 +47,7 @@ class ScaleFeatures:
         traits: What tells whether an image is like this one.
         cells: Where its views' cells begin in the store; None where they are not kept.
         patches: Where the unmirrored view's patches are in the store.
+        looks: Where what each varied view shows is in the store: see `_vary`.
     """
 
     side: int
@@ -56,11 +58,7 @@ class ScaleFeatures:
     traits: Floats
     cells: int | None = None
     patches: int | None = None
-
-    def only_marked(self, cells: Floats, view: int) -> Floats:
-        """Return those of a view's `cells` (n, c) that a mask marks; all, where none are."""
-        marks = (self.classes > 0).reshape(self.grid).astype(np.uint8)
-        return cells[mirror(marks, view).ravel() > 0] if marks.any() else cells
+    looks: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,8 @@ class Extraction:
         threads: Images worked on at the same time.
         rules: From bytes to pixels, the same for all.
         alignment: Where images are moved to; None: they are left as they lie.
+        looks: How many varied views to keep of the coarsest scale, to fine-tune on; maybe none.
+        seed: Of what they differ by.
     """
 
     sides: tuple[int, ...]
@@ -102,6 +102,8 @@ class Extraction:
     threads: int
     rules: PixelRules
     alignment: Alignment | None = None
+    looks: int = 0
+    seed: int = 0
 
 
 def extract_features(
@@ -126,20 +128,23 @@ def extract_features(
     """
     result: list[ImageFeatures] = []
     stage = f"features at {how.sides[-1]} px"
-    for features, arrays in in_order(partial(_extract_one, how), examples, how.threads):
+    for features, arrays, varied in in_order(partial(_extract_one, how), examples, how.threads):
         share_of_label = share[examples[len(result)].label == "anomaly"]
         if is_sampled(features.digest, share_of_label):
-            result.append(_keep(features, arrays, store))
+            result.append(_keep(features, arrays, varied, store))
         else:
             result.append(replace(features, grey=None))
         watch.tick(stage, len(result), len(examples))
     return result
 
 
-def _extract_one(how: Extraction, example: Example) -> tuple[ImageFeatures, list[list[Halves]]]:
-    """Look at an image; return what is kept of it, and for each scale what goes to the store.
+def _extract_one(
+    how: Extraction, example: Example
+) -> tuple[ImageFeatures, list[list[Halves]], list[list[Halves]]]:
+    """Look at an image; return what is kept of it, and what goes to the store.
 
-    That is the cells of all views, and the patches of the first.
+    That is, for each scale, the cells of all views and the patches of the first; and for each
+    varied view its maps.
     """
     image = open_rgb(example.path, how.rules)
     looks = [prepare(image, side, how.alignment)[0] for side in how.sides]
@@ -158,15 +163,42 @@ def _extract_one(how: Extraction, example: Example) -> tuple[ImageFeatures, list
         arrays.append([each.astype(np.float16) for each in (*cells, views[0].patches)])
     pixel_digest = hashlib.sha256(f"{image.size}".encode() + looks[0].tobytes()).hexdigest()
     grey, digest = reduce_to_grey(looks[-1]), digest_of(example)
-    return ImageFeatures(digest, pixel_digest, image.size, tuple(scales), grey), arrays
+    features = ImageFeatures(digest, pixel_digest, image.size, tuple(scales), grey)
+    varied = _vary(how, example, looks[0], digest) if how.looks else []
+    return features, arrays, varied
+
+
+def _vary(how: Extraction, example: Example, pixels: Pixels, digest: str) -> list[list[Halves]]:
+    """Return what views of an image show: the stride-8 map and the stride-16 map of each.
+
+    Where the example has a mask, also the share of each stride-8 cell that it marks.
+    """
+    known, marks = pixel_classes(example, how.classes), None
+    if known is not None:
+        share = reduce((known > 0).astype(np.float32), pixels.shape[:2])
+        marks = np.rint(share * 255).astype(np.uint8)
+    result = []
+    for each in vary(how.looks, [how.seed, int(digest[:8], 16)]):
+        _finest, fine, coarse = extract(each.apply(pixels), CELL_TAPS).maps
+        maps = [fine, coarse]
+        if marks is not None:
+            moved: Floats = each.move(marks).astype(np.float32)
+            maps.append(reduce(moved / np.float32(255), fine.shape[1:]))
+        result.append([array.astype(np.float16) for array in maps])
+    return result
 
 
 def _keep(
-    features: ImageFeatures, arrays: Sequence[Sequence[Halves]], store: FeatureStore
+    features: ImageFeatures,
+    arrays: Sequence[Sequence[Halves]],
+    varied: Sequence[Sequence[Halves]],
+    store: FeatureStore,
 ) -> ImageFeatures:
     """Put what goes to the store there, scale by scale; return the features with its numbers."""
     scales = []
     for scale, each in zip(features.scales, arrays, strict=True):
         first, *_further, last = [store.append(array) for array in each]
         scales.append(replace(scale, cells=first, patches=last))
+    looks = tuple(tuple(store.append(array) for array in each) for each in varied)
+    scales[0] = replace(scales[0], looks=looks)
     return replace(features, scales=tuple(scales))

@@ -1,16 +1,11 @@
-"""L2-regularised logistic regression by Newton's method, with its penalty chosen out of fold.
+"""L2-regularised logistic regression by Newton's method."""
 
-Rows are reduced to their own span first (principal components), so that the cost depends on the
-smaller of rows and features: the dual form where features outnumber the examples.
-"""
-
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from lfvpipe.detector import tuning
-from lfvpipe.detector.arrays import Bools, Doubles, Floats, Integers
+from lfvpipe.detector.arrays import Bools, Doubles, Floats
 
 
 @dataclass(frozen=True)
@@ -26,77 +21,6 @@ class LinearClassifier:
         """Return the logit of each of `rows` (n, d)."""
         result: Doubles = ((rows - self.mean) / self.spread) @ self.weights + self.bias
         return result
-
-
-@dataclass(frozen=True)
-class LogisticFit:
-    """A fit on all rows, and each row's logit by the fit that left its fold out."""
-
-    classifier: LinearClassifier
-    out_of_fold: Doubles
-
-
-def fit_classifier(
-    rows: Floats,
-    labels: Bools,
-    folds: Integers,
-    weights: Doubles,
-    tick: Callable[[int, int], None] = lambda _done, _total: None,
-) -> LogisticFit:
-    """Fit on `rows` (n, d); the penalty has the least out-of-fold log-loss.
-
-    Args:
-        rows: One row a view of an image.
-        labels: True for anomalies.
-        folds: The fold of each row; the views of an image share theirs.
-        weights: Of each row in the loss.
-        tick: Told of (done, total) fits; may raise to stop.
-    """
-    mean, spread = rows.mean(0, dtype=np.float64), rows.std(0, dtype=np.float64)
-    spread = np.where(spread > 1e-6 * (np.abs(mean) + 1e-6), spread, np.inf)
-    standard = (rows - mean) / spread / np.sqrt(rows.shape[1])
-    reduced, basis = _principal_components(standard)
-    scores = _score_out_of_fold(reduced, labels, folds, weights, tick)
-    log_losses = np.logaddexp(0, scores) - labels * scores
-    losses = [float(weights @ each / weights.sum()) for each in log_losses]
-    best = int(np.argmin(losses))
-    solution = newton(reduced, labels, weights, tuning.CLASSIFIER_PENALTIES[best])
-    coefficients = basis @ solution[:-1] / np.sqrt(rows.shape[1])
-    classifier = LinearClassifier(mean, spread, coefficients, float(solution[-1]))
-    return LogisticFit(classifier, scores[best])
-
-
-def _principal_components(standard: Doubles) -> tuple[Doubles, Doubles]:
-    """Return the rows in an orthonormal basis of their span, and that basis (d, k)."""
-    tall = standard.shape[0] > standard.shape[1]
-    gram = standard.T @ standard if tall else standard @ standard.T
-    values, vectors = np.linalg.eigh(gram)
-    keep = np.flatnonzero(values > max(values[-1], 1e-12) * 1e-9)[
-        -tuning.CLASSIFIER_MAX_COMPONENTS :
-    ]
-    basis = vectors[:, keep] if tall else standard.T @ (vectors[:, keep] / np.sqrt(values[keep]))
-    return standard @ basis, basis
-
-
-def _score_out_of_fold(
-    reduced: Doubles,
-    labels: Bools,
-    folds: Integers,
-    weights: Doubles,
-    tick: Callable[[int, int], None],
-) -> Doubles:
-    """Return the left-out score of every row under every penalty: (penalties, n)."""
-    penalties = tuning.CLASSIFIER_PENALTIES
-    scores = np.zeros((len(penalties), len(reduced)))
-    names = np.unique(folds)
-    for turn, fold in enumerate(names):
-        inside, outside = folds != fold, folds == fold
-        start = None
-        for index, penalty in enumerate(penalties):
-            start = newton(reduced[inside], labels[inside], weights[inside], penalty, start)
-            scores[index, outside] = reduced[outside] @ start[:-1] + start[-1]
-            tick(turn * len(penalties) + index + 1, len(names) * len(penalties))
-    return scores
 
 
 def newton(

@@ -89,8 +89,9 @@ class FittedScale:
 
 
 def fit_scale(features: TrainingFeatures, options: FitOptions) -> FittedScale:
-    """Fit every head that is worth its time on this scale."""
-    found = [fitted for head in heads.HEADS for fitted in head.fit(features, options)]
+    """Fit the heads that learn from the labels; where there are too few, those that need none."""
+    some = heads.SUPERVISED_HEADS if options.supervised else heads.NOVELTY_HEADS
+    found = [fitted for head in some for fitted in head.fit(features, options)]
     found.sort(key=lambda fitted: heads.FILE_ORDER.index(type(fitted.head)))
     likeness = fit_likeness(features.traits, features.folds)
     return FittedScale(features.side, tuple(found), likeness=likeness)

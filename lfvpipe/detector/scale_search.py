@@ -3,14 +3,11 @@
 Defects are large or tiny, and what one scale shows plainly another hides. Looking costs time, which
 grows with the area; so a scale must earn its milliseconds in out-of-fold likelihood:
 
-1. The ladder (`ladder`): which sides make sense for images of this size. The first two are usual
-   ones: every image is looked at there, since reading and decoding it is half the work anyway.
-2. The coarse usual scale is fitted. Only where what it leaves unexplained of the labels is more
-   than the next scale costs (`is_in_doubt`) the next one is fitted too.
-3. Finer ones are tried one by one, as long as a perfect one could still pay (`is_worth_trying`).
-4. Of those tried, the set with the least loss and price together is chosen (`choose_scales`); it
-   can skip some. Small defects get all finer scales, since which of them shows them best out of
-   fold is chance (`keep_all_finer`).
+1. The ladder (`ladder`): which sides make sense for images of this size.
+2. The coarsest scale is fitted. Finer ones are tried one by one, as long as a perfect one could
+   still pay (`is_worth_trying`).
+3. Of those tried, the set with the least loss and price together is chosen (`choose_scales`); it
+   can skip some.
 
 Loss and price are in the same unit, nats of likelihood of the labels, so that they can be added:
 `label_loss` says how much is left to explain, `price` what a scale's milliseconds must explain.
@@ -18,7 +15,6 @@ Loss and price are in the same unit, nats of likelihood of the labels, so that t
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -59,35 +55,20 @@ def price(side: int) -> float:
     return tuning.SCALE_PRICE * needed * min(1.0, (needed / tuning.SCALE_LONG) ** 2)
 
 
-def is_in_doubt(side: int, tried: Sequence[FittedScale], labels: Bools) -> bool:
-    """Say whether the scales tried leave more unexplained than another one would cost."""
-    return _loss(tried, labels, _common_images(tried)) > price(side)
-
-
 def is_worth_trying(
     side: int, tried: Sequence[FittedScale], labels: Bools, *, persistent: bool
 ) -> bool:
     """Say whether a finer scale could pay, by what the scales tried leave unexplained.
 
-    It could not where even a perfect one would cost more than there is to explain. Where the last
-    one tried did not pay, or where positions explain most, which finer scales do not know, a finer
-    one hardly will, unless all of them are at a loss.
+    It could not where even a perfect one would cost more than there is to explain. It hardly will
+    where those tried explain most: on photographs, a finer scale than the first has not paid.
     """
-    if not is_in_doubt(side, tried, labels):
-        return False
     known = _common_images(tried)
-    nothing = label_loss(np.zeros(int(known.sum())), labels[known])
     left = _loss(tried, labels, known)
-    if persistent or left > tuning.SCALE_AT_A_LOSS * nothing:
-        return True
-    if not any(each is tried[-1] for each in choose_scales(tried, labels)):
+    if left <= price(side):
         return False
-    without_positions = [
-        replace(each, heads=tuple(h for h in each.heads if not h.head.COMPARES_POSITIONS))
-        for each in tried
-    ]
-    told = nothing - _loss(without_positions, labels, known)
-    return told > tuning.SCALE_TELLING * (nothing - left)
+    nothing = label_loss(np.zeros(int(known.sum())), labels[known])
+    return persistent or left > tuning.SCALE_AT_A_LOSS * nothing
 
 
 def choose_scales(
@@ -112,36 +93,6 @@ def choose_scales(
         and (always is None or any(each.side == always for each in some))
     ]
     return min(sets, key=lambda some: _loss(some, labels, known) + _price(some))
-
-
-def keep_all_finer(
-    chosen: list[FittedScale], tried: Sequence[FittedScale], usual: int
-) -> list[FittedScale]:
-    """Return the scales chosen of those `tried`; all finer ones, where no usual one was chosen.
-
-    What shows on finer scales only is small. Which of them shows it best out of fold is chance
-    where images are few: the average errs less, and such defects are worth the time.
-
-    Args:
-        chosen: Of those tried.
-        tried: From coarse to fine.
-        usual: The side, px, up to which a scale is a usual one.
-    """
-    if any(each.side <= usual for each in chosen):
-        return chosen
-    return [each for each in tried if each.side > usual]
-
-
-def replace_last_if_better(
-    tried: Sequence[FittedScale], instead: FittedScale, labels: Bools
-) -> list[FittedScale]:
-    """Return `tried` scales; with another `instead` of the last where that explains more."""
-
-    def loss_and_price(some: Sequence[FittedScale]) -> float:
-        best = choose_scales(some, labels)
-        return _loss(best, labels, _common_images(some)) + _price(best)
-
-    return min([*tried], [*tried[:-1], instead], key=loss_and_price)
 
 
 def _price(some: Sequence[FittedScale]) -> float:

@@ -17,6 +17,7 @@ from lfvpipe.detector.alignment import fit_alignment
 from lfvpipe.detector.extraction import Extraction, ImageFeatures, extract_features
 from lfvpipe.detector.feature_store import FeatureStore, as_stored
 from lfvpipe.detector.features import prepare
+from lfvpipe.detector.fine_tuning import Look
 from lfvpipe.detector.heads.head import FitOptions, TrainingFeatures
 from lfvpipe.detector.images import open_rgb
 from lfvpipe.detector.sampling import (
@@ -54,7 +55,9 @@ class TrainingSet:
         labels: True for anomalies.
         folds: Of each.
         sides: All that may be looked on, px, ascending; the first two are usual.
+        looked: Those of the features.
         rules: From bytes to pixels; a white level where there is deep grey, or will be.
+        by_labels: Whether to learn from the labels, where there are enough; else what is normal.
     """
 
     examples: tuple[Example, ...]
@@ -62,7 +65,9 @@ class TrainingSet:
     labels: Bools
     folds: Integers
     sides: tuple[int, ...]
+    looked: tuple[int, ...]
     rules: PixelRules
+    by_labels: bool = True
 
     @property
     def usual(self) -> int:
@@ -76,8 +81,13 @@ class TrainingSet:
 
     @property
     def supervised(self) -> bool:
-        """Whether there are anomalies enough to learn from."""
-        return self.count_different(anomalous=True) >= tuning.FEW_ANOMALIES
+        """Whether there are anomalies enough to learn from, and they shall be."""
+        return self.by_labels and self.count_different(anomalous=True) >= tuning.FEW_ANOMALIES
+
+    @property
+    def positioned(self) -> int:
+        """The side, px, of the scale on which what is usual at each position is learnt."""
+        return self.looked[-1]
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class ScaleTrainer:
     watch: Watch
 
     def read(self, examples: Sequence[Example]) -> TrainingSet:
-        """Look at the examples on the usual scales.
+        """Look at the examples on the usual scales; to fine-tune, on one of them.
 
         Raises:
             DetectorError: One cannot be read, or all normal ones are copies of one image.
@@ -98,7 +108,8 @@ class ScaleTrainer:
         """
         limit = self.settings.max_rows // tuning.ROWS_AN_IMAGE
         examples = sample(examples, limit, self.watch)
-        coarsest, *further = ladder(median_size(examples), self.settings.sides)
+        size = median_size(examples)
+        coarsest, *further = ladder(size, self.settings.sides)
         finer = [side for side in further[1:] if self._limit(side) >= tuning.FINER_LEAST_IMAGES]
         sides = (coarsest, *further[:1], *finer)
         share = sample_shares(
@@ -108,7 +119,14 @@ class ScaleTrainer:
         rules = self.settings.pixels
         if rules.white_level is None:
             rules = replace(rules, white_level=common_white_level(examples))
-        how = self._extraction(sides[:2], self.settings.views, limit, examples, rules)
+        anomalies = sum(each.label == "anomaly" for each in examples)
+        supervised = anomalies >= tuning.FEW_ANOMALIES
+        looked = sides[:2]
+        if supervised:
+            # On the finer one where the other would lose too much, or masks are to be drawn.
+            large = size[0] * size[1] > (tuning.TUNING_MOST_REDUCED * coarsest) ** 2
+            looked = looked[-1:] if large or self.classes else looked[:1]
+        how = self._extraction(looked, limit, examples, rules, supervised=supervised)
         found = extract_features(examples, how, share, self.store, self.watch)
         # From here on content decides the order, not the caller: sums, and what is drawn at random,
         # are the same for the same images in any order.
@@ -120,30 +138,47 @@ class ScaleTrainer:
         require_different(digests, labels)
         folds = assign_folds(digests, labels, self.settings.seed)
         ordered = tuple(examples[index] for index in order)
-        return TrainingSet(ordered, features, labels, folds, sides, rules)
+        return TrainingSet(ordered, features, labels, folds, sides, looked, rules)
 
     def _extraction(
         self,
         sides: tuple[int, ...],
-        views: int,
-        looks: int,
+        limit: int,
         examples: Sequence[Example],
         rules: PixelRules,
+        *,
+        supervised: bool,
     ) -> Extraction:
-        """Return how to look at the examples, of which there may be so many looks in all."""
-        views = min(views, max(1, looks // len(examples)))
-        return Extraction(sides, views, self.classes, thread_count(self.settings.threads), rules)
+        """Return how to look at the examples, at so many views in all."""
+        threads, seed = thread_count(self.settings.threads), self.settings.seed
+        if supervised:
+            looks = tuning.TUNING_VIEWS
+            return Extraction(sides, 1, self.classes, threads, rules, looks=looks, seed=seed)
+        views = min(self.settings.views, max(1, limit // len(examples)))
+        return Extraction(sides, views, self.classes, threads, rules)
 
-    def fit_usual(self, data: TrainingSet, side: int) -> FittedScale:
-        """Fit a usual scale, that of this `side`."""
-        everyone, at = np.arange(len(data.features)), data.sides.index(side)
-        features = self._training_features(
-            data, everyone, data.features, at, tuning.ENOUGH_ANOMALIES
-        )
-        return self._fit(features, supervised=data.supervised, by_position=side == data.usual)
+    def look_for_novelty(self, data: TrainingSet, side: int) -> TrainingSet:
+        """Return the examples as they are looked at on that scale to learn what is normal."""
+        limit = self.settings.views * len(data.examples)
+        how = self._extraction((side,), limit, data.examples, data.rules, supervised=False)
+        found = extract_features(data.examples, how, (1.0, 1.0), self.store, self.watch)
+        return replace(data, features=tuple(found), looked=(side,), by_labels=False)
+
+    def fit(self, data: TrainingSet, side: int) -> FittedScale:
+        """Fit the scale of this `side`; scores are NaN for images that were not drawn for it."""
+        if side in data.looked:
+            everyone, at = np.arange(len(data.features)), data.looked.index(side)
+            features = self._training_features(data, everyone, data.features, at)
+            by_position = side == data.positioned
+            return self._fit(features, supervised=data.supervised, by_position=by_position)
+        share = sample_shares(data.labels.tolist(), self._limit(side))
+        shares = np.where(data.labels, share[1], share[0]).tolist()
+        pairs = zip(data.features, shares, strict=True)
+        some = np.array([is_sampled(each.digest, part) for each, part in pairs])
+        return self._fit_again(data, some, side)
 
     def fit_aligned(self, data: TrainingSet) -> FittedScale | None:
-        """Look on the usual scale again, with products brought to where most lie, and fit it.
+        """Look on the finest scale again, with products brought to where most lie, and fit it.
 
         None where they lie anywhere, or where masks say where anomalies are in images as they lie.
         """
@@ -154,34 +189,23 @@ class ScaleTrainer:
         if alignment is None:
             return None
         has_grey = np.array([grey is not None for grey in greys])
-        # With labels it is known by now, from the same images as they lie, what synthetic ones add.
-        enough = 0 if data.supervised else tuning.ENOUGH_ANOMALIES
-        return self._fit_again(data, has_grey, data.usual, enough, alignment)
-
-    def fit_finer(self, data: TrainingSet, side: int) -> FittedScale:
-        """Look on a finer scale, and fit it; scores are NaN for images that were not drawn."""
-        share = sample_shares(data.labels.tolist(), self._limit(side))
-        shares = np.where(data.labels, share[1], share[0]).tolist()
-        pairs = zip(data.features, shares, strict=True)
-        some = np.array([is_sampled(each.digest, part) for each, part in pairs])
-        return self._fit_again(data, some, side, tuning.ENOUGH_ANOMALIES)
+        return self._fit_again(data, has_grey, data.positioned, alignment)
 
     def _fit_again(
         self,
         data: TrainingSet,
         some: Bools,
         side: int,
-        enough: int,
         alignment: Alignment | None = None,
     ) -> FittedScale:
         """Look at `some` of the images once more, on one scale, and fit that."""
         rows = np.flatnonzero(some)
         examples = [data.examples[row] for row in rows.tolist()]
-        looks, views = self._limit(side), self.settings.finer_views
-        how = self._extraction((side,), views, looks, examples, data.rules)
+        limit = min(self._limit(side), self.settings.finer_views * len(examples))
+        how = self._extraction((side,), limit, examples, data.rules, supervised=data.supervised)
         how = replace(how, alignment=alignment)
         found = extract_features(examples, how, (1.0, 1.0), self.store, self.watch)
-        features = self._training_features(data, rows, found, 0, enough, alignment)
+        features = self._training_features(data, rows, found, 0, alignment)
         by_position = alignment is not None
         fitted = self._fit(features, supervised=data.supervised, by_position=by_position)
         heads = []
@@ -212,12 +236,11 @@ class ScaleTrainer:
         rows: Integers,
         features: Sequence[ImageFeatures],
         at: int,
-        enough: int,
         alignment: Alignment | None = None,
     ) -> TrainingFeatures:
         """Return the features of the images `rows` as arrays, `at` the scale of that number.
 
-        With less than `enough` labelled anomalies, synthetic defects are drawn too.
+        Where the labels are not learnt from, synthetic defects are drawn.
         """
         scales = [each.scales[at] for each in features]
         stored = [each for each in scales if each.cells is not None]
@@ -227,11 +250,12 @@ class ScaleTrainer:
         def read_cells(index: int, view: int) -> Floats:
             return self.store.read(numbers[index] + view)
 
-        def read_marked_cells(index: int, view: int) -> Floats:
-            return stored[index].only_marked(read_cells(index, view), view)
+        def read_look(index: int, view: int) -> Look:
+            fine, coarse, *marks = (self.store.read(each) for each in stored[index].looks[view])
+            return Look(fine, coarse, marks[0] if marks else None)
 
         side = scales[0].side
-        synthetic = numbers and data.count_different(anomalous=True) < enough
+        synthetic = numbers and not data.supervised
         return TrainingFeatures(
             side=side,
             pooled=np.concatenate([each.pooled for each in scales]),
@@ -242,9 +266,10 @@ class ScaleTrainer:
             has_cells=np.array([each.cells is not None for each in scales]),
             grids=[each.grid for each in stored],
             read_cells=read_cells,
-            read_marked_cells=read_marked_cells,
             read_patches=lambda index: self.store.read(patches[index]),
             synthetic_cells=self._draw_defects(data, rows, side, alignment) if synthetic else {},
+            looks=len(stored[0].looks) if stored else 0,
+            read_look=read_look,
         )
 
     def _draw_defects(

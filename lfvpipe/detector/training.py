@@ -102,8 +102,7 @@ def _fit(data: TrainingSet, trainer: ScaleTrainer) -> _Fit:
     always = data.usual if trainer.classes else None
     if data.supervised:
         tried = _try_scales(data, trainer)
-        chosen = scale_search.choose_scales(tried, data.labels, always=always)
-        scales = scale_search.keep_all_finer(chosen, tried, data.usual)
+        scales = scale_search.choose_scales(tried, data.labels, always=always)
     else:
         scales = _fit_novelty_scales(data, trainer)
     ensemble, scores = fit_ensemble(scales, data.labels, supervised=data.supervised, always=always)
@@ -123,26 +122,36 @@ def _fit(data: TrainingSet, trainer: ScaleTrainer) -> _Fit:
 
 
 def _try_scales(data: TrainingSet, trainer: ScaleTrainer) -> list[FittedScale]:
-    """Return the scales that it seemed worth trying, from coarse to fine.
+    """Return what it seemed worth to look at the images by, from coarse to fine.
 
-    The coarse one does for what is large: where that leaves less unexplained than the next one
-    costs, the next cannot pay, and is needed only where masks are learnt from.
+    That is networks fine-tuned on the first scale; where these leave most unexplained, as with few
+    labels, also what is unlike normal images, and networks on finer scales. Out-of-fold likelihood
+    is what everything is decided by: see scale_search.
     """
-    labels, persistent = data.labels, trainer.settings.persistent
-    coarsest, *further = data.sides[:2]
-    tried = [trainer.fit_usual(data, coarsest)]
-    # Out-of-fold likelihood is what everything is decided by from here on: see scale_search.
-    if trainer.classes or scale_search.is_in_doubt(data.usual, tried, labels):
-        tried += [trainer.fit_usual(data, side) for side in further]
-    if _position_share(tried[-1]) and scale_search.is_in_doubt(data.usual, tried, labels):
-        aligned = trainer.fit_aligned(data)
-        if aligned:
-            tried = scale_search.replace_last_if_better(tried, aligned, labels)
+    first, labels = data.looked[0], data.labels
+    tried = [trainer.fit(data, first)]
+    persistent = trainer.settings.persistent
+    if not scale_search.is_worth_trying(first, tried, labels, persistent=persistent):
+        return tried
+    others = [each for each in data.sides[:2] if each != first]
+    if others and len(labels) <= tuning.NOVELTY_MAX_IMAGES:
+        unusual = trainer.look_for_novelty(data, others[-1])
+        tried.append(_fit_with_positions(unusual, trainer))
     for side in data.sides[2:]:
         if not scale_search.is_worth_trying(side, tried, labels, persistent=persistent):
             break
-        tried.append(trainer.fit_finer(data, side))
-    return tried
+        tried.append(trainer.fit(data, side))
+    return sorted(tried, key=lambda each: each.side)
+
+
+def _fit_with_positions(data: TrainingSet, trainer: ScaleTrainer) -> FittedScale:
+    """Return the scale that tells what is unusual; with products aligned where that is steadier."""
+    usual = trainer.fit(data, data.positioned)
+    if not _position_share(usual):
+        return usual
+    aligned = trainer.fit_aligned(data)
+    steadier = aligned is not None and _is_steadier(aligned, usual, ~data.labels)
+    return aligned if aligned is not None and steadier else usual
 
 
 def _fit_novelty_scales(data: TrainingSet, trainer: ScaleTrainer) -> list[FittedScale]:
@@ -153,14 +162,11 @@ def _fit_novelty_scales(data: TrainingSet, trainer: ScaleTrainer) -> list[Fitted
     is large and faint, and closer, for what is small; the usual scale stays where masks are learnt
     from, since it knows their cells.
     """
-    usual = trainer.fit_usual(data, data.usual)
+    usual = _fit_with_positions(data, trainer)
     if _position_share(usual):
-        aligned = trainer.fit_aligned(data)
-        if aligned is not None and _is_steadier(aligned, usual, ~data.labels):
-            return [aligned]
         return [usual]
-    coarser = [trainer.fit_usual(data, side) for side in data.sides[:2] if side < data.usual]
-    finer = [trainer.fit_finer(data, side) for side in data.sides[2:3]]
+    coarser = [trainer.fit(data, side) for side in data.sides[:2] if side < data.usual]
+    finer = [trainer.fit(data, side) for side in data.sides[2:3]]
     return [*coarser, *finer] if finer and not trainer.classes else [*coarser, usual, *finer]
 
 

@@ -236,11 +236,7 @@ def test_progress_is_told_and_training_stops_when_asked(product: Any) -> None:
     assert {stage for stage, _, _ in told} == {
         "images",
         "features at 128 px",
-        "places",
-        "memory bank at 128 px",
-        "classifier at 128 px",
-        "drawn defects at 128 px",
-        "local evidence at 128 px",
+        "fine-tuning at 128 px",
         "segmentation",
     }
     assert all(0 <= done <= total for _, done, total in told)

@@ -9,7 +9,7 @@ import pytest
 from lfvpipe.detector.arrays import Bools, Doubles, Floats
 from lfvpipe.detector.blending import fit_blend
 from lfvpipe.detector.calibration import auroc, calibrate, calibrate_on_normals
-from lfvpipe.detector.heads.cell_mahalanobis import image_novelty, mean_of_worst
+from lfvpipe.detector.heads.cell_mahalanobis import image_novelty
 from lfvpipe.detector.heads.image_mahalanobis import fit_gaussian
 from lfvpipe.detector.heads.multiple_instance import CellFit, fit_cells
 from lfvpipe.detector.heads.padim import PadimHead, fit_padim
@@ -75,11 +75,8 @@ def defects(generator: np.random.Generator, strength: float) -> dict[int, list[F
     return {fold: list(each) for fold, each in enumerate(drawn)}
 
 
-def fit_on(
-    images: Floats, labels: Bools, drawn: dict[int, list[Floats]], *, supervised: bool
-) -> CellFit:
+def fit_on(images: Floats, labels: Bools, drawn: dict[int, list[Floats]]) -> CellFit:
     return fit_cells(
-        lambda index, _view: images[index],
         lambda index, _view: images[index],
         labels,
         np.arange(len(labels)) % 5,
@@ -87,41 +84,23 @@ def fit_on(
         seed=0,
         tick=lambda *_: None,
         threads=2,
-        supervised=supervised,
         synthetic=drawn,
     )
-
-
-def test_one_odd_position_in_a_thousand_is_found() -> None:
-    images, labels = odd_cells(np.random.default_rng(0), 6)
-    fitted = fit_on(images, labels, {}, supervised=True)
-    assert auroc(fitted.evidence, labels) > 0.95
-    assert int(fitted.cells.evidence(images[30]).argmax()) == 7
-
-
-def test_an_image_is_scored_by_what_others_taught() -> None:
-    images = np.random.default_rng(0).normal(size=(40, 200, 60)).astype(np.float32)
-    labels = np.arange(40) >= 20  # nothing to be learnt, much to be learnt by heart
-    fitted = fit_on(images, labels, {}, supervised=True)
-    in_sample = np.array([mean_of_worst(fitted.cells.evidence(each)) for each in images])
-    assert auroc(in_sample, labels) > 0.8
-    assert auroc(fitted.evidence, labels) < 0.7
 
 
 def test_drawn_defects_teach_what_no_label_does() -> None:
     generator = np.random.default_rng(0)
     images, labels = odd_cells(generator, 5)
-    fitted = fit_on(images, labels, defects(generator, 4), supervised=False)
+    fitted = fit_on(images, labels, defects(generator, 4))
     assert auroc(fitted.evidence, labels) > auroc(fitted.novelty, labels)
     assert np.mean([fitted.cells.evidence(each).argmax() == 7 for each in images[20:]]) > 0.8
 
 
-def test_drawn_defects_that_are_unlike_the_labelled_ones_are_not_believed() -> None:
+def test_an_image_is_scored_by_what_others_taught() -> None:
     generator = np.random.default_rng(0)
-    images, labels = odd_cells(generator, 6)
-    alone = fit_on(images, labels, {}, supervised=True)
-    both = fit_on(images, labels, defects(generator, -8), supervised=True)
-    assert (both.evidence == alone.evidence).all()
+    images, labels = odd_cells(generator, 0)  # nothing to be learnt, much to be learnt by heart
+    fitted = fit_on(images, labels, defects(generator, 0))
+    assert 0.3 < auroc(fitted.evidence, labels) < 0.7
 
 
 def board(generator: np.random.Generator, *, missing: bool) -> Floats:

@@ -69,10 +69,10 @@ def _session(taps: int | None) -> Any:
     if path.is_file():
         # A damaged file, as of a disk that was full, is no reason to fail: the weights are there.
         try:
-            return _start_session(str(path))
+            return start_session(str(path))
         except Exception as error:
             warnings.warn(f"{path} cannot be loaded and is made again: {error}", stacklevel=2)
-    tensors = checkpoint.read()
+    tensors = checkpoint_tensors()
     built = graph.build_rest(tensors, taps) if taps else graph.build_stem(tensors)
     try:
         atomic.write_bytes(path, built)
@@ -82,10 +82,21 @@ def _session(taps: int | None) -> Any:
             "each process. Set LFVPIPE_CACHE_DIR to a folder that can be written.",
             stacklevel=2,
         )
-    return _start_session(built)
+    return start_session(built)
 
 
-def _start_session(model: bytes | str) -> Any:
+@cache
+def checkpoint_tensors() -> Mapping[str, Any]:
+    """Return the backbone's tensors by name, read once a process.
+
+    Raises:
+        DetectorError: The weights' package is missing or not the known one.
+    """
+    return checkpoint.read()
+
+
+def start_session(model: bytes | str) -> Any:
+    """Return a session that runs a model on one thread, the same numbers every time."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -7,10 +7,12 @@
 | `cell_mahalanobis` | how far is each cell from normal ones, wherever it lies? | Mahalanobis |
 | `multiple_instance` | how like an anomaly does each cell look? | MI-SVM: Andrews et al. 2002 |
 | `padim` | how far is each cell from normal ones at its position? | PaDiM: Defard et al. 2020 |
+| `fine_tuned` | how like an anomaly does it look to networks that learnt it? | see there |
 | `pooled_classifier` | how like the labelled anomalies is the whole image? | logistic regression |
 """
 
 from lfvpipe.detector.heads.cell_mahalanobis import CellMahalanobisHead
+from lfvpipe.detector.heads.fine_tuned import FineTunedHead
 from lfvpipe.detector.heads.head import Head
 from lfvpipe.detector.heads.image_mahalanobis import ImageMahalanobisHead
 from lfvpipe.detector.heads.memory_bank import MemoryBankHead
@@ -18,15 +20,20 @@ from lfvpipe.detector.heads.multiple_instance import MultipleInstanceHead
 from lfvpipe.detector.heads.padim import PadimHead
 from lfvpipe.detector.heads.pooled_classifier import PooledClassifierHead
 
-# In the order in which they are fitted and asked.
-HEADS: tuple[type[Head], ...] = (
+# Those that learn what is normal, in the order in which they are fitted and asked.
+NOVELTY_HEADS: tuple[type[Head], ...] = (
     ImageMahalanobisHead,
     MemoryBankHead,
     CellMahalanobisHead,
     MultipleInstanceHead,
     PadimHead,
-    PooledClassifierHead,
 )
+
+# Those that learn from labels.
+SUPERVISED_HEADS: tuple[type[Head], ...] = (FineTunedHead,)
+
+# All that a model file may hold; those of lfvpipe 0.1.0 held a classifier of pooled maps.
+HEADS: tuple[type[Head], ...] = (*NOVELTY_HEADS, PooledClassifierHead, *SUPERVISED_HEADS)
 
 # In the order in which a blend sums a scale's scores and a model file lists them. The last bits of
 # a sum depend on its order, and the same data give the same file: a new head goes last.
@@ -37,6 +44,7 @@ FILE_ORDER: tuple[type[Head], ...] = (
     PadimHead,
     PooledClassifierHead,
     MultipleInstanceHead,
+    FineTunedHead,
 )
 
-__all__ = ["FILE_ORDER", "HEADS"]
+__all__ = ["FILE_ORDER", "HEADS", "NOVELTY_HEADS", "SUPERVISED_HEADS"]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.detector.arrays import Bools, Doubles, Floats, Integers
     from lfvpipe.detector.features import View
+    from lfvpipe.detector.fine_tuning import Look
 
 Tick = Callable[[int, int], None]  # told of (done, total); may raise to stop
 Parameters = Mapping[str, NDArray[Any] | float]
@@ -57,8 +58,7 @@ class FitOptions:
         stage: Makes a tick function of a stage's name.
         supervised: Whether there are labelled anomalies enough to learn from.
         by_position: Whether to learn what is usual at each position: on one scale, since finer ones
-            have too many to know. There, how novel the whole image and its patches are is news also
-            with labels to go by.
+            have too many to know.
     """
 
     seed: int
@@ -85,9 +85,10 @@ class TrainingFeatures:
         has_cells: (images,) of which cells and patches can be read.
         grids: (h, w) of the cells of each of those.
         read_cells: (n, c) of an image, and of one of its views.
-        read_marked_cells: The same, to learn from: where a mask marks cells, those alone.
         read_patches: (h, w, c) of an image.
         synthetic_cells: Cells within synthetic defects, by the fold of the image drawn on.
+        looks: How many varied views there are of each image that has cells; 0: none were kept.
+        read_look: One of these views: 0 is the image as it is.
     """
 
     side: int
@@ -99,9 +100,10 @@ class TrainingFeatures:
     has_cells: Bools
     grids: Sequence[tuple[int, int]]
     read_cells: Callable[[int, int], Floats]
-    read_marked_cells: Callable[[int, int], Floats]
     read_patches: Callable[[int], Floats]
     synthetic_cells: Mapping[int, Sequence[Floats]]
+    looks: int
+    read_look: Callable[[int, int], Look]
 
     @property
     def views(self) -> int:
@@ -142,7 +144,6 @@ class Head(Protocol):
         TAPS: How many of the backbone's maps it needs.
         HEAT_MAP_TRUST: What its weight counts for in the heat map, 0 to 1.
         HEAT_MAP_FLOOR: Its least share in the heat map.
-        COMPARES_POSITIONS: Whether it knows what is usual at each position.
     """
 
     NAME: ClassVar[str]
@@ -150,7 +151,6 @@ class Head(Protocol):
     TAPS: ClassVar[int]
     HEAT_MAP_TRUST: ClassVar[float] = 1.0
     HEAT_MAP_FLOOR: ClassVar[float] = tuning.HEAT_MAP_FLOOR
-    COMPARES_POSITIONS: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

@@ -44,10 +44,8 @@ class ImageMahalanobisHead(Head):
     floor: float
 
     @classmethod
-    def fit(cls, features: TrainingFeatures, options: FitOptions) -> list[FittedHead]:
-        """Fit where the classifier does not already know the image as a whole."""
-        if options.supervised and not options.by_position:
-            return []
+    def fit(cls, features: TrainingFeatures, _options: FitOptions) -> list[FittedHead]:
+        """Fit on the pooled maps and area means of normal images."""
         rows = np.concatenate([features.pooled[:: features.views], features.grid_means], axis=1)
         scores = out_of_fold_distances(rows, features.labels, features.folds)
         return [FittedHead(fit_gaussian(rows[~features.labels]), scores)]

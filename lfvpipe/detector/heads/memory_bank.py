@@ -56,9 +56,7 @@ class MemoryBankHead(Head):
 
     @classmethod
     def fit(cls, features: TrainingFeatures, options: FitOptions) -> list[FittedHead]:
-        """Fit where how novel patches are is news: see `FitOptions.by_position`."""
-        if options.supervised and not options.by_position:
-            return []
+        """Fit on the patches of normal images."""
         bank, scores = fit_bank(
             features.read_patches,
             features.cell_labels,

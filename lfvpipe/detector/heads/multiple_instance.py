@@ -1,11 +1,10 @@
 """Every cell is scored, and an image is as anomalous as its few worst: multiple-instance learning.
 
-Where anomalies are labelled, a logistic regression learns which of the unusual counts. A label
-belongs to an image, though, and not to its cells: an anomalous image is a bag, some of whose cells
-are anomalous. In turn the worst cells of anomalous images are taken as anomalous, and the model is
-fitted against normal images' random and worst ones (the MI-SVM scheme of Andrews, Tsochantaridis &
-Hofmann, "Support vector machines for multiple-instance learning", NIPS 2002, with a logistic loss).
-Synthetic defects are learnt from alike, with the difference that their cells are known.
+Without labels to learn from, synthetic defects are drawn onto normal images, and a logistic
+regression learns which of the unusual counts. A drawing is a bag of cells, not all of which show
+it: in turn the worst cells of each are taken as anomalous, and the model is fitted against normal
+images' random and worst ones (the MI-SVM scheme of Andrews, Tsochantaridis & Hofmann, "Support
+vector machines for multiple-instance learning", NIPS 2002, with a logistic loss).
 
 Every score that a threshold or a weight is chosen by is out of fold: for each fold, whitening and
 weights are fitted on the others, and score the images of this one. A fit is hundreds of numbers
@@ -21,7 +20,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from lfvpipe.detector import heap, tuning
-from lfvpipe.detector.blending import label_loss
 from lfvpipe.detector.features import CELL_TAPS
 from lfvpipe.detector.heads.cell_mahalanobis import (
     CellMahalanobisHead,
@@ -64,22 +62,20 @@ class MultipleInstanceHead(Head):
 
     @classmethod
     def fit(cls, features: TrainingFeatures, options: FitOptions) -> list[FittedHead]:
-        """Fit this head, where there are anomalies to learn from, and the Mahalanobis head."""
+        """Fit this head, where there are drawn defects to learn from, and the Mahalanobis head."""
         fit = fit_cells(
             features.read_cells,
-            features.read_marked_cells,
             features.cell_labels,
             features.cell_folds,
             features.views,
             options.seed,
             options.stage(f"local evidence at {features.side} px"),
             options.threads,
-            supervised=options.supervised,
-            synthetic=features.synthetic_cells,
+            features.synthetic_cells,
         )
         novelty, evidence = map(features.of_all_images, (fit.novelty, fit.evidence))
         found = [FittedHead(CellMahalanobisHead(fit.cells), novelty)]
-        if options.supervised or features.synthetic_cells:
+        if features.synthetic_cells:
             found.append(FittedHead(cls(fit.cells), evidence))
         return found
 
@@ -111,44 +107,33 @@ class MultipleInstanceHead(Head):
 
 @dataclass(frozen=True)
 class Bag:
-    """Some cells of an image: the most unusual, and behind them some at random.
+    """Some cells of a normal image: the most unusual, and behind them some at random.
 
     Of a synthetic defect, the most unusual cells within it.
     """
 
     cells: Floats
     anomalous: bool
-    synthetic: bool = False
-
-    @property
-    def kind(self) -> int:
-        """0 for a normal image, 1 for a labelled anomaly, 2 for a synthetic defect."""
-        return self.anomalous + self.synthetic
 
 
 def make_bag(
-    scores: CellScores,
-    cells: Floats,
-    generator: np.random.Generator,
-    *,
-    anomalous: bool,
-    same_label: int,
+    scores: CellScores, cells: Floats, generator: np.random.Generator, *, normals: int
 ) -> Bag:
-    """Return the bag of an image, of whose label there are so many views in all.
+    """Return the bag of a normal image, of which there are so many views in all.
 
-    Memory is bounded: where there are many of a label, fewer cells of each are kept.
+    Memory is bounded: where there are many, fewer cells of each are kept.
     """
-    most = tuning.MIL_BAG_CELLS_ANOMALOUS if anomalous else tuning.MIL_BAG_CELLS_NORMAL
-    room = max(tuning.MIL_WORST_CELLS, tuning.MIL_MAX_BAG_CELLS // same_label)
-    unusual = _largest(cells, scores.novelty(cells), min(most, room))
+    room = max(tuning.MIL_WORST_CELLS, tuning.MIL_MAX_BAG_CELLS // normals)
+    most = min(tuning.MIL_BAG_CELLS_NORMAL, room)
+    unusual = _largest(cells, scores.novelty(cells), most)
     random = _draw(cells, tuning.MIL_RANDOM_CELLS, generator)
-    return Bag(np.concatenate([unusual, random]), anomalous)
+    return Bag(np.concatenate([unusual, random]), anomalous=False)
 
 
 def make_synthetic_bag(scores: CellScores, cells: Floats) -> Bag:
     """Return the bag of a synthetic defect."""
     unusual = _largest(cells, scores.novelty(cells), tuning.MIL_BAG_CELLS_ANOMALOUS)
-    return Bag(unusual, anomalous=True, synthetic=True)
+    return Bag(unusual, anomalous=True)
 
 
 def _largest(cells: Floats, values: Floats, count: int) -> Floats:
@@ -160,7 +145,7 @@ def _draw(cells: Floats, count: int, generator: np.random.Generator) -> Floats:
 
 
 def learn(whitening: CellScores, bags: Sequence[Bag]) -> CellScores:
-    """Return a whitening with the weights that bags of both labels teach."""
+    """Return a whitening with the weights that bags of both kinds teach."""
     result = whitening
     scores = [result.novelty(each.cells) for each in bags]  # before any weight: the most unusual
     normals = sum(not each.anomalous for each in bags)
@@ -176,11 +161,13 @@ def learn(whitening: CellScores, bags: Sequence[Bag]) -> CellScores:
             else np.concatenate([_largest(bag.cells, found, hardest), bag.cells[-random:]])
             for bag, found in zip(bags, scores, strict=True)
         ]
-        kinds = np.repeat([each.kind for each in bags], [len(each) for each in chosen])
-        rows, weights = np.concatenate(chosen), len(bags) * _balanced_weights(kinds)
+        anomalous = np.repeat([each.anomalous for each in bags], [len(each) for each in chosen])
+        # Both kinds weigh the same.
+        weights = len(bags) * 0.5 / np.where(anomalous, anomalous.sum(), (~anomalous).sum())
+        rows = np.concatenate(chosen)
         solution = newton(
             result.whiten(rows),
-            kinds > 0,
+            anomalous,
             weights,
             tuning.MIL_PENALTY,
             solution,
@@ -191,21 +178,13 @@ def learn(whitening: CellScores, bags: Sequence[Bag]) -> CellScores:
     return result
 
 
-def _balanced_weights(kinds: Integers) -> Doubles:
-    """Return what each cell weighs: normal and anomalous alike, labelled and synthetic alike."""
-    found, counts = np.unique(kinds, return_counts=True)
-    share = np.where(found > 0, 0.5 / (len(found) - 1), 0.5) / counts
-    return np.asarray(share[np.searchsorted(found, kinds)])
-
-
 @dataclass(frozen=True)
 class CellFit:
     """The fit, and each image's scores by a fit that had not learnt from it.
 
-    With labelled anomalies the fit is on all images, since each of them counts. Without, it is the
-    mean of the folds' fits, which is a linear score too (cross-validation committee: Krogh &
-    Vedelsby, NIPS 1994): one on all images scores normal ones higher by chance than they did, and
-    the threshold, which comes from their scores alone, would be too low.
+    The fit is the mean of the folds' fits, which is a linear score too (cross-validation committee:
+    Krogh & Vedelsby, NIPS 1994): one on all images scores normal ones higher by chance than they
+    did, and the threshold, which comes from their scores alone, would be too low.
     """
 
     cells: CellScores
@@ -215,59 +194,53 @@ class CellFit:
 
 def fit_cells(
     read: Callable[[int, int], Floats],
-    read_marked: Callable[[int, int], Floats],
     labels: Bools,
     folds: Integers,
     views: int,
     seed: int,
     tick: Tick,
     threads: int,
-    *,
-    supervised: bool,
     synthetic: Mapping[int, Sequence[Floats]],
 ) -> CellFit:
-    """Fit on images whose cells `read` returns, (n, c) float32, by image and view.
+    """Fit on normal images whose cells `read` returns, (n, c) float32, by image and view.
 
     Args:
         read: Cells of an image.
-        read_marked: Those that an anomalous image is learnt from.
-        labels: True for anomalies.
+        labels: True for anomalies, which are scored and not learnt from.
         folds: Of each image.
         views: Mirrored views of each image; all are learnt from, the first is scored.
         seed: Of the random cells.
         tick: Told of (done, total) images; may raise to stop.
         threads: Images worked on at the same time; their number changes nothing.
-        supervised: Whether to learn from the anomalies.
-        synthetic: Cells within synthetic defects, by the fold of the image drawn on; learnt from
-            too, unless labelled ones alone explain the labels better.
+        synthetic: Cells within synthetic defects, by the fold of the image drawn on.
     """
     whitenings = _fit_whitenings(read, labels, folds, seed, threads)
-    everyone, total = whitenings[NOBODY], 2 * len(labels)
+    everyone, normals = whitenings[NOBODY], np.flatnonzero(~labels).tolist()
+    total = len(normals) + len(labels)
     bags: list[Bag] = []
-    pack = partial(_make_bags, read_marked, everyone, labels, views, seed)
-    for each in in_order(pack, range(len(labels)), threads):
+    pack = partial(_make_bags, read, everyone, views * len(normals), views, seed)
+    for each in in_order(pack, normals, threads):
         bags += each
         tick(len(bags) // views, total)
-    lessons = _Lessons(
-        whitenings,
-        *_add_synthetic(bags, np.repeat(folds, views), everyone, synthetic, supervised),
+    drawn = [
+        (fold, make_synthetic_bag(everyone, cells))
+        for fold, defects in synthetic.items()
+        for cells in defects
+    ]
+    owners = np.concatenate(
+        [np.repeat(folds[normals], views), np.array([fold for fold, _bag in drawn], np.int64)]
     )
+    lessons = _Lessons(whitenings, [*bags, *(each for _fold, each in drawn)], owners)
     turns = np.unique(folds).tolist()
-    # With labels and synthetic defects both, it is tried whether the latter help.
-    choices = (False, True) if supervised and synthetic else (not supervised,)
-    left_out = [*turns, NOBODY] if supervised else turns
-    fits = [lessons.learn_without(left_out, threads, synthetic_too=each) for each in choices]
-    del lessons, bags  # the most of what is kept
+    fits = lessons.learn_without(turns, threads)
+    del lessons, bags, drawn  # the most of what is kept
     heap.trim()
-    evidence, novelty = np.zeros((len(choices), len(labels))), np.zeros(len(labels))
+    evidence, novelty = np.zeros(len(labels)), np.zeros(len(labels))
     scored = _score_out_of_fold(read, whitenings, folds, fits, threads)
-    for done, (index, scores) in enumerate(scored, start=len(labels) + 1):
-        novelty[index], evidence[:, index] = scores
+    for done, (index, scores) in enumerate(scored, start=len(normals) + 1):
+        novelty[index], evidence[index] = scores
         tick(done, total)
-    losses = [label_loss(each, labels) for each in evidence] if len(choices) > 1 else [0.0]
-    best = int(np.argmin(losses))
-    last = fits[best][-1] if supervised else _committee(everyone, fits[best])
-    return CellFit(last, evidence[best], novelty)
+    return CellFit(_committee(everyone, fits), evidence, novelty)
 
 
 def _fit_whitenings(
@@ -296,38 +269,14 @@ def _fit_whitenings(
 def _make_bags(
     read: Callable[[int, int], Floats],
     scores: CellScores,
-    labels: Bools,
+    normals: int,
     views: int,
     seed: int,
     index: int,
 ) -> list[Bag]:
-    """Return a bag for each view of an image."""
-    random, anomalous = np.random.default_rng([seed, index, 1]), bool(labels[index])
-    same_label = views * int((labels == anomalous).sum())
-    cells = (read(index, view) for view in range(views))
-    return [
-        make_bag(scores, each, random, anomalous=anomalous, same_label=same_label) for each in cells
-    ]
-
-
-def _add_synthetic(
-    bags: list[Bag],
-    owners: Integers,
-    scores: CellScores,
-    synthetic: Mapping[int, Sequence[Floats]],
-    supervised: bool,
-) -> tuple[list[Bag], Integers]:
-    """Return the bags and their folds, with synthetic defects'; no labelled ones if need be."""
-    if not supervised:
-        owners = owners[[not each.anomalous for each in bags]]
-        bags = [each for each in bags if not each.anomalous]
-    more = [
-        (fold, make_synthetic_bag(scores, cells))
-        for fold, defects in synthetic.items()
-        for cells in defects
-    ]
-    folds = np.concatenate([owners, np.array([fold for fold, _ in more], np.int64)])
-    return [*bags, *(each for _, each in more)], folds
+    """Return a bag for each view of a normal image."""
+    random = np.random.default_rng([seed, index, 1])
+    return [make_bag(scores, read(index, view), random, normals=normals) for view in range(views)]
 
 
 @dataclass(frozen=True)
@@ -338,15 +287,12 @@ class _Lessons:
     bags: Sequence[Bag]
     owners: Integers
 
-    def learn_without(
-        self, left_out: Sequence[int], threads: int, *, synthetic_too: bool
-    ) -> list[CellScores]:
-        """Return what is learnt without each of some folds; from synthetic defects too, or not."""
+    def learn_without(self, left_out: Sequence[int], threads: int) -> list[CellScores]:
+        """Return what is learnt without each of some folds."""
 
         def learn_others(fold: int) -> CellScores:
             pairs = zip(self.bags, self.owners.tolist(), strict=True)
             bags = [bag for bag, owner in pairs if owner != fold]
-            bags = [each for each in bags if synthetic_too or not each.synthetic]
             learnable = any(each.anomalous for each in bags)
             return learn(self.whitenings[fold], bags) if learnable else self.whitenings[fold]
 
@@ -360,14 +306,14 @@ def _score_out_of_fold(
     read: Callable[[int, int], Floats],
     whitenings: Mapping[int, CellScores],
     folds: Integers,
-    fits: Sequence[Sequence[CellScores]],
+    fits: Sequence[CellScores],
     threads: int,
-) -> Iterator[tuple[int, tuple[float, list[float]]]]:
+) -> Iterator[tuple[int, tuple[float, float]]]:
     """Yield each image and its scores, novelty and evidence, by what other folds taught."""
 
-    def score(turn: int, fold: int, index: int) -> tuple[float, list[float]]:
+    def score(turn: int, fold: int, index: int) -> tuple[float, float]:
         cells = read(index, 0)
-        evidence = [mean_of_worst(each[turn].evidence(cells)) for each in fits]
+        evidence = mean_of_worst(fits[turn].evidence(cells))
         return image_novelty(whitenings[fold].novelty(cells)), evidence
 
     for turn, fold in enumerate(np.unique(folds).tolist()):

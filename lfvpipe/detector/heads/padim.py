@@ -55,7 +55,6 @@ class PadimHead(Head):
     NAME: ClassVar[str] = "place"
     PART: ClassVar[str] = "place"
     TAPS: ClassVar[int] = CELL_TAPS
-    COMPARES_POSITIONS: ClassVar[bool] = True
 
     basis: Floats
     mean: Floats

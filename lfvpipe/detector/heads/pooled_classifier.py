@@ -1,9 +1,7 @@
 """How like the labelled anomalies an image as a whole looks: a logistic regression on pooled maps.
 
-Frozen mid-level features, pooled, with a cross-validated linear classifier beat every novelty
-method wherever anomalies are labelled, in seconds; the other heads are there for what pooling
-loses. Its heat map is a class activation mapping (Zhou et al., "Learning deep features for
-discriminative localization", CVPR 2016), with extrema.
+Models of lfvpipe 0.1.0 hold it. Its heat map is a class activation mapping (Zhou et al., "Learning
+deep features for discriminative localization", CVPR 2016), with extrema.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ from lfvpipe.detector.heads.head import (
     TrainingFeatures,
 )
 from lfvpipe.detector.heat_map import resize, smooth
-from lfvpipe.detector.logistic import LinearClassifier, fit_classifier
+from lfvpipe.detector.logistic import LinearClassifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,16 +44,9 @@ class PooledClassifierHead(Head):
     classifier: LinearClassifier
 
     @classmethod
-    def fit(cls, features: TrainingFeatures, options: FitOptions) -> list[FittedHead]:
-        """Fit where anomalies are labelled; both labels weigh the same, as do an image's views."""
-        if not options.supervised:
-            return []
-        views = features.views
-        labels, folds = np.repeat(features.labels, views), np.repeat(features.folds, views)
-        share = np.where(labels, labels.mean(), 1 - labels.mean())
-        tick = options.stage(f"classifier at {features.side} px")
-        fit = fit_classifier(features.pooled, labels, folds, 0.5 / share / views, tick)
-        return [FittedHead(cls(fit.classifier), fit.out_of_fold[::views])]
+    def fit(cls, _features: TrainingFeatures, _options: FitOptions) -> list[FittedHead]:
+        """Return nothing: models of lfvpipe 0.1.0 hold this head, newer ones are fine-tuned."""
+        return []
 
     def score(self, view: View) -> HeadScore:
         """Return an image's logit, and what each position adds to it."""
