@@ -9,7 +9,15 @@ from lfvpipe.detector import tuning
 from lfvpipe.detector.arrays import Floats
 from lfvpipe.detector.augmentation import Variation, vary
 from lfvpipe.detector.backbone.network import checkpoint_tensors, start_session
-from lfvpipe.detector.fine_tuning import Course, Lessons, Look, build_judge, count_of, graphs
+from lfvpipe.detector.fine_tuning import (
+    Course,
+    Lessons,
+    Look,
+    build_judge,
+    count_of,
+    graphs,
+    start_teacher,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +99,7 @@ def judge(network: graphs.Parameters, look: Look) -> float:
 
 
 def test_the_same_lessons_and_seed_make_the_same_network_however_they_are_cut() -> None:
-    whole, parts, other = (Course(lessons(8), [seed]) for seed in (1, 1, 2))
+    whole, parts, other = (Course(start_teacher(), lessons(8), [seed]) for seed in (1, 1, 2))
     whole.advance(6)
     for _ in range(3):
         parts.advance(2)
@@ -110,7 +118,11 @@ def test_images_of_several_shapes_are_learnt_from() -> None:
         return Look(values, np.zeros((88, height, width), np.float32))
 
     labels = np.arange(12) % 2 == 1
-    course = Course(Lessons(labels, [SHAPE if n % 3 else wide for n in range(12)], 1, read), [0])
+    course = Course(
+        start_teacher(),
+        Lessons(labels, [SHAPE if n % 3 else wide for n in range(12)], 1, read),
+        [0],
+    )
     course.advance(course.steps)
     scores = np.array([judge(course.network, read(index, 0)) for index in range(12)])
     assert scores[labels].min() > scores[~labels].max()
@@ -152,6 +164,6 @@ def test_a_variation_turns_about_the_middle() -> None:
 
 
 def test_few_images_are_learnt_from_in_more_rounds() -> None:
-    few, many = (Course(lessons(count), [0]).steps * 1.0 for count in (10, 400))
+    few, many = (Course(start_teacher(), lessons(count), [0]).steps * 1.0 for count in (10, 400))
     assert few == tuning.TUNING_LEAST_STEPS
     assert many <= tuning.TUNING_MOST_STEPS

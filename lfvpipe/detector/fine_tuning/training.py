@@ -60,13 +60,21 @@ def count_of(shape: tuple[int, ...]) -> int:
     return max(1, round(tuning.EVIDENCE_SHARE * shape[0] * shape[1]))
 
 
+def start_teacher() -> Any:
+    """Return a session that tells the gradients of a batch; threads may share it."""
+    learning, fixed = graphs.pretrained(checkpoint_tensors())
+    heads = graphs.new_heads(np.random.default_rng(0))
+    return start_session(graphs.build_step(learning | heads, fixed))
+
+
 class Course:
     """One network learning its lessons, a number of steps at a time."""
 
-    def __init__(self, lessons: Lessons, seed: Sequence[int]) -> None:
+    def __init__(self, teacher: Any, lessons: Lessons, seed: Sequence[int]) -> None:
         """Begin with the backbone as it is.
 
         Args:
+            teacher: What `start_teacher` returned; courses share it, and so its memory.
             lessons: What to learn from.
             seed: Of the heads as they begin, of the order of images, and of which view is seen.
         """
@@ -75,7 +83,7 @@ class Course:
         heads = graphs.new_heads(self._random)
         self.steps = steps_of(len(lessons.labels))
         self._descent = _Descent(learning | heads, {*heads}, self.steps)
-        self._session = start_session(graphs.build_step(learning | heads, self._fixed))
+        self._session = teacher
         self._gradients = [f"d {name}" for name in learning | heads]
         self._lessons = lessons
         self._batches = _batches(lessons.shapes, self.steps, self._random)

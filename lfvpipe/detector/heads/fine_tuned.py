@@ -20,7 +20,7 @@ from lfvpipe.detector import tuning
 from lfvpipe.detector.backbone.network import start_session
 from lfvpipe.detector.feature_store import as_stored
 from lfvpipe.detector.features import CELL_TAPS
-from lfvpipe.detector.fine_tuning import Course, Lessons, Look, build_judge, count_of
+from lfvpipe.detector.fine_tuning import Course, Lessons, Look, build_judge, count_of, start_teacher
 from lfvpipe.detector.heads.head import (
     FitOptions,
     FittedHead,
@@ -58,9 +58,11 @@ class FineTunedHead(Head):
             return []
         folds = features.cell_folds
         turns = np.unique(folds).tolist()
+        teacher = start_teacher()
+        others = [_lessons_without(features, np.flatnonzero(folds != fold)) for fold in turns]
         courses = [
-            Course(_lessons_without(features, np.flatnonzero(folds != fold)), [options.seed, fold])
-            for fold in turns
+            Course(teacher, lessons, [options.seed, fold])
+            for fold, lessons in zip(turns, others, strict=True)
         ]
         tick = options.stage(f"fine-tuning at {features.side} px")
         for part in range(PARTS):
@@ -69,7 +71,7 @@ class FineTunedHead(Head):
             list(in_order(lambda each: each(), advance, options.threads))
             tick(part + 1, PARTS)
         committee = cls(tuple(each.network for each in courses))
-        del courses
+        del courses, teacher
         scores = committee.score_out_of_fold(features, folds, turns)
         return [FittedHead(committee, features.of_all_images(scores))]
 
