@@ -137,7 +137,11 @@ _TYPES = _set(
 )
 # Beside them other words say what is broken, which is a type of defect: broken teeth.
 _DESCRIBING = _set("broken damage damaged flaw flaws fault faults defect defects fehler defekt")
-_TAKEN_BACK = re.compile(r"[?¿\uff1f~≈≠¬%]|(?:^|\s)[!^](?=\w)|(?:^|\s)0\s+(?=[^\W\d])")
+_TAKEN_BACK = re.compile(
+    r"[?¿\uff1f~≈≠¬%]|(?:^|\s)[!^](?=\w)|(?:^|\s)0\s+(?=[^\W\d])"
+    r"|[=:]\s*(?:0|no|none|false)\b|\b(?:none|null)\b",  # defect=0, defect: none
+    re.IGNORECASE,
+)
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _TYPE_ENDS = ("不良", "不良品", "缺陷", "欠陥", "異常", "异常", "불량", "결함")
 _DENYING_SIGNS = "不无無非没未免誤误假虚疑零"

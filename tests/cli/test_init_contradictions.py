@@ -225,6 +225,9 @@ TAKEN_BACK = [
     "FALSE_PASS", "scratch_ok", "wrongly_good", "predicted_good", "deleted_good", "pseudo_ng",
     "bad_lighting", "vermutlich gut", "evtl. NOK", "kaum gut", "never ok", "isn't ok", "not bad",
     "ei ok", "OKではない", "誤NG", "0 defects", "NG behoben", "falsch NIO",
+    "defect=0",
+    "defect none",
+    "none defect",
 ]  # fmt: skip
 DENIED = [
     "pas conforme",
