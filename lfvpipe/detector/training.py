@@ -165,9 +165,14 @@ def _fit_novelty_scales(data: TrainingSet, trainer: ScaleTrainer) -> list[Fitted
     usual = _fit_with_positions(data, trainer)
     if _position_share(usual):
         return [usual]
-    coarser = [trainer.fit(data, side) for side in data.sides[:2] if side < data.usual]
+    # Copies of few anomalies were looked at as if to fine-tune: then there may be no coarser one.
+    coarser = [trainer.fit(data, side) for side in data.sides[:2] if side < data.positioned]
     finer = [trainer.fit(data, side) for side in data.sides[2:3]]
-    return [*coarser, *finer] if finer and not trainer.classes else [*coarser, usual, *finer]
+    return (
+        [*coarser, *finer]
+        if coarser and finer and not trainer.classes
+        else [*coarser, usual, *finer]
+    )
 
 
 def _is_steadier(aligned: FittedScale, usual: FittedScale, normal: Bools) -> bool:
