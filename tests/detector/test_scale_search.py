@@ -147,11 +147,3 @@ def test_without_labels_a_texture_is_looked_at_from_farther_away_and_closer(tmp_
 def test_without_labels_a_product_is_looked_at_where_its_positions_are_known(product: Any) -> None:
     model = train(product.normal[:10], Settings(sides=(64, 96, 128), views=1))
     assert model.info.sides == (96,)
-
-
-def test_copies_of_one_anomaly_leave_each_scale_once(tmp_path: Path) -> None:
-    examples = [draw_stained(tmp_path, index, bad=False) for index in range(16)]
-    examples += [draw_stained(tmp_path, 0, bad=True)] * 5
-    model = train(examples, Settings(sides=(64, 96), views=1))
-    assert model.info.kind == "novelty"
-    assert len(set(model.info.sides)) == len(model.info.sides)
