@@ -25,7 +25,13 @@ from lfvpipe.dataset.listed import meanings_of
 from lfvpipe.dataset.listing import WORKBOOKS, ListingError, NoLabels, UnknownWords, read_table
 from lfvpipe.dataset.naming import NameFinder, match_rows, shared_top
 from lfvpipe.dataset.pairing import common_ending
-from lfvpipe.dataset.words import is_validation, marks_defect, meaning_of
+from lfvpipe.dataset.words import (
+    is_uncertain,
+    is_validation,
+    labels_of,
+    marks_defect,
+    meaning_of,
+)
 from lfvpipe.engine.phrases import doing
 
 if TYPE_CHECKING:
@@ -133,6 +139,8 @@ def find_listed(
     )
     if found is None:
         return None
+    if found.kind == "layout":
+        _insist_on_types(found, away)
     if product and found.kind != "layout":
         raise UsageError(
             f"This is {found.title}, which says nothing of products.",
@@ -557,6 +565,22 @@ def _layout(tree: ImageTree, product: str) -> Listed | None:
             if products:
                 return _laid_out(tree, root, name, sorted(products), product)
     return None
+
+
+def _insist_on_types(listed: Listed, away: frozenset[str]) -> None:
+    """Raise a UsageError where a folder stands for a type of defects whose name denies that."""
+    for name, label in listed.labels.items():
+        folder = PurePosixPath(name).parent.name
+        if name in away or label != "anomaly" or folder not in listed.types:
+            continue
+        if "normal" in labels_of(folder) or is_uncertain(folder, "anomaly"):
+            word = shlex.quote(folder)
+            raise UsageError(
+                f"In {listed.title} {folder}/ would be a type of defects, and its name says"
+                f" otherwise; {name} is one of its images.",
+                hint=f"Say what they show: --normal {word} if they are good, --anomaly {word} if"
+                f" they are defective, --leave-out {word} if they are neither.",
+            )
 
 
 # What has to be there, the product's folder in a group of its own.

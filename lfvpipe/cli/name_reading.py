@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.words import (
     MEANINGS,
-    doubt_in,
+    is_uncertain,
     is_undecided,
     labels_of,
     meaning_of,
@@ -134,8 +134,7 @@ def doubt(folder: str, label: Label, above: str) -> str:
     if against:
         return f"{above}/ says {said}, “{against}” in it says {contrary}"
     words = set(words_of(folder))
-    is_open = meaning_of(folder) == "undecided" and label == "normal"
-    if is_undecided(folder) or doubt_in(folder) or is_open:
+    if is_uncertain(folder, label):
         return f"{above}/ says {said}, the name of the folder in it that this is not certain"
     if words & (_MADE | {"result", "results", "ergebnis", "ergebnisse"}):
         return MADE

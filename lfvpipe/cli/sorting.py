@@ -28,6 +28,7 @@ from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
 from lfvpipe.dataset.words import (
     MEANINGS,
     is_any_defect,
+    is_defect_type,
     is_undecided,
     product_words,
     simplify,
@@ -61,7 +62,7 @@ def sort(tree: ImageTree, choices: Choices) -> Sorting:
             state = _State(own.label, tree.base.name, below(""))
     folder.shared = product_words(folder.folders)
     _Visit(sorting, files).visit(folder, "", state)
-    _take_chosen(said, files, sorting)
+    _take_chosen(tree, said, files, sorting)
     for group in list(sorting.open):
         if not group.doubt:
             files.sort(group, sorting)
@@ -74,9 +75,12 @@ def sort(tree: ImageTree, choices: Choices) -> Sorting:
     return sorting
 
 
-def _take_chosen(said: Mapping[str, Choice], files: FileNames, sorting: Sorting) -> None:
+def _take_chosen(
+    tree: ImageTree, said: Mapping[str, Choice], files: FileNames, sorting: Sorting
+) -> None:
     """Take what the user says of images, but for what names in a folder deny that he named."""
     by_folder: dict[tuple[str, Label, str], list[str]] = defaultdict(list)
+    types: dict[str, list[str]] = defaultdict(list)
     for name, choice in said.items():
         sorting.told[name] = choice.glob
         if choice.kind == "leave-out":
@@ -86,9 +90,12 @@ def _take_chosen(said: Mapping[str, Choice], files: FileNames, sorting: Sorting)
         folders = name.split("/")[:-1]
         if part := next((part for each in folders if (part := read_name(each).part)), None):
             sorting.parts[name] = part
+        if choice.folder and choice.kind == "anomaly" and _is_type_by_place(tree, choice.folder):
+            types[choice.folder].append(name)
         if choice.folder is not None:
             above = PurePosixPath(name).parent.as_posix().removeprefix(".")
             by_folder[above, choice.kind, choice.folder].append(name)
+    sorting.types += (Group(folder, tuple(names)) for folder, names in types.items())
     for (above, label, top), names in by_folder.items():
         outer = PurePosixPath(top).name or "the folder"
         inner = above[len(top) :].strip("/").split("/")
@@ -102,6 +109,16 @@ def _take_chosen(said: Mapping[str, Choice], files: FileNames, sorting: Sorting)
             sorting.open.append(group)
 
 
+def _is_type_by_place(tree: ImageTree, folder: str) -> bool:
+    """Tell whether a folder that the user calls defective lies beside the good products alone."""
+    above, _, own = folder.rpartition("/")
+    inside = [name.removeprefix(f"{above}/") for name in tree.images if name.startswith(above)]
+    beside = {name.split("/")[0] for name in inside if "/" in name}
+    has_good = any(MEANINGS.get(simplify(name)) == "normal" for name in beside)
+    is_all = any(_is_all_defects(name, product_words(beside)) for name in beside)
+    return has_good and not is_all and not is_vague(own)
+
+
 @dataclass(frozen=True)
 class _State:
     """What the folders above say.
@@ -112,7 +129,7 @@ class _State:
         told: The glob by which they are told.
         part: The part of a published split.
         is_mask: They are masks.
-        is_type: They show a type of defects.
+        may_be_type: They lie beside good products, in a folder of whose name nothing is known.
     """
 
     label: Label | None = None
@@ -120,7 +137,7 @@ class _State:
     told: str = ""
     part: Part | None = None
     is_mask: bool = False
-    is_type: bool = False
+    may_be_type: bool = False
 
 
 @dataclass
@@ -193,12 +210,12 @@ class _Visit:
             if says_nothing and state.label is None and not new.is_mask and not tells:
                 if any(is_companion(name, other) for other in defective):
                     new = replace(new, label="normal", above=name, told=below(inside))
-                elif has_good and not has_bad and not is_vague(name):
+                elif has_good and not has_bad and is_defect_type(name):
                     group = Group(inside, tuple(sorted(inner.all())), is_defect_type=True)
                     self.sorting.types.append(group)
-                    new = replace(
-                        new, label="anomaly", above=name, told=below(inside), is_type=True
-                    )
+                    new = replace(new, label="anomaly", above=name, told=below(inside))
+                elif has_good and not has_bad and not is_vague(name):
+                    new = replace(new, may_be_type=True)
             self.visit(inner, inside, new)
 
     def _take(self, images: Sequence[str], path: str, state: _State) -> None:
@@ -217,7 +234,8 @@ class _Visit:
                     del self.sorting.labels[name]
                 self.sorting.open.append(group)
         else:
-            self.sorting.open.append(Group(path, tuple(images)))
+            group = Group(path, tuple(images), is_defect_type=state.may_be_type)
+            self.sorting.open.append(group)
 
     def _leave_open(self, group: Group, state: _State) -> None:
         self._note_part(group.names, state)

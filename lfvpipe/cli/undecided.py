@@ -47,24 +47,27 @@ class Asked:
 
 
 def settle_types(tree: ImageTree, sorting: Sorting, asked: Asked) -> None:
-    """Ask whether folders beside the good products are types of defects."""
-    if not sorting.types or not asked.may_ask:
+    """Ask whether folders beside the good products are types of defects, known or not."""
+    unknown = [group for group in sorting.open if group.is_defect_type]
+    if not asked.may_ask or not (sorting.types or unknown):
         return
-    shown = ", ".join(_shown(tree, group) for group in sorting.types)
+    shown = ", ".join(_shown(tree, group) for group in [*sorting.types, *_topmost(tree, unknown)])
     answer = ask(
         f"Beside the good products lie {shown}. Are these types of defects?",
         ("yes, all of them", "I will say of each", "leave them out"),
     )
     if answer == 0:
+        for group in unknown:
+            sorting.settle(group, "anomaly")
+        sorting.types += unknown
         return
-    for group in list(sorting.types):
+    for group in sorting.types:
         for name in group.names:
             sorting.labels.pop(name, None)
-        sorting.types.remove(group)
-        if answer == 1:
-            sorting.open.append(group)
-        else:
-            sorting.settle(group, "leave-out")
+    sorting.open = [*sorting.types, *sorting.open]
+    sorting.types = []
+    for group in [each for each in sorting.open if each.is_defect_type and answer == 2]:
+        sorting.settle(group, "leave-out")
 
 
 def _shown(tree: ImageTree, group: Group) -> str:
@@ -154,7 +157,8 @@ def _what_to_say(
 ) -> str:
     made = [_as_option(tree, group, asked) for group in groups if group.usual == "leave-out"][:4]
     photographs = sorted((g for g in groups if g.usual != "leave-out"), key=lambda g: -len(g.names))
-    said = [_as_option(tree, group, asked) for group in photographs[:4]]
+    named = photographs if all(g.is_defect_type for g in photographs) else photographs[:4]
+    said = [_as_option(tree, group, asked) for group in named]
     words = shlex.join(["lfvpipe", "init", *asked.words])
     if made:
         words += f" --leave-out {' '.join(made)}"

@@ -17,7 +17,14 @@ from lfvpipe.dataset.listing import Row, UnknownWords, read_table
 from lfvpipe.dataset.naming import NameFinder, match_rows, shared_top
 from lfvpipe.dataset.selection import SelectedMask
 from lfvpipe.dataset.sources import listed_kind, public_address
-from lfvpipe.dataset.words import marks_defect, meaning_of, part_of, product_words
+from lfvpipe.dataset.words import (
+    is_uncertain,
+    labels_of,
+    marks_defect,
+    meaning_of,
+    part_of,
+    product_words,
+)
 from lfvpipe.engine.phrases import count_of, doing
 
 if TYPE_CHECKING:
@@ -72,6 +79,7 @@ def listed_candidates(
             candidates.append(_candidate(row, holding, members[name], masks.get(name)))
     if isinstance(source, LayoutSource):
         found += _several_products(source.name, candidates)
+        found += _doubtful_types(source.name, candidates)
     if matches.absolute:
         text = (
             f"{where}: {doing(len(matches.absolute), 'image', 'are')} named by absolute paths,"
@@ -149,6 +157,22 @@ def _several_products(layout: str, candidates: Iterable[Candidate]) -> list[Find
         f" `include: {products[0]}/**` takes one"
     )
     return [warning("several-products", text)]
+
+
+def _doubtful_types(layout: str, candidates: Iterable[Candidate]) -> list[Finding]:
+    """Return a warning where folders are types of defects in a layout, and their names deny it."""
+    types = {each.type for each in candidates if each.label == "anomaly" and each.type}
+    doubtful = [
+        each for each in types if "normal" in labels_of(each) or is_uncertain(each, "anomaly")
+    ]
+    if not doubtful:
+        return []
+    text = (
+        f"sources.layout: folders called {', '.join(sorted(doubtful))} are types of defects in the"
+        f" layout {layout}, and their names say otherwise; `exclude` leaves such images out"
+    )
+    names = [each.member for each in candidates if each.type in doubtful]
+    return [warning("doubtful-types", text, names)]
 
 
 def meanings_of(

@@ -80,7 +80,11 @@ _UNDECIDED_TEXT = (
     " ложный ложные ложно fixed resolved behoben overkill fake disputed strittig fraglich"
     " evtl eventuell eventuellement vielleicht moglich moeglich hold quarantine quarantane gesperrt"
     " trash deleted geloscht geloescht papierkorb muell ignore ignored befund golden goldmuster"
-    " 要確認 未確認 保留 待检 待定 待确认 보류 過杀 过杀 誤ng 误判"
+    " acceptable akzeptabel tolerable tolerated tolerierbar acceptables aceptable aceptables"
+    " accettabile toleriert allowed allowable permissible zulassig zulaessig erlaubt harmless"
+    " harmlos unkritisch uncritical negative negatives negativ positive positives positiv"
+    " none null nothing nichts rien nada nulla leer"
+    " 要確認 未確認 保留 待检 待定 待确认 보류 過杀 过杀 誤ng 误判 許容"
 )
 # Words that begin so are of that kind, too.
 _UNDECIDED_STEMS: Final = (
@@ -112,7 +116,8 @@ _HEDGES = _set(
     "almost nearly quite mostly partly but or and fast fest presque casi quasi bijna"
     " conditional conditionally bedingt kaum hardly barely never jamais isnt arent wasnt longer"
     " less weniger wrong ei ne nu ni un brak former ehemals vorher nachher before after ex"
-    " once semi half halb too zu alarm degil"
+    " once semi half halb too zu alarm degil free frei freie los removed entfernt absent gone weg"
+    " beanstandet beanstandung issue issues wrong finding findings"
 )
 # Beside a word for good or defective they say nothing of what the images show.
 _NEUTRAL = _set(
@@ -128,18 +133,50 @@ _NEUTRAL = _set(
     " ansicht camera kamera cam line linie station batch charge lot run day tag week woche shift"
     " schicht"
 )
-# Types of defects by words of many products.
+# Types of defects by words of many products. A word that may name a product, a view or a way of
+# making it as well (cut, fold, oil, missing, glue) is none of them.
 _TYPES = _set(
-    "scratch scratches scratched dent dents dented crack cracks cracked hole holes stain stains"
-    " chip chips chipped burr burrs bent spot spots bubble bubbles pit pits rust contamination"
-    " kratzer riss risse beule beulen delle dellen loch locher fleck flecken grat rost bruch"
-    " verschmutzung rayure rayures fissure fissures aranazo grieta graffio crepa"
+    "scratch scratches scratched scrape scrapes scuff scuffs scuffed gouge gouges dent dents dented"
+    " ding dings crack cracks cracked fracture fractures fractured breakage hole holes pinhole"
+    " pinholes stain stains stained chip chips chipped chipping burr burrs bent deformed"
+    " deformation warped spot spots blemish blemishes bubble bubbles blister blisters blistering"
+    " void voids pore pores porosity pit pits pitting pitted rust rusty corrosion corroded"
+    " contamination contaminations contaminated dirt dirty smudge smudges smear smears"
+    " discoloration discolouration discolored discoloured burnt burned scorched torn tear tears"
+    " wrinkle wrinkles crease creases creased misaligned misalignment misplaced leak leaking"
+    " crushed squeezed nick nicks inclusion inclusions delamination delaminated peeling peeled"
+    " flaking misprint crazing"
+    " kratzer zerkratzt verkratzt schramme schrammen riss risse gerissen beule beulen delle dellen"
+    " loch locher loecher lunker poren fleck flecken grat rost rostig korrosion bruch bruche"
+    " gebrochen ausbruch ausbruche abplatzung abplatzungen absplitterung verschmutzung"
+    " verschmutzungen verschmutzt verfarbung verfarbungen verfaerbung verformung verformt verbogen"
+    " verbrannt blase blasen einschluss einschlusse druckstelle druckstellen schlagstelle"
+    " schlagstellen kerbe kerben riefe riefen undicht"
+    " rayure rayures fissure fissures bosse bosses tache taches trou trous bavure bavures rouille"
+    " deformee salissure salissures aranazo aranazos grieta grietas abolladura abolladuras mancha"
+    " manchas agujero agujeros rebaba rebabas oxido rotura roturas burbuja burbujas"
+    " graffio graffi crepa crepe ammaccatura ammaccature macchia macchie ruggine rottura"
+    " risco riscos arranhao arranhoes trinca trincas rachadura rachaduras amassado rebarba ferrugem"
+    " kras krassen deuk deuken barst barsten scheur scheuren vlek vlekken roest braam bramen"
+    " rysa rysy pekniecie pekniecia wgniecenie plama plamy rdza repa repor spricka sprickor ridse"
+    " ridser cizik catlak skrabanec prasklina karc"
+    " царапина царапины трещина трещины вмятина вмятины скол сколы пятно пятна ржавчина"
+    " 傷 キズ きず 打痕 割れ クラック 欠け 汚れ バリ 錆 へこみ シミ 異物 変形 気泡"
+    " 划痕 劃痕 裂纹 裂痕 凹痕 凹坑 缺口 污渍 脏污 毛刺 生锈 变形 破损 异物 气泡"
+    " 스크래치 긁힘 균열 찍힘 얼룩 오염 기포 변형"
+)
+# Beside a word for a type of defects they say where it is, or how large.
+_QUALIFYING = _set(
+    "large small big deep long short surface edge edges corner inner outer inside outside upper"
+    " lower centre center gross grosse klein kleine tief tiefe lang lange kurz kurze oberflache"
+    " oberflaeche rand kante kanten ecke ecken innen aussen"
 )
 # Beside them other words say what is broken, which is a type of defect: broken teeth.
 _DESCRIBING = _set("broken damage damaged flaw flaws fault faults defect defects fehler defekt")
 _TAKEN_BACK = re.compile(
     r"[?¿\uff1f~≈≠¬%]|(?:^|\s)[!^](?=\w)|(?:^|\s)0\s+(?=[^\W\d])"
-    r"|[=:]\s*(?:0|no|none|false)\b|\b(?:none|null)\b",  # defect=0, defect: none
+    r"|[=:]\s*(?:0|no|none|false)\b|\b(?:none|null)\b"  # defect=0, defect: none
+    r"|[^\W\d_][\s_-]+0$",  # good 0: the number nought, or no
     re.IGNORECASE,
 )
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -234,7 +271,7 @@ def meaning_of(name: str, products: Collection[str] = ()) -> Meaning | None:
         products: Words that name the product (`product_words`).
     """
     words = tuple(words_of(name))
-    tokens = _tokens(words)
+    tokens = [t for t in _tokens(words) if t.kind != "type" or t.words[0] not in products]
     kinds = {token.kind for token in tokens}
     labels = kinds & {"normal", "anomaly"}
     whole = MEANINGS.get("".join(words))
@@ -242,10 +279,12 @@ def meaning_of(name: str, products: Collection[str] = ()) -> Meaning | None:
         return "undecided"
     if whole is not None:
         return whole
-    if is_undecided(name) or ("negation" in kinds and kinds & {"type", "normal", "anomaly"}):
-        return "undecided"
+    if is_undecided(name) or "negation" in kinds:
+        return "undecided"  # no issues, no cap: good or defective, for all that anybody knows
     unknown = [w for token in tokens if token.kind == "unknown" for w in token.words]
     unknown = [word for word in unknown if word not in products]
+    if "type" in kinds and not _HEDGES.isdisjoint(unknown):
+        return "undecided"  # scratch-free
     if any(MEANINGS.get(word) in ("normal", "anomaly") for word in unknown):
         return "undecided"  # a negation that turns nothing round for certain: not bad
     if not labels:
@@ -271,10 +310,11 @@ def _hides_label(word: str) -> bool:
     """Tell whether a word that is not known has one in it that is: 誤NG, rissfrei."""
     if _IDEOGRAPHS.search(word):
         is_type = word.endswith(_TYPE_ENDS) and word[0] not in _DENYING_SIGNS
-        return not is_type and any(
+        is_denied = any(sign in word for sign in _DENYING_SIGNS)
+        return not is_type and (is_denied or any(
             known in word for known, meaning in MEANINGS.items()
             if meaning in ("normal", "anomaly") and (len(known) > 1 or known == "良")
-        )  # fmt: skip
+        ))  # fmt: skip
     stem = re.sub(r"(?:frei|freie|free|less|los)$", "", word)
     if stem != word:
         return stem in _TYPES or MEANINGS.get(stem) == "anomaly"
@@ -297,6 +337,7 @@ def product_words(names: Iterable[str]) -> frozenset[str]:
     its own: ``presque ok``.
     """
     rests: dict[frozenset[str], set[str]] = {}
+    types: list[frozenset[str]] = []
     for name in set(names):
         tokens = _tokens(tuple(words_of(name)))
         labels = {token.kind for token in tokens} & {"normal", "anomaly"}
@@ -304,11 +345,15 @@ def product_words(names: Iterable[str]) -> frozenset[str]:
             continue
         rest = frozenset(w for token in tokens if token.kind == "unknown" for w in token.words)
         rests.setdefault(rest, set()).update(labels or {"none"})
+        types.append(frozenset(w for t in tokens if t.kind == "type" for w in t.words))
+    # chip_ok and chip_ng are about chips, though a chip may be a defect.
+    said = set().union(*rests.values())
+    of_all = frozenset.intersection(*types) if said == {"normal", "anomaly"} else frozenset()
     if not rests or frozenset() in rests:
-        return frozenset()
+        return of_all
     alike = [rest for rest, said in rests.items() if len(said) > 1]
     in_all = frozenset.intersection(*rests) if len(rests) > 1 else frozenset()
-    found = frozenset().union(*alike, in_all)
+    found = of_all.union(*alike, in_all)
     return frozenset(word for word in found - _HEDGES - MEANINGS.keys() if not is_undecided(word))
 
 
@@ -339,6 +384,28 @@ def is_any_defect(name: str) -> bool:
     return bool(said) and not has_type and all(_ALSO_TYPES.isdisjoint(t.words) for t in said)
 
 
+def is_defect_type(name: str) -> bool:
+    """Tell whether a name is known to be that of a type of defects: each word of it is understood.
+
+    That a folder lies beside good products says nothing yet: it may hold what is acceptable, or
+    what nobody has looked at.
+    """
+    if meaning_of(name) == "undecided":
+        return False
+    tokens = _tokens(tuple(words_of(name)))
+    is_known = [token.kind in ("type", "anomaly") or _ends_as_type(token) for token in tokens]
+    return any(is_known) and all(
+        known or token.kind == "neutral" or not _QUALIFYING.isdisjoint(token.words)
+        for known, token in zip(is_known, tokens, strict=True)
+    )
+
+
+def _ends_as_type(token: _Token) -> bool:
+    """Tell a compound that is written without blanks and names a type of defects: 焊接不良."""
+    (word, *others) = token.words
+    return not others and word.endswith(_TYPE_ENDS) and not _hides_label(word)
+
+
 def labels_of(name: str) -> dict[Label, str]:
     """Return each label that a name says, with the word that says it; two contradict each other.
 
@@ -367,6 +434,18 @@ def doubt_in(name: str, products: Collection[str] | None = None) -> str:
     known = (word for (word,) in unknown if word in _HEDGES or is_undecided(word))
     others = (word for (word,) in unknown if products is not None and word not in products)
     return next(known, "") or next(others, "")
+
+
+def is_uncertain(name: str, label: Label) -> bool:
+    """Tell whether the name of a folder takes back, in part or whole, that what is in it is so.
+
+    Args:
+        name: A name: ``to check``, ``scratch-free``.
+        label: What a folder above, or a layout, says of the images.
+    """
+    says_so = label == "anomaly" and "anomaly" in labels_of(name)
+    is_open = meaning_of(name) == "undecided" and not says_so
+    return is_open or is_undecided(name) or bool(doubt_in(name))
 
 
 def marks_defect(type_: str, words: Mapping[str, Label]) -> bool:

@@ -294,14 +294,20 @@ def test_at_a_terminal_each_open_folder_is_asked_for(here: Path) -> None:
 
 @not_on_windows
 def test_at_a_terminal_types_of_defects_are_confirmed(here: Path) -> None:
-    put(here / "p", many("good/{}.png", 30), many("dent/{}.png", 12), many("hole/{}.png", 12))
+    put(here / "p", many("good/{}.png", 30), many("dent/{}.png", 12), many("glue/{}.png", 12))
     code, said = _at_a_terminal(here, ["p"], ["\n"])
     assert code == 0, said
-    assert "Beside the good products lie dent/ (12 images), hole/ (12 images)" in said
+    assert "Beside the good products lie dent/ (12 images), glue/ (12 images)" in said
+    assert "12 anomalous images in glue/" in said
+    assert load(here / "pipeline.yaml").pipeline.sources.by_label["anomaly"].types is not None
     (here / "pipeline.yaml").unlink()
     code, said = _at_a_terminal(here, ["p"], ["2\n", "2\n", "3\n"])
     assert code == 0, said
-    assert "12 images in hole/: as you said" in said
+    assert "12 images in glue/: as you said" in said
+    (here / "pipeline.yaml").unlink()
+    code, said = _at_a_terminal(here, ["p"], ["3\n"])
+    assert code == 0, said
+    assert "12 images in dent/: as you said" in said
 
 
 @not_on_windows

@@ -228,6 +228,19 @@ TAKEN_BACK = [
     "defect=0",
     "defect none",
     "none defect",
+    "scratch-free",
+    "kratzerfrei",
+    "true negative",
+    "acceptable",
+    "nicht beanstandet",
+    "误报",
+    "nothing wrong",
+    "no issues",
+    "Kratzer entfernt",
+    "ok=0",
+    "good 0",
+    "defect 0",
+    "Kratzer_0",
 ]  # fmt: skip
 DENIED = [
     "pas conforme",
@@ -295,13 +308,85 @@ def test_a_word_that_another_may_take_back_says_nothing(
 @pytest.mark.parametrize(
     "name",
     ["false alarm", "Pseudofehler", "ohne Befund", "nachgeprüft", "in Klärung", "reinspected",
-     "heat maps", "Wärmebild", "Kalibrierung", "empty belt", "false rejects", "Fehlalarm"],
+     "heat maps", "Wärmebild", "freigegeben", "A-Ware", "broken teeth", "none", "glue", "no cap",
+     "Ausschnitt", "cover", "Kalibrierung", "empty belt", "false rejects", "Fehlalarm"],
 )  # fmt: skip
 def test_what_is_no_type_of_defects_does_not_become_one(
     name: str, here: Path, lfvpipe: Any
 ) -> None:
     put(here / "p", many("OK/{}.png", 12), many("Kratzer/{}.png", 12), many(name + "/{}.png", 3))
     assert f"cannot be told: {name}/ (3 images)" in lfvpipe("init", "p").err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["scratches", "deep scratch", "Risse", "Beule_gross", "crack 2", "rayure", "划痕", "キズ",
+     "焊接不良", "broken_large", "damaged edge", "surface contamination"],
+)  # fmt: skip
+def test_types_of_defects_that_are_known_need_no_word(name: str, here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("OK/{}.png", 20), many("Kratzer/{}.png", 12), many(name + "/{}.png", 3))
+    said = lfvpipe("init", "p")
+    assert f"3 anomalous images in {name}/" in said.out, said.err
+
+
+def test_unknown_folders_beside_good_ones_are_settled_by_the_line_that_is_offered(
+    here: Path, lfvpipe: Any
+) -> None:
+    unknown = ["color", "glue", "thread", "poke", "flip"]
+    put(here / "p", many("good/{}.png", 20), many("scratch/{}.png", 12))
+    put(here / "p", *(many(name + "/{}.png", 3) for name in unknown))
+    said = lfvpipe("init", "p")
+    assert (said.code, said.out) == (3, "")
+    assert f"`lfvpipe init p --anomaly {' '.join(sorted(unknown))}` if all are" in said.err
+    assert lfvpipe("init", "p", "--anomaly", *unknown).code == 0
+    spec = load(here / "pipeline.yaml").pipeline.sources.by_label
+    assert spec["anomaly"].types is not None
+    ran = lfvpipe("run", "--until", "select")
+    assert ran.code == 0, ran.err
+    (file,) = here.glob(".lfvpipe/*/selection/*.jsonl")
+    assert all(f'"type":"{name}"' in file.read_text() for name in [*unknown, "scratch"])
+
+
+@pytest.mark.parametrize("name", ["scratch-free", "none", "acceptable", "kratzerfrei", "no crack"])
+def test_a_folder_among_defects_that_takes_that_back_is_refused(
+    name: str, here: Path, lfvpipe: Any
+) -> None:
+    put(
+        here / "p",
+        many("good/{}.png", 20),
+        many("bad/x/{}.png", 12),
+        many(f"bad/{name}/{{}}.png", 3),
+    )
+    said = lfvpipe("init", "p")
+    assert said.code == 3, said.out
+    assert f"bad/{name}/ (3 images)" in said.err
+
+
+@pytest.mark.parametrize("name", ["no_defect", "ok", "acceptable", "scratch-free"])
+def test_a_layout_whose_types_deny_that_they_are_is_told(
+    name: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("train/good/{}.png", 20), many("test/good/t{}.png", 12))
+    put(here / "p", many("test/glue/{}.png", 12), many(f"test/{name}/{{}}.png", 3))
+    said = lfvpipe("init", "p")
+    assert said.code == 3, said.out
+    assert f"{name}/ would be a type of defects, and its name says otherwise" in said.err
+    made = lfvpipe("init", "p", "--leave-out", name)
+    assert made.code == 0, made.err
+    assert lfvpipe("validate").code == 0
+    source = "{name: mvtec-ad, archive: p}"
+    (here / "own.yaml").write_text(f"sources: {{layout: {source}}}\n", encoding="utf-8")
+    ran = lfvpipe("run", "own.yaml", "--until", "check")
+    assert f"folders called {name} are types of defects in the layout mvtec-ad" in ran.err
+
+
+def test_a_product_may_be_called_as_a_type_of_defects_is(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("blister ok/{}.png", 20), many("blister ng/{}.png", 12))
+    put(here / "q", many("chip_ok_{}.png", 20), many("chip_ng_{}.png", 12))
+    for folder in ("p", "q"):
+        said = lfvpipe("init", folder, "--json", "--force")
+        assert (said.code, said.err) == (0, "")
+        assert (said.json["normal"], said.json["anomaly"]) == (20, 12)
 
 
 def test_what_lies_in_a_folder_that_is_thrown_away_is_not_taken(here: Path, lfvpipe: Any) -> None:
