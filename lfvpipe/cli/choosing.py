@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.cli.covering import escaped
 from lfvpipe.cli.groups import below
+from lfvpipe.cli.image_tree import place_of, shown_folder
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.dataset.globs import has_wildcard, matcher
 from lfvpipe.dataset.words import labels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from lfvpipe.cli.groups import Kind
     from lfvpipe.cli.image_tree import ImageTree
@@ -21,11 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choices:
-    """What the user says of folders, or of files by globs."""
+    """What the user says of folders, or of files by globs.
+
+    Attributes:
+        normal: What shows good products.
+        anomaly: What shows defective ones.
+        leave_out: What is not used.
+        are_all: No folder is named beside these, so that nothing else takes part.
+    """
 
     normal: tuple[str, ...] = ()
     anomaly: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
+    are_all: bool = False
 
     def items(self) -> Iterator[tuple[Kind, str]]:
         """Yield each with what it is said to be."""
@@ -59,44 +69,47 @@ def chosen(tree: ImageTree, choices: Choices) -> Mapping[str, Choice]:
     Raises:
         UsageError: A word fits no image, or two that contradict each other fit the same ones.
     """
-    fitting: dict[tuple[Kind, str], set[str]] = {}
+    by_word: dict[tuple[Kind, str], set[str]] = {}
     for kind, pattern in choices.items():
-        found = {name for name in tree.images if fits(tree, pattern, name)}
+        found = fitting(tree, pattern)
         if not found:
-            folders = sorted({str(PurePosixPath(name).parent) for name in tree.images})
+            above = {PurePosixPath(name).parent.as_posix() for name in tree.images}
+            folders = sorted(shown_folder(tree, folder) for folder in above)
             raise UsageError(
                 f"No image fits --{kind} {pattern}.",
                 hint=f"Images lie in {', '.join(folders[:8])}." if folders else "",
             )
-        fitting[kind, pattern] = found
+        by_word[kind, pattern] = found
     said: dict[str, tuple[Kind, str]] = {}
-    for choice, names in sorted(fitting.items(), key=lambda each: -len(each[1])):
+    for choice, names in sorted(by_word.items(), key=lambda each: -len(each[1])):
         for name in sorted(names):
             before = said.get(name, choice)
-            if before[0] != choice[0] and not names < fitting[before]:
+            if before[0] != choice[0] and not names < by_word[before]:
                 raise UsageError(
                     f"{name} fits --{before[0]} {before[1]} and --{choice[0]} {choice[1]}.",
                     hint="Name folders, or globs over names, that have no image in common.",
                 )
             said[name] = choice
     made = {name: _choice(tree, *said[name], name) for name in sorted(said)}
-    _insist_on_no_defects(made)
+    _insist_on_agreement(made)
     return made
 
 
 def _choice(tree: ImageTree, kind: Kind, pattern: str, name: str) -> Choice:
-    file = tree.images[name]
-    path = Path(pattern).absolute()
+    file, place, path = tree.images[name], tree.places[name], place_of(pattern)
+    is_archive = place == file.root.path
     if path.exists():
-        place = file.root.path / file.member if file.root.path.is_dir() else file.root.path
-        if path == place and place.is_file() and file.root.path != place:
+        if path == place and not is_archive:
             return Choice(kind, pattern, None, escaped(name))
         inside = len(place.relative_to(path).parts)
-        inside += 0 if file.root.path.is_dir() else len(PurePosixPath(file.member).parts)
+        inside += len(PurePosixPath(file.member).parts) if is_archive else 0
         folder = "/".join(name.split("/")[:-inside])
         return Choice(kind, pattern, folder, below(folder))
     above = PurePosixPath(name).parent.as_posix()
     if has_wildcard(pattern):
+        if is_archive and not matcher([pattern])(name):  # it fits the archive
+            folder = file.root.prefix.strip("/")
+            return Choice(kind, pattern, folder, below(folder))
         last = pattern.rsplit("/", maxsplit=1)[-1]
         return Choice(kind, pattern, None, f"{escaped(above)}/{'*' if last == '**' else last}")
     wanted = pattern.strip("/").casefold()
@@ -112,27 +125,59 @@ def _choice(tree: ImageTree, kind: Kind, pattern: str, name: str) -> Choice:
     return Choice(kind, pattern, folder, below(folder))
 
 
-def _insist_on_no_defects(made: Mapping[str, Choice]) -> None:
-    """Raise a UsageError where a folder called good has folders in it that are called defective."""
+def _insist_on_agreement(made: Mapping[str, Choice]) -> None:
+    """Raise a UsageError where images lie in a folder of the other label, which nobody named.
+
+    Whoever calls a folder defective that has good ones in it is asked for these.
+    """
     for name, choice in made.items():
-        if choice.kind != "normal" or choice.folder is None:
+        by_glob = choice.folder is None and has_wildcard(choice.pattern)
+        by_folder = choice.folder is not None and choice.kind == "normal"
+        if choice.kind == "leave-out" or not (by_glob or by_folder):
             continue
-        folders = name[len(choice.folder) :].strip("/").split("/")[:-1]
-        inner = [each for each in folders if "anomaly" in labels_of(each)]
+        is_good = choice.kind == "normal"
+        label, contrary = ("good", "anomaly") if is_good else ("defective", "normal")
+        folders = name[len(choice.folder or "") :].strip("/").split("/")[:-1]
+        named = choice.pattern.casefold().split("/")
+        inner = [f for f in folders if contrary in labels_of(f) and f.casefold() not in named]
         if inner:
+            hint = "Name the folders one by one, this one by itself or by --leave-out."
+            if by_glob and "/" not in choice.pattern:
+                hint += f" A glob such as './{choice.pattern}' is about the top alone."
             raise UsageError(
-                f"--normal {choice.pattern} would take {name} for good, which lies in {inner[0]}/.",
-                hint="Name the folders one by one, this one by --anomaly or --leave-out.",
+                f"{name} would be {label} by --{choice.kind} {choice.pattern}, and lies in"
+                f" {inner[0]}/.",
+                hint=hint,
             )
 
 
-def fits(tree: ImageTree, pattern: str, name: str) -> bool:
-    """Tell whether what the user calls images by fits one: a path, a name, or a glob."""
-    path = Path(pattern).absolute()
-    file = tree.images[name]
+def fitting(tree: ImageTree, pattern: str) -> set[str]:
+    """Return the images that the user's word for some fits: a path, a name, or a glob."""
+    path = place_of(pattern)
+    if path.is_file():
+        return {name for name, place in tree.places.items() if place == path}
     if path.exists():
-        place = file.root.path / file.member if file.root.path.is_dir() else file.root.path
-        return path == place or path in place.parents
+        return {name for name, place in tree.places.items() if path in place.parents}
     if has_wildcard(pattern):
-        return matcher([pattern])(name)
-    return f"/{pattern.strip('/').casefold()}/" in f"/{name.casefold()}/"
+        by_name, by_place = matcher([pattern]), _place_matcher(pattern)
+        return {name for name, place in tree.places.items() if by_name(name) or by_place(place)}
+    wanted = f"/{pattern.strip('/').casefold()}/"
+    return {name for name in tree.images if wanted in f"/{name.casefold()}/"}
+
+
+def glob_folder(pattern: str) -> Path:
+    """Return the folder on disk that a glob begins with: ``photos`` of ``photos/ok*.png``."""
+    parts = Path(pattern).parts
+    plain = next((at for at, part in enumerate(parts) if has_wildcard(part)), len(parts))
+    return place_of(Path(*parts[:plain]))
+
+
+def _place_matcher(pattern: str) -> Callable[[Path], bool]:
+    """Return a test whether a glob, as a shell would take it, matches a place on disk."""
+    folder, parts = glob_folder(pattern), Path(pattern).parts
+    rest = [*itertools.dropwhile(lambda part: not has_wildcard(part), parts)]
+    is_at_top = len(rest) < len(parts) or pattern.startswith("./")
+    matches = matcher(["/".join((".", *rest) if is_at_top else rest)])
+    return lambda place: (
+        place.is_relative_to(folder) and matches(place.relative_to(folder).as_posix())
+    )

@@ -7,15 +7,17 @@ the options that say it.
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe import archives, images
+from lfvpipe.cli.choosing import glob_folder
 from lfvpipe.cli.covering import folders
 from lfvpipe.cli.denials import denials
-from lfvpipe.cli.image_tree import LONGEST_FILE, look, shown_folder, stem
+from lfvpipe.cli.image_tree import LONGEST_FILE, look, place_of, shown_folder, stem
 from lfvpipe.cli.label_sources import label_source
 from lfvpipe.cli.list_choice import find_list
 from lfvpipe.cli.listed_sources import Listed, table_faults
@@ -25,6 +27,7 @@ from lfvpipe.cli.split_files import find_split_files
 from lfvpipe.cli.undecided import settle_open, settle_types, take_judged
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.spec import LABELS
+from lfvpipe.dataset.globs import has_wildcard, is_image_name
 from lfvpipe.dataset.listing import NoTable
 from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
 from lfvpipe.dataset.parts import suggest_group
@@ -135,8 +138,7 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
         AnnotationError: The annotations that were named cannot be used.
     """
     choices = asked.choices
-    named = [Path(each) for _, each in choices.items() if Path(each).exists()]
-    apart = [path for path in named if not any(_is_inside(path, place) for place in paths)]
+    apart = _named_apart(paths, asked)
     tree = look([*paths, *apart])
     if not tree.images and not tree.files and not tree.others:
         raise UsageError(
@@ -175,8 +177,33 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
     return replace(found, product=product or found.product, left_out=(*unused, *found.left_out))
 
 
-def _is_inside(path: Path, place: Path) -> bool:
-    return place.absolute() in (path.absolute(), *path.absolute().parents)
+def _named_apart(paths: Sequence[Path], asked: Asked) -> list[Path]:
+    """Return what the user names by options alone: folders, archives, and folders of images.
+
+    Raises:
+        UsageError: Nothing that is named is there.
+    """
+    named: list[Path] = []
+    words = [word for _, word in asked.choices.items()]
+    for word in words:
+        place = place_of(word)
+        if place.exists():
+            is_image = place.is_file() and is_image_name(place.name)
+            named.append(place.parent if is_image else place)
+        elif not paths and has_wildcard(word) and glob_folder(word).is_dir():
+            named.append(glob_folder(word))
+    if not paths and not named:
+        raise UsageError(
+            f"There is no folder, archive or image by the name of {shlex.join(words)}.",
+            hint="Name the folder or archives that hold the images, such as"
+            f" `lfvpipe init photos {shlex.join(asked.words)}`.",
+        )
+    known = set(map(place_of, paths))
+    return [
+        each
+        for each in dict.fromkeys(named)
+        if known.isdisjoint([each, *each.parents]) and set(named).isdisjoint(each.parents)
+    ]
 
 
 def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:

@@ -98,9 +98,19 @@ class ImageTree:
         """The files that are no images, by their names in the tree, sorted."""
         return {name: file for name, file in self._by_name.items() if not is_image_name(name)}
 
+    @cached_property
+    def places(self) -> dict[str, Path]:
+        """Where each image lies on disk, or the archive that it is in, by its name in the tree."""
+        return {name: file.path or file.root.path for name, file in self.images.items()}
+
     def root_of(self, folder: str) -> Root | None:
         """Return the archive that stands for a folder of the tree; None where none does."""
         return next((root for root in self.roots if root.prefix == f"{folder}/"), None)
+
+
+def place_of(path: Path | str) -> Path:
+    """Return what a path leads to, absolute and without ``..``: one spelling for one place."""
+    return Path(os.path.normpath(Path(path).absolute()))
 
 
 def look(paths: Sequence[Path]) -> ImageTree:
@@ -113,7 +123,7 @@ def look(paths: Sequence[Path]) -> ImageTree:
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path} is not there.", hint="Name a folder or archives of images.")
-    plain = list(dict.fromkeys(Path(os.path.normpath(path.absolute())) for path in paths))
+    plain = list(dict.fromkeys(map(place_of, paths)))
     files = tuple(path for path in plain if path.is_file() and not _is_archive(path))
     places = [path for path in plain if path not in files]
     is_whole = len(places) == 1 and places[0].is_dir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli.choosing import fits
+from lfvpipe.cli.choosing import fitting
 from lfvpipe.cli.covering import folders
 from lfvpipe.cli.listed_sources import find_listed
 from lfvpipe.cli.usage import UsageError
@@ -55,17 +55,10 @@ def find_list(tree: ImageTree, asked: Asked) -> Listed | Ignored | None:
             the user named both a list and what folders show.
     """
     choices = asked.choices
-    places = [
-        (kind, word)
-        for kind, word in choices.items()
-        if any(fits(tree, word, name) for name in tree.images)
-    ]
+    by_word = {(kind, word): fitting(tree, word) for kind, word in choices.items()}
+    places = [each for each, names in by_word.items() if names]
     away = {
-        name: word
-        for kind, word in places
-        if kind == "leave-out"
-        for name in tree.images
-        if fits(tree, word, name)
+        name: word for kind, word in places if kind == "leave-out" for name in by_word[kind, word]
     }
     said = [f"--{kind} {word}" for kind, word in places if kind != "leave-out"]
     try:

@@ -51,7 +51,11 @@ def sort(tree: ImageTree, choices: Choices) -> Sorting:
     """
     sorting = Sorting()
     said = chosen(tree, choices)
-    folder = _Folder.of(name for name in tree.images if name not in said)
+    rest = [name for name in tree.images if name not in said]
+    if choices.are_all:
+        sorting.left_out |= dict.fromkeys(rest, "not among what you named")
+        rest = []
+    folder = _Folder.of(rest)
     folders_tell = {"normal", "anomaly"} <= set(_Folder.of(tree.images).labels())
     files = FileNames(tree.images, folders_tell)
     state = _State()

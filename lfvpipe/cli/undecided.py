@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.cli.groups import Group
-from lfvpipe.cli.image_tree import shown_folder
+from lfvpipe.cli.image_tree import place_of, shown_folder
 from lfvpipe.cli.questions import ask
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.spec import LABELS
@@ -190,7 +190,7 @@ def _as_option(tree: ImageTree, group: Group, asked: Asked) -> str:
         return shlex.quote(f"{start or './'}*")
     root = tree.root_of(group.name)
     path = root.path if root else tree.base if not group.name else None
-    named = (word for word in asked.words if path and Path(word).absolute() == path)
+    named = (word for word in asked.words if path and place_of(word) == path)
     return shlex.quote(next(named, group.name or str(tree.base)))
 
 

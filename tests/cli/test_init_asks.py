@@ -75,7 +75,9 @@ def test_what_no_name_tells_is_refused(
 
 def test_a_folder_called_good_has_none_of_defects_in_it(here: Path, lfvpipe: Any) -> None:
     put(here / "p", many("x/{}.png", 12), many("cups_def/{}.png", 12))
-    assert "would take cups_def/1.png for good" in _refused(lfvpipe, here, "--normal", "p")
+    assert "cups_def/1.png would be good by --normal p, and lies in cups_def/." in _refused(
+        lfvpipe, here, "--normal", "p"
+    )
     put(here / "p", many("{}.png", 12))
     said = _refused(lfvpipe, here, "p")
     assert "--anomaly" in said
@@ -224,6 +226,67 @@ def test_a_group_is_suggested_where_names_look_like_serial_numbers(
     assert grouped != written
     (here / "pipeline.yaml").write_text(grouped)
     assert lfvpipe("validate").code == 0
+
+
+@pytest.mark.parametrize(
+    ("where", "words", "counts"),
+    [
+        ("work", ["--normal", "../data/ok"], (20, 0)),
+        ("work", ["--normal", "../data/ok", "--anomaly", "../data/ng"], (20, 12)),
+        ("work", ["../data", "--normal", "../data/ok", "--anomaly", "../data/ng"], (20, 15)),
+        ("work", ["../data", "--normal", "../data/ok/*", "--anomaly", "../data/ng/*"], (20, 15)),
+        ("work", ["--normal", "../work/../data/ok/1*.png"], (11, 0)),
+        ("data", ["--normal", "ok/*"], (20, 0)),
+        ("data", ["--normal", "ok/*.png", "--anomaly", "./ng/*.png"], (20, 12)),
+        ("data", ["--normal", "ok", "--leave-out", "ok/1.png"], (19, 0)),
+        ("data", ["--normal", "ok", "--leave-out", "ok/1?.png"], (10, 0)),
+        (
+            "data",
+            ["--normal", *many("ok/{}.png", 20), "--anomaly", *many("ng/{}.png", 12)],
+            (20, 12),
+        ),
+        ("data", ["--normal", "ok", "--anomaly", "NG.z*"], (20, 3)),
+        ("data", ["--normal", "ok/1.png", "ok/2.png", "--anomaly", "ng"], (2, 12)),
+        ("data/ok", ["--normal", "*.png"], (20, 0)),
+        ("data/ok", ["--normal", "./*", "--anomaly", "../ng/*"], (20, 12)),
+    ],
+)
+def test_paths_and_globs_of_options_are_a_shells(
+    where: str,
+    words: list[str],
+    counts: tuple[int, int],
+    tmp_path: Path,
+    lfvpipe: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put(tmp_path / "data", many("ok/{}.png", 20), many("ng/{}.png", 12))
+    zipped(tmp_path / "data/NG.zip", many("z{}.png", 3))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / where)
+    said = lfvpipe("init", *words, "--json")
+    assert (said.code, said.err) == (0, "")
+    assert (said.json["normal"], said.json["anomaly"]) == counts
+    assert lfvpipe("validate").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--normal", "okay"], "There is no folder, archive or image by the name of okay."),
+        (["--normal", "x*/*.png"], "fits --normal x*/*.png.\n  Images lie in p/ng/, p/ok/."),
+        (["p", "--normal", "x"], "No image fits --normal x.\n  Images lie in ng/, ok/."),
+        (
+            ["--normal", "*.png"],
+            "p/ng/1.png would be good by --normal *.png, and lies in ng/.",
+        ),
+        (["p", "--anomaly", "*.png"], "ok/1.png would be defective by --anomaly *.png"),
+    ],
+)
+def test_words_that_lead_nowhere_or_too_far_are_refused(
+    words: list[str], said: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("ok/{}.png", 20), many("ng/{}.png", 12))
+    assert said in _refused(lfvpipe, here, *words)
 
 
 # --- At a terminal

@@ -122,7 +122,7 @@ def _write_schema(target: Path) -> None:
 
 
 def _asked(options: InitOptions) -> Asked:
-    choices = Choices(options.normal, options.anomaly, options.leave_out)
+    choices = Choices(options.normal, options.anomaly, options.leave_out, are_all=not options.paths)
     words = [*options.paths]
     for kind, patterns in (
         ("--normal", options.normal),
