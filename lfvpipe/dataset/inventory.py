@@ -127,6 +127,15 @@ class Inventory:
             if each.source == source:
                 each.used.add(member)
 
+    def is_excluded(self, source: str, member: str) -> bool:
+        """Tell whether an `exclude` over the archive of a source names a member of it."""
+        place = self.places()[source]
+        return any(
+            matcher(each.exclude)(member)
+            for each in self._holdings
+            if each.exclude and (each.path, each.encoding) == place
+        )
+
     def findings(self) -> list[Finding]:
         """Return what was left out of each archive, and where names had to be guessed at."""
         found = [each for shared in self._by_archive() for each in _findings(shared)]

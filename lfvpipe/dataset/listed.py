@@ -69,8 +69,7 @@ def listed_candidates(
     is_wanted = holding.wanted(source.include, source.exclude)
     members = {member.name: member for member in holding.members}
     candidates: list[Candidate] = []
-    maskless: list[str] = []
-    masks = _masks_of(matches.by_name, holding, members, maskless)
+    masks, maskless = _masks_of(matches.by_name, holding, members)
     for name, row in matches.by_name.items():
         if row.left_out:
             holding.leave_out([name], f"that the table calls {row.left_out}, which `labels` says")
@@ -88,7 +87,8 @@ def listed_candidates(
         found.append(warning("absolute-paths", text, matches.absolute))
     lacking = matches.lacking
     found += _lacking(where, "images that it lists", lacking, len(rows), bool(candidates))
-    found += _lacking(where, "masks that it names", maskless, len(rows), has_some=True)
+    named = len(masks) + len(maskless)
+    found += _lacking(where, "masks that it names", maskless, named, has_some=True)
     return _settle(where, source, holding, candidates)
 
 
@@ -226,12 +226,12 @@ def _annotated(
     read = exports.read(source.format, _annotation_files(source, holding, files))
     finder = _finder(holding)
     members = {member.name: member for member in holding.members}
-    lacking = []
+    lacking: dict[str, None] = {}  # once, though several files may be about one image
     by_member: dict[str, AnnotatedImage] = {}
     for image in read:
         name = finder.find_annotated(image)
         if name is None:
-            lacking.append(image.name)
+            lacking[image.name] = None
             continue
         member = members[name]
         older = tuple(_of_defects(each, source.words) for each in image.overruled)
@@ -251,7 +251,7 @@ def _annotated(
                 split=twin.split or image.split,
             )
         by_member[member.name] = image
-    return by_member, lacking
+    return by_member, list(lacking)
 
 
 def _of_defects(image: AnnotatedImage, words: Mapping[str, Label]) -> AnnotatedImage:
@@ -297,7 +297,8 @@ def _annotated_candidates(
             )  # fmt: skip
         row = Row(member.name, label, _part(image), type=type_)
         candidates.append(_candidate(row, holding, member, mask))
-    found += _lacking(where, "images that it lists", lacking, len(images), bool(candidates))
+    listed = len(images) + len(lacking)
+    found += _lacking(where, "images that it lists", lacking, listed, bool(candidates))
     if overruled:
         text = (
             f"{where}: annotations of {count_of(len(overruled), 'image')} contradict each other on"
@@ -401,12 +402,13 @@ def _use_beside(holding: Holding, files: Iterable[Path]) -> None:
 
 
 def _masks_of(
-    rows: Mapping[str, Row], holding: Holding, members: Mapping[str, Member], lacking: list[str]
-) -> dict[str, SelectedMask]:
-    """Return the masks that rows name of defective images, by the names of these."""
+    rows: Mapping[str, Row], holding: Holding, members: Mapping[str, Member]
+) -> tuple[dict[str, SelectedMask], list[str]]:
+    """Return the masks that rows name of defective images, by their names; and the absent."""
     finder = _finder(holding)
     top = shared_top(row.mask for row in rows.values())
     masks = {}
+    lacking = []
     for image, row in rows.items():
         if row.mask and row.label == "anomaly":
             name = finder.find_below(row.mask, row.where, top)
@@ -416,7 +418,7 @@ def _masks_of(
             member = members[name]
             holding.used.add(name)
             masks[image] = SelectedMask(holding.source, name, member.stamp, member.size)
-    return masks
+    return masks, lacking
 
 
 def _candidate(row: Row, holding: Holding, member: Member, mask: SelectedMask | None) -> Candidate:

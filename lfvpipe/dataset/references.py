@@ -12,7 +12,6 @@ from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.local_files import file_stamp
 from lfvpipe.dataset.pairing import common_ending
 from lfvpipe.dataset.selection import FILES, OBJECTS
-from lfvpipe.dataset.sources import public_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +45,11 @@ class ArchiveReferences:
         for member in members:
             self._by_base[PurePosixPath(member.name).name].append(member)
 
-    def resolve(self, reference: str) -> Location:
-        """Return the member whose name has the longest ending in common with `reference`.
+    def resolve(self, reference: str) -> Location | None:
+        """Return the member whose name has the longest ending in common; None for none.
 
         Raises:
-            SelectionError: There is none, or there are several.
+            SelectionError: There are several.
         """
         parts = PurePosixPath(path_of(reference)).parts
         scored = [
@@ -59,12 +58,13 @@ class ArchiveReferences:
         ]
         best = max((score for score, _ in scored), default=0)
         found = [member for score, member in scored if score == best]
+        if not found:
+            return None
         if len(found) == 1:
             return Location(self._source, found[0].name, found[0].stamp, found[0].size)
         names = ", ".join(member.name for member in found[:3])
         raise SelectionError(
-            f"sources.manifest.images: {reference} "
-            + (f"could be any of {names}." if found else f"is not in {self._address}."),
+            f"sources.manifest.images: {reference} could be any of {names} in {self._address}.",
             hint="Lay the images out as the manifest's references name them.",
         )
 
@@ -81,11 +81,10 @@ class OwnReferences:
         self._address = address
         self._folder = folder
 
-    def resolve(self, reference: str) -> Location:
-        """Return where `reference` leads; whether an object is there, only reading it tells.
+    def resolve(self, reference: str) -> Location | None:
+        """Return where `reference` leads, or None for nowhere.
 
-        Raises:
-            SelectionError: It leads nowhere.
+        Whether an object is there, only reading it tells.
         """
         if reference.startswith("s3://"):
             return Location(OBJECTS, reference)
@@ -100,10 +99,7 @@ class OwnReferences:
                 except ValueError:  # another drive
                     member = path.as_posix()
                 return Location(FILES, member, *file_stamp(path))
-        raise SelectionError(
-            f"{public_address(self._address)}: the reference {reference} leads nowhere.",
-            hint="Name the folder or archive that holds the images as `sources.manifest.images`.",
-        )
+        return None
 
 
 def path_of(reference: str) -> str:

@@ -161,17 +161,19 @@ class LabelTally:
         unknown: Lines by a class name that stands for no label.
         bare: How many lines have no label attribute.
         others: Lines without a label, by the attributes of theirs that have a class name.
-        overruled: Lines by the attributes that label the image otherwise than the one that counts.
-        differing: Lines on which there is such an attribute.
-        guesses: Those among them on which no date tells which label is newer.
+        differing: Lines on which an older attribute labels the image otherwise.
+        overruled: These lines, by such attributes.
+        guesses: Lines on which labels differ and no date tells which is newer.
+        passed_over: These lines, by the attributes that do not count.
     """
 
     unknown: Counter[str] = field(default_factory=Counter)
     bare: int = 0
     others: Counter[str] = field(default_factory=Counter)
-    overruled: Counter[str] = field(default_factory=Counter)
     differing: int = 0
+    overruled: Counter[str] = field(default_factory=Counter)
     guesses: int = 0
+    passed_over: Counter[str] = field(default_factory=Counter)
 
     def add(self, given: GivenLabel, classifications: Sequence[Classification]) -> None:
         """Count a line's label, of all that call the image something."""
@@ -180,9 +182,13 @@ class LabelTally:
             self.others.update(each.attribute for each in classifications)
         elif given.label is None:
             self.unknown[given.class_name] += 1
-        self.overruled.update(given.overruled)
-        self.differing += bool(given.overruled)
-        self.guesses += given.is_guess
+        # A line is of one kind: counted as both, what is said of it would contradict itself.
+        if given.is_guess:
+            self.guesses += 1
+            self.passed_over.update(given.overruled)
+        elif given.overruled:
+            self.differing += 1
+            self.overruled.update(given.overruled)
 
 
 def counted_names(counts: Counter[str], most: int = 5) -> str:

@@ -14,24 +14,24 @@ from lfvpipe.cli.variants import open_variants
 from lfvpipe.config.flat import bare_address
 from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.checks.counts import shortages, unknowns
-from lfvpipe.dataset.dividing import divide_candidates
-from lfvpipe.dataset.evaluation_images import evaluation_images
-from lfvpipe.dataset.gathering import gather, judged_candidates, stems
 from lfvpipe.dataset.globs import is_image_name, matcher
 from lfvpipe.dataset.inventory import JUNK, Inventory
 from lfvpipe.dataset.labels import LabelsError, read_decisions, standings
 from lfvpipe.dataset.sampling import sample_size, split_sizes
 from lfvpipe.dataset.selection import LabelCounts
 from lfvpipe.dataset.sources import IMAGES, masks_inside, public_address, similar, sources_of
+from lfvpipe.engine.phrases import count_of
 from lfvpipe.errors import UserError
 from lfvpipe.steps.mlflow import insist_on_extra
+from lfvpipe.steps.select.division import divide_sources, evaluation_archive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lfvpipe.config.spec import EvaluationArchive, Label, Pipeline, Source
+    from lfvpipe.config.spec import Label, Pipeline, Source
     from lfvpipe.dataset.checks.findings import Finding
     from lfvpipe.dataset.selection import Split
+    from lfvpipe.dataset.sources import Source as PlacedSource
 
 CONFIG_IS_WRONG = 3
 
@@ -99,8 +99,11 @@ def run(options: ValidateOptions) -> int:
 
 
 def _look_at_sources(pipeline: Pipeline) -> list[SourceFacts]:
-    if _is_divided_together(pipeline):
-        found = _divided_sources(pipeline)
+    inventory = Inventory()
+    noted: list[Finding] = []
+    is_whole = _is_divided_together(pipeline)
+    if is_whole:
+        found = _divided_sources(pipeline, inventory, noted)
     else:
         by_label = pipeline.sources.by_label
         found = [_label_facts(pipeline, label, source) for label, source in by_label.items()]
@@ -109,11 +112,14 @@ def _look_at_sources(pipeline: Pipeline) -> list[SourceFacts]:
             for one in by_label.values()
             if one.masks and not masks_inside(one)
         ]
-    manifest = pipeline.sources.manifest
-    if manifest:
+    if manifest := pipeline.sources.manifest:
         parts = {"train": manifest.train, "test": manifest.test, "images": manifest.images}
         found += [_place_facts(name, place) for name, place in parts.items() if place]
-    found += [_judged_archive(one) for one in pipeline.evaluate.archives]
+    archives = range(len(pipeline.evaluate.archives))
+    found += [_judged_archive(pipeline, number, inventory) for number in archives]
+    if is_whole and not any(one.problem for one in found):
+        noted += [each for each in inventory.findings() if each.code != JUNK]
+        found[0] = replace(found[0], notes=tuple(each.told() for each in noted))
     if isinstance(pipeline.images.ignore, str):
         found.append(_place_facts("images.ignore", pipeline.images.ignore))
     if pipeline.sources.labels:
@@ -125,56 +131,74 @@ def _is_divided_together(pipeline: Pipeline) -> bool:
     """Tell whether all images are here, or more than one archive of each label is named."""
     sources = pipeline.sources
     named = [one for one in sources_of(pipeline) if one.key.startswith("sources.")]
+    is_local = all(not one.is_remote and Path(one.address).exists() for one in named)
     if sources.manifest:
-        return False
-    return (
-        sources.listed is not None
-        or any(one.prefix for one in named)
-        or all(not one.is_remote and Path(one.address).exists() for one in named)
-    )
+        return is_local
+    return sources.listed is not None or any(one.prefix for one in named) or is_local
 
 
-def _divided_sources(pipeline: Pipeline) -> list[SourceFacts]:
-    """Return what is known of each source, and how its images will be divided, as far as known."""
+def _divided_sources(
+    pipeline: Pipeline, inventory: Inventory, noted: list[Finding]
+) -> list[SourceFacts]:
+    """Return what is known of each source, and how its images will be divided, as far as known.
+
+    Args:
+        pipeline: Names the sources.
+        inventory: Every archive that is looked into is entered.
+        noted: What a run would say is added to it.
+    """
     named = [one for one in sources_of(pipeline) if one.key.startswith("sources.")]
     places = [_place_facts(one.member, one.address) for one in named]
     if any(place.problem or not place.local for place in places):
         return places
     addresses = {one.member: Path(one.address) for one in named}
-    inventory = Inventory()
-    noted: list[Finding] = []
     try:
-        candidates = gather(pipeline, addresses.__getitem__, inventory, noted)
-        judged = judged_candidates(candidates, inventory)
-        withheld = evaluation_images(pipeline, judged, stems(pipeline))
-        included = [one for one in candidates if one.included and one.label is not None]
-        divided = divide_candidates(pipeline, included, withheld, noted)
+        division = divide_sources(pipeline, addresses.__getitem__, inventory, noted)
     except UserError as error:
         return [*places, SourceFacts("sources", "", local=True, problem=error.message)]
-    counted = Counter((one.label, part) for one, part in divided)
-    noted += [each for each in inventory.findings() if each.code != JUNK]
+    if faults := [each.told() for each in noted if each.level == "error"]:
+        return [SourceFacts("sources", "", local=True, problem=fault) for fault in faults]
+    counted = Counter((one.label, one.split) for one in division.images)
     found = [
         SourceFacts(
             label,
             ", ".join(place.archive for place, one in zip(places, named, strict=True)
-                      if one.archive and one.member.split(".")[0] in (label, IMAGES)),
+                      if _may_hold(one, label)),
             local=True,
-            images=sum(one.label == label for one in included),
+            images=division.available[label],
             train=counted[label, "train"],
             test=counted[label, "test"],
-            evaluate=sum(one.label == label for one in withheld.values()),
+            evaluate=counted[label, "evaluate"],
         )
         for label in LABELS
-        if any(one.label == label for one in included)
+        if division.available[label]
     ]  # fmt: skip
-    notes = tuple(each.told() for each in noted)
-    return [replace(one, notes=notes if one is found[0] else ()) for one in found]
+    if unknown := [one.source for one in division.images if one.label is None]:
+        # Files beside the pipeline belong to no source.
+        homes = (str(addresses.get(source, pipeline.folder)) for source in dict.fromkeys(unknown))
+        at = ", ".join(dict.fromkeys(map(public_address, homes)))
+        found.append(SourceFacts("evaluate", at, local=True, images=len(unknown)))
+    return found
 
 
-def _judged_archive(source: EvaluationArchive) -> SourceFacts:
+def _may_hold(one: PlacedSource, label: Label) -> bool:
+    """Tell whether images of a label may lie in a source."""
+    if one.member.startswith("manifest-"):
+        return not one.archive
+    return one.archive and one.member.split(".")[0] in (label, IMAGES)
+
+
+def _judged_archive(pipeline: Pipeline, number: int, inventory: Inventory) -> SourceFacts:
     """Return how many images an archive has that are only judged, and what they are."""
-    found, names = _read_archive("evaluate", source)
-    return replace(found, images=len(names), truth=source.label) if names else found
+    source = pipeline.evaluate.archives[number]
+    found = _place_facts("evaluate", source.archive)
+    if not found.local or found.problem:
+        return found
+    try:
+        images = evaluation_archive(pipeline, number, lambda _: Path(source.archive), inventory)
+    except UserError as error:
+        return replace(found, problem=f"evaluate: {error.message}")
+    return replace(found, images=len(images), truth=source.label)
 
 
 def _decisions_file(file: str) -> SourceFacts:
@@ -188,12 +212,14 @@ def _decisions_file(file: str) -> SourceFacts:
 
 def _foretold(pipeline: Pipeline, sources: list[SourceFacts]) -> list[Finding]:
     """Return what `check` will find of the numbers of images, of what can be counted by now."""
-    if pipeline.sources.manifest:
-        return []
+    if pipeline.sources.manifest and all(one.train is None for one in sources):
+        return []  # they are not here yet
     counts: dict[tuple[Split, Label | None], int] = {}
     available: dict[str, LabelCounts] = {}
     known: set[Label] = set()
-    if pipeline.sources.listed is None:
+    if pipeline.sources.manifest:
+        known = {*LABELS}
+    elif pipeline.sources.listed is None:
         known = {label for label in LABELS if label not in pipeline.sources.by_label}
     for label in LABELS:
         one = next((one for one in sources if one.label == label and one.images), None)
@@ -247,28 +273,23 @@ def _absence(path: Path) -> str:
 
 
 def _label_facts(pipeline: Pipeline, label: Label, source: Source) -> SourceFacts:
-    found, names = _read_archive(label, source)
-    if not names:
-        return found
-    train, test, withheld = _forecast(pipeline, label, names)
-    return replace(found, images=len(names), train=train, test=test, evaluate=withheld)
-
-
-def _read_archive(name: str, source: Source | EvaluationArchive) -> tuple[SourceFacts, list[str]]:
-    """Return what is known of an archive, and the names of its images if it can be read now."""
-    found = _place_facts(name, source.archive)
+    """Return what is known of a label's images where the other label's are not here yet."""
+    found = _place_facts(label, source.archive)
     if not found.local or found.problem:
-        return found, []
+        return found
     wanted, unwanted = matcher(source.include), matcher(source.exclude)
     try:
         with archives.open_archive(Path(source.archive), encoding=source.encoding) as archive:
             members = [member.name for member in archive.members()]
     except UserError as error:
-        return replace(found, problem=f"{name}: {error.message}"), []
+        return replace(found, problem=f"{label}: {error.message}")
     images = [member for member in members if is_image_name(member) and wanted(member)]
     names = [member for member in images if not (source.exclude and unwanted(member))]
-    none = "" if names else f"{name}: {source.archive} holds no image that is included"
-    return replace(found, problem=none), names
+    if not names:
+        problem = f"{label}: {source.archive} holds no image that is included"
+        return replace(found, problem=problem)
+    train, test, withheld = _forecast(pipeline, label, names)
+    return replace(found, images=len(names), train=train, test=test, evaluate=withheld)
 
 
 def _forecast(pipeline: Pipeline, label: Label, names: list[str]) -> tuple[int, int, int]:
@@ -322,8 +343,11 @@ def _description(one: SourceFacts) -> str:
     if one.label == "labels":
         return f"{one.archive}: people decided about {one.images} of the images; not counted in"
     if one.train is None:
-        return f"{one.archive}: {one.images} images to judge, {one.truth or 'of unknown label'}"
+        truth = one.truth or "of unknown label"
+        return f"{one.archive}: {count_of(one.images, 'image')} to judge, {truth}"
     split = f"{one.train} to train on, {one.test} to test on"
+    if one.evaluate:
+        split += f", {one.evaluate} to judge"
     return f"{one.archive}: {one.images} images, {split}"
 
 

@@ -72,7 +72,8 @@ def _remarks(tally: manifest.LabelTally) -> str:
         )
     if tally.guesses:
         remarks.append(
-            f"On {tally.guesses} of them no creation-date tells which is newer: the first counts."
+            f"{_lines_have(tally.guesses)} labels that differ, and no creation-date tells which is"
+            f" newer: the first counts, not that of {manifest.counted_names(tally.passed_over)}."
         )
     return " ".join(remarks)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.candidates import Candidate, SelectionError, list_members
-from lfvpipe.dataset.checks.findings import Finding, warning
+from lfvpipe.dataset.checks.findings import Finding, error, warning
 from lfvpipe.dataset.references import ArchiveReferences, OwnReferences, path_of
 from lfvpipe.dataset.selection import SelectedMask
 from lfvpipe.dataset.sources import public_address
@@ -19,17 +20,18 @@ from lfvpipe.manifest import (
     exported_entry,
     fold,
 )
-from lfvpipe.steps.fetch import source_location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lfvpipe.config.spec import Label, ManifestSource
+    from lfvpipe.config.spec import Label, Pipeline
+    from lfvpipe.dataset.gathering import Locate
     from lfvpipe.dataset.selection import Split
-    from lfvpipe.engine.step import Work
     from lfvpipe.manifest import Entry
-    from lfvpipe.steps.context import Context
+
+# Told how many of what were found, and where.
+Progress = Callable[[int, str, str], None]
 
 _IMAGES = "manifest-images"
 _MAX_LINE = 1 << 20  # far above the documented 8,192 characters: refuse bombs, not habits
@@ -41,36 +43,40 @@ class Exported:
 
     Attributes:
         candidates: The labelled images, by split.
-        findings: What was left out or had to be decided, each with its count.
+        findings: What was left out or had to be decided, each with its count; errors among them
+            where something is not there.
     """
 
     candidates: dict[Split, list[Candidate]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
 
-def read_exported(context: Context, work: Work) -> Exported:
+def read_exported(pipeline: Pipeline, locate: Locate, progress: Progress) -> Exported:
     """Return the labelled images of the train and test manifest.
 
     Raises:
-        SelectionError: A line cannot be understood, or a reference leads nowhere.
+        SelectionError: A line cannot be understood, or a reference could mean several images.
     """
-    spec = cast("ManifestSource", context.pipeline.sources.manifest)
+    spec = pipeline.sources.manifest
+    assert spec is not None
     manifests: dict[Split, str] = {"train": spec.train}
     if spec.test is not None:
         manifests["test"] = spec.test
     archive: ArchiveReferences | None = None
     if spec.images:
-        members = list_members(source_location(context, work.upstream, _IMAGES))
+        members = list_members(locate(_IMAGES))
         archive = ArchiveReferences(_IMAGES, public_address(spec.images), members)
     words = {fold(name): label for label, names in spec.labels.items() for name in names}
     rules = LabelRules(spec.attribute, words)
     exported = Exported()
     for split, address in manifests.items():
         reading = _Reading(public_address(address), rules)
-        file = source_location(context, work.upstream, f"manifest-{split}")
-        references = archive or OwnReferences(address, context.pipeline.folder)
-        exported.candidates[split] = reading.candidates(file, references, work)
+        references = archive or OwnReferences(address, pipeline.folder)
+        file = locate(f"manifest-{split}")
+        exported.candidates[split] = reading.candidates(file, references, progress)
         exported.findings += reading.findings()
+        leave_out = pipeline.images.damaged == "leave-out"
+        exported.findings += reading.absences(spec.images, leave_out=leave_out)
     return exported
 
 
@@ -83,9 +89,12 @@ class _Reading:
     tally: LabelTally = field(default_factory=LabelTally)
     repeated: int = 0
     colourless: Counter[str] = field(default_factory=Counter)
+    # What labelled lines name, each once, and whether it is there.
+    images: dict[str, bool] = field(default_factory=dict)
+    masks: dict[str, bool] = field(default_factory=dict)
 
     def candidates(
-        self, file: Path, references: ArchiveReferences | OwnReferences, work: Work
+        self, file: Path, references: ArchiveReferences | OwnReferences, progress: Progress
     ) -> list[Candidate]:
         """Return the labelled images, each once; the last line counts."""
         found: dict[str, Candidate] = {}
@@ -93,12 +102,35 @@ class _Reading:
             self.tally.add(entry.given, entry.classifications)
             if entry.label is None:
                 continue
-            self.repeated += entry.source in found
+            self.repeated += entry.source in self.images
             if entry.label == "anomaly":
                 self.colourless.update(entry.colourless)
-            found[entry.source] = _candidate(entry, entry.label, references)
-            work.progress(len(found), None, "lines", self.name)
+            candidate = self._candidate(entry, entry.label, references)
+            if candidate is not None:
+                found[entry.source] = candidate
+            progress(len(found), "lines", self.name)
         return list(found.values())
+
+    def _candidate(
+        self, entry: Entry, label: Label, references: ArchiveReferences | OwnReferences
+    ) -> Candidate | None:
+        """Return the image of a line; None where it is not there."""
+        at = references.resolve(entry.source)
+        self.images[entry.source] = at is not None
+        if at is None:
+            return None
+        mask = None
+        if entry.mask and label == "anomaly":
+            there = references.resolve(entry.mask)
+            self.masks[entry.mask] = there is not None
+            if there is not None:
+                mask = SelectedMask(
+                    there.source, there.member, there.stamp, there.size, entry.mask_classes
+                )
+        name = path_of(entry.source)
+        return Candidate(
+            label, name, at.source, at.member, at.stamp, at.size, mask, type=entry.given.type
+        )
 
     def _entries(self, file: Path) -> Iterator[Entry]:
         """Yield the entries of the lines; raises SelectionError where one is no JSON object."""
@@ -131,7 +163,8 @@ class _Reading:
         if tally.guesses:
             text = (
                 f"{name}: on {_count(tally.guesses)} labels differ and no creation-date tells which"
-                f" is newer, so the first counts. Choose one with {key}.attribute."
+                f" is newer, so the first counts, not that of {counted_names(tally.passed_over)}."
+                f" Choose one with {key}.attribute."
             )
             yield warning("labels-undated", text)
         if self.repeated:
@@ -143,6 +176,31 @@ class _Reading:
                 f" masks: {counted_names(self.colourless)}."
             )
             yield warning("no-colour", text)
+
+    def absences(self, images: str | None, *, leave_out: bool) -> Iterator[Finding]:
+        """Yield what the lines name and is not there: an error, unless it is to be left out.
+
+        Args:
+            images: The archive or folder in which everything was looked for; None for none.
+            leave_out: Whether the run goes on without.
+        """
+        for what, named in (("images", self.images), ("masks", self.masks)):
+            lacking = [reference for reference, is_there in named.items() if not is_there]
+            if not lacking:
+                continue
+            is_one = len(lacking) == 1
+            fault = f"{'leads' if is_one else 'lead'} nowhere"
+            if images:
+                fault = f"{'is' if is_one else 'are'} not in {public_address(images)}"
+            text = f"{self.name}: {len(lacking):,} of {len(named):,} references to {what} {fault}"
+            none_left = what == "images" and len(lacking) == len(named)
+            if leave_out and not none_left:
+                yield warning("not-there", f"{text}: left out", lacking)
+                continue
+            advice = "name the folder or archive that holds them as `sources.manifest.images`"
+            if not leave_out:
+                advice += ", or set images.damaged: leave-out to go on without them"
+            yield error("not-there", f"{text}: {advice}", lacking)
 
     def _unlabelled(self) -> str:
         text = f"{self.name}: {_lines(self.tally.bare)} left out, without a label"
@@ -173,17 +231,3 @@ def _read_entry(text: bytes, where: str, rules: LabelRules) -> Entry:
     if not entry.source:
         raise SelectionError(f"{where}: source-ref must be a text.", hint="Export it again.")
     return entry
-
-
-def _candidate(
-    entry: Entry, label: Label, references: ArchiveReferences | OwnReferences
-) -> Candidate:
-    at = references.resolve(entry.source)
-    mask = None
-    if entry.mask and label == "anomaly":
-        there = references.resolve(entry.mask)
-        mask = SelectedMask(there.source, there.member, there.stamp, there.size, entry.mask_classes)
-    name = path_of(entry.source)
-    return Candidate(
-        label, name, at.source, at.member, at.stamp, at.size, mask, type=entry.given.type
-    )

@@ -22,6 +22,8 @@ class SelectOutcome(StepOutcome):
         counts: By label; a label without an image in the sources or in train and test is left out.
         findings: What the sources hold that was left out or had to be decided; said already, and
             kept for the report. None where there is nothing.
+        judged: How many images are only judged, whatever is known of them; None in a ledger from
+            before that was counted.
     """
 
     step: ClassVar[str] = "select"
@@ -30,6 +32,7 @@ class SelectOutcome(StepOutcome):
     digest: str
     counts: Mapping[str, LabelCounts]
     findings: tuple[Finding, ...] | None = field(default=None, metadata=ABSENT_IF_NONE)
+    judged: int | None = field(default=None, metadata=ABSENT_IF_NONE)
 
     def findings_identity(self) -> dict[str, Json]:
         """Return what changes when the findings do; empty where there are none."""

@@ -3,50 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import LABELS
-from lfvpipe.dataset.candidates import SelectionError, archive_candidates
+from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.checks.findings import Finding, write_names
 from lfvpipe.dataset.corrections import read_corrections
-from lfvpipe.dataset.dividing import divide_candidates
-from lfvpipe.dataset.evaluation_images import evaluation_images
-from lfvpipe.dataset.gathering import gather, judged_candidates, stems
 from lfvpipe.dataset.inventory import JUNK, Inventory
 from lfvpipe.dataset.lines import DamagedLine, write_lines
-from lfvpipe.dataset.parts import part_findings
 from lfvpipe.dataset.selection import LabelCounts, read_selection, selection_line
-from lfvpipe.dataset.sources import public_address
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.steps.fetch import source_location
-from lfvpipe.steps.select.exported import read_exported
+from lfvpipe.steps.select.division import Division, divide_sources, evaluation_archive
 from lfvpipe.steps.select.outcome import SelectOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from lfvpipe.config.spec import Label, Pipeline
-    from lfvpipe.dataset.candidates import Candidate
     from lfvpipe.dataset.corrections import Corrections
     from lfvpipe.dataset.selection import SelectedImage
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.context import Context
-
-
-@dataclass
-class _Division:
-    """What the archives or manifests hold, divided as if nobody had reviewed anything.
-
-    Attributes:
-        candidates: All there is, those that `include` leaves out as well.
-        images: What the splits got, all unused images among them.
-        available: How many images of each label there were to choose from.
-    """
-
-    candidates: Sequence[Candidate]
-    images: list[SelectedImage]
-    available: Counter[str] = field(default_factory=Counter)
 
 
 def select(context: Context, work: Work) -> Outcome:
@@ -59,13 +38,19 @@ def select(context: Context, work: Work) -> Outcome:
     """
     pipeline = context.pipeline
     inventory, found = Inventory(), list[Finding]()
-    if pipeline.sources.manifest is None:
-        division = _divide_sources(context, work, inventory, found)
-    else:
-        division = _take_splits(context, work, found)
-    division.images += _evaluation_archives(context, work, inventory)
+    locate = partial(source_location, context, work.upstream)
+
+    def progress(done: int, unit: str, detail: str) -> None:
+        work.progress(done, None, unit, detail)
+
+    division = divide_sources(pipeline, locate, inventory, found, progress)
+    _warn_of_small_samples(pipeline, division, work)
+    for number in range(len(pipeline.evaluate.archives)):
+        division.images += evaluation_archive(pipeline, number, locate, inventory)
     found += inventory.findings()
     place = write_names(context.state_dir / "selection", found)
+    if faults := [finding.told(place) for finding in found if finding.level == "error"]:
+        raise SelectionError("\n  ".join(faults))
     for finding in found:
         if finding.code != JUNK:  # of interest to nobody who waits; it is in the report
             work.warn(finding.told(place))
@@ -76,7 +61,11 @@ def select(context: Context, work: Work) -> Outcome:
     _warn_of_moved_images(context, work, images)
     name, sha256 = write_lines(context.state_dir / "selection", map(selection_line, images))
     facts = SelectOutcome(
-        f"selection/{name}", sha256, _counts(division, images), tuple(found) or None
+        f"selection/{name}",
+        sha256,
+        _counts(division, images),
+        tuple(found) or None,
+        sum(image.split == "evaluate" for image in images),
     )
     return Outcome("created", facts.as_json(), {"digest": sha256} | facts.findings_identity())
 
@@ -105,87 +94,13 @@ def _warn_of_moved_images(context: Context, work: Work, images: Sequence[Selecte
         )
 
 
-def _divide_sources(
-    context: Context, work: Work, inventory: Inventory, found: list[Finding]
-) -> _Division:
-    """Divide the images of all sources as the pipeline says."""
-    pipeline = context.pipeline
-    candidates = gather(
-        pipeline, lambda member: source_location(context, work.upstream, member), inventory, found
-    )
-    for label in LABELS:
-        if count := sum(each.label == label for each in candidates):
-            work.progress(count, None, "images", label)
-    judged = judged_candidates(candidates, inventory)
-    withheld = evaluation_images(pipeline, judged, stems(pipeline))
-    for one in withheld.values():
-        inventory.use(one.source, one.member)
-    # What a list names without a label is there to be judged.
-    withheld |= {one.id: one for one in candidates if one.label is None}
-    division = _Division(candidates, [one.select("evaluate") for one in withheld.values()])
-    included = [one for one in candidates if one.included and one.label is not None]
-    division.available.update(str(one.label) for one in included)
-    _warn_of_small_samples(pipeline, work, included, withheld)
-    division.images += [
-        one.select(part) for one, part in divide_candidates(pipeline, included, withheld, found)
-    ]
-    return division
-
-
-def _warn_of_small_samples(
-    pipeline: Pipeline, work: Work, included: Sequence[Candidate], withheld: Collection[str]
-) -> None:
-    free = Counter(one.label for one in included if one.id not in withheld)
+def _warn_of_small_samples(pipeline: Pipeline, division: Division, work: Work) -> None:
+    judged = Counter(each.label for each in division.images if each.split == "evaluate")
     for label, share in pipeline.sample.shares.items():
-        there = free[label]
+        there = division.available[label] - judged[label]
         is_named = label in pipeline.sources.by_label or pipeline.sources.listed is not None
         if is_named and share.count is not None and share.count > there:
             work.warn(f"sample: {share.count} {label} images were asked for; there are {there}.")
-
-
-def _take_splits(context: Context, work: Work, found: list[Finding]) -> _Division:
-    """Take the splits as the exported manifests have them."""
-    exported = read_exported(context, work)
-    found += exported.findings
-    everything = [each for of_split in exported.candidates.values() for each in of_split]
-    withheld = evaluation_images(context.pipeline, everything, {})
-    division = _Division(everything, [one.select("evaluate") for one in withheld.values()])
-    for split, of_split in exported.candidates.items():
-        for candidate in of_split:
-            division.available[str(candidate.label)] += 1
-            if candidate.id not in withheld:
-                division.images.append(candidate.select(split, prefix=f"{split}/"))
-    divided = [(each, split) for split, them in exported.candidates.items() for each in them]
-    found += part_findings(
-        divided,
-        is_single="test" not in exported.candidates,
-        remedy="have all photographs of each in one manifest",
-    )
-    if not division.available:
-        raise SelectionError(
-            " ".join(
-                [
-                    "sources.manifest: no line has a class-name of normal or anomaly.",
-                    *(finding.message for finding in exported.findings),
-                ]
-            ),
-            hint="Label the images, or name the manifest that holds the labels.",
-        )
-    return division
-
-
-def _evaluation_archives(context: Context, work: Work, inventory: Inventory) -> list[SelectedImage]:
-    images: list[SelectedImage] = []
-    for number, archive in enumerate(context.pipeline.evaluate.archives):
-        source = f"evaluate-{number}"
-        path = source_location(context, work.upstream, source)
-        holding = inventory.open(source, public_address(archive.archive), path, archive.encoding)
-        images += [
-            # Without a label its id begins with the source already.
-            one.select("evaluate", prefix=f"{source}/" if one.label else "")
-            for one in archive_candidates(holding, archive)
-        ]
-    return images
 
 
 def _correct(
@@ -206,7 +121,7 @@ def _correct(
     return sorted(kept, key=lambda image: image.id)
 
 
-def _counts(division: _Division, images: Sequence[SelectedImage]) -> dict[str, LabelCounts]:
+def _counts(division: Division, images: Sequence[SelectedImage]) -> dict[str, LabelCounts]:
     """Return the counts of each label that has any image to learn from, in any split."""
     found = Counter((str(image.label), image.split) for image in images)
     return {

@@ -5,7 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from lfvpipe.config.spec import AnnotationSource, LayoutSource, NamesIn, SplitGlobs, TableSource
+from lfvpipe.config.spec import (
+    AnnotationSource,
+    Images,
+    LayoutSource,
+    NamesIn,
+    SplitGlobs,
+    TableSource,
+)
 from lfvpipe.dataset.local_files import pattern_digests
 from lfvpipe.dataset.sources import archive_stem, archives_of, listed_kind, masks_inside
 from lfvpipe.engine.inputs import CodeVersion, InputFile, Setting, settings
@@ -42,6 +49,8 @@ class SelectStep(Step[Context]):
         found: list[Input] = []
         if pipeline.sources.manifest is not None:
             found += _manifest_inputs(pipeline.sources.manifest)
+            if pipeline.images.damaged != Images.damaged:  # of what a manifest names in vain, too
+                found.append(Setting("images.damaged", pipeline.images.damaged))
         else:
             found += settings(_source_inputs(pipeline))
             found += _reader_versions(pipeline)
@@ -92,11 +101,13 @@ class SelectStep(Step[Context]):
 
     def describe(self, outcome: Outcome) -> str:
         """Return how many images of both labels each split has."""
-        by_label = SelectOutcome.from_json(outcome.facts).counts.values()
+        facts = SelectOutcome.from_json(outcome.facts)
+        by_label = facts.counts.values()
+        judged = sum(each.evaluate for each in by_label) if facts.judged is None else facts.judged
         return listing(
             count("train", sum(each.train for each in by_label)),
             count("test", sum(each.test for each in by_label)),
-            count("evaluate", sum(each.evaluate for each in by_label)),
+            count("evaluate", judged),
         )
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:

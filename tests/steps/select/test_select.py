@@ -499,6 +499,41 @@ def test_the_newer_of_two_labelling_jobs_counts_and_differences_are_said(
     assert sum(image.label == "normal" for image in images.values()) == 2
 
 
+def test_of_lines_on_which_labels_differ_each_is_told_once(
+    exported: Callable[..., Context], work: Any
+) -> None:
+    pairs = [("2020-01-01", "2020-01-01"), ("2020-01-01", "2021-01-01"), ("", "2021-01-01"),
+             ("2020-01-01", "2020-01-01")]  # fmt: skip
+    lines = [
+        chained(f"s3://b/{n}.png", ("normal", first), ("anomaly", then))
+        for n, (first, then) in enumerate(pairs)
+    ]
+    images, _ = selected(exported(train=lines), work)
+    assert sorted(str(image.label) for image in images.values()) == [
+        "anomaly", "anomaly", "normal", "normal",
+    ]  # fmt: skip
+    newer, undated = work.warnings
+    assert "on 1 line labels differ; the newest by creation-date counts, not that of" in newer
+    assert "on 3 lines labels differ and no creation-date tells which is newer" in undated
+    assert "not that of job2 (2), job1 (1)" in undated
+
+
+def test_masks_that_a_manifest_names_in_vain_are_told(
+    exported: Callable[..., Context], archives: Callable[..., None], work: Any
+) -> None:
+    archives(manifest_images={"1.png": b"", "2.png": b"", "2_mask.png": b""})
+    lines = [entry(f"{n}.png", "anomaly", **masked(f"{n}_mask.png")) for n in (1, 2)]
+    context = exported("images.zip", train=lines)
+    text = r"1 of 2 references to masks is not in images\.zip: name the .* \(1_mask\.png\)"
+    with pytest.raises(SelectionError, match=text):
+        selected(context, work)
+    images = replace(context.pipeline.images, damaged="leave-out")
+    pipeline = replace(context.pipeline, images=images)
+    found, _ = selected(Context(pipeline, context.state_root), work)
+    assert sorted(image.mask is None for image in found.values()) == [False, True]
+    assert "1 of 2 references to masks is not in images.zip: left out" in work.warnings[-1]
+
+
 def test_class_names_can_be_mapped_and_name_the_defect(
     exported: Callable[..., Context], work: Any
 ) -> None:
@@ -523,7 +558,8 @@ def test_choices_about_a_manifest_are_inputs_only_where_they_are_made(
     context = exported(train=[])
     spec = context.pipeline.sources.manifest
     assert spec is not None
-    assert not any("sources.manifest" in each.ledger_key for each in SelectStep(()).inputs(context))
+    known = {each.ledger_key for each in SelectStep(()).inputs(context)}
+    assert not any("sources.manifest" in key or key == "images.damaged" for key in known)
     said = replace(spec, attribute="job1", labels={"anomaly": ("dent",)})
     pipeline = replace(context.pipeline, sources=Sources({}, said))
     found = {e.ledger_key for e in SelectStep(()).inputs(Context(pipeline, context.state_root))}

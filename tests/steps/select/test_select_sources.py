@@ -443,6 +443,21 @@ def test_rows_without_a_label_are_judged_and_those_without_an_image_counted(
     assert found["left-out"].message == "p.zip: not used: 2 .png that the table does not list"
 
 
+def test_what_lists_name_in_vain_is_counted_among_all_that_they_name(
+    listed: Callable[..., Context], work: Any
+) -> None:
+    rows = "".join(f"{n}.png,{'ok' if n < 6 else 'ng'},{f'm/{n}.png' if n > 7 else ''}\n"
+                   for n in range(12))  # fmt: skip
+    files = numbered("{}.png", 12) | {"m/8.png": b""}
+    _, found = select(listed(TABLE, files, table=f"path,label,mask\n{rows}"), work)
+    assert found["not-there"].message.startswith("sources.table: 3 of 4 masks that it names are")
+
+    export = coco(*(f"{n}.png" for n in range(15)), marked="1")
+    _, found = select(listed(COCO, numbered("{}.png", 12) | {"a.json": export}), work)
+    text = "sources.annotations: 3 of 15 images that it lists are not there"
+    assert found["not-there"].message == text
+
+
 def test_a_table_none_of_whose_images_is_there_is_an_error(
     listed: Callable[..., Context], work: Any
 ) -> None:
