@@ -268,22 +268,34 @@ def group_entry(expression: str) -> str:
     return "group: '" + expression.replace("'", "''") + "'"
 
 
+def one_size(found: Discovery) -> tuple[int, int] | None:
+    """Return the size to bring all images to; None where they have one that the service takes.
+
+    The one that most have, made smaller as a whole where a side is too long.
+    """
+    (width, height), _ = found.sizes.most_common(1)[0]
+    scale = min(1, rules.MAX_SIDE / max(width, height))
+    size = (
+        max(round(width * scale), rules.MIN_SIDE),
+        max(round(height * scale), rules.MIN_SIDE),
+    )
+    return None if len(found.sizes) == 1 and size == (width, height) else size
+
+
 def _images(found: Discovery) -> Iterator[str]:
     if not found.sizes:
         yield "images: {resize: null} # no image's size could be read; e.g. 512x512"
         return
-    (width, height), _ = found.sizes.most_common(1)[0]
-    if len(found.sizes) == 1 and (width, height) == (_within_limits(width), _within_limits(height)):
+    size = one_size(found)
+    if size is None:
+        (width, height), _ = found.sizes.most_common(1)[0]
         yield f"images: {{resize: null}} # all {width}x{height} px as far as looked at"
         return
     sizes = ", ".join(f"{w}x{h} ({n})" for (w, h), n in found.sizes.most_common(4))
     yield f"# Sizes of the images looked at: {sizes}. The service wants one size,"
-    yield f"# {rules.MIN_SIDE} to {rules.MAX_SIDE} px a side."
-    yield f"images: {{resize: {_within_limits(width)}x{_within_limits(height)}}}"
-
-
-def _within_limits(side: int) -> int:
-    return min(max(side, rules.MIN_SIDE), rules.MAX_SIDE)
+    yield f"# {rules.MIN_SIDE} to {rules.MAX_SIDE} px a side. `contain` keeps each image"
+    yield "# whole and in its shape, with grey at its sides; `cover` cuts, and `stretch` distorts."
+    yield f"images: {{resize: {{size: {size[0]}x{size[1]}, fit: contain}}}}"
 
 
 def _evaluate(found: Discovery, output: Path) -> Iterator[str]:

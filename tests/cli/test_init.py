@@ -116,7 +116,28 @@ def test_a_test_archive_is_evaluated_on_and_mixed_sizes_are_made_one(
     assert "sizes of those looked at: 80x64 (40), 64x64 (30)\n" in said.out
     spec = load(folder).pipeline
     assert [one.archive for one in spec.evaluate.archives] == [str(tmp_path / "cups_test.zip")]
-    assert spec.images.resize == (80, 64)
+    assert (spec.images.resize, spec.images.fit) == ((80, 64), "contain")
+    assert "  brought to 80x64 by `images.resize`, whole and undistorted" in said.out
+
+
+@pytest.mark.parametrize(
+    ("size", "to"),
+    [
+        ((6000, 3000), (4096, 2048)),
+        ((40, 40), (64, 64)),
+        ((9000, 90), (4096, 64)),
+        ((80, 64), None),
+    ],
+)
+def test_sizes_that_the_service_refuses_are_brought_into_its_limits_undistorted(
+    size: tuple[int, int], to: tuple[int, int] | None, tmp_path: Path, lfvpipe: Any
+) -> None:
+    _folder(tmp_path / "photos", _numbered("good", 4), width=size[0], height=size[1])
+    said = lfvpipe("init", tmp_path / "photos", "-o", tmp_path / "made.yaml")
+    spec = load(tmp_path / "made.yaml").pipeline
+    assert (spec.images.resize, spec.images.fit) == (to, "contain" if to else None)
+    assert (f"brought to {to[0]}x{to[1]} by" in said.out) if to else ("brought" not in said.out)
+    assert lfvpipe("run", tmp_path / "made.yaml", "--until", "extract").code == 0
 
 
 def _noise(folder: Path, count: int) -> None:

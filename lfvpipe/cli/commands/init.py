@@ -144,11 +144,15 @@ def _print(found: Discovery, target: Path, missing: str) -> None:
         print(
             "  none of defects: the model learns what good ones look like, and flags what does not"
         )
-    if len(found.sizes) > 1:
+    if found.sizes and (size := starter_file.one_size(found)):
         sizes = ", ".join(f"{w}x{h} ({n})" for (w, h), n in found.sizes.most_common(4))
         more = f" and {len(found.sizes) - 4} more" if len(found.sizes) > 4 else ""
         print(output.styled(f"sizes of those looked at: {sizes}{more}", "yellow"))
-        print("  brought to one by `images.resize`; `check` says whether they tell labels apart")
+        to = f"{size[0]}x{size[1]}"
+        print(
+            f"  brought to {to} by `images.resize`, whole and undistorted, with grey at the sides;"
+        )
+        print("  `check` says whether sizes tell labels apart")
     if found.group and not found.split:
         print(output.styled("several photographs seem to show one part:", "yellow"))
         print("  if so, keep each part on one side of the split; in the file, under `split`:")
