@@ -85,6 +85,13 @@ def listed_candidates(
             f" such as {matches.absolute[0]}, and were told by the ends of these"
         )
         found.append(warning("absolute-paths", text, matches.absolute))
+    if matches.by_group:
+        count = count_of(len(matches.by_group), "image")
+        text = (
+            f"{where}: the name of {count} is that of others, too, and the folder that is called as"
+            " its group is told which is meant"
+        )
+        found.append(warning("told-by-group", text, matches.by_group))
     lacking = matches.lacking
     found += _lacking(where, "images that it lists", lacking, len(rows), bool(candidates))
     named = len(masks) + len(maskless)
@@ -411,7 +418,7 @@ def _masks_of(
     lacking = []
     for image, row in rows.items():
         if row.mask and row.label == "anomaly":
-            name = finder.find_below(row.mask, row.where, top)
+            name = finder.find_below(row.mask, row.where, top, beside=image)
             if name is None or name in rows:  # a photograph, which the end of the name fits, too
                 lacking.append(row.mask)
                 continue

@@ -12,6 +12,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from lfvpipe.config.spec import LABELS
@@ -47,6 +48,8 @@ _COLUMNS: dict[str, str] = {
         " typededefaut tipodedefecto defecto difetto",
         "mask": "mask maskpath maskfile groundtruth segmentation",
         "group": "group partid piece serial serialnumber",
+        "folder": "folder directory dir subfolder ordner verzeichnis unterordner dossier repertoire"
+        " carpeta cartella pasta",
     }.items()
     for alias in aliases.replace("_", "").split()
 }
@@ -115,6 +118,7 @@ class Row:
         type: The defect's type; "" where it is not known or there is no defect.
         mask: The mask's name; "" for none.
         group: What it shares with other photographs of the same part; "" for nothing.
+        folder: The folder that it lies in, where a column of its own says that; "" for none.
         where: The place in the list, for messages: ``labels.csv:12``.
         left_out: The word by which the user leaves such images out; "" where they take part.
         is_validation: The list calls its part validation, which counts as test.
@@ -126,6 +130,7 @@ class Row:
     type: str = ""
     mask: str = ""
     group: str = ""
+    folder: str = ""
     where: str = ""
     left_out: str = ""
     is_validation: bool = False
@@ -158,9 +163,9 @@ def read_table(
 ) -> Table:
     """Return what a CSV, TSV or JSON Lines file says.
 
-    The columns are path, label and, where they are there, split, type, mask and group; common
-    other names for them are known. A label is normal or anomaly, a known word for one of these,
-    0 or 1; or, where there is no column of types, any other word: the type of a defect.
+    The columns are path, label and, where they are there, split, type, mask, group and folder;
+    common other names for them are known. A label is normal or anomaly, a known word for one of
+    these, 0 or 1; or, where there is no column of types, any other word: the type of a defect.
 
     Args:
         name: What messages call the file; its ending says what it is.
@@ -186,12 +191,15 @@ def read_table(
     if not rows:
         raise NoTable(f"{name}: lists no image.")
     words.insist_on_known(name, has_good=any(row.label == "normal" for row in rows))
-    first: dict[str, Row] = {}
+    # One name may be that of photographs in several folders, which these columns tell apart.
+    first: dict[tuple[str, str, str], Row] = {}
     for row in rows:
-        if (twin := first.setdefault(row.path, row)) is not row:
+        if (twin := first.setdefault((row.path, row.folder, row.group), row)) is not row:
             raise ListingError(
                 f"{row.where}: {row.path} is listed a second time.",
-                hint=f"The first time is {twin.where}. Take one of the lines out.",
+                hint=f"The first time is {twin.where}. Take one of the lines out; or, if these are"
+                f" photographs in two folders, write the folders before the names, such as"
+                f" A/{PurePosixPath(row.path).name}, or into a column `folder`.",
             )
     return Table(tuple(rows), guess, words.types, tuple(words.good_of_type))
 
@@ -386,7 +394,7 @@ class _Words:
 
 
 def _row(entry: Mapping[str, str], where: str, words: _Words) -> Row:
-    path = _tidy(entry.get("path", ""))
+    path, folder = _tidy(entry.get("path", "")), _tidy(entry.get("folder", "")).strip("/")
     if not path or ".." in path.split("/"):
         what = f"{path} leads out of the folder of the images" if path else "names no image"
         raise ListingError(f"{where}: {what}.")
@@ -400,6 +408,7 @@ def _row(entry: Mapping[str, str], where: str, words: _Words) -> Row:
         type=type_,
         mask=_tidy(entry.get("mask", "")),
         group=entry.get("group", ""),
+        folder=folder,
         where=where,
         left_out=said,
     )

@@ -73,20 +73,31 @@ class NameFinder:
         if len(closest) > 1:
             raise SelectionError(
                 f"{where}: {called} could be any of {', '.join(closest[:3])}.",
-                hint="Write it with its folders, as it lies in the archive.",
+                hint="Write it with its folders, as it lies in the archive; a table may have these"
+                " in a column `folder`.",
             )
         return closest[0] if closest else None
 
-    def find_below(self, called: str, where: str, top: str) -> str | None:
+    def find_below(self, called: str, where: str, top: str, beside: str = "") -> str | None:
         """Return the member that `called` stands for, as it is or by what it has below `top`.
 
         Raises:
             SelectionError: It could be several.
         """
-        name = self.find(called, where)
+        name = self.find(called, where, beside)
         if name is None and top and called.startswith(top):
-            name = self.find(called.removeprefix(top), where)
+            name = self.find(called.removeprefix(top), where, beside)
         return name
+
+    def find_within(self, folder: str, called: str, where: str) -> str | None:
+        """Return the member in a folder of that name that `called` stands for.
+
+        Raises:
+            SelectionError: It could be several.
+        """
+        name = self.find(f"{folder}/{called}", where)
+        is_there = name is not None and f"/{folder}/".lower() in f"/{name}".lower()
+        return name if is_there else None
 
     def find_annotated(self, image: AnnotatedImage) -> str | None:
         """Return the member that an export is about.
@@ -108,11 +119,13 @@ class Matches:
         by_name: The rows by the names of the images that are there.
         lacking: What is listed and is not there.
         absolute: What was named by an absolute path, and is there.
+        by_group: Images whose name others have as well, told by folders called as their groups are.
     """
 
     by_name: dict[str, Row]
     lacking: tuple[str, ...] = ()
     absolute: tuple[str, ...] = ()
+    by_group: tuple[str, ...] = ()
 
 
 def match_rows(rows: Sequence[Row], finder: NameFinder) -> Matches:
@@ -120,6 +133,7 @@ def match_rows(rows: Sequence[Row], finder: NameFinder) -> Matches:
 
     An absolute path is that of another machine, mostly: it is found by its end, and where archives
     have folders of their own above, by what it has below the folder that all of them share.
+    A column of folders counts where the archive has any of them; it may be about something else.
 
     Raises:
         SelectionError: A row could be about several images, or two are about the same.
@@ -128,10 +142,25 @@ def match_rows(rows: Sequence[Row], finder: NameFinder) -> Matches:
     by_name: dict[str, Row] = {}
     lacking: list[str] = []
     absolute: list[str] = []
+    by_group: list[str] = []
+    has_folders = any(
+        row.folder and finder.find_within(row.folder, row.path, row.where) for row in rows
+    )
     for row in rows:
-        name = finder.find_below(row.path, row.where, top)
+        is_within = bool(has_folders and row.folder)
+        try:
+            if is_within:
+                name = finder.find_within(row.folder, row.path, row.where)
+            else:
+                name = finder.find_below(row.path, row.where, top)
+        except SelectionError:
+            if is_within or not row.group:
+                raise
+            beside = f"{row.group}/{PurePosixPath(row.path).name}"
+            name = finder.find_below(row.path, row.where, top, beside)
+            by_group.append(name or row.path)
         if name is None:
-            lacking.append(row.path)
+            lacking.append(f"{row.folder}/{row.path}" if is_within else row.path)
             continue
         twin = by_name.setdefault(name, row)
         if twin is not row:
@@ -142,7 +171,7 @@ def match_rows(rows: Sequence[Row], finder: NameFinder) -> Matches:
             )
         if _ABSOLUTE.match(row.path):
             absolute.append(row.path)
-    return Matches(by_name, tuple(lacking), tuple(absolute))
+    return Matches(by_name, tuple(lacking), tuple(absolute), tuple(by_group))
 
 
 def _said(row: Row) -> str:

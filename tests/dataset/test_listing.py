@@ -133,6 +133,10 @@ def test_an_image_without_a_label_is_one_to_judge() -> None:
         (b"path,label\na.png,ok\nb.png,to check\n", "l.csv:3: the label to check is neither"),
         (b"path,label\na.png,ok\nb.png,unklar\n", "l.csv:3: the label unklar is neither"),
         (b"path,label\na.png,ok\n\na.png,ng\n", "l.csv:4: a.png is listed a second time"),
+        (
+            b"path,label,folder\na.png,ok,x\na.png,ng,x\n",
+            "l.csv:3: a.png is listed a second time",
+        ),
         (b"path,label\na,b.png,ok\n", "l.csv:2: has 3 cells"),
         (b"path,label\n../a.png,ok\n", "l.csv:2: ../a.png leads out"),
         (b"path,label,split\na.png,ok,third\n", "l.csv:2: the split third is neither"),

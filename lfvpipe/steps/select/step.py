@@ -130,8 +130,9 @@ def _reader_versions(pipeline: Pipeline) -> Iterator[Input]:
     listed = pipeline.sources.listed
     if isinstance(listed, LayoutSource) and listed.name == "dagm":
         yield CodeVersion("Labels.txt", 2, unrecorded=1)
-    if isinstance(listed, TableSource):  # two columns that deny each other, rows of no label
-        yield CodeVersion("tables", 2, unrecorded=1)
+    if isinstance(listed, TableSource):
+        # 2: two columns that deny each other, rows of no label; 3: a column of folders.
+        yield CodeVersion("tables", 3, unrecorded=1)
     if isinstance(listed, AnnotationSource) and listed.format == "label-studio":
         yield CodeVersion("several annotators", 2, unrecorded=1)
     if any(source.masks for source in pipeline.sources.by_label.values()):

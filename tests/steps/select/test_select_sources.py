@@ -473,6 +473,55 @@ def test_a_name_that_could_be_any_of_several_is_told_with_its_line(
         select(listed(TABLE, files, table="path,label\n1.png,ok\n"), work)
 
 
+TWO_FOLDERS = numbered("a/{}.png", 3) | numbered("b/{}.png", 3)
+ROWS = [("a", n, "ok") for n in range(3)] + [("b", n, "ng") for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "told"),
+    [
+        ("path,label", "{folder}/{n}.png,{label}", ""),
+        ("Bild,Befund,Ordner", "{n}.png,{label},{folder}", ""),
+        ("path,label,folder", "deep\\{folder}\\{n}.png,{label},{folder}", ""),
+        ("path,label,folder", "{folder}/{n}.png,{label},camera 1", ""),
+        ("path,label,serial", "{n}.png,{label},{folder}", "told-by-group"),
+    ],
+    ids=["in the name", "a column", "both", "a column of something else", "the part's number"],
+)
+def test_one_name_in_two_folders_is_two_images(
+    head: str, row: str, told: str, listed: Callable[..., Context], work: Any
+) -> None:
+    rows = [row.format(folder=folder, n=n, label=label) for folder, n, label in ROWS]
+    table = "\n".join([head, *rows])
+    images, found = select(listed(TABLE, TWO_FOLDERS, table=table), work)
+    labels = {image.member: image.label for image in images.values()}
+    good = dict.fromkeys(numbered("a/{}.png", 3), "normal")
+    assert labels == good | dict.fromkeys(numbered("b/{}.png", 3), "anomaly")
+    assert [code for code in found if code.startswith("told")] == ([told] if told else [])
+
+
+def test_a_row_is_about_no_image_of_its_name_in_another_folder(
+    listed: Callable[..., Context], work: Any
+) -> None:
+    table = "path,label,folder\n0.png,ok,a\n1.png,ng,a\n9.png,ng,b\n"
+    files = {"a/0.png": b"", "a/1.png": b"", "a/9.png": b""}
+    images, found = select(listed(TABLE, files, table=table), work)
+    assert {image.member for image in images.values()} == {"a/0.png", "a/1.png"}
+    assert found["not-there"].images == ("b/9.png",)
+
+
+def test_a_mask_of_several_of_its_name_is_the_one_in_its_images_folder(
+    listed: Callable[..., Context], work: Any
+) -> None:
+    table = "path,label,mask\n" + "".join(
+        f"{folder}/{n}.png,{label},{n}_mask.png\n" for folder, n, label in ROWS
+    )
+    files = TWO_FOLDERS | {f"masks/{name[:-4]}_mask.png": b"" for name in TWO_FOLDERS}
+    images, _ = select(listed(TABLE, files, table=table), work)
+    masks = {image.member: image.mask.member for image in images.values() if image.mask}
+    assert masks == {f"b/{n}.png": f"masks/b/{n}_mask.png" for n in range(3)}
+
+
 def test_an_image_listed_under_two_names_is_an_error(
     listed: Callable[..., Context], work: Any
 ) -> None:
