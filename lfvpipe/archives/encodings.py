@@ -67,14 +67,13 @@ def guess_encoding(texts: Iterable[bytes], western: Sequence[str] = DOS) -> Gues
         for name in shares
         if shares[name] > shares[best] - _CLEAR and (_COMMON[name] is _is_cyrillic) == is_cyrillic
     ]
-    best = max(close, key=lambda name: (_count_usual(written, name), name == best))
+    # How many signs are those of words that photographs of products are called by.
+    usual = {
+        name: sum(sign in _USUAL.get(name, "") for raw in written for sign in raw.decode(name))
+        for name in close
+    }
+    best = max(close, key=lambda name: (usual[name], name == best))
     return Guess(best, tuple(name for name in close if name != best))
-
-
-def _count_usual(texts: Iterable[bytes], encoding: str) -> int:
-    """Return how many signs are those of words that photographs of products are called by."""
-    usual = _USUAL.get(encoding, "")
-    return sum(sign in usual for raw in texts for sign in raw.decode(encoding))
 
 
 def decode_name(raw: bytes, encoding: str) -> str:

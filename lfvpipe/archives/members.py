@@ -78,7 +78,11 @@ class Closable(ABC):
     """What the archives share: leaving the `with` block closes them."""
 
     unread: Sequence[str] = ()
-    inner_folders: Collection[str] = ()
+
+    @property
+    def inner_folders(self) -> Collection[str]:
+        """See `Archive`."""
+        return ()
 
     @abstractmethod
     def close(self) -> None:

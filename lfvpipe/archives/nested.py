@@ -41,7 +41,7 @@ class NestedArchive(Closable):
         self._opened = ExitStack()
 
     @property
-    def inner_folders(self) -> Collection[str]:  # type: ignore[override]  # it grows
+    def inner_folders(self) -> Collection[str]:
         """See `Archive`."""
         return self._inner.keys()
 
@@ -71,7 +71,8 @@ class NestedArchive(Closable):
                 unread.append(name)
 
     def _list_inner(self, name: str, unread: list[str]) -> Iterator[Member]:
-        folder = _folder_of(name)
+        ending = max((each for each in _ENDINGS if name.lower().endswith(each)), key=len)
+        folder = name[: -len(ending)]
         inner = self._open(name, folder)
         for member in inner.members():
             if member.name.lower().endswith(_ENDINGS):
@@ -133,8 +134,3 @@ class NestedArchive(Closable):
         """See `Archive.close`."""
         self._opened.close()
         self._outer.close()
-
-
-def _folder_of(name: str) -> str:
-    ending = max((each for each in _ENDINGS if name.lower().endswith(each)), key=len)
-    return name[: -len(ending)]

@@ -152,8 +152,7 @@ class TarArchive(Closable):
         self.skipped.clear()
         self._links = {}
         for info in tar:
-            # tarfile remembers every member: memory that grows with the archive.
-            tar.members, tar.pax_headers = [], {}  # type: ignore[attr-defined]
+            _forget(tar)
             census.count(info.size)
             name = safe_name(self._decoded(info.name), self.path, self._limits)
             if info.isdir():
@@ -188,7 +187,7 @@ class TarArchive(Closable):
         """Yield all names that are not UTF-8: one writer wrote them, so they count together."""
         with _opening(self.path, self._packing) as tar:
             for number, info in enumerate(tar):
-                tar.members, tar.pax_headers = [], {}  # type: ignore[attr-defined]
+                _forget(tar)
                 if number >= self._limits.members:
                     return
                 if _undecoded(info.name):
@@ -204,6 +203,11 @@ class TarArchive(Closable):
         return (
             data if len(data) == info.size else DamagedMember(self.path, name, "it ends too early")
         )
+
+
+def _forget(tar: tarfile.TarFile) -> None:
+    """Let go of the members so far: tarfile remembers every one, in memory that grows with them."""
+    tar.members, tar.pax_headers = [], {}  # type: ignore[attr-defined]  # not in the stubs
 
 
 def _undecoded(name: str) -> bool:

@@ -39,7 +39,9 @@ def cover(wanted: Mapping[str, str], others: Mapping[str, str]) -> Cover:
     exclude = _outermost(caught.values())
     found = Cover(() if include == ("**",) else include, exclude)
     for each in (found, Cover(found.include, tuple(map(escaped, sorted(caught))))):
-        if _matches(each, wanted, others):
+        is_in, is_out = matcher(each.include), matcher(each.exclude)
+        taken = {n for n in (*wanted, *others) if is_in(n) and not (each.exclude and is_out(n))}
+        if taken == set(wanted):
             return each
     return Cover(tuple(map(escaped, sorted(wanted))))  # told by names that are globs themselves
 
@@ -59,12 +61,6 @@ def _outermost(globs: Iterable[str]) -> tuple[str, ...]:
             if sign == "/"
         )
     )
-
-
-def _matches(found: Cover, wanted: Collection[str], others: Collection[str]) -> bool:
-    is_in, is_out = matcher(found.include), matcher(found.exclude)
-    taken = {n for n in (*wanted, *others) if is_in(n) and not (found.exclude and is_out(n))}
-    return taken == set(wanted)
 
 
 def escaped(name: str) -> str:

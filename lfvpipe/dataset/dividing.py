@@ -338,15 +338,15 @@ def _place_group(
         is_sampled = side.seen < side.size  # a group is sampled whole
         (ranked if is_sampled else left).append(each)
         counts[each.label] += is_sampled
+    parts: tuple[Split, ...] = ("train", "test", "unused")
     part = min(
-        ("train", "test", "unused"),
+        parts,
         key=lambda choice: _deviation(pipeline, sides, counts, choice),
     )
     for label, count in counts.items():
         sides[label].seen += count
         sides[label].taken[part] += count
-    chosen: Split = part  # type: ignore[assignment]  # one of the three above
-    return [(each, chosen) for each in ranked] + [(each, "unused") for each in left]
+    return [(each, part) for each in ranked] + [(each, "unused") for each in left]
 
 
 def _deviation(

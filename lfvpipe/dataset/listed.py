@@ -235,14 +235,14 @@ def _annotated(
     members = {member.name: member for member in holding.members}
     lacking: dict[str, None] = {}  # once, though several files may be about one image
     by_member: dict[str, AnnotatedImage] = {}
-    for image in read:
-        name = finder.find_annotated(image)
+    for said in read:
+        name = finder.find_annotated(said)
         if name is None:
-            lacking[image.name] = None
+            lacking[said.name] = None
             continue
         member = members[name]
-        older = tuple(_of_defects(each, source.words) for each in image.overruled)
-        image = replace(_of_defects(image, source.words), overruled=older)  # noqa: PLW2901
+        older = tuple(_of_defects(each, source.words) for each in said.overruled)
+        image = replace(_of_defects(said, source.words), overruled=older)
         twin = by_member.get(member.name)
         if twin is not None and twin.name != image.name:
             raise SelectionError(
@@ -250,7 +250,7 @@ def _annotated(
                 hint="Keep the folders that the export names in the archive.",
             )
         if twin is not None:  # several files, each about a class, or a part of the marks
-            image = replace(  # noqa: PLW2901
+            image = replace(
                 twin,
                 regions=(*twin.regions, *image.regions),
                 overruled=(*twin.overruled, *image.overruled),

@@ -1,4 +1,4 @@
-"""Images that `evaluate.images` names beside the pipeline file."""
+"""Files that a pipeline names on this machine: images of `evaluate.images`, lists and masks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.globs import has_wildcard, is_image_name
+from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
     from lfvpipe.config.spec import Pipeline
@@ -36,6 +37,18 @@ def file_stamp(path: Path) -> tuple[str, int]:
     """Return what tells that a file changed: its time of modification, and its size in bytes."""
     status = path.stat()
     return f"m{status.st_mtime_ns:x}", status.st_size
+
+
+def read_named_file(what: str, path: Path, *, hint: str) -> bytes:
+    """Return the content of a file that the pipeline names, which messages call `what`.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{what} cannot be read ({error.strerror}).", hint=hint) from error
 
 
 def pattern_digests(pipeline: Pipeline, index: Path) -> dict[str, str]:

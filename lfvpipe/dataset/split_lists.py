@@ -10,6 +10,7 @@ from lfvpipe.config.spec import NamesIn
 from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.checks.findings import warning
 from lfvpipe.dataset.listing import decode
+from lfvpipe.dataset.local_files import read_named_file
 from lfvpipe.dataset.naming import NameFinder
 from lfvpipe.engine.phrases import count_of
 
@@ -61,7 +62,7 @@ def parts_by_lists(
         found: What a person should know is added to it.
 
     Raises:
-        SelectionError: A file cannot be read, or an image is in both parts.
+        UserError: A file cannot be read, or an image is in both parts.
     """
     by_name: dict[str, list[Candidate]] = defaultdict(list)
     for each in candidates:
@@ -104,12 +105,10 @@ def read_list(file: str) -> bytes:
     """Return the content of a text file of names.
 
     Raises:
-        SelectionError: It cannot be read.
+        UserError: It cannot be read.
     """
-    try:
-        return Path(file).read_bytes()
-    except OSError as error:
-        raise SelectionError(
-            f"split.from: {file} cannot be read ({error.strerror}).",
-            hint="Name a text file on this machine, with the name of an image on each line.",
-        ) from error
+    return read_named_file(
+        f"split.from: {file}",
+        Path(file),
+        hint="Name a text file on this machine, with the name of an image on each line.",
+    )

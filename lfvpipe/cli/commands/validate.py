@@ -309,8 +309,8 @@ def _print(
     warnings: Sequence[tuple[str, str]],
 ) -> None:
     file = options.file or DEFAULT_FILE
-    verdict = ("has problems", "red") if problems else ("is valid", "green")
-    print(f"{file} {output.styled(verdict[0], verdict[1])}")  # type: ignore[arg-type]  # literals
+    is_valid = output.styled("is valid", "green")
+    print(f"{file} {output.styled('has problems', 'red') if problems else is_valid}")
     for name, pipeline, sources in found:
         _print_pipeline(name, pipeline, sources)
     for problem in problems:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfvpipe import images as pictures
 from lfvpipe.config.spec import Images
-from lfvpipe.errors import UserError
+from lfvpipe.dataset.local_files import read_named_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,13 +56,11 @@ def geometry_of(images: Images) -> Geometry:
 
 
 def _mask_bytes(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"{path}: the mask of what is ignored cannot be read ({error.strerror}).",
-            hint="Name a PNG of the images' size as `images.ignore`.",
-        ) from error
+    return read_named_file(
+        f"{path}: the mask of what is ignored",
+        Path(path),
+        hint="Name a PNG of the images' size as `images.ignore`.",
+    )
 
 
 def images_of(found: Mapping[str, Any]) -> Images:
