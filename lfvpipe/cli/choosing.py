@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -29,12 +29,14 @@ class Choices:
         normal: What shows good products.
         anomaly: What shows defective ones.
         leave_out: What is not used.
+        columns: What columns of a table are called, by what they hold.
         are_all: No folder is named beside these, so that nothing else takes part.
     """
 
     normal: tuple[str, ...] = ()
     anomaly: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
     are_all: bool = False
 
     def items(self) -> Iterator[tuple[Kind, str]]:

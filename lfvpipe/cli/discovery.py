@@ -246,6 +246,10 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
     )
     used = [_plain(label, part, count) for (label, part), count in ordered if count]
     used += _of_validation(tree, listed.validation)
+    used += [
+        f"column {listed.columns[each]}: taken for the {each}, by what is in it"
+        for each in listed.told_columns
+    ]
     if fitting := sum(name in tree.images for name in listed.used):
         used.append(count_of(fitting, "mask"))
     against: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.cli.choosing import fitting
 from lfvpipe.cli.covering import folders
-from lfvpipe.cli.listed_sources import find_listed
+from lfvpipe.cli.listed_sources import find_listed, table_faults
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.errors import UserError
 
@@ -71,6 +71,16 @@ def find_list(tree: ImageTree, asked: Asked) -> Listed | Ignored | None:
         raise UsageError(
             "--unmarked is about images beside annotations, and there are none that can be used.",
             hint="Leave it away, or name the file or folder of the annotations.",
+        )
+    if choices.columns and (listed is None or listed.kind != "table"):
+        faults = table_faults(tree, choices)
+        raise (
+            faults[0]
+            if faults
+            else UsageError(
+                "--column is about a table of the images, and there is none.",
+                hint="Name the table beside the folder or archives of the images.",
+            )
         )
     if listed is None:
         return None

@@ -15,6 +15,7 @@ from lfvpipe.cli.choosing import Choices
 from lfvpipe.cli.image_tree import LONGEST_FILE, shown_folder
 from lfvpipe.cli.name_reading import read_name
 from lfvpipe.cli.sorting import sort
+from lfvpipe.cli.table_columns import told_columns
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.dataset import annotations as exports
 from lfvpipe.dataset.annotations import AnnotationError
@@ -22,7 +23,15 @@ from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.globs import is_image_name
 from lfvpipe.dataset.layouts import rows_of
 from lfvpipe.dataset.listed import meanings_of
-from lfvpipe.dataset.listing import WORKBOOKS, ListingError, NoLabels, UnknownWords, read_table
+from lfvpipe.dataset.listing import (
+    WORKBOOKS,
+    ListingError,
+    NoLabels,
+    NoTable,
+    UnknownWords,
+    read_cells,
+    read_table,
+)
 from lfvpipe.dataset.naming import NameFinder, match_rows, shared_top
 from lfvpipe.dataset.pairing import common_ending
 from lfvpipe.dataset.words import (
@@ -80,6 +89,8 @@ class Listed:
         left_out: The images that are left out by them, with the word.
         used: Names in the tree of files that are no images and are made use of.
         types: Types of defects.
+        columns: What columns of a table are called, by what they hold, where that is not known.
+        told_columns: These of them what is in them told, and nobody said.
         words_as_types: Words of a table that were taken for types of defects.
         has_masks: It is a segmentation project.
         counts: How many images of each label, of a manifest.
@@ -104,6 +115,8 @@ class Listed:
     left_out: Mapping[str, str] = field(default_factory=dict)
     used: frozenset[str] = frozenset()
     types: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    told_columns: tuple[str, ...] = ()
     words_as_types: tuple[str, ...] = ()
     has_masks: bool = False
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -193,12 +206,14 @@ class _Found:
         name: Its own name in the tree.
         table: What it says.
         by_image: Its rows by the names of their images.
+        columns: What its columns are called, where the user said so, or what is in them did.
     """
 
     place: Path | str
     name: str
     table: Table
     by_image: Mapping[str, Row]
+    columns: Mapping[str, str]
 
 
 def table_faults(tree: ImageTree, choices: Choices) -> list[UserError]:
@@ -213,19 +228,51 @@ def _tables(tree: ImageTree, choices: Choices) -> tuple[list[_Found], list[UserE
     faults: list[UserError] = []
     for place, name, data in _candidates(tree, (*TABLES, *WORKBOOKS)):
         try:
-            table = read_table(PurePosixPath(name).name, data, words, left_out=choices.leave_out)
+            columns = _columns(PurePosixPath(name).name, data, finder, choices)
+            table = read_table(
+                PurePosixPath(name).name,
+                data,
+                words,
+                left_out=choices.leave_out,
+                columns=columns,
+            )
             by_image = match_rows(table.rows, finder).by_name
         except UnknownWords as error:
             faults.append(_in_options(error))
         except NoLabels as error:
             if tree.files or _names_an_image(tree, data):  # else it is a table of something else
-                faults.append(error)
-        except (ListingError, SelectionError) as error:
+                faults.append(_with_option(error))
+        except ListingError as error:
+            faults.append(_with_option(error))
+        except SelectionError as error:
             faults.append(error)
         else:
             if any(row.label for row in by_image.values()):
-                found.append(_Found(place, name, table, by_image))
+                found.append(_Found(place, name, table, by_image, columns))
     return found, faults
+
+
+def _columns(name: str, data: bytes, finder: NameFinder, choices: Choices) -> Mapping[str, str]:
+    """Return what a table's columns are called where that is not known: as said, or as is told."""
+    try:
+        return told_columns(read_cells(name, data), finder, choices.columns) or choices.columns
+    except ListingError:  # `read_table` says it, with the place
+        return choices.columns
+
+
+def _with_option(error: ListingError) -> ListingError:
+    """Return what is said of columns that are not known with the option that says what they are."""
+    if error.column is None:
+        return error
+    hint = f"Say which one it is: --column {error.column}=NAME."
+    if isinstance(error, NoTable):
+        hint = "Say what the column is called that holds the images' names: --column path=NAME."
+    elif isinstance(error, NoLabels):
+        hint = (
+            "Say what the column is called that says what the images are: --column label=NAME, or"
+            " is_anomaly=NAME where it holds 0 and 1."
+        )
+    return type(error)(error.message, hint=hint, column=error.column)
 
 
 def _names_an_image(tree: ImageTree, data: bytes) -> bool:
@@ -286,6 +333,8 @@ def _table(tree: ImageTree, choices: Choices) -> Listed | None:
         left_out={i: row.left_out for i, row in best.by_image.items() if row.left_out},
         used=frozenset({best.name, *_masks_named(tree, rows)}),
         types=tuple(sorted({row.type for row in taken.values() if row.type})),
+        columns=best.columns,
+        told_columns=tuple(each for each in best.columns if each not in choices.columns),
         words_as_types=tuple(best.table.types),
         has_masks=any(row.mask for row in taken.values()),
         validation=frozenset(image for image, row in taken.items() if row.is_validation),

@@ -125,17 +125,28 @@ def _listed(listed: Listed, output: Path) -> Iterator[str]:
     yield from _entry("exclude", listed.exclude, "    ")
     if listed.kind == "annotations":
         yield from _about_annotations(listed)
-    if listed.words_as_types:
-        shown = ", ".join(listed.words_as_types[:6])
-        shown += ", …" if len(listed.words_as_types) > 6 else ""
-        yield f"    # No known words, and so types of defects: {shown}. Should one of them be"
-        yield f"    # good, say so: labels: {{normal: [{_scalar(listed.words_as_types[0])}]}}"
+    yield from _about_columns(listed)
     if listed.words or listed.left_out_words:
         yield "    labels:"
         for label in LABELS:
             words = [word for word, each in listed.words.items() if each == label]
             yield from _entry(label, words, "      ")
         yield from _entry("leave-out", listed.left_out_words, "      ")
+
+
+def _about_columns(listed: Listed) -> Iterator[str]:
+    if listed.told_columns:
+        names = " and ".join(listed.columns[each] for each in listed.told_columns)
+        yield f"    # Told by what is in the columns: {names}."
+    if listed.columns:
+        yield "    columns:"
+        for column, name in listed.columns.items():
+            yield from _entry(column, [name], "      ")
+    if listed.words_as_types:
+        shown = ", ".join(listed.words_as_types[:6])
+        shown += ", …" if len(listed.words_as_types) > 6 else ""
+        yield f"    # No known words, and so types of defects: {shown}. Should one of them be"
+        yield f"    # good, say so: labels: {{normal: [{_scalar(listed.words_as_types[0])}]}}"
 
 
 def _about_annotations(listed: Listed) -> Iterator[str]:

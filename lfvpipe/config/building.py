@@ -168,7 +168,10 @@ def _listed(settings: Settings) -> TableSource | LayoutSource | AnnotationSource
     words = {word: label for label in LABELS for word in _globs(given.get("labels", {}).get(label))}
     if kind == "table":
         left_out = _globs(given.get("labels", {}).get("leave-out"))
-        return TableSource(file=given["file"], words=words, left_out=left_out, **common)
+        columns = {column: name for column, name in (given.get("columns") or {}).items() if name}
+        return TableSource(
+            file=given["file"], words=words, left_out=left_out, columns=columns, **common
+        )
     return AnnotationSource(
         format=given["format"],
         files=_globs(given.get("file")),

@@ -110,6 +110,8 @@ def _listed(
         key, words = "sources.table", source.words
         yield f"{key}.file", source.file
         yield f"{key}.labels.leave-out", source.left_out or None
+        for column, name in source.columns.items():
+            yield f"{key}.columns.{column}", name
     elif isinstance(source, LayoutSource):
         key = "sources.layout"
         yield f"{key}.name", source.name

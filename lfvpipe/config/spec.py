@@ -78,11 +78,13 @@ class TableSource(ListedSource):
         file: CSV, TSV or JSON Lines: an address or an absolute path.
         words: What words of the table's label column stand for.
         left_out: Words in there of images that take no part.
+        columns: What its columns are called, by what they hold, where that is not known.
     """
 
     file: str
     words: Mapping[str, Label]
     left_out: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,7 +104,12 @@ def _rows_of_table(
 ) -> Sequence[Row]:
     name = PurePosixPath(public_address(source.file)).name
     table = read_table(
-        name, _read(files[0]), source.words, left_out=source.left_out, encoding=source.encoding
+        name,
+        _read(files[0]),
+        source.words,
+        left_out=source.left_out,
+        encoding=source.encoding,
+        columns=source.columns,
     )
     _use_beside(holding, files)
     if table.guess:

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.words import (
@@ -27,11 +27,13 @@ from lfvpipe.engine.phrases import count_of
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from lfvpipe.config.spec import Label
 
 Part = Literal["train", "test"]
+Column = Literal["path", "label", "is_anomaly", "split", "type", "mask", "group"]
+COLUMNS: tuple[Column, ...] = get_args(Column)
 
 # By what a column may be called: what it holds. The first row names the columns.
 _COLUMNS: dict[str, str] = {
@@ -64,7 +66,7 @@ _LONGEST = 1 << 20  # characters of a field
 
 
 _PATHS = frozenset(alias for alias, column in _COLUMNS.items() if column == "path")
-_LABEL_COLUMNS = frozenset({"label", "is_anomaly"})
+LABEL_COLUMNS = frozenset({"label", "is_anomaly"})
 # Excel's own first line, which says what separates the cells; it never is a row.
 _SEPARATOR = re.compile(r'"?sep=(.)"?[\t;,]*')
 
@@ -73,8 +75,21 @@ _SEPARATOR = re.compile(r'"?sep=(.)"?[\t;,]*')
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 
 
+def column_of(name: str) -> str:
+    """Return what a column of that name is known to hold, one of `COLUMNS`; "" where it is not."""
+    return _COLUMNS.get(simplify(name), "")
+
+
 class ListingError(UserError):
-    """A list of images cannot be used; the message says where in it."""
+    """A list of images cannot be used; the message says where in it.
+
+    Attributes:
+        column: What nobody knows the column of, one of `COLUMNS`; None for another fault.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", column: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.column = column
 
 
 class NoTable(ListingError):
@@ -83,6 +98,10 @@ class NoTable(ListingError):
 
 class NoLabels(ListingError):
     """The file names what may be images, and says of none what it is."""
+
+
+class NoColumn(ListingError):
+    """The file has no column of a name that the user gave."""
 
 
 class UnknownWords(ListingError):
@@ -160,6 +179,7 @@ def read_table(
     *,
     left_out: Sequence[str] = (),
     encoding: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Table:
     """Return what a CSV, TSV or JSON Lines file says.
 
@@ -173,19 +193,15 @@ def read_table(
         labels: What words in the label's column stand for, by the word as it is written.
         left_out: Words in there of images that take no part.
         encoding: What it is written in if it is not Unicode; None to guess.
+        columns: What columns are called, by what they hold: one of `COLUMNS`. Others go by the
+            names that are known.
 
     Raises:
         ListingError: It is no such table, names an image twice, or a label is not known.
     """
-    if name.lower().endswith(WORKBOOKS):
-        raise ListingError(
-            f"{name}: this is a workbook, which is not read.",
-            hint="Save its sheet as CSV UTF-8, and name that.",
-        )
-    text, guess = decode(name, data, encoding)
-    is_json = name.lower().endswith((".jsonl", ".ndjson"))
+    text, guess = _text(name, data, encoding)
     words = _Words(labels or {}, frozenset(left_out))
-    entries = [*(_json_lines if is_json else _separated)(name, text)]
+    entries = [*(_json_lines if _is_json(name) else _separated)(name, text, _Naming(columns or {}))]
     words.products = product_words(entry.get("label", "") for _, entry in entries)
     rows = [_row(entry, where, words) for where, entry in entries]
     if not rows:
@@ -202,6 +218,32 @@ def read_table(
                 f" A/{PurePosixPath(row.path).name}, or into a column `folder`.",
             )
     return Table(tuple(rows), guess, words.types, tuple(words.good_of_type))
+
+
+def read_cells(name: str, data: bytes, encoding: str | None = None) -> list[Mapping[str, str]]:
+    """Return the lines of a table, each by the names of its columns, whatever these hold.
+
+    Raises:
+        ListingError: It is no table.
+    """
+    text, _ = _text(name, data, encoding)
+    if _is_json(name):
+        return [{key: _plain(v) for key, v in each.items()} for _, each in _objects(name, text)]
+    (_, names), *lines = [*_cells(name, text, _PATHS)] or [("", [])]
+    return [dict(zip(map(str.strip, names), cells, strict=False)) for _, cells in lines]
+
+
+def _text(name: str, data: bytes, encoding: str | None) -> tuple[str, str]:
+    if name.lower().endswith(WORKBOOKS):
+        raise ListingError(
+            f"{name}: this is a workbook, which is not read.",
+            hint="Save its sheet as CSV UTF-8, and name that.",
+        )
+    return decode(name, data, encoding)
+
+
+def _is_json(name: str) -> bool:
+    return name.lower().endswith((".jsonl", ".ndjson"))
 
 
 def decode(name: str, data: bytes, encoding: str | None = None) -> tuple[str, str]:
@@ -232,60 +274,129 @@ def decode(name: str, data: bytes, encoding: str | None = None) -> tuple[str, st
         ) from error
 
 
-def _separated(name: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
+class _Naming:
+    """What the columns of a table hold, by their names.
+
+    Args:
+        said: What the user calls columns, by what they hold.
+    """
+
+    def __init__(self, said: Mapping[str, str]) -> None:
+        self.said = said
+        twice = [name for name, count in Counter(said.values()).items() if count > 1]
+        if twice:
+            raise ListingError(
+                f"The column {twice[0]} is said to hold several things.",
+                hint="Say of each column one thing that it holds, and of others nothing.",
+            )
+
+    @property
+    def paths(self) -> Collection[str]:
+        """What the column of the images may be called, simplified."""
+        return {simplify(self.said["path"])} if "path" in self.said else _PATHS
+
+    def holds(self, name: str, names: Collection[str]) -> str:
+        """Return what a column holds; "" where that is not known.
+
+        Args:
+            name: What it is called.
+            names: What all are called: an exact spelling counts before a similar one.
+        """
+        for column, wanted in self.said.items():
+            is_exact = any(each.strip() == wanted.strip() for each in names)
+            if name.strip() == wanted.strip() or (
+                not is_exact and simplify(name) == simplify(wanted) != ""
+            ):
+                return column
+        known = column_of(name)
+        return "" if known in self.said else known
+
+    def insist_on_said(self, names: Sequence[str], where: str) -> None:
+        """Raise NoColumn where one that the user named is not there."""
+        there = {self.holds(name, names) for name in names}
+        for column, wanted in self.said.items():
+            if column not in there:
+                raise NoColumn(
+                    f"{where}: names no column {wanted}, which is said to hold the {column};"
+                    f" it names {', '.join(names[:8])}.",
+                    hint="Say it as it is written there.",
+                )
+
+
+def _separated(name: str, text: str, naming: _Naming) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield each line of a CSV or TSV with its place, by column; semicolons separate, too."""
+    columns: list[str] | None = None
+    for where, cells in _cells(name, text, naming.paths):
+        if columns is None:
+            columns = _columns(cells, where, naming)
+            continue
+        yield where, {key: cell.strip() for key, cell in zip(columns, cells, strict=False)}
+
+
+def _cells(name: str, text: str, paths: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the cells of each line of a CSV or TSV with its place; the first names the columns.
+
+    Args:
+        name: Of the file.
+        text: What is in it.
+        paths: What the column of the images may be called, simplified.
+    """
     first, end, rest = text.partition("\n")
     said = _SEPARATOR.fullmatch(first.strip())
     if said:
         text = end + rest
-    separator = said[1] if said else _separator(text)
+    separator = said[1] if said else _separator(text, paths)
     csv.field_size_limit(_LONGEST)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    columns: list[str] | None = None
+    count = 0
     try:
         for cells in lines:
             where = f"{name}:{lines.line_num}"
             filled = [cell for cell in cells if cell.strip()]
             # Below the first row, a cell beside it tells an image that is called #1.png.
-            if not filled or (cells[0].startswith("#") and (columns is None or len(filled) == 1)):
+            if not filled or (cells[0].startswith("#") and (not count or len(filled) == 1)):
                 continue
-            if columns is None:
-                columns = _columns(cells, where)
-                continue
-            if len(cells) > len(columns) and any(cell.strip() for cell in cells[len(columns) :]):
+            if count and len(cells) > count and any(cell.strip() for cell in cells[count:]):
                 raise ListingError(
-                    f"{where}: has {len(cells)} cells, and the first row names {len(columns)}.",
+                    f"{where}: has {len(cells)} cells, and the first row names {count}.",
                     hint="Put names that hold a separator, and numbers with a decimal comma, in"
                     " quotation marks.",
                 )
-            yield where, {key: cell.strip() for key, cell in zip(columns, cells, strict=False)}
+            count = count or len(cells)
+            yield where, cells
     except csv.Error as error:
         raise ListingError(f"{name}:{lines.line_num}: is no line of a table ({error}).") from error
 
 
-def _separator(text: str) -> str:
+def _separator(text: str, paths: Collection[str]) -> str:
     """Return what separates the names of the columns: where that can be several, what finds one."""
     told = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
     head = next(told, "")
     bare = re.sub(r'"[^"]*"', "", head)
     ranked = sorted("\t;,", key=bare.count, reverse=True)
     names = {each: {simplify(cell) for cell in head.split(each)} for each in ranked}
-    return next((each for each in ranked if names[each] & _PATHS), ranked[0])
+    return next((each for each in ranked if not names[each].isdisjoint(paths)), ranked[0])
 
 
-def _columns(cells: Sequence[str], where: str) -> list[str]:
-    columns = [_COLUMNS.get(simplify(cell), "") for cell in cells]
+def _columns(cells: Sequence[str], where: str, naming: _Naming) -> list[str]:
+    naming.insist_on_said(cells, where)
+    columns = [naming.holds(cell, cells) for cell in cells]
     if "path" not in columns:
         raise NoTable(
             f"{where}: names no column `path`; it names {', '.join(cells[:8])}.",
-            hint="The first row names the columns: path, label, and split, type, mask or group;"
-            " call the one with the images' names `path`.",
+            hint="The first row names the columns: path, label, and split, type, mask or group."
+            " Where they are called otherwise, say it: columns: {path: NAME, label: NAME}.",
+            column="path",
         )
     twice = next((column for column in columns if column and columns.count(column) > 1), None)
     if twice:
-        names = ", ".join(c for c, column in zip(cells, columns, strict=True) if column == twice)
-        raise ListingError(f"{where}: several columns could be the {twice}: {names}.")
-    if _LABEL_COLUMNS.isdisjoint(columns):
+        names = [c for c, column in zip(cells, columns, strict=True) if column == twice]
+        raise ListingError(
+            f"{where}: several columns could be the {twice}: {', '.join(names)}.",
+            hint=f"Say which one it is: columns: {{{twice}: {names[0]}}}.",
+            column=twice,
+        )
+    if LABEL_COLUMNS.isdisjoint(columns):
         raise _no_label(where, cells)
     return columns
 
@@ -293,13 +404,29 @@ def _columns(cells: Sequence[str], where: str) -> list[str]:
 def _no_label(where: str, names: Sequence[str]) -> NoLabels:
     return NoLabels(
         f"{where}: no column says what the images are; the columns are {', '.join(names[:8])}.",
-        hint="Call the one that does `label`, or `is_anomaly` where it holds 0 and 1.",
+        hint="Say which one does: columns: {label: NAME}, or {is_anomaly: NAME} where it holds 0"
+        " and 1.",
+        column="label",
     )
 
 
-def _json_lines(name: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
+def _json_lines(name: str, text: str, naming: _Naming) -> Iterator[tuple[str, dict[str, str]]]:
     names: dict[str, None] = {}
-    where = name
+    for where, entry in _objects(name, text):
+        names |= dict.fromkeys(entry)
+        known = {naming.holds(key, entry): value for key, value in entry.items()}
+        wrong = [key for key, value in known.items() if key and isinstance(value, (list, dict))]
+        if wrong:
+            raise ListingError(f"{where}: {wrong[0]} is not a text.")
+        yield where, {key: _plain(v) for key, v in known.items() if key}
+    if names:
+        naming.insist_on_said([*names], name)
+    if names and LABEL_COLUMNS.isdisjoint(naming.holds(each, names) for each in names):
+        raise _no_label(name, list(names))
+
+
+def _objects(name: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each line of JSON Lines with its place."""
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -310,14 +437,11 @@ def _json_lines(name: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
             raise NoTable(f"{where}: this is not JSON.") from error
         if not isinstance(entry, dict):
             raise NoTable(f'{where}: is not {{"path": an image, "label": …}}.')
-        names |= dict.fromkeys(entry)
-        known = {_COLUMNS.get(simplify(key), ""): value for key, value in entry.items()}
-        wrong = [key for key, value in known.items() if key and isinstance(value, (list, dict))]
-        if wrong:
-            raise ListingError(f"{where}: {wrong[0]} is not a text.")
-        yield where, {key: "" if v is None else str(v).strip() for key, v in known.items() if key}
-    if names and _LABEL_COLUMNS.isdisjoint(_COLUMNS.get(simplify(each)) for each in names):
-        raise _no_label(name, list(names))
+        yield where, entry
+
+
+def _plain(value: object) -> str:
+    return "" if value is None else str(value).strip()
 
 
 class _Words:
@@ -398,7 +522,7 @@ def _row(entry: Mapping[str, str], where: str, words: _Words) -> Row:
     if not path or ".." in path.split("/"):
         what = f"{path} leads out of the folder of the images" if path else "names no image"
         raise ListingError(f"{where}: {what}.")
-    said = next((w for key in _LABEL_COLUMNS if (w := entry.get(key, "")) in words.left_out), "")
+    said = next((w for key in LABEL_COLUMNS if (w := entry.get(key, "")) in words.left_out), "")
     label, type_ = (None, "") if said else words.label(entry, where)
     return Row(
         path=path,

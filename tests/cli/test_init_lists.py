@@ -54,6 +54,66 @@ def test_a_table_counts_though_images_are_left_out(
     assert f"{good} images" in checked.out
 
 
+def _table(here: Path, head: str, *, words: tuple[str, str] = ("ok", "ng"), more: str = "") -> None:
+    rows = [f"OK/{n:03}.png;{words[0]};{n}{more}" for n in range(GOOD)]
+    rows += [f"NG/{n:03}.png;{words[1]};{n}{more}" for n in range(50, 50 + BAD)]
+    (here / "p/labels.csv").write_text("\n".join([head, *rows]), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "Aufnahme: taken for the path, by what is in it"),
+        (["--column", "path=Aufnahme"], "column Sicht: taken for the label, by what is in it"),
+        (["--column", "path=Aufnahme", "label=Sicht"], ""),
+    ],
+)
+def test_columns_of_unknown_names_are_said_or_told_by_what_is_in_them(
+    words: list[str], told: str, here: Path, lfvpipe: Any
+) -> None:
+    _table(here, "Aufnahme;Sicht;Nr")
+    said = lfvpipe("init", "p", *words)
+    assert said.code == 0, said.err
+    assert told in said.out
+    assert ("taken for" in said.out) == bool(told)
+    written = (here / "pipeline.yaml").read_text()
+    assert "    columns:\n      path: Aufnahme\n      label: Sicht\n" in written
+    assert ("# Told by what is in the columns: " in written) == bool(told)
+    assert lfvpipe("run", "--until", "select").code == 0
+
+
+@pytest.mark.parametrize(
+    ("head", "more", "words", "said"),
+    [
+        ("Aufnahme;Sicht;Nr;x", ";{}.png", [], "--column path=NAME"),  # two columns of images
+        ("file;A;Nr;x", ";ok", [], "--column label=NAME, or is_anomaly=NAME"),
+        ("file;A;Nr;x", ";gut", ["--column", "label=B"], "names no column B, which is said to"),
+        ("file;file name;Nr", "", [], "Say which one it is: --column path=NAME."),
+        ("file;label;Nr", "", ["--column", "pfad=file"], "Write WHAT=NAME, such as path=Aufnahme"),
+        ("file;label;Nr", "", ["--column", "path"], "Write WHAT=NAME, such as path=Aufnahme"),
+    ],
+)
+def test_columns_that_could_be_several_are_asked_for(
+    head: str, more: str, words: list[str], said: str, here: Path, lfvpipe: Any
+) -> None:
+    _table(here, head, words=("A1", "B2") if head.startswith("file;A") else ("ok", "ng"))
+    file = here / "p/labels.csv"
+    if more:
+        lines = file.read_text().splitlines()
+        rest = [line + (f";{line.split(';')[0]}" if "{}" in more else more) for line in lines[1:]]
+        file.write_text("\n".join([lines[0], *rest]))
+    refused = lfvpipe("init", "p", "p/labels.csv", *words)
+    assert refused.code in (1, 3), refused.out
+    assert said in refused.err
+
+
+def test_a_column_without_a_table_is_refused(here: Path, lfvpipe: Any) -> None:
+    (here / "p/labels.csv").unlink()
+    said = lfvpipe("init", "p", "--leave-out", "old", "--column", "path=Aufnahme")
+    assert said.code == 3
+    assert "--column is about a table of the images, and there is none." in said.err
+
+
 @pytest.mark.parametrize("word", ["zzz.png", "Bizarre", "path"])
 def test_what_fits_neither_an_image_nor_a_word_of_the_table_is_refused(
     word: str, here: Path, lfvpipe: Any

@@ -276,7 +276,8 @@ def test_images_may_be_listed_by_a_table_a_layout_or_annotations(
     load_text: Load, tmp_path: Path
 ) -> None:
     table = load_text(
-        "sources: {table: {file: t/labels.csv, labels: {anomaly: [ng, '1'], leave-out: x}}}"
+        "sources: {table: {file: t/labels.csv, labels: {anomaly: [ng, '1'], leave-out: x},"
+        " columns: {path: Aufnahme, label: Befund, mask: null}}}"
     )
     assert table.pipeline.sources == spec.Sources(
         {},
@@ -285,6 +286,7 @@ def test_images_may_be_listed_by_a_table_a_layout_or_annotations(
             file=str(tmp_path / "t" / "labels.csv"),
             words={"ng": "anomaly", "1": "anomaly"},
             left_out=("x",),
+            columns={"path": "Aufnahme", "label": "Befund"},
         ),
     )
     layout = load_text("sources: {layout: {name: mvtec-ad, archive: bottle.zip}}").pipeline

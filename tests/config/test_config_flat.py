@@ -43,11 +43,13 @@ defects = st.fixed_dictionaries(
 )
 words = st.just({"normal": ["ok", "gut"], "anomaly": "ng"})
 table_words = st.just({"normal": ["ok", "gut"], "leave-out": ["check"]})
+columns = st.just({"path": "Aufnahme", "label": "Befund"})
 listed = (
     st.fixed_dictionaries(
         {
             "table": st.fixed_dictionaries(
-                {"file": st.just("t.csv")}, optional={**more, "labels": table_words}
+                {"file": st.just("t.csv")},
+                optional={**more, "labels": table_words, "columns": columns},
             )
         }
     )

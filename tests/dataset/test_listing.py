@@ -148,6 +148,44 @@ def test_what_is_wrong_is_named_with_its_line(text: bytes, said: str) -> None:
         read_table("l.csv", text)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("l.csv", "Nr;Aufnahme;Befund;label\n1;a, b.png;ok;x\n2;c.png;ng;y\n"),
+        (
+            "l.csv",
+            "Nr,AUFNAHME ,befund,status\n1,'a, b.png',ok,x\n2,c.png,ng,y\n".replace("'", '"'),
+        ),
+        (
+            "l.jsonl",
+            '{"Aufnahme": "a, b.png", "Befund": "ok"}\n{"Befund": "ng", "Aufnahme": "c.png"}',
+        ),
+    ],
+)
+def test_columns_are_called_as_the_user_says(name: str, text: str) -> None:
+    columns = {"path": "Aufnahme", "label": "Befund"}
+    rows = read_table(name, text.encode(), columns=columns).rows
+    assert [(row.path, row.label) for row in rows] == [("a, b.png", "normal"), ("c.png", "anomaly")]
+
+
+@pytest.mark.parametrize("name", ["l.csv", "l.jsonl"])
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (
+            {"path": "gone"},
+            "names no column gone, which is said to hold the path; it names file, x",
+        ),
+        ({"path": "x", "label": "x"}, "The column x is said to hold several things"),
+        ({"mask": "m"}, "names no column m, which is said to hold the mask"),
+    ],
+)
+def test_a_column_that_is_not_there_is_named(name: str, columns: dict[str, str], said: str) -> None:
+    data = b'{"file": "a.png", "x": "ok"}' if name == "l.jsonl" else b"file,x\na.png,ok\n"
+    with pytest.raises(ListingError, match=said):
+        read_table(name, data, columns=columns)
+
+
 @given(
     st.sampled_from(["l.csv", "l.tsv", "l.jsonl"]),
     st.binary(max_size=200) | st.text().map(str.encode),

@@ -15,6 +15,7 @@ from lfvpipe.cli.questions import can_ask
 from lfvpipe.cli.undecided import Asked
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.schema import schema_file
+from lfvpipe.dataset.listing import COLUMNS
 from lfvpipe.visible import visible
 
 if TYPE_CHECKING:
@@ -63,6 +64,16 @@ class InitOptions(Options):
             is_greedy=True,
             about="these neither, and are not used",
             completes="file",
+        ),
+    ] = ()
+    column: Annotated[
+        tuple[str, ...],
+        Option(
+            "--column",
+            metavar="WHAT=NAME",
+            is_greedy=True,
+            about="what a table's columns are called, where that is not known, by what they hold:"
+            " path, label, is_anomaly, split, type, mask, group",
         ),
     ] = ()
     unmarked: Annotated[
@@ -122,16 +133,38 @@ def _write_schema(target: Path) -> None:
 
 
 def _asked(options: InitOptions) -> Asked:
-    choices = Choices(options.normal, options.anomaly, options.leave_out, are_all=not options.paths)
+    choices = Choices(
+        options.normal,
+        options.anomaly,
+        options.leave_out,
+        _columns(options.column),
+        are_all=not options.paths,
+    )
     words = [*options.paths]
     for kind, patterns in (
         ("--normal", options.normal),
         ("--anomaly", options.anomaly),
         ("--leave-out", options.leave_out),
+        ("--column", options.column),
     ):
         words += [kind, *patterns] if patterns else []
     may_ask = can_ask() and not options.json
     return Asked(choices, options.unmarked, options.product, may_ask, tuple(words))
+
+
+def _columns(words: tuple[str, ...]) -> dict[str, str]:
+    """Return what the user says that columns are called, by what they hold."""
+    said: dict[str, str] = {}
+    for word in words:
+        holds, sign, name = word.partition("=")
+        if not sign or holds not in COLUMNS or not name.strip() or holds in said:
+            raise UsageError(
+                f"--column {word} does not say once what a column holds, and what it is called.",
+                hint="Write WHAT=NAME, such as path=Aufnahme; WHAT is one of"
+                f" {', '.join(COLUMNS)}.",
+            )
+        said[holds] = name
+    return said
 
 
 def _print(found: Discovery, target: Path, missing: str) -> None:

@@ -192,7 +192,10 @@ def _listed_inputs(source: TableSource | LayoutSource | AnnotationSource) -> dic
     else:
         found[f"{key}.labels"] = dict(sorted(source.words.items()))
     if isinstance(source, TableSource):
-        found |= _said({f"{key}.labels.leave-out": list(source.left_out)})
+        columns: dict[str, Json] = dict(sorted(source.columns.items()))
+        found |= _said(
+            {f"{key}.labels.leave-out": list(source.left_out), f"{key}.columns": columns}
+        )
     if isinstance(source, AnnotationSource):
         found[f"{key}.format"] = source.format
         found[f"{key}.unmarked"] = source.unmarked

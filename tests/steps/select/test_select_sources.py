@@ -30,7 +30,7 @@ from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.listing import ListingError
 from lfvpipe.dataset.selection import SelectedImage, read_selection
 from lfvpipe.dataset.sources import archives_of, sources_of
-from lfvpipe.engine.inputs import flatten
+from lfvpipe.engine.inputs import Setting, flatten
 from lfvpipe.steps.select.outcome import SelectOutcome
 from lfvpipe.steps.select.step import SelectStep
 from tests.outcomes import fetch_outcome
@@ -456,6 +456,21 @@ def test_what_lists_name_in_vain_is_counted_among_all_that_they_name(
     _, found = select(listed(COCO, numbered("{}.png", 12) | {"a.json": export}), work)
     text = "sources.annotations: 3 of 15 images that it lists are not there"
     assert found["not-there"].message == text
+
+
+def test_columns_of_a_table_are_read_by_the_names_that_are_said(
+    listed: Callable[..., Context], work: Any
+) -> None:
+    rows = "".join(f"{n}.png,{'ok' if n < 6 else 'ng'}\n" for n in range(12))
+    source = replace(TABLE, columns={"path": "Aufnahme", "label": "Befund"})
+    context = listed(source, numbered("{}.png", 12), table=f"Aufnahme,Befund\n{rows}")
+    images, _ = select(context, work)
+    assert sum(image.label == "normal" for image in images.values()) == 6
+    keys = [each.key for each in SelectStep([]).inputs(context) if isinstance(each, Setting)]
+    assert "sources.table.columns" in keys
+    context = listed(TABLE, numbered("{}.png", 12), table=f"path,label\n{rows}")
+    keys = [each.key for each in SelectStep([]).inputs(context) if isinstance(each, Setting)]
+    assert "sources.table.columns" not in keys
 
 
 def test_a_table_none_of_whose_images_is_there_is_an_error(
