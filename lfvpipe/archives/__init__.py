@@ -18,7 +18,14 @@ if TYPE_CHECKING:
         UnsafeMember,
     )
     from lfvpipe.archives.folders import STATE_FOLDER
-    from lfvpipe.archives.members import JUNK_KINDS, Archive, Limits, Member, kind_of_junk
+    from lfvpipe.archives.members import (
+        JUNK_KINDS,
+        Archive,
+        Limits,
+        Member,
+        heat_map_name,
+        kind_of_junk,
+    )
     from lfvpipe.archives.opening import open_archive
 else:
     __getattr__ = lazy.face(
@@ -37,7 +44,14 @@ else:
                 "UnsafeMember",
             ],
             "folders": ["STATE_FOLDER"],
-            "members": ["JUNK_KINDS", "Archive", "Limits", "Member", "kind_of_junk"],
+            "members": [
+                "JUNK_KINDS",
+                "Archive",
+                "Limits",
+                "Member",
+                "heat_map_name",
+                "kind_of_junk",
+            ],
             "opening": ["open_archive"],
         },
     )
@@ -58,6 +72,7 @@ __all__ = [
     "SpecialMember",
     "UnreadableArchive",
     "UnsafeMember",
+    "heat_map_name",
     "kind_of_junk",
     "open_archive",
 ]

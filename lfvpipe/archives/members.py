@@ -17,7 +17,7 @@ JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini", "labels.txt", "icon\r"})
 JUNK_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information"})
 # What storage boxes make of photographs: small copies, and those that were thrown away.
 COPY_FOLDERS = frozenset({"@eadir", "#recycle", "@recycle", "#snapshot", "@recently-snapshot"})
-HEAT_MAP = ".heat.png"  # what `lfvpipe detect --heat-maps` puts behind the name of an image
+_HEAT_MAP = ".heat.png"  # behind the name of an image
 
 # What `kind_of_junk` may say.
 JUNK_KINDS = frozenset(
@@ -199,9 +199,14 @@ def kind_of_junk(name: str) -> str:
     folder = next((part for part in parts[:-1] if part in JUNK_FOLDERS | COPY_FOLDERS), "")
     if folder:
         return f"{folder}/"
-    if parts[-1].endswith(HEAT_MAP) and "." in parts[-1].removesuffix(HEAT_MAP):
+    if parts[-1].endswith(_HEAT_MAP) and "." in parts[-1].removesuffix(_HEAT_MAP):
         return "heat map"
     return "hidden" if any(part.startswith(".") for part in parts) else ""
+
+
+def heat_map_name(image: str) -> str:
+    """Return what the heat map of an image is called, which is no photograph by `kind_of_junk`."""
+    return f"{image}{_HEAT_MAP}"
 
 
 class Census:

@@ -168,8 +168,8 @@ class FileNames:
 
     def _told_by(self, names: Sequence[str], word: str) -> list[str]:
         """Return globs over stems that may tell names with a word in them from all others."""
-        ends = {re.search(r"([^0-9]*)$", _stem(name))[1] for name in names}  # type: ignore[index]
-        starts = {re.match(r"[^0-9]*", _stem(name))[0] for name in names}  # type: ignore[index]
+        ends = {re.split(r"[0-9]", _stem(name))[-1] for name in names}
+        starts = {re.split(r"[0-9]", _stem(name))[0] for name in names}
         start = escaped(starts.pop()) if len(starts) == 1 else ""
         end = escaped(ends.pop()) if len(ends) == 1 else ""
         inner = word.replace(" ", "*")

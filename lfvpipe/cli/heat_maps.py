@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from lfvpipe import report, service
+from lfvpipe import archives, report, service
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.errors import UserError
 from lfvpipe.visible import visible_name
@@ -29,7 +29,7 @@ _BY_FILE = "Use the model file instead: lfvpipe detect --model FILE …"
 
 @dataclass(frozen=True)
 class HeatMaps:
-    """The folder of the pictures; each is named as its image is below `base`, and ``.heat.png``.
+    """The folder of the pictures; each is named after its image below `base`.
 
     Attributes:
         folder: As the user named it.
@@ -54,7 +54,7 @@ class HeatMaps:
         if heat is None:
             return None
         below = _absolute(image).relative_to(self.base)
-        file = self.folder / below.with_name(f"{below.name}.heat.png")
+        file = self.folder / below.with_name(archives.heat_map_name(below.name))
         try:
             report.heat_pictures.write(file, picture, heat)
         except OSError as error:

@@ -28,7 +28,7 @@ def cancelling() -> Iterator[Event]:
         yield cancelled
         return
 
-    def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  (signal's own face)
+    def ask(_number: int, _frame: FrameType | None) -> None:
         if cancelled.is_set():
             os._exit(INTERRUPTED)
         cancelled.set()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lfvpipe.config.spec import Label
 
 Part = Literal["train", "test"]
-Column = Literal["path", "label", "is_anomaly", "split", "type", "mask", "group"]
+Column = Literal["path", "folder", "label", "is_anomaly", "split", "type", "mask", "group"]
 COLUMNS: tuple[Column, ...] = get_args(Column)
 
 # By what a column may be called: what it holds. The first row names the columns.

@@ -51,6 +51,15 @@ def lfvpipe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder, which is the working one."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Return a pipeline file beside its archives."""
     for name in ("Texture.zip", "Texture_def.zip"):

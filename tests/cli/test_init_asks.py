@@ -26,15 +26,6 @@ def _refused(lfvpipe: Any, here: Path, *words: str) -> str:
     return str(said.err)
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty folder, which is the working one."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
 def test_one_unknown_folder_is_refused_with_what_to_say(here: Path, lfvpipe: Any) -> None:
     put(here / "screws", many("IMG_{}.png", 30))
     said = _refused(lfvpipe, here, "screws")

@@ -13,15 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty folder, which is the working one."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
 def _selected(here: Path) -> dict[str, str]:
     """Return the label of each image that the newest selection takes."""
     file = max(here.glob(".lfvpipe/*/selection/*.jsonl"), key=lambda each: each.stat().st_mtime_ns)

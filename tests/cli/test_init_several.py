@@ -14,15 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty folder, which is the working one."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
 def _sorted(here: Path) -> list[str]:
     """Make sorted folders, of which four images in bad/ are listed as good; return the listed."""
     put(here / "p", many("good/g{}.png", 20), many("bad/b{}.png", 16))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from lfvpipe.config.schema import schema_file
 from lfvpipe.dataset.layouts import rows_of
-from lfvpipe.dataset.listing import ListingError, Row, read_table
+from lfvpipe.dataset.listing import COLUMNS, ListingError, Row, column_of, read_table
 from lfvpipe.dataset.naming import NameFinder, match_rows, shared_top
 from lfvpipe.dataset.words import meaning_of
 
@@ -166,6 +168,14 @@ def test_columns_are_called_as_the_user_says(name: str, text: str) -> None:
     columns = {"path": "Aufnahme", "label": "Befund"}
     rows = read_table(name, text.encode(), columns=columns).rows
     assert [(row.path, row.label) for row in rows] == [("a, b.png", "normal"), ("c.png", "anomaly")]
+
+
+def test_each_column_of_a_table_has_a_key_and_known_names() -> None:
+    schema = json.loads(schema_file("pipeline").read_text("utf-8"))
+    table = schema["properties"]["sources"]["properties"]["table"]["properties"]
+    assert tuple(table["columns"]["properties"]) == COLUMNS
+    for column in COLUMNS:
+        assert column_of(column) == column
 
 
 @pytest.mark.parametrize("name", ["l.csv", "l.jsonl"])

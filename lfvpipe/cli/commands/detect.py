@@ -37,7 +37,6 @@ from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from contextlib import AbstractContextManager
 
     from lfvpipe.cli.heat_maps import HeatMaps
     from lfvpipe.cli.preparation import Preparation
@@ -127,7 +126,8 @@ def run(options: DetectOptions) -> int:
             hint="\n".join(["Name images, folders or globs.", *_about_left_out(left_out)]),
         )
     try:
-        with _open_model(options, maps) as model:
+        path = options.model
+        with _from_model_file(Path(path), maps) if path else _from_pipeline(options, maps) as model:
             verdicts = print_verdicts(
                 in_order(partial(_detect_or_say_why_not, model.detect), files, JOBS),
                 as_json=options.json,
@@ -196,12 +196,6 @@ def _about_left_out(left_out: Counter[str]) -> tuple[str, ...]:
     ordered = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
     kinds = ", ".join(f"{count:,} {kind_in_words(kind, count)}" for kind, count in ordered)
     return (f"Not judged, as no image to judge: {kinds}.",)
-
-
-def _open_model(options: DetectOptions, maps: HeatMaps | None) -> AbstractContextManager[Asked]:
-    if options.model:
-        return _from_model_file(Path(options.model), maps)
-    return _from_pipeline(options, maps)
 
 
 @contextmanager

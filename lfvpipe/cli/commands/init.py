@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 SCHEMA = f"{STATE_FOLDER}/pipeline.schema.json"
 
 
+def _what(flag: str, about: str) -> Option:
+    """Return the option that says what images are."""
+    return Option(flag, metavar="WHAT", is_greedy=True, about=about, completes="file")
+
+
 @dataclass(frozen=True, kw_only=True)
 class InitOptions(Options):
     """What `lfvpipe init` reads."""
@@ -38,33 +43,11 @@ class InitOptions(Options):
     ] = ()
     normal: Annotated[
         tuple[str, ...],
-        Option(
-            "--normal",
-            metavar="WHAT",
-            is_greedy=True,
-            about="what shows good products: folders, archives, globs, words of a table",
-            completes="file",
-        ),
+        _what("--normal", "what shows good products: folders, archives, globs, words of a table"),
     ] = ()
-    anomaly: Annotated[
-        tuple[str, ...],
-        Option(
-            "--anomaly",
-            metavar="WHAT",
-            is_greedy=True,
-            about="and these defective ones",
-            completes="file",
-        ),
-    ] = ()
+    anomaly: Annotated[tuple[str, ...], _what("--anomaly", "and these defective ones")] = ()
     leave_out: Annotated[
-        tuple[str, ...],
-        Option(
-            "--leave-out",
-            metavar="WHAT",
-            is_greedy=True,
-            about="these neither, and are not used",
-            completes="file",
-        ),
+        tuple[str, ...], _what("--leave-out", "these neither, and are not used")
     ] = ()
     column: Annotated[
         tuple[str, ...],
@@ -117,7 +100,8 @@ def run(options: InitOptions) -> int:
             hint="Name a folder or archives of images, such as `lfvpipe init photos`.",
         )
     found = discover([Path(path) for path in options.paths], _asked(options))
-    _write_schema(target)
+    # Where the file's modeline looks for it, so that editors complete and check.
+    atomic.write_bytes(target.parent / SCHEMA, schema_file("pipeline").read_bytes())
     atomic.write_text(target, starter_file.text(found, target, SCHEMA))
     missing = starter_file.shortage(found)
     if options.json:
@@ -125,11 +109,6 @@ def run(options: InitOptions) -> int:
     else:
         _print(found, target, missing)
     return 0
-
-
-def _write_schema(target: Path) -> None:
-    """Put the schema where the file's modeline looks for it, so that editors complete and check."""
-    atomic.write_bytes(target.parent / SCHEMA, schema_file("pipeline").read_bytes())
 
 
 def _asked(options: InitOptions) -> Asked:
