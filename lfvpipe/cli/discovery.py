@@ -250,6 +250,9 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
         f"column {listed.columns[each]}: taken for the {each}, by what is in it"
         for each in listed.told_columns
     ]
+    if listed.words_as_types:
+        words = ", ".join(listed.words_as_types[:6]) + ", …" * (len(listed.words_as_types) > 6)
+        used.append(f"no known words, and so taken for types of defects: {words}")
     if fitting := sum(name in tree.images for name in listed.used):
         used.append(count_of(fitting, "mask"))
     against: tuple[str, ...] = ()

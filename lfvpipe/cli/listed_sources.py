@@ -22,7 +22,7 @@ from lfvpipe.dataset.annotations import AnnotationError
 from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.globs import is_image_name
 from lfvpipe.dataset.layouts import rows_of
-from lfvpipe.dataset.listed import meanings_of
+from lfvpipe.dataset.listed import meanings_of, words_as_types
 from lfvpipe.dataset.listing import (
     WORKBOOKS,
     ListingError,
@@ -91,7 +91,8 @@ class Listed:
         types: Types of defects.
         columns: What columns of a table are called, by what they hold, where that is not known.
         told_columns: These of them what is in them told, and nobody said.
-        words_as_types: Words of a table that were taken for types of defects.
+        words_as_types: Words of a table, or of an export for whole images, that were taken for
+            types of defects.
         has_masks: It is a segmentation project.
         counts: How many images of each label, of a manifest.
         said: What a manifest says of the images that are here.
@@ -534,9 +535,19 @@ def _annotations(
         words={word: label for word, label in words.items() if word in _classes_of(read)},
         used=frozenset(names),
         types=tuple(sorted(_types(listed.values(), words))),
+        words_as_types=tuple(words_as_types(_with_defects(listed.values(), words), meanings)),
         validation=frozenset(n for n, each in listed.items() if is_validation(each.split or "")),
         has_masks=any(each.regions for each in listed.values()),
     )
+
+
+def _with_defects(
+    images: Iterable[AnnotatedImage], words: Mapping[str, Label]
+) -> Iterator[AnnotatedImage]:
+    """Yield images with those of their marks alone that are of defects."""
+    for image in images:
+        marked = tuple(each for each in image.regions if marks_defect(each.type, words))
+        yield replace(image, regions=marked)
 
 
 def _insist_on_no_defects(tree: ImageTree, names: Sequence[str]) -> None:

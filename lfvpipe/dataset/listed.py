@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -119,12 +120,7 @@ def _rows_of_table(
         )
         found.append(warning("guessed-encoding", text))
     if table.types:
-        words = ", ".join(f"{word} ({count})" for word, count in table.types.most_common(6))
-        text = (
-            f"{name}: words that are no known ones count as types of defects: {words}. If one is"
-            " none, `labels` says what it stands for"
-        )
-        found.append(warning("words-as-types", text))
+        found.append(_types_by_words(name, table.types))
     if table.good_of_type:
         text = (
             f"{name}: {doing(len(table.good_of_type), 'row', 'call')} an image good in spite"
@@ -139,6 +135,15 @@ def _rows_of_table(
         )
         found.append(warning("rows-without-label", text, bare))
     return table.rows
+
+
+def _types_by_words(where: str, types: Counter[str]) -> Finding:
+    words = ", ".join(f"{word} ({count})" for word, count in types.most_common(6))
+    text = (
+        f"{where}: words that are no known ones count as types of defects: {words}. If one is"
+        " none, `labels` says what it stands for"
+    )
+    return warning("words-as-types", text)
 
 
 def _rows_of_layout(source: LayoutSource, holding: Holding) -> Sequence[Row]:
@@ -217,6 +222,23 @@ def meanings_of(
     for word, meaning in said.items():
         labels[word] = meaning if meaning == "normal" or meaning == "anomaly" else None
     return labels
+
+
+def words_as_types(
+    images: Iterable[AnnotatedImage], meanings: Mapping[str, Label | None]
+) -> Counter[str]:
+    """Return the words that alone make images defective, though nobody knows them.
+
+    Args:
+        images: In which nothing need be marked.
+        meanings: What words for whole images stand for.
+    """
+    alone = (
+        image
+        for image in images
+        if not image.regions and "anomaly" not in {meanings[word] for word in image.classes}
+    )
+    return Counter(word for each in alone for word in each.classes if meanings[word] is None)
 
 
 def annotated_images(
@@ -309,6 +331,10 @@ def _annotated_candidates(
             )  # fmt: skip
         row = Row(member.name, label, _part(image), type=type_)
         candidates.append(_candidate(row, holding, member, mask))
+    if types_by_words := words_as_types(
+        [images[each.member] for each in candidates if each.member in images], meanings
+    ):
+        found.append(_types_by_words(where, types_by_words))
     listed = len(images) + len(lacking)
     found += _lacking(where, "images that it lists", lacking, listed, bool(candidates))
     if overruled:

@@ -107,6 +107,32 @@ def test_columns_that_could_be_several_are_asked_for(
     assert said in refused.err
 
 
+def test_words_that_nobody_knows_are_told_where_they_make_images_defective(
+    here: Path, lfvpipe: Any
+) -> None:
+    _table(here, "path;label;x", words=("ok", "glue"))
+    said = lfvpipe("init", "p")
+    assert "  no known words, and so taken for types of defects: glue\n" in said.out, said.err
+    assert (
+        "# No known words, and so types of defects: glue." in (here / "pipeline.yaml").read_text()
+    )
+
+    (here / "p/labels.csv").unlink()
+    tags = {f"OK/{n:03}.png": "good" for n in range(GOOD)}
+    tags |= {f"NG/{n:03}.png": "front view" if n < 55 else "defect" for n in range(50, 50 + BAD)}
+    images = "".join(
+        f'<image id="{n}" name="{name}" width="64" height="64"><tag label="{tag}"/></image>'
+        for n, (name, tag) in enumerate(tags.items())
+    )
+    text = f"<annotations><version>1.1</version>{images}</annotations>"
+    (here / "a.xml").write_text(text, encoding="utf-8")
+    said = lfvpipe("init", "p", "a.xml", "--force")
+    assert "  no known words, and so taken for types of defects: front view\n" in said.out, said.err
+    assert 'labels: {normal: ["front view"]}' in (here / "pipeline.yaml").read_text()
+    ran = lfvpipe("run", "--until", "select")
+    assert "no known ones count as types of defects: front view (5)" in " ".join(ran.err.split())
+
+
 def test_a_column_without_a_table_is_refused(here: Path, lfvpipe: Any) -> None:
     (here / "p/labels.csv").unlink()
     said = lfvpipe("init", "p", "--leave-out", "old", "--column", "path=Aufnahme")
