@@ -242,7 +242,8 @@ def _shares(normal: int, anomaly: int, group: Sequence[str]) -> Iterator[str]:
     percent = defects_to_train(anomaly)
     if normal * SHARE // 100 < OPEN.min_train_normal:
         yield "# Too few images to keep some to test on: more make a better model."
-        yield from _division("train: 100", group)
+        yield "split: {train: 100}"
+        yield from group
     elif percent == SHARE:
         yield "# In per cent of each label."
         yield from _division(usual, group)
@@ -263,7 +264,8 @@ def _shares(normal: int, anomaly: int, group: Sequence[str]) -> Iterator[str]:
 
 
 def _division(shares: str, group: Sequence[str]) -> Iterator[str]:
-    yield f"split: {{{shares}}}"
+    yield "# `stable`: images that come later leave these on their sides, but for one each."
+    yield f"split: {{{shares}, stable: true}}"
     yield from group
 
 

@@ -218,8 +218,10 @@ def split(settings: Settings) -> Split:
         own=SplitGlobs(_names(own["train"]), _names(own["test"]))
         if isinstance(own, Mapping)
         else own,
-        is_default=not settings.explicit("split"),
+        # How images are drawn says nothing of whether they are.
+        is_default={*(settings.explicit("split") or ())} <= {"stable"},
         group=settings.explicit("split.group"),
+        stable=bool(settings.explicit("split.stable")),
     )
 
 

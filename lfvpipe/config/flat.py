@@ -81,6 +81,7 @@ def _split(split: Split) -> Mapping[str, object]:
             for label in split.train
         },
         "group": split.group,
+        "stable": split.stable or None,
     }
 
 

@@ -188,6 +188,9 @@ def _split(settings: Settings) -> Iterator[Problem]:
 
 
 def _own_split(settings: Settings) -> Iterator[Problem]:
+    if settings.has("split.from") and settings.explicit("split.stable"):
+        message = "split.from keeps a split as it is, and split.stable is about shares"
+        yield problem(_place(settings, "split.stable"), message, "Remove one of the two.")
     own = settings.explicit("split.from")
     for part in ("train", "test"):
         files = settings.explicit(f"split.from.{part}.file") or ()

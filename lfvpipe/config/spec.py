@@ -195,6 +195,7 @@ class Split:
         own: The own split that is kept exactly, in place of the shares: the source's, or by globs.
         is_default: Nothing was said: where the source brings a split, that is kept.
         group: A regular expression that finds what part an image shows in the image's name.
+        stable: Whether images keep their side when others come or go.
     """
 
     train: Mapping[Label, Share]
@@ -202,6 +203,7 @@ class Split:
     own: Literal["source"] | SplitGlobs | None = None
     is_default: bool = False
     group: str | None = None
+    stable: bool = False
 
 
 @dataclass(frozen=True)

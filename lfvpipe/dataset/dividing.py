@@ -12,7 +12,14 @@ from lfvpipe.dataset.candidates import SelectionError
 from lfvpipe.dataset.checks.findings import warning
 from lfvpipe.dataset.globs import matcher
 from lfvpipe.dataset.parts import part_findings
-from lfvpipe.dataset.sampling import divide, owed_sizes, rank, sample_size
+from lfvpipe.dataset.sampling import (
+    divide,
+    divide_stably,
+    owed_sizes,
+    rank,
+    rank_for_sides,
+    sample_size,
+)
 from lfvpipe.dataset.split_lists import parts_by_lists
 from lfvpipe.engine.phrases import count_of, doing
 
@@ -90,13 +97,15 @@ def _divide_by_shares(
     for label in LABELS:
         of_label = {each.name: each for each in candidates if each.label == label}
         free = [name for name, one in of_label.items() if one.id not in withheld]
-        test = split.test
-        division = divide(
-            rank(free, seed=pipeline.sample.seed, label=label),
-            sample_size(pipeline.sample.shares[label], len(of_label), len(of_label) - len(free)),
-            split.train[label],
-            test[label] if test and label in test else None,
-        )
+        seed = pipeline.sample.seed
+        ranking = rank(free, seed=seed, label=label)
+        share = pipeline.sample.shares[label]
+        size = sample_size(share, len(of_label), len(of_label) - len(free))
+        train, test = split.train[label], (split.test or {}).get(label)
+        if split.stable:
+            division = divide_stably(ranking, size, train, test, seed=seed, label=label)
+        else:
+            division = divide(ranking, size, train, test)
         parts: dict[Split, tuple[str, ...]] = {
             "train": division.train,
             "test": division.test,
@@ -293,8 +302,12 @@ def _divide_groups(
         held = total - sum(each.label == label for each in free)
         sides[label] = _Sides(total, sample_size(pipeline.sample.shares[label], total, held))
     divided: Divided = []
-    for group in rank(members, seed=pipeline.sample.seed, label="group"):
-        divided += _place_group(pipeline, members[group], sides)
+    ranking = rank(members, seed=pipeline.sample.seed, label="group")
+    if pipeline.split.stable:
+        divided += _place_stably(pipeline, {group: members[group] for group in ranking}, sides)
+    else:
+        for group in ranking:
+            divided += _place_group(pipeline, members[group], sides)
     for label, share in (pipeline.split.test or {}).items():
         if share.count or share.percent:
             divided = _lend_to_test(divided, groups, label)
@@ -326,18 +339,85 @@ def _lend_to_test(divided: Divided, groups: Mapping[str, str], label: Label) -> 
     ]
 
 
-def _place_group(
-    pipeline: Pipeline, group: Sequence[Candidate], sides: Mapping[Label, _Sides]
+def _place_stably(
+    pipeline: Pipeline, members: Mapping[str, Sequence[Candidate]], sides: Mapping[Label, _Sides]
 ) -> Divided:
-    ranked: list[Candidate] = []
+    """Give test what is in front in the order of a second hash, train what is behind.
+
+    So each group but those about the cut keeps its side when others come or go.
+
+    Args:
+        pipeline: Gives the shares.
+        members: The images of each group, the groups in their ranking: it says which are sampled.
+        sides: How many there are of each label; what is sampled is counted there.
+    """
+    divided: Divided = []
+    sampled: dict[str, list[Candidate]] = {}
+    for group, images in members.items():
+        taken, left, counts = _sampled_of(images, sides)
+        for label, count in counts.items():
+            sides[label].seen += count
+        sampled[group] = taken
+        divided += [(each, "unused") for each in left]
+    whole = {label: _wanted(pipeline, label, side.seen) for label, side in sides.items()}
+    order = rank_for_sides(sampled, seed=pipeline.sample.seed, label="group")
+    rest = []
+    for group in order:
+        is_closer = _brings_closer(sampled[group], "test", whole, sides)
+        if is_closer:
+            divided += _give(sampled[group], "test", sides)
+        else:
+            rest.append(group)
+    # Where the shares make a whole, what test does not take is train's, to the last image.
+    is_whole = not any(wanted["unused"] for wanted in whole.values())
+    for group in reversed(rest):
+        is_train = is_whole or _brings_closer(sampled[group], "train", whole, sides)
+        divided += _give(sampled[group], "train" if is_train else "unused", sides)
+    return divided
+
+
+def _brings_closer(
+    group: Sequence[Candidate],
+    part: Split,
+    wanted: Mapping[Label, Mapping[str, int]],
+    sides: Mapping[Label, _Sides],
+) -> bool:
+    """Tell whether a part with this group has more nearly the images that the shares give it."""
+    gain = 0.0
+    for label, count in Counter(each.label for each in group).items():
+        assert label is not None
+        lacking = wanted[label][part] - sides[label].taken[part]
+        gain += (abs(lacking) - abs(lacking - count)) / max(sides[label].total, 1)
+    return gain > 0
+
+
+def _give(group: Sequence[Candidate], part: Split, sides: Mapping[Label, _Sides]) -> Divided:
+    for each in group:
+        assert each.label is not None
+        sides[each.label].taken[part] += 1
+    return [(each, part) for each in group]
+
+
+def _sampled_of(
+    group: Sequence[Candidate], sides: Mapping[Label, _Sides]
+) -> tuple[list[Candidate], list[Candidate], Counter[Label]]:
+    """Return what of a group is sampled, what is not, and how many of each label are."""
+    taken: list[Candidate] = []
     left: list[Candidate] = []
     counts: Counter[Label] = Counter()
     for each in sorted(group, key=lambda one: one.id):
         assert each.label is not None
         side = sides[each.label]
         is_sampled = side.seen < side.size  # a group is sampled whole
-        (ranked if is_sampled else left).append(each)
+        (taken if is_sampled else left).append(each)
         counts[each.label] += is_sampled
+    return taken, left, counts
+
+
+def _place_group(
+    pipeline: Pipeline, group: Sequence[Candidate], sides: Mapping[Label, _Sides]
+) -> Divided:
+    ranked, left, counts = _sampled_of(group, sides)
     parts: tuple[Split, ...] = ("train", "test", "unused")
     part = min(
         parts,

@@ -10,6 +10,11 @@ the two do not add up to 100). An image's place depends only on the ranking abov
 in train at 40 % is in train at 100 %, and the counts are those of the plain floor rule at each
 size: nothing is traded. (A second hash would be nested as well, but only about right in number.)
 One exception: where test is to have some, and is owed none of two images or more, it is lent one.
+
+The price is that an image that comes or goes moves those below it. A division cannot be exact,
+nested and stable at once: exact after every image of the ranking, an image's side is its place's.
+So `divide_stably` gives up the second: it orders the sample by a second hash, and cuts that order
+where the shares say. An image more moves the cut, hence at most one other.
 """
 
 import hashlib
@@ -83,6 +88,26 @@ def divide(ranking: Sequence[str], sampled: int, train: Share, test: Share | Non
     taken = {*in_train, *in_test}
     unused = tuple(name for name in ranking if name not in taken)
     return Division(tuple(in_train), tuple(in_test), unused)
+
+
+def divide_stably(
+    ranking: Sequence[str], sampled: int, train: Share, test: Share | None, *, seed: int, label: str
+) -> Division:
+    """Split the first `sampled` images of `ranking` so that each keeps its side beside others."""
+    order = rank_for_sides(ranking[:sampled], seed=seed, label=label)
+    train_size, test_size = split_sizes(len(order), train, test)
+    in_test, in_train = order[:test_size], order[len(order) - train_size :]
+    taken = {*in_train, *in_test}
+    unused = tuple(name for name in ranking if name not in taken)
+    return Division(tuple(in_train), tuple(in_test), unused)
+
+
+def rank_for_sides(names: Iterable[str], *, seed: int, label: str) -> list[str]:
+    """Return `names` in the order of a second hash: test takes from its front, train from its end.
+
+    A second one, as the sample is the front of the first: what it takes would be test before all.
+    """
+    return rank(names, seed=seed, label=f"{label}/sides")
 
 
 def split_sizes(sampled: int, train: Share, test: Share | None) -> tuple[int, int]:

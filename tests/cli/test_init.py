@@ -51,6 +51,7 @@ def test_archives_by_label_are_told_by_their_names(project: Path, lfvpipe: Any) 
     assert spec.sources.by_label["normal"].archive == str(folder / "Texture.zip")
     assert spec.sources.by_label["anomaly"].archive == str(folder / "Texture_def.zip")
     assert spec.split.train["normal"].percent == 80
+    assert spec.split.stable
     assert spec.images.resize is None
     assert len(spec.evaluate.images) == 4  # there is something to get verdicts for
     again = lfvpipe("init", folder, "-o", folder / "again.yaml", "--json")

@@ -23,7 +23,8 @@ sources:
     include: ["**/*.png"]
   anomaly: {{archive: s3://bucket/Class3_def.zip, masks: masks, include: "*.png"}}
 sample: {{percent: 40, anomaly: {{count: 60}}, seed: 2}}
-split: {{train: 80, test: 20, anomaly: {{train: {{count: 40}}, test: {{percent: 25}}}}}}
+split:
+  {{train: 80, test: 20, stable: true, anomaly: {{train: {{count: 40}}, test: {{percent: 25}}}}}}
 images: {{resize: 512x256, convert: L}}
 bucket: {{name: my.bucket-1, endpoint: "https://s3.example.org", prefix: line-7/}}
 service: {{endpoint: "http://127.0.0.1:8080"}}
@@ -63,6 +64,7 @@ def test_every_key_reaches_the_pipeline(load_text: Load, tmp_path: Path) -> None
         split=spec.Split(
             {"normal": Share(percent=80), "anomaly": Share(count=40)},
             {"normal": Share(percent=20), "anomaly": Share(percent=25)},
+            stable=True,
         ),
         images=spec.Images((512, 256), "L"),
         bucket=spec.Bucket("my.bucket-1", "https://s3.example.org", "line-7/"),
@@ -322,6 +324,8 @@ def test_a_split_may_be_the_sources_own_or_by_names(
         spec.NamesIn((str(tmp_path / "a.txt"),)),
         spec.NamesIn((str(tmp_path / "b.txt"), str(tmp_path / "c.txt"))),
     )
+    drawn = load_text(good + "split: {stable: true}\n").pipeline.split
+    assert (drawn.stable, drawn.is_default) == (True, True)
     layout = "sources: {layout: {name: visa, archive: v.zip}}\nsplit: {from: source}\n"
     assert load_text(layout).pipeline.split.own == "source"
     grouped = load_text(good + "split: {group: '^([^_]+)_'}\n").pipeline.split

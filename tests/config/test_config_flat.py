@@ -89,7 +89,9 @@ from_archives = {
     "split": st.just({"train": 100})
     | division
     | st.fixed_dictionaries({"normal": division, "anomaly": st.just({"train": 50, "test": 50})})
-    | st.sampled_from([{"group": "^(a)"}, {"from": {"train": "a*", "test": ["b*", "c.png"]}}]),
+    | st.sampled_from(
+        [{"group": "^(a)"}, {"stable": True}, {"from": {"train": "a*", "test": ["b*", "c.png"]}}]
+    ),
 }
 from_lists = {
     "sources": listed,

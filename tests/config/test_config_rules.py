@@ -105,6 +105,7 @@ SPLITS = {
     "{from: source}": "archives by label or manifests bring no split",
     "{from: {train: a}}": "split.from lacks the key `test`",
     "{from: {train: a, test: b}, train: 80, test: 20}": "split.from keeps a split as it is",
+    "{from: {train: a, test: b}, stable: true}": "split.stable is about shares",
     "{group: '['}": "split.group is no regular expression",
 }
 

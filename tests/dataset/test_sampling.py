@@ -3,7 +3,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lfvpipe.config.spec import Share
-from lfvpipe.dataset.sampling import divide, owed_sizes, rank, sample_size, share_of, split_sizes
+from lfvpipe.dataset.sampling import (
+    divide,
+    divide_stably,
+    owed_sizes,
+    rank,
+    sample_size,
+    share_of,
+    split_sizes,
+)
 
 NAMES = [f"Class3/{number}.png" for number in range(1, 1001)]
 P80, P20 = Share(percent=80), Share(percent=20)
@@ -58,6 +66,50 @@ def test_a_larger_sample_keeps_every_image_where_it_was() -> None:
 def test_a_split_by_count_takes_train_first_and_leaves_the_rest_unused() -> None:
     division = divide(rank(NAMES, seed=1, label="normal"), 100, Share(count=50), Share(count=20))
     assert [len(part) for part in (division.train, division.test, division.unused)] == [50, 20, 930]
+
+
+@given(st.integers(0, 59), st.integers(2, 98), st.booleans())
+def test_a_stable_division_is_exact_and_an_image_more_moves_hardly_another(
+    more: int, percent: int, is_whole: bool
+) -> None:
+    train, test = Share(percent=percent), Share(percent=100 - percent if is_whole else 1)
+    names = NAMES[:60]
+    sides = []
+    for present in ([name for name in names if name != names[more]], names):
+        ranking = rank(present, seed=0, label="normal")
+        division = divide_stably(ranking, len(ranking), train, test, seed=0, label="normal")
+        assert (len(division.train), len(division.test)) == split_sizes(len(ranking), train, test)
+        assert sorted([*division.train, *division.test, *division.unused]) == sorted(present)
+        parts = {"train": division.train, "test": division.test, "unused": division.unused}
+        sides.append({name: part for part, inside in parts.items() for name in inside})
+    moved = [name for name, side in sides[0].items() if sides[1][name] != side]
+    assert len(moved) <= (1 if is_whole else 2)
+
+
+@given(st.integers(10, 90), st.integers(0, 99))
+def test_a_part_that_is_sampled_is_as_stable(percent: int, more: int) -> None:
+    names = NAMES[:100]
+    sides: list[dict[str, bool]] = []
+    for present in ([name for name in names if name != names[more]], names):
+        ranking = rank(present, seed=0, label="normal")
+        size = len(ranking) * percent // 100
+        shares = Share(percent=80), Share(percent=20)
+        division = divide_stably(ranking, size, *shares, seed=0, label="normal")
+        sides.append({name: name in division.test for name in (*division.train, *division.test)})
+    moved = {name for name in names if sides[0].get(name) != sides[1].get(name)}
+    assert len(moved - {names[more]}) <= 2
+
+
+def test_where_a_stable_division_puts_an_image_never_changes() -> None:
+    ranking = rank(NAMES[:20], seed=0, label="normal")
+    shares = Share(percent=80), Share(percent=20)
+    division = divide_stably(ranking, 20, *shares, seed=0, label="normal")
+    assert sorted(division.test) == [
+        "Class3/12.png",
+        "Class3/16.png",
+        "Class3/2.png",
+        "Class3/9.png",
+    ]
 
 
 def test_without_a_test_share_all_that_train_leaves_is_unused() -> None:

@@ -73,8 +73,9 @@ def select(context: Context, work: Work) -> Outcome:
 def _warn_of_moved_images(context: Context, work: Work, images: Sequence[SelectedImage]) -> None:
     """Tell how many images that were tested on are now learnt from.
 
-    Shares are exact after every image of the ranking, so one that comes or goes moves those behind
-    it. It is said alone, and is no finding: the selection is the same whatever came before.
+    Unless `split.stable` is set, shares are exact after every image of the ranking, so one that
+    comes or goes moves those behind it. It is said alone, and is no finding: the selection is the
+    same whatever came before.
     """
     before = SelectOutcome.from_json(work.previous.facts) if work.previous else None
     file = context.state_dir / before.selection if before else None
@@ -89,9 +90,19 @@ def _warn_of_moved_images(context: Context, work: Work, images: Sequence[Selecte
         work.warn(
             f"{len(moved):,} of the {len(tested):,} images that were tested on before are now"
             f" learnt from, such as {moved[0]}: metrics from before and after are of different"
-            " test sets. An image that comes or goes moves others; to keep a test set, name it"
-            " under `split.from`."
+            f" test sets. {_remedy(context.pipeline)}"
         )
+
+
+def _remedy(pipeline: Pipeline) -> str:
+    """Return how a test set is kept, as far as the pipeline does not keep it yet."""
+    keep = "To keep a test set exactly, name it under `split.from`."
+    if pipeline.sources.manifest or pipeline.split.own or pipeline.split.stable:
+        return keep
+    return (
+        "An image that comes or goes moves others; with `stable: true` under `split`, at most"
+        f" one. {keep}"
+    )
 
 
 def _warn_of_small_samples(pipeline: Pipeline, division: Division, work: Work) -> None:

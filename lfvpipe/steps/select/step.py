@@ -205,7 +205,7 @@ def _listed_inputs(source: TableSource | LayoutSource | AnnotationSource) -> dic
 def _split_inputs(pipeline: Pipeline) -> dict[str, Json]:
     split = pipeline.split
     own = split.own
-    found: dict[str, Json] = {"split.group": split.group}
+    found: dict[str, Json] = {"split.group": split.group, "split.stable": split.stable or None}
     if isinstance(own, SplitGlobs):
         found |= _own_names("train", own.train) | _own_names("test", own.test)
     else:

@@ -92,6 +92,7 @@ def test_a_run_tells_how_many_images_that_it_tested_on_are_now_learnt_from(
     (told,) = run({**normal, "one-more.png": b""}, context)
     moved = before & part(work.previous, "train")
     assert told.startswith(f"{len(moved)} of the {len(before)} images that were tested on before")
+    assert "`stable: true` under `split`, at most one" in told
     assert "split.from" in told
     file = context.state_dir / str(work.previous.facts["selection"])
     file.write_text("no line")

@@ -108,7 +108,8 @@ def test_an_image_of_both_labels_is_an_error(changed: Change, work: Any) -> None
 
 def test_ledgers_of_pipelines_that_use_nothing_new_know_no_new_input(context: Context) -> None:
     known = flatten(SelectStep(()).inputs(context))
-    assert not [key for key in known if "exclude" in key or "from" in key or key.startswith("code")]
+    new = ("exclude", "from", "stable", "images.damaged")
+    assert not [k for k in known if k.startswith("code") or any(word in k for word in new)]
 
 
 def test_what_is_excluded_takes_no_part_and_is_counted(
@@ -312,6 +313,39 @@ def test_photographs_of_one_part_stay_on_one_side(
     assert counted["normal", "train"] + counted["normal", "test"] == total
     assert abs(counted["normal", "train"] - 0.7 * total) <= 4  # a group
     assert abs(counted["anomaly", "train"] - 0.7 * 30) <= 3
+
+
+@pytest.mark.parametrize("group", [None, "^([^_]+)_"], ids=["images", "groups"])
+@pytest.mark.parametrize("sampled", [100, 60])
+def test_images_keep_their_sides_when_others_come(
+    group: str | None, sampled: float, changed: Change, work: Any, archives: Callable[..., None]
+) -> None:
+    split = replace(shares(80, 20), group=group, stable=True)
+    both: tuple[Label, ...] = ("normal", "anomaly")
+    sample = Sample({label: Share(percent=sampled) for label in both})
+    context = changed(split=split, sample=sample, evaluate=Evaluate(unused_per_label=999))
+
+    def sides(parts_more: int) -> dict[str, str]:
+        names = {f"p{n}_{k}.png": b"" for n in range(60 + parts_more) for k in range(3)}
+        archives(normal=names, anomaly={f"p{n}_{k}.png": b"" for n in range(20) for k in (7, 8)})
+        return {image.id: image.split for image in select(context, work)[0].values()}
+
+    def moved(before: dict[str, str], after: dict[str, str]) -> set[str]:
+        names = {n for n, side in before.items() if {side, after.get(n)} == {"train", "test"}}
+        return {name.split("/")[1].split("_")[0] for name in names} if group else names
+
+    before, after = sides(0), sides(1)
+    counted = Counter((name.split("/")[0], side) for name, side in before.items())
+    for label, total in (("normal", 180), ("anomaly", 40)):
+        wanted = total * sampled / 100
+        room = 3 if group else 1
+        assert abs(counted[label, "test"] - wanted * 0.2) <= room
+        assert abs(counted[label, "train"] - wanted * 0.8) <= room + 3
+    # At most as many as came: three images, or one part.
+    assert len(moved(before, after)) <= (1 if group else 3)
+    assert len(moved(before, sides(4))) <= (4 if group else 12)
+    context = changed(split=replace(split, stable=False), sample=sample)
+    assert len(moved(sides(0), sides(4))) > (4 if group else 12)
 
 
 @pytest.mark.parametrize("seed", range(6))
