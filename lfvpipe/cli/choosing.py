@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -94,7 +95,7 @@ def chosen(tree: ImageTree, choices: Choices) -> Mapping[str, Choice]:
             said[name] = choice
     made = {name: _choice(tree, *said[name], name) for name in sorted(said)}
     _insist_on_agreement(made)
-    return made
+    return made | _whole_folders(tree, made)
 
 
 def _choice(tree: ImageTree, kind: Kind, pattern: str, name: str) -> Choice:
@@ -127,6 +128,21 @@ def _choice(tree: ImageTree, kind: Kind, pattern: str, name: str) -> Choice:
     return Choice(kind, pattern, folder, below(folder))
 
 
+def _whole_folders(tree: ImageTree, made: Mapping[str, Choice]) -> dict[str, Choice]:
+    """Return choices of files that are all of a folder as one: shells write ``ok/*`` out."""
+    by_folder: dict[str, list[str]] = defaultdict(list)
+    for name in tree.images:
+        by_folder[PurePosixPath(name).parent.as_posix()].append(name)
+    found: dict[str, Choice] = {}
+    for folder, names in by_folder.items():
+        kinds = {made[n].kind if n in made and made[n].glob == escaped(n) else None for n in names}
+        kind = kinds.pop()
+        if kind is not None and not kinds and len(names) > 1:
+            whole = Choice(kind, f"{folder}/*", None, f"{escaped(folder)}/*")
+            found |= dict.fromkeys(names, whole)
+    return found
+
+
 def _insist_on_agreement(made: Mapping[str, Choice]) -> None:
     """Raise a UsageError where images lie in a folder of the other label, which nobody named.
 
@@ -157,7 +173,7 @@ def fitting(tree: ImageTree, pattern: str) -> set[str]:
     """Return the images that the user's word for some fits: a path, a name, or a glob."""
     path = place_of(pattern)
     if path.is_file():
-        return {name for name, place in tree.places.items() if place == path}
+        return tree.by_place.get(path, set())
     if path.exists():
         return {name for name, place in tree.places.items() if path in place.parents}
     if has_wildcard(pattern):

@@ -103,6 +103,14 @@ class ImageTree:
         """Where each image lies on disk, or the archive that it is in, by its name in the tree."""
         return {name: file.path or file.root.path for name, file in self.images.items()}
 
+    @cached_property
+    def by_place(self) -> dict[Path, set[str]]:
+        """The names in the tree of the images at each of these places."""
+        found: dict[Path, set[str]] = {}
+        for name, place in self.places.items():
+            found.setdefault(place, set()).add(name)
+        return found
+
     def root_of(self, folder: str) -> Root | None:
         """Return the archive that stands for a folder of the tree; None where none does."""
         return next((root for root in self.roots if root.prefix == f"{folder}/"), None)

@@ -260,6 +260,19 @@ def test_paths_and_globs_of_options_are_a_shells(
     assert lfvpipe("validate").code == 0
 
 
+def test_files_that_a_shell_named_one_by_one_are_their_folder(here: Path, lfvpipe: Any) -> None:
+    put(here, many("ok/{}.png", 20), many("ng/{}.png", 12), many("x/{}.png", 3))
+    words = ["--normal", *many("ok/{}.png", 20), "--anomaly", *many("ng/{}.png", 11)]
+    said = lfvpipe("init", *words, "--leave-out", *many("x/{}.png", 3))
+    assert said.code == 0, said.err
+    assert "  3 images in x/: by --leave-out x/*\n" in said.out
+    assert "  1 image in ng/: not among what you named\n" in said.out
+    sources = load(here / "pipeline.yaml").pipeline.sources.by_label
+    assert sources["normal"].include == ("./*",)
+    assert len(sources["anomaly"].include) == 11
+    assert lfvpipe("run", "--until", "select").code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
