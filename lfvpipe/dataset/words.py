@@ -176,7 +176,7 @@ _DESCRIBING = _set("broken damage damaged flaw flaws fault faults defect defects
 _TAKEN_BACK = re.compile(
     r"[?¿\uff1f~≈≠¬%]|(?:^|\s)[!^](?=\w)|(?:^|\s)0\s+(?=[^\W\d])"
     r"|[=:]\s*(?:0|no|none|false)\b|\b(?:none|null)\b"  # defect=0, defect: none
-    r"|[^\W\d_][\s_-]+0$",  # good 0: the number nought, or no
+    r"|[^\W\d_][\s_(\[-]+0[)\]]?$",  # good 0: the number nought, or no
     re.IGNORECASE,
 )
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -310,7 +310,7 @@ def _hides_label(word: str) -> bool:
     """Tell whether a word that is not known has one in it that is: 誤NG, rissfrei."""
     if _IDEOGRAPHS.search(word):
         is_type = word.endswith(_TYPE_ENDS) and word[0] not in _DENYING_SIGNS
-        is_denied = any(sign in word for sign in _DENYING_SIGNS)
+        is_denied = any(sign in word for sign in (*_DENYING_SIGNS, "なし", "ない", "없"))
         return not is_type and (is_denied or any(
             known in word for known, meaning in MEANINGS.items()
             if meaning in ("normal", "anomaly") and (len(known) > 1 or known == "良")
@@ -319,7 +319,7 @@ def _hides_label(word: str) -> bool:
     if stem != word:
         return stem in _TYPES or MEANINGS.get(stem) == "anomaly"
     rest = re.sub(r"^(?:un|non|nie|ne)", "", word)
-    return rest != word and MEANINGS.get(rest) in ("normal", "anomaly")
+    return rest != word and (rest in _TYPES or MEANINGS.get(rest) in ("normal", "anomaly"))
 
 
 def _describes(tokens: Sequence[_Token], unknown: Sequence[str]) -> bool:

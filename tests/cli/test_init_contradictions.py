@@ -232,6 +232,9 @@ TAKEN_BACK = [
     "good 0",
     "defect 0",
     "Kratzer_0",
+    "Kratzer (0)",
+    "uncracked",
+    "傷なし",
 ]  # fmt: skip
 DENIED = [
     "pas conforme",

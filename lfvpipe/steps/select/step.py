@@ -131,7 +131,8 @@ def _reader_versions(pipeline: Pipeline) -> Iterator[Input]:
     if isinstance(listed, LayoutSource) and listed.name == "dagm":
         yield CodeVersion("Labels.txt", 2, unrecorded=1)
     if isinstance(listed, TableSource):
-        # 2: two columns that deny each other, rows of no label; 3: a column of folders.
+        # 2: two columns that deny each other, rows of no label; 3: a column of folders,
+        # and words that take a type of defects back.
         yield CodeVersion("tables", 3, unrecorded=1)
     if isinstance(listed, AnnotationSource) and listed.format == "label-studio":
         yield CodeVersion("several annotators", 2, unrecorded=1)
