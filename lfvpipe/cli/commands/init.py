@@ -56,7 +56,7 @@ class InitOptions(Options):
             metavar="WHAT=NAME",
             is_greedy=True,
             about="what a table's columns are called, where that is not known, by what they hold:"
-            " path, label, is_anomaly, split, type, mask, group",
+            " path, folder, label, is_anomaly, split, type, mask, group",
         ),
     ] = ()
     unmarked: Annotated[
