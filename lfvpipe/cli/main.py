@@ -7,7 +7,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from lfvpipe import cli, steps
+from lfvpipe import cli, disk, steps
 from lfvpipe.cli.parser import parse
 from lfvpipe.errors import UserError
 from lfvpipe.visible import visible
@@ -50,13 +50,7 @@ def _call(command: Command, options: Options) -> int:
         code = command.run(options)
         sys.stdout.flush()
     except UserError as error:
-        if is_debugging:
-            traceback.print_exception(error)
-        for message in getattr(error, "problems", (error.message,)):
-            print(f"error: {visible(str(message))}", file=sys.stderr)
-        for line in steps.advise(error).splitlines():
-            print(f"  {visible(line)}", file=sys.stderr)
-        return error.exit_code
+        return _tell(error, is_debugging=is_debugging)
     except BrokenPipeError:
         # Whoever read went away. The interpreter flushes once more at its end, and must not fail.
         nothing = os.open(os.devnull, os.O_WRONLY)
@@ -67,5 +61,20 @@ def _call(command: Command, options: Options) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as bug:  # the documented boundary: nothing below may swallow a bug
+        refused = disk.refusal(bug)
+        if refused is not None:
+            refused.__cause__ = bug
+            return _tell(refused, is_debugging=is_debugging)
         return cli.crash.report(bug, command.name, options, debug=is_debugging)
     return code
+
+
+def _tell(error: UserError, *, is_debugging: bool) -> int:
+    """Print what happened and what to do; return the exit code."""
+    if is_debugging:
+        traceback.print_exception(error)
+    for message in getattr(error, "problems", (error.message,)):
+        print(f"error: {visible(str(message))}", file=sys.stderr)
+    for line in steps.advise(error).splitlines():
+        print(f"  {visible(line)}", file=sys.stderr)
+    return error.exit_code

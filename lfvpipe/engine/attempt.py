@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
+from lfvpipe import disk
 from lfvpipe.engine.events import (
     Reporter,
     StepFailed,
@@ -163,10 +164,16 @@ def execute(
     except UserError as failure:
         error = failure
         ledger.fail(step.name, work.fingerprint, failure.message, advise(failure))
-    except Exception as bug:  # recorded here, raised by `run` in the end
-        error = bug
-        message = f"{type(bug).__name__}: {bug}"
-        ledger.fail(step.name, work.fingerprint, message, "This is a bug in lfvpipe.")
+    except Exception as raised:
+        refused = disk.refusal(raised, "A file of the state folder")
+        if refused is None:  # a bug: recorded here, raised by `run` in the end
+            error = raised
+            message = f"{type(raised).__name__}: {raised}"
+            ledger.fail(step.name, work.fingerprint, message, "This is a bug in lfvpipe.")
+        else:
+            error = refused
+            error.__cause__ = raised
+            ledger.fail(step.name, work.fingerprint, refused.message, advise(refused))
     work.flush()
     seconds = time.monotonic() - began
     report(_end_event(step.name, outcome, error, seconds))

@@ -13,7 +13,7 @@ FAILED = "InternalServerException"
 _HINTS = {
     "AccessDeniedException": "Check the credentials and their permissions.",
     CONFLICT: "Something else may be using the resource: look at its status.",
-    FAILED: "The service failed; its log says why.",
+    FAILED: "The fault is the service's: run again once it is mended.",
     ABSENT: "It may have been removed meanwhile.",
     "ServiceQuotaExceededException": "Delete or stop what is not needed, or raise the quota.",
     "ThrottlingException": "There were too many requests at once: try again later.",

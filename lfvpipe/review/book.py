@@ -118,7 +118,7 @@ class Book:
                 _mend(stream.fileno(), self.file)
                 stream.write(line)
                 stream.flush()
-                os.fsync(stream.fileno())
+                atomic.sync_file(stream.fileno())
             if is_new:
                 atomic.sync_folder(self.file.parent)
         except OSError as error:

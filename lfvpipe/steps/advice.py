@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfvpipe import archives, engine, images, lookout, service, storage
+from lfvpipe import archives, disk, engine, images, lookout, service, storage
 
 if TYPE_CHECKING:
     from lfvpipe.errors import UserError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def advise(error: UserError) -> str:
     """Return the hint to show with `error`; its own where a pipeline has nothing to add."""
     match error:
-        case engine.EngineError() | service.errors.FolderUnusable():
+        case engine.EngineError() | service.errors.FolderUnusable() | disk.DiskError():
             return _about_engine(error)
         case storage.StorageError():
             return _about_storage(error)
@@ -54,6 +54,8 @@ def _about_engine(error: UserError) -> str:
             return "Free some space or make the folder writable, then run again: it resumes."
         case engine.Locked():
             return f"{error.hint} Or let `--lock-timeout SECONDS` do the waiting."
+        case disk.DiskError(advice=advice):
+            return f"{advice}, then run again: it resumes."
         case engine.StateFolderUnusable() | service.errors.FolderUnusable():
             return f"{error.hint} Or name another one with `--state-dir`."
     return error.hint

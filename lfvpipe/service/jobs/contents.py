@@ -11,7 +11,7 @@ from lfvpipe import manifest
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.statuses import DatasetStatus
 from lfvpipe.service import locks
-from lfvpipe.service.jobs.messages import CREATED, FAILED, status_message
+from lfvpipe.service.jobs.messages import CREATED, status_message
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import contents, datasets, entries, tokens
 from lfvpipe.service.state.contents import Content, ContentState, Counts
@@ -34,6 +34,14 @@ def make(runtime: Runtime, identity: int) -> None:
             _make(runtime, identity)
 
 
+def give_up(runtime: Runtime, identity: int, message: str) -> None:
+    """Bring a pending content to failed; one that came to rest meanwhile is left alone."""
+    with runtime.database.read() as tx:
+        content = contents.find(tx, identity)
+    if content is not None and content.state is ContentState.PENDING:
+        _settle(runtime, identity, ContentState.FAILED, message)
+
+
 def _make(runtime: Runtime, identity: int) -> None:
     with runtime.database.write() as tx:
         content = contents.find(tx, identity)
@@ -45,9 +53,6 @@ def _make(runtime: Runtime, identity: int) -> None:
         _fill(runtime, content, tally)
     except (ContentError, StorageError) as error:
         _settle(runtime, identity, ContentState.FAILED, status_message(error))
-    except Exception:
-        _settle(runtime, identity, ContentState.FAILED, FAILED)
-        raise
     else:
         _settle(runtime, identity, ContentState.READY, status_message(_remarks(tally)))
 

@@ -3,7 +3,7 @@
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service import locks
-from lfvpipe.service.jobs.messages import FAILED, TRAINED, status_message
+from lfvpipe.service.jobs.messages import TRAINED, status_message
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import models, tokens
 from lfvpipe.service.state.models import Model
@@ -33,6 +33,15 @@ def restore(runtime: Runtime, hosts: Hosts, identity: int) -> None:
         _close_unless_hosted(runtime, hosts, identity)
 
 
+def give_up(runtime: Runtime, identity: int, status: ModelStatus, message: str) -> None:
+    """Bring a model that still has `status` to HOSTING_FAILED."""
+    with runtime.database.write() as tx:
+        model = models.find(tx, identity)
+        failed = ModelStatus.HOSTING_FAILED
+        if model is not None and models.change_status(tx, identity, status, failed, message):
+            tokens.forget(tx, model.arn, "StartModel")
+
+
 def stop(runtime: Runtime, hosts: Hosts, identity: int) -> None:
     """Bring a STOPPING_HOSTING model to TRAINED once its last request is answered; idempotent."""
     hosts.close(identity)
@@ -50,19 +59,9 @@ def _open(runtime: Runtime, hosts: Hosts, model: Model) -> None:
     try:
         hosts.open(model)
     except UserError as error:
-        _fail(runtime, model, status_message(error))
+        give_up(runtime, model.id, model.status, status_message(error))
     except UnitDied:
-        _fail(runtime, model, _DIED)
-    except Exception:
-        _fail(runtime, model, FAILED)
-        raise
-
-
-def _fail(runtime: Runtime, model: Model, message: str) -> None:
-    with runtime.database.write() as tx:
-        failed = ModelStatus.HOSTING_FAILED
-        if models.change_status(tx, model.id, model.status, failed, message):
-            tokens.forget(tx, model.arn, "StartModel")
+        give_up(runtime, model.id, model.status, _DIED)
 
 
 def _close_unless_hosted(runtime: Runtime, hosts: Hosts, identity: int) -> None:

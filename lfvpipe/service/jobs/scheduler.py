@@ -8,14 +8,18 @@ recovery of its own, and a job that was lost is taken up again at the next look 
 """
 
 import threading
+import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
+from lfvpipe import disk
 from lfvpipe.lookout.statuses import PACKAGING_JOB_UNFINISHED, DatasetStatus, ModelStatus
 from lfvpipe.service import locks
 from lfvpipe.service.jobs import contents, deletion, hosting
-from lfvpipe.service.jobs.packaging.job import package
+from lfvpipe.service.jobs.messages import FAILED, status_message
+from lfvpipe.service.jobs.packaging.job import fail, package
 from lfvpipe.service.jobs.training.launcher import IsAlive, Launch, Launcher, launch_process
 from lfvpipe.service.jobs.training.worker import work
 from lfvpipe.service.log import service_log
@@ -24,6 +28,23 @@ from lfvpipe.service.state.datasets import Dataset
 from lfvpipe.service.state.models import Model
 from lfvpipe.service.state.packaging_jobs import PackagingJob
 from lfvpipe.service.units.hosts import Hosts
+
+GiveUp = Callable[[str], None]
+"""Ends the status that a job stands behind, with a message that says why."""
+
+_PAUSE = 15.0
+"""Seconds before a job that could not even be given up begins again.
+
+Longer than a client's retries of one request take (botocore: 7 s), so that its caller hears of it.
+"""
+
+
+@dataclass(frozen=True)
+class _Stuck:
+    """A job that failed and whose failure could not be written: why, and since when."""
+
+    error: Exception
+    since: float
 
 
 class Scheduler:
@@ -41,6 +62,7 @@ class Scheduler:
     ) -> None:
         self._runtime = runtime
         self._threads: dict[str, threading.Thread] = {}
+        self._stuck: dict[str, _Stuck] = {}
         self._lock = threading.Lock()
         self._closed = False
         self.hosts = Hosts(runtime, isolated=isolated)
@@ -51,7 +73,9 @@ class Scheduler:
         """Do, or do again, what the dataset's status promises."""
         if dataset.status in {DatasetStatus.CREATE_IN_PROGRESS, DatasetStatus.UPDATE_IN_PROGRESS}:
             identity = dataset.next_content or dataset.content
-            self._run(locks.content(identity), partial(contents.make, self._runtime, identity))
+            job = partial(contents.make, self._runtime, identity)
+            give_up = partial(contents.give_up, self._runtime, identity)
+            self._run(locks.content(identity), job, give_up)
 
     def reconcile_model(self, model: Model) -> None:
         """Do, or do again, what the model's status promises."""
@@ -61,7 +85,8 @@ class Scheduler:
                 self._launcher.ensure_worker(identity)
             case ModelStatus.STARTING_HOSTING:
                 job = partial(hosting.start, self._runtime, self.hosts, identity)
-                self._run(locks.hosting(identity), job)
+                give_up = partial(hosting.give_up, self._runtime, identity, model.status)
+                self._run(locks.hosting(identity), job, give_up)
             case ModelStatus.HOSTED:
                 self._ensure_hosted(identity)
             case ModelStatus.STOPPING_HOSTING:
@@ -77,7 +102,8 @@ class Scheduler:
     def reconcile_packaging_job(self, job: PackagingJob) -> None:
         """Do, or do again, what the packaging job's status promises."""
         if job.status in PACKAGING_JOB_UNFINISHED:
-            self._run(locks.packaging_job(job.id), partial(package, self._runtime, job.id))
+            give_up = partial(fail, self._runtime, job.id)
+            self._run(locks.packaging_job(job.id), partial(package, self._runtime, job.id), give_up)
 
     def close(self, seconds: float = 5.0) -> None:
         """Start nothing more, and wait a while for what runs; the rest resumes at the next look."""
@@ -96,32 +122,72 @@ class Scheduler:
         """
         if self.hosts.isolated and not self.hosts.has(identity):
             job = partial(hosting.restore, self._runtime, self.hosts, identity)
-            self._run(f"restoring-{identity}", job)
+            give_up = partial(hosting.give_up, self._runtime, identity, ModelStatus.HOSTED)
+            self._run(f"restoring-{identity}", job, give_up)
 
     def _launch_thread(self, runtime: Runtime) -> IsAlive:
         name = f"training-{uuid.uuid4()}"
         self._run(name, partial(work, runtime))
         return lambda: name in self._threads
 
-    def _run(self, name: str, job: Callable[[], None]) -> None:
+    def _run(self, name: str, job: Callable[[], None], give_up: GiveUp | None = None) -> None:
         """Run `job` in a thread unless one of that name runs.
 
         The lock that a job takes would do alone; this spares a thread for every look at a row.
+
+        Args:
+            name: Of the job.
+            job: Brings a row to rest.
+            give_up: Brings it to rest should `job` raise; None where only the job itself can.
+
+        Raises:
+            Exception: What a job of that name failed at a moment ago, when not even that could be
+                written. Else whoever looks would wait for ever for a status that nothing ends.
         """
         with self._lock:
             if self._closed or name in self._threads:
                 return
+            stuck = self._stuck.get(name)
+            if stuck is not None and time.monotonic() < stuck.since + _PAUSE:
+                raise stuck.error.with_traceback(None)  # else it grows with each who looks
+            self._stuck.pop(name, None)
             thread = threading.Thread(
-                target=self._run_logged, args=(name, job), name=f"lfvpipe-{name}", daemon=True
+                target=self._run_to_rest,
+                args=(name, job, give_up),
+                name=f"lfvpipe-{name}",
+                daemon=True,
             )
             self._threads[name] = thread
         thread.start()
 
-    def _run_logged(self, name: str, job: Callable[[], None]) -> None:
+    def _run_to_rest(self, name: str, job: Callable[[], None], give_up: GiveUp | None) -> None:
+        """Carry out `job`; whatever it raises ends the status that it stands behind."""
         try:
             job()
-        except Exception:  # the boundary of the thread: a bug goes to the log
-            service_log().exception("job failed", job=name)
+        except Exception as error:  # the boundary of the thread
+            self._end(name, error, give_up)
         finally:
             with self._lock:
                 self._threads.pop(name, None)
+
+    def _end(self, name: str, error: Exception, give_up: GiveUp | None) -> None:
+        refused = disk.refusal(error, "The service's folder")
+        if refused is None:
+            service_log().exception("job failed", job=name)
+        else:
+            service_log().error("job failed", job=name, reason=refused.message)
+        message = FAILED if refused is None else status_message(refused)
+        if give_up is not None and self._is_given_up(name, partial(give_up, message)):
+            return
+        with self._lock:
+            self._stuck[name] = _Stuck(refused or error, time.monotonic())
+
+    def _is_given_up(self, name: str, give_up: Callable[[], None]) -> bool:
+        try:
+            with self._runtime.locks.held(name) as ours:
+                if ours:  # else another process is at it again
+                    give_up()
+        except Exception as kept:  # so the status stays; whoever looks is told
+            service_log().error("failure not written", job=name, reason=status_message(kept))
+            return False
+        return True

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from botocore.model import OperationModel, ServiceModel
 
+from lfvpipe import disk
 from lfvpipe.service.log import service_log
 from lfvpipe.service.protocol.faults import Fault
 from lfvpipe.service.protocol.parser import parse
@@ -47,8 +48,8 @@ class Gateway:
             return self._answer(method, url, headers, body, request_id)
         except Fault as fault:
             return serialize_fault(self._model, fault, request_id)
-        except Exception:  # the boundary: a bug must not reach the wire
-            return self._broken(method, url, request_id)
+        except Exception as error:  # the boundary: a bug must not reach the wire
+            return self._broken(method, url, request_id, error)
 
     def _answer(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, request_id: str
@@ -60,12 +61,14 @@ class Gateway:
         validate(operation.input_shape, parameters)
         return serialize(operation, self._invoke(operation, parameters), request_id)
 
-    def _broken(self, method: str, url: str, request_id: str) -> Response:
-        path = urlsplit(url).path
-        log = service_log()
-        log.exception("request failed", method=method, path=path, request_id=request_id)
-        fault = Fault(
-            "InternalServerException",
-            f"the service failed; its log has the details under request id {request_id}",
-        )
+    def _broken(self, method: str, url: str, request_id: str, error: Exception) -> Response:
+        facts = {"method": method, "path": urlsplit(url).path, "request_id": request_id}
+        refused = disk.refusal(error, "the service's folder")
+        if refused is None:
+            service_log().exception("request failed", **facts)
+            told = f"the service failed; its log has the details under request id {request_id}"
+        else:  # the disk's matter, and no bug: a line for each request, which may be many
+            service_log().error("request failed", **facts, reason=refused.message)
+            told = f"the service failed: {refused}"
+        fault = Fault("InternalServerException", " ".join(told.split()))
         return serialize_fault(self._model, fault, request_id)

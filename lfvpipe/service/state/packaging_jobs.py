@@ -119,10 +119,11 @@ def settle(
     now: float,
     output: str | None = None,
 ) -> None:
-    """Write how the job ended."""
+    """Write how the job ended; one that is over already stays as it is."""
     tx.run(
-        "UPDATE packaging_jobs SET status = ?, message = ?, output = ?, updated = ? WHERE id = ?",
-        *(status, message, output, now, identity),
+        "UPDATE packaging_jobs SET status = ?, message = ?, output = ?, updated = ?"
+        " WHERE id = ? AND status IN (?, ?)",
+        *(status, message, output, now, identity, *_UNFINISHED),
     )
 
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from lfvpipe.atomic import sync_folder, write_text
+from lfvpipe.atomic import sync_file, sync_folder, write_text
 from lfvpipe.storage import cache
 from lfvpipe.storage.download.http import Interrupted, requesting
 from lfvpipe.storage.download.sniffing import refuse_a_page
@@ -185,7 +184,7 @@ class _Transfer:
                 self._insist_on_limit(done)
                 self.progress(done, total)
             file.flush()
-            os.fsync(file.fileno())
+            sync_file(file.fileno())
         if total is not None and done != total:
             raise Interrupted(f"it ended after {done} of {total} bytes")
         if done == 0:

@@ -9,7 +9,7 @@ import lfvpipe
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.statuses import PackagingJobStatus
 from lfvpipe.service import locks
-from lfvpipe.service.jobs.messages import FAILED, status_message
+from lfvpipe.service.jobs.messages import status_message
 from lfvpipe.service.jobs.packaging import component
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import models, packaging_jobs
@@ -35,11 +35,8 @@ def package(runtime: Runtime, identity: int) -> None:
             return
         try:
             output = json.dumps(_package(runtime, job))
-        except (UserError, OSError) as error:
-            _fail(runtime, identity, status_message(error))
-        except Exception:
-            _fail(runtime, identity, FAILED)
-            raise
+        except UserError as error:
+            fail(runtime, identity, status_message(error))
         else:
             done, now = PackagingJobStatus.SUCCEEDED, runtime.clock()
             with runtime.database.write() as tx:
@@ -49,7 +46,8 @@ def package(runtime: Runtime, identity: int) -> None:
             shutil.rmtree(runtime.scratch(locks.packaging_job(identity)), ignore_errors=True)
 
 
-def _fail(runtime: Runtime, identity: int, message: str) -> None:
+def fail(runtime: Runtime, identity: int, message: str) -> None:
+    """Bring a packaging job that is not at rest to FAILED."""
     with runtime.database.write() as tx:
         failed = PackagingJobStatus.FAILED
         packaging_jobs.settle(tx, identity, failed, message, now=runtime.clock())
