@@ -74,7 +74,7 @@ def build(tree: Node, file: Path) -> Pipeline:
         model=Model(
             settings.get("model.output_prefix"),
             settings.get("model.description"),
-            settings.get("model.thorough"),
+            settings.get("model.effort"),
         ),
         hosting=Hosting(
             min_inference_units=int(settings.get("hosting.min_inference_units")),

@@ -282,12 +282,12 @@ class Model:
     Attributes:
         output_prefix: Of the evaluation files' names.
         description: The version's.
-        thorough: Search images more finely, for longer.
+        effort: How much time training may take.
     """
 
     output_prefix: str = ""
     description: str | None = None
-    thorough: bool = False
+    effort: Literal["fast", "default", "thorough"] = "default"
 
 
 @dataclass(frozen=True)

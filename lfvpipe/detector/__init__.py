@@ -13,7 +13,7 @@ from lfvpipe import lazy
 
 if TYPE_CHECKING:
     from lfvpipe.detector.errors import DetectorError, DetectorWarning, TrainingCancelled
-    from lfvpipe.detector.facts import Anomaly, Example, Info, Settings, Verdict
+    from lfvpipe.detector.facts import Anomaly, Effort, Example, Info, Settings, Verdict
     from lfvpipe.detector.model import Model, load
     from lfvpipe.detector.protocol import Detector, TrainedModel, detector_names, load_detector
     from lfvpipe.detector.training import train
@@ -21,7 +21,7 @@ else:
     __getattr__ = lazy.face(
         __name__,
         {
-            "facts": ["Anomaly", "Example", "Info", "Settings", "Verdict"],
+            "facts": ["Anomaly", "Effort", "Example", "Info", "Settings", "Verdict"],
             "errors": ["DetectorError", "DetectorWarning", "TrainingCancelled"],
             "model": ["Model", "load"],
             "protocol": ["Detector", "TrainedModel", "detector_names", "load_detector"],
@@ -34,6 +34,7 @@ __all__ = [
     "Detector",
     "DetectorError",
     "DetectorWarning",
+    "Effort",
     "Example",
     "Info",
     "Model",

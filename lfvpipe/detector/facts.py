@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -42,6 +43,14 @@ class Example:
     mask_classes: Mapping[str, str] = field(default_factory=dict)
 
 
+class Effort(StrEnum):
+    """How much time training may take."""
+
+    FAST = "fast"
+    DEFAULT = "default"
+    THOROUGH = "thorough"
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to train.
@@ -62,6 +71,8 @@ class Settings:
             learnt from, drawn by their digests where there are more.
         finer_megapixels: What each further side may look at while training; images are drawn, the
             rarer label first, where they have more.
+        looks: Varied views of each image to fine-tune networks on.
+        steps: That each of these networks learns in, at most.
         persistent: Try further sides while there is doubt, also after one that did not help.
         pixels: What is decided for the product of how photographs become pixels. Without a white
             level the training images' own counts, where there is deep grey.
@@ -77,20 +88,34 @@ class Settings:
     finer_views: int = tuning.FINER_VIEWS
     max_rows: int = tuning.MAX_ROWS
     finer_megapixels: float = tuning.FINER_MEGAPIXELS
+    looks: int = tuning.TUNING_VIEWS
+    steps: int = tuning.TUNING_MOST_STEPS
     persistent: bool = False
     pixels: PixelRules = field(default_factory=PixelRules)
     geometry: str = ""
 
-    def thorough(self) -> Settings:
-        """Return these settings with a still finer side and more, and more views, to learn from.
+    def with_effort(self, effort: Effort) -> Settings:
+        """Return these settings for training that takes less time, or more.
 
-        Takes several times as long; finds what is too small for the usual sides.
+        Thorough training also looks on a still finer side, at more views, and goes on to finer ones
+        while there is doubt: it finds what is too small for the usual sides.
         """
-        sides = tuple(sorted({*self.sides, tuning.THOROUGH_SIDE}))
-        more = tuning.THOROUGH_MORE * self.finer_megapixels
-        return replace(
-            self, sides=sides, views=4, finer_views=4, finer_megapixels=more, persistent=True
-        )
+        match effort:
+            case Effort.FAST:
+                return replace(self, looks=tuning.FAST_VIEWS, steps=tuning.FAST_MOST_STEPS)
+            case Effort.DEFAULT:
+                return self
+            case Effort.THOROUGH:
+                return replace(
+                    self,
+                    sides=tuple(sorted({*self.sides, tuning.THOROUGH_SIDE})),
+                    views=4,
+                    finer_views=4,
+                    finer_megapixels=tuning.THOROUGH_MORE * self.finer_megapixels,
+                    looks=tuning.THOROUGH_VIEWS,
+                    steps=tuning.THOROUGH_MOST_STEPS,
+                    persistent=True,
+                )
 
     def __post_init__(self) -> None:
         wrong = next((text for fine, text in self._rules() if not fine), None)
@@ -123,6 +148,8 @@ class Settings:
         )
         text = f"The setting finer_megapixels must be positive, not {self.finer_megapixels}"
         yield self.finer_megapixels > 0, text
+        text = f"The settings looks and steps must be at least 1, not {self.looks} and {self.steps}"
+        yield min(self.looks, self.steps) >= 1, text
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ class ScaleTrainer:
         """Return how to look at the examples, at so many views in all."""
         threads, seed = thread_count(self.settings.threads), self.settings.seed
         if supervised:
-            looks = tuning.TUNING_VIEWS
+            looks = self.settings.looks
             return Extraction(sides, 1, self.classes, threads, rules, looks=looks, seed=seed)
         views = min(self.settings.views, max(1, limit // len(examples)))
         return Extraction(sides, views, self.classes, threads, rules)
@@ -222,11 +222,17 @@ class ScaleTrainer:
     def _fit(
         self, features: TrainingFeatures, *, supervised: bool, by_position: bool
     ) -> FittedScale:
-        threads = thread_count(self.settings.threads)
-        seed, stage = self.settings.seed, self.watch.stage
+        options = FitOptions(
+            seed=self.settings.seed,
+            threads=thread_count(self.settings.threads),
+            stage=self.watch.stage,
+            supervised=supervised,
+            by_position=by_position,
+            steps=self.settings.steps,
+        )
         # The peak of memory is within a fit: what extraction has freed is given back before it.
         heap.trim()
-        fitted = fit_scale(features, FitOptions(seed, threads, stage, supervised, by_position))
+        fitted = fit_scale(features, options)
         heap.trim()
         return fitted
 

@@ -205,10 +205,13 @@ BLEND_LEAST_SHARE = 0.1  # share from which on a head is worth its time; was .05
 BLEND_FARTHEST = 4.0
 
 # Without labels, heads weigh 1 but for these. Positions: times the share of the variance that they
-# explain (it came with alignment: boards with a part missing .92 → .998; before, plainly 2). What
-# synthetic defects taught: double, without a figure on record.
+# explain (it came with alignment: boards with a part missing .92 → .998; before, plainly 2). The
+# bank, against 1, and synthetic defects at 1 instead of 2, from normal images alone, one split:
+# magnetic_tile .80 → .82, kolektorsdd .78 → .86, elpv .946 → .963, a second split of each .82 →
+# .86, .87 → .90, .933 → .936; generated board .961 → .956, disk .984 → .981. With 4 the real sets
+# gain .01 more and the generated ones lose as much.
+BLEND_BANK_WEIGHT = 3.0
 BLEND_POSITION_WEIGHT = 8.0
-BLEND_SYNTHETIC_WEIGHT = 2.0
 
 CALIBRATION_PENALTY = 100.0  # C of Platt's sigmoid, whose targets are smoothed: weak. By judgement.
 
@@ -265,8 +268,16 @@ TUNING_VIEWS = 8  # of each image, looked at once and kept. By judgement.
 TUNING_MOST_REDUCED = 2.5  # times the coarsest side: larger images begin a scale finer. Judgement.
 TUNING_EPOCHS = 24.0  # with the bound below, 12 to 24; 6: .04 less on magnetic_tile
 TUNING_BATCH = 8  # 4, with as many steps: .03 less
+# Cells of the stride-16 map that gradients are worked out of at once, for memory: of two images
+# at 256 px, 55 MB a thread, where eight take 216; changes last digits only.
+TUNING_CELLS_AT_ONCE = 512
 TUNING_LEAST_STEPS = 60  # by judgement: a few dozen images need more rounds
 TUNING_MOST_STEPS = 240  # a network; for time: twice as many were no better on magnetic_tile
+# What `model.effort` changes; what it brings and costs is in docs/measured.md.
+FAST_VIEWS = 4
+FAST_MOST_STEPS = 80
+THOROUGH_VIEWS = 12
+THOROUGH_MOST_STEPS = 480
 TUNING_DECAY = 0.01  # this and the next five by judgement, as is usual for such networks
 TUNING_MEMORY = 0.98  # of the average of weights, a step
 TUNING_WARM_UP = 0.2  # share of the steps

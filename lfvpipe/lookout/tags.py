@@ -26,8 +26,8 @@ one tag, it goes on in those of the same name with ``:2``, ``:3`` and so on."""
 
 LONGEST_VALUE: Final = 256
 
-THOROUGH: Final = "lfvpipe:thorough"
-"""``true``: search images more finely, for longer."""
+EFFORT: Final = "lfvpipe:effort"
+"""How much time training may take: ``fast``, ``default`` or ``thorough``."""
 
 
 def split_value(key: str, value: str) -> dict[str, str]:

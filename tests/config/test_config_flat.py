@@ -107,7 +107,7 @@ from_lists = {
 rest: dict[str, st.SearchStrategy[Any]] = {
     "images": st.sampled_from([{"resize": "512x256"}, {"convert": "L"}]),
     "bucket": st.just({"endpoint": "https://s3.example.org"}),
-    "model": st.sampled_from([{"thorough": True}, {"description": "d", "output_prefix": "m/"}]),
+    "model": st.sampled_from([{"effort": "thorough"}, {"description": "d", "output_prefix": "m/"}]),
     "hosting": st.just({"max_inference_units": 3}),
     "evaluate": st.fixed_dictionaries(
         {},

@@ -211,9 +211,9 @@ def test_the_history_tells_what_each_run_changed_also_when_it_is_cut(
 
 
 def test_a_key_that_an_earlier_version_does_not_know_had_its_default() -> None:
-    now = {"service.detector": "default", "model.thorough": True, "sources.labels": "a.jsonl"}
+    now = {"service.detector": "default", "model.effort": "fast", "sources.labels": "a.jsonl"}
     found = {each.key: each.values for each in differences([{}, now])}
-    assert found == {"model.thorough": (None, True), "sources.labels": (None, "a.jsonl")}
+    assert found == {"model.effort": (None, "fast"), "sources.labels": (None, "a.jsonl")}
 
 
 def test_what_is_not_known_of_a_run_without_defects_is_no_zero_in_a_comparison(

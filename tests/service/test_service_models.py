@@ -96,13 +96,13 @@ def test_the_costs_come_from_the_models_tag(
     assert [settings.costs for _, settings in world.detector.calls] == [(20.0, 1.0)]
 
 
-def test_a_tag_asks_for_a_thorough_search(
+def test_a_tag_says_how_much_time_training_may_take(
     dataset: Any, world: Any, client: LookoutClient, waits: Any
 ) -> None:
-    create(client, Tags=[{"Key": "lfvpipe:thorough", "Value": "true"}])
+    create(client, Tags=[{"Key": "lfvpipe:effort", "Value": "thorough"}])
     waits.model(client)
-    create(client, Tags=[{"Key": "lfvpipe:thorough", "Value": "very"}])
-    with pytest.raises(LookoutError, match="must be true or false"):
+    create(client, Tags=[{"Key": "lfvpipe:effort", "Value": "much"}])
+    with pytest.raises(LookoutError, match="one of fast, default, thorough"):
         waits.model(client, "2")
     usual = Settings()
     assert [(each.sides > usual.sides, each.views) for _, each in world.detector.calls] == [

@@ -70,21 +70,24 @@ def start_teacher() -> Any:
 class Course:
     """One network learning its lessons, a number of steps at a time."""
 
-    def __init__(self, teacher: Any, lessons: Lessons, seed: Sequence[int]) -> None:
+    def __init__(
+        self, teacher: Any, lessons: Lessons, most_steps: int, seed: Sequence[int]
+    ) -> None:
         """Begin with the backbone as it is.
 
         Args:
             teacher: What `start_teacher` returned; courses share it, and so its memory.
             lessons: What to learn from.
+            most_steps: To learn in.
             seed: Of the heads as they begin, of the order of images, and of which view is seen.
         """
         self._random = np.random.default_rng(seed)
         learning, self._fixed = graphs.pretrained(checkpoint_tensors())
         heads = graphs.new_heads(self._random)
-        self.steps = steps_of(len(lessons.labels))
+        self.steps = steps_of(len(lessons.labels), most_steps)
         self._descent = _Descent(learning | heads, {*heads}, self.steps)
         self._session = teacher
-        self._gradients = [f"d {name}" for name in learning | heads]
+        self._names = [f"d {name}" for name in learning | heads]
         self._lessons = lessons
         self._batches = _batches(lessons.shapes, self.steps, self._random)
         labels = lessons.labels
@@ -97,9 +100,23 @@ class Course:
         lessons, views = self._lessons, self._lessons.views
         for batch in some:
             looks = [lessons.read(index, int(self._random.integers(views))) for index in batch]
-            inputs = _batch(looks, lessons.labels[batch], self._weights[batch])
-            known = self._descent.parameters
-            self._descent.step(self._session.run(self._gradients, inputs | known))
+            self._descent.step(self._gradients_of(looks, batch))
+
+    def _gradients_of(self, looks: Sequence[Look], batch: Sequence[int]) -> Sequence[Floats]:
+        """Return the gradients of a batch's loss, worked out a few images at a time.
+
+        What the layers of a whole batch hold at once is a quarter of a gigabyte a thread.
+        """
+        cells = looks[0].coarse[0].size
+        size, known = max(1, tuning.TUNING_CELLS_AT_ONCE // cells), self._descent.parameters
+        total: list[Floats] = []
+        for start in range(0, len(looks), size):
+            part = batch[start : start + size]
+            labels, weights = self._lessons.labels[part], self._weights[part]
+            inputs = _inputs(looks[start : start + size], labels, weights, len(batch))
+            found = self._session.run(self._names, inputs | known)
+            total = [a + b for a, b in zip(total, found, strict=True)] if total else found
+        return total
 
     @property
     def network(self) -> Parameters:
@@ -107,10 +124,10 @@ class Course:
         return self._descent.average | self._fixed
 
 
-def steps_of(images: int) -> int:
-    """Return how many steps are learnt in from so many images."""
-    return int(np.clip(tuning.TUNING_EPOCHS * images / tuning.TUNING_BATCH,
-                       tuning.TUNING_LEAST_STEPS, tuning.TUNING_MOST_STEPS))  # fmt: skip
+def steps_of(images: int, most: int) -> int:
+    """Return how many steps are learnt in from so many images, `most` at most."""
+    wanted = tuning.TUNING_EPOCHS * images / tuning.TUNING_BATCH
+    return round(min(max(wanted, tuning.TUNING_LEAST_STEPS), most))
 
 
 def _batches(
@@ -133,7 +150,8 @@ def _batches(
     return found[:steps]
 
 
-def _batch(looks: Sequence[Look], labels: Bools, weights: Doubles) -> dict[str, Any]:
+def _inputs(looks: Sequence[Look], labels: Bools, weights: Doubles, count: int) -> dict[str, Any]:
+    """Return what the teacher is given of some images of a batch of `count`."""
     fine = np.stack([each.fine for each in looks])
     shape = fine.shape[2:]
     cells, trust = np.zeros((2, len(looks), 1, *shape), np.float32)
@@ -150,9 +168,9 @@ def _batch(looks: Sequence[Look], labels: Bools, weights: Doubles) -> dict[str, 
         "coarse": np.stack([each.coarse for each in looks]),
         "count": np.array([count_of(shape)], np.int64),
         "labels": labels[:, None].astype(np.float32),
-        "weights": (weights[:, None] / len(looks)).astype(np.float32),
+        "weights": (weights[:, None] / count).astype(np.float32),
         "cells": cells,
-        "trust": trust / np.float32(len(looks)),
+        "trust": trust / np.float32(count),
     }
 
 

@@ -61,7 +61,7 @@ class FineTunedHead(Head):
         teacher = start_teacher()
         others = [_lessons_without(features, np.flatnonzero(folds != fold)) for fold in turns]
         courses = [
-            Course(teacher, lessons, [options.seed, fold])
+            Course(teacher, lessons, options.steps, [options.seed, fold])
             for fold, lessons in zip(turns, others, strict=True)
         ]
         tick = options.stage(f"fine-tuning at {features.side} px")

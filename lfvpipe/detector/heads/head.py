@@ -59,6 +59,7 @@ class FitOptions:
         supervised: Whether there are labelled anomalies enough to learn from.
         by_position: Whether to learn what is usual at each position: on one scale, since finer ones
             have too many to know.
+        steps: That a network learns in, at most.
     """
 
     seed: int
@@ -66,6 +67,7 @@ class FitOptions:
     stage: Callable[[str], Tick]
     supervised: bool
     by_position: bool
+    steps: int
 
 
 @dataclass(frozen=True)

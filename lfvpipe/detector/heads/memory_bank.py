@@ -66,6 +66,11 @@ class MemoryBankHead(Head):
         )
         return [FittedHead(bank, features.of_all_images(scores))]
 
+    @property
+    def unlabelled_weight(self) -> float:
+        """The most of those that do not know positions."""
+        return tuning.BLEND_BANK_WEIGHT
+
     def score(self, view: View) -> HeadScore:
         """Return an image's score, and the distance of each of its patches."""
         return HeadScore(*self.distances(as_stored(view.patches)))

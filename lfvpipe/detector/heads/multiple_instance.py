@@ -95,11 +95,6 @@ class MultipleInstanceHead(Head):
         return cls(CellScores(**parameters))
 
     @property
-    def unlabelled_weight(self) -> float:
-        """Double: without labels, it has learnt from synthetic defects."""
-        return tuning.BLEND_SYNTHETIC_WEIGHT
-
-    @property
     def always_in_heat_map(self) -> bool:
         """Where it has learnt from anomalies."""
         return self.cells.has_learnt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfvpipe.config.spec import Service
+from lfvpipe.config.spec import Model, Service
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.phrases import listing, score
 from lfvpipe.engine.reasons import Reason
@@ -38,7 +38,8 @@ class ModelStep(Step[Context]):
         costs = pipeline.evaluate.costs
         # Keys that came later are named only where they say something: a model of an earlier
         # version stays the model of its fingerprint.
-        thorough: Facts = {"model.thorough": True} if pipeline.model.thorough else {}
+        effort = pipeline.model.effort
+        asked: Facts = {"model.effort": effort} if effort != Model.effort else {}
         detector = pipeline.service.detector
         images = pipeline.images
         # What was prepared is an input already; this is how the model sees what is not.
@@ -54,7 +55,7 @@ class ModelStep(Step[Context]):
                 "model.output_prefix": pipeline.model.output_prefix,
                 "evaluate.costs.false_accept": costs.false_accept if costs else None,
                 "evaluate.costs.false_reject": costs.false_reject if costs else None,
-                **thorough,
+                **asked,
                 **background,
                 **other,
             }

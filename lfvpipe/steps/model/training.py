@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from lfvpipe.config.spec import Model
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
@@ -148,8 +149,8 @@ def _create(context: Context, work: Work) -> str:
     given = {tags.FINGERPRINT: work.fingerprint, tags.PIPELINE: pipeline.name}
     if costs := pipeline.evaluate.costs:
         given[tags.COSTS] = f"{costs.false_accept:g}:{costs.false_reject:g}"
-    if pipeline.model.thorough:
-        given[tags.THOROUGH] = "true"
+    if pipeline.model.effort != Model.effort:
+        given[tags.EFFORT] = pipeline.model.effort
     extracted = ExtractOutcome.of(work.upstream)
     if pixels := pipeline.images.rules(extracted.white).as_text():
         given[tags.PIXELS] = pixels

@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING
 
 from lfvpipe.images import Geometry, PixelRules
-from lfvpipe.lookout.tags import COSTS, GEOMETRY, PIXELS, THOROUGH, join_value
+from lfvpipe.lookout.tags import COSTS, EFFORT, GEOMETRY, PIXELS, join_value
 from lfvpipe.service.jobs.training.selection import TrainingError
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import tags
 from lfvpipe.service.state.models import Model
 
 if TYPE_CHECKING:
-    from lfvpipe.detector import Settings
+    from lfvpipe.detector import Effort, Settings
 
 
 def read_settings(runtime: Runtime, model: Model) -> "Settings":
@@ -23,15 +23,23 @@ def read_settings(runtime: Runtime, model: Model) -> "Settings":
 
     with runtime.database.read() as tx:
         found = {tag.key: tag.value for tag in tags.of_resource(tx, model.arn)}
-    costs, thorough = found.get(COSTS), found.get(THOROUGH)
+    costs = found.get(COSTS)
     settings = Settings(
         costs=None if costs is None else _parse_costs(costs),
         pixels=_parse_pixels(found.get(PIXELS, "")),
         geometry=_check_geometry(join_value(GEOMETRY, found)),
     )
-    if thorough not in {None, "true", "false"}:
-        raise TrainingError(f"The tag {THOROUGH} is {thorough!r}; it must be true or false.")
-    return settings.thorough() if thorough == "true" else settings
+    return settings.with_effort(_parse_effort(found.get(EFFORT)))
+
+
+def _parse_effort(text: str | None) -> "Effort":
+    from lfvpipe.detector import Effort
+
+    try:
+        return Effort.DEFAULT if text is None else Effort(text)
+    except ValueError as error:
+        wanted = ", ".join(Effort)
+        raise TrainingError(f"The tag {EFFORT} is {text!r}; it must be one of {wanted}.") from error
 
 
 def _parse_pixels(text: str) -> PixelRules:
