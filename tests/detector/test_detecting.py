@@ -249,7 +249,8 @@ def test_a_few_anomalies_leave_a_model_of_normals_as_it_is(product: Any) -> None
     none = train(product.normal[:10], FAST)
     few = train([*product.normal[:10], *product.anomaly[:3]], FAST)
     image = product.anomaly[5].path
-    assert few.detect(image).probability == none.detect(image).probability
+    # Sums may end in other last digits.
+    assert few.detect(image).probability == pytest.approx(none.detect(image).probability)
     assert [each.code for each in few.info.warnings if "anomal" in each.code] == ["few-anomalies"]
 
 
