@@ -32,11 +32,8 @@ def test_aliens(tmp_path: Path) -> None:
     normal = [Example(path, "normal") for path in unpack("aliens/aliens.zip", tmp_path)]
     anomaly = [Example(path, "anomaly") for path in unpack("aliens/aliens_def.zip", tmp_path)]
     examples = [*normal, *anomaly]
-    areas = [
-        area([e for i, e in enumerate(examples) if i % 5 != part], examples[part::5])
-        for part in (0, 1)  # 24 images each: one of them in the wrong place costs 0.01
-    ]
-    assert np.mean(areas) >= 0.98
+    learnt = [each for index, each in enumerate(examples) if index % 5]
+    assert area(learnt, examples[::5]) >= 0.97  # 24 images: one in the wrong place costs 0.01
 
 
 def test_aliens_bend_and_are_compared_as_they_lie_without_labels(tmp_path: Path) -> None:
