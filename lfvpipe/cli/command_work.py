@@ -24,6 +24,7 @@ class CommandWork:
 
     ledger: Ledger
     cancelled: Event
+    lineage: str = ""
     fingerprint: str = ""
     attempt: int = 1
     previous: Outcome | None = None

@@ -66,8 +66,12 @@ class Variant:
         return f"{self.pipeline.name} [{self.name}]" if self.is_of_matrix else self.pipeline.name
 
 
-def open_variants(options: PipelineOptions) -> tuple[Variant, ...]:
+def open_variants(options: PipelineOptions, *, adopt: bool = False) -> tuple[Variant, ...]:
     """Load the pipeline file and return its experiments, at least one.
+
+    Args:
+        options: What names them.
+        adopt: Take over what is another pipeline's.
 
     Raises:
         ConfigError: The file, or an override, is wrong.
@@ -78,7 +82,11 @@ def open_variants(options: PipelineOptions) -> tuple[Variant, ...]:
     else:
         experiments = [(DEFAULT_VARIANT, loaded.pipeline)]
     return tuple(
-        Variant(name, steps.Context(pipeline, options.state_root, name), steps.steps_of(pipeline))
+        Variant(
+            name,
+            steps.Context(pipeline, options.state_root, name, adopt),
+            steps.steps_of(pipeline),
+        )
         for name, pipeline in experiments
     )
 

@@ -42,6 +42,7 @@ class Attempt:
     """One attempt of a step; the `Work` that the step sees."""
 
     step: str
+    lineage: str
     fingerprint: str
     attempt: int
     previous: Outcome | None
@@ -59,7 +60,7 @@ class Attempt:
 
         Of the ledger's lineage too: another pipeline of the same name and content is not us.
         """
-        said = [self.ledger.lineage, self.step, self.fingerprint, self.attempt, *parts]
+        said = [self.lineage, self.step, self.fingerprint, self.attempt, *parts]
         return sha256(json.dumps(said).encode()).hexdigest()
 
     def progress(self, done: int, total: int | None, unit: str, detail: str = "") -> None:
@@ -142,6 +143,7 @@ def execute(
     )
     work = Attempt(
         step=step.name,
+        lineage=ledger.lineage,
         fingerprint=record.fingerprint,
         attempt=record.attempts,
         previous=None if standing is None else standing.outcome,

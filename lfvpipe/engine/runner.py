@@ -187,13 +187,25 @@ class _Run(Generic[C]):
 
     def _decide(self, step: Step[C]) -> Decision[C]:
         decision = decide(step, self.query, self.outcomes)
-        if decision.displaced and self._is_slot_read(step):
-            decision = replace(decision, outcome=None)
+        outcome = decision.outcome
+        is_in_doubt = decision.displaced or self.query.observe != "always"
+        if (
+            outcome is not None
+            and step.exclusive
+            and is_in_doubt
+            and not decision.accepted
+            and self._is_slot_read(step)
+        ):
+            # Others may have filled the slot meanwhile, and what reads it could not tell.
+            drift = () if decision.displaced else step.observe(self.query.context, outcome)
+            if decision.displaced or drift:
+                why = (*decision.reasons, *drift)
+                decision = replace(decision, outcome=None, reasons=why)
         refuse_stale_needs(self.ordered, self.selection, {step.name: decision})
         return decision
 
     def _is_slot_read(self, step: Step[C]) -> bool:
-        """Tell whether a step that reads this displaced one's slot has to run, and still can."""
+        """Tell whether a step that reads this exclusive one's slot has to run, and still can."""
         failed = {name for name, row in self.results.items() if row.error or row.because}
         doomed = {name for name, needed in self.needs.items() if needed & failed}
         after = {name for name, needed in self.needs.items() if step.name in needed}
@@ -203,7 +215,11 @@ class _Run(Generic[C]):
             decisions = decide_all(self.ordered, query, names, self.outcomes)
         except UserError:  # of a later step, which will say so itself
             return True
-        return decisions[step.name].outcome is None
+        return any(
+            step.name in other.needs and decisions[other.name].outcome is None
+            for other in self.ordered
+            if other.name in decisions
+        )
 
     def _execute(self, step: Step[C], decision: Decision[C]) -> None:
         """Let a thread carry out the step; the ledger has its outcome when the thread ends."""

@@ -26,6 +26,7 @@ class Work(Protocol):
     """What the runner hands to a step for one attempt.
 
     Attributes:
+        lineage: The ledger's: what tells this pipeline from every other one.
         fingerprint: What the attempt's outcome will be kept under.
         attempt: 1 for the first; grows by one with each attempt that failed, not with a kill.
         previous: The outcome that this step stands at so far, of whatever fingerprint.
@@ -35,6 +36,7 @@ class Work(Protocol):
         warnings: What `warn` was told.
     """
 
+    lineage: str
     fingerprint: str
     attempt: int
     previous: Outcome | None
@@ -80,6 +82,7 @@ class Step(ABC, Generic[C]):
         needs: Names of the steps whose outcomes enter the fingerprint, and which run first. A step
             that none needs is left out where a run is to end with a later one.
         exclusive: The step fills a slot of the world that holds one configuration at a time.
+            Before a step runs that has it among its own `needs`, the slot is looked at (`observe`).
             When another configuration displaced it, it runs again only if a step must run that
             has it among its own `needs`: nothing else may read the slot. So it is not for a file
             that people read, which is named after its content instead.

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 FINGERPRINT: Final = "lfvpipe:fingerprint"
 """What the model was made of: the step's fingerprint, by which a version is found again."""
 
+LINEAGE: Final = "lfvpipe:lineage"
+"""Which pipeline made the model, whatever it is called: the lineage of its ledger."""
+
 PIPELINE: Final = "lfvpipe:pipeline"
 """The name of the pipeline, for people."""
 

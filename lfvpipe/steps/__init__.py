@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
-    from lfvpipe.steps import hosting
+    from lfvpipe.steps import hosting, ownership
     from lfvpipe.steps.advice import advise
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.mlflow import insist_on_extra
@@ -19,6 +19,7 @@ else:
             "context": ["Context"],
             "hosting": [],
             "mlflow": ["insist_on_extra"],
+            "ownership": [],
             "pipeline": ["families", "steps_of"],
             "report": ["ReportOutcome"],
         },
@@ -31,5 +32,6 @@ __all__ = [
     "families",
     "hosting",
     "insist_on_extra",
+    "ownership",
     "steps_of",
 ]

@@ -22,11 +22,13 @@ class Context:
         pipeline: The validated pipeline.
         state_root: ``.lfvpipe``, shared by the pipelines of a folder.
         variant: Which combination of the matrix this is; ``default`` without a matrix.
+        adopt: The user said to take over a project that is somebody else's.
     """
 
     pipeline: Pipeline
     state_root: Path
     variant: str = "default"
+    adopt: bool = False
 
     @property
     def state_dir(self) -> Path:

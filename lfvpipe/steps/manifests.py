@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from lfvpipe import manifest
-from lfvpipe.engine.facts import StepFacts, StepOutcome
+from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts, StepOutcome
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.phrases import count, listing
 from lfvpipe.engine.reasons import Reason
-from lfvpipe.engine.step import Step
+from lfvpipe.engine.step import Leftover, Step
 from lfvpipe.errors import UserError
 from lfvpipe.lookout import rules
 from lfvpipe.lookout.api import DATASET_TYPES
+from lfvpipe.steps import ownership
 from lfvpipe.steps.attempts import SavedFacts
 from lfvpipe.steps.bucket import BucketPlace
 from lfvpipe.steps.context import Context
@@ -67,6 +68,8 @@ class ManifestsOutcome(StepOutcome):
         bucket: The name of the bucket.
         uploaded: The splits whose manifests were not there before.
         ours: The keys of those that this pipeline uploaded, now or before, and did not find there.
+        prefix: Of the bucket's keys. None where an earlier version wrote them.
+        lineage: The ledger's; likewise.
     """
 
     step: ClassVar[str] = "manifests"
@@ -77,6 +80,8 @@ class ManifestsOutcome(StepOutcome):
     bucket: str
     uploaded: tuple[str, ...]
     ours: tuple[str, ...] = ()
+    prefix: str | None = field(default=None, metadata=ABSENT_IF_NONE)
+    lineage: str | None = field(default=None, metadata=ABSENT_IF_NONE)
 
     @property
     def by_split(self) -> dict[DatasetType, Manifest]:
@@ -102,6 +107,8 @@ class ManifestsSaved(SavedFacts):
     creating: tuple[str, ...] = ()
     bucket: str | None = None
     endpoint: str | None = None
+    prefix: str | None = None
+    lineage: str | None = None
 
 
 class ManifestsStep(Step[Context]):
@@ -134,6 +141,7 @@ class ManifestsStep(Step[Context]):
             made[split] = _write(context, work, index, split, file, segmentation)
             if (new := made[split]) and _upload(context, work, new, file):
                 uploaded.append(split)
+        ownership.announce(context, work, [each.key for each in made.values() if each])
         spec = context.pipeline.bucket
         identity = ManifestsIdentity(made["train"], made["test"], spec.name, spec.endpoint)
         ours = _our_keys(work, identity)
@@ -144,6 +152,8 @@ class ManifestsStep(Step[Context]):
             bucket=spec.name,
             uploaded=tuple(uploaded),
             ours=tuple(each.key for each in made.values() if each and each.key in ours),
+            prefix=spec.prefix,
+            lineage=work.lineage,
         )
         return Outcome("created" if uploaded else "adopted", facts.as_json(), identity.as_json())
 
@@ -171,18 +181,18 @@ class ManifestsStep(Step[Context]):
         keys = [each.key for each in facts.by_split.values()]
         return [Reason("drift", key, "there", "gone") for key in keys if not _is_in(bucket, key)]
 
-    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """See `Step.destroy`."""
         facts = ManifestsOutcome.from_json(outcome.facts)
         bucket = _bucket_at(context, facts.bucket, _identity_of(outcome).endpoint)
-        return _delete(bucket, facts.ours)
+        return _delete(context, bucket, facts.ours, facts.prefix, facts.lineage)
 
-    def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
+    def abandon(self, context: Context, saved: Facts) -> Sequence[str | Leftover]:
         """See `Step.abandon`: delete what an unfinished attempt uploaded."""
         found, spec = ManifestsSaved.from_json(saved), context.pipeline.bucket
         # A ledger from before places were kept knows only today's.
         bucket = _bucket_at(context, found.bucket or spec.name, found.endpoint or spec.endpoint)
-        return _delete(bucket, found.creating)
+        return _delete(context, bucket, found.creating, found.prefix, found.lineage)
 
 
 def _identity_of(outcome: Outcome) -> ManifestsIdentity:
@@ -213,11 +223,21 @@ def _is_in(bucket: Bucket, key: str) -> bool:
         return False
 
 
-def _delete(bucket: Bucket, keys: Sequence[str]) -> list[str]:
+def _delete(
+    context: Context,
+    bucket: Bucket,
+    keys: Sequence[str],
+    prefix: str | None,
+    lineage: str | None,
+) -> list[str | Leftover]:
+    """Delete manifests, but for those that other pipelines use."""
     there = [key for key in keys if _is_in(bucket, key)]
-    if there:
-        bucket.delete(there)
-    return [f"s3://{bucket.name}/{key}" for key in there]
+    if not there:
+        return []
+    known = context.pipeline.bucket.prefix if prefix is None else prefix
+    free, left = ownership.free_of_others(bucket, known, lineage, there)
+    bucket.delete(sorted(free))
+    return [*(f"s3://{bucket.name}/{key}" for key in there if key in free), *left]
 
 
 def _write(
@@ -253,7 +273,14 @@ def _upload(context: Context, work: Work, made: Manifest, file: Path) -> bool:
         # Written down first: killed from here on, the next attempt knows it as ours.
         place, saved = context.pipeline.bucket, ManifestsSaved.of(work)
         creating = (*saved.creating, made.key)
-        replace(saved, creating=creating, bucket=place.name, endpoint=place.endpoint).save(work)
+        replace(
+            saved,
+            creating=creating,
+            prefix=place.prefix,
+            lineage=work.lineage,
+            bucket=place.name,
+            endpoint=place.endpoint,
+        ).save(work)
     context.bucket.put(made.key, file)
     return True
 

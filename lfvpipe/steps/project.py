@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from lfvpipe.engine.facts import StepFacts, StepOutcome
+from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts, StepOutcome
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Outcome, Word
 from lfvpipe.engine.phrases import listing
 from lfvpipe.engine.reasons import Reason
-from lfvpipe.engine.step import Step, Work
+from lfvpipe.engine.step import Leftover, Step, Work
 from lfvpipe.lookout.descriptions import describe_project, timestamp
 from lfvpipe.lookout.failures import CONFLICT, FAILED, LookoutError, explained
+from lfvpipe.steps import ownership
 from lfvpipe.steps.attempts import SavedFacts, attempt_token
 from lfvpipe.steps.context import Context
 
@@ -39,12 +41,14 @@ class ProjectOutcome(ProjectIdentity, StepOutcome):
     Attributes:
         created: When, as the service says.
         created_by_us: Whether this pipeline created it, so that `destroy` may delete it.
+        lineage: The ledger's. None in one from before projects had an owner.
     """
 
     step: ClassVar[str] = "project"
 
     created: str | None
     created_by_us: bool
+    lineage: str | None = field(default=None, metadata=ABSENT_IF_NONE)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class ProjectSaved(SavedFacts):
     """The project that an attempt was about to create."""
 
     creating: str | None = None
+    lineage: str | None = None
 
 
 class ProjectStep(Step[Context]):
@@ -77,10 +82,12 @@ class ProjectStep(Step[Context]):
         found = describe_project(context.lookout, name)
         if found is None:
             return _create(context, work)
+        _insist_that_it_is_free(context, work, found)
         before = ProjectOutcome.from_json(work.previous.facts) if work.previous else None
         ours = ProjectSaved.of(work).creating == name or _is_ours(before, found)
         is_known = before is not None and before.arn == found["ProjectArn"]
-        return _outcome("unchanged" if is_known else "adopted", found, context, ours)
+        word: Word = "unchanged" if is_known else "adopted"
+        return _outcome(word, found, context, work, ours)
 
     def describe(self, outcome: Outcome) -> str:
         """Return which project it is."""
@@ -94,24 +101,33 @@ class ProjectStep(Step[Context]):
             return [Reason("drift", "project", name, None)]
         return []
 
-    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """Delete the project if this pipeline created it and it is empty."""
         facts = ProjectOutcome.from_json(outcome.facts)
         found = describe_project(context.lookout, facts.name)
-        return _delete_if_empty(context, found) if found and _is_ours(facts, found) else []
+        is_ours = found is not None and _is_ours(facts, found)
+        return _delete_if_empty(context, found, facts.lineage) if found and is_ours else []
 
-    def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
+    def abandon(self, context: Context, saved: Facts) -> Sequence[str | Leftover]:
         """Delete the project that an unfinished attempt created, if it is empty."""
-        name = ProjectSaved.from_json(saved).creating
-        found = describe_project(context.lookout, name) if name else None
-        return _delete_if_empty(context, found) if found else []
+        attempt = ProjectSaved.from_json(saved)
+        found = describe_project(context.lookout, attempt.creating) if attempt.creating else None
+        return _delete_if_empty(context, found, attempt.lineage) if found else []
+
+
+def _insist_that_it_is_free(context: Context, work: Work, found: Description) -> None:
+    """Refuse another pipeline's project now, before anything is uploaded, if that can be told."""
+    from lfvpipe.storage import StorageError
+
+    with suppress(StorageError):  # the bucket's own step says so, and `datasets` looks again
+        ownership.insist_on_project(context, found, work.lineage)
 
 
 def _create(context: Context, work: Work) -> Outcome:
     name = context.pipeline.project
     token = attempt_token(work, "create")
     # Killed from here on, the next attempt knows the project as ours.
-    ProjectSaved(creating=name).save(work)
+    ProjectSaved(creating=name, lineage=work.lineage).save(work)
     ours = True
     try:
         with explained(f"creating project {name}"):
@@ -130,18 +146,24 @@ def _create(context: Context, work: Work) -> Outcome:
             f"Project {name} is not there after its creation.",
             hint="It may have been deleted meanwhile; run again.",
         )
-    return _outcome("created" if ours else "adopted", found, context, ours)
+    return _outcome("created" if ours else "adopted", found, context, work, ours)
 
 
-def _delete_if_empty(context: Context, found: Description) -> list[str]:
+def _delete_if_empty(
+    context: Context, found: Description, lineage: str | None
+) -> list[str | Leftover]:
     name = found["ProjectName"]
+    thing = f"project {name}"
+    owner = ownership.owner_of(context, found)
+    if owner is not None and owner.lineage != lineage:
+        return [*ownership.left_to(owner, [thing])]
     with explained(f"listing the models of project {name}"):
         models = context.lookout.list_models(ProjectName=name)["Models"]
     if models or found.get("Datasets"):
-        return []
+        return [Leftover(thing, "it holds datasets or models that this pipeline did not make")]
     with explained(f"deleting project {name}"):
         context.lookout.delete_project(ProjectName=name)
-    return [f"project {name}"]
+    return [thing]
 
 
 def _is_ours(facts: ProjectOutcome | None, found: Description) -> bool:
@@ -151,7 +173,7 @@ def _is_ours(facts: ProjectOutcome | None, found: Description) -> bool:
     return facts.created == timestamp(found.get("CreationTimestamp"))
 
 
-def _outcome(word: Word, found: Description, context: Context, ours: bool) -> Outcome:
+def _outcome(word: Word, found: Description, context: Context, work: Work, ours: bool) -> Outcome:
     identity = ProjectIdentity(
         arn=found["ProjectArn"],
         name=found["ProjectName"],
@@ -161,5 +183,6 @@ def _outcome(word: Word, found: Description, context: Context, ours: bool) -> Ou
         **vars(identity),
         created=timestamp(found.get("CreationTimestamp")),
         created_by_us=ours,
+        lineage=work.lineage,
     )
     return Outcome(word, facts.as_json(), identity.as_json())

@@ -24,6 +24,7 @@ class FakeWork:
     """One attempt, with nothing saved and nobody listening."""
 
     upstream: dict[str, Outcome] = field(default_factory=dict)
+    lineage: str = "of-the-tests"
     fingerprint: str = "f" * 64
     attempt: int = 1
     previous: Outcome | None = None

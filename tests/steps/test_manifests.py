@@ -163,7 +163,7 @@ def test_destroy_looks_into_the_bucket_that_the_manifests_are_in(
     outcome = run(before, work)
     after = changed(bucket=Bucket("after"))
     removed = ManifestsStep().destroy(after, outcome)
-    assert sorted(name.split("/")[2] for name in removed) == ["before", "before"]
+    assert sorted(str(name).split("/")[2] for name in removed) == ["before", "before"]
     assert not list(before.bucket.list("manifests/"))
 
 

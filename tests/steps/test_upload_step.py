@@ -61,7 +61,8 @@ def extracted(here: Context, work: Any) -> Callable[..., None]:
 
 
 def keys(context: Context) -> list[str]:
-    return sorted(info.key for info in context.bucket.list())
+    """Return the keys of the bucket, but for the marks that say whose they are."""
+    return sorted(info.key for info in context.bucket.list() if "lfvpipe/" not in info.key)
 
 
 def counts(outcome: Outcome) -> tuple[Any, ...]:
@@ -141,7 +142,7 @@ def test_what_an_attempt_uploaded_that_never_got_done_is_destroyed(
 ) -> None:
     here.bucket.put("plant/theirs.png", b"x")
     (told,) = STEP.abandon(here, work.saved)
-    assert told.endswith("objects in bucket parts-images")
+    assert str(told).endswith("objects in bucket parts-images")
     assert keys(here) == ["plant/theirs.png"]
     assert STEP.abandon(here, work.saved) == ()
 

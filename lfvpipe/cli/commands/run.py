@@ -47,6 +47,13 @@ class RunOptions(StepOptions, LockOptions):
         bool,
         Option("--keep-going", about="matrix: go on with the next variant after a failure"),
     ] = False
+    adopt: Annotated[
+        bool,
+        Option(
+            "--adopt",
+            about="take over a project or dataset that is another pipeline's; implies --refresh",
+        ),
+    ] = False
     refresh: Refresh = False
     why: Why = None
     jobs: Annotated[
@@ -95,7 +102,7 @@ def run(options: RunOptions) -> int:
         plans = plan_variants(options, steps=options, refresh=options.refresh)
         commands.plan.explain(plans, options.why)
         return DONE
-    variants = open_variants(options)
+    variants = open_variants(options, adopt=options.adopt)
     selections = [selection_of(options, variant) for variant in variants]
     with locked("run", options, variants[0]), interrupt.cancelling() as cancelled:
         runs = _carry_out(options, variants, selections, cancelled)
@@ -153,7 +160,7 @@ def _run_variant(
             reporter=reporter,
             cancelled=cancelled,
             jobs=options.jobs,
-            refresh=options.refresh,
+            refresh=options.refresh or options.adopt,
             advise=steps.advise,
         )
     finally:

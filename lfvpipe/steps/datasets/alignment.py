@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lfvpipe.lookout.rules import MAX_CHANGES_BYTES
 from lfvpipe.lookout.statuses import DATASET_USABLE
 from lfvpipe.manifest import read_line
+from lfvpipe.steps import ownership
 from lfvpipe.steps.datasets import calls
 from lfvpipe.steps.datasets.entries import lacking_lines
 from lfvpipe.steps.datasets.outcome import (
@@ -26,13 +28,18 @@ if TYPE_CHECKING:
 
 
 def align(
-    context: Context, work: Work, split: DatasetType, manifest: Manifest | None
+    context: Context,
+    work: Work,
+    project: Description,
+    split: DatasetType,
+    manifest: Manifest | None,
 ) -> tuple[Word, DatasetFacts | None]:
     """Bring a dataset in line with its manifest, and wait until it is.
 
     Args:
         context: The pipeline, and its service.
         work: The attempt.
+        project: What the service says of the project.
         split: Which dataset.
         manifest: What it is to hold; None where there is to be no such dataset.
 
@@ -41,6 +48,7 @@ def align(
 
     Raises:
         LookoutError: A call failed, or the service could not do what it was asked to.
+        DatasetNotOurs: It would have to be changed, and another one made it.
     """
     live = calls.at_rest(context, work, split)
     before = DatasetsOutcome.from_json(work.previous.facts) if work.previous else None
@@ -54,17 +62,18 @@ def align(
     if manifest is None:
         if live is None:
             return "unchanged", None
+        _take(context, work, project, split, live, is_ours)
         _warn_if_foreign(context, work, split, live)
         calls.delete(context, context.pipeline.project, split, work)
         return "replaced", None
 
     if live is not None:
         is_as_left = then is not None and then.state == DatasetState.of(live)
-        if then is not None and is_as_left and then.digest == manifest.sha256:
-            return "unchanged", _facts(live, manifest, is_ours)
         lines = _lacking(context, split, manifest, live)
         if lines == []:
-            return "adopted", _facts(live, manifest, is_ours)
+            is_unchanged = then is not None and is_as_left and then.digest == manifest.sha256
+            return "unchanged" if is_unchanged else "adopted", _facts(live, manifest, is_ours)
+        _take(context, work, project, split, live, is_ours)
         changes = b"\n".join(lines or ())
         if changes and len(changes) <= MAX_CHANGES_BYTES:
             # One call, which the service carries out whole or not at all. A kill meanwhile needs
@@ -79,6 +88,7 @@ def align(
     # second call cannot make a second one; and a token that repeats would do harm, as the answer
     # that the service remembers could hide that another configuration's dataset has taken the
     # place meanwhile.
+    _take(context, work, project, split, live, is_ours)
     _note_creation(work, split, manifest)
     if live is not None:
         calls.delete(context, context.pipeline.project, split, work)
@@ -102,17 +112,50 @@ def _note_creation(work: Work, split: DatasetType, manifest: Manifest) -> None:
     DatasetsSaved.of(work).with_creating(split, manifest.sha256).save(work)
 
 
+def _take(
+    context: Context,
+    work: Work,
+    project: Description,
+    split: DatasetType,
+    live: Description | None,
+    is_ours: bool,
+) -> None:
+    """Mark the project as this pipeline's before one of its datasets is changed.
+
+    Raises:
+        DatasetNotOurs: The dataset that is there is not known as ours, neither by the ledger nor by
+            the project's mark, and the user did not say to take it over.
+    """
+    if live is not None and not (is_ours or context.adopt):
+        owner = ownership.owner_of(context, project)
+        if owner is None or owner.lineage != work.lineage:
+            raise ownership.DatasetNotOurs(
+                project["ProjectName"], split, _images(context, split), _created(live)
+            )
+    replace(DatasetsSaved.of(work), mark=ownership.claim(context, work, project)).save(work)
+
+
+def _images(context: Context, split: DatasetType) -> str:
+    """Say where the images of a dataset lie, by its first entry."""
+    entry = calls.first_entry(context, context.pipeline.project, split)
+    address = read_line(entry).image if entry is not None else None
+    return f"images in {address.rpartition('/')[0]}/" if address else "without images"
+
+
+def _created(live: Description) -> str:
+    created = live.get("CreationTimestamp")
+    return f"{created.astimezone():%Y-%m-%d %H:%M}" if created else "earlier"  # local time
+
+
 def _warn_if_foreign(context: Context, work: Work, split: DatasetType, live: Description) -> None:
     """Say so when a dataset goes whose images lie elsewhere: it may be somebody else's."""
     project, bucket = context.pipeline.project, context.bucket.name
     entry = calls.first_entry(context, project, split)
     if entry is None or (read_line(entry).image or "").startswith(f"s3://{bucket}/"):
         return
-    created = live.get("CreationTimestamp")
-    when = f"{created.astimezone():%Y-%m-%d %H:%M}" if created else "earlier"  # local time
     work.warn(
         f"Project {project} held a {split} dataset of images outside s3://{bucket}"
-        f" (created {when}); it is deleted."
+        f" (created {_created(live)}); it is deleted."
     )
 
 

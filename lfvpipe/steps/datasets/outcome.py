@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts, StepOutcome
 from lfvpipe.lookout.descriptions import timestamp
 from lfvpipe.steps.attempts import SavedFacts
+from lfvpipe.steps.ownership import Mark
 
 if TYPE_CHECKING:
     from lfvpipe.lookout.api import DatasetType
@@ -68,12 +69,20 @@ class DatasetFacts(StepFacts):
 
 @dataclass(frozen=True)
 class DatasetsOutcome(StepOutcome):
-    """The project's datasets; None where there is none."""
+    """The project's datasets; None where there is none.
+
+    Attributes:
+        train: The training dataset.
+        test: The test dataset.
+        mark: Where it is said that they are this pipeline's; None where they are not, or where an
+            earlier version made them.
+    """
 
     step: ClassVar[str] = "datasets"
 
     train: DatasetFacts | None
     test: DatasetFacts | None
+    mark: Mark | None = field(default=None, metadata=ABSENT_IF_NONE)
 
     def dataset(self, split: DatasetType) -> DatasetFacts | None:
         """Return one of the two."""
@@ -101,10 +110,17 @@ class DatasetsIdentity(StepFacts):
 
 @dataclass(frozen=True)
 class DatasetsSaved(SavedFacts):
-    """The digests of the manifests that an attempt was about to make datasets of its own from."""
+    """The digests of the manifests that an attempt was about to make datasets of its own from.
+
+    Attributes:
+        creating_train: Of the training manifest.
+        creating_test: Of the test manifest.
+        mark: Where it was said before that the datasets are this pipeline's.
+    """
 
     creating_train: str | None = None
     creating_test: str | None = None
+    mark: Mark | None = None
 
     def creating(self, split: DatasetType) -> str | None:
         """Return the digest for one of the two."""

@@ -8,9 +8,11 @@ from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Outcome, Word
 from lfvpipe.engine.phrases import count, listing
 from lfvpipe.engine.reasons import Reason
-from lfvpipe.engine.step import Step, Work
+from lfvpipe.engine.step import Leftover, Step, Work
 from lfvpipe.lookout.api import DATASET_TYPES
-from lfvpipe.lookout.descriptions import describe_dataset
+from lfvpipe.lookout.descriptions import describe_dataset, describe_project
+from lfvpipe.lookout.failures import ABSENT, LookoutError
+from lfvpipe.steps import ownership
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.datasets.outcome import (
     DatasetFacts,
@@ -53,13 +55,21 @@ class DatasetsStep(Step[Context]):
         """Keep, create, update, replace or delete each of the two datasets, and wait for them."""
         from lfvpipe.steps.datasets.alignment import align
 
+        name = context.pipeline.project
+        found = describe_project(context.lookout, name)
+        if found is None:
+            raise LookoutError(f"Project {name} is not there any more.", code=ABSENT)
+        ownership.insist_on_project(context, found, work.lineage)
         manifests = ManifestsOutcome.of(work.upstream).by_split
         words: list[Word] = []
         datasets: dict[DatasetType, DatasetFacts | None] = {}
         for split in DATASET_TYPES:
-            word, datasets[split] = align(context, work, split, manifests.get(split))
+            word, datasets[split] = align(context, work, found, split, manifests.get(split))
             words.append(word)
-        facts = DatasetsOutcome(datasets["train"], datasets["test"])
+        made = [each for each in datasets.values() if each is not None]
+        is_ours = context.adopt or all(each.created_by_us for each in made)
+        mark = ownership.claim(context, work, found) if is_ours else None
+        facts = DatasetsOutcome(datasets["train"], datasets["test"], mark)
         project = ProjectOutcome.of(work.upstream)
         digests = {split: manifest.sha256 for split, manifest in manifests.items()}
         identity = DatasetsIdentity(
@@ -95,13 +105,13 @@ class DatasetsStep(Step[Context]):
                 after = list(vars(now).values()) if live else []
                 then = list(vars(before.state).values())
                 reasons.append(Reason("drift", f"{split} dataset", then, after))
-        return reasons
+        return [*reasons, *_mark_drift(context, facts)]
 
-    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """Delete the datasets that this pipeline created and that are still the same ones."""
         project = DatasetsIdentity.from_json(outcome.identity or {}).project
         facts = DatasetsOutcome.from_json(outcome.facts)
-        removed = []
+        ours: list[DatasetType] = []
         for split in DATASET_TYPES:
             before = facts.dataset(split)
             live = describe_dataset(context.lookout, project, split)
@@ -111,21 +121,43 @@ class DatasetsStep(Step[Context]):
                 and live is not None
                 and DatasetState.of(live).created == before.created
             ):
-                removed.append(_remove(context, project, split))
-        return removed
+                ours.append(split)
+        return _remove(context, project, ours, facts.mark)
 
-    def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
+    def abandon(self, context: Context, saved: Facts) -> Sequence[str | Leftover]:
         """Delete the datasets that an unfinished attempt created."""
         project, found = context.pipeline.project, DatasetsSaved.from_json(saved)
-        return [
-            _remove(context, project, split)
+        ours = [
+            split
             for split in DATASET_TYPES
             if found.creating(split) and describe_dataset(context.lookout, project, split)
         ]
+        return _remove(context, project, ours, found.mark)
 
 
-def _remove(context: Context, project: str, split: DatasetType) -> str:
+def _mark_drift(context: Context, facts: DatasetsOutcome) -> Sequence[Reason]:
+    """Report a mark of this pipeline that another one replaced, or that was never left."""
+    subject = "whose the project is"
+    if facts.mark is None:
+        made = [each for each in (facts.train, facts.test) if each is not None]
+        is_ours = all(each.created_by_us for each in made)
+        return [Reason("drift", subject, "this pipeline", "not said yet")] if is_ours else []
+    owner = ownership.foreign_owner(context, "", facts.mark)
+    return [Reason("drift", subject, "this pipeline", str(owner))] if owner else []
+
+
+def _remove(
+    context: Context, project: str, splits: Sequence[DatasetType], mark: ownership.Mark | None
+) -> list[str | Leftover]:
+    """Delete datasets, and the project's mark; what another pipeline took over meanwhile stays."""
     from lfvpipe.steps.datasets.calls import delete
 
-    delete(context, project, split)
-    return f"{split} dataset of project {project}"
+    names = {split: f"{split} dataset of project {project}" for split in splits}
+    owner = ownership.foreign_owner(context, project, mark)
+    if owner is not None:
+        return [*ownership.left_to(owner, names.values())]
+    for split in splits:
+        delete(context, project, split)
+    if mark is not None:
+        ownership.unclaim(context, mark)
+    return [*names.values()]

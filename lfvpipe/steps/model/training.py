@@ -31,6 +31,7 @@ from lfvpipe.lookout.progress import TrainingProgress
 from lfvpipe.lookout.statuses import MODEL_TRAINED, ModelStatus
 from lfvpipe.lookout.waiters import wait_for_model
 from lfvpipe.steps.attempts import attempt_token
+from lfvpipe.steps.datasets.meant import insist_on_datasets
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.model.outcome import ModelIdentity, ModelOutcome, ModelSaved, ObjectLocation
 
@@ -94,6 +95,8 @@ def _find_or_create(context: Context, work: Work) -> tuple[str, Word]:
         fingerprint=work.fingerprint,
         bucket_endpoint=pipeline.bucket.endpoint,
     )
+    if found is None:
+        insist_on_datasets(context, work)
     calling.save(work)
     version = found or _create(context, work)
     replace(calling, version=version).save(work)
@@ -146,7 +149,11 @@ def _create(context: Context, work: Work) -> str:
     pipeline = context.pipeline
     prefix = pipeline.bucket.prefix + pipeline.model.output_prefix
     optional = {"Description": pipeline.model.description} if pipeline.model.description else {}
-    given = {tags.FINGERPRINT: work.fingerprint, tags.PIPELINE: pipeline.name}
+    given = {
+        tags.FINGERPRINT: work.fingerprint,
+        tags.PIPELINE: pipeline.name,
+        tags.LINEAGE: work.lineage,
+    }
     if costs := pipeline.evaluate.costs:
         given[tags.COSTS] = f"{costs.false_accept:g}:{costs.false_reject:g}"
     if pipeline.model.effort != Model.effort:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from lfvpipe.engine.facts import StepFacts, StepOutcome
+from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts, StepOutcome
 from lfvpipe.steps.bucket import BucketPlace
 
 
@@ -20,6 +20,8 @@ class Destination(StepFacts):
         prefix: Of the objects' keys.
         index: The file of the index, relative to the state directory.
         digest: SHA-256 of the index.
+        lineage: Under which it is said there that this pipeline has images there. None where an
+            earlier version uploaded them.
     """
 
     endpoint: str
@@ -28,6 +30,7 @@ class Destination(StepFacts):
     prefix: str
     index: str
     digest: str
+    lineage: str | None = field(default=None, metadata=ABSENT_IF_NONE, kw_only=True)
 
     @property
     def place(self) -> BucketPlace:

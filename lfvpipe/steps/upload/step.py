@@ -8,7 +8,8 @@ from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Facts, Outcome, Word
 from lfvpipe.engine.phrases import count, listing, size
 from lfvpipe.engine.reasons import Reason
-from lfvpipe.engine.step import Step, Work
+from lfvpipe.engine.step import Leftover, Step, Work
+from lfvpipe.steps import ownership
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.upload.outcome import Destination, UploadIdentity, UploadOutcome
@@ -41,8 +42,10 @@ class UploadStep(Step[Context]):
             prefix=spec.prefix,
             index=extract.index,
             digest=extract.digest,
+            lineage=work.lineage,
         )
         work.save(**to.as_json())  # killed from here on, `destroy` knows where objects may be
+        ownership.announce(context, work)
         wanted = Wanted(context, to)
         total = sum(1 for _ in wanted)
         transfer = Transfer(work, total, sizes_of(context.bucket, to.prefix))
@@ -96,13 +99,13 @@ class UploadStep(Step[Context]):
             return ()
         return (Reason("drift", "images in the bucket", wanted.objects, wanted.objects - absent),)
 
-    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
-        """Delete the index's objects that this pipeline uploaded, not those it found there."""
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
+        """Delete the index's objects that this pipeline uploaded and no other one uses."""
         from lfvpipe.steps.upload.transfer import remove
 
         return remove(context, UploadOutcome.from_json(outcome.facts))
 
-    def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
+    def abandon(self, context: Context, saved: Facts) -> Sequence[str | Leftover]:
         """See `Step.abandon`: delete what an unfinished attempt uploaded."""
         from lfvpipe.steps.upload.transfer import remove
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.index import read_index
+from lfvpipe.steps import ownership
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import IO
 
-    from lfvpipe.engine.step import Work
+    from lfvpipe.engine.step import Leftover, Work
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.upload.outcome import Destination
     from lfvpipe.storage import Bucket
@@ -105,8 +106,11 @@ def journal_of(context: Context, to: Destination) -> Path:
     return folder / f"{hashlib.sha256(place).hexdigest()[:16]}.keys"
 
 
-def remove(context: Context, to: Destination) -> Sequence[str]:
-    """Delete the index's objects that are in the journal; without the index, all in the journal."""
+def remove(context: Context, to: Destination) -> Sequence[str | Leftover]:
+    """Delete the index's objects that are in the journal; without the index, all in the journal.
+
+    What other pipelines use that keep images under the same prefix stays.
+    """
     from lfvpipe.atomic import write_text
 
     bucket, journal = to.place.bucket(context), journal_of(context, to)
@@ -114,11 +118,17 @@ def remove(context: Context, to: Destination) -> Sequence[str]:
     if (context.state_dir / to.index).exists():
         # Another index may have uploaded the others, and its own outcome sees to them.
         keys = ours & {item.key for item in Wanted(context, to)}
-    if not keys or not bucket.exists():
+    if not bucket.exists():
         return ()
-    bucket.delete(sorted(keys))
+    if to.lineage is not None:
+        keys = keys | ownership.inherited(bucket, to.prefix, to.lineage)
+    free, left = ownership.free_of_others(bucket, to.prefix, to.lineage, keys)
+    bucket.delete(sorted(free))
+    if to.lineage is not None:
+        ownership.retract(bucket, to.prefix, to.lineage)
     write_text(journal, "".join(f"{key}\n" for key in sorted(ours - keys)))
-    return (f"{len(keys)} objects in bucket {bucket.name}",)
+    gone = (f"{len(free)} objects in bucket {bucket.name}",) if free else ()
+    return (*gone, *left)
 
 
 def _keys(journal: Path) -> set[str]:

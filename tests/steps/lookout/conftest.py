@@ -362,6 +362,7 @@ class World:
     Attributes:
         train: How many training images there are of each label.
         evaluate: How many evaluation images.
+        adopt: The user said to take over what is another pipeline's.
     """
 
     root: Path
@@ -372,6 +373,7 @@ class World:
     picture: Callable[[str], bytes] = lambda name: b"\x89PNG " + name.encode()
     overrides: list[str] = field(default_factory=list)
     handler: Any = None
+    adopt: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
     told: list[Any] = field(default_factory=list)
     death: type[BaseException] = Killed
@@ -387,7 +389,7 @@ class World:
                 "bucket: {name: demo-bucket}\nmodel: {output_prefix: out/}\n"
             )
         pipeline = config.load(file, overrides=self.overrides).pipeline
-        return Context(pipeline, self.root / ".lfvpipe")
+        return Context(pipeline, self.root / ".lfvpipe", adopt=self.adopt)
 
     def context(self) -> Context:
         context = self.fresh_context()
@@ -430,6 +432,14 @@ class World:
             EvaluateStep(),
             ReportStep(),
         )
+
+    def take_over(self) -> RunResult:
+        """Run as `lfvpipe run --adopt` does."""
+        self.adopt = True
+        try:
+            return self.run(refresh=True)
+        finally:
+            self.adopt = False
 
     def run(self, *, refresh: bool = False, **selection: Any) -> RunResult:
         self.told.clear()

@@ -90,7 +90,7 @@ def test_a_test_dataset_that_is_not_wanted_any_more_is_deleted(world: Any) -> No
     assert world.facts("datasets")["test"] is None
 
 
-def test_a_dataset_from_elsewhere_is_replaced_with_a_warning(world: Any) -> None:
+def test_a_dataset_from_elsewhere_is_replaced_where_that_is_said_with_a_warning(world: Any) -> None:
     world.run(until="project")
     lines = ['{"source-ref": "s3://elsewhere/1.png"}']
     world.service.projects["demo"]["datasets"]["train"] = {
@@ -99,17 +99,22 @@ def test_a_dataset_from_elsewhere_is_replaced_with_a_warning(world: Any) -> None
         "gone": None,
         "created": 1,
     }
-    result = world.run()
+    assert "did not make (images in s3://elsewhere/, " in _errors(world.run())["datasets"]
+    assert world.service.projects["demo"]["datasets"]["train"]["lines"] == lines
+    result = world.take_over()
     assert world.words(result)["datasets"] == "replaced"
     warnings = [warning for row in result.rows for warning in row.warnings]
     (told,) = [warning for warning in warnings if "images outside s3://" in warning]
     assert re.search(r"\(created 19(70-01-01|69-12-31) \d\d:\d\d\)", told)
 
 
-def test_without_a_ledger_what_is_right_is_adopted_and_destroy_leaves_it(world: Any) -> None:
+def test_without_a_ledger_what_is_right_is_adopted_in_one_word_and_destroy_leaves_it(
+    world: Any,
+) -> None:
     world.run()
     world.ledger_path.unlink()
-    words = world.words(world.run())
+    assert "Project demo belongs to pipeline pipeline" in _errors(world.run())["project"]
+    words = world.words(world.take_over())
     assert words["project"] == words["datasets"] == words["model"] == "adopted"
     destroy(world.steps(), world.context(), world.ledger)
     assert world.service.statuses() == {"1": "TRAINED"}
@@ -122,7 +127,7 @@ def test_somebody_elses_newer_model_is_not_taken_for_this_fingerprints(world: An
     for version, tags in (("8", []), ("9", [{"Key": "lfvpipe:fingerprint", "Value": "0" * 64}])):
         models[version] = dict(models["1"], tags=tags)
     world.ledger_path.unlink()
-    world.run()
+    world.take_over()
     assert world.facts("model")["version"] == "1"
 
 
@@ -141,9 +146,9 @@ def test_a_model_of_another_ledger_is_not_ours_because_the_last_one_was(
     mine = world.ledger_path.read_bytes()
     world.ledger_path.unlink()
     world.train = 5
-    world.run()  # somebody else's: another lineage
+    world.take_over()  # somebody else's: another lineage
     world.ledger_path.write_bytes(mine)
-    assert world.words(world.run())["model"] == "adopted"
+    assert world.words(world.take_over())["model"] == "adopted"
     assert world.facts("model")["version"] == "2"
     assert world.facts("model")["created_by_us"] is False
     destroy(world.steps(), world.context(), world.ledger)
@@ -154,7 +159,7 @@ def test_an_earlier_version_of_this_fingerprint_is_found_behind_a_newer_one(worl
     world.run()
     world.ledger_path.unlink()
     world.train = 5
-    world.run()
+    world.take_over()
     world.train = 3
     assert world.words(world.run())["model"] == "adopted"
     assert world.facts("model")["version"] == "1"

@@ -95,10 +95,10 @@ def test_more_data_and_back_again(real: Any) -> None:
     assert _models(real) == {"1": "TRAINED", "2": "TRAINED"}
 
 
-def test_a_lost_ledger_adopts_what_is_there(real: Any) -> None:
+def test_with_a_lost_ledger_what_is_there_is_adopted_where_that_is_said(real: Any) -> None:
     real.run()
     real.ledger_path.unlink()
-    words = real.words(real.run())
+    words = real.words(real.take_over())
     assert words["project"] == words["datasets"] == words["model"] == "adopted"
     assert _models(real) == {"1": "TRAINED"}
 

@@ -1,0 +1,61 @@
+"""Two pipelines in one project and one bucket, as the command line tells of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.conftest import SMALL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMED = "project: shared\nbucket: {name: shared-images}\n"
+
+
+@pytest.fixture
+def two(project: Path, lfvpipe: Any) -> tuple[Path, Path]:
+    """Return two pipeline files that name one project, the second with the more images, both with
+    datasets: the second has those of the first one."""
+    first, second = project.with_name("first.yaml"), project.with_name("second.yaml")
+    first.write_text(SMALL + NAMED)
+    second.write_text(SMALL.replace("count: 20", "count: 24") + NAMED)
+    said = lfvpipe("run", first, "--until", "datasets")
+    assert said.code == 0, said.err
+    return first, second
+
+
+def test_a_plan_says_whose_the_project_is_and_a_run_stops(
+    two: tuple[Path, Path], lfvpipe: Any
+) -> None:
+    first, second = two
+    told = "! project shared bears the mark of pipeline first (of "
+    assert told in lfvpipe("plan", second).out
+    assert told not in lfvpipe("plan", first).out
+    said = lfvpipe("run", second, "--until", "datasets")
+    assert said.code == 1
+    assert "error: project: Project shared belongs to pipeline first (of " in said.err
+    assert "`lfvpipe run --adopt` takes it over; or name a `project` of your own." in said.err
+    assert lfvpipe("run", second, "--until", "datasets", "--adopt").code == 0
+    assert "bears the mark of pipeline second" in lfvpipe("plan", first).out
+
+
+def test_destroy_removes_no_image_that_another_pipeline_uses(
+    two: tuple[Path, Path], lfvpipe: Any, project: Path
+) -> None:
+    first, second = two
+    other = "project: another\nbucket: {name: shared-images}\n"
+    second.write_text(second.read_text().replace(NAMED, other))
+    assert lfvpipe("run", second, "--until", "datasets").code == 0
+    folder = project.parent / ".lfvpipe" / "buckets" / "shared-images"
+    manifests = [*folder.glob("manifests/*")]
+    said = lfvpipe("destroy", first, "--yes")
+    assert said.code == 0, said.err
+    assert "removed project shared" in said.out
+    assert " objects in bucket shared-images: pipeline second (of " in said.out
+    assert len([*folder.glob("manifests/*")]) == 2 < len(manifests)
+    assert lfvpipe("plan", second, "--until", "datasets", "--refresh").code == 0
+    said = lfvpipe("destroy", second, "--yes")
+    assert said.code == 0, said.err
+    assert not folder.exists() or not [*folder.rglob("*.*")]
