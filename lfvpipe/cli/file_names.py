@@ -136,8 +136,12 @@ class FileNames:
             labels = {text: read_name(text.strip(" _-."), self._products).label for text in by_text}
             if "" in by_text or len(by_text) > MOST_GROUPS:
                 continue
-            told = sum(self._denial(name, labels[text]) == "" for text in by_text if labels[text]
-                       for name in by_text[text])  # fmt: skip
+            told = sum(
+                self._denial(name, labels[text]) == ""
+                for text in by_text
+                if labels[text]
+                for name in by_text[text]
+            )
             if told > most or (best is None and any(labels.values())):
                 most = told
                 lead = self.lead if glob.endswith("*") else ""
@@ -185,8 +189,10 @@ class FileNames:
         """Return a group with a name that a user can say, and that means it and nothing else."""
         for glob in globs:
             ending = "" if glob.endswith("*") or PurePosixPath(glob).suffix in _LEAST else ".*"
-            for name in (f"{folder}/{glob}{ending}" if folder else f"{glob}{ending}",
-                         f"./{glob}{ending}"):  # fmt: skip
+            for name in (
+                f"{folder}/{glob}{ending}" if folder else f"{glob}{ending}",
+                f"./{glob}{ending}",
+            ):
                 matches = matcher([name])
                 if {each for each in self._names if matches(each)} == set(names):
                     return Group(name, tuple(names), is_glob=True, doubt=why)

@@ -116,10 +116,16 @@ def label_candidates(
         is_wanted = holding.wanted(source.include, source.exclude)
         for one in _without_masks(source, holding):
             candidate = Candidate(
-                label, f"{holding.prefix}{one.name}", holding.source, one.name, one.stamp, one.size,
-                partners.find(one.name) if partners else None, is_wanted(one.name),
+                label,
+                f"{holding.prefix}{one.name}",
+                holding.source,
+                one.name,
+                one.stamp,
+                one.size,
+                partners.find(one.name) if partners else None,
+                is_wanted(one.name),
                 type_of(source.types, one.name) if source.types else "",
-            )  # fmt: skip
+            )
             candidates.append(candidate)
             if candidate.included:
                 holding.used.add(one.name)

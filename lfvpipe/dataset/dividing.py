@@ -193,8 +193,10 @@ def _own_parts(
     own: SplitGlobs, candidates: Sequence[Candidate], found: list[Finding]
 ) -> Iterator[tuple[str, Split]]:
     """Yield the part of each image that globs, or names in text files, put into one."""
-    in_train, in_test = (matcher(globs) if (globs := _globs(said)) else _matches_nothing
-                         for said in (own.train, own.test))  # fmt: skip
+    in_train, in_test = (
+        matcher(globs) if (globs := _globs(said)) else _matches_nothing
+        for said in (own.train, own.test)
+    )
     listed = parts_by_lists(own, candidates, found)
     for each in candidates:
         trains = in_train(each.name) or in_train(each.member) or listed.get(each.id) == "train"

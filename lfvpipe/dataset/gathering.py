@@ -56,11 +56,14 @@ def gather(
     for label, source in pipeline.sources.by_label.items():
         archives = [
             inventory.open(
-                each.member, public_address(each.address), locate(each.member), each.encoding,
+                each.member,
+                public_address(each.address),
+                locate(each.member),
+                each.encoding,
                 each.prefix,
             )
             for each in archives_of(label, source)
-        ]  # fmt: skip
+        ]
         masks = None
         own = source.masks in (source.archive, *source.further) or masks_inside(source)
         if source.masks and not own:

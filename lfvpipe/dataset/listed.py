@@ -326,9 +326,13 @@ def _annotated_candidates(
         drawn = [each for each in image.regions if each.areas] if image else []
         if image is not None and drawn and label == "anomaly":
             mask = SelectedMask(
-                holding.source, member.name, f"{_digest(image)}-{member.stamp}", member.size,
-                {each.type: colour_of[each.type] for each in drawn}, drawn=True,
-            )  # fmt: skip
+                holding.source,
+                member.name,
+                f"{_digest(image)}-{member.stamp}",
+                member.size,
+                {each.type: colour_of[each.type] for each in drawn},
+                drawn=True,
+            )
         row = Row(member.name, label, _part(image), type=type_)
         candidates.append(_candidate(row, holding, member, mask))
     if types_by_words := words_as_types(

@@ -103,9 +103,11 @@ def part_findings(
     if not shared:
         return
     (_, first), *_, (_, last) = sorted(sides[shared[0]], reverse=True)
-    lie = "may get into train and test, where the service divides them" if is_single else (
-        f"{'is' if len(shared) == 1 else 'are'} in train and in test"
-    )  # fmt: skip
+    lie = (
+        "may get into train and test, where the service divides them"
+        if is_single
+        else f"{'is' if len(shared) == 1 else 'are'} in train and in test"
+    )
     text = (
         f"By their names, several photographs show one part, and {len(shared)} of {len(sides)} such"
         f" parts {lie}: {shared[0]} by {first} and {last}. The metrics then flatter the model"

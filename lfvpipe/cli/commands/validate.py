@@ -162,8 +162,11 @@ def _divided_sources(
     found = [
         SourceFacts(
             label,
-            ", ".join(place.archive for place, one in zip(places, named, strict=True)
-                      if _may_hold(one, label)),
+            ", ".join(
+                place.archive
+                for place, one in zip(places, named, strict=True)
+                if _may_hold(one, label)
+            ),
             local=True,
             images=division.available[label],
             train=counted[label, "train"],
@@ -172,7 +175,7 @@ def _divided_sources(
         )
         for label in LABELS
         if division.available[label]
-    ]  # fmt: skip
+    ]
     if unknown := [one.source for one in division.images if one.label is None]:
         # Files beside the pipeline belong to no source.
         homes = (str(addresses.get(source, pipeline.folder)) for source in dict.fromkeys(unknown))

@@ -31,8 +31,7 @@ def depth_findings(
         images: The index's images.
         notes: What extract noted of each image, by its id.
     """
-    deep = [(image.label, note) for image in images
-            if (note := notes[image.id]).levels is not None]  # fmt: skip
+    deep = [(image.label, note) for image in images if (note := notes[image.id]).levels is not None]
     few = [(label, note) for label, note in deep if (note.levels or 0) < FEW_LEVELS]
     if few and len(few) == len(deep):
         yield _all_few(spec, [note for _, note in deep])

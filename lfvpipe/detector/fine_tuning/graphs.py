@@ -83,8 +83,9 @@ def build_judge(network: Mapping[str, Floats]) -> bytes:
     for name, values in network.items():
         graph.constant(name, values)
     outputs = _forward(graph)
-    return graph.serialise(_inputs(), {"local": outputs.local, "global": outputs.image,
-                                       "evidence": outputs.evidence})  # fmt: skip
+    return graph.serialise(
+        _inputs(), {"local": outputs.local, "global": outputs.image, "evidence": outputs.evidence}
+    )
 
 
 def build_step(parameters: Mapping[str, Floats], fixed: Mapping[str, Floats]) -> bytes:
@@ -302,12 +303,11 @@ class _Graph:
         def derive() -> None:
             outer = self.gradient(result)
             self._add_gradient(source, outer)
-            total = (
-                self._sum_to_bias(outer)
-                if axes is None
-                else self.node("Reshape", [self.node("ReduceSum", [outer, self.numbers(*axes)],
-                                                     keepdims=0), self.numbers(-1)])
-            )  # fmt: skip
+            if axes is None:
+                total = self._sum_to_bias(outer)
+            else:
+                kept = self.node("ReduceSum", [outer, self.numbers(*axes)], keepdims=0)
+                total = self.node("Reshape", [kept, self.numbers(-1)])
             self._add_gradient(bias, total)
 
         self._backward.append(derive)

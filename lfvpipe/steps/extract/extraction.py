@@ -224,9 +224,15 @@ def _mask_job(
     resize = context.pipeline.images.resize
     classes = dict(mask.classes) if mask.classes is not None else None
     key, place = _names(
-        "mask", mask.source, mask.member, mask.stamp, mask.size, resize, classes,
+        "mask",
+        mask.source,
+        mask.member,
+        mask.stamp,
+        mask.size,
+        resize,
+        classes,
         *_more_than_a_size(geometry),
-    )  # fmt: skip
+    )
     root = str(context.state_dir / "images")
     stem = _stem(f"{mask.source}-masks", mask.member, place)
     drawn_from = marked[mask.member] if mask.drawn else None

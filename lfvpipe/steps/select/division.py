@@ -92,9 +92,10 @@ def _judged_though_excluded(withheld: Iterable[Candidate], inventory: Inventory)
     folder later may not remember that some of it is named there.
     """
     excluded = [
-        one.id for one in withheld
+        one.id
+        for one in withheld
         if not one.included and inventory.is_excluded(one.source, one.member)
-    ]  # fmt: skip
+    ]
     if not excluded:
         return []
     text = (
