@@ -286,6 +286,11 @@ TUNING_WARM_UP = 0.2  # share of the steps
 BLOCK_RATE = 5e-4  # three times that, with twice that of the heads, in half the rounds: no better
 HEAD_RATE = 3e-3
 EVIDENCE_SHARE = 0.005  # of the cells, that make the local logit: a hairline covers few
+# Images by which a network's own centre and spread of normal logits are drawn to those of all. With
+# these, against bare logits, on eleven splits of three sets: F1 .876 → .897, Brier score .062 →
+# .058, false alarms .067 → .048, AUROC as before; without drawing F1 .886, with 10 images .893.
+STANDARD_IMAGES = 5.0
+STANDARD_LEAST_SPREAD = 0.05  # logits, where all normal images get the same. By judgement.
 MARK_LEAST_COVERED = 0.3  # of a cell by a mask: it counts as marked
 MARK_MOST_CLEAR = 0.02  # of a cell: it counts as clear; between them nothing is said of it
 MARK_WEIGHT = 1.0  # of all marked cells of an image together, beside its own label

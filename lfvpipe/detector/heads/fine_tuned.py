@@ -5,13 +5,15 @@ that. So the last blocks learn what counts for this product, from turned, moved 
 each image, and two heads say it: one of each position, whose highest ones make an image anomalous,
 one of the image as a whole. Each of several networks learns without one fold of the images: they
 judge together, which errs less than any of them (cross-validation committee: Krogh & Vedelsby, NIPS
-1994), and what each says of its own fold is what the threshold is chosen by.
+1994), and what each says of its own fold is what the threshold is chosen by. One network's logits
+mean more than another's: so each is measured by what it says of the normal images of its own fold.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
+from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -32,7 +34,7 @@ from lfvpipe.detector.heads.head import (
 from lfvpipe.executor import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from lfvpipe.detector.arrays import Doubles, Floats, Integers
     from lfvpipe.detector.features import View
@@ -42,7 +44,13 @@ PARTS = 50  # of training, between which it can be cancelled
 
 @dataclass(frozen=True)
 class FineTunedHead(Head):
-    """A committee of networks; the parameters of each, by name."""
+    """A committee of networks.
+
+    Attributes:
+        members: The parameters of each network, by name.
+        centres: (networks,) what each says of normal images that it has not learnt from.
+        spreads: (networks,) what that differs by.
+    """
 
     NAME: ClassVar[str] = "fine_tuned"
     PART: ClassVar[str] = "fine_tuned"
@@ -50,6 +58,8 @@ class FineTunedHead(Head):
     HEAT_MAP_FLOOR: ClassVar[float] = tuning.HEAT_MAP_EVIDENCE_FLOOR
 
     members: tuple[Mapping[str, Floats], ...]
+    centres: Doubles
+    spreads: Doubles
 
     @classmethod
     def fit(cls, features: TrainingFeatures, options: FitOptions) -> list[FittedHead]:
@@ -70,28 +80,23 @@ class FineTunedHead(Head):
             advance = [partial(each.advance, -(-each.steps // PARTS)) for each in courses]
             list(in_order(lambda each: each(), advance, options.threads))
             tick(part + 1, PARTS)
-        committee = cls(tuple(each.network for each in courses))
+        members = tuple(each.network for each in courses)
         del courses, teacher
-        scores = committee.score_out_of_fold(features, folds, turns)
-        return [FittedHead(committee, features.of_all_images(scores))]
-
-    def score_out_of_fold(
-        self, features: TrainingFeatures, folds: Integers, turns: list[int]
-    ) -> Doubles:
-        """Return what the network that has not learnt from an image says of it, (images,)."""
-        scores = np.zeros(len(folds))
-        for session, fold in zip(self._sessions, turns, strict=True):
-            for index in np.flatnonzero(folds == fold).tolist():
-                look = features.read_look(index, 0)
-                scores[index] = _judge(session, look.fine, look.coarse)[0]
-        return scores
+        network = np.searchsorted(turns, folds)  # that has not learnt from an image
+        logits = _judge_out_of_fold(members, features, network)
+        normal = ~features.cell_labels
+        centres, spreads = _standards(logits[normal], network[normal], len(members))
+        scores = (logits - centres[network]) / spreads[network]
+        head = cls(members, centres, spreads)
+        return [FittedHead(head, features.of_all_images(scores))]
 
     def score(self, view: View) -> HeadScore:
         """Return the mean of what the networks say, and where each cell's evidence lies."""
         fine, coarse = (as_stored(each) for each in view.maps[1:CELL_TAPS])
         found = [_judge(session, fine, coarse) for session in self._sessions]
-        heat_map: Floats = np.stack([each for _score, each in found]).mean(0)
-        return HeadScore(float(np.mean([each for each, _map in found])), heat_map)
+        heat_map: Floats = np.stack([each for _logit, each in found]).mean(0)
+        logits = np.array([each for each, _map in found])
+        return HeadScore(float(np.mean((logits - self.centres) / self.spreads)), heat_map)
 
     @property
     def always_in_heat_map(self) -> bool:
@@ -103,12 +108,13 @@ class FineTunedHead(Head):
         return [start_session(build_judge(each)) for each in self.members]
 
     def parameters(self) -> Parameters:
-        """Return each network's arrays, by its number."""
-        return {
+        """Return each network's arrays, by its number, and what they are measured by."""
+        arrays = {
             f"{number}.{name}": values
             for number, member in enumerate(self.members)
             for name, values in member.items()
         }
+        return {**arrays, "centres": self.centres, "spreads": self.spreads}
 
     @classmethod
     def restore(cls, parameters: Mapping[str, Any]) -> FineTunedHead:
@@ -116,8 +122,10 @@ class FineTunedHead(Head):
         members: dict[int, dict[str, Floats]] = {}
         for name, values in parameters.items():
             number, _, rest = name.partition(".")
-            members.setdefault(int(number), {})[rest] = values
-        return cls(tuple(members[number] for number in sorted(members)))
+            if rest:
+                members.setdefault(int(number), {})[rest] = values
+        ordered = tuple(members[number] for number in sorted(members))
+        return cls(ordered, parameters["centres"], parameters["spreads"])
 
 
 def _lessons_without(features: TrainingFeatures, some: Integers) -> Lessons:
@@ -129,6 +137,39 @@ def _lessons_without(features: TrainingFeatures, some: Integers) -> Lessons:
 
     shapes = [features.grids[number] for number in numbers]
     return Lessons(features.cell_labels[some], shapes, features.looks, read)
+
+
+def _judge_out_of_fold(
+    members: Sequence[Mapping[str, Floats]], features: TrainingFeatures, network: Integers
+) -> Doubles:
+    """Return what the network of each image, by its number, says of it: logits (images,)."""
+    logits = np.zeros(len(network))
+    for number, member in enumerate(members):
+        session = start_session(build_judge(member))
+        for index in np.flatnonzero(network == number).tolist():
+            look = features.read_look(index, 0)
+            logits[index] = _judge(session, look.fine, look.coarse)[0]
+    return logits
+
+
+def _standards(logits: Doubles, network: Integers, count: int) -> tuple[Doubles, Doubles]:
+    """Return the centre and the spread of normal images' logits (images,) by their network.
+
+    Of few images they are drawn towards those of all, as if as many more had been seen as
+    `STANDARD_IMAGES` says.
+    """
+    own = [logits[network == number] for number in range(count)]
+    centre = float(logits.mean())
+    apart = np.concatenate([each - each.mean() for each in own if len(each)])
+    variance = max(float(np.mean(apart**2)), tuning.STANDARD_LEAST_SPREAD**2)
+    more = tuning.STANDARD_IMAGES
+    centres = [(each.sum() + more * centre) / (len(each) + more) for each in own]
+    squares = [float(np.sum((each - each.mean()) ** 2)) if len(each) else 0.0 for each in own]
+    spreads = [
+        sqrt((total + more * variance) / (len(each) + more))
+        for total, each in zip(squares, own, strict=True)
+    ]
+    return np.array(centres), np.array(spreads)
 
 
 def _judge(session: Any, fine: Floats, coarse: Floats) -> tuple[float, Floats]:
