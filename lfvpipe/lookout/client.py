@@ -65,6 +65,9 @@ def _create(session: botocore.session.Session, url: str, region: str) -> Any:
         connect_timeout=10,
         read_timeout=120,
         retries={"mode": "standard", "total_max_attempts": 4},
+        # The address is the file's, so that neither is meant, whatever the environment says.
+        use_fips_endpoint=False,
+        use_dualstack_endpoint=False,
         user_agent_extra=f"lfvpipe/{lfvpipe.__version__}",
     )
     service: Any = SERVICE  # boto3's stubs name only the services that botocore still ships

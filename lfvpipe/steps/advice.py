@@ -83,6 +83,8 @@ def _about_storage(error: storage.StorageError) -> str:
             return f"Set `region: {region}`, or choose another `bucket.name`."
         case storage.WrongRegion():
             return "Set `region:` to the bucket's region, or choose another bucket."
+        case storage.NotTrusted():
+            return error.hint
         case storage.Unreachable():
             return "Check `bucket.endpoint` and the network (proxy, certificate), and run again."
         case storage.BucketNameTaken():

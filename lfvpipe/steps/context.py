@@ -76,7 +76,9 @@ class Context:
 
         buckets = self.buckets
         if buckets.endpoint == "local" and not (self.buckets_dir / name).is_dir():
-            buckets = connect("aws", region=self.pipeline.region, root=self.buckets_dir)
+            # No endpoint is said to be theirs, so that the environment may name one.
+            root = self.buckets_dir
+            buckets = connect("aws", region=self.pipeline.region, root=root, anywhere=True)
         return buckets.bucket(name)
 
     @cached_property

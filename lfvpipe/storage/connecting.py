@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from lfvpipe.storage.buckets import Buckets
 
 
-def connect(endpoint: str, *, region: str, root: Path) -> Buckets:
+def connect(endpoint: str, *, region: str, root: Path, anywhere: bool = False) -> Buckets:
     """Return the object store at `endpoint`; contacts nothing.
 
     Args:
         endpoint: ``local``, ``aws``, or the URL of an S3 endpoint.
         region: The region to create buckets in and to sign for.
         root: The folder that holds the local buckets.
+        anywhere: ``aws`` is where the environment says (AWS_ENDPOINT_URL_S3), as it is for other
+            programs; otherwise it is Amazon's own.
 
     Raises:
         UnknownEndpoint: It is none of these.
@@ -28,7 +30,7 @@ def connect(endpoint: str, *, region: str, root: Path) -> Buckets:
     if endpoint == "local":
         return storage.LocalBuckets(root, region)
     if endpoint == "aws" or endpoint.startswith(("https://", "http://")):
-        return storage.S3Buckets(endpoint, region=region, root=root)
+        return storage.S3Buckets(endpoint, region=region, root=root, anywhere=anywhere)
     raise UnknownEndpoint(f"“{endpoint}”")
 
 

@@ -115,6 +115,22 @@ class Unreachable(StorageError):
     what_to_do = "Check the endpoint and the network (proxy, certificate)."
 
 
+class NotTrusted(Unreachable):
+    """The endpoint's certificate is none that either client accepts."""
+
+    sentence = "The certificate of the endpoint of {where} is not trusted"
+    what_to_do = (
+        "AWS_CA_BUNDLE can name a file with the certificate of the authority that signed it."
+    )
+
+
+class CertificatesUnreadable(StorageError):
+    """The file of certificate authorities cannot be read."""
+
+    sentence = "The certificates in {where} cannot be read"
+    what_to_do = "AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or `ca_bundle` in ~/.aws/config names the file."
+
+
 class BucketNameTaken(StorageError):
     """Somebody else's bucket has this name."""
 

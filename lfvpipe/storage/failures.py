@@ -15,6 +15,7 @@ from lfvpipe.storage.errors import (
     NoCredentials,
     NoSuchBucket,
     NoSuchObject,
+    NotTrusted,
     StorageError,
     Unreachable,
     WrongRegion,
@@ -55,6 +56,15 @@ _KINDS_BY_STATUS: dict[int, type[StorageError]] = {
     403: AccessDenied,
     507: DiskFull,
 }
+# rustls' names for what is wrong with a certificate; another one is told as it is.
+_CERTIFICATE_FAULTS = {
+    "UnknownIssuer": "nobody who is trusted signed it",
+    "CaUsedAsEndEntity": "it is an authority's own, not a server's: make one with CA:FALSE",
+    "NotValidForName": "it is for another host",
+    "NotValidForNameContext": "it is for another host",
+    "Expired": "it has expired",
+    "ExpiredContext": "it has expired",
+}
 _KINDS_BY_ERRNO: dict[int, type[StorageError]] = {
     errno.ENOSPC: DiskFull,
     getattr(errno, "EDQUOT", errno.ENOSPC): DiskFull,
@@ -93,6 +103,8 @@ def _from_botocore(error: Exception, where: str) -> StorageError:
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         text = str(error.response.get("Error", {}).get("Message", "")).rstrip(".")
         return _kind(code, status)(where, f"{code}: {text}" if text else code)
+    if isinstance(error, botocore.SSLError):
+        return NotTrusted(where, _first_line(error))
     if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError):
         return Unreachable(where, _first_line(error))
     if isinstance(error, botocore.ParamValidationError):
@@ -115,6 +127,8 @@ def _from_obstore(error: Exception, where: str) -> StorageError:
         return NoSuchObject(where)
     if "redirect without LOCATION" in text:
         return WrongRegion(where)
+    if fault := _group(r"InvalidCertificate\(\s*(?:Other\(\s*OtherError\(\s*)?(\w+)", text):
+        return NotTrusted(where, _CERTIFICATE_FAULTS.get(fault, fault))
     if "HTTP error" in text:
         return Unreachable(where)
     return StorageError(where, code or _first_line(error))

@@ -184,9 +184,15 @@ def test_the_profile_that_boto3_finds_signs_the_transfers(
 def test_a_bucket_on_aws_in_another_region_is_refused(s3: str, aws: pytest.MonkeyPatch) -> None:
     bucket_at(s3, region="eu-west-1").create()
     aws.setenv("AWS_ENDPOINT_URL_S3", s3)
-    assert bucket_at("aws", region="eu-west-1").exists()
+
+    def anywhere(region: str) -> Bucket:
+        return connect("aws", region=region, root=Path("unused"), anywhere=True).bucket(
+            "parts-images"
+        )
+
+    assert anywhere("eu-west-1").exists()
     with pytest.raises(errors.WrongRegion, match="eu-west-1") as raised:
-        bucket_at("aws", region="us-west-2").exists()
+        anywhere("us-west-2").exists()
     assert raised.value.region == "eu-west-1"
 
 

@@ -6,7 +6,6 @@ import threading
 from datetime import timedelta
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,17 +13,19 @@ import botocore.session
 from botocore.config import Config
 from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import InvalidPathError
-from obstore.store import S3Store
 
 from lfvpipe.storage import objects
 from lfvpipe.storage.addresses import check_key, is_path
 from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection
 from lfvpipe.storage.errors import NoCredentials, NoSuchObject, StorageError, WrongRegion
 from lfvpipe.storage.failures import translating
-from lfvpipe.storage.s3 import administration, odd_objects
+from lfvpipe.storage.s3 import administration, environment, odd_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from obstore.store import S3Store
 
     from lfvpipe.storage.s3.administration import S3Client
 
@@ -39,9 +40,10 @@ _CONNECT_SECONDS = 10
 class S3Buckets:
     """The buckets behind one S3 endpoint, with the credentials of botocore's default chain."""
 
-    def __init__(self, endpoint: str, *, region: str, root: Path) -> None:
+    def __init__(self, endpoint: str, *, region: str, root: Path, anywhere: bool = False) -> None:
         self.endpoint = endpoint
         self.region = region
+        self._anywhere = anywhere
         self._root = root
         self._lock = threading.Lock()
 
@@ -62,20 +64,15 @@ class S3Buckets:
     def store(self, bucket: str) -> S3Store:
         """Return an obstore store for `bucket` at the address that boto3 uses, too."""
         address = self.client.meta.endpoint_url
-        options: Any = {"allow_http": address.startswith("http://")}
-        if bundle := self._settings.get_config_variable("ca_bundle"):
-            options["root_certificate"] = Path(bundle).read_bytes()
         with translating(f"s3://{bucket}"):
-            return S3Store(
+            return environment.open_store(
                 bucket,
-                # Path style works for every endpoint, and for names with dots over TLS.
-                config={
-                    "endpoint": address,
-                    "region": self.region,
-                    "virtual_hosted_style_request": False,
-                    "skip_signature": False,
-                },
-                client_options=options,
+                address,
+                self.region,
+                {},
+                client_options=environment.client_options(
+                    address, environment.bundle_file(self._settings)
+                ),
                 retry_config={
                     "max_retries": self._attempts - 1,
                     "retry_timeout": _RETRY_TIMEOUT,
@@ -104,11 +101,19 @@ class S3Buckets:
     @cached_property
     def _client(self) -> S3Client:
         url = None if self.endpoint == "aws" else self.endpoint
+        said: Any = {"ignore_configured_endpoint_urls": not self._anywhere}
+        if url is not None:
+            # An endpoint of one's own has no FIPS and no dual-stack one, whatever is configured.
+            said |= {"use_fips_endpoint": False, "use_dualstack_endpoint": False}
         with translating(f"the endpoint {self.endpoint}"):
+            bundle = environment.bundle_file(self._settings)
+            if bundle and not (url or "https:").startswith("http:"):
+                environment.certificates(bundle)  # boto3 would look at it once it is connected
             config = Config(
                 s3=None if url is None else {"addressing_style": "path"},
                 connect_timeout=_CONNECT_SECONDS,
                 retries={"mode": "standard", "total_max_attempts": self._attempts},
+                **said,
             )
             return self._session.client("s3", endpoint_url=url, config=config)
 
