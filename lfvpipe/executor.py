@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def in_order(
         for item in items:
             # Ahead are as many again as are worked on: enough that no thread waits for the
             # consumer, few enough that results which may be large do not pile up.
-            waiting.append(pool.submit(function, item))
+            waiting.append(pool.submit(copy_context().run, function, item))
             if len(waiting) >= 2 * jobs:
                 yield waiting.popleft().result()
         while waiting:
@@ -46,7 +47,7 @@ def as_completed(
     pending: set[Future[_Result]] = set()
     with _pool(jobs) as pool:
         for item in items:
-            pending.add(pool.submit(function, item))
+            pending.add(pool.submit(copy_context().run, function, item))
             while len(pending) >= 2 * jobs:
                 yield from _take_done(pending)
         while pending:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
-from lfvpipe import disk
+from lfvpipe import disk, patience
 from lfvpipe.engine.events import (
     Reporter,
     StepFailed,
@@ -76,6 +76,15 @@ class Attempt:
         if now >= self._due or done == total:
             self._due = now + INTERVAL
             self.flush()
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two attempts of something over a network.
+
+        Raises:
+            Cancelled: The user asked to stop.
+        """
+        if self.cancelled.wait(seconds):
+            raise Cancelled(f"{self.step} stopped; the next run resumes it.")
 
     def flush(self) -> None:
         """Report the progress that was held back, if any."""
@@ -157,7 +166,8 @@ def execute(
     outcome: Outcome | None = None
     error: Exception | None = None
     try:
-        outcome = step.act(query.context, work)
+        with patience.patient(patience.OF_A_RUN, tell=work.warn, wait=work.pause):
+            outcome = step.act(query.context, work)
         _record(current, query, work, outcome)
     except LedgerError:
         raise

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lfvpipe.lookout.failures import (
         LookoutError,
         MissingCredentials,
+        NotTheService,
         ServiceUnreachable,
         explained,
     )
@@ -40,7 +41,13 @@ else:
                 "describe_project",
                 "timestamp",
             ],
-            "failures": ["LookoutError", "MissingCredentials", "ServiceUnreachable", "explained"],
+            "failures": [
+                "LookoutError",
+                "MissingCredentials",
+                "NotTheService",
+                "ServiceUnreachable",
+                "explained",
+            ],
             "waiters": [
                 "wait_for_dataset",
                 "wait_for_dataset_deletion",
@@ -57,6 +64,7 @@ __all__ = [
     "LookoutClient",
     "LookoutError",
     "MissingCredentials",
+    "NotTheService",
     "ServiceUnreachable",
     "connect",
     "describe_dataset",

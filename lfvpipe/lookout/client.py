@@ -8,6 +8,7 @@ import botocore.session
 from botocore.config import Config
 
 import lfvpipe
+from lfvpipe import aws
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.model_data import SERVICE, data_folder
@@ -16,6 +17,13 @@ from lfvpipe.lookout.transport import Handler, serve_in_process
 __all__ = ["EMBEDDED_URL", "Handler", "LookoutClient", "connect"]
 
 EMBEDDED_URL = "http://lookoutvision.embedded.invalid"  # RFC 2606: never resolves, never dialled
+
+_OURS: dict[str, Any] = {
+    # The address is the file's, so that neither is meant, whatever the environment says.
+    "use_fips_endpoint": False,
+    "use_dualstack_endpoint": False,
+    "user_agent_extra": f"lfvpipe/{lfvpipe.__version__}",
+}
 
 
 def connect(endpoint: str, *, region: str, handler: Handler | None = None) -> LookoutClient:
@@ -33,7 +41,8 @@ def connect(endpoint: str, *, region: str, handler: Handler | None = None) -> Lo
         return _remote(endpoint, region)
     if handler is None:
         raise ValueError("the embedded endpoint needs a handler")
-    client = _create(_isolated_session(), EMBEDDED_URL, region)
+    settings = Config(retries={"mode": "standard", "total_max_attempts": 4}, **_OURS)
+    client = _create(_isolated_session(), EMBEDDED_URL, region, settings)
     serve_in_process(client, handler)
     return cast("LookoutClient", client)
 
@@ -48,31 +57,24 @@ def _remote(endpoint: str, region: str) -> LookoutClient:
             hint="Write `embedded`, or a URL such as http://localhost:8080.",
         )
     try:
-        return cast("LookoutClient", _create(botocore.session.Session(), endpoint, region))
+        client = _create(botocore.session.Session(), endpoint, region, aws.config(**_OURS))
     except BotoCoreError as error:
         cause = str(error).rstrip(".")
         raise UserError(f"No client can be made for {endpoint}: {cause}.") from error
+    aws.call_patiently(client)
+    return cast("LookoutClient", client)
 
 
-def _create(session: botocore.session.Session, url: str, region: str) -> Any:
+def _create(session: botocore.session.Session, url: str, region: str, settings: Config) -> Any:
     import boto3
 
     loader = session.get_component("data_loader")
     folder = str(data_folder())
     if folder not in loader.search_paths:
         loader.search_paths.append(folder)
-    config = Config(
-        connect_timeout=10,
-        read_timeout=120,
-        retries={"mode": "standard", "total_max_attempts": 4},
-        # The address is the file's, so that neither is meant, whatever the environment says.
-        use_fips_endpoint=False,
-        use_dualstack_endpoint=False,
-        user_agent_extra=f"lfvpipe/{lfvpipe.__version__}",
-    )
     service: Any = SERVICE  # boto3's stubs name only the services that botocore still ships
     made = boto3.Session(botocore_session=session, region_name=region)
-    return made.client(service, endpoint_url=url, config=config)
+    return made.client(service, endpoint_url=url, config=settings)
 
 
 def _isolated_session() -> botocore.session.Session:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lfvpipe import aws
 from lfvpipe.errors import UserError
 
 # The API's names of errors that a caller may have an answer to.
@@ -40,6 +41,10 @@ class ServiceUnreachable(LookoutError):
     """Nobody answers at the service's address, or not in time."""
 
 
+class NotTheService(LookoutError):
+    """Something answers at the service's address that is not the service."""
+
+
 class MissingCredentials(LookoutError):
     """Requests cannot be signed."""
 
@@ -68,7 +73,13 @@ def explained(doing: str) -> Iterator[None]:
         raise LookoutError(message, hint=_HINTS.get(code, ""), code=code, reason=reason) from error
     except exceptions.BotoCoreError as error:
         kind, hint = LookoutError, ""
-        if isinstance(error, exceptions.SSLError):
+        if isinstance(error, aws.ForeignAnswer):
+            kind = NotTheService
+            hint = (
+                "Something between may answer in its place, such as the log-in page of a network"
+                " or a proxy: open the service's address in a browser."
+            )
+        elif isinstance(error, exceptions.SSLError):
             hint = "The server's certificate is not trusted; AWS_CA_BUNDLE names one that is."
         elif isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
             kind = MissingCredentials

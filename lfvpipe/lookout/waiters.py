@@ -19,6 +19,7 @@ from lfvpipe.lookout.statuses import (
     DatasetStatus,
     ModelStatus,
 )
+from lfvpipe.patience import OF_A_LONG_WAIT, patient
 
 OnStatus = Callable[[str, str], None]
 
@@ -147,11 +148,16 @@ def _wait_until_gone(
     look: Callable[[], Description | None], name: str, cancelled: Event | None
 ) -> None:
     seconds, began = DELETION_PACE.first, time.monotonic()
-    while time.monotonic() - began < DELETION_LIMIT:
-        if look() is None:
-            return
-        if (cancelled or Event()).wait(seconds):
+
+    def pause(asked: float) -> None:
+        if (cancelled or Event()).wait(asked):
             raise Cancelled(f"Stopped waiting; the deletion of the {name} goes on by itself.")
+
+    while time.monotonic() - began < DELETION_LIMIT:
+        with patient(OF_A_LONG_WAIT, wait=pause):
+            if look() is None:
+                return
+        pause(seconds)
         seconds = min(seconds * DELETION_PACE.growth, DELETION_PACE.longest)
     raise UserError(
         f"The {name} is not gone {DELETION_LIMIT:.0f} seconds after its deletion.",
@@ -178,8 +184,14 @@ def _wait(
 ) -> Description:
     pace = EMBEDDED_PACE if client.meta.endpoint_url == EMBEDDED_URL else REMOTE_PACE
     seconds = pace.first
+
+    def pause(asked: float) -> None:
+        if cancelled.wait(asked):
+            raise Cancelled(f"Stopped waiting; the {name} goes on by itself.")
+
     while True:
-        with explained(f"looking at the {name}"):
+        # What waits for hours outlives a service that is restarted meanwhile.
+        with explained(f"looking at the {name}"), patient(OF_A_LONG_WAIT, wait=pause):
             seen = look()
         status, message = str(seen.get("Status", "")), str(seen.get("StatusMessage", ""))
         on_status(status, message)

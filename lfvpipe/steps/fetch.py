@@ -160,8 +160,6 @@ class FetchStep(Step[Context]):
                 folder,
                 archive=self.source.archive,
                 progress=lambda done, total: work.progress(done, total, "bytes"),
-                pause=work.cancelled.wait,
-                on_retry=work.warn,
                 anew=unwanted,
             )
         except NotReachable as error:
@@ -186,8 +184,14 @@ class FetchStep(Step[Context]):
             return before
         for left_by_a_kill in folder.glob("*.tmp"):
             left_by_a_kill.unlink()
-        size, part = found.size, cache.partial_file(folder)
-        bucket.get_to(key, part, on_bytes=lambda done: work.progress(done, size, "bytes"))
+
+        def show(done: int) -> None:
+            work.progress(done, found.size, "bytes")
+
+        def stream(start: int) -> Iterator[bytes]:
+            return bucket.stream(key, start=start, etag=found.etag)
+
+        part = cache.receive(folder, found.etag, found.size, stream, show)
         return cache.keep(folder, self.source.address, cache.sha256_of(part), etag=found.etag)
 
     def _current_version(self, context: Context) -> tuple[str, str]:

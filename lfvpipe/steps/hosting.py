@@ -9,6 +9,7 @@ hosted; that this attempt, or one of this fingerprint that did not get done, sav
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
@@ -19,6 +20,7 @@ from lfvpipe.errors import UserError
 from lfvpipe.lookout.descriptions import describe_model
 from lfvpipe.lookout.failures import ABSENT, CONFLICT, LookoutError, explained
 from lfvpipe.lookout.statuses import ModelStatus
+from lfvpipe.patience import OF_A_PERSON, patient
 from lfvpipe.steps.attempts import SavedFacts
 
 if TYPE_CHECKING:
@@ -154,11 +156,15 @@ def stop(context: Context, project: str, version: str) -> bool:
     Raises:
         LookoutError: A call failed.
     """
+    # What stops is not stopped by a run that is being cancelled: the model would stay hosted.
+    with patient(OF_A_PERSON, wait=time.sleep):
+        return _stop(context, Hosting(project, version, context.pipeline.service.endpoint))
 
+
+def _stop(context: Context, model: Hosting) -> bool:
     def show_nothing(_status: str, _message: str) -> None:
         """Show nothing, since the run ends meanwhile."""
 
-    model = Hosting(project, version, context.pipeline.service.endpoint)
     status = _status(context, model)
     if status == ModelStatus.STARTING_HOSTING:  # cannot be stopped before it is up
         try:
@@ -168,8 +174,8 @@ def stop(context: Context, project: str, version: str) -> bool:
             status = _status(context, model)
     if status == ModelStatus.HOSTED:
         try:
-            with explained(f"stopping model {version} of project {project}"):
-                context.lookout.stop_model(ProjectName=project, ModelVersion=version)
+            with explained(f"stopping model {model.version} of project {model.project}"):
+                context.lookout.stop_model(ProjectName=model.project, ModelVersion=model.version)
         except LookoutError as error:
             if error.code in {ABSENT, CONFLICT}:
                 return False  # somebody else stopped it

@@ -90,6 +90,17 @@ class Bucket(Protocol):
             NoVersions: A version is named, and there are none.
         """
 
+    def stream(
+        self, key: str, *, start: int = 0, etag: str = "", version: str | None = None
+    ) -> Iterator[bytes]:
+        """Yield the bytes of an object, or of a version of it, from `start` on.
+
+        Raises:
+            NoSuchObject: It is not there.
+            NoVersions: A version is named, and there are none.
+            Changed: Its entity tag is another than `etag`, where that is not empty.
+        """
+
     def put(self, key: str, data: bytes | Path) -> None:
         """Store bytes or a file under `key`; readers see the old object or the new one."""
 

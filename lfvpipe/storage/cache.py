@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from lfvpipe.atomic import sync_folder, write_text
+from lfvpipe.atomic import sync_file, sync_folder, write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 _RECORD = ".done.json"
@@ -40,6 +41,48 @@ def folder_for(cache: Path, address: str) -> Path:
 def partial_file(folder: Path) -> Path:
     """Return the file that a transfer into `folder` grows."""
     return folder / ".part"
+
+
+def notes_of(folder: Path) -> Path:
+    """Return the file that says of which version the partial file is."""
+    return folder / ".part.json"
+
+
+def receive(
+    folder: Path,
+    etag: str,
+    size: int,
+    stream: Callable[[int], Iterable[bytes]],
+    on_bytes: Callable[[int], object],
+) -> Path:
+    """Grow the folder's partial file until it is whole, and return it.
+
+    What an earlier attempt left of the same version is gone on with. A kill at any time leaves a
+    part beside the entity tag that it is of, or none.
+
+    Args:
+        folder: The folder of the address.
+        etag: The entity tag of the version that `stream` gives.
+        size: The bytes that it has.
+        stream: Returns the bytes from an offset on.
+        on_bytes: Told the bytes so far; what it raises ends the transfer, and the part is kept.
+    """
+    part, notes = partial_file(folder), notes_of(folder)
+    try:
+        is_same = bool(etag) and json.loads(notes.read_bytes()).get("etag") == etag
+    except (OSError, ValueError, AttributeError):
+        is_same = False
+    if not is_same or (part.is_file() and part.stat().st_size > size):
+        part.unlink(missing_ok=True)
+        write_text(notes, json.dumps({"etag": etag}))
+    with part.open("ab") as file:
+        done = file.tell()
+        for chunk in stream(done) if done < size else ():
+            done += file.write(chunk)
+            on_bytes(done)
+        file.flush()
+        sync_file(file.fileno())
+    return part
 
 
 def find(folder: Path) -> CachedFile | None:
@@ -74,6 +117,7 @@ def keep(
     del record["path"]
     write_text(folder / _RECORD, json.dumps(record))
     part.replace(entry.path)
+    notes_of(folder).unlink(missing_ok=True)
     sync_folder(folder)
     return entry
 

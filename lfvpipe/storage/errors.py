@@ -131,6 +131,30 @@ class CertificatesUnreadable(StorageError):
     what_to_do = "AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or `ca_bundle` in ~/.aws/config names the file."
 
 
+class Busy(StorageError):
+    """The store is too busy, or failed, also after several attempts."""
+
+    sentence = "The store of {where} is too busy, or fails"
+    what_to_do = "Try again later."
+
+
+class ForeignAnswer(StorageError):
+    """Something answers at the endpoint that is no object store."""
+
+    sentence = "What answers in place of {where} is no object store"
+    what_to_do = (
+        "Something between may answer, such as the log-in page of a network or a proxy: open the"
+        " endpoint in a browser."
+    )
+
+
+class Changed(StorageError):
+    """The object is another one than it was when the transfer began."""
+
+    sentence = "{where} has changed meanwhile"
+    what_to_do = "Try again."
+
+
 class BucketNameTaken(StorageError):
     """Somebody else's bucket has this name."""
 

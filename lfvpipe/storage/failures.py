@@ -7,10 +7,13 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from lfvpipe import aws
 from lfvpipe.storage.errors import (
     AccessDenied,
     BucketNameTaken,
+    Busy,
     DiskFull,
+    ForeignAnswer,
     InvalidKey,
     NoCredentials,
     NoSuchBucket,
@@ -47,6 +50,8 @@ _KINDS_BY_CODE: dict[str, type[StorageError]] = {
     "KeyTooLongError": InvalidKey,
     "QuotaExceeded": DiskFull,
     "XMinioStorageFull": DiskFull,
+    "SlowDown": Busy,
+    "RequestTimeout": Busy,
 }
 # Answers to HEAD have no body, hence no code, and older releases of obstore leave out the body of
 # some others: the status is all that is known.
@@ -54,6 +59,11 @@ _KINDS_BY_STATUS: dict[int, type[StorageError]] = {
     301: WrongRegion,
     401: NoCredentials,
     403: AccessDenied,
+    429: Busy,
+    500: Busy,
+    502: Busy,
+    503: Busy,
+    504: Busy,
     507: DiskFull,
 }
 # rustls' names for what is wrong with a certificate; another one is told as it is.
@@ -88,6 +98,8 @@ def translating(where: str) -> Iterator[None]:
         raise
     except Exception as error:
         package = type(error).__module__.partition(".")[0]
+        if package == "lfvpipe" and isinstance(error, aws.ForeignAnswer):
+            raise ForeignAnswer(where, _first_line(error)) from error
         if package in ("botocore", "boto3", "s3transfer"):
             raise _from_botocore(error, where) from error
         if package == "obstore" or isinstance(error, OSError):
@@ -97,6 +109,8 @@ def translating(where: str) -> Iterator[None]:
 
 def _from_botocore(error: Exception, where: str) -> StorageError:
     from botocore import exceptions as botocore
+    from botocore.exceptions import IncompleteReadError as IncompleteRead
+    from botocore.parsers import ResponseParserError
 
     if isinstance(error, botocore.ClientError):
         code = str(error.response.get("Error", {}).get("Code", ""))
@@ -105,8 +119,10 @@ def _from_botocore(error: Exception, where: str) -> StorageError:
         return _kind(code, status)(where, f"{code}: {text}" if text else code)
     if isinstance(error, botocore.SSLError):
         return NotTrusted(where, _first_line(error))
-    if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError):
+    if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError | IncompleteRead):
         return Unreachable(where, _first_line(error))
+    if isinstance(error, ResponseParserError):
+        return ForeignAnswer(where, _first_line(error))
     if isinstance(error, botocore.ParamValidationError):
         return InvalidKey(where, _first_line(error))
     return NoCredentials(where, _first_line(error))  # what is left is about profiles and secrets
@@ -129,6 +145,8 @@ def _from_obstore(error: Exception, where: str) -> StorageError:
         return WrongRegion(where)
     if fault := _group(r"InvalidCertificate\(\s*(?:Other\(\s*OtherError\(\s*)?(\w+)", text):
         return NotTrusted(where, _CERTIFICATE_FAULTS.get(fault, fault))
+    if "MissingEtag" in text or re.search(r"Got invalid \w+ response", text):
+        return ForeignAnswer(where)
     if "HTTP error" in text:
         return Unreachable(where)
     return StorageError(where, code or _first_line(error))

@@ -128,9 +128,17 @@ class LocalBucket:
         version: str | None = None,
     ) -> None:
         """Copy an object to `path`; there are no versions."""
+        chunks = self.stream(key, version=version)
+        objects.write_to(path, chunks, on_bytes, self._address(key))
+
+    def stream(
+        self, key: str, *, start: int = 0, etag: str = "", version: str | None = None
+    ) -> Iterator[bytes]:
+        """Yield an object's bytes from `start` on; there are no versions."""
         self._refuse_version(key, version)
         store = self._existing_store()
-        objects.get_to(store, self._check(key), path, self._address(key), on_bytes)
+        where = self._address(key)
+        return objects.open_stream(store, self._check(key), where, start=start, etag=etag)[1]
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Store bytes or a file."""

@@ -14,14 +14,14 @@ import obstore
 from lfvpipe.atomic import replacing
 from lfvpipe.executor import as_completed
 from lfvpipe.storage.buckets import ObjectInfo
-from lfvpipe.storage.errors import SourceGone, TooLarge
+from lfvpipe.storage.errors import Changed, ForeignAnswer, SourceGone, TooLarge
 from lfvpipe.storage.failures import translating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from obstore import ObjectMeta
+    from obstore import GetOptions, GetResult, ObjectMeta
     from obstore.store import ObjectStore
 
 PART = 8 * 1024 * 1024
@@ -46,14 +46,14 @@ def read_listing(store: ObjectStore, prefix: str, where: str) -> Iterator[Object
 def head(store: ObjectStore, key: str, where: str) -> ObjectInfo:
     """Return what the store says of `key`; raises `NoSuchObject`."""
     with translating(where):
-        return _info(obstore.head(store, key))
+        return _info(_genuine(obstore.head(store, key), where))
 
 
 def get(store: ObjectStore, key: str, where: str, limit: int | None) -> bytes:
     """Return the object's bytes; one with more than `limit` is not read at all."""
     with translating(where):
         found = obstore.get(store, key)  # the head alone: the body is a stream that waits
-        size = found.meta["size"]
+        size = _genuine(found.meta, where)["size"]
         if limit is not None and size > limit:
             raise TooLarge(where, size, limit)
         return bytes(found.bytes())
@@ -63,13 +63,37 @@ def ignore_progress(done: int) -> None:
     """Take no interest in how far a transfer is."""
 
 
-def get_to(
-    store: ObjectStore, key: str, path: Path, where: str, on_bytes: Callable[[int], None]
+def open_stream(
+    store: ObjectStore, key: str, where: str, *, start: int = 0, etag: str = ""
+) -> tuple[str, Iterator[bytes]]:
+    """Return the object's entity tag, and its bytes from `start` on.
+
+    Raises:
+        NoSuchObject: It is not there.
+        Changed: It has another entity tag than `etag`, where one is given.
+    """
+    with translating(where):
+        options: GetOptions = {"range": {"offset": start}} if start else {}
+        found = obstore.get(store, key, options=options)
+        now = _info(_genuine(found.meta, where)).etag
+        if etag and now != etag:
+            raise Changed(where)
+    return now, _chunks(found, where)
+
+
+def _chunks(found: GetResult, where: str) -> Iterator[bytes]:
+    with translating(where):
+        for chunk in found.stream(min_chunk_size=CHUNK):
+            yield bytes(chunk)
+
+
+def write_to(
+    path: Path, chunks: Iterable[bytes], on_bytes: Callable[[int], None], where: str
 ) -> None:
-    """Stream the object into `path`, which is replaced when all of it is there."""
+    """Write `chunks` to `path`, which is replaced when all of them are there."""
     done = 0
     with translating(where), replacing(path) as file:
-        for chunk in obstore.get(store, key).stream(min_chunk_size=CHUNK):
+        for chunk in chunks:
             done += file.write(chunk)
             on_bytes(done)
 
@@ -109,6 +133,13 @@ def put_many(
 
     for key, size in as_completed(put, items, jobs):
         on_done(key, size)
+
+
+def _genuine(meta: ObjectMeta, where: str) -> ObjectMeta:
+    """Return `meta`; every store gives an entity tag, and the log-in page of a network none."""
+    if not meta["e_tag"]:
+        raise ForeignAnswer(where)
+    return meta
 
 
 def _info(meta: ObjectMeta) -> ObjectInfo:

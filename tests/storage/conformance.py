@@ -26,6 +26,7 @@ from lfvpipe import storage
 from lfvpipe.storage import (
     Bucket,
     Buckets,
+    Changed,
     InvalidKey,
     NoSuchBucket,
     NoSuchObject,
@@ -106,6 +107,20 @@ class BucketsConformance:
         with pytest.raises(KeyboardInterrupt):
             bucket.get_to("big", tmp_path / "half", on_bytes=stop)
         assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["copy"]
+
+    def test_an_object_is_read_from_any_byte_on_and_only_in_its_version(
+        self, bucket: Bucket
+    ) -> None:
+        data = bytes(range(250)) * 8_000
+        bucket.put("big", data)
+        info = bucket.head("big")
+        assert info is not None
+        assert b"".join(bucket.stream("big")) == data
+        assert b"".join(bucket.stream("big", start=1_999_000, etag=info.etag)) == data[1_999_000:]
+        with pytest.raises(Changed, match="big"):
+            list(bucket.stream("big", etag="another"))
+        with pytest.raises(NoSuchObject):
+            list(bucket.stream("none"))
 
     def test_a_path_on_this_machine_is_told_only_where_the_object_lies_there(
         self, bucket: Bucket

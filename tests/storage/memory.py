@@ -12,6 +12,7 @@ from lfvpipe.atomic import replacing
 from lfvpipe.executor import as_completed
 from lfvpipe.storage import (
     Bucket,
+    Changed,
     NoSuchBucket,
     NoSuchObject,
     NoVersions,
@@ -103,12 +104,20 @@ class MemoryBucket:
         on_bytes: Callable[[int], None] = lambda _: None,
         version: str | None = None,
     ) -> None:
+        with replacing(path) as file:
+            for chunk in self.stream(key, version=version):
+                file.write(chunk)
+                on_bytes(file.tell())
+
+    def stream(
+        self, key: str, *, start: int = 0, etag: str = "", version: str | None = None
+    ) -> Iterator[bytes]:
         self._refuse_version(key, version)
         data = self.get(key)
-        with replacing(path) as file:
-            for start in range(0, len(data), CHUNK):
-                file.write(data[start : start + CHUNK])
-                on_bytes(file.tell())
+        if etag and self._objects()[key][0].etag != etag:
+            raise Changed(self._address(key))
+        for first in range(start, len(data), CHUNK):
+            yield data[first : first + CHUNK]
 
     def put(self, key: str, data: bytes | Path) -> None:
         self._put((key, data))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from lfvpipe.patience import Trouble, seconds_asked_for
 from lfvpipe.storage.errors import DownloadError, Refused
 from lfvpipe.storage.urls import without_secrets
 
@@ -36,12 +37,16 @@ class Interrupted(Exception):
 
     Attributes:
         why: What happened, as part of a sentence.
+        trouble: What kind of failure it was.
         retry_after: Seconds after which the server wants to be asked again, 0 if it told none.
     """
 
-    def __init__(self, why: str, retry_after: float = 0.0) -> None:
+    def __init__(
+        self, why: str, trouble: Trouble = Trouble.BROKEN, retry_after: float = 0.0
+    ) -> None:
         super().__init__(why)
         self.why = why
+        self.trouble = trouble
         self.retry_after = retry_after
 
 
@@ -92,7 +97,12 @@ def _translating(url: str) -> Iterator[None]:
         raise DownloadError(url, "is no address", hint="Check its spelling.") from error
     except httpx.ReadTimeout as error:
         raise Interrupted("the server sends nothing any more") from error
-    except (httpx.ReadError, httpx.RemoteProtocolError) as error:
+    except (
+        httpx.ReadError,
+        httpx.WriteError,
+        httpx.WriteTimeout,
+        httpx.RemoteProtocolError,
+    ) as error:
         raise Interrupted("the connection broke off") from error
     except httpx.TransportError as error:
         causes = list(_causes(error))
@@ -104,8 +114,8 @@ def _translating(url: str) -> Iterator[None]:
                 hint="If the server is your own, name its certificate authority in SSL_CERT_FILE.",
             ) from error
         if any(isinstance(cause, socket.gaierror) for cause in causes):
-            raise Interrupted(f"no such host as {httpx.URL(url).host}") from error
-        raise Interrupted(str(error) or type(error).__name__) from error
+            raise Interrupted(f"no such host as {httpx.URL(url).host}", Trouble.AWAY) from error
+        raise Interrupted(str(error) or type(error).__name__, Trouble.AWAY) from error
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -158,8 +168,7 @@ def _insist_on_tls(before: httpx.URL, after: httpx.URL) -> None:
 def _insist_on_meaningful(response: httpx.Response, url: str) -> None:
     status = response.status_code
     if status in _TRANSIENT:
-        retry_after = response.headers.get("Retry-After", "")
-        seconds = float(retry_after) if retry_after.isdigit() else 0.0
-        raise Interrupted(f"the server answers {status}", seconds)
+        seconds = seconds_asked_for(response.headers.get("Retry-After"))
+        raise Interrupted(f"the server answers {status}", Trouble.BUSY, seconds)
     if status not in _MEANINGFUL:
         raise Refused(url, status)

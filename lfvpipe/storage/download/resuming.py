@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from lfvpipe.atomic import sync_file, sync_folder, write_text
+from lfvpipe.atomic import sync_file, write_text
+from lfvpipe.patience import Attempts
 from lfvpipe.storage import cache
 from lfvpipe.storage.download.http import Interrupted, requesting
 from lfvpipe.storage.download.sniffing import refuse_a_page
@@ -34,12 +35,8 @@ if TYPE_CHECKING:
 LIMIT = 64 * 2**30
 """Bytes that a download may have; a server that never ends must not fill the disk."""
 _CHUNK = 2**20
-_ATTEMPTS = 6  # in a row without a byte of progress
-_FIRST_PAUSE = 0.5  # seconds; doubles with each attempt
-_LONGEST_PAUSE = 60.0
 
 Progress = Callable[[int, int | None], None]
-Pause = Callable[[float], object]
 
 
 @dataclass(frozen=True)
@@ -62,8 +59,6 @@ def download(
     *,
     archive: bool,
     progress: Progress,
-    pause: Pause,
-    on_retry: Callable[[str], object] = lambda _: None,
     anew: bool = False,
 ) -> CachedFile:
     """Bring the cache in `folder` in line with what `url` serves, and return it.
@@ -76,8 +71,6 @@ def download(
         folder: The cache's folder for this address; no other process may work in it.
         archive: The content must be something else than a text or a web page.
         progress: Told the bytes so far and, if known, in all; what it raises ends the download.
-        pause: Waits so many seconds between two attempts.
-        on_retry: Told, before each pause, what went wrong and when which attempt follows.
         anew: Download also what is cached and current: it is not what it should be.
 
     Raises:
@@ -85,21 +78,18 @@ def download(
         DiskFullForDownload: What was downloaded so far is kept for the next attempt.
     """
     transfer = _Transfer(url, folder, archive, progress)
-    failures, before = 0, -1
+    attempts, before = Attempts(without_secrets(url)), _size(transfer.part)
     while True:
         try:
             return transfer.attempt(None if anew else cache.find(folder))
         except Interrupted as interruption:
             size = _size(transfer.part)
-            failures = 1 if size > before >= 0 else failures + 1
+            if size > before >= 0 or size > 0 > before:
+                attempts.progress()  # what moves is not given up
             before = size
-            if failures >= _ATTEMPTS:
-                raise NotReachable(url, interruption.why) from interruption
-            asked = interruption.retry_after or _FIRST_PAUSE * 2 ** (failures - 1)
-            wait = min(asked, _LONGEST_PAUSE)
-            attempt = f"attempt {failures + 1} of {_ATTEMPTS}"
-            on_retry(f"{without_secrets(url)}: {interruption.why}; {attempt} in {wait:g} s.")
-            pause(wait)
+            why = interruption.why
+            if not attempts.pause(interruption.trouble, why, interruption.retry_after):
+                raise NotReachable(url, why) from interruption
             progress(max(size, 0), None)
 
 
@@ -109,13 +99,17 @@ def current_version(url: str) -> Validators:
     Raises:
         DownloadError: The server does not answer, or does not have it.
     """
-    try:
-        with requesting(url, {}, method="HEAD") as response:
-            if response.status_code in (405, 501):
-                return Validators()
-            return _validators(response, 0)
-    except Interrupted as interruption:
-        raise NotReachable(url, interruption.why) from interruption
+    attempts = Attempts(without_secrets(url))
+    while True:
+        try:
+            with requesting(url, {}, method="HEAD") as response:
+                if response.status_code in (405, 501):
+                    return Validators()
+                return _validators(response, 0)
+        except Interrupted as interruption:
+            why = interruption.why
+            if not attempts.pause(interruption.trouble, why, interruption.retry_after):
+                raise NotReachable(url, why) from interruption
 
 
 @dataclass(frozen=True)
@@ -134,7 +128,7 @@ class _Transfer:
     @property
     def notes(self) -> Path:
         """The file that says of which version the part is."""
-        return self.folder / ".part.json"
+        return cache.notes_of(self.folder)
 
     def attempt(self, have: CachedFile | None) -> CachedFile:
         """Download once, or find that what we `have` is current."""
@@ -216,12 +210,9 @@ class _Transfer:
 
     def _finish(self, version: Validators) -> CachedFile:
         sha256 = cache.sha256_of(self.part)
-        done = cache.keep(
+        return cache.keep(
             self.folder, self.url, sha256, etag=version.etag, modified=version.modified
         )
-        self.notes.unlink(missing_ok=True)
-        sync_folder(self.folder)
-        return done
 
     def _read_notes(self) -> Validators:
         try:

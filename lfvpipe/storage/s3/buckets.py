@@ -6,20 +6,28 @@ import threading
 from datetime import timedelta
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 import botocore.session
-from botocore.config import Config
 from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import InvalidPathError
 
+from lfvpipe import aws
 from lfvpipe.storage import objects
 from lfvpipe.storage.addresses import check_key, is_path
-from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection
-from lfvpipe.storage.errors import NoCredentials, NoSuchObject, StorageError, WrongRegion
+from lfvpipe.storage.errors import (
+    Busy,
+    ForeignAnswer,
+    NoCredentials,
+    NoSuchObject,
+    NotTrusted,
+    StorageError,
+    Unreachable,
+    WrongRegion,
+)
 from lfvpipe.storage.failures import translating
-from lfvpipe.storage.s3 import administration, environment, odd_objects
+from lfvpipe.storage.s3 import administration, careful, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,14 +35,19 @@ if TYPE_CHECKING:
 
     from obstore.store import S3Store
 
+    from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection
     from lfvpipe.storage.s3.administration import S3Client
 
 _CREDENTIALS_KEPT = timedelta(minutes=5)
 """How long obstore keeps credentials; botocore refreshes those with less than 10 minutes left."""
-_ATTEMPTS = 5
-"""How often a request is tried, unless AWS_MAX_ATTEMPTS or the profile says otherwise."""
-_RETRY_TIMEOUT = timedelta(seconds=60)
-_CONNECT_SECONDS = 10
+_SILENT = timedelta(seconds=30)
+"""How long obstore waits for a server that sends nothing; for an upload, all of it counts."""
+_NEVER = timedelta(days=30)
+_CAREFUL_AT_ONCE = 2
+"""Uploads side by side on a line that has shown to be slow, or to a server that is busy."""
+_PROOF = dict.fromkeys(("GetObject", "HeadObject", "PutObject", "UploadPart"), "ETag")
+
+_T = TypeVar("_T")
 
 
 class S3Buckets:
@@ -70,13 +83,13 @@ class S3Buckets:
                 address,
                 self.region,
                 {},
-                client_options=environment.client_options(
-                    address, environment.bundle_file(self._settings)
-                ),
-                retry_config={
-                    "max_retries": self._attempts - 1,
-                    "retry_timeout": _RETRY_TIMEOUT,
+                client_options={
+                    **environment.client_options(address, environment.bundle_file(self._settings)),
+                    "connect_timeout": timedelta(seconds=aws.CONNECT_SECONDS),
+                    "read_timeout": _SILENT,
+                    "timeout": _NEVER,  # a download that moves is never given up
                 },
+                retry_config={"max_retries": 0, "retry_timeout": _NEVER},  # see `_carefully`
                 credential_provider=Boto3CredentialProvider(self._session, ttl=_CREDENTIALS_KEPT),
             )
 
@@ -86,8 +99,10 @@ class S3Buckets:
         return botocore.session.get_session()
 
     @property
-    def _attempts(self) -> int:
-        return int(self._settings.get_config_variable("max_attempts") or _ATTEMPTS)
+    def attempts(self) -> int | None:
+        """How many attempts AWS_MAX_ATTEMPTS or the profile allow; None if neither says."""
+        said = self._settings.get_config_variable("max_attempts")
+        return int(said) if said else None
 
     @cached_property
     def _session(self) -> boto3.Session:
@@ -109,13 +124,11 @@ class S3Buckets:
             bundle = environment.bundle_file(self._settings)
             if bundle and not (url or "https:").startswith("http:"):
                 environment.certificates(bundle)  # boto3 would look at it once it is connected
-            config = Config(
-                s3=None if url is None else {"addressing_style": "path"},
-                connect_timeout=_CONNECT_SECONDS,
-                retries={"mode": "standard", "total_max_attempts": self._attempts},
-                **said,
-            )
-            return self._session.client("s3", endpoint_url=url, config=config)
+            style = None if url is None else {"addressing_style": "path"}
+            config = aws.config(s3=style, **said)
+            client = self._session.client("s3", endpoint_url=url, config=config)
+            aws.call_patiently(client, most=self.attempts, proof=_PROOF)
+            return client
 
 
 class S3Bucket:
@@ -124,6 +137,8 @@ class S3Bucket:
     def __init__(self, buckets: S3Buckets, name: str) -> None:
         self._buckets = buckets
         self.name = name
+        self._is_slow = False
+        self._careful_uploads = threading.BoundedSemaphore(_CAREFUL_AT_ONCE)
 
     def exists(self) -> bool:
         """Tell whether the bucket is there, and ours to use.
@@ -163,37 +178,42 @@ class S3Bucket:
 
         obstore lists folders, and stumbles over keys such as ``a//b`` that others put there;
         boto3 lists any prefix and any key, at several times the CPU. So obstore lists as far as it
-        can, and boto3 goes on after the last key that it gave. A slash in front of a key it would
-        leave out without a word, so that boto3 is asked first whether there is one.
+        can, and boto3 goes on after the last key that it gave, also where obstore saw an end: what
+        is no listing at all, such as a log-in page, is an empty one to it. A slash in front of a
+        key it would leave out without a word, so that boto3 is asked first whether there is one.
         """
-        last = ""
+        client, last = self._buckets.client, ""
         is_folder = prefix.endswith("/") and is_path(prefix.removesuffix("/"))
-        if is_folder or not (prefix or next(self._list_with_boto3("/", ""), None)):
+        if is_folder or not (prefix or next(careful.listing(client, self.name, "/", ""), None)):
             try:
                 for found in objects.read_listing(self._store, prefix, self._address(prefix)):
-                    last = found.key
+                    last = max(last, found.key)
                     yield found
             except StorageError as error:
-                if not isinstance(error.__cause__, InvalidPathError):
+                if not isinstance(error.__cause__, InvalidPathError) and not self._may_pass(error):
                     raise
-            else:
-                return
-        yield from self._list_with_boto3(prefix, last)
+        yield from careful.listing(client, self.name, prefix, last)
 
     def head(self, key: str, *, version: str | None = None) -> ObjectInfo | None:
         """Return what the store says of one object, or of a version of it."""
         try:
             if version is not None or not is_path(check_key(key)):
-                return odd_objects.head(self._buckets.client, self.name, key, version)
-            return objects.head(self._store, key, self._address(key))
+                return careful.head(self._buckets.client, self.name, key, version)
+            return self._carefully(
+                lambda: objects.head(self._store, key, self._address(key)),
+                lambda: careful.head(self._buckets.client, self.name, key),
+            )
         except NoSuchObject:
             return None
 
     def get(self, key: str, *, limit: int | None = None) -> bytes:
         """Return an object's bytes."""
         if not is_path(check_key(key)):
-            return odd_objects.get(self._buckets.client, self.name, key, limit)
-        return objects.get(self._store, key, self._address(key), limit)
+            return careful.get(self._buckets.client, self.name, key, limit)
+        return self._carefully(
+            lambda: objects.get(self._store, key, self._address(key), limit),
+            lambda: careful.get(self._buckets.client, self.name, key, limit),
+        )
 
     def get_to(
         self,
@@ -204,10 +224,27 @@ class S3Bucket:
         version: str | None = None,
     ) -> None:
         """Download an object, or a version of it, to `path`."""
-        if version is not None or not is_path(check_key(key)):
-            odd_objects.get_to(self._buckets.client, self.name, key, path, on_bytes, version)
-        else:
-            objects.get_to(self._store, key, path, self._address(key), on_bytes)
+        chunks = self.stream(key, version=version)
+        objects.write_to(path, chunks, on_bytes, self._address(key))
+
+    def stream(
+        self, key: str, *, start: int = 0, etag: str = "", version: str | None = None
+    ) -> Iterator[bytes]:
+        """Yield an object's bytes from `start` on; what is cut goes on after the cut."""
+        if version is None and is_path(check_key(key)):
+            where = self._address(key)
+            try:
+                etag, chunks = objects.open_stream(self._store, key, where, start=start, etag=etag)
+                for chunk in chunks:
+                    start += len(chunk)
+                    yield chunk
+            except StorageError as error:
+                if not self._may_pass(error):
+                    raise
+            else:
+                return
+        client = self._buckets.client
+        yield from careful.stream(client, self.name, key, start=start, etag=etag, version=version)
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Upload bytes or a file."""
@@ -228,12 +265,16 @@ class S3Bucket:
         remaining = map(check_key, keys)
         while batch := list(islice(remaining, objects.PAGE)):
             plain = [key for key in batch if is_path(key)]
-            with translating(f"s3://{self.name}"):
-                if plain:
-                    self._store.delete(plain)
-                for key in batch:
-                    if not is_path(key):
-                        self._buckets.client.delete_object(Bucket=self.name, Key=key)
+            odd = [key for key in batch if not is_path(key)]
+            if plain:
+                try:
+                    with translating(f"s3://{self.name}"):
+                        self._store.delete(plain)
+                except StorageError as error:
+                    if not self._may_pass(error):
+                        raise
+                    odd = batch
+            careful.delete(self._buckets.client, self.name, odd)
 
     def local_path(self, key: str) -> Path | None:
         """Return None: the object is not on this disk."""
@@ -248,18 +289,27 @@ class S3Bucket:
         return f"s3://{self.name}/{key}"
 
     def _put(self, key: str, data: bytes | Path) -> int:
-        if not is_path(check_key(key)):
-            return odd_objects.put(self._buckets.client, self.name, key, data)
-        return objects.put(self._store, key, data, self._address(key))
+        if is_path(check_key(key)) and not self._is_slow:
+            try:
+                return objects.put(self._store, key, data, self._address(key))
+            except StorageError as error:
+                if not self._may_pass(error):
+                    raise
+                # Of obstore's words, the only ones that tell silence from a cut.
+                self._is_slow = self._is_slow or "kind: Timeout" in str(error.__cause__)
+        with self._careful_uploads:
+            return careful.put(self._buckets.client, self.name, key, data)
 
-    def _list_with_boto3(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
-        paginator = self._buckets.client.get_paginator("list_objects_v2")
-        pages = iter(paginator.paginate(Bucket=self.name, Prefix=prefix, StartAfter=after))
-        while True:
-            with translating(self._address(prefix)):
-                page = next(pages, None)
-            if page is None:
-                return
-            for item in page.get("Contents", ()):
-                etag = item.get("ETag", "").strip('"')
-                yield ObjectInfo(item["Key"], item["Size"], etag, item["LastModified"])
+    def _carefully(self, try_once: Callable[[], _T], try_on: Callable[[], _T]) -> _T:
+        """Let obstore try once, and where that failed in passing, boto3 as long as it takes."""
+        try:
+            return try_once()
+        except StorageError as error:
+            if not self._may_pass(error):
+                raise
+        return try_on()
+
+    def _may_pass(self, error: StorageError) -> bool:
+        """Tell whether another attempt may help, and may be made."""
+        passes = isinstance(error, Busy | ForeignAnswer | Unreachable)
+        return passes and not isinstance(error, NotTrusted) and self._buckets.attempts != 1

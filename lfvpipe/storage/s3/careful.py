@@ -1,0 +1,180 @@
+"""Objects through boto3: what obstore cannot name, and what it tried once and could not do.
+
+obstore takes a key for a path, so that ``a//b``, ``/a`` and ``../a``, which S3 keeps as they are,
+cannot be said to it. And its time-outs are for a whole upload, its attempts heed no Retry-After.
+boto3 takes any key, and here as long as bytes flow and as often as `lfvpipe.patience` says, at
+several times the CPU.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lfvpipe import aws
+from lfvpipe.patience import Attempts, Trouble
+from lfvpipe.storage.buckets import ObjectInfo
+from lfvpipe.storage.errors import Changed, NoSuchObject, SourceGone, TooLarge
+from lfvpipe.storage.failures import translating
+from lfvpipe.storage.objects import PART
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from lfvpipe.storage.s3.administration import S3Client
+
+_PIECE = 64 * 1024  # bytes that are lost at most where the line is cut
+_NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
+
+
+def listing(client: S3Client, bucket: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
+    """Stream the objects with `prefix` whose keys come after `after`, a page at a time."""
+    paginator = client.get_paginator("list_objects_v2")
+    pages = iter(paginator.paginate(Bucket=bucket, Prefix=prefix, StartAfter=after))
+    while True:
+        with translating(f"s3://{bucket}/{prefix}"):
+            page = next(pages, None)
+        if page is None:
+            return
+        for item in page.get("Contents", ()):
+            etag = item.get("ETag", "").strip('"')
+            yield ObjectInfo(item["Key"], item["Size"], etag, item["LastModified"])
+
+
+def head(client: S3Client, bucket: str, key: str, version: str | None = None) -> ObjectInfo:
+    """Return what the store says of an object; raises `NoSuchObject`."""
+    found = _ask(client.head_object, bucket, key, version)
+    return ObjectInfo(key, found["ContentLength"], found["ETag"].strip('"'), found["LastModified"])
+
+
+def get(client: S3Client, bucket: str, key: str, limit: int | None) -> bytes:
+    """Return an object's bytes; one with more than `limit` is not read at all."""
+    if limit is not None and (size := head(client, bucket, key).size) > limit:
+        raise TooLarge(f"s3://{bucket}/{key}", size, limit)
+    return b"".join(stream(client, bucket, key))
+
+
+def stream(
+    client: S3Client,
+    bucket: str,
+    key: str,
+    *,
+    start: int = 0,
+    etag: str = "",
+    version: str | None = None,
+) -> Iterator[bytes]:
+    """Yield an object's bytes from `start` on; where the line is cut, it goes on after the cut.
+
+    Args:
+        client: A boto3 client that calls patiently.
+        bucket: The bucket's name.
+        key: The object's key.
+        start: How many bytes to leave out.
+        etag: The entity tag that the object must have; "" for whatever it has.
+        version: An older version of it.
+
+    Raises:
+        NoSuchObject: It is not there.
+        Changed: It has another entity tag, or came to have one on the way.
+    """
+    where = f"s3://{bucket}/{key}"
+    attempts, done, end = Attempts(where), start, None
+    while end is None or done < end:
+        asked = {"IfMatch": f'"{etag}"'} if etag else {}
+        if done:
+            asked["Range"] = f"bytes={done}-"
+        found = _ask(client.get_object, bucket, key, version, **asked)
+        now = found["ETag"].strip('"')
+        if etag and now != etag:
+            raise Changed(where)
+        etag = now
+        skip = done if done and "ContentRange" not in found else 0  # no ranges there
+        end = done - skip + found["ContentLength"]
+        with closing(found["Body"]) as body, translating(where):
+            try:
+                for chunk in body.iter_chunks(_PIECE):
+                    kept, skip = chunk[skip:], max(0, skip - len(chunk))
+                    if kept:
+                        done += len(kept)
+                        attempts.progress()
+                        yield kept
+            except BotoCoreError as error:
+                trouble = aws.trouble_of(error)
+                if trouble is None or not attempts.pause(trouble, str(error)):
+                    raise
+                continue
+        if done < end and not attempts.pause(Trouble.BROKEN, "it ended early"):
+            raise aws.ForeignAnswer(said=f"it ends after {done} of {end} bytes")
+
+
+def put(client: S3Client, bucket: str, key: str, data: bytes | Path) -> int:
+    """Store `data` under `key` and return its size in bytes.
+
+    Raises:
+        SourceGone: `data` is a file that is not there.
+    """
+    where = f"s3://{bucket}/{key}"
+    if isinstance(data, bytes):
+        with translating(where):
+            client.put_object(Bucket=bucket, Key=key, Body=data)
+        return len(data)
+    try:
+        with data.open("rb") as file, translating(where):
+            size = os.fstat(file.fileno()).st_size
+            if size <= PART:
+                client.put_object(Bucket=bucket, Key=key, Body=file.read())
+            else:
+                _put_in_parts(
+                    client, {"Bucket": bucket, "Key": key}, iter(lambda: file.read(PART), b"")
+                )
+            return size
+    except FileNotFoundError as error:
+        raise SourceGone(str(data)) from error
+
+
+def delete(client: S3Client, bucket: str, keys: Iterable[str]) -> None:
+    """Delete objects one by one: an answer for many may hide what failed of them."""
+    with translating(f"s3://{bucket}"):
+        for key in keys:
+            client.delete_object(Bucket=bucket, Key=key)
+
+
+def _put_in_parts(client: S3Client, to: dict[str, str], sections: Iterator[bytes]) -> None:
+    """Upload one part after the other: side by side, they would only slow each other down."""
+    upload = client.create_multipart_upload(**to)["UploadId"]
+    parts = []
+    try:
+        for number, section in enumerate(sections, 1):
+            sent = client.upload_part(**to, UploadId=upload, PartNumber=number, Body=section)
+            parts.append({"ETag": sent["ETag"], "PartNumber": number})
+        client.complete_multipart_upload(**to, UploadId=upload, MultipartUpload={"Parts": parts})
+    except BaseException:
+        client.abort_multipart_upload(**to, UploadId=upload)
+        raise
+
+
+def _ask(
+    operation: Callable[..., dict[str, Any]],
+    bucket: str,
+    key: str,
+    version: str | None,
+    **more: str,
+) -> dict[str, Any]:
+    where = f"s3://{bucket}/{key}" + (f" (version {version})" if version else "")
+    named = more if version is None else {**more, "VersionId": version}
+    with translating(where):
+        try:
+            return operation(Bucket=bucket, Key=key, **named)
+        except ClientError as error:
+            # A version that is no version's name is an invalid argument to S3: it is not there.
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            if code in _NOT_FOUND or (version is not None and status == 400):
+                raise NoSuchObject(where) from error
+            if status in (412, 416):
+                raise Changed(where) from error
+            raise
