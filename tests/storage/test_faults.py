@@ -13,6 +13,8 @@ from lfvpipe.storage import Bucket, connect, errors
 from lfvpipe.storage.s3 import buckets as s3_buckets
 from tests.network import Fault, Proxy, faulty
 
+pytestmark = pytest.mark.slow
+
 SIZE = 3_000_000
 DATA = bytes(range(250)) * (SIZE // 250)
 
