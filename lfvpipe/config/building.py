@@ -15,6 +15,7 @@ from lfvpipe.config.spec import (
     Bucket,
     Costs,
     DefectTypes,
+    Encryption,
     Evaluate,
     EvaluationArchive,
     Hosting,
@@ -65,6 +66,8 @@ def build(tree: Node, file: Path) -> Pipeline:
             name=settings.get("bucket.name") or names.bucket_name(project),
             endpoint=settings.get("bucket.endpoint"),
             prefix=settings.get("bucket.prefix"),
+            encryption=_encryption(settings),
+            requester_pays=settings.get("bucket.requester_pays"),
         ),
         service=Service(
             endpoint=(endpoint := settings.get("service.endpoint")),
@@ -85,6 +88,11 @@ def build(tree: Node, file: Path) -> Pipeline:
         matrix=settings.matrix(),
         mlflow=Mlflow(tracking_uri, settings.get("mlflow.experiment")) if tracking_uri else None,
     )
+
+
+def _encryption(settings: Settings) -> Encryption | None:
+    given = settings.explicit("bucket.encryption")
+    return Encryption(given["sse"], given.get("key")) if given else None
 
 
 def _images(settings: Settings) -> Images:

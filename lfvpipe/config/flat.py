@@ -13,6 +13,7 @@ from lfvpipe.config.spec import LABELS, LayoutSource, TableSource
 if TYPE_CHECKING:
     from lfvpipe.config.spec import (
         AnnotationSource,
+        Bucket,
         DefectTypes,
         EvaluationArchive,
         Images,
@@ -44,7 +45,7 @@ def flatten(pipeline: Pipeline) -> dict[str, Json]:
         ("sample.seed", pipeline.sample.seed),
         ("split", _split(pipeline.split)),
         ("images", _images(pipeline.images)),
-        ("bucket", pipeline.bucket),
+        ("bucket", _bucket(pipeline.bucket)),
         ("service", pipeline.service),
         ("model", pipeline.model),
         ("hosting", pipeline.hosting),
@@ -55,6 +56,10 @@ def flatten(pipeline: Pipeline) -> dict[str, Json]:
         ("evaluate.costs", evaluate.costs),
     ]
     return dict(sorted(leaf for key, value in written for leaf in _leaves(key, value)))
+
+
+def _bucket(bucket: Bucket) -> Mapping[str, object]:
+    return {**vars(bucket), "requester_pays": bucket.requester_pays or None}
 
 
 def _images(images: Images) -> Mapping[str, object]:

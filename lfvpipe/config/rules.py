@@ -145,6 +145,20 @@ def _endpoints(settings: Settings) -> Iterator[Problem]:
             yield problem(place, f"{key} holds a login, which no request would carry", hint)
 
 
+def _encryption(settings: Settings) -> Iterator[Problem]:
+    given = settings.explicit("bucket.encryption")
+    if not isinstance(given, Mapping):
+        return
+    place = _place(settings, "bucket.encryption")
+    if settings.get("bucket.endpoint") == "local":
+        message = "bucket.encryption is for S3 stores; a folder is not encrypted"
+        yield problem(place, message, "Leave it out, or name another bucket.endpoint.")
+    if given.get("key") is not None and given.get("sse") != "aws:kms":
+        message = "bucket.encryption.key is for aws:kms alone"
+        place = _place(settings, "bucket.encryption.key")
+        yield problem(place, message, "Leave it out, or say `sse: aws:kms`.")
+
+
 def _detector(settings: Settings) -> Iterator[Problem]:
     endpoint = settings.get("service.endpoint")
     if settings.explicit("service.detector") is not None and endpoint != "embedded":
@@ -280,6 +294,7 @@ _RULES: tuple[tuple[Set[str], Callable[[Settings], Iterator[Problem]]], ...] = (
     ({"sources"}, _class_names),
     ({"sources", "evaluate"}, _locations),
     ({"bucket", "service", "mlflow"}, _endpoints),
+    ({"bucket"}, _encryption),
     ({"service"}, _detector),
     ({"sample", "split"}, _shares),
     ({"split"}, _split),

@@ -242,12 +242,30 @@ class Images:
 
 
 @dataclass(frozen=True)
+class Encryption:
+    """How an S3 store is to encrypt objects: ``AES256`` or ``aws:kms``, and with which key."""
+
+    sse: str
+    key: str | None = None
+
+
+@dataclass(frozen=True)
 class Bucket:
-    """The bucket; `endpoint` is ``local``, ``aws`` or the URL of an S3 endpoint."""
+    """The bucket.
+
+    Attributes:
+        name: Its name.
+        endpoint: ``local``, ``aws`` or the URL of an S3 endpoint.
+        prefix: Goes before every key.
+        encryption: What is asked of the store; None: as the bucket says.
+        requester_pays: We pay for requests.
+    """
 
     name: str
     endpoint: str = "local"
     prefix: str = ""
+    encryption: Encryption | None = None
+    requester_pays: bool = False
 
 
 @dataclass(frozen=True)

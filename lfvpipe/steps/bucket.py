@@ -87,7 +87,11 @@ class BucketStep(Step[Context]):
 
     def inputs(self, context: Context) -> Sequence[Input]:
         """Return where the bucket is and what it is called."""
-        return settings(_identity(context))
+        asked = context.pipeline.bucket.encryption
+        # Named only where it says something: buckets of an earlier version stay as they stand.
+        given = {"sse": asked.sse, "key": asked.key} if asked else {}
+        encryption = {f"bucket.encryption.{name}": value for name, value in given.items()}
+        return settings({**_identity(context), **encryption})
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Look for the bucket and create it if it is not there."""
@@ -104,6 +108,8 @@ class BucketStep(Step[Context]):
             return _outcome("created", context, ours=True)
         if work.previous is not None and is_same:
             ours = BucketOutcome.from_json(work.previous.facts).created_by_us
+            if ours and context.pipeline.bucket.encryption:
+                _create(context, work)  # it may have been created with another one
             return _outcome("unchanged", context, ours=ours, work=work)
         return _outcome("adopted", context, ours=False, work=work)
 
@@ -179,7 +185,8 @@ def _create(context: Context, work: Work) -> None:
     from lfvpipe.storage import AccessDenied, BucketNameTaken
 
     try:
-        context.bucket.create()
+        for refused in context.bucket.create():
+            work.warn(refused)
     except BucketNameTaken:
         BucketSaved().save(work)
         raise

@@ -56,10 +56,14 @@ class Context:
     @cached_property
     def buckets(self) -> Buckets:
         """The object store that the pipeline's bucket lies in."""
-        from lfvpipe.storage import connect
+        from lfvpipe.storage import Terms, connect
 
-        spec = self.pipeline.bucket
-        return connect(spec.endpoint, region=self.pipeline.region, root=self.buckets_dir)
+        spec, root = self.pipeline.bucket, self.buckets_dir
+        asked = spec.encryption
+        terms = Terms(requester_pays=spec.requester_pays)
+        if asked is not None:
+            terms = Terms(asked.sse, asked.key, spec.requester_pays)
+        return connect(spec.endpoint, region=self.pipeline.region, root=root, terms=terms)
 
     @cached_property
     def bucket(self) -> Bucket:

@@ -11,7 +11,7 @@ from lfvpipe import lazy
 if TYPE_CHECKING:
     from lfvpipe.storage import cache, digests, download
     from lfvpipe.storage.addresses import check_key, is_path, parse_s3_uri
-    from lfvpipe.storage.buckets import Bucket, Buckets, ObjectInfo, Protection
+    from lfvpipe.storage.buckets import Bucket, Buckets, ObjectInfo, Protection, Terms
     from lfvpipe.storage.connecting import connect, reconnect
     from lfvpipe.storage.errors import (
         AccessDenied,
@@ -51,7 +51,7 @@ else:
         __name__,
         {
             "addresses": ["check_key", "is_path", "parse_s3_uri"],
-            "buckets": ["Bucket", "Buckets", "ObjectInfo", "Protection"],
+            "buckets": ["Bucket", "Buckets", "ObjectInfo", "Protection", "Terms"],
             "cache": [],
             "connecting": ["connect", "reconnect"],
             "digests": [],
@@ -121,6 +121,7 @@ __all__ = [
     "S3Buckets",
     "SourceGone",
     "StorageError",
+    "Terms",
     "TooLarge",
     "UnknownEndpoint",
     "Unreachable",

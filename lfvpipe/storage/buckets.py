@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -34,6 +34,30 @@ class Protection:
     encryption: str | None = None
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What an S3 store wants to be told with requests.
+
+    Attributes:
+        encryption: How objects are encrypted, ``AES256`` or ``aws:kms``; None: as the bucket says.
+        key: The KMS key; None for the account's own.
+        requester_pays: Whoever asks pays.
+    """
+
+    encryption: str | None = None
+    key: str | None = None
+    requester_pays: bool = False
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of a request that writes an object."""
+        headers = {
+            "x-amz-server-side-encryption": self.encryption,
+            "x-amz-server-side-encryption-aws-kms-key-id": self.key,
+        }
+        return {name: value for name, value in headers.items() if value}
+
+
 class Bucket(Protocol):
     """One bucket, which may not exist yet.
 
@@ -49,8 +73,12 @@ class Bucket(Protocol):
     def exists(self) -> bool:
         """Say whether the bucket is there and is ours to see."""
 
-    def create(self) -> None:
-        """Create the bucket, private and encrypted where the store can; idempotent."""
+    def create(self) -> Sequence[str]:
+        """Create the bucket, private and encrypted where the store can; idempotent.
+
+        Returns:
+            Sentences that say which of these settings the store refused.
+        """
 
     def protection(self) -> Protection:
         """Read how the bucket is guarded."""

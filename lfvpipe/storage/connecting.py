@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe import storage
+from lfvpipe.storage.buckets import Terms
 from lfvpipe.storage.errors import UnknownEndpoint
 
 if TYPE_CHECKING:
@@ -13,14 +14,24 @@ if TYPE_CHECKING:
 
     from lfvpipe.storage.buckets import Buckets
 
+NO_TERMS = Terms()
 
-def connect(endpoint: str, *, region: str, root: Path, anywhere: bool = False) -> Buckets:
+
+def connect(
+    endpoint: str,
+    *,
+    region: str,
+    root: Path,
+    terms: Terms = NO_TERMS,
+    anywhere: bool = False,
+) -> Buckets:
     """Return the object store at `endpoint`; contacts nothing.
 
     Args:
         endpoint: ``local``, ``aws``, or the URL of an S3 endpoint.
         region: The region to create buckets in and to sign for.
         root: The folder that holds the local buckets.
+        terms: What an S3 store wants to be told with requests.
         anywhere: ``aws`` is where the environment says (AWS_ENDPOINT_URL_S3), as it is for other
             programs; otherwise it is Amazon's own.
 
@@ -30,10 +41,17 @@ def connect(endpoint: str, *, region: str, root: Path, anywhere: bool = False) -
     if endpoint == "local":
         return storage.LocalBuckets(root, region)
     if endpoint == "aws" or endpoint.startswith(("https://", "http://")):
-        return storage.S3Buckets(endpoint, region=region, root=root, anywhere=anywhere)
+        return storage.S3Buckets(endpoint, region=region, root=root, terms=terms, anywhere=anywhere)
     raise UnknownEndpoint(f"“{endpoint}”")
 
 
 def reconnect(described: Mapping[str, str]) -> Buckets:
     """Return the object store that `Buckets.describe` described."""
-    return connect(described["endpoint"], region=described["region"], root=Path(described["root"]))
+    return connect(
+        described["endpoint"],
+        region=described["region"],
+        root=Path(described["root"]),
+        terms=Terms(
+            described.get("encryption"), described.get("key"), "requester_pays" in described
+        ),
+    )

@@ -24,7 +24,7 @@ from lfvpipe.storage.errors import (
 from lfvpipe.storage.failures import translating
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -72,10 +72,11 @@ class LocalBucket:
         """Say whether the folder is there."""
         return self._folder.is_dir()
 
-    def create(self) -> None:
-        """Make the folder."""
+    def create(self) -> Sequence[str]:
+        """Make the folder; what guards it are its permissions, so that nothing is refused."""
         with translating(str(self._folder)):
             self._folder.mkdir(parents=True, exist_ok=True)
+        return ()
 
     def protection(self) -> Protection:
         """Return nothing known: a folder's guard is its permissions."""

@@ -26,7 +26,8 @@ sample: {{percent: 40, anomaly: {{count: 60}}, seed: 2}}
 split:
   {{train: 80, test: 20, stable: true, anomaly: {{train: {{count: 40}}, test: {{percent: 25}}}}}}
 images: {{resize: 512x256, convert: L}}
-bucket: {{name: my.bucket-1, endpoint: "https://s3.example.org", prefix: line-7/}}
+bucket: {{name: my.bucket-1, endpoint: "https://s3.example.org", prefix: line-7/,
+  encryption: {{sse: "aws:kms", key: line-7-key}}, requester_pays: true}}
 service: {{endpoint: "http://127.0.0.1:8080"}}
 model: {{output_prefix: DAGM_Model/, description: sample-40}}
 hosting: {{min_inference_units: 2, max_inference_units: 3, keep_running: true}}
@@ -67,7 +68,13 @@ def test_every_key_reaches_the_pipeline(load_text: Load, tmp_path: Path) -> None
             stable=True,
         ),
         images=spec.Images((512, 256), "L"),
-        bucket=spec.Bucket("my.bucket-1", "https://s3.example.org", "line-7/"),
+        bucket=spec.Bucket(
+            "my.bucket-1",
+            "https://s3.example.org",
+            "line-7/",
+            spec.Encryption("aws:kms", "line-7-key"),
+            requester_pays=True,
+        ),
         service=spec.Service("http://127.0.0.1:8080", limits="documented"),
         model=spec.Model("DAGM_Model/", "sample-40"),
         hosting=spec.Hosting(2, 3, True),

@@ -106,7 +106,13 @@ from_lists = {
 }
 rest: dict[str, st.SearchStrategy[Any]] = {
     "images": st.sampled_from([{"resize": "512x256"}, {"convert": "L"}]),
-    "bucket": st.just({"endpoint": "https://s3.example.org"}),
+    "bucket": st.fixed_dictionaries(
+        {"endpoint": st.just("https://s3.example.org")},
+        optional={
+            "encryption": st.sampled_from([{"sse": "AES256"}, {"sse": "aws:kms", "key": "k"}]),
+            "requester_pays": st.just(True),
+        },
+    ),
     "model": st.sampled_from([{"effort": "thorough"}, {"description": "d", "output_prefix": "m/"}]),
     "hosting": st.just({"max_inference_units": 3}),
     "evaluate": st.fixed_dictionaries(

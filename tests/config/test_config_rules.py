@@ -38,6 +38,12 @@ CASES = {
     "bucket: {endpoint: 'https://[bad'}": (2, 20, "bucket.endpoint has no valid host"),
     "service: {endpoint: 'http://h:x'}": (2, 21, "service.endpoint has no valid host"),
     "mlflow: {tracking_uri: 'http://[h'}": (2, 24, "mlflow.tracking_uri has no valid host"),
+    "bucket: {encryption: {sse: AES256}}": (2, 10, "bucket.encryption is for S3 stores"),
+    "bucket: {endpoint: aws, encryption: {sse: AES256, key: k}}": (
+        2,
+        51,
+        "bucket.encryption.key is for aws:kms alone",
+    ),
     "bucket: {endpoint: 'https://a:b@h'}": (2, 20, "bucket.endpoint holds a login"),
     "evaluate: {images: [{archive: ~nobody-of-this-name/x}]}": (2, 31, "no such home folder"),
 }

@@ -131,7 +131,11 @@ def _record(record: dict[str, Any]) -> dict[str, Any]:
 
 def _bucket(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+    found = {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+    # The marks say whose all this is: by an identifier that is random, and since when.
+    marks = [name for name in found if "/lfvpipe/" in name]
+    kinds = sorted(name.rpartition("/")[0] for name in marks)
+    return {name: found[name] for name in found if name not in marks} | {"marks": " ".join(kinds)}
 
 
 def _digest(path: Path) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lfvpipe.config.spec import Bucket
+from lfvpipe.config.spec import Bucket, Encryption
 from lfvpipe.engine.step import Leftover
 from lfvpipe.steps.bucket import BucketStep
 from lfvpipe.steps.context import Context
@@ -110,6 +110,35 @@ def test_an_open_bucket_is_adopted_with_a_warning(
     admin.put_public_access_block(Bucket="parts-images", PublicAccessBlockConfiguration=settings)
     STEP.act(changed(bucket=Bucket("parts-images", endpoint=s3)), work)
     assert "public access" in work.warnings[0]
+
+
+def test_what_a_store_refuses_of_a_buckets_guards_is_a_warning(
+    context: Context, work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = context.bucket.create
+    refused = "The store refused to block public access for s3://bucket (400 InvalidRequest)."
+    monkeypatch.setattr(context.bucket, "create", lambda: [*create(), refused])
+    assert STEP.act(context, work).word == "created"
+    assert work.warnings == [refused]
+
+
+def test_another_encryption_concerns_the_bucket_alone_and_none_is_no_input(
+    s3: str, changed: Callable[..., Context], work: Any
+) -> None:
+    plain = changed(bucket=Bucket("parts-images", endpoint=s3))
+    keyed = changed(bucket=Bucket("parts-images", endpoint=s3, encryption=Encryption("aws:kms")))
+    assert len(STEP.inputs(plain)) == 3
+    assert len(STEP.inputs(keyed)) == 5
+    work.previous = STEP.act(plain, work)
+    work.saved = {}
+    again = STEP.act(keyed, work)
+    assert again.facts["encryption"] == "aws:kms"
+    assert again.digest == work.previous.digest
+    keyed.bucket.put("key", b"x")
+    import boto3
+
+    found = boto3.client("s3", endpoint_url=s3).head_object(Bucket="parts-images", Key="key")
+    assert found["ServerSideEncryption"] == "aws:kms"
 
 
 def test_a_local_bucket_that_is_gone_is_noticed_without_asking(context: Context, work: Any) -> None:

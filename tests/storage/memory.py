@@ -24,7 +24,7 @@ from lfvpipe.storage import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 CHUNK = 1024 * 1024
 
@@ -63,8 +63,9 @@ class MemoryBucket:
     def exists(self) -> bool:
         return self.name in self.buckets.contents
 
-    def create(self) -> None:
+    def create(self) -> Sequence[str]:
         self.buckets.contents.setdefault(self.name, {})
+        return ()
 
     def protection(self) -> Protection:
         return Protection()

@@ -3,13 +3,14 @@
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lfvpipe.storage import Bucket, Buckets, Protection, connect, errors
+from lfvpipe.storage import Bucket, Buckets, Protection, Terms, connect, errors, reconnect
 from tests.storage.conformance import ODD_KEYS, REGION, BucketsConformance
 
 
@@ -42,8 +43,12 @@ class Answers(BaseHTTPRequestHandler):
     def answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         server: Any = self.server
-        status, code = server.script.get(self.command, server.script.get("*"))
+        about = f"{self.command} {self.path.partition('?')[2]}"
+        status, code = next(
+            server.script[key] for key in (about, self.command, "*") if key in server.script
+        )
         server.seen.append((self.command, self.path))
+        server.headers.append({name.lower(): value for name, value in self.headers.items()})
         body = f"<?xml version='1.0'?><Error><Code>{code}</Code></Error>".encode() if code else b""
         self.send_response(status)
         self.send_header("x-amz-bucket-region", "us-west-2")
@@ -60,11 +65,14 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def store(aws: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Yield an S3 endpoint that answers by its `script`: method → (status, error code)."""
+    """Yield an S3 endpoint that answers by its `script`: method → (status, error code).
+
+    The method may have the query behind it: ``PUT encryption``.
+    """
     aws.setenv("AWS_MAX_ATTEMPTS", "1")
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
     server.daemon_threads = True
-    server.script, server.seen = {}, []
+    server.script, server.seen, server.headers = {}, [], []
     server.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -97,6 +105,107 @@ def test_a_store_without_these_guards_is_fine(store: Any, answer: tuple[int, str
     assert not bucket.exists()
     bucket.create()
     assert bucket.protection() == Protection(None, None)
+
+
+REFUSALS = [
+    (400, "InvalidRequest"),
+    (400, "MalformedXML"),
+    (403, "AccessDenied"),
+    (409, "BucketAlreadyOwnedByYou"),
+    (409, "OperationAborted"),
+]
+
+
+@pytest.mark.parametrize("answer", REFUSALS)
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("publicAccessBlock", "to block public access"), ("encryption", "to encrypt by default")],
+)
+def test_a_guard_that_a_store_refuses_is_said_and_no_failure(
+    store: Any, answer: tuple[int, str], setting: str, said: str
+) -> None:
+    store.script = {"*": (200, ""), f"PUT {setting}": answer, f"GET {setting}": answer}
+    (told,) = bucket_at(store.url).create()
+    assert told.startswith(f"The store refused {said}")
+    assert told.endswith(f"for s3://parts-images ({answer[0]} {answer[1]}).")
+    protection = bucket_at(store.url).protection()
+    assert protection.encryption is None
+    assert (protection.public_access_blocked is None) == (setting == "publicAccessBlock")
+
+
+def test_guards_carry_the_checksum_that_older_stores_want(store: Any) -> None:
+    store.script = {"*": (200, "")}
+    bucket_at(store.url).create()
+    digests = [headers.get("content-md5") for headers in store.headers]
+    assert all(digests[1:])
+    assert len(digests) == 3
+
+
+def test_a_store_that_knows_no_regions_makes_the_bucket_where_it_can(store: Any) -> None:
+    class Answer(Answers):
+        def answer(self) -> None:
+            body = self.headers.get("Content-Length") not in (None, "0")
+            script: Any = self.server
+            script.script = {"*": (400, "InvalidLocationConstraint") if body else (200, "")}
+            if "?" in self.path:
+                script.script = {"*": (200, "")}
+            super().answer()
+
+        do_PUT = answer  # noqa: N815
+
+    store.RequestHandlerClass = Answer
+    assert bucket_at(store.url).create() == ()
+    assert [path.partition("?")[2] for _, path in store.seen][:2] == ["", ""]
+
+
+def _all_requests(bucket: Bucket, tmp_path: Path) -> None:
+    """Make each kind of request, by either client; what is answered does not matter."""
+    acts: list[Any] = [
+        *(bucket.exists, bucket.location, lambda: list(bucket.list())),
+        *(lambda: bucket.put("key", b"x"), lambda: bucket.put("odd//key", b"x")),
+        *(lambda: bucket.get("key"), lambda: bucket.get("odd//key")),
+        *(lambda: bucket.head("key"), lambda: bucket.head("odd//key")),
+        lambda: bucket.delete(["key", "odd//key"]),
+    ]
+    for act in acts:
+        with suppress(errors.StorageError, KeyError):  # an answer without an ETag
+            act()
+
+
+def test_who_asks_pays_where_the_bucket_is_such_a_one(store: Any, tmp_path: Path) -> None:
+    store.script = {"*": (200, "")}
+    terms = Terms(requester_pays=True)
+    buckets = connect(store.url, region=REGION, root=tmp_path, terms=terms)
+    for each in (buckets, reconnect(buckets.describe())):
+        store.headers.clear()
+        _all_requests(each.bucket("parts-images"), tmp_path)
+        assert len(store.headers) >= 10
+        assert {headers.get("x-amz-request-payer") for headers in store.headers} == {"requester"}
+    store.headers.clear()
+    _all_requests(bucket_at(store.url), tmp_path)
+    assert not any("x-amz-request-payer" in headers for headers in store.headers)
+
+
+@pytest.mark.parametrize("terms", [Terms("AES256"), Terms("aws:kms"), Terms("aws:kms", "a-key")])
+def test_what_is_written_is_encrypted_as_the_terms_say(
+    store: Any, terms: Terms, tmp_path: Path
+) -> None:
+    store.script = {"*": (200, "")}
+    buckets = connect(store.url, region=REGION, root=tmp_path, terms=terms)
+    for each in (buckets, reconnect(buckets.describe())):
+        store.headers.clear()
+        bucket = each.bucket("parts-images")
+        with suppress(errors.StorageError):
+            bucket.put("key", b"x")
+        with suppress(errors.StorageError):
+            bucket.put("odd//key", b"x")
+        assert len(store.headers) == 2
+        for headers in store.headers:
+            found = {name: headers[name] for name in terms.headers if name in headers}
+            assert found == terms.headers
+        with suppress(errors.StorageError):
+            bucket.get("key")
+        assert not terms.headers.keys() & store.headers[-1].keys()
 
 
 @pytest.mark.parametrize(
@@ -135,9 +244,9 @@ def test_a_bucket_that_is_not_ours_is_not_adopted(store: Any) -> None:
 
 def test_our_own_bucket_may_be_created_again(store: Any) -> None:
     store.script = {"PUT": (409, "BucketAlreadyOwnedByYou")}
-    with pytest.raises(errors.StorageError, match="BucketAlreadyOwnedByYou"):
-        bucket_at(store.url).create()  # from the guards, which this store answers likewise
-    assert len(store.seen) == 2
+    told = bucket_at(store.url).create()
+    assert len(told) == 2  # of the guards, which this store answers likewise
+    assert len(store.seen) == 3
 
 
 def test_an_endpoint_that_does_not_answer_is_named(aws: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,14 @@ from lfvpipe.storage.failures import translating
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lfvpipe.storage.buckets import Terms
+
 S3Client: TypeAlias = Any  # boto3 makes its clients at run time
 _NOT_SUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "XNotImplemented", "501", "405"})
+_REFUSALS = frozenset({400, 403, 409})
+_NO_SUCH_PLACE = frozenset(
+    {"InvalidLocationConstraint", "IllegalLocationConstraintException", "InvalidRegion"}
+)
 
 
 def find(client: S3Client, name: str) -> str | None:
@@ -40,37 +46,91 @@ def location(client: S3Client, name: str) -> str:
     return str(answer.get("BucketRegion") or "")
 
 
-def create(client: S3Client, name: str, region: str) -> None:
+def create(
+    client: S3Client, name: str, region: str, terms: Terms, *, is_amazons: bool
+) -> tuple[str, ...]:
     """Create the bucket, block public access, and encrypt by default, where the store can.
 
     Idempotent: a kill may have come between the bucket and its guards.
 
+    Args:
+        client: Of the store.
+        name: The bucket's.
+        region: To create it in.
+        terms: How it is to encrypt.
+        is_amazons: Whether the store has regions in more than name.
+
+    Returns:
+        What the store refused, in sentences.
+
     Raises:
         BucketNameTaken: Somebody else owns a bucket of this name.
     """
-    # us-east-1 is the one region that may not be named (S3 API reference, CreateBucket).
-    configuration: dict[str, Any] = {}
-    if region != "us-east-1":
-        configuration["CreateBucketConfiguration"] = {"LocationConstraint": region}
+    encryption = {"SSEAlgorithm": terms.encryption or "AES256"}
+    if terms.key:
+        encryption["KMSMasterKeyID"] = terms.key
+    guards: tuple[tuple[str, Callable[[], object]], ...] = (
+        (
+            "to block public access",
+            lambda: client.put_public_access_block(
+                Bucket=name,
+                PublicAccessBlockConfiguration={
+                    "BlockPublicAcls": True,
+                    "IgnorePublicAcls": True,
+                    "BlockPublicPolicy": True,
+                    "RestrictPublicBuckets": True,
+                },
+            ),
+        ),
+        (
+            f"to encrypt by default ({encryption['SSEAlgorithm']})",
+            lambda: client.put_bucket_encryption(
+                Bucket=name,
+                ServerSideEncryptionConfiguration={
+                    "Rules": [{"ApplyServerSideEncryptionByDefault": encryption}]
+                },
+            ),
+        ),
+    )
     with translating(f"s3://{name}"):
         with suppress(client.exceptions.BucketAlreadyOwnedByYou):
-            client.create_bucket(Bucket=name, **configuration)
-        _call_where_supported(
-            client.put_public_access_block,
-            Bucket=name,
-            PublicAccessBlockConfiguration={
-                "BlockPublicAcls": True,
-                "IgnorePublicAcls": True,
-                "BlockPublicPolicy": True,
-                "RestrictPublicBuckets": True,
-            },
-        )
-        by_default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-        _call_where_supported(
-            client.put_bucket_encryption,
-            Bucket=name,
-            ServerSideEncryptionConfiguration={"Rules": [by_default]},
-        )
+            _create_somewhere(client, name, region, is_amazons=is_amazons)
+        refused = (_refusal(f"s3://{name}", what, set_guard) for what, set_guard in guards)
+        return tuple(filter(None, refused))
+
+
+def _create_somewhere(client: S3Client, name: str, region: str, *, is_amazons: bool) -> None:
+    """Create the bucket in the region, or where a store that knows none keeps its buckets."""
+    # us-east-1 is the one region that may not be named (S3 API reference, CreateBucket).
+    if region != "us-east-1":
+        try:
+            place = {"LocationConstraint": region}
+            client.create_bucket(Bucket=name, CreateBucketConfiguration=place)
+        except ClientError as error:
+            if is_amazons or error.response.get("Error", {}).get("Code") not in _NO_SUCH_PLACE:
+                raise
+        else:
+            return
+    client.create_bucket(Bucket=name)
+
+
+def _refusal(where: str, what: str, set_guard: Callable[[], object]) -> str:
+    """Set a guard of the bucket; return what to say where the store refuses it, else "".
+
+    Stores refuse in all ways what they do not know, or what is set for the account: the bucket can
+    be used all the same.
+    """
+    try:
+        set_guard()
+    except ClientError as error:
+        if _is_not_supported(error):
+            return ""
+        if _status(error) not in _REFUSALS:
+            raise
+        facts = error.response.get("Error", {})
+        said = ": ".join(filter(None, (str(facts.get("Code", "")), str(facts.get("Message", "")))))
+        return f"The store refused {what} for {where} ({_status(error)} {said.rstrip('.')})."
+    return ""
 
 
 def protection(client: S3Client, name: str) -> Protection:
@@ -100,20 +160,12 @@ def delete_if_empty(client: S3Client, name: str) -> bool:
     return True
 
 
-def _call_where_supported(operation: Callable[..., object], **parameters: object) -> None:
-    try:
-        operation(**parameters)
-    except ClientError as error:
-        if not _is_not_supported(error):
-            raise
-
-
 def _read_if_allowed(operation: Callable[..., dict[str, Any]], name: str) -> dict[str, Any]:
     """Return the answer, empty where there is nothing, or nothing that is ours to read."""
     try:
         return dict(operation(Bucket=name))
     except ClientError as error:
-        if _is_not_supported(error) or _status(error) in (403, 404):
+        if _is_not_supported(error) or _status(error) in {*_REFUSALS, 404}:
             return {}
         raise
 

@@ -30,12 +30,12 @@ from lfvpipe.storage.failures import translating
 from lfvpipe.storage.s3 import administration, careful, environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from obstore.store import S3Store
 
-    from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection
+    from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection, Terms
     from lfvpipe.storage.s3.administration import S3Client
 
 _CREDENTIALS_KEPT = timedelta(minutes=5)
@@ -53,9 +53,12 @@ _T = TypeVar("_T")
 class S3Buckets:
     """The buckets behind one S3 endpoint, with the credentials of botocore's default chain."""
 
-    def __init__(self, endpoint: str, *, region: str, root: Path, anywhere: bool = False) -> None:
+    def __init__(
+        self, endpoint: str, *, region: str, root: Path, terms: Terms, anywhere: bool = False
+    ) -> None:
         self.endpoint = endpoint
         self.region = region
+        self.terms = terms
         self._anywhere = anywhere
         self._root = root
         self._lock = threading.Lock()
@@ -66,7 +69,17 @@ class S3Buckets:
 
     def describe(self) -> dict[str, str]:
         """Return what `reconnect` needs; the other process finds the credentials itself."""
-        return {"endpoint": self.endpoint, "region": self.region, "root": str(self._root)}
+        terms = {
+            "encryption": self.terms.encryption,
+            "key": self.terms.key,
+            "requester_pays": "true" if self.terms.requester_pays else None,
+        }
+        return {
+            "endpoint": self.endpoint,
+            "region": self.region,
+            "root": str(self._root),
+            **{name: value for name, value in terms.items() if value is not None},
+        }
 
     @property
     def client(self) -> S3Client:
@@ -82,7 +95,7 @@ class S3Buckets:
                 bucket,
                 address,
                 self.region,
-                {},
+                self.terms,
                 client_options={
                     **environment.client_options(address, environment.bundle_file(self._settings)),
                     "connect_timeout": timedelta(seconds=aws.CONNECT_SECONDS),
@@ -126,8 +139,9 @@ class S3Buckets:
                 environment.certificates(bundle)  # boto3 would look at it once it is connected
             style = None if url is None else {"addressing_style": "path"}
             config = aws.config(s3=style, **said)
-            client = self._session.client("s3", endpoint_url=url, config=config)
+            client: S3Client = self._session.client("s3", endpoint_url=url, config=config)
             aws.call_patiently(client, most=self.attempts, proof=_PROOF)
+            environment.tell_terms(client, self.terms)
             return client
 
 
@@ -153,13 +167,21 @@ class S3Bucket:
             raise WrongRegion(f"s3://{self.name}", f"{region}, not {signed}", region=region)
         return region is not None
 
-    def create(self) -> None:
+    def create(self) -> Sequence[str]:
         """Create the bucket, block public access, and encrypt by default, where the store can.
+
+        Returns:
+            What of it the store refused, in sentences.
 
         Raises:
             BucketNameTaken: Somebody else owns a bucket of this name.
         """
-        administration.create(self._buckets.client, self.name, self._buckets.region)
+        store = self._buckets
+        is_amazons = store.endpoint == "aws"
+        region = store.region
+        return administration.create(
+            store.client, self.name, region, store.terms, is_amazons=is_amazons
+        )
 
     def protection(self) -> Protection:
         """Read how the bucket is guarded."""

@@ -7,9 +7,11 @@ one alone knows REQUESTS_CA_BUNDLE. So botocore decides, for both: obstore is to
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from obstore.exceptions import UnknownConfigurationKeyError
@@ -17,17 +19,20 @@ from obstore.store import S3Store
 
 from lfvpipe.storage.errors import CertificatesUnreadable
 
+if TYPE_CHECKING:
+    from lfvpipe.storage.buckets import Terms
+
 _NOWHERE = "http://127.0.0.1:9"  # a proxy that no request is sent to
 
 
-def open_store(bucket: str, address: str, region: str, config: Any, **settings: Any) -> S3Store:
+def open_store(bucket: str, address: str, region: str, terms: Terms, **settings: Any) -> S3Store:
     """Return an obstore store at the address that boto3 uses, whatever the environment says.
 
     Args:
         bucket: Its name.
         address: Of the endpoint.
         region: To sign for.
-        config: More of what obstore calls its configuration.
+        terms: What the store wants to be told with requests.
         settings: What else `S3Store` takes.
     """
     # Path style works for every endpoint, and for names with dots over TLS.
@@ -38,14 +43,42 @@ def open_store(bucket: str, address: str, region: str, config: Any, **settings: 
         "skip_signature": False,
         "s3_express": False,
         "unsigned_payload": False,
-        **config,
+        "request_payer": terms.requester_pays,
     }
+    if terms.encryption:
+        said["aws_server_side_encryption"] = terms.encryption
+    if terms.key:
+        said["aws_sse_kms_key_id"] = terms.key
     # Newer releases of obstore read a second variable, which comes before the endpoint.
     known: Any = {**said, "aws_endpoint_url_s3": address}
     try:
         return S3Store(bucket, config=known, **settings)
     except UnknownConfigurationKeyError:
         return S3Store(bucket, config=said, **settings)
+
+
+def tell_terms(client: Any, terms: Terms) -> None:
+    """Let a boto3 client tell the store its terms, with each request that they are for."""
+
+    def pay(request: Any, **_: object) -> None:
+        request.headers["x-amz-request-payer"] = "requester"
+
+    def encrypt(request: Any, **_: object) -> None:
+        for name, value in terms.headers.items():
+            request.headers[name] = value
+
+    def digest(request: Any, **_: object) -> None:
+        # boto3 sends another checksum, which older stores do not take for it.
+        body = request.data if isinstance(request.data, bytes) else str(request.data).encode()
+        hashed = hashlib.md5(body, usedforsecurity=False).digest()
+        request.headers["Content-MD5"] = base64.b64encode(hashed).decode()
+
+    for operation in ("PutPublicAccessBlock", "PutBucketEncryption"):
+        client.meta.events.register(f"before-sign.s3.{operation}", digest)
+    if terms.requester_pays:
+        client.meta.events.register("before-sign.s3", pay)
+    for operation in ("PutObject", "CreateMultipartUpload") if terms.encryption else ():
+        client.meta.events.register(f"before-sign.s3.{operation}", encrypt)
 
 
 def client_options(address: str, bundle: str | None) -> dict[str, Any]:
