@@ -251,8 +251,9 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
         for each in listed.told_columns
     ]
     if listed.words_as_types:
-        words = ", ".join(listed.words_as_types[:6]) + ", …" * (len(listed.words_as_types) > 6)
-        used.append(f"no known words, and so taken for types of defects: {words}")
+        types = [*listed.words_as_types]
+        words = ", ".join(types[:6]) + ", …" * (len(types) > 6)
+        used.append(f"taken for types of defects, by what they are called: {words}")
     if fitting := sum(name in tree.images for name in listed.used):
         used.append(count_of(fitting, "mask"))
     against: tuple[str, ...] = ()

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from lfvpipe.cli.choosing import fitting
 from lfvpipe.cli.covering import folders
 from lfvpipe.cli.listed_sources import find_listed, table_faults
+from lfvpipe.cli.open_words import settle_words
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from lfvpipe.cli.groups import Sorting
+    from lfvpipe.cli.choosing import Choices
+    from lfvpipe.cli.groups import Kind, Sorting
     from lfvpipe.cli.image_tree import ImageTree
     from lfvpipe.cli.listed_sources import Listed
     from lfvpipe.cli.undecided import Asked
@@ -93,13 +95,22 @@ def find_list(tree: ImageTree, asked: Asked) -> Listed | Ignored | None:
         )
     if said:
         return Ignored(listed.title, said[0], listed.said or listed.labels)
+    _insist_on_use(choices, places, listed)
+    if told := settle_words(listed, asked):
+        settled = find_listed(tree, told, asked.unmarked, asked.product, frozenset(away))
+        assert settled is not None
+        listed = settled
+    return _without(tree, listed, away) if away else listed
+
+
+def _insist_on_use(choices: Choices, places: Collection[tuple[Kind, str]], listed: Listed) -> None:
+    """Raise a UsageError where a word of the user's is that of no image and not in the list."""
     for kind, word in choices.items():
-        if word not in words and (kind, word) not in places:
+        if word not in {*listed.words, *listed.left_out_words} and (kind, word) not in places:
             raise UsageError(
                 f"No image fits --{kind} {word}, nor is it a word in {listed.title}.",
                 hint="Name a folder, a file, a glob over names, or a word as it is written there.",
             )
-    return _without(tree, listed, away) if away else listed
 
 
 def _without(tree: ImageTree, listed: Listed, away: Mapping[str, str]) -> Listed:

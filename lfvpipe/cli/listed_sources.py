@@ -92,7 +92,7 @@ class Listed:
         columns: What columns of a table are called, by what they hold, where that is not known.
         told_columns: These of them what is in them told, and nobody said.
         words_as_types: Words of a table, or of an export for whole images, that were taken for
-            types of defects.
+            types of defects, with how many images have them.
         has_masks: It is a segmentation project.
         counts: How many images of each label, of a manifest.
         said: What a manifest says of the images that are here.
@@ -118,7 +118,7 @@ class Listed:
     types: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     told_columns: tuple[str, ...] = ()
-    words_as_types: tuple[str, ...] = ()
+    words_as_types: Mapping[str, int] = field(default_factory=dict)
     has_masks: bool = False
     counts: Mapping[str, int] = field(default_factory=dict)
     said: Mapping[str, Label] = field(default_factory=dict)
@@ -319,8 +319,8 @@ def _table(tree: ImageTree, choices: Choices) -> Listed | None:
     taken = {image: row for image, row in best.by_image.items() if not row.left_out}
     rows = best.table.rows
     used = {row.left_out for row in rows}
-    # Cells, as far as a word of the user's can be one.
-    said = {cell.strip() for cell in re.split(r'[\t;,"\r\n]', data_of(best.place))}
+    lines = read_cells(best.place.name, best.place.read_bytes())
+    said = {cell.strip() for line in lines for cell in line.values()}
     return Listed(
         "table",
         f"a table, {best.place.name}"
@@ -336,16 +336,10 @@ def _table(tree: ImageTree, choices: Choices) -> Listed | None:
         types=tuple(sorted({row.type for row in taken.values() if row.type})),
         columns=best.columns,
         told_columns=tuple(each for each in best.columns if each not in choices.columns),
-        words_as_types=tuple(best.table.types),
+        words_as_types=best.table.types,
         has_masks=any(row.mask for row in taken.values()),
         validation=frozenset(image for image, row in taken.items() if row.is_validation),
     )
-
-
-def data_of(path: Path) -> str:
-    """Return a table's text, whatever it is encoded in."""
-    data = path.read_bytes()
-    return data.decode("utf-16" if b"\0" in data[:4] else "utf-8", errors="replace")
 
 
 def _masks_named(tree: ImageTree, rows: Sequence[Row]) -> Iterator[str]:
@@ -535,7 +529,7 @@ def _annotations(
         words={word: label for word, label in words.items() if word in _classes_of(read)},
         used=frozenset(names),
         types=tuple(sorted(_types(listed.values(), words))),
-        words_as_types=tuple(words_as_types(_with_defects(listed.values(), words), meanings)),
+        words_as_types=words_as_types(_with_defects(listed.values(), words), meanings),
         validation=frozenset(n for n, each in listed.items() if is_validation(each.split or "")),
         has_masks=any(each.regions for each in listed.values()),
     )

@@ -143,10 +143,10 @@ def _about_columns(listed: Listed) -> Iterator[str]:
         for column, name in listed.columns.items():
             yield from _entry(column, [name], "      ")
     if listed.words_as_types:
-        shown = ", ".join(listed.words_as_types[:6])
-        shown += ", …" if len(listed.words_as_types) > 6 else ""
-        yield f"    # No known words, and so types of defects: {shown}. Should one of them be"
-        yield f"    # good, say so: labels: {{normal: [{_scalar(listed.words_as_types[0])}]}}"
+        types = [*listed.words_as_types]
+        shown = ", ".join(types[:6]) + (", …" if len(types) > 6 else "")
+        yield f"    # Types of defects, by what they are called: {shown}. Should one of them be"
+        yield f"    # good, say so: labels: {{normal: [{_scalar(types[0])}]}}"
 
 
 def _about_annotations(listed: Listed) -> Iterator[str]:

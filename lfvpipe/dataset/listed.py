@@ -22,6 +22,7 @@ from lfvpipe.dataset.words import (
     is_uncertain,
     labels_of,
     marks_defect,
+    may_name_type,
     meaning_of,
     part_of,
     product_words,
@@ -373,7 +374,11 @@ def _verdict(
     if image.regions or any(meaning != "normal" for meaning in said.values()):
         if "normal" in said.values():
             contradicting.append(name)
-        own = [word for word, meaning in said.items() if meaning is None]
+        own = [
+            word
+            for word, meaning in said.items()
+            if meaning is None or (source.words.get(word) == "anomaly" and may_name_type(word))
+        ]
         types = list(dict.fromkeys([*own, *marked]))
         return "anomaly", types[0] if len(types) == 1 and not has_mask else ""
     if said:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.words import (
     is_validation,
+    may_name_type,
     meaning_of,
     part_of,
     product_words,
@@ -185,7 +186,8 @@ def read_table(
 
     The columns are path, label and, where they are there, split, type, mask, group and folder;
     common other names for them are known. A label is normal or anomaly, a known word for one of
-    these, 0 or 1; or, where there is no column of types, any other word: the type of a defect.
+    these, 0 or 1; or, where there is no column of types, any other word: the type of a defect, and
+    so is one that `labels` calls anomalous.
 
     Args:
         name: What messages call the file; its ending says what it is.
@@ -476,6 +478,8 @@ class _Words:
                 " or leave-out.",
             )
         type_ = entry.get("type", "")
+        if self._labels.get(said) == "anomaly" and "type" not in entry:
+            type_ = said if may_name_type(said, self.products) else ""
         if label is None and said:
             meaning = meaning_of(said, self.products)
             is_word = not (said.isdecimal() or said.lower() in _TRUTH or meaning == "undecided")

@@ -26,7 +26,7 @@ Meaning = Literal["normal", "anomaly", "mask", "train", "test", "undecided"]
 
 def simplify(text: str) -> str:
     """Return `text` in lower case without accents and signs: ``i.O.`` → io, ``Défaut`` → defaut."""
-    plain = unicodedata.normalize("NFKD", text).casefold()
+    plain = unicodedata.normalize("NFKD", text).casefold().replace("\u0131", "i")
     kept = "".join(sign for sign in plain if sign.isalnum() and not unicodedata.combining(sign))
     return unicodedata.normalize("NFC", kept)
 
@@ -58,7 +58,7 @@ _ANOMALY = (
     " defectuosa defectuosas defectuosos rechazado rechazados rechazada rechazadas difettosa"
     " difetti difettosi difettose scarti ruim ruins defeito defeitos defeituoso defeituosos"
     " rejeitado rejeitados fout afkeur afgekeurd daliga underkand wadliwe wadliwy złe vadne vadny"
-    " kusurlu defecte fejl"
+    " kusurlu hatali defecte fejl"
     " брак бракованные дефект дефекты дефектов дефектные негодные негоден плохие"
     " 不良 不良品 異常 异常 不合格 不合格品 缺陷 次品 欠陥 ng品 불량 불량품 이상 불합격 결함"
     " 不ok 非ok 不好 未合格"
@@ -192,6 +192,8 @@ _UNDECIDED = _set(_UNDECIDED_TEXT)
 
 def words_of(name: str) -> list[str]:
     """Return the words of a name, simplified: ``Class3_def`` → class3, def; ``isn't`` → isnt."""
+    # Signs over letters may be characters of their own, which would part words.
+    name = "".join(sign for sign in name if not unicodedata.combining(sign))
     name = re.sub(r"(?<=[A-Za-z])['\u2019](?=[a-z]\b)", "", name)
     parts = re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", name)
     return [word for part in parts if (word := simplify(part))]
@@ -374,6 +376,14 @@ def is_validation(name: str) -> bool:
 
 
 _ALSO_TYPES = _set("broken damage damaged flaw fehler defekt")
+
+
+def may_name_type(word: str, products: Collection[str] = ()) -> bool:
+    """Tell whether a word of a list that makes an image defective may be its type of defect.
+
+    Numbers, words for whatever is defective, and words that are about a verdict are none.
+    """
+    return bool(word) and not word.isdecimal() and meaning_of(word, products) is None
 
 
 def is_any_defect(name: str) -> bool:

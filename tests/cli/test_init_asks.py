@@ -378,6 +378,37 @@ def test_at_a_terminal_types_of_defects_are_confirmed(here: Path) -> None:
 
 
 @not_on_windows
+@pytest.mark.parametrize(
+    ("words", "answers", "counts"),
+    [
+        (["liberado"], ["1\n"], (13, 0)),
+        (["use as is"], ["\n"], (10, 0)),  # Enter never makes a label
+        (["liberado", "NOK"], ["2\n"], (10, 3)),
+        (["A7", "B 8"], ["1\n"], (10, 3)),
+        (["A7", "B 8"], ["\n", "1\n", "2\n"], (12, 1)),
+        (["A7", "B 8"], ["3\n"], (10, 0)),
+        (["Kratzer"], [], (10, 3)),
+    ],
+)
+def test_at_a_terminal_unknown_words_of_a_table_are_asked_for(
+    words: list[str], answers: list[str], counts: tuple[int, int], here: Path
+) -> None:
+    put(here / "p", many("{:02}.png", 13))
+    rows = [f"{n:02}.png;{'OK' if n < 11 else words[n % len(words)]}" for n in range(1, 14)]
+    text(here / "p/liste.csv", "\n".join(["Datei;Ergebnis", *rows]))
+    code, said = _at_a_terminal(here, ["p"], answers)
+    assert code == 0, said
+    assert said.count("Number [") == len(answers)
+    listed = load(here / "pipeline.yaml").pipeline.sources.listed
+    assert listed is not None
+    found = re.findall(r"(\d+) (normal|anomalous) image", said)
+    assert dict.fromkeys(["normal", "anomalous"], 0) | {b: int(a) for a, b in found} == {
+        "normal": counts[0],
+        "anomalous": counts[1],
+    }
+
+
+@not_on_windows
 def test_at_a_terminal_contradictions_are_asked_with_their_reason(here: Path) -> None:
     put(here / "p", many("gut/{}.png", 30), many("schlecht/{}.png", 12))
     put(here / "p", many("gut/x{}_NG.png", 2), many("gut/thumbs/{}.png", 3))

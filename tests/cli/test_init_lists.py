@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -107,30 +109,89 @@ def test_columns_that_could_be_several_are_asked_for(
     assert said in refused.err
 
 
-def test_words_that_nobody_knows_are_told_where_they_make_images_defective(
-    here: Path, lfvpipe: Any
-) -> None:
-    _table(here, "path;label;x", words=("ok", "glue"))
-    said = lfvpipe("init", "p")
-    assert "  no known words, and so taken for types of defects: glue\n" in said.out, said.err
-    assert (
-        "# No known words, and so types of defects: glue." in (here / "pipeline.yaml").read_text()
-    )
-
+def _export_with_tags(here: Path, tag: str) -> None:
     (here / "p/labels.csv").unlink()
     tags = {f"OK/{n:03}.png": "good" for n in range(GOOD)}
-    tags |= {f"NG/{n:03}.png": "front view" if n < 55 else "defect" for n in range(50, 50 + BAD)}
+    tags |= {f"NG/{n:03}.png": tag if n < 55 else "defect" for n in range(50, 50 + BAD)}
     images = "".join(
         f'<image id="{n}" name="{name}" width="64" height="64"><tag label="{tag}"/></image>'
         for n, (name, tag) in enumerate(tags.items())
     )
     text = f"<annotations><version>1.1</version>{images}</annotations>"
     (here / "a.xml").write_text(text, encoding="utf-8")
-    said = lfvpipe("init", "p", "a.xml", "--force")
-    assert "  no known words, and so taken for types of defects: front view\n" in said.out, said.err
-    assert 'labels: {normal: ["front view"]}' in (here / "pipeline.yaml").read_text()
+
+
+@pytest.mark.parametrize("is_export", [False, True], ids=["table", "export"])
+def test_words_of_known_types_of_defects_are_told(
+    is_export: bool, here: Path, lfvpipe: Any
+) -> None:
+    if is_export:
+        _export_with_tags(here, "deep scratch")
+    else:
+        _table(here, "path;label;x", words=("ok", "deep scratch"))
+    said = lfvpipe("init", "p", *(["a.xml"] if is_export else []))
+    assert "  taken for types of defects, by what they are called: deep scratch\n" in said.out
+    written = (here / "pipeline.yaml").read_text()
+    assert "# Types of defects, by what they are called: deep scratch." in written
+    assert 'labels: {normal: ["deep scratch"]}' in written
     ran = lfvpipe("run", "--until", "select")
-    assert "no known ones count as types of defects: front view (5)" in " ".join(ran.err.split())
+    assert "count as types of defects: deep scratch (" in " ".join(ran.err.split())
+
+
+@pytest.mark.parametrize(
+    "word", ["liberado", "use as is", "accepté sous dérogation", "in Arbeit", "Referenz", "glue"]
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_words_that_nobody_knows_are_no_defects_unless_said(
+    word: str, encoding: str, here: Path, lfvpipe: Any
+) -> None:
+    _table(here, "path;label;x", words=("ok", word))
+    table = here / "p/labels.csv"
+    table.write_text(table.read_text("utf-8"), encoding)
+    refused = lfvpipe("init", "p")
+    assert refused.code == 3
+    assert f"labels.csv: some images are called good, and others {word} (12 images)" in refused.err
+    assert f"`lfvpipe init p --anomaly {shlex.quote(word)}` if all of these are" in refused.err
+    assert not (here / "pipeline.yaml").exists()
+
+    said = lfvpipe("init", "p", "--anomaly", word, "--json")
+    assert (said.json["normal"], said.json["anomaly"]) == (GOOD, BAD), said.err
+    assert lfvpipe("run", "--until", "select").code == 0
+    assert _types(here) == {word: BAD}  # what is said to be a defect keeps its type
+    said = lfvpipe("init", "p", "--normal", word, "--json", "--force")
+    assert (said.json["normal"], said.json["anomaly"]) == (GOOD + BAD, 0), said.err
+    said = lfvpipe("init", "p", "--leave-out", word, "--json", "--force")
+    assert (said.json["normal"], said.json["anomaly"]) == (GOOD, 0), said.err
+
+
+def test_an_unknown_word_with_a_separator_is_written_into_the_file(
+    here: Path, lfvpipe: Any
+) -> None:
+    _table(here, "path;label;x", words=("ok", '"frei; mit Auflage"'))
+    assert lfvpipe("init", "p", "--normal", "frei; mit Auflage").code == 0
+    assert f"{GOOD + BAD} images" in lfvpipe("validate").out
+
+
+def test_an_unknown_word_for_whole_images_of_an_export_is_no_defect_unless_said(
+    here: Path, lfvpipe: Any
+) -> None:
+    _export_with_tags(here, "front view")
+    refused = lfvpipe("init", "p", "a.xml")
+    assert refused.code == 3
+    assert "a.xml: some images are called good, and others front view (5 images)" in refused.err
+    assert "--anomaly 'front view'` if all of these are types of defects" in refused.err
+    assert lfvpipe("init", "p", "a.xml", "--anomaly", "front view").code == 0
+    assert lfvpipe("run", "--until", "select").code == 0
+    assert _types(here) == {"front view": 5, "": 7}
+    made = lfvpipe("init", "p", "a.xml", "--normal", "front view", "--json", "--force")
+    assert (made.json["normal"], made.json["anomaly"]) == (GOOD + 5, BAD - 5)
+
+
+def _types(here: Path) -> Counter[str]:
+    """Return how many images there are of each type of defect, "" for none, in the selection."""
+    (file,) = here.glob(".lfvpipe/*/selection/*.jsonl")
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    return Counter(each.get("type", "") for each in lines if each["label"] == "anomaly")
 
 
 def test_a_column_without_a_table_is_refused(here: Path, lfvpipe: Any) -> None:

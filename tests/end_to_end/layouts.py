@@ -660,6 +660,7 @@ LAYOUTS: dict[str, Layout] = {
         "sources: {table: {file: labels.csv, archive: photos,"
         f" labels: {{normal: A, anomaly: X7}}}}}}\n{HALF}",
         counts(10, 10, 10, 10),
+        types={"X7": 20},
     ),
     "JSON Lines": Layout(
         table(

@@ -413,7 +413,7 @@ def csv_with_a_split_and_types(here: Path) -> list[str]:
 def csv_of_unknown_words_that_the_user_explains(here: Path) -> list[str]:
     put(here / "p", many("{:03}.png", 100))
     _table(here / "p" / "labels.csv", [["file", "class"], *_rows("", 60, 40, "A1", "B7")], ";")
-    return ["p", "--normal", "A1"]
+    return ["p", "--normal", "A1", "--anomaly", "B7"]
 
 
 # --- Published layouts
@@ -721,7 +721,7 @@ def test_what_init_writes_is_valid_and_passes_check(
 # What no name tells there, and the user has to say.
 SAID = {
     "several archives and a glob": ["--normal", "monday", "more"],
-    "words of one's own": ["--normal", "A"],
+    "words of one's own": ["--normal", "A", "--anomaly", "X7"],
     "Pascal VOC": ["--unmarked", "normal"],
     "Pascal VOC with its sets": ["--unmarked", "normal"],
     "Pascal VOC in two zips": ["--unmarked", "normal"],

@@ -136,6 +136,8 @@ def _reader_versions(pipeline: Pipeline) -> Iterator[Input]:
         yield CodeVersion("tables", 3, unrecorded=1)
     if isinstance(listed, AnnotationSource) and listed.format == "label-studio":
         yield CodeVersion("several annotators", 2, unrecorded=1)
+    if isinstance(listed, TableSource | AnnotationSource) and "anomaly" in listed.words.values():
+        yield CodeVersion("types by words", 2, unrecorded=1)
     if any(source.masks for source in pipeline.sources.by_label.values()):
         yield CodeVersion("one mask for one image", 2, unrecorded=1)
 
