@@ -77,15 +77,19 @@ def _about_service(error: lookout.LookoutError) -> str:
 
 def _about_storage(error: storage.StorageError) -> str:
     match error:
+        case storage.AccessDenied() if error.where.startswith("s3://"):
+            return (
+                f"{error.hint} A bucket whose policy wants encryption to be said has"
+                " `bucket.encryption`, one whose requests are paid by who makes them"
+                " `bucket.requester_pays`."
+            )
         case storage.NoSuchBucket():
             return "Check its name, or let `lfvpipe run` create it."
         case storage.WrongRegion(region=str(region)):
             return f"Set `region: {region}`, or choose another `bucket.name`."
         case storage.WrongRegion():
             return "Set `region:` to the bucket's region, or choose another bucket."
-        case storage.NotTrusted():
-            return error.hint
-        case storage.Unreachable():
+        case storage.Unreachable() if not isinstance(error, storage.NotTrusted):
             return "Check `bucket.endpoint` and the network (proxy, certificate), and run again."
         case storage.BucketNameTaken():
             return "Bucket names are unique over all accounts: choose another `bucket.name`."

@@ -21,6 +21,7 @@ HERE = "s3://parts-images/key"
         (storage.WrongRegion(HERE, region="eu-west-1"), "`region: eu-west-1`"),
         (storage.Unreachable(HERE), "`bucket.endpoint`"),
         (storage.BucketNameTaken(HERE), "`bucket.name`"),
+        (storage.AccessDenied(HERE), "`bucket.encryption`"),
         (storage.DiskFull(HERE), "space and run again"),
         (storage.DiskFullForDownload("https://a/b", Path("cache")), "--state-dir"),
         (storage.SourceGone("a.png"), "Run again"),

@@ -46,6 +46,21 @@ class ServeOptions(Options):
             about="where images are: local folders, Amazon S3, or any S3 endpoint (default: local)",
         ),
     ] = "local"
+    encryption: Annotated[
+        Literal["AES256", "aws:kms"] | None,
+        Option(
+            "--encryption",
+            about="on S3: how what the service writes is encrypted, where a policy wants that said"
+            " (default: as the bucket says)",
+        ),
+    ] = None
+    encryption_key: Annotated[
+        str | None,
+        Option("--encryption-key", metavar="KEY", about="the ID or ARN of the key, for aws:kms"),
+    ] = None
+    requester_pays: Annotated[
+        bool, Option("--requester-pays", about="on S3: agree to pay for requests")
+    ] = False
     buckets: Annotated[
         str | None,
         Option(
@@ -141,11 +156,14 @@ def run(options: ServeOptions) -> int:
     http.access_log.configure(options.log_format)
     authenticator, credentials = _authenticator(options, root)
     folder = Path(options.buckets or root / "buckets").absolute()
+    terms = storage.Terms(options.encryption, options.encryption_key, options.requester_pays)
     with ExitStack() as closing:
         listener = closing.enter_context(http.server.listen(options.host, options.port))
         lookout = service.RegionalService(
             root / "service",
-            lambda region: storage.connect(options.storage, region=region, root=folder),
+            lambda region: storage.connect(
+                options.storage, region=region, root=folder, terms=terms
+            ),
             region=options.region,
             alone=options.one_region,
             detector=options.detector,
@@ -173,6 +191,10 @@ def _check(options: ServeOptions) -> None:
     Raises:
         UsageError: The options contradict each other.
     """
+    if options.encryption and options.storage == "local":
+        raise UsageError("--encryption is for S3 stores; local folders are not encrypted.")
+    if options.encryption_key and options.encryption != "aws:kms":
+        raise UsageError("--encryption-key needs --encryption aws:kms.")
     if options.tls_key and not options.tls_cert:
         raise UsageError("--tls-key needs --tls-cert.")
     if options.no_auth and options.credentials:

@@ -202,6 +202,8 @@ def test_it_serves_over_tls(start_process: StartProcess, tls_web: Any, aws: Any)
         (["--no-auth", "--host", "0.0.0.0"], "--no-auth is for this machine only"),
         (["--no-auth", "--credentials", "x"], "contradict"),
         (["--tls-key", "x"], "--tls-key needs --tls-cert"),
+        (["--encryption", "AES256"], "--encryption is for S3 stores"),
+        (["--encryption-key", "x"], "--encryption-key needs --encryption aws:kms"),
         (["--workers", "0"], "at least 1"),
         (["--port", "http"], "invalid int value"),
     ],
