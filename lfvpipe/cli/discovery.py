@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,7 @@ from lfvpipe.cli.image_tree import LONGEST_FILE, look, place_of, shown_folder, s
 from lfvpipe.cli.label_sources import label_source
 from lfvpipe.cli.list_choice import find_list
 from lfvpipe.cli.listed_sources import Listed, table_faults
+from lfvpipe.cli.output import styled
 from lfvpipe.cli.products import settle_products
 from lfvpipe.cli.sorting import sort
 from lfvpipe.cli.split_files import find_split_files
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from lfvpipe.cli.groups import Group, Sorting
     from lfvpipe.cli.image_tree import File, ImageTree
     from lfvpipe.cli.label_sources import LabelSource
+    from lfvpipe.cli.list_choice import Ignored
     from lfvpipe.cli.undecided import Asked
     from lfvpipe.config.spec import Label
     from lfvpipe.dataset.listing import Part
@@ -154,8 +157,11 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
             f" only {_endings(tree.others)}{_skipped(tree)}.",
             hint="Name a folder or archives of images.",
         )
+    faults = table_faults(tree, choices)
     try:
         sorting = sort(tree, choices)
+        if asked.may_ask and (sorting.open or sorting.types):
+            asked = replace(asked, has_unused_list=_tell_unused(listed, faults))
         product = settle_products(sorting, asked)
         settle_types(tree, sorting, asked)
         judged = take_judged(sorting)
@@ -163,7 +169,6 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
     except UsageError as error:
         # A table that says it all may lie there, with a word in it that is not known: to sort the
         # images by hand, as the refusal proposes, would be to learn from what the table denies.
-        faults = table_faults(tree, choices)
         if not faults:
             raise
         mend = [f"{fault.message} {fault.hint}" for fault in faults]
@@ -172,9 +177,22 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
             f"{error.message} A table lies there, and cannot be used.",
             hint="\n".join(mend),
         ) from error
-    found = _of_sorting(tree, sorting, judged, table_faults(tree, choices))
+    found = _of_sorting(tree, sorting, judged, faults)
     unused = listed.told(sorting) if listed else ()
     return replace(found, product=product or found.product, left_out=(*unused, *found.left_out))
+
+
+def _tell_unused(listed: Ignored | None, faults: Sequence[UserError]) -> bool:
+    """Print which lists lie there and are not used, before it is asked what they say; if any."""
+    lines = [f"{fault.message} {fault.hint}" for fault in faults]
+    if listed:
+        lines.append(f"Not used is {listed.title or listed.fault}, since you say {listed.option}.")
+    elif lines:
+        lines = ["A table lies there, and cannot be used.", *lines]
+        lines.append("Ctrl-C ends this, to put that right; what is asked goes by folders alone.")
+    for line in lines:
+        print(styled(line, "yellow", stream=sys.stderr), file=sys.stderr)
+    return bool(lines)
 
 
 def _named_apart(paths: Sequence[Path], asked: Asked) -> list[Path]:
@@ -196,7 +214,7 @@ def _named_apart(paths: Sequence[Path], asked: Asked) -> list[Path]:
         raise UsageError(
             f"There is no folder, archive or image by the name of {shlex.join(words)}.",
             hint="Name the folder or archives that hold the images, such as"
-            f" `lfvpipe init photos {shlex.join(asked.words)}`.",
+            f" `{replace(asked, paths=('photos',)).command({})}`.",
         )
     known = set(map(place_of, paths))
     return [

@@ -24,7 +24,9 @@ class Group:
         names: Of the images.
         is_defect_type: They lie beside good products, and are called like no other thing.
         is_glob: The name is a glob over files, not a folder.
-        doubt: What speaks against what their folder says, as a phrase; "" where nothing is said.
+        doubt: What speaks against what their folder says, or against good products, as a phrase;
+            "" for nothing.
+        inside: The groups in several folders that these are, where one answer settles them all.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Group:
     is_defect_type: bool = False
     is_glob: bool = False
     doubt: str = ""
+    inside: tuple[Group, ...] = ()
 
     @property
     def usual(self) -> Kind | None:
@@ -85,7 +88,8 @@ class Sorting:
 
     def settle(self, group: Group, kind: Kind) -> None:
         """Take what a group is from the user."""
-        self.told |= dict.fromkeys(group.names, group.glob)
+        for each in group.inside or (group,):
+            self.told |= dict.fromkeys(each.names, each.glob)
         if kind == "leave-out":
             said = f"as you said of {group.name}" if group.is_glob else "as you said"
             self.left_out |= dict.fromkeys(group.names, said)

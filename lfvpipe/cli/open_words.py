@@ -6,7 +6,6 @@ one may as well say that an image shows what is released (``use as is``), or wha
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -76,7 +75,7 @@ def settle_words(listed: Listed, asked: Asked) -> Choices | None:
 
 
 def _refusal(known: str, listed: Listed, words: Iterable[str], asked: Asked) -> UsageError:
-    line = shlex.join(["lfvpipe", "init", *asked.words, "--anomaly", *words])
+    line = asked.command({"anomaly": [*words]})
     rest = ", and --leave-out for what is neither" if listed.kind == "table" else ""
     return UsageError(
         f"{known}; what that stands for is not known.",

@@ -30,7 +30,7 @@ def settle_products(sorting: Sorting, asked: Asked) -> str:
     by_name = {name.casefold(): name for name in found}
     if asked.product:
         chosen = by_name.get(asked.product.strip("/").casefold())
-        if chosen is None and not (asked.product == ALL and found):
+        if chosen is None and not (asked.product == ALL):
             raise UsageError(
                 f"There is no product {asked.product}.",
                 hint=f"There are {', '.join(found)}." if found else "Name folders or archives.",

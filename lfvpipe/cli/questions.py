@@ -17,13 +17,13 @@ def can_ask() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def ask(question: str, answers: Sequence[str], *, default: int = 0) -> int:
+def ask(question: str, answers: Sequence[str], *, default: int | None = 0) -> int:
     """Ask on standard error until one of the answers is given, and return which.
 
     Args:
         question: A sentence.
         answers: What can be answered; their numbers are counted from 1 for the user.
-        default: Which of them Enter stands for.
+        default: Which of them Enter stands for; None where it has to be said.
 
     Raises:
         UsageError: The input ended.
@@ -31,10 +31,11 @@ def ask(question: str, answers: Sequence[str], *, default: int = 0) -> int:
     """
     print(styled(question, "bold", stream=sys.stderr), file=sys.stderr)
     for number, answer in enumerate(answers, start=1):
-        mark = "*" if number == default + 1 else " "
+        mark = "*" if default is not None and number == default + 1 else " "
         print(f" {mark}{number}  {answer}", file=sys.stderr)
+    usual = "" if default is None else f" [{default + 1}]"
     while True:
-        print(f"Number [{default + 1}]: ", end="", file=sys.stderr, flush=True)
+        print(f"Number{usual}: ", end="", file=sys.stderr, flush=True)
         line = sys.stdin.readline()
         if not line:
             print(file=sys.stderr)
@@ -42,8 +43,11 @@ def ask(question: str, answers: Sequence[str], *, default: int = 0) -> int:
                 "The question was not answered.", hint="Nothing was written; start again."
             )
         said = line.strip()
-        if not said:
+        if not said and default is not None:
             return default
         if said.isdecimal() and 1 <= int(said) <= len(answers):
             return int(said) - 1
-        print(f"{said!r} is none of 1 to {len(answers)}.", file=sys.stderr)
+        if said:
+            print(f"{said!r} is none of 1 to {len(answers)}.", file=sys.stderr)
+        else:
+            print(f"Nothing tells which is right: type 1 to {len(answers)}.", file=sys.stderr)

@@ -346,6 +346,8 @@ def product_words(names: Iterable[str]) -> frozenset[str]:
         if not labels and any(token.kind in ("mask", "train", "test") for token in tokens):
             continue
         rest = frozenset(w for token in tokens if token.kind == "unknown" for w in token.words)
+        if not labels and not rest:
+            continue  # a number, img_1: it says nothing of the others
         rests.setdefault(rest, set()).update(labels or {"none"})
         types.append(frozenset(w for t in tokens if t.kind == "type" for w in t.words))
     # chip_ok and chip_ng are about chips, though a chip may be a defect.
@@ -444,6 +446,17 @@ def doubt_in(name: str, products: Collection[str] | None = None) -> str:
     known = (word for (word,) in unknown if word in _HEDGES or is_undecided(word))
     others = (word for (word,) in unknown if products is not None and word not in products)
     return next(known, "") or next(others, "")
+
+
+def defect_word(name: str) -> str:
+    """Return the first word of a name that says defective, or names a type of defects; or ""."""
+    tokens = _tokens(tuple(words_of(re.sub(r"\d+", " ", name))))
+    return next((" ".join(t.words) for t in tokens if t.kind in ("anomaly", "type")), "")
+
+
+def undecided_word(name: str) -> str:
+    """Return the first word of a name that says that nobody has decided yet; or ""."""
+    return next(filter(is_undecided, words_of(name)), "")
 
 
 def is_uncertain(name: str, label: Label) -> bool:

@@ -30,7 +30,8 @@ def test_one_unknown_folder_is_refused_with_what_to_say(here: Path, lfvpipe: Any
     put(here / "screws", many("IMG_{}.png", 30))
     said = _refused(lfvpipe, here, "screws")
     assert "cannot be told: screws/ (30 images)" in said
-    assert "`lfvpipe init --normal screws` if they are good" in said
+    made = here / "made.yaml"
+    assert f"`lfvpipe init --normal screws --output {made}` if they are good" in said
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,8 @@ def test_a_folder_called_good_has_none_of_defects_in_it(here: Path, lfvpipe: Any
 def test_the_refusal_is_what_to_paste_but_for_which_is_which(here: Path, lfvpipe: Any) -> None:
     put(here / "p", many("A/{}.png", 30), many("B 1/{}.png", 12), many("C/{}.png", 12))
     said = _refused(lfvpipe, here, "p")
-    assert "`lfvpipe init p --normal FOLDER_OF_GOOD --anomaly FOLDERS_OF_DEFECTIVE`" in said
+    made = f"--output {here / 'made.yaml'}"
+    assert f"`lfvpipe init p --normal FOLDER_OF_GOOD --anomaly FOLDERS_OF_DEFECTIVE {made}`" in said
     assert "they are A 'B 1' C" in said
     made = lfvpipe("init", "p", "--normal", "A", "--anomaly", "B 1", "C", "-o", here / "made.yaml")
     assert made.code == 0
@@ -296,7 +298,7 @@ def test_words_that_lead_nowhere_or_too_far_are_refused(
 # --- At a terminal
 
 
-def _at_a_terminal(here: Path, words: list[str], answers: list[str]) -> tuple[int, str]:
+def at_a_terminal(here: Path, words: list[str], answers: list[str]) -> tuple[int, str]:
     """Return how `init` ends at a pseudo-terminal where these answers are typed, and its words."""
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
@@ -319,7 +321,7 @@ def _at_a_terminal(here: Path, words: list[str], answers: list[str]) -> tuple[in
             if not data:
                 break
             said += data.decode()
-            if said.rstrip(" ").endswith(":") and "Number [" in said.splitlines()[-1] and waiting:
+            if re.search(r"\nNumber( \[\d\])?: $", said) and waiting:
                 os.write(ours, waiting.pop(0).encode())
         elif process.poll() is not None:
             break
@@ -340,7 +342,7 @@ not_on_windows = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-t
 @not_on_windows
 def test_at_a_terminal_it_asks_and_enter_takes_the_usual_answer(here: Path) -> None:
     put(here / "screws", many("IMG_{}.png", 30))
-    code, said = _at_a_terminal(here, ["screws"], ["9\n", "\n"])
+    code, said = at_a_terminal(here, ["screws"], ["9\n", "\n"])
     assert code == 0, said
     assert "What do the images in screws/ (30 images) show, such as IMG_1.png" in said
     assert "*1  good products" in said
@@ -351,7 +353,7 @@ def test_at_a_terminal_it_asks_and_enter_takes_the_usual_answer(here: Path) -> N
 @not_on_windows
 def test_at_a_terminal_each_open_folder_is_asked_for(here: Path) -> None:
     put(here / "p", many("A/{}.png", 30), many("B/{}.png", 12), many("C/{}.png", 12))
-    code, said = _at_a_terminal(here, ["p"], ["1\n", "2\n", "3\n"])
+    code, said = at_a_terminal(here, ["p"], ["1\n", "2\n", "3\n"])
     assert code == 0, said
     assert "12 images in C/: as you said" in said
     sources = load(here / "pipeline.yaml").pipeline.sources.by_label
@@ -362,17 +364,17 @@ def test_at_a_terminal_each_open_folder_is_asked_for(here: Path) -> None:
 @not_on_windows
 def test_at_a_terminal_types_of_defects_are_confirmed(here: Path) -> None:
     put(here / "p", many("good/{}.png", 30), many("dent/{}.png", 12), many("glue/{}.png", 12))
-    code, said = _at_a_terminal(here, ["p"], ["\n"])
+    code, said = at_a_terminal(here, ["p"], ["\n"])
     assert code == 0, said
     assert "Beside the good products lie dent/ (12 images), glue/ (12 images)" in said
     assert "12 anomalous images in glue/" in said
     assert load(here / "pipeline.yaml").pipeline.sources.by_label["anomaly"].types is not None
     (here / "pipeline.yaml").unlink()
-    code, said = _at_a_terminal(here, ["p"], ["2\n", "2\n", "3\n"])
+    code, said = at_a_terminal(here, ["p"], ["2\n", "2\n", "3\n"])
     assert code == 0, said
     assert "12 images in glue/: as you said" in said
     (here / "pipeline.yaml").unlink()
-    code, said = _at_a_terminal(here, ["p"], ["3\n"])
+    code, said = at_a_terminal(here, ["p"], ["3\n"])
     assert code == 0, said
     assert "12 images in dent/: as you said" in said
 
@@ -396,7 +398,7 @@ def test_at_a_terminal_unknown_words_of_a_table_are_asked_for(
     put(here / "p", many("{:02}.png", 13))
     rows = [f"{n:02}.png;{'OK' if n < 11 else words[n % len(words)]}" for n in range(1, 14)]
     text(here / "p/liste.csv", "\n".join(["Datei;Ergebnis", *rows]))
-    code, said = _at_a_terminal(here, ["p"], answers)
+    code, said = at_a_terminal(here, ["p"], answers)
     assert code == 0, said
     assert said.count("Number [") == len(answers)
     listed = load(here / "pipeline.yaml").pipeline.sources.listed
@@ -412,7 +414,7 @@ def test_at_a_terminal_unknown_words_of_a_table_are_asked_for(
 def test_at_a_terminal_contradictions_are_asked_with_their_reason(here: Path) -> None:
     put(here / "p", many("gut/{}.png", 30), many("schlecht/{}.png", 12))
     put(here / "p", many("gut/x{}_NG.png", 2), many("gut/thumbs/{}.png", 3))
-    code, said = _at_a_terminal(here, ["p"], ["2\n", "\n"])
+    code, said = at_a_terminal(here, ["p"], ["2\n", "\n"])
     assert code == 0, said
     assert "(the folder says good, “ng” in the names says defective)" in said
     assert "(pictures that were made of photographs, by their name)" in said
@@ -426,7 +428,7 @@ def test_at_a_terminal_contradictions_are_asked_with_their_reason(here: Path) ->
 def test_at_a_terminal_one_of_several_products_is_asked_for(here: Path) -> None:
     for product in ("bottle", "cable"):
         put(here / "p", many(product + "/good/{}.png", 30), many(product + "/bad/{}.png", 12))
-    code, said = _at_a_terminal(here, ["p"], ["2\n"])
+    code, said = at_a_terminal(here, ["p"], ["2\n"])
     assert code == 0, said
     assert "*1  bottle/ (42 images)" in said
     assert "30 images in bottle/good/: another product than cable" in said
@@ -437,7 +439,7 @@ def test_at_a_terminal_one_of_several_products_is_asked_for(here: Path) -> None:
 @pytest.mark.parametrize(("typed", "code"), [("\x03", 130), ("\x04", 3)])
 def test_a_question_can_be_left(typed: str, code: int, here: Path) -> None:
     put(here / "screws", many("IMG_{}.png", 30))
-    ended, said = _at_a_terminal(here, ["screws"], [typed])
+    ended, said = at_a_terminal(here, ["screws"], [typed])
     assert ended in (code, -signal.SIGINT), said
     assert "Traceback" not in said
     assert list(here.iterdir()) == [here / "screws"]

@@ -119,16 +119,21 @@ def _asked(options: InitOptions) -> Asked:
         _columns(options.column),
         are_all=not options.paths,
     )
-    words = [*options.paths]
-    for kind, patterns in (
-        ("--normal", options.normal),
-        ("--anomaly", options.anomaly),
-        ("--leave-out", options.leave_out),
-        ("--column", options.column),
-    ):
-        words += [kind, *patterns] if patterns else []
-    may_ask = can_ask() and not options.json
-    return Asked(choices, options.unmarked, options.product, may_ask, tuple(words))
+    others: list[str] = ["--column", *options.column] if options.column else []
+    for flag, word in (("--unmarked", options.unmarked), ("--product", options.product)):
+        others += [flag, word] if word else []
+    if options.output != InitOptions.output:
+        others += ["--output", options.output]
+    for flag, is_said in (("--force", options.force), ("--json", options.json)):
+        others += [flag] if is_said else []
+    return Asked(
+        choices,
+        options.unmarked,
+        options.product,
+        may_ask=can_ask() and not options.json,
+        paths=options.paths,
+        options=tuple(others),
+    )
 
 
 def _columns(words: tuple[str, ...]) -> dict[str, str]:

@@ -1,0 +1,150 @@
+"""Only what nothing tells is asked, by folder; Enter is never good where something denies it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lfvpipe.config import load
+from tests.cli.test_init_asks import at_a_terminal, not_on_windows
+from tests.end_to_end.test_init_layouts import many, put, text, zipped
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINES = [f"{n}.png;{'OK' if n < 16 else 'NOK'}" for n in range(1, 25)]
+
+
+@not_on_windows
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (["Datei;Ergebnis", *LINES[:-1], "24.png;offen"], "liste.csv:25: the label offen is"),
+        (
+            ["Datei;Fehleranzahl", *(f"{n}.png;{n // 16 * 2}" for n in range(1, 25))],
+            "no column says what the images are",
+        ),
+        (["Datei;Ergebnis", *(f"{n}.png;{n // 16}" for n in range(1, 25))], "the label 0 is"),
+        (["Pruefprotokoll Linie 3;", "Datei;Ergebnis", *LINES], "liste.csv:1: "),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_told_before_the_question(
+    lines: list[str], why: str, here: Path
+) -> None:
+    put(here / "p", many("images/{}.png", 24))
+    text(here / "p" / "liste.csv", "\n".join(lines) + "\n")
+    code, said = at_a_terminal(here, ["p"], ["\n", "1\n"])
+    assert code == 0, said
+    told, question = said.split("What do the images in p/ (24 images) show", maxsplit=1)
+    assert "A table lies there, and cannot be used." in told
+    assert why in told
+    assert "Nothing tells which is right: type 1 to 3." in question
+
+
+@not_on_windows
+def test_a_list_that_the_user_overrules_proposes_nothing(here: Path) -> None:
+    put(here / "p", many("A/{}.png", 20), many("B/x{}.png", 12))
+    lines = [*(f"A/{n}.png;OK" for n in range(1, 21)), *(f"B/x{n}.png;NOK" for n in range(1, 13))]
+    text(here / "p" / "liste.csv", "\n".join(["Datei;Ergebnis", *lines]))
+    code, said = at_a_terminal(here, ["p", "--normal", "A"], ["\n", "2\n"])
+    assert code == 0, said
+    assert "Not used is a table, liste.csv, since you say --normal A." in said
+    assert "Nothing tells which is right" in said
+
+
+@not_on_windows
+@pytest.mark.parametrize("is_zip", [False, True])
+def test_folders_in_a_folder_are_asked_for_one_by_one(is_zip: bool, here: Path) -> None:
+    files = [*many("Zelle/A/{}.png", 20), *many("Zelle/Kratzer/x{}.png", 14)]
+    if is_zip:
+        zipped(here / "p.zip", files)
+    else:
+        put(here / "p", files)
+    code, said = at_a_terminal(here, ["p.zip" if is_zip else "p"], ["\n", "1\n", "\n", "2\n"])
+    assert code == 0, said
+    assert "Zelle/A/ (20 images) show" in said
+    assert "Zelle/Kratzer/ (14 images) show" in said
+    assert "(“kratzer” in Kratzer/ may say defective)" in said
+    assert said.count("Nothing tells which is right") == 2
+    assert "20 normal images in" in said
+    assert "14 anomalous images in" in said
+
+
+@not_on_windows
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("Kratzer/{}.png", "“kratzer” in Kratzer/"),
+        ("zu prüfen/{}.png", "“prufen” in zu prüfen/ may say that nobody is certain"),
+        ("x/scratch_{}.png", "“scratch” in 12 names of files may say defective"),
+    ],
+)
+def test_of_one_folder_too_enter_does_not_say_good_where_a_name_denies_it(
+    name: str, why: str, here: Path
+) -> None:
+    put(here / "p", many(name, 12))
+    _, said = at_a_terminal(here, ["p"], ["\n", "\x04"])
+    assert why in said
+    assert "Nothing tells which is right" in said
+
+
+def test_days_with_classes_in_them_are_settled_by_the_classes(here: Path, lfvpipe: Any) -> None:
+    for day in range(1, 11):
+        put(here / "p", many(f"2024-05-{day:02}/0/{{}}.png", 3))
+        put(here / "p", many(f"2024-05-{day:02}/1/x{{}}.png", 2))
+    said = lfvpipe("init", "p").err
+    assert "0/ in 10 folders (30 images), 1/ in 10 folders (20 images)" in said
+    assert "they are 0 1." in said
+    made = lfvpipe("init", "p", "--normal", "0", "--anomaly", "1", "--json").json
+    assert (made["normal"], made["anomaly"]) == (30, 20)
+
+
+@not_on_windows
+def test_an_answer_for_folders_of_one_name_settles_all_of_them(here: Path, lfvpipe: Any) -> None:
+    for day in range(1, 14):
+        put(here / "p", many(f"2024-05-{day:02}/0/{{}}.png", 3))
+        put(here / "p", many(f"2024-05-{day:02}/1/x{{}}.png", 2))
+    code, said = at_a_terminal(here, ["p"], ["1\n", "2\n"])
+    assert code == 0, said
+    assert "39 normal images in 13 folders" in said
+    assert "26 anomalous images in 13 folders" in said
+    assert lfvpipe("run", "--until", "check").code == 0
+
+
+def test_a_folder_for_each_part_is_one_thing_to_say_and_none_to_propose(
+    here: Path, lfvpipe: Any
+) -> None:
+    for part in range(1, 21):
+        put(here / "p", many(f"SN{part:04}/{{}}.png", 2))
+    said = lfvpipe("init", "p").err
+    assert "p/ (40 images)" in said
+    assert "20 folders, SN0001/ to SN0020/: one may be good, and another not" in said
+    assert lfvpipe("init", "--normal", "p").code == 0
+
+
+def test_unknown_folders_beside_known_ones_are_listed_one_by_one(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("Puebla/OK/{}.png", 10), many("Puebla/NG/{}.png", 8))
+    put(
+        here / "p",
+        many("Manaus/A/{}.png", 6),
+        many("Manaus/B/{}.png", 4),
+        many("Manaus/C/{}.png", 2),
+    )
+    said = lfvpipe("init", "p").err
+    assert "Manaus/A/ (6 images), Manaus/B/ (4 images), Manaus/C/ (2 images)" in said
+    words = ["--normal", "Manaus/A", "--anomaly", "Manaus/B", "--leave-out", "Manaus/C"]
+    assert lfvpipe("init", "p", "--product", "all", *words).code == 0
+    sources = load(here / "pipeline.yaml").pipeline.sources.by_label
+    assert sources["normal"].include == ("Manaus/A/**", "Puebla/OK/**")
+
+
+def test_the_line_that_is_offered_is_whole(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("OK/{}.png", 12), many("NG/{}.png", 8))
+    names = ["Golden", "Intake", "Hold", "Limit", "Setup", "Trial"]
+    put(here / "p", *(many(name + "/{}.png", 2) for name in names))
+    said = lfvpipe("init", "p", "--product", "all", "--leave-out", "Trial", "-o", "x.yaml").err
+    assert (
+        "`lfvpipe init p --anomaly Golden Hold Intake Limit Setup --leave-out Trial"
+        " --product all --output x.yaml` if all are defective"
+    ) in said
