@@ -1,11 +1,12 @@
-"""Ctrl-C and SIGTERM: the first asks the run to end cleanly, the second ends it at once."""
+"""Ctrl-C, SIGTERM and a terminal that goes away: the first asks the run to end cleanly."""
 
 from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, current_thread, main_thread
 from typing import TYPE_CHECKING
 
@@ -14,25 +15,33 @@ if TYPE_CHECKING:
     from types import FrameType
 
 INTERRUPTED = 130
+_HANGUP = getattr(signal, "SIGHUP", None)
 
 
 @contextmanager
 def cancelling() -> Iterator[Event]:
-    """Yield an event that is set by Ctrl-C or SIGTERM, and restore the old handlers after.
+    """Yield an event that is set by Ctrl-C, SIGTERM or SIGHUP, and restore the old handlers after.
 
-    The second signal ends the process at once: everything durable survives a kill, and the
-    next run resumes.
+    A second Ctrl-C or SIGTERM ends the process at once: everything durable survives a kill, and
+    the next run resumes. SIGHUP is never that second: the terminal and the shell both send it when
+    a connection drops, and a model would stay hosted. One that is ignored (nohup) stays so.
     """
     cancelled = Event()
     if current_thread() is not main_thread():
         yield cancelled
         return
+    asked: list[int] = []
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        if cancelled.is_set():
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if number == _HANGUP:
+            _let_go_of_terminal()
+        elif asked:
             os._exit(INTERRUPTED)
+        else:
+            asked.append(number)
         cancelled.set()
-        os.write(2, b"\nstopping cleanly; once more to stop at once\n")
+        with suppress(OSError):
+            os.write(2, b"\nstopping cleanly; once more to stop at once\n")
 
     before = {each: signal.signal(each, ask) for each in _signals()}
     try:
@@ -42,7 +51,20 @@ def cancelling() -> Iterator[Event]:
             signal.signal(each, handler)
 
 
+def _let_go_of_terminal() -> None:
+    """Have what is said from here on go nowhere: a terminal that is gone refuses it."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (1, 2):
+        with suppress(OSError):
+            # Whether a terminal is one cannot be asked any more: it is a device in any case.
+            if stat.S_ISCHR(os.fstat(stream).st_mode):
+                os.dup2(nothing, stream)
+    os.close(nothing)
+
+
 def _signals() -> tuple[signal.Signals, ...]:
     if sys.platform == "win32":
         return (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
-    return (signal.SIGINT, signal.SIGTERM)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return (signal.SIGINT, signal.SIGTERM)
+    return (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

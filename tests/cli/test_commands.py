@@ -437,7 +437,7 @@ class _Answering:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_ends_with_130_and_says_how_to_resume(
     number: signal.Signals, project: Path, started: Any, web: Any
 ) -> None:
@@ -453,6 +453,24 @@ def test_an_interrupted_run_ends_with_130_and_says_how_to_resume(
     assert "stopping cleanly" in err
     assert "resume with `lfvpipe run" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+def test_a_run_under_nohup_outlives_its_terminal(project: Path, started: Any, web: Any) -> None:
+    web.files["/Texture.zip"] = (project.parent / "Texture.zip").read_bytes()
+    waiting = _Slow(web)
+    sources = ("--set", f"sources.normal.archive={web.url}/Texture.zip")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; children inherit it
+    try:
+        process = started("run", project, "--until", "extract", *sources)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with process:
+        waiting.until_asked()
+        process.send_signal(signal.SIGHUP)
+        waiting.go_on()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
 
 
 class _Slow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.soak.kills import Trial, compare, kill_in, snapshot
-from tests.workshop import call
+from tests.workshop import call, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +77,32 @@ def test_stop_stops_what_a_killed_run_left_hosted(workshop: Workshop) -> None:
     process.communicate()
     assert workshop.lfvpipe("stop").code == 0
     assert [row["Status"] for row in workshop.models()] == ["TRAINED"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals of this kind are POSIX's")
+def test_a_terminal_that_goes_away_leaves_no_model_hosted(workshop: Workshop) -> None:
+    """The terminal sends SIGHUP to all of its processes, and the shell once more; both go."""
+    workshop.write()
+    ours, theirs = os.openpty()
+    with spawn(
+        *("run", "pipeline.yaml", "--log-format", "json"),
+        cwd=workshop.folder,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        said = b""
+        while not any(b'"step-progress"' in x and b'"evaluate"' in x for x in said.splitlines()):
+            said += os.read(ours, 65536)
+        os.close(ours)
+        os.killpg(process.pid, signal.SIGHUP)
+        os.killpg(process.pid, signal.SIGHUP)
+        assert process.wait(timeout=60) == 130
+    assert [row["Status"] for row in workshop.models()] == ["TRAINED"]
+    ledger = json.loads((workshop.folder / ".lfvpipe" / "pipeline" / "ledger.json").read_text())
+    assert ledger["held"] == {}
 
 
 def test_destroy_removes_what_the_pipeline_created_and_nothing_else(workshop: Workshop) -> None:

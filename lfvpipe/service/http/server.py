@@ -99,7 +99,7 @@ class Server(uvicorn.Server):
         return int(self._listener.getsockname()[1])
 
     def serve_until_stopped(self) -> None:
-        """Serve; returns after SIGINT, SIGTERM or `stop`, once the open requests are answered."""
+        """Serve; returns after a signal or `stop`, once the open requests are answered."""
         try:
             self.run(sockets=[self._listener])
         finally:
@@ -131,7 +131,9 @@ class Server(uvicorn.Server):
 def _signals() -> tuple[signal.Signals, ...]:
     if hasattr(signal, "SIGBREAK"):
         return (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
-    return (signal.SIGINT, signal.SIGTERM)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup: it is to outlive its terminal
+        return (signal.SIGINT, signal.SIGTERM)
+    return (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _load(config: uvicorn.Config, tls: Tls | None) -> None:
