@@ -231,6 +231,9 @@ def _delete(
     lineage: str | None,
 ) -> list[str | Leftover]:
     """Delete manifests, but for those that other pipelines use."""
+    if lineage is not None and bucket.exists():
+        # Images that an earlier version uploaded do not know that they are under this mark.
+        ownership.retract(bucket, prefix or "", lineage)
     there = [key for key in keys if _is_in(bucket, key)]
     if not there:
         return []

@@ -191,8 +191,13 @@ def announce(context: Context, work: Work, manifests: Iterable[str] = ()) -> Non
 
 
 def retract(bucket: Bucket, prefix: str, lineage: str) -> None:
-    """Take away what `announce` said, and what is said of what this pipeline inherited."""
-    bucket.delete([f"{_pipelines(prefix)}{lineage}{ending}" for ending in (".json", _INHERITED)])
+    """Take away what `announce` said."""
+    bucket.delete([f"{_pipelines(prefix)}{lineage}.json"])
+
+
+def forget_inherited(bucket: Bucket, prefix: str, lineage: str) -> None:
+    """Take away what is said of what other pipelines left for the sake of this one."""
+    bucket.delete([f"{_pipelines(prefix)}{lineage}{_INHERITED}"])
 
 
 def free_of_others(

@@ -33,10 +33,19 @@ class Workshop(Folder):
         return path
 
     def bucket(self) -> dict[str, int]:
-        """Return the objects of all local buckets: when each was last written, in ns, by name."""
+        """Return the objects of all local buckets: when each was last written, in ns, by name.
+
+        Left out are the marks that say whose they are.
+        """
         folder = self.folder / ".lfvpipe" / "buckets"
-        files = [path for path in folder.rglob("*") if path.is_file()]
-        return {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in files}
+        files = {
+            path.relative_to(folder).as_posix(): path
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        return {
+            name: path.stat().st_mtime_ns for name, path in files.items() if "/lfvpipe/" not in name
+        }
 
     def models(self, project: str = "pipeline") -> list[dict[str, Any]]:
         """Ask the embedded service, as any client would, for the project's models, oldest first."""

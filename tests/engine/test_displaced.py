@@ -141,3 +141,51 @@ def test_steps_that_a_failure_dooms_do_not_count(steps: Any, bench: Any, world: 
     world.bodies["check"] = fails
     assert not pipeline.run(jobs=1).ok
     assert pipeline.started == ["other", "check", "source"]
+
+
+@pytest.fixture
+def standing(slotted: Any, world: Any) -> Any:
+    """Return the pipeline standing before a = 2, of which the slot holds the outcome."""
+    world.config["a"] = 2
+    world.observed.clear()
+    return slotted
+
+
+def test_a_slot_is_looked_at_before_a_step_that_reads_it_runs_and_not_otherwise(
+    standing: Any, world: Any
+) -> None:
+    world.drifted.add("datasets")
+    standing.run()
+    world.config["report"] = 2  # which reads no slot
+    standing.run()
+    assert standing.started == ["report"]
+    assert world.observed == []
+    world.config["model"] = 2
+    standing.run()
+    assert world.observed == ["datasets"]
+    assert standing.started == ["datasets", "model", "report"]
+
+
+def test_a_slot_that_is_as_it_was_left_is_not_filled_again(standing: Any, world: Any) -> None:
+    world.config["model"] = 2
+    standing.run()
+    assert world.observed == ["datasets"]
+    assert standing.started == ["model", "report"]
+
+
+def test_a_slot_that_the_user_vouches_for_is_not_looked_at(standing: Any, world: Any) -> None:
+    world.drifted.add("datasets")
+    world.config.update({"a": 3, "model": 2})
+    standing.run(accept=frozenset({"datasets"}))
+    assert "datasets" not in standing.started
+    assert world.observed == []
+
+
+def test_a_slot_that_others_filled_is_told_where_it_is_not_selected(
+    standing: Any, world: Any
+) -> None:
+    world.drifted.add("datasets")
+    world.config["model"] = 2
+    result = standing.run(only="model")
+    (error,) = [row.error for row in result.rows if row.error]
+    assert "model builds on datasets, which is out of date (drift: the world)" in str(error)

@@ -167,6 +167,18 @@ def test_destroy_looks_into_the_bucket_that_the_manifests_are_in(
     assert not list(before.bucket.list("manifests/"))
 
 
+def test_the_mark_that_tells_of_the_manifests_goes_with_them(
+    changed: Change, work: Any, made: None
+) -> None:
+    context = changed(bucket=Bucket("parts", prefix="line-7/"))
+    outcome = run(context, work)
+    assert [info.key for info in context.bucket.list("line-7/lfvpipe/")] == [
+        f"line-7/lfvpipe/pipelines/{work.lineage}.json"
+    ]
+    ManifestsStep().destroy(context, outcome)
+    assert not list(context.bucket.list("line-7/"))
+
+
 def test_destroy_leaves_manifests_that_were_found_there(
     changed: Change, work: Any, made: None
 ) -> None:

@@ -126,6 +126,7 @@ def remove(context: Context, to: Destination) -> Sequence[str | Leftover]:
     bucket.delete(sorted(free))
     if to.lineage is not None:
         ownership.retract(bucket, to.prefix, to.lineage)
+        ownership.forget_inherited(bucket, to.prefix, to.lineage)
     write_text(journal, "".join(f"{key}\n" for key in sorted(ours - keys)))
     gone = (f"{len(free)} objects in bucket {bucket.name}",) if free else ()
     return (*gone, *left)
