@@ -15,7 +15,7 @@ from lfvpipe.cli.choosing import Choices
 from lfvpipe.cli.image_tree import LONGEST_FILE, shown_folder
 from lfvpipe.cli.name_reading import read_name
 from lfvpipe.cli.sorting import sort
-from lfvpipe.cli.table_columns import told_columns
+from lfvpipe.cli.table_columns import name_images, told_columns
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.dataset import annotations as exports
 from lfvpipe.dataset.annotations import AnnotationError
@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from lfvpipe.errors import UserError
 
 Unmarked = Literal["listed", "normal", "leave-out"]
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+MOST_JSON = 5  # in a folder; more are about an image each
 MOST_FILES = 100_000  # of annotations
 _TITLES = {
     "mvtec-ad": "the layout of MVTec AD",
@@ -238,19 +239,52 @@ def _tables(tree: ImageTree, choices: Choices) -> tuple[list[_Found], list[UserE
                 columns=columns,
             )
             by_image = match_rows(table.rows, finder).by_name
-        except UnknownWords as error:
-            faults.append(_in_options(error))
-        except NoLabels as error:
-            if tree.files or _names_an_image(tree, data):  # else it is a table of something else
-                faults.append(_with_option(error))
-        except ListingError as error:
-            faults.append(_with_option(error))
-        except SelectionError as error:
-            faults.append(error)
+        except (ListingError, SelectionError) as error:
+            faults += _faults(tree, name, data, error)
         else:
             if any(row.label for row in by_image.values()):
                 found.append(_Found(place, name, table, by_image, columns))
+            elif not by_image and tree.images:
+                faults.append(_none_there(tree, name, [row.path for row in table.rows]))
     return found, faults
+
+
+def _faults(tree: ImageTree, name: str, data: bytes, error: UserError) -> list[UserError]:
+    """Return what is wrong with a table; nothing where it is one of something else."""
+    if isinstance(error, UnknownWords):
+        return [_in_options(error)]
+    is_document = isinstance(error, NoTable) and name.lower().endswith(".json")  # or settings
+    may_be_other = (is_document or isinstance(error, NoLabels)) and not tree.files
+    if may_be_other and not _names_an_image(tree, data):
+        return []
+    if isinstance(error, NoTable):
+        return [_of_no_images(tree, name, data, error)]
+    return [_with_option(error) if isinstance(error, ListingError) else error]
+
+
+def _none_there(tree: ImageTree, name: str, called: Sequence[str]) -> ListingError:
+    """Return what is said of a table that names no image as it is called."""
+    return ListingError(
+        f"{PurePosixPath(name).name}: names images by {', '.join(called[:3])}, and none is called"
+        f" so; they are called {', '.join([*tree.images][:3])}.",
+        hint="Write the images' names into the table as they are called, or name the images' folder"
+        " or archive beside it.",
+    )
+
+
+def _of_no_images(tree: ImageTree, name: str, data: bytes, error: NoTable) -> ListingError:
+    """Return what is said of a table of which no column is known to hold the images' names."""
+    if error.column is None or not tree.images:
+        return error
+    lines = read_cells(PurePosixPath(name).name, data)
+    if name_images(lines, _finder(tree)):
+        return _with_option(error)
+    columns = [*dict.fromkeys(column for line in lines for column in line if column)]
+    return NoTable(
+        f"{PurePosixPath(name).name}: no column names images that are there, such as"
+        f" {next(iter(tree.images))}; the columns are {', '.join(columns[:8])}.",
+        hint="Write the images' names into a column, `path`, as they are called.",
+    )
 
 
 def _columns(name: str, data: bytes, finder: NameFinder, choices: Choices) -> Mapping[str, str]:
@@ -360,7 +394,11 @@ def _candidates(
     for path in tree.files:
         if path.name.lower().endswith(endings):
             yield path, path.name, path.read_bytes()
+    documents = [name for name in tree.others if name.lower().endswith(".json")]
+    passed_over = set(documents) if len(documents) > MOST_JSON else set()
     for name, file in tree.others.items():
+        if name in passed_over:
+            continue
         is_ours = name.endswith(".labels.jsonl")  # what people decided in `review`
         if name.lower().endswith(endings) and not is_ours:
             yield file.path or str(file.root.path), name, file.read()

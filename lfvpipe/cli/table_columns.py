@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.candidates import SelectionError
-from lfvpipe.dataset.listing import LABEL_COLUMNS, column_of
+from lfvpipe.dataset.listing import LABEL_COLUMNS, column_of, tidy
+from lfvpipe.dataset.naming import shared_top
 from lfvpipe.dataset.words import meaning_of
 
 if TYPE_CHECKING:
@@ -49,13 +50,21 @@ def told_columns(
     return found
 
 
+def name_images(lines: Iterable[Mapping[str, str]], finder: NameFinder) -> bool:
+    """Tell whether any cell of a table is the name of an image that is there."""
+    cells = [tidy(cell) for line in lines for cell in line.values() if cell.strip()]
+    return any(_is_image(cell, finder, shared_top(cells)) for cell in cells)
+
+
 def _are_images(cells: Sequence[str], finder: NameFinder) -> bool:
-    return sum(_is_image(cell, finder) for cell in cells) * 2 > len(cells)
+    paths = [*map(tidy, cells)]
+    top = shared_top(paths)
+    return sum(_is_image(path, finder, top) for path in paths) * 2 > len(paths)
 
 
-def _is_image(cell: str, finder: NameFinder) -> bool:
+def _is_image(path: str, finder: NameFinder, top: str) -> bool:
     try:
-        return finder.find(cell, "") is not None
+        return finder.find_below(path, "", top) is not None
     except SelectionError:  # one of several
         return True
 

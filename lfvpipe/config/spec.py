@@ -75,7 +75,7 @@ class TableSource(ListedSource):
     """A table with a row for each image.
 
     Attributes:
-        file: CSV, TSV or JSON Lines: an address or an absolute path.
+        file: CSV, TSV, JSON Lines or an array of JSON: an address or an absolute path.
         words: What words of the table's label column stand for.
         left_out: Words in there of images that take no part.
         columns: What its columns are called, by what they hold, where that is not known.

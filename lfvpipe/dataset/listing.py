@@ -1,6 +1,6 @@
 """Images listed one by one, with what is known of each: the form that every layout is brought to.
 
-A table that people keep beside their photographs (CSV, TSV, JSON Lines), the layouts of published
+A table that people keep beside their photographs (CSV, TSV, JSON), the layouts of published
 data sets and the exports of annotation tools all end as rows of one kind.
 """
 
@@ -64,6 +64,8 @@ _TRUTH: Mapping[str, Label] = {
 # What stands in the column of types where there is no defect, simplified.
 _NO_TYPE = frozenset(["", "0", "na", "nan", "none", "null", "no", "nil", "keine", "aucun"])
 _LONGEST = 1 << 20  # characters of a field
+_NO_VALUE = re.compile(r"[\s,]*")
+_MOST_ABOVE = 50  # lines, titles and remarks, that may stand above the names of the columns
 
 
 _PATHS = frozenset(alias for alias, column in _COLUMNS.items() if column == "path")
@@ -182,7 +184,7 @@ def read_table(
     encoding: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Table:
-    """Return what a CSV, TSV or JSON Lines file says.
+    """Return what a CSV, TSV, JSON Lines file or a JSON array says.
 
     The columns are path, label and, where they are there, split, type, mask, group and folder;
     common other names for them are known. A label is normal or anomaly, a known word for one of
@@ -203,7 +205,7 @@ def read_table(
     """
     text, guess = _text(name, data, encoding)
     words = _Words(labels or {}, frozenset(left_out))
-    entries = [*(_json_lines if _is_json(name) else _separated)(name, text, _Naming(columns or {}))]
+    entries = [*(_entries if _is_json(name) else _separated)(name, text, _Naming(columns or {}))]
     words.products = product_words(entry.get("label", "") for _, entry in entries)
     rows = [_row(entry, where, words) for where, entry in entries]
     if not rows:
@@ -245,7 +247,7 @@ def _text(name: str, data: bytes, encoding: str | None) -> tuple[str, str]:
 
 
 def _is_json(name: str) -> bool:
-    return name.lower().endswith((".jsonl", ".ndjson"))
+    return name.lower().endswith((".jsonl", ".ndjson", ".json"))
 
 
 def decode(name: str, data: bytes, encoding: str | None = None) -> tuple[str, str]:
@@ -328,11 +330,32 @@ class _Naming:
 def _separated(name: str, text: str, naming: _Naming) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield each line of a CSV or TSV with its place, by column; semicolons separate, too."""
     columns: list[str] | None = None
+    _insist_on_top(name, text, naming)
     for where, cells in _cells(name, text, naming.paths):
         if columns is None:
             columns = _columns(cells, where, naming)
             continue
         yield where, {key: cell.strip() for key, cell in zip(columns, cells, strict=False)}
+
+
+def _insist_on_top(name: str, text: str, naming: _Naming) -> None:
+    """Raise a ListingError where lines stand above the one that names the columns."""
+    first = ""
+    for number, line in enumerate(text.splitlines()[:_MOST_ABOVE], start=1):
+        for separator in "\t;,|":
+            cells = [cell.strip().strip('"') for cell in line.split(separator)]
+            holds = {naming.holds(cell, cells) for cell in cells}
+            if "path" not in holds or (first and LABEL_COLUMNS.isdisjoint(holds)):
+                continue
+            if not first or line.startswith("#"):
+                return
+            raise ListingError(
+                f"{name}:{number}: this line names the columns ({', '.join(cells[:8])}), and is"
+                f" not the first; line 1 is {first}.",
+                hint=f"Take what stands above line {number} out of the table.",
+            )
+        is_text = line.strip() and not line.startswith("#") and not _SEPARATOR.fullmatch(line)
+        first = first or (line.strip("\t;, ") if is_text else "")
 
 
 def _cells(name: str, text: str, paths: Collection[str]) -> Iterator[tuple[str, list[str]]]:
@@ -412,7 +435,7 @@ def _no_label(where: str, names: Sequence[str]) -> NoLabels:
     )
 
 
-def _json_lines(name: str, text: str, naming: _Naming) -> Iterator[tuple[str, dict[str, str]]]:
+def _entries(name: str, text: str, naming: _Naming) -> Iterator[tuple[str, dict[str, str]]]:
     names: dict[str, None] = {}
     for where, entry in _objects(name, text):
         names |= dict.fromkeys(entry)
@@ -423,12 +446,27 @@ def _json_lines(name: str, text: str, naming: _Naming) -> Iterator[tuple[str, di
         yield where, {key: _plain(v) for key, v in known.items() if key}
     if names:
         naming.insist_on_said([*names], name)
-    if names and LABEL_COLUMNS.isdisjoint(naming.holds(each, names) for each in names):
+    holds = {naming.holds(each, names) for each in names}
+    if names and "path" not in holds:
+        raise NoTable(
+            f"{name}: no key is `path`; the keys are {', '.join([*names][:8])}.",
+            hint="Say what the key is called: columns: {path: NAME}.",
+            column="path",
+        )
+    if names and LABEL_COLUMNS.isdisjoint(holds):
         raise _no_label(name, list(names))
 
 
 def _objects(name: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each line of JSON Lines with its place."""
+    """Yield each line of JSON Lines, or each object of an array, with its place."""
+    if text.lstrip().startswith("["):
+        yield from _array(name, text)
+        return
+    if name.lower().endswith(".json"):
+        raise NoTable(
+            f"{name}:1: is no list of images.",
+            hint='Write an array, [{"path": "001.png", "label": "good"}, …], or JSON Lines.',
+        )
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -437,6 +475,27 @@ def _objects(name: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
             entry = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise NoTable(f"{where}: this is not JSON.") from error
+        if not isinstance(entry, dict):
+            raise NoTable(f'{where}: is not {{"path": an image, "label": …}}.')
+        yield where, entry
+
+
+def _array(name: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each object of an array with its line and column."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        raise NoTable(
+            f"{name}:{error.lineno}:{error.colno}: this is not JSON ({error.msg})."
+        ) from error
+    except RecursionError as error:
+        raise NoTable(f"{name}:1: this is not JSON: it is too deep.") from error
+    decoder = json.JSONDecoder()
+    at, line, seen = text.index("[") + 1, 1, 0
+    while text[at := _NO_VALUE.match(text, at).end()] != "]":  # type: ignore[union-attr]
+        line, seen = line + text.count("\n", seen, at), at
+        where = f"{name}:{line}:{at - text.rfind(chr(10), 0, at)}"
+        entry, at = decoder.raw_decode(text, at)
         if not isinstance(entry, dict):
             raise NoTable(f'{where}: is not {{"path": an image, "label": …}}.')
         yield where, entry
@@ -522,7 +581,7 @@ class _Words:
 
 
 def _row(entry: Mapping[str, str], where: str, words: _Words) -> Row:
-    path, folder = _tidy(entry.get("path", "")), _tidy(entry.get("folder", "")).strip("/")
+    path, folder = tidy(entry.get("path", "")), tidy(entry.get("folder", "")).strip("/")
     if not path or ".." in path.split("/"):
         what = f"{path} leads out of the folder of the images" if path else "names no image"
         raise ListingError(f"{where}: {what}.")
@@ -534,7 +593,7 @@ def _row(entry: Mapping[str, str], where: str, words: _Words) -> Row:
         split=_part(entry.get("split", ""), where),
         is_validation=is_validation(entry.get("split", "")),
         type=type_,
-        mask=_tidy(entry.get("mask", "")),
+        mask=tidy(entry.get("mask", "")),
         group=entry.get("group", ""),
         folder=folder,
         where=where,
@@ -542,7 +601,8 @@ def _row(entry: Mapping[str, str], where: str, words: _Words) -> Row:
     )
 
 
-def _tidy(path: str) -> str:
+def tidy(path: str) -> str:
+    """Return a path as a table writes it, those of Windows too, with slashes."""
     return path.replace("\\", "/").removeprefix("file://").removeprefix("./")
 
 

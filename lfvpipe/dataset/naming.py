@@ -71,9 +71,12 @@ class NameFinder:
             if any(max(alike)) and alike.count(max(alike)) == 1:
                 return closest[alike.index(max(alike))]
         if len(closest) > 1:
+            is_same_place = len({PurePosixPath(name).with_suffix("") for name in closest}) == 1
             raise SelectionError(
                 f"{where}: {called} could be any of {', '.join(closest[:3])}.",
-                hint="Write it with its folders, as it lies in the archive; a table may have these"
+                hint="Write it with its ending; or take the images of one ending elsewhere."
+                if is_same_place
+                else "Write it with its folders, as it lies in the archive; a table may have these"
                 " in a column `folder`.",
             )
         return closest[0] if closest else None

@@ -194,6 +194,105 @@ def _types(here: Path) -> Counter[str]:
     return Counter(each.get("type", "") for each in lines if each["label"] == "anomaly")
 
 
+def _entries(good: str = "pass", bad: str = "fail") -> list[dict[str, object]]:
+    names = [f"OK/{n:03}.png" for n in range(GOOD)]
+    names += [f"NG/{n:03}.png" for n in range(50, 50 + BAD)]
+    said = [good] * GOOD + [bad] * BAD
+    return [{"filename": a, "result": b, "score": 0.5} for a, b in zip(names, said, strict=True)]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("named", [[], ["p/export.json"]])
+def test_an_array_of_json_is_a_table(
+    named: list[str], indent: int | None, here: Path, lfvpipe: Any
+) -> None:
+    (here / "p/labels.csv").unlink()
+    (here / "p/export.json").write_text(json.dumps(_entries(), indent=indent))
+    said = lfvpipe("init", "p", *named, "--leave-out", "old", "--json")
+    assert said.code == 0, said.err
+    assert said.json["layout"] == "a table, export.json"
+    assert (said.json["normal"], said.json["anomaly"]) == (GOOD, BAD)
+    assert lfvpipe("run", "--until", "select").code == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (json.dumps({"OK/001.png": "ok"}), "export.json:1: is no list of images."),
+        ("[\n {]", "export.json:2:3: this is not JSON ("),
+        (json.dumps(["OK/001.png"]), 'export.json:1:2: is not {"path": an image, "label": …}.'),
+        (json.dumps(_entries(bad="unklar")), "is neither normal nor anomaly"),
+        (
+            json.dumps(_entries() + _entries()[:1], indent=1),
+            "export.json:132:2: OK/000.png is listed",
+        ),
+        (json.dumps([{"a": 1}]), "export.json: no column names images that are there, such as"),
+    ],
+)
+@pytest.mark.parametrize("is_named", [True, False])
+def test_json_that_is_no_table_is_told(
+    content: str, said: str, is_named: bool, here: Path, lfvpipe: Any
+) -> None:
+    (here / "p/labels.csv").unlink()
+    (here / "p/export.json").write_text(content, encoding="utf-8")
+    refused = lfvpipe("init", "p", *(["p/export.json"] if is_named else []))
+    assert refused.code in (1, 3)
+    names_images = "OK/0" in content
+    assert (said in refused.err) == (is_named or names_images), refused.err
+
+
+def test_a_table_of_other_names_is_told_and_leads_in_no_circle(here: Path, lfvpipe: Any) -> None:
+    rows = [f"{n};{'OK' if n < GOOD else 'NOK'}" for n in range(GOOD + BAD)]
+    (here / "p/labels.csv").write_text("\n".join(["Nr;Ergebnis", *rows]))
+    refused = lfvpipe("init", "p")
+    assert "labels.csv: no column names images that are there, such as NG/050.png;" in refused.err
+    assert "--column" not in refused.err
+    for more in ([], ["p/labels.csv"]):
+        refused = lfvpipe("init", "p", *more, "--column", "path=Nr")
+        assert refused.code in (1, 3)
+        assert "labels.csv: names images by 0, 1, 2, and none is called so;" in refused.err
+    (here / "p/labels.csv").write_text("path;label\n777.png;OK\n")
+    said = lfvpipe("init", "p", "--leave-out", "old")
+    assert "  a table: labels.csv: names images by 777.png, and none is called so" in said.out
+
+
+@pytest.mark.parametrize("above", ["Protokoll", "Protokoll;", "Protokoll;2024;x\n\nLinie 3;;"])
+@pytest.mark.parametrize("said", [[], ["--column", "path=Aufnahme", "label=Sicht"]])
+def test_lines_above_the_names_of_the_columns_are_named(
+    said: list[str], above: str, here: Path, lfvpipe: Any
+) -> None:
+    _table(here, "Aufnahme;Sicht;x" if said else "Datei;Ergebnis;x")
+    table = here / "p/labels.csv"
+    table.write_text(f"{above}\n{table.read_text()}")
+    refused = lfvpipe("init", "p", *said)
+    line = above.count("\n") + 2
+    assert f"labels.csv:{line}: this line names the columns (" in refused.err
+    assert "and is not the first; line 1 is Protokoll" in refused.err
+    assert f"Take what stands above line {line} out of the table." in refused.err
+
+
+def test_where_the_ending_is_missing_it_is_asked_for(here: Path, lfvpipe: Any) -> None:
+    for image in (here / "p/OK").glob("*.png"):
+        image.with_suffix(".jpg").write_bytes(image.read_bytes())
+    table = here / "p/labels.csv"
+    table.write_text(table.read_text().replace(".png", ""))
+    refused = lfvpipe("init", "p")
+    assert "could be any of OK/000.jpg, OK/000.png. Write it with its ending;" in refused.err
+
+
+@pytest.mark.parametrize("above", ["", "{}/", "{}\\", r"C:\Fotos\{}" + "\\", "file:///srv/x/{}/"])
+def test_the_column_of_images_is_told_whatever_their_paths(
+    above: str, here: Path, lfvpipe: Any
+) -> None:
+    _table(here, "Aufnahmeort;Ergebnis;x")
+    table = here / "p/labels.csv"
+    lines = table.read_text().replace("OK/", above.format("OK")).replace("NG/", above.format("NG"))
+    table.write_text(lines)
+    said = lfvpipe("init", "p", "--leave-out", "old", "--json")
+    assert (said.json["normal"], said.json["anomaly"]) == (GOOD, BAD), said.err
+    assert "column Aufnahmeort: taken for the path, by what is in it" in said.json["used"]
+
+
 def test_a_column_without_a_table_is_refused(here: Path, lfvpipe: Any) -> None:
     (here / "p/labels.csv").unlink()
     said = lfvpipe("init", "p", "--leave-out", "old", "--column", "path=Aufnahme")

@@ -107,9 +107,12 @@ def test_damaged_annotations_are_told_with_their_file(format_: str) -> None:
     assert [said for said in refused if not said.endswith(".")] == []
 
 
-@pytest.mark.parametrize("name", ["labels.csv", "labels.tsv", "labels.jsonl"])
+@pytest.mark.parametrize("name", ["labels.csv", "labels.tsv", "labels.jsonl", "labels.json"])
 def test_damaged_tables_are_told_with_their_line(name: str) -> None:
     texts = [text for each, text in TABLES if each == name]
+    if name == "labels.json":  # arrays of what others have a line each
+        lines = [text.strip().splitlines() for each, text in TABLES if each == "labels.jsonl"]
+        texts = [f"[{', '.join(each)}]" for each in lines]
     whole = [text.encode(each) for text in texts for each in ("utf-8", "cp1252", "utf-16")]
     finder = NameFinder(NAMES)
     refused: list[str] = []
@@ -119,7 +122,7 @@ def test_damaged_tables_are_told_with_their_line(name: str) -> None:
         except (ListingError, SelectionError) as error:
             refused.append(error.message)
     assert refused
-    about_all = r"lists no image|no image is called good|no column says"
+    about_all = r"lists no image|no key is|no image is called good|no column says"
     place = re.compile(rf"{re.escape(name)}(:\d+|: ({about_all}))")
     assert [said for said in refused if not place.match(said)] == []
 

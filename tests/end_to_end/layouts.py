@@ -132,6 +132,18 @@ def table(
     return make
 
 
+def table_of_json() -> Folder:
+    made = table(
+        "",
+        '{{"file": "{}.png", "result": "pass"}},',
+        '{{"file": "{}.png", "result": "fail"}},',
+        name="labels.json",
+    )()
+    rows = made["labels.json"]
+    assert isinstance(rows, bytes)
+    return made | {"labels.json": b"[" + rows.rstrip(b",\n") + b"]\n"}
+
+
 def table_with_masks() -> Folder:
     lines = ["path,label,split,type,mask,group"]
     files: dict[str, bytes | Files] = {}
@@ -673,6 +685,11 @@ LAYOUTS: dict[str, Layout] = {
         counts(10, 10, 10, 10),
         types={"dent": 20},
         findings=frozenset({"words-as-types"}),
+    ),
+    "an array of JSON": Layout(
+        table_of_json,
+        f"sources: {{table: {{file: labels.json, archive: photos}}}}\n{HALF}",
+        counts(10, 10, 10, 10),
     ),
     "CSV with split, types, masks and groups": Layout(
         table_with_masks,
