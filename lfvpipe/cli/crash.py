@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe import __version__
+from lfvpipe.atomic import write_text
 
 if TYPE_CHECKING:
     from lfvpipe.cli.options import Options
@@ -27,17 +29,20 @@ def report(bug: BaseException, command: str, options: Options, *, debug: bool) -
 
 
 def _write(text: str, command: str, state_folder: Path | None) -> str:
-    """Write the report into the state folder, else where temporary files go; return its path."""
+    """Write the report beside the state, else into a folder of its own; return its path.
+
+    It may hold names and addresses of its user's, and is for nobody else.
+    """
     now = datetime.now(UTC)
     head = f"lfvpipe {__version__}, Python {sys.version.split()[0]}, {sys.platform}\n"
     head += f"command: {command}\nat: {now.isoformat()}\n\n"
-    for folder in (state_folder, Path(tempfile.gettempdir())):
-        if folder is None or not folder.is_dir():
-            continue
-        path = folder / f"lfvpipe-crash-{now:%Y%m%dT%H%M%S%f}.txt"
-        try:
-            path.write_text(head + text, encoding="utf-8")
-        except OSError:
-            continue
+    name = f"lfvpipe-crash-{now:%Y%m%dT%H%M%S%f}.txt"
+    if state_folder is not None and state_folder.is_dir():
+        with suppress(OSError):
+            write_text(state_folder / name, head + text, secret=True)
+            return str(state_folder / name)
+    with suppress(OSError):
+        path = Path(tempfile.mkdtemp(prefix="lfvpipe-crash-")) / name
+        write_text(path, head + text, secret=True)
         return str(path)
     return "it could not be written; run again with --debug"

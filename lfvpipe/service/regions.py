@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from filelock import FileLock
 
@@ -22,6 +22,7 @@ from lfvpipe import atomic
 from lfvpipe.service.errors import FolderUnusable
 from lfvpipe.service.protocol.faults import Fault
 from lfvpipe.service.protocol.model import service_model
+from lfvpipe.service.protocol.router import split_target
 from lfvpipe.service.protocol.serializer import Response, serialize_fault
 from lfvpipe.service.quotas import Quotas, read_quotas
 from lfvpipe.service.service import Service
@@ -73,7 +74,7 @@ def signed_region(url: str, headers: Mapping[str, str]) -> str:
     """
     lowered = {name.lower(): value for name, value in headers.items()}
     found = _CREDENTIAL.search(lowered.get("authorization", ""))
-    in_query = parse_qs(urlsplit(url).query).get("X-Amz-Credential", [""]) if not found else [""]
+    in_query = parse_qs(split_target(url)[1]).get("X-Amz-Credential", [""]) if not found else [""]
     parts = (found[1] if found else in_query[0]).rsplit("/", 4)
     return parts[2] if len(parts) == 5 else ""
 

@@ -1,6 +1,7 @@
 """The frame of the command line: help, usage, errors, bugs, pipes, start-up."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -142,6 +143,19 @@ def test_a_bug_is_called_one_and_leaves_its_traceback_in_a_file(
     (report,) = tmp_path.glob("lfvpipe-crash-*.txt")
     assert str(report) in said.err
     assert "Traceback" in report.read_text()
+    assert report.stat().st_mode & 0o077 == 0 or os.name == "nt"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of this kind are POSIX's")
+def test_without_a_state_a_traceback_is_for_its_owner_alone(
+    lfvpipe: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    _breaking(monkeypatch, "status", KeyError("oops"))
+    lfvpipe("status", tmp_path / "p.yaml", "--state-dir", tmp_path / "none")
+    (report,) = tmp_path.glob("lfvpipe-crash-*/lfvpipe-crash-*.txt")
+    assert "Traceback" in report.read_text()
+    assert [path.stat().st_mode & 0o077 for path in (report, report.parent)] == [0, 0]
 
 
 @pytest.mark.parametrize("how", ["option", "variable"])

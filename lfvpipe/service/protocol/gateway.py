@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from botocore.model import OperationModel, ServiceModel
 
@@ -11,7 +10,7 @@ from lfvpipe import disk
 from lfvpipe.service.log import service_log
 from lfvpipe.service.protocol.faults import Fault
 from lfvpipe.service.protocol.parser import parse
-from lfvpipe.service.protocol.router import Router
+from lfvpipe.service.protocol.router import Router, split_target
 from lfvpipe.service.protocol.serializer import Response, serialize, serialize_fault
 from lfvpipe.service.protocol.validator import validate
 
@@ -54,15 +53,15 @@ class Gateway:
     def _answer(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, request_id: str
     ) -> Response:
-        parts = urlsplit(url)
-        operation, labels = self._router.find(method.upper(), parts.path)
+        path, query = split_target(url)
+        operation, labels = self._router.find(method.upper(), path)
         lowered = {name.lower(): value for name, value in headers.items()}
-        parameters = parse(operation, labels, parts.query, lowered, body)
+        parameters = parse(operation, labels, query, lowered, body)
         validate(operation.input_shape, parameters)
         return serialize(operation, self._invoke(operation, parameters), request_id)
 
     def _broken(self, method: str, url: str, request_id: str, error: Exception) -> Response:
-        facts = {"method": method, "path": urlsplit(url).path, "request_id": request_id}
+        facts = {"method": method, "path": split_target(url)[0], "request_id": request_id}
         refused = disk.refusal(error, "the service's folder")
         if refused is None:
             service_log().exception("request failed", **facts)

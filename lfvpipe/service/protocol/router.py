@@ -2,11 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from botocore.model import OperationModel, ServiceModel
 
 from lfvpipe.service.protocol.faults import Fault
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Return the raw path and the query of a request's address; of nothing that is none, "".
+
+    A path is taken as it is: `urlsplit` takes ``//host/path`` for one on another host, and
+    refuses ``//[``.
+    """
+    if target.startswith("/"):
+        path, _, query = target.partition("?")
+        return path, query
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return "", ""
+    return parts.path, parts.query
 
 
 @dataclass(frozen=True)
@@ -42,7 +58,7 @@ class Router:
         Raises:
             Fault: No operation has this method and path.
         """
-        segments = tuple(raw_path.strip("/").split("/"))
+        segments = tuple(raw_path.split("/"))  # the first is what precedes the first slash
         for route in self._routes:
             labels = route.match(segments) if route.method == method else None
             if labels is not None:
@@ -52,4 +68,4 @@ class Router:
 
 def _route(operation: OperationModel) -> Route:
     path = str(operation.http["requestUri"]).partition("?")[0]
-    return Route(operation, str(operation.http["method"]), tuple(path.strip("/").split("/")))
+    return Route(operation, str(operation.http["method"]), tuple(path.split("/")))

@@ -40,7 +40,14 @@ def test_the_path_stays_percent_encoded(served: Served) -> None:
     assert served.ask("DELETE", target).body["url"] == target
 
 
-@pytest.mark.parametrize("target", ["/", "/nowhere", "/2020-11-20/projects/p/models/1/detect/x"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/", "/nowhere", "/2020-11-20/projects/p/models/1/detect/x", "//[/x", "///", "/?//["),
+        *("//host/2020-11-20/projects", "//2020-11-20/projects", "/2020-11-20//projects"),
+        *("/2020-11-20/projects/", "/x/..//[", "//[::1/2020-11-20/projects"),
+    ],
+)
 def test_an_unknown_path_is_answered_as_aws_does(serve: Serve, target: str) -> None:
     reply = serve(NoAuth()).ask("POST", target)
     assert (reply.status, reply.error) == (404, "UnknownOperationException")
