@@ -6,8 +6,9 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.checks.findings import Finding, warning
-from lfvpipe.dataset.words import MEANINGS, simplify
+from lfvpipe.dataset.words import MEANINGS, is_defect_type, meaning_of, simplify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence, Set
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 
 # How a name is made up, with what is behind the part, and the expression that finds the part: a
 # number in front (SN12_top.png), all but what is behind the last dash (7-A-003_2.png), the folder
-# (SN7000/2.png).
+# (SN7000/2.png), the one above the folder of a label (SN7000/ok/2.png).
+_ABOVE_LABEL = r"(?:^|/)([^/]*\d\d[^/]*)/([^/]+)/[^/]+$"
 _PATTERNS = {
     r"(?:^|/)([A-Za-z]*\d+)[_-]([A-Za-z0-9]{1,8})\.[^./]+$": (
         r"(?:^|/)([A-Za-z]*\d+)[_-][A-Za-z0-9]{1,8}\.[^./]+$"
     ),
     r"(?:^|/)([^/]*\d[^/]*)[_-]([^/_-]+)\.[^./]+$": r"(?:^|/)([^/]*\d[^/]*)[_-][^/_-]+$",
     r"(?:^|/)([^/]*\d\d[^/]*)/([^/]+)\.[^./]+$": r"(?:^|/)([^/]*\d\d[^/]*)/[^/]+$",
+    _ABOVE_LABEL: r"(?:^|/)([^/]*\d\d[^/]*)/[^/]+/[^/]+$",
 }
 _LEAST_PARTS = 5  # fewer may be cameras, days or types that happen to be numbered
 _MOST_PHOTOGRAPHS = 20  # of one part; more are a series
@@ -55,6 +58,9 @@ def suggest_group(names: Sequence[str], types: Set[str] = frozenset()) -> str:
     """
     for pattern, suggestion in _PATTERNS.items():
         matches = [match for name in names if (match := re.search(pattern, name))]
+        is_above = pattern == _ABOVE_LABEL
+        if is_above and not all(map(_says_label, {match[2] for match in matches})):
+            continue
         counts = Counter(match[1] for match in matches)
         endings = {MEANINGS.get(simplify(match[2])) for match in matches}
         several = sum(count > 1 for count in counts.values())
@@ -63,12 +69,16 @@ def suggest_group(names: Sequence[str], types: Set[str] = frozenset()) -> str:
             and len(counts) >= _LEAST_PARTS
             and max(counts.values()) <= _MOST_PHOTOGRAPHS
             and several * 2 > len(counts)
-            and None in endings
+            and (is_above or None in endings)
             and sum(map(_is_serial, counts)) * 2 > len(counts)
             and types.isdisjoint(counts)
         ):
             return suggestion
     return ""
+
+
+def _says_label(folder: str) -> bool:
+    return meaning_of(folder) in LABELS or is_defect_type(folder)
 
 
 def _is_serial(text: str) -> bool:

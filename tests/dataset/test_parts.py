@@ -26,6 +26,8 @@ PARTS = {
     "kos{:02}/Part{}.jpg": "kos01",
     "{:03}_{}.bmp": "001",
     "7-A-{:03}_view{}.png": "7-A-001",
+    "SN7{:03}/ok/{}.png": "SN7001",
+    "p/SN7{:03}/Kratzer/{}.png": "SN7001",
 }
 
 
@@ -47,6 +49,10 @@ OTHERS = {
         f"{n:03}-{w}.png" for n in range(30) for w in ("gut", "schlecht")
     ],
     "days": numbered("IMG_202411{:02}_1200{:02}.jpg"),
+    "days of both labels": [
+        f"2024-11-{n:02}/{w}/{i}.png" for n in range(1, 13) for w in ("ok", "ng") for i in range(3)
+    ],
+    "folders of what nobody knows": numbered("SN7{:03}/top/{}.png"),
     "days with dashes": numbered("2024-11-{:02}/{}.jpg"),
     "types of defects": numbered("type{:02}/{}.png"),
     "cameras": numbered("cam{:02}_{}.png"),
