@@ -113,3 +113,29 @@ def test_validate_foretells_what_check_says_of_few_images(
     notes = {note for one in by_json["variants"][0]["sources"] for note in one["notes"]}
     assert {*by_json["warnings"]} | notes == told
     assert all(f": {text}\n" in said.out for text in told)
+
+
+@pytest.mark.parametrize("split", ["{train: 20, test: 80}", "{train: 33, test: 67}"])
+def test_how_many_defects_are_needed_in_all_is_said_and_holds(
+    split: str, tmp_path: Path, lfvpipe: Any
+) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(
+        "sources:\n  normal: {archive: good}\n  anomaly: {archive: bad}\n"
+        f"split: {{train: 80, test: 20, anomaly: {split}, stable: true}}\n"
+    )
+
+    def said(defects: int) -> str:
+        for name, count in (("good", NORMAL), ("bad", defects)):
+            (tmp_path / name).mkdir(exist_ok=True)
+            for number in range(count):
+                Image.new("L", (64, 64)).save(tmp_path / name / f"{number:03}.png")
+        told = lfvpipe("validate", file)
+        assert told.code == 0, told.err
+        return str(told.out + told.err)
+
+    told = re.search(r"With (\d+) more anomaly images, (\d+) in all", said(14))
+    assert told is not None
+    assert 14 + int(told[1]) == int(told[2])
+    assert f", {told[2]} in all" in said(int(told[2]) - 1)
+    assert "learns from them" not in said(int(told[2]))

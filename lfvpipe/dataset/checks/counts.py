@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lfvpipe.dataset.selection import Split
 
 Available = Mapping[str, LabelCounts]  # of the selection, by label
+MOST_TO_ADD = 1000  # images of defects; to ask for more is no advice
 Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval (Wilson's, 1927)
 _WORDS = {
     "normal": ("normal image", "normal images"),
@@ -87,7 +88,14 @@ def _unknowns(
         yield warning("no-train-anomalies", f"{text}, and its threshold is a guess.")
     elif is_built_in(pipeline) and learnt["anomaly"] < LEAST_ANOMALIES_LEARNT:
         lacking = LEAST_ANOMALIES_LEARNT - learnt["anomaly"]
-        advice = f"With {lacking} more it learns from them"
+        advice = f"With {lacking} more in train it learns from them"
+        if more := _defects_to_add(pipeline, available):
+            total = available["anomaly"].available + more
+            advice = (
+                f"With {more} more anomaly images, {total} in all, the shares of split give train"
+                f" {LEAST_ANOMALIES_LEARNT}, and it learns from them; or give train a larger part"
+                " with split.anomaly"
+            )
         if to_test["anomaly"] < rules.MIN_TEST_ANOMALY:
             advice = (
                 "Those few do more good in test, such as with split: {anomaly: {train: 0,"
@@ -110,6 +118,26 @@ def _unknowns(
         if (("test" if _has_test(pipeline) else "train"), label) in scarce:
             advice = _advice(pipeline, available, "test", label)
             yield _about_test(label, to_test[label], advice)
+
+
+def _defects_to_add(pipeline: Pipeline, available: Available) -> int | None:
+    """Return how many more images of defects make the shares give train enough to learn from.
+
+    None where no shares divide them, or none so many do.
+    """
+    had = available.get("anomaly")
+    if had is None or pipeline.sources.manifest or pipeline.split.own:
+        return None
+    train, test = pipeline.split.train["anomaly"], pipeline.split.test
+    for more in range(1, MOST_TO_ADD + 1):
+        total = had.available + more
+        sampled = sample_size(pipeline.sample.shares["anomaly"], total, had.evaluate)
+        learnt, _ = split_sizes(sampled, train, test["anomaly"] if test else None)
+        if test is None:
+            learnt -= single_test_size(learnt, anomalous=True)
+        if learnt >= LEAST_ANOMALIES_LEARNT:
+            return more
+    return None
 
 
 def _about_test(label: Label, count: int, advice: str) -> Finding:

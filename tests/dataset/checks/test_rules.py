@@ -234,7 +234,7 @@ def test_anomalies_too_few_to_be_learnt_from_do_more_good_in_test() -> None:
     less = LEAST_ANOMALIES_LEARNT - 1
     said = messages(OPEN, **counts, train_anomaly=less)
     assert said.keys() == {"few-train-anomalies"}
-    assert "With 1 more it learns from them" in said["few-train-anomalies"]
+    assert "With 1 more in train it learns from them" in said["few-train-anomalies"]
     said = messages(OPEN, **{**counts, "test_anomaly": 9}, train_anomaly=less)
     assert "with split: {anomaly: {train: 0, test: 100}}" in said["few-train-anomalies"]
     assert messages(OPEN, **counts, train_anomaly=LEAST_ANOMALIES_LEARNT) == {}
