@@ -96,3 +96,13 @@ def sync_folder(folder: Path) -> None:
         raise
     finally:
         os.close(descriptor)
+
+
+def sync_all() -> None:
+    """Make durable whatever was written so far, by any process, where the platform can.
+
+    For many files at once: to sync each by itself takes longer than to write it.
+    """
+    sync = getattr(os, "sync", None)  # not on Windows
+    if sync is not None:
+        sync()

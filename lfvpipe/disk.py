@@ -28,6 +28,10 @@ _HINTS = {
     getattr(errno, "EREMOTEIO", errno.EIO): _FAILING,
     errno.EMFILE: _TOO_MANY,
     errno.ENFILE: _TOO_MANY,
+    errno.EISDIR: "A folder is where a file belongs: move it away",
+    errno.ENOTDIR: "A file is where a folder belongs: move it away",
+    errno.EEXIST: "A file is where a folder belongs: move it away",
+    getattr(errno, "EUCLEAN", 117): "It is damaged: restore it from a copy, or move it away",
     errno.ENOLCK: "Its file system gives no locks: use a folder on another one",
 }
 # SQLite's primary result codes, which are the same in all its versions.
@@ -35,8 +39,10 @@ _SQLITE = {
     3: errno.EACCES,  # SQLITE_PERM
     8: errno.EROFS,  # SQLITE_READONLY
     10: errno.EIO,  # SQLITE_IOERR
+    11: getattr(errno, "EUCLEAN", 117),  # SQLITE_CORRUPT
     13: errno.ENOSPC,  # SQLITE_FULL
     14: errno.EACCES,  # SQLITE_CANTOPEN
+    26: getattr(errno, "EUCLEAN", 117),  # SQLITE_NOTADB
 }
 
 

@@ -24,6 +24,7 @@ _PHRASES: Mapping[Code, str] = {
     "config-changed": "{subject}: {before} → {after}",
     "step-changed": "the step itself: version {before} → {after}",
     "output-missing": "output missing: {subject}",
+    "output-damaged": "output damaged: {subject}",
     "upstream": "{subject} runs first",
     "forced": "forced",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lfvpipe.dataset.lines import read_lines
 
@@ -128,7 +128,7 @@ def image_line(image: Image) -> dict[str, object]:
     """Return the line of the index that stands for `image`."""
     line = {**vars(image), "mask": vars(image.mask) if image.mask else None}
     del line["type"]
-    # Before the mask: `read_file_sizes` counts the lines that end without one.
+    # Before the mask: `read_pieces` counts the lines that end without one.
     return ({"type": image.type} if image.type else {}) | line
 
 
@@ -142,13 +142,22 @@ def _image(line: dict[str, Any]) -> Image:
     return Image(**line, mask=Mask(**mask) if mask else None)
 
 
-# The path and size of an image or mask, as `image_line` and `write_lines` spell them. No name can
-# pass for them: within a text JSON escapes the quotes.
-_FILE = re.compile(r'"path":"([^"]+)","key":"[^"]+","size":([0-9]+)')
+class Piece(NamedTuple):
+    """A file that an index names, an image or a mask; a tuple, as there are many."""
+
+    path: str
+    size: int
+    sha256: str
 
 
-def read_file_sizes(file: Path) -> list[tuple[str, int]]:
-    """Return path and size of the files, images and masks, that an index file names.
+# The facts of an image or mask, as `image_line` and `write_lines` spell them. No name can pass for
+# them: within a text JSON escapes the quotes.
+_FILE = re.compile(r'"path":"([^"]+)","key":"([^"]+)","size":([0-9]+),"sha256":"([0-9a-f]{64})"')
+_DATASETS = ('"split":"train"', '"split":"test"')
+
+
+def read_pieces(file: Path) -> list[Piece]:
+    """Return the files, images and masks, that an index file names.
 
     By pattern, as parsing the JSON of 100,000 images would take most of the time of a run that
     changes nothing. Only where as many files are found as there must be: a line that the pattern
@@ -163,10 +172,35 @@ def read_file_sizes(file: Path) -> list[tuple[str, int]]:
     if text.endswith("\n") and "\\" not in text:
         found = _FILE.findall(text)
         if len(found) == 2 * lines - without_mask:
-            return [(path, int(size)) for path, size in found]
+            return [Piece(path, int(size), sha256) for path, _, size, sha256 in found]
     return [
-        (each.path, each.size)
+        Piece(each.path, each.size, each.sha256)
         for image in read_index(file)
+        for each in (image, image.mask)
+        if each is not None
+    ]
+
+
+def read_objects(file: Path) -> list[Piece]:
+    """Return what the bucket has to hold of an index: the datasets' images and masks, by key.
+
+    By pattern, as `read_pieces`.
+
+    Raises:
+        DamagedLine: A line cannot be read.
+    """
+    text = file.read_bytes().decode(errors="replace")
+    if "\\" not in text:
+        return [
+            Piece(key, int(size), sha256)
+            for line in text.split("\n")
+            if any(split in line for split in _DATASETS)
+            for _, key, size, sha256 in _FILE.findall(line)
+        ]
+    return [
+        Piece(each.key, each.size, each.sha256)
+        for image in read_index(file)
+        if image.split in ("train", "test")
         for each in (image, image.mask)
         if each is not None
     ]

@@ -11,6 +11,7 @@ Code = Literal[
     "input-changed",  # subject is a file, or the step whose outcome changed
     "step-changed",  # the step's code has a new version; subject is shared code, or empty
     "output-missing",  # subject is what is gone
+    "output-damaged",  # subject is what is not as it was written
     "interrupted",  # the last attempt was killed; subject is what goes on of it, or empty
     "failed",  # the last attempt failed; after is its message, subject as above
     "upstream",  # subject is a step that will run first

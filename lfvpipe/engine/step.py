@@ -123,7 +123,7 @@ class Step(ABC, Generic[C]):
         return ""
 
     def missing(self, context: C, outcome: Outcome) -> Sequence[Reason]:
-        """Return what of `outcome` is gone from the local disk; cheap, no network."""
+        """Return what of `outcome` is gone from the local disk or damaged; cheap, no network."""
         return ()
 
     def observe(self, context: C, outcome: Outcome) -> Sequence[Reason]:

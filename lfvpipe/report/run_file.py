@@ -1,5 +1,6 @@
 """Run files: ``runs/<id>.json`` beside the ledger, described by ``schemas/run.schema.json``."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,16 @@ FORMAT = 1
 _OLD_ARCHIVE = re.compile(r"evaluate\.archives\.([0-9]+)\.(.*)")
 _OLD_SHARE = re.compile(r"split\.(train|test)\.(normal|anomaly)\.(.*)")
 FOLDER = "runs"
+
+
+class RunFileDamaged(UserError):
+    """A file beside the run files that is none."""
+
+    def __init__(self, path: Path, fault: str) -> None:
+        super().__init__(
+            f"{path} is not a run file ({fault}).",
+            hint="`lfvpipe doctor` sets it aside.",
+        )
 
 
 def path_of(state_dir: Path, run_id: str) -> Path:
@@ -69,14 +80,46 @@ def load(path: Path, *, with_verdicts: bool = True) -> RunRecord:
     Verdict files that are gone leave their set empty: the run's figures are in the run file.
 
     Raises:
-        UserError: The file is absent, is no run file, or a newer lfvpipe wrote it.
+        RunFileDamaged: It is no run file.
+        UserError: The file is absent, a newer lfvpipe wrote it, or a verdict file is damaged.
     """
-    run = from_json(_read(path))
+    data = _read(path)
+    try:
+        run = from_json(data)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunFileDamaged(path, str(error)) from error
     if not with_verdicts:
         return run
     state_dir = path.parent.parent
     files = {name: state_dir / facts["path"] for name, facts in run.verdict_files.items()}
+    for name, file in files.items():
+        _verify(file, run.verdict_files[name]["sha256"])
     return replace(run, verdicts={name: tuple(read_verdicts(file)) for name, file in files.items()})
+
+
+def set_aside_damaged(state_dir: Path) -> list[Path]:
+    """Rename the run files that are none to ``….json.damaged``; return what they are called now."""
+    moved = []
+    for run_id in run_ids(state_dir):
+        path = path_of(state_dir, run_id)
+        try:
+            load(path, with_verdicts=False)
+        except RunFileDamaged:
+            moved.append(path.replace(path.with_name(f"{path.name}.damaged")))
+    return moved
+
+
+def _verify(file: Path, sha256: str) -> None:
+    if not file.exists():
+        return
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != sha256:
+        raise UserError(
+            f"The verdict file {file} is damaged: its digest does not fit.",
+            hint="`lfvpipe run` makes that of the latest run again. The figures of an earlier one"
+            " are in its run file: move the verdict file away to see them.",
+        )
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -86,8 +129,8 @@ def _read(path: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         hint = "`lfvpipe history` lists the runs that there are."
         raise UserError(f"There is no run file {path}.", hint=hint) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not a run file ({error}).") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunFileDamaged(path, str(error)) from error
     if not known:
         raise UserError(f"{path} was written by a newer lfvpipe.", hint="Update lfvpipe.")
     return dict(data)

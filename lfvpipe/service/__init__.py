@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
-    from lfvpipe.service import embedded, errors, log
+    from lfvpipe.service import embedded, errors, log, looks
     from lfvpipe.service.regions import RegionalService
     from lfvpipe.service.service import Service
 else:
@@ -15,9 +15,10 @@ else:
             "embedded": [],
             "errors": [],
             "log": [],
+            "looks": [],
             "regions": ["RegionalService"],
             "service": ["Service"],
         },
     )
 
-__all__ = ["RegionalService", "Service", "embedded", "errors", "log"]
+__all__ = ["RegionalService", "Service", "embedded", "errors", "log", "looks"]

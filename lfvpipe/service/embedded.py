@@ -5,8 +5,9 @@ from pathlib import Path
 from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
 from lfvpipe.lookout.transport import Handler
 from lfvpipe.service.faults import Fault
+from lfvpipe.service.looks import find_folder
 from lfvpipe.service.quotas import Quotas, read_quotas
-from lfvpipe.service.regions import find_folder, folder_of
+from lfvpipe.service.regions import folder_of
 from lfvpipe.service.runtime import open_runtime
 from lfvpipe.service.service import Service
 from lfvpipe.service.state import models

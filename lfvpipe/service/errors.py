@@ -21,12 +21,29 @@ class FolderUnusable(UserError):
 
 
 class StateUnreadable(UserError):
-    """The state's file is damaged, or cannot be opened."""
+    """The state's file cannot be opened."""
 
     def __init__(self, file: Path, reason: str) -> None:
         super().__init__(
             f"The service's state in {file} cannot be opened: {reason}.",
             hint="Make room on the disk and give write access to the folder.",
+        )
+
+
+class StateBroken(StateUnreadable):
+    """The state's file is no database, or a damaged one.
+
+    Attributes:
+        file: The file.
+    """
+
+    def __init__(self, file: Path, reason: str) -> None:
+        self.file = file
+        UserError.__init__(
+            self,
+            f"The service's state in {file} is damaged: {reason}.",
+            hint="Restore it from a copy, or move it away: then projects, data sets and models have"
+            " to be made again.",
         )
 
 

@@ -13,13 +13,14 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import parse_qs
 
 from filelock import FileLock
 
 from lfvpipe import atomic
 from lfvpipe.service.errors import FolderUnusable
+from lfvpipe.service.looks import HOME, STATE, home_of
 from lfvpipe.service.protocol.faults import Fault
 from lfvpipe.service.protocol.model import service_model
 from lfvpipe.service.protocol.router import split_target
@@ -28,8 +29,6 @@ from lfvpipe.service.quotas import Quotas, read_quotas
 from lfvpipe.service.service import Service
 from lfvpipe.storage import Buckets
 
-_HOME: Final = "region"  # the file that names the region of the folder itself
-_STATE: Final = "service.db"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # as a pipeline's; it names a folder
 _MOST = 64  # regions: AWS has half as many, and each is a folder and a state that is open
 _CREDENTIAL = re.compile(r"Credential=([^,\s]+)")
@@ -44,26 +43,20 @@ def folder_of(state_dir: Path, region: str) -> Path:
     folder = state_dir.absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{_HOME}.lock"):
-            home = _home_of(folder)
+        with FileLock(folder / f"{HOME}.lock"):
+            home = home_of(folder)
             if home is None:
                 home = _separate(folder) or region
-                atomic.write_text(folder / _HOME, f"{home}\n")
+                atomic.write_text(folder / HOME, f"{home}\n")
     except OSError as error:
         raise FolderUnusable(folder, error.strerror or str(error)) from error
     return folder if region == home else folder / "regions" / region
 
 
-def find_folder(state_dir: Path, region: str) -> Path:
-    """Return the state folder of a region without touching anything: it may not exist."""
-    home = _home_of(state_dir)
-    return state_dir if home in (None, region) else state_dir / "regions" / region
-
-
 def known_regions(state_dir: Path) -> list[str]:
     """Return the regions that have a state."""
-    home = _home_of(state_dir)
-    others = sorted(path.parent.name for path in state_dir.glob(f"regions/*/{_STATE}"))
+    home = home_of(state_dir)
+    others = sorted(path.parent.name for path in state_dir.glob(f"regions/*/{STATE}"))
     return [*([] if home is None else [home]), *others]
 
 
@@ -157,19 +150,12 @@ class RegionalService:
             return self._services[region]
 
 
-def _home_of(folder: Path) -> str | None:
-    try:
-        return (folder / _HOME).read_text("utf-8").strip() or None
-    except FileNotFoundError:
-        return None
-
-
 def _separate(folder: Path) -> str | None:
     """Give each region of a state of 0.1.0 but the oldest project's a folder; return that one's.
 
     A kill leaves a copy too many, and the next call goes on: what has a folder is taken out here.
     """
-    file = folder / _STATE
+    file = folder / STATE
     if not file.is_file():
         return None
     with closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as state:
@@ -182,7 +168,7 @@ def _separate(folder: Path) -> str | None:
         for region in regions[1:]:
             models = _models_in(state, region)
             target = folder / "regions" / region
-            if not (target / _STATE).is_file():
+            if not (target / STATE).is_file():
                 _copy_region(state, folder, target, region, models)
             _keep(state, [each for each in regions if each != region])
             for model in models:
@@ -195,7 +181,7 @@ def _copy_region(
     state: sqlite3.Connection, folder: Path, target: Path, region: str, models: Iterable[int]
 ) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    staging = target / f"{_STATE}.tmp"
+    staging = target / f"{STATE}.tmp"
     staging.unlink(missing_ok=True)
     with closing(sqlite3.connect(staging, isolation_level=None)) as copy:
         state.backup(copy)
@@ -207,7 +193,7 @@ def _copy_region(
         source, to = folder / "models" / str(model), target / "models" / str(model)
         if source.is_dir():
             shutil.copytree(source, to, copy_function=_link, dirs_exist_ok=True)
-    staging.replace(target / _STATE)
+    staging.replace(target / STATE)
     atomic.sync_folder(target)
 
 

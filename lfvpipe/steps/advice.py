@@ -21,7 +21,7 @@ def advise(error: UserError) -> str:
             return _about_engine(error)
         case storage.StorageError():
             return _about_storage(error)
-        case lookout.LookoutError():
+        case lookout.LookoutError() | service.errors.StateBroken():
             return _about_service(error)
         case storage.NotReachable():
             return "Check the network (and HTTPS_PROXY) and run again: the download resumes."
@@ -61,8 +61,13 @@ def _about_engine(error: UserError) -> str:
     return error.hint
 
 
-def _about_service(error: lookout.LookoutError) -> str:
+def _about_service(error: UserError) -> str:
     match error:
+        case service.errors.StateBroken():
+            return (
+                "Restore it from a copy, or let `lfvpipe doctor --repair` set it aside:"
+                " the next run then makes project, data sets and model again."
+            )
         case lookout.ServiceUnreachable():
             return "Is the service running there, and is `service.endpoint` right?"
         case lookout.MissingCredentials():

@@ -21,6 +21,7 @@ from lfvpipe.steps.attempts import SavedFacts
 from lfvpipe.steps.bucket import BucketPlace
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.extract.outcome import ExtractOutcome
+from lfvpipe.steps.intact import has_digest, losses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -166,13 +167,14 @@ class ManifestsStep(Step[Context]):
         )
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
-        """Report manifests that a local bucket lost; see `Step.missing`."""
+        """Report manifests that a local bucket lost, or that are damaged; see `Step.missing`."""
         if _identity_of(outcome).endpoint != "local":
             return ()
         facts = ManifestsOutcome.from_json(outcome.facts)
         folder = context.buckets_dir / facts.bucket
-        files = [folder / each.key for each in facts.by_split.values()]
-        return [Reason("output-missing", str(file)) for file in files if not file.is_file()]
+        made = facts.by_split.values()
+        tests = {str(folder / each.key): has_digest(each.sha256) for each in made}
+        return losses(context, "manifests", tests)
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.observe`."""
@@ -271,7 +273,9 @@ def _upload(context: Context, work: Work, made: Manifest, file: Path) -> bool:
     """Bring `file` into the bucket; return False where the same is there already."""
     there = context.bucket.head(made.key)
     if there is not None and there.size == file.stat().st_size:
-        return False
+        found = hashlib.sha256(context.bucket.get(made.key, limit=there.size)).hexdigest()
+        if found == made.sha256:
+            return False
     if there is None:
         # Written down first: killed from here on, the next attempt knows it as ours.
         place, saved = context.pipeline.bucket, ManifestsSaved.of(work)

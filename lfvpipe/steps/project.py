@@ -17,6 +17,7 @@ from lfvpipe.lookout.failures import CONFLICT, FAILED, LookoutError, explained
 from lfvpipe.steps import ownership
 from lfvpipe.steps.attempts import SavedFacts, attempt_token
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.intact import losses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +95,11 @@ class ProjectStep(Step[Context]):
         project = ProjectOutcome.from_json(outcome.facts)
         return listing(project.name, project.endpoint)
 
+    def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report a project that the embedded service's state has lost."""
+        facts = ProjectOutcome.from_json(outcome.facts)
+        return lost_project(context, facts.name) if facts.endpoint == "embedded" else ()
+
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a project that is gone."""
         name = ProjectOutcome.from_json(outcome.facts).name
@@ -121,6 +127,23 @@ def _insist_that_it_is_free(context: Context, work: Work, found: Description) ->
 
     with suppress(StorageError):  # the bucket's own step says so, and `datasets` looks again
         ownership.insist_on_project(context, found, work.lineage)
+
+
+def lost_project(context: Context, name: str) -> list[Reason]:
+    """Return whether, and why, the embedded service's state has no such project any more."""
+    import sqlite3
+
+    from lfvpipe.service import looks
+
+    file = looks.find_folder(context.service_dir, context.pipeline.region) / looks.STATE
+    try:
+        if looks.has_project(context.service_dir, context.pipeline.region, name):
+            return losses(context, "service", {str(file): lambda _: not looks.damage_of(file)})
+    except looks.StateDamaged as error:
+        return [Reason("output-damaged", f"{file} ({error})")]
+    except sqlite3.Error:  # another process has it, or it may not be read: the service will say so
+        return []
+    return [Reason("output-missing", f"project {name} in {file}")]
 
 
 def _create(context: Context, work: Work) -> Outcome:

@@ -12,7 +12,6 @@ from lfvpipe.engine.facts import StepOutcome
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.phrases import count, count_of, listing
-from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.lookout.likeness import UNLIKE
 from lfvpipe.steps.attempts import SavedFacts
@@ -20,6 +19,7 @@ from lfvpipe.steps.check import CheckOutcome
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.extract.outcome import ExtractOutcome
+from lfvpipe.steps.intact import is_json, losses
 from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lfvpipe.engine.inputs import Input
+    from lfvpipe.engine.reasons import Reason
     from lfvpipe.report.records import RunRecord, Verdict
 
 _REVIEW_KEPT = 1000  # ids of doubtful verdicts in the run file; the verdict files have them all
@@ -78,6 +79,8 @@ class ReportStep(Step[Context]):
         from lfvpipe.report.page import write_page
 
         run = _record(context, work)
+        for moved in run_file.set_aside_damaged(context.state_dir):
+            work.warn(f"A run file was damaged and is set aside as {moved}: history goes without.")
         path = run_file.write(context.state_dir, run)
         model_file = _model_file(context, ModelOutcome.of(work.upstream))
         page = write_page(context.state_dir, run, work.progress, model_file=model_file)
@@ -97,13 +100,17 @@ class ReportStep(Step[Context]):
         return listing(f"run {report.run}", count("doubtful", report.review))
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
-        """Report a run file or a page that is gone."""
+        """Report a run file or a page that is gone or damaged."""
         facts = ReportOutcome.from_json(outcome.facts)
-        return [
-            Reason("output-missing", name)
-            for name in (facts.run_file, facts.page)
-            if not (context.state_dir / name).is_file()
-        ]
+        # Their digests are not known: how long each step took is written into both afterwards.
+        tests = {facts.run_file: is_json("format", "id", "scores"), facts.page: _is_page}
+        return losses(context, "report", tests)
+
+
+def _is_page(file: Path) -> bool:
+    """Tell whether a page begins and ends as one, with text all the way between."""
+    data = file.read_bytes()
+    return data[:1] == b"<" and data.rstrip().endswith(b"</html>") and b"\0" not in data
 
 
 def _model_file(context: Context, model: ModelOutcome) -> Path | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from obstore.store import LocalStore
 
+from lfvpipe.atomic import sync_all, sync_file, sync_folder
 from lfvpipe.storage import objects
 from lfvpipe.storage.addresses import check_key, is_path
 from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection
@@ -142,8 +143,15 @@ class LocalBucket:
         return objects.open_stream(store, self._check(key), where, start=start, etag=etag)[1]
 
     def put(self, key: str, data: bytes | Path) -> None:
-        """Store bytes or a file."""
+        """Store bytes or a file; it is on the disk when this returns."""
         self._put(key, data)
+        with translating(self._address(key)):
+            path = self._folder / key
+            with path.open("rb") as stored:
+                sync_file(stored.fileno())
+            # The folders above may be as new as the file.
+            for folder in (*path.parents,)[: key.count("/") + 1]:
+                sync_folder(folder)
 
     def put_many(
         self,
@@ -154,10 +162,11 @@ class LocalBucket:
     ) -> None:
         """Store many files concurrently.
 
-        None is synced to the disk by itself, which would cost more than the copy: what a power cut
-        may lose is noticed by its size when the bucket is next compared, and stored again.
+        They are synced to the disk together when all are there: each by itself would cost more than
+        the copy.
         """
         objects.put_many(self._put, items, on_done, jobs)
+        sync_all()
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects, and the folders that they leave empty."""

@@ -17,9 +17,9 @@ from lfvpipe.dataset.index import (
     Note,
     image_line,
     note_line,
-    read_file_sizes,
     read_index,
     read_notes,
+    read_pieces,
 )
 from lfvpipe.dataset.lines import DamagedLine, write_lines
 
@@ -65,9 +65,9 @@ notes = st.builds(
 )
 
 
-def files_of(index: list[Image]) -> list[tuple[str, int]]:
+def files_of(index: list[Image]) -> list[tuple[str, int, str]]:
     parts = [part for image in index for part in (image, image.mask)]
-    return [(part.path, part.size) for part in parts if part]
+    return [(part.path, part.size, part.sha256) for part in parts if part]
 
 
 @settings(deadline=None)  # files are synced
@@ -76,7 +76,7 @@ def test_any_index_is_read_the_same_by_both_readers(written: list[Image]) -> Non
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, write_lines(Path(folder), map(image_line, written))[0])
         assert list(read_index(file)) == written
-        assert read_file_sizes(file) == files_of(written)
+        assert read_pieces(file) == files_of(written)
 
 
 @settings(deadline=None)  # files are synced
@@ -90,11 +90,11 @@ def test_notes_are_read_as_they_were_written(written: list[Note]) -> None:
 def image(number: int, mask: Mask | None = None) -> Image:
     return Image(
         f"n/{number}.png", "normal", "train", f"{number}.png", "n",
-        f"images/n/{number}.png", f"k/{number}", number, "0f", 64, 64, mask,
+        f"images/n/{number}.png", f"k/{number}", number, "0f" * 32, 64, 64, mask,
     )  # fmt: skip
 
 
-MASK = Mask("images/m/1.png", "masks/1", 7, "0f", {"anomaly": "#23A436"})
+MASK = Mask("images/m/1.png", "masks/1", 7, "0f" * 32, {"anomaly": "#23A436"})
 INDEX = [image(1), image(2, MASK), image(3)]
 
 
@@ -109,7 +109,7 @@ def test_fields_in_another_order_are_the_same_files(index: Path) -> None:
     turned = [dict(reversed(line.items())) for line in lines]
     for some in ([turned[0], *lines[1:]], [lines[0], lines[1], turned[2]], turned):
         index.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in some))
-        assert sorted(read_file_sizes(index)) == sorted(files_of(INDEX))
+        assert sorted(read_pieces(index)) == sorted(files_of(INDEX))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_line_that_cannot_be_read_is_an_error_that_says_where(
     assert damaged != index.read_text()
     index.write_text(damaged)
     with pytest.raises(DamagedLine) as caught:
-        read_file_sizes(index)
+        read_pieces(index)
     assert (caught.value.file, caught.value.line) == (index, line)
     assert f"{index}:{line}:" in caught.value.message
 
@@ -137,4 +137,4 @@ def test_a_line_that_cannot_be_read_is_an_error_that_says_where(
 def test_an_index_that_was_cut_short_is_an_error(index: Path, lost: int) -> None:
     index.write_bytes(index.read_bytes()[:-lost])
     with pytest.raises(DamagedLine):
-        read_file_sizes(index)
+        read_pieces(index)

@@ -8,10 +8,12 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lfvpipe.service.errors import StateTooNew, StateUnreadable
+from lfvpipe.service.errors import StateBroken, StateTooNew, StateUnreadable
 from lfvpipe.service.state.schema import MIGRATIONS, TABLES, VERSION
 
 _BUSY_SECONDS = 30.0  # how long a writer waits for another one's short transaction
+
+_DAMAGED = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 
 _Pool = queue.LifoQueue[sqlite3.Connection]
 
@@ -81,6 +83,8 @@ class Database:
             with self._connected() as connection:
                 _prepare(connection, file)
         except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+                raise StateBroken(file, str(error)) from error
             raise StateUnreadable(file, str(error)) from error
 
     def look(self, statement: str, *values: Any) -> sqlite3.Row | None:

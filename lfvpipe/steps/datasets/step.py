@@ -22,7 +22,7 @@ from lfvpipe.steps.datasets.outcome import (
     DatasetState,
 )
 from lfvpipe.steps.manifests import ManifestsOutcome
-from lfvpipe.steps.project import ProjectOutcome
+from lfvpipe.steps.project import ProjectOutcome, lost_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +89,14 @@ class DatasetsStep(Step[Context]):
         return listing(
             *(count(split, each.stats.get("total", 0)) for split, each in found.items() if each)
         )
+
+    def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report datasets that went with their project; other losses are for `observe`.
+
+        Another configuration of the project may have only one dataset, and that is no loss.
+        """
+        identity = DatasetsIdentity.from_json(outcome.identity or {})
+        return lost_project(context, identity.project) if identity.endpoint == "embedded" else ()
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report datasets that are gone, unusable, or not the ones that were left here."""

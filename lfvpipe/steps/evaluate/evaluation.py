@@ -22,6 +22,7 @@ from lfvpipe.steps.evaluate.outcome import (
 from lfvpipe.steps.evaluate.service_results import service_metrics, verdicts_of_test
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.hosting import Hosting, hosted, is_ours, stop, stop_if_ours
+from lfvpipe.steps.intact import digest_of
 from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
@@ -139,7 +140,10 @@ def _known_verdicts(
     found = list(read_partial(_partial(context, work)))
     is_same_model = before is not None and before.model == trained.arn
     if before is not None and is_same_model and before.fingerprint != work.fingerprint:
-        found += read_verdicts(context.state_dir / before.verdicts.path)
+        file = context.state_dir / before.verdicts.path
+        # One that was damaged would give verdicts that nobody gave.
+        if file.is_file() and digest_of(file) == before.verdicts.sha256:
+            found += read_verdicts(file)
     return {verdict.sha256: verdict for verdict in found if verdict.sha256 is not None}
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lfvpipe.dataset.index import read_index
-from lfvpipe.manifest import read_evaluation_line
+from lfvpipe.errors import UserError
+from lfvpipe.manifest import LineError, read_evaluation_line
 from lfvpipe.report.records import Verdict
 from lfvpipe.storage import NoSuchObject
 
@@ -20,15 +21,34 @@ if TYPE_CHECKING:
     from lfvpipe.steps.model.outcome import ModelOutcome, ObjectLocation
 
 
+class EvaluationDamaged(UserError):
+    """A file that the service wrote about its test images is not whole.
+
+    Attributes:
+        where: Its address.
+    """
+
+    def __init__(self, where: str, fault: str) -> None:
+        self.where = where
+        super().__init__(
+            f"The model's evaluation {where} is damaged: {fault}.",
+            hint="Only a training writes it: `lfvpipe run --force model` trains again.",
+        )
+
+
 def verdicts_of_test(context: Context, model: ModelOutcome, index: Path) -> list[Verdict]:
     """Return a verdict for each test image of `model`, with the index's images where known.
 
     Raises:
-        LineError: A line of the EvaluationManifest cannot be understood.
+        EvaluationDamaged: The EvaluationManifest is not whole, as far as can be told.
     """
-    data = _fetch(context, model.evaluation_manifest) or b""
-    lines = (read_evaluation_line(line) for line in data.splitlines() if line.strip())
-    rows = [row for row in lines if row is not None]
+    data = _fetch(context, model.evaluation_manifest)
+    rows = [] if data is None else _rows(model, data)
+    lines = sum(1 for line in (data or b"").splitlines() if line.strip())
+    tested = _result(context, model).get("EvaluationDetails", {}).get("NumberOfTestingImages")
+    if data is not None and isinstance(tested, int) and lines != tested:
+        fault = f"it has {lines:,} of {tested:,} test images"
+        raise EvaluationDamaged(_address(model.evaluation_manifest), fault)
     root = f"s3://{context.pipeline.bucket.name}/{context.pipeline.bucket.prefix}"
     keys = {row.image.removeprefix(root) for row in rows}
     # The index is streamed: of a large one, only the test images are held.
@@ -51,16 +71,54 @@ def _verdict(row: EvaluationLine, image: Image | None, review_below: float) -> V
     )
 
 
+def _rows(model: ModelOutcome, data: bytes) -> list[EvaluationLine]:
+    rows = []
+    for number, line in enumerate(data.splitlines(), 1):
+        try:
+            row = read_evaluation_line(line) if line.strip() else None
+        except LineError as error:
+            fault = f"line {number} {error.problem}"
+            raise EvaluationDamaged(_address(model.evaluation_manifest), fault) from error
+        if row is not None:
+            rows.append(row)
+    return rows
+
+
 def service_metrics(context: Context, model: ModelOutcome) -> dict[str, float] | None:
     """Return the scalar metrics of the EvaluationResult, by the service's own names.
 
     None where there is no such file any more.
+
+    Raises:
+        EvaluationDamaged: It is no such file.
     """
+    found = _result(context, model)
+    if not found:
+        return None
+    metrics = found.get("AggregatedEvaluationResults", {}).get("Metrics", {})
+    return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+
+
+def _result(context: Context, model: ModelOutcome) -> dict[str, Any]:
+    """Return the EvaluationResult; empty where there is none any more."""
     data = _fetch(context, model.evaluation_result)
     if data is None:
-        return None
-    metrics = json.loads(data).get("AggregatedEvaluationResults", {}).get("Metrics", {})
-    return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+        return {}
+    where = _address(model.evaluation_result)
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise EvaluationDamaged(where, f"it is no JSON ({error})") from error
+    if not isinstance(found, dict) or not all(
+        isinstance(found.get(name, {}), dict)
+        for name in ("EvaluationDetails", "AggregatedEvaluationResults")
+    ):
+        raise EvaluationDamaged(where, "it has no results")
+    return found
+
+
+def _address(location: ObjectLocation | None) -> str:
+    return "" if location is None else f"s3://{location.bucket}/{location.key}"
 
 
 def _fetch(context: Context, location: ObjectLocation | None) -> bytes | None:

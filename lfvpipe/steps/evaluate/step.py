@@ -13,6 +13,7 @@ from lfvpipe.lookout.likeness import UNLIKE
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
+from lfvpipe.steps.intact import has_digest, losses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,13 +67,10 @@ class EvaluateStep(Step[Context]):
         )
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
-        """Report verdict files that are gone."""
+        """Report verdict files that are gone or damaged."""
         facts = EvaluateOutcome.from_json(outcome.facts)
-        return [
-            Reason("output-missing", file.path)
-            for file in (facts.verdicts, facts.test)
-            if not (context.state_dir / file.path).is_file()
-        ]
+        files = (facts.verdicts, facts.test)
+        return losses(context, "evaluate", {file.path: has_digest(file.sha256) for file in files})
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a model that was to stay hosted and is not."""

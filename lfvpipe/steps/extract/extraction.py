@@ -7,13 +7,15 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from lfvpipe import atomic
 from lfvpipe.config.spec import LABELS, AnnotationSource
-from lfvpipe.dataset.index import image_line, note_line
+from lfvpipe.dataset.index import image_line, note_line, read_pieces
 from lfvpipe.dataset.lines import write_lines
 from lfvpipe.dataset.selection import read_selection
 from lfvpipe.engine.outcome import Outcome
@@ -22,12 +24,13 @@ from lfvpipe.images import Shapes
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.steps.extract import preparation
 from lfvpipe.steps.extract.indexing import ImageJobs, drop_outdated_reviews, index_images
-from lfvpipe.steps.extract.journal import Journal, read_journal, sweep
-from lfvpipe.steps.extract.outcome import ExtractOutcome
+from lfvpipe.steps.extract.journal import Journal, file_states, read_journal, sweep
+from lfvpipe.steps.extract.outcome import ExtractOutcome, watermark_of
 from lfvpipe.steps.extract.preparation import Job, Result, prepare_one
 from lfvpipe.steps.extract.reading import read_members
 from lfvpipe.steps.extract.settings import geometry_of
 from lfvpipe.steps.fetch import source_location
+from lfvpipe.steps.intact import digest_of
 from lfvpipe.steps.select.outcome import SelectOutcome
 
 if TYPE_CHECKING:
@@ -111,8 +114,9 @@ def _prepare(context: Context, work: Work, wanted: Sequence[ImageJobs]) -> _Done
     """
     root = context.state_dir / "images"
     sweep(root)
+    known = _known_images(context, work)
     with Journal(root / "journal.jsonl") as journal:
-        results, new = _work_off(context, work, wanted, journal)
+        results, new = _work_off(context, work, wanted, journal, known)
         white = context.pipeline.images.rules().white_level
         levels = {key: each.white for key, each in results.items() if each.white is not None}
         whites = {each.image.id: levels[key] for each in wanted if (key := each.job.key) in levels}
@@ -125,13 +129,34 @@ def _prepare(context: Context, work: Work, wanted: Sequence[ImageJobs]) -> _Done
                 for each in wanted
             ]
             journal.flush()
-            results, newer = _work_off(context, work, wanted, journal)
+            results, newer = _work_off(context, work, wanted, journal, known)
             new += newer
     return _Done(wanted, results, new, white, whites)
 
 
+def _known_images(context: Context, work: Work) -> set[str]:
+    """Return the images, below their folder, that are right as far as the last outcome tells."""
+    if work.previous is None:
+        return set()
+    facts = ExtractOutcome.from_json(work.previous.facts)
+    index = context.state_dir / facts.index
+    if not index.is_file() or digest_of(index) != facts.digest:
+        return set()
+    until = watermark_of(context, facts).until
+    states = file_states(context.state_dir / "images", "images/")
+    return {
+        piece.path.removeprefix("images/")
+        for piece in read_pieces(index)
+        if piece.path in states and states[piece.path][1] <= until
+    }
+
+
 def _work_off(
-    context: Context, work: Work, wanted: Sequence[ImageJobs], journal: Journal
+    context: Context,
+    work: Work,
+    wanted: Sequence[ImageJobs],
+    journal: Journal,
+    known: set[str],
 ) -> tuple[dict[str, Result], int]:
     """Return the result of every job by its key, and how many files were not there yet.
 
@@ -142,7 +167,7 @@ def _work_off(
     from lfvpipe.executor import as_completed
 
     keys = {job.key for each in wanted for job in (each.job, each.mask_job) if job}
-    results = read_journal(journal.path, context.state_dir / "images", keys)
+    results = read_journal(journal.path, context.state_dir / "images", keys, known=known)
     todo = _jobs_by_file(wanted, done=results)
     total = sum(len(jobs) for members in todo.values() for jobs in members.values())
     prepared = as_completed(_prepare_one, _read(context, work, todo), os.cpu_count() or 1)
@@ -150,6 +175,7 @@ def _work_off(
     for number, result in enumerate(prepared, start=1):
         results[result.key] = result
         new += result.white is None
+        known.add(result.path)
         if not result.problem:
             journal.add(result)
         work.progress(number, total, "images")
@@ -277,6 +303,8 @@ def _prepare_one(job_and_data: tuple[Job, bytes | UserError]) -> Result:
 def _write_index(context: Context, work: Work, wanted: Sequence[ImageJobs], done: _Done) -> Outcome:
     images, notes = index_images(wanted, done.results, done.whites)
     folder = context.state_dir / "index"
+    # Before the index, which says that they are there; one by one it would cost more than decoding.
+    atomic.sync_all()
     index, index_digest = write_lines(folder, map(image_line, images))
     note_file, notes_digest = write_lines(folder, map(note_line, notes))
     geometry = _seen_geometry(context.pipeline.images, images, notes)
@@ -292,6 +320,7 @@ def _write_index(context: Context, work: Work, wanted: Sequence[ImageJobs], done
         white=done.white,
         geometry=geometry.as_text() or None,
     )
+    watermark_of(context, facts).raise_to(time.time_ns())
     identity: dict[str, Json] = {"digest": index_digest, "notes": notes_digest}
     # The check hands on what the selection found, so it has to see when that changes.
     identity |= SelectOutcome.of(work.upstream).findings_identity()

@@ -3,7 +3,7 @@
 Safe to kill anywhere: a file is put in place whole before its line is written, so a line without
 its file cannot come about by a kill, and a file without its line is prepared again under the same
 name. A power cut may lose or shorten files, none of which is synced by itself; so a line counts
-only while its file is there in its full size.
+only while its file is there in its full size, and with its digest where it may have changed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lfvpipe.steps.extract.preparation import Result
+from lfvpipe.steps.intact import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,11 +23,20 @@ if TYPE_CHECKING:
     from typing import IO, Self
 
 
-def read_journal(file: Path, root: Path, keys: Collection[str]) -> dict[str, Result]:
-    """Return the results for `keys` whose files are still in place, whole, below `root`."""
+def read_journal(
+    file: Path, root: Path, keys: Collection[str], *, known: Collection[str] = ()
+) -> dict[str, Result]:
+    """Return the results for `keys` whose files are still in place, whole, below `root`.
+
+    Args:
+        file: The journal.
+        root: Of the files.
+        keys: Of the jobs that results are asked for.
+        known: Paths below `root` of files that are known to be what was written; others are read.
+    """
     if not file.is_file():
         return {}
-    sizes = file_sizes(root)
+    states = file_states(root)
     found = {}
     with file.open("rb") as stream:
         for line in stream:
@@ -35,16 +45,24 @@ def read_journal(file: Path, root: Path, keys: Collection[str]) -> dict[str, Res
                 for name in ("changes", "colours", "strangers", "whole"):
                     fields[name] = tuple(fields.get(name, ()))
                 result = Result(**fields)
+                hash((result.key, result.path))
             except (ValueError, TypeError, AttributeError):
                 continue  # cut short by a kill, or empty: the file is prepared again
-            was_looked_at = result.white is not None
-            if result.key in keys and (was_looked_at or sizes.get(result.path) == result.size):
+            if isinstance(result.path, str) and result.key in keys:
                 found[result.key] = result
-    return found
+
+    def is_there(result: Result) -> bool:
+        if result.white is not None:  # it was only looked at
+            return True
+        if states.get(result.path, (-1, 0))[0] != result.size:
+            return False
+        return result.path in known or digest_of(root / result.path) == result.sha256
+
+    return {key: each for key, each in found.items() if is_there(each)}
 
 
-def file_sizes(root: Path, prefix: str = "") -> dict[str, int]:
-    """Return the bytes of every file in the folders of `root`, by path relative to it.
+def file_states(root: Path, prefix: str = "") -> dict[str, tuple[int, int]]:
+    """Return bytes and time of change, in ns, of every file in the folders of `root`, by path.
 
     One pass of scandir for each folder, as this is most of the time of a run that changes nothing.
 
@@ -52,16 +70,17 @@ def file_sizes(root: Path, prefix: str = "") -> dict[str, int]:
         root: Holds folders, one a source, that hold files.
         prefix: Stands before each path.
     """
-    sizes: dict[str, int] = {}
+    states: dict[str, tuple[int, int]] = {}
     if not root.is_dir():
-        return sizes
+        return states
     with os.scandir(root) as entries:
         folders = [entry for entry in entries if entry.is_dir()]
     for folder in folders:
         start = f"{prefix}{folder.name}/"
         with os.scandir(folder.path) as entries:
-            sizes |= {start + entry.name: entry.stat().st_size for entry in entries}
-    return sizes
+            found = ((start + entry.name, entry.stat()) for entry in entries)
+            states |= {name: (status.st_size, status.st_mtime_ns) for name, status in found}
+    return states
 
 
 def sweep(root: Path) -> None:
@@ -69,7 +88,7 @@ def sweep(root: Path) -> None:
 
     Only the run that holds the state directory's lock does this, so none of them is in use.
     """
-    for path in file_sizes(root):
+    for path in file_states(root):
         if path.endswith(".tmp"):
             (root / path).unlink(missing_ok=True)
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from lfvpipe.engine.facts import ABSENT_IF_NONE, StepOutcome
+from lfvpipe.steps.intact import Watermark
+
+if TYPE_CHECKING:
+    from lfvpipe.steps.context import Context
 
 
 @dataclass(frozen=True)
@@ -39,3 +43,12 @@ class ExtractOutcome(StepOutcome):
     counts: Mapping[str, Mapping[str, int]]
     white: float | None = field(default=None, metadata=ABSENT_IF_NONE)
     geometry: str | None = field(default=None, metadata=ABSENT_IF_NONE)
+
+
+def watermark_of(context: Context, outcome: ExtractOutcome) -> Watermark:
+    """Return what remembers until when an index's images were found right.
+
+    Of each index its own: the variants of a matrix share the images, and none vouches for those
+    of another.
+    """
+    return Watermark(context, f"images-{outcome.digest[:16]}", context.state_dir)

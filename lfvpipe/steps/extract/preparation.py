@@ -175,8 +175,8 @@ def _draw(marked: AnnotatedImage, image: bytes, classes: Mapping[str, str]) -> b
 def _write(path: Path, data: bytes) -> None:
     """Write a file that is whole or not there after a kill.
 
-    Not synced one by one as `lfvpipe.atomic` does, which would cost more than the decoding: after
-    a power cut a file may be gone or short, and `missing` sees that by its size.
+    Not synced one by one as `lfvpipe.atomic` does, which would cost more than the decoding: all are
+    synced at once before the index says that they are there.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:

@@ -10,14 +10,16 @@ from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.extract import preparation
-from lfvpipe.steps.extract.outcome import ExtractOutcome
+from lfvpipe.steps.extract.outcome import ExtractOutcome, watermark_of
 from lfvpipe.steps.extract.settings import image_settings
+from lfvpipe.steps.intact import has_digest, losses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.outcome import Outcome
+    from lfvpipe.engine.reasons import Code
     from lfvpipe.engine.step import Work
 
 
@@ -56,20 +58,25 @@ class ExtractStep(Step[Context]):
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.missing`; one pass over the folders, compared with the index."""
-        from lfvpipe.dataset.index import read_file_sizes
-        from lfvpipe.steps.extract.journal import file_sizes
+        from pathlib import PurePosixPath
+
+        from lfvpipe.dataset.index import read_pieces
+        from lfvpipe.steps.extract.journal import file_states
 
         facts = ExtractOutcome.from_json(outcome.facts)
-        for file in (facts.index, facts.notes):
-            if not (context.state_dir / file).is_file():
-                return (Reason("output-missing", file),)
-        indexed = read_file_sizes(context.state_dir / facts.index)
-        sizes = file_sizes(context.state_dir / "images", "images/")
-        gone = [path for path, size in indexed if sizes.get(path) != size]
-        if not gone:
+        # The notes are named after their digest, which is not among the facts.
+        digests = {facts.index: facts.digest, facts.notes: PurePosixPath(facts.notes).stem}
+        tests = {file: has_digest(digest) for file, digest in digests.items()}
+        if lost := losses(context, "extract", tests):
+            return lost
+        pieces = read_pieces(context.state_dir / facts.index)
+        states = file_states(context.state_dir / "images", "images/")
+        bad = watermark_of(context, facts).damaged(pieces, states)
+        if not bad:
             return ()
-        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-        return (Reason("output-missing", f"{gone[0]}{more}"),)
+        code: Code = "output-damaged" if bad[0] in states else "output-missing"
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        return (Reason(code, f"{bad[0]}{more}"),)
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """See `Step.destroy`."""

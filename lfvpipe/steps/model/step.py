@@ -12,7 +12,9 @@ from lfvpipe.engine.step import Step, Work
 from lfvpipe.lookout.descriptions import describe_model, timestamp
 from lfvpipe.lookout.statuses import MODEL_TRAINED, ModelStatus
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.intact import losses
 from lfvpipe.steps.model.outcome import ModelOutcome, ModelSaved
+from lfvpipe.steps.project import lost_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +78,28 @@ class ModelStep(Step[Context]):
             score("precision", model.precision),
             score("recall", model.recall),
         )
+
+    def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
+        """Report a version that the embedded service's state has lost, or whose file is damaged."""
+        if context.pipeline.service.endpoint != "embedded":
+            return ()
+        import sqlite3
+
+        from lfvpipe.service import looks
+
+        facts = ModelOutcome.from_json(outcome.facts)
+        if lost := lost_project(context, facts.project):
+            return lost
+        where = context.service_dir, context.pipeline.region
+        try:
+            found = looks.find_model(*where, facts.project, facts.version)
+        except (looks.StateDamaged, sqlite3.Error):
+            return ()
+        if found is None:
+            return [Reason("output-missing", f"model version {facts.version}")]
+        if found.detector != Service.detector:  # its files are its own matter
+            return ()
+        return losses(context, "model", {str(found.file): looks.is_whole_model})
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a version that is gone or no longer usable."""

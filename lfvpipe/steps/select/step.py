@@ -17,9 +17,9 @@ from lfvpipe.dataset.local_files import pattern_digests
 from lfvpipe.dataset.sources import archive_stem, archives_of, listed_kind, masks_inside
 from lfvpipe.engine.inputs import CodeVersion, InputFile, Setting, settings
 from lfvpipe.engine.phrases import count, listing
-from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.intact import has_digest, losses
 from lfvpipe.steps.select.outcome import SelectOutcome
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lfvpipe.config.spec import Label, ManifestSource, Pipeline, Share
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.outcome import Json, Outcome
+    from lfvpipe.engine.reasons import Reason
     from lfvpipe.engine.step import Work
 
 
@@ -112,8 +113,8 @@ class SelectStep(Step[Context]):
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.missing`."""
-        file = context.state_dir / SelectOutcome.from_json(outcome.facts).selection
-        return () if file.is_file() else (Reason("output-missing", file.name),)
+        facts = SelectOutcome.from_json(outcome.facts)
+        return losses(context, "select", {facts.selection: has_digest(facts.digest)})
 
 
 def _manifest_inputs(manifest: ManifestSource) -> list[Input]:

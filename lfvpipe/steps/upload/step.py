@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.engine.inputs import Input
+    from lfvpipe.engine.reasons import Code
 
 
 class UploadStep(Step[Context]):
@@ -32,7 +33,13 @@ class UploadStep(Step[Context]):
 
     def act(self, context: Context, work: Work) -> Outcome:
         """List what is there, and upload what is not."""
-        from lfvpipe.steps.upload.transfer import Transfer, Wanted, journal_of, sizes_of
+        from lfvpipe.steps.upload.transfer import (
+            Transfer,
+            Wanted,
+            damaged_keys,
+            journal_of,
+            sizes_of,
+        )
 
         extract, spec = ExtractOutcome.of(work.upstream), context.pipeline.bucket
         to = Destination(
@@ -48,7 +55,10 @@ class UploadStep(Step[Context]):
         ownership.announce(context, work)
         wanted = Wanted(context, to)
         total = sum(1 for _ in wanted)
-        transfer = Transfer(work, total, sizes_of(context.bucket, to.prefix))
+        there = sizes_of(context.bucket, to.prefix)
+        for key in damaged_keys(context, to) if to.endpoint == "local" else ():
+            there.pop(key, None)
+        transfer = Transfer(work, total, there)
         with journal_of(context, to).open("a", encoding="utf-8", newline="\n") as journal:
             journal.write("\n")  # ends a line that a crash may have torn
             context.bucket.put_many(transfer.lacking(wanted, journal), on_done=transfer.count)
@@ -77,12 +87,23 @@ class UploadStep(Step[Context]):
         )
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
-        """Report a local bucket that lost its images; one of them stands for all."""
+        """Report images that a local bucket lost, or that are damaged in it."""
+        from lfvpipe.dataset.lines import DamagedLine
+        from lfvpipe.steps.upload.transfer import damaged_keys
+
         facts = UploadOutcome.from_json(outcome.facts)
-        if facts.endpoint != "local" or not facts.example:
+        if facts.endpoint != "local" or not (context.state_dir / facts.index).is_file():
+            return ()  # without the index, `extract` runs first
+        try:
+            bad = damaged_keys(context, facts)
+        except DamagedLine:
             return ()
-        file = context.buckets_dir / facts.name / facts.example
-        return () if file.is_file() else (Reason("output-missing", str(file)),)
+        if not bad:
+            return ()
+        file = context.buckets_dir / facts.name / bad[0]
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        code: Code = "output-damaged" if file.is_file() else "output-missing"
+        return (Reason(code, f"{file}{more}"),)
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report how many of the images are no longer in the bucket."""

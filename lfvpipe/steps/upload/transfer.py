@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lfvpipe.dataset.index import read_index
+from lfvpipe.dataset.index import read_index, read_objects
 from lfvpipe.steps import ownership
+from lfvpipe.steps.intact import Watermark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
     from typing import IO
 
@@ -96,6 +98,38 @@ class Transfer:
 def sizes_of(bucket: Bucket, prefix: str) -> dict[str, int]:
     """Return the sizes of a bucket's objects by key, from one listing."""
     return {found.key: found.size for found in bucket.list(prefix)}
+
+
+def damaged_keys(context: Context, to: Destination) -> list[str]:
+    """Return the keys in a local bucket under which there is nothing, or not what has to be.
+
+    Only what changed since all was found right is read.
+    """
+    folder = context.buckets_dir / to.name
+    place = hashlib.sha256(f"{to.name}/{to.prefix}".encode()).hexdigest()[:8]
+    mark = Watermark(context, f"bucket-{to.digest[:16]}-{place}", folder)
+    wanted = [
+        each._replace(path=to.prefix + each.path)
+        for each in read_objects(context.state_dir / to.index)
+    ]
+    return mark.damaged(wanted, _states(folder, {item.path for item in wanted}))
+
+
+def _states(folder: Path, keys: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Return size and time of change, in ns, of the objects that there are, a folder at a time."""
+    states: dict[str, tuple[int, int]] = {}
+    for below in {key.rpartition("/")[0] for key in keys}:
+        try:
+            entries = os.scandir(folder / below)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        start = f"{below}/" if below else ""
+        with entries:
+            for entry in entries:
+                if entry.is_file():
+                    status = entry.stat()
+                    states[start + entry.name] = (status.st_size, status.st_mtime_ns)
+    return states
 
 
 def journal_of(context: Context, to: Destination) -> Path:

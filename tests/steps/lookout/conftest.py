@@ -29,6 +29,7 @@ from lfvpipe.engine.selection import Selection
 from lfvpipe.engine.step import Step, Work
 from lfvpipe.lookout.client import LookoutClient, connect
 from lfvpipe.manifest import write_line
+from lfvpipe.service import looks
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.datasets.step import DatasetsStep
 from lfvpipe.steps.evaluate.step import EvaluateStep
@@ -57,6 +58,9 @@ ROUTES = [
     ("POST", r"/projects/([^/]+)/models/([^/]+)/detect", "DetectAnomalies"),
     ("GET", r"/tags/(.+)", "ListTagsForResource"),
 ]
+
+
+STAND_IN = looks.KnownModel("TRAINED", "a stand-in", Path("nowhere"))
 
 
 class Killed(BaseException):
@@ -510,8 +514,13 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Return a world in which nothing has been run yet."""
+    # The small service keeps no file that could be looked at.
+    monkeypatch.setattr("lfvpipe.steps.project.lost_project", lambda *_: [])
+    monkeypatch.setattr("lfvpipe.steps.datasets.step.lost_project", lambda *_: [])
+    monkeypatch.setattr("lfvpipe.steps.model.step.lost_project", lambda *_: [])
+    monkeypatch.setattr(looks, "find_model", lambda *_: STAND_IN)
     return World(tmp_path)
 
 

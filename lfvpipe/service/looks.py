@@ -1,0 +1,131 @@
+"""What the service's files tell to whoever only looks: nothing is opened for writing.
+
+Light, since a run that has nothing to do looks here whether what it relies on is still there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+import struct
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STATE: Final = "service.db"
+HOME: Final = "region"
+"""The file that names the region of the folder itself."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # as a pipeline's; it names a folder
+_MODEL_HEAD = struct.Struct("<8sII")
+_MODEL_MAGIC = b"lfv-det\n"  # as in lfvpipe.detector.model_file, which imports numpy
+# SQLite's result codes, and what it says of a state without its tables.
+_CORRUPT, _NOT_A_DATABASE = 11, 26
+_NO_TABLE = "no such table"
+
+
+class StateDamaged(Exception):
+    """The state's file is no state."""
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A model version as the state's file has it.
+
+    Attributes:
+        status: The API's name of it.
+        detector: Which one made it.
+        file: Where the default detector's models lie.
+    """
+
+    status: str
+    detector: str
+    file: Path
+
+
+def home_of(folder: Path) -> str | None:
+    """Return the region of a service's folder itself; None where no sound file tells."""
+    try:
+        text = (folder / HOME).read_bytes().decode("ascii", "replace")
+    except FileNotFoundError:
+        return None
+    # One that was cut has no line end; it could be the name of another region.
+    return text.strip() if text.endswith("\n") and _NAME.fullmatch(text.strip()) else None
+
+
+def find_folder(state_dir: Path, region: str) -> Path:
+    """Return the state folder of a region without touching anything: it may not exist."""
+    home = home_of(state_dir)
+    return state_dir if home in (None, region) else state_dir / "regions" / region
+
+
+def has_project(state_dir: Path, region: str, project: str) -> bool:
+    """Tell whether a project is in the state; True also where the file cannot be asked now.
+
+    Raises:
+        StateDamaged: The file is no state.
+    """
+    file = find_folder(state_dir, region) / STATE
+    row = _ask(file, "SELECT 1 FROM projects WHERE name = ?", project)
+    return row is not None
+
+
+def find_model(state_dir: Path, region: str, project: str, version: str) -> KnownModel | None:
+    """Return a model version; None where there is none.
+
+    Raises:
+        StateDamaged: The file is no state.
+        sqlite3.Error: It cannot be asked now.
+    """
+    folder = find_folder(state_dir, region)
+    query = "SELECT id, status, detector FROM models WHERE project = ? AND version = ?"
+    row = _ask(folder / STATE, query, project, int(version))
+    if row is None:
+        return None
+    return KnownModel(str(row[1]), str(row[2]), folder / "models" / str(row[0]) / "model.lfv")
+
+
+def is_whole_model(file: Path) -> bool:
+    """Tell whether a model file of the default detector has the digest that it names."""
+    data = file.read_bytes()
+    start = _MODEL_HEAD.size + hashlib.sha256().digest_size
+    if len(data) < start or not data.startswith(_MODEL_MAGIC):
+        return False
+    digest = hashlib.sha256(data[: _MODEL_HEAD.size])
+    digest.update(memoryview(data)[start:])
+    return digest.digest() == data[_MODEL_HEAD.size : start]
+
+
+def damage_of(file: Path) -> str | None:
+    """Return what SQLite finds wrong with a state's file, all of which it reads; None if nothing.
+
+    Nothing is said of a file that cannot be asked now, such as one that may not be read.
+    """
+    try:
+        _ask(file, "SELECT 1 FROM projects")
+        row = _ask(file, "PRAGMA integrity_check(1)")
+    except StateDamaged as error:
+        return str(error)
+    except sqlite3.Error:
+        return None
+    return None if row is not None and row[0] == "ok" else str(row[0] if row else "it is gone")
+
+
+def _ask(file: Path, query: str, *values: Any) -> Any:
+    """Return the first row of a query; None where there is none, or no file."""
+    if not file.is_file():
+        return None
+    if file.stat().st_size == 0 and not file.with_name(f"{file.name}-wal").is_file():
+        raise StateDamaged("it is empty")
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as state:
+            return state.execute(query, values).fetchone()
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (_CORRUPT, _NOT_A_DATABASE) or _NO_TABLE in str(error):
+            raise StateDamaged(str(error)) from error
+        raise

@@ -1,0 +1,185 @@
+"""Files of the state that are not what was written: each is noticed, and made again or refused.
+
+Every file of a finished pipeline's state is emptied, cut (within a line and at a line's end),
+zeroed, partly and as a whole, and replaced by JSON of another kind.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import workshop
+from tests.cli.conftest import DATA, SMALL
+from tests.workshop import Said
+
+pytestmark = pytest.mark.slow
+
+Call = Callable[..., Said]
+
+
+def _zero(data: bytes) -> bytes:
+    return bytes(len(data))
+
+
+def _zero_some(data: bytes) -> bytes:
+    return data[: len(data) // 2] + bytes(min(64, len(data) // 4)) + data[len(data) // 2 + 64 :]
+
+
+def _cut_line(data: bytes) -> bytes:
+    return b"".join(data.splitlines(keepends=True)[:-1])
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "cut": lambda data: data[: len(data) * 2 // 3],
+    "cut at a line": _cut_line,
+    "zeroed": _zero,
+    "partly zeroed": _zero_some,
+    "wrong type": lambda _: b"[1, 2]\n",
+}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A pipeline that was run to its end, and a copy of its state to go back to."""
+
+    file: Path
+    copy: Path
+
+    @property
+    def state(self) -> Path:
+        return self.file.parent / ".lfvpipe"
+
+    def restore(self) -> None:
+        """Go back to the state as the run left it, times included."""
+        shutil.rmtree(self.state)
+        shutil.copytree(self.copy, self.state)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder = tmp_path_factory.mktemp("damaged")
+    for name in ("Texture.zip", "Texture_def.zip"):
+        shutil.copy(DATA / name, folder / name)
+    file = folder / "small.yaml"
+    file.write_text(SMALL)
+    assert workshop.call("run", file).code == 0
+    assert workshop.call("run", file).code == 0  # which notes what it found right
+    shutil.copytree(folder / ".lfvpipe", folder / "copy")
+    return Finished(file, folder / "copy")
+
+
+@pytest.fixture
+def pipeline(finished: Finished) -> Iterator[Finished]:
+    yield finished
+    finished.restore()
+
+
+def first(state: Path, pattern: str) -> Path:
+    return min(path for path in state.glob(pattern) if path.is_file())
+
+
+# What a run makes again: all but the training.
+REMADE = [
+    "small/selection/*.jsonl",
+    "small/index/*.jsonl",
+    "small/images/normal/*.png",
+    "small/verdicts/*.jsonl",
+    "small/evaluations/*.jsonl",
+    "small/runs/*.json",
+    "small/runs/*.html",
+    "buckets/small/normal/Texture/*.png",
+    "buckets/small/manifests/train-*.manifest",
+]
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("pattern", REMADE)
+def test_what_can_be_made_again_is_named_and_made_again(
+    pattern: str, how: str, pipeline: Finished, lfvpipe: Call
+) -> None:
+    file = first(pipeline.state, pattern)
+    whole = file.read_bytes()
+    damaged = DAMAGES[how](whole)
+    if damaged == whole:
+        pytest.skip("that is how it is")
+    file.write_bytes(damaged)
+    planned = lfvpipe("plan", pipeline.file)
+    assert planned.code == 2, planned.out
+    assert "output damaged" in planned.out, planned.out
+    assert file.name in planned.out.replace("\n", "")
+    ran = lfvpipe("run", pipeline.file)
+    assert ran.code == 0, ran.err
+    if "runs" not in pattern:
+        assert file.read_bytes() == whole
+    assert lfvpipe("plan", pipeline.file).code == 0
+
+
+# What is only remembered, and found out again without a word: a cache, a journal, a lock.
+REMEMBERED = [
+    "known-valid.json",
+    "small/images/journal.jsonl",
+    "small/fetch/*.json",
+    "small/heat-maps/*",
+    "small/verified/*.json",
+    "small/upload/*.keys",
+    "small/manifests/*.manifest",
+    "small/ledger.json.bak",
+    "small/lock",
+    "small/report.html",
+    "service/region",
+    "service/logs/*",
+]
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("pattern", REMEMBERED)
+def test_what_is_only_remembered_stands_in_no_way(
+    pattern: str, how: str, pipeline: Finished, lfvpipe: Call
+) -> None:
+    if not [path for path in pipeline.state.glob(pattern) if path.is_file()]:
+        pytest.skip("there is none")
+    file = first(pipeline.state, pattern)
+    file.write_bytes(DAMAGES[how](file.read_bytes()))
+    assert lfvpipe("plan", pipeline.file).code == 0
+    ran = lfvpipe("run", pipeline.file, "--force", "extract", "--force", "report")
+    assert ran.code == 0, ran.err
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize(
+    "pattern", ["service/service.db", "service/models/1/model.lfv", "small/ledger.json"]
+)
+def test_what_a_run_cannot_make_again_by_itself_is_told(
+    pattern: str, how: str, pipeline: Finished, lfvpipe: Call
+) -> None:
+    file = first(pipeline.state, pattern)
+    whole = file.read_bytes()
+    if (pattern, how) == ("service/service.db", "partly zeroed"):
+        pytest.skip("SQLite has no checksums: a text that changed is not told from another")
+    file.write_bytes(DAMAGES[how](whole))
+    for beside in ("service.db-wal", "service.db-shm"):
+        file.with_name(beside).unlink(missing_ok=True)
+    planned = lfvpipe("plan", pipeline.file)
+    assert planned.code in (1, 2), planned.out
+    assert "damaged" in planned.out + planned.err
+    assert "Traceback" not in planned.err
+    assert "bug" not in planned.err
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("name", ["EvaluationManifest", "EvaluationResult"])
+def test_an_evaluation_that_is_not_whole_is_refused(
+    name: str, how: str, pipeline: Finished, lfvpipe: Call
+) -> None:
+    file = first(pipeline.state, f"buckets/small/{name}-*.json")
+    file.write_bytes(DAMAGES[how](file.read_bytes()))
+    said = lfvpipe("run", pipeline.file, "--force", "evaluate")
+    assert said.code == 1, said.out
+    assert "is damaged" in said.out + said.err
+    assert "--force model" in said.out + said.err
+    assert "Traceback" not in said.err
