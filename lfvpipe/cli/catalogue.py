@@ -81,6 +81,11 @@ COMMANDS = (
         "show a run's summary again, and where its page is",
         "lfvpipe report pipeline.yaml --open",
     ),
+    Command(
+        "doctor",
+        "look over all of the state, and repair what can be repaired safely",
+        "lfvpipe doctor pipeline.yaml --repair",
+    ),
     Command("stop", "stop every model that is known to be hosted", "lfvpipe stop pipeline.yaml"),
     Command(
         "destroy",

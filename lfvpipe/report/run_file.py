@@ -34,7 +34,7 @@ class RunFileDamaged(UserError):
     def __init__(self, path: Path, fault: str) -> None:
         super().__init__(
             f"{path} is not a run file ({fault}).",
-            hint="`lfvpipe doctor` sets it aside.",
+            hint="`lfvpipe doctor --repair` sets it aside.",
         )
 
 
@@ -97,16 +97,15 @@ def load(path: Path, *, with_verdicts: bool = True) -> RunRecord:
     return replace(run, verdicts={name: tuple(read_verdicts(file)) for name, file in files.items()})
 
 
-def set_aside_damaged(state_dir: Path) -> list[Path]:
-    """Rename the run files that are none to ``….json.damaged``; return what they are called now."""
-    moved = []
-    for run_id in run_ids(state_dir):
-        path = path_of(state_dir, run_id)
+def damaged(state_dir: Path) -> list[Path]:
+    """Return the files among the run files that are none."""
+    found = []
+    for path in (path_of(state_dir, run_id) for run_id in run_ids(state_dir)):
         try:
             load(path, with_verdicts=False)
         except RunFileDamaged:
-            moved.append(path.replace(path.with_name(f"{path.name}.damaged")))
-    return moved
+            found.append(path)
+    return found
 
 
 def _verify(file: Path, sha256: str) -> None:

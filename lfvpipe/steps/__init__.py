@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from lfvpipe.steps import hosting, ownership
     from lfvpipe.steps.advice import advise
     from lfvpipe.steps.context import Context
+    from lfvpipe.steps.intact import VERIFIED
     from lfvpipe.steps.mlflow import insist_on_extra
     from lfvpipe.steps.pipeline import families, steps_of
     from lfvpipe.steps.report import ReportOutcome
@@ -18,6 +19,7 @@ else:
             "advice": ["advise"],
             "context": ["Context"],
             "hosting": [],
+            "intact": ["VERIFIED"],
             "mlflow": ["insist_on_extra"],
             "ownership": [],
             "pipeline": ["families", "steps_of"],
@@ -26,6 +28,7 @@ else:
     )
 
 __all__ = [
+    "VERIFIED",
     "Context",
     "ReportOutcome",
     "advise",

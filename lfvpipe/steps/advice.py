@@ -6,6 +6,7 @@ raises their errors, too. Here, where errors reach whoever runs a pipeline, they
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe import archives, disk, engine, images, lookout, service, storage
@@ -48,16 +49,25 @@ def _about_engine(error: UserError) -> str:
             return f"`--from {first} --until {last}` has nothing between: turn them around."
         case engine.FactsError(step=step):
             return f"The ledger may be damaged. Make it anew with `lfvpipe run --force {step}`."
-        case engine.LedgerTooNew():
-            return f"{error.hint} Or use another `--state-dir`."
-        case engine.LedgerNotWritten():
-            return "Free some space or make the folder writable, then run again: it resumes."
+        case engine.LedgerError():
+            return _about_ledger(error)
         case engine.Locked():
             return f"{error.hint} Or let `--lock-timeout SECONDS` do the waiting."
         case disk.DiskError(advice=advice):
             return f"{advice}, then run again: it resumes."
         case engine.StateFolderUnusable() | service.errors.FolderUnusable():
             return f"{error.hint} Or name another one with `--state-dir`."
+    return error.hint
+
+
+def _about_ledger(error: engine.LedgerError) -> str:
+    match error:
+        case engine.LedgerDamaged(backup=Path()):
+            return f"{error.hint} `lfvpipe doctor --repair` does that."
+        case engine.LedgerTooNew():
+            return f"{error.hint} Or use another `--state-dir`."
+        case engine.LedgerNotWritten():
+            return "Free some space or make the folder writable, then run again: it resumes."
     return error.hint
 
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 # How far the clock of a file system may stand still: a file that was written and looked at within
 # one tick may be written once more without a change of its times.
 _TICK_NS = 2_000_000_000
-FOLDER = "verified"
+VERIFIED = "verified"
+"""The folder of notes about files that were found right; without it, all are read again."""
 
 
 def losses(context: Context, name: str, tests: Mapping[str, Test]) -> list[Reason]:
@@ -41,7 +42,7 @@ def losses(context: Context, name: str, tests: Mapping[str, Test]) -> list[Reaso
     gone = [Reason("output-missing", path) for path, file in files.items() if not file.is_file()]
     if gone:
         return gone
-    note = context.state_dir / FOLDER / f"{name}-{context.variant}.json"
+    note = context.state_dir / VERIFIED / f"{name}-{context.variant}.json"
     known = _read(note)
     now = {path: _state_of(file) for path, file in files.items()}
     right = {
@@ -89,7 +90,7 @@ class Watermark:
     """
 
     def __init__(self, context: Context, name: str, root: Path) -> None:
-        self._note = context.state_dir / FOLDER / f"{name}.json"
+        self._note = context.state_dir / VERIFIED / f"{name}.json"
         self._root = root
         until = _read(self._note).get("until")
         self.until: int = until if isinstance(until, int) else 0

@@ -79,7 +79,8 @@ class ReportStep(Step[Context]):
         from lfvpipe.report.page import write_page
 
         run = _record(context, work)
-        for moved in run_file.set_aside_damaged(context.state_dir):
+        for damaged in run_file.damaged(context.state_dir):
+            moved = damaged.replace(damaged.with_name(f"{damaged.name}.damaged"))
             work.warn(f"A run file was damaged and is set aside as {moved}: history goes without.")
         path = run_file.write(context.state_dir, run)
         model_file = _model_file(context, ModelOutcome.of(work.upstream))

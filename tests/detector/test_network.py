@@ -51,6 +51,27 @@ def test_a_damaged_or_unwritable_cache_is_survived(
         build(4)
 
 
+def test_weights_that_changed_a_little_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LFVPIPE_CACHE_DIR", str(tmp_path))
+    build = network._session.__wrapped__
+    build(4)
+    (cached,) = (tmp_path / "backbones").glob("*.onnx")
+    whole = cached.read_bytes()
+    middle = len(whole) // 2
+    cached.write_bytes(whole[:middle] + bytes(4096) + whole[middle + 4096 :])
+    network.start_session(str(cached))  # which loads, and would judge otherwise
+    with pytest.warns(UserWarning, match="is made again: its digest does not fit"):
+        build(4)
+    assert cached.read_bytes() == whole
+    (noted,) = (tmp_path / "backbones").glob("*.sha256")
+    noted.unlink()  # as a version left it that noted none
+    cached.write_bytes(whole[:middle] + bytes(4096) + whole[middle + 4096 :])
+    build(4)
+    assert cached.read_bytes() == whole
+
+
 def test_strips_make_the_maps_that_the_whole_image_makes(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (336, 112, 3)).astype(np.uint8)
     monkeypatch.setattr(tuning, "STEM_STRIP_PIXELS", 336 * 112)

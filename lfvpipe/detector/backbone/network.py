@@ -1,5 +1,6 @@
 """The backbone as something to call: converted once into the user's cache, run by onnxruntime."""
 
+import hashlib
 import os
 import sys
 import threading
@@ -68,13 +69,20 @@ def _session(taps: int | None) -> Any:
     path = cache_folder(os.environ, sys.platform) / "backbones" / name
     if path.is_file():
         # A damaged file, as of a disk that was full, is no reason to fail: the weights are there.
+        # It may well load all the same, and then every confidence would be another one.
         try:
+            if _digest_file(path).read_text("ascii") != _digest(path.read_bytes()):
+                raise ValueError("its digest does not fit")  # noqa: TRY301  (as what cannot load)
             return start_session(str(path))
+        except FileNotFoundError:
+            pass  # kept by a version that noted no digests
         except Exception as error:
             warnings.warn(f"{path} cannot be loaded and is made again: {error}", stacklevel=2)
     tensors = checkpoint_tensors()
     built = graph.build_rest(tensors, taps) if taps else graph.build_stem(tensors)
     try:
+        # The digest first: a kill in between leaves a file that is made again.
+        atomic.write_text(_digest_file(path), _digest(built))
         atomic.write_bytes(path, built)
     except OSError as error:
         warnings.warn(
@@ -83,6 +91,14 @@ def _session(taps: int | None) -> Any:
             stacklevel=2,
         )
     return start_session(built)
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 @cache

@@ -1,0 +1,159 @@
+"""`lfvpipe doctor`: look over all of the state, and repair what can be repaired safely."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from shutil import rmtree
+from typing import TYPE_CHECKING, Annotated
+
+from lfvpipe import engine, report, service, steps
+from lfvpipe.cli import formatting, output
+from lfvpipe.cli.options import Json, LockOptions, Option
+from lfvpipe.cli.variants import Variant, ledger_of, locked, open_variants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FOUND = 2
+_LOST = frozenset({"output-damaged", "output-missing"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions(LockOptions):
+    """What `lfvpipe doctor` reads."""
+
+    repair: Annotated[
+        bool,
+        Option("--repair", about="set damaged files aside and restore what there is a copy of"),
+    ] = False
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """Something that is wrong with the state.
+
+    Attributes:
+        what: What is wrong, and where.
+        remedy: What was done, or is to be done.
+        repaired: Nothing is left to do but what a run does by itself.
+    """
+
+    what: str
+    remedy: str
+    repaired: bool = False
+
+
+def run(options: DoctorOptions) -> int:
+    """Print what is wrong and what becomes of it; return 0 where nothing is left, else 2."""
+    variants = open_variants(options)
+    folder = variants[0].context.state_dir
+    if not folder.is_dir():
+        found: list[Complaint] = []  # and no folder is made for the lock
+    elif options.repair:
+        with locked("doctor", options, variants[0]):
+            found = list(_examine(variants, repair=True))
+    else:
+        found = list(_examine(variants, repair=False))
+    if options.json:
+        output.print_json({"sound": not found, "complaints": [asdict(each) for each in found]})
+    else:
+        for each in found:
+            print(f"{each.what}\n  {each.remedy}")
+        if not found:
+            print("the state is sound")
+    return 0 if all(each.repaired for each in found) else FOUND
+
+
+def _examine(variants: tuple[Variant, ...], *, repair: bool) -> Iterator[Complaint]:
+    context = variants[0].context
+    # What was found right before is read again, whatever its times say.
+    rmtree(context.state_dir / steps.VERIFIED, ignore_errors=True)
+    yield from _temporary_files(context.state_dir, repair=repair)
+    yield from _run_files(context.state_dir, repair=repair)
+    if context.pipeline.service.endpoint == "embedded":
+        yield from _service(context.service_dir, repair=repair)
+    try:
+        ledger_of(variants[0])
+    except engine.LedgerDamaged as error:
+        complaint = _ledger(error, repair=repair)
+        yield complaint
+        if not complaint.repaired:
+            return
+    for variant in variants:
+        yield from _outcomes(variant)
+
+
+def _temporary_files(folder: Path, *, repair: bool) -> Iterator[Complaint]:
+    """Yield what a kill left; whoever holds the lock knows that nobody writes it any more."""
+    for file in sorted(folder.rglob(".*.tmp")):
+        if repair:
+            file.unlink(missing_ok=True)
+        done = "removed" if repair else "`lfvpipe doctor --repair` removes it"
+        yield Complaint(f"{file} was left by a run that was killed", done, repair)
+
+
+def _run_files(folder: Path, *, repair: bool) -> Iterator[Complaint]:
+    for file in report.run_file.damaged(folder):
+        done = f"`lfvpipe doctor --repair` sets it aside; {_HISTORY}"
+        if repair:
+            done = f"set aside as {_set_aside(file)}; {_HISTORY}"
+        yield Complaint(f"{file} is not a run file", done, repair)
+
+
+_HISTORY = "the history goes without that run"
+
+
+def _service(folder: Path, *, repair: bool) -> Iterator[Complaint]:
+    """Yield what is wrong with the states of all regions, and with their models."""
+    looks = service.looks
+    for state in sorted({folder / looks.STATE, *folder.glob(f"regions/*/{looks.STATE}")}):
+        fault = looks.damage_of(state) if state.is_file() else None
+        if fault is not None:
+            done = f"restore it from a copy, or let `lfvpipe doctor --repair` set it aside: {_ANEW}"
+            if repair:
+                done = f"set aside as {_set_aside(state)}: {_ANEW}"
+                for beside in ("-wal", "-shm"):
+                    state.with_name(state.name + beside).unlink(missing_ok=True)
+            yield Complaint(f"{state} is damaged: {fault}", done, repair)
+    for file in sorted({*folder.glob("models/*/model.lfv"), *folder.glob("regions/*/models/*/*")}):
+        if file.suffix == ".lfv" and not looks.is_whole_model(file):
+            again = "a run trains this pipeline's again; others' have to be created again"
+            yield Complaint(f"{file} is not a whole model", again)
+
+
+_ANEW = "the next run makes project, data sets and model again"
+
+
+def _ledger(error: engine.LedgerDamaged, *, repair: bool) -> Complaint:
+    if error.backup is None:
+        return Complaint(error.message, error.hint)
+    try:
+        engine.Ledger.load(error.backup)
+    except engine.LedgerError:
+        return Complaint(error.message, f"{error.backup} is damaged, too: move both away")
+    if not repair:
+        done = "`lfvpipe doctor --repair` restores the one before it, which a run goes on from"
+        return Complaint(error.message, done)
+    aside = _set_aside(error.path)
+    error.path.write_bytes(error.backup.read_bytes())
+    done = f"set aside as {aside}, and the one before it restored: a run goes on from there"
+    return Complaint(error.message, done, repaired=True)
+
+
+def _outcomes(variant: Variant) -> Iterator[Complaint]:
+    """Yield what of the steps' outcomes is damaged or gone, all of which is looked at."""
+    plan = engine.plan(variant.steps, variant.context, ledger_of(variant), variant=variant.name)
+    for row in plan.rows:
+        for reason in row.reasons:
+            if reason.code in _LOST:
+                what = f"{row.step}: {formatting.reason(reason)}"
+                yield Complaint(what, "the next run makes it again")
+
+
+def _set_aside(file: Path) -> Path:
+    """Rename a file so that nothing takes it for what it was; return what it is called now."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    return file.replace(file.with_name(f"{file.name}.damaged-{stamp}"))

@@ -1,0 +1,112 @@
+"""`lfvpipe doctor` on a project as far as no model is needed."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.workshop import Said
+
+Call = Callable[..., Said]
+
+
+@pytest.fixture
+def made(project: Path, lfvpipe: Call) -> Path:
+    """Return a pipeline file whose datasets were made."""
+    assert lfvpipe("run", project, "--until", "datasets").code == 0
+    return project
+
+
+@pytest.fixture
+def state(made: Path) -> Path:
+    return made.parent / ".lfvpipe"
+
+
+def test_a_sound_state_is_called_so(made: Path, lfvpipe: Call) -> None:
+    said = lfvpipe("doctor", made)
+    assert (said.code, said.out) == (0, "the state is sound\n")
+    assert lfvpipe("doctor", made, "--json").json == {"sound": True, "complaints": []}
+
+
+def test_where_nothing_was_run_nothing_is_wrong(project: Path, lfvpipe: Call) -> None:
+    assert lfvpipe("doctor", project).code == 0
+    assert not (project.parent / ".lfvpipe" / "pipeline").exists()
+
+
+def test_a_damaged_ledger_is_set_aside_and_the_one_before_it_restored(
+    made: Path, state: Path, lfvpipe: Call
+) -> None:
+    ledger = state / "pipeline" / "ledger.json"
+    ledger.write_bytes(ledger.read_bytes()[:1000])
+    ran = lfvpipe("run", made, "--until", "datasets")
+    assert "lfvpipe doctor --repair" in ran.err
+    looked = lfvpipe("doctor", made)
+    assert looked.code == 2
+    assert "is damaged" in looked.out
+    assert ledger.stat().st_size == 1000
+    repaired = lfvpipe("doctor", made, "--repair")
+    assert repaired.code == 0, repaired.out
+    assert len(list(ledger.parent.glob("ledger.json.damaged-*"))) == 1
+    assert lfvpipe("run", made, "--until", "datasets").code == 0
+    assert lfvpipe("doctor", made).code == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense" * 2000])
+def test_a_damaged_database_is_set_aside_and_made_again_by_a_run(
+    content: bytes, made: Path, state: Path, lfvpipe: Call
+) -> None:
+    database = state / "service" / "service.db"
+    for beside in ("-wal", "-shm"):
+        database.with_name(database.name + beside).unlink(missing_ok=True)
+    database.write_bytes(content)
+    planned = lfvpipe("plan", made, "--until", "datasets")
+    assert planned.code == 2
+    assert "service.db" in planned.out.replace("\n", "")
+    assert "damaged" in planned.out
+    if content:
+        ran = lfvpipe("run", made, "--until", "datasets")
+        assert ran.code == 1
+        assert "lfvpipe doctor --repair" in ran.err
+    repaired = lfvpipe("doctor", made, "--repair")
+    assert "set aside as" in repaired.out
+    assert lfvpipe("run", made, "--until", "datasets").code == 0
+    assert lfvpipe("doctor", made).code == 0
+
+
+def test_damage_that_keeps_size_and_times_is_found(made: Path, state: Path, lfvpipe: Call) -> None:
+    import os
+
+    image = min((state / "pipeline" / "images" / "normal").iterdir())
+    status = image.stat()
+    image.write_bytes(bytes(status.st_size))
+    os.utime(image, ns=(status.st_atime_ns, status.st_mtime_ns))
+    said = lfvpipe("doctor", made, "--json")
+    assert said.code == 2
+    (complaint,) = said.json["complaints"]
+    assert image.name in complaint["what"]
+    assert lfvpipe("run", made, "--until", "datasets").code == 0
+    assert lfvpipe("doctor", made).code == 0
+
+
+def test_what_is_no_run_file_and_what_a_kill_left_is_put_away(
+    made: Path, state: Path, lfvpipe: Call
+) -> None:
+    runs = state / "pipeline" / "runs"
+    runs.mkdir()
+    (runs / "20260101T000000Z-00000000.json").write_text("[]")
+    (state / "pipeline" / ".ledger.json.0123456789abcdef.tmp").write_text("{")
+    assert lfvpipe("history", made).code == 1
+    assert lfvpipe("doctor", made).code == 2
+    repaired = lfvpipe("doctor", made, "--repair", "--json")
+    assert [each["repaired"] for each in repaired.json["complaints"]] == [True, True]
+    assert not list((state / "pipeline").rglob("*.tmp"))
+    assert lfvpipe("doctor", made).code == 0
+
+
+def test_a_lost_local_bucket_is_noticed(made: Path, state: Path, lfvpipe: Call) -> None:
+    shutil.rmtree(state / "buckets")
+    said = lfvpipe("doctor", made, "--json")
+    assert said.code == 2
+    assert json.dumps(said.json).count("output missing") >= 1
