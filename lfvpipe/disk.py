@@ -32,7 +32,7 @@ _HINTS = {
     errno.ENOTDIR: "A file is where a folder belongs: move it away",
     errno.EEXIST: "A file is where a folder belongs: move it away",
     getattr(errno, "EUCLEAN", 117): "It is damaged: restore it from a copy, or move it away",
-    errno.ENOLCK: "Its file system gives no locks: use a folder on another one",
+    errno.ENOLCK: "Its file system gives no locks, which keep two runs apart: mount it with locks",
 }
 # SQLite's primary result codes, which are the same in all its versions.
 _SQLITE = {
@@ -63,6 +63,12 @@ class DiskError(UserError):
             f"{where or 'A file'} cannot be read or written: {cause}.",
             hint=f"{advice}, then try again.",
         )
+
+
+def advice(error: OSError, otherwise: str) -> str:
+    """Return what to do about a refusal of the disk, as a sentence; else `otherwise`."""
+    refused = refusal(error)
+    return otherwise if refused is None else f"{refused.advice}."
 
 
 def refusal(error: BaseException, folder: object = "") -> DiskError | None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from lfvpipe import disk
 from lfvpipe.engine.errors import EngineError
 from lfvpipe.engine.oslock import acquire
 
@@ -53,10 +54,11 @@ class Locked(EngineError):
 class StateFolderUnusable(EngineError):
     """The state folder cannot be made or written; `folder` is the one, `cause` says why."""
 
-    def __init__(self, folder: Path, cause: str) -> None:
+    def __init__(self, folder: Path, error: OSError) -> None:
+        cause = error.strerror or str(error)
         super().__init__(
             f"The state folder {folder} cannot be written: {cause}.",
-            hint="Free some space or make it writable.",
+            hint=disk.advice(error, "Free some space or make it writable."),
         )
         self.folder = folder
         self.cause = cause
@@ -86,7 +88,7 @@ def hold(
         folder.mkdir(parents=True, exist_ok=True)
         lock = _acquire(folder, timeout, on_wait)
     except OSError as error:
-        raise StateFolderUnusable(folder, error.strerror or str(error)) from error
+        raise StateFolderUnusable(folder, error) from error
     try:
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         note = Holder(os.getpid(), _host(), since, command)
@@ -94,7 +96,7 @@ def hold(
             # Not by a temporary file: the note is for people, and lives as long as we do.
             _note(folder).write_text(json.dumps(asdict(note)), "utf-8")
         except OSError as error:
-            raise StateFolderUnusable(folder, error.strerror or str(error)) from error
+            raise StateFolderUnusable(folder, error) from error
         yield
     finally:
         # The note first: without the lock it could be another holder's already.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lfvpipe import disk
 from lfvpipe.errors import UserError
 
 
@@ -12,11 +13,11 @@ class FolderUnusable(UserError):
         folder: The folder.
     """
 
-    def __init__(self, folder: Path, reason: str) -> None:
+    def __init__(self, folder: Path, error: OSError) -> None:
         self.folder = folder
         super().__init__(
-            f"The service's folder {folder} cannot be written: {reason}.",
-            hint="Free some space or make it writable.",
+            f"The service's folder {folder} cannot be written: {error.strerror or error}.",
+            hint=disk.advice(error, "Free some space or make it writable."),
         )
 
 

@@ -49,7 +49,7 @@ def folder_of(state_dir: Path, region: str) -> Path:
                 home = _separate(folder) or region
                 atomic.write_text(folder / HOME, f"{home}\n")
     except OSError as error:
-        raise FolderUnusable(folder, error.strerror or str(error)) from error
+        raise FolderUnusable(folder, error) from error
     return folder if region == home else folder / "regions" / region
 
 

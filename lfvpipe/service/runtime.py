@@ -99,5 +99,5 @@ def open_runtime(
         with locks.held(OPENING, seconds=30.0):
             database = Database(folder / "service.db")
     except OSError as error:
-        raise FolderUnusable(folder, error.strerror or str(error)) from error
+        raise FolderUnusable(folder, error) from error
     return Runtime(folder, database, locks, quotas, clock, detector_name, stand_in)

@@ -42,7 +42,7 @@ HERE = "s3://parts-images/key"
         (engine.LedgerTooNew(Path("l"), "9.0", 7), "`--state-dir`"),
         (engine.LedgerNotWritten(Path("l"), "full"), "run again: it resumes"),
         (engine.Locked(Path("x"), None), "`--lock-timeout SECONDS`"),
-        (engine.StateFolderUnusable(Path("x"), "full"), "`--state-dir`"),
+        (engine.StateFolderUnusable(Path("x"), OSError("full")), "`--state-dir`"),
     ],
 )
 def test_an_error_that_knows_no_pipeline_gets_its_keys(error: UserError, advice: str) -> None:

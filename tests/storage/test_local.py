@@ -125,3 +125,32 @@ def test_the_face_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is synced is looked up in /proc")
+def test_an_object_and_the_folders_on_its_way_are_on_the_disk(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync, synced = os.fsync, []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    bucket.put("a/b/c.json", b"{}")
+    folder = tmp_path / "buckets" / "parts"
+    assert synced == [folder / "a/b/c.json", folder / "a/b", folder / "a", folder]
+
+
+def test_many_objects_are_synced_together(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not hasattr(os, "sync"):
+        pytest.skip("this platform cannot")
+    seen: list[int] = []
+    monkeypatch.setattr(os, "sync", lambda: seen.append(len(list(bucket.list()))))
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    bucket.put_many([(f"{number}.png", file) for number in range(5)], on_done=lambda *_: None)
+    assert seen == [5]
