@@ -54,6 +54,18 @@ def describe_model(client: LookoutClient, project: str, version: str) -> Descrip
     )
 
 
+def describe_tags(client: LookoutClient, model: Description) -> Mapping[str, str]:
+    """Return the tags of a model, of which its metadata or description is given.
+
+    Raises:
+        LookoutError: The service cannot be asked, or fails.
+    """
+    arn = model["ModelArn"]
+    with explained(f"reading the tags of {arn}"):
+        found = client.list_tags_for_resource(ResourceArn=arn).get("Tags", ())
+    return {tag["Key"]: tag["Value"] for tag in found}
+
+
 def _unless_absent(doing: str, call: Callable[[], Description]) -> Description | None:
     try:
         with explained(doing):

@@ -12,7 +12,8 @@ from lfvpipe.engine.outcome import Facts, Outcome, Word
 from lfvpipe.engine.phrases import listing
 from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Leftover, Step, Work
-from lfvpipe.lookout.descriptions import describe_project, timestamp
+from lfvpipe.lookout import tags
+from lfvpipe.lookout.descriptions import describe_project, describe_tags, timestamp
 from lfvpipe.lookout.failures import CONFLICT, FAILED, LookoutError, explained
 from lfvpipe.steps import ownership
 from lfvpipe.steps.attempts import SavedFacts, attempt_token
@@ -183,10 +184,19 @@ def _delete_if_empty(
     with explained(f"listing the models of project {name}"):
         models = context.lookout.list_models(ProjectName=name)["Models"]
     if models or found.get("Datasets"):
-        return [Leftover(thing, "it holds datasets or models that this pipeline did not make")]
+        return [Leftover(thing, f"it holds {_whose(context, models)}")]
     with explained(f"deleting project {name}"):
         context.lookout.delete_project(ProjectName=name)
     return [thing]
+
+
+def _whose(context: Context, models: Sequence[Description]) -> str:
+    """Say what a project holds that this pipeline did not make, by the tags of the models."""
+    made_by = {describe_tags(context.lookout, model).get(tags.PIPELINE) for model in models}
+    named = sorted(filter(None, made_by))
+    if named:
+        return f"models of pipeline {', '.join(named)}"
+    return "datasets or models that this pipeline did not make"
 
 
 def _is_ours(facts: ProjectOutcome | None, found: Description) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from lfvpipe.engine.facts import StepFacts, StepOutcome
+from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts, StepOutcome
 from lfvpipe.steps.attempts import SavedFacts
 
 
@@ -43,6 +43,7 @@ class ModelOutcome(ModelIdentity, StepOutcome):
         bucket_endpoint: Where the evaluation's files lie. None in a ledger from before endpoints
             were kept.
         failed_versions: Those of the same fingerprint whose training failed before.
+        lineage: The ledger's, which the tags say, too. None in one from before they did.
     """
 
     step: ClassVar[str] = "model"
@@ -58,6 +59,7 @@ class ModelOutcome(ModelIdentity, StepOutcome):
     fingerprint: str | None = None
     bucket_endpoint: str | None = None
     failed_versions: tuple[str, ...] = ()
+    lineage: str | None = field(default=None, metadata=ABSENT_IF_NONE)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class ModelSaved(SavedFacts):
         fingerprint: What it is tagged with.
         bucket_endpoint: Where its evaluation's files will be.
         failed_versions: Versions that attempts created and whose training failed.
+        lineage: What the version is tagged with, too.
     """
 
     version: str | None = None
@@ -80,3 +83,4 @@ class ModelSaved(SavedFacts):
     fingerprint: str | None = None
     bucket_endpoint: str | None = None
     failed_versions: tuple[str, ...] = ()
+    lineage: str | None = None

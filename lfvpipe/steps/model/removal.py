@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfvpipe.lookout.descriptions import describe_model
+from lfvpipe.engine.step import Leftover
+from lfvpipe.lookout import tags
+from lfvpipe.lookout.descriptions import describe_model, describe_tags
 from lfvpipe.lookout.failures import ABSENT, LookoutError, explained
 from lfvpipe.lookout.waiters import wait_for_model_deletion
 from lfvpipe.steps.bucket import BucketPlace
 from lfvpipe.steps.hosting import stop
-from lfvpipe.steps.model.training import fingerprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +25,8 @@ def remove(
     versions: Iterable[str],
     fingerprint: str | None,
     bucket_endpoint: str | None,
-) -> list[str]:
+    lineage: str | None,
+) -> list[str | Leftover]:
     """Delete model versions and their evaluation files; return what was deleted.
 
     Args:
@@ -34,16 +36,21 @@ def remove(
         fingerprint: What they must be tagged with, so that somebody else's version under the same
             number stays; None where that is not known.
         bucket_endpoint: Where the evaluation files are; None: where the pipeline's bucket is.
+        lineage: The pipeline's: what another one made stays, whatever it was made of.
 
     Raises:
         LookoutError: The service refuses, as it does while a version is in training.
     """
-    removed = []
+    removed: list[str | Leftover] = []
     for version in versions:
         found = describe_model(context.lookout, project, version)
         if found is None:
             continue
-        if fingerprint is None or fingerprint_of(context, found) == fingerprint:
+        said = describe_tags(context.lookout, found)
+        if said.get(tags.LINEAGE) not in (None, lineage):
+            why = f"it belongs to pipeline {said.get(tags.PIPELINE, 'without a name')}"
+            removed.append(Leftover(f"model {version} of project {project}", why))
+        elif fingerprint is None or said.get(tags.FINGERPRINT) == fingerprint:
             removed += _delete_evaluation(context, found, bucket_endpoint)
             removed += _delete_version(context, project, version)
     return removed

@@ -8,7 +8,7 @@ from lfvpipe.config.spec import Model, Service
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.phrases import listing, score
 from lfvpipe.engine.reasons import Reason
-from lfvpipe.engine.step import Step, Work
+from lfvpipe.engine.step import Leftover, Step, Work
 from lfvpipe.lookout.descriptions import describe_model, timestamp
 from lfvpipe.lookout.statuses import MODEL_TRAINED, ModelStatus
 from lfvpipe.steps.context import Context
@@ -110,7 +110,7 @@ class ModelStep(Step[Context]):
             return []
         return [Reason("drift", f"model version {facts.version}", ModelStatus.TRAINED, status)]
 
-    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """Delete the version that this pipeline created, stopped first, with what it left.
 
         So are the versions of the same fingerprint whose training failed before it.
@@ -126,7 +126,14 @@ class ModelStep(Step[Context]):
             == (facts.arn, facts.created)
         )
         versions = [*([facts.version] if is_ours else []), *facts.failed_versions]
-        return remove(context, facts.project, versions, facts.fingerprint, facts.bucket_endpoint)
+        return remove(
+            context,
+            facts.project,
+            versions,
+            facts.fingerprint,
+            facts.bucket_endpoint,
+            facts.lineage,
+        )
 
     def ongoing(self, context: Context, saved: Facts) -> str:
         """Return that the version which an unfinished attempt created trains on, or has trained.
@@ -150,7 +157,7 @@ class ModelStep(Step[Context]):
             return f"training goes on as version {found.version}, and `lfvpipe run` takes it up"
         return ""
 
-    def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
+    def abandon(self, context: Context, saved: Facts) -> Sequence[str | Leftover]:
         """Delete the versions that unfinished attempts created; fails while one is in training."""
         from lfvpipe.steps.model.removal import remove
         from lfvpipe.steps.model.training import unanswered_version
@@ -159,4 +166,6 @@ class ModelStep(Step[Context]):
         project = found.project or context.pipeline.project
         newest = found.version or unanswered_version(context, project, found)
         versions = [*([newest] if newest else []), *found.failed_versions]
-        return remove(context, project, versions, found.fingerprint, found.bucket_endpoint)
+        return remove(
+            context, project, versions, found.fingerprint, found.bucket_endpoint, found.lineage
+        )

@@ -25,7 +25,12 @@ from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
 from lfvpipe.lookout import rules, tags
-from lfvpipe.lookout.descriptions import describe_model, describe_project, timestamp
+from lfvpipe.lookout.descriptions import (
+    describe_model,
+    describe_project,
+    describe_tags,
+    timestamp,
+)
 from lfvpipe.lookout.failures import LookoutError, explained
 from lfvpipe.lookout.progress import TrainingProgress
 from lfvpipe.lookout.statuses import MODEL_TRAINED, ModelStatus
@@ -74,6 +79,7 @@ def train(context: Context, work: Work) -> Outcome:
         fingerprint=work.fingerprint,
         bucket_endpoint=context.pipeline.bucket.endpoint,
         failed_versions=ModelSaved.of(work).failed_versions,
+        lineage=work.lineage,
     )
     return Outcome(word, facts.as_json(), identity.as_json())
 
@@ -85,7 +91,8 @@ def _find_or_create(context: Context, work: Work) -> tuple[str, Word]:
         return saved.version, "created"
     was_called = saved.after is not None
     after = _version_to_surpass(context, work) if saved.after is None else saved.after
-    found = _find(context, pipeline.project, work.fingerprint, after)
+    ours = work.lineage if was_called else None
+    found = _find(context, pipeline.project, work.fingerprint, after, ours)
     if found is not None and not was_called:
         return found, "adopted"
     calling = replace(
@@ -93,6 +100,7 @@ def _find_or_create(context: Context, work: Work) -> tuple[str, Word]:
         after=after,
         project=pipeline.project,
         fingerprint=work.fingerprint,
+        lineage=work.lineage,
         bucket_endpoint=pipeline.bucket.endpoint,
     )
     if found is None:
@@ -116,14 +124,23 @@ def _version_to_surpass(context: Context, work: Work) -> int:
     return int(previous.version) if found and found["Status"] in MODEL_TRAINED else 0
 
 
-def _find(context: Context, project: str, fingerprint: str, after: int) -> str | None:
-    """Return the newest version over `after` that is trained or in training for `fingerprint`."""
+def _find(
+    context: Context, project: str, fingerprint: str, after: int, lineage: str | None = None
+) -> str | None:
+    """Return the newest version over `after` that is trained or in training for `fingerprint`.
+
+    With a `lineage` none that its tag says another pipeline made.
+    """
     with explained(f"listing the models of project {project}"):
         pages = context.lookout.get_paginator("list_models").paginate(ProjectName=project)
         models = {int(model["ModelVersion"]): model for page in pages for model in page["Models"]}
     for number, model in sorted(models.items(), reverse=True):
         is_fit = number > after and model["Status"] not in _UNFIT
-        if is_fit and fingerprint_of(context, model) == fingerprint:
+        if not is_fit:
+            continue
+        said = describe_tags(context.lookout, model)
+        is_ours = lineage is None or said.get(tags.LINEAGE) in (None, lineage)
+        if said.get(tags.FINGERPRINT) == fingerprint and is_ours:
             return str(number)
     return None
 
@@ -134,15 +151,7 @@ def unanswered_version(context: Context, project: str, saved: ModelSaved) -> str
         return None
     if describe_project(context.lookout, project) is None:
         return None
-    return _find(context, project, saved.fingerprint, saved.after)
-
-
-def fingerprint_of(context: Context, model: Description) -> str | None:
-    """Return what a version's tag says that it was made of."""
-    arn = model["ModelArn"]
-    with explained(f"reading the tags of {arn}"):
-        found = context.lookout.list_tags_for_resource(ResourceArn=arn).get("Tags", ())
-    return next((tag["Value"] for tag in found if tag["Key"] == tags.FINGERPRINT), None)
+    return _find(context, project, saved.fingerprint, saved.after, saved.lineage)
 
 
 def _create(context: Context, work: Work) -> str:

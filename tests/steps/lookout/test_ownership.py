@@ -199,6 +199,34 @@ def test_a_kill_and_then_another_configuration_is_still_the_same_pipeline(world:
     assert world.run().ok
 
 
+def test_destroy_leaves_another_pipelines_model_of_the_same_fingerprint(world: Any) -> None:
+    world.service.failing_trainings = 1
+    world.run()
+    model = world.service.projects["demo"]["models"]["1"]
+    for tag in model["tags"]:
+        if tag["Key"] in ("lfvpipe:lineage", "lfvpipe:pipeline"):
+            tag["Value"] = "anothers"
+    model |= {"status": "TRAINED", "next": []}
+    _, left = _destroyed(world)
+    said = {each.thing: each.why for each in left}
+    assert said["model 1 of project demo"] == "it belongs to pipeline anothers"
+    assert said["project demo"] == "it holds models of pipeline anothers"
+    assert world.service.statuses() == {"1": "TRAINED"}
+
+
+def test_a_call_without_an_answer_takes_no_other_pipelines_model_for_its_own(world: Any) -> None:
+    world.lose_the_connection("CreateModel", "CreateModel")
+    assert "model" in _errors(world.run())
+    world.handler = None
+    model = world.service.projects["demo"]["models"]["1"]
+    for tag in model["tags"]:
+        if tag["Key"] == "lfvpipe:lineage":
+            tag["Value"] = "anothers"
+    world.service.tokens.clear()
+    assert world.run().ok
+    assert world.facts("model")["version"] == "2"
+
+
 def test_a_model_says_which_pipeline_made_it(world: Any) -> None:
     world.run()
     tags = {
