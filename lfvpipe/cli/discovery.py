@@ -18,7 +18,14 @@ from lfvpipe import archives, images
 from lfvpipe.cli.choosing import glob_folder
 from lfvpipe.cli.covering import folders
 from lfvpipe.cli.denials import denials
-from lfvpipe.cli.image_tree import LONGEST_FILE, look, place_of, shown_folder, stem
+from lfvpipe.cli.image_tree import (
+    FOREIGN_SUFFIXES,
+    LONGEST_FILE,
+    look,
+    place_of,
+    shown_folder,
+    stem,
+)
 from lfvpipe.cli.label_sources import label_source
 from lfvpipe.cli.list_choice import find_list
 from lfvpipe.cli.listed_sources import Listed, table_faults
@@ -462,6 +469,14 @@ def _folder(tree: ImageTree, name: str) -> str:
 def _other_files(tree: ImageTree, used: Iterable[str]) -> Iterator[str]:
     """Yield what there is beside images that was made use of."""
     rest = [name for name in tree.others if name not in set(used)]
+    packed = [name for name in rest if name.lower().endswith(FOREIGN_SUFFIXES)]
+    if packed:
+        shown = ", ".join(packed[:6]) + (", …" if packed[6:] else "")
+        yield (
+            f"{count_of(len(packed), 'archive')} of a kind that is not read: {shown}; images may be"
+            " in there: use a zip, a tar (gz, bz2, xz) or a folder"
+        )
+    rest = [name for name in rest if name not in packed]
     if rest:
         yield f"{_endings(rest)}: no images that can be used"
     yield from (f"{count} {kind}" for kind, count in _all_skipped(tree).most_common())

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tbz2", ".txz")
+# Of archives that are not read, whatever is in them.
+FOREIGN_SUFFIXES = (".rar", ".7z", ".zst", ".zipx", ".cab", ".lzh", ".arj", ".gz", ".bz2", ".xz")
 LONGEST_FILE = 64 * 1024 * 1024  # bytes of a table, an export or an image that is looked into
 
 
@@ -203,8 +205,9 @@ def _roots_of_folder(folder: Path, prefix: str) -> Iterator[Root]:
         below = PurePosixPath(name).parent / stem(path)
         try:
             within.append(_root(archives.open_archive(path), f"{prefix}{below.as_posix()}/"))
-        except archives.ArchiveError:  # whoever names the folder gets on without it, too
-            skipped[f"archive inside that cannot be read: {name}"] += 1
+        except archives.ArchiveError as error:  # whoever names the folder gets on without it, too
+            why = error.message.removeprefix(f"{path} ").removeprefix(f"In {path}, ")
+            skipped[f"archive inside that cannot be read: {name}: {why} {error.hint}".strip()] += 1
     yield Root(folder, prefix, tuple(sorted(kept)), skipped)
     yield from within
 

@@ -170,6 +170,27 @@ def test_a_damaged_archive_in_a_folder_is_left_out_and_named(here: Path, lfvpipe
     assert "1 archive inside that cannot be read: bad/raw.zip" in said.out
 
 
+def test_archives_that_are_not_read_are_named_with_the_reason(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("gut/{}.png", 30))
+    (here / "p/schlecht.rar").write_bytes(b"Rar!\x1a\x07\x01\0" + bytes(30))
+    (here / "p/x.7z").write_bytes(b"7z\xbc\xaf'\x1c" + bytes(30))
+    zipped(here / "p/NG.zip", many("{}.png", 3))
+    packed = (here / "p/NG.zip").read_bytes()
+    # The flag that says encrypted, in the headers of members and in the directory at the end.
+    for sign, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        parts = packed.split(sign)
+        marked = [bytes([*each[: at - 4], each[at - 4] | 1, *each[at - 3 :]]) for each in parts[1:]]
+        packed = sign.join([parts[0], *marked])
+    (here / "p/NG.zip").write_bytes(packed)
+    said = lfvpipe("init", "p")
+    assert said.code == 0, said.err
+    line = "2 archives of a kind that is not read: schlecht.rar, x.7z; images may be in there: use"
+    encrypted = "1 archive inside that cannot be read: NG.zip: the member '1.png' is encrypted."
+    for told in (said.out, (here / "pipeline.yaml").read_text()):
+        assert line in told
+        assert encrypted in told
+
+
 def test_decisions_of_a_review_are_no_table(here: Path, lfvpipe: Any) -> None:
     put(here, many("good/{}.png", 30), many("bad/{}.png", 12))
     text(here / "old.labels.jsonl", '{"name": "normal/1.png", "label": "normal"}\n')

@@ -11,7 +11,7 @@ from lfvpipe.engine.phrases import count_of, doing
 from lfvpipe.images import FEW_LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lfvpipe.config.spec import Images, Label
     from lfvpipe.dataset.checks.findings import Finding
@@ -51,7 +51,17 @@ def bits_of(note: Note) -> str:
     """Return ``12 bits``, as many as a deep photograph's own samples fill; "" where unknown."""
     if note.levels is None:
         return "8 bits"
-    return "" if note.white is None else f"{max(8, math.ceil(math.log2(note.white + 1)))} bits"
+    return next((_range([bits]) for bits in _bits([note])), "")
+
+
+def _bits(notes: Iterable[Note]) -> list[int]:
+    """Return how many bits the samples of each deep photograph fill, where that is known."""
+    whites = (note.white for note in notes if note.white is not None)
+    return sorted(max(8, math.ceil(math.log2(white + 1))) for white in whites)
+
+
+def _range(bits: Sequence[int]) -> str:
+    return f"{bits[0]} bits" if bits[0] == bits[-1] else f"{bits[0]} to {bits[-1]} bits"
 
 
 def _levels(most: int) -> str:
@@ -89,21 +99,24 @@ def _some_few(
         for label in LABELS
     }
     told = ", ".join(f"{dark:,} of {all_:,} {label}" for label, (dark, all_) in counts.items())
-    depths = {
-        name: sorted({bits_of(note) for note in of} - {""}, key=lambda bits: int(bits.split()[0]))
-        for name, of in (
-            ("these", [note for _, note in few]),
-            ("the others", [note for _, note in deep if (note.levels or 0) >= FEW_LEVELS]),
+    others = _bits(note for _, note in deep if (note.levels or 0) >= FEW_LEVELS)
+    dark = [bits for bits in _bits(note for _, note in few) if bits < min(others, default=0)]
+    look, advice = "", "raise the exposure or the contrast, or leave them out"
+    if dark:
+        who = ("they", "these") if len(dark) == len(few) else (f"{len(dark)} of them", "those")
+        look = (
+            f", and {who[0]} look dark beside the others: {who[1]} fill {_range(dark)} and the"
+            f" others fill {_range(others)}"
         )
-    }
-    filled = " and ".join(f"{name} fill {bits[-1]}" for name, bits in depths.items() if bits)
+        advice = (
+            "export all with one depth, or, should these alone be right, leave the others out and"
+            " set images.depth to the bits that the camera fills"
+        )
     text = (
         f"{count_of(len(few), 'image')} of {len(deep):,} of more than 8 bits a sample ({told}),"
         f" reduced to 8 bits, {'keep' if len(few) > 1 else 'keeps'}"
-        f" {_levels(max(note.levels or 0 for _, note in few))}, too few to see a defect by, and"
-        f" look dark beside the others{f': {filled}' if filled else ''}. All have one white level:"
-        " export all with one depth, or, should these alone be right, leave the others out and set"
-        " images.depth to the bits that the camera fills"
+        f" {_levels(max(note.levels or 0 for _, note in few))}, too few to see a defect by{look}."
+        f" All have one white level: {advice}"
     )
     ids = (note.id for _, note in few)
     if any(dark >= _TOO_MANY * all_ > 0 for dark, all_ in counts.values()):

@@ -153,6 +153,33 @@ def test_raw_12_bits_among_16_stop_the_run(
     assert "images.depth" in caught.value.message
 
 
+def test_a_reason_for_few_levels_never_denies_itself(
+    context: Context, work: Any, archives: Archives
+) -> None:
+    random = np.random.default_rng(1)
+    full = [deep_png(random.integers(0, 65_536, (64, 64), np.uint16)) for _ in range(20)]
+    # Few levels as they are, of all 16 bits; and raw ones of 12 and 14 bits.
+    few = [deep_png(random.choice([100, 65_000], (64, 64)).astype(np.uint16)) for _ in range(6)]
+    raw = [deep_png(random.integers(0, top, (64, 64), np.uint16)) for top in (4096, 5000)]
+    anomaly = {f"{n}.png": data for n, data in enumerate(few)}
+    archives(normal={f"{n}.png": data for n, data in enumerate(full)}, anomaly=anomaly)
+    run(context, work)
+    with pytest.raises(CheckFailed, match=r"too few to see a defect by\. All have") as caught:
+        CheckStep().act(context, work)
+    assert "raise the exposure or the contrast" in caught.value.message
+    archives(
+        normal={f"{n}.png": data for n, data in enumerate(full)},
+        anomaly=anomaly | {f"raw{n}.png": data for n, data in enumerate(raw)},
+    )
+    run(context, work)
+    with pytest.raises(CheckFailed, match="export all with one depth") as caught:
+        CheckStep().act(context, work)
+    assert (
+        "2 of them look dark beside the others: those fill 12 to 14 bits and the others fill 16"
+        in (caught.value.message)
+    )
+
+
 def test_one_dark_photograph_of_many_is_a_warning(
     context: Context, work: Any, archives: Archives
 ) -> None:
