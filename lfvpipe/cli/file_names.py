@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from lfvpipe.cli.groups import Group
 from lfvpipe.cli.name_reading import MADE, TWINS, made_of, read_name
 from lfvpipe.dataset.globs import matcher
 from lfvpipe.dataset.pairing import looks_like_mask
-from lfvpipe.dataset.words import doubt_in, labels_of, product_words
+from lfvpipe.dataset.words import denial_in, doubt_in, labels_of, product_words, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lfvpipe.config.spec import Label
 
 MOST_GROUPS = 24  # of files by the beginning or end of their names
+MOST_SHAPES = 8  # of files that nothing tells, by their names but for digits
 
 
 class FileNames:
@@ -45,24 +47,56 @@ class FileNames:
         """Return what of a file's name may tell what it shows."""
         return _stem(name)[len(self.lead) :] if not looks_like_mask(name) else _stem(name)
 
-    def doubted(self, folder: str, names: Sequence[str], label: Label) -> Iterator[Group]:
-        """Yield groups of images in a folder that their names say are not what the folder is."""
+    def doubted(
+        self,
+        folder: str,
+        names: Sequence[str],
+        label: Label,
+        *,
+        by: str = "the folder",
+        named: str = "",
+    ) -> Iterator[Group]:
+        """Yield groups of images in a folder that their names say are not what the folder is.
+
+        Args:
+            folder: Where they lie.
+            names: Of the images.
+            label: What the folder, or the user, says of them.
+            by: Who says so.
+            named: A glob by which the user means them: what it names is no denial.
+        """
         said, contrary = ("good", "defective") if label == "normal" else ("defective", "good")
-        made = self._made(folder, names)
+        own = PurePosixPath(named).name
+        plain = f" {' '.join(words_of(re.sub(r'[0-9]+', ' ', own)))} "
+        made = [
+            group
+            for group in self._made(folder, names)
+            if not own or PurePosixPath(group.name).name.casefold() != own.casefold()
+        ]
         yield from made
         taken = {name for group in made for name in group.names}
         against = defaultdict(list)
         for name in names:
             if name in taken or looks_like_mask(name):
                 continue
+            rest = self.rest(name)
             if word := self._denial(name, label):
-                why = f"the folder says {said}, “{word}” in the names says {contrary}"
-                against[word, why].append(name)
-            elif word := doubt_in(self.rest(name)):
-                why = f"the folder says {said}, “{word}” in the names that this is not certain"
+                why = f"{by} says {said}, “{word}” in the names says {contrary}"
+            elif word := doubt_in(rest):
+                why = f"{by} says {said}, “{word}” in the names that this is not certain"
+            elif word := denial_in(rest, label, self._usual):
+                why = f"{by} says {said}, “{word}” in the names may deny that"
+            if word and f" {word} " not in plain:
                 against[word, why].append(name)
         for (word, why), found in against.items():
             yield self._group(folder, found, self._told_by(found, word), why)
+
+    @cached_property
+    def _usual(self) -> frozenset[str]:
+        """The words that half of all names have: of the product, or of how it is taken."""
+        stems = [set(words_of(re.sub(r"\d+", " ", _stem(name)))) for name in self._names]
+        counts = Counter(word for words in stems for word in words)
+        return frozenset(word for word, count in counts.items() if 2 * count >= len(stems))
 
     def sort(self, group: Group, sorting: Sorting) -> bool:
         """Tell images in one folder apart by how their names begin or end: ``ok_1``, ``ng_1``."""
@@ -110,7 +144,9 @@ class FileNames:
             if word := self._denial(name, label):
                 why = f"the names say both good and defective, “{word}” among it"
                 denied[word, why].append(name)
-            elif word := doubt_in(self.rest(name), self._products):
+            elif (
+                label and (word := denial_in(self.rest(name), label, self._products | self._usual))
+            ) or (word := doubt_in(self.rest(name), self._products)):
                 why = f"“{word}” in the names may take back what they say"
                 denied[word, why].append(name)
         for (word, why), found in denied.items():
@@ -119,10 +155,28 @@ class FileNames:
         if not plain:
             return
         if label is None:
-            sorting.open.append(self._group(folder, plain, [ends], ""))
+            sorting.open += [self._group(folder, plain, [ends], "")] if ends.strip("*") else []
+            sorting.open += self._by_shape(folder, plain) if not ends.strip("*") else []
             return
         sorting.labels |= dict.fromkeys(plain, label)
         sorting.told |= {name: _told(folder, name, ends) for name in plain}
+
+    def _by_shape(self, folder: str, names: Sequence[str]) -> list[Group]:
+        """Return groups of names that nothing tells, by what they are but for digits."""
+        by_start: dict[str, list[str]] = defaultdict(list)
+        for name in names:
+            by_start[re.split(r"[0-9]", _stem(name))[0]].append(name)
+        groups: list[Group] = []
+        for start, same in by_start.items():
+            group = self._group(folder, same, [f"{escaped(start)}*"] if start else [], "")
+            by_shape: dict[str, list[str]] = defaultdict(list)
+            for name in same if not group.is_glob else ():
+                by_shape[re.sub(r"[0-9]", "?", escaped(_stem(name)))].append(name)
+            shaped = [self._group(folder, each, [glob], "") for glob, each in by_shape.items()]
+            groups += shaped or [group]
+        if len(groups) > MOST_SHAPES or not all(group.is_glob for group in groups):
+            return [Group(folder, tuple(names))]
+        return groups
 
     def _by_ends(self, names: Sequence[str]) -> list[tuple[list[str], Label | None, str]] | None:
         """Return names by what tells them apart, what that says, and a glob; None if nothing."""
@@ -134,22 +188,24 @@ class FileNames:
                 found = re.search(pattern, self.rest(name))
                 by_text[found[1].lower() if found else ""].append(name)
             labels = {text: read_name(text.strip(" _-."), self._products).label for text in by_text}
-            if "" in by_text or len(by_text) > MOST_GROUPS:
+            if len(by_text) > MOST_GROUPS:
                 continue
-            told = sum(
-                self._denial(name, labels[text]) == ""
-                for text in by_text
-                if labels[text]
-                for name in by_text[text]
-            )
+            lead = self.lead if glob.endswith("*") else ""
+            split = [
+                (found, labels[text], glob.format(escaped(lead + text)) if text else "")
+                for text, found in by_text.items()
+            ]
+            told = self._told_in(split)
             if told > most or (best is None and any(labels.values())):
-                most = told
-                lead = self.lead if glob.endswith("*") else ""
-                best = [
-                    (found, labels[text], glob.format(escaped(lead + text)))
-                    for text, found in by_text.items()
-                ]
-        return self._by_word(names) if most == 0 and best is None else best
+                most, best = told, split
+        by_word = self._by_word(names) if most < len(names) else None
+        return by_word if by_word and (best is None or self._told_in(by_word) > most) else best
+
+    def _told_in(self, split: Sequence[tuple[list[str], Label | None, str]]) -> int:
+        """Return of how many names a way to tell them apart says what nothing in them denies."""
+        return sum(
+            self._denial(name, label) == "" for names, label, _ in split if label for name in names
+        )
 
     def _by_word(self, names: Sequence[str]) -> list[tuple[list[str], Label | None, str]] | None:
         """Return names by a word amid them, ``20240501_OK_0001``, as `_by_ends` does."""

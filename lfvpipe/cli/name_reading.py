@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.words import (
     MEANINGS,
+    denial_in,
     is_uncertain,
     is_undecided,
     labels_of,
@@ -121,13 +122,14 @@ def is_companion(name: str, other: str) -> bool:
     return len(rest) < len(more) and rest == words and read_name(other, words).label == "anomaly"
 
 
-def doubt(folder: str, label: Label, above: str) -> str:
+def doubt(folder: str, label: Label, above: str, shared: Collection[str] = ()) -> str:
     """Return what speaks against taking a folder for what the one above it is, as a phrase.
 
     Args:
         folder: Its name.
         label: What the one above says.
         above: The name of that.
+        shared: Words that are those of the product.
     """
     against = next((word for each, word in labels_of(folder).items() if each != label), "")
     said, contrary = ("good", "defective") if label == "normal" else ("defective", "good")
@@ -136,6 +138,8 @@ def doubt(folder: str, label: Label, above: str) -> str:
     words = set(words_of(folder))
     if is_uncertain(folder, label):
         return f"{above}/ says {said}, the name of the folder in it that this is not certain"
+    if word := denial_in(folder, label, shared):
+        return f"{above}/ says {said}, “{word}” in it may deny that"
     if words & (_MADE | {"result", "results", "ergebnis", "ergebnisse"}):
         return MADE
     return ""

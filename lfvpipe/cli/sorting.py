@@ -84,6 +84,7 @@ def _take_chosen(
 ) -> None:
     """Take what the user says of images, but for what names in a folder deny that he named."""
     by_folder: dict[tuple[str, Label, str], list[str]] = defaultdict(list)
+    by_glob: dict[tuple[str, Label, str], list[str]] = defaultdict(list)
     types: dict[str, list[str]] = defaultdict(list)
     for name, choice in said.items():
         sorting.told[name] = choice.glob
@@ -96,9 +97,11 @@ def _take_chosen(
             sorting.parts[name] = part
         if choice.folder and choice.kind == "anomaly" and _is_type_by_place(tree, choice.folder):
             types[choice.folder].append(name)
+        above = PurePosixPath(name).parent.as_posix().removeprefix(".")
         if choice.folder is not None:
-            above = PurePosixPath(name).parent.as_posix().removeprefix(".")
             by_folder[above, choice.kind, choice.folder].append(name)
+        elif has_wildcard(choice.pattern) and choice.glob != escaped(name):
+            by_glob[above, choice.kind, choice.pattern].append(name)
     sorting.types += (Group(folder, tuple(names)) for folder, names in types.items())
     for (above, label, top), names in by_folder.items():
         outer = PurePosixPath(top).name or "the folder"
@@ -107,10 +110,18 @@ def _take_chosen(
             groups = [Group(above, tuple(names), doubt=why)]
         else:
             groups = [*files.doubted(above, names, label)]
-        for group in groups:
-            for name in group.names:
-                del sorting.labels[name]
-            sorting.open.append(group)
+        _doubt_all(groups, sorting)
+    # Of a glob what denies it is asked, but for what the glob itself names: './*', '*_NG.*'.
+    for (above, label, pattern), names in by_glob.items():
+        by = f"--{label} {pattern}"
+        _doubt_all(files.doubted(above, names, label, by=by, named=pattern), sorting)
+
+
+def _doubt_all(groups: Iterable[Group], sorting: Sorting) -> None:
+    for group in groups:
+        for name in group.names:
+            del sorting.labels[name]
+        sorting.open.append(group)
 
 
 def _is_type_by_place(tree: ImageTree, folder: str) -> bool:
@@ -233,10 +244,7 @@ class _Visit:
         elif state.label:
             self.sorting.labels |= dict.fromkeys(images, state.label)
             self.sorting.told |= dict.fromkeys(images, state.told)
-            for group in self.files.doubted(path, images, state.label):
-                for name in group.names:
-                    del self.sorting.labels[name]
-                self.sorting.open.append(group)
+            _doubt_all(self.files.doubted(path, images, state.label), self.sorting)
         else:
             group = Group(path, tuple(images), is_defect_type=state.may_be_type)
             self.sorting.open.append(group)
@@ -263,7 +271,8 @@ def _doubt(folder: _Folder, name: str, state: _State) -> str:
         return ""
     if state.label:
         is_made = may_be_made(name) and _is_again(inner, folder)
-        return doubt(name, state.label, state.above) or (MADE if is_made else "")
+        why = doubt(name, state.label, state.above, folder.shared)
+        return why or (MADE if is_made else "")
     if is_undecided(name) and any(inner.labels()) and _has_more(folder, name):
         return "what is in it is called good or defective, but the folder's name takes that back"
     return ""

@@ -89,7 +89,8 @@ _UNDECIDED_TEXT = (
 # Words that begin so are of that kind, too.
 _UNDECIDED_STEMS: Final = (
     "recheck", "reinspect", "reexamin", "retest", "review", "remeasur", "rework", "repair",
-    "repari", "nachgepr", "nachpru", "nachkontroll", "nacharbeit", "nachgearbeit", "nachmess",
+    "repar", "instandgesetz", "uberarbeit", "ueberarbeit",
+    "nachgepr", "nachpru", "nachkontroll", "nacharbeit", "nachgearbeit", "nachmess",
     "klarung", "klaerung", "abklar", "abklaer", "vermut", "wahrscheinlich", "unsicher", "angeblich",
     "pseudo", "fehlalarm", "falschalarm", "falschausschuss", "scheinfehler", "korrigiert",
     "simul", "synthet", "kunstlich", "kuenstlich", "artificial", "wrongly", "misclass", "mislabel",
@@ -119,6 +120,15 @@ _HEDGES = _set(
     " once semi half halb too zu alarm degil free frei freie los removed entfernt absent gone weg"
     " beanstandet beanstandung issue issues wrong finding findings"
 )
+# What was passed, and should not have been: they deny good alone.
+_ESCAPED = _set(
+    "escape escapes escaped schlupf reklamiert reklamierte reklamation reklamationen complaint"
+    " complaints claim claims claimed returned returns retoure retouren retour retours reclamation"
+    " reclamations reclamo reclamos reclamacion reclamaciones reclamado reclami reklamacja"
+    " reklamacje feldausfall feldausfalle"
+)
+# What was mended since: they deny defective alone.
+_AFTERWARDS = _set("after afterwards nachher danach apres despues dopo depois etter efter")
 # Beside a word for good or defective they say nothing of what the images show.
 _NEUTRAL = _set(
     "image images img imgs photo photos pic pics picture pictures part parts piece pieces product"
@@ -452,6 +462,28 @@ def defect_word(name: str) -> str:
     """Return the first word of a name that says defective, or names a type of defects; or ""."""
     tokens = _tokens(tuple(words_of(re.sub(r"\d+", " ", name))))
     return next((" ".join(t.words) for t in tokens if t.kind in ("anomaly", "type")), "")
+
+
+def denial_in(name: str, label: Label, products: Collection[str] = ()) -> str:
+    """Return the word of a name that may deny what a folder above says of the images; or "".
+
+    Words for the other label are no part of it (`labels_of`).
+
+    Args:
+        name: Of a folder, or of a file without its ending.
+        label: What the folder above says.
+        products: Words that name the product.
+    """
+    tokens = _tokens(tuple(words_of(re.sub(r"\d+", " ", name))))
+    before: Kind = "unknown"
+    for token in tokens:
+        word = token.words[0]
+        is_type = token.kind == "type" and before != "negation"
+        is_denial = is_type or word in _ESCAPED if label == "normal" else word in _AFTERWARDS
+        if (is_denial or is_undecided(word)) and word not in products:
+            return word
+        before = token.kind
+    return ""
 
 
 def undecided_word(name: str) -> str:

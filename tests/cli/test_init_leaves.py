@@ -148,3 +148,114 @@ def test_the_line_that_is_offered_is_whole(here: Path, lfvpipe: Any) -> None:
         "`lfvpipe init p --anomaly Golden Hold Intake Limit Setup --leave-out Trial"
         " --product all --output x.yaml` if all are defective"
     ) in said
+
+
+# --- Names of files
+
+
+def test_names_that_nothing_tells_are_asked_and_the_others_stay_told(
+    here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("IMG_{:03}_OK_D00.png", 16), many("IMG_{:03}_NOK_D01.png", 12))
+    put(here / "p", ["IMG_070.png", "IMG_071.png"])
+    said = lfvpipe("init", "p").err
+    assert "IMG_???.* (2 images); 16 others are good, and 12 defective" in said
+    assert "--leave-out 'IMG_???.*' if they are neither" in said
+    made = lfvpipe("init", "p", "--leave-out", "IMG_???.*", "--json").json
+    assert (made["normal"], made["anomaly"]) == (16, 12)
+    assert lfvpipe("run", "--until", "check").code == 0
+
+
+ENDS = [
+    *(f"20240511_{n}_pass.png" for n in range(12)),
+    *(f"20240511_{n}_fail.png" for n in range(8)),
+    "20240512_60_passfail.png",
+    "20240512_90_nopass.png",
+    "bypass_10.png",
+    "failsafe_11.png",
+]
+
+
+def test_a_few_names_of_another_form_do_not_make_the_others_unknown(
+    here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", ENDS)
+    said = lfvpipe("init", "p").err
+    assert "12 others are good, and 8 defective" in said
+    words = ["*_passfail.*", "*_nopass.*", "bypass_*", "failsafe_*"]
+    assert all(word in said for word in words)
+    made = lfvpipe("init", "p", "--leave-out", *words, "--json").json
+    assert (made["normal"], made["anomaly"]) == (12, 8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern", "open_"),
+    [
+        ("normal", "./*", "*_fail.* (8 images)"),
+        ("normal", "*.png", "*_fail.* (8 images)"),
+        ("anomaly", "./*", "*_pass.* (12 images)"),
+    ],
+)
+def test_a_glob_over_all_files_does_not_overrule_what_their_names_say(
+    kind: str, pattern: str, open_: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", ENDS)
+    said = lfvpipe("init", "p", f"--{kind}", pattern)
+    assert said.code == 3, said.out
+    assert open_ in said.err
+    assert f"--{kind} {pattern} says" in said.err
+
+
+def test_a_glob_that_names_the_word_is_meant(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", ENDS)
+    made = lfvpipe("init", "p", "--normal", "./*", "*_fail.*", "--json")
+    assert made.code == 0, made.err
+    assert (made.json["normal"], made.json["anomaly"]) == (len(ENDS), 0)
+
+
+@pytest.mark.parametrize(
+    ("files", "open_"),
+    [
+        (["IO/Kratzer/{}.png"], "IO/Kratzer/"),
+        (["IO/k{}_Kratzer.png"], "IO/*_Kratzer.*"),
+        (["IO/escape/{}.png"], "IO/escape/"),
+        (["IO/reklamiert/{}.png"], "IO/reklamiert/"),
+        (["IO/k{}_returned.png"], "IO/*_returned.*"),
+        (["NIO/nach Reparatur/{}.png"], "NIO/nach Reparatur/"),
+        (["NIO/nachher/{}.png"], "NIO/nachher/"),
+        (["NIO/k{}_Pseudofehler.png"], "NIO/*_Pseudofehler.*"),
+        (["NIO/k{}_overkill.png"], "NIO/*_overkill.*"),
+        (["NIO/k{}_false call.png"], "NIO/*_false call.*"),
+        (["NIO/k{} nachher.png"], "NIO/* nachher.*"),
+    ],
+)
+def test_what_denies_a_folder_is_asked_in_folders_and_in_files_alike(
+    files: list[str], open_: str, here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("IO/{}.png", 12), many("NIO/b{}.png", 8))
+    put(here / "p", *(many(pattern, 3) for pattern in files))
+    said = lfvpipe("init", "p")
+    assert said.code == 3, said.out
+    assert f"{open_} (3 images); 12 others are good, and 8 defective" in said.err
+
+
+def test_what_denies_a_word_in_a_flat_name_is_asked(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("OK_{}.png", 12), many("NG_{}.png", 8), many("OK_{}_Kratzer.png", 3))
+    assert "*_Kratzer.* (3 images)" in lfvpipe("init", "p").err
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["OK/{}.png", "NOK/Kratzer/{}.png", "NOK/reklamiert/x{}.png"],
+        ["OK/hole_{}.png", "NOK/hole_{}_b.png"],  # what the photographs show
+        ["OK/valve_open_{}.png", "NOK/valve_open_x{}.png"],
+        ["OK/before_{}.png", "NOK/before_x{}.png"],
+    ],
+)
+def test_what_agrees_with_the_folder_or_is_in_all_names_is_not_asked(
+    files: list[str], here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", *(many(pattern, 12) for pattern in files))
+    said = lfvpipe("init", "p")
+    assert said.code == 0, said.err
