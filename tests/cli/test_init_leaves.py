@@ -26,7 +26,7 @@ LINES = [f"{n}.png;{'OK' if n < 16 else 'NOK'}" for n in range(1, 25)]
             "no column says what the images are",
         ),
         (["Datei;Ergebnis", *(f"{n}.png;{n // 16}" for n in range(1, 25))], "the label 0 is"),
-        (["Pruefprotokoll Linie 3;", "Datei;Ergebnis", *LINES], "liste.csv:1: "),
+        (["Pruefprotokoll Linie 3;", "Datei;Ergebnis", *LINES], "liste.csv:"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_told_before_the_question(
