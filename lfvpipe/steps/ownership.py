@@ -243,24 +243,22 @@ def others(bucket: Bucket, prefix: str, lineage: str | None) -> list[Owner]:
 def keys_of(bucket: Bucket, owner: Owner) -> set[str] | None:
     """Return the keys of what another pipeline keeps: manifests, images, masks.
 
-    None where its manifests are not all there, so that anything may be its own.
+    None where its manifests are not all there and whole, so that anything may be its own.
     """
-    from lfvpipe.manifest import read_line
-    from lfvpipe.storage import NoSuchObject, parse_s3_uri
+    from lfvpipe.manifest import LineError, read_line
+    from lfvpipe.storage import InvalidAddress, NoSuchObject, parse_s3_uri
 
     if not owner.manifests:
         return None
     found = set(owner.manifests)
-    for key in owner.manifests:
-        try:
-            text = bucket.get(key)
-        except NoSuchObject:
-            return None
-        for line in filter(None, text.splitlines()):
-            read = read_line(line)
-            for address in (read.image, *(mask.address for mask in read.masks)):
-                if address:
-                    found.add(parse_s3_uri(address)[1])
+    try:
+        for key in owner.manifests:
+            for line in filter(None, bucket.get(key).splitlines()):
+                read = read_line(line)
+                addresses = (read.image, *(mask.address for mask in read.masks))
+                found.update(parse_s3_uri(address)[1] for address in addresses if address)
+    except (NoSuchObject, LineError, InvalidAddress):
+        return None
     return found
 
 
@@ -275,7 +273,10 @@ def marked_by_others(context: Context, lineage: str) -> list[Owner]:
     folder = context.buckets_dir / spec.name / _projects(context)
     name = context.pipeline.project
     files = [file for file in folder.glob("*.json") if file.stem.rpartition("-")[0] == name]
-    owners = [owner for file in files if (owner := _parse(file.read_bytes()))]
+    try:
+        owners = [owner for file in files if (owner := _parse(file.read_bytes()))]
+    except OSError:  # the run will say so
+        return []
     ours = any(owner.lineage == lineage for owner in owners)
     return [] if ours else owners
 

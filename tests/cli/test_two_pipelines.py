@@ -41,6 +41,29 @@ def test_a_plan_says_whose_the_project_is_and_a_run_stops(
     assert "bears the mark of pipeline second" in lfvpipe("plan", first).out
 
 
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_where_another_pipelines_manifest_is_damaged_anything_may_be_its_own(
+    two: tuple[Path, Path], lfvpipe: Any, project: Path, damage: str
+) -> None:
+    first, second = two
+    text = second.read_text().replace(NAMED, "bucket: {name: shared-images}\n")
+    second.write_text(text.replace("count: 24", "count: 16"))
+    assert lfvpipe("run", second, "--until", "datasets").code == 0
+    folder = project.parent / ".lfvpipe" / "buckets" / "shared-images"
+    (manifest,) = [
+        file for file in folder.glob("manifests/train-*") if len(file.read_bytes().split()) < 20
+    ]
+    if damage == "gone":
+        manifest.unlink()
+    else:
+        manifest.write_bytes(manifest.read_bytes()[:-40])
+    images = [file.name for file in folder.rglob("*.png")]
+    said = lfvpipe("destroy", first, "--yes")
+    assert said.code == 0, said.err
+    assert " objects in bucket shared-images: pipeline second (of " in said.out
+    assert [file.name for file in folder.rglob("*.png")] == images
+
+
 def test_destroy_removes_no_image_that_another_pipeline_uses(
     two: tuple[Path, Path], lfvpipe: Any, project: Path
 ) -> None:
