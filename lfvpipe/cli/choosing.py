@@ -109,7 +109,7 @@ def _choice(tree: ImageTree, kind: Kind, pattern: str, name: str) -> Choice:
         folder = "/".join(name.split("/")[:-inside])
         return Choice(kind, pattern, folder, below(folder))
     above = PurePosixPath(name).parent.as_posix()
-    if has_wildcard(pattern):
+    if has_wildcard(pattern) and not _names(pattern, name):
         if is_archive and not matcher([pattern])(name):  # it fits the archive
             folder = file.root.prefix.strip("/")
             return Choice(kind, pattern, folder, below(folder))
@@ -149,7 +149,11 @@ def _insist_on_agreement(made: Mapping[str, Choice]) -> None:
     Whoever calls a folder defective that has good ones in it is asked for these.
     """
     for name, choice in made.items():
-        by_glob = choice.folder is None and has_wildcard(choice.pattern)
+        by_glob = (
+            choice.folder is None
+            and has_wildcard(choice.pattern)
+            and not _names(choice.pattern, name)
+        )
         by_folder = choice.folder is not None and choice.kind == "normal"
         if choice.kind == "leave-out" or not (by_glob or by_folder):
             continue
@@ -176,11 +180,17 @@ def fitting(tree: ImageTree, pattern: str) -> set[str]:
         return tree.by_place.get(path, set())
     if path.exists():
         return {name for name, place in tree.places.items() if path in place.parents}
-    if has_wildcard(pattern):
-        by_name, by_place = matcher([pattern]), _place_matcher(pattern)
-        return {name for name, place in tree.places.items() if by_name(name) or by_place(place)}
-    wanted = f"/{pattern.strip('/').casefold()}/"
-    return {name for name in tree.images if wanted in f"/{name.casefold()}/"}
+    # A name means itself, whatever signs of globs it has in it: Charge [neu]/, OK?/.
+    named = {name for name in tree.images if _names(pattern, name)}
+    if named or not has_wildcard(pattern):
+        return named
+    by_name, by_place = matcher([pattern]), _place_matcher(pattern)
+    return {name for name, place in tree.places.items() if by_name(name) or by_place(place)}
+
+
+def _names(pattern: str, name: str) -> bool:
+    """Tell whether the user's word is the name of an image, or of a folder that it lies in."""
+    return f"/{pattern.strip('/').casefold()}/" in f"/{name.casefold()}/"
 
 
 def glob_folder(pattern: str) -> Path:

@@ -65,6 +65,7 @@ def _translate_part(part: str) -> str:
     if part == "?":
         return "[^/]"
     if part.startswith("[") and len(part) > 2:
-        inside = part[1:-1].replace("\\", r"\\")
+        # Signs that mean something in sets of regular expressions, and nothing in those of globs.
+        inside = re.sub(r"[\\\[&~|]|(?<=-)-", r"\\\g<0>", part[1:-1])
         return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
     return re.escape(part)

@@ -259,3 +259,29 @@ def test_what_agrees_with_the_folder_or_is_in_all_names_is_not_asked(
     put(here / "p", *(many(pattern, 12) for pattern in files))
     said = lfvpipe("init", "p")
     assert said.code == 0, said.err
+
+
+# --- Signs of globs in names
+
+
+@pytest.mark.parametrize(
+    ("words", "counts"),
+    [
+        (["--anomaly", "Charge [neu]", "OK?"], (14, 14)),
+        (["--anomaly", "Charge [neu]", "--leave-out", "OK?"], (14, 12)),
+        (["--anomaly", "Charge [[]neu]/*", "--leave-out", "p/OK?"], (14, 12)),
+        (["--anomaly", "p/Charge [neu]", "--leave-out", "OK?/1.png", "OK?/2.png"], (14, 12)),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_folders_whose_names_look_like_globs_are_called_by_their_names(
+    words: list[str], counts: tuple[int, int], here: Path, lfvpipe: Any
+) -> None:
+    put(here / "p", many("OK/{}.png", 14), many("NOK/b{}.png", 8))
+    put(here / "p", many("Charge [neu]/{}.png", 4), many("OK?/{}.png", 2))
+    refused = lfvpipe("init", "p").err
+    assert "`lfvpipe init p --anomaly 'Charge [neu]' 'OK?'` if all are defective" in refused
+    made = lfvpipe("init", "p", *words, "--json")
+    assert made.code == 0, made.err
+    assert (made.json["normal"], made.json["anomaly"]) == counts
+    assert lfvpipe("run", "--until", "select").code == 0

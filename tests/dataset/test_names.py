@@ -23,12 +23,19 @@ from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
         ("[!1].png", "1.png", False),
         ("[13].png", "3.png", True),
         ("[]].png", "].png", True),
+        ("[[]1].png", "[1].png", True),
+        ("[a&&b].png", "&.png", True),
+        ("[~~|].png", "|.png", True),
+        ("[+--].png", ",.png", True),
+        ("[--0].png", "..png", True),
+        ("[\\\\].png", "\\.png", True),
         ("[z-a].png", "b/[z-a].png", True),
         ("[z-a].png", "b.png", False),
         ("./1.png", "1.png", True),
         ("a+(b).png", "a+(b).png", True),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_globs_are_what_people_expect_of_them(pattern: str, name: str, fits: bool) -> None:
     assert matcher([pattern])(name) == fits
 
