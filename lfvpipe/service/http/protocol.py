@@ -5,8 +5,10 @@ uvicorn waits for a head for ever, on any number of connections, each of which i
 """
 
 import asyncio
+import socket
 import uuid
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -23,20 +25,51 @@ class Limits:
     """What connections may take.
 
     Attributes:
-        connections: How many there may be at once; one more is answered 503 and closed.
+        connections: How many there may be at once. One more takes the place of the one that has
+            waited longest for its handshake or its request's head; where none does, it is answered
+            503 and closed.
+        handshake_seconds: How long a TLS handshake may take.
         head_seconds: How long a request's head may take to arrive, from the connection's start or
             its own; then the connection is answered 408 and closed.
     """
 
     connections: int = 512
+    handshake_seconds: float = 10.0
     head_seconds: float = 30.0
 
 
-def protocol_within(limits: Limits) -> type["Protocol"]:
+@dataclass
+class Waiting:
+    """Connections that asked for nothing yet, oldest first: they are ended for others' sake.
+
+    Attributes:
+        handshakes: Sockets of those whose TLS handshake is not done, by the task that does it.
+        heads: Those that wait for a request's head.
+    """
+
+    handshakes: dict["asyncio.Task[None]", socket.socket] = field(default_factory=dict)
+    heads: dict["Protocol", None] = field(default_factory=dict)
+
+    def make_room(self) -> bool:
+        """End the oldest connection that waits; return whether there was one."""
+        if self.handshakes:
+            task = next(iter(self.handshakes))
+            with suppress(OSError):  # it is gone already
+                self.handshakes.pop(task).shutdown(socket.SHUT_RDWR)
+            task.cancel()
+        elif self.heads:
+            next(iter(self.heads)).end()
+        else:
+            return False
+        return True
+
+
+def protocol_within(limits: Limits, waiting: Waiting) -> type["Protocol"]:
     """Return the class of connections within `limits`."""
 
     class Limited(Protocol):
         _limits = limits
+        _waiting = waiting
 
     return Limited
 
@@ -45,19 +78,28 @@ class Protocol(HttpToolsProtocol):
     """One connection; a request with a head of over `MAX_HEAD_BYTES` is refused with 400."""
 
     _limits = Limits()
+    _waiting = Waiting()
     _deadline: asyncio.TimerHandle | None = None  # while a head is awaited
     _head = 0  # bytes of the address, headers and trailers so far
     _unparsed = 0  # bytes since the parser last made something of them
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection, or refuse it when there are too many."""
-        if len(self.connections) >= self._limits.connections:
+        waiting = len(self._waiting.handshakes)
+        is_full = len(self.connections) + waiting >= self._limits.connections
+        if is_full and not self._waiting.make_room():
             self.transport = transport
             full = "there are too many connections; try again"
             self._refuse(Fault("ServiceUnavailableException", full, status=503))
             return
         super().connection_made(transport)
         self._await_head()
+
+    def end(self) -> None:
+        """End the connection, which has asked for nothing yet."""
+        self._head_came()
+        self.connections.discard(self)
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the connection."""
@@ -107,8 +149,10 @@ class Protocol(HttpToolsProtocol):
     def _await_head(self) -> None:
         seconds = self._limits.head_seconds
         self._deadline = self.loop.call_later(seconds, self._give_up)
+        self._waiting.heads[self] = None
 
     def _head_came(self) -> None:
+        self._waiting.heads.pop(self, None)
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

@@ -1,5 +1,6 @@
 """uvicorn around the application: sockets, TLS, signals."""
 
+import asyncio
 import signal
 import socket
 import ssl
@@ -13,7 +14,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from lfvpipe.errors import UserError
-from lfvpipe.service.http.protocol import Limits, protocol_within
+from lfvpipe.service.http.handshakes import Handshakes
+from lfvpipe.service.http.protocol import Limits, Waiting, protocol_within
 
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 30
@@ -72,10 +74,12 @@ class Server(uvicorn.Server):
         on_ready: Callable[[], None] = lambda: None,
         limits: Limits | None = None,
     ) -> None:
+        self._limits, self._waiting = limits or Limits(), Waiting()
+        self._accepting: asyncio.Task[None] | None = None
         config = uvicorn.Config(
             app,
             loop="auto",  # uvloop where there is one: on everything but Windows
-            http=protocol_within(limits or Limits()),
+            http=protocol_within(self._limits, self._waiting),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -111,8 +115,33 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and say so."""
-        await super().startup(sockets)
+        if self.config.ssl is None:
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            handshakes = Handshakes(
+                self._listener,
+                self._protocol,
+                self.config.ssl,
+                self._limits,
+                self._waiting,
+                self.server_state.connections,
+            )
+            self._accepting = asyncio.get_running_loop().create_task(handshakes.accept())
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, and end once the open requests are answered."""
+        if self._accepting is not None:
+            self._accepting.cancel()
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # ours, which takes them
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

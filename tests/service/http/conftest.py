@@ -89,6 +89,7 @@ def serve(world: Any, aws: pytest.MonkeyPatch) -> Iterator[Serve]:
         authenticator: Authenticator | None = None,
         handle: Any = None,
         limits: Any = None,
+        tls: Any = None,
         **options: Any,
     ) -> Served:
         service = world.open()
@@ -98,7 +99,7 @@ def serve(world: Any, aws: pytest.MonkeyPatch) -> Iterator[Serve]:
             service.model_counts,
             **options,
         )
-        server = Server(application.asgi(), listen("127.0.0.1", 0), limits=limits)
+        server = Server(application.asgi(), listen("127.0.0.1", 0), limits=limits, tls=tls)
         served = Served(application, server.port)
         thread = threading.Thread(target=server.serve_until_stopped)
         thread.start()

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import socket
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,7 +17,7 @@ from lfvpipe.lookout.rules import MAX_IMAGE_BYTES as IMAGE
 from lfvpipe.service.http.auth import NoAuth
 from lfvpipe.service.http.body import Memory
 from lfvpipe.service.http.protocol import Limits
-from lfvpipe.service.http.server import listen
+from lfvpipe.service.http.server import Tls, listen
 
 from .conftest import KEY, SECRET, Serve, Served
 
@@ -182,6 +183,50 @@ def test_one_connection_too_many_is_refused(serve: Serve) -> None:
         assert b"too many connections; try again" in said
         connection.request("GET", PROJECTS)
         assert connection.getresponse().status == 200
+
+
+def test_connections_that_ask_for_nothing_make_room_for_one_that_does(serve: Serve) -> None:
+    served = serve(NoAuth(), echo, Limits(connections=4))
+    with contextlib.ExitStack() as open_ones:
+        for number in range(40):
+            idle = socket.create_connection(("127.0.0.1", served.port), timeout=20)
+            open_ones.enter_context(idle)
+            idle.sendall(HEAD[: number % 20])
+        for _ in range(3):
+            assert served.ask("GET", PROJECTS).status == 200
+
+
+def test_handshakes_that_never_end_leave_others_served(serve: Serve, tls_web: Any) -> None:
+    served = serve(NoAuth(), echo, Limits(connections=4), Tls(tls_web.certificate))
+    trust = ssl.create_default_context(cafile=str(tls_web.certificate))
+    with contextlib.ExitStack() as open_ones:
+        idle = [
+            open_ones.enter_context(
+                socket.create_connection(("127.0.0.1", served.port), timeout=20)
+            )
+            for _ in range(40)
+        ]
+        idle[-1].sendall(b"\x16\x03\x01")  # the beginning of one
+        idle[-2].sendall(b"GET / HTTP/1.1\r\n\r\n")
+        for _ in range(3):
+            connection = http.client.HTTPSConnection(
+                "localhost", served.port, timeout=20, context=trust
+            )
+            open_ones.callback(connection.close)
+            for _ in range(2):
+                connection.request("POST", PROJECTS, b"x" * 100_000, JSON)
+                assert json.loads(connection.getresponse().read())["length"] == 100_000
+        with contextlib.suppress(ConnectionResetError):
+            assert idle[0].recv(1) == b""  # ended for the others' sake
+
+
+def test_a_handshake_has_its_time(serve: Serve, tls_web: Any) -> None:
+    served = serve(NoAuth(), echo, Limits(handshake_seconds=0.05), Tls(tls_web.certificate))
+    with (
+        socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection,
+        contextlib.suppress(ConnectionResetError),
+    ):
+        assert received(connection) == b""
 
 
 def test_a_head_of_a_usual_length_is_taken_again_and_again(served: Served) -> None:

@@ -1,0 +1,72 @@
+"""TLS handshakes, counted and bounded.
+
+The event loop's own server tells nobody of a connection before its handshake is done: those that
+never come so far could be neither counted nor ended, and would take every descriptor.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Sized
+from dataclasses import dataclass
+
+from lfvpipe.service.http.protocol import Limits, Waiting
+
+_BREATH = 0.05  # seconds until it is tried again to accept, where no descriptor is left
+
+
+@dataclass(frozen=True)
+class Handshakes:
+    """Accepts connections, and hands those over whose handshake is done.
+
+    Attributes:
+        listener: Accepts.
+        protocol: Makes the protocol of a connection.
+        tls: The certificate and its key.
+        limits: How many connections there may be, those in their handshake included.
+        waiting: Where handshakes are noted, so that they can be ended.
+        connections: Those that were handed over.
+    """
+
+    listener: socket.socket
+    protocol: Callable[[], asyncio.Protocol]
+    tls: ssl.SSLContext
+    limits: Limits
+    waiting: Waiting
+    connections: Sized
+
+    async def accept(self) -> None:
+        """Accept until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        self.listener.setblocking(False)
+        try:
+            while True:
+                try:
+                    accepted, _ = await loop.sock_accept(self.listener)
+                except OSError:  # no descriptor is left, or the client went away at once
+                    self.waiting.make_room()
+                    await asyncio.sleep(_BREATH)
+                    continue
+                open_ones = len(self.connections) + len(self.waiting.handshakes)
+                if open_ones >= self.limits.connections and not self.waiting.make_room():
+                    accepted.close()
+                    continue
+                task = loop.create_task(self._shake_hands(accepted))
+                self.waiting.handshakes[task] = accepted
+                task.add_done_callback(lambda task: self.waiting.handshakes.pop(task, None))
+        finally:
+            while self.waiting.handshakes:
+                self.waiting.make_room()
+
+    async def _shake_hands(self, accepted: socket.socket) -> None:
+        accepted.setblocking(False)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self.protocol,
+                accepted,
+                ssl=self.tls,
+                ssl_handshake_timeout=self.limits.handshake_seconds,
+            )
+        except OSError:  # TLS's own errors are such: whoever it was did not come in
+            accepted.close()
