@@ -312,7 +312,7 @@ def _with_option(error: ListingError) -> ListingError:
 
 def _names_an_image(tree: ImageTree, data: bytes) -> bool:
     stems = {PurePosixPath(name).stem for name in tree.images}
-    return any(word in stems for word in re.findall(r"[\w-]+", data.decode("latin-1")))
+    return any(word[0] in stems for word in re.finditer(r"[\w-]+", data.decode("latin-1")))
 
 
 def _in_options(error: UnknownWords, *, leave_out: bool = True) -> UsageError:

@@ -61,9 +61,10 @@ def settle_words(listed: Listed, asked: Asked) -> Choices | None:
         is_each = said == 1
         kinds = dict.fromkeys(counts, "leave-out") if said == 2 else kinds
     if is_each:
+        usual = len(answers) - 1 if listed.kind == "table" else None  # never a label
         for word, count in counts.items():
             what = f"the {count_of(count, 'image')} that {where} calls {word}"
-            answer = answers[ask(f"What do {what} show?", answers, default=len(answers) - 1)]
+            answer = answers[ask(f"What do {what} show?", answers, default=usual)]
             kinds[word] = _ANSWERS[answer]
     choices = asked.choices
     return replace(

@@ -50,9 +50,9 @@ def told_columns(
     return found
 
 
-def name_images(lines: Iterable[Mapping[str, str]], finder: NameFinder) -> bool:
+def name_images(lines: Sequence[Mapping[str, str]], finder: NameFinder) -> bool:
     """Tell whether any cell of a table is the name of an image that is there."""
-    cells = [tidy(cell) for line in lines for cell in line.values() if cell.strip()]
+    cells = [tidy(cell) for line in lines[:LOOKED_AT] for cell in line.values() if cell.strip()]
     return any(_is_image(cell, finder, shared_top(cells)) for cell in cells)
 
 

@@ -197,7 +197,7 @@ def test_a_column_that_is_not_there_is_named(name: str, columns: dict[str, str],
 
 
 @given(
-    st.sampled_from(["l.csv", "l.tsv", "l.jsonl"]),
+    st.sampled_from(["l.csv", "l.tsv", "l.jsonl", "l.json"]),
     st.binary(max_size=200) | st.text().map(str.encode),
 )
 def test_no_bytes_are_a_traceback(name: str, data: bytes) -> None:
@@ -212,6 +212,8 @@ def test_no_bytes_are_a_traceback(name: str, data: bytes) -> None:
         ("n.i.O.", "anomaly"), ("NG", "anomaly"), ("not_ok", "anomaly"), ("Class3_def", "anomaly"),
         ("no_defect", "normal"), ("defect-free", "normal"), ("NotGood", "anomaly"),
         ("良品", "normal"), ("不良", "anomaly"), ("Défauts", "anomaly"), ("ground_truth", "mask"),
+        ("De\u0301faut", "anomaly"), ("I\u0307YI\u0307", "normal"), ("i\u0307yi\u0307", "normal"),
+        ("hatas\u0131z", "normal"), ("HATALI", "anomaly"),
         ("scratch", None), ("Texture", None), ("dent", None), ("goodyear", None), ("", None),
     ],
 )  # fmt: skip

@@ -729,3 +729,15 @@ def test_every_file_of_a_list_is_fetched(changed: Change) -> None:
     members = [one.member for one in sources_of(context.pipeline)]
     assert members == ["images", "annotations-1", "annotations-2"]
     assert keys(context.pipeline)[1] == "sources.annotations.file"
+
+
+def test_only_tables_whose_words_are_said_to_be_defects_are_selected_once_more(
+    changed: Change,
+) -> None:
+    def inputs(words: dict[str, Label]) -> dict[str, Any]:
+        table = TableSource(archive="photos", file="labels.csv", words=words)
+        return dict(flatten(SelectStep(()).inputs(changed(sources=Sources({}, listed=table)))))
+
+    plain, good = inputs({}), inputs({"A": "normal"})
+    assert not [key for key in {**plain, **good} if "types by words" in key]
+    assert [key for key in inputs({"X7": "anomaly"}) if "types by words" in key]
