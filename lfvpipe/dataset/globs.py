@@ -66,6 +66,8 @@ def _translate_part(part: str) -> str:
         return "[^/]"
     if part.startswith("[") and len(part) > 2:
         # Signs that mean something in sets of regular expressions, and nothing in those of globs.
-        inside = re.sub(r"[\\\[&~|]|(?<=-)-", r"\\\g<0>", part[1:-1])
-        return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
+        is_negated = part.startswith("[!")
+        inside = part[2:-1] if is_negated else part[1:-1]
+        inside = re.sub(r"[\\\[&~|]|^-|(?<=.-)-", r"\\\g<0>", inside)
+        return f"[^{inside}]" if is_negated else f"[{inside}]"
     return re.escape(part)
