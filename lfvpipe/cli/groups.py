@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from lfvpipe.cli.covering import escaped
-from lfvpipe.cli.name_reading import MADE, TWINS
+from lfvpipe.cli.name_reading import MADE, TWINS, read_name
 
 if TYPE_CHECKING:
     from lfvpipe.config.spec import Label
@@ -59,6 +59,7 @@ class Sorting:
     Attributes:
         labels: What an image is.
         parts: The part of a published split that it is in.
+        no_parts: Names of folders that have a word for a part, and are none as far as is known.
         masks: Images that are masks.
         left_out: Why an image is not used.
         open: What nobody knows yet.
@@ -70,6 +71,7 @@ class Sorting:
 
     labels: dict[str, Label] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
+    no_parts: frozenset[str] = frozenset()
     masks: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     open: list[Group] = field(default_factory=list)
@@ -80,6 +82,10 @@ class Sorting:
     def of(self, label: Label) -> list[str]:
         """Return the names of a label's images, in the tree's order."""
         return sorted(name for name, each in self.labels.items() if each == label)
+
+    def part_of(self, folder: str) -> Part | None:
+        """Return which part of a published split a folder is, by its name."""
+        return None if folder in self.no_parts else read_name(folder).part
 
     def told_by_files(self) -> set[str]:
         """Return the images with a label that their own names told, and not their folders'."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli.name_reading import is_same_product, read_name
+from lfvpipe.cli.name_reading import is_same_product
 from lfvpipe.cli.questions import ask
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.engine.phrases import count_of
@@ -40,7 +41,8 @@ def settle_products(sorting: Sorting, asked: Asked) -> str:
     elif all(map(is_same_product, found)):
         chosen = None
         sorting.rules.append(
-            f"{_listed(found)} are taken for one product; --product {next(iter(found))} takes one"
+            f"{_listed(found)} are taken for one product;"
+            f" --product {shlex.quote(next(iter(found)))} takes one"
         )
     else:
         chosen = _answer(found, asked)
@@ -54,7 +56,9 @@ def _products(sorting: Sorting) -> Mapping[str, set[str]]:
     above = {}
     for name in sorting.labels:
         folders = sorting.told[name].removeprefix("./").removesuffix("/**").split("/")[:-1]
-        above[name] = [each for each in name.split("/")[: len(folders)] if not read_name(each).part]
+        above[name] = [
+            each for each in name.split("/")[: len(folders)] if not sorting.part_of(each)
+        ]
     common = _common(above.values())
     found: dict[str, set[str]] = defaultdict(set)
     good = set()
@@ -66,7 +70,7 @@ def _products(sorting: Sorting) -> Mapping[str, set[str]]:
             good.add(folders[common])
     everything = [n for group in sorting.open for n in group.names] + sorting.masks
     for name in everything:
-        folders = [each for each in name.split("/")[:-1] if not read_name(each).part]
+        folders = [each for each in name.split("/")[:-1] if not sorting.part_of(each)]
         if len(folders) > common and folders[common] in found:
             found[folders[common]].add(name)
     return {name: found[name] for name in sorted(found)} if len(good) > 1 else {}
@@ -85,7 +89,7 @@ def _answer(found: Mapping[str, set[str]], asked: Asked) -> str | None:
         first = next(iter(found))
         raise UsageError(
             f"These look like {len(found)} products, each with good images: {_listed(found)}.",
-            hint=f"A model knows one product: say which, such as --product {first};"
+            hint=f"A model knows one product: say which, such as --product {shlex.quote(first)};"
             f" --product {ALL} takes all these folders for one product.",
         )
     answers = [f"{name}/ ({count_of(len(names), 'image')})" for name, names in found.items()]

@@ -27,6 +27,7 @@ from lfvpipe.dataset.globs import has_wildcard, matcher
 from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
 from lfvpipe.dataset.words import (
     MEANINGS,
+    has_other_words,
     is_any_defect,
     is_defect_type,
     is_undecided,
@@ -49,7 +50,11 @@ def sort(tree: ImageTree, choices: Choices) -> Sorting:
     Raises:
         UsageError: A choice fits no image, or two that contradict each other fit one.
     """
-    sorting = Sorting()
+    sorting = Sorting(no_parts=_no_parts(tree))
+    sorting.rules += [
+        f"{name}/ is not taken for a part of a split into train and test: its name says more"
+        for name in sorted(sorting.no_parts)
+    ]
     said = chosen(tree, choices)
     rest = [name for name in tree.images if name not in said]
     if choices.are_all:
@@ -79,6 +84,19 @@ def sort(tree: ImageTree, choices: Choices) -> Sorting:
     return sorting
 
 
+def _no_parts(tree: ImageTree) -> frozenset[str]:
+    """Return names of folders with a word for testing in them that are no part of a split.
+
+    An end-of-line test is a station. Where folders say train, too, these are parts.
+    """
+    names = {folder for name in tree.images for folder in name.split("/")[:-1]}
+    parts = {name: part for name in names if (part := read_name(name).part)}
+    if set(parts.values()) == {"train", "test"}:
+        return frozenset()
+    products = product_words(names)
+    return frozenset(name for name in parts if has_other_words(name, products))
+
+
 def _take_chosen(
     tree: ImageTree, said: Mapping[str, Choice], files: FileNames, sorting: Sorting
 ) -> None:
@@ -93,7 +111,7 @@ def _take_chosen(
             continue
         sorting.labels[name] = choice.kind
         folders = name.split("/")[:-1]
-        if part := next((part for each in folders if (part := read_name(each).part)), None):
+        if part := next((part for each in folders if (part := sorting.part_of(each))), None):
             sorting.parts[name] = part
         if choice.folder and choice.kind == "anomaly" and _is_type_by_place(tree, choice.folder):
             types[choice.folder].append(name)
@@ -207,6 +225,8 @@ class _Visit:
         for name, inner in folder.folders.items():
             inside = f"{path}/{name}" if path else name
             reading = read_name(name, folder.shared)
+            if name in self.sorting.no_parts:
+                reading = replace(reading, part=None)
             inner.shared = folder.shared | product_words(inner.folders)
             if not reading.is_mask and (why := _doubt(folder, name, state)):
                 self._leave_open(Group(inside, tuple(sorted(inner.all())), doubt=why), state)

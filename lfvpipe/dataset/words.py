@@ -381,6 +381,12 @@ def part_of(name: str) -> Literal["train", "test"] | None:
     return None
 
 
+def has_other_words(name: str, products: Collection[str] = ()) -> bool:
+    """Tell whether words that are not known stand in a name: an ``EOL test`` is a station's."""
+    unknown = (t.words for t in _tokens(tuple(words_of(name))) if t.kind == "unknown")
+    return any(word not in products for words in unknown for word in words)
+
+
 def is_validation(name: str) -> bool:
     """Tell whether a part of a split is called validation, which counts as test: there are two."""
     words = words_of(name)

@@ -285,3 +285,39 @@ def test_folders_whose_names_look_like_globs_are_called_by_their_names(
     assert made.code == 0, made.err
     assert (made.json["normal"], made.json["anomaly"]) == counts
     assert lfvpipe("run", "--until", "select").code == 0
+
+
+# --- Parts of a split
+
+
+def test_a_station_called_after_a_test_is_no_part_of_a_split(here: Path, lfvpipe: Any) -> None:
+    for station in ("EOL Test", "Montage"):
+        put(here / "p", many(station + "/OK/{}.png", 10), many(station + "/NOK/{}.png", 8))
+    refused = lfvpipe("init", "p").err
+    assert "These look like 2 products, each with good images: EOL Test/, Montage/." in refused
+    assert "--product 'EOL Test'" in refused
+    said = lfvpipe("init", "p", "--product", "all")
+    assert "EOL Test/ is not taken for a part of a split into train and test" in said.out
+    assert "to test on" not in said.out
+    assert load(here / "pipeline.yaml").pipeline.split.own is None
+    assert lfvpipe("run", "--until", "check").code == 0
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["good/{}.png", "test/good/t{}.png", "test/bad/x{}.png"],
+        ["good/{}.png", "Test 2024/good/t{}.png", "Test 2024/bad/x{}.png"],
+        ["cups train/good/{}.png", "cups test/good/t{}.png", "cups test/bad/x{}.png"],
+    ],
+)
+def test_a_folder_for_testing_still_is_one(files: list[str], here: Path, lfvpipe: Any) -> None:
+    put(here / "p", *(many(pattern, 12) for pattern in files))
+    said = lfvpipe("init", "p").out
+    assert "12 anomalous images in" in said
+    assert "the division into train and test is kept as it is; the file says how to" in said
+
+
+def test_all_of_one_product_may_be_said(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("good/{}.png", 12), many("bad/{}.png", 8))
+    assert lfvpipe("init", "p", "--product", "all").code == 0

@@ -156,7 +156,9 @@ def _print(found: Discovery, target: Path, missing: str) -> None:
     for line in found.used:
         print(f"  {visible(line)}")
     if found.split:
-        print("  the division into train and test is kept as it is")
+        print(
+            "  the division into train and test is kept as it is; the file says how to divide anew"
+        )
     if not found.count("anomaly"):
         print(
             "  none of defects: the model learns what good ones look like, and flags what does not"
