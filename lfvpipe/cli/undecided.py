@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lfvpipe.config.spec import Label
 
 MOST_QUESTIONS = 12
-MOST_FILES = 40  # that a proposal names one by one
+MOST_FILES = 40  # or folders, that a proposal names one by one
 KINDS: Final[tuple[Kind, ...]] = ("normal", "anomaly", "leave-out")
 
 
@@ -150,7 +150,7 @@ def _with_doubt(tree: ImageTree, group: Group) -> Group:
         if word := defect_word(name):
             return replace(group, doubt=f"“{word}” in {name}/ may say defective")
         if word := undecided_word(name):
-            return replace(group, doubt=f"“{word}” in {name}/ may say that nobody is certain")
+            return replace(group, doubt=f"“{word}” in {name}/ leaves open what they show")
     words = Counter(filter(None, (defect_word(PurePosixPath(name).stem) for name in group.names)))
     for word, count in words.most_common(1):
         shown = count_of(count, "name")
@@ -202,6 +202,11 @@ def _what_to_say(
         "leave-out": [w for g in groups if g.usual for w in _as_option(tree, g, asked)]
     }
     photographs = sorted((g for g in groups if not g.usual), key=lambda g: -len(g.names))
+    if len(photographs) > MOST_FILES:
+        return (
+            "Name the folders above these, globs such as 'ok_*', or a table of the images:"
+            " `lfvpipe docs sources` shows one."
+        )
     said = [word for group in photographs for word in _as_option(tree, group, asked)]
     if not said:
         return (
@@ -254,9 +259,10 @@ def _leaves(tree: ImageTree, groups: Sequence[Group]) -> list[Group]:
 
     Each is called by the topmost folder that holds nothing else.
     """
+    counts = Counter(above for name in tree.images for above in _folders_above(name))
     found: dict[tuple[str, str], Group] = {}
     for group in groups:
-        name = group.name if group.is_glob else _outermost(tree, group)
+        name = group.name if group.is_glob else _outermost(tree, group, counts)
         before = found.get((name, group.doubt))
         names = sorted({*group.names, *(before.names if before else ())})
         is_type = group.is_defect_type or (before is not None and before.is_defect_type)
@@ -267,17 +273,26 @@ def _leaves(tree: ImageTree, groups: Sequence[Group]) -> list[Group]:
     return [*_alike(tree, list(_series(tree, list(found.values()))))]
 
 
-def _outermost(tree: ImageTree, group: Group) -> str:
-    """Return the topmost folder that holds a group's images and no others."""
-    parts = group.name.split("/") if group.name else []
-    tops = {name.split("/")[0] for name in tree.images}
+def _folders_above(name: str) -> Iterator[str]:
+    """Yield the folders that an image lies in, ``""`` first."""
+    parts = name.split("/")
+    return ("/".join(parts[:length]) for length in range(len(parts)))
+
+
+def _outermost(tree: ImageTree, group: Group, counts: Mapping[str, int]) -> str:
+    """Return the topmost folder that holds a group's images and no others.
+
+    Args:
+        tree: What there is.
+        group: Images in a folder.
+        counts: How many images lie in each folder, at any depth.
+    """
     # Of several folders each is called by its name, and an archive by its own.
-    least = 1 if parts and (len(tops) > 1 or not tree.is_whole) else 0
-    names = set(group.names)
-    for length in range(least, len(parts)):
-        start = "/".join([*parts[:length], ""])
-        if all(name in names for name in tree.images if name.startswith(start)):
-            return "/".join(parts[:length])
+    is_one = tree.is_whole and counts[""] == counts.get(next(iter(tree.images)).split("/")[0])
+    for folder in _folders_above(f"{group.name}/." if group.name else "."):
+        may_be = folder or is_one or not group.name
+        if may_be and counts[folder] == len(group.names):
+            return folder
     return group.name
 
 
@@ -291,8 +306,10 @@ def _series(tree: ImageTree, groups: Sequence[Group]) -> Iterator[Group]:
     for (above, _, is_type), same in series.items():
         names = {name for group in same for name in group.names}
         start = f"{above}/" if above else ""
-        whole = names == {name for name in tree.images if name.startswith(start)}
-        if len(same) <= MOST_QUESTIONS or not whole:
+        whole = len(same) > MOST_QUESTIONS and names == {
+            name for name in tree.images if name.startswith(start)
+        }
+        if not whole:
             yield from same
             continue
         first, last = (PurePosixPath(same[at].name).name for at in (0, -1))
