@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from lfvpipe import storage
 from lfvpipe.cli.options import EVERY_STEP
 from lfvpipe.errors import UserError
 
@@ -29,6 +30,8 @@ def command_line(
 ) -> str:
     """Return a command line about the same experiments as this one, ready to be pasted.
 
+    What may be secret in an address is left out: the line may be kept, or shown to others.
+
     Args:
         name: The command.
         options: Of this command line.
@@ -38,7 +41,7 @@ def command_line(
     named = file or options.file
     words = ["lfvpipe", name, *([named] if named else []), *selecting]
     for override in options.overrides:
-        words += ["--set", override]
+        words += ["--set", storage.without_secrets_within(override)]
     if options.state_dir:
         words += ["--state-dir", options.state_dir]
     return shlex.join(words)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lfvpipe import storage
 from lfvpipe.config import schema, suggestions
 from lfvpipe.config.interpolation import interpolate
 from lfvpipe.config.problems import ConfigError, Problem, problem
@@ -105,7 +106,7 @@ class _Composition:
 
     def override(self, tree: Node, argument: str, folder: Path) -> Node:
         """Return `tree` with the ``key=value`` of `argument` laid over it."""
-        place = Place(f"--set {argument}", 0, 0, folder)
+        place = Place(f"--set {storage.without_secrets_within(argument)}", 0, 0, folder)
         dotted, equals, text = argument.partition("=")
         head, dot, rest = dotted.strip().partition(".")
         # A key of the matrix is one with its dots: matrix.sample.percent names sample.percent.

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from lfvpipe.storage.failures import translating
     from lfvpipe.storage.local import LocalBuckets
     from lfvpipe.storage.s3 import S3Buckets
-    from lfvpipe.storage.urls import without_secrets
+    from lfvpipe.storage.urls import without_secrets, without_secrets_within
 else:
     __getattr__ = lazy.face(
         __name__,
@@ -88,7 +88,7 @@ else:
             "failures": ["translating"],
             "local": ["LocalBuckets"],
             "s3": ["S3Buckets"],
-            "urls": ["without_secrets"],
+            "urls": ["without_secrets", "without_secrets_within"],
         },
     )
 
@@ -137,4 +137,5 @@ __all__ = [
     "reconnect",
     "translating",
     "without_secrets",
+    "without_secrets_within",
 ]

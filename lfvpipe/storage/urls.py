@@ -1,10 +1,25 @@
 """URLs as they may be shown."""
 
+import re
 from urllib.parse import urlsplit
+
+_WITHIN = re.compile(r"""(https?://)(?:[^\s/?#'"]*@)?([^\s?#'",\]}]*)(\?[^\s'",\]}]*)?""")
 
 
 def without_secrets(url: str) -> str:
     """Return `url` without what may be secret in it: user, password and query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a host in brackets that is none: what may be secret lies where it does
+        scheme, _, rest = url.partition("://")
+        place, has_query, _ = rest.partition("?")
+        authority, slash, path = place.partition("/")
+        host = authority.rpartition("@")[2]
+        return f"{scheme}://{host}{slash}{path}" + ("?…" if has_query else "")
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")
+
+
+def without_secrets_within(text: str) -> str:
+    """Return `text` with each web address in it as `without_secrets` returns it."""
+    return _WITHIN.sub(lambda found: found[1] + found[2] + ("?…" if found[3] else ""), text)

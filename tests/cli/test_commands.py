@@ -473,6 +473,17 @@ def test_a_run_under_nohup_outlives_its_terminal(project: Path, started: Any, we
     assert process.returncode == 0, err
 
 
+@pytest.mark.parametrize(
+    "key", ["sources.normal.archive", "sources.normal.archiv", "no key at all"]
+)
+def test_what_is_set_is_shown_without_its_secrets(key: str, project: Path, lfvpipe: Any) -> None:
+    address = "https://user:hunter2@example.org/a.zip?Signature=SECRET"
+    said = lfvpipe("plan", project, "--set", f"{key}={address}")
+    assert "hunter2" not in said.out + said.err
+    assert "SECRET" not in said.out + said.err
+    assert key in said.out + said.err
+
+
 class _Slow:
     """Lets a web server answer only when it is told to."""
 

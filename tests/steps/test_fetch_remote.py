@@ -244,6 +244,30 @@ def test_redirects_are_followed_but_not_for_ever(site: Any, context: Context, wo
         step(site, "/odd").act(context, work)
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["http://[::1", "http://[::zz]/", "http://xn--a/", "http://a..b/", f"http://{'a' * 300}/"],
+)
+def test_a_redirect_to_what_is_no_address_is_told_once(
+    site: Any, context: Context, work: Any, place: str
+) -> None:
+    site.answers["/Class3.zip"] = (302, {"Location": place})
+    with pytest.raises(UserError, match=r"no address|leads to none") as raised:
+        step(site).act(context, work)
+    assert "Class3.zip" in raised.value.message
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize("address", ["https://u:pass@[::1/a.zip?key=k", "https://a..b/a.zip"])
+def test_what_is_no_address_is_told_without_its_secrets(
+    context: Context, work: Any, address: str
+) -> None:
+    with pytest.raises(UserError, match=r"a\.zip") as raised:
+        at(address).act(context, work)
+    assert "pass" not in raised.value.message
+    assert "key=k" not in raised.value.message
+
+
 def test_a_certificate_must_be_trusted(
     tls_web: Any, context: Context, work: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,10 @@ def _translating(url: str) -> Iterator[None]:
         yield
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
         raise DownloadError(url, "is no address", hint="Check its spelling.") from error
+    except UnicodeError as error:  # of a host's name, also of one that a redirect names
+        raise DownloadError(
+            url, "is no address, or leads to none", hint="Check its spelling."
+        ) from error
     except httpx.ReadTimeout as error:
         raise Interrupted("the server sends nothing any more") from error
     except (
@@ -103,6 +107,10 @@ def _translating(url: str) -> Iterator[None]:
         httpx.WriteTimeout,
         httpx.RemoteProtocolError,
     ) as error:
+        if error.__cause__ is None:  # httpx's own judgement, not that of the transport beneath it
+            raise DownloadError(
+                url, "redirects to what is no address", hint="Check it in a browser."
+            ) from error
         raise Interrupted("the connection broke off") from error
     except httpx.TransportError as error:
         causes = list(_causes(error))
