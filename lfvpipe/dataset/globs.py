@@ -3,9 +3,12 @@
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 from lfvpipe.images.formats import SUFFIXES
+
+_STAR = "[^/]*"
 
 
 def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
@@ -50,9 +53,20 @@ def is_image_name(name: str) -> bool:
 
 
 def _translate(pattern: str) -> str:
-    """Return the text of the regular expression; `fnmatch` knows no folders, hence by hand."""
+    """Return the text of the regular expression; `fnmatch` knows no folders, hence by hand.
+
+    Between two stars within a name the first place that fits is as good as any later one: it is
+    taken for good (``(?>…)``). Else each star would be tried with every length of those before it.
+    """
     parts = re.findall(r"\*\*/|/?\*\*$|\*+|\?|\[!?\]?[^\]]*\]|.", pattern, re.DOTALL)
-    return "".join(map(_translate_part, parts))
+    texts = [_translate_part(part) for part in parts]
+    stars = [number for number, text in enumerate(texts) if text == _STAR]
+    for here, after in pairwise(stars):
+        between = parts[here + 1 : after]
+        if between and not any("/" in part or part.startswith("[!") for part in between):
+            texts[here] = "(?>[^/]*?"
+            texts[after - 1] += ")"
+    return "".join(texts)
 
 
 def _translate_part(part: str) -> str:
@@ -61,7 +75,7 @@ def _translate_part(part: str) -> str:
     if part.endswith("**"):
         return "/.*" if part.startswith("/") else ".*"  # good/** is nothing of good_old/
     if part.startswith("*"):
-        return "[^/]*"
+        return _STAR
     if part == "?":
         return "[^/]"
     if part.startswith("[") and len(part) > 2:
