@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _EVENTS = frozenset({"os.rename", "os.mkdir", "os.link"})
-_CHANCE = re.compile(r"[0-9a-f]{8,}|\d+")
+_CHANCE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8,}|\d+")
 
 
 @dataclass
