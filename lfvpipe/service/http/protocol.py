@@ -10,7 +10,11 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from lfvpipe.service.protocol.faults import Fault
 from lfvpipe.service.protocol.model import service_model
@@ -81,6 +85,7 @@ class Protocol(HttpToolsProtocol):
     _waiting = Waiting()
     _deadline: asyncio.TimerHandle | None = None  # while a head is awaited
     _head = 0  # bytes of the address, headers and trailers so far
+    _asked: tuple[RequestResponseCycle, ...] = ()  # of which some wait for their answers
     _unparsed = 0  # bytes since the parser last made something of them
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -105,6 +110,7 @@ class Protocol(HttpToolsProtocol):
         """End the connection."""
         self._head_came()
         super().connection_lost(exc)
+        self._answer_no_more()
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; as uvicorn does, and at most `MAX_HEAD_BYTES` for one header."""
@@ -134,6 +140,21 @@ class Protocol(HttpToolsProtocol):
         """Begin to answer; how long the body takes is the application's affair."""
         self._head_came()
         super().on_headers_complete()
+        waiting = [each for each in self._asked if not each.response_complete]
+        self._asked = (*waiting, *([self.cycle] if self.cycle else ()))
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, and with it those that wait for their answers."""
+        super().send_400_response(msg)
+        self._answer_no_more()
+
+    def _answer_no_more(self) -> None:
+        # uvicorn does so for the last request alone: the answer to one before it in the pipeline
+        # would be an error with a traceback in the log.
+        for each in self._asked:
+            each.disconnected = True
+            each.message_event.set()
+        self._asked = ()
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body, whose length the application bounds."""

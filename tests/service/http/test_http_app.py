@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import logging
 import socket
 import ssl
 import threading
@@ -227,6 +228,29 @@ def test_a_handshake_has_its_time(serve: Serve, tls_web: Any) -> None:
         contextlib.suppress(ConnectionResetError),
     ):
         assert received(connection) == b""
+
+
+def test_garbage_behind_requests_is_no_error_of_the_application(
+    serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = threading.Event()
+    # Whatever an earlier test configured.
+    monkeypatch.setattr(logging.getLogger("uvicorn.error"), "handlers", [caplog.handler])
+
+    def handle(method: str, url: str, headers: Any, body: bytes) -> Any:
+        gone.wait(20)
+        return echo(method, url, headers, body)
+
+    served = serve(NoAuth(), handle)
+    asked = f"GET {PROJECTS} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+        connection.sendall(asked * 3 + b"garbage\r\n\r\n")
+        assert b"400 Bad Request" in received(connection)
+        gone.set()
+        while "lfvpipe_requests_in_flight 0" not in served.ask("GET", "/metrics").body:
+            pass
+    assert served.ask("GET", PROJECTS).status == 200
+    assert [record.message for record in caplog.records if record.exc_info] == []
 
 
 def test_a_head_of_a_usual_length_is_taken_again_and_again(served: Served) -> None:
