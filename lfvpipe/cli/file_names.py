@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from dataclasses import replace
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -13,7 +14,14 @@ from lfvpipe.cli.groups import Group
 from lfvpipe.cli.name_reading import MADE, TWINS, made_of, read_name
 from lfvpipe.dataset.globs import matcher
 from lfvpipe.dataset.pairing import looks_like_mask
-from lfvpipe.dataset.words import denial_in, doubt_in, labels_of, product_words, words_of
+from lfvpipe.dataset.words import (
+    defect_word,
+    denial_in,
+    doubt_in,
+    labels_of,
+    product_words,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -114,6 +122,21 @@ class FileNames:
         if masks:
             sorting.open.append(Group(group.name, tuple(sorted(masks))))
         return True
+
+    def part(self, group: Group, sorting: Sorting) -> None:
+        """Part images whose names have words for defects from others that nothing tells."""
+        by_word: dict[str, list[str]] = defaultdict(list)
+        for name in group.names:
+            word = defect_word(self.rest(name))
+            by_word[word if word not in self._usual else ""].append(name)
+        rest = by_word.pop("", [])
+        if not (rest and by_word) or len(by_word) > MOST_SHAPES:
+            return
+        sorting.open.remove(group)
+        sorting.open.append(replace(group, names=tuple(rest)))
+        for word, names in by_word.items():
+            why = f"“{word}” in the names may say defective"
+            sorting.open.append(self._group(group.name, names, self._told_by(names, word), why))
 
     def _made(self, folder: str, names: Sequence[str]) -> list[Group]:
         """Return groups of pictures in a folder that are none, or the same once more."""

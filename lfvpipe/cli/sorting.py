@@ -73,8 +73,8 @@ def sort(tree: ImageTree, choices: Choices) -> Sorting:
     _Visit(sorting, files).visit(folder, "", state)
     _take_chosen(tree, said, files, sorting)
     for group in list(sorting.open):
-        if not group.doubt:
-            files.sort(group, sorting)
+        if not group.doubt and not files.sort(group, sorting):
+            files.part(group, sorting)
     if files.lead:
         sorting.rules.append(
             f"all names begin with {files.lead}: that is taken for a part of the product's name"

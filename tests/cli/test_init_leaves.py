@@ -261,6 +261,16 @@ def test_what_agrees_with_the_folder_or_is_in_all_names_is_not_asked(
     assert said.code == 0, said.err
 
 
+def test_defects_among_names_that_say_nothing_are_asked_apart(here: Path, lfvpipe: Any) -> None:
+    put(here / "p", many("img_{}.png", 20), many("img_{}_crack.png", 5))
+    said = lfvpipe("init", "p").err
+    assert "p/ (20 images), *_crack.* (5 images)" in said
+    assert "“crack” in the names may say defective" in said
+    words = ["--normal", "./*", "--anomaly", "*_crack.*"]
+    made = lfvpipe("init", "p", *words, "--json").json
+    assert (made["normal"], made["anomaly"]) == (20, 5)
+
+
 # --- Signs of globs in names
 
 
