@@ -64,11 +64,19 @@ def is_worth_trying(
     where those tried explain most: on photographs, a finer scale than the first has not paid.
     """
     known = _common_images(tried)
-    left = _loss(tried, labels, known)
-    if left <= price(side):
+    if _loss(tried, labels, known) <= price(side):
         return False
-    nothing = label_loss(np.zeros(int(known.sum())), labels[known])
-    return persistent or left > tuning.SCALE_AT_A_LOSS * nothing
+    return persistent or _unexplained(tried, labels) > tuning.SCALE_AT_A_LOSS
+
+
+def is_novelty_worth_trying(tried: Sequence[FittedScale], labels: Bools) -> bool:
+    """Say whether what is unlike normal images could tell more than networks that learnt labels.
+
+    From few images these learn less surely, and what is normal is soon known.
+    """
+    few = len(labels) <= tuning.NOVELTY_FEW_IMAGES
+    most = tuning.NOVELTY_LEAST_UNEXPLAINED if few else tuning.SCALE_AT_A_LOSS
+    return _unexplained(tried, labels) > most
 
 
 def choose_scales(
@@ -93,6 +101,13 @@ def choose_scales(
         and (always is None or any(each.side == always for each in some))
     ]
     return min(sets, key=lambda some: _loss(some, labels, known) + _price(some))
+
+
+def _unexplained(some: Sequence[FittedScale], labels: Bools) -> float:
+    """Return what these scales leave unexplained, as a share of what there is to explain."""
+    known = _common_images(some)
+    nothing = label_loss(np.zeros(int(known.sum())), labels[known])
+    return _loss(some, labels, known) / nothing
 
 
 def _price(some: Sequence[FittedScale]) -> float:

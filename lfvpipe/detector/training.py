@@ -131,10 +131,12 @@ def _try_scales(data: TrainingSet, trainer: ScaleTrainer) -> list[FittedScale]:
     first, labels = data.looked[0], data.labels
     tried = [trainer.fit(data, first)]
     persistent = trainer.settings.persistent
-    if not scale_search.is_worth_trying(first, tried, labels, persistent=persistent):
-        return tried
     others = [each for each in data.sides[:2] if each != first]
-    if others and len(labels) <= tuning.NOVELTY_MAX_IMAGES:
+    if (
+        others
+        and len(labels) <= tuning.NOVELTY_MAX_IMAGES
+        and (persistent or scale_search.is_novelty_worth_trying(tried, labels))
+    ):
         unusual = trainer.look_for_novelty(data, others[-1])
         tried.append(_fit_with_positions(unusual, trainer))
     for side in data.sides[2:]:
