@@ -330,7 +330,7 @@ def at_a_terminal(here: Path, words: list[str], answers: list[str]) -> tuple[int
         preexec_fn=_take_terminal,
     )  # fmt: skip
     os.close(theirs)
-    said, waiting = "", list(answers)
+    said, waiting, typed = "", list(answers), ""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         ready, _, _ = select.select([ours], [], [], 0.2)
@@ -343,9 +343,12 @@ def at_a_terminal(here: Path, words: list[str], answers: list[str]) -> tuple[int
                 break
             said += data.decode()
             if re.search(r"\nNumber( \[\d\])?: $", said) and waiting:
-                os.write(ours, waiting.pop(0).encode())
+                typed = waiting.pop(0)
+                os.write(ours, typed.encode())
         elif process.poll() is not None:
             break
+        elif typed == "\x03":  # it may have come just before the program began to read
+            os.write(ours, typed.encode())
     os.close(ours)
     return process.wait(10), said
 

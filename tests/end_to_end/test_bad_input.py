@@ -317,7 +317,7 @@ def test_a_ledger_from_a_newer_version_or_a_damaged_one_is_not_touched(workshop:
         refused(workshop.lfvpipe("status"), said)
         assert ledger.read_text() == text
     hint = workshop.lfvpipe("run").err.splitlines()[1]
-    backup, restored = hint.rstrip(".").partition(" copy ")[2].split(" to ")
+    backup, restored = hint.partition(" copy ")[2].partition(". `")[0].split(" to ")
     shutil.copy(backup, restored)  # what the hint says
     again = workshop.lfvpipe("run", "--until", "select")
     assert again.code == 0, again.err
