@@ -38,6 +38,7 @@ def _open_closed_streams() -> None:
             os.set_inheritable(number, True)
         if getattr(sys, name) is None:
             mode = "w" if number else "r"
+            # Open as long as the process.
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 

@@ -181,7 +181,7 @@ def _empty_what_cannot_be_parsed(
 def _is_of(protocol: str, body: bytes) -> bool:
     try:
         if protocol == "rest-xml":
-            return not ElementTree.fromstring(body).tag.lower().endswith("html")  # noqa: S314
+            return not ElementTree.fromstring(body).tag.lower().endswith("html")  # noqa: S314  (as botocore does)
         return isinstance(json.loads(body), dict)
     except (ValueError, ElementTree.ParseError):
         return False

@@ -452,13 +452,11 @@ def _lines(
         if len(counts) > 12:
             yield f"{count_of(len(each), f'{what} image')} in {len(counts)} folders"
             continue
-        for (folder, part), count in sorted(counts.items(), key=lambda each: _order(*each[0])):
+        for (folder, part), count in sorted(
+            counts.items(), key=lambda each: (each[0][1] == "test", each[0][0])
+        ):
             to = f", to {_VERBS[part]}" if part else ""
             yield f"{count_of(count, f'{what} image')} in {folder}{to}"
-
-
-def _order(folder: str, part: str) -> tuple[bool, str]:
-    return part == "test", folder
 
 
 def _folder(tree: ImageTree, name: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import replace
 from functools import cached_property
+from os.path import commonprefix
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,8 @@ class FileNames:
         self._names = names
         self._stems = {_stem(name).lower() for name in names}
         own = [_stem(name) for name in names if not looks_like_mask(name)]
-        lead = re.sub(r"[^\W_]+$", "", _common_start(own)) if len(own) > 1 else ""
+        start = commonprefix(own)  # noqa: RUF071  (of names, which are no paths)
+        lead = re.sub(r"[^\W_]+$", "", start) if len(own) > 1 else ""
         # NG-4711_001_OK: of the product's number; ng_001, ng_002: the verdict.
         is_number = folders_tell or all(labels_of(each[len(lead) :]) for each in own)
         self.lead = lead if labels_of(lead) and is_number else ""
@@ -287,11 +289,6 @@ def _told(folder: str, name: str, ends: str) -> str:
     if ends.startswith("*"):
         return f"{at}*[0-9]{text}.*"
     return f"{at}{text}.*" if len(_stem(name)) == len(text) else f"{at}{text}[0-9]*"
-
-
-def _common_start(texts: Sequence[str]) -> str:
-    first, last = min(texts), max(texts)
-    return next((first[:at] for at, sign in enumerate(first) if last[at : at + 1] != sign), first)
 
 
 # Of an image in two formats the first of these is doubted: PNG beside JPEG may be its mask, JPEG

@@ -64,7 +64,7 @@ _TRUTH: Mapping[str, Label] = {
 # What stands in the column of types where there is no defect, simplified.
 _NO_TYPE = frozenset(["", "0", "na", "nan", "none", "null", "no", "nil", "keine", "aucun"])
 _LONGEST = 1 << 20  # characters of a field
-_NO_VALUE = re.compile(r"[\s,]*")
+_NO_VALUE = re.compile(r"[\s,]*")  # matches anywhere, if nothing
 _MOST_ABOVE = 50  # lines, titles and remarks, that may stand above the names of the columns
 
 
