@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from lfvpipe.engine.errors import EngineError
 from lfvpipe.engine.order import in_order, transitive_needs
+from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.selection import ResolvedSelection, Selection, resolve
 from lfvpipe.engine.staleness import CurrentInputs, Observe, current_inputs, reasons
 from lfvpipe.errors import UserError
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from lfvpipe.engine.ledger import Ledger
-    from lfvpipe.engine.outcome import Outcome
     from lfvpipe.engine.reasons import Reason
     from lfvpipe.engine.step import Step
 
@@ -202,6 +202,8 @@ def decide_all(
             decision = decisions[step.name] = decide(step, query, outcomes)
             if decision.outcome is not None:
                 outcomes[step.name] = decision.outcome
+            elif (foretold := step.foretell(query.context)) is not None:
+                outcomes[step.name] = Outcome("unchanged", {}, foretold)
     # A displaced step is fresh until a step has to run that names it among its own needs: only
     # that one reads the slot. What comes later builds on outcomes that were made of it, as a lost
     # report does on the model's. Backwards, as a displaced step that runs reads slots in turn.

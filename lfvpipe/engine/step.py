@@ -130,6 +130,14 @@ class Step(ABC, Generic[C]):
         """Return where the world differs from `outcome` so that the step has something to do."""
         return ()
 
+    def foretell(self, context: C) -> Facts | None:
+        """Return the identity that an outcome of today would have; None where acting alone tells.
+
+        A plan builds on it, so that it does not announce what a run finds unchanged. Cheap, no
+        network.
+        """
+        return None
+
     def destroy(self, context: C, outcome: Outcome) -> Sequence[str | Leftover]:
         """Remove what `outcome` created, not what it adopted; return what was removed or left.
 

@@ -8,9 +8,8 @@ import io
 import json
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lfvpipe import atomic
 from lfvpipe.detector import DetectorError, load
 from lfvpipe.executor import in_order
 from lfvpipe.report import heat_colours
@@ -38,8 +37,8 @@ def heat_maps(
 ) -> dict[str, str]:
     """Return overlays as data URIs by image digest; images that are gone have none.
 
-    They are kept in the state folder by the model's and the images' digests, so that only new
-    ones are computed.
+    Each is kept in the state folder as soon as it is there, by the model's and the image's digests,
+    so that only new ones are computed, also after a kill.
 
     Args:
         state_dir: What the verdicts' paths are relative to.
@@ -50,7 +49,7 @@ def heat_maps(
     Raises:
         DetectorError: The model cannot be used.
     """
-    kept_in = state_dir / "heat-maps" / f"{_digest(model_file)[:32]}-{FORMAT}.json"
+    kept_in = state_dir / "heat-maps" / f"{_digest(model_file)[:32]}-{FORMAT}.jsonl"
     before = _read_cache(kept_in)
     found = {v.sha256: before[v.sha256] for v in verdicts if v.sha256 in before}
     missing = [v for v in verdicts if v.sha256 and v.path and v.sha256 not in found]
@@ -60,13 +59,15 @@ def heat_maps(
     on_done(len(verdicts) - len(missing))
     workers = min(os.cpu_count() or 1, 4)  # each holds a whole image
     made = in_order(partial(_heat_map, model, state_dir), missing, workers)
-    try:
+    kept_in.parent.mkdir(parents=True, exist_ok=True)
+    with kept_in.open("ab", buffering=0) as kept:
+        if kept.tell():
+            kept.write(b"\n")  # ends a line that a kill may have cut short
         for verdict, uri in zip(missing, made, strict=True):
             if uri:
                 found[str(verdict.sha256)] = uri
+                kept.write(json.dumps([verdict.sha256, uri]).encode() + b"\n")
             on_done(len(found))
-    finally:  # also what was made before the user stopped it
-        atomic.write_text(kept_in, json.dumps(found))
     return found
 
 
@@ -79,12 +80,20 @@ def _digest(file: Path) -> str:
 
 
 def _read_cache(file: Path) -> dict[str, str]:
-    """Return what an earlier report kept; nothing where that is gone or unreadable."""
+    """Return what an earlier report kept; nothing of lines that are cut short or unreadable."""
+    found: dict[str, str] = {}
     try:
-        kept: Any = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
+        lines = file.read_bytes().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        try:
+            digest, uri = json.loads(line)
+        except (ValueError, TypeError, RecursionError):
+            continue
+        if isinstance(digest, str) and isinstance(uri, str):
+            found[digest] = uri
+    return found
 
 
 def _heat_map(model: Model, state_dir: Path, verdict: Verdict) -> str | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lfvpipe.config.spec import Pipeline
     from lfvpipe.dataset.sources import Source
     from lfvpipe.engine.inputs import Input
+    from lfvpipe.engine.outcome import Facts
     from lfvpipe.engine.step import Work
     from lfvpipe.storage import Bucket
     from lfvpipe.storage.cache import CachedFile
@@ -113,6 +114,13 @@ class FetchStep(Step[Context]):
         )
         word = _word(before and before.sha256, found.sha256)
         return Outcome(word, facts.as_json(), {"sha256": found.sha256})
+
+    def foretell(self, context: Context) -> Facts | None:
+        """Return the identity of a source on this machine: one that was moved is the same still."""
+        found = None if self.source.is_remote else self._digest(context)
+        if found is None or (self.source.sha256 or found.sha256).lower() != found.sha256:
+            return None
+        return {"sha256": found.sha256}
 
     def describe(self, outcome: Outcome) -> str:
         """Return how large the source is."""

@@ -92,3 +92,27 @@ def test_a_ledger_that_has_files_by_their_time_repeats_select_and_nothing_after_
     said = lfvpipe("run", project, "--until", "extract", "--json")
     actions = {row["step"]: row["action"] for row in said.json["variants"][0]["steps"]}
     assert (actions["select"], actions["extract"]) == ("run", "unchanged")
+
+
+def test_a_plan_of_a_folder_that_was_moved_says_what_a_run_does(
+    prepared: Path, lfvpipe: Any
+) -> None:
+    moved = prepared.parent.with_name("moved")
+    prepared.parent.rename(moved)
+    words = (moved / prepared.name, "--until", "extract", "--json")
+    planned = lfvpipe("plan", *words).json["variants"][0]["steps"]
+    acted = lfvpipe("run", *words).json["variants"][0]["steps"]
+    assert [row["action"] for row in planned] == [row["action"] for row in acted]
+    stocked = [row["step"] for row in planned if row["action"] == "run"]
+    assert stocked == ["fetch:normal", "fetch:anomaly"]
+    assert lfvpipe("plan", *words).code == 0
+
+
+def test_a_plan_foretells_nothing_of_a_source_that_is_not_the_one_pinned(
+    prepared: Path, lfvpipe: Any
+) -> None:
+    pinned = prepared.read_text().replace("Texture.zip}", f"Texture.zip, sha256: {'0' * 64}}}")
+    prepared.write_text(pinned)
+    rows = lfvpipe("plan", prepared, "--until", "extract", "--json").json["variants"][0]["steps"]
+    selected = [row["step"] for row in rows if row["action"] == "run"]
+    assert selected == ["fetch:normal", "select", "extract"]

@@ -86,6 +86,22 @@ def test_what_was_done_before_an_interruption_is_kept(model: Looking, tmp_path: 
     assert len(model.seen) == 6
 
 
+def test_what_was_done_before_a_kill_is_kept(model: Looking, tmp_path: Path) -> None:
+    verdicts = [_image(tmp_path, f"{'x' * n}.png") for n in range(1, 9)]
+    held: list[bytes] = []
+
+    def look(done: int) -> None:
+        if done == 3:  # a kill leaves what is on the disk at this moment
+            held.extend(file.read_bytes() for file in (tmp_path / "heat-maps").iterdir())
+
+    heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts, look)
+    (store,) = (tmp_path / "heat-maps").iterdir()
+    store.write_bytes(held[0][:-9])  # the last line half written
+    model.seen.clear()
+    assert len(heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts)) == 8
+    assert len(model.seen) == 6
+
+
 def test_a_damaged_store_is_made_anew_and_a_lost_image_has_none(
     model: Looking, tmp_path: Path
 ) -> None:
