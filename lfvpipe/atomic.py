@@ -4,14 +4,25 @@ The rename alone would do for a kill; the two syncs are for a power cut. Without
 name could come to hold nothing, without the second the rename itself could be undone. Some file
 systems refuse one or both (SMB and FUSE, of folders above all): they sync by themselves or not at
 all, so that nothing is to be had by giving up, and only a power cut is not defended against there.
+
+What a kill leaves is told from what is being written by a lock on the temporary file, which the
+operating system frees when the writer dies, however it dies and on whichever machine.
 """
+
+from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import re
+import sys
+import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 # EIO and ENOSPC are no refusals: then the data is not on the disk.
 _REFUSES_SYNC = frozenset(
@@ -19,6 +30,9 @@ _REFUSES_SYNC = frozenset(
     for name in ("EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EISDIR")
 )
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
+_HAS_LOCKS = os.name != "nt"
+_SURELY_DEAD = 3600.0  # seconds since a file was written, where no lock tells
 
 
 def write_bytes(path: Path, data: bytes, *, secret: bool = False) -> None:
@@ -45,23 +59,134 @@ def replacing(path: Path, *, secret: bool = False) -> Iterator[IO[bytes]]:
         OSError: The folder cannot be made or written, or the disk is full; `path` is unchanged.
             What a write says of no file is said of `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+    with staging(path, secret=secret) as staged:
+        yield staged.file
+
+
+@dataclass
+class Staged:
+    """A file that is being written under another name.
+
+    Attributes:
+        file: Where to write.
+        path: What it will be called, until the block ends.
+    """
+
+    file: IO[bytes]
+    path: Path
+
+
+@contextmanager
+def staging(
+    path: Path, *, secret: bool = False, synced: bool = True, temporary: str = ""
+) -> Iterator[Staged]:
+    """Yield a file that takes the place of its `path` when the block ends without an error.
+
+    Args:
+        path: What it will be called, unless the block says otherwise, in the same folder.
+        secret: See `replacing`.
+        synced: It is on the disk, too, when the block ends; else whoever writes many files syncs
+            all of them at once.
+        temporary: What it is called meanwhile, where that is not `temporary_name`.
+
+    Raises:
+        OSError: See `replacing`.
+    """
+    # Not tempfile's, which are for their owner alone: others may share the folder.
+    place: Path | None = None
     try:
-        # Not tempfile's, which are for their owner alone: others may share the folder.
-        descriptor = os.open(temporary, _NEW, 0o600 if secret else 0o666)
+        descriptor, place = _open_new(path, temporary, 0o600 if secret else 0o666)
         with os.fdopen(descriptor, "w+b") as file:
-            yield file
+            staged = Staged(file, path)
+            yield staged
             file.flush()
-            sync_file(file.fileno())
-        temporary.replace(path)
+            if synced:
+                sync_file(file.fileno())
+            if _HAS_LOCKS:  # while it is locked; Windows renames no open file
+                place.replace(staged.path)
+        if not _HAS_LOCKS:
+            place.replace(staged.path)
     except BaseException as error:
-        with suppress(OSError):  # on a disk that fails this would hide what failed first
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in (None, os.fspath(temporary)):
+        if place is not None:
+            with suppress(OSError):  # on a disk that fails this would hide what failed first
+                place.unlink(missing_ok=True)
+        if isinstance(error, OSError) and _is_of_staging(error, temporary):
             error.filename, error.filename2 = os.fspath(path), None
         raise
-    sync_folder(path.parent)
+    if synced:
+        sync_folder(path.parent)
+
+
+def _is_of_staging(error: OSError, temporary: str) -> bool:
+    if not isinstance(error.filename, str | bytes):
+        return error.filename is None
+    name = os.path.basename(os.fsdecode(error.filename))  # noqa: PTH119  (bytes, too)
+    return name == temporary or is_temporary(name)
+
+
+def _open_new(path: Path, temporary: str, mode: int) -> tuple[int, Path]:
+    """Return a new file that is locked, and where it lies; its folder is made if need be."""
+    while True:
+        place = path.with_name(temporary or temporary_name(path.name))
+        try:
+            descriptor = os.open(place, _NEW, mode)
+        except FileNotFoundError:  # its folder; asked of no other
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(place, _NEW, mode)
+        if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
+            return descriptor, place
+        os.close(descriptor)  # it was taken for abandoned in the moment before it was locked
+
+
+def temporary_name(name: str) -> str:
+    """Return what a file that will be called `name` is called until it is whole."""
+    return f".{name}.{os.urandom(8).hex()}.tmp"
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a file called `name` is one that was or is being written."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def abandoned_files(folder: Path, is_one: Callable[[str], bool] = is_temporary) -> Iterator[Path]:
+    """Yield the temporary files below `folder` whose writers were killed.
+
+    Args:
+        folder: Where to look.
+        is_one: Tells a temporary file by its name.
+    """
+    for above, _, names in os.walk(folder):
+        for name in filter(is_one, names):
+            if _is_abandoned(file := Path(above, name)):
+                yield file
+
+
+def _is_abandoned(file: Path) -> bool:
+    try:
+        if not _HAS_LOCKS:
+            return file.stat().st_mtime + _SURELY_DEAD < time.time()
+        descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        return _lock(descriptor) is True
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Lock a file until it is closed; return whether it is ours, None where no lock can be had."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return True
 
 
 def sync_file(descriptor: int) -> None:

@@ -122,6 +122,8 @@ def selection_of(options: StepOptions, variant: Variant) -> Selection:
 def locked(command: str, options: LockOptions, variant: Variant) -> AbstractContextManager[None]:
     """Hold the pipeline's lock for a command; say so when that means waiting.
 
+    Where the last holder was killed, the temporary files that it left are removed first.
+
     Raises:
         Locked: Another run holds it.
     """
@@ -131,7 +133,13 @@ def locked(command: str, options: LockOptions, variant: Variant) -> AbstractCont
 
     said = f"lfvpipe {command} {options.file or DEFAULT_FILE}"
     folder = variant.context.state_dir
-    return engine.hold(folder, said, options.lock_timeout, on_wait=on_wait)
+    return engine.hold(
+        folder,
+        said,
+        options.lock_timeout,
+        on_wait=on_wait,
+        on_killed=lambda: steps.remove_leftovers(variant.context),
+    )
 
 
 def remember_valid(options: PipelineOptions) -> None:

@@ -45,11 +45,10 @@ def write_lines(folder: Path, lines: Iterable[Mapping[str, object]]) -> tuple[st
     Raises:
         UnreadableName: A name in a line is not Unicode.
     """
-    from lfvpipe.atomic import replacing, sync_folder
+    from lfvpipe.atomic import staging
 
     hashed = hashlib.sha256()
-    staging = folder / "incoming.jsonl"  # one run holds the state directory's lock
-    with replacing(staging) as file:
+    with staging(folder / "lines.jsonl") as staged:
         for line in lines:
             try:
                 text = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
@@ -60,11 +59,9 @@ def write_lines(folder: Path, lines: Iterable[Mapping[str, object]]) -> tuple[st
                     hint="Rename it, and run again.",
                 ) from error
             hashed.update(text)
-            file.write(text)
-    name = f"{hashed.hexdigest()}.jsonl"
-    staging.replace(folder / name)
-    sync_folder(folder)
-    return name, hashed.hexdigest()
+            staged.file.write(text)
+        staged.path = folder / f"{hashed.hexdigest()}.jsonl"
+    return staged.path.name, hashed.hexdigest()
 
 
 def read_lines(file: Path, build: Callable[[dict[str, Any]], T]) -> Iterator[T]:

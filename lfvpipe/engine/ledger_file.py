@@ -124,8 +124,7 @@ def _back_up(path: Path) -> None:
     if not path.exists():
         return
     # A hard link costs no copy, and at no moment is there neither ledger nor backup.
-    temporary = path.with_name(f".{path.name}.bak.tmp")
-    temporary.unlink(missing_ok=True)
+    temporary = path.with_name(atomic.temporary_name(backup(path).name))
     try:
         os.link(path, temporary)
     except OSError:  # a file system without hard links, or a full one

@@ -71,6 +71,7 @@ def hold(
     timeout: float = 0.0,
     *,
     on_wait: Callable[[Holder | None], None] | None = None,
+    on_killed: Callable[[], object] = lambda: None,
 ) -> Iterator[None]:
     """Hold the lock of a state folder, which is made if need be, while the block runs.
 
@@ -79,6 +80,8 @@ def hold(
         command: What the note says the holder does.
         timeout: How many seconds to wait for another holder.
         on_wait: Called once, before waiting, with who holds it.
+        on_killed: Called once the lock is ours, where the last holder was killed, to put in order
+            what it left; again for the next holder, should it not come back.
 
     Raises:
         Locked: Another process, or another part of this one, holds it still.
@@ -92,6 +95,8 @@ def hold(
     try:
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         note = Holder(os.getpid(), _host(), since, command)
+        if _note(folder).exists():  # who ends, whichever way, takes it along
+            on_killed()
         try:
             # Not by a temporary file: the note is for people, and lives as long as we do.
             _note(folder).write_text(json.dumps(asdict(note)), "utf-8")

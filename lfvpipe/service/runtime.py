@@ -1,6 +1,7 @@
 """What the operations and the jobs share: folders, state, locks, stores, the detector."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
+from lfvpipe.service import locks
 from lfvpipe.service.errors import FolderUnusable
 from lfvpipe.service.locks import OPENING, Locks
 from lfvpipe.service.quotas import Quotas
@@ -66,6 +68,17 @@ class Runtime:
         """Return a folder for a job's passing files; the job empties it."""
         return self.state_dir / "scratch" / name
 
+    def remove_scratch_of_killed(self) -> None:
+        """Remove what killed jobs left whose datasets or components may be gone by now.
+
+        A training's stays: it is what the next attempt goes on from.
+        """
+        for folder in (self.state_dir / "scratch").glob("*"):
+            if folder.name.startswith((locks.content(""), locks.packaging_job(""))):
+                with self.locks.held(folder.name) as ours:
+                    if ours:
+                        shutil.rmtree(folder, ignore_errors=True)
+
     def store(self, described: str) -> Buckets:
         """Return the object store that `describe_storage` described."""
         if described not in self._stores:
@@ -95,9 +108,9 @@ def open_runtime(
     folder = state_dir.absolute()
     try:
         (folder / "locks").mkdir(parents=True, exist_ok=True)
-        locks = Locks(folder / "locks")
-        with locks.held(OPENING, seconds=30.0):
+        held = Locks(folder / "locks")
+        with held.held(OPENING, seconds=30.0):
             database = Database(folder / "service.db")
     except OSError as error:
         raise FolderUnusable(folder, error) from error
-    return Runtime(folder, database, locks, quotas, clock, detector_name, stand_in)
+    return Runtime(folder, database, held, quotas, clock, detector_name, stand_in)

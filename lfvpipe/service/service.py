@@ -72,6 +72,7 @@ class Service:
         self._runtime = open_runtime(
             state_dir, allowed, clock=clock, detector_name=detector, stand_in=stand_in
         )
+        self._runtime.remove_scratch_of_killed()
         self._scheduler = Scheduler(self._runtime, launch, isolated=isolated)
         context = OperationContext(self._runtime, self._scheduler, buckets, region)
         groups = tuple(

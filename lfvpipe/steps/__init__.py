@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from lfvpipe.steps.advice import advise
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.intact import VERIFIED
+    from lfvpipe.steps.left_by_kills import leftovers, remove_leftovers
     from lfvpipe.steps.mlflow import insist_on_extra
     from lfvpipe.steps.pipeline import families, steps_of
     from lfvpipe.steps.report import ReportOutcome
@@ -20,6 +21,7 @@ else:
             "context": ["Context"],
             "hosting": [],
             "intact": ["VERIFIED"],
+            "left_by_kills": ["leftovers", "remove_leftovers"],
             "mlflow": ["insist_on_extra"],
             "ownership": [],
             "pipeline": ["families", "steps_of"],
@@ -35,6 +37,8 @@ __all__ = [
     "families",
     "hosting",
     "insist_on_extra",
+    "leftovers",
     "ownership",
+    "remove_leftovers",
     "steps_of",
 ]

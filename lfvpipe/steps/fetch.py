@@ -190,8 +190,6 @@ class FetchStep(Step[Context]):
             )
         if before and (before.etag, before.size) == (found.etag, found.size):
             return before
-        for left_by_a_kill in folder.glob("*.tmp"):
-            left_by_a_kill.unlink()
 
         def show(done: int) -> None:
             work.progress(done, found.size, "bytes")

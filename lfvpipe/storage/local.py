@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from obstore.store import LocalStore
 
-from lfvpipe.atomic import sync_all, sync_file, sync_folder
+from lfvpipe.atomic import abandoned_files, staging, sync_all, sync_file, sync_folder
 from lfvpipe.storage import objects
 from lfvpipe.storage.addresses import check_key, is_path
 from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
-# LocalStore writes `key#1` and renames it to `key`. It leaves such files out of listings, so that
-# what a kill left of them is no object; a key that ends so could be written but never listed.
+# A file is `key#1234` until it is whole. LocalStore leaves such out of listings, so that what a
+# kill left of them is no object; a key that ends so could be written but never listed.
 _STAGING_KEY = re.compile(r"#\d+$")
 
 # What Windows gives to devices, or cuts off the end of a name.
@@ -54,6 +54,10 @@ class LocalBuckets:
         if not _BUCKET_NAME.fullmatch(name) or ".." in name:
             raise InvalidBucketName(f"“{name}”")
         return LocalBucket(self._root / name, self._region)
+
+    def abandoned_files(self) -> Iterator[Path]:
+        """Yield what killed transfers left in any of the buckets."""
+        return abandoned_files(self._root, lambda name: bool(_STAGING_KEY.search(name)))
 
     def describe(self) -> dict[str, str]:
         """Return what `reconnect` needs."""
@@ -182,7 +186,17 @@ class LocalBucket:
         return self._folder / self._check(key)
 
     def _put(self, key: str, data: bytes | Path) -> int:
-        return objects.put(self._existing_store(), self._check(key), data, self._address(key))
+        self._existing_store()
+        path = self._folder / self._check(key)
+        temporary = f"{path.name[:40]}#{int.from_bytes(os.urandom(8), 'big')}"
+        # Not by LocalStore: the lock on the file tells what a kill left from what is on its way.
+        with (
+            translating(self._address(key)),
+            objects.opened(data) as source,
+            staging(path, synced=False, temporary=temporary) as staged,
+        ):
+            shutil.copyfileobj(source, staged.file, objects.CHUNK)
+            return staged.file.tell()
 
     @cached_property
     def _store(self) -> LocalStore:

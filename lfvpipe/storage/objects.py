@@ -7,7 +7,8 @@ since it works outside the interpreter lock.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from typing import IO, TYPE_CHECKING
 
 import obstore
 
@@ -114,6 +115,20 @@ def put(store: ObjectStore, key: str, data: bytes | Path, where: str) -> int:
     with translating(where):
         obstore.put(store, key, data, chunk_size=PART, max_concurrency=PARTS_AT_ONCE)
     return size
+
+
+def opened(data: bytes | Path) -> IO[bytes]:
+    """Return `data` as a file to read.
+
+    Raises:
+        SourceGone: `data` is a file that is not there.
+    """
+    if isinstance(data, bytes):
+        return io.BytesIO(data)
+    try:
+        return data.open("rb")
+    except FileNotFoundError as error:  # else it would be told as the object's absence
+        raise SourceGone(str(data)) from error
 
 
 def put_many(

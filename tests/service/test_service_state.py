@@ -190,3 +190,14 @@ def test_those_who_read_before_they_write_wait_for_one_another(tmp_path: Path) -
         taken = [each.result() for each in [threads.submit(take) for _ in range(24)]]
     assert sorted(taken) == list(range(1, 25))
     database.close()
+
+
+def test_what_killed_jobs_left_goes_when_the_state_is_opened_but_not_a_trainings(
+    world: Any,
+) -> None:
+    scratch = world.state_dir / "scratch"
+    for name in ("content-7", "packaging-7", "model-7"):
+        (scratch / name).mkdir(parents=True)
+        (scratch / name / "half").write_bytes(b"half")
+    world.client()
+    assert [folder.name for folder in scratch.iterdir()] == ["model-7"]

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from lfvpipe import engine
+from lfvpipe import engine, steps
 from lfvpipe.cli import output
 from lfvpipe.cli.held_models import stop_held_models
 from lfvpipe.cli.options import Json, LockOptions, Option
@@ -44,15 +44,15 @@ def run(options: DestroyOptions) -> int:
     variants = open_variants(options)
     first = variants[0]
     # Each name once: variants share their ledger, and removal goes by the ledger's outcomes.
-    steps = tuple({step.name: step for each in variants for step in each.steps}.values())
+    members = tuple({step.name: step for each in variants for step in each.steps}.values())
     with locked("destroy", options, first):
         ledger = ledger_of(first)
         if not options.json:
-            _print_what_goes(first, steps, ledger, with_state=options.state)
+            _print_what_goes(first, members, ledger, with_state=options.state)
         if not (options.yes or _is_agreed()):
             print("nothing was removed", file=sys.stderr)
             return 1
-        removed, left = _remove(options, first, steps, ledger)
+        removed, left = _remove(options, first, members, ledger)
     folder = first.context.state_dir
     if options.state and folder.is_dir():
         shutil.rmtree(folder)  # only now that the lock in it is released, for Windows' sake
@@ -65,11 +65,11 @@ def run(options: DestroyOptions) -> int:
 
 
 def _print_what_goes(
-    variant: Variant, steps: Sequence[Step[Context]], ledger: Ledger, *, with_state: bool
+    variant: Variant, members: Sequence[Step[Context]], ledger: Ledger, *, with_state: bool
 ) -> None:
-    by_name = {step.name: step for step in steps}
+    by_name = {step.name: step for step in members}
     print(output.styled(f"{variant.pipeline.name}: what was created goes", "bold"))
-    for kept in engine.kept_outcomes(steps, ledger):
+    for kept in engine.kept_outcomes(members, ledger):
         if kept.outcome is None:
             print(f"  {kept.step}: what an attempt that did not finish created")
             continue
@@ -94,7 +94,7 @@ def _is_agreed() -> bool:
 
 
 def _remove(
-    options: DestroyOptions, variant: Variant, steps: Sequence[Step[Context]], ledger: Ledger
+    options: DestroyOptions, variant: Variant, members: Sequence[Step[Context]], ledger: Ledger
 ) -> tuple[list[str], list[str]]:
     """Remove what the ledger knows of; return what was removed and what stays."""
     if ledger.held:
@@ -111,6 +111,9 @@ def _remove(
             print(f"left {left.thing}: {left.why}")
 
     removed = engine.destroy(
-        steps, variant.context, ledger, on_removed=on_removed, on_leftover=on_leftover
+        members, variant.context, ledger, on_removed=on_removed, on_leftover=on_leftover
     )
-    return list(removed), stay
+    left_by_kills = list(map(str, steps.remove_leftovers(variant.context)))
+    for file in left_by_kills:
+        on_removed("", file)
+    return [*removed, *left_by_kills], stay

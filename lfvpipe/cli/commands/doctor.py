@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lfvpipe.steps.context import Context
+
 FOUND = 2
 _LOST = frozenset({"output-damaged", "output-missing"})
 
@@ -71,7 +73,7 @@ def _examine(variants: tuple[Variant, ...], *, repair: bool) -> Iterator[Complai
     context = variants[0].context
     # What was found right before is read again, whatever its times say.
     rmtree(context.state_dir / steps.VERIFIED, ignore_errors=True)
-    yield from _temporary_files(context.state_dir, repair=repair)
+    yield from _temporary_files(context, repair=repair)
     yield from _run_files(context.state_dir, repair=repair)
     if context.pipeline.service.endpoint == "embedded":
         yield from _service(context.service_dir, repair=repair)
@@ -86,13 +88,13 @@ def _examine(variants: tuple[Variant, ...], *, repair: bool) -> Iterator[Complai
         yield from _outcomes(variant)
 
 
-def _temporary_files(folder: Path, *, repair: bool) -> Iterator[Complaint]:
-    """Yield what a kill left; whoever holds the lock knows that nobody writes it any more."""
-    for file in sorted(folder.rglob(".*.tmp")):
+def _temporary_files(context: Context, *, repair: bool) -> Iterator[Complaint]:
+    """Yield what a kill left."""
+    for file in sorted(steps.leftovers(context)):
         if repair:
             file.unlink(missing_ok=True)
-        done = "removed" if repair else "`lfvpipe doctor --repair` removes it"
-        yield Complaint(f"{file} was left by a run that was killed", done, repair)
+        done = "removed" if repair else "`lfvpipe doctor --repair` removes it, and so does a run"
+        yield Complaint(f"{file} was left by a command that was killed", done, repair)
 
 
 def _run_files(folder: Path, *, repair: bool) -> Iterator[Complaint]:

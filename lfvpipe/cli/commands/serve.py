@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from lfvpipe import service, storage
+from lfvpipe import atomic, service, storage
 from lfvpipe.cli.options import STATE_FOLDER, LogFormat, Option, Options, at_least
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.service import http
@@ -157,6 +157,8 @@ def run(options: ServeOptions) -> int:
     authenticator, credentials = _authenticator(options, root)
     folder = Path(options.buckets or root / "buckets").absolute()
     terms = storage.Terms(options.encryption, options.encryption_key, options.requester_pays)
+    for file in atomic.abandoned_files(root / "service"):
+        file.unlink(missing_ok=True)
     with ExitStack() as closing:
         listener = closing.enter_context(http.server.listen(options.host, options.port))
         lookout = service.RegionalService(

@@ -81,6 +81,8 @@ def _session(taps: int | None) -> Any:
     tensors = checkpoint_tensors()
     built = graph.build_rest(tensors, taps) if taps else graph.build_stem(tensors)
     try:
+        for file in atomic.abandoned_files(path.parent):  # of a process that was killed here
+            file.unlink(missing_ok=True)
         # The digest first: a kill in between leaves a file that is made again.
         atomic.write_text(_digest_file(path), _digest(built))
         atomic.write_bytes(path, built)

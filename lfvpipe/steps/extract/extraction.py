@@ -24,7 +24,7 @@ from lfvpipe.images import Shapes
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.steps.extract import preparation
 from lfvpipe.steps.extract.indexing import ImageJobs, drop_outdated_reviews, index_images
-from lfvpipe.steps.extract.journal import Journal, file_states, read_journal, sweep
+from lfvpipe.steps.extract.journal import Journal, file_states, read_journal
 from lfvpipe.steps.extract.outcome import ExtractOutcome, watermark_of
 from lfvpipe.steps.extract.preparation import Job, Result, prepare_one
 from lfvpipe.steps.extract.reading import read_members
@@ -113,7 +113,6 @@ def _prepare(context: Context, work: Work, wanted: Sequence[ImageJobs]) -> _Done
     of it has been looked at.
     """
     root = context.state_dir / "images"
-    sweep(root)
     known = _known_images(context, work)
     with Journal(root / "journal.jsonl") as journal:
         results, new = _work_off(context, work, wanted, journal, known)

@@ -83,16 +83,6 @@ def file_states(root: Path, prefix: str = "") -> dict[str, tuple[int, int]]:
     return states
 
 
-def sweep(root: Path) -> None:
-    """Remove the temporary files that a kill left below `root`.
-
-    Only the run that holds the state directory's lock does this, so none of them is in use.
-    """
-    for path in file_states(root):
-        if path.endswith(".tmp"):
-            (root / path).unlink(missing_ok=True)
-
-
 class Journal:
     """Appends results to the file at `path`; a context manager."""
 

@@ -7,8 +7,6 @@ Jobs and results are plain data, so any executor in the shape of `concurrent.fut
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -175,17 +173,10 @@ def _draw(marked: AnnotatedImage, image: bytes, classes: Mapping[str, str]) -> b
 def _write(path: Path, data: bytes) -> None:
     """Write a file that is whole or not there after a kill.
 
-    Not synced one by one as `lfvpipe.atomic` does, which would cost more than the decoding: all are
-    synced at once before the index says that they are there.
+    Not synced by itself, which would cost more than the decoding: all are synced at once before the
+    index says that they are there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        try:
-            temporary.write_bytes(data)
-        except FileNotFoundError:  # the first file of its folder; asked of no other
-            temporary.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(data)
-        temporary.replace(path)
-    except BaseException:  # a cancelled run, too, leaves nothing half done; after a kill, `sweep`
-        temporary.unlink(missing_ok=True)
-        raise
+    from lfvpipe.atomic import staging
+
+    with staging(path, synced=False) as staged:
+        staged.file.write(data)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.engine.inputs import Input
-    from lfvpipe.engine.outcome import Outcome
+    from lfvpipe.engine.outcome import Facts, Outcome
     from lfvpipe.engine.reasons import Code
     from lfvpipe.engine.step import Work
 
@@ -44,6 +44,8 @@ class ExtractStep(Step[Context]):
         """See `Step.act`; raises ArchiveError, StorageError and ExtractError."""
         from lfvpipe.steps.extract.extraction import extract
 
+        if not work.saved:  # there may be images from now on, which `abandon` is to remove
+            work.save(images="images")
         return extract(context, work)
 
     def describe(self, outcome: Outcome) -> str:
@@ -80,16 +82,20 @@ class ExtractStep(Step[Context]):
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """See `Step.destroy`."""
-        import shutil
-
         facts = ExtractOutcome.from_json(outcome.facts)
         removed = []
         for file in (context.state_dir / facts.index, context.state_dir / facts.notes):
             if file.is_file():
                 file.unlink()
                 removed.append(str(file))
+        return [*removed, *self.abandon(context, {})]
+
+    def abandon(self, context: Context, _saved: Facts) -> Sequence[str]:
+        """See `Step.abandon`: remove the images."""
+        import shutil
+
         images = context.state_dir / "images"
-        if images.is_dir():
-            shutil.rmtree(images)
-            removed.append(str(images))
-        return removed
+        if not images.is_dir():
+            return ()
+        shutil.rmtree(images)
+        return (str(images),)
