@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
+    from lfvpipe.detector.checkpoints import Checkpoints
     from lfvpipe.detector.errors import DetectorError, DetectorWarning, TrainingCancelled
     from lfvpipe.detector.facts import Anomaly, Effort, Example, Info, Settings, Verdict
     from lfvpipe.detector.model import Model, load
@@ -22,6 +23,7 @@ else:
         __name__,
         {
             "facts": ["Anomaly", "Effort", "Example", "Info", "Settings", "Verdict"],
+            "checkpoints": ["Checkpoints"],
             "errors": ["DetectorError", "DetectorWarning", "TrainingCancelled"],
             "model": ["Model", "load"],
             "protocol": ["Detector", "TrainedModel", "detector_names", "load_detector"],
@@ -31,6 +33,7 @@ else:
 
 __all__ = [
     "Anomaly",
+    "Checkpoints",
     "Detector",
     "DetectorError",
     "DetectorWarning",

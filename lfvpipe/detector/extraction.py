@@ -16,6 +16,7 @@ import numpy as np
 from lfvpipe.detector.alignment import reduce_to_grey
 from lfvpipe.detector.augmentation import vary
 from lfvpipe.detector.backbone.graph import CHANNELS
+from lfvpipe.detector.checkpoints import NOTHING_KEPT, Checkpoints, pack, unpack
 from lfvpipe.detector.features import CELL_TAPS, extract, mirror, prepare
 from lfvpipe.detector.images import open_rgb, reduce
 from lfvpipe.detector.likeness import describe
@@ -24,7 +25,7 @@ from lfvpipe.detector.sampling import digest_of, is_sampled
 from lfvpipe.executor import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lfvpipe.detector.alignment import Alignment
     from lfvpipe.detector.arrays import Floats, Halves, Integers, Pixels
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from lfvpipe.detector.feature_store import FeatureStore
     from lfvpipe.detector.watch import Watch
     from lfvpipe.images import PixelRules
+
+PART_BYTES = 8 << 20  # of features that are kept at once, …
+PART_IMAGES = 200  # … or of so many images
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,10 @@ class ImageFeatures:
     grey: Pixels | None = None
 
 
+Seen = tuple[ImageFeatures, "list[list[Halves]]", "list[list[Halves]]"]
+"""What is kept of an image, and what goes to the store: see `_extract_one`."""
+
+
 @dataclass(frozen=True)
 class Extraction:
     """How to look at images.
@@ -112,6 +120,7 @@ def extract_features(
     share: Sequence[float],
     store: FeatureStore,
     watch: Watch,
+    checkpoints: Checkpoints = NOTHING_KEPT,
 ) -> list[ImageFeatures]:
     """Look at every example; the result is in their order.
 
@@ -121,6 +130,7 @@ def extract_features(
         share: Of the normal and of the anomalous images, to keep the cells of.
         store: Where to keep them.
         watch: Told of progress.
+        checkpoints: Keeps what was seen so far.
 
     Raises:
         DetectorError: An image or mask cannot be read.
@@ -128,19 +138,60 @@ def extract_features(
     """
     result: list[ImageFeatures] = []
     stage = f"features at {how.sides[-1]} px"
-    for features, arrays, varied in in_order(partial(_extract_one, how), examples, how.threads):
-        share_of_label = share[examples[len(result)].label == "anomaly"]
-        if is_sampled(features.digest, share_of_label):
-            result.append(_keep(features, arrays, varied, store))
-        else:
-            result.append(replace(features, grey=None))
+    for features, arrays, varied in _extract_all(how, examples, share, checkpoints):
+        result.append(_keep(features, arrays, varied, store) if arrays else features)
         watch.tick(stage, len(result), len(examples))
     return result
 
 
-def _extract_one(
-    how: Extraction, example: Example
-) -> tuple[ImageFeatures, list[list[Halves]], list[list[Halves]]]:
+def _extract_all(
+    how: Extraction,
+    examples: Sequence[Example],
+    share: Sequence[float],
+    checkpoints: Checkpoints,
+) -> Iterator[Seen]:
+    """Yield what each example shows: as it was kept, and from the first that was not, anew."""
+    done = 0
+    while (data := checkpoints.load(f"features, from {done}")) is not None:
+        for kept in _unpack(data):
+            yield kept
+            done += 1
+    anew, size = list[Seen](), 0
+    rest = examples[done:]
+    found = in_order(partial(_extract_one, how), rest, how.threads)
+    for example, (features, arrays, varied) in zip(rest, found, strict=True):
+        drawn = is_sampled(features.digest, share[example.label == "anomaly"])
+        seen = (features, arrays, varied) if drawn else (replace(features, grey=None), [], [])
+        yield seen
+        anew.append(seen)
+        size += sum(each.nbytes for group in (*seen[1], *seen[2]) for each in group)
+        if size >= PART_BYTES or len(anew) >= PART_IMAGES or done + len(anew) == len(examples):
+            checkpoints.save(f"features, from {done}", partial(_pack, anew), bulky=True)
+            done, anew, size = done + len(anew), [], 0
+
+
+def _pack(some: Sequence[Seen]) -> bytes:
+    """Return what images show as bytes."""
+    return pack(
+        [
+            [vars(features) | {"scales": [vars(each) for each in features.scales]}, arrays, varied]
+            for features, arrays, varied in some
+        ]
+    )
+
+
+def _unpack(data: bytes) -> Iterator[Seen]:
+    """Yield what `_pack` was given."""
+    for features, arrays, varied in unpack(data):
+        scales = tuple(
+            ScaleFeatures(**each | {"grid": tuple(each["grid"]), "looks": ()})
+            for each in features["scales"]
+        )
+        known = {**features, "size": tuple(features["size"]), "scales": scales}
+        yield ImageFeatures(**known), arrays, varied
+
+
+def _extract_one(how: Extraction, example: Example) -> Seen:
     """Look at an image; return what is kept of it, and what goes to the store.
 
     That is, for each scale, the cells of all views and the patches of the first; and for each

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.detector import heads
+from lfvpipe.detector.alignment import Alignment
+from lfvpipe.detector.checkpoints import pack, unpack
 from lfvpipe.detector.features import View, look
+from lfvpipe.detector.heads.head import FittedHead
 from lfvpipe.detector.likeness import Likeness, fit_likeness
 
 if TYPE_CHECKING:
@@ -14,11 +17,9 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from lfvpipe.detector.alignment import Alignment
     from lfvpipe.detector.arrays import Doubles
     from lfvpipe.detector.heads.head import (
         FitOptions,
-        FittedHead,
         Head,
         HeadScore,
         TrainingFeatures,
@@ -86,6 +87,30 @@ class FittedScale:
     def scores(self) -> Mapping[str, Doubles]:
         """Scores (images,) by head; NaN for images whose cells are not stored."""
         return {each.head.NAME: each.scores for each in self.heads}
+
+    def pack(self) -> bytes:
+        """Return it as bytes, for a checkpoint."""
+        fitted = [[each.head.NAME, each.head.parameters(), each.scores] for each in self.heads]
+        parts = {"alignment": self.alignment, "likeness": self.likeness}
+        known = {name: None if each is None else vars(each) for name, each in parts.items()}
+        return pack({"side": self.side, "heads": fitted, **known})
+
+    @classmethod
+    def unpack(cls, data: bytes) -> FittedScale:
+        """Return what `pack` was called on."""
+        found = unpack(data)
+        by_name = {each.NAME: each for each in heads.HEADS}
+        fitted = tuple(
+            FittedHead(by_name[name].restore(parameters), scores)
+            for name, parameters, scores in found["heads"]
+        )
+        alignment, likeness = found["alignment"], found["likeness"]
+        return cls(
+            found["side"],
+            fitted,
+            None if alignment is None else Alignment(**alignment),
+            None if likeness is None else Likeness(**likeness),
+        )
 
 
 def fit_scale(features: TrainingFeatures, options: FitOptions) -> FittedScale:

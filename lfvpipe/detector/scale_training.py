@@ -7,6 +7,7 @@ the rarer label first: time, disk and memory are bounded whatever the number of 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.random import default_rng
 
 from lfvpipe.detector import heap, tuning
 from lfvpipe.detector.alignment import fit_alignment
+from lfvpipe.detector.checkpoints import NOTHING_KEPT, Checkpoints, Within
 from lfvpipe.detector.extraction import Extraction, ImageFeatures, extract_features
 from lfvpipe.detector.feature_store import FeatureStore, as_stored
 from lfvpipe.detector.features import prepare
@@ -36,7 +38,7 @@ from lfvpipe.detector.threads import thread_count
 from lfvpipe.executor import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lfvpipe.detector.alignment import Alignment
     from lfvpipe.detector.arrays import Bools, Floats, Integers
@@ -92,12 +94,13 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class ScaleTrainer:
-    """Fits scales; holds a training's settings, anomaly types, store, and who watches it."""
+    """Fits scales; holds a training's settings, types, store, who watches, and what is kept."""
 
     settings: Settings
     classes: tuple[str, ...]
     store: FeatureStore
     watch: Watch
+    checkpoints: Checkpoints = NOTHING_KEPT
 
     def read(self, examples: Sequence[Example]) -> TrainingSet:
         """Look at the examples on the usual scales; to fine-tune, on one of them.
@@ -127,7 +130,8 @@ class ScaleTrainer:
             large = size[0] * size[1] > (tuning.TUNING_MOST_REDUCED * coarsest) ** 2
             looked = looked[-1:] if large or self.classes else looked[:1]
         how = self._extraction(looked, limit, examples, rules, supervised=supervised)
-        found = extract_features(examples, how, share, self.store, self.watch)
+        kept = Within(self.checkpoints, "images")
+        found = extract_features(examples, how, share, self.store, self.watch, kept)
         # From here on content decides the order, not the caller: sums, and what is drawn at random,
         # are the same for the same images in any order.
         order = sorted(range(len(found)), key=lambda index: found[index].digest)
@@ -161,21 +165,25 @@ class ScaleTrainer:
         """Return the examples as they are looked at on that scale to learn what is normal."""
         limit = self.settings.views * len(data.examples)
         how = self._extraction((side,), limit, data.examples, data.rules, supervised=False)
-        found = extract_features(data.examples, how, (1.0, 1.0), self.store, self.watch)
+        kept = Within(self.checkpoints, "normal images")
+        found = extract_features(data.examples, how, (1.0, 1.0), self.store, self.watch, kept)
         return replace(data, features=tuple(found), looked=(side,), by_labels=False)
 
     def fit(self, data: TrainingSet, side: int) -> FittedScale:
         """Fit the scale of this `side`; scores are NaN for images that were not drawn for it."""
+        return self._once(f"scale {side}, {data.supervised}", partial(self._fit_side, data, side))
+
+    def _fit_side(self, data: TrainingSet, side: int, kept: Checkpoints) -> FittedScale:
         if side in data.looked:
             everyone, at = np.arange(len(data.features)), data.looked.index(side)
             features = self._training_features(data, everyone, data.features, at)
             by_position = side == data.positioned
-            return self._fit(features, supervised=data.supervised, by_position=by_position)
+            return self._fit(features, kept, supervised=data.supervised, by_position=by_position)
         share = sample_shares(data.labels.tolist(), self._limit(side))
         shares = np.where(data.labels, share[1], share[0]).tolist()
         pairs = zip(data.features, shares, strict=True)
         some = np.array([is_sampled(each.digest, part) for each, part in pairs])
-        return self._fit_again(data, some, side)
+        return self._fit_again(data, some, side, None, kept)
 
     def fit_aligned(self, data: TrainingSet) -> FittedScale | None:
         """Look on the finest scale again, with products brought to where most lie, and fit it.
@@ -189,14 +197,27 @@ class ScaleTrainer:
         if alignment is None:
             return None
         has_grey = np.array([grey is not None for grey in greys])
-        return self._fit_again(data, has_grey, data.positioned, alignment)
+        fit = partial(self._fit_again, data, has_grey, data.positioned, alignment)
+        return self._once(f"scale {data.positioned}, aligned", fit)
+
+    def _once(self, stage: str, fit: Callable[[Checkpoints], FittedScale]) -> FittedScale:
+        """Return the scale as it was fitted before a kill, or fit it."""
+        kept = self.checkpoints.load(stage)
+        if kept is not None:
+            return FittedScale.unpack(kept)
+        parts = Within(self.checkpoints, stage)
+        fitted = fit(parts)
+        self.checkpoints.save(stage, fitted.pack)
+        parts.discard("")
+        return fitted
 
     def _fit_again(
         self,
         data: TrainingSet,
         some: Bools,
         side: int,
-        alignment: Alignment | None = None,
+        alignment: Alignment | None,
+        kept: Checkpoints,
     ) -> FittedScale:
         """Look at `some` of the images once more, on one scale, and fit that."""
         rows = np.flatnonzero(some)
@@ -204,10 +225,10 @@ class ScaleTrainer:
         limit = min(self._limit(side), self.settings.finer_views * len(examples))
         how = self._extraction((side,), limit, examples, data.rules, supervised=data.supervised)
         how = replace(how, alignment=alignment)
-        found = extract_features(examples, how, (1.0, 1.0), self.store, self.watch)
+        found = extract_features(examples, how, (1.0, 1.0), self.store, self.watch, kept)
         features = self._training_features(data, rows, found, 0, alignment)
         by_position = alignment is not None
-        fitted = self._fit(features, supervised=data.supervised, by_position=by_position)
+        fitted = self._fit(features, kept, supervised=data.supervised, by_position=by_position)
         heads = []
         for each in fitted.heads:
             scores = np.full(len(some), np.nan)
@@ -220,7 +241,12 @@ class ScaleTrainer:
         return round(self.settings.finer_megapixels * 1e6 / side**2)
 
     def _fit(
-        self, features: TrainingFeatures, *, supervised: bool, by_position: bool
+        self,
+        features: TrainingFeatures,
+        kept: Checkpoints,
+        *,
+        supervised: bool,
+        by_position: bool,
     ) -> FittedScale:
         options = FitOptions(
             seed=self.settings.seed,
@@ -229,6 +255,7 @@ class ScaleTrainer:
             supervised=supervised,
             by_position=by_position,
             steps=self.settings.steps,
+            checkpoints=kept,
         )
         # The peak of memory is within a fit: what extraction has freed is given back before it.
         heap.trim()

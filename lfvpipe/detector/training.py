@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lfvpipe.detector import scale_search, segmentation, tuning
+from lfvpipe import __version__
+from lfvpipe.detector import model_file, scale_search, segmentation, tuning
 from lfvpipe.detector.calibration import (
     Calibration,
     auroc,
@@ -19,6 +21,7 @@ from lfvpipe.detector.calibration import (
     f1,
     typical_deviation,
 )
+from lfvpipe.detector.checkpoints import NOTHING_KEPT, Checkpoints, digest_of_all
 from lfvpipe.detector.ensemble import Ensemble, fit_ensemble
 from lfvpipe.detector.facts import Example, Info, Settings
 from lfvpipe.detector.feature_store import FeatureStore
@@ -26,7 +29,7 @@ from lfvpipe.detector.heads.padim import PadimHead
 from lfvpipe.detector.masks import anomaly_types
 from lfvpipe.detector.model import Model, backbone_version
 from lfvpipe.detector.model_warnings import warnings
-from lfvpipe.detector.sampling import require_usable
+from lfvpipe.detector.sampling import digest_of, require_usable
 from lfvpipe.detector.scale_training import ScaleTrainer, TrainingSet
 from lfvpipe.detector.threads import blas_on_one_thread
 from lfvpipe.detector.watch import Watch
@@ -62,6 +65,7 @@ def train(
     *,
     progress: Progress = lambda _stage, _done, _total: None,
     cancelled: Cancelled = lambda: False,
+    checkpoints: Checkpoints = NOTHING_KEPT,
 ) -> Model:
     """Learn to tell anomalous images from normal ones.
 
@@ -70,6 +74,8 @@ def train(
         settings: How to train.
         progress: Told of (stage, done, total) as work is done, from the calling thread.
         cancelled: Asked at the same moments.
+        checkpoints: Keeps what stages came to. A training that was killed, called again with the
+            same, goes on from the last of them and makes the same model file.
 
     Raises:
         DetectorError: Too few images, or one that cannot be read.
@@ -80,10 +86,12 @@ def train(
     watch = Watch(progress, cancelled)
     watch.tick("images", 0, len(examples))
     classes = anomaly_types(examples)
+    if checkpoints is not NOTHING_KEPT:
+        checkpoints.begin(_digest_of_training(examples, settings))
     # One thread for linear algebra, so that the order of its sums, and with it the model file, does
     # not depend on the machine's cores; these work on images side by side.
     with FeatureStore() as store, blas_on_one_thread():
-        trainer = ScaleTrainer(settings, tuple(classes), store, watch)
+        trainer = ScaleTrainer(settings, tuple(classes), store, watch, checkpoints)
         data = trainer.read(examples)
         fit = _fit(data, trainer)
         segmenter = _fit_segmenter(data, trainer) if classes else None
@@ -95,6 +103,29 @@ def train(
         segmenter=segmenter,
         segmented=data.usual,
     )
+
+
+def _digest_of_training(examples: Sequence[Example], settings: Settings) -> str:
+    """Return a digest of all that a training's stages depend on: images, settings, software."""
+    digests = []
+    for each in examples:
+        with suppress(OSError):  # who looks at it says what is wrong
+            digests.append(digest_of(each))
+    numbers = [each for each in vars(tuning).items() if each[0].isupper()]
+    software = (__version__, model_file.VERSION, *_versions().items())
+    return digest_of_all(software, numbers, replace(settings, threads=None), digests)
+
+
+def _versions() -> dict[str, str]:
+    import onnxruntime
+    import PIL
+
+    return {
+        "backbone": backbone_version(),
+        "numpy": np.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "pillow": PIL.__version__,
+    }
 
 
 def _fit(data: TrainingSet, trainer: ScaleTrainer) -> _Fit:
@@ -220,9 +251,6 @@ def _fit_segmenter(data: TrainingSet, trainer: ScaleTrainer) -> segmentation.Seg
 def _info(
     data: TrainingSet, settings: Settings, fit: _Fit, given: int, *, segmentation: bool
 ) -> Info:
-    import onnxruntime
-    import PIL
-
     digests = "\n".join(each.digest for each in data.features)
     sizes = Counter(each.size for each in data.features)
     # As JSON has them; the thread count changes nothing and is left out.
@@ -241,12 +269,7 @@ def _info(
         digest=hashlib.sha256(digests.encode()).hexdigest(),
         image_size=max(sizes, key=lambda size: (sizes[size], size)),
         settings=recorded,
-        versions={
-            "backbone": backbone_version(),
-            "numpy": np.__version__,
-            "onnxruntime": onnxruntime.__version__,
-            "pillow": PIL.__version__,
-        },
+        versions=_versions(),
         scores=_figures(fit),
         sides=tuple(each.side for each in fit.ensemble.scales),
         white=data.rules.white_level,

@@ -118,6 +118,17 @@ class Course:
             total = [a + b for a, b in zip(total, found, strict=True)] if total else found
         return total
 
+    def state(self) -> dict[str, Any]:
+        """Return what `resume` goes on from."""
+        left, random = len(self._batches), self._random.bit_generator.state
+        return {"left": left, "random": random, "descent": self._descent.state()}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on as the course that was in this state would have, bit for bit."""
+        self._batches = self._batches[len(self._batches) - state["left"] :]
+        self._random.bit_generator.state = state["random"]
+        self._descent.resume(state["descent"])
+
     @property
     def network(self) -> Parameters:
         """All parameters of the network that was learnt, those that stayed included."""
@@ -196,6 +207,16 @@ class _Descent:
     def average(self) -> Parameters:
         """Their average over the last steps."""
         return self._split(self._average)
+
+    def state(self) -> dict[str, Any]:
+        """Return what `resume` goes on from."""
+        vectors = [self._now, self._mean, self._square, self._average]
+        return {"vectors": vectors, "done": self._done}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from where the descent was in this state."""
+        self._now, self._mean, self._square, self._average = state["vectors"]
+        self._done = state["done"]
 
     def step(self, gradients: Sequence[Floats]) -> None:
         """Go a step against the gradients."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from lfvpipe.detector import tuning
 from lfvpipe.detector.backbone.network import start_session
+from lfvpipe.detector.checkpoints import pack, unpack
 from lfvpipe.detector.feature_store import as_stored
 from lfvpipe.detector.features import CELL_TAPS
 from lfvpipe.detector.fine_tuning import Course, Lessons, Look, build_judge, count_of, start_teacher
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from lfvpipe.detector.features import View
 
 PARTS = 50  # of training, between which it can be cancelled
+KEPT_AFTER = 10  # parts: of each network, ten megabytes
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,7 @@ class FineTunedHead(Head):
             Course(teacher, lessons, options.steps, [options.seed, fold])
             for fold, lessons in zip(turns, others, strict=True)
         ]
-        tick = options.stage(f"fine-tuning at {features.side} px")
-        for part in range(PARTS):
-            # Ticks come from this thread, and between parts training can be cancelled.
-            advance = [partial(each.advance, -(-each.steps // PARTS)) for each in courses]
-            list(in_order(lambda each: each(), advance, options.threads))
-            tick(part + 1, PARTS)
+        _attend(courses, f"fine-tuning at {features.side} px", options)
         members = tuple(each.network for each in courses)
         del courses, teacher
         network = np.searchsorted(turns, folds)  # that has not learnt from an image
@@ -126,6 +123,33 @@ class FineTunedHead(Head):
                 members.setdefault(int(number), {})[rest] = values
         ordered = tuple(members[number] for number in sorted(members))
         return cls(ordered, parameters["centres"], parameters["spreads"])
+
+
+def _attend(courses: Sequence[Course], stage: str, options: FitOptions) -> None:
+    """Have every course learn all of its lessons, from where it was before a kill."""
+    tick, checkpoints = options.stage(stage), options.checkpoints
+    names = [f"{stage}, network {number}" for number in range(len(courses))]
+    done = [0] * len(courses)  # parts
+    for number, (course, name) in enumerate(zip(courses, names, strict=True)):
+        if (data := checkpoints.load(name)) is not None:
+            kept = unpack(data)
+            course.resume(kept["course"])
+            done[number] = kept["parts"]
+    for part in range(min(done), PARTS):
+        # Ticks come from this thread, and between parts training can be cancelled.
+        behind = [each for each, parts in zip(courses, done, strict=True) if parts <= part]
+        advance = [partial(each.advance, -(-each.steps // PARTS)) for each in behind]
+        list(in_order(lambda each: each(), advance, options.threads))
+        if (part + 1) % KEPT_AFTER == 0:
+            for course, name, parts in zip(courses, names, done, strict=True):
+                if parts <= part:
+                    checkpoints.save(name, partial(_pack, course, part + 1))
+        tick(part + 1, PARTS)
+
+
+def _pack(course: Course, parts: int) -> bytes:
+    """Return a course that so many parts are done of as bytes."""
+    return pack({"parts": parts, "course": course.state()})
 
 
 def _lessons_without(features: TrainingFeatures, some: Integers) -> Lessons:

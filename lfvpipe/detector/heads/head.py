@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lfvpipe.detector import tuning
+from lfvpipe.detector.checkpoints import NOTHING_KEPT, Checkpoints
 
 if TYPE_CHECKING:
     from typing import Self
@@ -60,6 +61,7 @@ class FitOptions:
         by_position: Whether to learn what is usual at each position: on one scale, since finer ones
             have too many to know.
         steps: That a network learns in, at most.
+        checkpoints: Keeps what a fit that takes long has come to.
     """
 
     seed: int
@@ -68,6 +70,7 @@ class FitOptions:
     supervised: bool
     by_position: bool
     steps: int
+    checkpoints: Checkpoints = NOTHING_KEPT
 
 
 @dataclass(frozen=True)
