@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         ForeignAnswer,
         call_patiently,
         config,
+        reason_of,
         trouble_of,
     )
 else:
@@ -21,9 +22,17 @@ else:
                 "ForeignAnswer",
                 "call_patiently",
                 "config",
+                "reason_of",
                 "trouble_of",
             ]
         },
     )
 
-__all__ = ["CONNECT_SECONDS", "ForeignAnswer", "call_patiently", "config", "trouble_of"]
+__all__ = [
+    "CONNECT_SECONDS",
+    "ForeignAnswer",
+    "call_patiently",
+    "config",
+    "reason_of",
+    "trouble_of",
+]

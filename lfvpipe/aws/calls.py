@@ -7,10 +7,12 @@ events let others decide: what is registered here does so for all operations of 
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import dataclass
 from io import BytesIO
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 from botocore.config import Config
@@ -26,6 +28,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
     SSLError,
 )
+from urllib3.exceptions import NameResolutionError
 
 from lfvpipe.patience import Attempts, Trouble, seconds_asked_for
 
@@ -134,7 +137,8 @@ class _Calls:
         """Wait until the next attempt and return 0, or return None where there is none."""
         attempts: Attempts = request_dict["context"][_ATTEMPTS]
         if response is None:
-            trouble, why, asked = trouble_of(caught_exception), str(caught_exception), 0.0
+            trouble, asked = trouble_of(caught_exception), 0.0
+            why = reason_of(caught_exception) if caught_exception else ""
         else:
             http, parsed = response
             code = str(parsed.get("Error", {}).get("Code", ""))
@@ -196,6 +200,18 @@ def trouble_of(error: Exception | None) -> Trouble | None:
     if isinstance(error, (*_BROKEN, HTTPClientError)):
         return Trouble.BROKEN
     return None
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an error of botocore's transport says, in one line, without its last full stop.
+
+    Where a name could not be resolved, that: botocore says only that it could not connect.
+    """
+    cause: Any = getattr(error, "kwargs", {}).get("error")
+    if isinstance(cause, (socket.gaierror, NameResolutionError)):
+        host = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", ""))).hostname
+        return f"no host is called {host}, or names are not resolved at the moment"
+    return str(error).strip().partition("\n")[0][:300].rstrip(".")
 
 
 def foreign_answer(

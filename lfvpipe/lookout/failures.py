@@ -86,5 +86,5 @@ def explained(doing: str) -> Iterator[None]:
             hint = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name an AWS_PROFILE."
         elif isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
             kind, hint = ServiceUnreachable, "Is the service running there?"
-        message = f"{beginning} failed: {str(error).rstrip('.')}."
-        raise kind(message, hint=hint, reason=str(error)) from error
+        reason = aws.reason_of(error)
+        raise kind(f"{beginning} failed: {reason}.", hint=hint, reason=reason) from error

@@ -179,7 +179,7 @@ class FetchStep(Step[Context]):
     def _bring_object(
         self, context: Context, folder: Path, before: CachedFile | None, work: Work
     ) -> CachedFile:
-        from lfvpipe.storage import cache
+        from lfvpipe.storage import cache, until_sound
 
         bucket, key = self._object(context)
         found = bucket.head(key)
@@ -197,7 +197,10 @@ class FetchStep(Step[Context]):
         def stream(start: int) -> Iterator[bytes]:
             return bucket.stream(key, start=start, etag=found.etag)
 
-        part = cache.receive(folder, found.etag, found.size, stream, show)
+        part = until_sound(
+            self.source.address,
+            lambda: cache.receive(folder, found.etag, found.size, stream, show),
+        )
         return cache.keep(folder, self.source.address, cache.sha256_of(part), etag=found.etag)
 
     def _current_version(self, context: Context) -> tuple[str, str]:

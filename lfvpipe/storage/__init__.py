@@ -11,7 +11,7 @@ from lfvpipe import lazy
 if TYPE_CHECKING:
     from lfvpipe.storage import cache, digests, download
     from lfvpipe.storage.addresses import check_key, is_path, parse_s3_uri
-    from lfvpipe.storage.buckets import Bucket, Buckets, ObjectInfo, Protection, Terms
+    from lfvpipe.storage.buckets import Bucket, Buckets, ObjectInfo, Protection, Stored, Terms
     from lfvpipe.storage.connecting import connect, reconnect
     from lfvpipe.storage.errors import (
         AccessDenied,
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Busy,
         CertificatesUnreadable,
         Changed,
+        Damaged,
         DiskFull,
         DiskFullForDownload,
         DownloadError,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
         WrongRange,
         WrongRegion,
     )
-    from lfvpipe.storage.failures import translating
+    from lfvpipe.storage.failures import translating, until_sound
     from lfvpipe.storage.local import LocalBuckets
     from lfvpipe.storage.s3 import S3Buckets
     from lfvpipe.storage.urls import without_secrets, without_secrets_within
@@ -51,7 +52,7 @@ else:
         __name__,
         {
             "addresses": ["check_key", "is_path", "parse_s3_uri"],
-            "buckets": ["Bucket", "Buckets", "ObjectInfo", "Protection", "Terms"],
+            "buckets": ["Bucket", "Buckets", "ObjectInfo", "Protection", "Stored", "Terms"],
             "cache": [],
             "connecting": ["connect", "reconnect"],
             "digests": [],
@@ -62,6 +63,7 @@ else:
                 "Busy",
                 "Changed",
                 "CertificatesUnreadable",
+                "Damaged",
                 "DiskFull",
                 "DiskFullForDownload",
                 "DownloadError",
@@ -85,7 +87,7 @@ else:
                 "WrongRange",
                 "WrongRegion",
             ],
-            "failures": ["translating"],
+            "failures": ["translating", "until_sound"],
             "local": ["LocalBuckets"],
             "s3": ["S3Buckets"],
             "urls": ["without_secrets", "without_secrets_within"],
@@ -100,6 +102,7 @@ __all__ = [
     "Busy",
     "CertificatesUnreadable",
     "Changed",
+    "Damaged",
     "DiskFull",
     "DiskFullForDownload",
     "DownloadError",
@@ -121,6 +124,7 @@ __all__ = [
     "S3Buckets",
     "SourceGone",
     "StorageError",
+    "Stored",
     "Terms",
     "TooLarge",
     "UnknownEndpoint",
@@ -136,6 +140,7 @@ __all__ = [
     "parse_s3_uri",
     "reconnect",
     "translating",
+    "until_sound",
     "without_secrets",
     "without_secrets_within",
 ]

@@ -22,6 +22,15 @@ class ObjectInfo:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """An object that was stored; `size` in bytes, `etag` without its quotes, "" if untold."""
+
+    key: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True)
 class Protection:
     """How a bucket is guarded.
 
@@ -136,15 +145,15 @@ class Bucket(Protocol):
         self,
         items: Iterable[tuple[str, Path]],
         *,
-        on_done: Callable[[str, int], None],
+        on_done: Callable[[Stored], None],
         jobs: int = 16,
     ) -> None:
         """Store many files concurrently.
 
         Args:
             items: Keys and files; consumed lazily, in the caller's thread.
-            on_done: Told each stored key and its size in bytes, in the caller's thread. What it
-                raises ends the transfer: nothing new is started, and what is under way ends first.
+            on_done: Told each object that is stored, in the caller's thread. What it raises ends
+                the transfer: nothing new is started, and what is under way ends first.
             jobs: How many transfers go on at once; bounds the memory, at about 8 MiB each.
         """
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lfvpipe.atomic import sync_file, sync_folder, write_text
+from lfvpipe.storage.errors import Damaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,6 +67,9 @@ def receive(
         size: The bytes that it has.
         stream: Returns the bytes from an offset on.
         on_bytes: Told the bytes so far; what it raises ends the transfer, and the part is kept.
+
+    Raises:
+        Damaged: What came is not what was sent; the part is thrown away.
     """
     part, notes = partial_file(folder), notes_of(folder)
     try:
@@ -77,9 +81,13 @@ def receive(
         write_text(notes, json.dumps({"etag": etag}))
     with part.open("ab") as file:
         done = file.tell()
-        for chunk in stream(done) if done < size else ():
-            done += file.write(chunk)
-            on_bytes(done)
+        try:
+            for chunk in stream(done) if done < size else ():
+                done += file.write(chunk)
+                on_bytes(done)
+        except Damaged:
+            file.truncate(0)
+            raise
         file.flush()
         sync_file(file.fileno())
     return part

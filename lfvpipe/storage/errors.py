@@ -155,6 +155,16 @@ class Changed(StorageError):
     what_to_do = "Try again."
 
 
+class Damaged(StorageError):
+    """What arrives is not what was sent, also after several attempts."""
+
+    sentence = "{where} is changed on its way"
+    what_to_do = (
+        "Something between changes bytes, such as a proxy or a network card that fails: take an"
+        " endpoint with https://, or another way."
+    )
+
+
 class BucketNameTaken(StorageError):
     """Somebody else's bucket has this name."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lfvpipe import aws
 from lfvpipe.storage.errors import (
     AccessDenied,
     BucketNameTaken,
     Busy,
+    Damaged,
     DiskFull,
     ForeignAnswer,
     InvalidKey,
@@ -25,7 +26,9 @@ from lfvpipe.storage.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+_T = TypeVar("_T")
 
 # From the S3 API reference, "List of error codes"; stores other than AWS use them, too.
 _KINDS_BY_CODE: dict[str, type[StorageError]] = {
@@ -107,6 +110,30 @@ def translating(where: str) -> Iterator[None]:
         raise
 
 
+def until_sound(where: str, transfer: Callable[[], _T], *, most: int | None = None) -> _T:
+    """Do `transfer` until what arrives is what was sent, and return what it returns.
+
+    Args:
+        where: The address of the object.
+        transfer: Raises `Damaged` where it is not.
+        most: How many attempts there may be at most.
+
+    Raises:
+        Damaged: It never was.
+    """
+    from lfvpipe.patience import Attempts, Trouble
+
+    attempts, is_first = Attempts(where, most), True
+    while True:
+        try:
+            return transfer()
+        except Damaged:
+            # The second follows at once: two that agree are right, whatever the tag says.
+            if not is_first and not attempts.pause(Trouble.BROKEN, "it is changed on its way"):
+                raise
+            is_first = False
+
+
 def _from_botocore(error: Exception, where: str) -> StorageError:
     from botocore import exceptions as botocore
     from botocore.exceptions import IncompleteReadError as IncompleteRead
@@ -119,8 +146,10 @@ def _from_botocore(error: Exception, where: str) -> StorageError:
         return _kind(code, status)(where, f"{code}: {text}" if text else code)
     if isinstance(error, botocore.SSLError):
         return NotTrusted(where, _first_line(error))
+    if isinstance(error, botocore.FlexibleChecksumError):
+        return Damaged(where, _first_line(error))
     if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError | IncompleteRead):
-        return Unreachable(where, _first_line(error))
+        return Unreachable(where, aws.reason_of(error))
     if isinstance(error, ResponseParserError):
         return ForeignAnswer(where, _first_line(error))
     if isinstance(error, botocore.ParamValidationError):

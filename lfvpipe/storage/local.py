@@ -13,7 +13,7 @@ from obstore.store import LocalStore
 from lfvpipe.atomic import abandoned_files, staging, sync_all, sync_file, sync_folder
 from lfvpipe.storage import objects
 from lfvpipe.storage.addresses import check_key, is_path
-from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection
+from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection, Stored
 from lfvpipe.storage.errors import (
     InvalidBucketName,
     InvalidKey,
@@ -123,7 +123,7 @@ class LocalBucket:
 
     def get(self, key: str, *, limit: int | None = None) -> bytes:
         """Return an object's bytes."""
-        return objects.get(self._existing_store(), self._check(key), self._address(key), limit)
+        return objects.get(self._existing_store(), self._check(key), self._address(key), limit)[1]
 
     def get_to(
         self,
@@ -161,7 +161,7 @@ class LocalBucket:
         self,
         items: Iterable[tuple[str, Path]],
         *,
-        on_done: Callable[[str, int], None],
+        on_done: Callable[[Stored], None],
         jobs: int = 8,
     ) -> None:
         """Store many files concurrently.
@@ -185,7 +185,7 @@ class LocalBucket:
         """Return the object's own file."""
         return self._folder / self._check(key)
 
-    def _put(self, key: str, data: bytes | Path) -> int:
+    def _put(self, key: str, data: bytes | Path) -> Stored:
         self._existing_store()
         path = self._folder / self._check(key)
         temporary = f"{path.name[:40]}#{int.from_bytes(os.urandom(8), 'big')}"
@@ -196,7 +196,7 @@ class LocalBucket:
             staging(path, synced=False, temporary=temporary) as staged,
         ):
             shutil.copyfileobj(source, staged.file, objects.CHUNK)
-            return staged.file.tell()
+            return Stored(key, staged.file.tell(), "")
 
     @cached_property
     def _store(self) -> LocalStore:

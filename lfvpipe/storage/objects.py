@@ -14,7 +14,7 @@ import obstore
 
 from lfvpipe.atomic import replacing
 from lfvpipe.executor import as_completed
-from lfvpipe.storage.buckets import ObjectInfo
+from lfvpipe.storage.buckets import ObjectInfo, Stored
 from lfvpipe.storage.errors import Changed, ForeignAnswer, SourceGone, TooLarge
 from lfvpipe.storage.failures import translating
 
@@ -50,14 +50,14 @@ def head(store: ObjectStore, key: str, where: str) -> ObjectInfo:
         return _info(_genuine(obstore.head(store, key), where))
 
 
-def get(store: ObjectStore, key: str, where: str, limit: int | None) -> bytes:
-    """Return the object's bytes; one with more than `limit` is not read at all."""
+def get(store: ObjectStore, key: str, where: str, limit: int | None) -> tuple[str, bytes]:
+    """Return the object's entity tag and bytes; one with more than `limit` is not read at all."""
     with translating(where):
         found = obstore.get(store, key)  # the head alone: the body is a stream that waits
-        size = _genuine(found.meta, where)["size"]
-        if limit is not None and size > limit:
-            raise TooLarge(where, size, limit)
-        return bytes(found.bytes())
+        about = _info(_genuine(found.meta, where))
+        if limit is not None and about.size > limit:
+            raise TooLarge(where, about.size, limit)
+        return about.etag, bytes(found.bytes())
 
 
 def ignore_progress(done: int) -> None:
@@ -99,8 +99,8 @@ def write_to(
             on_bytes(done)
 
 
-def put(store: ObjectStore, key: str, data: bytes | Path, where: str) -> int:
-    """Store `data` under `key` and return its size in bytes.
+def put(store: ObjectStore, key: str, data: bytes | Path, where: str) -> Stored:
+    """Store `data` under `key` and return what became of it.
 
     Raises:
         SourceGone: `data` is a file that is not there.
@@ -113,8 +113,8 @@ def put(store: ObjectStore, key: str, data: bytes | Path, where: str) -> int:
         except FileNotFoundError as error:  # else it would be told as the object's absence
             raise SourceGone(str(data)) from error
     with translating(where):
-        obstore.put(store, key, data, chunk_size=PART, max_concurrency=PARTS_AT_ONCE)
-    return size
+        made = obstore.put(store, key, data, chunk_size=PART, max_concurrency=PARTS_AT_ONCE)
+    return Stored(key, size, (made["e_tag"] or "").strip('"'))
 
 
 def opened(data: bytes | Path) -> IO[bytes]:
@@ -132,9 +132,9 @@ def opened(data: bytes | Path) -> IO[bytes]:
 
 
 def put_many(
-    put_one: Callable[[str, Path], int],
+    put_one: Callable[[str, Path], Stored],
     items: Iterable[tuple[str, Path]],
-    on_done: Callable[[str, int], None],
+    on_done: Callable[[Stored], None],
     jobs: int,
 ) -> None:
     """Call `put_one` for all items, `jobs` at a time, and `on_done` here for each that is done.
@@ -142,12 +142,8 @@ def put_many(
     Threads rather than asyncio: obstore releases the interpreter lock, the two are equally fast,
     and a thread pool also works where the caller already runs an event loop.
     """
-
-    def put(item: tuple[str, Path]) -> tuple[str, int]:
-        return item[0], put_one(*item)
-
-    for key, size in as_completed(put, items, jobs):
-        on_done(key, size)
+    for stored in as_completed(lambda item: put_one(*item), items, jobs):
+        on_done(stored)
 
 
 def _genuine(meta: ObjectMeta, where: str) -> ObjectMeta:

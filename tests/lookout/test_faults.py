@@ -13,7 +13,7 @@ from lfvpipe.aws import calls
 from lfvpipe.lookout import connect, describe_project, wait_for_model
 from lfvpipe.lookout.failures import LookoutError, NotTheService, ServiceUnreachable
 from lfvpipe.patience import OF_A_PERSON, OF_A_RUN, Patience, patient
-from tests.network import Fault, Proxy, faulty
+from tests.network import Fault, Proxy, faulty, nameless
 
 Web = Any
 PROJECT = {"ProjectName": "p", "Datasets": []}
@@ -63,6 +63,20 @@ def test_what_stays_is_told_as_what_it_is(
     with patient(Patience(busy=9, broken=2, away=2)), pytest.raises(kind, match=said) as raised:
         describe_project(client, "p")
     assert "project p" in raised.value.message
+
+
+def test_a_name_that_is_not_resolved_for_a_while_changes_nothing(proxy: Proxy) -> None:
+    name = "vision.lfvpipe.invalid"
+    client = connect(proxy.url.replace("127.0.0.1", name), region="us-east-1")
+    with nameless(name, 3) as looked_up:
+        assert describe_project(client, "p") == PROJECT
+    assert len(looked_up) >= 4
+    with (
+        nameless(name, 1000),
+        patient(Patience(busy=9, broken=9, away=1)),
+        pytest.raises(ServiceUnreachable, match=f"no host is called {name}"),
+    ):
+        describe_project(connect(f"http://{name}:9", region="us-east-1"), "p")
 
 
 @pytest.mark.parametrize(

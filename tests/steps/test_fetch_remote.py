@@ -18,7 +18,7 @@ from lfvpipe.patience import OF_A_RUN, patient
 from lfvpipe.steps.advice import advise
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.fetch import FetchOutcome, FetchStep
-from tests.network import faulty
+from tests.network import Fault, faulty
 
 ARCHIVE = b"PK\x03\x04" + bytes(range(256)) * 12_000  # 3 MB: several chunks
 
@@ -494,6 +494,17 @@ def test_an_object_that_was_stopped_is_resumed_by_the_next_run(
         outcome = fetch.act(context, work)
         assert outcome.facts["sha256"] == sha256(b"PK\x03\x04 another one")
         assert len(proxy.ranges) == 1
+
+
+def test_an_object_that_changed_on_its_way_is_fetched_again(
+    s3: str, objects: Context, changed: Callable[..., Context], work: Any
+) -> None:
+    fetch = at("s3://parts-images/archives/Class3.zip")
+    with faulty(s3) as proxy:
+        context = changed(bucket=Bucket("parts-images", endpoint=proxy.url))
+        proxy.faults, proxy.only = [Fault.FLIPPED] * 3, ("GET",)
+        outcome = fetch.act(context, work)
+    assert outcome.facts["sha256"] == sha256(ARCHIVE)
 
 
 def test_an_s3_address_may_name_a_local_bucket(context: Context, work: Any) -> None:

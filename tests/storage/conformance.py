@@ -32,6 +32,7 @@ from lfvpipe.storage import (
     NoSuchObject,
     NoVersions,
     SourceGone,
+    Stored,
     TooLarge,
 )
 
@@ -254,7 +255,7 @@ class BucketsConformance:
         file.write_bytes(b"x")
         done: list[str] = []
         items = ((f"n/{i:04}", file) for i in range(25))
-        bucket.put_many(items, on_done=lambda key, size: done.append(key))
+        bucket.put_many(items, on_done=lambda stored: done.append(stored.key))
         assert sorted(done) == [f"n/{i:04}" for i in range(25)]
         assert sorted(info.key for info in bucket.list("n/")) == sorted(done)
         bucket.delete(done)
@@ -293,7 +294,7 @@ class BucketsConformance:
                 taken += 1
                 yield f"{number}", file
 
-        def stop(key: str, size: int) -> None:
+        def stop(_stored: Stored) -> None:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
@@ -303,7 +304,7 @@ class BucketsConformance:
 
     def test_a_failed_transfer_names_its_object(self, bucket: Bucket, tmp_path: Path) -> None:
         with pytest.raises(InvalidKey, match="long"):
-            bucket.put_many([("long" * 300, tmp_path)], on_done=lambda key, size: None)
+            bucket.put_many([("long" * 300, tmp_path)], on_done=lambda _: None)
 
     def test_another_process_can_reconnect(self, buckets: Buckets, bucket: Bucket) -> None:
         bucket.put("key", b"value")

@@ -19,6 +19,7 @@ from lfvpipe.storage import (
     ObjectInfo,
     Protection,
     SourceGone,
+    Stored,
     TooLarge,
     check_key,
 )
@@ -127,11 +128,11 @@ class MemoryBucket:
         self,
         items: Iterable[tuple[str, Path]],
         *,
-        on_done: Callable[[str, int], None],
+        on_done: Callable[[Stored], None],
         jobs: int = 16,
     ) -> None:
         for info in as_completed(self._put, items, jobs):
-            on_done(info.key, info.size)
+            on_done(Stored(info.key, info.size, info.etag))
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:

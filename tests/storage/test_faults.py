@@ -11,7 +11,7 @@ from lfvpipe.aws import calls
 from lfvpipe.patience import OF_A_RUN, Patience, patient
 from lfvpipe.storage import Bucket, connect, errors
 from lfvpipe.storage.s3 import buckets as s3_buckets
-from tests.network import Fault, Proxy, faulty
+from tests.network import Fault, Proxy, faulty, nameless, throttled
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +79,7 @@ def put_many(bucket: Bucket, folder: Path) -> Any:
     (folder / "file").write_bytes(DATA * 4)  # two parts
     done: list[Any] = []
     items = [("many/1", folder / "file")]
-    bucket.put_many(items, on_done=lambda key, size: done.append((key, size)))
+    bucket.put_many(items, on_done=lambda made: done.append((made.key, made.size)))
     return done, bucket.get("many/1") == DATA * 4
 
 
@@ -118,6 +118,7 @@ def test_what_passes_changes_nothing(
         (Fault.BUSY, errors.Busy),
         (Fault.THROTTLED, errors.Busy),
         (Fault.BROKEN, errors.Busy),
+        (Fault.LOST, errors.Unreachable),
     ],
 )
 def test_what_stays_is_told_as_what_it_is(
@@ -189,3 +190,118 @@ def test_one_attempt_is_all_where_the_environment_says_so(
     with pytest.raises(errors.Busy):
         at(proxy.url).get("a/1")
     assert len(proxy.seen) == 1
+
+
+def test_what_a_line_changes_for_ever_is_told(proxy: Proxy, tmp_path: Path) -> None:
+    proxy.only = ("PUT",)
+    proxy.always = Fault.FLIPPED
+    for operation in (put, put_many):
+        with pytest.raises(errors.Damaged, match="changed on its way") as raised:
+            operation(at(proxy.url), tmp_path)
+        assert "https" in raised.value.hint
+
+
+def test_a_store_whose_tags_are_no_digests_is_believed_once_it_was_read(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As one that encrypts with KMS: a single object is read back, and no other one."""
+    proxy.tags = "0123456789abcdef0123456789abcdef"
+    bucket = at(proxy.url)
+    told: list[str] = []
+    with patient(tell=told.append):
+        assert get(bucket, tmp_path)
+        assert put(bucket, tmp_path)
+        before = len(proxy.seen)
+        bucket.put("another", DATA)
+        assert get(bucket, tmp_path)
+    assert len(proxy.seen) == before + 2
+    assert told == []
+
+
+def test_a_bucket_whose_creation_was_answered_too_late_is_ours(proxy: Proxy) -> None:
+    """Some stores say of one's own bucket, too, that the name is taken."""
+    bucket = connect(proxy.url, region="eu-west-1", root=Path("unused")).bucket("created")
+    for fault in (Fault.TWICE, Fault.LOST):
+        proxy.faults = [fault]
+        bucket.create()
+        assert bucket.delete_if_empty()
+    proxy.taken = True
+    proxy.faults = [Fault.TWICE]
+    bucket.create()
+
+
+def test_an_upload_in_parts_that_is_completed_twice_is_there(proxy: Proxy, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(DATA * 4)
+    for faults in ([Fault.TWICE] * 4, [Fault.HANG, *[Fault.LOST] * 8]):
+        bucket = at(proxy.url)
+        proxy.faults, proxy.only = list(faults), ("POST",)
+        bucket.put("parts", tmp_path / "file")
+        assert bucket.get("parts") == DATA * 4
+
+
+NAME = "store.lfvpipe.invalid"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_name_that_is_not_resolved_for_a_while_changes_nothing(
+    proxy: Proxy, tmp_path: Path, operation: Callable[[Bucket, Path], Any]
+) -> None:
+    undisturbed = operation(at(proxy.url), tmp_path)
+    at(proxy.url).put("a/2", b"a/2")
+    with nameless(NAME, 3):
+        assert operation(at(proxy.url.replace("127.0.0.1", NAME)), tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("operation", [exists, listing, get, get_to, put])
+def test_a_name_that_does_not_exist_is_told(
+    aws: pytest.MonkeyPatch, tmp_path: Path, operation: Callable[[Bucket, Path], Any]
+) -> None:
+    with (
+        nameless(NAME, 1000),
+        patient(Patience(busy=9, broken=9, away=1)),
+        pytest.raises(errors.Unreachable, match=f"no host is called {NAME}"),
+    ):
+        operation(at(f"http://{NAME}:9"), tmp_path)
+
+
+def test_sixteen_uploads_over_a_slow_line_never_fail(
+    s3: str,
+    proxy: Proxy,
+    tmp_path: Path,
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each by itself would take longer than any time-out, since all share the line."""
+    # As it is: what the first attempts left in buffers goes out before the others' bytes.
+    monkeypatch.setattr(calls, "SILENT_SECONDS", 2)
+    files = [tmp_path / str(number) for number in range(16)]
+    for number, file in enumerate(files):
+        file.write_bytes(bytes([number]) * 200_000)
+    stored: list[str] = []
+    with throttled(s3, 2_500_000) as line:
+        bucket = at(line.url)
+        items = [(f"slow/{file.name}", file) for file in files]
+        bucket.put_many(items, on_done=lambda made: stored.append(made.key), jobs=16)
+    assert sorted(stored) == sorted(key for key, _ in items)
+    assert all(at(s3).get(key) == file.read_bytes() for key, file in items)
+    assert waits == []
+
+
+def test_a_download_over_a_slow_line_takes_as_long_as_it_takes(
+    s3: str, proxy: Proxy, tmp_path: Path, waits: list[float]
+) -> None:
+    """Longer in all than any time-out, without a single byte asked for twice."""
+    with throttled(proxy.url, 2_000_000) as line:
+        assert get_to(at(line.url), tmp_path)
+    assert (len(proxy.seen), waits) == (1, [])
+
+
+def test_a_slow_download_that_is_cut_goes_on_by_range(
+    s3: str, proxy: Proxy, tmp_path: Path
+) -> None:
+    proxy.faults = [Fault.CUT] * 3
+    with throttled(proxy.url, 2_000_000) as line:
+        assert get_to(at(line.url), tmp_path)
+    assert [int(said.removeprefix("bytes=").partition("-")[0]) > 0 for said in proxy.ranges] == [
+        True
+    ] * 3

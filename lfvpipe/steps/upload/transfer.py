@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lfvpipe.engine.step import Leftover, Work
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.upload.outcome import Destination
-    from lfvpipe.storage import Bucket
+    from lfvpipe.storage import Bucket, Stored
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ class Transfer:
             journal.flush()
             yield item.key, item.path
 
-    def count(self, key: str, size: int) -> None:
+    def count(self, stored: Stored) -> None:
         """Count an object that is in the bucket now."""
         self.uploaded += 1
-        self.uploaded_bytes += size
-        self._tell(key)
+        self.uploaded_bytes += stored.size
+        self._tell(stored.key)
 
     def _tell(self, key: str = "") -> None:
         self.work.progress(self.present + self.uploaded, self.total, "images", key)

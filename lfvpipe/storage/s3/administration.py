@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from botocore.exceptions import ClientError
 
 from lfvpipe.storage.buckets import Protection
+from lfvpipe.storage.errors import StorageError
 from lfvpipe.storage.failures import translating
 
 if TYPE_CHECKING:
@@ -93,10 +94,22 @@ def create(
         ),
     )
     with translating(f"s3://{name}"):
-        with suppress(client.exceptions.BucketAlreadyOwnedByYou):
+        try:
             _create_somewhere(client, name, region, is_amazons=is_amazons)
+        except client.exceptions.BucketAlreadyOwnedByYou:
+            pass
+        except client.exceptions.BucketAlreadyExists:
+            # Some stores say so of one's own, too: the answer to a first request may be lost.
+            if not _is_usable(client, name):
+                raise
         refused = (_refusal(f"s3://{name}", what, set_guard) for what, set_guard in guards)
         return tuple(filter(None, refused))
+
+
+def _is_usable(client: S3Client, name: str) -> bool:
+    with suppress(StorageError):
+        return find(client, name) is not None
+    return False
 
 
 def _create_somewhere(client: S3Client, name: str, region: str, *, is_amazons: bool) -> None:

@@ -18,6 +18,7 @@ from lfvpipe.storage import objects
 from lfvpipe.storage.addresses import check_key, is_path
 from lfvpipe.storage.errors import (
     Busy,
+    Damaged,
     ForeignAnswer,
     NoCredentials,
     NoSuchObject,
@@ -26,8 +27,8 @@ from lfvpipe.storage.errors import (
     Unreachable,
     WrongRegion,
 )
-from lfvpipe.storage.failures import translating
-from lfvpipe.storage.s3 import administration, careful, environment
+from lfvpipe.storage.failures import translating, until_sound
+from lfvpipe.storage.s3 import administration, careful, environment, sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from obstore.store import S3Store
 
-    from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection, Terms
+    from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection, Stored, Terms
     from lfvpipe.storage.s3.administration import S3Client
 
 _CREDENTIALS_KEPT = timedelta(minutes=5)
@@ -152,6 +153,7 @@ class S3Bucket:
         self._buckets = buckets
         self.name = name
         self._is_slow = False
+        self._tags = sound.Tags()
         self._careful_uploads = threading.BoundedSemaphore(_CAREFUL_AT_ONCE)
 
     def exists(self) -> bool:
@@ -230,12 +232,8 @@ class S3Bucket:
 
     def get(self, key: str, *, limit: int | None = None) -> bytes:
         """Return an object's bytes."""
-        if not is_path(check_key(key)):
-            return careful.get(self._buckets.client, self.name, key, limit)
-        return self._carefully(
-            lambda: objects.get(self._store, key, self._address(key), limit),
-            lambda: careful.get(self._buckets.client, self.name, key, limit),
-        )
+        check_key(key)
+        return self._until_sound(key, lambda: self._get(key, limit))
 
     def get_to(
         self,
@@ -246,27 +244,25 @@ class S3Bucket:
         version: str | None = None,
     ) -> None:
         """Download an object, or a version of it, to `path`."""
-        chunks = self.stream(key, version=version)
-        objects.write_to(path, chunks, on_bytes, self._address(key))
+
+        def get() -> None:
+            chunks = self.stream(key, version=version)
+            objects.write_to(path, chunks, on_bytes, self._address(key))
+
+        self._until_sound(key, get)
 
     def stream(
         self, key: str, *, start: int = 0, etag: str = "", version: str | None = None
     ) -> Iterator[bytes]:
         """Yield an object's bytes from `start` on; what is cut goes on after the cut."""
-        if version is None and is_path(check_key(key)):
-            where = self._address(key)
-            try:
-                etag, chunks = objects.open_stream(self._store, key, where, start=start, etag=etag)
-                for chunk in chunks:
-                    start += len(chunk)
-                    yield chunk
-            except StorageError as error:
-                if not self._may_pass(error):
-                    raise
-            else:
-                return
-        client = self._buckets.client
-        yield from careful.stream(client, self.name, key, start=start, etag=etag, version=version)
+        told: list[str] = [etag] if etag else []
+        digest: sound.Digest | None = None
+        for chunk in self._pieces(check_key(key), start, etag, version, told.append):
+            digest = digest or sound.Digest(told[-1])
+            digest.put(chunk)
+            yield chunk
+        if digest is not None and not start:
+            self._insist_on_sound(key, digest)
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Upload bytes or a file."""
@@ -276,7 +272,7 @@ class S3Bucket:
         self,
         items: Iterable[tuple[str, Path]],
         *,
-        on_done: Callable[[str, int], None],
+        on_done: Callable[[Stored], None],
         jobs: int = 16,
     ) -> None:
         """Upload many files concurrently."""
@@ -310,17 +306,97 @@ class S3Bucket:
     def _address(self, key: str) -> str:
         return f"s3://{self.name}/{key}"
 
-    def _put(self, key: str, data: bytes | Path) -> int:
-        if is_path(check_key(key)) and not self._is_slow:
+    def _get(self, key: str, limit: int | None) -> bytes:
+        """Read an object once; raises `Damaged` where it is not, as it seems, what was stored."""
+        if is_path(key):
+            try:
+                tag, data = objects.get(self._store, key, self._address(key), limit)
+            except StorageError as error:
+                if not self._may_pass(error):
+                    raise
+            else:
+                self._insist_on_sound(key, sound.digest_of(data, tag))
+                return data
+        return self._get_carefully(key, limit)
+
+    def _get_carefully(self, key: str, limit: int | None) -> bytes:
+        client, tags = self._buckets.client, [""]
+        data = careful.get(client, self.name, key, limit, tags.append)
+        self._insist_on_sound(key, sound.digest_of(data, tags[-1]))
+        return data
+
+    def _pieces(
+        self,
+        key: str,
+        start: int,
+        etag: str,
+        version: str | None,
+        tell_tag: Callable[[str], object],
+    ) -> Iterator[bytes]:
+        """Yield an object's bytes; see `stream`. `tell_tag` is told its tag before the first."""
+        if version is None and is_path(key):
+            where = self._address(key)
+            try:
+                etag, chunks = objects.open_stream(self._store, key, where, start=start, etag=etag)
+                tell_tag(etag)
+                for chunk in chunks:
+                    start += len(chunk)
+                    yield chunk
+            except StorageError as error:
+                if not self._may_pass(error):
+                    raise
+            else:
+                return
+        yield from careful.stream(
+            self._buckets.client,
+            self.name,
+            key,
+            start=start,
+            etag=etag,
+            version=version,
+            tell_tag=tell_tag,
+        )
+
+    def _put(self, key: str, data: bytes | Path) -> Stored:
+        """Upload, until what is there is what was sent."""
+        check_key(key)
+
+        def put() -> Stored:
+            made = self._put_once(key, data)
+            with translating(self._address(key)):
+                sent = sound.digest_of(data, made.etag)
+            if sent.fits() is False and not self._tags.tell_nothing(sent):
+                self._insist_on_same(key, sent)
+            return made
+
+        return self._until_sound(key, put)
+
+    def _put_once(self, key: str, data: bytes | Path) -> Stored:
+        if is_path(key) and not self._is_slow:
             try:
                 return objects.put(self._store, key, data, self._address(key))
             except StorageError as error:
-                if not self._may_pass(error):
+                # No such object: an upload in parts whose end was answered, and the answer lost.
+                if not self._may_pass(error) and not isinstance(error, NoSuchObject):
                     raise
                 # Of obstore's words, the only ones that tell silence from a cut.
                 self._is_slow = self._is_slow or "kind: Timeout" in str(error.__cause__)
         with self._careful_uploads:
             return careful.put(self._buckets.client, self.name, key, data)
+
+    def _until_sound(self, key: str, transfer: Callable[[], _T]) -> _T:
+        return until_sound(self._address(key), transfer, most=self._buckets.attempts)
+
+    def _insist_on_sound(self, key: str, read: sound.Digest) -> None:
+        if not self._tags.is_right(key, read):
+            raise Damaged(self._address(key))
+
+    def _insist_on_same(self, key: str, sent: sound.Digest) -> None:
+        """Read back what was uploaded: only that tells whether its tag is a digest at all."""
+        there = sound.digest_of(careful.stream(self._buckets.client, self.name, key), "")
+        if there.whole.digest() != sent.whole.digest():
+            raise Damaged(self._address(key))
+        self._tags.disbelieve(sent)
 
     def _carefully(self, try_once: Callable[[], _T], try_on: Callable[[], _T]) -> _T:
         """Let obstore try once, and where that failed in passing, boto3 as long as it takes."""

@@ -12,12 +12,12 @@ import os
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError
 
 from lfvpipe import aws
 from lfvpipe.patience import Attempts, Trouble
-from lfvpipe.storage.buckets import ObjectInfo
-from lfvpipe.storage.errors import Changed, NoSuchObject, SourceGone, TooLarge
+from lfvpipe.storage.buckets import ObjectInfo, Stored
+from lfvpipe.storage.errors import Changed, Damaged, NoSuchObject, SourceGone, TooLarge
 from lfvpipe.storage.failures import translating
 from lfvpipe.storage.objects import PART
 
@@ -51,11 +51,17 @@ def head(client: S3Client, bucket: str, key: str, version: str | None = None) ->
     return ObjectInfo(key, found["ContentLength"], found["ETag"].strip('"'), found["LastModified"])
 
 
-def get(client: S3Client, bucket: str, key: str, limit: int | None) -> bytes:
+def get(
+    client: S3Client,
+    bucket: str,
+    key: str,
+    limit: int | None,
+    tell_tag: Callable[[str], object],
+) -> bytes:
     """Return an object's bytes; one with more than `limit` is not read at all."""
     if limit is not None and (size := head(client, bucket, key).size) > limit:
         raise TooLarge(f"s3://{bucket}/{key}", size, limit)
-    return b"".join(stream(client, bucket, key))
+    return b"".join(stream(client, bucket, key, tell_tag=tell_tag))
 
 
 def stream(
@@ -66,6 +72,7 @@ def stream(
     start: int = 0,
     etag: str = "",
     version: str | None = None,
+    tell_tag: Callable[[str], object] = lambda _: None,
 ) -> Iterator[bytes]:
     """Yield an object's bytes from `start` on; where the line is cut, it goes on after the cut.
 
@@ -76,10 +83,12 @@ def stream(
         start: How many bytes to leave out.
         etag: The entity tag that the object must have; "" for whatever it has.
         version: An older version of it.
+        tell_tag: Told the entity tag, before the first bytes.
 
     Raises:
         NoSuchObject: It is not there.
         Changed: It has another entity tag, or came to have one on the way.
+        Damaged: At the end: the bytes do not have the checksum that was stored with the object.
     """
     where = f"s3://{bucket}/{key}"
     attempts, done, end = Attempts(where), start, None
@@ -92,6 +101,7 @@ def stream(
         if etag and now != etag:
             raise Changed(where)
         etag = now
+        tell_tag(etag)
         skip = done if done and "ContentRange" not in found else 0  # no ranges there
         end = done - skip + found["ContentLength"]
         with closing(found["Body"]) as body, translating(where):
@@ -102,6 +112,8 @@ def stream(
                         done += len(kept)
                         attempts.progress()
                         yield kept
+            except FlexibleChecksumError as error:
+                raise Damaged(where) from error
             except BotoCoreError as error:
                 trouble = aws.trouble_of(error)
                 if trouble is None or not attempts.pause(trouble, str(error)):
@@ -111,27 +123,26 @@ def stream(
             raise aws.ForeignAnswer(said=f"it ends after {done} of {end} bytes")
 
 
-def put(client: S3Client, bucket: str, key: str, data: bytes | Path) -> int:
-    """Store `data` under `key` and return its size in bytes.
+def put(client: S3Client, bucket: str, key: str, data: bytes | Path) -> Stored:
+    """Store `data` under `key` and return what became of it.
 
     Raises:
         SourceGone: `data` is a file that is not there.
     """
     where = f"s3://{bucket}/{key}"
+    to = {"Bucket": bucket, "Key": key}
     if isinstance(data, bytes):
         with translating(where):
-            client.put_object(Bucket=bucket, Key=key, Body=data)
-        return len(data)
+            made = client.put_object(**to, Body=data)
+        return Stored(key, len(data), made["ETag"].strip('"'))
     try:
         with data.open("rb") as file, translating(where):
             size = os.fstat(file.fileno()).st_size
             if size <= PART:
-                client.put_object(Bucket=bucket, Key=key, Body=file.read())
+                made = client.put_object(**to, Body=file.read())
             else:
-                _put_in_parts(
-                    client, {"Bucket": bucket, "Key": key}, iter(lambda: file.read(PART), b"")
-                )
-            return size
+                made = _put_in_parts(client, to, iter(lambda: file.read(PART), b""))
+            return Stored(key, size, made["ETag"].strip('"'))
     except FileNotFoundError as error:
         raise SourceGone(str(data)) from error
 
@@ -143,18 +154,34 @@ def delete(client: S3Client, bucket: str, keys: Iterable[str]) -> None:
             client.delete_object(Bucket=bucket, Key=key)
 
 
-def _put_in_parts(client: S3Client, to: dict[str, str], sections: Iterator[bytes]) -> None:
-    """Upload one part after the other: side by side, they would only slow each other down."""
+def _put_in_parts(
+    client: S3Client, to: dict[str, str], sections: Iterator[bytes]
+) -> dict[str, Any]:
+    """Upload one part after the other: side by side, they would only slow each other down.
+
+    Returns:
+        An answer with the object's entity tag.
+    """
     upload = client.create_multipart_upload(**to)["UploadId"]
     parts = []
     try:
         for number, section in enumerate(sections, 1):
             sent = client.upload_part(**to, UploadId=upload, PartNumber=number, Body=section)
             parts.append({"ETag": sent["ETag"], "PartNumber": number})
-        client.complete_multipart_upload(**to, UploadId=upload, MultipartUpload={"Parts": parts})
     except BaseException:
         client.abort_multipart_upload(**to, UploadId=upload)
         raise
+    try:
+        made: dict[str, Any] = client.complete_multipart_upload(
+            **to, UploadId=upload, MultipartUpload={"Parts": parts}
+        )
+    except ClientError as error:
+        # An answer that was lost: the upload ended with the first request of the two.
+        if error.response.get("Error", {}).get("Code") != "NoSuchUpload":
+            client.abort_multipart_upload(**to, UploadId=upload)
+            raise
+        return dict(client.head_object(**to))
+    return made
 
 
 def _ask(
