@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from lfvpipe import disk
+from lfvpipe import atomic, disk
 from lfvpipe.engine.errors import EngineError
 from lfvpipe.engine.oslock import acquire
 
@@ -100,6 +100,7 @@ def hold(
         try:
             # Not by a temporary file: the note is for people, and lives as long as we do.
             _note(folder).write_text(json.dumps(asdict(note)), "utf-8")
+            atomic.sync_folder(folder)  # that it is there tells of a power cut, too
         except OSError as error:
             raise StateFolderUnusable(folder, error) from error
         yield

@@ -10,6 +10,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+from lfvpipe import atomic
 from lfvpipe.detector import DetectorError, load
 from lfvpipe.executor import in_order
 from lfvpipe.report import heat_colours
@@ -68,6 +69,7 @@ def heat_maps(
                 found[str(verdict.sha256)] = uri
                 kept.write(json.dumps([verdict.sha256, uri]).encode() + b"\n")
             on_done(len(found))
+        atomic.sync_file(kept.fileno())
     return found
 
 

@@ -142,13 +142,12 @@ def insist_on_project(context: Context, found: Description, lineage: str) -> Non
         raise ProjectTaken(found["ProjectName"], owner)
 
 
-def claim(context: Context, work: Work, found: Description) -> Mark:
+def claim(context: Context, work: Work, found: Description) -> None:
     """Say, in the bucket, that the datasets of a project are this pipeline's."""
     mark = mark_of(context, found, work.lineage)
     owner = _read(context.bucket, mark.key)
     if owner is None or owner.lineage != work.lineage:
         _write(context.bucket, mark.key, _ourselves(context, work))
-    return mark
 
 
 def foreign_owner(context: Context, project: str, mark: Mark | None) -> Owner | None:

@@ -59,6 +59,11 @@ class Trial:
         assert process.returncode == 0, errors[-4000:]
         return [json.loads(line) for line in errors.splitlines() if line.startswith("{")]
 
+    def await_workers(self) -> None:
+        """Wait until no training goes on."""
+        for worker in workers(self.state):
+            worker.wait(120)
+
     def forget(self) -> None:
         """Remove all state, first making sure that no training worker still writes it."""
         for worker in workers(self.state):

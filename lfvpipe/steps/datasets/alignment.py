@@ -132,7 +132,17 @@ def _take(
             raise ownership.DatasetNotOurs(
                 project["ProjectName"], split, _images(context, split), _created(live)
             )
-    replace(DatasetsSaved.of(work), mark=ownership.claim(context, work, project)).save(work)
+    claim(context, work, project)
+
+
+def claim(context: Context, work: Work, project: Description) -> ownership.Mark:
+    """Mark the project as this pipeline's; save before that there will be a mark to take away."""
+    mark = ownership.mark_of(context, project, work.lineage)
+    saved = DatasetsSaved.of(work)
+    if saved.mark != mark:
+        replace(saved, mark=mark).save(work)
+    ownership.claim(context, work, project)
+    return mark
 
 
 def _images(context: Context, split: DatasetType) -> str:

@@ -53,7 +53,7 @@ class DatasetsStep(Step[Context]):
 
     def act(self, context: Context, work: Work) -> Outcome:
         """Keep, create, update, replace or delete each of the two datasets, and wait for them."""
-        from lfvpipe.steps.datasets.alignment import align
+        from lfvpipe.steps.datasets.alignment import align, claim
 
         name = context.pipeline.project
         found = describe_project(context.lookout, name)
@@ -68,7 +68,7 @@ class DatasetsStep(Step[Context]):
             words.append(word)
         made = [each for each in datasets.values() if each is not None]
         is_ours = context.adopt or all(each.created_by_us for each in made)
-        mark = ownership.claim(context, work, found) if is_ours else None
+        mark = claim(context, work, found) if is_ours else None
         facts = DatasetsOutcome(datasets["train"], datasets["test"], mark)
         project = ProjectOutcome.of(work.upstream)
         digests = {split: manifest.sha256 for split, manifest in manifests.items()}

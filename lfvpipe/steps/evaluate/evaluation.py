@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
+from lfvpipe import atomic
 from lfvpipe.dataset.index import read_index
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.lookout.descriptions import describe_model
@@ -77,6 +78,7 @@ def evaluate(context: Context, work: Work) -> Outcome:
     )
     metrics = service_metrics(context, trained)
     _partial(context, work).unlink(missing_ok=True)
+    atomic.sync_folder(state_dir / "verdicts")  # or a power cut would bring it back for good
     facts = EvaluateOutcome(
         **vars(identity),
         fingerprint=work.fingerprint,
@@ -99,6 +101,14 @@ def stop_left(context: Context, left: KeptHosting | Hosting) -> list[str]:
     """Stop a model that was left hosted; return what was stopped."""
     was_hosted = stop(context, left.project, left.version)
     return [f"hosting of model {left.version} of project {left.project}"] if was_hosted else []
+
+
+def remove_partial(context: Context) -> list[str]:
+    """Remove the verdicts of attempts that did not finish; return their files."""
+    found = sorted((context.state_dir / "verdicts").glob("*.partial.jsonl"))
+    for file in found:
+        file.unlink()
+    return list(map(str, found))
 
 
 def _to_keep(context: Context, model: Hosting) -> KeptHosting:

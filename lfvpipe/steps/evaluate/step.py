@@ -84,16 +84,16 @@ class EvaluateStep(Step[Context]):
         return [Reason("drift", f"hosting of model {kept.version}", ModelStatus.HOSTED, status)]
 
     def abandon(self, context: Context, saved: Facts) -> Sequence[str]:
-        """Stop the model that a killed attempt left hosted."""
-        from lfvpipe.steps.evaluate.evaluation import stop_left
+        """Stop the model that a killed attempt left hosted, and remove the verdicts it had."""
+        from lfvpipe.steps.evaluate.evaluation import remove_partial, stop_left
         from lfvpipe.steps.hosting import HostingSaved
 
         held = HostingSaved.from_json(saved).held
-        return stop_left(context, held) if held else []
+        return [*(stop_left(context, held) if held else []), *remove_partial(context)]
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """Stop the model if it was left hosted; the verdict files go with the state folder."""
-        from lfvpipe.steps.evaluate.evaluation import stop_left
+        from lfvpipe.steps.evaluate.evaluation import remove_partial, stop_left
 
         kept = EvaluateOutcome.from_json(outcome.facts).kept
-        return stop_left(context, kept) if kept else []
+        return [*(stop_left(context, kept) if kept else []), *remove_partial(context)]

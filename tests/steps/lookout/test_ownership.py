@@ -8,6 +8,7 @@ import pytest
 
 from lfvpipe.engine.removal import destroy
 from lfvpipe.engine.step import Leftover
+from lfvpipe.steps import ownership
 
 COSTS = "evaluate.costs={false_accept: 20, false_reject: 1}"
 
@@ -233,3 +234,22 @@ def test_a_model_says_which_pipeline_made_it(world: Any) -> None:
         tag["Key"]: tag["Value"] for tag in world.service.projects["demo"]["models"]["1"]["tags"]
     }
     assert tags["lfvpipe:lineage"] == world.ledger.lineage
+
+
+def test_a_mark_that_a_kill_followed_at_once_is_ours_to_take_away(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = ownership._write
+
+    def die(bucket: Any, key: str, owner: Any) -> None:
+        write(bucket, key, owner)
+        if "/projects/" in key:
+            raise world.death
+
+    monkeypatch.setattr(ownership, "_write", die)
+    with pytest.raises(world.death):
+        world.run()
+    monkeypatch.undo()
+    _, left = _destroyed(world)
+    assert left == []
+    assert [found.key for found in world.context().bucket.list("lfvpipe/projects/")] == []
