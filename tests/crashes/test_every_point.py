@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks at files through /proc"),
 ]
 
-EVERY = int(os.environ.get("LFVPIPE_CRASH_EVERY", "199"))
+EVERY = int(os.environ.get("LFVPIPE_CRASH_EVERY", "421"))
 FROM = int(os.environ.get("LFVPIPE_CRASH_FROM", "0"))
 PIPELINE = """\
 sources:
