@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from lfvpipe.storage.failures import translating, until_sound
     from lfvpipe.storage.local import LocalBuckets
     from lfvpipe.storage.s3 import S3Buckets
+    from lfvpipe.storage.s3.sound import fits_tag
     from lfvpipe.storage.urls import without_secrets, without_secrets_within
 else:
     __getattr__ = lazy.face(
@@ -90,6 +91,7 @@ else:
             "failures": ["translating", "until_sound"],
             "local": ["LocalBuckets"],
             "s3": ["S3Buckets"],
+            "s3.sound": ["fits_tag"],
             "urls": ["without_secrets", "without_secrets_within"],
         },
     )
@@ -136,6 +138,7 @@ __all__ = [
     "connect",
     "digests",
     "download",
+    "fits_tag",
     "is_path",
     "parse_s3_uri",
     "reconnect",

@@ -17,7 +17,8 @@ from lfvpipe.engine.step import Cancelled
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.upload.outcome import Destination
 from lfvpipe.steps.upload.step import UploadStep
-from lfvpipe.steps.upload.transfer import Transfer, Wanted
+from lfvpipe.steps.upload.transfer import Transfer, Wanted, mend
+from tests.network import faulty
 from tests.outcomes import extract_outcome
 
 STEP = UploadStep()
@@ -253,5 +254,60 @@ def test_a_key_is_noted_before_its_upload_begins(context: Context, work: Any) ->
     name, digest = write_lines(context.state_dir / "index", [image_line(image(context, 1))])
     to = Destination("local", "us-east-1", "bucket", "plant/", f"index/{name}", digest)
     journal = io.StringIO()
-    key, _ = next(Transfer(work, 1, {}).lacking(Wanted(context, to), journal))
+    key, _ = next(Transfer(work, 1, lambda _: False).lacking(Wanted(context, to), journal))
     assert journal.getvalue() == f"{key}\n"
+
+
+def test_what_was_overwritten_with_as_many_bytes_goes_up_again(
+    here: Context, work: Any, extracted: Callable[..., None]
+) -> None:
+    images = [image(here, number) for number in range(3)]
+    extracted(*images)
+    work.previous = STEP.act(here, work)
+    key = f"plant/{images[1].key}"
+    here.bucket.put(key, b"IMAGE 1image 1")
+    assert [reason.after for reason in STEP.observe(here, work.previous)] == [2]
+    again = STEP.act(here, work)
+    assert counts(again)[:2] == (3, 1)
+    assert here.bucket.get(key) == b"image 1image 1"
+    assert STEP.observe(here, again) == ()
+
+
+def test_what_an_earlier_version_uploaded_is_found_out_once(
+    here: Context, work: Any, extracted: Callable[..., None]
+) -> None:
+    """No tag was noted: it is held against the file; where it is no digest, the object is read."""
+    images = [image(here, number) for number in range(3)]
+    extracted(*images)
+    work.previous = STEP.act(here, work)
+    for file in (here.state_dir / "upload").glob("*.tags"):
+        file.write_bytes(b"\xff\xfe torn")
+    here.bucket.put(f"plant/{images[1].key}", b"IMAGE 1image 1")
+    assert counts(STEP.act(here, work))[:2] == (3, 1)
+
+
+def test_images_are_looked_at_before_a_training(
+    s3: str, changed: Callable[..., Context], work: Any
+) -> None:
+    """The upload step stands unchanged then, and asks no store."""
+    context = changed(bucket=Bucket("parts-images", endpoint=s3, prefix="plant/"))
+    context.bucket.create()
+    images = [image(context, number) for number in range(3)]
+    name, digest = write_lines(context.state_dir / "index", map(image_line, images))
+    work.upstream["extract"] = extract_outcome(f"index/{name}", digest)
+    work.upstream["upload"] = STEP.act(context, work)
+    mend(context, work)
+    assert work.warnings == []
+    with faulty(s3) as proxy:
+        other = changed(bucket=Bucket("parts-images", endpoint=proxy.url, prefix="plant/"))
+        work.upstream["upload"] = STEP.act(other, work)
+        key = f"plant/{images[1].key}"
+        context.bucket.put(key, b"IMAGE 1image 1")
+        context.bucket.delete([f"plant/{images[2].key}"])
+        mend(other, work)
+        proxy.seen.clear()
+        mend(other, work)
+        assert all("list-type=2" in path for _, path in proxy.seen)
+    assert context.bucket.get(key) == b"image 1image 1"
+    (warning,) = work.warnings
+    assert warning.startswith("Of the images in the bucket 2 were gone or no longer what was upl")

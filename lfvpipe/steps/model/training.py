@@ -39,6 +39,7 @@ from lfvpipe.steps.attempts import attempt_token
 from lfvpipe.steps.datasets.meant import insist_on_datasets
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.model.outcome import ModelIdentity, ModelOutcome, ModelSaved, ObjectLocation
+from lfvpipe.steps.upload.transfer import mend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,6 +105,7 @@ def _find_or_create(context: Context, work: Work) -> tuple[str, Word]:
         bucket_endpoint=pipeline.bucket.endpoint,
     )
     if found is None:
+        mend(context, work)
         insist_on_datasets(context, work)
     calling.save(work)
     version = found or _create(context, work)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class UploadStep(Step[Context]):
-    """Uploads the images and masks of the datasets; keys tell the content, so size is enough."""
+    """Uploads the images and masks of the datasets that are not in the bucket, or not right."""
 
     name = "upload"
     needs = ("extract", "bucket")
@@ -34,11 +34,11 @@ class UploadStep(Step[Context]):
     def act(self, context: Context, work: Work) -> Outcome:
         """List what is there, and upload what is not."""
         from lfvpipe.steps.upload.transfer import (
+            Remote,
             Transfer,
             Wanted,
-            damaged_keys,
             journal_of,
-            sizes_of,
+            local_objects,
         )
 
         extract, spec = ExtractOutcome.of(work.upstream), context.pipeline.bucket
@@ -55,13 +55,14 @@ class UploadStep(Step[Context]):
         ownership.announce(context, work)
         wanted = Wanted(context, to)
         total = sum(1 for _ in wanted)
-        there = sizes_of(context.bucket, to.prefix)
-        for key in damaged_keys(context, to) if to.endpoint == "local" else ():
-            there.pop(key, None)
-        transfer = Transfer(work, total, there)
+        remote = Remote(context, to) if to.endpoint != "local" else None
+        is_there = remote.has if remote else local_objects(context, to)
+        transfer = Transfer(work, total, is_there)
         with journal_of(context, to).open("a", encoding="utf-8", newline="\n") as journal:
             journal.write("\n")  # ends a line that a crash may have torn
             context.bucket.put_many(transfer.lacking(wanted, journal), on_done=transfer.count)
+        if remote:
+            remote.note(wanted, anew=bool(transfer.uploaded))
         facts = UploadOutcome(
             **vars(to),
             objects=wanted.objects,
@@ -106,16 +107,17 @@ class UploadStep(Step[Context]):
         return (Reason(code, f"{file}{more}"),)
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
-        """Report how many of the images are no longer in the bucket."""
-        from lfvpipe.steps.upload.transfer import Wanted, sizes_of
+        """Report how many of the images are no longer in the bucket, or no longer right."""
+        from lfvpipe.steps.upload.transfer import Remote, Wanted, local_objects
 
         facts = UploadOutcome.from_json(outcome.facts)
         bucket = facts.place.bucket(context)
         if not bucket.exists():
             return (Reason("drift", "bucket", bucket.name, None),)
-        there = sizes_of(bucket, facts.prefix)
+        is_local = facts.endpoint == "local"
+        is_there = local_objects(context, facts) if is_local else Remote(context, facts).has
         wanted = Wanted(context, facts)
-        absent = sum(there.get(item.key) != item.size for item in wanted)
+        absent = sum(not is_there(item) for item in wanted)
         if not absent:
             return ()
         return (Reason("drift", "images in the bucket", wanted.objects, wanted.objects - absent),)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.index import read_index, read_objects
@@ -18,23 +18,24 @@ from lfvpipe.steps import ownership
 from lfvpipe.steps.intact import Watermark
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
     from typing import IO
 
     from lfvpipe.engine.step import Leftover, Work
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.upload.outcome import Destination
-    from lfvpipe.storage import Bucket, Stored
+    from lfvpipe.storage import Stored
 
 
 @dataclass(frozen=True)
 class Item:
-    """An object to be: its key with the prefix, its file, and its size in bytes."""
+    """An object to be: its key with the prefix, its file, and the file's size and SHA-256."""
 
     key: str
     path: Path
     size: int
+    sha256: str
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Wanted:
                 continue
             parts = (image, image.mask) if image.mask else (image,)
             for part in parts:
-                item = Item(self.to.prefix + part.key, root / part.path, part.size)
+                item = Item(self.to.prefix + part.key, root / part.path, part.size, part.sha256)
                 self.objects += 1
                 self.bytes += item.size
                 self.example = self.example or item.key
@@ -64,11 +65,16 @@ class Wanted:
 
 @dataclass
 class Transfer:
-    """One pass over what is wanted, comparing it with one listing of what is there."""
+    """One pass over what is wanted, comparing it with what is there.
+
+    Attributes:
+        is_there: Tells whether an object is in the bucket, and is what it has to be.
+    """
 
     work: Work
     total: int
-    there: dict[str, int]
+    is_there: Callable[[Item], bool]
+    begun: set[str] = field(default_factory=set)
     present: int = 0
     uploaded: int = 0
     uploaded_bytes: int = 0
@@ -76,11 +82,11 @@ class Transfer:
     def lacking(self, wanted: Wanted, journal: IO[str]) -> Iterator[tuple[str, Path]]:
         """Yield what is not in the bucket, each key once, and first note that it will be ours."""
         for item in wanted:
-            if self.there.get(item.key) == item.size:
+            if item.key in self.begun or self.is_there(item):
                 self.present += 1
                 self._tell()
                 continue
-            self.there[item.key] = item.size
+            self.begun.add(item.key)
             journal.write(item.key + "\n")
             journal.flush()
             yield item.key, item.path
@@ -95,9 +101,88 @@ class Transfer:
         self.work.progress(self.present + self.uploaded, self.total, "images", key)
 
 
-def sizes_of(bucket: Bucket, prefix: str) -> dict[str, int]:
-    """Return the sizes of a bucket's objects by key, from one listing."""
-    return {found.key: found.size for found in bucket.list(prefix)}
+@dataclass
+class Remote:
+    """The objects of a pipeline in a store, told by size and entity tag from one listing.
+
+    An object that somebody else overwrote with as many bytes has another tag. Which one it had when
+    it was right stands in a file beside the journal.
+
+    Args:
+        context: Where the store and the file are.
+        to: Where the objects are.
+    """
+
+    context: Context
+    to: Destination
+
+    def __post_init__(self) -> None:
+        self._bucket = self.to.place.bucket(self.context)
+        self._file = tags_of(self.context, self.to)
+        self._tags = dict(_pairs(self._file))
+        self._there = {found.key: found for found in self._bucket.list(self.to.prefix)}
+
+    def has(self, item: Item) -> bool:
+        """Tell whether the object is there and right; a tag that nobody noted is held against it.
+
+        Where the tag is no digest, the object is read, once.
+        """
+        found = self._there.get(item.key)
+        if found is None or found.size != item.size:
+            return False
+        if (known := self._tags.get(item.key)) is not None:
+            return known == found.etag
+        from lfvpipe.storage import fits_tag
+
+        return bool(fits_tag(found.etag, item.path)) or (
+            hashlib.sha256(self._bucket.get(item.key)).hexdigest() == item.sha256
+        )
+
+    def note(self, wanted: Wanted, *, anew: bool) -> None:
+        """Note the tags of what is wanted, all of which is right; `anew`: from a new listing."""
+        from lfvpipe.atomic import write_text
+
+        if anew:
+            self._there = {found.key: found for found in self._bucket.list(self.to.prefix)}
+        now = {item.key: self._there[item.key] for item in wanted if item.key in self._there}
+        # Another index under the same prefix keeps its own.
+        tags = self._tags | {key: found.etag for key, found in now.items()}
+        kept = {key: tag for key, tag in tags.items() if key in self._there}
+        if kept != self._tags:
+            write_text(self._file, "".join(f"{tag} {key}\n" for key, tag in sorted(kept.items())))
+            self._tags = kept
+
+
+def mend(context: Context, work: Work) -> None:
+    """Put again what is in a store of objects no longer as it was uploaded, and say so.
+
+    For before a training: the upload step stands unchanged, and asks no store.
+    """
+    from lfvpipe.steps.upload.outcome import UploadOutcome
+
+    if UploadOutcome.step not in work.upstream:
+        return  # nothing that this pipeline uploaded is trained on
+    to = UploadOutcome.of(work.upstream)
+    if to.endpoint == "local":
+        return  # `UploadStep.missing` looked at it, by digests
+    wanted, remote = Wanted(context, to), Remote(context, to)
+    wrong = {item.key: item.path for item in wanted if not remote.has(item)}
+    context.bucket.put_many(wrong.items(), on_done=lambda _: None)
+    remote.note(wanted, anew=bool(wrong))
+    if wrong:
+        example = next(iter(wrong))
+        work.warn(
+            f"Of the images in the bucket {len(wrong)} were gone or no longer what was uploaded,"
+            f" such as {example}; they were uploaded again."
+        )
+
+
+def local_objects(context: Context, to: Destination) -> Callable[[Item], bool]:
+    """Return what tells whether an object is in a local bucket, and is what it has to be."""
+    there = {found.key: found.size for found in to.place.bucket(context).list(to.prefix)}
+    for key in damaged_keys(context, to):
+        there.pop(key, None)
+    return lambda item: there.get(item.key) == item.size
 
 
 def damaged_keys(context: Context, to: Destination) -> list[str]:
@@ -140,6 +225,22 @@ def journal_of(context: Context, to: Destination) -> Path:
     return folder / f"{hashlib.sha256(place).hexdigest()[:16]}.keys"
 
 
+def tags_of(context: Context, to: Destination) -> Path:
+    """Return the file with the entity tags of what was uploaded to the bucket."""
+    return journal_of(context, to).with_suffix(".tags")
+
+
+def _pairs(file: Path) -> Iterator[tuple[str, str]]:
+    """Yield key and tag of each line; a file that is not there, or damaged, knows fewer."""
+    if not file.is_file():
+        return
+    with file.open(encoding="utf-8", newline="\n", errors="replace") as lines:
+        for line in lines:
+            tag, _, key = line.removesuffix("\n").partition(" ")
+            if tag and key:
+                yield key, tag
+
+
 def remove(context: Context, to: Destination) -> Sequence[str | Leftover]:
     """Delete the index's objects that are in the journal; without the index, all in the journal.
 
@@ -162,6 +263,7 @@ def remove(context: Context, to: Destination) -> Sequence[str | Leftover]:
         ownership.retract(bucket, to.prefix, to.lineage)
         ownership.forget_inherited(bucket, to.prefix, to.lineage)
     write_text(journal, "".join(f"{key}\n" for key in sorted(ours - keys)))
+    tags_of(context, to).unlink(missing_ok=True)  # others' are found out anew
     gone = (f"{len(free)} objects in bucket {bucket.name}",) if free else ()
     return (*gone, *left)
 

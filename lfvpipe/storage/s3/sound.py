@@ -106,3 +106,8 @@ def _pieces(data: Path | Iterable[bytes]) -> Iterator[bytes]:
         return
     with data.open("rb") as file:
         yield from iter(lambda: file.read(_CHUNK), b"")
+
+
+def fits_tag(tag: str, data: bytes | Path) -> bool | None:
+    """Say whether an object with this entity tag is `data`; None where the tag cannot tell."""
+    return digest_of(data, tag).fits()
