@@ -72,6 +72,22 @@ def decode(
     return image
 
 
+def has_several_pages(data: bytes, header: ImageHeader) -> bool:
+    """Return whether there are pictures behind the first; to be called inside `refusing_damage`.
+
+    They are not counted: Pillow takes a second for ten thousand that are empty.
+    """
+    if header.format == "WEBP":
+        return int(open_file("WEBP", data).n_frames) > 1
+    if header.format == "TIFF":
+        try:
+            open_file("TIFF", data).seek(1)
+        except EOFError:
+            return False
+        return True
+    return False
+
+
 def upright_size(data: bytes) -> tuple[int, int]:
     """Return the (width, height) of an image once its EXIF orientation is applied; not decoded.
 

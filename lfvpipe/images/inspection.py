@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from lfvpipe.images import jpeg
 from lfvpipe.images.errors import ImageError
 from lfvpipe.images.formats import FORMATS, Format
 from lfvpipe.images.pillow import open_file, refusing_damage
@@ -19,8 +20,6 @@ _JPEG = b"\xff\xd8\xff"
 _PNG_MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
 _BITS_PER_SAMPLE = 258
 _JPEG_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
-_NOT_FRAMES = (0xC4, 0xC8, 0xCC)  # tables that share the range of the frame headers
-_BARE_MARKERS = (0x01, *range(0xD0, 0xD8))  # segments without a length: restarts, and TEM
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 _OTHERS = {
@@ -110,20 +109,9 @@ def _read_png(data: bytes) -> ImageHeader:
 
 
 def _read_jpeg(data: bytes) -> ImageHeader:
-    at = 2
-    while True:
-        if data[at] != 0xFF:
-            raise ValueError(at)
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-        elif marker in _BARE_MARKERS:
-            at += 2
-        elif 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES:
-            bits, height, width, samples = struct.unpack_from(">BHHB", data, at + 4)
-            return ImageHeader("JPEG", width, height, _JPEG_MODES[samples], bits, len(data))
-        else:
-            at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+    frame = jpeg.read_frame(data)
+    mode = _JPEG_MODES[frame.samples]
+    return ImageHeader("JPEG", frame.width, frame.height, mode, frame.bits, len(data))
 
 
 def _read_webp(data: bytes) -> ImageHeader:

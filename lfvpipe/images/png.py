@@ -20,17 +20,26 @@ _FRAME = 12  # bytes of a chunk beside its content: length, kind, checksum
 # What Pillow unpacks of one text, and takes of all together (MAX_TEXT_CHUNK, MAX_TEXT_MEMORY).
 _LONGEST = 1024 * 1024
 _LONGEST_OF_ALL = 64 * _LONGEST
+# One that comes in pieces of 8 KiB has 25,000 at the most that are decoded.
+_MOST_CHUNKS = 100_000
 
 
 def without_long_texts(data: bytes) -> bytes:
     """Return a PNG file without the texts that are too long to be read; `data` where none is.
 
     Raises:
-        ImageError: Its colour profile is too long, without which its colours would be others.
+        ImageError: Its colour profile is too long, without which its colours would be others; or
+            there are several, or more chunks than pictures have, each of which costs time.
     """
     kept: list[bytes] = []
-    start = total = 0
-    for at, end, kind in _chunks(data):
+    start = total = profiles = 0
+    for number, (at, end, kind) in enumerate(_chunks(data)):
+        profiles += kind == b"iCCP"
+        if number == _MOST_CHUNKS or profiles > 1:
+            raise ImageError(
+                f"has more than {_MOST_CHUNKS:,} chunks" if profiles < 2 else "has two profiles",
+                hint="Export it again, or leave it out.",
+            )
         if kind == b"iCCP" and _is_long(data[at + 8 : end - 4].partition(b"\0")[2][1:]):
             raise ImageError(
                 "has a colour profile of more than a megabyte, which is not read",

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy
 from PIL import Image
 
-from lfvpipe.images.decoding import decode, encode_png
+from lfvpipe.images.decoding import decode, encode_png, has_several_pages
 from lfvpipe.images.formats import FORMATS, SERVED, Format
 from lfvpipe.images.geometry import Geometry
 from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
@@ -104,7 +104,7 @@ def examine(
     with refusing_damage():
         seen = read_pixels(original, rules or PixelRules())
         camera = camera_of(original)
-        several = getattr(original, "n_frames", 1) > 1 and header.format in ("TIFF", "WEBP")
+        several = has_several_pages(data, header)
     image, changes = seen.image, list(seen.changes)
     levels = seen.levels
     if header.bits == 16 and not is_deep(original):  # of colour, Pillow reads the high byte
