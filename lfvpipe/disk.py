@@ -32,6 +32,8 @@ _HINTS = {
     errno.ENOTDIR: "A file is where a folder belongs: move it away",
     errno.EEXIST: "A file is where a folder belongs: move it away",
     getattr(errno, "EUCLEAN", 117): "It is damaged: restore it from a copy, or move it away",
+    errno.ENAMETOOLONG: "Its name is longer than a file system takes: give it a shorter one",
+    errno.ELOOP: "Links lead in a circle there: take one away",
     errno.ENOLCK: "Its file system gives no locks, which keep two runs apart: mount it with locks",
 }
 # SQLite's primary result codes, which are the same in all its versions.

@@ -10,6 +10,7 @@ is never learnt from, and gets its true label.
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,6 +135,8 @@ def _mask(file: Path, decision: Decision, folder: Path) -> SelectedMask:
         raise LabelsError(
             f"{file}: the mask of {decision.name} cannot be read: {path} ({error.strerror})."
         ) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise LabelsError(f"{file}: the mask of {decision.name} is no file: {path}.")
     member = path.relative_to(folder) if path.is_relative_to(folder) else path
     stamp = f"m{status.st_mtime_ns:x}"
     return SelectedMask(FILES, member.as_posix(), stamp, status.st_size, decision.classes)

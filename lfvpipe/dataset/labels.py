@@ -151,6 +151,8 @@ def parse_decision(line: Any) -> Decision:
         json.dumps(line, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # JSON can spell what no file name and no answer to a page can hold
         raise ValueError("a text holds half a surrogate pair, which is no character") from None
+    if any("\0" in text for text in line.values() if isinstance(text, str)):
+        raise ValueError("a text holds a NUL, which no name does")
     texts = {name: line.get(name) for name in _TEXTS}
     if wrong := [name for name, text in texts.items() if not isinstance(text, str | None)]:
         raise ValueError(f"{wrong[0]} is not a text")

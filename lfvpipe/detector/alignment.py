@@ -7,14 +7,15 @@ compositional algorithm, with Cauchy's weights, so that a defect does not pull.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lfvpipe.detector import tuning
 from lfvpipe.detector.arrays import Bools, Doubles, Floats, Pixels
+from lfvpipe.detector.layout import check_part
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -101,6 +102,12 @@ class Alignment:
     """
 
     reference: Floats
+
+    @classmethod
+    def restore(cls, parameters: Mapping[str, Any]) -> "Alignment":
+        """Return what a model file kept; ValueError where it is something else."""
+        check_part("alignment", {"reference": ("h", "w")}, parameters)
+        return cls(**parameters)
 
     def motion(self, pixels: Pixels) -> Motion:
         """Return how an image (H, W, 3) lies; as most do, where it cannot be told."""

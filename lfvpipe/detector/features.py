@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 POOLS = 3  # mean, maximum and minimum
 CELL_TAPS = 3  # of the backbone's maps; the deepest sees too much around a cell
+DEEPER_CHANNELS = sum(CHANNELS[1:CELL_TAPS])  # of cells, behind those of the finest map
+CELL_CHANNELS = POOLS * CHANNELS[0] + DEEPER_CHANNELS
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,29 @@ of the training images, and how much lighter or darker it is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lfvpipe.detector import tuning
-from lfvpipe.detector.features import CELL_TAPS, View
+from lfvpipe.detector.backbone.graph import CHANNELS
+from lfvpipe.detector.features import CELL_TAPS, POOLS, View
+from lfvpipe.detector.layout import Layout, check_part
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lfvpipe.detector.arrays import Doubles, Floats, Integers
+
+
+_FEATURES = POOLS * sum(CHANNELS[:CELL_TAPS])
+_LAYOUT: Layout = {
+    "mean": (_FEATURES,),
+    "spread": (_FEATURES,),
+    "farthest": "positive",
+    "light": "number",
+    "farthest_light": "positive",
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,12 @@ class Likeness:
     farthest: float
     light: float
     farthest_light: float
+
+    @classmethod
+    def restore(cls, parameters: Mapping[str, Any]) -> Likeness:
+        """Return what a model file kept; ValueError where it is something else."""
+        check_part("likeness", _LAYOUT, parameters)
+        return cls(**parameters)
 
     def unlikeness(self, view: View) -> float:
         """Return how far an image lies from the training images, as a share of the threshold.

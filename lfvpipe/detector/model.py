@@ -11,13 +11,15 @@ from lfvpipe.detector import heads, model_file
 from lfvpipe.detector.alignment import Alignment
 from lfvpipe.detector.backbone import checkpoint
 from lfvpipe.detector.blending import Blend
-from lfvpipe.detector.calibration import Calibration
 from lfvpipe.detector.ensemble import Ensemble, ScoreKey, prune
-from lfvpipe.detector.errors import DetectorError, DetectorWarning
+from lfvpipe.detector.errors import DetectorError
 from lfvpipe.detector.facts import Anomaly, Info, Verdict
+from lfvpipe.detector.features import CELL_CHANNELS
 from lfvpipe.detector.images import naming, open_rgb, upright_size_of
+from lfvpipe.detector.layout import Layout, check_part
 from lfvpipe.detector.likeness import Likeness
 from lfvpipe.detector.masks import areas, mask_png
+from lfvpipe.detector.model_facts import read_facts
 from lfvpipe.detector.scale import Scale
 from lfvpipe.detector.segmentation import Segmenter, classify
 from lfvpipe.detector.threads import blas_on_one_thread
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from lfvpipe.detector.calibration import Calibration
     from lfvpipe.detector.heads.head import Parameters
 
 ALIGNMENT = "alignment"  # the part of a model file that holds a scale's
@@ -86,16 +89,21 @@ class Model:
         return self.info.geometry.tell_apart(upright_size_of(image), self.info.image_size)
 
     def _detect(self, image: Image.Image) -> Verdict:
-        views = self.ensemble.look(image)
-        score, evidence = self.ensemble.score(views)
-        if not np.isfinite(score):
+        # A file's numbers may be of any size: what comes of them is looked at in the end.
+        with np.errstate(all="ignore"):
+            views = self.ensemble.look(image)
+            score, evidence = self.ensemble.score(views)
+            probability = float(self.calibration.probability(np.array([score]))[0])
+            unlikeness = self.ensemble.unlikeness(views)
+        if not np.isfinite([score, probability, unlikeness or 0, evidence.sum()]).all():
             raise DetectorError("The model gives no number.", hint="Train the model again.")
-        probability = float(self.calibration.probability(np.array([score]))[0])
         anomalous = probability >= 0.5
         anomalies: tuple[Anomaly, ...] = ()
         mask: bytes | None = None
         if self.segmenter is not None:
-            found = classify(self.segmenter.probabilities(views[self.segmented].cells), image.size)
+            with np.errstate(all="ignore"):
+                likely = self.segmenter.probabilities(views[self.segmented].cells)
+            found = classify(likely, image.size)
             anomalies = areas(found, dict(self.classes))
             mask = mask_png(found, dict(self.classes), image.size)
         return Verdict(
@@ -105,7 +113,7 @@ class Model:
             heat_map=evidence * np.float32(probability),
             anomalies=anomalies,
             mask_png=mask,
-            unlikeness=self.ensemble.unlikeness(views),
+            unlikeness=unlikeness,
         )
 
     def save(self, path: Path) -> None:
@@ -159,47 +167,52 @@ def load(path: Path) -> Model:
     header, arrays = model_file.read(path)
     try:
         return _restore(header, arrays)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DetectorError(f"The model file {path} is damaged: {error!r}.") from error
+    except KeyError as error:
+        raise DetectorError(f"The model file {path} is damaged: it has no {error}.") from error
+    except (TypeError, ValueError) as error:
+        raise DetectorError(f"The model file {path} is damaged: {error}.") from error
 
 
 def _restore(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
-    info = header["info"]
-    info["warnings"] = tuple(DetectorWarning(**each) for each in info["warnings"])
-    info["image_size"], info["sides"] = tuple(info["image_size"]), tuple(info["sides"])
-    _require_backbone(info["versions"])
-    parts: dict[str, dict[str, Any]] = header["numbers"]
+    facts = read_facts(header)
+    _require_backbone(facts.info.versions)
+    parts: dict[str, dict[str, Any]] = facts.numbers
     for name, values in arrays.items():
         part, _, field = name.partition(".")
         parts[part][field] = values
-    keys = tuple((name, side) for name, side in header["heads"])
-    segmenter = Segmenter(**parts["segmenter"]) if "segmenter" in parts else None
-    if segmenter is not None and header["segmented"] not in header["sides"]:
-        raise ValueError(f"a segmenter at {header['segmented']} px")
-    restored = Info(**info)
-    _ = restored.pixels, restored.geometry  # an error where they are none
+    segmenter = None
+    if "segmenter" in parts:
+        types = len(facts.classes)
+        layout: Layout = {"weights": (CELL_CHANNELS, types), "bias": (types,)}
+        check_part("segmenter", layout, parts["segmenter"])
+        segmenter = Segmenter(**parts["segmenter"])
     return Model(
-        info=restored,
-        calibration=Calibration(**header["calibration"]),
-        ensemble=_restore_ensemble(keys, header["sides"], parts),
-        classes=header["classes"],
+        info=facts.info,
+        calibration=facts.calibration,
+        ensemble=_restore_ensemble(facts.keys, facts.sides, parts),
+        classes=facts.classes,
         segmenter=segmenter,
-        segmented=header["segmented"],
+        segmented=facts.segmented,
     )
 
 
 def _restore_ensemble(
-    keys: tuple[ScoreKey, ...], sides: list[int], parts: dict[str, dict[str, Any]]
+    keys: tuple[ScoreKey, ...], sides: tuple[int, ...], parts: dict[str, dict[str, Any]]
 ) -> Ensemble:
     """Return the ensemble whose heads are among the parts; ValueError where one is not."""
     scales = []
+    count = (len(keys),)
+    check_part("blend", {"centre": count, "spread": count, "weights": count}, parts["blend"])
+    blend = Blend(**parts["blend"])
+    if blend.weights.min() < 0 or not blend.weights.any():
+        raise ValueError("a blend of no weight")
     for side in sides:
         named = ((head, parts.get(f"{head.PART}@{side}")) for head in heads.HEADS)
         restored = tuple(head.restore(found) for head, found in named if found is not None)
         reference = parts.get(f"{ALIGNMENT}@{side}")
-        alignment = None if reference is None else Alignment(**reference)
+        alignment = None if reference is None else Alignment.restore(reference)
         known = parts.get(f"{LIKENESS}@{side}")
-        likeness = None if known is None else Likeness(**known)
+        likeness = None if known is None else Likeness.restore(known)
         scales.append(Scale(side, restored, alignment, likeness))
     held = {(head.NAME, scale.side) for scale in scales for head in scale.heads}
     if not {*keys} <= held:
@@ -207,7 +220,9 @@ def _restore_ensemble(
     used = tuple(prune(each, keys) for each in scales)
     if not all(each.heads for each in used):
         raise ValueError("a scale without heads")
-    return Ensemble(used, keys, Blend(**parts["blend"]))
+    if not any(each.has_cell_heads for each in used):
+        raise ValueError("no head that has a heat map")
+    return Ensemble(used, keys, blend)
 
 
 def _require_backbone(versions: Mapping[str, str]) -> None:

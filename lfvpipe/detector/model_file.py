@@ -9,8 +9,9 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,8 @@ ALIGNMENT = 64
 Array = NDArray[Any]
 _HEAD = struct.Struct("<8sII")
 _BODY = _HEAD.size + hashlib.sha256().digest_size
-_DTYPES = {"<f4", "<f8", "<i8", "|u1"}
+_DTYPES = ("<f4", "<f8", "<i8", "|u1")
+_MOST_DIMENSIONS = 8
 
 
 def write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -65,11 +67,10 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
         raise DetectorError(f"The model file {path} cannot be read: {error}.") from error
     header_end = _verify(path, data)
     try:
-        header = json.loads(data[_BODY:header_end].tobytes())
-        arrays = {name: _array(data, header_end, **at) for name, at in header["arrays"].items()}
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        header = json.loads(data[_BODY:header_end].tobytes(), parse_constant=_refuse)
+        return header, _arrays(data, header_end, header)
+    except (RecursionError, ValueError) as error:
         raise DetectorError(f"The model file {path} is damaged: {error}.") from error
-    return header, arrays
 
 
 def _verify(path: Path, data: Array) -> int:
@@ -95,13 +96,33 @@ def _verify(path: Path, data: Array) -> int:
     return int(_BODY + length)
 
 
-def _array(data: Array, start: int, *, dtype: str, shape: list[int], offset: int) -> Array:
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
+
+
+def _arrays(data: Array, start: int, header: Any) -> dict[str, Array]:
+    listed = header.get("arrays") if isinstance(header, dict) else None
+    if not isinstance(listed, dict):
+        raise ValueError("its header lists no arrays")  # noqa: TRY004
+    return {name: _array(data, start, name, described) for name, described in listed.items()}
+
+
+def _array(data: Array, start: int, name: str, described: Any) -> Array:
     """Return an array as the header describes it, which need not be true."""
+    if not isinstance(described, dict) or described.keys() != {"dtype", "shape", "offset"}:
+        raise ValueError(f"the array {name} is not described")
+    dtype, shape, offset = (described[key] for key in ("dtype", "shape", "offset"))
     if dtype not in _DTYPES:
-        raise ValueError(f"array type {dtype}")
-    if offset < 0 or min(shape, default=0) < 0:
-        raise ValueError(f"an array of shape {shape} at {offset}")
-    count = int(np.prod(shape, dtype=np.int64))
+        raise ValueError(f"the array {name} is of no type that is read")
+    if not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS:
+        raise ValueError(f"the array {name} has no shape")
+    if not all(type(each) is int and each > 0 for each in shape):
+        raise ValueError(f"the array {name} has a size that is none")
+    size = prod(shape) * np.dtype(dtype).itemsize  # of Python's, which know no overflow
+    if type(offset) is not int or offset % ALIGNMENT or not 0 <= offset <= data.size - start - size:
+        raise ValueError(f"the array {name} lies outside of the file")
     begin = start + offset
-    values = data[begin : begin + count * np.dtype(dtype).itemsize].view(dtype)
-    return values.reshape(shape)
+    values: Array = data[begin : begin + size].view(dtype).reshape(shape)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"the array {name} holds what is no number")
+    return values

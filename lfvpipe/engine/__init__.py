@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lfvpipe.engine import attempt
     from lfvpipe.engine.errors import EngineError
     from lfvpipe.engine.events import Event, Reporter, StepWarning
-    from lfvpipe.engine.facts import ABSENT_IF_NONE, FactsError, StepFacts, StepOutcome
+    from lfvpipe.engine.facts import ABSENT_IF_NONE, FactsError, StepFacts, StepOutcome, read_as
     from lfvpipe.engine.inputs import CodeVersion, Input, InputFile, Setting, settings
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.ledger_file import (
@@ -46,7 +46,7 @@ else:
             "attempt": [],
             "errors": ["EngineError"],
             "events": ["Event", "Reporter", "StepWarning"],
-            "facts": ["ABSENT_IF_NONE", "FactsError", "StepFacts", "StepOutcome"],
+            "facts": ["ABSENT_IF_NONE", "FactsError", "StepFacts", "StepOutcome", "read_as"],
             "inputs": ["CodeVersion", "Input", "InputFile", "Setting", "settings"],
             "ledger": ["Ledger"],
             "ledger_file": ["LedgerDamaged", "LedgerError", "LedgerNotWritten", "LedgerTooNew"],
@@ -122,6 +122,7 @@ __all__ = [
     "in_order",
     "kept_outcomes",
     "plan",
+    "read_as",
     "resolve",
     "run",
     "settings",

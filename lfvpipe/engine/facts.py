@@ -16,10 +16,11 @@ tuples of these; whatever is only passed on is `Json`.
 
 from __future__ import annotations
 
+import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from lfvpipe.engine.errors import EngineError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.outcome import Facts, Json, Outcome
 
-T = TypeVar("T", bound="StepFacts")
+D = TypeVar("D")  # a dataclass
 
 
 # For a field that stands in the ledger only where it is known: `field(default=None,
@@ -114,6 +115,15 @@ class StepOutcome(StepFacts):
         return cls.from_json(record.outcome.facts) if record and record.outcome else None
 
 
+def read_as(kind: type[D], value: Json) -> D:
+    """Return what a file keeps of a dataclass whose fields are of the types that facts may have.
+
+    Raises:
+        ValueError: A field is absent or of another type; the message says which.
+    """
+    return _read_class(kind, value, "")
+
+
 def _as_json(value: Any) -> Json:
     if isinstance(value, StepFacts):
         return value.as_json()
@@ -124,12 +134,12 @@ def _as_json(value: Any) -> Json:
     return typing.cast("Json", value)
 
 
-def _read_class(cls: type[T], facts: Json, where: str) -> T:
+def _read_class(cls: type[D], facts: Json, where: str) -> D:
     if not isinstance(facts, Mapping):
         raise _Unreadable(f"{where.rstrip('.') or 'it'} is no mapping")
     given = {}
     kinds = typing.get_type_hints(cls)  # annotations are texts until asked for
-    for field in fields(cls):
+    for field in fields(cls):  # type: ignore[arg-type]  # a dataclass, as its callers see to
         if field.name in facts:
             given[field.name] = _read(kinds[field.name], facts[field.name], where + field.name)
         elif field.default is MISSING and field.default_factory is MISSING:
@@ -146,14 +156,20 @@ def _read(kind: Any, value: Json, where: str) -> Any:
         if len(members) > 1 or (value is None and type(None) in arguments):
             return value
         return _read(members[0], value, where)
-    if isinstance(kind, type) and issubclass(kind, StepFacts):
+    if isinstance(kind, type) and is_dataclass(kind):
         return _read_class(kind, value, f"{where}.")
-    if origin is tuple and isinstance(value, Sequence) and not isinstance(value, str):
+    if origin in (tuple, Sequence) and isinstance(value, Sequence) and not isinstance(value, str):
         return tuple(_read(arguments[0], member, where) for member in value)
     if origin is Mapping and isinstance(value, Mapping):
         return {key: _read(arguments[1], member, where) for key, member in value.items()}
-    if kind is float and type(value) is int:  # JSON has one kind of number
+    if (
+        kind is float and isinstance(value, (int, float)) and not isinstance(value, bool)
+    ):  # JSON has one kind of number
+        if not abs(value) <= sys.float_info.max:  # nor has it others than these
+            raise _Unreadable(f"{where} is {value!r:.60}")
         return float(value)
+    if kind is Any:
+        return value
     # The very type, not `isinstance`: True is no count.
     if type(value) is kind or (origin is typing.Literal and value in arguments):
         return value

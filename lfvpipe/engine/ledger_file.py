@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,6 +14,7 @@ from lfvpipe.engine.errors import EngineError
 
 FORMAT = 1
 STATES = frozenset({"running", "done", "failed"})
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 TABLES = ("outcomes", "standing", "attempted", "slots", "held")
 
 
@@ -91,6 +94,8 @@ def read(path: Path) -> dict[str, Any] | None:
         data = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise LedgerDamaged(path, f"it is not JSON ({error})") from error
+    if not _is_text(text, data):
+        raise LedgerDamaged(path, "a text holds half a surrogate pair, which is no character")
     found = data.get("format") if isinstance(data, dict) else None
     if isinstance(found, int) and found > FORMAT:
         raise LedgerTooNew(path, str(data.get("written_by", "?")), found)
@@ -148,6 +153,17 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON value")
 
 
+def _is_text(written: bytes, data: Any) -> bool:
+    """Check that no text holds what no file has, but for names of files that are not UTF-8."""
+    if not _SURROGATE.search(written):
+        return True
+    try:
+        json.dumps(data, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_sound(data: Any) -> bool:
     """Check what this package relies on, in a fraction of the time of the JSON Schema."""
     try:
@@ -178,12 +194,19 @@ def _is_sound_record(record: dict[str, Any]) -> bool:
         and type(record["inputs"]["version"]) is int
         and type(record["attempts"]) is int
         and isinstance(record["saved"], dict)
-        and isinstance(record["started"], str)
-        and isinstance(record["finished"], str | None)
+        and _is_time(record["started"])
+        and (record["finished"] is None or _is_time(record["finished"]))
         and all(_is_sound_outcome(earlier) for earlier in record.get("superseded", ()))
         and (error is None or isinstance(error["message"] + error["hint"], str))
         and (_is_sound_outcome(outcome) if outcome is not None else record["state"] != "done")
     )
+
+
+def _is_time(text: Any) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _is_sound_outcome(outcome: dict[str, Any]) -> bool:
@@ -203,4 +226,6 @@ def _fault(data: Any) -> str:
     folder = shipped if shipped.is_dir() else Path(__file__).parents[2] / "schemas"
     schema = json.loads((folder / "ledger.schema.json").read_text("utf-8"))
     error = best_match(Draft202012Validator(schema).iter_errors(data))
-    return f"{error.json_path}: {error.message[:200]}" if error else "it is not a ledger"
+    if error:
+        return f"{error.json_path}: {error.message[:200]}"
+    return "it holds a time that is none"  # which the schema knows by its signs alone

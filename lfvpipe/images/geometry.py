@@ -16,8 +16,6 @@ from lfvpipe.images.errors import ImageError, UnfitImage
 from lfvpipe.images.shapes import Shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 Fit = Literal["contain", "cover", "stretch"]
@@ -26,6 +24,8 @@ Polygon = tuple[tuple[float, float], ...]
 
 _GREY: Final = 128  # of 255: what shows where nothing counts
 _LONGEST: Final = 1 << 20  # bytes of a description, unpacked
+_LARGEST: Final = 4096  # px a side of what photographs are brought to
+_FARTHEST: Final = 1_000_000  # px from the corner, of what a description names
 
 
 @dataclass(frozen=True)
@@ -225,19 +225,46 @@ class Geometry:
         try:
             packed = zlib.decompressobj()
             given = json.loads(packed.decompress(base64.b64decode(text, validate=True), _LONGEST))
-            region, size, seen = (_whole(given.get(key)) for key in ("region", "size", "seen"))
-            ignore = tuple(
-                tuple((float(x), float(y)) for x, y in polygon)
-                for polygon in given.get("ignore", ())
-            )
+            region = _whole(given.get("region"), 4, least=0)
+            if region is not None and 0 in region[2:]:
+                raise ValueError(region)
             mask = base64.b64decode(given["mask"], validate=True) if "mask" in given else None
             if given.get("fit", "stretch") not in ("contain", "cover", "stretch"):
                 raise ValueError(given["fit"])
-            learnt = Shapes.from_json(given["learnt"]) if "learnt" in given else None
-            return cls(ignore, mask, region, size, given.get("fit", "stretch"), seen, learnt)
-        except (AttributeError, KeyError, TypeError, zlib.error) as error:
+            return cls(
+                ignore=tuple(_polygon(each) for each in given.get("ignore", ())),
+                mask=mask,
+                region=region,
+                size=_whole(given.get("size"), 2, most=_LARGEST),
+                fit=given.get("fit", "stretch"),
+                seen=_whole(given.get("seen"), 2),
+                learnt=Shapes.from_json(given["learnt"]) if "learnt" in given else None,
+            )
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            zlib.error,
+        ) as error:
             raise ValueError(text[:80]) from error
 
 
-def _whole(given: Sequence[int] | None) -> Any:
-    return None if given is None else tuple(int(each) for each in given)
+def _whole(given: Any, count: int, *, least: int = 1, most: int = _FARTHEST) -> Any:
+    """Return so many whole numbers of a foreign file; None for None."""
+    if given is None:
+        return None
+    numbers = tuple(given)
+    if len(numbers) != count or not all(
+        type(each) is int and least <= each <= most for each in numbers
+    ):
+        raise ValueError(numbers)
+    return numbers
+
+
+def _polygon(given: Any) -> Polygon:
+    points = tuple((float(x), float(y)) for x, y in given)
+    if len(points) < 3 or not all(abs(each) <= _FARTHEST for point in points for each in point):
+        raise ValueError(points)
+    return points

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["L", "RGB"]
 
+_COLOUR = re.compile("#[0-9A-Fa-f]{6}")
 WHITE: Final = "#FFFFFF"
 _WORDS = re.compile(r"(?:white=(?P<white>[0-9.e+]+))? ?(?:background=(?P<background>[0-9A-F]{6}))?"
                     r" ?(?:mode=(?P<mode>L|RGB))?")  # fmt: skip
@@ -38,8 +39,16 @@ class PixelRules:
 
     @classmethod
     def from_json(cls, given: Mapping[str, object]) -> Self:
-        """Return the rules that `as_json` described; raises TypeError where it did not."""
-        return cls(**given)  # type: ignore[arg-type]  # a foreign file's, held by what uses them
+        """Return the rules that `as_json` described; raises ValueError where it did not."""
+        rules = {**vars(_DEFAULT), **given}
+        white, background, mode = rules["white_level"], rules["background"], rules["mode"]
+        if rules.keys() != vars(_DEFAULT).keys() or mode not in (None, "L", "RGB"):
+            raise ValueError(f"rules of pixels: {given!r:.80}")
+        if not isinstance(background, str) or not _COLOUR.fullmatch(background):
+            raise ValueError(f"a background: {background!r:.80}")
+        if white is not None and (type(white) not in (int, float) or not 0 < white < float("inf")):
+            raise ValueError(f"a white level: {white!r:.80}")
+        return cls(white, background, mode)
 
     def as_text(self) -> str:
         """Return the rules in signs that a tag of AWS may have; "" where all are by default."""

@@ -60,8 +60,9 @@ class Shapes:
     @classmethod
     def from_json(cls, given: Any) -> Self:
         """Return the range that `as_json` described; raises TypeError or ValueError for another."""
-        sizes = [(int(width), int(height)) for width, height in given]
-        if len(sizes) != 4 or not all(width > 0 and height > 0 for width, height in sizes):
+        sizes = [(width, height) for width, height in given]
+        whole = all(type(each) is int and each > 0 for size in sizes for each in size)
+        if len(sizes) != 4 or not whole:
             raise ValueError(given)
         return cls(*sizes)
 

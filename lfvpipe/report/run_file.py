@@ -5,19 +5,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from lfvpipe import atomic
+from lfvpipe import atomic, engine
 from lfvpipe.errors import UserError
-from lfvpipe.report.records import (
-    Confusion,
-    Estimate,
-    Finding,
-    RunRecord,
-    Scores,
-    Timing,
-)
+from lfvpipe.report.records import RunRecord, Timing
 from lfvpipe.report.timings_table import put_timings
 from lfvpipe.report.verdict_file import read_verdicts
 
@@ -86,7 +80,7 @@ def load(path: Path, *, with_verdicts: bool = True) -> RunRecord:
     data = _read(path)
     try:
         run = from_json(data)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise RunFileDamaged(path, str(error)) from error
     if not with_verdicts:
         return run
@@ -123,7 +117,7 @@ def _verify(file: Path, sha256: str) -> None:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(path.read_bytes(), parse_constant=_refuse)
         known = data["format"] <= FORMAT
     except FileNotFoundError:
         hint = "`lfvpipe history` lists the runs that there are."
@@ -135,16 +129,25 @@ def _read(path: Path) -> Mapping[str, Any]:
     return dict(data)
 
 
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON value")
+
+
 def from_json(data: Mapping[str, Any]) -> RunRecord:
-    """Return the run that `data`, the content of a run file, tells of."""
-    plain = {key: value for key, value in data.items() if key != "format"}
-    plain["config"] = _with_keys_of_today(data["config"])
-    plain["scores"] = {name: _scores(value) for name, value in data["scores"].items()}
-    plain["findings"] = tuple(
-        Finding(row["severity"], row["message"], tuple(row["subjects"])) for row in data["findings"]
-    )
-    plain["timings"] = tuple(Timing(**row) for row in data["timings"])
-    return RunRecord(**plain)
+    """Return the run that `data`, the content of a run file, tells of.
+
+    Raises:
+        ValueError: It tells of none.
+    """
+    run = engine.read_as(RunRecord, data)
+    datetime.fromisoformat(run.created)
+    figures = (run.model.get(name) for name in ("f1", "precision", "recall", "training_seconds"))
+    if not all(each is None or type(each) in (int, float) for each in figures):
+        raise ValueError("a figure of the model is no number")
+    files = [facts.get(key) for facts in run.verdict_files.values() for key in ("path", "sha256")]
+    if not all(isinstance(each, str) for each in files):
+        raise ValueError("a verdict file has no path, or no digest")
+    return replace(run, config=_with_keys_of_today(run.config))
 
 
 def _with_keys_of_today(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,7 +156,8 @@ def _with_keys_of_today(config: Mapping[str, Any]) -> dict[str, Any]:
     Those of 0.1.0 followed lfvpipe's own classes in a few places. Which entry of
     ``evaluate.images`` an archive was it did not say: most people write the names first.
     """
-    names = len(config.get("evaluate.images", ()))
+    listed = config.get("evaluate.images")
+    names = len(listed) if isinstance(listed, list) else 0
     renamed = {}
     for key, value in config.items():
         if found := _OLD_ARCHIVE.match(key):
@@ -165,15 +169,6 @@ def _with_keys_of_today(config: Mapping[str, Any]) -> dict[str, Any]:
         elif key != "evaluate.archives":
             renamed[key] = value
     return renamed
-
-
-def _scores(data: Mapping[str, Any]) -> Scores:
-    return Scores(
-        images=data["images"],
-        confusion=Confusion(**data["confusion"]),
-        estimates={name: Estimate(**value) for name, value in data["estimates"].items()},
-        brier=data["brier"],
-    )
 
 
 def run_ids(state_dir: Path) -> list[str]:

@@ -8,8 +8,9 @@ import numpy as np
 
 from lfvpipe.detector.arrays import Floats
 from lfvpipe.detector.backbone.graph import CHANNELS
-from lfvpipe.detector.features import View
+from lfvpipe.detector.features import POOLS, View
 from lfvpipe.detector.heads.head import FitOptions, FittedHead, Head, HeadScore, TrainingFeatures
+from lfvpipe.detector.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class NearestImageHead(Head):
     NAME: ClassVar[str] = "nearest-image"
     PART: ClassVar[str] = "nearest-image"
     TAPS: ClassVar[int] = len(CHANNELS)
+    LAYOUT: ClassVar[Layout] = {"rows": ("images", POOLS * sum(CHANNELS))}
 
     rows: Floats
 

@@ -56,7 +56,7 @@ COSTLY = {
 }
 
 
-@pytest.mark.parametrize("data, said", COSTLY.values(), ids=COSTLY)
+@pytest.mark.parametrize(("data", "said"), COSTLY.values(), ids=COSTLY)
 def test_what_costs_more_than_its_pixels_is_refused(data: bytes, said: str) -> None:
     for read in (examine, read_image, upright_size):
         with pytest.raises(ImageError, match=said):

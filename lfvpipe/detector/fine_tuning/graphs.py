@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lfvpipe.detector.arrays import Floats
+    from lfvpipe.detector.layout import Layout, Sizes
 
 FIRST = 11  # of the backbone's blocks that learn; those before stay frozen
+EXPANSION = 6  # times as many channels inside a block as come in
 HIDDEN = 64  # channels of the evidence map's first layer
 _FINE, _COARSE, _LAST = CHANNELS[1], CHANNELS[2], CHANNELS[3]
 
@@ -71,6 +73,22 @@ def new_heads(random: np.random.Generator) -> Parameters:
         "image.maximum": draw((1, _LAST), 0.005),
         "image.offset": np.zeros(1, np.float32),
     }
+
+
+def network_layout() -> Layout:
+    """Return the sizes of all that a network learns, and of what stays."""
+    layout: dict[str, Sizes] = {}
+    for index in range(FIRST, len(BLOCKS)):
+        into, kernel = (_COARSE if index == FIRST else _LAST), BLOCKS[index].kernel
+        wide = EXPANSION * into
+        layout |= {f"{index}.expand.weight": (wide, into, 1, 1), f"{index}.expand.bias": (wide,)}
+        layout |= {f"{index}.deep.weight": (wide, 1, kernel, kernel), f"{index}.deep.bias": (wide,)}
+        layout |= {
+            f"{index}.project.weight": (_LAST, wide, 1, 1),
+            f"{index}.project.bias": (_LAST,),
+        }
+    heads = new_heads(np.random.default_rng(0))
+    return {**layout, **{name: values.shape for name, values in heads.items()}}
 
 
 def build_judge(network: Mapping[str, Floats]) -> bytes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from lfvpipe.detector import tuning
-from lfvpipe.detector.features import CELL_TAPS
+from lfvpipe.detector.features import CELL_CHANNELS, CELL_TAPS
 from lfvpipe.detector.heads.head import (
     FitOptions,
     FittedHead,
@@ -21,6 +21,7 @@ from lfvpipe.detector.heads.head import (
     Parameters,
     TrainingFeatures,
 )
+from lfvpipe.detector.layout import Layout, check_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,19 @@ class CellScores:
     basis: Floats
     weights: Doubles
     bias: float
+
+    LAYOUT: ClassVar[Layout] = {
+        "mean": (CELL_CHANNELS,),
+        "basis": (CELL_CHANNELS, "k"),
+        "weights": ("k",),
+        "bias": "number",
+    }
+
+    @classmethod
+    def restore(cls, parameters: Mapping[str, Any]) -> CellScores:
+        """Return the scores with these parameters; ValueError where they are others'."""
+        check_part("cells", cls.LAYOUT, parameters)
+        return cls(**parameters)
 
     @property
     def has_learnt(self) -> bool:
@@ -95,7 +109,7 @@ class CellMahalanobisHead(Head):
     @classmethod
     def restore(cls, parameters: Mapping[str, Any]) -> CellMahalanobisHead:
         """Return the head with these."""
-        return cls(CellScores(**parameters))
+        return cls(CellScores.restore(parameters))
 
     @property
     def always_in_heat_map(self) -> bool:

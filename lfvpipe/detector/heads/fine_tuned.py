@@ -23,7 +23,15 @@ from lfvpipe.detector.backbone.network import start_session
 from lfvpipe.detector.checkpoints import pack, unpack
 from lfvpipe.detector.feature_store import as_stored
 from lfvpipe.detector.features import CELL_TAPS
-from lfvpipe.detector.fine_tuning import Course, Lessons, Look, build_judge, count_of, start_teacher
+from lfvpipe.detector.fine_tuning import (
+    Course,
+    Lessons,
+    Look,
+    build_judge,
+    count_of,
+    network_layout,
+    start_teacher,
+)
 from lfvpipe.detector.heads.head import (
     FitOptions,
     FittedHead,
@@ -32,6 +40,7 @@ from lfvpipe.detector.heads.head import (
     Parameters,
     TrainingFeatures,
 )
+from lfvpipe.detector.layout import check_part
 from lfvpipe.executor import in_order
 
 if TYPE_CHECKING:
@@ -116,13 +125,19 @@ class FineTunedHead(Head):
     @classmethod
     def restore(cls, parameters: Mapping[str, Any]) -> FineTunedHead:
         """Return the head with these."""
-        members: dict[int, dict[str, Floats]] = {}
+        members: dict[str, dict[str, Floats]] = {}
         for name, values in parameters.items():
-            number, _, rest = name.partition(".")
-            if rest:
-                members.setdefault(int(number), {})[rest] = values
-        ordered = tuple(members[number] for number in sorted(members))
-        return cls(ordered, parameters["centres"], parameters["spreads"])
+            number, dot, rest = name.partition(".")
+            if dot:
+                members.setdefault(number, {})[rest] = values
+        ordered = tuple(members[str(number)] for number in range(len(members)))
+        layout = network_layout()
+        for member in ordered:
+            check_part(cls.PART, layout, member)
+        standards = {name: values for name, values in parameters.items() if "." not in name}
+        count = len(ordered)
+        check_part(cls.PART, {"centres": (count,), "spreads": (count,)}, standards)
+        return cls(ordered, **standards)
 
 
 def _attend(courses: Sequence[Course], stage: str, options: FitOptions) -> None:

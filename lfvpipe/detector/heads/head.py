@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from lfvpipe.detector import tuning
 from lfvpipe.detector.checkpoints import NOTHING_KEPT, Checkpoints
+from lfvpipe.detector.layout import Layout, check_part
 
 if TYPE_CHECKING:
     from typing import Self
@@ -149,6 +150,7 @@ class Head(Protocol):
         TAPS: How many of the backbone's maps it needs.
         HEAT_MAP_TRUST: What its weight counts for in the heat map, 0 to 1.
         HEAT_MAP_FLOOR: Its least share in the heat map.
+        LAYOUT: What its part of a model file holds, unless it overrides `restore`.
     """
 
     NAME: ClassVar[str]
@@ -156,6 +158,7 @@ class Head(Protocol):
     TAPS: ClassVar[int]
     HEAT_MAP_TRUST: ClassVar[float] = 1.0
     HEAT_MAP_FLOOR: ClassVar[float] = tuning.HEAT_MAP_FLOOR
+    LAYOUT: ClassVar[Layout] = {}
 
     @classmethod
     @abstractmethod
@@ -178,8 +181,9 @@ class Head(Protocol):
         """Return the head whose `parameters` a model file kept.
 
         Raises:
-            TypeError: They are another head's.
+            ValueError: They are another head's.
         """
+        check_part(cls.PART, cls.LAYOUT, parameters)
         return cls(**parameters)
 
     @property

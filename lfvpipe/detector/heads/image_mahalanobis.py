@@ -14,11 +14,16 @@ import numpy as np
 
 from lfvpipe.detector import tuning
 from lfvpipe.detector.backbone.graph import CHANNELS
+from lfvpipe.detector.features import POOLS
 from lfvpipe.detector.heads.head import FitOptions, FittedHead, Head, HeadScore, TrainingFeatures
 
 if TYPE_CHECKING:
     from lfvpipe.detector.arrays import Bools, Doubles, Floats, Integers
     from lfvpipe.detector.features import View
+    from lfvpipe.detector.layout import Layout
+
+
+_FEATURES = (POOLS + tuning.GRID_SIDE**2) * sum(CHANNELS)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,13 @@ class ImageMahalanobisHead(Head):
     NAME: ClassVar[str] = "deviation"
     PART: ClassVar[str] = "deviation"
     TAPS: ClassVar[int] = len(CHANNELS)
+    LAYOUT: ClassVar[Layout] = {
+        "mean": (_FEATURES,),
+        "spread": (_FEATURES,),
+        "basis": (_FEATURES, "k"),
+        "values": ("k",),
+        "floor": "positive",
+    }
 
     mean: Floats
     spread: Floats

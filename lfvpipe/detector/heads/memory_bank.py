@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.detector.arrays import Bools, Doubles, Integers
     from lfvpipe.detector.features import View
+    from lfvpipe.detector.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class MemoryBankHead(Head):
     NAME: ClassVar[str] = "bank"
     PART: ClassVar[str] = "bank"
     TAPS: ClassVar[int] = len(CHANNELS)
+    LAYOUT: ClassVar[Layout] = {"patches": ("folds", "k", CHANNELS[-1]), "usual": "positive"}
 
     patches: Floats
     usual: float

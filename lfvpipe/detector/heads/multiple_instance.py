@@ -92,7 +92,7 @@ class MultipleInstanceHead(Head):
     @classmethod
     def restore(cls, parameters: Mapping[str, Any]) -> MultipleInstanceHead:
         """Return the head with these."""
-        return cls(CellScores(**parameters))
+        return cls(CellScores.restore(parameters))
 
     @property
     def always_in_heat_map(self) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 
 from lfvpipe.detector import tuning
 from lfvpipe.detector.feature_store import as_stored
-from lfvpipe.detector.features import CELL_TAPS, deeper_channels
+from lfvpipe.detector.features import CELL_TAPS, DEEPER_CHANNELS, deeper_channels
 from lfvpipe.detector.heads.cell_mahalanobis import image_novelty
 from lfvpipe.detector.heads.head import (
     FitOptions,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.detector.arrays import Bools, Doubles, Floats, Integers
     from lfvpipe.detector.features import View
+    from lfvpipe.detector.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,12 @@ class PadimHead(Head):
     NAME: ClassVar[str] = "place"
     PART: ClassVar[str] = "place"
     TAPS: ClassVar[int] = CELL_TAPS
+    LAYOUT: ClassVar[Layout] = {
+        "basis": (DEEPER_CHANNELS, "k"),
+        "mean": ("h", "w", "k"),
+        "whitening": ("h", "w", "k", "k"),
+        "explained": "number",
+    }
 
     basis: Floats
     mean: Floats

@@ -23,6 +23,7 @@ from lfvpipe.detector.heads.head import (
     TrainingFeatures,
 )
 from lfvpipe.detector.heat_map import resize, smooth
+from lfvpipe.detector.layout import Layout, check_part
 from lfvpipe.detector.logistic import LinearClassifier
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
     from lfvpipe.detector.arrays import Floats
     from lfvpipe.detector.features import View
+
+
+_FEATURES = POOLS * sum(CHANNELS)
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,13 @@ class PooledClassifierHead(Head):
     PART: ClassVar[str] = "classifier"
     TAPS: ClassVar[int] = len(CHANNELS)
     HEAT_MAP_TRUST: ClassVar[float] = tuning.HEAT_MAP_CLASSIFIER_TRUST
+
+    LAYOUT: ClassVar[Layout] = {
+        "mean": (_FEATURES,),
+        "spread": (_FEATURES,),
+        "weights": (_FEATURES,),
+        "bias": "number",
+    }
 
     classifier: LinearClassifier
 
@@ -88,4 +99,5 @@ class PooledClassifierHead(Head):
     @classmethod
     def restore(cls, parameters: Mapping[str, Any]) -> PooledClassifierHead:
         """Return the head with these."""
+        check_part(cls.PART, cls.LAYOUT, parameters)
         return cls(LinearClassifier(**parameters))
