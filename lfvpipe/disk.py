@@ -67,6 +67,14 @@ class DiskError(UserError):
         )
 
 
+def is_full(error: BaseException) -> bool:
+    """Say whether the disk has no room, which passes, rather than something wrong with it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None:
+        return _SQLITE.get(code & 0xFF) == errno.ENOSPC
+    return isinstance(error, OSError) and _HINTS.get(error.errno or 0) == _FULL
+
+
 def advice(error: OSError, otherwise: str) -> str:
     """Return what to do about a refusal of the disk, as a sentence; else `otherwise`."""
     refused = refusal(error)

@@ -19,7 +19,7 @@ OPENING: Final = "open"
 """Held while the state file is opened, and made or migrated."""
 
 
-def content(identity: int | str) -> str:
+def content(identity: int) -> str:
     """Return the lock's name of who fills a dataset's content."""
     return f"content-{identity}"
 
@@ -39,7 +39,7 @@ def hosting(identity: int) -> str:
     return f"hosting-{identity}"
 
 
-def packaging_job(identity: int | str) -> str:
+def packaging_job(identity: int) -> str:
     """Return the lock's name of who carries out a packaging job."""
     return f"packaging-{identity}"
 

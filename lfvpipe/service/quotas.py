@@ -35,7 +35,9 @@ class Quotas:
             sets no limit.
         cancel_trainings: Whether DeleteModel cancels a training. Documented is that it refuses; a
             service within its caller cancels, unless the file says otherwise.
-        training_attempts: How often a training whose process died is started again.
+        training_attempts: How many processes may die of a training without one completing a stage.
+        checkpoint_bytes: What a training's features may take on the disk, for one that is killed
+            to go on with; without room for them, they are worked out again.
         requests_per_second: How often each operation but DetectAnomalies may be called; the
             original allowed 5. None sets no limit; a service within its caller never has one.
     """
@@ -69,6 +71,7 @@ class Quotas:
     queued_trainings: int | None = None
     cancel_trainings: bool = False
     training_attempts: int = 5
+    checkpoint_bytes: int = 2 * 1024**3
     requests_per_second: float | None = None
 
 

@@ -13,6 +13,7 @@ from lfvpipe.service import locks
 from lfvpipe.service.errors import FolderUnusable
 from lfvpipe.service.locks import OPENING, Locks
 from lfvpipe.service.quotas import Quotas
+from lfvpipe.service.state import models
 from lfvpipe.service.state.database import Database
 from lfvpipe.service.state.models import Model
 from lfvpipe.storage import Buckets, reconnect
@@ -71,10 +72,12 @@ class Runtime:
     def remove_scratch_of_killed(self) -> None:
         """Remove what killed jobs left whose datasets or components may be gone by now.
 
-        A training's stays: it is what the next attempt goes on from.
+        What a training goes on from stays, until that is over.
         """
+        with self.database.read() as tx:
+            wanted = {locks.model(each) for each in models.in_training(tx)}
         for folder in (self.state_dir / "scratch").glob("*"):
-            if folder.name.startswith((locks.content(""), locks.packaging_job(""))):
+            if folder.name not in wanted:
                 with self.locks.held(folder.name) as ours:
                     if ours:
                         shutil.rmtree(folder, ignore_errors=True)

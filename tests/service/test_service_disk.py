@@ -5,9 +5,10 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from operator import attrgetter
 from pathlib import Path
+from threading import Event
 from typing import Any, NoReturn
 
 import pytest
@@ -17,6 +18,8 @@ from lfvpipe.lookout.client import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.jobs import contents, hosting, scheduler
 from lfvpipe.service.jobs.packaging import component
+from lfvpipe.service.jobs.training import job, launcher
+from lfvpipe.service.state import models
 from lfvpipe.service.state.database import Database
 from tests.service.conftest import OUTPUT
 
@@ -138,13 +141,35 @@ def test_a_packaging_job_comes_to_rest(
     assert "some.file" in described["StatusMessage"]
 
 
-def test_a_training_comes_to_rest_when_its_folder_is_full(
-    dataset: Any, client: LookoutClient, waits: Any, monkeypatch: pytest.MonkeyPatch
+def attempts(world: Any) -> int:
+    with closing(sqlite3.connect(world.state_dir / "service.db")) as database:
+        return int(database.execute("SELECT attempts FROM models").fetchone()[0])
+
+
+@pytest.mark.parametrize("full", ["scratch", "state"])
+def test_a_training_waits_for_room_on_the_disk_and_goes_on(
+    full: str, dataset: Any, world: Any, waits: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lfvpipe.service.jobs.training.job._publish", refuse)
+    client = world.client()
+    world.detector.hold = Event()
     client.create_model(ProjectName="p", OutputConfig=OUTPUT)
-    with pytest.raises(LookoutError, match=f"TRAINING_FAILED.*{FULL}"):
-        waits.model(client)
+    assert world.detector.started.wait(60)
+    with pytest.MonkeyPatch.context() as patch:
+        if full == "scratch":
+            patch.setattr(job, "_test", refuse)
+        else:
+            patch.setattr(models, "finish_training", overflow)
+        world.detector.hold.set()
+        with pytest.raises(LookoutError, match=r"Free some space") as caught:
+            waits.model(client)
+        assert "TRAINING_FAILED" not in caught.value.message
+        monkeypatch.setattr(launcher, "_PAUSE", 0.0)
+        while attempts(world) < 10:  # far more than the deaths that end a training
+            found = client.describe_model(ProjectName="p", ModelVersion="1")["ModelDescription"]
+            assert found["Status"] == "TRAINING"
+    assert waits.model(client)["Status"] == "TRAINED"
+    assert len(world.detector.calls) == 1
+    assert [each["ModelVersion"] for each in client.list_models(ProjectName="p")["Models"]] == ["1"]
 
 
 def test_a_request_says_what_the_disk_said(

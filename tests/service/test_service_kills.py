@@ -223,7 +223,7 @@ def test_a_training_that_keeps_dying_is_given_up(
 
     idle = world.client(launch=lambda _runtime: lambda: False)
     idle.create_model(ProjectName="p", OutputConfig={"S3Location": {"Bucket": "bucket"}})
-    write(world, "UPDATE models SET attempts = 5")
+    write(world, "UPDATE models SET deaths = 5")
     with pytest.raises(LookoutError, match="died 5 times"):
         waits.model(client)
 

@@ -168,7 +168,8 @@ def test_a_bad_mask_fails_the_training_by_name(
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "free some space .*No space left"),
+        (OSError(errno.EACCES, "Permission denied", "/x"), "Permission denied. Give this user"),
+        (OSError(errno.ENOSPC, "No space left on device"), "waits .*No space left.* Free some"),
         (MemoryError(), "ran out of memory; use fewer or smaller images"),
         (RuntimeError("a\nb"), r"please report it with logs/training\.log: RuntimeError: a b"),
     ],
@@ -206,7 +207,7 @@ def test_a_full_disk_while_the_model_is_saved_is_told(
     monkeypatch.setattr(world.detector, "train", lambda *a, **k: Unsaved(real(*a, **k)))
     client = world.client()
     client.create_model(ProjectName="p", OutputConfig=OUTPUT)
-    with pytest.raises(LookoutError, match=r"could not be saved .*No space left"):
+    with pytest.raises(LookoutError, match=r"waits .*No space left"):
         waits.model(client)
 
 

@@ -193,11 +193,13 @@ def test_those_who_read_before_they_write_wait_for_one_another(tmp_path: Path) -
 
 
 def test_what_killed_jobs_left_goes_when_the_state_is_opened_but_not_a_trainings(
-    world: Any,
+    dataset: Any, world: Any
 ) -> None:
     scratch = world.state_dir / "scratch"
-    for name in ("content-7", "packaging-7", "model-7"):
+    idle = world.client(launch=lambda _runtime: lambda: True)
+    idle.create_model(ProjectName="p", OutputConfig=OUTPUT)
+    for name in ("content-7", "packaging-7", "model-7", "model-1"):
         (scratch / name).mkdir(parents=True)
         (scratch / name / "half").write_bytes(b"half")
     world.client()
-    assert [folder.name for folder in scratch.iterdir()] == ["model-7"]
+    assert [folder.name for folder in scratch.iterdir()] == ["model-1"]

@@ -3,6 +3,7 @@
 import shutil
 
 from lfvpipe.lookout.statuses import ModelStatus
+from lfvpipe.service import locks
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import contents, models, tags
 
@@ -17,6 +18,7 @@ def finish(runtime: Runtime, identity: int) -> None:
         model = models.find(tx, identity)
     if model is None or model.status is not ModelStatus.DELETING:
         return
+    shutil.rmtree(runtime.scratch(locks.model(identity)), ignore_errors=True)
     shutil.rmtree(runtime.model_file(identity).parent, ignore_errors=True)
     with runtime.database.write() as tx:
         tags.delete_all(tx, model.arn)

@@ -5,7 +5,17 @@ from typing import Final
 TRAINED: Final = "Training completed successfully."
 NO_ANOMALY_TESTED: Final = "No anomaly was tested, so precision, recall and F1 score are not known."
 CREATED: Final = "The dataset was created successfully."
+NOT_PUBLISHED: Final = (
+    "Its evaluation files are not written yet, which is tried again when somebody looks at the"
+    " model: {reason}"
+)
+WAITS: Final = "The training waits until it can write to the disk, and then goes on:"
 FAILED: Final = "The service failed; its log has the details."
+
+
+def trained_message(f1: float | None) -> str:
+    """Return what is said of a trained model with this F1 score, None where it is not known."""
+    return TRAINED if f1 is not None else f"{TRAINED} {NO_ANOMALY_TESTED}"
 
 
 def status_message(text: object) -> str:

@@ -21,6 +21,7 @@ from lfvpipe.service.jobs import contents, deletion, hosting
 from lfvpipe.service.jobs.messages import FAILED, status_message
 from lfvpipe.service.jobs.packaging.job import fail, package
 from lfvpipe.service.jobs.training.launcher import IsAlive, Launch, Launcher, launch_process
+from lfvpipe.service.jobs.training.publishing import publish_again
 from lfvpipe.service.jobs.training.worker import work
 from lfvpipe.service.log import service_log
 from lfvpipe.service.runtime import Runtime
@@ -63,6 +64,7 @@ class Scheduler:
         self._runtime = runtime
         self._threads: dict[str, threading.Thread] = {}
         self._stuck: dict[str, _Stuck] = {}
+        self._published: dict[int, float] = {}  # when evaluation files may be tried again
         self._lock = threading.Lock()
         self._closed = False
         self.hosts = Hosts(runtime, isolated=isolated)
@@ -80,6 +82,8 @@ class Scheduler:
     def reconcile_model(self, model: Model) -> None:
         """Do, or do again, what the model's status promises."""
         identity = model.id
+        if model.unpublished is not None and model.status is not ModelStatus.DELETING:
+            self._publish_again(identity)
         match model.status:
             case ModelStatus.TRAINING:
                 self._launcher.ensure_worker(identity)
@@ -124,6 +128,15 @@ class Scheduler:
             job = partial(hosting.restore, self._runtime, self.hosts, identity)
             give_up = partial(hosting.give_up, self._runtime, identity, ModelStatus.HOSTED)
             self._run(f"restoring-{identity}", job, give_up)
+
+    def _publish_again(self, identity: int) -> None:
+        """Try to write the evaluation files, but not at every look: the store may be slow."""
+        now = time.monotonic()
+        with self._lock:
+            if now < self._published.get(identity, now):
+                return
+            self._published[identity] = now + _PAUSE
+        self._run(f"publishing-{identity}", partial(publish_again, self._runtime, identity))
 
     def _launch_thread(self, runtime: Runtime) -> IsAlive:
         name = f"training-{uuid.uuid4()}"

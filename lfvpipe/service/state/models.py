@@ -13,7 +13,8 @@ from lfvpipe.service.state.database import Database, Transaction
 _SELECT = (
     "SELECT id, project, version, arn, created, description, status, message, output_bucket,"
     " output_prefix, kms_key, storage, train_content, test_content, attempts, f1, recall,"
-    " precision, evaluated, width, height, min_units, max_units, detector FROM models"
+    " precision, evaluated, width, height, min_units, max_units, detector, deaths, unpublished"
+    " FROM models"
 )
 
 
@@ -33,6 +34,8 @@ class Model:
         width: Of its images, like `height`, in pixels.
         min_units: The inference units that StartModel asked for; None unless it is hosted.
         detector: The name of the detector that trains it and reads its file.
+        deaths: How many workers that trained it died since a stage of it was last completed.
+        unpublished: Why its evaluation files could not be written; None where they were.
     """
 
     id: int
@@ -59,6 +62,8 @@ class Model:
     min_units: int | None
     max_units: int | None
     detector: str
+    deaths: int
+    unpublished: str | None
 
 
 def get(tx: Transaction, project: str, version: str) -> Model:
@@ -141,7 +146,8 @@ def of_project(tx: Transaction, project: str) -> list[Model]:
 def unsettled(tx: Transaction) -> list[Model]:
     """Return the models that may need somebody's work: all but those at rest."""
     at_rest = (ModelStatus.TRAINED, ModelStatus.TRAINING_FAILED)
-    return [_model(row) for row in tx.all(f"{_SELECT} WHERE status NOT IN (?, ?)", *at_rest)]
+    query = f"{_SELECT} WHERE status NOT IN (?, ?) OR unpublished IS NOT NULL"
+    return [_model(row) for row in tx.all(query, *at_rest)]
 
 
 def in_training(tx: Transaction) -> list[int]:
@@ -200,10 +206,29 @@ def create(
     )
 
 
-def begin_training(tx: Transaction, identity: int) -> Model | None:
-    """Count an attempt to train the model, and return it; None when it is not to be trained."""
-    query = "UPDATE models SET attempts = attempts + 1 WHERE id = ? AND status = ?"
-    return find(tx, identity) if tx.run(query, identity, ModelStatus.TRAINING) else None
+def may_be_trained(tx: Transaction, identity: int) -> bool:
+    """Say whether the model waits to be trained; an error where not even its row can be written."""
+    query = "UPDATE models SET message = message WHERE id = ? AND status = ?"
+    return bool(tx.run(query, identity, ModelStatus.TRAINING))
+
+
+def begin_training(tx: Transaction, identity: int, *, died: bool) -> Model | None:
+    """Count an attempt to train the model, and return it; None when it is not to be trained.
+
+    Args:
+        tx: The transaction.
+        identity: The model's id.
+        died: Whether the attempt before this one ended with the death of its worker.
+    """
+    query = (
+        "UPDATE models SET attempts = attempts + 1, deaths = deaths + ? WHERE id = ? AND status = ?"
+    )
+    return find(tx, identity) if tx.run(query, died, identity, ModelStatus.TRAINING) else None
+
+
+def forget_deaths(tx: Transaction, identity: int) -> None:
+    """Write that the training got on."""
+    tx.run("UPDATE models SET deaths = 0 WHERE id = ?", identity)
 
 
 def finish_training(
@@ -216,14 +241,21 @@ def finish_training(
     precision: float | None,
     evaluated: float,
     size: tuple[int, int],
+    unpublished: str | None,
 ) -> None:
     """Write what came of a training, unless the model was deleted meanwhile."""
     tx.run(
         "UPDATE models SET status = ?, message = ?, f1 = ?, recall = ?, precision = ?,"
-        " evaluated = ?, width = ?, height = ? WHERE id = ? AND status = ?",
+        " evaluated = ?, width = ?, height = ?, unpublished = ? WHERE id = ? AND status = ?",
         *(ModelStatus.TRAINED, message, f1, recall, precision),
-        *(evaluated, *size, identity, ModelStatus.TRAINING),
+        *(evaluated, *size, unpublished, identity, ModelStatus.TRAINING),
     )
+
+
+def tell_unpublished(tx: Transaction, identity: int, reason: str | None, message: str) -> None:
+    """Write why the evaluation files are not written yet, None once they are."""
+    tx.run("UPDATE models SET unpublished = ? WHERE id = ?", reason, identity)
+    say(tx, identity, ModelStatus.TRAINED, message)
 
 
 def say(tx: Transaction, identity: int, status: ModelStatus, message: str) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 # By the version that they start from, each leading to the next. A migration only adds, since a
 # process of an earlier version may have the file open: its statements name their columns.
 MIGRATIONS: Final[Mapping[int, str]] = {
     1: "ALTER TABLE models ADD COLUMN detector TEXT NOT NULL DEFAULT 'default';",
+    2: "ALTER TABLE models ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE models ADD COLUMN unpublished TEXT;",
 }
 
 # A dataset points at a content: its JSON lines, which never change once they are ready. So an
@@ -80,6 +82,8 @@ CREATE TABLE models (
     min_units INTEGER,
     max_units INTEGER,
     detector TEXT NOT NULL DEFAULT 'default',
+    deaths INTEGER NOT NULL DEFAULT 0,
+    unpublished TEXT,
     UNIQUE (project, version)
 );
 CREATE INDEX models_by_status ON models (status);

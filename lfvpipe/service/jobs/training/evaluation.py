@@ -1,8 +1,8 @@
 """Tests a trained model and writes EvaluationManifest and EvaluationResult as documented."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,17 @@ class Evaluation:
     ended: float
     manifest: tuple[str, ...]
     pixels: tuple[Mapping[str, Any], ...]
+
+    def to_bytes(self) -> bytes:
+        """Return it as bytes, for a checkpoint."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Evaluation":
+        """Return what `to_bytes` was called on."""
+        found = json.loads(data)
+        metrics, lines = Metrics(**found["metrics"]), tuple(found["manifest"])
+        return cls(metrics, found["ended"], lines, tuple(found["pixels"]))
 
 
 def evaluate(
@@ -110,6 +121,9 @@ def output_keys(model: Model) -> Mapping[str, str]:
     return {name: f"{prefix}{name}-{tail}" for name in names}
 
 
-def manifest_lines(evaluation: Evaluation) -> Iterator[str]:
-    """Yield the EvaluationManifest's lines with their ends."""
-    return (f"{line}\n" for line in evaluation.manifest)
+def output_files(model: Model, selection: Selection, evaluation: Evaluation) -> Mapping[str, str]:
+    """Return what is in the two files, by the names that `output_keys` has keys of."""
+    return {
+        "EvaluationManifest": "".join(f"{line}\n" for line in evaluation.manifest),
+        "EvaluationResult": result_document(model, selection, evaluation),
+    }

@@ -1,35 +1,43 @@
 """Gets a training's images onto this machine, and checks them."""
 
+import errno
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import md5, sha256
 from pathlib import Path
 
 from lfvpipe.images import SERVED, ImageError, inspect
 from lfvpipe.service.jobs.training.selection import TrainingError
 from lfvpipe.service.quotas import Quotas
-from lfvpipe.storage import Buckets, NoSuchObject, parse_s3_uri
+from lfvpipe.storage import Buckets, NoSuchObject, ObjectInfo, parse_s3_uri
 
 _SPARE = 512 * 1024 * 1024  # bytes of disk that a download leaves free
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images by address: in place where the bucket is a folder, else downloaded to `folder`."""
+    """Images by address: in place where the bucket is a folder, else downloaded to `folder`.
+
+    `on_download` is called once there is one more that no later attempt has to get.
+    """
 
     buckets: Buckets
     folder: Path
     quotas: Quotas
+    on_download: Callable[[], object]
 
     def fetch(self, address: str, number: int) -> Path:
         """Return the file of the object at `address`.
 
         Args:
             address: An ``s3://`` address.
-            number: Names the downloaded file; another object may take its place later.
+            number: Names the downloaded file. Of a negative number, another may take its place.
 
         Raises:
-            TrainingError: It is gone, too large, or the disk is full.
+            TrainingError: It is gone or too large.
+            OSError: The disk is full.
         """
         bucket_name, key = parse_s3_uri(address)
         bucket = self.buckets.bucket(bucket_name)
@@ -41,7 +49,16 @@ class Images:
         if found is None:
             raise TrainingError(f"{address} does not exist any more.")
         self._check_size(address, found.size)
-        return self._download(address, self.folder / f"{number}{Path(key).suffix[:8]}")
+        suffix = Path(key).suffix[:8]
+        if number < 0:
+            return self._download(address, self.folder / f"{number}{suffix}")
+        # An attempt that was killed may have got it already. What its tag does not tell of, or
+        # tells otherwise, is got again.
+        path = self.folder / f"{number}-{_digest(address, found)}{suffix}"
+        if not (path.is_file() and path.stat().st_size == found.size and _is_whole(path, found)):
+            self._download(address, path)
+            self.on_download()
+        return path
 
     def _check_size(self, address: str, size: int) -> None:
         if size > self.quotas.max_image_bytes:
@@ -51,13 +68,22 @@ class Images:
     def _download(self, address: str, path: Path) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(self.folder).free < _SPARE:
-            raise TrainingError(f"The disk of {self.folder} is nearly full; free some space.")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(self.folder))
         bucket, key = parse_s3_uri(address)
         try:
             self.buckets.bucket(bucket).get_to(key, path)
         except NoSuchObject as error:
             raise TrainingError(f"{address} does not exist any more.") from error
         return path
+
+
+def _digest(address: str, found: ObjectInfo) -> str:
+    return sha256(f"{address} {found.etag} {found.size}".encode()).hexdigest()[:16]
+
+
+def _is_whole(path: Path, found: ObjectInfo) -> bool:
+    """Say whether a file is the object, by its tag, which is mostly an MD5."""
+    return md5(path.read_bytes(), usedforsecurity=False).hexdigest() == found.etag
 
 
 def common_size(

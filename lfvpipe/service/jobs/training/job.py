@@ -2,34 +2,43 @@
 
 The order is what makes a kill harmless. Until the last transaction nothing that a client sees has
 changed: a model file or an evaluation file that was written too early is written again, by the
-same names, when the training is done again. Only once all files lie where they belong does the
-row say TRAINED, and a client that saw that will find them.
+same names, when the training goes on. Only once all files lie where they belong does the row say
+TRAINED; a client that saw that will find them, but for evaluation files that the row says are
+not written yet.
+
+What the stages came to lies in the training's scratch folder until it is over, so that a worker
+goes on from where the one before it was killed. A file there tells that one is at it: who begins
+and finds it knows that the one before died, while one that ended by itself has removed it.
 """
 
+import json
 import shutil
+import sqlite3
+import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lfvpipe import atomic, disk
 from lfvpipe.errors import UserError
+from lfvpipe.lookout.progress import TRAINING, TrainingProgress
 from lfvpipe.lookout.statuses import ModelStatus
+from lfvpipe.patience import OF_A_LONG_WAIT, patient
 from lfvpipe.service import locks
 from lfvpipe.service.jobs import contents as contents_job
 from lfvpipe.service.jobs import deletion
-from lfvpipe.service.jobs.messages import NO_ANOMALY_TESTED, TRAINED, status_message
-from lfvpipe.service.jobs.training.evaluation import (
-    Evaluation,
-    evaluate,
-    manifest_lines,
-    output_keys,
-    result_document,
-)
+from lfvpipe.service.jobs.messages import NOT_PUBLISHED, WAITS, status_message, trained_message
+from lfvpipe.service.jobs.training.checkpoints import FileCheckpoints
+from lfvpipe.service.jobs.training.evaluation import Evaluation, evaluate, output_files
 from lfvpipe.service.jobs.training.images import Images, common_size, image_size
 from lfvpipe.service.jobs.training.masks import check_mask_size, read_types
 from lfvpipe.service.jobs.training.progress import Progress, Stopped
+from lfvpipe.service.jobs.training.publishing import publish
 from lfvpipe.service.jobs.training.selection import (
     LabelledImage,
     Selection,
@@ -46,47 +55,56 @@ from lfvpipe.service.state.models import Model
 if TYPE_CHECKING:
     from lfvpipe.detector import Example, TrainedModel
 
+UNDER_WAY = "under-way"  # in the scratch folder, while a worker is at it
+_LEARNT, _TESTED = "learnt", "tested"  # stages
+
 _AGAIN = "Then create another model."
-_OUT_OF_FILES = (
-    "The training could not read or write a file; free some space on the service's disk:"
-)
+_OUT_OF_FILES = "The training could not read or write a file:"
 _OUT_OF_MEMORY = "The training ran out of memory; use fewer or smaller images."
 _BUG = "The training failed on an error in the service; please report it with logs/training.log:"
+_DIED = (
+    "The training process died {count} times{where} without getting on; perhaps it ran out of"
+    " memory, which the system's log would say. Use fewer or smaller images, or a machine with more"
+    " memory, and create another model."
+)
+
+
+class PutOff(Exception):
+    """The disk has no room, or the state cannot be written: the training goes on some other time.
+
+    That is no fault of the training, and does not count as an attempt at it.
+    """
 
 
 def train(runtime: Runtime, identity: int) -> None:
     """Train the model, whose lock the caller holds; idempotent until the last transaction.
 
-    A kill leaves TRAINING, and the next worker starts again. Everything else ends as TRAINED, as
-    TRAINING_FAILED with what to do about it, or, when the model was deleted, with its removal.
+    A kill leaves TRAINING, and the next worker goes on from the last stage that was completed.
+    Everything else ends as TRAINED, as TRAINING_FAILED with what to do about it, or, when the model
+    was deleted, with its removal.
+
+    Raises:
+        PutOff: Nothing can be written at the moment.
     """
-    with runtime.database.write() as tx:
-        model = models.begin_training(tx, identity)
-    if model is None:
-        return
-    if model.attempts > runtime.quotas.training_attempts:
-        died = f"The training process died {model.attempts - 1} times"
-        fail(runtime, identity, f"{died}; perhaps it ran out of memory. Create another model.")
-        return
+    scratch = runtime.scratch(locks.model(identity))
+    under_way = scratch / UNDER_WAY
     try:
-        _train(runtime, model)
-    except Stopped:
-        pass
-    except UserError as error:
-        fail(runtime, identity, status_message(error))
-    except OSError as error:
-        fail(runtime, identity, f"{_OUT_OF_FILES} {status_message(error)}. {_AGAIN}")
-    except MemoryError:
-        fail(runtime, identity, f"{_OUT_OF_MEMORY} {_AGAIN}")
-        raise
-    except Exception as error:
-        told = status_message(error)[:300]
-        fail(runtime, identity, f"{_BUG} {type(error).__name__}: {told}. {_AGAIN}")
-        raise
-    finally:
-        shutil.rmtree(runtime.scratch(locks.model(identity)), ignore_errors=True)
-        # DeleteModel left the removal to us, since we hold the lock.
-        deletion.finish(runtime, identity)
+        with runtime.database.write() as tx:
+            model = models.begin_training(tx, identity, died=under_way.exists())
+            if model is not None and model.message.startswith(WAITS):
+                models.say(tx, identity, ModelStatus.TRAINING, TRAINING)
+        if model is None:
+            return
+        if model.deaths >= runtime.quotas.training_attempts:
+            fail(runtime, identity, _DIED.format(count=model.deaths, where=_last_stage(model)))
+            return
+        scratch.mkdir(parents=True, exist_ok=True)
+        under_way.touch()
+        _attempt(runtime, model)
+    except (OSError, sqlite3.OperationalError) as error:
+        under_way.unlink(missing_ok=True)
+        _put_off(runtime, identity, error)
+    _clear(runtime, identity)
 
 
 def fail(runtime: Runtime, identity: int, message: str) -> None:
@@ -95,47 +113,101 @@ def fail(runtime: Runtime, identity: int, message: str) -> None:
         training, failed = ModelStatus.TRAINING, ModelStatus.TRAINING_FAILED
         models.change_status(tx, identity, training, failed, message)
         contents.collect(tx)
+    shutil.rmtree(runtime.scratch(locks.model(identity)), ignore_errors=True)
+
+
+def _attempt(runtime: Runtime, model: Model) -> None:
+    """Train, or fail with what to do about it."""
+    identity = model.id
+    try:
+        _train(runtime, model)
+    except Stopped:
+        pass
+    except UserError as error:
+        fail(runtime, identity, status_message(error))
+    except OSError as error:
+        if disk.is_full(error):
+            raise
+        refused = disk.refusal(error)
+        told = status_message(error if refused is None else refused.message).rstrip(".")
+        advice = "" if refused is None else f" {refused.advice}."
+        fail(runtime, identity, f"{_OUT_OF_FILES} {told}.{advice} {_AGAIN}")
+    except sqlite3.OperationalError:
+        raise
+    except MemoryError:
+        fail(runtime, identity, f"{_OUT_OF_MEMORY} {_AGAIN}")
+        _clear(runtime, identity)
+        raise
+    except Exception as error:
+        told = status_message(error)[:300]
+        fail(runtime, identity, f"{_BUG} {type(error).__name__}: {told}. {_AGAIN}")
+        _clear(runtime, identity)
+        raise
+
+
+def _put_off(runtime: Runtime, identity: int, error: OSError | sqlite3.OperationalError) -> None:
+    """Say in the row, if it can be written, what the training waits for, and raise PutOff."""
+    # What passes lies in either of them.
+    refused = disk.refusal(error, f"{runtime.state_dir} or {tempfile.gettempdir()}")
+    message = f"{WAITS} {status_message(refused or error)}"
+    with suppress(sqlite3.Error), runtime.database.write() as tx:
+        models.say(tx, identity, ModelStatus.TRAINING, message)
+    raise PutOff(message) from error
+
+
+def _clear(runtime: Runtime, identity: int) -> None:
+    """Remove what passes, and the model where DeleteModel left that to who holds the lock."""
+    shutil.rmtree(runtime.scratch(locks.model(identity)), ignore_errors=True)
+    deletion.finish(runtime, identity)
+
+
+def _last_stage(model: Model) -> str:
+    """Return where the training was when it was last heard of, as a part of a sentence."""
+    told = TrainingProgress.from_message(model.message)
+    return "" if told is None else f" in the stage {told.stage} ({told.done} of {told.total})"
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What the stages of one training share."""
+
+    runtime: Runtime
+    model: Model
+    progress: Progress
+    images: Images
+    stages: FileCheckpoints
 
 
 def _train(runtime: Runtime, model: Model) -> None:
-    progress = Progress(runtime, model.id)
-    _await_contents(runtime, model, progress)
+    progress, scratch = Progress(runtime, model), runtime.scratch(locks.model(model.id))
     buckets = runtime.store(model.storage)
-    images = Images(buckets, runtime.scratch(locks.model(model.id)), runtime.quotas)
-    selection = select(runtime, model, partial(_read_masks, images, progress))
-    if not buckets.bucket(model.output_bucket).exists():  # to say so now, not after an hour
-        raise TrainingError(f"The output bucket {model.output_bucket} does not exist; create it.")
-    trained, size = _learn(runtime, model, selection, images, progress)
-    masks = {image.entry.mask: image for image in selection.test if image.entry.mask}
-
-    def fetch(address: str, number: int) -> Path:
-        path = images.fetch(address, -1 - number)  # a passing copy: only one at a time
-        if number:
-            check_mask_size(masks[address], path, size)
-            return path
-        found = image_size(address, path, runtime.quotas)
-        if found != size:
-            raise TrainingError(
-                f"{address} has {found[0]}x{found[1]} pixels, the training images have"
-                f" {size[0]}x{size[1]}; all images of a project must have the same size."
-            )
-        return path
-
-    tick = progress.stage("Testing")
-    evaluation = evaluate(trained, model, selection, fetch, tick, runtime.clock)
-    _publish(runtime, model, selection, evaluation)
-    _save(runtime, model, trained)
-    metrics = evaluation.metrics
+    images = Images(buckets, scratch / "images", runtime.quotas, progress.get_on)
+    most = runtime.quotas.checkpoint_bytes
+    stages = FileCheckpoints(scratch / "stages", most, progress.get_on)
+    training = _Training(runtime, model, progress, images, stages)
+    with patient(OF_A_LONG_WAIT, tell=progress.remark, wait=progress.pause):
+        _await_contents(runtime, model, progress)
+        selection = select(runtime, model, partial(_read_masks, images, progress))
+        if not buckets.bucket(model.output_bucket).exists():  # to say so now, not after an hour
+            missing = f"The output bucket {model.output_bucket} does not exist; create it."
+            raise TrainingError(missing)
+        trained, size = _recall(training) or _learn(training, selection)
+        evaluation = _test(training, selection, trained, size)
+        unpublished = publish(runtime, model, output_files(model, selection, evaluation))
+    metrics, message = evaluation.metrics, trained_message(evaluation.metrics.f1)
+    if unpublished is not None:
+        message = f"{message} {NOT_PUBLISHED.format(reason=unpublished)}"
     with runtime.database.write() as tx:
         models.finish_training(
             tx,
             model.id,
-            message=TRAINED if metrics.f1 is not None else f"{TRAINED} {NO_ANOMALY_TESTED}",
+            message=message,
             f1=metrics.f1,
             recall=metrics.recall,
             precision=metrics.precision,
             evaluated=evaluation.ended,
             size=size,
+            unpublished=unpublished,
         )
         contents.collect(tx)
 
@@ -166,29 +238,63 @@ def _await_contents(runtime: Runtime, model: Model, progress: Progress) -> None:
             time.sleep(0.02)
 
 
-def _learn(
-    runtime: Runtime, model: Model, selection: Selection, images: Images, progress: Progress
-) -> tuple["TrainedModel", tuple[int, int]]:
+def _learn(training: _Training, selection: Selection) -> tuple["TrainedModel", tuple[int, int]]:
     """Return what the detector learnt, and the (width, height) that all images have."""
     from lfvpipe.detector import TrainingCancelled
+    from lfvpipe.detector.checkpoints import are_taken_by
 
-    examples = _examples(selection.train, images, progress)
+    runtime, model, progress = training.runtime, training.model, training.progress
+    examples = _examples(selection.train, training.images, progress)
     pairs = list(zip(selection.train, examples, strict=True))
     named = [(image.entry.source, example.path) for image, example in pairs]
     size = common_size(named, runtime.quotas, progress.stage("Checking images"))
     for image, example in pairs:
         if example.mask is not None:
             check_mask_size(image, example.mask, size)
+    learn = runtime.detector_of(model).train
+    folder, most = runtime.scratch(locks.model(model.id)) / "learning", runtime.quotas
+    kept = FileCheckpoints(folder, most.checkpoint_bytes, progress.get_on)
+    options: dict[str, Any] = {"checkpoints": kept} if are_taken_by(learn) else {}
     try:
-        trained = runtime.detector_of(model).train(
+        trained = learn(
             examples,
             read_settings(runtime, model),
             progress=progress.tell,
             cancelled=progress.is_deleted,
+            **options,
         )
     except TrainingCancelled as error:
         raise Stopped from error
+    _save(training, trained, size)
     return trained, size
+
+
+def _save(training: _Training, trained: "TrainedModel", size: tuple[int, int]) -> None:
+    """Put the model where it belongs, and its digest among the stages."""
+    runtime, identity = training.runtime, training.model.id
+    passing = runtime.scratch(locks.model(identity)) / "model.lfv"
+    final = runtime.model_file(identity)
+    trained.save(passing)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    passing.replace(final)
+    atomic.sync_folder(final.parent)
+    learnt = json.dumps({"size": size, "sha256": sha256(final.read_bytes()).hexdigest()})
+    training.stages.save(_LEARNT, learnt.encode)
+
+
+def _recall(training: _Training) -> tuple["TrainedModel", tuple[int, int]] | None:
+    """Return what `_learn` returned before a kill; None where there is none, or it is damaged."""
+    runtime, kept = training.runtime, training.stages.load(_LEARNT)
+    file = runtime.model_file(training.model.id)
+    if kept is None or not file.is_file():
+        return None
+    learnt = json.loads(kept)
+    if sha256(file.read_bytes()).hexdigest() != learnt["sha256"]:
+        return None
+    width, height = learnt["size"]
+    with suppress(UserError):  # it was written by another lfvpipe: what it learnt, this one can
+        return runtime.detector_of(training.model).load(file), (width, height)
+    return None
 
 
 def _examples(
@@ -208,23 +314,29 @@ def _examples(
     return examples
 
 
-def _publish(runtime: Runtime, model: Model, selection: Selection, evaluation: Evaluation) -> None:
-    """Write the two evaluation files; done again after a kill, they are replaced by the same."""
-    bucket = runtime.store(model.storage).bucket(model.output_bucket)
-    keys = output_keys(model)
-    folder = runtime.scratch(locks.model(model.id))
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "evaluation-manifest"
-    with file.open("w", encoding="utf-8", newline="\n") as opened:
-        opened.writelines(manifest_lines(evaluation))
-    bucket.put(keys["EvaluationManifest"], file)
-    bucket.put(keys["EvaluationResult"], result_document(model, selection, evaluation).encode())
+def _test(
+    training: _Training, selection: Selection, trained: "TrainedModel", size: tuple[int, int]
+) -> Evaluation:
+    """Return how the model does on its test images, or what was found of it before a kill."""
+    if (kept := training.stages.load(_TESTED)) is not None:
+        return Evaluation.from_bytes(kept)
+    runtime, images = training.runtime, training.images
+    masks = {image.entry.mask: image for image in selection.test if image.entry.mask}
 
+    def fetch(address: str, number: int) -> Path:
+        path = images.fetch(address, -1 - number)  # a passing copy: only one at a time
+        if number:
+            check_mask_size(masks[address], path, size)
+            return path
+        found = image_size(address, path, runtime.quotas)
+        if found != size:
+            raise TrainingError(
+                f"{address} has {found[0]}x{found[1]} pixels, the training images have"
+                f" {size[0]}x{size[1]}; all images of a project must have the same size."
+            )
+        return path
 
-def _save(runtime: Runtime, model: Model, trained: "TrainedModel") -> None:
-    final = runtime.model_file(model.id)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        trained.save(final)
-    except OSError as error:
-        raise TrainingError(f"The model could not be saved to {final}: {error}.") from error
+    tick = training.progress.stage("Testing")
+    evaluation = evaluate(trained, training.model, selection, fetch, tick, runtime.clock)
+    training.stages.save(_TESTED, evaluation.to_bytes)
+    return evaluation

@@ -4,10 +4,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lfvpipe.disk import DiskError
+from lfvpipe.errors import UserError
 from lfvpipe.service import locks
+from lfvpipe.service.jobs.messages import WAITS
 from lfvpipe.service.jobs.training import job
 from lfvpipe.service.processes import environment
 from lfvpipe.service.quotas import quotas_to_json
@@ -20,6 +24,7 @@ Launch = Callable[[Runtime], IsAlive]
 # Images are worked on side by side; threads within one product would only be in each other's way.
 # Who sets them otherwise is obeyed.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_PAUSE = 15.0  # seconds between two workers that find the disk full
 _WINDOWS_DETACHED = 0x00000008 | 0x00000200  # DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP
 _NO_START = (
     "The training process ended {count} times before it could begin;"
@@ -34,11 +39,20 @@ class _Launched:
     Attributes:
         attempts: How many trainings all workers together had begun by then.
         false_starts: How many workers before it, in a row, had ended without beginning one.
+        since: When that was, by `time.monotonic`.
     """
 
     is_alive: IsAlive
     attempts: int
     false_starts: int
+    since: float
+
+
+class Waits(DiskError):
+    """A training that cannot go on while its disk is full; how to make room is said."""
+
+    def __init__(self, message: str) -> None:
+        UserError.__init__(self, message)
 
 
 class Launcher:
@@ -62,6 +76,10 @@ class Launcher:
         as for want of memory or a broken installation, leaves no trace but in its log: after as
         many of these as there are attempts, the model is given up. The count is this process's:
         another one, perhaps on a repaired installation, may try again.
+
+        Raises:
+            Waits: The disk was full a moment ago.
+            sqlite3.Error: The state cannot be written: a worker could not even begin.
         """
         with self._lock:
             last = self._last.get(identity)
@@ -74,13 +92,19 @@ class Launcher:
         if not (held.is_free(locks.model(identity)) and any(map(held.is_free, slots))):
             return
         with self._runtime.database.read() as tx:
-            attempts = models.total_attempts(tx)
-        in_vain = last is not None and last.attempts == attempts
+            model, attempts = models.find(tx, identity), models.total_attempts(tx)
+        waits = model is not None and model.message.startswith(WAITS)
+        if model is not None and waits and last and time.monotonic() < last.since + _PAUSE:
+            raise Waits(model.message)
+        with self._runtime.database.write() as tx:
+            if not models.may_be_trained(tx, identity):
+                return
+        in_vain = last is not None and last.attempts == attempts and not waits
         false_starts = last.false_starts + 1 if last is not None and in_vain else 0
         if false_starts >= quotas.training_attempts:
             job.fail(self._runtime, identity, _NO_START.format(count=false_starts))
             return
-        launched = _Launched(self._launch(self._runtime), attempts, false_starts)
+        launched = _Launched(self._launch(self._runtime), attempts, false_starts, time.monotonic())
         with self._lock:
             self._last[identity] = launched
 

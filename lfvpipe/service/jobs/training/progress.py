@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable
 
-from lfvpipe.lookout.progress import TrainingProgress
+from lfvpipe.lookout.progress import TRAINING, TrainingProgress
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import models
+from lfvpipe.service.state.models import Model
 
 # The detector reports after every image, and each look or word is a transaction on a disk that
 # the requests of clients share.
@@ -21,9 +22,11 @@ class Stopped(Exception):
 class Progress:
     """Tells the state how far a model's training is, and the training whether it was deleted."""
 
-    def __init__(self, runtime: Runtime, identity: int) -> None:
+    def __init__(self, runtime: Runtime, model: Model) -> None:
         self._runtime = runtime
-        self._identity = identity
+        self._identity = model.id
+        self._deaths = model.deaths
+        self._stage = ""
         self._told = self._looked = 0.0
         self._gone = False
 
@@ -37,13 +40,32 @@ class Progress:
         return tick
 
     def tell(self, stage: str, done: int, total: int) -> None:
-        """Write the progress into the StatusMessage, now and then."""
-        if time.monotonic() - self._told < _TELL_SECONDS:
+        """Write the progress into the StatusMessage: each stage, and how far it is now and then."""
+        if stage == self._stage and time.monotonic() - self._told < _TELL_SECONDS:
             return
-        self._told = time.monotonic()
+        self._stage, self._told = stage, time.monotonic()
         message = TrainingProgress(stage.lower(), done, total).as_message()
         with self._runtime.database.write() as tx:
             models.say(tx, self._identity, ModelStatus.TRAINING, message)
+
+    def remark(self, text: str) -> None:
+        """Write what the training waits for into the StatusMessage."""
+        with self._runtime.database.write() as tx:
+            models.say(tx, self._identity, ModelStatus.TRAINING, f"{TRAINING} {text}")
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long; raise Stopped when the model is deleted meanwhile."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.stop_if_deleted()
+            time.sleep(min(left, _LOOK_SECONDS))
+
+    def get_on(self) -> None:
+        """Be told of what no worker has to do again: deaths before it do not count any more."""
+        if self._deaths:
+            with self._runtime.database.write() as tx:
+                models.forget_deaths(tx, self._identity)
+            self._deaths = 0
 
     def stop_if_deleted(self) -> None:
         """Raise Stopped when the model was deleted."""

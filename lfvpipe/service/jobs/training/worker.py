@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from lfvpipe.service import locks
-from lfvpipe.service.jobs.training.job import train
+from lfvpipe.service.jobs.training.job import PutOff, train
 from lfvpipe.service.log import processors, service_log
 from lfvpipe.service.quotas import quotas_from_json
 from lfvpipe.service.runtime import Runtime, open_runtime
@@ -29,7 +29,11 @@ def work(runtime: Runtime) -> None:
         with _slot(runtime) as ours:
             if not ours:
                 return  # the workers that have the slots look again when they are through
-            trained = _train_next(runtime)
+            try:
+                trained = _train_next(runtime)
+            except PutOff as waits:  # whoever looks at the model starts another worker, some time
+                service_log().error("training waits", reason=str(waits))
+                return
         if not trained:
             return
 

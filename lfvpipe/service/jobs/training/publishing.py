@@ -1,0 +1,71 @@
+"""Writes a model's two evaluation files where its creator wants them, however long that takes.
+
+It is apart from the training: a model whose files cannot be written is trained all the same, and
+says so. The files are kept beside it, and are tried again whenever somebody looks at it.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from lfvpipe import atomic
+from lfvpipe.errors import UserError
+from lfvpipe.service import locks
+from lfvpipe.service.jobs.messages import NOT_PUBLISHED, status_message, trained_message
+from lfvpipe.service.jobs.training.evaluation import output_keys
+from lfvpipe.service.runtime import Runtime
+from lfvpipe.service.state import models
+from lfvpipe.service.state.models import Model
+
+
+def publish(runtime: Runtime, model: Model, files: Mapping[str, str]) -> str | None:
+    """Write the files by their names; done again after a kill, they are replaced by the same.
+
+    Returns:
+        Why they could not be written, and None where they were. Then they lie beside the model.
+    """
+    try:
+        _put(runtime, model, files)
+    except (UserError, OSError) as error:
+        for name, text in files.items():
+            atomic.write_text(_aside(runtime, model.id, name), text)
+        return status_message(error)
+    return None
+
+
+def publish_again(runtime: Runtime, identity: int) -> None:
+    """Try once more what `publish` could not do, unless somebody else is at it; idempotent."""
+    with runtime.locks.held(locks.model(identity)) as ours:
+        if not ours:
+            return
+        with runtime.database.read() as tx:
+            model = models.find(tx, identity)
+        if model is None or model.unpublished is None:
+            return
+        kept = {name: _aside(runtime, identity, name) for name in output_keys(model)}
+        try:
+            files = {name: file.read_text("utf-8") for name, file in kept.items()}
+            _put(runtime, model, files)
+        except (UserError, OSError) as error:
+            reason = status_message(error)
+            if reason != model.unpublished:
+                with runtime.database.write() as tx:
+                    message = f"{trained_message(model.f1)} {NOT_PUBLISHED.format(reason=reason)}"
+                    models.tell_unpublished(tx, identity, reason, message)
+            return
+        with runtime.database.write() as tx:
+            models.tell_unpublished(tx, identity, None, trained_message(model.f1))
+        for file in kept.values():
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+
+
+def _put(runtime: Runtime, model: Model, files: Mapping[str, str]) -> None:
+    bucket = runtime.store(model.storage).bucket(model.output_bucket)
+    keys = output_keys(model)
+    for name, text in files.items():
+        bucket.put(keys[name], text.encode())
+
+
+def _aside(runtime: Runtime, identity: int, name: str) -> Path:
+    return runtime.model_file(identity).with_name(f"{name}.json")
