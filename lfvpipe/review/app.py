@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +40,10 @@ def application(review: Review, token: str) -> Guard:
             "/api/queue",
             _question(lambda request: review.numbers(request.query_params.get("filter", "todo"))),
         ),
-        Route(
-            "/api/items/{n:int}", _question(lambda request: review.item(request.path_params["n"]))
-        ),
+        Route("/api/items/{n}", _question(lambda request: review.item(_number(request)))),
         Route("/api/decisions", _order(review.decide), methods=["POST"]),
         Route("/api/undo", _order(review.undo), methods=["POST"]),
-        Route("/pictures/{kind:str}/{n:int}", _picture(review), methods=["GET"]),
+        Route("/pictures/{kind}/{n}", _picture(review), methods=["GET"]),
     ]
     return Guard(Starlette(routes=routes), token)
 
@@ -65,6 +64,14 @@ def _error_response(error: UserError) -> JSONResponse:
     return JSONResponse({"error": text}, status)
 
 
+def _number(request: Request) -> int:
+    """Return the number in a path; of more digits than any image has, Python itself reads none."""
+    digits = request.path_params["n"]
+    if not re.fullmatch("[0-9]{1,12}", digits):
+        raise BadRequest("There is no such image.")
+    return int(digits)
+
+
 def _question(ask: Callable[[Request], dict[str, Any]]) -> Callable[[Request], Response]:
     def serve(request: Request) -> Response:
         try:
@@ -79,7 +86,8 @@ def _order(carry_out: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[R
     async def serve(request: Request) -> Response:
         try:
             data = json.loads(await request.body())
-        except ValueError:
+            json.dumps(data, ensure_ascii=False).encode()  # or half a surrogate pair is in a text
+        except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
             return JSONResponse({"error": "This is not a JSON object."}, 400)
@@ -95,9 +103,8 @@ def _order(carry_out: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[R
 
 def _picture(review: Review) -> Callable[[Request], Response]:
     def serve(request: Request) -> Response:
-        kind, n = request.path_params["kind"], request.path_params["n"]
         try:
-            data = review.picture(kind, n)
+            data = review.picture(request.path_params["kind"], _number(request))
         except UserError as error:
             return _error_response(error)
         media = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"

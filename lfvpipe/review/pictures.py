@@ -29,6 +29,10 @@ KEPT = 64  # drawings: as far as a person goes back and forth
 _WHITE = (255, 255, 255)
 
 
+class NoPainting(UserError):
+    """What the page sent is not what a person paints on an image."""
+
+
 @dataclass(frozen=True)
 class Drawing:
     """What the model sees in one image, as PNGs; None for what it does not draw."""
@@ -110,14 +114,15 @@ def mask_from_painting(
         A PNG; None if nothing is marked.
 
     Raises:
-        UserError: It is no PNG, or not of that size.
+        NoPainting: It is no PNG, or not of that size, which is looked at before it is decoded.
     """
     try:
+        header = images.inspect(data)
+        if (header.width, header.height) != size:
+            raise NoPainting(f"The mask is {header.width}x{header.height}, the image not.")
         pixels, marked = images.read_painting(data)
     except images.ImageError as error:
-        raise UserError("The mask is no PNG.") from error
-    if marked.shape[::-1] != size:
-        raise UserError(f"The mask is {marked.shape[::-1]}, the image {size}.")
+        raise NoPainting("The mask is no PNG.") from error
     if not marked.any():
         return None
     codes = [bytes.fromhex(colour.lstrip("#")) for colour in classes.values()]

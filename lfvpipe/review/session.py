@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from lfvpipe import atomic
 from lfvpipe.dataset.labels import CHOICES, Decision, label_of
 from lfvpipe.errors import UserError
 from lfvpipe.report.heat_colours import ramp
-from lfvpipe.review.pictures import mask_from_painting, see_through
+from lfvpipe.review.pictures import NoPainting, mask_from_painting, see_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,10 +167,13 @@ class Review:
             return before.mask if before else None
         try:
             data = base64.b64decode(str(text), validate=True)
-        except binascii.Error:
+        except ValueError:
             raise BadRequest("The mask is not base 64.") from None
         size = item.image.width, item.image.height
-        mask = mask_from_painting(data, size, self.classes)
+        try:
+            mask = mask_from_painting(data, size, self.classes)
+        except NoPainting as error:
+            raise BadRequest(error.message) from error
         if mask is None:
             return None
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", item.image.member)[-80:].lstrip(".-")

@@ -10,6 +10,8 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.mutations import MUTATIONS, mutate_json
+
 Serve = Callable[..., Any]
 
 
@@ -223,3 +225,63 @@ def test_a_mask_path_that_leads_elsewhere_is_not_shown(serve: Serve) -> None:
     line = {"name": "p/1.png", "source": "normal", "label": "anomaly", "mask": "secret.png"}
     desk.labels.write_text(json.dumps(line) + "\n")
     assert httpx.get(f"{desk.address}pictures/mask/1").status_code == 404
+
+
+def bomb(side: int) -> str:
+    """Return a PNG of a few kilobytes that decodes to `side` squared pixels."""
+    buffer = io.BytesIO()
+    Image.new("1", (side, side)).save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+DECISION = {"n": 0, "label": "anomaly", "who": "Ana"}
+HOSTILE: dict[str, bytes] = {
+    "deep": b'{"n": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+    "half a pair": json.dumps({**DECISION, "who": "\ud800"}).encode(),
+    "half a pair in a key": json.dumps({**DECISION, "\udfff": 1}).encode(),
+    "no UTF-8": b'{"n": "\xff"}',
+    "a number of many digits": b'{"n": ' + b"9" * 10_000 + b"}",
+    "no number": b'{"n": NaN, "label": "normal", "who": "Ana"}',
+    "a mask that is no ASCII": json.dumps({**DECISION, "mask": "é"}).encode(),
+    "a mask that is a list": json.dumps({**DECISION, "mask": [1]}).encode(),
+    "a bomb": json.dumps({**DECISION, "mask": bomb(8000)}).encode(),
+    "a bomb of another size": json.dumps({**DECISION, "mask": bomb(60_000)}).encode(),
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_decision_is_the_clients_fault(
+    serve: Serve, body: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    desk = serve()
+    sent = {"Content-Type": "application/json"}
+    reply = httpx.post(f"{desk.address}api/decisions", content=body, headers=sent)
+    assert reply.status_code in (400, 404)
+    assert reply.json()["error"]
+    assert not desk.labels.exists()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("path", [f"api/items/{'9' * 5000}", f"pictures/image/{'9' * 5000}"])
+def test_a_number_of_thousands_of_digits_is_no_image(serve: Serve, path: str) -> None:
+    assert httpx.get(f"{serve().address}{path}").status_code == 404
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "http://127.0.0.1:x", "\xff"])
+def test_an_origin_that_is_no_address_is_another_page(serve: Serve, origin: str) -> None:
+    sent = {b"Content-Type": b"application/json", b"Origin": origin.encode("latin-1")}
+    reply = httpx.post(f"{serve().address}api/undo", content=b"{}", headers=sent)
+    assert reply.status_code == 403
+
+
+def test_decisions_of_any_shape_are_answered(
+    serve: Serve, capfd: pytest.CaptureFixture[str]
+) -> None:
+    desk = serve(masks=True)
+    sent = {"Content-Type": "application/json"}
+    with httpx.Client() as client:
+        for changed in mutate_json({**DECISION, "mask": mask_of()}, MUTATIONS // 5):
+            body = json.dumps(changed).encode()
+            reply = client.post(f"{desk.address}api/decisions", content=body, headers=sent)
+            assert reply.status_code in (200, 400, 404), body
+    assert "Traceback" not in capfd.readouterr().err

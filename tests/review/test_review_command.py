@@ -6,10 +6,12 @@ import csv
 import io
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
@@ -21,6 +23,7 @@ from lfvpipe.dataset.lines import write_lines
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.engine.outcome import Facts, Outcome
 from lfvpipe.review.export import as_csv, as_manifest
+from tests import workshop
 from tests.outcomes import evaluate_outcome, extract_outcome, model_outcome
 
 if TYPE_CHECKING:
@@ -212,3 +215,26 @@ def test_a_variant_without_verdicts_is_named(
 ) -> None:
     assert main(["review", str(matrix), "--variant", "100"]) == 3
     assert "several [sample.percent=100] has no verdicts" in capsys.readouterr().err
+
+
+def test_the_browser_is_started_without_the_token_on_its_command_line(
+    matrix: Path, tmp_path: Path
+) -> None:
+    browser, seen = tmp_path / "browser", tmp_path / "seen"
+    os.mkfifo(seen)
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {seen}\n')
+    browser.chmod(0o700)
+    command = [sys.executable, "-m", "lfvpipe", "review", str(matrix)]
+    there = {**workshop.environment(), "BROWSER": f"{browser} %s"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=there) as process:
+        assert process.stdout is not None
+        address = next(line for line in process.stdout if "http" in line).split()[-1]
+        opened = seen.read_text()
+        token = address.rstrip("/").rpartition("/")[2]
+        assert opened.startswith("file://")
+        assert token not in opened
+        way_in = Path(unquote(urlsplit(opened).path))
+        assert stat.S_IMODE(way_in.stat().st_mode) == 0o600
+        assert address in way_in.read_text()
+        process.terminate()
+    assert not way_in.exists()

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from lfvpipe.review.queue import Queue
 
 HOST = "127.0.0.1"
+_WAY_IN = """<!doctype html>
+<meta charset="utf-8">
+<meta name="referrer" content="no-referrer">
+<meta http-equiv="refresh" content="0; url={url}">
+<title>lfvpipe review</title>
+<a href="{url}">Go on to the review</a>
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,10 +182,16 @@ def _serve(options: ReviewOptions, variant: Variant, queue: Queue, labels: Path)
         print(f"{images} to review at {url}", flush=True)
         print(f"  decisions go to {labels} (Ctrl-C ends the review)", flush=True)
         if not options.no_browser:
-            webbrowser.open(url)
+            webbrowser.open(way_in.as_uri())
 
     application = review.app.application(session, token)
-    http.server.Server(application, listener, on_ready=on_ready).serve_until_stopped()
+    # Other users of this machine see a browser's command line, and with it the address there.
+    way_in = context.state_dir.absolute() / "review.html"
+    atomic.write_text(way_in, _WAY_IN.format(url=url), secret=True)
+    try:
+        http.server.Server(application, listener, on_ready=on_ready).serve_until_stopped()
+    finally:
+        way_in.unlink(missing_ok=True)
     decided = session.state()["decided"]
     print(f"{decided:,} decided, in {labels}")
     if decided:
