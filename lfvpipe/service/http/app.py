@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import TypeVar
 
 from starlette.applications import Starlette
@@ -105,8 +106,15 @@ class Application:
             return JSONResponse(message, status_code=503)
         return JSONResponse({"status": "ok", "version": __version__})
 
-    async def scrape(self, _request: Request) -> Response:
-        """Say the metrics in Prometheus' text format."""
+    async def scrape(self, request: Request) -> Response:
+        """Say the metrics in Prometheus' text format.
+
+        They are asked for unsigned. What only this machine reaches is not told to a foreign name
+        that was made to point here (DNS rebinding), by which a page could read it.
+        """
+        server, host = request.scope.get("server"), request.headers.get("host", "")
+        if server and _is_loopback(server[0]) and not _is_loopback(_host_of(host)):
+            return PlainTextResponse("Ask by the name localhost, or by the address.", 421)
         models = await self._in_thread("health", self.model_counts)
         return PlainTextResponse(self.metrics.render(models), media_type=CONTENT_TYPE)
 
@@ -189,3 +197,18 @@ class _Exchange:
             error=headers.get("x-amzn-ErrorType", ""),
             unlike=headers.get(likeness.HEADER, ""),
         )
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether a name or an address is this machine's own."""
+    try:
+        return host.lower() == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _host_of(header: str) -> str:
+    """Return the host that a Host header names, without port and brackets."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0]
+    return header.partition(":")[0]

@@ -7,10 +7,11 @@ never come so far could be neither counted nor ended, and would take every descr
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from lfvpipe.service.http.protocol import Limits, Waiting
+from lfvpipe.service.http.protocol import Handshake, Limits, Waiting, network_of
 
 _BREATH = 0.05  # seconds until it is tried again to accept, where no descriptor is left
 
@@ -33,7 +34,7 @@ class Handshakes:
     tls: ssl.SSLContext
     limits: Limits
     waiting: Waiting
-    connections: Sized
+    connections: Iterable[Any]
 
     async def accept(self) -> None:
         """Accept until it is cancelled."""
@@ -42,17 +43,17 @@ class Handshakes:
         try:
             while True:
                 try:
-                    accepted, _ = await loop.sock_accept(self.listener)
+                    accepted, peer = await loop.sock_accept(self.listener)
                 except OSError:  # no descriptor is left, or the client went away at once
                     self.waiting.make_room()
                     await asyncio.sleep(_BREATH)
                     continue
-                open_ones = len(self.connections) + len(self.waiting.handshakes)
-                if open_ones >= self.limits.connections and not self.waiting.make_room():
+                address = network_of(peer[0])
+                if not self.waiting.admit(address, self.limits, self.connections):
                     accepted.close()
                     continue
                 task = loop.create_task(self._shake_hands(accepted))
-                self.waiting.handshakes[task] = accepted
+                self.waiting.handshakes[task] = Handshake(accepted, address)
                 task.add_done_callback(lambda task: self.waiting.handshakes.pop(task, None))
         finally:
             while self.waiting.handshakes:

@@ -7,8 +7,12 @@ uvicorn waits for a head for ever, on any number of connections, each of which i
 import asyncio
 import socket
 import uuid
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -30,14 +34,17 @@ class Limits:
 
     Attributes:
         connections: How many there may be at once. One more takes the place of the one that has
-            waited longest for its handshake or its request's head; where none does, it is answered
-            503 and closed.
+            waited longest for its handshake or its request's head, among those of the address that
+            has most; where none waits, it is answered 503 and closed.
+        per_address: How many of them one client's address may have, or a network of IPv6 (/64). One
+            more takes the place of one of its own.
         handshake_seconds: How long a TLS handshake may take.
         head_seconds: How long a request's head may take to arrive, from the connection's start or
             its own; then the connection is answered 408 and closed.
     """
 
     connections: int = 512
+    per_address: int = 256
     handshake_seconds: float = 10.0
     head_seconds: float = 30.0
 
@@ -47,25 +54,64 @@ class Waiting:
     """Connections that asked for nothing yet, oldest first: they are ended for others' sake.
 
     Attributes:
-        handshakes: Sockets of those whose TLS handshake is not done, by the task that does it.
+        handshakes: Those whose TLS handshake is not done, by the task that does it.
         heads: Those that wait for a request's head.
     """
 
-    handshakes: dict["asyncio.Task[None]", socket.socket] = field(default_factory=dict)
+    handshakes: dict["asyncio.Task[None]", "Handshake"] = field(default_factory=dict)
     heads: dict["Protocol", None] = field(default_factory=dict)
 
-    def make_room(self) -> bool:
-        """End the oldest connection that waits; return whether there was one."""
-        if self.handshakes:
-            task = next(iter(self.handshakes))
-            with suppress(OSError):  # it is gone already
-                self.handshakes.pop(task).shutdown(socket.SHUT_RDWR)
-            task.cancel()
-        elif self.heads:
-            next(iter(self.heads)).end()
-        else:
-            return False
-        return True
+    def admit(self, address: str, limits: Limits, connections: Iterable[Any]) -> bool:
+        """Return whether one more connection may come; others are ended for it, if need be.
+
+        Args:
+            address: The client's, as `network_of` has it.
+            limits: How many there may be.
+            connections: Those whose handshake, if any, is done.
+        """
+        open_ones: list[Any] = [*connections, *self.handshakes.values()]
+        there = Counter(each.address for each in open_ones)
+        if there[address] >= limits.per_address:
+            return self.make_room(address)
+        if there.total() < limits.connections:
+            return True
+        waiting = {each.address for each in self.heads}
+        waiting |= {each.address for each in self.handshakes.values()}
+        return self.make_room(max(waiting, key=lambda each: there[each], default=address))
+
+    def make_room(self, address: str | None = None) -> bool:
+        """End the oldest connection that waits, of an address; return whether there was one."""
+        for task, handshake in self.handshakes.items():
+            if address in (None, handshake.address):
+                with suppress(OSError):  # it is gone already
+                    handshake.accepted.shutdown(socket.SHUT_RDWR)
+                del self.handshakes[task]
+                task.cancel()
+                return True
+        for protocol in self.heads:
+            if address in (None, protocol.address):
+                protocol.end()
+                return True
+        return False
+
+
+class Handshake(NamedTuple):
+    """A connection whose TLS handshake is not done."""
+
+    accepted: socket.socket
+    address: str
+
+
+def network_of(host: object) -> str:
+    """Return a client's address, or of IPv6 the network that one client is usually given (/64)."""
+    try:
+        address = ip_address(str(host).partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(address, IPv6Address):
+        mapped = address.ipv4_mapped
+        return str(mapped) if mapped else str(ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def protocol_within(limits: Limits, waiting: Waiting) -> type["Protocol"]:
@@ -83,6 +129,7 @@ class Protocol(HttpToolsProtocol):
 
     _limits = Limits()
     _waiting = Waiting()
+    address = ""  # of the client, as `network_of` has it
     _deadline: asyncio.TimerHandle | None = None  # while a head is awaited
     _head = 0  # bytes of the address, headers and trailers so far
     _asked: tuple[RequestResponseCycle, ...] = ()  # of which some wait for their answers
@@ -90,9 +137,11 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection, or refuse it when there are too many."""
-        waiting = len(self._waiting.handshakes)
-        is_full = len(self.connections) + waiting >= self._limits.connections
-        if is_full and not self._waiting.make_room():
+        self.address = network_of((transport.get_extra_info("peername") or ("",))[0])
+        # One with TLS was let in before its handshake.
+        if transport.get_extra_info("sslcontext") is None and not self._waiting.admit(
+            self.address, self._limits, self.connections
+        ):
             self.transport = transport
             full = "there are too many connections; try again"
             self._refuse(Fault("ServiceUnavailableException", full, status=503))

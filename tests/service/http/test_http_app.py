@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,7 +18,7 @@ from lfvpipe.lookout.likeness import unlikeness
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES as IMAGE
 from lfvpipe.service.http.auth import NoAuth
 from lfvpipe.service.http.body import Memory
-from lfvpipe.service.http.protocol import Limits
+from lfvpipe.service.http.protocol import Limits, network_of
 from lfvpipe.service.http.server import Tls, listen
 
 from .conftest import KEY, SECRET, Serve, Served
@@ -219,6 +220,106 @@ def test_handshakes_that_never_end_leave_others_served(serve: Serve, tls_web: An
                 assert json.loads(connection.getresponse().read())["length"] == 100_000
         with contextlib.suppress(ConnectionResetError):
             assert idle[0].recv(1) == b""  # ended for the others' sake
+
+
+FROM_ELSEWHERE = ("127.0.0.2", 0)
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., socket.socket]]:
+    """Return a function that connects to a server from another address of this machine."""
+    with contextlib.ExitStack() as open_ones:
+
+        def connect(served: Served) -> socket.socket:
+            try:
+                made = socket.create_connection(
+                    ("127.0.0.1", served.port), timeout=20, source_address=FROM_ELSEWHERE
+                )
+            except OSError:
+                pytest.skip("this machine has one loopback address")
+            return open_ones.enter_context(made)
+
+        yield connect
+
+
+def test_one_address_has_its_share_of_connections(
+    serve: Serve, connect: Callable[..., socket.socket]
+) -> None:
+    served = serve(NoAuth(), echo, Limits(connections=4, per_address=2))
+    for _ in range(2):  # which stay open, and wait for nothing
+        busy = connect(served)
+        busy.sendall(ASKED)
+        assert b"200 OK" in busy.recv(65536)
+    assert received(connect(served)).startswith(b"HTTP/1.1 503 ")
+    assert served.ask("GET", PROJECTS).status == 200
+
+
+def test_whoever_has_most_connections_makes_room(
+    serve: Serve, connect: Callable[..., socket.socket]
+) -> None:
+    served = serve(NoAuth(), echo, Limits(connections=4, per_address=3))
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as slow:
+        slow.sendall(HEAD)
+        for _ in range(20):
+            connect(served).sendall(HEAD)
+        for _ in range(3):
+            assert served.ask("GET", PROJECTS).status == 200
+        slow.sendall(b"Content-Length: 0\r\n\r\n")
+        assert b"200 OK" in slow.recv(65536)  # the oldest of all, and left alone
+
+
+def test_handshakes_of_one_address_leave_those_of_others(
+    serve: Serve, tls_web: Any, connect: Callable[..., socket.socket]
+) -> None:
+    served = serve(NoAuth(), echo, Limits(connections=8, per_address=3), Tls(tls_web.certificate))
+    trust = ssl.create_default_context(cafile=str(tls_web.certificate))
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as slow:
+        for _ in range(20):
+            connect(served).sendall(b"\x16\x03\x01")
+        for _ in range(3):
+            connection = http.client.HTTPSConnection(
+                "localhost", served.port, timeout=20, context=trust
+            )
+            connection.request("GET", "/health")
+            assert connection.getresponse().status == 200
+            connection.close()
+        with trust.wrap_socket(slow, server_hostname="localhost") as late:
+            late.sendall(ASKED)
+            assert b"200 OK" in late.recv(65536)
+
+
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_a_network_counts_as_one_client(host: object, network: str) -> None:
+    assert network_of(host) == network
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("localhost", 200),
+        ("LOCALHOST:1", 200),
+        ("[::1]:8000", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example:8000", 421),
+        ("[", 421),
+        ("", 421),
+    ],
+)
+def test_metrics_are_not_told_to_a_foreign_name_that_points_here(
+    served: Served, host: str, status: int
+) -> None:
+    assert served.ask("GET", "/metrics", {"Host": host}).status == status
 
 
 def test_a_handshake_has_its_time(serve: Serve, tls_web: Any) -> None:
