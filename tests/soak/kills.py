@@ -20,9 +20,12 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
+
+if TYPE_CHECKING:
+    from lfvpipe.storage import Buckets
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,14 +113,18 @@ def _is_start(event: dict[str, Any], step: str) -> bool:
 
 def snapshot(trial: Trial) -> dict[str, Any]:
     """Return what a run leaves, without times and random identifiers."""
+    from lfvpipe.storage import connect
+
+    buckets = connect("local", region="us-east-1", root=trial.state / "buckets")
     return {
-        "ledger": _ledger(trial),
+        "ledger": ledger_state(trial),
         "bucket": _bucket(trial.state / "buckets"),
-        "service": _service(trial),
+        "service": service_state(trial, buckets),
     }
 
 
-def _ledger(trial: Trial) -> dict[str, Any]:
+def ledger_state(trial: Trial) -> dict[str, Any]:
+    """Return what the ledger says."""
     path = trial.state / Path(trial.pipeline).stem / "ledger.json"
     ledger = json.loads(path.read_text())
     outcomes = {
@@ -150,13 +157,11 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _service(trial: Trial) -> dict[str, Any]:
+def service_state(trial: Trial, buckets: Buckets) -> dict[str, Any]:
     """Ask the service, as any client would, what it holds."""
     from lfvpipe.lookout.client import connect
     from lfvpipe.service.embedded import open_service
-    from lfvpipe.storage import connect as connect_buckets
 
-    buckets = connect_buckets("local", region="us-east-1", root=trial.state / "buckets")
     handler = open_service(trial.state / "service", buckets, region="us-east-1")
     client = connect("embedded", region="us-east-1", handler=handler)
     projects = [row["ProjectName"] for row in client.list_projects()["Projects"]]
