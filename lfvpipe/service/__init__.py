@@ -6,6 +6,7 @@ from lfvpipe import lazy
 
 if TYPE_CHECKING:
     from lfvpipe.service import embedded, errors, log, looks
+    from lfvpipe.service.quotas import read_quotas
     from lfvpipe.service.regions import RegionalService
     from lfvpipe.service.service import Service
 else:
@@ -16,9 +17,10 @@ else:
             "errors": [],
             "log": [],
             "looks": [],
+            "quotas": ["read_quotas"],
             "regions": ["RegionalService"],
             "service": ["Service"],
         },
     )
 
-__all__ = ["RegionalService", "Service", "embedded", "errors", "log", "looks"]
+__all__ = ["RegionalService", "Service", "embedded", "errors", "log", "looks", "read_quotas"]

@@ -16,7 +16,7 @@ from lfvpipe.lookout import rules
 from lfvpipe.lookout.limits import LIMITS
 
 FILE_NAME = "quotas.json"
-_UNLIMITED = ("requests_per_second", "queued_trainings")  # where null sets no limit
+_UNLIMITED = ("requests_per_second", "queued_trainings", "idle_seconds")  # where null sets no limit
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Quotas:
             to go on with; without room for them, they are worked out again.
         requests_per_second: How often each operation but DetectAnomalies may be called; the
             original allowed 5. None sets no limit; a service within its caller never has one.
+        idle_seconds: How long nobody may ask a hosted model before it is stopped. None: for ever.
     """
 
     min_side: int = rules.MIN_SIDE
@@ -73,6 +74,7 @@ class Quotas:
     training_attempts: int = 5
     checkpoint_bytes: int = 2 * 1024**3
     requests_per_second: float | None = None
+    idle_seconds: float | None = None
 
 
 def read_quotas(

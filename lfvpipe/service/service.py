@@ -82,7 +82,10 @@ class Service:
         model = service_model()
         throttle = Throttle(allowed.requests_per_second if isolated else None)
         self._gateway = Gateway(model, Dispatcher(model, self._runtime, groups, throttle))
+        self._scheduler.idleness.stop_idle()  # rather than have them back
         self.resume()
+        if isolated:  # one within its caller looks when it is opened
+            self._scheduler.idleness.watch()
 
     @property
     def quotas(self) -> Quotas:

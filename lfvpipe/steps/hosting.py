@@ -47,6 +47,9 @@ class Hosting(StepFacts):
         """The name under which the ledger holds it."""
         return f"{KIND}:{self.project}/{self.version}"
 
+    def __str__(self) -> str:
+        return f"Model {self.version} of project {self.project}"
+
 
 @dataclass(frozen=True)
 class HostingSaved(SavedFacts):
@@ -208,6 +211,12 @@ def _wait(
         cancelled=cancelled,
         target=target,
     )
+
+
+def models_elsewhere(context: Context, held: Mapping[str, Facts]) -> list[Hosting]:
+    """Return the models among what the ledger holds that another endpoint than today's hosts."""
+    models = [Hosting.from_json(facts) for facts in held.values() if facts.get("kind") == KIND]
+    return [each for each in models if each.endpoint != context.pipeline.service.endpoint]
 
 
 def stop_models(context: Context, held: Mapping[str, Facts]) -> list[str]:

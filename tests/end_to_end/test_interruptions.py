@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.soak.kills import Trial, compare, kill_in, snapshot
-from tests.workshop import call, spawn
+from tests.workshop import Said, call, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,8 +75,41 @@ def test_stop_stops_what_a_killed_run_left_hosted(workshop: Workshop) -> None:
             break
     process.kill()
     process.communicate()
+    for teller in ("status", "plan"):
+        assert "hosted: model:" in call(teller, "pipeline.yaml", cwd=workshop.folder).out
     assert workshop.lfvpipe("stop").code == 0
     assert [row["Status"] for row in workshop.models()] == ["TRAINED"]
+
+
+def test_the_next_command_tells_and_stops_what_an_earlier_one_left_hosted(
+    workshop: Workshop,
+) -> None:
+    """The ledger is as a killed run leaves it, after which nothing else may be left to do."""
+    workshop.write()
+    ledger = workshop.folder / ".lfvpipe" / "pipeline" / "ledger.json"
+
+    def lfvpipe(*words: str) -> Said:
+        return call(words[0], "pipeline.yaml", *words[1:], cwd=workshop.folder)
+
+    def leave_hosted() -> None:
+        assert lfvpipe("run", "--refresh", "--set", "hosting.keep_running=true").code == 0
+        assert [row["Status"] for row in workshop.models()] == ["HOSTED"]
+        assert "still hosted: model:" in lfvpipe("plan").out
+
+    leave_hosted()
+    elsewhere = lfvpipe("stop", "--set", "service.endpoint=http://127.0.0.1:9")
+    assert "left alone model:" in elsewhere.out
+    assert "--set service.endpoint=embedded" in elsewhere.out
+    said = lfvpipe("run", "--until", "model")
+    assert "which an earlier command had left hosted, is stopped now" in said.err
+    assert [row["Status"] for row in workshop.models()] == ["TRAINED"]
+    assert json.loads(ledger.read_text())["held"] == {}
+    leave_hosted()
+    image = next(iter(ledger.parent.rglob("*.png")), None) or next(ledger.parent.rglob("*.jpg"))
+    assert lfvpipe("detect", str(image)).code == 0
+    assert [row["Status"] for row in workshop.models()] == ["TRAINED"]
+    leave_hosted()
+    assert lfvpipe("destroy", "--yes").code == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals of this kind are POSIX's")

@@ -1,6 +1,7 @@
 import dataclasses
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Event
 from typing import Any
 
@@ -9,13 +10,16 @@ from botocore.exceptions import ClientError
 
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import LookoutClient
+from lfvpipe.lookout.client import connect
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.lookout.likeness import unlikeness
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.state import models
 from lfvpipe.service.units.hosts import Hosts, PoolClosed
+from tests.service.conftest import FEW, picture
 
 RED = (200, 0, 0)
+MODEL: Any = {"ProjectName": "p", "ModelVersion": "1"}
 
 
 def start(client: LookoutClient, units: int = 1, **more: Any) -> Any:
@@ -265,3 +269,53 @@ def test_another_process_sees_and_serves_what_is_hosted(
     stop(other)
     with pytest.raises(hosted.exceptions.ConflictException):
         detect(hosted, world.picture((64, 64)))
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_a_model_that_nobody_asks_is_stopped_and_says_so(
+    trained: Any, world: Any, waits: Any, isolated: bool
+) -> None:
+    now = [1.7e9]
+    quotas = dataclasses.replace(FEW, idle_seconds=600.0)
+    options: Any = {"clock": lambda: now[0], "quotas": quotas, "isolated": isolated}
+    service = world.open(**options)
+    client = connect("embedded", region="us-east-1", handler=service.handle)
+    start(client)
+    waits.hosting(client)
+    for _ in range(3):  # what is asked stays
+        now[0] += 590
+        detect(client, picture(RED))
+        service._scheduler.idleness.stop_idle()
+    now[0] += 590
+    world.open(**options)  # nor does one that opens the state now take it for idle
+    assert client.describe_model(**MODEL)["ModelDescription"]["Status"] == "HOSTED"
+    now[0] += 50
+    world.open(**options)
+    said = waits.hosting(client, "TRAINED")["StatusMessage"]
+    assert said == "The model was stopped: for 10 minutes nobody had asked it."
+    with pytest.raises(client.exceptions.ConflictException, match="start it"):
+        detect(client, picture(RED))
+    assert start(client) == "STARTING_HOSTING"
+    assert waits.hosting(client)["StatusMessage"] == "The model is running."
+
+
+def test_a_service_for_others_looks_at_idle_models_by_itself(
+    trained: Any, world: Any, waits: Any
+) -> None:
+    quotas = dataclasses.replace(FEW, idle_seconds=0.2)
+    client = world.client(quotas=quotas)
+    start(client)
+    with suppress(LookoutError):  # it may be looked at while it is still hosted
+        waits.hosting(client, "HOSTED")
+    while client.describe_model(**MODEL)["ModelDescription"]["Status"] != "TRAINED":
+        pass
+
+
+def test_without_a_time_out_a_model_stays_hosted(trained: Any, world: Any, waits: Any) -> None:
+    now = [1.7e9]
+    client = world.client(clock=lambda: now[0])
+    start(client)
+    waits.hosting(client)
+    now[0] += 1e8
+    world.open(clock=lambda: now[0])
+    assert client.describe_model(**MODEL)["ModelDescription"]["Status"] == "HOSTED"

@@ -81,6 +81,9 @@ def explain(plans: Sequence[VariantPlan], step: str) -> None:
 
 def _print(plan: VariantPlan) -> None:
     print(output.styled(plan.variant.title, "bold"), end="")
+    if plan.ledger.held and not plan.variant.pipeline.hosting.keep_running:
+        held = ", ".join(plan.ledger.held)
+        print(f" (still hosted: {held}; `lfvpipe run` or `lfvpipe stop` stops it)", end="")
     if not plan.has_work:
         selected = sum(row.action != "skip" for row in plan.rows)
         which = "" if selected == len(plan.rows) else "selected "

@@ -150,6 +150,7 @@ def _run_variant(
     cancelled: Event,
 ) -> VariantRun:
     ledger = ledger_of(variant)
+    held_before = frozenset(ledger.held)
     try:
         result = engine.run(
             variant.steps,
@@ -164,7 +165,7 @@ def _run_variant(
             advise=steps.advise,
         )
     finally:
-        held_models.stop_after_run(variant, ledger, reporter)
+        held_models.stop_after_run(variant, ledger, reporter, before=held_before)
     run_report.update_after_run(variant, result)
     return VariantRun(variant, ledger, result)
 

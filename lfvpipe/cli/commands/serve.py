@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -100,6 +100,15 @@ class ServeOptions(Options):
             " (default: documented)",
         ),
     ] = "documented"
+    idle_timeout: Annotated[
+        int | None,
+        Option(
+            "--idle-timeout",
+            metavar="MINUTES",
+            read=at_least(1),
+            about="stop a hosted model that nobody asked for so long (default: never)",
+        ),
+    ] = None
     workers: Annotated[
         int | None,
         Option(
@@ -161,6 +170,9 @@ def run(options: ServeOptions) -> int:
         file.unlink(missing_ok=True)
     with ExitStack() as closing:
         listener = closing.enter_context(http.server.listen(options.host, options.port))
+        quotas = service.read_quotas(root / "service", options.limits)
+        if options.idle_timeout is not None:
+            quotas = replace(quotas, idle_seconds=60.0 * options.idle_timeout)
         lookout = service.RegionalService(
             root / "service",
             lambda region: storage.connect(
@@ -169,7 +181,7 @@ def run(options: ServeOptions) -> int:
             region=options.region,
             alone=options.one_region,
             detector=options.detector,
-            limits=options.limits,
+            quotas=quotas,
         )
         closing.callback(lookout.close)
         application = http.app.Application(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lfvpipe import steps
 from lfvpipe.cli import output
-from lfvpipe.cli.held_models import stop_held_models
+from lfvpipe.cli.held_models import stop_held_models, where_to_stop
 from lfvpipe.cli.options import Json, LockOptions
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
 
@@ -32,8 +33,8 @@ def run(options: StopOptions) -> int:
         return 0
     for key in stopped:
         print(f"stopped {key}")
-    for key in elsewhere:
-        print(f"left alone {key}: it is hosted at another endpoint than this file names")
+    for model in steps.hosting.models_elsewhere(variant.context, ledger_of(variant).held):
+        print(f"left alone {model.key}: {where_to_stop(model)}")
     if not stopped and not elsewhere:
         print("nothing is hosted")
     return 0

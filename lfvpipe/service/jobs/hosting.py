@@ -3,6 +3,7 @@
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service import locks
+from lfvpipe.service.jobs.idleness import message_of
 from lfvpipe.service.jobs.messages import TRAINED, status_message
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import models, tokens
@@ -46,7 +47,8 @@ def stop(runtime: Runtime, hosts: Hosts, identity: int) -> None:
     """Bring a STOPPING_HOSTING model to TRAINED once its last request is answered; idempotent."""
     hosts.close(identity)
     with runtime.database.write() as tx:
-        models.end_hosting(tx, identity, message=TRAINED)
+        message = message_of(models.find(tx, identity), otherwise=TRAINED)
+        models.end_hosting(tx, identity, message=message)
 
 
 def _find(runtime: Runtime, identity: int) -> Model | None:

@@ -18,6 +18,7 @@ from lfvpipe import disk
 from lfvpipe.lookout.statuses import PACKAGING_JOB_UNFINISHED, DatasetStatus, ModelStatus
 from lfvpipe.service import locks
 from lfvpipe.service.jobs import contents, deletion, hosting
+from lfvpipe.service.jobs.idleness import Idleness
 from lfvpipe.service.jobs.messages import FAILED, status_message
 from lfvpipe.service.jobs.packaging.job import fail, package
 from lfvpipe.service.jobs.training.launcher import IsAlive, Launch, Launcher, launch_process
@@ -68,6 +69,7 @@ class Scheduler:
         self._lock = threading.Lock()
         self._closed = False
         self.hosts = Hosts(runtime, isolated=isolated)
+        self.idleness = Idleness(runtime, self.reconcile_model)
         default = launch_process if runtime.stand_in is None else self._launch_thread
         self._launcher = Launcher(runtime, launch or default)
 
@@ -88,6 +90,7 @@ class Scheduler:
             case ModelStatus.TRAINING:
                 self._launcher.ensure_worker(identity)
             case ModelStatus.STARTING_HOSTING:
+                self.idleness.note(identity)
                 job = partial(hosting.start, self._runtime, self.hosts, identity)
                 give_up = partial(hosting.give_up, self._runtime, identity, model.status)
                 self._run(locks.hosting(identity), job, give_up)
@@ -111,6 +114,7 @@ class Scheduler:
 
     def close(self, seconds: float = 5.0) -> None:
         """Start nothing more, and wait a while for what runs; the rest resumes at the next look."""
+        self.idleness.close()
         with self._lock:
             self._closed = True
             threads = list(self._threads.values())

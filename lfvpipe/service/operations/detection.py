@@ -35,6 +35,7 @@ class Detection:
         model = self._require_hosted(project_name, model_version)
         self._check(model, body, content_type)
         hosts = self.context.scheduler.hosts
+        self.context.scheduler.idleness.note(model.id)
         try:
             try:
                 verdict = hosts.detect(model, body)
