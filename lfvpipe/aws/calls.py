@@ -28,7 +28,6 @@ from botocore.exceptions import (
     ResponseStreamingError,
     SSLError,
 )
-from urllib3.exceptions import NameResolutionError
 
 from lfvpipe.patience import Attempts, Trouble, seconds_asked_for
 
@@ -208,7 +207,9 @@ def reason_of(error: Exception) -> str:
     Where a name could not be resolved, that: botocore says only that it could not connect.
     """
     cause: Any = getattr(error, "kwargs", {}).get("error")
-    if isinstance(cause, (socket.gaierror, NameResolutionError)):
+    if isinstance(cause, socket.gaierror) or isinstance(
+        getattr(cause, "__cause__", None), socket.gaierror
+    ):
         host = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", ""))).hostname
         return f"no host is called {host}, or names are not resolved at the moment"
     return str(error).strip().partition("\n")[0][:300].rstrip(".")

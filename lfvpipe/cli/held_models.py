@@ -46,9 +46,11 @@ def stop_after_run(
     def warn(message: str) -> None:
         reporter(engine.StepWarning("evaluate", message))
 
+    if not ledger.held:
+        return
     for model in steps.hosting.models_elsewhere(variant.context, ledger.held):
         warn(f"{model} may still be hosted: {where_to_stop(model)}.")
-    if not ledger.held or variant.pipeline.hosting.keep_running:
+    if variant.pipeline.hosting.keep_running:
         return
     held = dict(ledger.held)
     try:

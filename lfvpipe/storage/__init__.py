@@ -43,8 +43,9 @@ if TYPE_CHECKING:
         WrongRange,
         WrongRegion,
     )
-    from lfvpipe.storage.failures import translating, until_sound
+    from lfvpipe.storage.failures import translating
     from lfvpipe.storage.local import LocalBuckets
+    from lfvpipe.storage.repeating import until_sound
     from lfvpipe.storage.s3 import S3Buckets
     from lfvpipe.storage.s3.sound import fits_tag
     from lfvpipe.storage.urls import without_secrets, without_secrets_within
@@ -88,8 +89,9 @@ else:
                 "WrongRange",
                 "WrongRegion",
             ],
-            "failures": ["translating", "until_sound"],
+            "failures": ["translating"],
             "local": ["LocalBuckets"],
+            "repeating": ["until_sound"],
             "s3": ["S3Buckets"],
             "s3.sound": ["fits_tag"],
             "urls": ["without_secrets", "without_secrets_within"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from lfvpipe import aws
 from lfvpipe.storage.errors import (
@@ -26,9 +26,7 @@ from lfvpipe.storage.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-_T = TypeVar("_T")
+    from collections.abc import Iterator
 
 # From the S3 API reference, "List of error codes"; stores other than AWS use them, too.
 _KINDS_BY_CODE: dict[str, type[StorageError]] = {
@@ -108,30 +106,6 @@ def translating(where: str) -> Iterator[None]:
         if package == "obstore" or isinstance(error, OSError):
             raise _from_obstore(error, where) from error
         raise
-
-
-def until_sound(where: str, transfer: Callable[[], _T], *, most: int | None = None) -> _T:
-    """Do `transfer` until what arrives is what was sent, and return what it returns.
-
-    Args:
-        where: The address of the object.
-        transfer: Raises `Damaged` where it is not.
-        most: How many attempts there may be at most.
-
-    Raises:
-        Damaged: It never was.
-    """
-    from lfvpipe.patience import Attempts, Trouble
-
-    attempts, is_first = Attempts(where, most), True
-    while True:
-        try:
-            return transfer()
-        except Damaged:
-            # The second follows at once: two that agree are right, whatever the tag says.
-            if not is_first and not attempts.pause(Trouble.BROKEN, "it is changed on its way"):
-                raise
-            is_first = False
 
 
 def _from_botocore(error: Exception, where: str) -> StorageError:

@@ -27,7 +27,8 @@ from lfvpipe.storage.errors import (
     Unreachable,
     WrongRegion,
 )
-from lfvpipe.storage.failures import translating, until_sound
+from lfvpipe.storage.failures import translating
+from lfvpipe.storage.repeating import until_sound
 from lfvpipe.storage.s3 import administration, careful, environment, sound
 
 if TYPE_CHECKING:
