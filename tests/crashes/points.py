@@ -28,7 +28,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _CHANCE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8,}|\d+")
 # How often somebody who waits asks, and looks at a lock, is a matter of time.
 _WAITING = re.compile(r"api (?:Describe|List)|service/locks|scratch|os.mkdir")
-_MOST_WAITING = 2
+MOST_WAITING = 2
 # A kill loses nothing that was written, so that before and after these all is the same.
 POWER_ALONE = ("fsynced", "synced")
 
@@ -50,12 +50,14 @@ class Executioner:
         log: Gets a line for each point.
         doomed: Where to die; None for nowhere.
         disk: Told of what is written; has the last word, should the power fail.
+        most_waiting: How many points count of those whose number is a matter of time.
     """
 
     root: str
     log: Path
     doomed: Point | None = None
     disk: UnsyncedWrites | None = None
+    most_waiting: int = MOST_WAITING
     _passed: Counter[str] = field(default_factory=Counter)
     _guard: Any = field(default_factory=threading.Lock)
     _own: Any = field(default_factory=threading.local)
@@ -66,7 +68,7 @@ class Executioner:
         with self._guard:
             self._passed[label] += 1
             point = Point(label, self._passed[label])
-            if _WAITING.search(label) and point.number > _MOST_WAITING:
+            if _WAITING.search(label) and point.number > self.most_waiting:
                 return
             if self.doomed is None:
                 self._note(f"{point.number} {label}")

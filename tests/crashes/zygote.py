@@ -13,10 +13,11 @@ import json
 import os
 import sys
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.crashes.points import Executioner, Point, install
+from tests.crashes.points import MOST_WAITING, Executioner, Point, install
 from tests.crashes.power import UnsyncedWrites
 
 _PATIENCE = 180.0  # seconds
@@ -34,6 +35,9 @@ class Errand:
         label: Of the point at which it dies; None for nowhere.
         number: Of that point.
         shadow: Where what is not synced is remembered, should the power fail; None for a kill.
+        program: The module whose `main` takes the words.
+        root: Where points are, within the folder.
+        most_waiting: See `Executioner`.
     """
 
     words: tuple[str, ...]
@@ -43,6 +47,9 @@ class Errand:
     label: str | None = None
     number: int = 0
     shadow: str | None = None
+    program: str = "lfvpipe.cli.main"
+    root: str = ".lfvpipe"
+    most_waiting: int = MOST_WAITING
 
     def as_line(self) -> str:
         """Return it as `main` reads it."""
@@ -50,8 +57,7 @@ class Errand:
 
 
 def _carry_out(errand: Errand) -> int:
-    from lfvpipe.cli.main import main as command_line
-
+    program = import_module(errand.program)
     faulthandler.dump_traceback_later(_PATIENCE, exit=True)
     os.chdir(errand.folder)
     output = os.open(errand.said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -59,12 +65,12 @@ def _carry_out(errand: Errand) -> int:
     for stream, descriptor in ((0, null), (1, output), (2, output)):
         os.dup2(descriptor, stream)
     point = None if errand.label is None else Point(errand.label, errand.number)
-    root = str(Path(errand.folder, ".lfvpipe"))
-    end = Executioner(root, Path(errand.log), point)
+    root = str(Path(errand.folder, errand.root))
+    end = Executioner(root, Path(errand.log), point, most_waiting=errand.most_waiting)
     if errand.shadow is not None:
         end.disk = UnsyncedWrites(Path(errand.shadow), end)
     install(end)
-    return command_line(list(errand.words))
+    return int(program.main(list(errand.words)))
 
 
 def main() -> int:
@@ -75,6 +81,7 @@ def main() -> int:
 
     import lfvpipe.cli.commands.run
     import lfvpipe.service.embedded
+    import lfvpipe.service.jobs.training.worker
     import lfvpipe.steps.extract.extraction  # noqa: F401
 
     answers = os.fdopen(os.dup(1), "w")

@@ -74,6 +74,7 @@ def main(arguments: list[str]) -> int:
     try:
         runtime = open_runtime(Path(arguments[0]), quotas_from_json(arguments[1]))
         with closing(runtime.database):
+            runtime.remove_scratch_of_killed()
             work(runtime)
     except Exception:  # the boundary of the process
         service_log().exception("training failed")
