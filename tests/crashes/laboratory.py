@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMES = ("creation-date", "EvaluationEndTimestamp")
-_OF_ATTEMPTS = ("attempts", "deaths", "created", "updated", "evaluated")
+_OF_ATTEMPTS = ("attempts", "deaths", "created", "updated", "evaluated", "answer")
 _BESIDE = ("locks", "logs")
 
 
@@ -105,11 +105,15 @@ def _parts(line: str) -> tuple[str, str, str]:
     return line.partition(" ")
 
 
-def open_bench(folder: Path, aside: Path, program: str) -> Iterator[Bench]:
-    """Yield a bench whose zygote ends with it."""
+def open_bench(
+    folder: Path, aside: Path, program: str, site: Path | None = None
+) -> Iterator[Bench]:
+    """Yield a bench whose zygote ends with it, and finds what is installed in `site`."""
     command = [sys.executable, "-m", "tests.crashes.zygote"]
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     env = {**environment(), "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    if site is not None:
+        env["PYTHONPATH"] += f"{os.pathsep}{site}"
     with subprocess.Popen(command, env=env, text=True, **pipes) as zygote:
         yield Bench(folder, aside, zygote, program)
         assert zygote.stdin is not None

@@ -99,4 +99,4 @@ def test_a_training_that_is_killed_anywhere_ends_as_if_it_had_not_been(
     with capsys.disabled():
         told = ", ".join(f"{number} {fate}" for fate, number in fates.items())
         print(f"\n{len(points)} points of the trainer; {told}, {len(faults)} differences")
-    assert faults == []
+    assert faults == [], "\n".join(faults)
