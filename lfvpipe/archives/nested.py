@@ -6,18 +6,18 @@ if it had been unpacked where it lies.
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter, defaultdict
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe.archives.errors import ArchiveError, NoSuchMember
 from lfvpipe.archives.members import GIB, Archive, Closable, Member
+from lfvpipe.passing import passing_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from pathlib import Path
 
 _ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tbz2", ".txz")
 # An inner archive passes through the memory once, on its way to a temporary file.
@@ -87,8 +87,7 @@ class NestedArchive(Closable):
             return self._inner[folder]
         path = self.path / name
         if not self.path.is_dir():
-            scratch = self._opened.enter_context(tempfile.TemporaryDirectory(prefix="lfvpipe-"))
-            path = Path(scratch, "inner")
+            path = self._opened.enter_context(passing_folder()) / "inner"
             path.write_bytes(self._outer.read(name, _LARGEST))
         self._inner[folder] = self._opened.enter_context(self._open_inner(path))
         return self._inner[folder]

@@ -10,17 +10,17 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lfvpipe.passing import passing_folder
 from lfvpipe.report.page import headline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from lfvpipe.report.records import RunRecord
 
@@ -122,9 +122,9 @@ def _log(client: Any, run_id: str, run: RunRecord, files: Mapping[str, Path]) ->
     told = [Param(key, value) for key, value in params(run).items()]
     for start in range(0, len(told), AT_ONCE):
         client.log_batch(run_id, params=told[start : start + AT_ONCE])
-    with tempfile.TemporaryDirectory(prefix="lfvpipe-") as folder:
+    with passing_folder() as folder:
         for name, file in files.items():
-            copy = shutil.copyfile(file, Path(folder) / name)  # the server keeps a file's name
+            copy = shutil.copyfile(file, folder / name)  # the server keeps a file's name
             client.log_artifact(run_id, str(copy))
     seconds = sum(timing.seconds or 0 for timing in run.timings)
     client.set_terminated(run_id, "FINISHED", _moment(run) + round(seconds * MILLISECONDS))
