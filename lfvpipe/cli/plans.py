@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lfvpipe import engine, service
 from lfvpipe.cli.variants import ledger_of, open_variants, selection_of
 from lfvpipe.errors import UserError
+from lfvpipe.steps import ownership
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.planning import PlanRow
     from lfvpipe.engine.reasons import Reason
+    from lfvpipe.steps.ownership import Owner
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,13 @@ class VariantPlan:
     def has_work(self) -> bool:
         """Whether a run would do anything at all."""
         return any(row.action in {"run", "reuse"} for row in self.rows)
+
+    @property
+    def marks(self) -> Sequence[Owner]:
+        """The pipelines whose mark the project bears: a run that has work stops before them."""
+        if not self.has_work:
+            return ()
+        return ownership.marked_by_others(self.variant.context, self.ledger.lineage)
 
 
 def plan_variants(
@@ -81,7 +90,10 @@ def _advising_against_refresh() -> Iterator[None]:
 
 
 def plans_json(plans: Sequence[VariantPlan]) -> dict[str, Any]:
-    """Return plans as JSON: `name`, `work`, and per variant `variant`, `work`, `steps`."""
+    """Return plans as JSON: `name`, `work`, and per variant `variant`, `work`, `steps`, `marks`.
+
+    The last are the pipelines whose mark the project bears, before which a run stops.
+    """
     return {
         "name": plans[0].variant.pipeline.name,
         "work": any(plan.has_work for plan in plans),
@@ -90,6 +102,7 @@ def plans_json(plans: Sequence[VariantPlan]) -> dict[str, Any]:
                 "variant": plan.variant.name,
                 "work": plan.has_work,
                 "steps": [row_json(row) for row in plan.rows],
+                "marks": [owner.as_json() for owner in plan.marks],
             }
             for plan in plans
         ],

@@ -39,6 +39,8 @@ def test_a_plan_says_whose_the_project_is_and_a_run_stops(
     assert "`lfvpipe run --adopt` takes it over; or name a `project` of your own." in said.err
     assert lfvpipe("run", second, "--until", "datasets", "--adopt").code == 0
     assert "bears the mark of pipeline second" in lfvpipe("plan", first).out
+    (variant,) = lfvpipe("plan", first, "--json").json["variants"]
+    assert [mark["pipeline"] for mark in variant["marks"]] == ["second"]
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut"])

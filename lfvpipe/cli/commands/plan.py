@@ -6,7 +6,6 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lfvpipe import steps
 from lfvpipe.cli import formatting, output
 from lfvpipe.cli.options import EVERY_STEP, Json, Refresh, StepOptions, Why
 from lfvpipe.cli.plans import plan_variants, plans_json
@@ -93,7 +92,7 @@ def _print(plan: VariantPlan) -> None:
     more = f", {reused} to reuse" if reused else ""
     print(f": {len(plan.to_run)} of {len(plan.rows)} steps to run{more}")
     _print_rows(plan.rows, most=MOST_REASONS)
-    for owner in steps.ownership.marked_by_others(plan.variant.context, plan.ledger.lineage):
+    for owner in plan.marks:
         print(
             f"! project {plan.variant.pipeline.project} bears the mark of {visible(str(owner))}: as"
             " long as it is there, a run stops before it replaces anything; --adopt takes it over"
