@@ -189,6 +189,29 @@ def _lock(descriptor: int) -> bool | None:
     return True
 
 
+@contextmanager
+def private(folder: Path, *, all_else: bool = True) -> Iterator[None]:
+    """Make a folder for its owner alone, and `all_else` that is made while the block runs.
+
+    A folder that others may enter already is shared by its owner's will: then the umask decides,
+    as it does elsewhere. Processes that are started inside the block inherit it.
+
+    Raises:
+        OSError: The folder cannot be made.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if not all_else or folder.stat().st_mode & 0o077 or os.name == "nt":
+        yield
+        return
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def sync_file(descriptor: int) -> None:
     """Make what was written to a file durable, as far as its file system lets us.
 

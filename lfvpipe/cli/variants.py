@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from lfvpipe.cli.usage import UsageError
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
 
     from lfvpipe.cli.options import LockOptions, PipelineOptions, StepOptions
     from lfvpipe.config import Loaded
@@ -119,13 +119,19 @@ def selection_of(options: StepOptions, variant: Variant) -> Selection:
     return asked
 
 
-def locked(command: str, options: LockOptions, variant: Variant) -> AbstractContextManager[None]:
+@contextmanager
+def locked(
+    command: str, options: LockOptions, variant: Variant, *, writes_elsewhere: bool = False
+) -> Iterator[None]:
     """Hold the pipeline's lock for a command; say so when that means waiting.
 
-    Where the last holder was killed, the temporary files that it left are removed first.
+    Where the last holder was killed, the temporary files that it left are removed first. The state
+    is for its user alone, and so is what is written meanwhile, unless the command also
+    `writes_elsewhere`, where others may be meant to read it.
 
     Raises:
         Locked: Another run holds it.
+        StateFolderUnusable: It cannot be made.
     """
 
     def on_wait(holder: Holder | None) -> None:
@@ -133,13 +139,21 @@ def locked(command: str, options: LockOptions, variant: Variant) -> AbstractCont
 
     said = f"lfvpipe {command} {options.file or DEFAULT_FILE}"
     folder = variant.context.state_dir
-    return engine.hold(
-        folder,
-        said,
-        options.lock_timeout,
-        on_wait=on_wait,
-        on_killed=lambda: steps.remove_leftovers(variant.context),
-    )
+    with ExitStack() as held:
+        try:
+            held.enter_context(atomic.private(options.state_root, all_else=not writes_elsewhere))
+        except OSError as error:
+            raise engine.StateFolderUnusable(options.state_root, error) from error
+        held.enter_context(
+            engine.hold(
+                folder,
+                said,
+                options.lock_timeout,
+                on_wait=on_wait,
+                on_killed=lambda: steps.remove_leftovers(variant.context),
+            )
+        )
+        yield
 
 
 def remember_valid(options: PipelineOptions) -> None:

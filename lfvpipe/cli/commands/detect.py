@@ -234,7 +234,10 @@ def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[As
     variant = open_variants(options)[0]
     if maps:
         heat_maps.require_embedded(variant.context)
-    with locked("detect", options, variant), interrupt.cancelling() as cancelled:
+    with (
+        locked("detect", options, variant, writes_elsewhere=True),
+        interrupt.cancelling() as cancelled,
+    ):
         ledger = ledger_of(variant)
         record = _model_record(variant, ledger)
         trained = ModelOutcome.from_json(record.outcome.facts if record.outcome else {})

@@ -162,9 +162,16 @@ def run(options: ServeOptions) -> int:
     """Serve until SIGINT or SIGTERM; return 0."""
     _check(options)
     root = Path(options.state_dir or STATE_FOLDER).absolute()
+    folder = Path(options.buckets or root / "buckets").absolute()
+    # In a folder of images elsewhere others may be meant to read.
+    with atomic.private(root, all_else=folder.is_relative_to(root)):
+        _serve(options, root, folder)
+    return 0
+
+
+def _serve(options: ServeOptions, root: Path, folder: Path) -> None:
     http.access_log.configure(options.log_format)
     authenticator, credentials = _authenticator(options, root)
-    folder = Path(options.buckets or root / "buckets").absolute()
     terms = storage.Terms(options.encryption, options.encryption_key, options.requester_pays)
     for file in atomic.abandoned_files(root / "service"):
         file.unlink(missing_ok=True)
@@ -196,7 +203,6 @@ def run(options: ServeOptions) -> int:
         tell = _teller(options, listener.getsockname()[1], credentials)
         server = http.server.Server(application.asgi(), listener, tls=_tls(options), on_ready=tell)
         server.serve_until_stopped()
-    return 0
 
 
 def _check(options: ServeOptions) -> None:
