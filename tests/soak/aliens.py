@@ -39,7 +39,7 @@ sources:
   normal: {{archive: aliens.zip}}
   anomaly: {{archive: aliens_def.zip}}
 bucket: {{name: {bucket}, endpoint: "{endpoint}"}}
-sample: {{percent: {percent}}}
+sample: {{count: {count}}}
 split: {{train: 60, test: 40}}
 evaluate: {{unused: {{per_label: 5}}}}
 model: {{effort: fast}}
@@ -151,7 +151,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--in-a-row", type=int, default=10)
-    parser.add_argument("--percent", type=int, default=20, help="of the images")
+    parser.add_argument("--count", type=int, default=12, help="images of each label")
     parser.add_argument("--minutes", type=float, default=25.0, help="no life begins after these")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -168,7 +168,7 @@ def main() -> int:
     ):
         for archive in Path(os.environ["LFVPIPE_TEST_DATA"], "aliens").glob("*.zip"):
             shutil.copy(archive, name)
-        text = PIPELINE.format(bucket=BUCKET, endpoint=endpoint, percent=options.percent)
+        text = PIPELINE.format(bucket=BUCKET, endpoint=endpoint, count=options.count)
         Path(name, "aliens.yaml").write_text(text)
         buckets = connect(endpoint, region="us-east-1", root=Path(name))
         life = Life(Trial(Path(name), "aliens.yaml"), buckets)
