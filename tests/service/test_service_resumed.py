@@ -243,6 +243,7 @@ def test_evaluation_files_that_cannot_be_written_do_not_cost_the_model(
     assert "not written yet" in found["StatusMessage"]
     assert "Access Denied" in found["StatusMessage"]
     assert found["Performance"]["F1Score"] == 1.0
+    assert "EvaluationManifest" not in found  # it names what is there
     client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
     waits.hosting(client)
     client.stop_model(ProjectName="p", ModelVersion="1")
@@ -251,7 +252,8 @@ def test_evaluation_files_that_cannot_be_written_do_not_cost_the_model(
     monkeypatch.setattr(scheduler, "_PAUSE", 0.0)
     other = world.client()  # one that is opened later tries by itself
     poll(lambda: world.bucket.head("out_EvaluationResult-p-1.json"))
-    poll(lambda: "not written" not in described(other)["StatusMessage"])
+    poll(lambda: "EvaluationManifest" in described(other))
+    assert "not written" not in described(other)["StatusMessage"]
     lines = world.bucket.get("out_EvaluationManifest-p-1.json").splitlines()
     tested = json.loads(world.bucket.get("out_EvaluationResult-p-1.json"))["EvaluationDetails"]
     assert len(lines) == tested["NumberOfTestingImages"]
@@ -336,3 +338,22 @@ def test_a_disk_that_takes_no_checkpoint_does_not_end_a_training(
     kept.save("a", lambda: b"1", bulky=True)
     kept.save("b", lambda: b"1")
     assert kept.load("a") is None
+
+
+def test_a_version_deleted_before_its_files_are_written_leaves_none(
+    dataset: Any, world: Any, waits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, real = world.client(), LocalBucket.put
+
+    def put(bucket: LocalBucket, key: str, data: Any) -> None:
+        if "EvaluationResult" in key:
+            raise UserError("Access Denied.")
+        real(bucket, key, data)
+
+    monkeypatch.setattr(LocalBucket, "put", put)
+    client.create_model(ProjectName="p", OutputConfig=OUTPUT)
+    waits.model(client)
+    assert world.bucket.head("out_EvaluationManifest-p-1.json")
+    client.delete_model(ProjectName="p", ModelVersion="1")
+    assert client.list_models(ProjectName="p")["Models"] == []
+    assert [info.key for info in world.bucket.list("out_")] == []

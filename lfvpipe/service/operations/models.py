@@ -8,7 +8,6 @@ from typing import Any, NotRequired, TypedDict
 from lfvpipe.lookout.progress import TRAINING
 from lfvpipe.lookout.statuses import MODEL_HOSTING, ModelStatus
 from lfvpipe.service.faults import conflict, over_quota
-from lfvpipe.service.jobs.training.evaluation import output_keys
 from lfvpipe.service.operations.base import (
     PAGE,
     OperationContext,
@@ -89,7 +88,7 @@ class Models:
         # A worker is started only after the commit, for it finds its work in the table. A kill
         # between the two loses nothing: the row says TRAINING, and the next look starts a worker.
         model = self._get(tx, project_name, str(version))
-        for key in output_keys(model).values():
+        for key in model.output_keys.values():
             check_output_key(self.context.buckets, location["Bucket"], key)
         return {"ModelMetadata": _metadata(model)}
 
@@ -186,8 +185,8 @@ def _metadata(model: Model) -> dict[str, Any]:
 def _description(model: Model) -> Result:
     bucket = model.output_bucket
     files: dict[str, Any] = {}
-    if model.evaluated is not None:
-        keys = output_keys(model).items()
+    if model.evaluated is not None and model.unpublished is None:
+        keys = model.output_keys.items()
         files = {name: {"Bucket": bucket, "Key": key} for name, key in keys}
     return {
         **_metadata(model),

@@ -1,6 +1,7 @@
 """The table of model versions."""
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,13 @@ class Model:
     detector: str
     deaths: int
     unpublished: str | None
+
+    @property
+    def output_keys(self) -> Mapping[str, str]:
+        """The keys of the evaluation's files: the prefix and the name, with nothing in between."""
+        prefix, tail = self.output_prefix or "", f"{self.project}-{self.version}.json"
+        names = ("EvaluationManifest", "EvaluationResult")
+        return {name: f"{prefix}{name}-{tail}" for name in names}
 
 
 def get(tx: Transaction, project: str, version: str) -> Model:

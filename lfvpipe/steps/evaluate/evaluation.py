@@ -20,7 +20,11 @@ from lfvpipe.steps.evaluate.outcome import (
     RefusedImage,
     VerdictFile,
 )
-from lfvpipe.steps.evaluate.service_results import service_metrics, verdicts_of_test
+from lfvpipe.steps.evaluate.service_results import (
+    service_metrics,
+    verdicts_of_test,
+    with_evaluation,
+)
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.hosting import Hosting, hosted, is_ours, stop, stop_if_ours
 from lfvpipe.steps.intact import digest_of
@@ -44,11 +48,12 @@ def evaluate(context: Context, work: Work) -> Outcome:
     """Collect verdicts, hosting the model only where some are missing, and write them down.
 
     Raises:
+        EvaluationMissing: What the training found of the test images is not written yet.
         LookoutError: The model cannot be hosted, or the service fails at an image for another
             reason than the image.
         Cancelled: The user asked to stop; the verdicts so far are kept for the next attempt.
     """
-    trained = ModelOutcome.of(work.upstream)
+    trained = with_evaluation(context, ModelOutcome.of(work.upstream))
     index = context.state_dir / ExtractOutcome.of(work.upstream).index
     model = Hosting(trained.project, trained.version, context.pipeline.service.endpoint)
     keeps_running = context.pipeline.hosting.keep_running

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.dataset.index import read_index
 from lfvpipe.errors import UserError
+from lfvpipe.lookout.descriptions import describe_model
 from lfvpipe.manifest import LineError, read_evaluation_line
 from lfvpipe.report.records import Verdict
+from lfvpipe.steps.model.outcome import ObjectLocation
 from lfvpipe.storage import NoSuchObject
 
 if TYPE_CHECKING:
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from lfvpipe.dataset.index import Image
     from lfvpipe.manifest import EvaluationLine
     from lfvpipe.steps.context import Context
-    from lfvpipe.steps.model.outcome import ModelOutcome, ObjectLocation
+    from lfvpipe.steps.model.outcome import ModelOutcome
 
 
 class EvaluationDamaged(UserError):
@@ -34,6 +37,37 @@ class EvaluationDamaged(UserError):
             f"The model's evaluation {where} is damaged: {fault}.",
             hint="Only a training writes it: `lfvpipe run --force model` trains again.",
         )
+
+
+class EvaluationMissing(UserError):
+    """The service could not write yet what it found about its test images."""
+
+    def __init__(self, version: str, said: str) -> None:
+        super().__init__(
+            f"The evaluation of model version {version} is not written yet. {said}".strip(),
+            hint="The model is trained, and stays. Let the service write to the bucket, and run"
+            " again.",
+        )
+
+
+def with_evaluation(context: Context, model: ModelOutcome) -> ModelOutcome:
+    """Return `model` with the files of its evaluation where they were only written since.
+
+    Raises:
+        EvaluationMissing: They are not written yet.
+    """
+    if model.evaluation_manifest is not None:
+        return model
+    found = describe_model(context.lookout, model.project, model.version) or {}
+    if "EvaluationManifest" not in found:
+        if "EvaluationEndTimestamp" in found:  # else there is none, from another service
+            raise EvaluationMissing(model.version, str(found.get("StatusMessage", "")))
+        return model
+    return replace(
+        model,
+        evaluation_manifest=ObjectLocation.of(found.get("EvaluationManifest")),
+        evaluation_result=ObjectLocation.of(found.get("EvaluationResult")),
+    )
 
 
 def verdicts_of_test(context: Context, model: ModelOutcome, index: Path) -> list[Verdict]:

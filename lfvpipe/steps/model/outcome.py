@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts, StepOutcome
 from lfvpipe.steps.attempts import SavedFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,11 @@ class ObjectLocation(StepFacts):
 
     bucket: str
     key: str
+
+    @classmethod
+    def of(cls, found: Mapping[str, str] | None) -> ObjectLocation | None:
+        """Return what a description says of a file; None where it says nothing of it."""
+        return None if found is None else cls(found["Bucket"], found["Key"])
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,8 @@ def train(context: Context, work: Work) -> Outcome:
         f1=performance.get("F1Score"),
         precision=performance.get("Precision"),
         recall=performance.get("Recall"),
-        evaluation_manifest=_location(trained.get("EvaluationManifest")),
-        evaluation_result=_location(trained.get("EvaluationResult")),
+        evaluation_manifest=ObjectLocation.of(trained.get("EvaluationManifest")),
+        evaluation_result=ObjectLocation.of(trained.get("EvaluationResult")),
         training_seconds=round((ended - began).total_seconds(), 1) if began and ended else None,
         created=timestamp(began),
         created_by_us=word == "created" or was_ours,
@@ -222,7 +222,3 @@ def _wait(context: Context, work: Work, version: str) -> Description:
             failed = (*saved.failed_versions, version)
             replace(saved, version=None, failed_versions=failed).save(work)
         raise
-
-
-def _location(found: Mapping[str, str] | None) -> ObjectLocation | None:
-    return ObjectLocation(found["Bucket"], found["Key"]) if found else None

@@ -112,6 +112,7 @@ class FakeLookout:
     tokens: dict[str, Any] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     failing_trainings: int = 0
+    refuses_evaluations: bool = False
     refused: set[str] = field(default_factory=set)
     die_at: int | None = None
     dead: bool = False
@@ -276,7 +277,8 @@ class FakeLookout:
             if not model.get("evaluated"):
                 self.buckets.bucket(bucket).put(key, self._evaluation(name))
             model["evaluated"] = True
-            about["EvaluationManifest"] = {"Bucket": bucket, "Key": key}
+            if not self.refuses_evaluations:
+                about["EvaluationManifest"] = {"Bucket": bucket, "Key": key}
             about["Performance"] = {"F1Score": 0.9, "Precision": 0.8, "Recall": 1.0}
             about["EvaluationEndTimestamp"] = model["created"] + 12.5
         return {"ModelDescription": about | {"StatusMessage": f"about to be {about['Status']}"}}

@@ -40,6 +40,20 @@ def test_the_services_own_test_images_are_read_from_the_bucket(world: Any) -> No
     assert run.verdicts["test"][0].path == "images/anomaly/test-0.png"
 
 
+def test_an_evaluation_that_is_not_written_yet_is_waited_for_and_costs_no_model(world: Any) -> None:
+    world.service.refuses_evaluations = True
+    assert not world.run().ok
+    (failed,) = [each for each in world.run().rows if each.error is not None]
+    assert "version 1 is not written yet. about to be TRAINED" in str(failed.error)
+    assert "is trained, and stays" in getattr(failed.error, "hint", "")
+    world.service.refuses_evaluations = False
+    assert world.run().ok
+    run = run_file.load(world.ledger_path.parent / world.facts("report")["run_file"])
+    assert len(run.verdicts["test"]) == 4
+    assert _called(world, "CreateModel") == 1
+    assert _called(world, "StartModel") == 1
+
+
 def test_without_evaluation_images_nothing_is_hosted(world: Any) -> None:
     world.evaluate = 0
     assert world.run().ok

@@ -114,15 +114,8 @@ def result_document(model: Model, selection: Selection, evaluation: Evaluation) 
     return json.dumps(document, indent=2)
 
 
-def output_keys(model: Model) -> Mapping[str, str]:
-    """Return the keys of the two files: the prefix and the name, with nothing in between."""
-    prefix, tail = model.output_prefix or "", f"{model.project}-{model.version}.json"
-    names = ("EvaluationManifest", "EvaluationResult")
-    return {name: f"{prefix}{name}-{tail}" for name in names}
-
-
 def output_files(model: Model, selection: Selection, evaluation: Evaluation) -> Mapping[str, str]:
-    """Return what is in the two files, by the names that `output_keys` has keys of."""
+    """Return what is in the two files, by the names that `Model.output_keys` has keys of."""
     return {
         "EvaluationManifest": "".join(f"{line}\n" for line in evaluation.manifest),
         "EvaluationResult": result_document(model, selection, evaluation),

@@ -12,7 +12,6 @@ from lfvpipe import atomic
 from lfvpipe.errors import UserError
 from lfvpipe.service import locks
 from lfvpipe.service.jobs.messages import NOT_PUBLISHED, status_message, trained_message
-from lfvpipe.service.jobs.training.evaluation import output_keys
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import models
 from lfvpipe.service.state.models import Model
@@ -42,7 +41,7 @@ def publish_again(runtime: Runtime, identity: int) -> None:
             model = models.find(tx, identity)
         if model is None or model.unpublished is None:
             return
-        kept = {name: _aside(runtime, identity, name) for name in output_keys(model)}
+        kept = {name: _aside(runtime, identity, name) for name in model.output_keys}
         try:
             files = {name: file.read_text("utf-8") for name, file in kept.items()}
             _put(runtime, model, files)
@@ -62,7 +61,7 @@ def publish_again(runtime: Runtime, identity: int) -> None:
 
 def _put(runtime: Runtime, model: Model, files: Mapping[str, str]) -> None:
     bucket = runtime.store(model.storage).bucket(model.output_bucket)
-    keys = output_keys(model)
+    keys = model.output_keys
     for name, text in files.items():
         bucket.put(keys[name], text.encode())
 
