@@ -21,6 +21,7 @@ from typing import (
 
 from lfvpipe import __version__
 from lfvpipe.cli.catalogue import COMMANDS, Command
+from lfvpipe.cli.wrapping import columns, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,13 +36,30 @@ EXIT_CODES = (
 GROUPS = ("target", "config", "command", "state", "output", "debug")
 
 
+class Words(argparse.HelpFormatter):
+    """A formatter that breaks lines between words alone; `--state-dir` is one word."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return wrapped(text, width, "")
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(indent + line for line in wrapped(text, width - len(indent), ""))
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose usage errors do not end with `plan`'s exit code."""
 
+    def __init__(self, *, part_of: Parser | None = None, **settings: Any) -> None:
+        super().__init__(formatter_class=Words, **settings)
+        self._whole = part_of or self
+
     def error(self, message: str) -> NoReturn:
         """Print the usage, the mistake and a suggestion, and exit with USAGE_EXIT_CODE."""
-        self.print_usage(sys.stderr)
-        self.exit(USAGE_EXIT_CODE, f"error: {message}{_suggestion(message)}\n")
+        self._whole.print_usage(sys.stderr)
+        actions = self._whole._actions  # noqa: SLF001  (argparse has no public way to list them)
+        flags = [flag for action in actions for flag in action.option_strings]
+        said = [*wrapped(f"error: {message}", columns()), *_suggestion(message, flags)]
+        self.exit(USAGE_EXIT_CODE, "\n".join(said) + "\n")
 
 
 def parse(arguments: Sequence[str]) -> tuple[Command, Options]:
@@ -50,17 +68,47 @@ def parse(arguments: Sequence[str]) -> tuple[Command, Options]:
     Raises:
         SystemExit: They ask for help or the version, which is printed, or they are wrong.
     """
-    first = next((word for word in arguments if not word.startswith("-")), None)
-    named = [command for command in COMMANDS if command.name == first]
-    # To tell of all commands takes their names alone: only one that is called has to be imported.
-    parser = build(named) if named else build(with_options=False)
-    given = vars(parser.parse_args(arguments))
-    if given.pop("command") is None:
+    words = list(arguments)
+    by_name = {command.name: command for command in COMMANDS}
+    place = 0
+    if words and words[0].startswith("-"):  # options of a command may stand before it, too
+        place = next((at for at, word in enumerate(words) if word in by_name), len(words))
+    command = by_name.get(words[place]) if place < len(words) else None
+    if command is None or "--version" in words[:place]:
+        # To tell of all commands takes their names alone: only one that is called is imported.
+        parser = build(with_options=False)
+        parser.parse_args(words[: place + 1])
         parser.print_help(sys.stderr)
         raise SystemExit(USAGE_EXIT_CODE)
-    (command,) = named
+    given = _read(command, words[:place] + words[place + 1 :])
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     return command, command.options.from_words(**values)
+
+
+def _read(command: Command, words: Sequence[str]) -> dict[str, Any]:
+    """Return what the words say; options may stand before, between and behind the others.
+
+    argparse takes all places of a run of words at once, so that a word behind an option is none of
+    them. Its intermixed parsing does, but forgets what `--` is for.
+    """
+    whole = Parser(prog=f"lfvpipe {command.name}", **_texts(command))
+    by_flag, by_place = (Parser(part_of=whole, add_help=False) for _ in range(2))
+    by_flag.add_argument("-h", "--help", action="store_true", default=argparse.SUPPRESS)
+    _add_options(whole, command)
+    for parser in (by_flag, by_place):
+        _add_options(parser, command, with_flag=parser is by_flag)
+    end = words.index("--") if "--" in words else len(words)
+    found, left = by_flag.parse_known_args(words[:end])
+    given = vars(found)
+    if given.pop("help", False):
+        whole.print_help()
+        raise SystemExit(0)
+    # What lies behind an unknown option may be its value, so that no word is told of but these.
+    if unknown := [word for word in left if word.startswith("-") and word != "-"]:
+        whole.error(f"unrecognized arguments: {' '.join(unknown)}")
+    placed = [*left, *words[end + 1 :]]
+    marked = ["--", *placed] if any(word.startswith("-") for word in placed) else placed
+    return given | vars(by_place.parse_args(marked))
 
 
 def build(commands: Sequence[Command] = COMMANDS, *, with_options: bool = True) -> Parser:
@@ -73,18 +121,27 @@ def build(commands: Sequence[Command] = COMMANDS, *, with_options: bool = True) 
     parser.add_argument("--version", action="version", version=f"lfvpipe {__version__}")
     children = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for command in commands:
-        child = children.add_parser(
-            command.name,
-            help=command.summary,
-            description=f"lfvpipe {command.name}: {command.summary}.",
-            epilog=f"example: {command.example}",
-        )
+        child = children.add_parser(command.name, help=command.summary, **_texts(command))
         if with_options:
-            for field, kind, option in declarations(command.options):
-                words = option.flags or (field.name,)
-                action = child.add_argument(*words, **_settings(field, kind, option))
-                action.completes = option.completes  # type: ignore[attr-defined]  # for `completion`
+            _add_options(child, command)
     return parser
+
+
+def _texts(command: Command) -> dict[str, Any]:
+    return {
+        "description": f"lfvpipe {command.name}: {command.summary}.",
+        "epilog": f"example: {command.example}",
+    }
+
+
+def _add_options(parser: Parser, command: Command, *, with_flag: bool | None = None) -> None:
+    """Add what a command reads: all of it, or only what is told by a flag, or only by its place."""
+    for field, kind, option in declarations(command.options):
+        if with_flag is not None and bool(option.flags) is not with_flag:
+            continue
+        words = option.flags or (field.name,)
+        action = parser.add_argument(*words, **_settings(field, kind, option))
+        action.completes = option.completes  # type: ignore[attr-defined]  # for `completion`
 
 
 def declarations(options: type[Options]) -> Iterator[tuple[Field[Any], Any, Option]]:
@@ -128,10 +185,15 @@ def _arity(field: Field[Any], option: Option, *, is_many: bool) -> dict[str, Any
     return arity
 
 
-def _suggestion(message: str) -> str:
-    wrong = re.search(r"argument COMMAND: invalid choice: '([^']*)'", message)
-    if not wrong:
-        return ""
-    names = [command.name for command in COMMANDS]
-    close = difflib.get_close_matches(wrong[1], names, n=1)
-    return f"\n  did you mean {close[0]!r}?" if close else ""
+def _suggestion(message: str, flags: Sequence[str]) -> list[str]:
+    """Return a line that says which command or option may have been meant, where one is near."""
+    if wrong := re.search(r"argument COMMAND: invalid choice: '([^']*)'", message):
+        close = difflib.get_close_matches(wrong[1], [command.name for command in COMMANDS], n=1)
+    elif wrong := re.search(r"unrecognized arguments: (--[^\s=]*)", message):
+        close = difflib.get_close_matches(wrong[1], flags, n=1, cutoff=0.7)
+    elif wrong := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
+        choices = [choice.strip("' ") for choice in wrong[2].split(",")]
+        close = difflib.get_close_matches(wrong[1], choices, n=1)
+    else:
+        return []
+    return [f"  did you mean {near!r}?" for near in close]

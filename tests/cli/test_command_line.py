@@ -17,7 +17,9 @@ from lfvpipe import __version__
 from lfvpipe.cli.catalogue import COMMANDS
 from lfvpipe.cli.commands.compare import CompareOptions
 from lfvpipe.cli.commands.detect import DetectOptions
+from lfvpipe.cli.commands.init import InitOptions
 from lfvpipe.cli.commands.run import RunOptions
+from lfvpipe.cli.commands.status import StatusOptions
 from lfvpipe.cli.options import Options
 from lfvpipe.cli.parser import build, declarations, parse
 from lfvpipe.errors import UserError
@@ -87,6 +89,49 @@ def test_what_is_said_is_typed() -> None:
 )
 def test_a_pipeline_file_is_told_from_its_neighbours(words: str, expected: Options) -> None:
     assert parse(words.split())[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            "detect p.yaml --csv photos/ --state-dir s more/",
+            DetectOptions(file="p.yaml", targets=("photos/", "more/"), csv=True, state_dir="s"),
+        ),
+        (
+            "compare p.yaml --json v1 v2",
+            CompareOptions(file="p.yaml", runs=("v1", "v2"), json=True),
+        ),
+        (
+            "init --force a.zip -o x b.zip",
+            InitOptions(force=True, output="x", paths=("a.zip", "b.zip")),
+        ),
+        ("--debug status --json p.yaml", StatusOptions(file="p.yaml", debug=True, json=True)),
+        ("--state-dir s status p.yaml", StatusOptions(file="p.yaml", state_dir="s")),
+        ("detect --csv -- -1.png", DetectOptions(targets=("-1.png",), csv=True)),
+        ("init --normal a b -- c -d", InitOptions(normal=("a", "b"), paths=("c", "-d"))),
+    ],
+)
+def test_options_may_stand_anywhere(words: str, expected: Options) -> None:
+    assert parse(words.split())[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "suggested"),
+    [
+        ("detect p.yaml --cvs photos/", "--csv"),
+        ("run --unitl model p.yaml", "--until"),
+        ("run --log-format jsn", "json"),
+        ("completion bsh", "bash"),
+    ],
+)
+def test_a_mistake_is_told_with_the_usage_of_its_command(
+    words: str, suggested: str, lfvpipe: Any
+) -> None:
+    said = lfvpipe(*words.split())
+    assert said.code == 3
+    assert said.err.startswith(f"usage: lfvpipe {words.split(maxsplit=1)[0]} ")
+    assert f"did you mean '{suggested}'?" in said.err
 
 
 def test_the_version_is_printed(lfvpipe: Any) -> None:
