@@ -47,6 +47,7 @@ from lfvpipe.service.jobs.training.selection import (
     usable_content,
 )
 from lfvpipe.service.jobs.training.settings import read_settings
+from lfvpipe.service.log import service_log
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import contents, models
 from lfvpipe.service.state.contents import ContentState
@@ -98,6 +99,8 @@ def train(runtime: Runtime, identity: int) -> None:
         if model.deaths >= runtime.quotas.training_attempts:
             fail(runtime, identity, _DIED.format(count=model.deaths, where=_last_stage(model)))
             return
+        if model.attempts > 1:
+            service_log().info("training goes on", model=model.arn, deaths=model.deaths)
         scratch.mkdir(parents=True, exist_ok=True)
         under_way.touch()
         _attempt(runtime, model)
@@ -274,6 +277,7 @@ def _save(training: _Training, trained: "TrainedModel", size: tuple[int, int]) -
     runtime, identity = training.runtime, training.model.id
     passing = runtime.scratch(locks.model(identity)) / "model.lfv"
     final = runtime.model_file(identity)
+    training.stages.discard(_TESTED)  # of a model that was damaged since
     trained.save(passing)
     final.parent.mkdir(parents=True, exist_ok=True)
     passing.replace(final)

@@ -53,6 +53,7 @@ class Waits(DiskError):
 
     def __init__(self, message: str) -> None:
         UserError.__init__(self, message)
+        self.cause, self.where, self.advice = message, "", ""
 
 
 class Launcher:
