@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def fetch_outcome(path: Path, sha256: str = "0" * 64) -> Outcome:
     """Return the outcome of a fetch step that found the file where it lies."""
     facts = FetchOutcome(str(path), path.stat().st_size, sha256, "file")
-    return Outcome("adopted", facts.as_json(), {"sha256": sha256})
+    return Outcome("found", facts.as_json(), {"sha256": sha256})
 
 
 def extract_outcome(index: str, digest: str = "0" * 64, notes: str = "index/none") -> Outcome:

@@ -89,7 +89,7 @@ COMMANDS = (
     Command("stop", "stop every model that is known to be hosted", "lfvpipe stop pipeline.yaml"),
     Command(
         "destroy",
-        "remove what the pipeline created, and nothing it adopted",
+        "remove what the pipeline created, and nothing else",
         "lfvpipe destroy pipeline.yaml",
     ),
     Command(

@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 
 Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 Facts: TypeAlias = Mapping[str, Json]
-Word = Literal["unchanged", "adopted", "created", "updated", "replaced"]
+# `found` was there and is used as it is; `adopted` was another pipeline's and is taken over.
+Word = Literal["unchanged", "found", "adopted", "created", "updated", "replaced"]
 
 
 def digest(value: Json) -> str:

@@ -73,6 +73,9 @@ class Work(Protocol):
         """Record that what was held under `key` is released."""
 
 
+_NOT_MADE = frozenset({"found", "adopted"})
+
+
 class Step(ABC, Generic[C]):
     """One idempotent step of a pipeline whose context is a `C`.
 
@@ -139,7 +142,7 @@ class Step(ABC, Generic[C]):
         return None
 
     def destroy(self, context: C, outcome: Outcome) -> Sequence[str | Leftover]:
-        """Remove what `outcome` created, not what it adopted; return what was removed or left.
+        """Remove what `outcome` created, not what it found; return what was removed or left.
 
         Idempotent: what is already gone is no error.
         """
@@ -152,6 +155,14 @@ class Step(ABC, Generic[C]):
         the attempt saved and the local disk; no network.
         """
         return ""
+
+    def stays(self, outcome: Outcome) -> str | None:
+        """Return what `destroy` leaves of `outcome`, in words; None where it removes it.
+
+        Told before the user agrees, from the facts alone.
+        """
+        removes = type(self).destroy is not Step.destroy
+        return None if removes and outcome.word not in _NOT_MADE else self.describe(outcome)
 
     def abandon(self, context: C, saved: Facts) -> Sequence[str | Leftover]:
         """Remove what an attempt that never finished left behind, from what it saved.

@@ -1,4 +1,4 @@
-"""The bucket: adopted where it exists, created where it does not."""
+"""The bucket: found where it exists, created where it does not."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class BucketStep(Step[Context]):
             if ours and context.pipeline.bucket.encryption:
                 _create(context, work)  # it may have been created with another one
             return _outcome("unchanged", context, ours=ours, work=work)
-        return _outcome("adopted", context, ours=False, work=work)
+        return _outcome("found", context, ours=False, work=work)
 
     def describe(self, outcome: Outcome) -> str:
         """Return which bucket it is."""
@@ -131,6 +131,11 @@ class BucketStep(Step[Context]):
         bucket = BucketOutcome.from_json(outcome.facts).bucket(context)
         return () if bucket.exists() else (Reason("drift", "bucket", bucket.name, None),)
 
+    def stays(self, outcome: Outcome) -> str | None:
+        """See `Step.stays`: what this pipeline did not create."""
+        is_ours = BucketOutcome.from_json(outcome.facts).created_by_us
+        return None if is_ours else self.describe(outcome)
+
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """Delete the bucket if this pipeline created it and nothing is left in it."""
         facts = BucketOutcome.from_json(outcome.facts)
@@ -149,7 +154,7 @@ class BucketStep(Step[Context]):
 
 
 def _outcome(word: Word, context: Context, *, ours: bool, work: Work | None = None) -> Outcome:
-    """Return what the bucket is now; `work` is told where one that was adopted is open to all."""
+    """Return what the bucket is now; `work` is told where one that was found is open to all."""
     guard = context.bucket.protection()
     if work is not None and guard.public_access_blocked is False:
         work.warn(f"The bucket {context.bucket.name} does not block public access.")

@@ -17,6 +17,7 @@ from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.select.outcome import SelectOutcome
+from lfvpipe.steps.state_files import remove_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,3 +99,7 @@ class CheckStep(Step[Context]):
         """Return how many findings there are."""
         findings = CheckOutcome.from_json(outcome.facts).findings
         return count_of(len(findings), "finding") if findings else ""
+
+    def destroy(self, context: Context, _outcome: Outcome) -> Sequence[str]:
+        """Remove the lists of images that findings name."""
+        return remove_files(context, "check")

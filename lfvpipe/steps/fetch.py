@@ -126,6 +126,11 @@ class FetchStep(Step[Context]):
         """Return how large the source is."""
         return size(FetchOutcome.from_json(outcome.facts).size)
 
+    def stays(self, outcome: Outcome) -> str:
+        """Return where the source lies: archives are the user's, and fetched ones are cached."""
+        path = FetchOutcome.from_json(outcome.facts).path
+        return f"{path}, in the cache" if self.source.is_remote else f"{path}, your own"
+
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a cached file that is gone or has another size; local sources are inputs."""
         if not self.source.is_remote:
@@ -229,7 +234,7 @@ class FetchStep(Step[Context]):
         before = work.previous and (work.previous.identity or {}).get("sha256")
         kind: Literal["file", "folder"] = "folder" if path.is_dir() else "file"
         facts = FetchOutcome(self.source.address, found.size, found.sha256, kind)
-        word: Word = "adopted" if before is None else _word(before, found.sha256)
+        word: Word = "found" if before is None else _word(before, found.sha256)
         return Outcome(word, facts.as_json(), {"sha256": found.sha256})
 
     def _digest(self, context: Context) -> Digest | None:

@@ -156,7 +156,7 @@ class ManifestsStep(Step[Context]):
             prefix=spec.prefix,
             lineage=work.lineage,
         )
-        return Outcome("created" if uploaded else "adopted", facts.as_json(), identity.as_json())
+        return Outcome("created" if uploaded else "found", facts.as_json(), identity.as_json())
 
     def describe(self, outcome: Outcome) -> str:
         """Return how many images each manifest lists."""
@@ -182,6 +182,11 @@ class ManifestsStep(Step[Context]):
         bucket = _bucket_at(context, facts.bucket, _identity_of(outcome).endpoint)
         keys = [each.key for each in facts.by_split.values()]
         return [Reason("drift", key, "there", "gone") for key in keys if not _is_in(bucket, key)]
+
+    def stays(self, outcome: Outcome) -> str | None:
+        """See `Step.stays`: where somebody else uploaded them."""
+        is_ours = bool(ManifestsOutcome.from_json(outcome.facts).ours)
+        return None if is_ours else self.describe(outcome)
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """See `Step.destroy`."""

@@ -108,6 +108,11 @@ class ProjectStep(Step[Context]):
             return [Reason("drift", "project", name, None)]
         return []
 
+    def stays(self, outcome: Outcome) -> str | None:
+        """See `Step.stays`: what this pipeline did not create."""
+        is_ours = ProjectOutcome.from_json(outcome.facts).created_by_us
+        return None if is_ours else self.describe(outcome)
+
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """Delete the project if this pipeline created it and it is empty."""
         facts = ProjectOutcome.from_json(outcome.facts)

@@ -21,6 +21,7 @@ from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.intact import is_json, losses
 from lfvpipe.steps.model.outcome import ModelOutcome
+from lfvpipe.steps.state_files import remove_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,6 +107,12 @@ class ReportStep(Step[Context]):
         # Their digests are not known: how long each step took is written into both afterwards.
         tests = {facts.run_file: is_json("format", "id", "scores"), facts.page: _is_page}
         return losses(context, "report", tests)
+
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+        """Remove the run and its page, and what pages are made of."""
+        facts = ReportOutcome.from_json(outcome.facts)
+        made = (facts.run_file, facts.page, "report.html", "heat-maps")
+        return remove_files(context, *made)
 
 
 def _is_page(file: Path) -> bool:

@@ -403,6 +403,27 @@ def test_destroy_asks_and_takes_no_for_an_answer(
     assert lfvpipe("plan", prepared, "--until", "extract").code == 0
 
 
+def test_destroy_lists_apart_what_goes_and_what_stays(
+    prepared: Path, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", _Answering("no\n"))
+    said = lfvpipe("destroy", prepared)
+    goes, stays = said.out.split("this stays\n")
+    assert {line.split()[0] for line in goes.splitlines()[1:]} == {"extract", "select"}
+    assert [line.split()[0] for line in stays.splitlines()] == ["fetch:anomaly", "fetch:normal"]
+    assert all(line.endswith(".zip, your own") for line in stays.splitlines())
+    assert "remove what goes?" in said.err
+
+
+def test_what_destroy_lists_is_gone_afterwards(prepared: Path, lfvpipe: Any) -> None:
+    state = prepared.parent / ".lfvpipe" / "pipeline"
+    assert lfvpipe("run", prepared, "--until", "check").code == 0
+    removed = lfvpipe("destroy", prepared, "--yes", "--json").json["removed"]
+    assert any("select" in thing for thing in removed)
+    left = {path.relative_to(state).parts[0] for path in state.rglob("*") if path.is_file()}
+    assert not left & {"images", "select", "selection", "check", "runs", "report.html"}
+
+
 def test_destroy_with_nobody_to_ask_is_refused(
     prepared: Path, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""The bucket: created or adopted, and deleted only if it is ours."""
+"""The bucket: created or found, and deleted only if it is ours."""
 
 from collections.abc import Callable
 from typing import Any
@@ -43,10 +43,10 @@ def test_what_is_ours_stays_ours(here: Context, work: Any) -> None:
     assert again.digest == work.previous.digest
 
 
-def test_a_bucket_that_is_there_is_adopted_and_not_destroyed(here: Context, work: Any) -> None:
+def test_a_bucket_that_is_there_is_found_and_not_destroyed(here: Context, work: Any) -> None:
     here.bucket.create()
     outcome = STEP.act(here, work)
-    assert outcome.word == "adopted"
+    assert outcome.word == "found"
     assert outcome.facts["created_by_us"] is False
     assert STEP.destroy(here, outcome) == ()
     assert here.bucket.exists()
@@ -86,7 +86,7 @@ def test_another_bucket_is_not_ours_because_the_last_one_was(
     other = changed(bucket=spec, region="eu-west-1")
     other.bucket.create()
     outcome = STEP.act(other, work)
-    assert outcome.word == "adopted"
+    assert outcome.word == "found"
     assert outcome.facts["created_by_us"] is False
     # the first one can still be destroyed, though the pipeline names another one now
     assert STEP.destroy(other, work.previous) == ("bucket parts-images",)
@@ -99,7 +99,7 @@ def test_an_s3_bucket_is_guarded(s3: str, changed: Callable[..., Context], work:
     assert outcome.facts["encryption"] == "AES256"
 
 
-def test_an_open_bucket_is_adopted_with_a_warning(
+def test_an_open_bucket_is_found_with_a_warning(
     s3: str, changed: Callable[..., Context], work: Any
 ) -> None:
     import boto3
@@ -147,7 +147,7 @@ def test_a_local_bucket_that_is_gone_is_noticed_without_asking(context: Context,
     assert [reason.code for reason in STEP.missing(context, outcome)] == ["output-missing"]
 
 
-def test_a_refused_bucket_that_somebody_else_then_creates_is_adopted(
+def test_a_refused_bucket_that_somebody_else_then_creates_is_found(
     context: Context, work: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuses() -> None:

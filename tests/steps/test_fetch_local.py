@@ -65,7 +65,7 @@ def test_a_file_is_identified_by_its_content(tmp_path: Path, context: Context, w
     assert the_digest(file, context) == sha256
     outcome = step(file).act(context, work)
     assert FetchOutcome.from_json(outcome.facts).location(context) == file
-    assert outcome.word == "adopted"
+    assert outcome.word == "found"
     assert outcome.identity == {"sha256": sha256}
     assert outcome.facts["kind"] == "file"
     work.previous = outcome
@@ -169,7 +169,7 @@ def test_a_wrong_digest_names_both(tmp_path: Path, context: Context, work: Any) 
     sha256 = hashlib.sha256(b"PK").hexdigest()
     with pytest.raises(UserError, match=f"{sha256}, not {'0' * 64}"):
         step(file, sha256="0" * 64).act(context, work)
-    assert step(file, sha256=sha256.upper()).act(context, work).word == "adopted"
+    assert step(file, sha256=sha256.upper()).act(context, work).word == "found"
 
 
 def test_linked_folders_belong_to_a_folder_and_one_that_holds_itself_ends(

@@ -63,7 +63,7 @@ def test_the_same_images_give_the_same_manifests_and_no_second_upload(
     context: Context, work: Any, made: None
 ) -> None:
     first, second = run(context, work), run(context, work)
-    assert (first.word, second.word) == ("created", "adopted")
+    assert (first.word, second.word) == ("created", "found")
     assert first.digest == second.digest
     assert len(list(context.bucket.list("manifests/"))) == 2
 
@@ -186,7 +186,7 @@ def test_destroy_leaves_manifests_that_were_found_there(
     first = run(context, work)
     work.saved = {}
     second = ManifestsStep().act(context, work)
-    assert second.word == "adopted"
+    assert second.word == "found"
     assert not ManifestsStep().destroy(context, second)
     assert len(ManifestsStep().destroy(context, first)) == 2
 
@@ -222,6 +222,6 @@ def test_manifests_in_another_store_are_not_ours_because_those_here_are(
     work.previous = run(changed(bucket=Bucket("bucket")), work)
     work.saved = {}
     outcome = ManifestsStep().act(there, work)
-    assert outcome.word == "adopted"
+    assert outcome.word == "found"
     assert ManifestsOutcome.from_json(outcome.facts).ours == ()
     assert ManifestsStep().destroy(there, outcome) == []

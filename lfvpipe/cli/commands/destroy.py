@@ -1,4 +1,4 @@
-"""`lfvpipe destroy`: remove what the pipeline created, and nothing it adopted."""
+"""`lfvpipe destroy`: remove what the pipeline created, and nothing else."""
 
 from __future__ import annotations
 
@@ -68,16 +68,25 @@ def _print_what_goes(
     variant: Variant, members: Sequence[Step[Context]], ledger: Ledger, *, with_state: bool
 ) -> None:
     by_name = {step.name: step for step in members}
-    print(output.styled(f"{variant.pipeline.name}: what was created goes", "bold"))
+    goes: list[tuple[str, str]] = []
+    stays: list[tuple[str, str]] = []
     for kept in engine.kept_outcomes(members, ledger):
         if kept.outcome is None:
-            print(f"  {kept.step}: what an attempt that did not finish created")
+            goes.append((kept.step, "what an attempt that did not finish created"))
             continue
-        facts = by_name[kept.step].describe(kept.outcome)
-        print(f"  {kept.step}: {kept.outcome.word}{f' ({facts})' if facts else ''}")
+        step = by_name[kept.step]
+        left = step.stays(kept.outcome)
+        row = (kept.step, step.describe(kept.outcome) if left is None else left)
+        (goes if left is None else stays).append(row)
     if with_state:
-        print(f"  {variant.context.state_dir}: the ledger, selections, extracted images, reports")
-    print("what was adopted stays, and so does the cache of fetched archives")
+        goes.append(("state", str(variant.context.state_dir)))
+    print(output.styled(f"{variant.pipeline.name}: this goes", "bold"))
+    print(
+        output.table([(f"  {name}", about) for name, about in dict.fromkeys(goes)]) or "  nothing"
+    )
+    if stays:
+        print(output.styled("this stays", "bold"))
+        print(output.table([(f"  {name}", about) for name, about in dict.fromkeys(stays)]))
 
 
 def _is_agreed() -> bool:
@@ -89,7 +98,7 @@ def _is_agreed() -> bool:
     if not sys.stdin.isatty():
         hint = "Say --yes to go on without being asked."
         raise UsageError("`destroy` asks first, and nobody is there to answer.", hint=hint)
-    print("remove all this? [yes/no] ", end="", file=sys.stderr, flush=True)
+    print("remove what goes? [yes/no] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"yes", "y"}
 
 

@@ -115,6 +115,12 @@ class DatasetsStep(Step[Context]):
                 reasons.append(Reason("drift", f"{split} dataset", then, after))
         return [*reasons, *_mark_drift(context, facts)]
 
+    def stays(self, outcome: Outcome) -> str | None:
+        """See `Step.stays`: where neither dataset is one that this pipeline created."""
+        facts = DatasetsOutcome.from_json(outcome.facts)
+        made = [each for each in (facts.train, facts.test) if each is not None]
+        return None if any(each.created_by_us for each in made) else self.describe(outcome)
+
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """Delete the datasets that this pipeline created and that are still the same ones."""
         project = DatasetsIdentity.from_json(outcome.identity or {}).project

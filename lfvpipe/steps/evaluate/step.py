@@ -14,6 +14,7 @@ from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.intact import has_digest, losses
+from lfvpipe.steps.state_files import remove_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,8 +93,12 @@ class EvaluateStep(Step[Context]):
         return [*(stop_left(context, held) if held else []), *remove_partial(context)]
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
-        """Stop the model if it was left hosted; the verdict files go with the state folder."""
+        """Stop the model if it was left hosted, and remove the verdicts."""
         from lfvpipe.steps.evaluate.evaluation import remove_partial, stop_left
 
-        kept = EvaluateOutcome.from_json(outcome.facts).kept
-        return [*(stop_left(context, kept) if kept else []), *remove_partial(context)]
+        facts = EvaluateOutcome.from_json(outcome.facts)
+        return [
+            *(stop_left(context, facts.kept) if facts.kept else []),
+            *remove_partial(context),
+            *remove_files(context, facts.verdicts.path, facts.test.path),
+        ]

@@ -110,6 +110,11 @@ class ModelStep(Step[Context]):
             return []
         return [Reason("drift", f"model version {facts.version}", ModelStatus.TRAINED, status)]
 
+    def stays(self, outcome: Outcome) -> str | None:
+        """See `Step.stays`: what this pipeline did not create."""
+        is_ours = ModelOutcome.from_json(outcome.facts).created_by_us
+        return None if is_ours else self.describe(outcome)
+
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """Delete the version that this pipeline created, stopped first, with what it left.
 

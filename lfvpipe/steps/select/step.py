@@ -21,6 +21,7 @@ from lfvpipe.engine.step import Step
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.intact import has_digest, losses
 from lfvpipe.steps.select.outcome import SelectOutcome
+from lfvpipe.steps.state_files import remove_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -115,6 +116,10 @@ class SelectStep(Step[Context]):
         """See `Step.missing`."""
         facts = SelectOutcome.from_json(outcome.facts)
         return losses(context, "select", {facts.selection: has_digest(facts.digest)})
+
+    def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
+        """Remove the selection."""
+        return remove_files(context, SelectOutcome.from_json(outcome.facts).selection)
 
 
 def _manifest_inputs(manifest: ManifestSource) -> list[Input]:

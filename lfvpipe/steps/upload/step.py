@@ -72,7 +72,7 @@ class UploadStep(Step[Context]):
             example=wanted.example,
         )
         if work.previous is None:
-            word: Word = "created" if transfer.uploaded else "adopted"
+            word: Word = "created" if transfer.uploaded else "found"
         else:
             word = "updated" if transfer.uploaded else "unchanged"
         identity = UploadIdentity(to.endpoint, to.name, to.prefix, to.digest)
