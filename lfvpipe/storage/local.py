@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from obstore.store import LocalStore
 
-from lfvpipe.atomic import abandoned_files, staging, sync_all, sync_file, sync_folder
+from lfvpipe.atomic import abandoned_files, staging, sync_all, sync_folder
 from lfvpipe.storage import objects
 from lfvpipe.storage.addresses import check_key, is_path
 from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection, Stored
@@ -148,13 +148,10 @@ class LocalBucket:
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Store bytes or a file; it is on the disk when this returns."""
-        self._put(key, data)
+        self._put(key, data, synced=True)
         with translating(self._address(key)):
-            path = self._folder / key
-            with path.open("rb") as stored:
-                sync_file(stored.fileno())
             # The folders above may be as new as the file.
-            for folder in (*path.parents,)[: key.count("/") + 1]:
+            for folder in (*(self._folder / key).parents,)[1 : key.count("/") + 1]:
                 sync_folder(folder)
 
     def put_many(
@@ -185,7 +182,7 @@ class LocalBucket:
         """Return the object's own file."""
         return self._folder / self._check(key)
 
-    def _put(self, key: str, data: bytes | Path) -> Stored:
+    def _put(self, key: str, data: bytes | Path, *, synced: bool = False) -> Stored:
         self._existing_store()
         path = self._folder / self._check(key)
         temporary = f"{path.name[:40]}#{int.from_bytes(os.urandom(8), 'big')}"
@@ -193,7 +190,7 @@ class LocalBucket:
         with (
             translating(self._address(key)),
             objects.opened(data) as source,
-            staging(path, synced=False, temporary=temporary) as staged,
+            staging(path, synced=synced, temporary=temporary) as staged,
         ):
             shutil.copyfileobj(source, staged.file, objects.CHUNK)
             return Stored(key, staged.file.tell(), "")

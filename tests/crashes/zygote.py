@@ -20,7 +20,7 @@ from typing import Any
 from tests.crashes.points import MOST_WAITING, Executioner, Point, install
 from tests.crashes.power import UnsyncedWrites
 
-_PATIENCE = 180.0  # seconds
+_PATIENCE = 600.0  # seconds
 
 
 @dataclass(frozen=True)

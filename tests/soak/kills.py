@@ -168,7 +168,7 @@ def service_state(trial: Trial, buckets: Buckets) -> dict[str, Any]:
     return {
         name: {
             "models": [
-                (row["ModelVersion"], row["Status"], row["Performance"])
+                (row["ModelVersion"], row["Status"], row.get("Performance"))
                 for row in client.list_models(ProjectName=name)["Models"]
             ],
             "datasets": {
