@@ -99,15 +99,36 @@ def _is_built_in(run: RunRecord) -> bool:
     return place == ("embedded", "default")
 
 
-def telling_set(run: RunRecord) -> str | None:
-    """Return the set of labelled images that says most about a run's model."""
+def judged_sets(run: RunRecord) -> list[str]:
+    """Return the sets of images that have labels to hold verdicts against, the test set first."""
     known = (name for name in ("test", "evaluation") if name in run.scores)
-    return next((name for name in known if run.scores[name].confusion.total), None)
+    return [name for name in known if run.scores[name].confusion.total]
+
+
+def all_judged(run: RunRecord) -> Confusion:
+    """Return the counts of all labelled images that were judged, whatever set they are in."""
+    counts = [run.scores[name].confusion for name in judged_sets(run)]
+    return Confusion(
+        true_positive=sum(each.true_positive for each in counts),
+        false_positive=sum(each.false_positive for each in counts),
+        false_negative=sum(each.false_negative for each in counts),
+        true_negative=sum(each.true_negative for each in counts),
+    )
+
+
+def mistakes(counts: Confusion) -> str:
+    """Return ``1 of 12 anomalies missed, none of 20 normal images wrongly rejected``."""
+    missed = _of(counts.false_negative, counts.positive, "anomalies")
+    rejected = _of(counts.false_positive, counts.negative, "normal images")
+    return f"{missed} missed, {rejected} wrongly rejected"
+
+
+def _of(part: int, whole: int, things: str) -> str:
+    return f"{part or 'none'} of {whole} {things}" if whole else f"no {things} to be"
 
 
 def unknowns(run: RunRecord) -> Iterator[Statement]:
-    """Yield what to know of a run as a whole: of the set that tells most, and of the threshold."""
-    name = telling_set(run)
-    yield from statements(run.scores[name].confusion if name else Confusion())
+    """Yield what to know of a run as a whole: of all that was judged, and of the threshold."""
+    yield from statements(all_judged(run))
     if (guess := threshold(run)) is not None:
         yield guess

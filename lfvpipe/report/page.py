@@ -168,27 +168,20 @@ def _costs(config: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def headline(run: RunRecord) -> str:
-    """Return in a sentence or two how good the model is, on the set that says most about it."""
-    name = next((name for name in ("test", "evaluation") if name in run.scores), None)
-    if name is None or not run.scores[name].confusion.total:
+    """Return in a sentence or two how good the model is, on all images that it was judged on."""
+    counts = certainty.all_judged(run)
+    if not counts.total:
         return "No labelled images were judged, so nothing is known of how good the model is."
-    counts = run.scores[name].confusion
-    missed, rejected = counts.false_negative, counts.false_positive
+    names = [name for name in TITLES if name in certainty.judged_sets(run)]
+    title = " and ".join([TITLES[names[0]], *(TITLES[name].lower() for name in names[1:])])
     if not (counts.positive and counts.negative):
         alarms, defects = certainty.statements(counts)
         known, unknown, of_unknown = (alarms, defects, "defects are missed")
         if not alarms.is_known:
             known, unknown, of_unknown = (defects, alarms, "false alarms there are")
         said = known.text.partition(";")[0]  # the interval stands below
-        return f"{TITLES[name]}: {said}. How many {of_unknown} {unknown.text}."
-    return (
-        f"{TITLES[name]}: {_of(missed, counts.positive, 'anomalies')} missed, "
-        f"{_of(rejected, counts.negative, 'normal images')} wrongly rejected."
-    )
-
-
-def _of(part: int, whole: int, things: str) -> str:
-    return f"{part or 'none'} of {whole} {things}" if whole else f"no {things} to be"
+        return f"{title}: {said}. How many {of_unknown} {unknown.text}."
+    return f"{title}: {certainty.mistakes(counts)}."
 
 
 def differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[Setting]:

@@ -36,6 +36,7 @@ def summary(run: RunRecord, width: int, color: bool) -> str:
     sections = (
         _head(run),
         *(_scores(run, name, width) for name in run.scores),
+        _together(run, width),
         _untested(run, width),
         _verdicts(run, width),
         _findings(run, width),
@@ -83,7 +84,7 @@ def _scores(run: RunRecord, name: str, width: int) -> Iterator[Line]:
         yield from _metrics(scores)
     yield from _types(metrics.recall_by_type(run.verdicts.get(name, ())))
     said: Iterable[Statement] = ()
-    if name == certainty.telling_set(run):
+    if certainty.judged_sets(run) == [name]:
         said = certainty.unknowns(run)
     elif not has_both:
         said = certainty.statements(scores.confusion)
@@ -113,9 +114,20 @@ def _types(rows: Sequence[TypeRecall]) -> Iterator[Line]:
 
 def _untested(run: RunRecord, width: int) -> Iterator[Line]:
     """Yield what is known of a model that no labelled image was judged with."""
-    if certainty.telling_set(run) is None:
+    if not certainty.judged_sets(run):
         yield _plain()
         yield (("no labelled image was judged", BOLD),)
+        for statement in certainty.unknowns(run):
+            yield from _statement(statement, width)
+
+
+def _together(run: RunRecord, width: int) -> Iterator[Line]:
+    """Yield what is known of a model that two sets of labelled images were judged with."""
+    if len(certainty.judged_sets(run)) > 1:
+        counts = certainty.all_judged(run)
+        yield _plain()
+        yield (("all together", BOLD), (f"  {_quantity(counts.total, 'labelled image')}", DIM))
+        yield from _wrap(("", ""), f"{certainty.mistakes(counts)}", width)
         for statement in certainty.unknowns(run):
             yield from _statement(statement, width)
 

@@ -137,9 +137,19 @@ def test_timings_are_put_into_the_page_after_the_run(make_run: MakeRun, tmp_path
         assert after.rstrip().endswith("</html>")
 
 
-def test_the_headline_counts_mistakes(make_run: MakeRun) -> None:
-    assert headline(make_run()) == (
+def test_the_headline_counts_the_mistakes_of_all_images_that_were_judged(
+    make_run: MakeRun,
+) -> None:
+    run = make_run()
+    assert headline(run) == (
+        "Test set and evaluation images: 1 of 22 anomalies missed, none of 22 normal images wrongly"
+        " rejected."
+    )
+    assert headline(make_run(scores={"test": run.scores["test"]})) == (
         "Test set: none of 20 anomalies missed, none of 20 normal images wrongly rejected."
+    )
+    assert headline(make_run(scores={"evaluation": run.scores["evaluation"]})) == (
+        "Evaluation images: 1 of 2 anomalies missed, none of 2 normal images wrongly rejected."
     )
 
 
