@@ -14,7 +14,7 @@ from lfvpipe import lazy
 if TYPE_CHECKING:
     from lfvpipe.detector.checkpoints import Checkpoints
     from lfvpipe.detector.errors import DetectorError, DetectorWarning, TrainingCancelled
-    from lfvpipe.detector.facts import Anomaly, Effort, Example, Info, Settings, Verdict
+    from lfvpipe.detector.facts import Anomaly, Effort, Example, Info, OutOfFold, Settings, Verdict
     from lfvpipe.detector.model import Model, load
     from lfvpipe.detector.protocol import Detector, TrainedModel, detector_names, load_detector
     from lfvpipe.detector.training import train
@@ -22,7 +22,7 @@ else:
     __getattr__ = lazy.face(
         __name__,
         {
-            "facts": ["Anomaly", "Effort", "Example", "Info", "Settings", "Verdict"],
+            "facts": ["Anomaly", "Effort", "Example", "Info", "OutOfFold", "Settings", "Verdict"],
             "checkpoints": ["Checkpoints"],
             "errors": ["DetectorError", "DetectorWarning", "TrainingCancelled"],
             "model": ["Model", "load"],
@@ -41,6 +41,7 @@ __all__ = [
     "Example",
     "Info",
     "Model",
+    "OutOfFold",
     "Settings",
     "TrainedModel",
     "TrainingCancelled",

@@ -198,6 +198,21 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class OutOfFold:
+    """What a training's models said of one training image that they had not learnt from.
+
+    Attributes:
+        path: The image.
+        label: As it was given.
+        probability: Of it being anomalous, 0 to 1, with 0.5 at the trained threshold.
+    """
+
+    path: Path
+    label: Label
+    probability: float
+
+
+@dataclass(frozen=True)
 class Info:
     """What a model is and what it was trained on.
 

@@ -13,7 +13,7 @@ from lfvpipe.detector.backbone import checkpoint
 from lfvpipe.detector.blending import Blend
 from lfvpipe.detector.ensemble import Ensemble, ScoreKey, prune
 from lfvpipe.detector.errors import DetectorError
-from lfvpipe.detector.facts import Anomaly, Info, Verdict
+from lfvpipe.detector.facts import Anomaly, Info, OutOfFold, Verdict
 from lfvpipe.detector.features import CELL_CHANNELS
 from lfvpipe.detector.images import naming, open_rgb, upright_size_of
 from lfvpipe.detector.layout import Layout, check_part
@@ -49,6 +49,8 @@ class Model:
         classes: Anomaly type → colour, for segmentation.
         segmenter: Types by cell.
         segmented: The side, px, of the scale whose cells it knows.
+        out_of_fold: Of the training images that were judged by models which had not learnt from
+            them, where these are supervised; only training itself knows it, a file does not.
     """
 
     info: Info
@@ -57,6 +59,7 @@ class Model:
     classes: Mapping[str, str]
     segmenter: Segmenter | None
     segmented: int
+    out_of_fold: tuple[OutOfFold, ...] = ()
 
     def detect(self, image: Image.Image | Path | str | bytes) -> Verdict:
         """Return the verdict on one image: decoded, a path, or a file's bytes.

@@ -23,7 +23,7 @@ from lfvpipe.detector.calibration import (
 )
 from lfvpipe.detector.checkpoints import NOTHING_KEPT, Checkpoints, digest_of_all
 from lfvpipe.detector.ensemble import Ensemble, fit_ensemble
-from lfvpipe.detector.facts import Example, Info, Settings
+from lfvpipe.detector.facts import Example, Info, OutOfFold, Settings
 from lfvpipe.detector.feature_store import FeatureStore
 from lfvpipe.detector.heads.padim import PadimHead
 from lfvpipe.detector.masks import anomaly_types
@@ -35,7 +35,7 @@ from lfvpipe.detector.threads import blas_on_one_thread
 from lfvpipe.detector.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lfvpipe.detector.arrays import Bools, Doubles, Integers
     from lfvpipe.detector.protocol import Cancelled, Progress
@@ -102,7 +102,14 @@ def train(
         classes=classes if segmenter else {},
         segmenter=segmenter,
         segmented=data.usual,
+        out_of_fold=tuple(_out_of_fold(data, fit)) if data.supervised else (),
     )
+
+
+def _out_of_fold(data: TrainingSet, fit: _Fit) -> Iterator[OutOfFold]:
+    for row, each in zip(fit.rows.tolist(), fit.calibration.probability(fit.scores), strict=True):
+        example = data.examples[row]
+        yield OutOfFold(example.path, example.label, float(each))
 
 
 def _digest_of_training(examples: Sequence[Example], settings: Settings) -> str:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from lfvpipe import detector, report
 from lfvpipe.report.larger import larger
 from lfvpipe.report.records import wrong_first
-from lfvpipe.report.thumbnails import thumbnails
+from lfvpipe.report.thumbnails import path_thumbnail, thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from lfvpipe.report.records import RunRecord, Verdict
+    from lfvpipe.report.records import Lookalike, RunRecord, Suspect, Verdict
     from lfvpipe.report.thumbnails import Thumbnail
 
 MOST_IMAGES = 1000  # shown; thumbnails of 6 kB and overlays of 2 kB make about 10 MB of them
@@ -41,6 +41,30 @@ class Card:
 
 
 @dataclass(frozen=True)
+class SuspectCard:
+    """A training image whose label is worth a second look.
+
+    Attributes:
+        picture: None where the image is gone.
+        alike: Images that look nearly the same under the other label, with their pictures.
+    """
+
+    suspect: Suspect
+    picture: Thumbnail | None
+    alike: Sequence[tuple[Lookalike, Thumbnail | None]] = ()
+
+    @property
+    def said(self) -> str:
+        """What the model holds it for."""
+        return "anomaly" if self.suspect.probability >= 0.5 else "normal"
+
+    @property
+    def sure(self) -> float:
+        """How sure it is of that, 0.5 to 1."""
+        return max(self.suspect.probability, 1 - self.suspect.probability)
+
+
+@dataclass(frozen=True)
 class Gallery:
     """The images to show.
 
@@ -48,11 +72,13 @@ class Gallery:
         cards: Wrong verdicts of both sets first, then the doubtful ones.
         hidden: How many more verdicts there are.
         notes: Why there are no heat maps or larger pictures, or not for all.
+        suspects: Training images whose labels are doubted, strongest contradiction first.
     """
 
     cards: Sequence[Card]
     hidden: int = 0
     notes: Sequence[str] = ()
+    suspects: Sequence[SuspectCard] = ()
 
     @property
     def has_heat(self) -> bool:
@@ -89,7 +115,20 @@ def gallery(
         Card(sets[id(verdict)], verdict, picture, heat.get(verdict.sha256 or ""), large.get(place))
         for place, (verdict, picture) in enumerate(zip(chosen, pictures, strict=True))
     ]
-    return Gallery(cards, len(sets) - len(cards), tuple(filter(None, [heat_note, large_note])))
+    notes = tuple(filter(None, [heat_note, large_note]))
+    return Gallery(cards, len(sets) - len(cards), notes, _suspect_cards(state_dir, run))
+
+
+def _suspect_cards(state_dir: Path, run: RunRecord) -> list[SuspectCard]:
+    def picture(path: str | None) -> Thumbnail | None:
+        return path_thumbnail(state_dir, path) if path else None
+
+    return [
+        SuspectCard(
+            each, picture(each.path), [(other, picture(other.path)) for other in each.alike]
+        )
+        for each in run.suspects or ()
+    ]
 
 
 def _heat(

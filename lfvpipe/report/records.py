@@ -152,6 +152,42 @@ class TypeRecall:
 
 
 @dataclass(frozen=True)
+class Lookalike:
+    """An image that looks nearly the same as another one, and has the other label.
+
+    Attributes:
+        path: Relative to the state folder.
+    """
+
+    name: str
+    label: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A training image whose label is worth a second look.
+
+    Attributes:
+        id: The image's id in the index.
+        name: What a person calls it.
+        label: That it was learnt with.
+        probability: Of its being anomalous, 0 to 1, by models that had not learnt from it.
+        sha256: The digest of its bytes.
+        path: Relative to the state folder.
+        alike: Images that look nearly the same and have the other label.
+    """
+
+    id: str
+    name: str
+    label: str
+    probability: float
+    sha256: str | None = None
+    path: str | None = None
+    alike: tuple[Lookalike, ...] = ()
+
+
+@dataclass(frozen=True)
 class Finding:
     """Something that the data check found: `severity` is error, warning or info."""
 
@@ -186,6 +222,8 @@ class RunRecord:
         scores: By set: ``test`` (the service's own test) and ``evaluation``.
         verdict_files: By set, the verdict file relative to the state folder.
         review: Ids of evaluation images with a doubtful verdict, most doubtful first.
+        suspects: Training images whose labels are worth a second look, strongest contradiction
+            first, the first hundred; None where nobody could say.
         verdicts: By set; held beside the run file and loaded with it.
     """
 
@@ -205,6 +243,7 @@ class RunRecord:
     findings: Sequence[Finding] = ()
     errors: Sequence[Mapping[str, str]] = ()
     timings: Sequence[Timing] = ()
+    suspects: tuple[Suspect, ...] | None = None
     verdicts: Mapping[str, Sequence[Verdict]] = field(default_factory=dict)
 
 

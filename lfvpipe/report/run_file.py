@@ -47,7 +47,7 @@ def write(state_dir: Path, run: RunRecord) -> Path:
 
 def as_json(run: RunRecord) -> dict[str, Any]:
     """Return what a run file holds; the verdicts themselves stay in their own files."""
-    return {
+    written: dict[str, Any] = {
         "format": FORMAT,
         "id": run.id,
         "created": run.created,
@@ -66,6 +66,9 @@ def as_json(run: RunRecord) -> dict[str, Any]:
         "errors": [dict(error) for error in run.errors],
         "timings": [asdict(timing) for timing in run.timings],
     }
+    if run.suspects is not None:
+        written["suspects"] = [asdict(suspect) for suspect in run.suspects]
+    return written
 
 
 def load(path: Path, *, with_verdicts: bool = True) -> RunRecord:

@@ -71,10 +71,17 @@ def thumbnail(state_dir: Path, verdict: Verdict, side: int = SIDE) -> Thumbnail 
     """Return the thumbnail of one image, with its mask as overlay where there is one."""
     if verdict.path is None:
         return None
+    return path_thumbnail(state_dir, verdict.path, verdict.mask, side)
+
+
+def path_thumbnail(
+    state_dir: Path, path: str, mask_path: str | None = None, side: int = SIDE
+) -> Thumbnail | None:
+    """Return the thumbnail of an image by its path, with a mask as overlay; None without image."""
     try:
-        header = inspect(state_dir / verdict.path)
-        picture = _read_small(state_dir / verdict.path, side)
-        mask = read_mask(state_dir / verdict.mask) if verdict.mask else None
+        header = inspect(state_dir / path)
+        picture = _read_small(state_dir / path, side)
+        mask = read_mask(state_dir / mask_path) if mask_path else None
     except (ImageError, OSError):
         return None
     overlay = (

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from lfvpipe.dataset.checks.likeness import alike_of_other_label
 from lfvpipe.dataset.index import read_index, read_notes
 from lfvpipe.engine.facts import StepOutcome
 from lfvpipe.errors import UserError
+from lfvpipe.report.suspects import LEAST, by_contradiction, contradicted
 from lfvpipe.report.verdict_file import read_verdicts
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.extract.outcome import ExtractOutcome
@@ -41,11 +43,13 @@ class Item:
         image: Its line of the index.
         verdict: What the latest model said; None where it was not asked.
         origin: SHA-256 of the image's file as it lies in its source.
+        alike: Images that look nearly the same and have the other label: their names and labels.
     """
 
     image: Image
     verdict: Verdict | None
     origin: str
+    alike: tuple[tuple[str, str], ...] = ()
 
     @property
     def key(self) -> Key:
@@ -81,12 +85,15 @@ class Queue:
         classes: Mask colours (``#RRGGBB``) by anomaly type; empty without masks.
         model: The model that the run asked.
         review_below: Verdicts with less confidence are doubtful.
+        of_training: Whether these are training images, and the verdicts those of models that had
+            not learnt from them.
     """
 
     items: tuple[Item, ...]
     classes: Mapping[str, str]
     model: ModelOutcome
     review_below: float
+    of_training: bool = False
 
 
 def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = False) -> Queue:
@@ -118,6 +125,54 @@ def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = 
     items.sort(key=lambda item: (-item.doubt, item.verdict is None, item.image.id))
     model = _standing(context, ledger, variant, ModelOutcome)
     return Queue(tuple(items), dict(sorted(classes.items())), model, below)
+
+
+def build_of_training(
+    context: Context, ledger: Ledger, variant: str, *, everything: bool = False
+) -> Queue:
+    """Return the training images whose labels are contradicted, or all, by contradiction.
+
+    What looks nearly the same as one of them under the other label stands after it.
+
+    Raises:
+        NothingToReview: The pipeline has not been run to its verdicts yet, or nobody could say.
+    """
+    extract = _standing(context, ledger, variant, ExtractOutcome)
+    evaluate = _standing(context, ledger, variant, EvaluateOutcome)
+    told: list[Verdict] = []
+    if evaluate.training is not None:
+        told = list(read_verdicts(context.state_dir / evaluate.training.path))
+    doubted = contradicted(told)
+    if doubted is None:
+        raise NothingToReview(
+            "Nobody could say which labels of the training images are worth a second look.",
+            hint=f"That takes {LEAST} training images of each label, and a model that this version"
+            f" trained: `lfvpipe run {context.pipeline.file} --force model` trains again.",
+        )
+    images = {image.id: image for image in read_index(context.state_dir / extract.index)}
+    file = context.state_dir / extract.notes
+    notes = {note.id: note for note in read_notes(file)} if file.is_file() else {}
+    alike = alike_of_other_label(list(images.values()), notes)
+    verdicts = {each.id: each for each in told}
+    shown: dict[str, None] = {}  # in order, each once
+    for each in by_contradiction(told) if everything else doubted:
+        shown |= dict.fromkeys([each.id, *(other.id for other in alike.get(each.id, ()))])
+    items = [
+        Item(
+            images[name],
+            verdicts.get(name),
+            (notes[name].origin if name in notes else "") or images[name].sha256,
+            tuple((other.member, other.label or "") for other in alike.get(name, ())),
+        )
+        for name in shown
+        if name in images
+    ]
+    classes: dict[str, str] = {}
+    for image in images.values():
+        classes |= image.mask.classes if image.mask else {}
+    model = _standing(context, ledger, variant, ModelOutcome)
+    below = context.pipeline.evaluate.review_below
+    return Queue(tuple(items), dict(sorted(classes.items())), model, below, of_training=True)
 
 
 def index_of(context: Context, ledger: Ledger, variant: str) -> Path:

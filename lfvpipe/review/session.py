@@ -76,6 +76,7 @@ class Review:
             "paints": bool(self.queue.classes),
             "classes": self.classes,
             "review_below": self.queue.review_below,
+            "of_training": self.queue.of_training,
         }
 
     def numbers(self, name: str) -> dict[str, Any]:
@@ -123,6 +124,7 @@ class Review:
             "decision": None if decision is None else _decision_json(decision),
             "made": [_decision_json(each) for each in standing.made],
             "conflict": standing.is_conflict,
+            "alike": [{"name": name, "label": label} for name, label in item.alike],
             "mask": image.mask is not None or bool(decision and decision.mask),
         }
 

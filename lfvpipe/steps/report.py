@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.reasons import Reason
-    from lfvpipe.report.records import RunRecord, Verdict
+    from lfvpipe.report.records import RunRecord, Suspect, Verdict
 
+_SUSPECTS_KEPT = 100  # whose labels are doubted, in the run file and on the page
+_ALIKE_KEPT = 3  # beside each of them
 _REVIEW_KEPT = 1000  # ids of doubtful verdicts in the run file; the verdict files have them all
 
 
@@ -135,6 +137,7 @@ def _record(context: Context, work: Work) -> RunRecord:
     from lfvpipe.config.flat import flatten
     from lfvpipe.report import metrics
     from lfvpipe.report.records import Finding, RunRecord, by_doubt
+    from lfvpipe.report.suspects import contradicted
     from lfvpipe.report.verdict_file import read_verdicts
 
     evaluate, model = EvaluateOutcome.of(work.upstream), ModelOutcome.of(work.upstream)
@@ -143,6 +146,8 @@ def _record(context: Context, work: Work) -> RunRecord:
     verdicts = {
         name: tuple(read_verdicts(context.state_dir / file.path)) for name, file in files.items()
     }
+    told = [] if evaluate.training is None else _training_verdicts(context, evaluate.training.path)
+    doubted = contradicted(told)
     doubtful = [each.id for each in by_doubt(verdicts.get("evaluation", ())) if each.needs_review]
     created = _moment(work)
     return RunRecord(
@@ -171,12 +176,67 @@ def _record(context: Context, work: Work) -> RunRecord:
         review_below=context.pipeline.evaluate.review_below,
         findings=tuple(
             Finding(row.level, row.message, row.images)
-            for row in (*_unlike(verdicts), *CheckOutcome.of(work.upstream).findings)
+            for row in (
+                *_contradicted(doubted or (), len(told)),
+                *_unlike(verdicts),
+                *CheckOutcome.of(work.upstream).findings,
+            )
         ),
         errors=tuple(vars(error) for error in evaluate.errors),
         timings=(),
+        suspects=None if doubted is None else tuple(_suspects(context, work, doubted)),
         verdicts=verdicts,
     )
+
+
+def _training_verdicts(context: Context, path: str) -> list[Verdict]:
+    from lfvpipe.report.verdict_file import read_verdicts
+
+    return list(read_verdicts(context.state_dir / path))
+
+
+def _suspects(context: Context, work: Work, doubted: Sequence[Verdict]) -> Iterator[Suspect]:
+    """Yield the first images whose labels are doubted, with what looks the same under the other."""
+    from lfvpipe.dataset.checks.likeness import alike_of_other_label
+    from lfvpipe.dataset.index import read_index, read_notes
+    from lfvpipe.report.records import Lookalike, Suspect
+
+    if not doubted:
+        return
+    extract = ExtractOutcome.of(work.upstream)
+    file = context.state_dir / extract.notes
+    notes = {note.id: note for note in read_notes(file)} if file.is_file() else {}
+    images = list(read_index(context.state_dir / extract.index))
+    alike = alike_of_other_label(images, notes)
+    for each in doubted[:_SUSPECTS_KEPT]:
+        yield Suspect(
+            id=each.id,
+            name=each.name,
+            label=each.label or "",
+            probability=round(each.score, 6),
+            sha256=each.sha256,
+            path=each.path,
+            alike=tuple(
+                Lookalike(other.member, other.label or "", other.path)
+                for other in alike.get(each.id, ())[:_ALIKE_KEPT]
+            ),
+        )
+
+
+def _contradicted(doubted: Sequence[Verdict], asked: int) -> Iterator[findings.Finding]:
+    """Yield how many labels of training images are worth a second look, and of which."""
+    if doubted:
+        one = len(doubted) == 1
+        labels = f"{len(doubted):,} of {count_of(asked, 'training label')}"
+        text = (
+            f"{labels} {'is' if one else 'are'} contradicted by models that had not learnt from"
+            f" {'the image' if one else 'the images'}: perhaps"
+            f" {'it is' if one else 'they are'} wrong. `lfvpipe review --of training` shows"
+            f" {'it' if one else 'them'}"
+        )
+        names = [each.name for each in doubted]
+        told = findings.warning("contradicted-labels", text, names)
+        yield replace(told.shortened(), message=told.told())
 
 
 def _unlike(verdicts: Mapping[str, Sequence[Verdict]]) -> Iterator[findings.Finding]:

@@ -58,6 +58,22 @@ def test_confidence_is_in_the_verdict(supervised: Model, product: Any) -> None:
         assert each.mask_png is None
 
 
+def test_training_tells_what_it_said_of_its_images_out_of_fold(
+    supervised: Model, product: Any, tmp_path: Path
+) -> None:
+    told = {each.path: each for each in supervised.out_of_fold}
+    examples = [*product.normal, *product.anomaly]
+    known = {example.path: example.label for example in examples}
+    assert {path: each.label for path, each in told.items() if path in known} == {
+        path: label for path, label in known.items() if path in told
+    }
+    assert len(told) == len(supervised.out_of_fold) == sum(supervised.info.counts.values())
+    called = [(each.probability >= 0.5) == (each.label == "anomaly") for each in told.values()]
+    assert sum(called) >= 0.8 * len(called)
+    supervised.save(tmp_path / "model.lfv")
+    assert load(tmp_path / "model.lfv").out_of_fold == ()
+
+
 def test_normals_alone_find_what_is_unusual_and_say_what_they_miss(
     novelty_only: Model, product: Any
 ) -> None:

@@ -9,6 +9,7 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -16,18 +17,26 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import pytest
 
+from lfvpipe import review
 from lfvpipe.cli.main import main
+from lfvpipe.config import load
 from lfvpipe.config.spec import Bucket
 from lfvpipe.dataset.index import Image, image_line
 from lfvpipe.dataset.lines import write_lines
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.engine.outcome import Facts, Outcome
+from lfvpipe.report.records import Verdict
+from lfvpipe.report.verdict_file import write_verdicts
 from lfvpipe.review.export import as_csv, as_manifest
+from lfvpipe.steps.context import Context
+from lfvpipe.steps.evaluate.outcome import VerdictFile
 from tests import workshop
 from tests.outcomes import evaluate_outcome, extract_outcome, model_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from lfvpipe.config.spec import Label
 
 
 @pytest.fixture
@@ -173,6 +182,79 @@ def test_of_a_matrix_the_variant_that_was_judged_last_is_reviewed_or_the_one_tha
     listed = {words[-3] if "judged" not in words else words[0]: words for words in said[1:4]}
     assert listed[f"sample.percent={expected}"][0] == "*"
     assert listed["sample.percent=100"][1:] == ["not", "judged", "yet"]
+
+
+def indexed(name: str, label: Label) -> Image:
+    path, key = f"images/{name}", f"{label}/{name}"
+    return Image(key, label, "train", name, label, path, key, 1, "0" * 64, 64, 64)
+
+
+@pytest.fixture
+def learnt(tmp_path: Path) -> Callable[..., Path]:
+    """Return a maker of a pipeline file whose training said of each image what it is told."""
+
+    def make(normal: Sequence[float], anomaly: Sequence[float]) -> Path:
+        file = tmp_path / "learnt.yaml"
+        file.write_text("sources: {normal: {archive: good.zip}}\n")
+        state_dir = tmp_path / ".lfvpipe" / "learnt"
+        state_dir.mkdir(parents=True)
+        labels: tuple[tuple[Label, Sequence[float]], ...] = (
+            ("anomaly", anomaly),
+            ("normal", normal),
+        )
+        rows = [
+            (indexed(f"{n}.png", label), p) for label, said in labels for n, p in enumerate(said)
+        ]
+        index, _ = write_lines(state_dir, [image_line(image) for image, _ in rows])
+        verdicts = [
+            Verdict(i.id, i.member, i.label, p >= 0.5, max(p, 1 - p), path=i.path) for i, p in rows
+        ]
+        kept = VerdictFile(**write_verdicts(state_dir, "evaluations/training.jsonl", verdicts))
+        facts: dict[str, Facts] = {
+            "extract": extract_outcome(index).facts,
+            "model": model_outcome("learnt").as_json(),
+            "evaluate": replace(evaluate_outcome(), training=kept).as_json(),
+        }
+        ledger = Ledger.load(state_dir / "ledger.json")
+        for step, known in facts.items():
+            ledger.begin("default", step, "0" * 64, {"version": 1}, exclusive=False)
+            ledger.finish("default", step, "0" * 64, Outcome("created", known), exclusive=False)
+        return file
+
+    return make
+
+
+def test_training_images_are_reviewed_by_how_much_their_labels_are_contradicted(
+    learnt: Callable[..., Path],
+) -> None:
+    file = learnt([0.1] * 12 + [0.93, 0.97], [0.9] * 12 + [0.02])
+    _, state = _served(file, "--of", "training")
+    assert (state["total"], state["of_training"]) == (3, True)
+    queue = review.queue.build_of_training(*standing(file), "default")
+    assert [item.image.id for item in queue.items] == [
+        "anomaly/12.png",
+        "normal/13.png",
+        "normal/12.png",
+    ]
+    assert all(item.is_wrong for item in queue.items)
+    whole = review.queue.build_of_training(*standing(file), "default", everything=True)
+    assert len(whole.items) == 27
+    assert whole.items[:3] == queue.items
+
+
+def standing(file: Path) -> tuple[Context, Ledger]:
+    context = Context(load(file).pipeline, file.parent / ".lfvpipe")
+    return context, Ledger.load(context.state_dir / "ledger.json")
+
+
+def test_of_few_training_images_nothing_is_shown_and_why(
+    learnt: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = learnt([0.1] * 12, [0.9] * 9)
+    assert main(["review", str(file), "--of", "training", "--no-browser"]) == 3
+    said = capsys.readouterr().err
+    assert "Nobody could say which labels" in said
+    assert "10 training images of each label" in said
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lfvpipe.detector import Anomaly, DetectorError, Example, Settings, TrainingCancelled, Verdict
+from lfvpipe.detector import (
+    Anomaly,
+    DetectorError,
+    Example,
+    OutOfFold,
+    Settings,
+    TrainingCancelled,
+    Verdict,
+)
 from lfvpipe.lookout.client import LookoutClient, _isolated_session, connect
 from lfvpipe.lookout.waiters import wait_for_dataset, wait_for_hosting, wait_for_model
 from lfvpipe.service.embedded import Service
@@ -46,6 +54,7 @@ class ColourModel:
     """Calls red images anomalous, and blue ones unlike those that it was trained on."""
 
     segmentation: bool = False
+    out_of_fold: tuple[OutOfFold, ...] = ()
 
     def detect(self, image: Any) -> Verdict:
         source = io.BytesIO(image) if isinstance(image, bytes) else image
@@ -66,9 +75,14 @@ class ColourModel:
 
 @dataclass
 class ColourDetector:
-    """Trains a ColourModel; `hold` keeps a training going until it is set."""
+    """Trains a ColourModel; `hold` keeps a training going until it is set.
+
+    It tells what it said of training images where `doubts` has the probability of an anomaly, by
+    label.
+    """
 
     hold: Event | None = None
+    doubts: dict[str, float] = field(default_factory=dict)
     error: str = ""
     calls: list[tuple[Sequence[Example], Settings | None]] = field(default_factory=list)
     started: Event = field(default_factory=Event)
@@ -89,7 +103,9 @@ class ColourDetector:
             progress("features", 1, len(examples))
             if cancelled():
                 raise TrainingCancelled
-        return ColourModel(any(example.mask for example in examples))
+        told = [(e.path, e.label, self.doubts[e.label]) for e in examples if e.label in self.doubts]
+        out_of_fold = tuple(OutOfFold(*each) for each in told)
+        return ColourModel(any(example.mask for example in examples), out_of_fold)
 
     def load(self, path: Path) -> ColourModel:
         return ColourModel(json.loads(path.read_text("utf-8")))

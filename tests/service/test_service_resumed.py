@@ -236,6 +236,7 @@ class Unreachable:
 def test_evaluation_files_that_cannot_be_written_do_not_cost_the_model(
     dataset: Any, world: Any, waits: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    world.detector.doubts = {"normal": 0.75}
     client, bucket = world.client(), Unreachable(monkeypatch)
     client.create_model(ProjectName="p", OutputConfig=OUTPUT)
     found = waits.model(client)
@@ -257,6 +258,7 @@ def test_evaluation_files_that_cannot_be_written_do_not_cost_the_model(
     lines = world.bucket.get("out_EvaluationManifest-p-1.json").splitlines()
     tested = json.loads(world.bucket.get("out_EvaluationResult-p-1.json"))["EvaluationDetails"]
     assert len(lines) == tested["NumberOfTestingImages"]
+    assert world.bucket.get("out_TrainingVerdicts-p-1.json").count(b"0.75") > 0
     poll(
         lambda: (
             [each.name for each in (world.state_dir / "models" / "1").iterdir()] == ["model.lfv"]

@@ -14,12 +14,15 @@ from PIL import Image
 
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
+from lfvpipe.lookout.training_verdicts import read_lines
 from lfvpipe.service import locks
+from lfvpipe.service.jobs.training import job
 from lfvpipe.service.jobs.training.metrics import Metrics, measure
 from lfvpipe.service.jobs.training.pixel_metrics import PixelCounts
 from lfvpipe.service.jobs.training.worker import work
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.runtime import open_runtime
+from tests.service.conftest import FEW
 
 CRACK = (0x23, 0xA4, 0x36)
 OUTPUT: Any = {"S3Location": {"Bucket": "bucket"}}
@@ -57,6 +60,60 @@ def test_a_worker_ends_where_as_many_as_are_allowed_train_already(dataset: Any, 
         worker.join(30)
         assert not worker.is_alive()
     assert world.detector.calls == []
+    runtime.database.close()
+
+
+@pytest.fixture
+def told(world: Any, dataset: Any, client: LookoutClient, waits: Any) -> Any:
+    """Return the model of a detector that tells what it said of training images out of fold."""
+    world.detector.doubts = {"normal": 0.25, "anomaly": 0.125}
+    client.create_model(ProjectName="p", OutputConfig=OUTPUT)
+    return waits.model(client)
+
+
+def test_what_was_said_of_training_images_lies_beside_the_evaluation(told: Any, world: Any) -> None:
+    lines = read_lines(world.bucket.get("TrainingVerdicts-p-1.json"))
+    known = [(each.label, each.probability) for each in lines]
+    assert sorted(known) == [("anomaly", 0.125)] * 3 + [("normal", 0.25)] * 5
+    assert all(each.source.startswith(f"s3://bucket/{each.label}/") for each in lines)
+    assert lines == tuple(sorted(lines, key=lambda each: each.source))
+    # Clients of the API see nothing of it.
+    assert {"EvaluationManifest", "EvaluationResult"} == {n for n in told if "Evaluation" in n} - {
+        "EvaluationEndTimestamp"
+    }
+    assert "Training" not in world.bucket.get("EvaluationResult-p-1.json").decode().replace(
+        "NumberOfTrainingImages", ""
+    )
+
+
+def test_a_detector_that_tells_nothing_of_training_images_leaves_no_file(
+    trained: Any, world: Any
+) -> None:
+    assert world.bucket.head("out_TrainingVerdicts-p-1.json") is None
+
+
+def test_a_training_that_was_killed_after_learning_tells_the_same_of_its_images(
+    dataset: Any, world: Any, client: LookoutClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.detector.doubts = {"normal": 0.25, "anomaly": 0.125}
+    idle = world.client(launch=lambda _runtime: lambda: True)
+    idle.create_model(ProjectName="p", OutputConfig=OUTPUT)
+    runtime = open_runtime(world.state_dir, FEW, stand_in=world.detector)
+
+    def die(*_: Any) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{job.__name__}.evaluate", die)
+        with pytest.raises(SystemExit):
+            job.train(runtime, 1)
+    job.train(runtime, 1)
+    assert len(world.detector.calls) == 1
+    lines = read_lines(world.bucket.get("TrainingVerdicts-p-1.json"))
+    assert {(each.label, each.probability) for each in lines} == {
+        ("normal", 0.25),
+        ("anomaly", 0.125),
+    }
     runtime.database.close()
 
 

@@ -87,6 +87,15 @@ class ReviewOptions(PipelineOptions):
             group="target",
         ),
     ] = False
+    of: Annotated[
+        Literal["judged", "training"],
+        Option(
+            "--of",
+            about="which images: judged ones, or training images whose labels the model"
+            " contradicts, not having learnt from them (default: judged)",
+            group="target",
+        ),
+    ] = "judged"
     export: Annotated[
         Literal["csv", "manifest"] | None,
         Option(
@@ -119,7 +128,8 @@ def run(options: ReviewOptions) -> int:
     labels = Path(known or pipeline.folder / f"{pipeline.name}.labels.jsonl").absolute()
     if options.export:
         return _export(options, variant, ledger, labels)
-    queue = review.queue.build(variant.context, ledger, variant.name, everything=options.all)
+    build = review.queue.build_of_training if options.of == "training" else review.queue.build
+    queue = build(variant.context, ledger, variant.name, everything=options.all)
     if len(variants) > 1:
         print(f"reviewing {variant.name}, one of {len(variants)} variants (--variant NAME):")
         print("\n".join(_variant_lines(variants, variant)))

@@ -43,7 +43,7 @@ def likeness_findings(images: Sequence[Image], notes: Mapping[str, Note]) -> lis
     # Equal pictures are told above; all of them are near.
     near = [
         pair
-        for pair in _near_pairs(images, notes)
+        for pair in near_pairs(images, notes)
         if notes[pair[0].id].pixels != notes[pair[1].id].pixels
         and (_labels_differ(pair) or _gives_away(pair))
     ]
@@ -100,7 +100,7 @@ def _copies_counted(groups: Sequence[Sequence[Image]]) -> Iterator[Finding]:
             yield warning(f"copies-in-{part}", text, _examples(within))
 
 
-def _near_pairs(images: Sequence[Image], notes: Mapping[str, Note]) -> Iterator[Pair]:
+def near_pairs(images: Sequence[Image], notes: Mapping[str, Note]) -> Iterator[Pair]:
     """Yield pairs whose difference hashes nearly agree, each once.
 
     Only images that share a whole band of the hash are compared: with so few differing bits at
@@ -120,6 +120,22 @@ def _near_pairs(images: Sequence[Image], notes: Mapping[str, Note]) -> Iterator[
                 if differing <= _NEAR and (first.id, second.id) not in seen:
                     seen.add((first.id, second.id))
                     yield first, second
+
+
+def alike_of_other_label(
+    images: Sequence[Image], notes: Mapping[str, Note]
+) -> dict[str, list[Image]]:
+    """Return the images that look nearly the same as another one under the other label, by its id.
+
+    Those without a note are passed over.
+    """
+    found: dict[str, list[Image]] = defaultdict(list)
+    for pair in near_pairs([each for each in images if each.id in notes], notes):
+        if _labels_differ(pair):
+            first, second = pair
+            found[first.id].append(second)
+            found[second.id].append(first)
+    return dict(found)
 
 
 def _pictures(groups: Sequence[Sequence[Image]]) -> str:

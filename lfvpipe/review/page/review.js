@@ -83,10 +83,13 @@ function showFacts() {
   $("place").textContent = `image ${at + 1} of ${list.length} · ${item.width} × ${item.height} pixels`;
   const said = $("said");
   said.textContent = item.said ? `${item.said.label}, confidence ${percent(item.said.confidence)}` : "nothing: it was not asked";
+  if (item.said && state.of_training && item.split === "train") said.append(", without having learnt from it");
   if (item.said && item.said.wrong) said.append(badge("wrong"));
   if (item.said && item.said.confidence < state.review_below) said.append(badge("doubtful"));
   const types = item.types.length ? `: ${item.types.join(", ")}` : "";
   $("label").textContent = item.label ? item.label + types : "not known";
+  $("alike").textContent = item.alike.map((each) => `Looks nearly the same as ${each.name}, which is labelled ${each.label}.`).join(" ");
+  $("alike").hidden = !item.alike.length;
   $("split").textContent = SPLITS[item.split] || item.split;
   $("effect").textContent = EFFECTS[item.split] || "";
   const made = $("made");
@@ -160,7 +163,9 @@ async function show(position, focus) {
     item = null;
     const all = state.decided === state.total;
     $("empty").textContent = state.total === 0
-      ? "There are no doubtful or wrong images. `lfvpipe review --all` shows every image."
+      ? state.of_training
+        ? "No label of a training image is contradicted. `lfvpipe review --of training --all` shows every one."
+        : "There are no doubtful or wrong images. `lfvpipe review --all` shows every image."
       : $("filter").value === "todo" && all
         ? `All ${state.total} images are decided. ${outlook()}`
         : "No image is like that.";

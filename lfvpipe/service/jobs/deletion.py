@@ -20,10 +20,10 @@ def finish(runtime: Runtime, identity: int) -> None:
         model = models.find(tx, identity)
     if model is None or model.status is not ModelStatus.DELETING:
         return
-    if model.unpublished is not None:  # one of the two files may have been written
+    if model.unpublished is not None:  # some of the files may have been written
         with suppress(UserError, OSError):
             bucket = runtime.store(model.storage).bucket(model.output_bucket)
-            bucket.delete(model.output_keys.values())
+            bucket.delete(model.written_keys.values())
     shutil.rmtree(runtime.scratch(locks.model(identity)), ignore_errors=True)
     shutil.rmtree(runtime.model_file(identity).parent, ignore_errors=True)
     with runtime.database.write() as tx:

@@ -6,7 +6,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from lfvpipe.lookout import training_verdicts
 from lfvpipe.lookout.statuses import MODEL_HOSTING, ModelStatus
+from lfvpipe.lookout.training_verdicts import key_beside
 from lfvpipe.service.faults import not_found
 from lfvpipe.service.state import projects
 from lfvpipe.service.state.database import Database, Transaction
@@ -72,6 +74,12 @@ class Model:
         prefix, tail = self.output_prefix or "", f"{self.project}-{self.version}.json"
         names = ("EvaluationManifest", "EvaluationResult")
         return {name: f"{prefix}{name}-{tail}" for name in names}
+
+    @property
+    def written_keys(self) -> Mapping[str, str]:
+        """The keys of these and of our own file beside them, which no answer names."""
+        keys = self.output_keys
+        return {**keys, training_verdicts.NAME: key_beside(keys["EvaluationManifest"])}
 
 
 def get(tx: Transaction, project: str, version: str) -> Model:

@@ -23,6 +23,7 @@ from lfvpipe.steps.evaluate.outcome import (
 from lfvpipe.steps.evaluate.service_results import (
     service_metrics,
     verdicts_of_test,
+    verdicts_of_training,
     with_evaluation,
 )
 from lfvpipe.steps.extract.outcome import ExtractOutcome
@@ -76,10 +77,14 @@ def evaluate(context: Context, work: Work) -> Outcome:
     ]
     tested = verdicts_of_test(context, trained, index)
     state_dir, name = context.state_dir, f"{work.fingerprint}.jsonl"
+    learnt = verdicts_of_training(context, trained, index)
     identity = EvaluateIdentity(
         model=trained.arn,
         verdicts=VerdictFile(**write_verdicts(state_dir, f"verdicts/{name}", rows)),
         test=VerdictFile(**write_verdicts(state_dir, f"evaluations/{name}", tested)),
+        training=VerdictFile(**write_verdicts(state_dir, f"evaluations/training-{name}", learnt))
+        if learnt
+        else None,
     )
     metrics = service_metrics(context, trained)
     _partial(context, work).unlink(missing_ok=True)

@@ -43,6 +43,7 @@ class EvaluateIdentity(StepFacts):
     model: str
     verdicts: VerdictFile
     test: VerdictFile
+    training: VerdictFile | None = field(default=None, kw_only=True, metadata=ABSENT_IF_NONE)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class EvaluateOutcome(EvaluateIdentity, StepOutcome):
         model: The ARN of the model that gave them.
         verdicts: On the evaluation images.
         test: On the service's own test images.
+        training: On the training images, by models that had not learnt from them; None where the
+            service does not tell.
         fingerprint: What the verdicts were made of.
         images: How many evaluation images have a verdict.
         anomalous: How many of them are taken for anomalous.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lfvpipe.dataset.index import read_index
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.descriptions import describe_model
+from lfvpipe.lookout.training_verdicts import key_beside, read_lines
 from lfvpipe.manifest import LineError, read_evaluation_line
 from lfvpipe.report.records import Verdict
 from lfvpipe.steps.model.outcome import ObjectLocation
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lfvpipe.dataset.index import Image
+    from lfvpipe.lookout.training_verdicts import TrainingVerdict
     from lfvpipe.manifest import EvaluationLine
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.model.outcome import ModelOutcome
@@ -89,6 +91,46 @@ def verdicts_of_test(context: Context, model: ModelOutcome, index: Path) -> list
     images = {image.key: image for image in read_index(index) if image.key in keys} if keys else {}
     below = context.pipeline.evaluate.review_below
     return [_verdict(row, images.get(row.image.removeprefix(root)), below) for row in rows]
+
+
+def verdicts_of_training(context: Context, model: ModelOutcome, index: Path) -> list[Verdict]:
+    """Return what was said of training images out of fold; nothing where no service tells.
+
+    Raises:
+        EvaluationDamaged: The file is not whole.
+    """
+    if model.evaluation_manifest is None:
+        return []
+    key = key_beside(model.evaluation_manifest.key)
+    location = replace(model.evaluation_manifest, key=key)
+    data = _fetch(context, location)
+    if not data:
+        return []
+    try:
+        rows = read_lines(data)
+    except ValueError as error:
+        raise EvaluationDamaged(_address(location), str(error)) from error
+    root = f"s3://{context.pipeline.bucket.name}/{context.pipeline.bucket.prefix}"
+    said = {row.source.removeprefix(root): row for row in rows}
+    return [
+        _verdict_of_training(said[image.key], image)
+        for image in read_index(index)
+        if image.split == "train" and image.key in said
+    ]
+
+
+def _verdict_of_training(row: TrainingVerdict, image: Image) -> Verdict:
+    is_anomalous = row.probability >= 0.5
+    return Verdict(
+        id=image.id,
+        name=image.member,
+        label=row.label,
+        is_anomalous=is_anomalous,
+        confidence=row.probability if is_anomalous else 1 - row.probability,
+        sha256=image.sha256,
+        path=image.path,
+        types=image.types,
+    )
 
 
 def _verdict(row: EvaluationLine, image: Image | None, review_below: float) -> Verdict:

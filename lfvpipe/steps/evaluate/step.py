@@ -70,7 +70,7 @@ class EvaluateStep(Step[Context]):
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report verdict files that are gone or damaged."""
         facts = EvaluateOutcome.from_json(outcome.facts)
-        files = (facts.verdicts, facts.test)
+        files = (facts.verdicts, facts.test, *([facts.training] if facts.training else []))
         return losses(context, "evaluate", {file.path: has_digest(file.sha256) for file in files})
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:

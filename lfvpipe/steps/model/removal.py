@@ -8,6 +8,7 @@ from lfvpipe.engine.step import Leftover
 from lfvpipe.lookout import tags
 from lfvpipe.lookout.descriptions import describe_model, describe_tags
 from lfvpipe.lookout.failures import ABSENT, LookoutError, explained
+from lfvpipe.lookout.training_verdicts import key_beside
 from lfvpipe.lookout.waiters import wait_for_model_deletion
 from lfvpipe.steps.bucket import BucketPlace
 from lfvpipe.steps.hosting import stop
@@ -67,9 +68,14 @@ def _delete_evaluation(
             continue
         place = BucketPlace(found[name]["Bucket"], endpoint, context.pipeline.region)
         bucket = place.bucket(context)
-        if bucket.exists():
-            bucket.delete([found[name]["Key"]])
-            deleted.append(found[name]["Key"])
+        if not bucket.exists():
+            continue
+        keys = [found[name]["Key"]]
+        beside = key_beside(keys[0])
+        if name == "EvaluationManifest" and bucket.head(beside) is not None:
+            keys.append(beside)
+        bucket.delete(keys)
+        deleted += keys
     return deleted
 
 

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 
+from lfvpipe.engine.removal import destroy
+from lfvpipe.lookout.training_verdicts import TrainingVerdict, write_lines
 from lfvpipe.report import run_file
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "run.schema.json"
@@ -35,3 +38,72 @@ def test_a_run_file_that_is_gone_is_made_again_without_contacting_anyone(world: 
     calls = len(world.service.calls)
     assert world.words(world.run())["report"] == "created"
     assert len(world.service.calls) == calls
+
+
+KEY = "out/TrainingVerdicts-demo-1.json"
+
+
+def tell(world: Any, *, swapped: str) -> None:
+    """Train on twelve images a label, and say out of fold that one of them has the other one."""
+    world.train = 12
+    assert world.run(until="model").ok
+    names = [f"{label}/train-{n}.png" for label in ("normal", "anomaly") for n in range(12)]
+    lines = []
+    for name in names:
+        label = name.partition("/")[0]
+        anomalous = (label == "anomaly") != (name == swapped)
+        source = f"s3://demo-bucket/{name}"
+        lines.append(TrainingVerdict(source, label, 0.95 if anomalous else 0.05))
+    put(world, write_lines(tuple(lines)).encode())
+
+
+def put(world: Any, data: bytes) -> None:
+    world.service.buckets.bucket("demo-bucket").put(KEY, data)
+
+
+def told(world: Any) -> Any:
+    return json.loads((world.ledger_path.parent / world.facts("report")["run_file"]).read_text())
+
+
+def test_labels_that_training_contradicts_are_told(world: Any) -> None:
+    tell(world, swapped="normal/train-7.png")
+    assert world.run().ok
+    run = told(world)
+    assert [(each["id"], each["probability"]) for each in run["suspects"]] == [
+        ("normal/train-7.png", 0.95)
+    ]
+    (found,) = run["findings"]
+    assert found["message"].startswith("1 of 24 training labels is contradicted by models")
+    assert "train-7.png" in found["message"]
+    assert "`lfvpipe review --of training`" in found["message"]
+
+
+def test_where_no_label_is_contradicted_nothing_is_found(world: Any) -> None:
+    tell(world, swapped="")
+    assert world.run().ok
+    assert told(world)["suspects"] == []
+    assert not told(world)["findings"]
+
+
+def test_a_service_that_tells_nothing_of_training_images_is_no_fault(world: Any) -> None:
+    assert world.run().ok
+    assert "training" not in world.facts("evaluate")
+    assert "suspects" not in told(world)
+
+
+@pytest.mark.parametrize("data", [b"{", b'{"source-ref": 1}', b'{"label": "normal"}', b"[]"])
+def test_a_file_of_training_images_that_is_damaged_is_named(world: Any, data: bytes) -> None:
+    tell(world, swapped="")
+    put(world, data)
+    result = world.run()
+    assert not result.ok
+    (error,) = [str(row.error) for row in result.rows if row.error]
+    assert KEY in error
+    assert "is damaged" in error
+
+
+def test_destroy_removes_what_was_told_of_training_images(world: Any) -> None:
+    tell(world, swapped="")
+    assert world.run().ok
+    destroy(world.steps(), world.context(), world.ledger)
+    assert world.service.buckets.bucket("demo-bucket").head(KEY) is None

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lfvpipe.lookout.training_verdicts import NAME, TrainingVerdict, write_lines
 from lfvpipe.manifest import Detection, ModelName, creation_date, write_evaluation_line
 from lfvpipe.service.jobs.training.metrics import Metrics, measure
 from lfvpipe.service.jobs.training.pixel_metrics import PixelCounts
@@ -114,9 +115,18 @@ def result_document(model: Model, selection: Selection, evaluation: Evaluation) 
     return json.dumps(document, indent=2)
 
 
-def output_files(model: Model, selection: Selection, evaluation: Evaluation) -> Mapping[str, str]:
-    """Return what is in the two files, by the names that `Model.output_keys` has keys of."""
-    return {
+def output_files(
+    model: Model,
+    selection: Selection,
+    evaluation: Evaluation,
+    training: tuple[TrainingVerdict, ...],
+) -> Mapping[str, str]:
+    """Return what is in the files, by the names that `Model.written_keys` has keys of.
+
+    Ours is among them where the detector told what it said of the training images.
+    """
+    files = {
         "EvaluationManifest": "".join(f"{line}\n" for line in evaluation.manifest),
         "EvaluationResult": result_document(model, selection, evaluation),
     }
+    return files | ({NAME: write_lines(training)} if training else {})

@@ -28,6 +28,7 @@ from lfvpipe import atomic, disk
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.progress import TRAINING, TrainingProgress
 from lfvpipe.lookout.statuses import ModelStatus
+from lfvpipe.lookout.training_verdicts import TrainingVerdict, read_lines, write_lines
 from lfvpipe.patience import OF_A_LONG_WAIT, patient
 from lfvpipe.service import locks
 from lfvpipe.service.jobs import contents as contents_job
@@ -181,6 +182,21 @@ class _Training:
     stages: FileCheckpoints
 
 
+@dataclass(frozen=True)
+class _Learnt:
+    """What a training came to.
+
+    Attributes:
+        trained: What the detector made.
+        size: The (width, height) that all images have.
+        verdicts: On the training images, where the detector tells.
+    """
+
+    trained: "TrainedModel"
+    size: tuple[int, int]
+    verdicts: tuple[TrainingVerdict, ...]
+
+
 def _train(runtime: Runtime, model: Model) -> None:
     progress, scratch = Progress(runtime, model), runtime.scratch(locks.model(model.id))
     buckets = runtime.store(model.storage)
@@ -194,9 +210,10 @@ def _train(runtime: Runtime, model: Model) -> None:
         if not buckets.bucket(model.output_bucket).exists():  # to say so now, not after an hour
             missing = f"The output bucket {model.output_bucket} does not exist; create it."
             raise TrainingError(missing)
-        trained, size = _recall(training) or _learn(training, selection)
-        evaluation = _test(training, selection, trained, size)
-        unpublished = publish(runtime, model, output_files(model, selection, evaluation))
+        learnt = _recall(training) or _learn(training, selection)
+        evaluation = _test(training, selection, learnt)
+        files = output_files(model, selection, evaluation, learnt.verdicts)
+        unpublished = publish(runtime, model, files)
     metrics, message = evaluation.metrics, trained_message(evaluation.metrics.f1)
     if unpublished is not None:
         message = f"{message} {NOT_PUBLISHED.format(reason=unpublished)}"
@@ -209,7 +226,7 @@ def _train(runtime: Runtime, model: Model) -> None:
             recall=metrics.recall,
             precision=metrics.precision,
             evaluated=evaluation.ended,
-            size=size,
+            size=learnt.size,
             unpublished=unpublished,
         )
         contents.collect(tx)
@@ -241,8 +258,8 @@ def _await_contents(runtime: Runtime, model: Model, progress: Progress) -> None:
             time.sleep(0.02)
 
 
-def _learn(training: _Training, selection: Selection) -> tuple["TrainedModel", tuple[int, int]]:
-    """Return what the detector learnt, and the (width, height) that all images have."""
+def _learn(training: _Training, selection: Selection) -> _Learnt:
+    """Let the detector learn from the training images, and keep what it did."""
     from lfvpipe.detector import TrainingCancelled
     from lfvpipe.detector.checkpoints import are_taken_by
 
@@ -268,25 +285,34 @@ def _learn(training: _Training, selection: Selection) -> tuple["TrainedModel", t
         )
     except TrainingCancelled as error:
         raise Stopped from error
-    _save(training, trained, size)
-    return trained, size
+    sources = {example.path: image.entry.source for image, example in pairs}
+    said = (each for each in getattr(trained, "out_of_fold", ()) if each.path in sources)
+    verdicts = [TrainingVerdict(sources[each.path], each.label, each.probability) for each in said]
+    verdicts.sort(key=lambda each: each.source)
+    learnt = _Learnt(trained, size, tuple(verdicts))
+    _save(training, learnt)
+    return learnt
 
 
-def _save(training: _Training, trained: "TrainedModel", size: tuple[int, int]) -> None:
-    """Put the model where it belongs, and its digest among the stages."""
+def _save(training: _Training, learnt: _Learnt) -> None:
+    """Put the model where it belongs, and among the stages its digest and what it does not hold."""
     runtime, identity = training.runtime, training.model.id
     passing = runtime.scratch(locks.model(identity)) / "model.lfv"
     final = runtime.model_file(identity)
     training.stages.discard(_TESTED)  # of a model that was damaged since
-    trained.save(passing)
+    learnt.trained.save(passing)
     final.parent.mkdir(parents=True, exist_ok=True)
     passing.replace(final)
     atomic.sync_folder(final.parent)
-    learnt = json.dumps({"size": size, "sha256": sha256(final.read_bytes()).hexdigest()})
-    training.stages.save(_LEARNT, learnt.encode)
+    kept = {
+        "size": learnt.size,
+        "sha256": sha256(final.read_bytes()).hexdigest(),
+        "verdicts": write_lines(learnt.verdicts),
+    }
+    training.stages.save(_LEARNT, json.dumps(kept).encode)
 
 
-def _recall(training: _Training) -> tuple["TrainedModel", tuple[int, int]] | None:
+def _recall(training: _Training) -> _Learnt | None:
     """Return what `_learn` returned before a kill; None where there is none, or it is damaged."""
     runtime, kept = training.runtime, training.stages.load(_LEARNT)
     file = runtime.model_file(training.model.id)
@@ -297,7 +323,9 @@ def _recall(training: _Training) -> tuple["TrainedModel", tuple[int, int]] | Non
         return None
     width, height = learnt["size"]
     with suppress(UserError):  # it was written by another lfvpipe: what it learnt, this one can
-        return runtime.detector_of(training.model).load(file), (width, height)
+        trained = runtime.detector_of(training.model).load(file)
+        verdicts = read_lines(learnt.get("verdicts", "").encode())  # 0.1.0 kept none
+        return _Learnt(trained, (width, height), verdicts)
     return None
 
 
@@ -318,9 +346,7 @@ def _examples(
     return examples
 
 
-def _test(
-    training: _Training, selection: Selection, trained: "TrainedModel", size: tuple[int, int]
-) -> Evaluation:
+def _test(training: _Training, selection: Selection, learnt: _Learnt) -> Evaluation:
     """Return how the model does on its test images, or what was found of it before a kill."""
     if (kept := training.stages.load(_TESTED)) is not None:
         return Evaluation.from_bytes(kept)
@@ -330,17 +356,18 @@ def _test(
     def fetch(address: str, number: int) -> Path:
         path = images.fetch(address, -1 - number)  # a passing copy: only one at a time
         if number:
-            check_mask_size(masks[address], path, size)
+            check_mask_size(masks[address], path, learnt.size)
             return path
         found = image_size(address, path, runtime.quotas)
-        if found != size:
+        if found != learnt.size:
             raise TrainingError(
                 f"{address} has {found[0]}x{found[1]} pixels, the training images have"
-                f" {size[0]}x{size[1]}; all images of a project must have the same size."
+                f" {learnt.size[0]}x{learnt.size[1]}; all images of a project must have the same"
+                " size."
             )
         return path
 
     tick = training.progress.stage("Testing")
-    evaluation = evaluate(trained, training.model, selection, fetch, tick, runtime.clock)
+    evaluation = evaluate(learnt.trained, training.model, selection, fetch, tick, runtime.clock)
     training.stages.save(_TESTED, evaluation.to_bytes)
     return evaluation

@@ -1,4 +1,4 @@
-"""Writes a model's two evaluation files where its creator wants them, however long that takes.
+"""Writes a model's evaluation files where its creator wants them, however long that takes.
 
 It is apart from the training: a model whose files cannot be written is trained all the same, and
 says so. The files are kept beside it, and are tried again whenever somebody looks at it.
@@ -41,7 +41,8 @@ def publish_again(runtime: Runtime, identity: int) -> None:
             model = models.find(tx, identity)
         if model is None or model.unpublished is None:
             return
-        kept = {name: _aside(runtime, identity, name) for name in model.output_keys}
+        kept = {name: _aside(runtime, identity, name) for name in model.written_keys}
+        kept = {n: file for n, file in kept.items() if n in model.output_keys or file.is_file()}
         try:
             files = {name: file.read_text("utf-8") for name, file in kept.items()}
             _put(runtime, model, files)
@@ -61,7 +62,7 @@ def publish_again(runtime: Runtime, identity: int) -> None:
 
 def _put(runtime: Runtime, model: Model, files: Mapping[str, str]) -> None:
     bucket = runtime.store(model.storage).bucket(model.output_bucket)
-    keys = model.output_keys
+    keys = model.written_keys
     for name, text in files.items():
         bucket.put(keys[name], text.encode())
 
