@@ -48,6 +48,22 @@ class StateBroken(StateUnreadable):
         )
 
 
+class ModelTooNew(UserError):
+    """A model's file was written by a later version.
+
+    Args:
+        file: The file.
+        found: Its format.
+        known: The latest format that this version reads.
+    """
+
+    def __init__(self, file: Path, found: int, known: int) -> None:
+        super().__init__(
+            f"The model file {file} was written by a newer lfvpipe (format {found}).",
+            hint=f"This version reads formats up to {known}. Update it, or train the model again.",
+        )
+
+
 class StateTooNew(UserError):
     """The state's file was written by a later version.
 

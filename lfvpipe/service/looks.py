@@ -13,6 +13,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from lfvpipe.service.errors import ModelTooNew, StateTooNew
+from lfvpipe.service.state.schema import VERSION
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -22,7 +25,10 @@ HOME: Final = "region"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # as a pipeline's; it names a folder
 _MODEL_HEAD = struct.Struct("<8sII")
-_MODEL_MAGIC = b"lfv-det\n"  # as in lfvpipe.detector.model_file, which imports numpy
+# As in lfvpipe.detector.model_file, which imports numpy.
+_MODEL_MAGIC = b"lfv-det\n"
+MODEL_VERSION: Final = 6
+_NO_VERSION = 1000  # nor is a number that damage made
 # SQLite's result codes, and what it says of a state without its tables.
 _CORRUPT, _NOT_A_DATABASE = 11, 26
 _NO_TABLE = "no such table"
@@ -90,11 +96,18 @@ def find_model(state_dir: Path, region: str, project: str, version: str) -> Know
 
 
 def is_whole_model(file: Path) -> bool:
-    """Tell whether a model file of the default detector has the digest that it names."""
+    """Tell whether a model file of the default detector has the digest that it names.
+
+    Raises:
+        ModelTooNew: A later version wrote it, which is no damage.
+    """
     data = file.read_bytes()
     start = _MODEL_HEAD.size + hashlib.sha256().digest_size
     if len(data) < start or not data.startswith(_MODEL_MAGIC):
         return False
+    version = _MODEL_HEAD.unpack_from(data)[1]
+    if MODEL_VERSION < version < _NO_VERSION:
+        raise ModelTooNew(file, version, MODEL_VERSION)
     digest = hashlib.sha256(data[: _MODEL_HEAD.size])
     digest.update(memoryview(data)[start:])
     return digest.digest() == data[_MODEL_HEAD.size : start]
@@ -104,6 +117,9 @@ def damage_of(file: Path) -> str | None:
     """Return what SQLite finds wrong with a state's file, all of which it reads; None if nothing.
 
     Nothing is said of a file that cannot be asked now, such as one that may not be read.
+
+    Raises:
+        StateTooNew: A later version wrote it.
     """
     try:
         _ask(file, "SELECT 1 FROM projects")
@@ -116,13 +132,22 @@ def damage_of(file: Path) -> str | None:
 
 
 def _ask(file: Path, query: str, *values: Any) -> Any:
-    """Return the first row of a query; None where there is none, or no file."""
+    """Return the first row of a query; None where there is none, or no file.
+
+    Raises:
+        StateDamaged: The file is no state.
+        StateTooNew: A later version wrote it.
+        sqlite3.Error: It cannot be asked now.
+    """
     if not file.is_file():
         return None
     if file.stat().st_size == 0 and not file.with_name(f"{file.name}-wal").is_file():
         raise StateDamaged("it is empty")
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as state:
+            version = int(state.execute("PRAGMA user_version").fetchone()[0])
+            if version > VERSION:
+                raise StateTooNew(file, version, VERSION)
             return state.execute(query, values).fetchone()
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -113,6 +113,8 @@ REFUSALS = [
     (403, "AccessDenied"),
     (409, "BucketAlreadyOwnedByYou"),
     (409, "OperationAborted"),
+    (405, "MethodNotAllowed"),
+    (501, "NotImplemented"),
 ]
 
 

@@ -26,6 +26,7 @@ class _Answers(BaseHTTPRequestHandler):
         server: Any = self.server
         client = "boto3" if "Boto3" in self.headers.get("User-Agent", "") else "obstore"
         server.seen.append((client, self.headers.get("Authorization", "")))
+        server.told.append((self.command, *sorted(filter(_is_told, self.headers))))
         self.send_response(200)
         self.send_header("ETag", '"0"')
         self.send_header("Content-Length", "0")
@@ -37,12 +38,17 @@ class _Answers(BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
+def _is_told(header: str) -> bool:
+    return header.lower().startswith("x-amz-")
+
+
 @dataclass
 class Place:
-    """A server: its address, which clients asked it, and how they signed."""
+    """A server: its address, which clients asked it, how they signed, and what S3 was told."""
 
     url: str
     seen: list[tuple[str, str]] = field(default_factory=list)
+    told: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
     def clients(self) -> set[str]:
@@ -56,7 +62,7 @@ def places() -> Iterator[tuple[Place, Place]]:
     found = []
     for server in servers:
         place = Place(f"http://127.0.0.1:{server.server_address[1]}")
-        server.seen = place.seen
+        server.seen, server.told = place.seen, place.told
         found.append(place)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield found[0], found[1]
@@ -93,6 +99,30 @@ def test_the_files_store_is_asked_whatever_the_environment_says(
     assert store.clients == {"boto3", "obstore"}
     assert elsewhere.seen == []
     assert all("/eu-west-1/s3/aws4_request" in signed for _, signed in store.seen)
+
+
+TELLING = [
+    *("AWS_SERVER_SIDE_ENCRYPTION=aws:kms", "AWS_SSE_KMS_KEY_ID=another", "AWS_REQUEST_PAYER=true"),
+    *("AWS_SSE_BUCKET_KEY_ENABLED=true", "AWS_UNSIGNED_PAYLOAD=true", "AWS_DISABLE_TAGGING=true"),
+    *("AWS_SSE_CUSTOMER_KEY_BASE64=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",),
+    *("AWS_TIMEOUT=1ms", "AWS_CONNECT_TIMEOUT=1ns", "AWS_HTTP2_ONLY=true", "AWS_HTTP1_ONLY=false"),
+    *("AWS_PROXY_EXCLUDES=127.0.0.1", "AWS_ALLOW_INVALID_CERTIFICATES=true"),
+]
+
+
+@pytest.mark.parametrize("said", TELLING)
+def test_a_store_is_told_what_the_file_says_whatever_the_environment_does(
+    said: str, places: tuple[Place, Place], aws: pytest.MonkeyPatch
+) -> None:
+    store, elsewhere = places
+    _use(store.url)
+    undisturbed = list(store.told)
+    store.told.clear()
+    name, _, value = said.partition("=")
+    aws.setenv(name, value)
+    _use(store.url)
+    assert store.told == undisturbed
+    assert elsewhere.seen == []
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
@@ -171,7 +201,7 @@ def certified(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[
         capture_output=True,
     )
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
-    server.seen = []
+    server.seen, server.told = [], []
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(file, key)
     server.socket = tls.wrap_socket(server.socket, server_side=True)

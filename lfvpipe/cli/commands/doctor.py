@@ -112,7 +112,11 @@ def _service(folder: Path, *, repair: bool) -> Iterator[Complaint]:
     """Yield what is wrong with the states of all regions, and with their models."""
     looks = service.looks
     for state in sorted({folder / looks.STATE, *folder.glob(f"regions/*/{looks.STATE}")}):
-        fault = looks.damage_of(state) if state.is_file() else None
+        try:
+            fault = looks.damage_of(state) if state.is_file() else None
+        except service.errors.StateTooNew as error:
+            yield Complaint(error.message, error.hint)
+            continue
         if fault is not None:
             done = f"restore it from a copy, or let `lfvpipe doctor --repair` set it aside: {_ANEW}"
             if repair:
@@ -121,7 +125,12 @@ def _service(folder: Path, *, repair: bool) -> Iterator[Complaint]:
                     state.with_name(state.name + beside).unlink(missing_ok=True)
             yield Complaint(f"{state} is damaged: {fault}", done, repair)
     for file in sorted({*folder.glob("models/*/model.lfv"), *folder.glob("regions/*/models/*/*")}):
-        if file.suffix == ".lfv" and not looks.is_whole_model(file):
+        try:
+            is_whole = file.suffix != ".lfv" or looks.is_whole_model(file)
+        except service.errors.ModelTooNew as error:
+            yield Complaint(error.message, error.hint)
+            continue
+        if not is_whole:
             again = "a run trains this pipeline's again; others' have to be created again"
             yield Complaint(f"{file} is not a whole model", again)
 

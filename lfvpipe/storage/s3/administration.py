@@ -1,7 +1,7 @@
 """Buckets as such on an S3 endpoint: found, created, guarded and deleted.
 
-Through boto3, since obstore knows objects only. Not every store has every operation: what one says
-that it does not implement is no failure here, and what it does not let us read is not known.
+Through boto3, since obstore knows objects only. Not every store has every operation: what one
+refuses of a bucket's settings is said and no failure; what it does not let us read is not known.
 """
 
 from __future__ import annotations
@@ -136,9 +136,7 @@ def _refusal(where: str, what: str, set_guard: Callable[[], object]) -> str:
     try:
         set_guard()
     except ClientError as error:
-        if _is_not_supported(error):
-            return ""
-        if _status(error) not in _REFUSALS:
+        if not _is_not_supported(error) and _status(error) not in _REFUSALS:
             raise
         facts = error.response.get("Error", {})
         said = ": ".join(filter(None, (str(facts.get("Code", "")), str(facts.get("Message", "")))))

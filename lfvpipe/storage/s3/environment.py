@@ -10,6 +10,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,8 +22,11 @@ from obstore.store import S3Store
 from lfvpipe.storage.errors import CertificatesUnreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lfvpipe.storage.buckets import Terms
 
+_LOCK = threading.Lock()
 _NOWHERE = "http://127.0.0.1:9"  # a proxy that no request is sent to
 
 
@@ -51,10 +56,22 @@ def open_store(bucket: str, address: str, region: str, terms: Terms, **settings:
         said["aws_sse_kms_key_id"] = terms.key
     # Newer releases of obstore read a second variable, which comes before the endpoint.
     known: Any = {**said, "aws_endpoint_url_s3": address}
-    try:
-        return S3Store(bucket, config=known, **settings)
-    except UnknownConfigurationKeyError:
-        return S3Store(bucket, config=said, **settings)
+    with _unsaid("AWS_SERVER_SIDE_ENCRYPTION", "AWS_SSE_KMS_KEY_ID"):
+        try:
+            return S3Store(bucket, config=known, **settings)
+        except UnknownConfigurationKeyError:
+            return S3Store(bucket, config=said, **settings)
+
+
+@contextmanager
+def _unsaid(*names: str) -> Iterator[None]:
+    """Take variables out of the environment for a moment: no setting says that there is none."""
+    with _LOCK:
+        kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+        try:
+            yield
+        finally:
+            os.environ.update(kept)
 
 
 def tell_terms(client: Any, terms: Terms) -> None:
