@@ -145,7 +145,8 @@ def host_a_model(server: Serving, buckets: Path) -> None:
     client: Any = connect(server.url, region="us-east-1")
     waits: Any = {"on_status": lambda *_: None, "cancelled": threading.Event()}
     client.create_project(ProjectName="p")
-    for kind, first in (("train", 0), ("test", 100)):
+    splits: tuple[tuple[Any, int], ...] = (("train", 0), ("test", 100))
+    for kind, first in splits:
         lines = []
         for number in range(first, first + 20):
             is_bad = bool(number % 2)
@@ -283,7 +284,10 @@ def under_load(server: Serving, minutes: float, chance: random.Random) -> bool:
     asker, tally, watched, kills = Asker(server), Tally(), Watched(), 0
     process, end = psutil.Process(server.process.pid), time.monotonic() + minutes * 60
     with ThreadPoolExecutor(CLIENTS) as pool:
-        is_over = lambda: time.monotonic() > end  # noqa: E731
+
+        def is_over() -> bool:
+            return time.monotonic() > end
+
         asked = [pool.submit(asker.run, tally, is_over, keep=True) for _ in range(CLIENTS)]
         while not is_over():
             time.sleep(min(1.0 + chance.random() * 8.0, max(0.0, end - time.monotonic())))

@@ -17,6 +17,7 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -59,10 +60,11 @@ def shorten(file: Path) -> None:
     from lfvpipe.detector import model_file
 
     header, arrays = model_file.read(file)
-    short = {}
+    short: dict[str, Any] = {}
     for name, array in arrays.items():
         short[name] = array
-        for kind, bits, width in ((np.float32, 23, np.uint32), (np.float64, 52, np.uint64)):
+        widths: Any = ((np.float32, 23, np.uint32), (np.float64, 52, np.uint64))
+        for kind, bits, width in widths:
             if array.dtype == kind:
                 mask = ~width((1 << (bits - _KEPT_BITS)) - 1)
                 short[name] = (array.copy().view(width) & mask).view(kind)

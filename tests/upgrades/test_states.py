@@ -99,7 +99,7 @@ def of_service(folder: Path) -> Path:
     return file
 
 
-COMMANDS = {
+COMMANDS: dict[Callable[[Path], Path], list[tuple[str, ...]]] = {
     of_ledger: [("run", "p.yaml"), ("plan", "p.yaml"), ("detect", "p.yaml", "good/00.jpg")],
     of_run_file: [("history", "p.yaml"), ("run", "p.yaml", "--force", "report")],
     of_model_file: [
