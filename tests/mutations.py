@@ -9,6 +9,7 @@ import copy
 import os
 import re
 from contextlib import suppress
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,8 @@ def mutate(whole: Sequence[bytes], count: int, *, texts: bool = False) -> Iterat
 
 # Values that a document of JSON may hold where another was meant.
 _VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1.5, -1e300, 1e300, 2**62, 10**30, float("inf"), float("nan"),
+    None, True, False, 0, -1, 1.5, -1e300, 1e300, 2**62, 10**30, 10**400,
+    float("inf"), float("nan"),
     "", "x", "\0", "\ud800", "../..", "/", "#", "a" * 5000, "9999-99-99T99:99:99Z",
     [], [1], [None], [[]], [1e300, -1e300], {}, {"a": 1}, {"": None},
 )  # fmt: skip
@@ -118,3 +120,9 @@ def _places(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str
 def _kind(name: str | int) -> str:
     """Return what a member is called; numbers and digests are all one."""
     return "" if isinstance(name, int) or re.search("[0-9a-f]{12}|^[0-9]", name) else name
+
+
+def corpus(kind: str) -> Iterator[bytes]:
+    """Yield what once ended in an error of ours: a file for each, in `tests/corpus/KIND`."""
+    for file in sorted((Path(__file__).parent / "corpus" / kind).glob("*")):
+        yield file.read_bytes()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from lfvpipe.manifest.lines import CLASSIFICATION, METADATA, SOURCE, LineError, read_object
 
@@ -87,9 +87,9 @@ def read_evaluation_line(text: str | bytes) -> EvaluationLine | None:
     name = next((key for key in found if key.endswith(DETECTED)), None)
     if name is None:
         return None
-    detected: dict[str, Any] = found.get(name + METADATA, {})
-    truth: dict[str, Any] = found.get(name.removesuffix(DETECTED) + METADATA, {})
-    label = truth.get("class-name")
+    detected = found.get(name + METADATA, {})
+    truth = found.get(name.removesuffix(DETECTED) + METADATA)
+    label = truth.get("class-name") if isinstance(truth, dict) else None
     try:
         return EvaluationLine(
             image=str(found[SOURCE]),
@@ -99,5 +99,5 @@ def read_evaluation_line(text: str | bytes) -> EvaluationLine | None:
                 confidence=float(detected["confidence"]),
             ),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise LineError("has a detection without class name and confidence") from error

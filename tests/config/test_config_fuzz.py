@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lfvpipe.config import ConfigError, load, schema
 from lfvpipe.config.matrix import expand
 from lfvpipe.config.spec import Pipeline
+from tests.mutations import MUTATIONS
 
 GOOD = {
     "name": "fuzz",
@@ -51,7 +52,10 @@ values = st.recursive(
     scalars, lambda below: st.lists(below, max_size=3) | st.dictionaries(keys, below, max_size=3)
 )
 quick = settings(
-    max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=max(150, MUTATIONS * 3 // 10),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
 )
 
 

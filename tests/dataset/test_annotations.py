@@ -293,6 +293,11 @@ def test_types_have_colours_that_differ_and_do_not_depend_on_their_order() -> No
         ("coco", {"a.json": json.dumps({**COCO, "categories": []}).encode()}, "no category 7"),
         ("pascal-voc", {"a.xml": b"<annotation>"}, "a.xml:1:13: this is not XML"),
         ("pascal-voc", {"a.xml": b"<!DOCTYPE x><annotation/>"}, "a.xml: has a document type"),
+        (
+            "pascal-voc",
+            {"a.xml": '<?xml version="1.0"?><!DOCTYPE x><annotation/>'.encode("utf-16")},
+            "a.xml: has a document type",
+        ),
         ("pascal-voc", {"a.xml": b"<x/>"}, "no annotation of Pascal VOC"),
         ("cvat", {"a.xml": b"<annotations><track/></annotations>"}, "CVAT for video"),
         ("yolo", {"a.txt": b"scratch here\n"}, "a.txt:1: is no label"),

@@ -104,7 +104,8 @@ def parse_xml(name: str, data: bytes) -> ElementTree.Element:
         AnnotationError: It is none, or declares a document type: no annotation tool writes one,
             and entities in it could be made to fill the memory.
     """
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+    plain = data.replace(b"\0", b"")  # in UTF-16, too
+    if b"<!DOCTYPE" in plain or b"<!ENTITY" in plain:
         raise AnnotationError(f"{name}: has a document type, which annotations have not.")
     try:
         return ElementTree.fromstring(data)  # noqa: S314  (no document type, so no entities)
