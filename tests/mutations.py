@@ -123,6 +123,6 @@ def _kind(name: str | int) -> str:
 
 
 def corpus(kind: str) -> Iterator[bytes]:
-    """Yield what once ended in an error of ours: a file for each, in `tests/corpus/KIND`."""
+    """Yield what once ended in an error of ours: a file for each, in `tests/corpus/NAME`."""
     for file in sorted((Path(__file__).parent / "corpus" / kind).glob("*")):
         yield file.read_bytes()
