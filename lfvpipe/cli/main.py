@@ -11,6 +11,7 @@ from lfvpipe import cli, disk, steps
 from lfvpipe.cli.parser import parse
 from lfvpipe.errors import UserError
 from lfvpipe.visible import visible
+from lfvpipe.wrapping import fitting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,11 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
-    try:
-        command, options = parse(sys.argv[1:] if argv is None else argv)
-    except SystemExit as end:
-        return int(end.code or 0)
-    return _call(command, options)
+    with fitting():
+        try:
+            command, options = parse(sys.argv[1:] if argv is None else argv)
+        except SystemExit as end:
+            return int(end.code or 0)
+        return _call(command, options)
 
 
 def _call(command: Command, options: Options) -> int:

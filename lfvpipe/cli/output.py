@@ -9,6 +9,7 @@ from itertools import zip_longest
 from typing import IO, TYPE_CHECKING, Literal
 
 from lfvpipe.visible import visible, visible_name
+from lfvpipe.wrapping import plain_stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +43,8 @@ def styled(text: str, style: Style, *, stream: IO[str] | None = None) -> str:
 def print_json(document: object) -> None:
     """Print one JSON document."""
     # What a terminal would obey or hide is escaped as JSON escapes it: the texts stay the same.
-    print(visible(json.dumps(document, indent=2, ensure_ascii=False)))
+    text = visible(json.dumps(document, indent=2, ensure_ascii=False))
+    print(text, file=plain_stream(sys.stdout))
 
 
 def table(rows: Sequence[Sequence[str]], *, styles: Sequence[Style | None] = ()) -> str:

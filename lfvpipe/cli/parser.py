@@ -21,7 +21,7 @@ from typing import (
 
 from lfvpipe import __version__
 from lfvpipe.cli.catalogue import COMMANDS, Command
-from lfvpipe.cli.wrapping import columns, wrapped
+from lfvpipe.wrapping import columns, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,6 +11,7 @@ from lfvpipe.cli import output
 from lfvpipe.engine.phrases import doing
 from lfvpipe.lookout.likeness import UNLIKE
 from lfvpipe.visible import harmless_cell, visible_name
+from lfvpipe.wrapping import plain_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -116,7 +117,7 @@ def _print_line(verdict: ImageVerdict) -> None:
 
 
 def _csv_writer() -> Callable[[ImageVerdict], None]:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(plain_stream(sys.stdout), lineterminator="\n")
     writer.writerow(["image", "verdict", "confidence", "needs_review", "error", "note"])
 
     def write(verdict: ImageVerdict) -> None:

@@ -19,6 +19,8 @@ from lfvpipe.report.records import (
 )
 from lfvpipe.visible import visible_name
 
+WIDE = 72  # columns that two metrics beside one another take
+AROUND = 36  # columns of a verdict's line beside the name
 ROWS = 12  # verdicts shown; the others are counted, so that the summary fits a screen
 SETS = {"test": "test set", "evaluation": "evaluation images"}
 METRICS = {"f1": "F1", "precision": "precision", "recall": "recall", "roc_auc": "AUROC"}
@@ -40,7 +42,7 @@ def summary(run: RunRecord, width: int, color: bool) -> str:
         _untested(run, width),
         _verdicts(run, width),
         _findings(run, width),
-        _times(run.timings),
+        _times(run.timings, width),
     )
     lines = [line for section in sections for line in section]
     return "\n".join(_fit(line, width, color) for line in lines) + "\n"
@@ -81,7 +83,7 @@ def _scores(run: RunRecord, name: str, width: int) -> Iterator[Line]:
     yield ((SETS.get(name, name), BOLD), (f"  {labelled}", DIM))
     has_both = scores.confusion.positive > 0 < scores.confusion.negative
     if has_both:
-        yield from _metrics(scores)
+        yield from _metrics(scores, width)
     yield from _types(metrics.recall_by_type(run.verdicts.get(name, ())))
     said: Iterable[Statement] = ()
     if certainty.judged_sets(run) == [name]:
@@ -92,14 +94,15 @@ def _scores(run: RunRecord, name: str, width: int) -> Iterator[Line]:
         yield from _statement(statement, width)
 
 
-def _metrics(scores: Scores) -> Iterator[Line]:
+def _metrics(scores: Scores, width: int) -> Iterator[Line]:
     shown = [
         f"{word} {_estimate(scores.estimates[name])}"
         for name, word in METRICS.items()
         if name in scores.estimates and scores.estimates[name].value is not None
     ]
-    for start in range(0, len(shown), 2):
-        yield _plain("  " + "   ".join(f"{text:<32}" for text in shown[start : start + 2]))
+    beside = 2 if width >= WIDE else 1
+    for start in range(0, len(shown), beside):
+        yield _plain("  " + "   ".join(f"{text:<32}" for text in shown[start : start + beside]))
     yield from _confusion(scores.confusion)
 
 
@@ -136,7 +139,7 @@ def _statement(statement: Statement, width: int) -> Iterator[Line]:
     """Yield a statement behind what it is about, its further lines below its first."""
     about = f"  {statement.about:<15} "
     style = "" if statement.is_known else YELLOW
-    first, *more = textwrap.wrap(statement.text, max(20, width - len(about)))
+    first, *more = _lines(statement.text, max(20, width - len(about)) + 4)
     yield ((about, DIM), (first, style))
     yield from (((" " * len(about), ""), (line, style)) for line in more)
 
@@ -171,7 +174,7 @@ def _verdicts(run: RunRecord, width: int) -> Iterator[Line]:
     yield ((f"{len(verdicts)} verdicts", BOLD), ("  wrong first, then the least confident", DIM))
     longest = max(len(verdict.name) for verdict in islice(wrong_first(verdicts), ROWS))
     for verdict in islice(wrong_first(verdicts), ROWS):
-        yield _verdict(verdict, min(longest, 44))
+        yield _verdict(verdict, min(longest, 44, max(12, width - AROUND)))
     if len(verdicts) > ROWS:
         yield ((f"  and {len(verdicts) - ROWS} more", DIM),)
     doubtful = sum(verdict.needs_review for verdict in verdicts)
@@ -210,7 +213,7 @@ def _findings(run: RunRecord, width: int) -> Iterator[Line]:
 def _wrap(head: Span, text: str, width: int) -> Iterator[Line]:
     """Yield a message behind its head, on as many lines as it takes: a cut one tells too little."""
     title, style = head
-    first, *more = textwrap.wrap(f"{title}{text}", max(width, 20) - 4) or [title]
+    first, *more = _lines(f"{title}{text}", width) or [title]
     yield (("  ", ""), (first[: len(title)], style), (first[len(title) :], ""))
     yield from (_plain(f"    {line}") for line in more)
 
@@ -219,7 +222,7 @@ def _quantity(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
-def _times(timings: Iterable[Timing]) -> Iterator[Line]:
+def _times(timings: Iterable[Timing], width: int) -> Iterator[Line]:
     measured = [(timing.seconds or 0.0, timing.step) for timing in timings]
     total = sum(seconds for seconds, _ in measured)
     longest = sorted((row for row in measured if row[0] >= 0.05), reverse=True)[:4]
@@ -227,4 +230,12 @@ def _times(timings: Iterable[Timing]) -> Iterator[Line]:
         return
     yield _plain()
     parts = ", ".join(f"{step} {duration(seconds)}" for seconds, step in longest)
-    yield ((f"{duration(total)} of work", BOLD), (f"  {parts}", ""))
+    head = f"{duration(total)} of work"
+    first, *more = _lines(f"{head}  {parts}", width)
+    yield ((head, BOLD), (first[len(head) :], ""))
+    yield from (_plain(f"  {line}") for line in more)
+
+
+def _lines(text: str, width: int) -> list[str]:
+    """Return a text as lines that end between words, unless a word is longer than a line."""
+    return textwrap.wrap(text, max(width, 20) - 4, break_on_hyphens=False)

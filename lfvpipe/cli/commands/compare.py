@@ -7,16 +7,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from lfvpipe import atomic, report
-from lfvpipe.cli import output
+from lfvpipe import atomic, report, wrapping
+from lfvpipe.cli import matrix_table, output
 from lfvpipe.cli.options import Json, Option, PipelineOptions, is_pipeline_file
 from lfvpipe.cli.run_report import standing_runs
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.cli.variants import open_variants
+from lfvpipe.engine.phrases import count_of
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lfvpipe.cli.output import Style
     from lfvpipe.cli.variants import Variant
@@ -70,7 +71,7 @@ def run(options: CompareOptions) -> int:
     if options.json:
         output.print_json(_json(comparison))
     else:
-        _print(comparison)
+        _print(comparison, as_rows=options.matrix)
     if options.output:
         _write(Path(options.output), comparison)
         if not options.json:
@@ -126,15 +127,17 @@ def _variants_with_runs(
     return [each.name for each in variants if each.name in standing]
 
 
-def _print(comparison: Comparison) -> None:
+def _print(comparison: Comparison, *, as_rows: bool) -> None:
     """Print the tables, what to mind about them, the learning curves and changed verdicts."""
     view = report.comparison_view
     names = view.names(comparison.runs)
-    blank = ("",) * (len(names) + 1)
-    cells = [("", *names)]
-    for table in view.tables(comparison):
-        cells += [blank, (table.title, *blank[1:]), *((f"  {n}", *row) for n, *row in table.rows)]
-    print(output.table(cells, styles=["bold"]))
+    columns = _as_columns(comparison, names)
+    widest = max(map(len, columns.splitlines()))
+    if as_rows or (sys.stdout.isatty() and widest > wrapping.columns()):
+        print("\n".join(_as_rows(comparison, names)))
+    else:
+        head, *lines = columns.splitlines()
+        print(output.styled(head, "bold"), *lines, sep="\n")
     for warning in view.warnings(comparison):
         print(output.styled(f"\nnote: {warning}", "yellow"))
     for curve in report.learning_curve.curves(comparison):
@@ -143,6 +146,32 @@ def _print(comparison: Comparison) -> None:
         print("\n".join(lines))
     for name, changes in zip(names[1:], comparison.changes, strict=True):
         _print_changes(f"{names[0]} → {name}", changes)
+
+
+def _as_rows(comparison: Comparison, names: Sequence[str]) -> Iterator[str]:
+    """Yield what each run is made of, and tables with a row for each run."""
+    view = report.comparison_view
+    for number, name in enumerate(names):
+        run = comparison.runs[number]
+        yield output.styled(name, "bold")
+        version, trained = run.model.get("version") or view.ABSENT, run.data.get("train", {})
+        doubtful = count_of(len(run.review), "doubtful image")
+        images = count_of(sum(trained.values()), "training image")
+        yield f"  run {run.id}, model {version}, {images}, {doubtful}"
+        for each in comparison.differences:
+            if each.key not in report.history.NOT_COMPARED:
+                yield f"  {each.key}: {view.value_text(each.values[number])}"
+    yield from matrix_table.layout(comparison, wrapping.columns())
+
+
+def _as_columns(comparison: Comparison, names: Sequence[str]) -> str:
+    """Return tables with a column for each run."""
+    view = report.comparison_view
+    blank = ("",) * (len(names) + 1)
+    cells = [("", *names)]
+    for table in view.tables(comparison):
+        cells += [blank, (table.title, *blank[1:]), *((f"  {n}", *row) for n, *row in table.rows)]
+    return output.table(cells)
 
 
 def _print_changes(title: str, changes: Sequence[Change]) -> None:

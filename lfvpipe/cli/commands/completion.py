@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from lfvpipe.cli.commands.docs import page_names
 from lfvpipe.cli.options import Option, Options
 from lfvpipe.cli.parser import build
 from lfvpipe.steps.pipeline import families
+from lfvpipe.wrapping import plain_stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,7 @@ def run(options: CompletionOptions) -> int:
 
     parser = build()
     _teach(parser)
-    print(shtab.complete(parser, shell=options.shell))
+    print(shtab.complete(parser, shell=options.shell), file=plain_stream(sys.stdout))
     return 0
 
 

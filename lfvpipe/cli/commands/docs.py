@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from lfvpipe.cli.options import Option, Options
 from lfvpipe.cli.output import table
 from lfvpipe.errors import UserError
+from lfvpipe.wrapping import plain_stream
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -59,7 +60,8 @@ def _print_page(text: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    console = Console(width=min(Console().width, 110))
+    stream = plain_stream(sys.stdout)
+    console = Console(file=stream, width=min(Console(file=stream).width, 110))
     with console.pager(styles=True):
         console.print(Markdown(text))
 

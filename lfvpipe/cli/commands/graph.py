@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ from lfvpipe.cli import output
 from lfvpipe.cli.commands.status import STYLES, standings
 from lfvpipe.cli.options import Json, Option, PipelineOptions
 from lfvpipe.cli.plans import plan_variants
+from lfvpipe.wrapping import plain_stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +57,7 @@ def run(options: GraphOptions) -> int:
     if options.json:
         output.print_json(_json(plans))
     elif options.format == "mermaid":
-        print(_mermaid(plans[0]))
+        print(_mermaid(plans[0]), file=plain_stream(sys.stdout))
     else:
         print("\n\n".join(_drawing(plan) for plan in plans))
     return 0

@@ -6,8 +6,16 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from lfvpipe import engine, steps
-from lfvpipe.cli import commands, held_models, interrupt, output, run_report
+from lfvpipe import engine, report, steps, wrapping
+from lfvpipe.cli import (
+    commands,
+    formatting,
+    held_models,
+    interrupt,
+    matrix_table,
+    output,
+    run_report,
+)
 from lfvpipe.cli.options import (
     Json,
     LockOptions,
@@ -172,9 +180,14 @@ def _run_variant(
 
 def _print(options: RunOptions, runs: Sequence[VariantRun], *, cancelled: bool) -> None:
     """Print what was achieved, and to standard error what failed and how to go on."""
-    for number, done in enumerate(each for each in runs if each.result.ok):
-        print(end="\n" if number else "")
-        _print_outcome(done)
+    done = [each for each in runs if each.result.ok]
+    reported = [each for each in done if each.has_reported and not each.did_nothing]
+    for number, each in enumerate(done):
+        if len(done) == 1 or each not in reported:
+            print(end="\n" if number else "")
+            _print_outcome(each)
+    if len(done) > 1 and reported:
+        _print_matrix(done)
     for each in runs:
         for row in each.result.rows:
             if isinstance(row.error, UserError):
@@ -189,6 +202,19 @@ def _print(options: RunOptions, runs: Sequence[VariantRun], *, cancelled: bool) 
         print(f"{word} with `{again}`", file=sys.stderr)
     elif len(runs) > 1 and not all(each.did_nothing for each in runs):
         print(f"\ncompare them with `{command_line('compare', options)} --matrix`")
+
+
+def _print_matrix(done: Sequence[VariantRun]) -> None:
+    """Print one table of all variants that have a report, and where their pages are."""
+    files = [run_report.run_file(each.variant, each.ledger) for each in done]
+    comparison = report.comparison.compare([report.run_file.load(f) for f in files if f])
+    print("\n".join(matrix_table.layout(comparison, wrapping.columns())).lstrip("\n"))
+    for warning in report.comparison_view.warnings(comparison):
+        print(output.styled(f"note: {warning}", "yellow"))
+    print("\npages")
+    for each in done:
+        if page := run_report.page(each.variant, each.ledger):
+            print(f"  {each.variant.name}  {formatting.path(page)}")
 
 
 def _print_outcome(done: VariantRun) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Annotated
 
 from lfvpipe.cli.options import Option, Options
 from lfvpipe.config.schema import Name, schema_file
+from lfvpipe.wrapping import plain_stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,5 +20,6 @@ class SchemaOptions(Options):
 
 def run(options: SchemaOptions) -> int:
     """Print the schema of pipeline files, ledgers or run files; return 0."""
-    print(schema_file(options.schema).read_text(encoding="utf-8").rstrip())
+    text = schema_file(options.schema).read_text(encoding="utf-8").rstrip()
+    print(text, file=plain_stream(sys.stdout))
     return 0

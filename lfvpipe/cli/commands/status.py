@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lfvpipe import engine
+from lfvpipe import engine, wrapping
 from lfvpipe.cli import formatting, output
 from lfvpipe.cli.options import Json, PipelineOptions, Refresh
 from lfvpipe.cli.plans import plan_variants, row_json
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lfvpipe.engine.lock import Holder
     from lfvpipe.engine.planning import PlanRow
 
+WIDE = 100  # columns from which on all that there is to say fits beside one another
 STYLES: dict[str, Style | None] = {
     "done": "green",
     "stale": "yellow",
@@ -108,6 +109,8 @@ def _print(plan: VariantPlan, options: StatusOptions) -> None:
     found = standings(plan)
     head = ("step", "state", "outcome", "when", "took", "facts")
     cells = [head, *(_cells(standing, plan.variant) for standing in found)]
+    if wrapping.columns() < WIDE:  # the facts say more than the times, and need the room
+        cells = [(*row[:3], row[5]) for row in cells]
     print(output.table(cells, styles=["dim", *(STYLES[standing.state] for standing in found)]))
     file = formatting.path(plan.variant.pipeline.file)
     stop = command_line("stop", options, file)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lfvpipe.cli import formatting
 from lfvpipe.cli.reporters.lines import NAME_WIDTH, line
 from lfvpipe.engine import events
 from lfvpipe.report.durations import duration
+from lfvpipe.wrapping import fit, plain_stream
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn, Task, TaskID
 
     from lfvpipe.cli.reporters.lines import Describe
+
+BAR, SPINNER, WIDE = 20, 3, 70  # characters
+GAP = "  "
 
 
 class Live:
@@ -63,7 +69,9 @@ class Live:
     def _print(self, text: str, style: str) -> None:
         from rich.text import Text
 
-        self._progress().console.print(Text(text, style=style), soft_wrap=True)
+        console = self._progress().console
+        lines = fit(text, console.width)
+        console.print(Text(lines, style=style), soft_wrap=True)
 
     def _progress(self) -> Progress:
         if self._display is None:
@@ -72,35 +80,50 @@ class Live:
         return self._display
 
 
+def live_line(width: int, name: str, said: str, times: str, part: float | None) -> str:
+    """Return what is shown of a running step: no longer than `width`, in whole words.
+
+    Args:
+        width: In characters.
+        name: Of the step.
+        said: What it is at; words at its end are left out where there is no room for them.
+        times: How long it took, and will take.
+        part: How much of it is done, 0 to 1; None where that is not known.
+    """
+    name = f"{name:<{NAME_WIDTH}}" if width >= WIDE else name
+    room = width - len(name) - len(times) - 2 * len(GAP)
+    done = "" if part is None else "━" * round(part * BAR)
+    bar = f"{done:<{BAR}}" if room >= len(said) + BAR + len(GAP) else ""
+    kept = said.split(" ")
+    while kept and len(" ".join(kept)) > room:
+        kept.pop()
+    return GAP.join(filter(None, (name, bar, " ".join(kept).rstrip(","), times)))
+
+
 def _display() -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+    from rich.progress import Progress, SpinnerColumn
 
-    columns: tuple[Any, ...] = (
-        SpinnerColumn(),
-        TextColumn("{task.description:<" + str(NAME_WIDTH) + "}", markup=False),
-        BarColumn(bar_width=20),
-        TextColumn("{task.fields[said]}", markup=False),
-        *_times(),
-    )
-    console = Console(stderr=True, highlight=False)
+    stream = plain_stream(sys.stderr)
+    console = Console(file=stream, highlight=False)
+    columns = (SpinnerColumn(), _step_column(console))
     return Progress(*columns, console=console, transient=True, refresh_per_second=8)
 
 
-def _times() -> tuple[Any, ...]:
-    """Return the columns of time spent and, where the total is known, time left."""
-    from rich.progress import ProgressColumn, Task
+def _step_column(console: Console) -> ProgressColumn:
+    """Return the column that shows a step; one alone, since several are squeezed at their ends."""
+    from rich.progress import ProgressColumn
     from rich.text import Text
 
-    class Times(ProgressColumn):
-        """Seconds spent, and an estimate of the seconds left."""
-
+    class StepColumn(ProgressColumn):
         def render(self, task: Task) -> Text:
-            """Return the times of one step."""
-            said = duration(task.elapsed or 0.0)
+            times = duration(task.elapsed or 0.0)
             left = task.time_remaining
             if left is not None and not task.finished:
-                said += f", {duration(left)} left"
-            return Text(said, style="dim")
+                times += f", {duration(left)} left"
+            part = task.completed / task.total if task.total else None
+            said = str(task.fields["said"])
+            line = live_line(console.width - SPINNER, task.description, said, times, part)
+            return Text(line, no_wrap=True, overflow="crop")
 
-    return (Times(),)
+    return StepColumn()
