@@ -63,6 +63,31 @@ def fit_unlabelled_blend(scores: Doubles, labels: Bools, weights: Sequence[float
     return Blend(centre, spread, np.array(weights) / sum(weights))
 
 
+def fit_scale_blend(
+    scores: Doubles, labels: Bools, weights: Sequence[float], learnt: Bools
+) -> Blend:
+    """Return the blend of a scale's heads, of which some learnt from the labels.
+
+    What is unlike normal images is evidence of another kind than what is like known anomalies, and
+    errs elsewhere; it counts as much as so many labelled anomalies would: `NOVELTY_ANOMALIES`. With
+    few labels that is much, with many it is little.
+
+    Args:
+        scores: (n, heads) out of fold.
+        labels: (n,) True for anomalies.
+        weights: Of each head among those of its kind.
+        learnt: Which heads learnt from the labels.
+    """
+    kinds = [kind for kind in (learnt, ~learnt) if kind.any()]
+    of_all = np.array(weights, np.float64)
+    if len(kinds) == 2:
+        anomalies = int(labels.sum())
+        share = tuning.NOVELTY_ANOMALIES / (tuning.NOVELTY_ANOMALIES + anomalies)
+        for kind, part in zip(kinds, (1 - share, share), strict=True):
+            of_all[kind] *= part / of_all[kind].sum()
+    return fit_unlabelled_blend(scores, labels, of_all.tolist())
+
+
 def label_loss(scores: Doubles, labels: Bools) -> float:
     """Return what one score's logit leaves unexplained of the labels, nats in all.
 

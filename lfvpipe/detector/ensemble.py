@@ -12,7 +12,8 @@ import numpy as np
 
 from lfvpipe.detector import heat_map
 from lfvpipe.detector.arrays import Floats
-from lfvpipe.detector.blending import Blend, fit_blend, fit_unlabelled_blend
+from lfvpipe.detector.blending import Blend, fit_blend, fit_scale_blend, fit_unlabelled_blend
+from lfvpipe.detector.heads import SUPERVISED_HEADS
 from lfvpipe.detector.heads.head import Head
 
 if TYPE_CHECKING:
@@ -72,9 +73,12 @@ class Ensemble:
     def _overlay(self, maps: Sequence[tuple[Head, ScoreKey, Floats]]) -> Floats:
         """Return the maps' weighted sum on the finest grid, each as far as it stands out, 0..1.
 
-        A head counts by its share of the weights, so that one with little does not outshine the
-        rest, and with no less than its floor.
+        Of heads that learnt from labels and those that know what is normal, only the kind that has
+        more of the weights is shown: the map says where the one or the other is. A head counts by
+        its share of the weights, so that one with little does not outshine the rest, and with no
+        less than its floor.
         """
+        maps = self._decisive(maps)
         shape = max((values.shape for _head, _key, values in maps), key=lambda each: each[0])
         trusts = {(head.NAME, s.side): head.HEAT_MAP_TRUST for s in self.scales for head in s.heads}
         known = {key: weight * trusts[key] for key, weight in self.weights.items()}
@@ -86,11 +90,47 @@ class Ensemble:
             parts.append(heat_map.resize(shown, shape) * share)
         return heat_map.normalise(np.sum(parts, axis=0, dtype=np.float32))
 
+    def _decisive(
+        self, maps: Sequence[tuple[Head, ScoreKey, Floats]]
+    ) -> Sequence[tuple[Head, ScoreKey, Floats]]:
+        """Return the maps of the kind of heads that has more of the weights, if it has maps."""
+        learnt = [each for each in maps if isinstance(each[0], SUPERVISED_HEADS)]
+        names = [head.NAME for head in SUPERVISED_HEADS]
+        share = sum(weight for (name, _side), weight in self.weights.items() if name in names)
+        if share >= self.blend.weights.sum() / 2:
+            return learnt or maps
+        return [each for each in maps if not isinstance(each[0], SUPERVISED_HEADS)] or maps
+
 
 def score_table(fitted: Sequence[FittedScale]) -> tuple[list[ScoreKey], Doubles]:
     """Return the keys of all scores of these scales, and the out-of-fold scores (images, keys)."""
     keys = [(name, each.side) for each in fitted for name in each.scores]
     return keys, np.stack([values for each in fitted for values in each.scores.values()], 1)
+
+
+def blend_scales(fitted: Sequence[FittedScale], labels: Bools, known: Bools) -> Blend:
+    """Return the blend of all heads of these scales, as the labels say what each scale is worth.
+
+    Args:
+        fitted: The scales.
+        labels: True for anomalies, (images,).
+        known: Which images all of the scales have scores of.
+    """
+    parts, scores = [], []
+    for scale in fitted:
+        table = score_table([scale])[1][known]
+        some = [each.head for each in scale.heads]
+        learnt = np.array([isinstance(each, SUPERVISED_HEADS) for each in some])
+        weights = [each.unlabelled_weight for each in some]
+        parts.append(fit_scale_blend(table, labels[known], weights, learnt))
+        scores.append(parts[-1].combine(table))
+    outer = fit_blend(np.stack(scores, 1), labels[known])
+    shares = (outer.weights / outer.spread).tolist()
+    return Blend(
+        np.concatenate([each.centre for each in parts]),
+        np.concatenate([each.spread for each in parts]),
+        np.concatenate([share * each.weights for share, each in zip(shares, parts, strict=True)]),
+    )
 
 
 def fit_ensemble(
@@ -109,9 +149,9 @@ def fit_ensemble(
         are left out of the blend.
     """
     keys, scores = score_table(fitted)
-    known = np.isfinite(scores).all(1)
+    known = np.asarray(np.isfinite(scores).all(1), np.bool_)
     if supervised:
-        blend = fit_blend(scores[known], labels[known])
+        blend = blend_scales(fitted, labels, known)
     else:
         # Heads of one kind on several scales share one weight.
         names = [name for name, _side in keys]

@@ -114,8 +114,8 @@ class FittedScale:
 
 
 def fit_scale(features: TrainingFeatures, options: FitOptions) -> FittedScale:
-    """Fit the heads that learn from the labels; where there are too few, those that need none."""
-    some = heads.SUPERVISED_HEADS if options.supervised else heads.NOVELTY_HEADS
+    """Fit the heads that learn what is normal, and those that learn from labels where these do."""
+    some = (*heads.NOVELTY_HEADS, *(heads.SUPERVISED_HEADS if options.supervised else ()))
     found = [fitted for head in some for fitted in head.fit(features, options)]
     found.sort(key=lambda fitted: heads.FILE_ORDER.index(type(fitted.head)))
     likeness = fit_likeness(features.traits, features.folds)

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lfvpipe.detector import tuning
-from lfvpipe.detector.blending import fit_blend, label_loss
-from lfvpipe.detector.ensemble import score_table
+from lfvpipe.detector.blending import label_loss
+from lfvpipe.detector.ensemble import blend_scales, score_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,5 +122,4 @@ def _common_images(tried: Sequence[FittedScale]) -> Bools:
 def _loss(some: Sequence[FittedScale], labels: Bools, known: Bools) -> float:
     """Return what the scores of these scales together leave unexplained of the `known`, nats."""
     scores = score_table(some)[1][known]
-    blend = fit_blend(scores, labels[known])
-    return label_loss(blend.combine(scores), labels[known])
+    return label_loss(blend_scales(some, labels, known).combine(scores), labels[known])

@@ -155,11 +155,9 @@ class ScaleTrainer:
     ) -> Extraction:
         """Return how to look at the examples, at so many views in all."""
         threads, seed = thread_count(self.settings.threads), self.settings.seed
-        if supervised:
-            looks = self.settings.looks
-            return Extraction(sides, 1, self.classes, threads, rules, looks=looks, seed=seed)
         views = min(self.settings.views, max(1, limit // len(examples)))
-        return Extraction(sides, views, self.classes, threads, rules)
+        looks = self.settings.looks if supervised else 0
+        return Extraction(sides, views, self.classes, threads, rules, looks=looks, seed=seed)
 
     def look_for_novelty(self, data: TrainingSet, side: int) -> TrainingSet:
         """Return the examples as they are looked at on that scale to learn what is normal."""
@@ -273,7 +271,7 @@ class ScaleTrainer:
     ) -> TrainingFeatures:
         """Return the features of the images `rows` as arrays, `at` the scale of that number.
 
-        Where the labels are not learnt from, synthetic defects are drawn.
+        Synthetic defects are drawn.
         """
         scales = [each.scales[at] for each in features]
         stored = [each for each in scales if each.cells is not None]
@@ -288,7 +286,6 @@ class ScaleTrainer:
             return Look(fine, coarse, marks[0] if marks else None)
 
         side = scales[0].side
-        synthetic = numbers and not data.supervised
         return TrainingFeatures(
             side=side,
             pooled=np.concatenate([each.pooled for each in scales]),
@@ -300,7 +297,7 @@ class ScaleTrainer:
             grids=[each.grid for each in stored],
             read_cells=read_cells,
             read_patches=lambda index: self.store.read(patches[index]),
-            synthetic_cells=self._draw_defects(data, rows, side, alignment) if synthetic else {},
+            synthetic_cells=self._draw_defects(data, rows, side, alignment) if numbers else {},
             looks=len(stored[0].looks) if stored else 0,
             read_look=read_look,
         )

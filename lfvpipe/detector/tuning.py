@@ -213,6 +213,10 @@ BLEND_FARTHEST = 4.0
 BLEND_BANK_WEIGHT = 3.0
 BLEND_POSITION_WEIGHT = 8.0
 
+# As many labelled anomalies as what is unlike normal images counts for beside networks that learnt
+# the labels. TODO
+NOVELTY_ANOMALIES = 25.0
+
 CALIBRATION_PENALTY = 100.0  # C of Platt's sigmoid, whose targets are smoothed: weak. By judgement.
 
 # Thresholds from normal images alone: the point that the next score is above once in twenty times,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lfvpipe.detector.arrays import Bools, Doubles, Floats
-from lfvpipe.detector.blending import fit_blend
+from lfvpipe.detector.blending import fit_blend, fit_scale_blend
 from lfvpipe.detector.calibration import auroc, calibrate, calibrate_on_normals
 from lfvpipe.detector.heads.cell_mahalanobis import image_novelty
 from lfvpipe.detector.heads.image_mahalanobis import fit_gaussian
@@ -48,6 +48,24 @@ def test_two_heads_that_see_different_anomalies_are_both_kept() -> None:
     scores[60:90, 0] += 6
     scores[90:, 1] += 6
     assert (fit_blend(scores, labels).weights > 0).all()
+
+
+@pytest.mark.parametrize(("anomalies", "share"), [(5, 5 / 6), (25, 0.5), (75, 0.25)])
+def test_what_is_normal_counts_less_the_more_anomalies_are_known(
+    anomalies: int, share: float
+) -> None:
+    labels = np.arange(40 + anomalies) >= 40
+    scores = np.random.default_rng(0).normal(size=(len(labels), 3))
+    blend = fit_scale_blend(scores, labels, [1, 3, 1], np.array([False, False, True]))
+    assert blend.weights == pytest.approx([share / 4, share * 3 / 4, 1 - share])
+
+
+def test_heads_of_one_kind_share_the_say_whatever_is_labelled() -> None:
+    labels = np.arange(80) >= 40
+    scores = np.random.default_rng(0).normal(size=(80, 2))
+    for learnt in (False, True):
+        blend = fit_scale_blend(scores, labels, [1, 3], np.full(2, learnt))
+        assert blend.weights == pytest.approx([1 / 4, 3 / 4])
 
 
 def test_a_deviation_means_the_same_from_few_and_many_normals() -> None:
