@@ -252,6 +252,10 @@ def test_progress_is_told_and_training_stops_when_asked(product: Any) -> None:
     assert {stage for stage, _, _ in told} == {
         "images",
         "features at 128 px",
+        "drawn defects at 128 px",
+        "memory bank at 128 px",
+        "local evidence at 128 px",
+        "places",
         "fine-tuning at 128 px",
         "segmentation",
     }
