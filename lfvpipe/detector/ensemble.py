@@ -13,7 +13,7 @@ import numpy as np
 from lfvpipe.detector import heat_map
 from lfvpipe.detector.arrays import Floats
 from lfvpipe.detector.blending import Blend, fit_blend, fit_scale_blend, fit_unlabelled_blend
-from lfvpipe.detector.heads import SUPERVISED_HEADS
+from lfvpipe.detector.heads import learns_labels
 from lfvpipe.detector.heads.head import Head
 
 if TYPE_CHECKING:
@@ -94,12 +94,15 @@ class Ensemble:
         self, maps: Sequence[tuple[Head, ScoreKey, Floats]]
     ) -> Sequence[tuple[Head, ScoreKey, Floats]]:
         """Return the maps of the kind of heads that has more of the weights, if it has maps."""
-        learnt = [each for each in maps if isinstance(each[0], SUPERVISED_HEADS)]
-        names = [head.NAME for head in SUPERVISED_HEADS]
-        share = sum(weight for (name, _side), weight in self.weights.items() if name in names)
-        if share >= self.blend.weights.sum() / 2:
-            return learnt or maps
-        return [each for each in maps if not isinstance(each[0], SUPERVISED_HEADS)] or maps
+        labelled = {
+            (each.NAME, scale.side)
+            for scale in self.scales
+            for each in scale.heads
+            if learns_labels(each)
+        }
+        share = sum(weight for key, weight in self.weights.items() if key in labelled)
+        by_labels = share >= self.blend.weights.sum() / 2
+        return [each for each in maps if (each[1] in labelled) == by_labels] or maps
 
 
 def score_table(fitted: Sequence[FittedScale]) -> tuple[list[ScoreKey], Doubles]:
@@ -120,7 +123,7 @@ def blend_scales(fitted: Sequence[FittedScale], labels: Bools, known: Bools) -> 
     for scale in fitted:
         table = score_table([scale])[1][known]
         some = [each.head for each in scale.heads]
-        learnt = np.array([isinstance(each, SUPERVISED_HEADS) for each in some])
+        learnt = np.array([learns_labels(each) for each in some])
         weights = [each.unlabelled_weight for each in some]
         parts.append(fit_scale_blend(table, labels[known], weights, learnt))
         scores.append(parts[-1].combine(table))

@@ -47,4 +47,10 @@ FILE_ORDER: tuple[type[Head], ...] = (
     FineTunedHead,
 )
 
-__all__ = ["FILE_ORDER", "HEADS", "NOVELTY_HEADS", "SUPERVISED_HEADS"]
+
+def learns_labels(head: Head) -> bool:
+    """Say whether a head learnt from labels; the others learn what is normal."""
+    return isinstance(head, SUPERVISED_HEADS)
+
+
+__all__ = ["FILE_ORDER", "HEADS", "NOVELTY_HEADS", "SUPERVISED_HEADS", "learns_labels"]
