@@ -32,7 +32,7 @@ class ModelFacts:
         calibration: Likewise.
         keys: Of the scores in the blend.
         sides: Of the scales, px, ascending.
-        segmented: One of them.
+        segmented: One of them, where there are types.
         classes: Colours by anomaly type.
         numbers: By part and field.
     """
@@ -55,11 +55,13 @@ def read_facts(header: Mapping[str, Any]) -> ModelFacts:
     sides = _sides(header["sides"], "sides")
     _require(sides and list(sides) == sorted({*sides}), "sides do not ascend")
     segmented = _whole(header["segmented"], "segmented")
-    _require(segmented in sides, f"segmented is {segmented}, which is no side")
     keys = tuple(_key(each) for each in _list(header["heads"], "heads"))
     _require(keys and len({*keys}) == len(keys), "heads are none, or there twice")
     classes = _mapping(header["classes"], "classes", _colour)
     _require(len(classes) <= _MOST_TYPES, "classes are too many")
+    # Where no types are told apart it is not read, and may be a side that was never looked on.
+    segments = not classes or segmented in sides
+    _require(segments, f"segmented is {segmented}, which is no side")
     return ModelFacts(
         info=_info(_mapping(header["info"], "info", _any)),
         calibration=_calibration(_mapping(header["calibration"], "calibration", _real)),

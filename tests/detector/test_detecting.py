@@ -245,6 +245,14 @@ def test_a_bad_model_file_is_a_clear_error(
         load(bad)
 
 
+def test_a_model_that_does_without_the_finer_usual_side_is_read_again(
+    product: Any, tmp_path: Path
+) -> None:
+    examples = [*product.normal[:8], *product.anomaly[:8]]
+    train(examples, replace(FAST, sides=(64, 96))).save(tmp_path / "model.lfv")
+    assert load(tmp_path / "model.lfv").info.sides == (64,)
+
+
 def test_progress_is_told_and_training_stops_when_asked(product: Any) -> None:
     examples = [*product.normal[:8], *product.masked[:8]]
     told: list[tuple[str, int, int]] = []
