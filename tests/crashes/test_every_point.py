@@ -3,7 +3,7 @@
 The points are those that an undisturbed run of a small pipeline passes, so that code which writes
 or calls more is found by itself. Some of them by default, as in CI; all, with the number survived:
 
-    LFVPIPE_CRASH_EVERY=1 python -m pytest tests/crashes -s
+    LFVPIPE_CRASH_EVERY=1 python -m pytest tests/crashes -s --timeout 0
 
 That is 1,700 runs that die and as many that finish: about two hours of a processor. In parts, the
 third of twenty: ``LFVPIPE_CRASH_EVERY=20 LFVPIPE_CRASH_FROM=3``.
