@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.cli import output
-from lfvpipe.engine.phrases import doing
+from lfvpipe.engine.phrases import count_of, doing, listing
 from lfvpipe.lookout.likeness import UNLIKE
+from lfvpipe.report.durations import duration
 from lfvpipe.visible import harmless_cell, visible_name
 from lfvpipe.wrapping import plain_stream
 
@@ -60,21 +62,32 @@ class ImageVerdict:
 
 
 def print_verdicts(
-    verdicts: Iterable[ImageVerdict], *, as_json: bool, as_csv: bool, notes: Iterable[str] = ()
+    verdicts: Iterable[ImageVerdict],
+    *,
+    total: int,
+    as_json: bool,
+    as_csv: bool,
+    notes: Iterable[str] = (),
 ) -> list[ImageVerdict]:
     """Print verdicts in the form that was asked for, as they come where that is possible.
 
     Args:
         verdicts: One an image.
+        total: How many there will be.
         as_json: One document of all of them.
         as_csv: A line each.
         notes: What to know of the model; told once, at the end.
     """
     write = (lambda _: None) if as_json else _csv_writer() if as_csv else _print_line
-    every = []
+    every: list[ImageVerdict] = []
+    began = time.monotonic()
+    counter = Counter(total)
     for each in verdicts:
+        counter.clear()
         every.append(each)
         write(each)
+        counter.show(len(every))
+    counter.clear()
     told = [*notes, *_about_unlike(every)]
     if as_json:
         output.print_json({"images": [_json(each) for each in every], "notes": told})
@@ -82,7 +95,43 @@ def print_verdicts(
         sys.stdout.flush()
         for note in told:
             print(output.styled(f"note: {note}", "yellow"), file=sys.stderr)
+        print(_summary(every, time.monotonic() - began), file=sys.stderr)
     return every
+
+
+class Counter:
+    """A line on a terminal that says how many images are judged; nothing elsewhere.
+
+    Args:
+        total: How many there are.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._stream = plain_stream(sys.stderr) if total > 1 and sys.stderr.isatty() else None
+
+    def show(self, done: int) -> None:
+        """Say how many are done, on a line that `clear` takes away."""
+        if self._stream is not None and done < self._total:
+            print(f"{done:,} of {self._total:,} images", end="", file=self._stream, flush=True)
+
+    def clear(self) -> None:
+        """Take the line away, so that a verdict can stand in its place."""
+        if self._stream is not None:
+            print("\r\x1b[K", end="", file=self._stream, flush=True)
+
+
+def _summary(verdicts: Sequence[ImageVerdict], seconds: float) -> str:
+    """Return how many images there were, what they were taken for, and how long that took."""
+    anomalies = sum(bool(each.is_anomalous) for each in verdicts)
+    doubtful = sum(each.needs_review for each in verdicts)
+    failed = sum(bool(each.error) for each in verdicts)
+    said = listing(
+        f"{anomalies:,} anomalous",
+        f"{doubtful:,} doubtful",
+        f"{failed:,} without a verdict" if failed else "",
+    )
+    return f"{count_of(len(verdicts), 'image')}: {said}, in {duration(seconds)}"
 
 
 def _about_unlike(verdicts: Sequence[ImageVerdict]) -> Iterable[str]:

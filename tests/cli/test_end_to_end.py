@@ -1,11 +1,13 @@
 """The whole way, from archives to verdicts, with the least images that the service takes."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 Trained = tuple[Path, Any]
 HEAVY = {"boto3", "botocore", "numpy", "onnxruntime", "PIL", "obstore", "jsonschema", "rich"}
@@ -74,7 +76,7 @@ def test_the_run_as_json_holds_the_run_file(trained: Trained, lfvpipe: Any) -> N
     assert {"model", "evaluate"} <= {timing["step"] for timing in run["timings"]}
 
 
-def test_detect_hosts_the_model_and_stops_it_again(
+def test_detect_leaves_nothing_hosted_and_sums_up(
     trained: Trained, image: Path, lfvpipe: Any
 ) -> None:
     broken = image.parent / "broken.png"
@@ -89,6 +91,23 @@ def test_detect_hosts_the_model_and_stops_it_again(
     ledger = json.loads((trained[0].parent / ".lfvpipe/small/ledger.json").read_bytes())
     assert ledger["held"] == {}
     assert lfvpipe("stop", trained[0]).out == "nothing is hosted\n"
+    text = lfvpipe("detect", trained[0], image.parent)
+    assert re.search(
+        r"^1 image: [01] anomalous, [01] doubtful, in [\d.]+ m?s$", text.err, re.MULTILINE
+    )
+
+
+def test_the_model_at_hand_says_what_the_service_says(
+    trained: Trained, image: Path, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = image.parent / "another-size.png"
+    Image.new("RGB", (90, 70)).save(other)
+    by_file = lfvpipe("detect", trained[0], image.parent, "--json")
+    monkeypatch.setattr("lfvpipe.cli.commands.detect._model_at_hand", lambda *_: None)
+    by_service = lfvpipe("detect", trained[0], image.parent, "--json")
+    other.unlink()
+    assert by_file.json == by_service.json
+    assert "must have the size of the training images" in by_file.out
 
 
 def test_what_keeps_running_is_stopped_by_stop(trained: Trained, image: Path, lfvpipe: Any) -> None:

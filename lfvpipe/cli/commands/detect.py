@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import glob
+import sys
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from lfvpipe import detector, images
+from lfvpipe import detector, images, service
 from lfvpipe.archives import STATE_FOLDER, kind_of_junk
 from lfvpipe.cli import heat_maps, interrupt
 from lfvpipe.cli.command_work import CommandWork
@@ -19,6 +20,7 @@ from lfvpipe.cli.name_reading import is_made
 from lfvpipe.cli.options import Json, LockOptions, Option, is_pipeline_file
 from lfvpipe.cli.preparation import training_preparation
 from lfvpipe.cli.usage import UsageError, command_line
+from lfvpipe.cli.variant_choice import find_variant
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
 from lfvpipe.cli.verdicts import ImageVerdict, print_verdicts
 from lfvpipe.dataset.checks.counts import is_built_in
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
     from lfvpipe.cli.heat_maps import HeatMaps
     from lfvpipe.cli.preparation import Preparation
     from lfvpipe.cli.variants import Variant
+    from lfvpipe.detector import Model
     from lfvpipe.engine.ledger import Ledger, Record
+    from lfvpipe.images import Prepared
 
     Draw = Callable[[Path, bytes], str | None]
     Detect = Callable[[Path], ImageVerdict]
@@ -96,6 +100,16 @@ class DetectOptions(LockOptions):
             group="target",
         ),
     ] = None
+    variant: Annotated[
+        str | None,
+        Option(
+            "--variant",
+            metavar="NAME",
+            about="matrix: whose model, by its name or a part of it (default: that of the variant"
+            " judged last)",
+            group="target",
+        ),
+    ] = None
     json: Json = False
     csv: Annotated[bool, Option("--csv", about="print a line per image as CSV", group="output")] = (
         False
@@ -130,6 +144,7 @@ def run(options: DetectOptions) -> int:
         with _from_model_file(Path(path), maps) if path else _from_pipeline(options, maps) as model:
             verdicts = print_verdicts(
                 in_order(partial(_detect_or_say_why_not, model.detect), files, JOBS),
+                total=len(files),
                 as_json=options.json,
                 as_csv=options.csv,
                 notes=(*model.notes, *_about_left_out(left_out)),
@@ -231,7 +246,11 @@ def _from_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Asked]:
 @contextmanager
 def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[Asked]:
     """Host the pipeline's model while the block runs; yield what asks it."""
-    variant = open_variants(options)[0]
+    variants = open_variants(options)
+    variant = find_variant(variants, options.variant)
+    if len(variants) > 1:
+        one = f"{variant.name}, one of {len(variants)} variants (--variant NAME)"
+        print(f"judged by the model of {one}", file=sys.stderr)
     if maps:
         heat_maps.require_embedded(variant.context)
     with (
@@ -247,13 +266,31 @@ def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[As
         preparation = training_preparation(variant, ledger, record, retrain)
         draw = _drawing(variant, model, maps)
         work = CommandWork(ledger, cancelled)
+        at_hand = _model_at_hand(variant, model)
+
+        def detect(image: Path) -> ImageVerdict:
+            work.progress(0, None, "images")  # ends the command when the user asks to stop
+            prepared = _prepared(preparation, image)
+            if at_hand is None:
+                said = _ask_service(variant, model, image, prepared.data)
+            else:
+                said = _ask_model(at_hand, prepared)
+            return replace(
+                said,
+                image=str(image),
+                needs_review=(said.confidence or 0) < variant.pipeline.evaluate.review_below,
+                heat_map=draw(image, prepared.data),
+                note=preparation.geometry.tell_apart(
+                    prepared.whole, (prepared.width, prepared.height)
+                ),
+            )
+
+        asked = Asked(detect, _about_model(variant, preparation))
+        if at_hand is not None:
+            yield asked
+            return
         with hosted(variant.context, work, model, kept=model.key in ledger.held):
-
-            def detect(image: Path) -> ImageVerdict:
-                work.progress(0, None, "images")  # ends the command when the user asks to stop
-                return _ask_service(variant, model, preparation, image, draw)
-
-            yield Asked(detect, _about_model(variant, preparation))
+            yield asked
 
 
 def _about_model(variant: Variant, preparation: Preparation) -> tuple[str, ...]:
@@ -302,17 +339,54 @@ def _drawing(variant: Variant, model: Hosting, maps: HeatMaps | None) -> Draw:
     return lambda image, data: maps.draw(image, data, looking.detect(data).heat_map)
 
 
-def _ask_service(
-    variant: Variant, model: Hosting, preparation: Preparation, image: Path, draw: Draw
-) -> ImageVerdict:
-    """Prepare the image as the model's training images were, and ask the hosted model."""
-    prepared = images.examine(
+def _model_at_hand(variant: Variant, model: Hosting) -> Model | None:
+    """Return the very model that the embedded service would host, which takes seconds to start.
+
+    None where a remote service has it, or another detector made it, or its file cannot be used,
+    which hosting it will tell.
+    """
+    if model.endpoint != "embedded":
+        return None
+    context = variant.context
+    file = service.embedded.model_file(
+        context.service_dir, context.pipeline.region, model.project, model.version
+    )
+    try:
+        return detector.load(file) if file is not None else None
+    except detector.DetectorError:
+        return None
+
+
+def _prepared(preparation: Preparation, image: Path) -> Prepared:
+    """Prepare an image as the model's training images were."""
+    return images.examine(
         image.read_bytes(),
         rules=preparation.rules,
         geometry=preparation.geometry,
         max_bytes=MAX_IMAGE_BYTES,
     )
-    data = prepared.data
+
+
+def _ask_model(model: Model, prepared: Prepared) -> ImageVerdict:
+    """Judge in this process what the service would: the size of the training images alone."""
+    size, wanted = (prepared.width, prepared.height), model.info.image_size
+    if size != wanted:
+        raise UserError(
+            f"the image has {size[0]}x{size[1]} pixels; it must have the size of the training"
+            f" images, {wanted[0]}x{wanted[1]}"
+        )
+    verdict = model.detect(prepared.data)
+    return ImageVerdict(
+        "",
+        verdict.is_anomalous,
+        verdict.confidence,
+        anomalies=_without_background((each.name, each.fraction) for each in verdict.anomalies),
+        unlikeness=verdict.unlikeness if verdict.is_unlike else None,
+    )
+
+
+def _ask_service(variant: Variant, model: Hosting, image: Path, data: bytes) -> ImageVerdict:
+    """Ask the hosted model about a prepared image."""
     with explained(f"detecting anomalies in {image}"):
         response = variant.context.lookout.detect_anomalies(
             ProjectName=model.project,
@@ -321,18 +395,14 @@ def _ask_service(
             ContentType=content_type(data),
         )
     said = response["DetectAnomalyResult"]
-    confidence = float(said["Confidence"])
     return ImageVerdict(
-        str(image),
+        "",
         bool(said["IsAnomalous"]),
-        confidence,
-        needs_review=confidence < variant.pipeline.evaluate.review_below,
+        float(said["Confidence"]),
         anomalies=_without_background(
             (each["Name"], float(each["PixelAnomaly"]["TotalPercentageArea"]))
             for each in said.get("Anomalies", ())
         ),
-        heat_map=draw(image, data),
-        note=preparation.geometry.tell_apart(prepared.whole, (prepared.width, prepared.height)),
         unlikeness=unlikeness(response),
     )
 

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from lfvpipe import atomic, review
-from lfvpipe.cli import formatting, output
 from lfvpipe.cli.options import Option, PipelineOptions
 from lfvpipe.cli.usage import UsageError
+from lfvpipe.cli.variant_choice import find_variant, variant_lines
 from lfvpipe.cli.variants import ledger_of, open_variants
 from lfvpipe.service import http
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.review.queue import Queue
@@ -120,7 +118,7 @@ class ReviewOptions(PipelineOptions):
 def run(options: ReviewOptions) -> int:
     """Serve the page until SIGINT or SIGTERM, or export what was decided; return 0."""
     variants = open_variants(options)
-    variant = _find_variant(variants, options.variant)
+    variant = find_variant(variants, options.variant)
     pipeline = variant.pipeline
     ledger = ledger_of(variant)
     # The option's, the pipeline's, or one beside the pipeline file.
@@ -132,41 +130,9 @@ def run(options: ReviewOptions) -> int:
     queue = build(variant.context, ledger, variant.name, everything=options.all)
     if len(variants) > 1:
         print(f"reviewing {variant.name}, one of {len(variants)} variants (--variant NAME):")
-        print("\n".join(_variant_lines(variants, variant)))
+        print("\n".join(variant_lines(variants, variant)))
     _serve(options, variant, queue, labels)
     return 0
-
-
-def _find_variant(variants: Sequence[Variant], word: str | None) -> Variant:
-    """Return the variant that the user names, else the one whose images were judged last.
-
-    Raises:
-        UsageError: None is called so, or several are.
-    """
-    if word is None:
-        return max(variants, key=_when_judged)  # of several that never were, the first
-    exact = [each for each in variants if each.name == word]
-    found = exact or [each for each in variants if word in each.name]
-    if len(found) == 1:
-        return found[0]
-    several = f"Several variants have {word!r} in their name."
-    message = several if found else f"No variant is called {word!r}."
-    raise UsageError(message, hint="\n".join(_variant_lines(found or variants)))
-
-
-def _when_judged(variant: Variant) -> str:
-    """Return when a variant's images were judged, ISO; empty if they never were."""
-    record = ledger_of(variant).standing_record(variant.name, "evaluate")
-    return (record.finished or "") if record is not None and record.outcome is not None else ""
-
-
-def _variant_lines(variants: Sequence[Variant], marked: Variant | None = None) -> list[str]:
-    """Return a line for each variant: its name and when its images were judged."""
-    rows = []
-    for each in variants:
-        when = formatting.when(_when_judged(each)) or "not judged yet"
-        rows.append(("*" if each is marked else "", each.name, when))
-    return output.table(rows).splitlines()
 
 
 def _serve(options: ReviewOptions, variant: Variant, queue: Queue, labels: Path) -> None:
