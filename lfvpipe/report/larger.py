@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lfvpipe.report.thumbnails import Thumbnail
 
 SIDE = 960  # pixels of the longer side
-MOST = 12_000_000  # characters of a page: some 200 pictures of a textured surface
+MOST = 12_000_000  # characters of a page: some 100 pictures of a textured surface
 MOST_PICTURES = 26_000_000  # with thumbnails and overlays, so that the page stays under 30 MB
 
 

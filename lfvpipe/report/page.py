@@ -109,6 +109,7 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
         lstrip_blocks=True,
     )
     environment.filters["figure"] = _figure
+    environment.filters["share"] = _share
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         run=run,
@@ -120,6 +121,7 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
         timings=Markup(timings_table(run.timings)),  # noqa: S704  (escapes what it is made of)
         metric_names=METRICS,
         headline=headline(run),
+        changes=changes(run, previous),
         statements=list(certainty.unknowns(run)),
         style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),  # noqa: S704  (ours)
         script=Markup(script),  # noqa: S704  (ours)
@@ -191,6 +193,37 @@ def differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[Setti
         for key in sorted(now.keys() | before.keys())
     ]
     return sorted(rows, key=lambda row: not row.changed)
+
+
+def changes(run: RunRecord, previous: RunRecord | None) -> list[Setting]:
+    """Return the figures and the counts of images in which a run differs from the previous one."""
+    if previous is None:
+        return []
+    now, before = dict(_told(run)), dict(_told(previous))
+    rows = [Setting(key, now.get(key), before.get(key)) for key in {**before, **now}]
+    return [row for row in rows if row.changed]
+
+
+def _told(run: RunRecord) -> Iterator[tuple[str, str]]:
+    yield "Model", f"version {run.model.get('version')} of {run.model.get('project')}"
+    for name, scores in run.scores.items():
+        title, counts = TITLES.get(name, name), scores.confusion
+        if counts.total:
+            yield f"{title}: mistakes", certainty.mistakes(counts)
+        for metric, word in METRICS.items():
+            estimate = scores.estimates.get(metric)
+            if estimate is not None and estimate.value is not None:
+                known = estimate.low is not None and estimate.high is not None
+                within = f" ({estimate.low:.2f} to {estimate.high:.2f})" if known else ""
+                yield f"{title}: {word}", f"{estimate.value:.3f}{within}"
+    for split, labels in run.data.items():
+        counted = ", ".join(f"{count:,} {label}" for label, count in labels.items())
+        yield f"Images of {split}", counted
+
+
+def _share(value: float) -> str:
+    """Return a part of an image's area; one that is there is not said to be nothing."""
+    return f"{100 * value:.2f} %" if value >= 0.00005 else "under 0.01 %"
 
 
 def _value_text(value: object) -> str | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SIDE = 224  # pixels of a thumbnail's longer side
 QUALITY = 60
+QUALITY_LARGER = 85  # what a crack a pixel wide needs
 BACKGROUND = 250  # of 255: a mask's pixel whose channels are all at least this shows nothing
 OPACITY = 150  # of 255
 
@@ -90,7 +91,8 @@ def path_thumbnail(
         else None
     )
     reduced = max(header.width, header.height) > side
-    return Thumbnail(_uri(picture), picture.width, picture.height, overlay, reduced)
+    quality = QUALITY if side <= SIDE else QUALITY_LARGER
+    return Thumbnail(_uri(picture, quality), picture.width, picture.height, overlay, reduced)
 
 
 def _read_small(path: Path, side: int) -> Image.Image:
@@ -110,7 +112,7 @@ def _see_through(mask: Image.Image) -> Image.Image:
     return seen
 
 
-def _uri(image: Image.Image) -> str:
+def _uri(image: Image.Image, quality: int = QUALITY) -> str:
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=QUALITY, method=2)
+    image.save(buffer, "WEBP", quality=quality, method=2)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -19,7 +19,7 @@ from lfvpipe.steps.check import CheckOutcome
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.extract.outcome import ExtractOutcome
-from lfvpipe.steps.intact import is_json, losses
+from lfvpipe.steps.intact import digest_of, is_json, losses
 from lfvpipe.steps.model.outcome import ModelOutcome
 from lfvpipe.steps.state_files import remove_files
 
@@ -141,10 +141,11 @@ def _record(context: Context, work: Work) -> RunRecord:
     from lfvpipe.report.verdict_file import read_verdicts
 
     evaluate, model = EvaluateOutcome.of(work.upstream), ModelOutcome.of(work.upstream)
+    file = _model_file(context, model)
     both = {"test": evaluate.test, "evaluation": evaluate.verdicts}
-    files = {name: file for name, file in both.items() if file.count}
+    files = {name: each for name, each in both.items() if each.count}
     verdicts = {
-        name: tuple(read_verdicts(context.state_dir / file.path)) for name, file in files.items()
+        name: tuple(read_verdicts(context.state_dir / each.path)) for name, each in files.items()
     }
     told = [] if evaluate.training is None else _training_verdicts(context, evaluate.training.path)
     doubted = contradicted(told)
@@ -167,11 +168,13 @@ def _record(context: Context, work: Work) -> RunRecord:
             "recall": model.recall,
             "training_seconds": model.training_seconds,
             "description": context.pipeline.model.description,
+            "sha256": digest_of(file) if file and file.is_file() else None,
             "service_metrics": evaluate.service_metrics,
+            "pixels": [each.as_json() for each in evaluate.pixels or ()] or None,
         },
         data=_counts(context, work),
         scores={name: metrics.score_set(rows) for name, rows in verdicts.items()},
-        verdict_files={name: file.as_json() for name, file in files.items()},
+        verdict_files={name: each.as_json() for name, each in files.items()},
         review=tuple(doubtful[:_REVIEW_KEPT]),
         review_below=context.pipeline.evaluate.review_below,
         findings=tuple(

@@ -120,6 +120,65 @@ def test_what_changed_since_the_previous_run_is_shown(make_run: MakeRun, tmp_pat
     assert "<del>80</del>" not in html
 
 
+def test_figures_that_changed_since_the_previous_run_are_shown(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    from lfvpipe.report.metrics import score_set
+
+    run = make_run()
+    worse = tuple(replace(v, is_anomalous=False) for v in run.verdicts["evaluation"])
+    old = make_run(
+        id="20210101T000000Z-00000000",
+        scores={"test": run.scores["test"], "evaluation": score_set(worse)},
+        data={"train": {"normal": 300, "anomaly": 48}, "test": {"normal": 80, "anomaly": 12}},
+    )
+    run_file.write(tmp_path, old)
+    html = _written(tmp_path, run)
+    section = html.partition('<section id="changes"')[2].partition("</section>")[0]
+    assert "20210101T000000Z-00000000" in section
+    assert "2 of 2 anomalies missed" in section
+    assert "1 of 2 anomalies missed" in section
+    assert "300 normal, 48 anomaly" in section
+    assert "320 normal, 48 anomaly" in section
+    assert "Test set" not in section
+    assert 'id="changes"' not in _written(tmp_path, make_run(id="20200101T000000Z-00000000"))
+
+
+@pytest.mark.parametrize(
+    ("is_anomalous", "share", "badge"),
+    [
+        (False, 0.0, None),
+        (True, 0.0, "crack under 0.01 %"),
+        (False, 0.00001, None),
+        (True, 0.00001, "crack under 0.01 %"),
+        (False, 0.25, "crack 25.00 %"),
+        (True, 0.25, "crack 25.00 %"),
+    ],
+)
+def test_a_normal_image_does_not_bear_an_anomaly_of_no_area(
+    make_run: MakeRun, tmp_path: Path, is_anomalous: bool, share: float, badge: str | None
+) -> None:
+    area = {"Name": "crack", "PixelAnomaly": {"TotalPercentageArea": share, "Color": "#23A436"}}
+    row = Verdict("a", "a.png", None, is_anomalous, 0.9, anomalies=(area,))
+    html = _written(tmp_path, make_run(verdicts={"evaluation": (row,)}))
+    badges = re.findall(r'<span class="badge type">([^<]*)</span>', html)
+    assert badges == ([badge] if badge else [])
+
+
+def test_a_segmentation_model_has_figures_of_its_masks(make_run: MakeRun, tmp_path: Path) -> None:
+    row = {"type": "crack", "f1": 0.697, "precision": 0.75, "recall": 0.651, "iou": None}
+    html = _written(tmp_path, make_run(model={"project": "p", "version": "1", "pixels": [row]}))
+    table = html.partition("Predicted masks, by type of anomaly: ")[2].partition("</table>")[0]
+    assert re.findall(r'<td class="number">([^<]*)</td>', table) == [
+        "0.697",
+        "\N{EN DASH}",
+        "0.750",
+        "0.651",
+    ]
+    assert "model pixels" not in html
+    assert "Predicted masks, by type" not in _written(tmp_path, make_run())
+
+
 def test_differences_name_removed_and_added_keys() -> None:
     rows = {row.key: row for row in differences({"a": 1, "b": [1, 2]}, {"a": 1.0, "c": True})}
     assert (rows["a"].changed, rows["b"].now, rows["b"].before) == (False, "1, 2", None)

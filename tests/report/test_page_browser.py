@@ -310,8 +310,13 @@ def test_heat_maps_are_taken_away_in_the_larger_view_too(page: Page, shown: RunR
 
 
 def test_the_larger_view_shows_more_than_the_thumbnail_where_the_page_has_it(
-    page: Page, written: Callable[..., RunRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser,
+    written: Callable[..., RunRecord],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
+    page = context.new_page()  # its console tells of the images that are not there
     first, second, *_ = _verdicts(tmp_path)["evaluation"]
     for verdict in (first, second):
         Image.effect_noise((640, 480), 60).save(tmp_path / str(verdict.path))
@@ -324,6 +329,8 @@ def test_the_larger_view_shows_more_than_the_thumbnail_where_the_page_has_it(
     assert one is not None
     monkeypatch.setattr(larger, "MOST", round(1.5 * one.characters))
     written(verdicts={"evaluation": rows})
+    for verdict in rows:  # as where the page was sent
+        (tmp_path / str(verdict.path)).unlink()
     page.goto((tmp_path / "report.html").as_uri())
     page.locator(".gallery .open").first.click()
     natural = "image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])"
@@ -336,6 +343,28 @@ def test_the_larger_view_shows_more_than_the_thumbnail_where_the_page_has_it(
     page.keyboard.press("ArrowRight")
     assert stage.first.evaluate(natural) == [224, 168]
     assert coarse.is_visible()
+    assert page.get_by_text("the image itself").is_hidden()
+    context.close()
+
+
+@pytest.mark.parametrize("place", ["report.html", "runs/20210406T191844Z-0123abcd.html"])
+def test_the_larger_view_shows_the_image_itself_where_it_lies_beside_the_page(
+    page: Page, written: Callable[..., RunRecord], tmp_path: Path, place: str
+) -> None:
+    verdict = replace(_verdicts(tmp_path)["evaluation"][0], path="images/a #1 50%?.png")
+    Image.effect_noise((1600, 1200), 60).save(tmp_path / str(verdict.path))
+    written(verdicts={"evaluation": (verdict,)})
+    page.goto((tmp_path / place).as_uri())
+    page.locator(".gallery .open").first.click()
+    page.get_by_text("the image itself").wait_for()
+    picture = page.locator(".stage img").first
+    assert picture.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [1600, 1200]
+    small = _box(picture)
+    page.keyboard.press("z")
+    assert _box(picture)[0] >= max(1600, 2 * small[0])
+    page.locator(".stage").focus()
+    page.get_by_role("button", name="Magnify").click()
+    assert _box(picture) == small
 
 
 def test_leaving_the_larger_view_beyond_what_is_listed_lists_more(
@@ -427,6 +456,7 @@ def test_paper_shows_what_is_folded_away_and_no_controls(page: Page, shown: RunR
     assert page.locator("#evaluation .chart:visible").count() == 5
     assert page.get_by_text("The whole configuration").is_visible()
     assert page.locator("nav:visible, form.controls:visible, input:visible").count() == 0
+    assert page.locator(".signoff:visible").count() == 1
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.locator(".gallery .overlay.heat:visible").count() == 32
     page.evaluate("dispatchEvent(new Event('afterprint'))")

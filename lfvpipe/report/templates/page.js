@@ -80,6 +80,31 @@ function viewing(dialog, fitting, reached) {
   const stage = part(".stage");
   let now = null;
 
+  // Beside the page lies the image itself, of which no pixel is lost; a page that was sent lacks it.
+  const root = /\/runs\/[^/]*$/.test(location.pathname) ? "../" : "";
+  const bringWhole = (one, layers) => {
+    part(".whole").hidden = true;
+    if (!one.card.dataset.path) return;
+    const whole = new Image();
+    whole.addEventListener("load", () => {
+      if (now !== one) return;
+      layers.querySelector("img").src = whole.src;
+      layers.style.setProperty("--pixels", whole.naturalWidth);
+      part(".coarse").hidden = true;
+      part(".whole").hidden = false;
+    });
+    whole.src = root + one.card.dataset.path.split("/").map(encodeURIComponent).join("/");
+  };
+  const near = part("[data-near]");
+  const magnify = (on) => {
+    stage.classList.toggle("near", on);
+    near.setAttribute("aria-pressed", on);
+    stage.toggleAttribute("tabindex", on); // what can be scrolled can be reached
+    if (on) stage.tabIndex = 0;
+    stage.scrollTo((stage.scrollWidth - stage.clientWidth) / 2, (stage.scrollHeight - stage.clientHeight) / 2);
+  };
+  near.addEventListener("click", () => magnify(!stage.classList.contains("near")));
+  stage.addEventListener("click", () => magnify(!stage.classList.contains("near")));
   const picture = (one) => {
     const layers = one.card.querySelector(".layers").cloneNode(true);
     const block = document.getElementById(`larger-${one.place}`);
@@ -99,7 +124,9 @@ function viewing(dialog, fitting, reached) {
     const all = fitting();
     const place = all.indexOf(one);
     now = one;
-    stage.replaceChildren(picture(one));
+    const layers = picture(one);
+    stage.replaceChildren(layers);
+    bringWhole(one, layers);
     part("h3").textContent = one.name;
     part(".facts").replaceChildren(...one.card.querySelector("figcaption").cloneNode(true).children);
     part(".facts .name").remove();
@@ -122,11 +149,13 @@ function viewing(dialog, fitting, reached) {
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!by || event.ctrlKey || event.metaKey || event.altKey) return;
+    const scrolls = event.target === stage && stage.classList.contains("near");
+    if (!by || scrolls || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     step(by);
   });
   dialog.addEventListener("close", () => {
+    magnify(false);
     stage.replaceChildren();
     reached(now);
   });
@@ -230,13 +259,14 @@ function browse(form) {
     a: showAll,
     s: () => choose("sort", next(field("sort"))),
     "/": () => field("name").focus(),
+    z: () => dialog.open && dialog.querySelector("[data-near]").click(),
   };
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches("select, input[type=search]");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || !enabled.checked) return;
     const key = event.key.toLowerCase();
     const act = keys[key];
-    if (!act || (dialog.open && !"hm".includes(key))) return;
+    if (!act || (dialog.open && !"hmz".includes(key))) return;
     event.preventDefault();
     act();
   });

@@ -21,6 +21,7 @@ from lfvpipe.steps.evaluate.outcome import (
     VerdictFile,
 )
 from lfvpipe.steps.evaluate.service_results import (
+    pixel_metrics,
     service_metrics,
     verdicts_of_test,
     verdicts_of_training,
@@ -101,6 +102,7 @@ def evaluate(context: Context, work: Work) -> Outcome:
         service_metrics=metrics,
         # A model that somebody else has hosted is not this pipeline's to keep, nor to stop later.
         kept=_to_keep(context, model) if keeps_running and is_ours(work, model) else None,
+        pixels=pixel_metrics(context, trained),
         unlike=sum(row.unlikeness is not None for row in rows) or None,
     )
     word: Word = "created" if work.previous is None else "updated"

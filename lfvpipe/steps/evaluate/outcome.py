@@ -37,6 +37,22 @@ class KeptHosting(StepFacts):
 
 
 @dataclass(frozen=True)
+class PixelMetrics(StepFacts):
+    """How well predicted masks cover the true ones, over all test images; None where undefined.
+
+    Attributes:
+        type: Of anomaly.
+        iou: Intersection over union.
+    """
+
+    type: str
+    f1: float | None
+    precision: float | None
+    recall: float | None
+    iou: float | None
+
+
+@dataclass(frozen=True)
 class EvaluateIdentity(StepFacts):
     """What later steps depend on: which verdicts of which model (its ARN)."""
 
@@ -66,6 +82,7 @@ class EvaluateOutcome(EvaluateIdentity, StepOutcome):
         service_metrics: On the test images, by the service's own names; None without.
         kept: What is left hosted; None when nothing is.
         unlike: How many images are not like the training images; None where none is said to be.
+        pixels: By type of anomaly; None where no masks were learnt from.
     """
 
     step: ClassVar[str] = "evaluate"
@@ -80,3 +97,4 @@ class EvaluateOutcome(EvaluateIdentity, StepOutcome):
     service_metrics: Mapping[str, float] | None
     kept: KeptHosting | None
     unlike: int | None = field(default=None, metadata=ABSENT_IF_NONE)
+    pixels: tuple[PixelMetrics, ...] | None = field(default=None, metadata=ABSENT_IF_NONE)

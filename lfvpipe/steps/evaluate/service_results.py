@@ -13,6 +13,7 @@ from lfvpipe.lookout.descriptions import describe_model
 from lfvpipe.lookout.training_verdicts import key_beside, read_lines
 from lfvpipe.manifest import LineError, read_evaluation_line
 from lfvpipe.report.records import Verdict
+from lfvpipe.steps.evaluate.outcome import PixelMetrics
 from lfvpipe.steps.model.outcome import ObjectLocation
 from lfvpipe.storage import NoSuchObject
 
@@ -173,6 +174,33 @@ def service_metrics(context: Context, model: ModelOutcome) -> dict[str, float] |
         return None
     metrics = found.get("AggregatedEvaluationResults", {}).get("Metrics", {})
     return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+
+
+def pixel_metrics(context: Context, model: ModelOutcome) -> tuple[PixelMetrics, ...] | None:
+    """Return how well the predicted masks of test images are, by type of anomaly.
+
+    None where the EvaluationResult has nothing of it.
+
+    Raises:
+        EvaluationDamaged: It is no such file.
+    """
+    found = _result(context, model).get("AggregatedEvaluationResults", {}).get("Metrics", {})
+    rows = found.get("PixelAnomalyClassMetrics") if isinstance(found, dict) else None
+    if not isinstance(rows, list) or not rows:
+        return None
+    where = _address(model.evaluation_result)
+    read = []
+    for row in rows:
+        if not isinstance(row, dict) or not isinstance(row.get("ClassName"), str):
+            raise EvaluationDamaged(where, "its pixel metrics name no type")
+        keys = ("F1Score", "Precision", "Recall", "AIOU")
+        numbers = [value if _is_number(value) else None for value in map(row.get, keys)]
+        read.append(PixelMetrics(row["ClassName"], *numbers))
+    return tuple(read)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _result(context: Context, model: ModelOutcome) -> dict[str, Any]:

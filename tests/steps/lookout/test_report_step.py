@@ -107,3 +107,17 @@ def test_destroy_removes_what_was_told_of_training_images(world: Any) -> None:
     assert world.run().ok
     destroy(world.steps(), world.context(), world.ledger)
     assert world.service.buckets.bucket("demo-bucket").head(KEY) is None
+
+
+def test_how_well_masks_are_predicted_is_in_the_run_file(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert world.run(until="model").ok
+    row = {"Precision": 0.5, "Recall": 0.25, "F1Score": None, "AIOU": 0.2, "ClassName": "crack"}
+    result = {"AggregatedEvaluationResults": {"Metrics": {"PixelAnomalyClassMetrics": [row]}}}
+    monkeypatch.setattr("lfvpipe.steps.evaluate.service_results._result", lambda *_: result)
+    assert world.run().ok
+    jsonschema.validate(told(world), json.loads(SCHEMA.read_text()))
+    assert told(world)["model"]["pixels"] == [
+        {"type": "crack", "f1": None, "precision": 0.5, "recall": 0.25, "iou": 0.2}
+    ]
