@@ -20,6 +20,7 @@ FORMAT = 1
 _OLD_ARCHIVE = re.compile(r"evaluate\.archives\.([0-9]+)\.(.*)")
 _OLD_SHARE = re.compile(r"split\.(train|test)\.(normal|anomaly)\.(.*)")
 FOLDER = "runs"
+_METRICS = {"f1", "precision", "recall", "roc_auc"}  # undefined ones are there, too, and null
 
 
 class RunFileDamaged(UserError):
@@ -147,6 +148,8 @@ def from_json(data: Mapping[str, Any]) -> RunRecord:
     figures = (run.model.get(name) for name in ("f1", "precision", "recall", "training_seconds"))
     if not all(each is None or type(each) in (int, float) for each in figures):
         raise ValueError("a figure of the model is no number")
+    if not all(scores.estimates.keys() >= _METRICS for scores in run.scores.values()):
+        raise ValueError("scores lack a metric")
     files = [facts.get(key) for facts in run.verdict_files.values() for key in ("path", "sha256")]
     if not all(isinstance(each, str) for each in files):
         raise ValueError("a verdict file has no path, or no digest")
