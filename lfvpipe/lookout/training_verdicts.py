@@ -60,7 +60,7 @@ def read_lines(data: bytes) -> tuple[TrainingVerdict, ...]:
             read = json.loads(line)
             source, label = read["source-ref"], read["label"]
             probability = float(read["anomaly-probability"])
-        except (KeyError, TypeError, RecursionError) as error:
+        except (KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(str(error)) from error
         if not isinstance(source, str) or label not in ("normal", "anomaly"):
             raise ValueError("a line names no image, or no label")

@@ -91,7 +91,13 @@ def test_a_service_that_tells_nothing_of_training_images_is_no_fault(world: Any)
     assert "suspects" not in told(world)
 
 
-@pytest.mark.parametrize("data", [b"{", b'{"source-ref": 1}', b'{"label": "normal"}', b"[]"])
+LINE = b'{"source-ref": "s3://demo-bucket/a", "label": "normal", "anomaly-probability": %s}'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"{", b"[]", b'{"label": "normal"}', *(LINE % n for n in (b"NaN", b"2", b"1" * 400, b"[]"))],
+)
 def test_a_file_of_training_images_that_is_damaged_is_named(world: Any, data: bytes) -> None:
     tell(world, swapped="")
     put(world, data)
