@@ -93,9 +93,9 @@ def print_verdicts(
         output.print_json({"images": [_json(each) for each in every], "notes": told})
     else:
         sys.stdout.flush()
+        print(_summary(every, time.monotonic() - began), file=sys.stderr)
         for note in told:
             print(output.styled(f"note: {note}", "yellow"), file=sys.stderr)
-        print(_summary(every, time.monotonic() - began), file=sys.stderr)
     return every
 
 
