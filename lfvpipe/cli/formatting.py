@@ -91,6 +91,7 @@ def amount(done: int, total: int | None, unit: str) -> str:
     if unit in {"bytes", "B"}:
         sent = size(done) or "0 B"
         return f"{sent} of {size(total)}" if total else sent
+    unit = unit.removesuffix("s") if (total or done) == 1 else unit
     return f"{done:,} of {total:,} {unit}" if total else f"{done:,} {unit}"
 
 

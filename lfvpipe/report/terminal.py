@@ -171,7 +171,10 @@ def _verdicts(run: RunRecord, width: int) -> Iterator[Line]:
     if not verdicts:
         return
     yield _plain()
-    yield ((f"{len(verdicts)} verdicts", BOLD), ("  wrong first, then the least confident", DIM))
+    yield (
+        (_quantity(len(verdicts), "verdict"), BOLD),
+        ("  wrong first, then the least confident", DIM),
+    )
     longest = max(len(verdict.name) for verdict in islice(wrong_first(verdicts), ROWS))
     for verdict in islice(wrong_first(verdicts), ROWS):
         yield _verdict(verdict, min(longest, 44, max(12, width - AROUND)))

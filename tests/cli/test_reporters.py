@@ -6,6 +6,7 @@ import json
 import pytest
 import structlog
 
+from lfvpipe.cli.formatting import amount
 from lfvpipe.cli.reporters import reporting
 from lfvpipe.cli.reporters.live import Live
 from lfvpipe.cli.reporters.plain import Plain
@@ -104,6 +105,14 @@ def test_live_lines_come_and_go(
     assert "few images [sic]" in said
     assert "of model: 76 images" in said
     assert "\x1b[3" not in said  # no colours
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "said"),
+    [(1, 1, "1 of 1 image"), (1, None, "1 image"), (1, 3, "1 of 3 images"), (0, None, "0 images")],
+)
+def test_amounts_are_english(done: int, total: int | None, said: str) -> None:
+    assert amount(done, total, "images") == said
 
 
 @pytest.mark.parametrize(

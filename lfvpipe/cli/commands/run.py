@@ -30,6 +30,7 @@ from lfvpipe.cli.plans import plan_variants, reason_json
 from lfvpipe.cli.reporters import reporting
 from lfvpipe.cli.usage import command_line, selecting_words
 from lfvpipe.cli.variants import ledger_of, locked, open_variants, remember_valid, selection_of
+from lfvpipe.engine.phrases import count_of, doing
 from lfvpipe.errors import UserError
 from lfvpipe.visible import visible
 
@@ -231,7 +232,8 @@ def _print_outcome(done: VariantRun) -> None:
     rows = done.result.rows
     left_out = sum(row.action == "skip" for row in rows)
     print(
-        f"done: {len(rows) - left_out} steps; {left_out} were not selected,"
+        f"done: {count_of(len(rows) - left_out, 'step')};"
+        f" {doing(left_out, 'step', 'were')} not selected,"
         " `lfvpipe plan` says what is left"
     )
 

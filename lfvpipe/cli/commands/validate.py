@@ -351,7 +351,7 @@ def _description(one: SourceFacts) -> str:
     split = f"{one.train} to train on, {one.test} to test on"
     if one.evaluate:
         split += f", {one.evaluate} to judge"
-    return f"{one.archive}: {one.images} images, {split}"
+    return f"{one.archive}: {count_of(one.images, 'image')}, {split}"
 
 
 def _json(
