@@ -66,5 +66,8 @@ def test_help_and_version_load_no_piece_but_the_command_line(
     for flag in ("--help", "--version"):
         ours = {name for name in modules_of(flag) if name.startswith("lfvpipe.")}
         mine = {"main", "parser", "catalogue"}
-        base = {f"lfvpipe.{name}" for name in ("cli", "disk", "errors", "lazy", "steps", "visible")}
+        base = {
+            f"lfvpipe.{name}"
+            for name in ("cli", "disk", "errors", "lazy", "steps", "visible", "wrapping")
+        }
         assert ours <= {*base, *(f"lfvpipe.cli.{name}" for name in mine)}
