@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, TypeVar
 
 from lfvpipe.dataset.checks.likeness import alike_of_other_label
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T", bound=StepOutcome)
+TENTH = 0.1  # of the training images: where 5 % of the labels were swapped, it had all of these
 
 
 class NothingToReview(UserError):
@@ -130,7 +132,9 @@ def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = 
 def build_of_training(
     context: Context, ledger: Ledger, variant: str, *, everything: bool = False
 ) -> Queue:
-    """Return the training images whose labels are contradicted, or all, by contradiction.
+    """Return the training images whose labels are contradicted, at least a tenth, or all.
+
+    Those whose labels are doubted come first, then the others by contradiction.
 
     What looks nearly the same as one of them under the other label stands after it.
 
@@ -155,7 +159,8 @@ def build_of_training(
     alike = alike_of_other_label(list(images.values()), notes)
     verdicts = {each.id: each for each in told}
     shown: dict[str, None] = {}  # in order, each once
-    for each in by_contradiction(told) if everything else doubted:
+    most = len(told) if everything else max(len(doubted), ceil(TENTH * len(told)))
+    for each in [*doubted, *(row for row in by_contradiction(told) if row not in doubted)][:most]:
         shown |= dict.fromkeys([each.id, *(other.id for other in alike.get(each.id, ()))])
     items = [
         Item(

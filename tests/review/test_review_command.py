@@ -242,6 +242,13 @@ def test_training_images_are_reviewed_by_how_much_their_labels_are_contradicted(
     assert whole.items[:3] == queue.items
 
 
+def test_at_least_a_tenth_of_the_training_images_is_shown(learnt: Callable[..., Path]) -> None:
+    file = learnt([0.1] * 30 + [0.6], [0.9] * 12)
+    queue = review.queue.build_of_training(*standing(file), "default")
+    assert len(queue.items) == 5
+    assert queue.items[0].image.id == "normal/30.png"
+
+
 def standing(file: Path) -> tuple[Context, Ledger]:
     context = Context(load(file).pipeline, file.parent / ".lfvpipe")
     return context, Ledger.load(context.state_dir / "ledger.json")
