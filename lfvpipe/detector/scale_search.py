@@ -70,13 +70,8 @@ def is_worth_trying(
 
 
 def is_novelty_worth_trying(tried: Sequence[FittedScale], labels: Bools) -> bool:
-    """Say whether what is unlike normal images could tell more than networks that learnt labels.
-
-    From few images these learn less surely, and what is normal is soon known.
-    """
-    few = len(labels) <= tuning.NOVELTY_FEW_IMAGES
-    most = tuning.NOVELTY_LEAST_UNEXPLAINED if few else tuning.SCALE_AT_A_LOSS
-    return _unexplained(tried, labels) > most
+    """Say whether what is normal on another scale could tell more than the scales tried."""
+    return _unexplained(tried, labels) > tuning.SCALE_AT_A_LOSS
 
 
 def choose_scales(
