@@ -372,8 +372,8 @@ def _ask_model(model: Model, prepared: Prepared) -> ImageVerdict:
     size, wanted = (prepared.width, prepared.height), model.info.image_size
     if size != wanted:
         raise UserError(
-            f"the image has {size[0]}x{size[1]} pixels; it must have the size of the training"
-            f" images, {wanted[0]}x{wanted[1]}"
+            f"The image has {size[0]}x{size[1]} pixels; it must have the size of the training"
+            f" images, {wanted[0]}x{wanted[1]}."
         )
     verdict = model.detect(prepared.data)
     return ImageVerdict(
