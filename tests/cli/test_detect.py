@@ -71,7 +71,7 @@ def test_an_image_without_a_verdict_has_its_reason_in_the_column_of_the_others(
     assert (said.code, wrong.split()[0]) == (1, "error")
     assert wrong.index(str(image.parent)) == right.index(str(image.parent))
     assert wrong.count("small.png") == 1
-    assert "small.png: the image has 96x96 pixels; it must have the size" in wrong
+    assert "small.png: The image has 96x96 pixels; it must have the size" in wrong
 
 
 def test_a_pattern_that_no_image_fits_is_named(trained: Trained, lfvpipe: Any) -> None:
