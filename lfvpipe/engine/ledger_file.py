@@ -27,7 +27,7 @@ class LedgerError(EngineError):
 
 
 class LedgerDamaged(LedgerError):
-    """The file is no ledger.
+    """The file is no ledger, or is lost.
 
     Attributes:
         fault: What is wrong, and where.
@@ -76,16 +76,18 @@ def new() -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """Return the content of the ledger file, or None when there is none.
+    """Return the content of the ledger file, or None when there never was one.
 
     Raises:
-        LedgerDamaged: It is not what `write` writes.
+        LedgerDamaged: It is not what `write` writes, or it is gone and its backup is not.
         LedgerTooNew: A later version wrote it.
         LedgerError: It cannot be read.
     """
     try:
         text = path.read_bytes()
     except FileNotFoundError:
+        if backup(path).exists():  # to begin anew here would replace the only copy there is
+            raise LedgerDamaged(path, "it is gone, and only the one before it is there") from None
         return None
     except OSError as error:
         cause = error.strerror or str(error)

@@ -53,6 +53,27 @@ def test_a_damaged_ledger_is_set_aside_and_the_one_before_it_restored(
     assert lfvpipe("doctor", made).code == 0
 
 
+def test_a_lost_ledger_beside_its_backup_is_no_new_one(
+    made: Path, state: Path, lfvpipe: Call
+) -> None:
+    ledger = state / "pipeline" / "ledger.json"
+    backup = ledger.with_name("ledger.json.bak")
+    kept = backup.read_bytes()
+    ledger.unlink()
+    for command in ("run", "plan", "status"):
+        said = lfvpipe(command, made)
+        assert said.code == 1, said.out
+        assert "lfvpipe doctor --repair" in said.err
+        assert (ledger.exists(), backup.read_bytes()) == (False, kept)
+    looked = lfvpipe("doctor", made)
+    assert looked.code == 2
+    assert "is gone" in looked.out
+    assert lfvpipe("doctor", made, "--repair").code == 0
+    assert ledger.read_bytes() == kept
+    assert lfvpipe("run", made, "--until", "datasets").code == 0
+    assert lfvpipe("doctor", made).out == "the state is sound\n"
+
+
 @pytest.mark.parametrize("content", [b"", b"nonsense" * 2000])
 def test_a_damaged_database_is_set_aside_and_made_again_by_a_run(
     content: bytes, made: Path, state: Path, lfvpipe: Call

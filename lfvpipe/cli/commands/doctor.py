@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from os.path import lexists
 from shutil import rmtree
 from typing import TYPE_CHECKING, Annotated
 
-from lfvpipe import engine, report, service, steps
+from lfvpipe import atomic, engine, report, service, steps
 from lfvpipe.cli import formatting, output
 from lfvpipe.cli.options import Json, LockOptions, Option
 from lfvpipe.cli.variants import Variant, ledger_of, locked, open_variants
@@ -148,9 +149,9 @@ def _ledger(error: engine.LedgerDamaged, *, repair: bool) -> Complaint:
     if not repair:
         done = "`lfvpipe doctor --repair` restores the one before it, which a run goes on from"
         return Complaint(error.message, done)
-    aside = _set_aside(error.path)
-    error.path.write_bytes(error.backup.read_bytes())
-    done = f"set aside as {aside}, and the one before it restored: a run goes on from there"
+    aside = f"set aside as {_set_aside(error.path)}, and " if lexists(error.path) else ""
+    atomic.write_bytes(error.path, error.backup.read_bytes())
+    done = f"{aside}the one before it restored: a run goes on from there"
     return Complaint(error.message, done, repaired=True)
 
 
