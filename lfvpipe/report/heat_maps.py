@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST = 400  # images of a page; 20 to 100 ms each
 SIDE = 112  # pixels of the longer side: the evidence itself is coarser
-FORMAT = 1  # of colours and size
+FORMAT = 2  # of colours, size and what is kept
 
 
 def heat_maps(
@@ -67,7 +67,8 @@ def heat_maps(
         for verdict, uri in zip(missing, made, strict=True):
             if uri:
                 found[str(verdict.sha256)] = uri
-                kept.write(json.dumps([verdict.sha256, uri]).encode() + b"\n")
+                line = [verdict.sha256, uri, _check_of(str(verdict.sha256), uri)]
+                kept.write(json.dumps(line).encode() + b"\n")
             on_done(len(found))
         atomic.sync_file(kept.fileno())
     return found
@@ -82,7 +83,7 @@ def _digest(file: Path) -> str:
 
 
 def _read_cache(file: Path) -> dict[str, str]:
-    """Return what an earlier report kept; nothing of lines that are cut short or unreadable."""
+    """Return what an earlier report kept; nothing of lines that are not as they were written."""
     found: dict[str, str] = {}
     try:
         lines = file.read_bytes().splitlines()
@@ -90,12 +91,17 @@ def _read_cache(file: Path) -> dict[str, str]:
         return found
     for line in lines:
         try:
-            digest, uri = json.loads(line)
+            digest, uri, check = json.loads(line)
         except (ValueError, TypeError, RecursionError):
             continue
-        if isinstance(digest, str) and isinstance(uri, str):
+        if isinstance(digest, str) and isinstance(uri, str) and check == _check_of(digest, uri):
             found[digest] = uri
     return found
+
+
+def _check_of(digest: str, uri: str) -> str:
+    """Return what tells that a picture is whole and this image's."""
+    return hashlib.sha256(f"{digest} {uri}".encode(errors="replace")).hexdigest()
 
 
 def _heat_map(model: Model, state_dir: Path, verdict: Verdict) -> str | None:

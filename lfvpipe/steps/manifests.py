@@ -142,6 +142,7 @@ class ManifestsStep(Step[Context]):
             made[split] = _write(context, work, index, split, file, segmentation)
             if (new := made[split]) and _upload(context, work, new, file):
                 uploaded.append(split)
+            file.unlink(missing_ok=True)  # the bucket's is the one that counts, and is looked at
         ownership.announce(context, work, [each.key for each in made.values() if each])
         spec = context.pipeline.bucket
         identity = ManifestsIdentity(made["train"], made["test"], spec.name, spec.endpoint)

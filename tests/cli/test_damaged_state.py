@@ -126,7 +126,6 @@ REMEMBERED = [
     "small/heat-maps/*",
     "small/verified/*.json",
     "small/upload/*.keys",
-    "small/manifests/*.manifest",
     "small/ledger.json.bak",
     "small/lock",
     "small/report.html",

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +70,18 @@ def test_they_are_computed_once_for_a_model_and_an_image(model: Looking, tmp_pat
     assert sorted(model.seen) == ["a.png", "bb.png", "ccc.png"]
     (tmp_path / "model.lfv").write_bytes(b"another model")
     heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts)
+    assert len(model.seen) == 6
+
+
+def test_a_kept_one_that_was_altered_is_made_again(model: Looking, tmp_path: Path) -> None:
+    verdicts = [_image(tmp_path, "a.png"), _image(tmp_path, "bb.png"), _image(tmp_path, "ccc.png")]
+    first = heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts)
+    (file,) = (tmp_path / "heat-maps").iterdir()
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    lines[0][0], lines[1][0] = lines[1][0], lines[0][0]  # each under the other's name
+    lines[2][1] = lines[2][1][:-1]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts) == first
     assert len(model.seen) == 6
 
 

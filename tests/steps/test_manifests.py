@@ -57,6 +57,7 @@ def test_the_manifests_hold_the_documented_lines(changed: Change, work: Any, mad
     assert outcome.facts["segmentation"] is False
     manifest: Any = outcome.facts["train"]
     assert manifest["key"] == f"runs/manifests/train-{manifest['sha256'][:12]}.manifest"
+    assert not [*context.state_dir.glob("manifests/*")]  # which would be looked at by nobody
 
 
 def test_the_same_images_give_the_same_manifests_and_no_second_upload(
