@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lfvpipe import __version__, atomic, config, engine, steps
+from lfvpipe import __version__, atomic, config, damage, disk, engine, steps
 from lfvpipe.cli.options import DEFAULT_FILE
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.errors import UserError
@@ -75,7 +75,9 @@ def open_variants(options: PipelineOptions, *, adopt: bool = False) -> tuple[Var
 
     Raises:
         ConfigError: The file, or an override, is wrong.
+        NoFile: Something else stands where a file of the state belongs.
     """
+    damage.insist_on_files(options.state_root)
     loaded = _load(options)
     if loaded.pipeline.matrix:
         experiments = [(each.name, each.pipeline) for each in config.expand(loaded)]
@@ -89,6 +91,22 @@ def open_variants(options: PipelineOptions, *, adopt: bool = False) -> tuple[Var
         )
         for name, pipeline in experiments
     )
+
+
+def set_misfits_aside(options: PipelineOptions) -> None:
+    """Set aside, and say so, what stands where a file belongs and a run makes that again.
+
+    The service's database it makes again by training, which only `doctor --repair` decides.
+    """
+    for path in damage.misfits(options.state_root):
+        if path.name == "service.db":
+            continue
+        kind = damage.kind_of(path)
+        try:
+            aside = damage.set_aside(path)
+        except OSError as error:
+            raise disk.refusal(error) or damage.NoFile(path) from error
+        print(f"set aside {path} as {aside.name}: it was {kind}, and no file", file=sys.stderr)
 
 
 def ledger_of(variant: Variant) -> Ledger:
@@ -170,7 +188,7 @@ def _load(options: PipelineOptions) -> Loaded:
     """
     notes = options.state_root / _KNOWN_VALID
     try:  # the notes are a shortcut alone, so nothing that is wrong with them is an error
-        found = json.loads(notes.read_bytes())
+        found = damage.parse_json(notes.read_bytes())
     except (OSError, ValueError):
         found = []
     known = [str(entry) for entry in found] if isinstance(found, list) else []

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lfvpipe.damage import parse_json
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def read_lines(file: Path, build: Callable[[dict[str, Any]], T]) -> Iterator[T]:
     with file.open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             try:
-                value = build(json.loads(line))
+                value = build(parse_json(line))
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise DamagedLine(file, number) from error
             yield value

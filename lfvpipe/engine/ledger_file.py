@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lfvpipe import __version__, atomic
+from lfvpipe import __version__, atomic, damage
 from lfvpipe.engine.errors import EngineError
 
 FORMAT = 1
@@ -83,6 +83,8 @@ def read(path: Path) -> dict[str, Any] | None:
         LedgerTooNew: A later version wrote it.
         LedgerError: It cannot be read.
     """
+    if kind := damage.kind_of(path):
+        raise LedgerDamaged(path, f"{kind} is where a file belongs")
     try:
         text = path.read_bytes()
     except FileNotFoundError:
@@ -93,8 +95,8 @@ def read(path: Path) -> dict[str, Any] | None:
         cause = error.strerror or str(error)
         raise LedgerError(path, f"The ledger {path} cannot be read: {cause}.") from error
     try:
-        data = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        data = damage.parse_json(text, constant=_refuse)
+    except ValueError as error:
         raise LedgerDamaged(path, f"it is not JSON ({error})") from error
     if not _is_text(text, data):
         raise LedgerDamaged(path, "a text holds half a surrogate pair, which is no character")

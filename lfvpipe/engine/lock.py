@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from lfvpipe import atomic, disk
+from lfvpipe import atomic, damage, disk
 from lfvpipe.engine.errors import EngineError
 from lfvpipe.engine.oslock import acquire
 
@@ -113,7 +113,7 @@ def hold(
 def noted_holder(folder: Path) -> Holder | None:
     """Return whom the note names; a holder that was killed leaves its note behind."""
     try:
-        return Holder(**json.loads(_note(folder).read_text("utf-8")))
+        return Holder(**damage.parse_json(_note(folder).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lfvpipe import atomic
+from lfvpipe.damage import parse_json
 from lfvpipe.report.records import Verdict
 
 
@@ -37,7 +38,7 @@ def read_verdicts(path: Path) -> Iterator[Verdict]:
         return
     with path.open(encoding="utf-8") as lines:
         for line in lines:
-            yield Verdict.from_json(json.loads(line))
+            yield Verdict.from_json(parse_json(line))
 
 
 def read_partial(path: Path) -> Iterator[Verdict]:
@@ -47,6 +48,6 @@ def read_partial(path: Path) -> Iterator[Verdict]:
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             try:
-                yield Verdict.from_json(json.loads(line))
+                yield Verdict.from_json(parse_json(line))
             except (ValueError, KeyError):
                 return

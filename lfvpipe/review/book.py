@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lfvpipe import atomic
+from lfvpipe.damage import parse_json
 from lfvpipe.dataset.labels import Decision, LabelsError, Standing, read_decisions
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _mend(descriptor: int, file: Path) -> None:
         return
     whole = data.rfind(b"\n") + 1
     try:
-        json.loads(data[whole:])
+        parse_json(data[whole:])
     except ValueError:
         os.ftruncate(descriptor, whole)  # it was never acknowledged
     else:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lfvpipe.atomic import sync_file, sync_folder, write_text
+from lfvpipe.damage import parse_json
 from lfvpipe.storage.errors import Damaged
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def receive(
     """
     part, notes = partial_file(folder), notes_of(folder)
     try:
-        is_same = bool(etag) and json.loads(notes.read_bytes()).get("etag") == etag
+        is_same = bool(etag) and parse_json(notes.read_bytes()).get("etag") == etag
     except (OSError, ValueError, AttributeError):
         is_same = False
     if not is_same or (part.is_file() and part.stat().st_size > size):
@@ -96,7 +97,7 @@ def receive(
 def find(folder: Path) -> CachedFile | None:
     """Return what `folder` holds, if all of it is there."""
     try:
-        record = json.loads((folder / _RECORD).read_bytes())
+        record = parse_json((folder / _RECORD).read_bytes())
         name = record.pop("name")
         found = CachedFile(path=folder / name, **record)
         return found if found.path.stat().st_size == found.size else None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lfvpipe.atomic import write_text
+from lfvpipe.damage import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterator
@@ -53,7 +54,7 @@ class _Index:
     @classmethod
     def load(cls, file: Path) -> _Index:
         try:
-            stored = json.loads(file.read_bytes())
+            stored = parse_json(file.read_bytes())
             if stored["format"] != _FORMAT:
                 return cls(file)
             return cls(file, {name: Entry(*entry) for name, entry in stored["files"].items()})

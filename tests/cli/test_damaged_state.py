@@ -4,6 +4,7 @@ Every file of a finished pipeline's state is emptied, cut (within a line and at 
 zeroed, partly and as a whole, and replaced by JSON of another kind.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -168,6 +169,46 @@ def test_what_a_run_cannot_make_again_by_itself_is_told(
     assert "damaged" in planned.out + planned.err
     assert "Traceback" not in planned.err
     assert "bug" not in planned.err
+
+
+def _deep(file: Path) -> None:
+    file.write_text("[" * 200_000)
+
+
+# What stands where a file belongs.
+MISFITS: dict[str, Callable[[Path], None]] = {
+    "folder": Path.mkdir,
+    "link to nothing": lambda file: file.symlink_to("/nonexistent/x"),
+    "link to itself": lambda file: file.symlink_to(file),
+    "pipe": lambda file: os.mkfifo(file),
+    "deep JSON": _deep,
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes, and asks for rights to links")
+@pytest.mark.parametrize("how", MISFITS)
+@pytest.mark.parametrize("pattern", REMADE + REMEMBERED)
+def test_what_is_no_file_is_told_and_set_aside(
+    pattern: str, how: str, pipeline: Finished, lfvpipe: Call
+) -> None:
+    if not [path for path in pipeline.state.glob(pattern) if path.is_file()]:
+        pytest.skip("there is none")
+    file = first(pipeline.state, pattern)
+    file.unlink()
+    MISFITS[how](file)
+    if how != "deep JSON":
+        for command in ("plan", "doctor"):
+            said = lfvpipe(command, pipeline.file)
+            assert said.code in (1, 2)
+            assert "is where a file belongs" in (said.out + said.err).replace("\n", " ")
+            assert "doctor --repair" in said.out + said.err
+    ran = lfvpipe("run", pipeline.file)
+    assert ran.code == 0, ran.err
+    if how != "deep JSON":
+        assert "set aside" in ran.err
+        assert list(file.parent.glob(f"{file.name}.damaged-*"))
+    assert lfvpipe("plan", pipeline.file).code == 0
+    assert lfvpipe("doctor", pipeline.file).out == "the state is sound\n"
 
 
 @pytest.mark.parametrize("how", DAMAGES)

@@ -1,6 +1,7 @@
 """`lfvpipe doctor` on a project as far as no model is needed."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -96,9 +97,59 @@ def test_a_damaged_database_is_set_aside_and_made_again_by_a_run(
     assert lfvpipe("doctor", made).code == 0
 
 
-def test_damage_that_keeps_size_and_times_is_found(made: Path, state: Path, lfvpipe: Call) -> None:
-    import os
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes, and asks for rights to links")
+@pytest.mark.parametrize(
+    ("pattern", "how"),
+    [
+        ("known-valid.json", "pipe"),
+        ("service/service.db", "link"),
+        ("pipeline/ledger.json", "pipe"),
+        ("pipeline/ledger.json", "folder"),
+        ("pipeline/lock", "folder"),
+        ("pipeline/fetch/normal.json", "pipe"),
+        ("pipeline/index/*.jsonl", "folder"),
+        ("pipeline/images/normal/*.png", "circle"),
+        ("buckets/*/manifests/*.manifest", "folder"),
+        ("buckets/*/normal/*/*.png", "link"),
+    ],
+)
+def test_what_stands_where_a_file_belongs_is_told_and_set_aside(
+    pattern: str, how: str, made: Path, state: Path, lfvpipe: Call
+) -> None:
+    file = min(state.glob(pattern))
+    file.unlink()
+    if how == "folder":
+        file.mkdir()
+    elif how == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("/nonexistent/x" if how == "link" else file)
+    for command in ("plan", "doctor"):
+        said = lfvpipe(command, made)
+        assert said.code in (1, 2), said.out
+        assert "is where a file belongs" in (said.out + said.err).replace("\n", " ")
+        assert "bug" not in said.err
+    if file.name in ("service.db", "ledger.json"):  # a run does not do it by itself
+        assert "doctor --repair" in lfvpipe("run", made, "--until", "datasets").err
+        assert "set aside as" in lfvpipe("doctor", made, "--repair").out
+    ran = lfvpipe("run", made, "--until", "datasets")
+    assert ran.code == 0, ran.out + ran.err
+    assert list(file.parent.glob(f"{file.name}.damaged-*"))
+    assert lfvpipe("doctor", made).out == "the state is sound\n"
 
+
+@pytest.mark.parametrize("name", ["known-valid.json", "pipeline/fetch/normal.json"])
+def test_json_too_deep_to_read_stands_in_no_way(
+    name: str, made: Path, state: Path, lfvpipe: Call
+) -> None:
+    (state / name).write_text("[" * 200_000)
+    for command in (["plan"], ["doctor"], ["doctor", "--repair"]):
+        assert "bug" not in lfvpipe(command[0], made, *command[1:]).err
+    ran = lfvpipe("run", made, "--until", "datasets")
+    assert ran.code == 0, ran.err
+
+
+def test_damage_that_keeps_size_and_times_is_found(made: Path, state: Path, lfvpipe: Call) -> None:
     image = min((state / "pipeline" / "images" / "normal").iterdir())
     status = image.stat()
     image.write_bytes(bytes(status.st_size))

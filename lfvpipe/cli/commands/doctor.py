@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from os.path import lexists
 from shutil import rmtree
 from typing import TYPE_CHECKING, Annotated
 
-from lfvpipe import atomic, engine, report, service, steps
+from lfvpipe import atomic, damage, engine, report, service, steps
 from lfvpipe.cli import formatting, output
 from lfvpipe.cli.options import Json, LockOptions, Option
 from lfvpipe.cli.variants import Variant, ledger_of, locked, open_variants
@@ -51,15 +50,9 @@ class Complaint:
 
 def run(options: DoctorOptions) -> int:
     """Print what is wrong and what becomes of it; return 0 where nothing is left, else 2."""
-    variants = open_variants(options)
-    folder = variants[0].context.state_dir
-    if not folder.is_dir():
-        found: list[Complaint] = []  # and no folder is made for the lock
-    elif options.repair:
-        with locked("doctor", options, variants[0]):
-            found = list(_examine(variants, repair=True))
-    else:
-        found = list(_examine(variants, repair=False))
+    found = list(_misfits(options.state_root, repair=options.repair))
+    if options.repair or not found:  # else the rest cannot be looked at
+        found += _rest(options)
     if options.json:
         output.print_json({"sound": not found, "complaints": [asdict(each) for each in found]})
     else:
@@ -68,6 +61,25 @@ def run(options: DoctorOptions) -> int:
         if not found:
             print("the state is sound")
     return 0 if all(each.repaired for each in found) else FOUND
+
+
+def _misfits(root: Path, *, repair: bool) -> Iterator[Complaint]:
+    for path in damage.misfits(root):
+        what = f"{path} is damaged: {damage.kind_of(path)} is where a file belongs"
+        done = "`lfvpipe doctor --repair` sets it aside and looks at the rest; a run makes it again"
+        if repair:
+            done = f"set aside as {damage.set_aside(path)}: a run makes it again"
+        yield Complaint(what, done, repair)
+
+
+def _rest(options: DoctorOptions) -> list[Complaint]:
+    variants = open_variants(options)
+    if not variants[0].context.state_dir.is_dir():
+        return []  # and no folder is made for the lock
+    if not options.repair:
+        return list(_examine(variants, repair=False))
+    with locked("doctor", options, variants[0]):
+        return list(_examine(variants, repair=True))
 
 
 def _examine(variants: tuple[Variant, ...], *, repair: bool) -> Iterator[Complaint]:
@@ -102,7 +114,7 @@ def _run_files(folder: Path, *, repair: bool) -> Iterator[Complaint]:
     for file in report.run_file.damaged(folder):
         done = f"`lfvpipe doctor --repair` sets it aside; {_HISTORY}"
         if repair:
-            done = f"set aside as {_set_aside(file)}; {_HISTORY}"
+            done = f"set aside as {damage.set_aside(file)}; {_HISTORY}"
         yield Complaint(f"{file} is not a run file", done, repair)
 
 
@@ -121,7 +133,7 @@ def _service(folder: Path, *, repair: bool) -> Iterator[Complaint]:
         if fault is not None:
             done = f"restore it from a copy, or let `lfvpipe doctor --repair` set it aside: {_ANEW}"
             if repair:
-                done = f"set aside as {_set_aside(state)}: {_ANEW}"
+                done = f"set aside as {damage.set_aside(state)}: {_ANEW}"
                 for beside in ("-wal", "-shm"):
                     state.with_name(state.name + beside).unlink(missing_ok=True)
             yield Complaint(f"{state} is damaged: {fault}", done, repair)
@@ -149,7 +161,7 @@ def _ledger(error: engine.LedgerDamaged, *, repair: bool) -> Complaint:
     if not repair:
         done = "`lfvpipe doctor --repair` restores the one before it, which a run goes on from"
         return Complaint(error.message, done)
-    aside = f"set aside as {_set_aside(error.path)}, and " if lexists(error.path) else ""
+    aside = f"set aside as {damage.set_aside(error.path)}, and " if lexists(error.path) else ""
     atomic.write_bytes(error.path, error.backup.read_bytes())
     done = f"{aside}the one before it restored: a run goes on from there"
     return Complaint(error.message, done, repaired=True)
@@ -163,9 +175,3 @@ def _outcomes(variant: Variant) -> Iterator[Complaint]:
             if reason.code in _LOST:
                 what = f"{row.step}: {formatting.reason(reason)}"
                 yield Complaint(what, "the next run makes it again")
-
-
-def _set_aside(file: Path) -> Path:
-    """Rename a file so that nothing takes it for what it was; return what it is called now."""
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    return file.replace(file.with_name(f"{file.name}.damaged-{stamp}"))

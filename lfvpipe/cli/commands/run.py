@@ -29,7 +29,14 @@ from lfvpipe.cli.options import (
 from lfvpipe.cli.plans import plan_variants, reason_json
 from lfvpipe.cli.reporters import reporting
 from lfvpipe.cli.usage import command_line, selecting_words
-from lfvpipe.cli.variants import ledger_of, locked, open_variants, remember_valid, selection_of
+from lfvpipe.cli.variants import (
+    ledger_of,
+    locked,
+    open_variants,
+    remember_valid,
+    selection_of,
+    set_misfits_aside,
+)
 from lfvpipe.engine.phrases import count_of, doing
 from lfvpipe.errors import UserError
 from lfvpipe.visible import visible
@@ -111,6 +118,7 @@ def run(options: RunOptions) -> int:
         plans = plan_variants(options, steps=options, refresh=options.refresh)
         commands.plan.explain(plans, options.why)
         return DONE
+    set_misfits_aside(options)
     variants = open_variants(options, adopt=options.adopt)
     selections = [selection_of(options, variant) for variant in variants]
     with locked("run", options, variants[0]), interrupt.cancelling() as cancelled:

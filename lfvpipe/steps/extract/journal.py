@@ -13,6 +13,7 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from lfvpipe.damage import parse_json
 from lfvpipe.steps.extract.preparation import Result
 from lfvpipe.steps.intact import digest_of
 
@@ -41,7 +42,7 @@ def read_journal(
     with file.open("rb") as stream:
         for line in stream:
             try:
-                fields = json.loads(line)
+                fields = parse_json(line)
                 for name in ("changes", "colours", "strangers", "whole"):
                     fields[name] = tuple(fields.get(name, ()))
                 result = Result(**fields)
@@ -78,7 +79,8 @@ def file_states(root: Path, prefix: str = "") -> dict[str, tuple[int, int]]:
     for folder in folders:
         start = f"{prefix}{folder.name}/"
         with os.scandir(folder.path) as entries:
-            found = ((start + entry.name, entry.stat()) for entry in entries)
+            files = (entry for entry in entries if entry.is_file())  # a link to nothing has no stat
+            found = ((start + entry.name, entry.stat()) for entry in files)
             states |= {name: (status.st_size, status.st_mtime_ns) for name, status in found}
     return states
 

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.atomic import sync_file, write_text
+from lfvpipe.damage import parse_json
 from lfvpipe.patience import Attempts
 from lfvpipe.storage import cache
 from lfvpipe.storage.download.http import Interrupted, requesting
@@ -216,7 +217,7 @@ class _Transfer:
 
     def _read_notes(self) -> Validators:
         try:
-            return Validators(**json.loads(self.notes.read_bytes()))
+            return Validators(**parse_json(self.notes.read_bytes()))
         except (OSError, ValueError, TypeError):
             return Validators()  # then the part is of no known version, and begins anew
 
