@@ -8,7 +8,7 @@ import shutil
 import sys
 import textwrap
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ class Fitting:
         stream: To a terminal.
     """
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self._at = 0  # characters of the line that is not ended yet
 
@@ -108,7 +108,7 @@ class Fitting:
         return getattr(self.stream, name)
 
 
-def plain_stream(stream: IO[str]) -> IO[str]:
+def plain_stream(stream: TextIO) -> TextIO:
     """Return a stream that breaks no lines: for what programs read, and for who counts himself."""
     return stream.stream if isinstance(stream, Fitting) else stream
 

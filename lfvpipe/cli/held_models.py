@@ -8,7 +8,7 @@ from lfvpipe import engine, steps, storage
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.events import Reporter
@@ -33,19 +33,34 @@ def stop_after_run(
 ) -> None:
     """Stop the models that a killed or failed run left hosted, unless they are to keep running.
 
-    What an earlier command left is said. Where stopping fails, the user is warned and the ledger
-    goes on holding them: a run's own error is the one to end with.
-
     Args:
         variant: That has run.
         ledger: Its.
         reporter: Told of what was, or stays, hosted.
         before: The keys that the ledger held before the run.
     """
+    stop_left_models(
+        variant,
+        ledger,
+        lambda message: reporter(engine.StepWarning("evaluate", message)),
+        before=before,
+    )
 
-    def warn(message: str) -> None:
-        reporter(engine.StepWarning("evaluate", message))
 
+def stop_left_models(
+    variant: Variant, ledger: Ledger, warn: Callable[[str], None], *, before: Collection[str]
+) -> None:
+    """Stop the models that the ledger holds, unless they are to keep running.
+
+    What an earlier command left is said. Where stopping fails, the user is warned and the ledger
+    goes on holding them: a command's own error is the one to end with.
+
+    Args:
+        variant: Whose models.
+        ledger: Its.
+        warn: Told of what was, or stays, hosted.
+        before: The keys that the ledger held before the command.
+    """
     if not ledger.held:
         return
     for model in steps.hosting.models_elsewhere(variant.context, ledger.held):

@@ -70,8 +70,14 @@ def is_worth_trying(
 
 
 def is_novelty_worth_trying(tried: Sequence[FittedScale], labels: Bools) -> bool:
-    """Say whether what is normal on another scale could tell more than the scales tried."""
-    return _unexplained(tried, labels) > tuning.SCALE_AT_A_LOSS
+    """Say whether what is normal on another scale could tell more than the scales tried.
+
+    With few anomalies it decides more than labels do, and places can only be compared there where
+    the product is brought to one position.
+    """
+    few = int(labels.sum()) < tuning.NOVELTY_ANOMALIES
+    most = tuning.NOVELTY_LEAST_UNEXPLAINED if few else tuning.SCALE_AT_A_LOSS
+    return _unexplained(tried, labels) > most
 
 
 def choose_scales(

@@ -314,5 +314,9 @@ VARIATION_NOISE = 4.0  # grey levels
 # can reach.
 VARIATION_MARGIN = 0.25
 
+# Share that the first scale leaves unexplained from which on what is normal is learnt on another
+# one too, with fewer anomalies than it counts for itself: boards with a part missing, eight of them
+# known (generated), are told apart only once they are aligned.
+NOVELTY_LEAST_UNEXPLAINED = 0.2
 # Images up to which what is normal is learnt beside labels that leave most unexplained. For time.
 NOVELTY_MAX_IMAGES = 600

@@ -65,6 +65,8 @@ def _chunks(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         if end > len(data):
             return
         yield at, end, kind
+        if kind == b"IEND":  # what stands behind it is no picture, and nobody reads it
+            return
         at = end
 
 

@@ -133,7 +133,9 @@ class Review:
         n, label, who = self._check_number(data.get("n")), data.get("label"), data.get("who")
         if label not in CHOICES:
             raise BadRequest("There is no such label.")
-        if not isinstance(who, str) or not who.strip() or len(who) > MAX_NAME:
+        if not isinstance(who, str) or not who.strip() or not who.isprintable():
+            raise BadRequest("Say who you are.")
+        if len(who) > MAX_NAME:
             raise BadRequest("Say who you are.")
         item = self.queue.items[n]
         mask = self._save_mask(item, data.get("mask")) if label == "anomaly" else None

@@ -57,9 +57,15 @@ def test_without_doubt_no_finer_scale_is_tried() -> None:
     assert not search.is_worth_trying(640, [a_scale(416, 12)], LABELS, persistent=True)
 
 
-def test_what_is_normal_on_another_scale_is_learnt_only_where_labels_are_at_a_loss() -> None:
-    assert search.is_novelty_worth_trying([a_scale(256, 0)], LABELS)
-    assert not search.is_novelty_worth_trying([a_scale(256, 3.5)], LABELS)
+def test_what_is_normal_on_another_scale_is_learnt_where_labels_are_few_or_at_a_loss() -> None:
+    lost, doubtful, sure = ([a_scale(256, strength)] for strength in (0, 2, 12))
+    assert search.is_novelty_worth_trying(lost, LABELS)
+    assert not search.is_novelty_worth_trying(doubtful, LABELS)
+    (fitted,) = doubtful[0].heads
+    few = np.arange(80) >= 68
+    some = FittedScale(256, (FittedHead(EVIDENCE, fitted.scores - 2 * (LABELS & ~few)),))
+    assert search.is_novelty_worth_trying([some], few)
+    assert not search.is_novelty_worth_trying(sure, LABELS)
 
 
 def test_where_most_is_explained_a_finer_scale_is_tried_only_if_asked_for() -> None:

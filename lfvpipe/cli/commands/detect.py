@@ -16,6 +16,7 @@ from lfvpipe import detector, images, service
 from lfvpipe.archives import STATE_FOLDER, kind_of_junk
 from lfvpipe.cli import heat_maps, interrupt
 from lfvpipe.cli.command_work import CommandWork
+from lfvpipe.cli.held_models import stop_left_models
 from lfvpipe.cli.name_reading import is_made
 from lfvpipe.cli.options import Json, LockOptions, Option, is_pipeline_file
 from lfvpipe.cli.preparation import training_preparation
@@ -287,7 +288,9 @@ def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[As
 
         asked = Asked(detect, _about_model(variant, preparation))
         if at_hand is not None:
+            held = tuple(ledger.held)
             yield asked
+            stop_left_models(variant, ledger, work.warn, before=held)
             return
         with hosted(variant.context, work, model, kept=model.key in ledger.held):
             yield asked

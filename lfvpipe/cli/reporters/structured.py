@@ -13,6 +13,7 @@ import structlog
 
 from lfvpipe import service
 from lfvpipe.engine import events
+from lfvpipe.wrapping import plain_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ PROGRESS_SECONDS = 1.0
 @contextmanager
 def structured_logs() -> Iterator[None]:
     """Make JSON lines, too, of what this process logs meanwhile, such as the embedded service."""
-    factory = structlog.PrintLoggerFactory(sys.stderr)
+    factory = structlog.PrintLoggerFactory(plain_stream(sys.stderr))
     before = structlog.get_config() if structlog.is_configured() else None
     structlog.configure(processors=service.log.processors("json"), logger_factory=factory)
     try:
@@ -39,7 +40,7 @@ class Structured:
 
     def __init__(self) -> None:
         self._log = structlog.wrap_logger(
-            structlog.PrintLogger(sys.stderr),
+            structlog.PrintLogger(plain_stream(sys.stderr)),
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),

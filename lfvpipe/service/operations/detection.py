@@ -92,8 +92,8 @@ class Detection:
         wanted = (model.width, model.height)
         if (facts.width, facts.height) != wanted and not _is_upright(body, wanted):
             raise invalid(
-                f"the image has {facts.width}x{facts.height} pixels; it must have the size of the"
-                f" training images, {model.width}x{model.height}"
+                f"The image has {facts.width}x{facts.height} pixels; it must have the size of the"
+                f" training images, {model.width}x{model.height}."
             )
 
 
