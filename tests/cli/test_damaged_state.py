@@ -5,6 +5,7 @@ zeroed, partly and as a whole, and replaced by JSON of another kind.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -211,15 +212,48 @@ def test_what_is_no_file_is_told_and_set_aside(
     assert lfvpipe("doctor", pipeline.file).out == "the state is sound\n"
 
 
-@pytest.mark.parametrize("how", DAMAGES)
-@pytest.mark.parametrize("name", ["EvaluationManifest", "EvaluationResult"])
-def test_an_evaluation_that_is_not_whole_is_refused(
+def _alter(data: bytes) -> bytes:
+    """Return what the service may have written just as well: each number of 0.x another."""
+    return re.sub(rb"(?<=: 0\.)\d", lambda digit: b"%d" % (9 - int(digit[0])), data)
+
+
+EVALUATION = ["EvaluationManifest", "EvaluationResult", "TrainingVerdicts"]
+
+
+@pytest.mark.parametrize("how", [*DAMAGES, "altered"])
+@pytest.mark.parametrize("name", EVALUATION)
+def test_an_evaluation_that_is_damaged_is_made_again_from_the_services_own(
     name: str, how: str, pipeline: Finished, lfvpipe: Call
 ) -> None:
+    file, whole = _damage_evaluation(pipeline, name, how)
+    looked = lfvpipe("doctor", pipeline.file)
+    assert looked.code == 2
+    assert file.name in looked.out
+    assert lfvpipe("run", pipeline.file).code == 0
+    assert file.read_bytes() == whole
+    assert lfvpipe("doctor", pipeline.file).out == "the state is sound\n"
+
+
+@pytest.mark.parametrize("how", [*DAMAGES, "altered"])
+@pytest.mark.parametrize("name", EVALUATION)
+def test_an_evaluation_that_is_damaged_and_has_no_copy_is_refused(
+    name: str, how: str, pipeline: Finished, lfvpipe: Call
+) -> None:
+    _damage_evaluation(pipeline, name, how)
+    first(pipeline.state, f"service/models/*/{name}.json").unlink()
+    for options in ((), ("--force", "evaluate"), ("--force", "evaluate")):
+        said = lfvpipe("run", pipeline.file, *options)
+        assert said.code == 1, said.out
+        assert "is damaged" in said.out + said.err
+        assert "--force model" in said.out + said.err
+        assert "Traceback" not in said.err
+
+
+def _damage_evaluation(pipeline: Finished, name: str, how: str) -> tuple[Path, bytes]:
     file = first(pipeline.state, f"buckets/small/{name}-*.json")
-    file.write_bytes(DAMAGES[how](file.read_bytes()))
-    said = lfvpipe("run", pipeline.file, "--force", "evaluate")
-    assert said.code == 1, said.out
-    assert "is damaged" in said.out + said.err
-    assert "--force model" in said.out + said.err
-    assert "Traceback" not in said.err
+    whole = file.read_bytes()
+    damaged = {**DAMAGES, "altered": _alter}[how](whole)
+    if damaged == whole:
+        pytest.skip("that is how it is")
+    file.write_bytes(damaged)
+    return file, whole

@@ -23,6 +23,7 @@ from lfvpipe.steps.evaluate.outcome import (
 from lfvpipe.steps.evaluate.service_results import (
     pixel_metrics,
     service_metrics,
+    sources,
     verdicts_of_test,
     verdicts_of_training,
     with_evaluation,
@@ -51,15 +52,16 @@ def evaluate(context: Context, work: Work) -> Outcome:
 
     Raises:
         EvaluationMissing: What the training found of the test images is not written yet.
+        EvaluationDamaged: It is not what was written, and nobody has a copy.
         LookoutError: The model cannot be hosted, or the service fails at an image for another
             reason than the image.
         Cancelled: The user asked to stop; the verdicts so far are kept for the next attempt.
     """
-    trained = with_evaluation(context, ModelOutcome.of(work.upstream))
+    before = EvaluateOutcome.from_json(work.previous.facts) if work.previous else None
+    trained = with_evaluation(context, ModelOutcome.of(work.upstream), before)
     index = context.state_dir / ExtractOutcome.of(work.upstream).index
     model = Hosting(trained.project, trained.version, context.pipeline.service.endpoint)
     keeps_running = context.pipeline.hosting.keep_running
-    before = EvaluateOutcome.from_json(work.previous.facts) if work.previous else None
 
     is_kept = _stop_what_was_kept(context, work, model, before.kept if before else None)
     verdicts = _known_verdicts(context, work, trained, before)
@@ -104,6 +106,7 @@ def evaluate(context: Context, work: Work) -> Outcome:
         kept=_to_keep(context, model) if keeps_running and is_ours(work, model) else None,
         pixels=pixel_metrics(context, trained),
         unlike=sum(row.unlikeness is not None for row in rows) or None,
+        sources=sources(trained),
     )
     word: Word = "created" if work.previous is None else "updated"
     return Outcome(word, facts.as_json(), identity.as_json())

@@ -83,6 +83,8 @@ class EvaluateOutcome(EvaluateIdentity, StepOutcome):
         kept: What is left hosted; None when nothing is.
         unlike: How many images are not like the training images; None where none is said to be.
         pixels: By type of anomaly; None where no masks were learnt from.
+        sources: The SHA-256 of the service's files that were read, by bucket and key joined with a
+            slash. None without such files, and in a ledger from before digests were kept.
     """
 
     step: ClassVar[str] = "evaluate"
@@ -98,3 +100,4 @@ class EvaluateOutcome(EvaluateIdentity, StepOutcome):
     kept: KeptHosting | None
     unlike: int | None = field(default=None, metadata=ABSENT_IF_NONE)
     pixels: tuple[PixelMetrics, ...] | None = field(default=None, metadata=ABSENT_IF_NONE)
+    sources: Mapping[str, str] | None = field(default=None, metadata=ABSENT_IF_NONE)

@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Any
 from lfvpipe.dataset.index import read_index
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.descriptions import describe_model
-from lfvpipe.lookout.training_verdicts import key_beside, read_lines
+from lfvpipe.lookout.training_verdicts import read_lines
 from lfvpipe.manifest import LineError, read_evaluation_line
 from lfvpipe.report.records import Verdict
 from lfvpipe.steps.evaluate.outcome import PixelMetrics
+from lfvpipe.steps.model.evaluation_files import (
+    MANIFEST,
+    RESULT,
+    TRAINING,
+    EvaluationDamaged,
+    digests,
+    fetch,
+    locations,
+)
 from lfvpipe.steps.model.outcome import ObjectLocation
-from lfvpipe.storage import NoSuchObject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,22 +32,8 @@ if TYPE_CHECKING:
     from lfvpipe.lookout.training_verdicts import TrainingVerdict
     from lfvpipe.manifest import EvaluationLine
     from lfvpipe.steps.context import Context
+    from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
     from lfvpipe.steps.model.outcome import ModelOutcome
-
-
-class EvaluationDamaged(UserError):
-    """A file that the service wrote about its test images is not whole.
-
-    Attributes:
-        where: Its address.
-    """
-
-    def __init__(self, where: str, fault: str) -> None:
-        self.where = where
-        super().__init__(
-            f"The model's evaluation {where} is damaged: {fault}.",
-            hint="Only a training writes it: `lfvpipe run --force model` trains again.",
-        )
 
 
 class EvaluationMissing(UserError):
@@ -53,24 +47,43 @@ class EvaluationMissing(UserError):
         )
 
 
-def with_evaluation(context: Context, model: ModelOutcome) -> ModelOutcome:
-    """Return `model` with the files of its evaluation where they were only written since.
+def with_evaluation(
+    context: Context, model: ModelOutcome, before: EvaluateOutcome | None
+) -> ModelOutcome:
+    """Return `model` with the files of its evaluation, and their digests, where it lacks them.
+
+    Args:
+        context: Of the step.
+        model: As it was when it was trained, perhaps by an earlier version.
+        before: The outcome before this one, which knows what was read then.
 
     Raises:
-        EvaluationMissing: They are not written yet.
+        EvaluationMissing: The files are not written yet.
     """
-    if model.evaluation_manifest is not None:
+    if model.evaluation_manifest is None:
+        found = describe_model(context.lookout, model.project, model.version) or {}
+        if "EvaluationManifest" not in found:
+            if "EvaluationEndTimestamp" in found:  # else there is none, from another service
+                raise EvaluationMissing(model.version, str(found.get("StatusMessage", "")))
+            return model
+        model = replace(
+            model,
+            evaluation_manifest=ObjectLocation.of(found.get("EvaluationManifest")),
+            evaluation_result=ObjectLocation.of(found.get("EvaluationResult")),
+        )
+    if model.evaluation_sha256:
         return model
-    found = describe_model(context.lookout, model.project, model.version) or {}
-    if "EvaluationManifest" not in found:
-        if "EvaluationEndTimestamp" in found:  # else there is none, from another service
-            raise EvaluationMissing(model.version, str(found.get("StatusMessage", "")))
-        return model
-    return replace(
-        model,
-        evaluation_manifest=ObjectLocation.of(found.get("EvaluationManifest")),
-        evaluation_result=ObjectLocation.of(found.get("EvaluationResult")),
-    )
+    then = (before.sources if before and before.model == model.arn else None) or {}
+    paths = {name: _path(location) for name, location in locations(model).items()}
+    known = {name: then[path] for name, path in paths.items() if path in then}
+    return replace(model, evaluation_sha256=known or digests(context, model))
+
+
+def sources(model: ModelOutcome) -> dict[str, str] | None:
+    """Return the digests of the files of the evaluation by their paths; None where none is."""
+    places = locations(model)
+    known = model.evaluation_sha256 or {}
+    return {_path(places[name]): known[name] for name in known if name in places} or None
 
 
 def verdicts_of_test(context: Context, model: ModelOutcome, index: Path) -> list[Verdict]:
@@ -79,7 +92,7 @@ def verdicts_of_test(context: Context, model: ModelOutcome, index: Path) -> list
     Raises:
         EvaluationDamaged: The EvaluationManifest is not whole, as far as can be told.
     """
-    data = _fetch(context, model.evaluation_manifest)
+    data = fetch(context, model, MANIFEST)
     rows = [] if data is None else _rows(model, data)
     lines = sum(1 for line in (data or b"").splitlines() if line.strip())
     tested = _result(context, model).get("EvaluationDetails", {}).get("NumberOfTestingImages")
@@ -102,15 +115,13 @@ def verdicts_of_training(context: Context, model: ModelOutcome, index: Path) -> 
     """
     if model.evaluation_manifest is None:
         return []
-    key = key_beside(model.evaluation_manifest.key)
-    location = replace(model.evaluation_manifest, key=key)
-    data = _fetch(context, location)
+    data = fetch(context, model, TRAINING)
     if not data:
         return []
     try:
         rows = read_lines(data)
     except ValueError as error:
-        raise EvaluationDamaged(_address(location), str(error)) from error
+        raise EvaluationDamaged(_address(locations(model)[TRAINING]), str(error)) from error
     root = f"s3://{context.pipeline.bucket.name}/{context.pipeline.bucket.prefix}"
     said = {row.source.removeprefix(root): row for row in rows}
     return [
@@ -205,7 +216,7 @@ def _is_number(value: object) -> bool:
 
 def _result(context: Context, model: ModelOutcome) -> dict[str, Any]:
     """Return the EvaluationResult; empty where there is none any more."""
-    data = _fetch(context, model.evaluation_result)
+    data = fetch(context, model, RESULT)
     if data is None:
         return {}
     where = _address(model.evaluation_result)
@@ -222,14 +233,8 @@ def _result(context: Context, model: ModelOutcome) -> dict[str, Any]:
 
 
 def _address(location: ObjectLocation | None) -> str:
-    return "" if location is None else f"s3://{location.bucket}/{location.key}"
+    return "" if location is None else f"s3://{_path(location)}"
 
 
-def _fetch(context: Context, location: ObjectLocation | None) -> bytes | None:
-    """Return an object that DescribeModel named, or None where there is none any more."""
-    if location is None:
-        return None
-    try:
-        return context.buckets.bucket(location.bucket).get(location.key)
-    except NoSuchObject:
-        return None
+def _path(location: ObjectLocation) -> str:
+    return f"{location.bucket}/{location.key}"

@@ -68,10 +68,17 @@ class EvaluateStep(Step[Context]):
         )
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
-        """Report verdict files that are gone or damaged."""
+        """Report verdict files that are gone or damaged, and what of a local bucket they came of.
+
+        What is gone from the bucket is no loss: its owner may have cleared it up.
+        """
         facts = EvaluateOutcome.from_json(outcome.facts)
         files = (facts.verdicts, facts.test, *([facts.training] if facts.training else []))
-        return losses(context, "evaluate", {file.path: has_digest(file.sha256) for file in files})
+        tests = {file.path: has_digest(file.sha256) for file in files}
+        for path, sha256 in (facts.sources or {}).items():
+            if (there := context.buckets_dir / path).is_file():
+                tests[str(there)] = has_digest(sha256)
+        return losses(context, "evaluate", tests)
 
     def observe(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """Report a model that was to stay hosted and is not."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts, StepOutcome
 from lfvpipe.steps.attempts import SavedFacts
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,8 @@ class ModelOutcome(ModelIdentity, StepOutcome):
             were kept.
         failed_versions: Those of the same fingerprint whose training failed before.
         lineage: The ledger's, which the tags say, too. None in one from before they did.
+        evaluation_sha256: Of the evaluation's files, by their names. None where there are none, or
+            not yet, and in a ledger from before digests were kept.
     """
 
     step: ClassVar[str] = "model"
@@ -68,6 +68,7 @@ class ModelOutcome(ModelIdentity, StepOutcome):
     bucket_endpoint: str | None = None
     failed_versions: tuple[str, ...] = ()
     lineage: str | None = field(default=None, metadata=ABSENT_IF_NONE)
+    evaluation_sha256: Mapping[str, str] | None = field(default=None, metadata=ABSENT_IF_NONE)
 
 
 @dataclass(frozen=True)

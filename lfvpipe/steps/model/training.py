@@ -38,6 +38,7 @@ from lfvpipe.lookout.waiters import wait_for_model
 from lfvpipe.steps.attempts import attempt_token
 from lfvpipe.steps.datasets.meant import insist_on_datasets
 from lfvpipe.steps.extract.outcome import ExtractOutcome
+from lfvpipe.steps.model.evaluation_files import digests
 from lfvpipe.steps.model.outcome import ModelIdentity, ModelOutcome, ModelSaved, ObjectLocation
 from lfvpipe.steps.upload.transfer import mend
 
@@ -82,6 +83,9 @@ def train(context: Context, work: Work) -> Outcome:
         failed_versions=ModelSaved.of(work).failed_versions,
         lineage=work.lineage,
     )
+    # Of a version that is known already: its files may have been damaged since.
+    known = previous.evaluation_sha256 if previous and previous.arn == facts.arn else None
+    facts = replace(facts, evaluation_sha256=known or digests(context, facts))
     return Outcome(word, facts.as_json(), identity.as_json())
 
 

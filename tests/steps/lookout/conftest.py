@@ -422,6 +422,10 @@ class World:
     def ledger_path(self) -> Path:
         return self.fresh_context().state_dir / "ledger.json"
 
+    def lose_ledger(self) -> None:
+        for file in (self.ledger_path, self.ledger_path.with_name("ledger.json.bak")):
+            file.unlink()
+
     @property
     def ledger(self) -> Ledger:
         return Ledger.load(self.ledger_path)

@@ -112,7 +112,7 @@ def test_without_a_ledger_what_is_right_is_adopted_in_one_word_and_destroy_leave
     world: Any,
 ) -> None:
     world.run()
-    world.ledger_path.unlink()
+    world.lose_ledger()
     assert "Project demo belongs to pipeline pipeline" in _errors(world.run())["project"]
     words = world.words(world.take_over())
     assert words["project"] == words["datasets"] == words["model"] == "adopted"
@@ -126,7 +126,7 @@ def test_somebody_elses_newer_model_is_not_taken_for_this_fingerprints(world: An
     models = world.service.projects["demo"]["models"]
     for version, tags in (("8", []), ("9", [{"Key": "lfvpipe:fingerprint", "Value": "0" * 64}])):
         models[version] = dict(models["1"], tags=tags)
-    world.ledger_path.unlink()
+    world.lose_ledger()
     world.take_over()
     assert world.facts("model")["version"] == "1"
 
@@ -144,7 +144,7 @@ def test_a_model_of_another_ledger_is_not_ours_because_the_last_one_was(
 ) -> None:
     world.run()
     mine = world.ledger_path.read_bytes()
-    world.ledger_path.unlink()
+    world.lose_ledger()
     world.train = 5
     world.take_over()  # somebody else's: another lineage
     world.ledger_path.write_bytes(mine)
@@ -157,7 +157,7 @@ def test_a_model_of_another_ledger_is_not_ours_because_the_last_one_was(
 
 def test_an_earlier_version_of_this_fingerprint_is_found_behind_a_newer_one(world: Any) -> None:
     world.run()
-    world.ledger_path.unlink()
+    world.lose_ledger()
     world.train = 5
     world.take_over()
     world.train = 3

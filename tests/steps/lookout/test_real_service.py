@@ -97,7 +97,7 @@ def test_more_data_and_back_again(real: Any) -> None:
 
 def test_with_a_lost_ledger_what_is_there_is_adopted_where_that_is_said(real: Any) -> None:
     real.run()
-    real.ledger_path.unlink()
+    real.lose_ledger()
     words = real.words(real.take_over())
     assert words["project"] == words["datasets"] == words["model"] == "adopted"
     assert _models(real) == {"1": "TRAINED"}

@@ -1,7 +1,8 @@
 """Writes a model's evaluation files where its creator wants them, however long that takes.
 
 It is apart from the training: a model whose files cannot be written is trained all the same, and
-says so. The files are kept beside it, and are tried again whenever somebody looks at it.
+says so. The files are kept beside it: they are tried again whenever somebody looks at it, and what
+a bucket has is made again from them where it is damaged.
 """
 
 from collections.abc import Mapping
@@ -21,14 +22,15 @@ def publish(runtime: Runtime, model: Model, files: Mapping[str, str]) -> str | N
     """Write the files by their names; done again after a kill, they are replaced by the same.
 
     Returns:
-        Why they could not be written, and None where they were. Then they lie beside the model.
+        Why they could not be written, and None where they were. They lie beside the model, too.
     """
     try:
         _put(runtime, model, files)
     except (UserError, OSError) as error:
-        for name, text in files.items():
-            atomic.write_text(_aside(runtime, model.id, name), text)
+        _keep(runtime, model, files)
         return status_message(error)
+    with suppress(OSError):  # only a spare, for the day when those in the bucket are damaged
+        _keep(runtime, model, files)
     return None
 
 
@@ -55,9 +57,11 @@ def publish_again(runtime: Runtime, identity: int) -> None:
             return
         with runtime.database.write() as tx:
             models.tell_unpublished(tx, identity, None, trained_message(model.f1))
-        for file in kept.values():
-            with suppress(OSError):
-                file.unlink(missing_ok=True)
+
+
+def _keep(runtime: Runtime, model: Model, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        atomic.write_text(_aside(runtime, model.id, name), text)
 
 
 def _put(runtime: Runtime, model: Model, files: Mapping[str, str]) -> None:
