@@ -37,7 +37,7 @@ class NoFile(UserError):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path} is damaged: {kind_of(path)} is where a file belongs.",
-            hint="`lfvpipe doctor --repair` sets it aside, and the next run makes it again.",
+            hint="`lfvpipe doctor --repair` sets it aside; a run makes another, or says what does.",
         )
 
 

@@ -66,10 +66,13 @@ def run(options: DoctorOptions) -> int:
 def _misfits(root: Path, *, repair: bool) -> Iterator[Complaint]:
     for path in damage.misfits(root):
         what = f"{path} is damaged: {damage.kind_of(path)} is where a file belongs"
-        done = "`lfvpipe doctor --repair` sets it aside and looks at the rest; a run makes it again"
+        done = f"`lfvpipe doctor --repair` sets it aside and looks at the rest; {_AGAIN}"
         if repair:
-            done = f"set aside as {damage.set_aside(path)}: a run makes it again"
+            done = f"set aside as {damage.set_aside(path)}; {_AGAIN}"
         yield Complaint(what, done, repair)
+
+
+_AGAIN = "a run makes it again, or says what does"
 
 
 def _rest(options: DoctorOptions) -> list[Complaint]:
