@@ -34,6 +34,7 @@ _PLACES: tuple[Where, ...] = (
     ("images", "ignore"),
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
+_ONE_SLASH = re.compile(r"(https?|s3|ftp):/(?!/)", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 SPELLING = "Check its spelling, the brackets and the port."
 _REMOTE = ("http", "https", "s3")
@@ -49,7 +50,10 @@ def problems(tree: Node) -> Iterator[Problem]:
     for _, node in _locations(tree):
         text = str(node.value)
         match = _SCHEME.match(text)
-        if match and match[1].lower() not in _REMOTE:
+        if short := _ONE_SLASH.match(text):  # no path: its login and query are not for the ledger
+            message = f"one slash is missing after {short[0]}"
+            yield problem(node.place, message, f"Write {short[0]}/ before the host.")
+        elif match and match[1].lower() not in _REMOTE:
             message = f"{match[1]}:// addresses are not supported"
             hint = "Use https://, http:// or s3://, or the path of a file or folder."
             yield problem(node.place, message, hint)

@@ -3,7 +3,9 @@
 import re
 from urllib.parse import urlsplit
 
-_WITHIN = re.compile(r"""(https?://)(?:[^\s/?#'"]*@)?([^\s?#'",\]}]*)(\?[^\s'",\]}]*)?""")
+_WITHIN = re.compile(
+    r"""([A-Za-z][A-Za-z0-9+.-]+:/{1,2})(?:[^\s/?#'"]*@)?([^\s?#'",\]}]*)(\?[^\s'",\]}]*)?"""
+)
 
 
 def without_secrets(url: str) -> str:
@@ -21,5 +23,5 @@ def without_secrets(url: str) -> str:
 
 
 def without_secrets_within(text: str) -> str:
-    """Return `text` with each web address in it as `without_secrets` returns it."""
+    """Return `text` with each address in it, of any scheme, as `without_secrets` returns it."""
     return _WITHIN.sub(lambda found: found[1] + found[2] + ("?…" if found[3] else ""), text)

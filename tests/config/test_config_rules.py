@@ -30,6 +30,7 @@ CASES = {
     'evaluate: {images: ["a\\nb"]}': (2, 21, "invisible character"),
     "model: {description: |\n   abc\n }": (2, 22, "not YAML"),
     "evaluate: {images: {archive: 'ftp://a/b.zip'}}": (2, 30, "ftp:// addresses are not supp"),
+    "evaluate: {images: [{archive: 'https:/u:p@a/b.zip'}]}": (2, 31, "one slash is missing"),
     "evaluate: {images: [{archive: 'file:///b.zip'}]}": (2, 31, "file:// addresses"),
     "evaluate: {images: [{archive: 's3://'}]}": (2, 31, "names nothing"),
     "evaluate: {images: [{archive: 'https://[bad/x.zip'}]}": (2, 31, "has no valid host"),
