@@ -190,8 +190,10 @@ def _lock(descriptor: int) -> bool | None:
 
 
 @contextmanager
-def private(folder: Path, *, all_else: bool = True) -> Iterator[None]:
+def private(folder: Path, *, all_else: bool = True, make: bool = True) -> Iterator[None]:
     """Make a folder for its owner alone, and `all_else` that is made while the block runs.
+
+    Without `make` the folder is left to the block, which may turn out to need none.
 
     A folder that others may enter already is shared by its owner's will: then the umask decides,
     as it does elsewhere. Processes that are started inside the block inherit it.
@@ -199,10 +201,12 @@ def private(folder: Path, *, all_else: bool = True) -> Iterator[None]:
     Raises:
         OSError: The folder cannot be made.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    if not all_else or folder.stat().st_mode & 0o077 or os.name == "nt":
+    if make:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+    is_shared = folder.exists() and folder.stat().st_mode & 0o077
+    if not all_else or is_shared or os.name == "nt":
         yield
         return
     before = os.umask(0o077)

@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lfvpipe import engine, service
+from lfvpipe import atomic, engine, service
 from lfvpipe.cli.variants import ledger_of, open_variants, selection_of
 from lfvpipe.errors import UserError
 from lfvpipe.steps import ownership
@@ -61,7 +61,14 @@ def plan_variants(
     Raises:
         UserError: The config, the selection or the ledger is wrong.
     """
-    plans = []
+    # Sources are looked at and what was found is kept, which may be the first that the state holds.
+    with atomic.private(options.state_root, make=False):
+        return tuple(_plans(options, steps, refresh=refresh))
+
+
+def _plans(
+    options: PipelineOptions, steps: StepOptions | None, *, refresh: bool
+) -> Iterator[VariantPlan]:
     for variant in open_variants(options):
         ledger = ledger_of(variant)
         selection = selection_of(steps, variant) if steps else engine.Selection()
@@ -74,8 +81,7 @@ def plan_variants(
                 selection=selection,
                 refresh=refresh,
             )
-        plans.append(VariantPlan(variant, ledger, tuple(plan.rows)))
-    return tuple(plans)
+        yield VariantPlan(variant, ledger, tuple(plan.rows))
 
 
 @contextmanager

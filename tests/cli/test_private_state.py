@@ -29,6 +29,20 @@ def test_all_that_a_run_makes_is_its_users(project: Path, lfvpipe: Call) -> None
     assert open_to_others(state) == []
 
 
+@pytest.mark.parametrize("command", ["plan", "status", "graph"])
+def test_all_that_a_first_look_makes_is_its_users(
+    project: Path, lfvpipe: Call, command: str
+) -> None:
+    before = os.umask(0o022)
+    try:
+        lfvpipe(command, project)
+    finally:
+        os.umask(before)
+    state = project.parent / ".lfvpipe"
+    assert [*state.rglob("*.json")]
+    assert open_to_others(state) == []
+
+
 @pytest.mark.slow
 def test_all_that_a_training_makes_is_its_users(trained: tuple[Path, Said]) -> None:
     state = trained[0].parent / ".lfvpipe"
