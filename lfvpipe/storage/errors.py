@@ -40,6 +40,19 @@ class NoSuchObject(StorageError):
     what_to_do = "Check the bucket and the key."
 
 
+class NoWay(StorageError):
+    """The path leads nowhere: links in a circle, or a file where a folder belongs.
+
+    That is the matter of who made it: no store failed, and another attempt is of no help.
+    """
+
+    sentence = "{where} leads nowhere"
+
+    def __init__(self, where: str, detail: str, advice: str) -> None:
+        super().__init__(where, detail)
+        self.hint = advice
+
+
 class NoVersions(StorageError):
     """A version of an object was asked for where there are none."""
 

@@ -7,7 +7,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lfvpipe import aws
+from lfvpipe import aws, disk
 from lfvpipe.storage.errors import (
     AccessDenied,
     BucketNameTaken,
@@ -20,6 +20,7 @@ from lfvpipe.storage.errors import (
     NoSuchBucket,
     NoSuchObject,
     NotTrusted,
+    NoWay,
     StorageError,
     Unreachable,
     WrongRegion,
@@ -144,6 +145,9 @@ def _from_obstore(error: Exception, where: str) -> StorageError:
         return _KINDS_BY_ERRNO[number](where, _first_line(error))
     if isinstance(error, FileNotFoundError):
         return NoSuchObject(where)
+    refused = disk.refusal(error, where) if number in (errno.ELOOP, errno.ENOTDIR) else None
+    if refused is not None:
+        return NoWay(refused.where, refused.cause, f"{refused.advice}.")
     if "redirect without LOCATION" in text:
         return WrongRegion(where)
     if fault := _group(r"InvalidCertificate\(\s*(?:Other\(\s*OtherError\(\s*)?(\w+)", text):

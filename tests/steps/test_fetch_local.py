@@ -191,6 +191,19 @@ def test_linked_folders_belong_to_a_folder_and_one_that_holds_itself_ends(
     assert the_digest(folder, context) not in (first, second)
 
 
+def test_a_link_to_itself_is_told_as_one_to_take_away(
+    folder: Path, context: Context, work: Any
+) -> None:
+    try:
+        (folder / "loop.png").symlink_to("loop.png")
+    except OSError:
+        pytest.skip("links need a privilege here")
+    with pytest.raises(UserError, match=r"loop\.png leads nowhere") as caught:
+        step(folder).act(context, work)
+    assert "take one away" in caught.value.hint
+    assert "failed" not in caught.value.message
+
+
 def test_looking_at_inputs_imports_nothing_heavy(folder: Path, context: Context) -> None:
     code = f"""
 import sys
