@@ -200,5 +200,5 @@ def _load(options: PipelineOptions) -> Loaded:
     entry = f"{__version__} {loaded.digest}"
     if entry not in known and options.state_root.is_dir():
         with suppress(OSError):  # a read-only folder only costs the next start its shortcut
-            atomic.write_text(notes, json.dumps([*known, entry][-_MOST_KNOWN:]))
+            atomic.write_text(notes, json.dumps([*known, entry][-_MOST_KNOWN:]), secret=True)
     return loaded

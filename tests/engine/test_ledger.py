@@ -166,7 +166,7 @@ def test_a_full_disk_or_a_read_only_folder_is_the_users_to_mend(
 
 def test_a_folder_in_its_place_is_no_bug(tmp_path: Path) -> None:
     (tmp_path / "ledger.json").mkdir()
-    with pytest.raises(LedgerError, match="cannot be read"):
+    with pytest.raises(LedgerError, match="a folder is where a file belongs"):
         Ledger.load(tmp_path / "ledger.json")
 
 
