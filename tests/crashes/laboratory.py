@@ -166,8 +166,6 @@ def _files(state: Path) -> Iterator[tuple[str, str]]:
         name = path.relative_to(state).as_posix()
         if not path.is_file() or "service.db" in name or {*path.parts} & {*_BESIDE}:
             continue
-        if path.parent.name == "manifests":  # removed once the bucket has it; nobody reads it
-            continue
         data = path.read_bytes()
         if path.suffix == ".json":
             data = "\n".join(map(_without_times, _documents(data.decode()))).encode()

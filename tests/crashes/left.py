@@ -44,9 +44,14 @@ def files(state: Path) -> dict[str, int]:
     """Return how many files there are of each name, ids apart.
 
     Without those that depend on which process did what: notes of what a second run has looked at,
-    locks and logs of the service, SQLite's own. None of them grows with kills.
+    locks and logs of the service, SQLite's own. None of them grows with kills. Nor of manifests,
+    which go once the bucket has them: a power cut may bring one back, and nobody reads it.
     """
-    found = (path.relative_to(state).as_posix() for path in state.rglob("*") if path.is_file())
+    found = (
+        path.relative_to(state).as_posix()
+        for path in state.rglob("*")
+        if path.is_file() and path.parent.name != "manifests"
+    )
     return dict(Counter(_anonymous(name) for name in found if not _BESIDE.search(name)))
 
 
