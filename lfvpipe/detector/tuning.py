@@ -216,8 +216,8 @@ BLEND_POSITION_WEIGHT = 8.0
 # Labelled anomalies that what is unlike normal images counts for as much as, beside networks that
 # learnt the labels. A share of .3, which 60 anomalies give it, against none: elpv .969 → .977, .933
 # → .940, .946 → .955, magnetic_tile .974 → .977, .966 → .965, kolektorsdd as before (.993, 1.000);
-# shares of .2 to .5 differ by .003. With ten anomalies of magnetic_tile false alarms .38 → .01,
-# with five .46 → .10. By deviations of all images instead of normal ones: kolektorsdd .999 → .987.
+# shares of .2 to .5 differ by .003. With ten anomalies of magnetic_tile false alarms .38 → .00,
+# with five .46 → .07. By deviations of all images instead of normal ones: kolektorsdd .999 → .987.
 NOVELTY_ANOMALIES = 25.0
 
 CALIBRATION_PENALTY = 100.0  # C of Platt's sigmoid, whose targets are smoothed: weak. By judgement.
@@ -315,8 +315,8 @@ VARIATION_NOISE = 4.0  # grey levels
 VARIATION_MARGIN = 0.25
 
 # Share that the first scale leaves unexplained from which on what is normal is learnt on another
-# one too, with fewer anomalies than it counts for itself: boards with a part missing, eight of them
-# known (generated), are told apart only once they are aligned.
+# one too, with fewer anomalies than it counts for itself: there products can be aligned, as boards
+# are of which eight with a part missing are known (test, generated). By judgement.
 NOVELTY_LEAST_UNEXPLAINED = 0.2
 # Images up to which what is normal is learnt beside labels that leave most unexplained. For time.
 NOVELTY_MAX_IMAGES = 600
