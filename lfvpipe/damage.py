@@ -81,11 +81,12 @@ def misfits(root: Path) -> Iterator[Path]:
 
 def _misfits(folder: Path, *, of_users: bool, top: bool = True) -> Iterator[Path]:
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        with os.scandir(folder) as found:  # of which nearly all are files, maybe many thousands
+            entries = [each for each in found if not each.is_file(follow_symlinks=False)]
     except OSError:  # whoever needs it says so
         return
-    for entry in entries:
-        if entry.is_file(follow_symlinks=False) or ASIDE in entry.name:
+    for entry in sorted(entries, key=lambda each: each.name):
+        if ASIDE in entry.name:
             continue
         path = Path(entry.path)
         kind = kind_of(path)

@@ -289,8 +289,10 @@ def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[As
         asked = Asked(detect, _about_model(variant, preparation))
         if at_hand is not None:
             held = tuple(ledger.held)
-            yield asked
-            stop_left_models(variant, ledger, work.warn, before=held)
+            try:
+                yield asked
+            finally:  # also where the user stops it
+                stop_left_models(variant, ledger, work.warn, before=held)
             return
         with hosted(variant.context, work, model, kept=model.key in ledger.held):
             yield asked
