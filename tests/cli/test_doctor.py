@@ -80,8 +80,10 @@ def test_a_damaged_database_is_set_aside_and_made_again_by_a_run(
     content: bytes, made: Path, state: Path, lfvpipe: Call
 ) -> None:
     database = state / "service" / "service.db"
-    for beside in ("-wal", "-shm"):
-        database.with_name(database.name + beside).unlink(missing_ok=True)
+    # A file of its own: a connection of the run before that is yet to be collected would write
+    # its log into the old one.
+    for each in ("", "-wal", "-shm"):
+        database.with_name(database.name + each).unlink(missing_ok=True)
     database.write_bytes(content)
     planned = lfvpipe("plan", made, "--until", "datasets")
     assert planned.code == 2
