@@ -1,7 +1,8 @@
-"""How many images a service wants before it trains: as documented, or as few as can be learnt from.
+"""How few and how many images a service trains on: as documented, or as its machine can.
 
 `documented` is what Lookout for Vision said of itself. `open` is what our own service does without
-it: the detector learns from normal images alone, and tests on what there is.
+it: the detector learns from normal images alone, tests on what there is, and of more images than it
+can hold draws so many to learn from.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ def single_test_size(count: int, *, anomalous: bool) -> int:
 
 @dataclass(frozen=True)
 class Limits:
-    """The fewest images: of a project with two datasets, with a single one, of an anomaly type."""
+    """The fewest images of a project with two datasets, with a single one, of an anomaly type.
+
+    And the most in a dataset; None is as many as there are.
+    """
 
     min_train_normal: int = rules.MIN_TRAIN_NORMAL
     min_train_anomaly: int = rules.MIN_TRAIN_ANOMALY
@@ -44,6 +48,10 @@ class Limits:
     min_single_anomaly: int = rules.MIN_SINGLE_ANOMALY
     min_images_per_label: int = rules.MIN_IMAGES_PER_ANOMALY_LABEL
     min_images_per_label_single: int = rules.MIN_IMAGES_PER_ANOMALY_LABEL_SINGLE
+    max_train_images: int | None = rules.MAX_TRAIN_IMAGES
+    max_test_images: int | None = rules.MAX_TEST_IMAGES
+    max_segmentation_train_images: int | None = rules.MAX_SEGMENTATION_TRAIN_IMAGES
+    max_segmentation_test_images: int | None = rules.MAX_SEGMENTATION_TEST_IMAGES
 
 
 DOCUMENTED: Final = Limits()
@@ -56,5 +64,9 @@ OPEN: Final = Limits(
     min_single_anomaly=0,
     min_images_per_label=0,
     min_images_per_label_single=0,
+    max_train_images=None,
+    max_test_images=None,
+    max_segmentation_train_images=None,
+    max_segmentation_test_images=None,
 )
 LIMITS: Final[Mapping[str, Limits]] = {"documented": DOCUMENTED, "open": OPEN}

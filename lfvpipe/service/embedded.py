@@ -34,7 +34,7 @@ def open_service(
         buckets: The object store of new datasets and models.
         region: Whose resources they are: each region has its own.
         detector: The name of the detector of new models.
-        limits: How many images a training wants: ``documented`` or ``open``.
+        limits: How many images a training takes: ``documented`` or ``open``.
 
     Raises:
         UserError: The folder cannot be used, or its state is from a newer version; or there is no

@@ -1,6 +1,6 @@
 """What the service allows; the defaults are the documented quotas.
 
-The `open` limits want fewer images, see `lfvpipe.lookout.limits`. ``quotas.json`` in the service's
+The `open` limits are wider, see `lfvpipe.lookout.limits`. ``quotas.json`` in the service's
 state folder changes single numbers of either, such as
 ``{"concurrent_trainings": 1, "requests_per_second": 5}``; it is read when the service opens.
 """
@@ -16,7 +16,16 @@ from lfvpipe.lookout import rules
 from lfvpipe.lookout.limits import LIMITS
 
 FILE_NAME = "quotas.json"
-_UNLIMITED = ("requests_per_second", "queued_trainings", "idle_seconds")  # where null sets no limit
+# Where null sets no limit.
+_UNLIMITED = (
+    "max_train_images",
+    "max_test_images",
+    "max_segmentation_train_images",
+    "max_segmentation_test_images",
+    "requests_per_second",
+    "queued_trainings",
+    "idle_seconds",
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,8 @@ class Quotas:
     """The service's limits: counts of images unless the name says otherwise.
 
     Attributes:
+        max_train_images: Most images of a training dataset, None for as many as there are; likewise
+            `max_test_images`, and `max_segmentation_...` where the images have masks.
         max_anomaly_labels: Most anomaly types of a project; likewise `..._per_image`.
         min_images_per_label: Fewest images that show an anomaly type alone, in each of a project's
             two datasets; `..._single` in its only one.
@@ -52,10 +63,10 @@ class Quotas:
     min_test_anomaly: int = rules.MIN_TEST_ANOMALY
     min_single_normal: int = rules.MIN_SINGLE_NORMAL
     min_single_anomaly: int = rules.MIN_SINGLE_ANOMALY
-    max_train_images: int = rules.MAX_TRAIN_IMAGES
-    max_test_images: int = rules.MAX_TEST_IMAGES
-    max_segmentation_train_images: int = rules.MAX_SEGMENTATION_TRAIN_IMAGES
-    max_segmentation_test_images: int = rules.MAX_SEGMENTATION_TEST_IMAGES
+    max_train_images: int | None = rules.MAX_TRAIN_IMAGES
+    max_test_images: int | None = rules.MAX_TEST_IMAGES
+    max_segmentation_train_images: int | None = rules.MAX_SEGMENTATION_TRAIN_IMAGES
+    max_segmentation_test_images: int | None = rules.MAX_SEGMENTATION_TEST_IMAGES
     max_anomaly_labels: int = rules.MAX_ANOMALY_LABELS
     max_anomaly_labels_per_image: int = rules.MAX_ANOMALY_LABELS_PER_IMAGE
     min_images_per_label: int = rules.MIN_IMAGES_PER_ANOMALY_LABEL

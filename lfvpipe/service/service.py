@@ -39,7 +39,7 @@ class Service:
         buckets: Where manifests and images are read and evaluation files written.
         region: What ARNs name.
         quotas: What is allowed; default: `limits`, changed by ``quotas.json`` in the folder.
-        limits: How many images a training wants: ``documented`` or ``open``.
+        limits: How many images a training takes: ``documented`` or ``open``.
         detector: The name of the detector of new models; each model keeps to its own.
         stand_in: Stands in for every detector; trainings then run in threads of this process.
         launch: Starts a training worker in another way.

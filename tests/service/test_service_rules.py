@@ -217,13 +217,17 @@ def test_quotas_come_from_a_file(world: Any) -> None:
     assert read_quotas(world.state_dir) == Quotas(projects=1, requests_per_second=2.5)
     fewer = read_quotas(world.state_dir, "open")
     assert (fewer.min_test_anomaly, fewer.min_single_normal, fewer.projects) == (0, 2, 1)
+    assert fewer.max_train_images is None
     client = world.client(quotas=None)
     client.create_project(ProjectName="a")
     with pytest.raises(client.exceptions.ServiceQuotaExceededException):
         client.create_project(ProjectName="b")
-    (world.state_dir / "quotas.json").write_text('{"min_test_anomaly": 3}')
+    (world.state_dir / "quotas.json").write_text(
+        '{"min_test_anomaly": 3, "max_train_images": null}'
+    )
     assert read_quotas(world.state_dir, "open").min_test_anomaly == 3
     assert read_quotas(world.state_dir).min_test_anomaly == 3
+    assert read_quotas(world.state_dir).max_train_images is None
 
 
 @pytest.mark.parametrize(
@@ -235,6 +239,7 @@ def test_quotas_come_from_a_file(world: Any) -> None:
         ('{"projects": 0}', "whole number of at least 1, not 0"),
         ('{"projects": true}', "not True"),
         ('{"min_test_anomaly": -1}', "at least 0"),
+        ('{"max_test_images": 0.5}', "whole number of at least 1"),
         ('{"requests_per_second": 0}', "above 0"),
         ('{"queued_trainings": -1}', "whole number of at least 0"),
         ('{"cancel_trainings": 1}', "must be true or false, not 1"),

@@ -1,6 +1,7 @@
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from lfvpipe.config.spec import (
     Split,
 )
 from lfvpipe.dataset.checks.findings import CheckFailed
+from lfvpipe.lookout.limits import DOCUMENTED, LIMITS
 from lfvpipe.steps.check import CheckStep
 from lfvpipe.steps.context import Context
 from lfvpipe.steps.extract.step import ExtractStep
@@ -116,11 +118,13 @@ def test_a_single_dataset_needs_20_normal_and_10_anomaly_images(
 
 
 def test_too_many_images_are_refused(
-    context: Context, work: Any, archives: Callable[..., None], good: Any,
+    changed: Change, work: Any, archives: Callable[..., None], good: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("lfvpipe.lookout.rules.MAX_TRAIN_IMAGES", 79)
+    few = {**LIMITS, "documented": replace(DOCUMENTED, max_train_images=79)}
+    monkeypatch.setattr("lfvpipe.dataset.checks.counts.LIMITS", few)
     archives(**good)
+    context = changed(service=Service(limits="documented"))
     assert "80 images in train" in failure(context, work)["too-many-images"]
 
 

@@ -96,8 +96,8 @@ class ServeOptions(Options):
         Literal["documented", "open"],
         Option(
             "--limits",
-            about="how many images a training wants: as documented, or as few as can be learnt from"
-            " (default: documented)",
+            about="how many images a training takes: as documented, or as few and as many as there"
+            " are (default: documented)",
         ),
     ] = "documented"
     idle_timeout: Annotated[

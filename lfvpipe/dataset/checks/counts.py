@@ -41,7 +41,7 @@ def count_findings(
 ) -> list[Finding]:
     """Return where there are too few or too many images of a kind."""
     counted = Counter((image.split, image.label) for image in images)
-    return [*shortages(pipeline, counted, available), *_excesses(images)]
+    return [*shortages(pipeline, counted, available), *_excesses(pipeline, images)]
 
 
 def unknown_findings(
@@ -326,20 +326,23 @@ def _sizes(pipeline: Pipeline, available: Available, label: Label, percent: int)
     return split_sizes(sampled, pipeline.split.train[label], test[label] if test else None)
 
 
-def _excesses(images: Iterable[Image]) -> list[Finding]:
+def _excesses(pipeline: Pipeline, images: Iterable[Image]) -> list[Finding]:
+    limits = LIMITS[pipeline.service.limits]
     counted = Counter(image.split for image in images)
     segmentation = any(image.mask and image.split == "train" for image in images)
-    most: dict[Split, int] = (
-        {"train": rules.MAX_SEGMENTATION_TRAIN_IMAGES, "test": rules.MAX_SEGMENTATION_TEST_IMAGES}
+    most: dict[Split, int | None] = (
+        {"train": limits.max_segmentation_train_images, "test": limits.max_segmentation_test_images}
         if segmentation
-        else {"train": rules.MAX_TRAIN_IMAGES, "test": rules.MAX_TEST_IMAGES}
+        else {"train": limits.max_train_images, "test": limits.max_test_images}
     )
+    embedded = pipeline.service.endpoint == "embedded"
+    more = ", or let service.limits be open, and it takes as many as there are" if embedded else ""
     return [
         error(
             "too-many-images",
             f"{counted[split]:,} images in {split}, the service takes at most {limit:,}: lower"
-            " sample.percent.",
+            f" sample.percent{more}.",
         )
         for split, limit in most.items()
-        if counted[split] > limit
+        if limit is not None and counted[split] > limit
     ]

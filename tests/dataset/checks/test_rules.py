@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -24,7 +24,7 @@ from lfvpipe.dataset.index import Image, Mask, MaskNote, Note
 from lfvpipe.dataset.selection import LabelCounts
 from lfvpipe.detector import tuning
 from lfvpipe.lookout import rules
-from lfvpipe.lookout.limits import LEAST_ANOMALIES_LEARNT
+from lfvpipe.lookout.limits import DOCUMENTED, LEAST_ANOMALIES_LEARNT, LIMITS
 from tests.specs import whole_pipeline
 
 if TYPE_CHECKING:
@@ -102,27 +102,33 @@ def test_an_image_may_be_as_large_and_as_small_as_the_limit(
     assert codes(images) == ({code} if code else set())
 
 
-@pytest.mark.parametrize(
-    ("most", "segmented"),
-    [
-        (("MAX_TRAIN_IMAGES", "MAX_TEST_IMAGES"), False),
-        (("MAX_SEGMENTATION_TRAIN_IMAGES", "MAX_SEGMENTATION_TEST_IMAGES"), True),
-    ],
-)
+@pytest.mark.parametrize("segmented", [False, True])
 def test_as_many_images_as_the_limit_are_taken_and_fewer_with_masks(
-    most: tuple[str, str], segmented: bool, monkeypatch: pytest.MonkeyPatch
+    segmented: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mask = Mask("images/m.png", "m", 1, "0f", {"crack": "#000000", "dent": "#000001"})
     images = [replace(each, mask=mask if segmented else None) for each in enough()]
     noted = MaskNote(width=64, height=64, colours=("#000000",), strangers=(), problem="")
-    at_most = {"train": 15, "test": 20}
-    for name, limit in zip(most, at_most.values(), strict=True):
-        monkeypatch.setattr(rules, name, limit)
-    assert "too-many-images" not in codes(images, masks=noted)
-    for name, limit in zip(most, at_most.values(), strict=True):
-        monkeypatch.setattr(rules, name, limit - 1)
-        assert "too-many-images" in codes(images, masks=noted)
-        monkeypatch.setattr(rules, name, limit)
+
+    def limited(train: int, test: int) -> set[str]:
+        most = {"max_segmentation_train_images": train, "max_segmentation_test_images": test}
+        if not segmented:
+            most = {"max_train_images": train, "max_test_images": test}
+        limits = {**LIMITS, "documented": replace(DOCUMENTED, **most)}
+        monkeypatch.setattr("lfvpipe.dataset.checks.counts.LIMITS", limits)
+        return codes(images, masks=noted) & {"too-many-images"}
+
+    assert limited(15, 20) == set()
+    assert limited(14, 20) == limited(15, 19) == {"too-many-images"}
+
+
+@pytest.mark.parametrize(("limits", "code"), [("documented", {"too-many-images"}), ("open", set())])
+def test_an_embedded_service_takes_as_many_images_as_there_are(
+    limits: Literal["documented", "open"], code: set[str]
+) -> None:
+    many = [image(n, "train", "normal") for n in range(rules.MAX_TRAIN_IMAGES + 1)]
+    pipeline = replace(OPEN, service=Service(limits=limits))
+    assert codes([*enough(), *many], pipeline=pipeline) & {"too-many-images"} == code
 
 
 @pytest.mark.parametrize(("more", "code"), [(0, set()), (1, {"mask-types"})])

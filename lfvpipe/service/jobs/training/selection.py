@@ -153,7 +153,7 @@ def _require_not_too_many(
     most_train = quotas.max_segmentation_train_images if segmentation else quotas.max_train_images
     most_test = quotas.max_segmentation_test_images if segmentation else quotas.max_test_images
     for images, most, name in ((train, most_train, "training"), (test, most_test, "testing")):
-        if len(images) > most:
+        if most is not None and len(images) > most:
             raise TrainingError(
                 f"Too many images: {len(images)} for {name}, at most {most}. Remove some lines from"
                 " the manifest, and create another model."
