@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lfvpipe.engine.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from lfvpipe.dataset.index import Piece
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # How far the clock of a file system may stand still: a file that was written and looked at within
 # one tick may be written once more without a change of its times.
 _TICK_NS = 2_000_000_000
+# More are not noted: the note would be longer than what it spares.
+_MOST_FOLDERS = 2000
 VERIFIED = "verified"
 """The folder of notes about files that were found right; without it, all are read again."""
 
@@ -81,7 +83,10 @@ def digest_of(file: Path) -> str:
 
 
 class Watermark:
-    """Remembers of many files until when all that changed was found right: one number for all.
+    """Remembers of many files until when all that changed was found right, and how they stood then.
+
+    While they stand so, a look at them is one pass over their folders: nothing is known of them one
+    by one, which for 100,000 takes most of the time and the memory of a run that changes nothing.
 
     Args:
         context: Of the step.
@@ -92,32 +97,70 @@ class Watermark:
     def __init__(self, context: Context, name: str, root: Path) -> None:
         self._note = context.state_dir / VERIFIED / f"{name}.json"
         self._root = root
-        until = _read(self._note).get("until")
-        self.until: int = until if isinstance(until, int) else 0
+        note = _read(self._note)
+        self.until: int = note["until"] if isinstance(note.get("until"), int) else 0
+        self._folders = _texts(note.get("folders"))
+        self._stand = note.get("stand")
 
-    def damaged(self, pieces: Iterable[Piece], states: Mapping[str, tuple[int, int]]) -> list[str]:
+    def damaged(self, read_pieces: Callable[[], Collection[Piece]]) -> list[str]:
         """Return the paths of the pieces that are gone or not what they have to be.
 
         Args:
-            pieces: What there has to be.
-            states: Size and time of change, in ns, of what there is.
+            read_pieces: Returns what there has to be; not called while all stands as it did.
         """
-        began, newest, found = time.time_ns(), 0, []
-        for piece in pieces:
-            size, changed = states.get(piece.path, (-1, 0))
-            newest = max(newest, changed)
-            if size != piece.size or (
-                changed > self.until and digest_of(self._root / piece.path) != piece.sha256
-            ):
-                found.append(piece.path)
-        if not found and newest > self.until:
-            self.raise_to(max(began, newest))
+        if self._stand and _stand(_look(self._root, self._folders)) == self._stand:
+            return []
+        began = time.time_ns()
+        pieces = read_pieces()
+        folders = sorted({piece.path.rpartition("/")[0] for piece in pieces})
+        seen = list(_look(self._root, folders))
+        states = {path: (size, changed) for path, size, changed in seen}
+        found = [piece.path for piece in pieces if not self._is_right(piece, states)]
+        newest = max((changed for _, _, changed in seen), default=0)
+        if not found:
+            self.until = max(self.until, began, newest)
+            is_settled = newest + _TICK_NS <= began and len(folders) <= _MOST_FOLDERS
+            self._write(folders if is_settled else [], _stand(seen) if is_settled else None)
         return found
 
     def raise_to(self, moment: int) -> None:
         """Note that all that changed until `moment`, in ns, is right: it was just written."""
         self.until = moment
-        _write(self._note, {"until": moment})
+        self._write([], None)
+
+    def _is_right(self, piece: Piece, states: Mapping[str, tuple[int, int]]) -> bool:
+        size, changed = states.get(piece.path, (-1, 0))
+        if size != piece.size:
+            return False
+        return changed <= self.until or digest_of(self._root / piece.path) == piece.sha256
+
+    def _write(self, folders: Sequence[str], stand: str | None) -> None:
+        _write(self._note, {"until": self.until, "folders": folders, "stand": stand})
+
+
+def _look(root: Path, folders: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+    """Yield path below `root`, bytes, and time of change in ns, of each file in the folders."""
+    for folder in folders:
+        try:
+            entries = os.scandir(root / folder)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        start = f"{folder}/" if folder else ""
+        with entries:
+            for entry in entries:
+                if entry.is_file():  # a link to nothing has no stat
+                    status = entry.stat()
+                    yield start + entry.name, status.st_size, status.st_mtime_ns
+
+
+def _stand(seen: Iterable[tuple[str, int, int]]) -> str:
+    """Return a digest of how files stand; names hold neither a 0 byte nor, each alone, a slash."""
+    lines = sorted(f"{path}\0{size}\0{changed}" for path, size, changed in seen)
+    return hashlib.sha256("\0".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _texts(found: object) -> list[str]:
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 
 
 def _state_of(file: Path) -> list[int]:

@@ -116,3 +116,31 @@ def test_a_plan_foretells_nothing_of_a_source_that_is_not_the_one_pinned(
     rows = lfvpipe("plan", prepared, "--until", "extract", "--json").json["variants"][0]["steps"]
     selected = [row["step"] for row in rows if row["action"] == "run"]
     assert selected == ["fetch:normal", "select", "extract"]
+
+
+@pytest.mark.parametrize("tree", ["pipeline/images", "buckets"])
+def test_images_that_stood_unchanged_for_long_are_looked_at_as_those_just_written(
+    project: Path, lfvpipe: Any, tree: str
+) -> None:
+    assert lfvpipe("run", project, "--until", "upload").code == 0
+    state = project.parent / ".lfvpipe"
+    for image in state.rglob("*.png"):
+        os.utime(image, (image.stat().st_atime, image.stat().st_mtime - 3600))
+    for _ in range(2):  # the first one notes how they stand
+        assert lfvpipe("plan", project, "--until", "upload").code == 0
+    image = sorted((state / tree).rglob("*.png"))[3]
+    stood, content = image.stat(), image.read_bytes()
+
+    image.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    damaged = lfvpipe("plan", project, "--until", "upload")
+    assert (damaged.code, image.name in damaged.out.replace("\n", "")) == (2, True)
+    image.write_bytes(content)
+    assert lfvpipe("plan", project, "--until", "upload").code == 0
+    os.utime(image, ns=(stood.st_atime_ns, stood.st_mtime_ns))
+    assert lfvpipe("plan", project, "--until", "upload").code == 0
+
+    image.rename(image.with_name("another.png"))
+    lost = lfvpipe("plan", project, "--until", "upload")
+    assert (lost.code, image.name in lost.out.replace("\n", "")) == (2, True)
+    assert lfvpipe("run", project, "--until", "upload").code == 0
+    assert image.read_bytes() == content

@@ -59,11 +59,10 @@ class ExtractStep(Step[Context]):
         )
 
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
-        """See `Step.missing`; one pass over the folders, compared with the index."""
+        """See `Step.missing`; one pass over the folders, compared with how they stood."""
         from pathlib import PurePosixPath
 
         from lfvpipe.dataset.index import read_pieces
-        from lfvpipe.steps.extract.journal import file_states
 
         facts = ExtractOutcome.from_json(outcome.facts)
         # The notes are named after their digest, which is not among the facts.
@@ -71,12 +70,12 @@ class ExtractStep(Step[Context]):
         tests = {file: has_digest(digest) for file, digest in digests.items()}
         if lost := losses(context, "extract", tests):
             return lost
-        pieces = read_pieces(context.state_dir / facts.index)
-        states = file_states(context.state_dir / "images", "images/")
-        bad = watermark_of(context, facts).damaged(pieces, states)
+        index = context.state_dir / facts.index
+        bad = watermark_of(context, facts).damaged(lambda: read_pieces(index))
         if not bad:
             return ()
-        code: Code = "output-damaged" if bad[0] in states else "output-missing"
+        is_there = (context.state_dir / bad[0]).is_file()
+        code: Code = "output-damaged" if is_there else "output-missing"
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         return (Reason(code, f"{bad[0]}{more}"),)
 

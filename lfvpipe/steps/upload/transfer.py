@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from lfvpipe.steps import ownership
 from lfvpipe.steps.intact import Watermark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import IO
 
@@ -193,28 +192,10 @@ def damaged_keys(context: Context, to: Destination) -> list[str]:
     folder = context.buckets_dir / to.name
     place = hashlib.sha256(f"{to.name}/{to.prefix}".encode()).hexdigest()[:8]
     mark = Watermark(context, f"bucket-{to.digest[:16]}-{place}", folder)
-    wanted = [
-        each._replace(path=to.prefix + each.path)
-        for each in read_objects(context.state_dir / to.index)
-    ]
-    return mark.damaged(wanted, _states(folder, {item.path for item in wanted}))
-
-
-def _states(folder: Path, keys: Collection[str]) -> dict[str, tuple[int, int]]:
-    """Return size and time of change, in ns, of the objects that there are, a folder at a time."""
-    states: dict[str, tuple[int, int]] = {}
-    for below in {key.rpartition("/")[0] for key in keys}:
-        try:
-            entries = os.scandir(folder / below)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        start = f"{below}/" if below else ""
-        with entries:
-            for entry in entries:
-                if entry.is_file():
-                    status = entry.stat()
-                    states[start + entry.name] = (status.st_size, status.st_mtime_ns)
-    return states
+    index = context.state_dir / to.index
+    return mark.damaged(
+        lambda: [each._replace(path=to.prefix + each.path) for each in read_objects(index)]
+    )
 
 
 def journal_of(context: Context, to: Destination) -> Path:
