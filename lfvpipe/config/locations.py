@@ -38,10 +38,13 @@ _ONE_SLASH = re.compile(r"(https?|s3|ftp):/(?!/)", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 SPELLING = "Check its spelling, the brackets and the port."
 _REMOTE = ("http", "https", "s3")
+# A key may hold a `?`; what is behind it is a signature where it says so.
+_SIGNATURE = re.compile(r"[?&](X-Amz-[A-Za-z-]+|AWSAccessKeyId|Signature)=", re.IGNORECASE)
+_CREDENTIALS = "Credentials come from AWS_ACCESS_KEY_ID and the like, or a profile."
 
 
 def absolute(tree: Node) -> Node:
-    """Return `tree` with every path absolute; addresses stay as they are."""
+    """Return `tree` with every path absolute, and the schemes of addresses in small letters."""
     return _make_absolute(tree, (), {where for where, _ in _locations(tree)})
 
 
@@ -61,8 +64,21 @@ def problems(tree: Node) -> Iterator[Problem]:
             yield problem(node.place, f"{text} names nothing", "Write the whole address.")
         elif match and not is_address(text):
             yield problem(node.place, f"this {match[1]}:// address has no valid host", SPELLING)
+        elif match and match[1].lower() == "s3":
+            yield from _secrets_of_s3(node, match[2])
         elif not match and _expand_home(text) is None:
             yield problem(node.place, f"{text}: no such home folder", "Write the path in full.")
+
+
+def _secrets_of_s3(node: Node, rest: str) -> Iterator[Problem]:
+    """Yield what no request for an object carries, and would stand in the ledger for a key."""
+    if "@" in rest.partition("/")[0]:
+        message = "this s3:// address holds a login, which no request would carry"
+        yield problem(node.place, message, f"Write s3://BUCKET/KEY. {_CREDENTIALS}")
+    elif _SIGNATURE.search(rest):
+        message = "this s3:// address is signed, and only https:// addresses can be"
+        hint = f"Write the https:// address, or leave out what begins with `?`. {_CREDENTIALS}"
+        yield problem(node.place, message, hint)
 
 
 def is_address(text: str) -> bool:
@@ -101,8 +117,10 @@ def _make_absolute(node: Node, where: Where, locations: set[Where]) -> Node:
         )
         return replace(node, value=tuple(items))
     text = str(node.value)
-    if where not in locations or _SCHEME.match(text) or _DRIVE.match(text):
+    if where not in locations or _DRIVE.match(text):
         return node
+    if match := _SCHEME.match(text):  # HTTPS:// is https://, and its secrets are secrets
+        return replace(node, value=f"{match[1].lower()}://{match[2]}")
     path = _expand_home(text)
     if path is None:
         return node

@@ -187,11 +187,19 @@ def test_one_evaluation_archive_needs_no_list(load_text: Load, good: str, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "address", ["https://h/a.zip?x=1#y", "http://h/a", "s3://b/k", "HTTPS://h/a", "C:\\a", "D:/a"]
+    "address", ["https://h/a.zip?x=1#y", "http://h/a", "s3://b/k?a", "C:\\a", "D:/a"]
 )
 def test_addresses_and_drives_stay_as_they_are(load_text: Load, address: str) -> None:
     loaded = load_text(f"sources: {{normal: {{archive: '{address}'}}}}\n")
     assert loaded.pipeline.sources.by_label["normal"].archive == address
+
+
+@pytest.mark.parametrize("address", ["HTTPS://u:p@H/a.zip?X=Y", "Http://h/A", "S3://b/K"])
+def test_the_scheme_of_an_address_is_in_small_letters(load_text: Load, address: str) -> None:
+    loaded = load_text(f"sources: {{normal: {{archive: '{address}'}}}}\n")
+    scheme, rest = address.split("://")
+    archive = loaded.pipeline.sources.by_label["normal"].archive
+    assert archive == f"{scheme.lower()}://{rest}"
 
 
 def test_a_tilde_is_the_home_folder(load_text: Load) -> None:
