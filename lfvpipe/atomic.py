@@ -34,6 +34,10 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 _HAS_LOCKS = os.name != "nt"
 _SURELY_DEAD = 3600.0  # seconds since a file was written, where no lock tells
 
+# While `private` runs: its folder, and the umask that was before.
+_private: str | None = None
+_mask: int | None = None
+
 
 def write_bytes(path: Path, data: bytes, *, secret: bool = False) -> None:
     """Write `data` to `path` so that a reader, or a crash, finds the old file or the new one.
@@ -131,9 +135,11 @@ def _open_new(path: Path, temporary: str, mode: int) -> tuple[int, Path]:
         try:
             descriptor = os.open(place, _NEW, mode)
         except FileNotFoundError:  # its folder; asked of no other
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             descriptor = os.open(place, _NEW, mode)
         if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
+            if (mask := _mask_elsewhere(path)) is not None:
+                os.fchmod(descriptor, mode & ~mask)
             return descriptor, place
         os.close(descriptor)  # it was taken for abandoned in the moment before it was locked
 
@@ -190,30 +196,77 @@ def _lock(descriptor: int) -> bool | None:
 
 
 @contextmanager
-def private(folder: Path, *, all_else: bool = True, make: bool = True) -> Iterator[None]:
-    """Make a folder for its owner alone, and `all_else` that is made while the block runs.
+def private(folder: Path) -> Iterator[None]:
+    """Make all that is made in `folder` meanwhile its owner's alone, the folder itself, too.
 
-    Without `make` the folder is left to the block, which may turn out to need none.
-
-    A folder that others may enter already is shared by its owner's will: then the umask decides,
-    as it does elsewhere. Processes that are started inside the block inherit it.
-
-    Raises:
-        OSError: The folder cannot be made.
+    What is made elsewhere by `staging` and `make_folder` is as the umask has it. Processes that
+    are started inside the block inherit an umask under which all is their owner's.
     """
-    if make:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-    is_shared = folder.exists() and folder.stat().st_mode & 0o077
-    if not all_else or is_shared or os.name == "nt":
+    global _private, _mask
+    if os.name == "nt":
         yield
         return
-    before = os.umask(0o077)
+    before = _private, _mask
+    mask = os.umask(0o077)
+    _private, _mask = os.fspath(folder.absolute()), mask if _mask is None else _mask
     try:
         yield
     finally:
-        os.umask(before)
+        os.umask(mask)
+        _private, _mask = before
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file to read and to append to, made where it is not there.
+
+    Raises:
+        OSError: It cannot be opened or written.
+    """
+    is_new = not path.exists()
+    with path.open("a+b") as file:
+        if is_new and (mask := _mask_elsewhere(path)) is not None:
+            os.fchmod(file.fileno(), 0o666 & ~mask)
+        yield file
+
+
+@contextmanager
+def as_usual() -> Iterator[None]:
+    """Start processes that are no part of ours, a browser, with the umask that we came with."""
+    if _mask is None:
+        yield
+        return
+    ours = os.umask(_mask)
+    try:
+        yield
+    finally:
+        os.umask(ours)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, with those above it, unless it is there.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    if folder.is_dir():
+        return
+    if folder.parent != folder:
+        make_folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir()
+        if (mask := _mask_elsewhere(folder)) is not None:
+            folder.chmod(0o777 & ~mask)
+    if not folder.is_dir():  # a file, which mkdir tells so that the error names it
+        folder.mkdir()
+
+
+def _mask_elsewhere(path: Path) -> int | None:
+    """Return the umask that is meant for `path`; None where that is the process's."""
+    if _mask is None or _private is None:
+        return None
+    place = os.fspath(path.absolute())
+    return None if place == _private or place.startswith(_private + os.sep) else _mask
 
 
 def sync_file(descriptor: int) -> None:

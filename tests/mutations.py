@@ -83,7 +83,7 @@ def mutate_json(whole: Any, count: int, *, seed: int = 21) -> Iterator[Any]:
         document = copy.deepcopy(whole)
         for _change in range(random.choice((1, 1, 1, 2, 4))):
             *way, last = random.choice(random.choice([*kinds.values()]))
-            with suppress(LookupError, TypeError):  # another change took it away
+            with suppress(LookupError, TypeError, ValueError):  # another change took it away
                 holder = document
                 for each in way:
                     holder = holder[each]

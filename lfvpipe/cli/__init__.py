@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
-    from lfvpipe.cli import crash
+    from lfvpipe.cli import crash, private_state
 else:
-    __getattr__ = lazy.face(__name__, {"crash": []})
+    __getattr__ = lazy.face(__name__, {"crash": [], "private_state": []})
 
-__all__ = ["crash"]
+__all__ = ["crash", "private_state"]

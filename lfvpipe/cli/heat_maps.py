@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from lfvpipe import archives, report, service
+from lfvpipe import archives, atomic, report, service
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.errors import UserError
 from lfvpipe.visible import visible_name
@@ -70,7 +70,7 @@ class HeatMaps:
     def make_folder(self) -> None:
         """Make the folder; raise a UserError unless files can be written there."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            atomic.make_folder(self.folder)
             with TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:

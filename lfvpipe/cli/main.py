@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from lfvpipe import cli, disk, steps
@@ -49,7 +50,9 @@ def _call(command: Command, options: Options) -> int:
     """Call the command; the one place where errors end."""
     is_debugging = bool(options.debug or os.environ.get("LFVPIPE_DEBUG"))
     try:
-        code = command.run(options)
+        root = options.state_root
+        with cli.private_state.private_state(root) if root else nullcontext():
+            code = command.run(options)
         sys.stdout.flush()
     except UserError as error:
         return _tell(error, is_debugging=is_debugging)

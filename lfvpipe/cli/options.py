@@ -125,6 +125,11 @@ class Options:
         """The folder of state that the command line leads to; None where it names none."""
         return None
 
+    @property
+    def state_root(self) -> Path | None:
+        """The folder of all state that the command works with; None where it has none."""
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineOptions(Options):

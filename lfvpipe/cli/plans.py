@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lfvpipe import atomic, engine, service
+from lfvpipe import engine, service
 from lfvpipe.cli.variants import ledger_of, open_variants, selection_of
 from lfvpipe.errors import UserError
 from lfvpipe.steps import ownership
@@ -61,9 +61,7 @@ def plan_variants(
     Raises:
         UserError: The config, the selection or the ledger is wrong.
     """
-    # Sources are looked at and what was found is kept, which may be the first that the state holds.
-    with atomic.private(options.state_root, make=False):
-        return tuple(_plans(options, steps, refresh=refresh))
+    return tuple(_plans(options, steps, refresh=refresh))
 
 
 def _plans(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,14 +138,10 @@ def selection_of(options: StepOptions, variant: Variant) -> Selection:
 
 
 @contextmanager
-def locked(
-    command: str, options: LockOptions, variant: Variant, *, writes_elsewhere: bool = False
-) -> Iterator[None]:
+def locked(command: str, options: LockOptions, variant: Variant) -> Iterator[None]:
     """Hold the pipeline's lock for a command; say so when that means waiting.
 
-    Where the last holder was killed, the temporary files that it left are removed first. The state
-    is for its user alone, and so is what is written meanwhile, unless the command also
-    `writes_elsewhere`, where others may be meant to read it.
+    Where the last holder was killed, the temporary files that it left are removed first.
 
     Raises:
         Locked: Another run holds it.
@@ -157,20 +153,17 @@ def locked(
 
     said = f"lfvpipe {command} {options.file or DEFAULT_FILE}"
     folder = variant.context.state_dir
-    with ExitStack() as held:
-        try:
-            held.enter_context(atomic.private(options.state_root, all_else=not writes_elsewhere))
-        except OSError as error:
-            raise engine.StateFolderUnusable(options.state_root, error) from error
-        held.enter_context(
-            engine.hold(
-                folder,
-                said,
-                options.lock_timeout,
-                on_wait=on_wait,
-                on_killed=lambda: steps.remove_leftovers(variant.context),
-            )
-        )
+    try:
+        atomic.make_folder(options.state_root)
+    except OSError as error:
+        raise engine.StateFolderUnusable(options.state_root, error) from error
+    with engine.hold(
+        folder,
+        said,
+        options.lock_timeout,
+        on_wait=on_wait,
+        on_killed=lambda: steps.remove_leftovers(variant.context),
+    ):
         yield
 
 

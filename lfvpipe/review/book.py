@@ -113,8 +113,8 @@ class Book:
         line = decision.as_line().encode() + b"\n"
         try:
             is_new = not self.file.exists()
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self.file.open("a+b") as stream:
+            atomic.make_folder(self.file.parent)
+            with atomic.appending(self.file) as stream:
                 _mend(stream.fileno(), self.file)
                 stream.write(line)
                 stream.flush()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from obstore.store import LocalStore
 
-from lfvpipe.atomic import abandoned_files, staging, sync_all, sync_folder
+from lfvpipe.atomic import abandoned_files, make_folder, staging, sync_all, sync_folder
 from lfvpipe.storage import objects
 from lfvpipe.storage.addresses import check_key, is_path
 from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection, Stored
@@ -80,7 +80,7 @@ class LocalBucket:
     def create(self) -> Sequence[str]:
         """Make the folder; what guards it are its permissions, so that nothing is refused."""
         with translating(str(self._folder)):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
         return ()
 
     def protection(self) -> Protection:

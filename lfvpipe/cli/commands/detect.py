@@ -255,7 +255,7 @@ def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[As
     if maps:
         heat_maps.require_embedded(variant.context)
     with (
-        locked("detect", options, variant, writes_elsewhere=True),
+        locked("detect", options, variant),
         interrupt.cancelling() as cancelled,
     ):
         ledger = ledger_of(variant)

@@ -76,12 +76,11 @@ _AGAIN = "a run makes it again, or says what does"
 
 
 def _rest(options: DoctorOptions) -> list[Complaint]:
-    with atomic.private(options.state_root, make=False):
-        variants = open_variants(options)
-        if not variants[0].context.state_dir.is_dir():
-            return []  # and no folder is made for the lock
-        if not options.repair:
-            return list(_examine(variants, repair=False))
+    variants = open_variants(options)
+    if not variants[0].context.state_dir.is_dir():
+        return []  # and no folder is made for the lock
+    if not options.repair:
+        return list(_examine(variants, repair=False))
     with locked("doctor", options, variants[0]):
         return list(_examine(variants, repair=True))
 

@@ -8,7 +8,7 @@ import webbrowser
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from lfvpipe import report
+from lfvpipe import atomic, report
 from lfvpipe.cli import output
 from lfvpipe.cli.options import Json, Option, PipelineOptions
 from lfvpipe.cli.run_report import standing_runs
@@ -67,5 +67,7 @@ def _open(page: Path) -> None:
         raise UserError(
             f"{page} is not there.", hint="`lfvpipe run --force report` writes it again."
         )
-    if not webbrowser.open(page.as_uri()):
+    with atomic.as_usual():
+        is_open = webbrowser.open(page.as_uri())
+    if not is_open:
         raise UserError("No browser can be opened from here.", hint=f"Open {page} yourself.")

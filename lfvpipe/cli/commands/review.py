@@ -158,7 +158,8 @@ def _serve(options: ReviewOptions, variant: Variant, queue: Queue, labels: Path)
         print(f"{images} to review at {url}", flush=True)
         print(f"  decisions go to {labels} (Ctrl-C ends the review)", flush=True)
         if not options.no_browser:
-            webbrowser.open(way_in.as_uri())
+            with atomic.as_usual():
+                webbrowser.open(way_in.as_uri())
 
     application = review.app.application(session, token)
     # Other users of this machine see a browser's command line, and with it the address there.

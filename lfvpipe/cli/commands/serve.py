@@ -157,15 +157,18 @@ class ServeOptions(Options):
         """The folder that `--state-dir` names."""
         return Path(self.state_dir) if self.state_dir else None
 
+    @property
+    def state_root(self) -> Path:
+        """The folder of all state: `--state-dir`, or ``.lfvpipe`` here."""
+        return Path(self.state_dir or STATE_FOLDER).absolute()
+
 
 def run(options: ServeOptions) -> int:
     """Serve until SIGINT or SIGTERM; return 0."""
     _check(options)
-    root = Path(options.state_dir or STATE_FOLDER).absolute()
-    folder = Path(options.buckets or root / "buckets").absolute()
-    # In a folder of images elsewhere others may be meant to read.
-    with atomic.private(root, all_else=folder.is_relative_to(root)):
-        _serve(options, root, folder)
+    root = options.state_root
+    atomic.make_folder(root)
+    _serve(options, root, Path(options.buckets or root / "buckets").absolute())
     return 0
 
 
