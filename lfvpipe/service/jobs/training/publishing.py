@@ -16,6 +16,7 @@ from lfvpipe.service.jobs.messages import NOT_PUBLISHED, status_message, trained
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import models
 from lfvpipe.service.state.models import Model
+from lfvpipe.storage import LocalBuckets
 
 
 def publish(runtime: Runtime, model: Model, files: Mapping[str, str]) -> str | None:
@@ -24,6 +25,7 @@ def publish(runtime: Runtime, model: Model, files: Mapping[str, str]) -> str | N
     Returns:
         Why they could not be written, and None where they were. They lie beside the model, too.
     """
+    _remove_left_by_killed(runtime, model)
     try:
         _put(runtime, model, files)
     except (UserError, OSError) as error:
@@ -32,6 +34,17 @@ def publish(runtime: Runtime, model: Model, files: Mapping[str, str]) -> str | N
     with suppress(OSError):  # only a spare, for the day when those in the bucket are damaged
         _keep(runtime, model, files)
     return None
+
+
+def _remove_left_by_killed(runtime: Runtime, model: Model) -> None:
+    """Remove what a worker that was killed in here was writing; nobody else would so soon."""
+    left = list(atomic.abandoned_files(runtime.model_file(model.id).parent))
+    buckets = runtime.store(model.storage)
+    if isinstance(buckets, LocalBuckets):
+        left += buckets.abandoned_files()
+    for file in left:
+        with suppress(OSError):  # somebody else has removed it
+            file.unlink()
 
 
 def publish_again(runtime: Runtime, identity: int) -> None:
