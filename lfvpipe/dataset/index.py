@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lfvpipe.dataset.lines import read_lines
+from lfvpipe.dataset.lines import read_lines, share_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -138,6 +138,7 @@ def read_index(file: Path) -> Iterator[Image]:
 
 
 def _image(line: dict[str, Any]) -> Image:
+    share_words(line, "label", "split", "source")
     mask = line.pop("mask")
     return Image(**line, mask=Mask(**mask) if mask else None)
 

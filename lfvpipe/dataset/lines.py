@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lfvpipe.damage import parse_json
@@ -63,6 +64,13 @@ def write_lines(folder: Path, lines: Iterable[Mapping[str, object]]) -> tuple[st
             staged.file.write(text)
         staged.path = folder / f"{hashed.hexdigest()}.jsonl"
     return staged.path.name, hashed.hexdigest()
+
+
+def share_words(line: dict[str, Any], *names: str) -> None:
+    """Let equal words under these names be one object: most lines have them in common."""
+    for name in names:
+        if isinstance(word := line.get(name), str):
+            line[name] = sys.intern(word)
 
 
 def read_lines(file: Path, build: Callable[[dict[str, Any]], T]) -> Iterator[T]:

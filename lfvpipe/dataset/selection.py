@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lfvpipe.dataset.lines import read_lines
+from lfvpipe.dataset.lines import read_lines, share_words
 from lfvpipe.engine.facts import StepFacts
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def read_selection(file: Path) -> Iterator[SelectedImage]:
 
 
 def _image(line: dict[str, Any]) -> SelectedImage:
+    share_words(line, "label", "split", "source")
     mask, reviewed = line.pop("mask"), line.pop("reviewed", None)
     return SelectedImage(
         **line,

@@ -64,17 +64,13 @@ def extract(context: Context, work: Work) -> Outcome:
     """
     selection = context.state_dir / SelectOutcome.of(work.upstream).selection
     marked = _marked_images(context, work)
-    geometry = geometry_of(context.pipeline.images)
+    jobs = _Jobs(context, marked)
     wanted = [
-        ImageJobs(
-            image,
-            _image_job(context, image, geometry),
-            _mask_job(context, image.mask, geometry, marked),
-        )
+        ImageJobs(image, jobs.of_image(image), jobs.of_mask(image.mask))
         for image in read_selection(selection)
     ]
     try:
-        done = _prepare(context, work, wanted)
+        done = _prepare(context, work, wanted, jobs)
         kept = drop_outdated_reviews(done.wanted, done.results, work)
         return _write_index(context, work, kept, done)
     except OSError as error:
@@ -106,7 +102,7 @@ class _Done:
     whites: Mapping[str, float]
 
 
-def _prepare(context: Context, work: Work, wanted: Sequence[ImageJobs]) -> _Done:
+def _prepare(context: Context, work: Work, wanted: Sequence[ImageJobs], jobs: _Jobs) -> _Done:
     """Do every job that was not done before.
 
     Deep grey whose depth nobody declares is read twice: what becomes white is known only when all
@@ -121,10 +117,9 @@ def _prepare(context: Context, work: Work, wanted: Sequence[ImageJobs]) -> _Done
         whites = {each.image.id: levels[key] for each in wanted if (key := each.job.key) in levels}
         if levels:
             white = max(levels.values())
+            jobs = _Jobs(context, jobs.marked, white)
             wanted = [
-                replace(each, job=_image_job(context, each.image, each.job.geometry, white))
-                if each.job.key in levels
-                else each
+                replace(each, job=jobs.of_image(each.image)) if each.job.key in levels else each
                 for each in wanted
             ]
             journal.flush()
@@ -193,34 +188,6 @@ def _jobs_by_file(wanted: Iterable[ImageJobs], done: Mapping[str, Result]) -> Jo
     return todo
 
 
-def _image_job(
-    context: Context, image: SelectedImage, geometry: Geometry | None, white: float | None = None
-) -> Job:
-    spec = context.pipeline.images
-    rules = spec.rules(white)
-    decided = replace(rules, mode=None).as_json()
-    key, place = _names(
-        "image",
-        image.source,
-        image.member,
-        image.stamp,
-        image.size,
-        spec.resize,
-        spec.convert,
-        *([decided] if decided else []),
-        *_more_than_a_size(geometry),
-    )
-    return Job(
-        key,
-        "image",
-        str(context.state_dir / "images"),
-        _stem(image.source, image.member, place),
-        geometry=geometry,
-        rules=rules,
-        max_bytes=MAX_IMAGE_BYTES,
-    )
-
-
 def _marked_images(context: Context, work: Work) -> Mapping[str, AnnotatedImage]:
     """Return what an annotation tool marked, by the image's member; nothing without one."""
     if not isinstance(context.pipeline.sources.listed, AnnotationSource):
@@ -232,36 +199,69 @@ def _marked_images(context: Context, work: Work) -> Mapping[str, AnnotatedImage]
     )
 
 
-def _more_than_a_size(geometry: Geometry | None) -> list[str]:
-    """Return what of the geometry 0.1.0 did not know, so that its results stay good."""
-    is_size = geometry is None or replace(geometry, size=None).is_plain
-    return [] if geometry is None or is_size else [geometry.as_text()]
+class _Jobs:
+    """Makes the jobs of one extraction; what they have in common is there once.
 
+    Args:
+        context: Of the step.
+        marked: What an annotation tool marked, by the image's member.
+        white: The sample of deep grey that becomes white, once it is known.
+    """
 
-def _mask_job(
-    context: Context,
-    mask: SelectedMask | None,
-    geometry: Geometry,
-    marked: Mapping[str, AnnotatedImage],
-) -> Job | None:
-    if mask is None:
-        return None
-    resize = context.pipeline.images.resize
-    classes = dict(mask.classes) if mask.classes is not None else None
-    key, place = _names(
-        "mask",
-        mask.source,
-        mask.member,
-        mask.stamp,
-        mask.size,
-        resize,
-        classes,
-        *_more_than_a_size(geometry),
-    )
-    root = str(context.state_dir / "images")
-    stem = _stem(f"{mask.source}-masks", mask.member, place)
-    drawn_from = marked[mask.member] if mask.drawn else None
-    return Job(key, "mask", root, stem, geometry=geometry, classes=classes, marked=drawn_from)
+    def __init__(
+        self, context: Context, marked: Mapping[str, AnnotatedImage], white: float | None = None
+    ) -> None:
+        spec = context.pipeline.images
+        self.marked = marked
+        self._spec = spec
+        self._root = str(context.state_dir / "images")
+        self._geometry = geometry_of(spec)
+        self._rules = spec.rules(white)
+        decided = replace(self._rules, mode=None).as_json()
+        # What 0.1.0 did not know is a part only where it says something: its results stay good.
+        is_size = replace(self._geometry, size=None).is_plain
+        self._shape = [] if is_size else [self._geometry.as_text()]
+        self._pixels = [spec.resize, spec.convert, *([decided] if decided else []), *self._shape]
+
+    def of_image(self, image: SelectedImage) -> Job:
+        """Return the job that prepares an image."""
+        key, place = _names(
+            "image", image.source, image.member, image.stamp, image.size, *self._pixels
+        )
+        return Job(
+            key,
+            "image",
+            self._root,
+            _stem(image.source, image.member, place),
+            geometry=self._geometry,
+            rules=self._rules,
+            max_bytes=MAX_IMAGE_BYTES,
+        )
+
+    def of_mask(self, mask: SelectedMask | None) -> Job | None:
+        """Return the job that prepares an image's mask, if it has one."""
+        if mask is None:
+            return None
+        classes = dict(mask.classes) if mask.classes is not None else None
+        key, place = _names(
+            "mask",
+            mask.source,
+            mask.member,
+            mask.stamp,
+            mask.size,
+            self._spec.resize,
+            classes,
+            *self._shape,
+        )
+        return Job(
+            key,
+            "mask",
+            self._root,
+            _stem(f"{mask.source}-masks", mask.member, place),
+            geometry=self._geometry,
+            classes=classes,
+            marked=self.marked[mask.member] if mask.drawn else None,
+        )
 
 
 def _names(*parts: object) -> tuple[str, str]:
