@@ -247,6 +247,11 @@ def test_an_evaluation_that_is_damaged_and_has_no_copy_is_refused(
         assert "is damaged" in said.out + said.err
         assert "--force model" in said.out + said.err
         assert "Traceback" not in said.err
+    for options in ((), ("--repair",)):
+        looked = lfvpipe("doctor", pipeline.file, *options)
+        assert (looked.code, "the model's evaluation" in looked.out.lower()) == (2, True)
+        assert name in looked.out
+        assert "--force model" in looked.out
 
 
 def _damage_evaluation(pipeline: Finished, name: str, how: str) -> tuple[Path, bytes]:

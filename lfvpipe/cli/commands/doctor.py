@@ -11,12 +11,16 @@ from lfvpipe import atomic, damage, engine, report, service, steps
 from lfvpipe.cli import formatting, output
 from lfvpipe.cli.options import Json, LockOptions, Option
 from lfvpipe.cli.variants import Variant, ledger_of, locked, open_variants
+from lfvpipe.steps.model import evaluation_files
+from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lfvpipe.engine.ledger import Ledger
     from lfvpipe.steps.context import Context
+    from lfvpipe.steps.model.evaluation_files import EvaluationDamaged
 
 FOUND = 2
 _LOST = frozenset({"output-damaged", "output-missing"})
@@ -172,9 +176,22 @@ def _ledger(error: engine.LedgerDamaged, *, repair: bool) -> Complaint:
 
 def _outcomes(variant: Variant) -> Iterator[Complaint]:
     """Yield what of the steps' outcomes is damaged or gone, all of which is looked at."""
-    plan = engine.plan(variant.steps, variant.context, ledger_of(variant), variant=variant.name)
+    ledger = ledger_of(variant)
+    plan = engine.plan(variant.steps, variant.context, ledger, variant=variant.name)
+    evaluation = {fault.where: (fault, has) for fault, has in _evaluation(variant, ledger)}
     for row in plan.rows:
         for reason in row.reasons:
-            if reason.code in _LOST:
+            if reason.code in _LOST and reason.subject not in evaluation:
                 what = f"{row.step}: {formatting.reason(reason)}"
                 yield Complaint(what, "the next run makes it again")
+    for fault, has_spare in evaluation.values():
+        remedy = "the next run writes it again, from the service's copy"
+        yield Complaint(fault.message, remedy if has_spare else fault.hint)
+
+
+def _evaluation(variant: Variant, ledger: Ledger) -> Iterator[tuple[EvaluationDamaged, bool]]:
+    """Yield what a training wrote and is damaged: a step that refused it has no outcome to tell."""
+    model = ledger.standing_record(variant.name, "model")
+    if model is not None and model.outcome is not None:
+        facts = ModelOutcome.from_json(model.outcome.facts)
+        yield from evaluation_files.damaged(variant.context, facts)

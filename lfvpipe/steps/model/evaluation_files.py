@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.training_verdicts import NAME, key_beside
+from lfvpipe.steps.intact import digest_of
 from lfvpipe.storage import NoSuchObject
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.model.outcome import ModelOutcome, ObjectLocation
 
 MANIFEST = "EvaluationManifest"
 RESULT = "EvaluationResult"
 TRAINING = NAME
+_FAULT = "it is not what was written after the training"
 
 
 class EvaluationDamaged(UserError):
@@ -84,7 +88,24 @@ def fetch(context: Context, model: ModelOutcome, name: str) -> bytes | None:
     if data is None:
         return None
     where = f"s3://{location.bucket}/{location.key}"
-    raise EvaluationDamaged(where, "it is not what was written after the training")
+    raise EvaluationDamaged(where, _FAULT)
+
+
+def damaged(context: Context, model: ModelOutcome) -> Iterator[tuple[EvaluationDamaged, bool]]:
+    """Yield what is wrong with the files in a local bucket, and whether a run mends it by itself.
+
+    What is gone is no damage: its owner may have cleared the bucket up.
+    """
+    for name, sha256 in (model.evaluation_sha256 or {}).items():
+        location = locations(model).get(name)
+        if location is None:
+            continue
+        file = context.buckets_dir / location.bucket / location.key
+        if not file.is_file() or digest_of(file) == sha256:
+            continue
+        spare = _spare(context, model, name)
+        fault = EvaluationDamaged(str(file), _FAULT)
+        yield fault, spare is not None and _digest(spare) == sha256
 
 
 def _get(context: Context, location: ObjectLocation) -> bytes | None:
