@@ -172,6 +172,8 @@ def _structure(name: str, shape: Any, value: Any) -> dict[str, Any]:
 def _list(name: str, shape: Any, value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise invalid(f"{name} must be a list")
+    if None in value:  # which is absent only where there is a name for what is
+        raise invalid(f"{name}.{value.index(None) + 1} must be of type {shape.member.type_name}")
     return [_json(f"{name}.{i}", shape.member, item) for i, item in enumerate(value, 1)]
 
 
