@@ -103,16 +103,6 @@ def _misfits(folder: Path, *, of_users: bool, top: bool = True) -> Iterator[Path
             yield from _misfits(path, of_users=of_users or entry.name in _OF_USERS, top=False)
 
 
-def insist_on_files(root: Path) -> None:
-    """Look whether all that should be a file of the state is one.
-
-    Raises:
-        NoFile: Something is not.
-    """
-    for path in misfits(root):
-        raise NoFile(path)
-
-
 def set_aside(path: Path) -> Path:
     """Rename a file so that nothing takes it for what it was; return what it is called now."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

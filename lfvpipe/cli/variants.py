@@ -75,10 +75,14 @@ def open_variants(options: PipelineOptions, *, adopt: bool = False) -> tuple[Var
 
     Raises:
         ConfigError: The file, or an override, is wrong.
-        NoFile: Something else stands where a file of the state belongs.
+        NoFile: Something else stands where a file of this pipeline's state belongs.
     """
-    damage.insist_on_files(options.state_root)
     loaded = _load(options)
+    for path in damage.misfits(options.state_root):
+        if _concerns(path, options.state_root, loaded.pipeline):
+            raise damage.NoFile(path)
+        what = f"{damage.kind_of(path)} is where a file belongs, but none of this pipeline"
+        print(f"note: {path}: {what}", file=sys.stderr)
     if loaded.pipeline.matrix:
         experiments = [(each.name, each.pipeline) for each in config.expand(loaded)]
     else:
@@ -93,13 +97,22 @@ def open_variants(options: PipelineOptions, *, adopt: bool = False) -> tuple[Var
     )
 
 
+def _concerns(path: Path, root: Path, pipeline: Pipeline) -> bool:
+    """Tell whether a file of the state is this pipeline's, or of what all of them share."""
+    first, *below = path.relative_to(root).parts
+    if first == "buckets" and below:
+        return below[0] == pipeline.bucket.name
+    return first in {pipeline.name, "buckets", "cache", "service", _KNOWN_VALID}
+
+
 def set_misfits_aside(options: PipelineOptions) -> None:
     """Set aside, and say so, what stands where a file belongs and a run makes that again.
 
     The service's database it makes again by training, which only `doctor --repair` decides.
     """
+    pipeline = _load(options).pipeline
     for path in damage.misfits(options.state_root):
-        if path.name == "service.db":
+        if path.name == "service.db" or not _concerns(path, options.state_root, pipeline):
             continue
         kind = damage.kind_of(path)
         try:
@@ -180,8 +193,9 @@ def _load(options: PipelineOptions) -> Loaded:
         ConfigError: The file, or an override, is wrong.
     """
     notes = options.state_root / _KNOWN_VALID
+    is_misfit = bool(damage.kind_of(notes))  # which is told, once it is known whose state this is
     try:  # the notes are a shortcut alone, so nothing that is wrong with them is an error
-        found = damage.parse_json(notes.read_bytes())
+        found = [] if is_misfit else damage.parse_json(notes.read_bytes())
     except (OSError, ValueError):
         found = []
     known = [str(entry) for entry in found] if isinstance(found, list) else []
@@ -191,7 +205,7 @@ def _load(options: PipelineOptions) -> Loaded:
         is_known_valid=lambda digest: f"{__version__} {digest}" in known,
     )
     entry = f"{__version__} {loaded.digest}"
-    if entry not in known and options.state_root.is_dir():
+    if entry not in known and not is_misfit and options.state_root.is_dir():
         with suppress(OSError):  # a read-only folder only costs the next start its shortcut
             atomic.write_text(notes, json.dumps([*known, entry][-_MOST_KNOWN:]), secret=True)
     return loaded

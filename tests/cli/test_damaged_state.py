@@ -247,8 +247,8 @@ def test_an_evaluation_that_is_damaged_and_has_no_copy_is_refused(
         assert "is damaged" in said.out + said.err
         assert "--force model" in said.out + said.err
         assert "Traceback" not in said.err
-    for options in ((), ("--repair",)):
-        looked = lfvpipe("doctor", pipeline.file, *options)
+    for words in ([], ["--repair"]):
+        looked = lfvpipe("doctor", pipeline.file, *words)
         assert (looked.code, "the model's evaluation" in looked.out.lower()) == (2, True)
         assert name in looked.out
         assert "--force model" in looked.out

@@ -36,6 +36,32 @@ def test_where_nothing_was_run_nothing_is_wrong(project: Path, lfvpipe: Call) ->
     assert not (project.parent / ".lfvpipe" / "pipeline").exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes")
+@pytest.mark.parametrize(
+    "where", ["other/ledger.json.bak", "other/runs/x.json", "buckets/others/a.lfv"]
+)
+def test_what_is_no_file_in_anothers_state_stops_only_the_other(
+    made: Path, state: Path, lfvpipe: Call, where: str
+) -> None:
+    misfit = state / where
+    misfit.parent.mkdir(parents=True)
+    os.mkfifo(misfit)
+    for command, code in (("status", 0), ("plan", 2), ("validate", 0), ("run", 0)):
+        words = ("--until", "datasets") if command == "run" else ()
+        said = lfvpipe(command, made, *words)
+        assert said.code == code, said.err
+        assert f"note: {misfit}: a pipe is where a file belongs" in said.err
+    assert misfit.is_fifo()
+    other = made.with_name("other.yaml")
+    other.write_text(f"bucket: {{name: others}}\n{made.read_text()}")
+    assert "is where a file belongs" in lfvpipe("status", other).err
+    assert lfvpipe("status", other).code == 1
+    looked = lfvpipe("doctor", made)
+    assert (looked.code, str(misfit) in looked.out) == (2, True)
+    assert lfvpipe("doctor", made, "--repair").code == 0
+    assert lfvpipe("doctor", made).out == "the state is sound\n"
+
+
 def test_a_damaged_ledger_is_set_aside_and_the_one_before_it_restored(
     made: Path, state: Path, lfvpipe: Call
 ) -> None:

@@ -128,6 +128,19 @@ def test_what_a_later_version_wrote_is_refused_and_left_alone(
     assert file.read_bytes() == there
 
 
+@pytest.mark.parametrize("make_newer", [of_ledger, of_service], ids=["ledger", "service"])
+def test_a_refused_destroy_removes_nothing(
+    unpack: Callable[[Path], Path], make_newer: Callable[[Path], Path]
+) -> None:
+    folder = unpack(FIXTURES[-1])
+    make_newer(folder)
+    there = {path for path in folder.rglob("*") if path.is_file()}
+    said = call("destroy", "--yes", "p.yaml", cwd=folder)
+    assert _is_refusal(said), said
+    assert {path for path in there if not path.is_file()} == set()
+    assert "removed" not in said.out
+
+
 def _is_refusal(said: Said) -> bool:
     text = " ".join((said.out + said.err).split())
     told = any(word in text for word in ("newer", "later version", "written by version"))

@@ -13,6 +13,7 @@ from lfvpipe.cli.held_models import stop_held_models
 from lfvpipe.cli.options import Json, LockOptions, Option
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
+from lfvpipe.lookout.descriptions import describe_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,7 @@ def run(options: DestroyOptions) -> int:
     members = tuple({step.name: step for each in variants for step in each.steps}.values())
     with locked("destroy", options, first):
         ledger = ledger_of(first)
+        _ask_service(first, ledger)
         if not options.json:
             _print_what_goes(first, members, ledger, with_state=options.state)
         if not (options.yes or _is_agreed()):
@@ -62,6 +64,19 @@ def run(options: DestroyOptions) -> int:
     elif not removed and not left:
         print("there was nothing to remove")
     return 0
+
+
+def _ask_service(variant: Variant, ledger: Ledger) -> None:
+    """Ask the service for something, where it has something of ours.
+
+    A service that cannot be reached, or whose state a later version wrote, refuses here, and not
+    after what lies on this machine is gone.
+
+    Raises:
+        UserError: It refuses.
+    """
+    if any(ledger.records(step) for step in ("project", "datasets", "model")):
+        describe_project(variant.context.lookout, variant.pipeline.project)
 
 
 def _print_what_goes(

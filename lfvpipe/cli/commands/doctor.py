@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from os.path import lexists
 from shutil import rmtree
@@ -55,7 +56,7 @@ class Complaint:
 def run(options: DoctorOptions) -> int:
     """Print what is wrong and what becomes of it; return 0 where nothing is left, else 2."""
     found = list(_misfits(options.state_root, repair=options.repair))
-    if options.repair or not found:  # else the rest cannot be looked at
+    with suppress(damage.NoFile):  # told already, and the rest cannot be looked at
         found += _rest(options)
     if options.json:
         output.print_json({"sound": not found, "complaints": [asdict(each) for each in found]})
