@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lfvpipe.detector.facts import Anomaly, Effort, Example, Info, OutOfFold, Settings, Verdict
     from lfvpipe.detector.model import Model, load
     from lfvpipe.detector.protocol import Detector, TrainedModel, detector_names, load_detector
-    from lfvpipe.detector.training import train
+    from lfvpipe.detector.training import train, training_digest
 else:
     __getattr__ = lazy.face(
         __name__,
@@ -27,7 +27,7 @@ else:
             "errors": ["DetectorError", "DetectorWarning", "TrainingCancelled"],
             "model": ["Model", "load"],
             "protocol": ["Detector", "TrainedModel", "detector_names", "load_detector"],
-            "training": ["train"],
+            "training": ["train", "training_digest"],
         },
     )
 
@@ -50,4 +50,5 @@ __all__ = [
     "load",
     "load_detector",
     "train",
+    "training_digest",
 ]

@@ -87,7 +87,7 @@ def train(
     watch.tick("images", 0, len(examples))
     classes = anomaly_types(examples)
     if checkpoints is not NOTHING_KEPT:
-        checkpoints.begin(_digest_of_training(examples, settings))
+        checkpoints.begin(training_digest(examples, settings))
     # One thread for linear algebra, so that the order of its sums, and with it the model file, does
     # not depend on the machine's cores; these work on images side by side.
     with FeatureStore() as store, blas_on_one_thread():
@@ -112,8 +112,12 @@ def _out_of_fold(data: TrainingSet, fit: _Fit) -> Iterator[OutOfFold]:
         yield OutOfFold(example.path, example.label, float(each))
 
 
-def _digest_of_training(examples: Sequence[Example], settings: Settings) -> str:
-    """Return a digest of all that a training's stages depend on: images, settings, software."""
+def training_digest(examples: Sequence[Example], settings: Settings | None = None) -> str:
+    """Return a digest of all that `train` makes a model of: images, labels, settings, software.
+
+    Two trainings of the same digest make the same model file. What cannot be read is left out.
+    """
+    settings = settings or Settings()
     digests = []
     for each in examples:
         with suppress(OSError):  # who looks at it says what is wrong

@@ -33,6 +33,12 @@ EFFORT: Final = "lfvpipe:effort"
 """How much time training may take: ``fast``, ``default`` or ``thorough``."""
 
 
+LEARN: Final = "lfvpipe:learn"
+"""``anew``: learn from the training images even where another version has learnt from the same."""
+
+ANEW: Final = "anew"
+
+
 def split_value(key: str, value: str) -> dict[str, str]:
     """Return a value in as many tags as it takes; none for an empty one."""
     parts = [value[at : at + LONGEST_VALUE] for at in range(0, len(value), LONGEST_VALUE)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,14 @@ class Workshop(Folder):
         return {
             name: path.stat().st_mtime_ns for name, path in files.items() if "/lfvpipe/" not in name
         }
+
+    def test_images(self, project: str = "pipeline") -> list[str]:
+        """Return the names, within their archives, of the images that the model is tested on."""
+        pages = self.client().get_paginator("list_dataset_entries")
+        found = pages.paginate(ProjectName=project, DatasetType="test")
+        lines = [json.loads(line) for page in found for line in page["DatasetEntries"]]
+        objects = ["/".join(line["source-ref"].split("/")[-2:]) for line in lines]
+        return [f"{name.rpartition('-')[0]}.png" for name in objects]  # their digests apart
 
     def models(self, project: str = "pipeline") -> list[dict[str, Any]]:
         """Ask the embedded service, as any client would, for the project's models, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -45,6 +46,28 @@ def test_more_data_makes_one_new_version_and_going_back_finds_the_first_again(
     assert workshop.bucket() == now
     assert len(workshop.models()) == 2
     assert workshop.lfvpipe("plan").code == 0
+
+
+def test_a_test_image_that_is_unsure_is_tested_without_and_trains_nothing(
+    workshop: Workshop,
+) -> None:
+    sources = "bad.zip}\n  labels: labels.jsonl\nmodel: {effort: fast}"
+    workshop.write(PIPELINE.replace("bad.zip}", sources).replace("percent: 50", "percent: 100"))
+    for name, spoilt in (("good", False), ("bad", True)):
+        write_archive(workshop.folder / f"{name}.zip", name, 8, spoilt=spoilt)
+    assert workshop.lfvpipe("run", "--until", "model").code == 0
+    tested = workshop.test_images()
+    decision = {"name": tested[0], "label": "unsure"}
+    (workshop.folder / "labels.jsonl").write_text(json.dumps(decision) + "\n")
+    second = workshop.lfvpipe("run", "--until", "model", "--json")
+    assert second.code == 0, second.err
+    assert sorted(workshop.test_images()) == sorted(tested[1:])
+    facts = {row["step"]: row["facts"] for row in second.json["variants"][0]["steps"]}["model"]
+    assert (facts["version"], facts["weights_of"]) == ("2", "1")
+    assert "version 2, weights of version 1" in workshop.lfvpipe("status").out
+    weights = [file.read_bytes() for file in (workshop.folder / ".lfvpipe").rglob("model.lfv")]
+    assert len(weights) == 2
+    assert weights[0] == weights[1]
 
 
 def test_reordering_and_commenting_change_nothing_but_a_removed_key_counts(

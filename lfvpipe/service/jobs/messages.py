@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from lfvpipe.lookout.progress import Weights
+
 TRAINED: Final = "Training completed successfully."
 NO_ANOMALY_TESTED: Final = "No anomaly was tested, so precision, recall and F1 score are not known."
 CREATED: Final = "The dataset was created successfully."
@@ -13,9 +15,19 @@ WAITS: Final = "The training waits until it can write to the disk, and then goes
 FAILED: Final = "The service failed; its log has the details."
 
 
-def trained_message(f1: float | None) -> str:
-    """Return what is said of a trained model with this F1 score, None where it is not known."""
-    return TRAINED if f1 is not None else f"{TRAINED} {NO_ANOMALY_TESTED}"
+def trained_message(f1: float | None, weights_of: int | None = None) -> str:
+    """Return what is said of a trained model.
+
+    Args:
+        f1: Its F1 score, None where it is not known.
+        weights_of: The version whose weights it has; None where it learnt its own.
+    """
+    parts = [TRAINED]
+    if weights_of is not None:
+        parts.append(Weights(str(weights_of)).as_message())
+    if f1 is None:
+        parts.append(NO_ANOMALY_TESTED)
+    return " ".join(parts)
 
 
 def status_message(text: object) -> str:

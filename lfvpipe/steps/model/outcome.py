@@ -52,6 +52,8 @@ class ModelOutcome(ModelIdentity, StepOutcome):
         lineage: The ledger's, which the tags say, too. None in one from before they did.
         evaluation_sha256: Of the evaluation's files, by their names. None where there are none, or
             not yet, and in a ledger from before digests were kept.
+        weights_of: The version that had learnt from the same, so that this one was only tested.
+            None where it learnt itself.
     """
 
     step: ClassVar[str] = "model"
@@ -69,6 +71,7 @@ class ModelOutcome(ModelIdentity, StepOutcome):
     failed_versions: tuple[str, ...] = ()
     lineage: str | None = field(default=None, metadata=ABSENT_IF_NONE)
     evaluation_sha256: Mapping[str, str] | None = field(default=None, metadata=ABSENT_IF_NONE)
+    weights_of: str | None = field(default=None, metadata=ABSENT_IF_NONE)
 
 
 @dataclass(frozen=True)

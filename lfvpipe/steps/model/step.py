@@ -74,6 +74,7 @@ class ModelStep(Step[Context]):
         model = ModelOutcome.from_json(outcome.facts)
         return listing(
             f"version {model.version}",
+            f"weights of version {model.weights_of}" if model.weights_of else "",
             score("F1", model.f1),
             score("precision", model.precision),
             score("recall", model.recall),

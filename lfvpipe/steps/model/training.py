@@ -32,7 +32,7 @@ from lfvpipe.lookout.descriptions import (
     timestamp,
 )
 from lfvpipe.lookout.failures import LookoutError, explained
-from lfvpipe.lookout.progress import TrainingProgress
+from lfvpipe.lookout.progress import TrainingProgress, Weights
 from lfvpipe.lookout.statuses import MODEL_TRAINED, ModelStatus
 from lfvpipe.lookout.waiters import wait_for_model
 from lfvpipe.steps.attempts import attempt_token
@@ -67,6 +67,7 @@ def train(context: Context, work: Work) -> Outcome:
     was_ours = previous is not None and previous.version == version and previous.created_by_us
     identity = ModelIdentity(context.pipeline.project, trained["ModelVersion"], trained["ModelArn"])
     performance: Mapping[str, Any] = trained.get("Performance", {})
+    weights = Weights.from_message(trained.get("StatusMessage", ""))
     began, ended = trained.get("CreationTimestamp"), trained.get("EvaluationEndTimestamp")
     facts = ModelOutcome(
         **vars(identity),
@@ -82,6 +83,7 @@ def train(context: Context, work: Work) -> Outcome:
         bucket_endpoint=context.pipeline.bucket.endpoint,
         failed_versions=ModelSaved.of(work).failed_versions,
         lineage=work.lineage,
+        weights_of=weights.version if weights else None,
     )
     # Of a version that is known already: its files may have been damaged since.
     known = previous.evaluation_sha256 if previous and previous.arn == facts.arn else None
@@ -112,7 +114,8 @@ def _find_or_create(context: Context, work: Work) -> tuple[str, Word]:
         mend(context, work)
         insist_on_datasets(context, work)
     calling.save(work)
-    version = found or _create(context, work)
+    # Where a version is good already, the user insists on another one: it has to learn anew.
+    version = found or _create(context, work, is_to_learn=after > 0)
     replace(calling, version=version).save(work)
     return version, "created"
 
@@ -160,7 +163,7 @@ def unanswered_version(context: Context, project: str, saved: ModelSaved) -> str
     return _find(context, project, saved.fingerprint, saved.after, saved.lineage)
 
 
-def _create(context: Context, work: Work) -> str:
+def _create(context: Context, work: Work, *, is_to_learn: bool) -> str:
     pipeline = context.pipeline
     prefix = pipeline.bucket.prefix + pipeline.model.output_prefix
     optional = {"Description": pipeline.model.description} if pipeline.model.description else {}
@@ -174,6 +177,8 @@ def _create(context: Context, work: Work) -> str:
     if pipeline.model.effort != Model.effort:
         given[tags.EFFORT] = pipeline.model.effort
     extracted = ExtractOutcome.of(work.upstream)
+    if is_to_learn:
+        given[tags.LEARN] = tags.ANEW
     if pixels := pipeline.images.rules(extracted.white).as_text():
         given[tags.PIXELS] = pixels
     given |= tags.split_value(tags.GEOMETRY, extracted.geometry or "")

@@ -265,6 +265,10 @@ def test_forcing_the_model_trains_a_second_one(world: Any) -> None:
     world.run(force=frozenset({"model"}))
     assert world.service.statuses() == {"1": "TRAINED", "2": "TRAINED"}
     assert world.facts("model")["version"] == "2"
+    # A service that knows the weights of the first must not take them: that is what is forced.
+    first, second = world.service.projects["demo"]["models"].values()
+    assert {"Key": "lfvpipe:learn", "Value": "anew"} in second["tags"]
+    assert "lfvpipe:learn" not in {tag["Key"] for tag in first["tags"]}
 
 
 def test_a_failed_training_says_why_and_the_next_run_makes_a_new_version(world: Any) -> None:

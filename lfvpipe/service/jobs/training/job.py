@@ -11,7 +11,6 @@ goes on from where the one before it was killed. A file there tells that one is 
 and finds it knows that the one before died, while one that ended by itself has removed it.
 """
 
-import json
 import shutil
 import sqlite3
 import tempfile
@@ -34,9 +33,11 @@ from lfvpipe.service import locks
 from lfvpipe.service.jobs import contents as contents_job
 from lfvpipe.service.jobs import deletion
 from lfvpipe.service.jobs.messages import NOT_PUBLISHED, WAITS, status_message, trained_message
+from lfvpipe.service.jobs.training import learning
 from lfvpipe.service.jobs.training.checkpoints import FileCheckpoints
 from lfvpipe.service.jobs.training.evaluation import Evaluation, evaluate, output_files
 from lfvpipe.service.jobs.training.images import Images, common_size, image_size
+from lfvpipe.service.jobs.training.learning import Learning
 from lfvpipe.service.jobs.training.masks import check_mask_size, read_types
 from lfvpipe.service.jobs.training.progress import Progress, Stopped
 from lfvpipe.service.jobs.training.publishing import publish
@@ -55,7 +56,7 @@ from lfvpipe.service.state.contents import ContentState
 from lfvpipe.service.state.models import Model
 
 if TYPE_CHECKING:
-    from lfvpipe.detector import Example, TrainedModel
+    from lfvpipe.detector import Example, Settings, TrainedModel
 
 UNDER_WAY = "under-way"  # in the scratch folder, while a worker is at it
 _LEARNT, _TESTED = "learnt", "tested"  # stages
@@ -190,11 +191,13 @@ class _Learnt:
         trained: What the detector made.
         size: The (width, height) that all images have.
         verdicts: On the training images, where the detector tells.
+        weights_of: The version that learnt it; None where this one did.
     """
 
     trained: "TrainedModel"
     size: tuple[int, int]
     verdicts: tuple[TrainingVerdict, ...]
+    weights_of: int | None
 
 
 def _train(runtime: Runtime, model: Model) -> None:
@@ -214,7 +217,8 @@ def _train(runtime: Runtime, model: Model) -> None:
         evaluation = _test(training, selection, learnt)
         files = output_files(model, selection, evaluation, learnt.verdicts)
         unpublished = publish(runtime, model, files)
-    metrics, message = evaluation.metrics, trained_message(evaluation.metrics.f1)
+    metrics = evaluation.metrics
+    message = trained_message(metrics.f1, learnt.weights_of)
     if unpublished is not None:
         message = f"{message} {NOT_PUBLISHED.format(reason=unpublished)}"
     with runtime.database.write() as tx:
@@ -259,10 +263,7 @@ def _await_contents(runtime: Runtime, model: Model, progress: Progress) -> None:
 
 
 def _learn(training: _Training, selection: Selection) -> _Learnt:
-    """Let the detector learn from the training images, and keep what it did."""
-    from lfvpipe.detector import TrainingCancelled
-    from lfvpipe.detector.checkpoints import are_taken_by
-
+    """Learn from the training images, unless another version has; and keep what was learnt."""
     runtime, model, progress = training.runtime, training.model, training.progress
     examples = _examples(selection.train, training.images, progress)
     pairs = list(zip(selection.train, examples, strict=True))
@@ -271,61 +272,83 @@ def _learn(training: _Training, selection: Selection) -> _Learnt:
     for image, example in pairs:
         if example.mask is not None:
             check_mask_size(image, example.mask, size)
+    sources = [image.entry.source for image, _ in pairs]
+    settings = read_settings(runtime, model)
+    made_of = learning.digest(runtime, model, examples, sources, settings)
+    training.stages.discard(_TESTED)  # of a model that was damaged since
+    final = runtime.model_file(model.id)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    known = learning.take_over(runtime, model, made_of, final)
+    if known is not None:
+        _keep(training, known)
+        if (found := _restore(training, known)) is not None:
+            return found
+    trained = _train_detector(training, examples, settings)
+    told = dict(zip((each.path for each in examples), sources, strict=True))
+    said = (each for each in getattr(trained, "out_of_fold", ()) if each.path in told)
+    verdicts = [TrainingVerdict(told[each.path], each.label, each.probability) for each in said]
+    ordered = tuple(sorted(verdicts, key=lambda each: each.source))
+    _save(training, trained)
+    found_digest = sha256(final.read_bytes()).hexdigest()
+    _keep(training, Learning(found_digest, size, write_lines(ordered), made_of))
+    return _Learnt(trained, size, ordered, None)
+
+
+def _train_detector(
+    training: _Training, examples: "Sequence[Example]", settings: "Settings"
+) -> "TrainedModel":
+    """Let the detector learn from the examples."""
+    from lfvpipe.detector import TrainingCancelled
+    from lfvpipe.detector.checkpoints import are_taken_by
+
+    runtime, model, progress = training.runtime, training.model, training.progress
     learn = runtime.detector_of(model).train
     folder, most = runtime.scratch(locks.model(model.id)) / "learning", runtime.quotas
     kept = FileCheckpoints(folder, most.checkpoint_bytes, progress.get_on)
     options: dict[str, Any] = {"checkpoints": kept} if are_taken_by(learn) else {}
     try:
-        trained = learn(
+        return learn(
             examples,
-            read_settings(runtime, model),
+            settings,
             progress=progress.tell,
             cancelled=progress.is_deleted,
             **options,
         )
     except TrainingCancelled as error:
         raise Stopped from error
-    sources = {example.path: image.entry.source for image, example in pairs}
-    said = (each for each in getattr(trained, "out_of_fold", ()) if each.path in sources)
-    verdicts = [TrainingVerdict(sources[each.path], each.label, each.probability) for each in said]
-    verdicts.sort(key=lambda each: each.source)
-    learnt = _Learnt(trained, size, tuple(verdicts))
-    _save(training, learnt)
-    return learnt
 
 
-def _save(training: _Training, learnt: _Learnt) -> None:
-    """Put the model where it belongs, and among the stages its digest and what it does not hold."""
+def _save(training: _Training, trained: "TrainedModel") -> None:
+    """Put the model where it belongs."""
     runtime, identity = training.runtime, training.model.id
     passing = runtime.scratch(locks.model(identity)) / "model.lfv"
     final = runtime.model_file(identity)
-    training.stages.discard(_TESTED)  # of a model that was damaged since
-    learnt.trained.save(passing)
-    final.parent.mkdir(parents=True, exist_ok=True)
+    trained.save(passing)
     passing.replace(final)
     atomic.sync_folder(final.parent)
-    kept = {
-        "size": learnt.size,
-        "sha256": sha256(final.read_bytes()).hexdigest(),
-        "verdicts": write_lines(learnt.verdicts),
-    }
-    training.stages.save(_LEARNT, json.dumps(kept).encode)
+
+
+def _keep(training: _Training, known: Learning) -> None:
+    """Put the model's digest and what its file does not hold among the stages, and beside it."""
+    learning.note(training.runtime, training.model, known)
+    training.stages.save(_LEARNT, known.to_bytes)
 
 
 def _recall(training: _Training) -> _Learnt | None:
     """Return what `_learn` returned before a kill; None where there is none, or it is damaged."""
-    runtime, kept = training.runtime, training.stages.load(_LEARNT)
-    file = runtime.model_file(training.model.id)
-    if kept is None or not file.is_file():
+    kept = training.stages.load(_LEARNT)
+    return None if kept is None else _restore(training, Learning.from_bytes(kept))
+
+
+def _restore(training: _Training, known: Learning) -> _Learnt | None:
+    """Return what was learnt, from the model file; None where that is not the one that is known."""
+    file = training.runtime.model_file(training.model.id)
+    if not file.is_file() or sha256(file.read_bytes()).hexdigest() != known.sha256:
         return None
-    learnt = json.loads(kept)
-    if sha256(file.read_bytes()).hexdigest() != learnt["sha256"]:
-        return None
-    width, height = learnt["size"]
     with suppress(UserError):  # it was written by another lfvpipe: what it learnt, this one can
-        trained = runtime.detector_of(training.model).load(file)
-        verdicts = read_lines(learnt.get("verdicts", "").encode())  # 0.1.0 kept none
-        return _Learnt(trained, (width, height), verdicts)
+        trained = training.runtime.detector_of(training.model).load(file)
+        verdicts = read_lines(known.verdicts.encode())  # 0.1.0 kept none
+        return _Learnt(trained, known.size, verdicts, known.weights_of)
     return None
 
 

@@ -13,6 +13,7 @@ from lfvpipe import atomic
 from lfvpipe.errors import UserError
 from lfvpipe.service import locks
 from lfvpipe.service.jobs.messages import NOT_PUBLISHED, status_message, trained_message
+from lfvpipe.service.jobs.training import learning
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import models
 from lfvpipe.service.state.models import Model
@@ -65,11 +66,16 @@ def publish_again(runtime: Runtime, identity: int) -> None:
             reason = status_message(error)
             if reason != model.unpublished:
                 with runtime.database.write() as tx:
-                    message = f"{trained_message(model.f1)} {NOT_PUBLISHED.format(reason=reason)}"
+                    message = f"{_message(runtime, model)} {NOT_PUBLISHED.format(reason=reason)}"
                     models.tell_unpublished(tx, identity, reason, message)
             return
         with runtime.database.write() as tx:
-            models.tell_unpublished(tx, identity, None, trained_message(model.f1))
+            models.tell_unpublished(tx, identity, None, _message(runtime, model))
+
+
+def _message(runtime: Runtime, model: Model) -> str:
+    known = learning.noted(runtime, model)
+    return trained_message(model.f1, known.weights_of if known else None)
 
 
 def _keep(runtime: Runtime, model: Model, files: Mapping[str, str]) -> None:
