@@ -130,8 +130,9 @@ class Store:
         with self._locked():
             for digest, data in (images or {}).items():
                 place = self.folder / "images" / digest
-                if not place.is_file():
-                    atomic.write_bytes(place, data, secret=True)
+                if not place.is_file():  # a power cut may cost it: it would cost requests more
+                    with atomic.staging(place, secret=True, synced=False) as staged:
+                        staged.file.write(data)
             grew = self._append(verdicts)
             if grew or (images and sum(self._sizes().values()) > self.bounds.bytes):
                 self._remove_what_is_beyond()
@@ -147,16 +148,6 @@ class Store:
             start = b"" if is_new or _ends_whole(self._file) else b"\n"
             stream.write(start + b"".join(map(_line, verdicts)))
             return before // _LOOK != stream.tell() // _LOOK
-
-    def forget(self, digests: Iterable[str]) -> None:
-        """Remove the verdicts on these photographs, and what the store has of them.
-
-        Raises:
-            OSError: They cannot be removed.
-        """
-        gone = frozenset(digests)
-        with self._locked():
-            self._write([each for each in self._lines() if each.sha256 not in gone])
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
 from lfvpipe.service.dispatch import Dispatcher
 from lfvpipe.service.jobs.scheduler import Scheduler
 from lfvpipe.service.jobs.training.launcher import Launch
+from lfvpipe.service.keeping import VerdictKeeper
 from lfvpipe.service.operations.base import OperationContext
 from lfvpipe.service.operations.datasets import Datasets
 from lfvpipe.service.operations.detection import Detection
@@ -47,6 +48,7 @@ class Service:
             come back after a restart, and calls may be throttled. Else it serves its caller: a
             model with a single inference unit is asked within this process.
         clock: Returns epoch seconds.
+        keeper: Keeps what clients ask about; None keeps nothing.
 
     Raises:
         UserError: The folder cannot be used, or there is no such detector.
@@ -65,6 +67,7 @@ class Service:
         launch: Launch | None = None,
         isolated: bool = True,
         clock: Callable[[], float] = time.time,
+        keeper: VerdictKeeper | None = None,
     ) -> None:
         allowed = quotas or read_quotas(state_dir, limits, cancel_trainings=not isolated)
         if detector != DEFAULT_DETECTOR:
@@ -74,7 +77,7 @@ class Service:
         )
         self._runtime.remove_scratch_of_killed()
         self._scheduler = Scheduler(self._runtime, launch, isolated=isolated)
-        context = OperationContext(self._runtime, self._scheduler, buckets, region)
+        context = OperationContext(self._runtime, self._scheduler, buckets, region, keeper)
         groups = tuple(
             group(context)
             for group in (Projects, Datasets, Models, Hosting, Detection, Tags, Packaging)

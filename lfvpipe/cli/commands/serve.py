@@ -17,6 +17,7 @@ from lfvpipe.service import http
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lfvpipe.service import VerdictKeeper
     from lfvpipe.service.http.auth import Authenticator
     from lfvpipe.service.http.server import Tls
 
@@ -119,6 +120,16 @@ class ServeOptions(Options):
             " can)",
         ),
     ] = None
+    keep_verdicts: Annotated[
+        int | None,
+        Option(
+            "--keep-verdicts",
+            metavar="N",
+            read=at_least(1),
+            about="keep the last N images of each project that clients ask about, at most 1 GiB,"
+            " with their verdicts, for `lfvpipe review --of detect` (default: none)",
+        ),
+    ] = None
     credentials: Annotated[
         str | None,
         Option(
@@ -192,6 +203,7 @@ def _serve(options: ServeOptions, root: Path, folder: Path) -> None:
             alone=options.one_region,
             detector=options.detector,
             quotas=quotas,
+            keeper=_keeper(options, root),
         )
         closing.callback(lookout.close)
         application = http.app.Application(
@@ -206,6 +218,10 @@ def _serve(options: ServeOptions, root: Path, folder: Path) -> None:
         tell = _teller(options, listener.getsockname()[1], credentials)
         server = http.server.Server(application.asgi(), listener, tls=_tls(options), on_ready=tell)
         server.serve_until_stopped()
+
+
+def _keeper(options: ServeOptions, root: Path) -> VerdictKeeper | None:
+    return service.VerdictKeeper(root, options.keep_verdicts) if options.keep_verdicts else None
 
 
 def _check(options: ServeOptions) -> None:
