@@ -124,7 +124,11 @@ class Service:
         with self._runtime.database.read() as tx:
             return models.counts_by_status(tx)
 
-    def close(self) -> None:
-        """End threads and inference units, and close the state; trainings go on by themselves."""
-        self._scheduler.close()
+    def close(self, seconds: float = 5.0) -> None:
+        """End threads and inference units, and close the state; trainings go on by themselves.
+
+        Args:
+            seconds: To wait for each thread; what goes on after that resumes at the next start.
+        """
+        self._scheduler.close(seconds)
         self._runtime.database.close()

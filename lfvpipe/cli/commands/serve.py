@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -187,7 +188,11 @@ def _serve(options: ServeOptions, root: Path, folder: Path) -> None:
     http.access_log.configure(options.log_format)
     authenticator, credentials = _authenticator(options, root)
     terms = storage.Terms(options.encryption, options.encryption_key, options.requester_pays)
-    for file in atomic.abandoned_files(root / "service"):
+    abandoned = [atomic.abandoned_files(root / "service")]
+    if options.storage == "local":
+        buckets = storage.LocalBuckets(folder, options.region)
+        abandoned.append(buckets.abandoned_files(of_others=not folder.is_relative_to(root)))
+    for file in chain(*abandoned):
         file.unlink(missing_ok=True)
     with ExitStack() as closing:
         listener = closing.enter_context(http.server.listen(options.host, options.port))
