@@ -67,6 +67,11 @@ COMMANDS = (
         "lfvpipe detect pipeline.yaml photos/ 'more/*.jpg'",
     ),
     Command(
+        "decide",
+        "show what each threshold would do, and how to choose it",
+        "lfvpipe decide pipeline.yaml",
+    ),
+    Command(
         "history",
         "list the runs, their figures, and what changed between them",
         "lfvpipe history pipeline.yaml",

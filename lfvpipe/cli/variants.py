@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe import __version__, atomic, config, damage, disk, engine, steps
-from lfvpipe.cli import endings
 from lfvpipe.cli.options import DEFAULT_FILE
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.errors import UserError
@@ -70,8 +69,6 @@ class Variant:
 def open_variants(options: PipelineOptions, *, adopt: bool = False) -> tuple[Variant, ...]:
     """Load the pipeline file and return its experiments, at least one.
 
-    What they open, the command's end closes.
-
     Args:
         options: What names them.
         adopt: Take over what is another pipeline's.
@@ -90,7 +87,7 @@ def open_variants(options: PipelineOptions, *, adopt: bool = False) -> tuple[Var
         experiments = [(each.name, each.pipeline) for each in config.expand(loaded)]
     else:
         experiments = [(DEFAULT_VARIANT, loaded.pipeline)]
-    variants = tuple(
+    return tuple(
         Variant(
             name,
             steps.Context(pipeline, options.state_root, name, adopt),
@@ -98,9 +95,6 @@ def open_variants(options: PipelineOptions, *, adopt: bool = False) -> tuple[Var
         )
         for name, pipeline in experiments
     )
-    for variant in variants:
-        endings.at_end(variant.context.close)
-    return variants
 
 
 def _concerns(path: Path, root: Path, pipeline: Pipeline) -> bool:

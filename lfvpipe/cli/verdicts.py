@@ -26,7 +26,8 @@ class ImageVerdict:
     Attributes:
         image: The file, as the user named it.
         is_anomalous: The verdict; None where there is none.
-        confidence: In the verdict, 0.5 to 1.
+        confidence: In the verdict, 0 to 1; under 0.5 where another threshold decides than the
+            model's own.
         needs_review: The confidence is under the pipeline's `evaluate.review_below`.
         anomalies: Types of anomaly with the part of the image (0 to 1) that each covers.
         error: Why there is no verdict.
@@ -34,6 +35,7 @@ class ImageVerdict:
         note: How the image is unlike those that were learnt from; "" where it is not.
         unlikeness: How far an image that is not like the training images lies from them, in
             thresholds; None where it is like them, or nobody tells.
+        to_person: A person is to decide on it, as `evaluate.to_person` says.
     """
 
     image: str
@@ -45,6 +47,7 @@ class ImageVerdict:
     heat_map: str | None = None
     note: str = ""
     unlikeness: float | None = None
+    to_person: bool = False
 
     @property
     def told(self) -> str:
@@ -55,9 +58,11 @@ class ImageVerdict:
 
     @property
     def word(self) -> str:
-        """``normal``, ``anomaly`` or ``error``."""
+        """``normal``, ``anomaly``, ``person`` where one is to decide, or ``error``."""
         if self.is_anomalous is None:
             return "error"
+        if self.to_person:
+            return "person"
         return "anomaly" if self.is_anomalous else "normal"
 
 
@@ -123,11 +128,13 @@ class Counter:
 
 def _summary(verdicts: Sequence[ImageVerdict], seconds: float) -> str:
     """Return how many images there were, what they were taken for, and how long that took."""
-    anomalies = sum(bool(each.is_anomalous) for each in verdicts)
-    doubtful = sum(each.needs_review for each in verdicts)
+    anomalies = sum(each.word == "anomaly" for each in verdicts)
+    asked = sum(each.to_person for each in verdicts)
+    doubtful = sum(each.needs_review and not each.to_person for each in verdicts)
     failed = sum(bool(each.error) for each in verdicts)
     said = listing(
         f"{anomalies:,} anomalous",
+        f"{asked:,} for a person to decide on" if asked else "",
         f"{doubtful:,} doubtful",
         f"{failed:,} without a verdict" if failed else "",
     )
@@ -158,7 +165,7 @@ def _print_line(verdict: ImageVerdict) -> None:
         print(output.styled(f"{word:<8} {'':5} {'':8}  {image}: {error}", "red"))
         return
     types = ", ".join(f"{visible_name(name)} {part:.1%}" for name, part in verdict.anomalies)
-    doubt = "doubtful" if verdict.needs_review else ""
+    doubt = "doubtful" if verdict.needs_review and not verdict.to_person else ""
     note = f"({verdict.told})" if verdict.told else ""
     told = "  ".join(filter(None, (image, types, note)))
     line = f"{word:<8} {verdict.confidence:.3f} {doubt:<8}  {told}"

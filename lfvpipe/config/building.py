@@ -14,6 +14,7 @@ from lfvpipe.config.spec import (
     AnnotationSource,
     Bucket,
     Costs,
+    Decide,
     DefectTypes,
     Encryption,
     Evaluate,
@@ -35,6 +36,7 @@ from lfvpipe.config.spec import (
     Split,
     SplitGlobs,
     TableSource,
+    ToPerson,
     usual_limits,
 )
 
@@ -258,7 +260,6 @@ def _evaluate(settings: Settings) -> Evaluate:
     by_key: dict[str, Any] = {"evaluate.images": given}
     if isinstance(given, list):
         by_key = {f"evaluate.images[{index}]": image for index, image in enumerate(given)}
-    costs = settings.get("evaluate.costs")
     return Evaluate(
         images=tuple(image for image in by_key.values() if isinstance(image, str)),
         archives=tuple(
@@ -276,5 +277,26 @@ def _evaluate(settings: Settings) -> Evaluate:
         ),
         unused_per_label=int(settings.get("evaluate.unused.per_label")),
         review_below=float(settings.get("evaluate.review_below")),
-        costs=Costs(**{key: float(cost) for key, cost in costs.items()}) if costs else None,
+        decide=_decide(settings),
+        to_person=_to_person(settings),
     )
+
+
+def _decide(settings: Settings) -> Decide | None:
+    """Return what the decision is made by; `evaluate.costs` is the older way to say costs."""
+    given = settings.get("evaluate.decide")
+    if not isinstance(given, Mapping):
+        given = {}
+    costs = given.get("costs") or settings.get("evaluate.costs")
+    numbers = {key: float(value) for key, value in given.items() if key != "costs" and value}
+    if not costs and not numbers:
+        return None
+    return Decide(
+        costs=Costs(**{key: float(cost) for key, cost in costs.items()}) if costs else None,
+        **numbers,
+    )
+
+
+def _to_person(settings: Settings) -> ToPerson | None:
+    given = settings.get("evaluate.to_person")
+    return ToPerson(float(given["above"]), float(given["below"])) if given else None

@@ -53,7 +53,8 @@ def flatten(pipeline: Pipeline) -> dict[str, Json]:
         *((archive.key, _judged(archive)) for archive in evaluate.archives),
         ("evaluate.unused.per_label", evaluate.unused_per_label),
         ("evaluate.review_below", evaluate.review_below),
-        ("evaluate.costs", evaluate.costs),
+        ("evaluate.decide", evaluate.decide),
+        ("evaluate.to_person", evaluate.to_person),
     ]
     return dict(sorted(leaf for key, value in written for leaf in _leaves(key, value)))
 

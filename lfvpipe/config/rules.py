@@ -288,6 +288,33 @@ def _hosting(settings: Settings) -> Iterator[Problem]:
         yield problem(place, message, f"Make it {fewest} or more, or leave it out.")
 
 
+def _decision(settings: Settings) -> Iterator[Problem]:
+    given = settings.explicit("evaluate.decide")
+    place = _place(settings, "evaluate.decide")
+    if isinstance(given, Mapping):
+        means = [key for key in _MEANS if given.get(key) is not None]
+        if len(means) != 1:
+            said = f"says {' and '.join(means)}" if means else "does not say by what"
+            hint = f"Say one of {', '.join(_MEANS)}; or leave evaluate.decide out for the best F1."
+            yield problem(place, f"evaluate.decide {said}", hint)
+        for key, fits in (("prevalence", _MEANS[:1]), ("confidence", _MEANS[2:])):
+            if given.get(key) is not None and means and means[0] not in fits:
+                message = f"evaluate.decide.{key} goes with {' or '.join(fits)} alone"
+                place = _place(settings, f"evaluate.decide.{key}")
+                yield problem(place, message, "Leave it out.")
+    if given is not None and settings.explicit("evaluate.costs") is not None:
+        message = "evaluate.decide and evaluate.costs both say what is decided by"
+        hint = "Write the costs as `decide: {costs: {false_accept: 20, false_reject: 1}}`."
+        yield problem(_place(settings, "evaluate.costs"), message, hint)
+    band = settings.explicit("evaluate.to_person")
+    if isinstance(band, Mapping) and not band.get("above", 0) < band.get("below", 1):
+        message = f"evaluate.to_person: no score is above {band['above']} and below {band['below']}"
+        yield problem(_place(settings, "evaluate.to_person"), message, "Exchange the two numbers.")
+
+
+# What the decision can be made by.
+_MEANS = ("costs", "threshold", "max_escape_rate", "max_false_alarm_rate")
+
 _RULES: tuple[tuple[Set[str], Callable[[Settings], Iterator[Problem]]], ...] = (
     ({"name"}, _names),
     ({"sources"}, _sources),
@@ -303,4 +330,5 @@ _RULES: tuple[tuple[Set[str], Callable[[Settings], Iterator[Problem]]], ...] = (
     ({"images"}, _resize),
     ({"images"}, _region),
     ({"hosting"}, _hosting),
+    ({"evaluate"}, _decision),
 )

@@ -349,6 +349,36 @@ class Costs:
 
 
 @dataclass(frozen=True)
+class Decide:
+    """What the decision on images is made by: one of the first four.
+
+    Attributes:
+        costs: The least cost, by calibrated probabilities.
+        threshold: This score, 0 to 1.
+        max_escape_rate: At most this share of defective products is called normal.
+        max_false_alarm_rate: At most this share of good products is called anomalous.
+        prevalence: The share of defective products on the line, for `costs`; None for that of the
+            training images.
+        confidence: With which a rate is to hold.
+    """
+
+    costs: Costs | None = None
+    threshold: float | None = None
+    max_escape_rate: float | None = None
+    max_false_alarm_rate: float | None = None
+    prevalence: float | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class ToPerson:
+    """The scores in between go to a person."""
+
+    above: float
+    below: float
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Which images get a verdict.
 
@@ -357,14 +387,16 @@ class Evaluate:
         archives: Evaluation images that come from archives of their own.
         unused_per_label: How many images that neither train nor test took, of each label.
         review_below: Verdicts with less confidence (0.5 to 1) go to a person.
-        costs: What the decision threshold should minimise; None for the best F1.
+        decide: What the decision is made by; None for the best F1, which the model has by itself.
+        to_person: Which images a person decides on; None for none.
     """
 
     images: tuple[str, ...] = ()
     archives: tuple[EvaluationArchive, ...] = ()
     unused_per_label: int = 0
     review_below: float = 0.75
-    costs: Costs | None = None
+    decide: Decide | None = None
+    to_person: ToPerson | None = None
 
 
 @dataclass(frozen=True)

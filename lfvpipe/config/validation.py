@@ -189,6 +189,7 @@ _KEYWORDS: dict[str, Callable[[ValidationError], Explanation]] = {
     "minimum": _bound("at least"),
     "maximum": _bound("at most"),
     "exclusiveMinimum": _bound("more than"),
+    "exclusiveMaximum": _bound("less than"),
     "minLength": _size("is an empty text"),
     "maxLength": _size("is longer than {} characters"),
     "minItems": _size("is an empty list"),

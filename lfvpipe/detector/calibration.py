@@ -25,9 +25,14 @@ class Calibration:
     offset: float
     threshold: float
 
+    def calibrated(self, scores: Doubles) -> Doubles:
+        """Return the probabilities themselves."""
+        found: Doubles = expit(self.slope * scores + self.offset)
+        return found
+
     def probability(self, scores: Doubles) -> Doubles:
         """Return probabilities that are ≥ 0.5 exactly where the verdict is "anomalous"."""
-        raw = expit(self.slope * scores + self.offset)
+        raw = self.calibrated(scores)
         low, high = self.threshold, 1 - self.threshold
         below = 0.5 * raw / low
         above = 0.5 + 0.5 * (raw - low) / high
@@ -35,10 +40,8 @@ class Calibration:
         return np.clip(result, 0, 1)
 
 
-def calibrate(
-    scores: Doubles, labels: Bools, weights: Doubles, costs: tuple[float, float] | None
-) -> Calibration:
-    """Fit the sigmoid on out-of-fold `scores`; choose the threshold for `costs` or expected F1.
+def calibrate(scores: Doubles, labels: Bools, weights: Doubles) -> Calibration:
+    """Fit the sigmoid on out-of-fold `scores`; choose the threshold with the best expected F1.
 
     Each image counts as many times as its weight says, where some stand for others.
 
@@ -47,7 +50,7 @@ def calibrate(
     """
     slope, offset = _fit_sigmoid(scores, labels, weights)
     raw = expit(slope * scores + offset)
-    threshold = _best_threshold(raw, labels, weights, costs)
+    threshold = _best_threshold(raw, weights)
     return Calibration(slope, offset, float(np.clip(threshold, CERTAIN, 1 - CERTAIN)))
 
 
@@ -65,29 +68,24 @@ def _fit_sigmoid(scores: Doubles, labels: Bools, weights: Doubles) -> tuple[floa
     return slope, float(solution[1]) - slope * centre
 
 
-def _best_threshold(
-    raw: Doubles, labels: Bools, weights: Doubles, costs: tuple[float, float] | None
-) -> float:
-    """Return the middle, in logits, of the cut with the best expected F1 or the least cost.
+def _best_threshold(raw: Doubles, weights: Doubles) -> float:
+    """Return the middle, in logits, of the cut with the best expected F1.
 
-    Cuts are judged between neighbouring scores; of equally good ones the widest gap wins. Without
-    costs each image counts as an anomaly as far as its probability says, not as its label does: of
-    a few dozen labels, one or two decide which cut is best, and the next images have others. Over
-    five splits of three sets F1 .871 → .902, false alarms .066 → .036, Brier score .064 → .059.
+    Cuts are judged between neighbouring scores; of equally good ones the widest gap wins. Each
+    image counts as an anomaly as far as its probability says, not as its label does: of a few dozen
+    labels, one or two decide which cut is best, and the next images have others. Over five splits
+    of three sets F1 .871 → .902, false alarms .066 → .036, Brier score .064 → .059.
     Source: Lipton, Elkan & Naryanaswamy, "Optimal thresholding of classifiers to maximize F1
     measure", ECML PKDD 2014.
     """
     order = np.argsort(raw, kind="stable")
     ranked, weight = raw[order], weights[order]
-    bad = weight * (ranked if costs is None else labels[order])
+    bad = weight * ranked
     good = weight - bad
     missed = np.concatenate([[0.0], np.cumsum(bad)])
     rejected = np.concatenate([np.cumsum(good[::-1])[::-1], [0.0]])
-    if costs is not None:
-        gain = -(costs[0] * missed + costs[1] * rejected)
-    else:
-        found = bad.sum() - missed
-        gain = 2 * found / (2 * found + rejected + missed)
+    found = bad.sum() - missed
+    gain = 2 * found / (2 * found + rejected + missed)
     ranked = np.clip(ranked, CERTAIN, 1 - CERTAIN)
     logits = np.log(ranked / (1 - ranked))
     logits = np.concatenate([logits[:1] - 1, logits, logits[-1:] + 1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from lfvpipe import images
@@ -57,9 +56,6 @@ class Settings:
 
     Attributes:
         seed: Of every random choice; the same data and seed give the same model file.
-        costs: (of accepting an anomaly, of rejecting a normal one): the threshold minimises their
-            sum on out-of-fold scores; without costs it maximises F1. Where fewer than five
-            anomalies are labelled, it keeps false positives at about 5 % whatever the costs.
         threads: Images worked on at the same time; default: the cores there are, at most 8.
         sides: Sides, px, ascending, of the squares whose area images are brought to. The first two
             are usual: all images are seen on both. On each but the first, defects are searched for
@@ -81,7 +77,6 @@ class Settings:
     """
 
     seed: int = 0
-    costs: tuple[float, float] | None = None
     threads: int | None = None
     sides: tuple[int, ...] = tuning.SIDES
     views: int = tuning.VIEWS
@@ -137,9 +132,6 @@ class Settings:
         both = f"{self.views} and {self.finer_views}"
         text = f"The settings views and finer_views must be 1 to 4, not {both}"
         yield views <= {1, 2, 3, 4}, text
-        costs = self.costs or (1.0, 1.0)
-        fine = len(costs) == 2 and all(0 < each < inf for each in costs)
-        yield fine, f"The setting costs must be two positive, finite numbers, not {self.costs}"
         threads = 1 if self.threads is None else self.threads
         yield threads >= 1, f"The setting threads must be at least 1, not {self.threads}"
         yield (
@@ -205,11 +197,13 @@ class OutOfFold:
         path: The image.
         label: As it was given.
         probability: Of it being anomalous, 0 to 1, with 0.5 at the trained threshold.
+        calibrated: The same before the threshold was moved to 0.5.
     """
 
     path: Path
     label: Label
     probability: float
+    calibrated: float | None = None
 
 
 @dataclass(frozen=True)

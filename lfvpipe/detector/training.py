@@ -107,9 +107,11 @@ def train(
 
 
 def _out_of_fold(data: TrainingSet, fit: _Fit) -> Iterator[OutOfFold]:
-    for row, each in zip(fit.rows.tolist(), fit.calibration.probability(fit.scores), strict=True):
+    moved = fit.calibration.probability(fit.scores).tolist()
+    calibrated = fit.calibration.calibrated(fit.scores).tolist()
+    for row, *probabilities in zip(fit.rows.tolist(), moved, calibrated, strict=True):
         example = data.examples[row]
-        yield OutOfFold(example.path, example.label, float(each))
+        yield OutOfFold(example.path, example.label, *probabilities)
 
 
 def training_digest(examples: Sequence[Example], settings: Settings | None = None) -> str:
@@ -157,7 +159,7 @@ def _fit(data: TrainingSet, trainer: ScaleTrainer) -> _Fit:
             (data.labels == each).sum() / max(1, (labels == each).sum()) for each in (False, True)
         ]
         weights = np.array(shares, np.float64)[labels.astype(np.int64)]
-        calibration = calibrate(scores, labels, weights, trainer.settings.costs)
+        calibration = calibrate(scores, labels, weights)
     else:
         calibration = calibrate_on_normals(scores[~labels])
     return _Fit(ensemble, calibration, scores, labels, rows)
@@ -266,8 +268,7 @@ def _info(
     sizes = Counter(each.size for each in data.features)
     # As JSON has them; the thread count changes nothing and is left out.
     recorded = asdict(replace(settings, threads=None))
-    costs = list(settings.costs) if settings.costs else None
-    recorded |= {"costs": costs, "sides": list(settings.sides)}
+    recorded |= {"sides": list(settings.sides)}
     # Only what is not by default, so that model files of plain photographs stay what they were.
     pixels = replace(settings.pixels, white_level=None).as_json()  # the level has its own place
     recorded = {k: each for k, each in recorded.items() if k not in ("pixels", "geometry")}

@@ -17,8 +17,8 @@ LINEAGE: Final = "lfvpipe:lineage"
 PIPELINE: Final = "lfvpipe:pipeline"
 """The name of the pipeline, for people."""
 
-COSTS: Final = "lfvpipe:costs"
-"""What a mistake costs, as ``FALSE_ACCEPT:FALSE_REJECT``, such as ``20:1``."""
+DECISION: Final = "lfvpipe:decision"
+"""What the model's verdicts are decided by, as `lfvpipe.lookout.decision.Decision` writes it."""
 
 PIXELS: Final = "lfvpipe:pixels"
 """How photographs become pixels, as `lfvpipe.images.PixelRules.as_text` writes it."""

@@ -22,11 +22,14 @@ class TrainingVerdict:
         source: The image's address.
         label: ``normal`` or ``anomaly``, as it was learnt.
         probability: Of its being anomalous, 0 to 1; from 0.5 on the model calls it so.
+        calibrated: The same as it was before the threshold was moved to 0.5: a probability in
+            earnest. None where the detector does not tell, and in files of earlier versions.
     """
 
     source: str
     label: str
     probability: float
+    calibrated: float | None = None
 
 
 def key_beside(evaluation_manifest: str) -> str:
@@ -42,6 +45,11 @@ def write_lines(verdicts: tuple[TrainingVerdict, ...]) -> str:
             "source-ref": each.source,
             "label": each.label,
             "anomaly-probability": round(each.probability, 6),
+            **(
+                {"calibrated-probability": round(each.calibrated, 6)}
+                if each.calibrated is not None
+                else {}
+            ),
         }
         for each in verdicts
     )
@@ -60,11 +68,13 @@ def read_lines(data: bytes) -> tuple[TrainingVerdict, ...]:
             read = json.loads(line)
             source, label = read["source-ref"], read["label"]
             probability = float(read["anomaly-probability"])
+            told = read.get("calibrated-probability")
+            calibrated = None if told is None else float(told)
         except (KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(str(error)) from error
         if not isinstance(source, str) or label not in ("normal", "anomaly"):
             raise ValueError("a line names no image, or no label")
-        if not 0 <= probability <= 1:
+        if not all(0 <= each <= 1 for each in (probability, calibrated or 0)):
             raise ValueError("a probability is none")
-        found.append(TrainingVerdict(source, label, probability))
+        found.append(TrainingVerdict(source, label, probability, calibrated))
     return tuple(found)

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
         heat_pictures,
         history,
         learning_curve,
+        metrics,
+        policies,
         records,
         run_file,
         terminal,
+        verdict_file,
     )
 else:
     __getattr__ = lazy.face(
@@ -26,9 +29,12 @@ else:
             "heat_pictures": [],
             "history": [],
             "learning_curve": [],
+            "metrics": [],
+            "policies": [],
             "records": [],
             "run_file": [],
             "terminal": [],
+            "verdict_file": [],
         },
     )
 
@@ -39,7 +45,10 @@ __all__ = [
     "heat_pictures",
     "history",
     "learning_curve",
+    "metrics",
+    "policies",
     "records",
     "run_file",
     "terminal",
+    "verdict_file",
 ]

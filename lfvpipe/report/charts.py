@@ -114,10 +114,10 @@ def _mover(name: str) -> str:
     return f'<circle class="here {name} script" r="5" {reach}/>'
 
 
-def _threshold_line() -> str:
-    """Return the line at 0.5, which the slider moves."""
-    reach = f'data-width="{WIDTH - LEFT - RIGHT}"'
-    return f'<path class="threshold" {reach} d="M{_at_x(0.5)} {TOP}V{HEIGHT - BOTTOM}"/>'
+def _threshold_line(decided: float) -> str:
+    """Return the line at the threshold that was decided by, which the slider moves."""
+    reach = f'data-width="{WIDTH - LEFT - RIGHT}" data-at="{decided:.5f}"'
+    return f'<path class="threshold" {reach} d="M{_at_x(decided)} {TOP}V{HEIGHT - BOTTOM}"/>'
 
 
 def roc(points: Sequence[ScoredImage], now: Confusion) -> Chart:
@@ -129,7 +129,10 @@ def roc(points: Sequence[ScoredImage], now: Confusion) -> Chart:
         )
         for sweep in metrics.threshold_sweep(points)
     ]
-    here = (now.false_positive / now.negative, now.true_positive / now.positive)
+    here = (
+        metrics.ratio(now.false_positive, now.negative) or 0.0,
+        metrics.ratio(now.true_positive, now.positive) or 0.0,
+    )
     area = metrics.roc_auc(points) or 0.0
     body = _line([(0, 0), (1, 1)], "chance") + _line(curve, "main") + _mover("roc")
     body += _dot(here, "as decided")
@@ -152,7 +155,7 @@ def precision_recall(points: Sequence[ScoredImage], now: Confusion) -> Chart:
         caught = metrics.recall(sweep.confusion) or 0.0
         curve += [(curve[-1][0] if curve else 0.0, precision), (caught, precision)]
     here = (metrics.recall(now) or 0.0, metrics.precision(now) or 0.0)
-    share = now.positive / now.total
+    share = sum(point.anomaly for point in points) / len(points)
     area = metrics.average_precision(points) or 0.0
     body = _line([(0, share), (1, share)], "chance") + _line(curve, "main")
     return Chart(
@@ -166,7 +169,7 @@ def precision_recall(points: Sequence[ScoredImage], now: Confusion) -> Chart:
     )
 
 
-def histogram(points: Sequence[ScoredImage]) -> Chart:
+def histogram(points: Sequence[ScoredImage], decided: float) -> Chart:
     """Return how the anomaly scores of normal images and of anomalies are spread."""
     counts = {False: [0] * BINS, True: [0] * BINS}
     for point in points:
@@ -181,7 +184,7 @@ def histogram(points: Sequence[ScoredImage]) -> Chart:
         f"{unsure} of {len(points)} scores lie between 0.25 and 0.75.",
         Axis("anomaly score"),
         Axis("images", float(top)),
-        "".join(bars) + _threshold_line(),
+        "".join(bars) + _threshold_line(decided),
     )
 
 
@@ -223,7 +226,9 @@ def reliability(points: Sequence[ScoredImage]) -> Chart:
     )
 
 
-def threshold(points: Sequence[ScoredImage], false_accept: float, false_reject: float) -> Chart:
+def threshold(
+    points: Sequence[ScoredImage], false_accept: float, false_reject: float, decided: float
+) -> Chart:
     """Return F1 and cost over the threshold, with a line that the slider moves."""
     grid = [number / STEPS for number in range(STEPS + 1)]
     cells = [metrics.at_threshold(points, value) for value in grid]
@@ -239,7 +244,7 @@ def threshold(points: Sequence[ScoredImage], false_accept: float, false_reject: 
         f"of its highest value, {worst:g}.",
         Axis("threshold on the anomaly score"),
         Axis("F1, cost"),
-        _line(f1, "main") + _line(cost, "second") + _threshold_line(),
+        _line(f1, "main") + _line(cost, "second") + _threshold_line(decided),
     )
 
 

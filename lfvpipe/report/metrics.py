@@ -51,8 +51,11 @@ def scored_images(verdicts: Iterable[Verdict]) -> list[ScoredImage]:
 
 
 def confusion(verdicts: Iterable[Verdict]) -> Confusion:
-    """Count the labelled verdicts by what they are and what they were called."""
-    return _count((v.is_anomalous, v.label == "anomaly") for v in verdicts if v.label is not None)
+    """Count the labelled verdicts by what they are and what they were called.
+
+    Without those that are left to a person.
+    """
+    return _count((v.is_anomalous, v.label == "anomaly") for v in verdicts if v.correct is not None)
 
 
 def _count(pairs: Iterable[tuple[bool, bool]]) -> Confusion:
@@ -94,11 +97,8 @@ def cost(counts: Confusion, *, false_accept: float, false_reject: float) -> floa
     return counts.false_negative * false_accept + counts.false_positive * false_reject
 
 
-def wilson(successes: float, trials: int) -> Estimate:
-    """Return a proportion with its 95 % score interval (E. B. Wilson, 1927).
-
-    Successes are counts, or as many as are to be expected.
-    """
+def wilson(successes: int, trials: int) -> Estimate:
+    """Return a proportion with its 95 % score interval (E. B. Wilson, 1927)."""
     if not trials:
         return Estimate(None)
     share, square = successes / trials, Z95 * Z95
@@ -114,6 +114,8 @@ def recall_by_type(verdicts: Iterable[Verdict]) -> list[TypeRecall]:
     shown: Counter[str] = Counter()
     found: Counter[str] = Counter()
     for verdict in verdicts:
+        if verdict.to_person:
+            continue
         shown.update(verdict.types)
         found.update(verdict.types if verdict.is_anomalous else ())
     rows = [TypeRecall(name, found[name], n, wilson(found[name], n)) for name, n in shown.items()]
@@ -268,4 +270,5 @@ def score_set(verdicts: Sequence[Verdict]) -> Scores:
             "average_precision": Estimate(average_precision(points) if counts.negative else None),
         },
         brier=brier(points),
+        to_person=sum(each.to_person and each.label is not None for each in verdicts),
     )

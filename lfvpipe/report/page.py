@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe import atomic
-from lfvpipe.engine.phrases import count_of
 from lfvpipe.report import certainty, charts, metrics, run_file
 from lfvpipe.report.gallery import gallery
 from lfvpipe.report.heat_colours import ramp
-from lfvpipe.report.outlook import outlooks
 from lfvpipe.report.timings_table import timings_table
 
 if TYPE_CHECKING:
@@ -112,7 +110,6 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
     )
     environment.filters["figure"] = _figure
     environment.filters["share"] = _share
-    environment.filters["counted"] = count_of
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         run=run,
@@ -124,9 +121,9 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
         timings=Markup(timings_table(run.timings)),  # noqa: S704  (escapes what it is made of)
         metric_names=METRICS,
         headline=headline(run),
+        decided=run.decision.threshold if run.decision else 0.5,
         changes=changes(run, previous),
         statements=list(certainty.unknowns(run)),
-        outlooks=outlooks(run),
         style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),  # noqa: S704  (ours)
         script=Markup(script),  # noqa: S704  (ours)
         # The page forbids all scripts but the one of this digest (Content-Security-Policy).
@@ -139,13 +136,14 @@ def _figures(run: RunRecord) -> Iterator[Figures]:
         points = metrics.scored_images(run.verdicts.get(name, ()))
         both = {point.anomaly for point in points} == {True, False}
         costs = _costs(run.config)
+        decided = run.decision.threshold if run.decision else 0.5
         drawn: tuple[Chart, ...] = ()
         if both:  # curves of one kind of image alone say nothing
             drawn = (
-                charts.threshold(points, *costs),
+                charts.threshold(points, *costs, decided),
                 charts.precision_recall(points, scores.confusion),
                 charts.roc(points, scores.confusion),
-                charts.histogram(points),
+                charts.histogram(points, decided),
                 charts.reliability(points),
             )
         yield Figures(
@@ -159,6 +157,7 @@ def _figures(run: RunRecord) -> Iterator[Figures]:
                     "scores": [round(point.score, 5) for point in points],
                     "anomaly": [int(point.anomaly) for point in points],
                     "costs": costs,
+                    "decided": decided,
                 }
             ),
             types=metrics.recall_by_type(run.verdicts.get(name, ())),
@@ -168,7 +167,8 @@ def _figures(run: RunRecord) -> Iterator[Figures]:
 def _costs(config: Mapping[str, Any]) -> tuple[float, float]:
     """Return what a missed anomaly and a rejected normal image cost; 1 each if nobody said."""
     accept, reject = (
-        config.get(f"evaluate.costs.false_{kind}", 1) for kind in ("accept", "reject")
+        config.get(f"evaluate.decide.costs.{kind}", config.get(f"evaluate.costs.{kind}", 1))
+        for kind in ("false_accept", "false_reject")
     )
     return float(accept), float(reject)
 

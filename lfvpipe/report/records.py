@@ -1,8 +1,13 @@
 """Typed rows of a run: verdicts, confusion counts, intervals, and the run as a whole."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from lfvpipe.lookout.decision import score_of
+
+if TYPE_CHECKING:
+    from lfvpipe.lookout.decision import Decision
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class Verdict:
         types: The types of defects that are really there, where they are known.
         unlikeness: How far an image that is not like the training images lies from them, in
             thresholds; None where it is like them, or nobody tells.
+        to_person: A person is to decide on it, as the pipeline says: the verdict is a proposal.
     """
 
     id: str
@@ -37,16 +43,28 @@ class Verdict:
     anomalies: tuple[Mapping[str, Any], ...] = ()
     types: tuple[str, ...] = ()
     unlikeness: float | None = None
+    to_person: bool = False
 
     @property
     def correct(self) -> bool | None:
-        """Whether the verdict agrees with the label; None where the truth is unknown."""
-        return None if self.label is None else self.is_anomalous == (self.label == "anomaly")
+        """Whether the verdict agrees with the label.
+
+        None where the truth is unknown, and where a person is to decide.
+        """
+        if self.label is None or self.to_person:
+            return None
+        return self.is_anomalous == (self.label == "anomaly")
 
     @property
     def score(self) -> float:
         """The confidence that the image is anomalous, 0 to 1."""
-        return self.confidence if self.is_anomalous else 1.0 - self.confidence
+        return score_of(self.confidence, is_anomalous=self.is_anomalous)
+
+    def decided(self, decision: "Decision", review_below: float) -> "Verdict":
+        """Return the verdict that `decision` comes to, on the same score."""
+        called = decision.call(self.score)
+        doubtful = called.to_person or called.confidence < review_below
+        return replace(self, **called._asdict(), needs_review=doubtful)
 
     def as_json(self) -> dict[str, Any]:
         """Return the verdict as a line of a verdict file; empty optional members are left out."""
@@ -63,6 +81,8 @@ class Verdict:
             line["anomalies"] = [dict(anomaly) for anomaly in self.anomalies]
         if self.types:
             line["types"] = list(self.types)
+        if self.to_person:
+            line["to_person"] = True
         optional = {
             "sha256": self.sha256,
             "path": self.path,
@@ -87,6 +107,7 @@ class Verdict:
             anomalies=tuple(line.get("anomalies", ())),
             types=tuple(line.get("types", ())),
             unlikeness=line.get("unlikeness"),
+            to_person=line.get("to_person", False),
         )
 
 
@@ -133,12 +154,14 @@ class Scores:
         estimates: accuracy, precision, recall, f1, false_alarm_rate, roc_auc and
             average_precision, by name.
         brier: Mean squared error of the anomaly score, 0 (best) to 1.
+        to_person: How many images with a label a person is to decide on; not in `confusion`.
     """
 
     images: int
     confusion: Confusion
     estimates: Mapping[str, Estimate]
     brier: float | None = None
+    to_person: int = 0
 
 
 @dataclass(frozen=True)
@@ -206,6 +229,23 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class DecisionMade:
+    """What the verdicts of a run were decided by.
+
+    Attributes:
+        threshold: Of the score, see `lfvpipe.lookout.decision.Decision`; likewise the next two.
+        by: What it was made by, in a few words.
+        note: What of that cannot be had, or is guessed; "" for nothing.
+    """
+
+    threshold: float
+    above: float | None
+    below: float | None
+    by: str
+    note: str
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """One run of a pipeline, as its run file tells it.
 
@@ -224,6 +264,7 @@ class RunRecord:
         review: Ids of evaluation images with a doubtful verdict, most doubtful first.
         suspects: Training images whose labels are worth a second look, strongest contradiction
             first, the first hundred; None where nobody could say.
+        decision: What the verdicts were decided by; None where the model did by itself.
         verdicts: By set; held beside the run file and loaded with it.
     """
 
@@ -244,6 +285,7 @@ class RunRecord:
     errors: Sequence[Mapping[str, str]] = ()
     timings: Sequence[Timing] = ()
     suspects: tuple[Suspect, ...] | None = None
+    decision: DecisionMade | None = None
     verdicts: Mapping[str, Sequence[Verdict]] = field(default_factory=dict)
 
 

@@ -69,6 +69,8 @@ def as_json(run: RunRecord) -> dict[str, Any]:
     }
     if run.suspects is not None:
         written["suspects"] = [asdict(suspect) for suspect in run.suspects]
+    if run.decision is not None:
+        written["decision"] = asdict(run.decision)
     return written
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
+from lfvpipe.lookout.transport import Handler
 from lfvpipe.service.faults import Fault
 from lfvpipe.service.looks import find_folder
 from lfvpipe.service.quotas import Quotas, read_quotas
@@ -22,11 +23,11 @@ def open_service(
     region: str,
     detector: str = DEFAULT_DETECTOR,
     limits: str = "open",
-) -> Service:
-    """Open the service over `state_dir`.
+) -> Handler:
+    """Open the service over `state_dir` and return what answers its requests.
 
-    Several processes may have the same folder open. What runs on in threads can be killed at any
-    moment, and trainings run in processes of their own.
+    Several processes may have the same folder open. Nothing needs closing: what runs on in threads
+    can be killed at any moment, and trainings run in processes of their own.
 
     Args:
         state_dir: Made when absent.
@@ -39,7 +40,7 @@ def open_service(
         UserError: The folder cannot be used, or its state is from a newer version; or there is no
             such detector.
     """
-    return Service(
+    service = Service(
         folder_of(state_dir, region),
         buckets,
         region=region,
@@ -47,6 +48,7 @@ def open_service(
         detector=detector,
         isolated=False,
     )
+    return service.handle
 
 
 def model_file(state_dir: Path, region: str, project: str, version: str) -> Path | None:

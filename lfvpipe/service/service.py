@@ -10,7 +10,6 @@ from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
 from lfvpipe.service.dispatch import Dispatcher
 from lfvpipe.service.jobs.scheduler import Scheduler
 from lfvpipe.service.jobs.training.launcher import Launch
-from lfvpipe.service.keeping import VerdictKeeper
 from lfvpipe.service.operations.base import OperationContext
 from lfvpipe.service.operations.datasets import Datasets
 from lfvpipe.service.operations.detection import Detection
@@ -48,7 +47,6 @@ class Service:
             come back after a restart, and calls may be throttled. Else it serves its caller: a
             model with a single inference unit is asked within this process.
         clock: Returns epoch seconds.
-        keeper: Keeps what clients ask about; None keeps nothing.
 
     Raises:
         UserError: The folder cannot be used, or there is no such detector.
@@ -67,7 +65,6 @@ class Service:
         launch: Launch | None = None,
         isolated: bool = True,
         clock: Callable[[], float] = time.time,
-        keeper: VerdictKeeper | None = None,
     ) -> None:
         allowed = quotas or read_quotas(state_dir, limits, cancel_trainings=not isolated)
         if detector != DEFAULT_DETECTOR:
@@ -77,7 +74,7 @@ class Service:
         )
         self._runtime.remove_scratch_of_killed()
         self._scheduler = Scheduler(self._runtime, launch, isolated=isolated)
-        context = OperationContext(self._runtime, self._scheduler, buckets, region, keeper)
+        context = OperationContext(self._runtime, self._scheduler, buckets, region)
         groups = tuple(
             group(context)
             for group in (Projects, Datasets, Models, Hosting, Detection, Tags, Packaging)
@@ -124,11 +121,7 @@ class Service:
         with self._runtime.database.read() as tx:
             return models.counts_by_status(tx)
 
-    def close(self, seconds: float = 5.0) -> None:
-        """End threads and inference units, and close the state; trainings go on by themselves.
-
-        Args:
-            seconds: To wait for each thread; what goes on after that resumes at the next start.
-        """
-        self._scheduler.close(seconds)
+    def close(self) -> None:
+        """End threads and inference units, and close the state; trainings go on by themselves."""
+        self._scheduler.close()
         self._runtime.database.close()

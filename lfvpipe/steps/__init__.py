@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from lfvpipe.steps import hosting, ownership
     from lfvpipe.steps.advice import advise
     from lfvpipe.steps.context import Context
+    from lfvpipe.steps.decisions import tell_decision
     from lfvpipe.steps.intact import VERIFIED
     from lfvpipe.steps.left_by_kills import leftovers, remove_leftovers
     from lfvpipe.steps.mlflow import insist_on_extra
@@ -19,6 +20,7 @@ else:
         {
             "advice": ["advise"],
             "context": ["Context"],
+            "decisions": ["tell_decision"],
             "hosting": [],
             "intact": ["VERIFIED"],
             "left_by_kills": ["leftovers", "remove_leftovers"],
@@ -41,4 +43,5 @@ __all__ = [
     "ownership",
     "remove_leftovers",
     "steps_of",
+    "tell_decision",
 ]

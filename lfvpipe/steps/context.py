@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from lfvpipe.config.spec import Pipeline
     from lfvpipe.lookout.client import LookoutClient
-    from lfvpipe.service import Service
     from lfvpipe.storage import Bucket, Buckets
 
 
@@ -92,23 +91,15 @@ class Context:
         from lfvpipe.lookout.client import connect
 
         endpoint = self.pipeline.service.endpoint
-        handler = self._service.handle if endpoint == "embedded" else None
-        return connect(endpoint, region=self.pipeline.region, handler=handler)
-
-    @cached_property
-    def _service(self) -> Service:
+        if endpoint != "embedded":
+            return connect(endpoint, region=self.pipeline.region)
         from lfvpipe.service.embedded import open_service
 
-        return open_service(
+        handler = open_service(
             self.service_dir,
             self.buckets,
             region=self.pipeline.region,
             detector=self.pipeline.service.detector,
             limits=self.pipeline.service.limits,
         )
-
-    def close(self) -> None:
-        """Close the embedded service, if it was opened; what still runs on in threads is left."""
-        if "_service" in self.__dict__:
-            self.__dict__.pop("lookout", None)
-            self.__dict__.pop("_service").close(seconds=0.0)
+        return connect("embedded", region=self.pipeline.region, handler=handler)

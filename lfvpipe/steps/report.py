@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.reasons import Reason
     from lfvpipe.report.records import RunRecord, Suspect, Verdict
+    from lfvpipe.steps.evaluate.outcome import DecisionFacts
 
 _SUSPECTS_KEPT = 100  # whose labels are doubted, in the run file and on the page
 _ALIKE_KEPT = 3  # beside each of them
@@ -136,7 +137,7 @@ def _record(context: Context, work: Work) -> RunRecord:
     """Return the run as it was, with its verdicts."""
     from lfvpipe.config.flat import flatten
     from lfvpipe.report import metrics
-    from lfvpipe.report.records import Finding, RunRecord, by_doubt
+    from lfvpipe.report.records import DecisionMade, Finding, RunRecord, by_doubt
     from lfvpipe.report.suspects import contradicted
     from lfvpipe.report.verdict_file import read_verdicts
 
@@ -180,6 +181,7 @@ def _record(context: Context, work: Work) -> RunRecord:
         findings=tuple(
             Finding(row.level, row.message, row.images)
             for row in (
+                *_decided(evaluate.decision),
                 *_contradicted(doubted or (), len(told)),
                 *_unlike(verdicts),
                 *CheckOutcome.of(work.upstream).findings,
@@ -187,6 +189,7 @@ def _record(context: Context, work: Work) -> RunRecord:
         ),
         errors=tuple(vars(error) for error in evaluate.errors),
         timings=(),
+        decision=None if evaluate.decision is None else DecisionMade(**vars(evaluate.decision)),
         suspects=None if doubted is None else tuple(_suspects(context, work, doubted)),
         verdicts=verdicts,
     )
@@ -224,6 +227,13 @@ def _suspects(context: Context, work: Work, doubted: Sequence[Verdict]) -> Itera
                 for other in alike.get(each.id, ())[:_ALIKE_KEPT]
             ),
         )
+
+
+def _decided(decision: DecisionFacts | None) -> Iterator[findings.Finding]:
+    """Yield what was asked of the decision and cannot be had."""
+    if decision is not None and decision.note:
+        text = f"Decided at a score of {decision.threshold:.3g}, by {decision.by}: {decision.note}."
+        yield findings.warning("decision", text, ())
 
 
 def _contradicted(doubted: Sequence[Verdict], asked: int) -> Iterator[findings.Finding]:

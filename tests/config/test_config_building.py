@@ -83,7 +83,7 @@ def test_every_key_reaches_the_pipeline(load_text: Load, tmp_path: Path) -> None
             (spec.EvaluationArchive("C:\\data\\t.zip", ("*n*",), "normal", "ab" * 32),),
             20,
             0.9,
-            spec.Costs(20, 1),
+            spec.Decide(spec.Costs(20, 1)),
         ),
         matrix={"sample.percent": (10, 40)},
     )

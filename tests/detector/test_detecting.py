@@ -282,14 +282,6 @@ def test_a_few_anomalies_leave_a_model_of_normals_as_it_is(product: Any) -> None
     assert [each.code for each in few.info.warnings if "anomal" in each.code] == ["few-anomalies"]
 
 
-def test_costs_move_the_threshold(product: Any) -> None:
-    doubtful = [Example(each.path, "anomaly") for each in product.normal[10:13]]
-    mixed = [*product.normal[:10], *product.anomaly[:10], *doubtful]
-    careful = train(mixed, replace(FAST, costs=(20, 1))).calibration.threshold
-    relaxed = train(mixed, replace(FAST, costs=(1, 20))).calibration.threshold
-    assert careful < relaxed
-
-
 def test_training_without_normals_is_refused(product: Any) -> None:
     with pytest.raises(DetectorError, match="at least 2 normal"):
         train(product.anomaly, FAST)
@@ -315,9 +307,6 @@ def test_an_unknown_label_is_refused(product: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("costs", (float("nan"), 1)),
-        ("costs", (1, float("inf"))),
-        ("costs", (1, 2, 3)),
         ("seed", -1),
         ("sides", (100.5,)),
         ("sides", ()),

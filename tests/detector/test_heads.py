@@ -183,7 +183,7 @@ def test_probability_is_half_exactly_at_the_threshold_and_monotone() -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(200) >= 150
     scores = labels * 1.5 + generator.normal(size=200)
-    calibration = calibrate(scores, labels, np.ones(200), None)
+    calibration = calibrate(scores, labels, np.ones(200))
     line = np.linspace(-5, 5, 1001)
     probabilities = calibration.probability(line)
     assert (np.diff(probabilities) >= 0).all()
@@ -203,7 +203,7 @@ def test_the_threshold_is_nearly_the_best_for_images_that_nobody_has_seen() -> N
             labels = np.arange(2 * count) >= count
             return generator.normal(size=2 * count) + 2.0 * labels, labels
 
-        calibration = calibrate(*draw(30), np.ones(60), None)
+        calibration = calibrate(*draw(30), np.ones(60))
         scores, labels = draw(2000)
         found.append(f1(calibration.probability(scores) >= 0.5, labels))
         best.append(max(f1(scores >= cut, labels) for cut in np.linspace(0, 2, 41)))
@@ -215,10 +215,10 @@ def test_an_image_that_stands_for_others_counts_for_them() -> None:
     labels = np.arange(90) >= 60
     scores = labels * 1.5 + generator.normal(size=90)
     often = np.where(labels, 1, 4)
-    weighed = calibrate(scores, labels, often.astype(float), None)
-    repeated = calibrate(np.repeat(scores, often), np.repeat(labels, often), np.ones(270), None)
+    weighed = calibrate(scores, labels, often.astype(float))
+    repeated = calibrate(np.repeat(scores, often), np.repeat(labels, often), np.ones(270))
     assert abs(weighed.threshold - repeated.threshold) < 0.02
-    assert weighed.threshold != calibrate(scores, labels, np.ones(90), None).threshold
+    assert weighed.threshold != calibrate(scores, labels, np.ones(90)).threshold
 
 
 def test_few_normals_are_called_anomalous() -> None:
@@ -235,20 +235,6 @@ def test_an_anomaly_among_the_normal_images_hides_no_other() -> None:
     alone, beside = calibrate_on_normals(scores), calibrate_on_normals(np.append(scores, 50))
     at = [-each.offset / each.slope for each in (alone, beside)]
     assert abs(at[1] - at[0]) < 0.5
-
-
-@pytest.mark.parametrize("costs", [(500.0, 1.0), (20.0, 1.0), (1.0, 20.0)])
-def test_the_threshold_costs_least_however_dear_a_mistake(costs: tuple[float, float]) -> None:
-    generator = np.random.default_rng(0)
-    labels = np.arange(1020) >= 1000
-    scores = labels * 2.0 + generator.normal(size=1020)
-
-    def cost(called: Bools) -> float:
-        return costs[0] * int((labels & ~called).sum()) + costs[1] * int((~labels & called).sum())
-
-    chosen = calibrate(scores, labels, np.ones(1020), costs).probability(scores) >= 0.5
-    least = min(cost(scores >= cut) for cut in [*scores, np.inf])
-    assert cost(chosen) == least
 
 
 def test_importing_the_detector_imports_nothing_heavy_but_numpy() -> None:

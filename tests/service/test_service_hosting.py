@@ -123,6 +123,28 @@ def test_verdicts_come_as_documented(hosted: LookoutClient, world: Any) -> None:
     assert jpeg["IsAnomalous"] is True
 
 
+def test_a_models_tag_says_what_is_decided_by_and_takes_effect_at_once(
+    hosted: LookoutClient, world: Any
+) -> None:
+    arn = hosted.describe_model(ProjectName="p", ModelVersion="1")["ModelDescription"]["ModelArn"]
+
+    def decide(value: str) -> Any:
+        hosted.tag_resource(ResourceArn=arn, Tags=[{"Key": "lfvpipe:decision", "Value": value}])
+        return detect(hosted, world.picture((64, 64)))
+
+    # The score is 0.1: its confidence stays that of the model, whatever is decided by.
+    assert decide("0.05") == {
+        "Source": {"Type": "direct"},
+        "IsAnomalous": True,
+        "Confidence": pytest.approx(0.1),
+    }
+    assert decide("0.2 0.1:0.3")["IsAnomalous"] is False
+    with pytest.raises(hosted.exceptions.ValidationException, match="lfvpipe:decision"):
+        decide("often")
+    hosted.untag_resource(ResourceArn=arn, TagKeys=["lfvpipe:decision"])
+    assert detect(hosted, world.picture((64, 64)))["IsAnomalous"] is False
+
+
 def test_an_image_unlike_the_training_images_is_told_beside_the_answer_and_in_the_log(
     hosted: LookoutClient, world: Any
 ) -> None:

@@ -85,17 +85,6 @@ def test_without_a_training_dataset_no_model_is_created(client: LookoutClient) -
     assert caught.value.response["ResourceType"] == "DATASET"
 
 
-def test_the_costs_come_from_the_models_tag(
-    dataset: Any, world: Any, client: LookoutClient, waits: Any
-) -> None:
-    create(client, Tags=[{"Key": "lfvpipe:costs", "Value": "20:1"}])
-    waits.model(client)
-    create(client, Tags=[{"Key": "lfvpipe:costs", "Value": "many"}])
-    with pytest.raises(LookoutError, match="lfvpipe:costs"):
-        waits.model(client, "2")
-    assert [settings.costs for _, settings in world.detector.calls] == [(20.0, 1.0)]
-
-
 def test_a_tag_says_how_much_time_training_may_take(
     dataset: Any, world: Any, client: LookoutClient, waits: Any
 ) -> None:

@@ -12,12 +12,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from lfvpipe import detector, service
+from lfvpipe import detector, images, service
 from lfvpipe.archives import STATE_FOLDER, kind_of_junk
 from lfvpipe.cli import heat_maps, interrupt
 from lfvpipe.cli.command_work import CommandWork
 from lfvpipe.cli.held_models import stop_left_models
-from lfvpipe.cli.keeping import Keeper
 from lfvpipe.cli.name_reading import is_made
 from lfvpipe.cli.options import Json, LockOptions, Option, is_pipeline_file
 from lfvpipe.cli.preparation import training_preparation
@@ -31,10 +30,13 @@ from lfvpipe.dataset.inventory import kind_in_words
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
 from lfvpipe.executor import in_order
+from lfvpipe.lookout.decision import Decision, score_of
 from lfvpipe.lookout.failures import explained
 from lfvpipe.lookout.likeness import unlikeness
+from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.report.certainty import why_guessed
 from lfvpipe.steps.evaluate.detection import content_type
+from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.hosting import Hosting, hosted
 from lfvpipe.steps.model.outcome import ModelOutcome
 
@@ -111,14 +113,6 @@ class DetectOptions(LockOptions):
             group="target",
         ),
     ] = None
-    no_keep: Annotated[
-        bool,
-        Option(
-            "--no-keep",
-            about="do not keep the verdicts for `lfvpipe review --of detect`",
-            group="target",
-        ),
-    ] = False
     json: Json = False
     csv: Annotated[bool, Option("--csv", about="print a line per image as CSV", group="output")] = (
         False
@@ -274,39 +268,41 @@ def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[As
         retrain = command_line("run", options)
         preparation = training_preparation(variant, ledger, record, retrain)
         draw = _drawing(variant, model, maps)
-        keeper = Keeper(variant, model, is_wanted=not options.no_keep)
+        decision, by = _decision(variant, ledger, trained)
         work = CommandWork(ledger, cancelled)
         at_hand = _model_at_hand(variant, model)
 
         def detect(image: Path) -> ImageVerdict:
             work.progress(0, None, "images")  # ends the command when the user asks to stop
-            data = image.read_bytes()
-            prepared = preparation.prepare(data)
+            prepared = _prepared(preparation, image)
             if at_hand is None:
                 said = _ask_service(variant, model, image, prepared.data)
             else:
                 said = _ask_model(at_hand, prepared)
-            keeper.keep(image, data, (prepared.width, prepared.height), said)
+            called = decision.call(
+                score_of(said.confidence or 0, is_anomalous=bool(said.is_anomalous))
+            )
             return replace(
                 said,
+                **called._asdict(),
                 image=str(image),
-                needs_review=(said.confidence or 0) < variant.pipeline.evaluate.review_below,
+                needs_review=called.to_person
+                or called.confidence < variant.pipeline.evaluate.review_below,
                 heat_map=draw(image, prepared.data),
                 note=preparation.geometry.tell_apart(
                     prepared.whole, (prepared.width, prepared.height)
                 ),
             )
 
-        asked = Asked(detect, _about_model(variant, preparation))
+        asked = Asked(detect, (*by, *_about_model(variant, preparation)))
         if at_hand is not None:
             held = tuple(ledger.held)
             try:
-                with keeper:
-                    yield asked
+                yield asked
             finally:  # also where the user stops it
                 stop_left_models(variant, ledger, work.warn, before=held)
             return
-        with hosted(variant.context, work, model, kept=model.key in ledger.held), keeper:
+        with hosted(variant.context, work, model, kept=model.key in ledger.held):
             yield asked
 
 
@@ -343,6 +339,22 @@ def _model_record(variant: Variant, ledger: Ledger) -> Record:
     return record
 
 
+def _decision(
+    variant: Variant, ledger: Ledger, trained: ModelOutcome
+) -> tuple[Decision, tuple[str, ...]]:
+    """Return what a run decided on this model's scores by, and how to tell of it."""
+    record = ledger.standing_record(variant.name, "evaluate")
+    if record is None or record.outcome is None:
+        return Decision(), ()
+    found = EvaluateOutcome.from_json(record.outcome.facts)
+    if found.decision is None or found.model != trained.arn:
+        return Decision(), ()
+    threshold = f"{found.decision.threshold:.3g}"
+    return found.decision.decision, (
+        f"Decided at a score of {threshold}, by {found.decision.by}; 0.5 is the model's own.",
+    )
+
+
 def _drawing(variant: Variant, model: Hosting, maps: HeatMaps | None) -> Draw:
     """Return what draws the heat map of an image, given what the hosted model was given.
 
@@ -372,6 +384,16 @@ def _model_at_hand(variant: Variant, model: Hosting) -> Model | None:
         return detector.load(file) if file is not None else None
     except detector.DetectorError:
         return None
+
+
+def _prepared(preparation: Preparation, image: Path) -> Prepared:
+    """Prepare an image as the model's training images were."""
+    return images.examine(
+        image.read_bytes(),
+        rules=preparation.rules,
+        geometry=preparation.geometry,
+        max_bytes=MAX_IMAGE_BYTES,
+    )
 
 
 def _ask_model(model: Model, prepared: Prepared) -> ImageVerdict:

@@ -28,7 +28,6 @@ from lfvpipe.cli.options import (
 )
 from lfvpipe.cli.plans import plan_variants, reason_json
 from lfvpipe.cli.reporters import reporting
-from lfvpipe.cli.unnamed_labels import about_unnamed_labels
 from lfvpipe.cli.usage import command_line, selecting_words
 from lfvpipe.cli.variants import (
     ledger_of,
@@ -133,8 +132,6 @@ def run(options: RunOptions) -> int:
             output.print_json(_json(runs, code))
         else:
             _print(options, runs, cancelled=cancelled.is_set())
-        if runs and (note := about_unnamed_labels(runs[0].variant, runs[0].ledger)):
-            print(output.styled(f"note: {note}", "yellow"), file=sys.stderr)
     return code
 
 
@@ -186,6 +183,11 @@ def _run_variant(
         )
     finally:
         held_models.stop_after_run(variant, ledger, reporter, before=held_before)
+    if result.ok:
+        try:
+            steps.tell_decision(variant.context, ledger)
+        except UserError as error:
+            reporter(engine.StepWarning("evaluate", error.message))
     run_report.update_after_run(variant, result)
     return VariantRun(variant, ledger, result)
 

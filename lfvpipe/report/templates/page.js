@@ -22,11 +22,11 @@ function countAt(data, threshold) {
 }
 
 function best(data, worth) {
-  let found = 0.5;
-  for (let step = 0; step <= 100; step += 1) {
+  let found = data.decided;
+  for (let step = 1; step < 100; step += 1) {
     const value = worth(countAt(data, step / 100));
     const now = worth(countAt(data, found));
-    if (value > now || (value === now && Math.abs(step / 100 - 0.5) < Math.abs(found - 0.5))) found = step / 100;
+    if (value > now || (value === now && Math.abs(step / 100 - data.decided) < Math.abs(found - data.decided))) found = step / 100;
   }
   return found;
 }
@@ -45,33 +45,32 @@ function explore(box) {
   const roc = box.querySelector(".chart .here.roc");
   const pr = box.querySelector(".chart .here.pr");
   const say = (name, text) => box.querySelectorAll(`[data-out="${name}"]`).forEach((spot) => (spot.textContent = text));
-  const show = () => {
-    const threshold = Number(slider.value);
+  const show = (threshold) => {
+    slider.value = threshold;
     const counts = countAt(data, threshold);
     for (const name of ["tp", "fp", "fn", "tn"]) say(name, counts[name]);
     for (const name of ["f1", "precision", "recall"]) say(name, figure(counts[name]));
     say("cost", Number(counts.cost.toFixed(4)));
     say("threshold", threshold.toFixed(2));
     say("at", `at threshold ${threshold.toFixed(2)}`);
+    say("line", `evaluate: {decide: {threshold: ${Number(threshold.toFixed(4))}}}`);
     for (const name of ["fp", "fn"]) box.querySelector(`[data-out="${name}"]`).className = counts[name] ? "wrong" : "zero";
-    lines.forEach((line) => line.setAttribute("transform", `translate(${(threshold - 0.5) * line.dataset.width})`));
+    lines.forEach((line) => line.setAttribute("transform", `translate(${(threshold - line.dataset.at) * line.dataset.width})`));
     put(roc, ratio(counts.fp, counts.fp + counts.tn), counts.recall);
     put(pr, counts.recall, counts.precision);
   };
   const targets = {
+    decided: () => data.decided,
     f1: () => best(data, (counts) => counts.f1 ?? 0),
     cost: () => best(data, (counts) => -counts.cost),
   };
   box.querySelectorAll("[data-go]").forEach((button) =>
     button.addEventListener("click", () => {
-      const target = targets[button.dataset.go];
-      slider.value = target ? target() : button.dataset.go;
-      show();
+      show(targets[button.dataset.go]());
     }),
   );
-  slider.addEventListener("input", show);
-  slider.value = "0.5";
-  show();
+  slider.addEventListener("input", () => show(Number(slider.value)));
+  show(data.decided);
 }
 
 // A larger view of the images that `fitting` lists; `reached(one)` is told where its user left.

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.errors import UserError
-from lfvpipe.lookout import likeness
+from lfvpipe.lookout import likeness, tags
+from lfvpipe.lookout.decision import Called, Decision
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service.faults import invalid
 from lfvpipe.service.log import log_to
@@ -47,13 +48,22 @@ class Detection:
             raise conflict_of(model, stopped) from error
         except UserError as error:
             raise invalid(f"the image cannot be judged: {error.message}") from error
-        if self.context.keeper is not None:
-            self.context.keeper.keep(self.context.region, model, body, verdict)
         headers = {}
         if verdict.unlikeness is not None and verdict.is_unlike:
             headers = {likeness.HEADER: likeness.header_of(verdict.unlikeness)}
             self._log_unlike(model, headers)
-        return {"DetectAnomalyResult": _result(verdict), OWN_HEADERS: headers}
+        called = self._decision(model).call(verdict.probability)
+        return {"DetectAnomalyResult": _result(verdict, called), OWN_HEADERS: headers}
+
+    def _decision(self, model: Model) -> Decision:
+        """Return what turns the model's scores into verdicts: its tag, or its own threshold."""
+        found = self.context.runtime.database.look(
+            "SELECT value FROM tags WHERE arn = ? AND key = ?", model.arn, tags.DECISION
+        )
+        try:
+            return Decision() if found is None else Decision.from_text(found["value"])
+        except ValueError as error:
+            raise invalid(f"the model's tag {tags.DECISION} is wrong: {error}") from error
 
     def _log_unlike(self, model: Model, headers: Mapping[str, str]) -> None:
         """Log an image that is not like the training images.
@@ -108,7 +118,7 @@ def _is_upright(body: bytes, size: tuple[int | None, int | None]) -> bool:
         return False
 
 
-def _result(verdict: "Verdict") -> Result:
+def _result(verdict: "Verdict", called: Called) -> Result:
     anomalies = [
         {
             "Name": anomaly.name,
@@ -118,8 +128,8 @@ def _result(verdict: "Verdict") -> Result:
     ]
     return {
         "Source": {"Type": "direct"},
-        "IsAnomalous": verdict.is_anomalous,
-        "Confidence": verdict.confidence,
+        "IsAnomalous": called.is_anomalous,
+        "Confidence": called.confidence,
         "Anomalies": anomalies or None,
         "AnomalyMask": verdict.mask_png,
     }

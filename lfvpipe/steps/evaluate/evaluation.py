@@ -10,10 +10,12 @@ from lfvpipe import atomic
 from lfvpipe.dataset.index import read_index
 from lfvpipe.engine.outcome import Outcome
 from lfvpipe.lookout.descriptions import describe_model
+from lfvpipe.report.policies import calibrated_at_half
 from lfvpipe.report.records import Verdict
 from lfvpipe.report.verdict_file import read_partial, read_verdicts, write_verdicts
 from lfvpipe.steps.evaluate.detection import detect, notebook
 from lfvpipe.steps.evaluate.outcome import (
+    DecisionFacts,
     EvaluateIdentity,
     EvaluateOutcome,
     KeptHosting,
@@ -21,7 +23,9 @@ from lfvpipe.steps.evaluate.outcome import (
     VerdictFile,
 )
 from lfvpipe.steps.evaluate.service_results import (
+    choose,
     pixel_metrics,
+    said_of_training,
     service_metrics,
     sources,
     verdicts_of_test,
@@ -73,14 +77,19 @@ def evaluate(context: Context, work: Work) -> Outcome:
         stop_if_ours(context, work, model)  # an attempt that was killed may have it hosted
 
     below = context.pipeline.evaluate.review_below
+    said = said_of_training(context, trained)
+    half = calibrated_at_half((each.probability, each.calibrated) for each in said)
+    choice = choose(context, said, half)
     rows = [
-        _as_of_today(verdicts[image.sha256], image, below)
+        _as_of_today(verdicts[image.sha256], image).decided(choice.decision, below)
         for image in _images(index)
         if image.sha256 in verdicts
     ]
-    tested = verdicts_of_test(context, trained, index)
+    tested = [
+        each.decided(choice.decision, below) for each in verdicts_of_test(context, trained, index)
+    ]
     state_dir, name = context.state_dir, f"{work.fingerprint}.jsonl"
-    learnt = verdicts_of_training(context, trained, index)
+    learnt = verdicts_of_training(context, said, index)
     identity = EvaluateIdentity(
         model=trained.arn,
         verdicts=VerdictFile(**write_verdicts(state_dir, f"verdicts/{name}", rows)),
@@ -88,6 +97,7 @@ def evaluate(context: Context, work: Work) -> Outcome:
         training=VerdictFile(**write_verdicts(state_dir, f"evaluations/training-{name}", learnt))
         if learnt
         else None,
+        decision=None if _decides_itself(context) else DecisionFacts.of(choice),
     )
     metrics = service_metrics(context, trained)
     _partial(context, work).unlink(missing_ok=True)
@@ -107,9 +117,16 @@ def evaluate(context: Context, work: Work) -> Outcome:
         pixels=pixel_metrics(context, trained),
         unlike=sum(row.unlikeness is not None for row in rows) or None,
         sources=sources(trained),
+        calibrated_at_half=half,
     )
     word: Word = "created" if work.previous is None else "updated"
     return Outcome(word, facts.as_json(), identity.as_json())
+
+
+def _decides_itself(context: Context) -> bool:
+    """Tell whether the model's own threshold stands, as nobody asked for another decision."""
+    spec = context.pipeline.evaluate
+    return spec.decide is None and spec.to_person is None
 
 
 def stop_left(context: Context, left: KeptHosting | Hosting) -> list[str]:
@@ -201,8 +218,8 @@ def _partial(context: Context, work: Work) -> Path:
     return context.state_dir / "verdicts" / f"{work.fingerprint}.partial.jsonl"
 
 
-def _as_of_today(verdict: Verdict, image: Image, review_below: float) -> Verdict:
-    """Return `verdict` with what the configuration says of the image and of doubt by now."""
+def _as_of_today(verdict: Verdict, image: Image) -> Verdict:
+    """Return `verdict` with what the configuration says of the image by now."""
     return replace(
         verdict,
         id=image.id,
@@ -210,5 +227,4 @@ def _as_of_today(verdict: Verdict, image: Image, review_below: float) -> Verdict
         label=image.label,
         path=image.path,
         types=image.types,
-        needs_review=verdict.confidence < review_below,
     )

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts, StepOutcome
+from lfvpipe.lookout.decision import Decision
+
+if TYPE_CHECKING:
+    from lfvpipe.report.policies import Choice
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,35 @@ class PixelMetrics(StepFacts):
 
 
 @dataclass(frozen=True)
+class DecisionFacts(StepFacts):
+    """What the verdicts were decided by; see `lfvpipe.report.records.DecisionMade`."""
+
+    threshold: float
+    above: float | None
+    below: float | None
+    by: str
+    note: str
+
+    @classmethod
+    def of(cls, choice: Choice) -> DecisionFacts:
+        """Return what is kept of a choice."""
+        return cls(**vars(choice.decision), by=choice.by, note=choice.note)
+
+    @property
+    def decision(self) -> Decision:
+        """The threshold, and what goes to a person."""
+        return Decision(self.threshold, self.above, self.below)
+
+
+@dataclass(frozen=True)
 class EvaluateIdentity(StepFacts):
-    """What later steps depend on: which verdicts of which model (its ARN)."""
+    """What later steps depend on: which verdicts of which model (its ARN), decided by what."""
 
     model: str
     verdicts: VerdictFile
     test: VerdictFile
     training: VerdictFile | None = field(default=None, kw_only=True, metadata=ABSENT_IF_NONE)
+    decision: DecisionFacts | None = field(default=None, kw_only=True, metadata=ABSENT_IF_NONE)
 
 
 @dataclass(frozen=True)
@@ -72,6 +98,7 @@ class EvaluateOutcome(EvaluateIdentity, StepOutcome):
         test: On the service's own test images.
         training: On the training images, by models that had not learnt from them; None where the
             service does not tell.
+        decision: What the verdicts were decided by; None where the model did by itself.
         fingerprint: What the verdicts were made of.
         images: How many evaluation images have a verdict.
         anomalous: How many of them are taken for anomalous.
@@ -85,6 +112,8 @@ class EvaluateOutcome(EvaluateIdentity, StepOutcome):
         pixels: By type of anomaly; None where no masks were learnt from.
         sources: The SHA-256 of the service's files that were read, by bucket and key joined with a
             slash. None without such files, and in a ledger from before digests were kept.
+        calibrated_at_half: The calibrated probability that the score 0.5 stands for; None where
+            nobody tells.
     """
 
     step: ClassVar[str] = "evaluate"
@@ -101,3 +130,4 @@ class EvaluateOutcome(EvaluateIdentity, StepOutcome):
     unlike: int | None = field(default=None, metadata=ABSENT_IF_NONE)
     pixels: tuple[PixelMetrics, ...] | None = field(default=None, metadata=ABSENT_IF_NONE)
     sources: Mapping[str, str] | None = field(default=None, metadata=ABSENT_IF_NONE)
+    calibrated_at_half: float | None = field(default=None, metadata=ABSENT_IF_NONE)

@@ -12,6 +12,7 @@ from lfvpipe.errors import UserError
 from lfvpipe.lookout.descriptions import describe_model
 from lfvpipe.lookout.training_verdicts import read_lines
 from lfvpipe.manifest import LineError, read_evaluation_line
+from lfvpipe.report.policies import Judged, decide
 from lfvpipe.report.records import Verdict
 from lfvpipe.steps.evaluate.outcome import PixelMetrics
 from lfvpipe.steps.model.evaluation_files import (
@@ -26,11 +27,13 @@ from lfvpipe.steps.model.evaluation_files import (
 from lfvpipe.steps.model.outcome import ObjectLocation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from lfvpipe.dataset.index import Image
     from lfvpipe.lookout.training_verdicts import TrainingVerdict
     from lfvpipe.manifest import EvaluationLine
+    from lfvpipe.report.policies import Choice
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
     from lfvpipe.steps.model.outcome import ModelOutcome
@@ -103,25 +106,43 @@ def verdicts_of_test(context: Context, model: ModelOutcome, index: Path) -> list
     keys = {row.image.removeprefix(root) for row in rows}
     # The index is streamed: of a large one, only the test images are held.
     images = {image.key: image for image in read_index(index) if image.key in keys} if keys else {}
-    below = context.pipeline.evaluate.review_below
-    return [_verdict(row, images.get(row.image.removeprefix(root)), below) for row in rows]
+    return [_verdict(row, images.get(row.image.removeprefix(root))) for row in rows]
 
 
-def verdicts_of_training(context: Context, model: ModelOutcome, index: Path) -> list[Verdict]:
+def said_of_training(context: Context, model: ModelOutcome) -> tuple[TrainingVerdict, ...]:
     """Return what was said of training images out of fold; nothing where no service tells.
 
     Raises:
         EvaluationDamaged: The file is not whole.
     """
     if model.evaluation_manifest is None:
-        return []
+        return ()
     data = fetch(context, model, TRAINING)
     if not data:
-        return []
+        return ()
     try:
-        rows = read_lines(data)
+        return read_lines(data)
     except ValueError as error:
         raise EvaluationDamaged(_address(locations(model)[TRAINING]), str(error)) from error
+
+
+def choose(context: Context, rows: Sequence[TrainingVerdict], half: float | None) -> Choice:
+    """Return the decision that the pipeline's policy comes to by what was said out of fold.
+
+    Args:
+        context: Of the step.
+        rows: What was said.
+        half: The calibrated probability that the score 0.5 stands for.
+    """
+    spec = context.pipeline.evaluate
+    judged = [Judged(each.probability, each.label == "anomaly") for each in rows]
+    return decide(spec.decide, spec.to_person, judged, half)
+
+
+def verdicts_of_training(
+    context: Context, rows: Iterable[TrainingVerdict], index: Path
+) -> list[Verdict]:
+    """Return what was said of training images out of fold as verdicts, by the model's threshold."""
     root = f"s3://{context.pipeline.bucket.name}/{context.pipeline.bucket.prefix}"
     said = {row.source.removeprefix(root): row for row in rows}
     return [
@@ -145,14 +166,13 @@ def _verdict_of_training(row: TrainingVerdict, image: Image) -> Verdict:
     )
 
 
-def _verdict(row: EvaluationLine, image: Image | None, review_below: float) -> Verdict:
+def _verdict(row: EvaluationLine, image: Image | None) -> Verdict:
     return Verdict(
         id=image.id if image else row.image,
         name=image.member if image else PurePosixPath(row.image).name,
         label=row.label,
         is_anomalous=row.detection.is_anomalous,
         confidence=row.detection.confidence,
-        needs_review=row.detection.confidence < review_below,
         sha256=image.sha256 if image else None,
         path=image.path if image else None,
         types=image.types if image else (),

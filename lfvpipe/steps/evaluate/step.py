@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lfvpipe.engine.inputs import settings
@@ -38,6 +39,12 @@ class EvaluateStep(Step[Context]):
         """Return what a verdict says beyond the service's answer, and whether hosting goes on."""
         pipeline = context.pipeline
         inputs: dict[str, Json] = {"evaluate.review_below": pipeline.evaluate.review_below}
+        # Absent where nothing is said: what was judged before there was a choice stays judged.
+        for key, said in (
+            ("evaluate.decide", pipeline.evaluate.decide),
+            ("evaluate.to_person", pipeline.evaluate.to_person),
+        ):
+            inputs |= {key: asdict(said)} if said is not None else {}
         hosting = pipeline.hosting
         if hosting.keep_running:
             inputs |= {

@@ -37,7 +37,6 @@ class ModelStep(Step[Context]):
     def inputs(self, context: Context) -> Sequence[Input]:
         """Return what decides how the model comes out and where its evaluation lies."""
         pipeline = context.pipeline
-        costs = pipeline.evaluate.costs
         # Keys that came later are named only where they say something: a model of an earlier
         # version stays the model of its fingerprint.
         effort = pipeline.model.effort
@@ -55,8 +54,9 @@ class ModelStep(Step[Context]):
             {
                 "bucket.prefix": pipeline.bucket.prefix,
                 "model.output_prefix": pipeline.model.output_prefix,
-                "evaluate.costs.false_accept": costs.false_accept if costs else None,
-                "evaluate.costs.false_reject": costs.false_reject if costs else None,
+                # Nothing that a model is made of; once it was, and this is how models are known.
+                "evaluate.costs.false_accept": None,
+                "evaluate.costs.false_reject": None,
                 **asked,
                 **background,
                 **other,

@@ -172,8 +172,6 @@ def _create(context: Context, work: Work, *, is_to_learn: bool) -> str:
         tags.PIPELINE: pipeline.name,
         tags.LINEAGE: work.lineage,
     }
-    if costs := pipeline.evaluate.costs:
-        given[tags.COSTS] = f"{costs.false_accept:g}:{costs.false_reject:g}"
     if pipeline.model.effort != Model.effort:
         given[tags.EFFORT] = pipeline.model.effort
     extracted = ExtractOutcome.of(work.upstream)

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from botocore.exceptions import BotoCoreError
@@ -57,6 +57,8 @@ ROUTES = [
     ("POST", r"/projects/([^/]+)/models/([^/]+)/stop", "StopModel"),
     ("POST", r"/projects/([^/]+)/models/([^/]+)/detect", "DetectAnomalies"),
     ("GET", r"/tags/(.+)", "ListTagsForResource"),
+    ("POST", r"/tags/(.+)", "TagResource"),
+    ("DELETE", r"/tags/(.+)", "UntagResource"),
 ]
 
 
@@ -124,7 +126,8 @@ class FakeLookout:
             return self._answer(method, url, headers, body)
 
     def _answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        path = urlsplit(url).path.removeprefix("/2020-11-20")
+        split = urlsplit(url)
+        path = split.path.removeprefix("/2020-11-20")
         operation, names = next(
             (name, [unquote(group) for group in match.groups()])
             for verb, pattern, name in ROUTES
@@ -136,7 +139,7 @@ class FakeLookout:
         self.calls.append(operation)
         lowered = {name.lower(): value for name, value in headers.items()}
         try:
-            answer = self._once(operation, names, lowered, body)
+            answer = self._once(operation, names, lowered, body, parse_qs(split.query))
         except Refusal as refusal:
             self._die_if(number)
             error = {"Message": refusal.name, "ResourceId": "x", "ResourceType": "x"}
@@ -150,12 +153,19 @@ class FakeLookout:
             self.dead = True
             raise Killed
 
-    def _once(self, operation: str, names: list[str], headers: dict[str, str], body: bytes) -> Any:
+    def _once(
+        self,
+        operation: str,
+        names: list[str],
+        headers: dict[str, str],
+        body: bytes,
+        query: dict[str, list[str]],
+    ) -> Any:
         token = headers.get("x-amzn-client-token")
         if token in self.tokens:
             return self.tokens[token]
         data = json.loads(body) if body and operation != "DetectAnomalies" else {}
-        data |= {"body": body}
+        data |= {"body": body, "query": query}
         answer = getattr(self, _method(operation))(data, *names)
         if token:
             self.tokens[token] = answer
@@ -325,6 +335,20 @@ class FakeLookout:
     def _list_tags_for_resource(self, data: Any, arn: str) -> Any:
         _, name, version = arn.split("/")
         return {"Tags": self._model(name, version)["tags"]}
+
+    def _tag_resource(self, data: Any, arn: str) -> Any:
+        _, name, version = arn.split("/")
+        model = self._model(name, version)
+        new = {each["Key"] for each in data["Tags"]}
+        model["tags"] = [each for each in model["tags"] if each["Key"] not in new] + data["Tags"]
+        return {}
+
+    def _untag_resource(self, data: Any, arn: str) -> Any:
+        _, name, version = arn.split("/")
+        model = self._model(name, version)
+        gone = data["query"]["tagKeys"]
+        model["tags"] = [each for each in model["tags"] if each["Key"] not in gone]
+        return {}
 
     def statuses(self) -> dict[str, str]:
         """Return the status of every model, by version, of the only project."""

@@ -395,13 +395,11 @@ def test_a_plan_after_an_interrupt_says_that_the_training_goes_on(world: Any) ->
 
 
 def test_the_model_is_told_what_it_is_for(world: Any) -> None:
-    costs = "evaluate.costs={false_accept: 20, false_reject: 1}"
-    world.overrides = ["bucket.prefix=run1/", costs, "model.effort=thorough"]
+    world.overrides = ["bucket.prefix=run1/", "model.effort=thorough"]
     world.run()
     model = world.service.projects["demo"]["models"]["1"]
     tags = {tag["Key"]: tag["Value"] for tag in model["tags"]}
     assert model["output"] == {"Bucket": "demo-bucket", "Prefix": "run1/out/"}
-    assert tags["lfvpipe:costs"] == "20:1"
     assert tags["lfvpipe:effort"] == "thorough"
     assert tags["lfvpipe:fingerprint"] == world.facts("model")["fingerprint"]
 

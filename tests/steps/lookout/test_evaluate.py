@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from lfvpipe.engine.planning import plan
 from lfvpipe.engine.removal import destroy
 from lfvpipe.report import run_file
+from lfvpipe.steps import tell_decision
 from lfvpipe.steps.hosting import stop_models
 
 pytestmark = pytest.mark.slow
@@ -250,3 +252,68 @@ def test_a_model_that_was_released_after_a_failure_and_hosted_by_somebody_else_s
     world.service.projects["demo"]["models"]["1"]["status"] = "HOSTED"
     assert world.run().ok
     assert world.service.statuses() == {"1": "HOSTED"}
+
+
+def _verdicts(world: Any) -> list[dict[str, Any]]:
+    file = world.ledger_path.parent / world.facts("evaluate")["verdicts"]["path"]
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def _tags(world: Any) -> dict[str, str]:
+    (project,) = world.service.projects.values()
+    return {each["Key"]: each["Value"] for each in project["models"]["1"]["tags"]}
+
+
+def _scores(world: Any) -> dict[str, float]:
+    return {
+        line["id"]: line["confidence"] if line["is_anomalous"] else 1 - line["confidence"]
+        for line in _verdicts(world)
+    }
+
+
+def test_another_decision_trains_and_asks_nobody_and_moves_the_verdicts(world: Any) -> None:
+    world.run()
+    scores = _scores(world)
+    threshold = sorted(scores.values())[2]
+    calls = len(world.service.calls)
+
+    world.overrides = [f"evaluate.decide.threshold={threshold}"]
+    rows = plan(world.steps(), world.context(), world.ledger).rows
+    assert {row.step for row in rows if row.reasons} == {"evaluate", "report"}
+    assert world.run().ok
+    assert world.service.calls[calls:] == []
+    for _ in range(2):
+        tell_decision(world.context(), world.ledger)
+    assert world.service.calls[calls:] == ["TagResource"]
+    assert _tags(world)["lfvpipe:decision"] == repr(threshold)
+    assert [line["is_anomalous"] for line in _verdicts(world)] == [
+        scores[line["id"]] >= threshold for line in _verdicts(world)
+    ]
+    assert sum(line["is_anomalous"] for line in _verdicts(world)) == 6
+    assert _scores(world) == pytest.approx(scores)
+    run = run_file.load(world.ledger_path.parent / world.facts("report")["run_file"])
+    assert run.decision is not None
+    assert run.decision.threshold == threshold
+    assert all(each.is_anomalous == (each.score >= threshold) for each in run.verdicts["test"])
+
+    world.overrides = []
+    assert world.run().ok
+    assert _scores(world) == pytest.approx(scores)
+    tell_decision(world.context(), world.ledger)
+    assert "lfvpipe:decision" not in _tags(world)
+    assert not _called(world, "StartModel", calls)
+
+
+def test_what_a_person_is_to_decide_on_is_neither_right_nor_wrong(world: Any) -> None:
+    world.run()
+    scores = sorted(_scores(world).values())
+    world.overrides = [
+        f"evaluate.to_person={{above: {(scores[1] + scores[2]) / 2}, below: {scores[5]}}}"
+    ]
+    assert world.run().ok
+    asked = [line for line in _verdicts(world) if line.get("to_person")]
+    assert len(asked) == 3
+    assert all(line["correct"] is None and line["needs_review"] for line in asked)
+    run = run_file.load(world.ledger_path.parent / world.facts("report")["run_file"])
+    assert run.scores["evaluation"].confusion.total == 5
+    assert run.scores["evaluation"].to_person == 3

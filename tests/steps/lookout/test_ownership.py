@@ -10,7 +10,7 @@ from lfvpipe.engine.removal import destroy
 from lfvpipe.engine.step import Leftover
 from lfvpipe.steps import ownership
 
-COSTS = "evaluate.costs={false_accept: 20, false_reject: 1}"
+EFFORT = "model.effort=thorough"
 
 
 def _errors(result: Any) -> dict[str, str]:
@@ -62,7 +62,7 @@ def test_in_one_word_a_pipeline_takes_over_and_the_first_one_is_told(
 ) -> None:
     assert other.take_over().ok
     assert len(_lines(world)) == 2 * 2
-    world.overrides = [COSTS]  # which alone needs nothing but another model
+    world.overrides = [EFFORT]  # which alone needs nothing but another model
     result = world.run()
     assert "Project demo belongs to pipeline second" in _errors(result)["datasets"]
     assert len(_lines(world)) == 2 * 2
@@ -76,7 +76,7 @@ def test_a_pipeline_takes_over_what_it_need_not_change_and_back(world: Any, othe
     other.train = 3
     assert other.take_over().ok
     assert world.service.statuses() == {"1": "TRAINED"}
-    world.overrides = [COSTS]
+    world.overrides = [EFFORT]
     assert "belongs to pipeline second" in _errors(world.run())["datasets"]
     assert world.take_over().ok
     assert "belongs to pipeline pipeline" in _errors(other.run(refresh=True))["datasets"]
@@ -112,7 +112,7 @@ def test_destroy_takes_the_mark_along_and_the_project_is_free(world: Any, other:
 def test_a_pipeline_that_was_moved_and_renamed_stays_the_owner(world: Any) -> None:
     world.run()
     state = world.fresh_context().state_dir
-    world.overrides = ["name=renamed", COSTS]
+    world.overrides = ["name=renamed", EFFORT]
     shutil.move(state, world.fresh_context().state_dir)
     assert world.run().ok
     assert world.service.statuses() == {"1": "TRAINED", "2": "TRAINED"}
@@ -187,7 +187,7 @@ def test_datasets_of_an_earlier_version_are_claimed_at_the_next_occasion(
     bucket = world.context().bucket
     bucket.delete([info.key for info in bucket.list("lfvpipe/")])
     assert "that this pipeline did not make" in _errors(other.run())["datasets"]
-    world.overrides = [COSTS]
+    world.overrides = [EFFORT]
     assert world.run().ok
     assert "Project demo belongs to pipeline pipeline" in _errors(other.run())["datasets"]
 

@@ -286,7 +286,12 @@ def _learn(training: _Training, selection: Selection) -> _Learnt:
     trained = _train_detector(training, examples, settings)
     told = dict(zip((each.path for each in examples), sources, strict=True))
     said = (each for each in getattr(trained, "out_of_fold", ()) if each.path in told)
-    verdicts = [TrainingVerdict(told[each.path], each.label, each.probability) for each in said]
+    verdicts = [
+        TrainingVerdict(
+            told[each.path], each.label, each.probability, getattr(each, "calibrated", None)
+        )
+        for each in said
+    ]
     ordered = tuple(sorted(verdicts, key=lambda each: each.source))
     _save(training, trained)
     found_digest = sha256(final.read_bytes()).hexdigest()

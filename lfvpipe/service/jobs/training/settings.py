@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lfvpipe.images import Geometry, PixelRules
-from lfvpipe.lookout.tags import COSTS, EFFORT, GEOMETRY, PIXELS, join_value
+from lfvpipe.lookout.tags import EFFORT, GEOMETRY, PIXELS, join_value
 from lfvpipe.service.jobs.training.selection import TrainingError
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import tags
@@ -23,9 +23,7 @@ def read_settings(runtime: Runtime, model: Model) -> "Settings":
 
     with runtime.database.read() as tx:
         found = {tag.key: tag.value for tag in tags.of_resource(tx, model.arn)}
-    costs = found.get(COSTS)
     settings = Settings(
-        costs=None if costs is None else _parse_costs(costs),
         pixels=_parse_pixels(found.get(PIXELS, "")),
         geometry=_check_geometry(join_value(GEOMETRY, found)),
     )
@@ -56,15 +54,3 @@ def _check_geometry(text: str) -> str:
     except ValueError as error:
         raise TrainingError(f"The tags {GEOMETRY} mean nothing; remove them.") from error
     return text
-
-
-def _parse_costs(text: str) -> tuple[float, float]:
-    accept, _, reject = text.partition(":")
-    try:
-        costs = float(accept), float(reject)
-    except ValueError:
-        costs = 0.0, 0.0
-    if not (min(costs) > 0 and max(costs) < float("inf")):
-        wanted = "two positive numbers FALSE_ACCEPT:FALSE_REJECT, such as 20:1"
-        raise TrainingError(f"The tag {COSTS} is {text!r}; it must be {wanted}.")
-    return costs

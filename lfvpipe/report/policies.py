@@ -1,0 +1,183 @@
+"""What the decision on images is made by: costs, a threshold, a rate that is not to be exceeded.
+
+All of it goes by what models said of training images that they had not learnt from; test images
+are there to see what a decision does, not to choose it by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, exp, lgamma, log, log1p, nextafter
+from typing import TYPE_CHECKING
+
+from lfvpipe.lookout.decision import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from lfvpipe.config.spec import Decide, ToPerson
+
+CONFIDENCE = 0.95
+"""With which a largest rate is to hold, where nobody says."""
+
+_EDGE = 1e-6  # a threshold's least distance from 0 and 1
+_HALF = 0.5
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The score that models which had not learnt from a training image gave it."""
+
+    score: float
+    is_anomaly: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A decision, and how it came about.
+
+    Attributes:
+        by: What it was made by, in a few words.
+        note: What of it cannot be had, or is guessed; "" for nothing.
+    """
+
+    decision: Decision
+    by: str
+    note: str = ""
+
+
+def decide(
+    policy: Decide | None,
+    to_person: ToPerson | None,
+    training: Sequence[Judged],
+    half: float | None = None,
+) -> Choice:
+    """Return the threshold that a policy comes to.
+
+    Args:
+        policy: None for the best F1, by which the model chose its own threshold.
+        to_person: Which images a person decides on.
+        training: Of all training images of which something is known.
+        half: See `calibrated_at_half`; where it is None, scores are held for probabilities.
+    """
+    if policy is None:
+        threshold, by, note = _HALF, "the best expected F1", ""
+    elif policy.threshold is not None:
+        threshold, by, note = policy.threshold, "a threshold that was set", ""
+    elif policy.costs is not None:
+        threshold, by, note = _by_costs(policy, training, half)
+    else:
+        threshold, by, note = _by_rate(policy, training)
+    above, below = (to_person.above, to_person.below) if to_person else (None, None)
+    threshold = min(max(threshold, _EDGE), 1 - _EDGE)
+    return Choice(Decision(threshold, above, below), by, note)
+
+
+def _by_costs(
+    policy: Decide, training: Sequence[Judged], half: float | None
+) -> tuple[float, str, str]:
+    """Return the score from which on passing an image costs more than rejecting it.
+
+    That is where the odds of an anomaly are those of the costs. With a prevalence, the odds of
+    the training images' own share are taken out of the calibrated ones, and the line's put in.
+    Source: Elkan, "The foundations of cost-sensitive learning", IJCAI 2001.
+    """
+    costs = policy.costs
+    if costs is None:
+        raise ValueError("a policy by costs has costs")
+    odds = costs.false_reject / costs.false_accept
+    by = f"costs of {costs.false_accept:g}:{costs.false_reject:g}"
+    anomalies = sum(each.is_anomaly for each in training)
+    normals = len(training) - anomalies
+    if policy.prevalence is not None:
+        by += f" at a prevalence of {100 * policy.prevalence:g} %"
+        if not (anomalies and normals):
+            return _HALF, by, _UNKNOWN
+        line = policy.prevalence / (1 - policy.prevalence)
+        odds *= (anomalies / normals) / line
+    probability = odds / (1 + odds)
+    if half is None:
+        return probability, by, _UNKNOWN
+    return _score_of(probability, half), by, ""
+
+
+_UNKNOWN = (
+    "how probable a defect is is not known, as with fewer than five defective training images, or"
+    " another service: scores are held for probabilities"
+)
+
+
+def calibrated_at_half(pairs: Iterable[tuple[float, float | None]]) -> float | None:
+    """Return the calibrated probability that the score 0.5 stands for; None where nobody tells.
+
+    Scores are calibrated probabilities moved in two straight lines that meet there.
+
+    Args:
+        pairs: Score and calibrated probability of some images.
+    """
+    known = [(score, calibrated) for score, calibrated in pairs if calibrated is not None]
+    if not known:
+        return None
+    # The one nearest to the bend: figures are rounded.
+    score, calibrated = min(known, key=lambda each: abs(each[0] - _HALF))
+    if score < _HALF:
+        found = calibrated / (2 * score) if score > 0 else _HALF
+    else:
+        part = 2 * score - 1
+        found = (calibrated - part) / (1 - part) if part < 1 else _HALF
+    return min(max(found, _EDGE), 1 - _EDGE)
+
+
+def _score_of(probability: float, half: float) -> float:
+    if probability < half:
+        return _HALF * probability / half
+    return _HALF + _HALF * (probability - half) / (1 - half)
+
+
+def _by_rate(policy: Decide, training: Sequence[Judged]) -> tuple[float, str, str]:
+    """Return the model's own threshold, moved as far as a rate needs to hold with a confidence.
+
+    Of n images whose scores come from the same source as those to come, the k-th from the end is
+    a bound on all to come: the share beyond it is a Beta variable (Wilks, "Determination of sample
+    sizes for setting tolerance limits", 1941). So many may lie beyond the threshold as a share of
+    the rate would exceed only with a probability of 1 - confidence.
+    """
+    escapes = policy.max_escape_rate is not None
+    rate = policy.max_escape_rate if escapes else policy.max_false_alarm_rate
+    if rate is None:
+        raise ValueError("a policy by a rate has a rate")
+    confidence = policy.confidence if policy.confidence is not None else CONFIDENCE
+    what, kind = ("defective", "escape") if escapes else ("good", "are false alarms")
+    verb = "escape" if escapes else kind
+    by = f"at most {100 * rate:g} % of {what} images {verb}, with {100 * confidence:g} % confidence"
+    scores = sorted(each.score for each in training if each.is_anomaly == escapes)
+    if not scores:
+        known = "what models say of training images that they had not learnt from is not known"
+        return _HALF, by, f"{known}, so the model's own threshold stands"
+    count = len(scores)
+    beyond = _may_lie_beyond(count, rate, confidence)
+    if escapes:
+        threshold = min(scores[max(beyond, 0)], _HALF)
+    else:
+        threshold = max(nextafter(scores[count - 1 - max(beyond, 0)], 1), _HALF)
+    if beyond >= 0:
+        return threshold, by, ""
+    promised = 1 - (1 - confidence) ** (1 / count)
+    wanted = ceil(log(1 - confidence) / log1p(-rate))
+    note = (
+        f"{count:,} {what} training images can promise {100 * promised:.2g} %, which it is now;"
+        f" {100 * rate:g} % takes {wanted:,} of them"
+    )
+    return threshold, by, note
+
+
+def _may_lie_beyond(count: int, rate: float, confidence: float) -> int:
+    """Return how many of `count` images may lie beyond the threshold; -1 where none is too many."""
+    chance, found = 0.0, -1
+    for beyond in range(count):
+        ways = lgamma(count + 1) - lgamma(beyond + 1) - lgamma(count - beyond + 1)
+        chance += exp(ways + beyond * log(rate) + (count - beyond) * log1p(-rate))
+        if chance > 1 - confidence:
+            break
+        found = beyond
+    return found

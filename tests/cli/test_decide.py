@@ -1,0 +1,111 @@
+"""What is decided by: shown by `decide`, set in the pipeline file, followed by all that judges."""
+
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workshop import Folder
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def file(trained: tuple[Path, Any], tmp_path: Path) -> Path:
+    """Return a pipeline that was run to its end, for one test alone."""
+    folder = tmp_path / "copy"
+    shutil.copytree(trained[0].parent, folder, copy_function=shutil.copy2)
+    return folder / trained[0].name
+
+
+def _decision(said: Any, line: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        each for each in said.json["choices"] if (each["decide"] or "") == line
+    )
+    return found
+
+
+def test_each_choice_is_shown_with_what_it_does_and_the_line_that_sets_it(
+    file: Path, lfvpipe: Any
+) -> None:
+    said = lfvpipe("decide", file)
+    assert said.code == 0
+    assert "best-f1 (in the pipeline file)" in said.out
+    assert "{max_escape_rate: 0.01}" in said.out
+    assert "test: escapes" in said.out
+    best = _decision(lfvpipe("decide", file, "--json"), "best-f1")
+    assert (best["threshold"], best["is_set"]) == (0.5, True)
+    assert best["sets"]["evaluation"]["anomalies"] == 1
+    dear = _decision(
+        lfvpipe("decide", file, "--json"), "{costs: {false_accept: 20, false_reject: 1}}"
+    )
+    assert dear["threshold"] < 0.5
+    assert dear["sets"]["test"]["escapes"] <= best["sets"]["test"]["escapes"]
+
+
+def test_another_decision_trains_nothing_and_all_that_judges_follows(
+    file: Path, lfvpipe: Any, tmp_path: Path
+) -> None:
+    image = tmp_path / "spot.png"
+    with zipfile.ZipFile(file.parent / "Texture_def.zip") as archive:
+        image.write_bytes(archive.read("Texture_def/7.png"))
+    before = lfvpipe("detect", file, image, "--json").json["images"][0]
+    assert before["verdict"] == "anomaly"
+    threshold = before["confidence"] / 2 + 0.5  # above its score
+    text = file.read_text().replace("Texture_def/7.png]}", "Texture_def/7.png], decide: ")
+    file.write_text(f"{text.rstrip()} {{threshold: {threshold}}}}}\n")
+    planned = lfvpipe("plan", file)
+    assert planned.code == 2
+    assert "train" not in planned.out.partition("model")[2].partition("\n")[0]
+    ran = lfvpipe("run", file)
+    assert ran.code == 0, ran.err
+    after = lfvpipe("detect", file, image, "--json")
+    (judged,) = after.json["images"]
+    assert judged["verdict"] == "normal"
+    assert judged["confidence"] == pytest.approx(1 - before["confidence"])
+    assert "Decided at a score of" in after.json["notes"][0]
+    shown = _decision(lfvpipe("decide", file, "--json"), "")
+    assert (shown["threshold"], shown["is_set"]) == (threshold, True)
+    page = (file.parent / ".lfvpipe" / "small" / "report.html").read_text()
+    assert "by a threshold that was set" in page
+    arn = Folder(file.parent).client().describe_model(ProjectName="small", ModelVersion="1")
+    tags = (
+        Folder(file.parent)
+        .client()
+        .list_tags_for_resource(ResourceArn=arn["ModelDescription"]["ModelArn"])["Tags"]
+    )
+    assert {"Key": "lfvpipe:decision", "Value": repr(threshold)} in tags
+    assert lfvpipe("run", file).out.startswith("nothing changed")
+
+
+def test_what_was_asked_for_and_cannot_be_promised_is_told(file: Path, lfvpipe: Any) -> None:
+    ran = lfvpipe("run", file, "--set", "evaluate.decide.max_escape_rate=0.01")
+    assert ran.code == 0
+    assert "defective training images can promise" in " ".join(ran.out.split())
+    assert "10 defective" in ran.out
+
+
+def test_what_a_person_is_to_decide_on_is_told_as_such(
+    file: Path, lfvpipe: Any, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(file.parent / "Texture_def.zip") as archive:
+        (tmp_path / "spot.png").write_bytes(archive.read("Texture_def/7.png"))
+    band = ("--set", "evaluate.to_person={above: 0, below: 1}")
+    assert lfvpipe("run", file, *band).code == 0
+    said = lfvpipe("detect", file, tmp_path / "spot.png", *band)
+    assert said.out.startswith("person")
+    assert "1 for a person to decide on" in said.err
+    told = lfvpipe("detect", file, tmp_path / "spot.png", "--json", *band).json["images"][0]
+    assert (told["verdict"], told["needs_review"]) == ("person", True)
+    shown = lfvpipe("decide", file, *band).out
+    assert "escapes unknown, as no such image has a label" in shown
+
+
+def test_before_there_are_verdicts_there_is_nothing_to_decide_on(
+    project: Path, lfvpipe: Any
+) -> None:
+    said = lfvpipe("decide", project)
+    assert said.code == 3
+    assert "has no verdicts yet" in said.err
