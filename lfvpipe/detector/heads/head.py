@@ -12,10 +12,10 @@ The words, one for one thing in the whole package:
 - *Out of fold* is what a fit says of images that it has not learnt from.
 
 To add a head, write a module beside this one with a class that inherits `Head`, as
-`tests/detector/example_head.py` does, and append the class to `HEADS` and to `FILE_ORDER` in
-`heads/__init__.py`. Scales, the blend, the heat map and the model file know it by this protocol
-only. Of an image it is given the backbone's maps, and no pixels. Its numbers go to `tuning.py`,
-with what they were chosen by.
+`tests/detector/example_head.py` does, and append the class to `NOVELTY_HEADS` or to
+`SUPERVISED_HEADS`, and to `FILE_ORDER`, in `heads/__init__.py`. Scales, the blend, the heat map and
+the model file know it by this protocol only. Of an image it is given the backbone's maps, and no
+pixels. Its numbers go to `tuning.py`, with what they were chosen by.
 """
 
 from __future__ import annotations
