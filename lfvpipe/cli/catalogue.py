@@ -91,7 +91,11 @@ COMMANDS = (
         "look over all of the state, and repair what can be repaired safely",
         "lfvpipe doctor pipeline.yaml --repair",
     ),
-    Command("stop", "stop every model that is known to be hosted", "lfvpipe stop pipeline.yaml"),
+    Command(
+        "stop",
+        "cancel trainings that go on, and stop every model that is hosted",
+        "lfvpipe stop pipeline.yaml",
+    ),
     Command(
         "destroy",
         "remove what the pipeline created, and nothing else",

@@ -18,27 +18,42 @@ INTERRUPTED = 130
 _HANGUP = getattr(signal, "SIGHUP", None)
 
 
+class Interruption(Event):
+    """Set once the user asks to stop.
+
+    Attributes:
+        by: The signals that asked, in their order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by: list[int] = []
+
+    def withdraw(self) -> None:
+        """Go on as if nobody had asked: the next signal is the first again."""
+        self.by.clear()
+        self.clear()
+
+
 @contextmanager
-def cancelling() -> Iterator[Event]:
+def cancelling() -> Iterator[Interruption]:
     """Yield an event that is set by Ctrl-C, SIGTERM or SIGHUP, and restore the old handlers after.
 
     A second Ctrl-C or SIGTERM ends the process at once: everything durable survives a kill, and
     the next run resumes. SIGHUP is never that second: the terminal and the shell both send it when
     a connection drops, and a model would stay hosted. One that is ignored (nohup) stays so.
     """
-    cancelled = Event()
+    cancelled = Interruption()
     if current_thread() is not main_thread():
         yield cancelled
         return
-    asked: list[int] = []
 
     def ask(number: int, _frame: FrameType | None) -> None:
         if number == _HANGUP:
             _let_go_of_terminal()
-        elif asked:
+        elif any(each != _HANGUP for each in cancelled.by):
             os._exit(INTERRUPTED)
-        else:
-            asked.append(number)
+        cancelled.by.append(number)
         cancelled.set()
         with suppress(OSError):
             os.write(2, b"\nstopping cleanly; once more to stop at once\n")

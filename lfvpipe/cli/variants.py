@@ -66,12 +66,16 @@ class Variant:
         return f"{self.pipeline.name} [{self.name}]" if self.is_of_matrix else self.pipeline.name
 
 
-def open_variants(options: PipelineOptions, *, adopt: bool = False) -> tuple[Variant, ...]:
+def open_variants(
+    options: PipelineOptions, *, adopt: bool = False, trains: bool = False, detach: bool = False
+) -> tuple[Variant, ...]:
     """Load the pipeline file and return its experiments, at least one.
 
     Args:
         options: What names them.
         adopt: Take over what is another pipeline's.
+        trains: The command may start a training, or go on with one: only `run` does.
+        detach: Do not wait for trainings.
 
     Raises:
         ConfigError: The file, or an override, is wrong.
@@ -90,7 +94,7 @@ def open_variants(options: PipelineOptions, *, adopt: bool = False) -> tuple[Var
     return tuple(
         Variant(
             name,
-            steps.Context(pipeline, options.state_root, name, adopt),
+            steps.Context(pipeline, options.state_root, name, adopt, trains, detach),
             steps.steps_of(pipeline),
         )
         for name, pipeline in experiments

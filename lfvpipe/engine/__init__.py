@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         UnknownStep,
         resolve,
     )
-    from lfvpipe.engine.step import Cancelled, Leftover, Step, Work
+    from lfvpipe.engine.step import Cancelled, Detached, Leftover, Step, Work
 else:
     __getattr__ = lazy.face(
         __name__,
@@ -67,7 +67,7 @@ else:
                 "UnknownStep",
                 "resolve",
             ],
-            "step": ["Cancelled", "Leftover", "Step", "Work"],
+            "step": ["Cancelled", "Detached", "Leftover", "Step", "Work"],
         },
     )
 
@@ -76,6 +76,7 @@ __all__ = [
     "Cancelled",
     "Code",
     "CodeVersion",
+    "Detached",
     "EngineError",
     "Event",
     "Facts",

@@ -174,3 +174,7 @@ class Step(ABC, Generic[C]):
 
 class Cancelled(Exception):
     """The user asked to stop; the message says what goes on and how to resume."""
+
+
+class Detached(Cancelled):
+    """The user asked beforehand not to wait for what goes on by itself."""

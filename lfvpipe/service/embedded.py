@@ -23,6 +23,7 @@ def open_service(
     region: str,
     detector: str = DEFAULT_DETECTOR,
     limits: str = "open",
+    trains: bool = True,
 ) -> Handler:
     """Open the service over `state_dir` and return what answers its requests.
 
@@ -35,6 +36,7 @@ def open_service(
         region: Whose resources they are: each region has its own.
         detector: The name of the detector of new models.
         limits: How many images a training takes: ``documented`` or ``open``.
+        trains: Starts trainings, also such as stand still because their process was killed.
 
     Raises:
         UserError: The folder cannot be used, or its state is from a newer version; or there is no
@@ -44,9 +46,10 @@ def open_service(
         folder_of(state_dir, region),
         buckets,
         region=region,
-        quotas=read_quotas(state_dir, limits),
+        quotas=read_quotas(state_dir, limits, cancel_trainings=True),
         detector=detector,
         isolated=False,
+        trains=trains,
     )
     return service.handle
 

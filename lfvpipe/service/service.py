@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.detector import load_detector
 from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
 from lfvpipe.service.dispatch import Dispatcher
+from lfvpipe.service.jobs import cancelled
 from lfvpipe.service.jobs.scheduler import Scheduler
 from lfvpipe.service.jobs.training.launcher import Launch
 from lfvpipe.service.operations.base import OperationContext
@@ -46,6 +47,7 @@ class Service:
         isolated: The service is for others: hosted models live in processes of their own and
             come back after a restart, and calls may be throttled. Else it serves its caller: a
             model with a single inference unit is asked within this process.
+        trains: Starts training workers, also for trainings whose worker died.
         clock: Returns epoch seconds.
 
     Raises:
@@ -64,6 +66,7 @@ class Service:
         stand_in: "Detector | None" = None,
         launch: Launch | None = None,
         isolated: bool = True,
+        trains: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         allowed = quotas or read_quotas(state_dir, limits, cancel_trainings=not isolated)
@@ -73,7 +76,8 @@ class Service:
             state_dir, allowed, clock=clock, detector_name=detector, stand_in=stand_in
         )
         self._runtime.remove_scratch_of_killed()
-        self._scheduler = Scheduler(self._runtime, launch, isolated=isolated)
+        cancelled.forget_old(self._runtime)
+        self._scheduler = Scheduler(self._runtime, launch, isolated=isolated, trains=trains)
         context = OperationContext(self._runtime, self._scheduler, buckets, region)
         groups = tuple(
             group(context)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lfvpipe.steps.mlflow import insist_on_extra
     from lfvpipe.steps.pipeline import families, steps_of
     from lfvpipe.steps.report import ReportOutcome
+    from lfvpipe.steps.trainings import Training, cancel_training, trainings_under_way
 else:
     __getattr__ = lazy.face(
         __name__,
@@ -28,6 +29,7 @@ else:
             "ownership": [],
             "pipeline": ["families", "steps_of"],
             "report": ["ReportOutcome"],
+            "trainings": ["Training", "cancel_training", "trainings_under_way"],
         },
     )
 
@@ -35,7 +37,9 @@ __all__ = [
     "VERIFIED",
     "Context",
     "ReportOutcome",
+    "Training",
     "advise",
+    "cancel_training",
     "families",
     "hosting",
     "insist_on_extra",
@@ -44,4 +48,5 @@ __all__ = [
     "remove_leftovers",
     "steps_of",
     "tell_decision",
+    "trainings_under_way",
 ]

@@ -23,12 +23,17 @@ class Context:
         state_root: ``.lfvpipe``, shared by the pipelines of a folder.
         variant: Which combination of the matrix this is; ``default`` without a matrix.
         adopt: The user said to take over a project that is somebody else's.
+        trains: Whether the embedded service may start a training, or go on with one that stands
+            still: only a run may.
+        detach: The user said not to wait for a training.
     """
 
     pipeline: Pipeline
     state_root: Path
     variant: str = "default"
     adopt: bool = False
+    trains: bool = True
+    detach: bool = False
 
     @property
     def state_dir(self) -> Path:
@@ -101,5 +106,6 @@ class Context:
             region=self.pipeline.region,
             detector=self.pipeline.service.detector,
             limits=self.pipeline.service.limits,
+            trains=self.trains,
         )
         return connect("embedded", region=self.pipeline.region, handler=handler)

@@ -371,7 +371,7 @@ def test_the_state_can_lie_elsewhere(project: Path, lfvpipe: Any, tmp_path: Path
 
 
 def test_stop_and_detect_without_a_model_say_so(project: Path, lfvpipe: Any) -> None:
-    assert lfvpipe("stop", project).out == "nothing is hosted\n"
+    assert lfvpipe("stop", project).out == "nothing is in training or hosted\n"
     image = project.parent / "image.png"
     image.write_bytes(b"")
     said = lfvpipe("detect", project, image)

@@ -90,7 +90,7 @@ def test_detect_leaves_nothing_hosted_and_sums_up(
     assert "text file" in answers["broken.png"]["error"]
     ledger = json.loads((trained[0].parent / ".lfvpipe/small/ledger.json").read_bytes())
     assert ledger["held"] == {}
-    assert lfvpipe("stop", trained[0]).out == "nothing is hosted\n"
+    assert lfvpipe("stop", trained[0]).out == "nothing is in training or hosted\n"
     text = lfvpipe("detect", trained[0], image.parent)
     assert re.search(
         r"^1 image: [01] anomalous, [01] doubtful, in [\d.]+ m?s$", text.err, re.MULTILINE
@@ -117,7 +117,7 @@ def test_what_keeps_running_is_stopped_by_stop(trained: Trained, image: Path, lf
     said = lfvpipe("detect", trained[0], image, "--csv", "--set", "hosting.keep_running=true")
     assert said.out.splitlines()[0] == "image,verdict,confidence,needs_review,error,note"
     assert lfvpipe("stop", trained[0], "--json").json == {"stopped": ["model:small/1"], "left": []}
-    assert lfvpipe("stop", trained[0]).out == "nothing is hosted\n"
+    assert lfvpipe("stop", trained[0]).out == "nothing is in training or hosted\n"
 
 
 def test_destroy_removes_what_was_created_and_keeps_the_archives(

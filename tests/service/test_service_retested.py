@@ -90,7 +90,7 @@ def test_whatever_training_depends_on_trains(
         case "a label":
             learnt[2] = line("normal/2.png", "anomaly")
         case "a tag":
-            tags = {"lfvpipe:costs": "20:1"}
+            tags = {"lfvpipe:effort": "fast"}
         case _:
             learnt = learnt[1:]
     put(client, world, waits, "train", learnt)

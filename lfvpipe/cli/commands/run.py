@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,8 +15,10 @@ from lfvpipe.cli import (
     interrupt,
     matrix_table,
     output,
+    questions,
     run_report,
 )
+from lfvpipe.cli.held_models import CANCELLED
 from lfvpipe.cli.options import (
     Json,
     LockOptions,
@@ -28,7 +31,7 @@ from lfvpipe.cli.options import (
 )
 from lfvpipe.cli.plans import plan_variants, reason_json
 from lfvpipe.cli.reporters import reporting
-from lfvpipe.cli.usage import command_line, selecting_words
+from lfvpipe.cli.usage import UsageError, command_line, selecting_words
 from lfvpipe.cli.variants import (
     ledger_of,
     locked,
@@ -45,14 +48,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from threading import Event
 
+    from lfvpipe.cli.interrupt import Interruption
     from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.events import Reporter
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.outcome import Outcome
     from lfvpipe.engine.result import RunResult, StepResult
     from lfvpipe.engine.selection import Selection
+    from lfvpipe.steps import Training
 
 DONE, FAILED = 0, 1
+_LEAVE, _CANCEL, _WAIT = range(3)  # the answers to what becomes of a training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +88,17 @@ class RunOptions(StepOptions, LockOptions):
             group="state",
         ),
     ] = 4
+    detach: Annotated[
+        bool,
+        Option("--detach", about="leave once training has begun; a later run takes it up"),
+    ] = False
+    cancel_training: Annotated[
+        bool,
+        Option(
+            "--cancel-training",
+            about="Ctrl-C and SIGTERM cancel the training, too, and nothing is asked",
+        ),
+    ] = False
     json: Json = False
     log_format: LogFormat = "human"
 
@@ -93,6 +110,18 @@ class VariantRun:
     variant: Variant
     ledger: Ledger
     result: RunResult
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether it was left, as asked, while a training goes on."""
+        return self.result.cancelled and not self.was_stopped
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the user stopped it."""
+        stops = [row.error for row in self.result.rows if isinstance(row.error, engine.Cancelled)]
+        is_left = bool(stops) and all(isinstance(each, engine.Detached) for each in stops)
+        return self.result.cancelled and not is_left
 
     @property
     def did_nothing(self) -> bool:
@@ -119,15 +148,11 @@ def run(options: RunOptions) -> int:
         commands.plan.explain(plans, options.why)
         return DONE
     set_misfits_aside(options)
-    variants = open_variants(options, adopt=options.adopt)
+    variants = open_variants(options, adopt=options.adopt, trains=True, detach=options.detach)
     selections = [selection_of(options, variant) for variant in variants]
     with locked("run", options, variants[0]), interrupt.cancelling() as cancelled:
         runs = _carry_out(options, variants, selections, cancelled)
-        if cancelled.is_set() or any(each.result.cancelled for each in runs):
-            code = interrupt.INTERRUPTED
-        else:
-            is_done = len(runs) == len(variants) and all(each.result.ok for each in runs)
-            code = DONE if is_done else FAILED
+        code = _exit_code(runs, len(variants), cancelled)
         if options.json:
             output.print_json(_json(runs, code))
         else:
@@ -135,13 +160,23 @@ def run(options: RunOptions) -> int:
     return code
 
 
+def _exit_code(runs: Sequence[VariantRun], wanted: int, cancelled: Event) -> int:
+    if cancelled.is_set() or any(each.was_stopped for each in runs):
+        return interrupt.INTERRUPTED
+    is_done = all(each.result.ok or each.is_detached for each in runs)
+    return DONE if is_done and len(runs) == wanted else FAILED
+
+
 def _carry_out(
     options: RunOptions,
     variants: Sequence[Variant],
     selections: Sequence[Selection],
-    cancelled: Event,
+    cancelled: Interruption,
 ) -> list[VariantRun]:
-    """Run the variants one after the other, to the first that fails unless told to go on."""
+    """Run the variants one after the other, to the first that fails unless told to go on.
+
+    Where the user stops it while a training goes on, they are asked what shall become of that.
+    """
     remember_valid(options)
     by_name = {step.name: step for variant in variants for step in variant.steps}
 
@@ -149,14 +184,54 @@ def _carry_out(
         return by_name[name].describe(outcome)
 
     runs: list[VariantRun] = []
-    with reporting(options.log_format, describe) as reporter:
-        for variant, selection in zip(variants, selections, strict=True):
-            if len(variants) > 1 and options.log_format == "human":
-                print(f"[{variant.name}]", file=sys.stderr)
-            runs.append(_run_variant(options, variant, selection, reporter, cancelled))
-            if cancelled.is_set() or not (runs[-1].result.ok or options.keep_going):
-                break
-    return runs
+    chosen = list(zip(variants, selections, strict=True))
+    while True:
+        with reporting(options.log_format, describe) as reporter:
+            for variant, selection in chosen[len(runs) :]:
+                if len(variants) > 1 and options.log_format == "human":
+                    print(f"[{variant.name}]", file=sys.stderr)
+                runs.append(_run_variant(options, variant, selection, reporter, cancelled))
+                goes_on = runs[-1].result.ok or runs[-1].is_detached or options.keep_going
+                if cancelled.is_set() or not goes_on:
+                    break
+        if not (cancelled.is_set() and runs and _keep_waiting(options, runs[-1], cancelled)):
+            return runs
+        cancelled.withdraw()
+        runs.pop()
+
+
+def _keep_waiting(options: RunOptions, last: VariantRun, cancelled: Interruption) -> bool:
+    """See to the training that goes on although the run was stopped; return whether to wait on.
+
+    Where nobody can be asked, and cancelling was not asked for, it goes on in the background.
+    """
+    can_ask = (
+        questions.can_ask() and options.log_format == "human" and cancelled.by == [signal.SIGINT]
+    )
+    if not (options.cancel_training or can_ask):
+        return False
+    for training in steps.trainings_under_way(last.variant.context, ledger_of(last.variant)):
+        choice = _CANCEL if options.cancel_training else _ask_about(training)
+        if choice == _WAIT:
+            return True
+        if choice == _CANCEL:
+            steps.cancel_training(last.variant.context, training)
+            print(f"cancelled {training}: {CANCELLED}", file=sys.stderr)
+    return False
+
+
+def _ask_about(training: Training) -> int:
+    try:
+        return questions.ask(
+            f"{training} goes on."[:1].upper() + f"{training} goes on."[1:],
+            (
+                "leave it to go on in the background: the next run takes it up",
+                "cancel it: what it has learnt so far is kept for the next run",
+                "keep waiting for it",
+            ),
+        )
+    except UsageError:  # the terminal is gone
+        return _LEAVE
 
 
 def _run_variant(
@@ -209,13 +284,25 @@ def _print(options: RunOptions, runs: Sequence[VariantRun], *, cancelled: bool) 
                 print(f"error: {row.step}{each.suffix}: {message}", file=sys.stderr)
                 for line in steps.advise(row.error).splitlines():
                     print(f"  {visible(line)}", file=sys.stderr)
-    if cancelled or any(not each.result.ok for each in runs):
-        was_stopped = any(each.result.cancelled for each in runs)
-        word = "resume" if was_stopped else "what is done stays done; try again"
-        again = command_line("run", options, selecting=selecting_words(options, again=True))
-        print(f"{word} with `{again}`", file=sys.stderr)
-    elif len(runs) > 1 and not all(each.did_nothing for each in runs):
-        print(f"\ncompare them with `{command_line('compare', options)} --matrix`")
+    _print_how_to_go_on(options, runs, cancelled=cancelled)
+
+
+def _print_how_to_go_on(
+    options: RunOptions, runs: Sequence[VariantRun], *, cancelled: bool
+) -> None:
+    """Print what comes next: to standard error where the run is not done."""
+    is_done = not cancelled and all(each.result.ok for each in runs)
+    if is_done:
+        if len(runs) > 1 and not all(each.did_nothing for each in runs):
+            print(f"\ncompare them with `{command_line('compare', options)} --matrix`")
+        return
+    if not cancelled and all(each.result.ok or each.is_detached for each in runs):
+        print(f"see how it ends with `{command_line('run', options)}`", file=sys.stderr)
+        return
+    was_stopped = any(each.result.cancelled for each in runs)
+    word = "resume" if was_stopped else "what is done stays done; try again"
+    again = command_line("run", options, selecting=selecting_words(options, again=True))
+    print(f"{word} with `{again}`", file=sys.stderr)
 
 
 def _print_matrix(done: Sequence[VariantRun]) -> None:

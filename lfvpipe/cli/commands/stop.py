@@ -1,26 +1,49 @@
-"""`lfvpipe stop`: stop every model that the ledger knows to be hosted."""
+"""`lfvpipe stop`: cancel the trainings that go on, and stop every model that is hosted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 from lfvpipe import steps
 from lfvpipe.cli import output
-from lfvpipe.cli.held_models import stop_held_models, where_to_stop
-from lfvpipe.cli.options import Json, LockOptions
+from lfvpipe.cli.held_models import CANCELLED, stop_held_models, where_to_stop
+from lfvpipe.cli.options import Json, LockOptions, Option
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
+from lfvpipe.lookout.progress import TRAINING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lfvpipe.steps import Training
 
 
 @dataclass(frozen=True, kw_only=True)
 class StopOptions(LockOptions):
     """What `lfvpipe stop` reads."""
 
+    only_list: Annotated[
+        bool,
+        Option("--list", about="show what is in training and what is hosted, and stop neither"),
+    ] = False
     json: Json = False
 
 
 def run(options: StopOptions) -> int:
-    """Stop what is hosted, wait until it is stopped, and say what it was; return 0."""
+    """Stop what goes on, wait until it is stopped, and say what it was; return 0.
+
+    A run that waits for a training in another terminal holds the lock, and is told by the service.
+    """
     variant = open_variants(options)[0]  # variants share their ledger and their service
+    trainings = steps.trainings_under_way(variant.context, ledger_of(variant))
+    if options.only_list:
+        hosted = list(ledger_of(variant).held)
+        _show(options, trainings, hosted)
+        return 0
+    for training in trainings:
+        steps.cancel_training(variant.context, training)
+        if not options.json:
+            print(f"cancelled {training}: {CANCELLED}")
     stopped: list[str] = []
     elsewhere: list[str] = []
     if ledger_of(variant).held:
@@ -29,12 +52,30 @@ def run(options: StopOptions) -> int:
             stopped = stop_held_models(variant, ledger)
             elsewhere = list(ledger.held)
     if options.json:
-        output.print_json({"stopped": stopped, "left": elsewhere})
+        cancelled = [_training_json(each) for each in trainings]
+        output.print_json({"stopped": stopped, "left": elsewhere, "cancelled": cancelled})
         return 0
     for key in stopped:
         print(f"stopped {key}")
     for model in steps.hosting.models_elsewhere(variant.context, ledger_of(variant).held):
         print(f"left alone {model.key}: {where_to_stop(model)}")
-    if not stopped and not elsewhere:
-        print("nothing is hosted")
+    if not trainings and not stopped and not elsewhere:
+        print("nothing is in training or hosted")
     return 0
+
+
+def _show(options: StopOptions, trainings: Sequence[Training], hosted: Sequence[str]) -> None:
+    if options.json:
+        found = [_training_json(each) for each in trainings]
+        output.print_json({"in_training": found, "hosted": hosted})
+        return
+    for training in trainings:
+        print(f"{training}: {training.message.removeprefix(TRAINING).strip() or 'goes on'}")
+    for key in hosted:
+        print(f"hosted {key}")
+    if not trainings and not hosted:
+        print("nothing is in training or hosted")
+
+
+def _training_json(training: Training) -> dict[str, Any]:
+    return {"project": training.project, "version": training.version, "said": training.message}

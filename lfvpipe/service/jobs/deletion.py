@@ -6,6 +6,7 @@ from contextlib import suppress
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service import locks
+from lfvpipe.service.jobs import cancelled
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import contents, models, tags
 
@@ -24,6 +25,7 @@ def finish(runtime: Runtime, identity: int) -> None:
         with suppress(UserError, OSError):
             bucket = runtime.store(model.storage).bucket(model.output_bucket)
             bucket.delete(model.written_keys.values())
+    cancelled.set_aside(runtime, model)
     shutil.rmtree(runtime.scratch(locks.model(identity)), ignore_errors=True)
     shutil.rmtree(runtime.model_file(identity).parent, ignore_errors=True)
     with runtime.database.write() as tx:

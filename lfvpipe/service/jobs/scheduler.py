@@ -57,11 +57,18 @@ class Scheduler:
         launch: Starts a training worker; default: a process, or, where a detector stands in,
             a thread of this process.
         isolated: Hosted models live in processes of their own.
+        trains: Starts training workers.
     """
 
     def __init__(
-        self, runtime: Runtime, launch: Launch | None = None, *, isolated: bool = False
+        self,
+        runtime: Runtime,
+        launch: Launch | None = None,
+        *,
+        isolated: bool = False,
+        trains: bool = True,
     ) -> None:
+        self._trains = trains
         self._runtime = runtime
         self._threads: dict[str, threading.Thread] = {}
         self._stuck: dict[str, _Stuck] = {}
@@ -87,7 +94,7 @@ class Scheduler:
         if model.unpublished is not None and model.status is not ModelStatus.DELETING:
             self._publish_again(identity)
         match model.status:
-            case ModelStatus.TRAINING:
+            case ModelStatus.TRAINING if self._trains:
                 self._launcher.ensure_worker(identity)
             case ModelStatus.STARTING_HOSTING:
                 self.idleness.note(identity)

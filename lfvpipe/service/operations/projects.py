@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lfvpipe.service.faults import conflict, over_quota
+from lfvpipe.service.jobs import cancelled
 from lfvpipe.service.operations.base import PAGE, OperationContext, Result, read_token, write_token
 from lfvpipe.service.operations.datasets import metadata as dataset_metadata
 from lfvpipe.service.state import datasets, models, packaging_jobs, projects, tokens
@@ -62,6 +63,7 @@ class Projects:
         tokens.renew(tx, project.arn)
         packaging_jobs.delete_of_project(tx, project_name)
         projects.delete(tx, project_name)
+        tx.after(partial(cancelled.forget, self.context.runtime, project_name))
         return {"ProjectArn": project.arn}
 
 

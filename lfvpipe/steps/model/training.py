@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfvpipe.config.spec import Model
 from lfvpipe.engine.outcome import Outcome
-from lfvpipe.engine.step import Cancelled
+from lfvpipe.engine.step import Cancelled, Detached
 from lfvpipe.errors import UserError
 from lfvpipe.lookout import rules, tags
 from lfvpipe.lookout.descriptions import (
@@ -31,7 +31,7 @@ from lfvpipe.lookout.descriptions import (
     describe_tags,
     timestamp,
 )
-from lfvpipe.lookout.failures import LookoutError, explained
+from lfvpipe.lookout.failures import ABSENT, LookoutError, explained
 from lfvpipe.lookout.progress import TrainingProgress, Weights
 from lfvpipe.lookout.statuses import MODEL_TRAINED, ModelStatus
 from lfvpipe.lookout.waiters import wait_for_model
@@ -212,6 +212,10 @@ def _wait(context: Context, work: Work, version: str) -> Description:
             detail = f"{said.stage}: {said.done} of {said.total}"
             work.progress(said.done, said.total, "", f"version {version}: {detail}")
 
+    if context.detach:
+        found = describe_model(context.lookout, context.pipeline.project, version)
+        if found and found["Status"] == ModelStatus.TRAINING:
+            raise Detached(f"Training goes on as version {version}; run again to take it up.")
     try:
         return wait_for_model(
             context.lookout,
@@ -224,6 +228,9 @@ def _wait(context: Context, work: Work, version: str) -> Description:
         message = f"Training goes on as version {version}; run again to resume."
         raise Cancelled(message) from error
     except LookoutError as error:
+        if error.code in {ABSENT, ModelStatus.DELETING}:
+            message = f"The training of version {version} was cancelled; run again to resume."
+            raise Cancelled(message) from error
         if error.code in _UNFIT:
             saved = ModelSaved.of(work)
             failed = (*saved.failed_versions, version)

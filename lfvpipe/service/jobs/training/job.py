@@ -30,8 +30,8 @@ from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.lookout.training_verdicts import TrainingVerdict, read_lines, write_lines
 from lfvpipe.patience import OF_A_LONG_WAIT, patient
 from lfvpipe.service import locks
+from lfvpipe.service.jobs import cancelled, deletion
 from lfvpipe.service.jobs import contents as contents_job
-from lfvpipe.service.jobs import deletion
 from lfvpipe.service.jobs.messages import NOT_PUBLISHED, WAITS, status_message, trained_message
 from lfvpipe.service.jobs.training import learning
 from lfvpipe.service.jobs.training.checkpoints import FileCheckpoints
@@ -162,8 +162,8 @@ def _put_off(runtime: Runtime, identity: int, error: OSError | sqlite3.Operation
 
 def _clear(runtime: Runtime, identity: int) -> None:
     """Remove what passes, and the model where DeleteModel left that to who holds the lock."""
+    deletion.finish(runtime, identity)  # first: it keeps what a cancelled training had come to
     shutil.rmtree(runtime.scratch(locks.model(identity)), ignore_errors=True)
-    deletion.finish(runtime, identity)
 
 
 def _last_stage(model: Model) -> str:
@@ -308,8 +308,8 @@ def _train_detector(
 
     runtime, model, progress = training.runtime, training.model, training.progress
     learn = runtime.detector_of(model).train
-    folder, most = runtime.scratch(locks.model(model.id)) / "learning", runtime.quotas
-    kept = FileCheckpoints(folder, most.checkpoint_bytes, progress.get_on)
+    most = runtime.quotas.checkpoint_bytes
+    kept = FileCheckpoints(cancelled.take_up(runtime, model), most, progress.get_on)
     options: dict[str, Any] = {"checkpoints": kept} if are_taken_by(learn) else {}
     try:
         return learn(

@@ -4,11 +4,15 @@ It trains whatever waits, oldest first, and ends when nothing does. It lives in 
 own, so that neither a request nor the end of the process that started it stops a training.
 """
 
+import os
+import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
+from threading import Event, Thread
 
+from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service import locks
 from lfvpipe.service.jobs.training.job import PutOff, train
 from lfvpipe.service.log import processors, service_log
@@ -16,11 +20,17 @@ from lfvpipe.service.quotas import quotas_from_json
 from lfvpipe.service.runtime import Runtime, open_runtime
 from lfvpipe.service.state import models
 
+_LOOK, _GRACE = 0.3, 0.7  # seconds: two looks apart, and what a training has to stop by itself
 _PATIENCE = 0.2  # seconds; somebody who only asks whether a lock is free holds it for less
 
 
-def work(runtime: Runtime) -> None:
+Guard = Callable[[Runtime, int], AbstractContextManager[None]]
+
+
+def work(runtime: Runtime, guard: Guard = lambda _runtime, _identity: nullcontext()) -> None:
     """Train until no model waits, or as many workers as are allowed are at it already.
+
+    Each model is trained within its `guard`.
 
     A model that is committed while this worker finds nothing more to do is seen all the same:
     who commits starts a worker afterwards, and this one looks again after giving up its slot.
@@ -30,7 +40,7 @@ def work(runtime: Runtime) -> None:
             if not ours:
                 return  # the workers that have the slots look again when they are through
             try:
-                trained = _train_next(runtime)
+                trained = _train_next(runtime, guard)
             except PutOff as waits:  # whoever looks at the model starts another worker, some time
                 service_log().error("training waits", reason=str(waits))
                 return
@@ -53,14 +63,43 @@ def _slot(runtime: Runtime) -> Iterator[bool]:
     yield False
 
 
-def _train_next(runtime: Runtime) -> bool:
+def _train_next(runtime: Runtime, guard: Guard) -> bool:
     """Train the oldest model that nobody trains; return whether there was one."""
     for identity in _waiting(runtime):
         with runtime.locks.held(locks.model(identity), seconds=_PATIENCE) as ours:
             if ours:
-                train(runtime, identity)
+                with guard(runtime, identity):
+                    train(runtime, identity)
                 return True
     return False
+
+
+@contextmanager
+def ending_when_deleted(runtime: Runtime, identity: int) -> Iterator[None]:
+    """End this process where the model is deleted and its training does not stop by itself.
+
+    It looks between its images and networks, which take longer than who cancels likes to wait. A
+    training may be killed anywhere: who looks at the model next removes it.
+    """
+    is_over = Event()
+
+    def watch() -> None:
+        while not is_over.wait(_LOOK):
+            try:
+                with runtime.database.read() as tx:
+                    model = models.find(tx, identity)
+            except sqlite3.Error:  # it cannot be asked now
+                continue
+            if model is None or model.status is ModelStatus.DELETING:
+                break
+        if not is_over.wait(_GRACE):
+            os._exit(0)
+
+    Thread(target=watch, name="lfvpipe-deleted", daemon=True).start()
+    try:
+        yield
+    finally:
+        is_over.set()
 
 
 def main(arguments: list[str]) -> int:
@@ -75,7 +114,7 @@ def main(arguments: list[str]) -> int:
         runtime = open_runtime(Path(arguments[0]), quotas_from_json(arguments[1]))
         with closing(runtime.database):
             runtime.remove_scratch_of_killed()
-            work(runtime)
+            work(runtime, ending_when_deleted)
     except Exception:  # the boundary of the process
         service_log().exception("training failed")
         return 1
@@ -83,4 +122,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    ended = main(sys.argv[1:])
+    sys.stderr.flush()
+    # At once: threads that are within a product of a cancelled training would be waited for.
+    os._exit(ended)
