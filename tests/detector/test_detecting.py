@@ -29,6 +29,8 @@ from lfvpipe.detector import (
 pytestmark = pytest.mark.slow
 
 FAST = Settings(sides=(128,), views=2)
+# Where it is not what the networks learn that is shown.
+FASTER = replace(FAST, looks=2, steps=20)
 
 
 def verdicts(model: Model, examples: list[Example]) -> list[Verdict]:
@@ -118,7 +120,7 @@ def test_colours_that_no_class_declares_are_background(product: Any, tmp_path: P
         replace(each, mask_classes={"scratch": each.mask_classes["scratch"]})
         for each in product.masked[:12]
     ]
-    model = train([*product.normal[:14], *undeclared], FAST)
+    model = train([*product.normal[:14], *undeclared], FASTER)
     assert list(model.classes) == ["scratch"]
 
 
@@ -167,13 +169,13 @@ train(examples, Settings(**settings)).save(Path(facts["model"]))
 
 def test_the_same_data_and_seed_give_the_same_file(product: Any, tmp_path: Path) -> None:
     examples = [*product.normal[:8], *product.masked[:8]]
-    train(examples, replace(FAST, threads=1)).save(tmp_path / "a")
+    train(examples, replace(FASTER, threads=1)).save(tmp_path / "a")
     facts = {
         "examples": [
             (str(e.path), e.label, str(e.mask) if e.mask else None, dict(e.mask_classes))
             for e in reversed(examples)
         ],
-        "settings": asdict(replace(FAST, threads=3)),
+        "settings": asdict(replace(FASTER, threads=3)),
         "model": str(tmp_path / "b"),
     }
     command = [sys.executable, "-c", ANOTHER_PROCESS]
@@ -256,7 +258,7 @@ def test_a_model_that_does_without_the_finer_usual_side_is_read_again(
 def test_progress_is_told_and_training_stops_when_asked(product: Any) -> None:
     examples = [*product.normal[:8], *product.masked[:8]]
     told: list[tuple[str, int, int]] = []
-    train(examples, FAST, progress=lambda *facts: told.append(facts))
+    train(examples, FASTER, progress=lambda *facts: told.append(facts))
     assert {stage for stage, _, _ in told} == {
         "images",
         "features at 128 px",
@@ -270,7 +272,7 @@ def test_progress_is_told_and_training_stops_when_asked(product: Any) -> None:
     assert all(0 <= done <= total for _, done, total in told)
     moments = iter(range(1000))
     with pytest.raises(TrainingCancelled):
-        train(examples, FAST, cancelled=lambda: next(moments) > 4)
+        train(examples, FASTER, cancelled=lambda: next(moments) > 4)
 
 
 def test_a_few_anomalies_leave_a_model_of_normals_as_it_is(product: Any) -> None:
