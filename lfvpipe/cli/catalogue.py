@@ -72,6 +72,11 @@ COMMANDS = (
         "lfvpipe decide pipeline.yaml",
     ),
     Command(
+        "export",
+        "put a trained model, and all that judges images by it, into a folder",
+        "lfvpipe export pipeline.yaml -o line-7/",
+    ),
+    Command(
         "history",
         "list the runs, their figures, and what changed between them",
         "lfvpipe history pipeline.yaml",

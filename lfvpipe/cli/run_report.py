@@ -47,7 +47,12 @@ def page(variant: Variant, ledger: Ledger) -> Path | None:
 def page_line(variant: Variant, ledger: Ledger) -> str:
     """Return a line on where the report page is, empty without one."""
     found = page(variant, ledger)
-    return f"page      {formatting.path(found)}\n" if found else ""
+    if found is None:
+        return ""
+    line = f"page      {formatting.path(found)}\n"
+    if variant.pipeline.service.endpoint == "embedded" and not variant.is_of_matrix:
+        line += "model     `lfvpipe export` puts it into a folder that judges by itself\n"
+    return line
 
 
 def summary(variant: Variant, ledger: Ledger) -> str:

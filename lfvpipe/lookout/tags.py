@@ -18,7 +18,7 @@ PIPELINE: Final = "lfvpipe:pipeline"
 """The name of the pipeline, for people."""
 
 DECISION: Final = "lfvpipe:decision"
-"""What the model's verdicts are decided by, as `lfvpipe.lookout.decision.Decision` writes it."""
+"""What the model's verdicts are decided by, as `lfvpipe.decision.Decision` writes it."""
 
 PIXELS: Final = "lfvpipe:pixels"
 """How photographs become pixels, as `lfvpipe.images.PixelRules.as_text` writes it."""

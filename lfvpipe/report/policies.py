@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil, exp, lgamma, log, log1p, nextafter
 from typing import TYPE_CHECKING
 
-from lfvpipe.lookout.decision import Decision
+from lfvpipe.decision import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

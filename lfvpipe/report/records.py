@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from lfvpipe.lookout.decision import score_of
+from lfvpipe.decision import score_of
 
 if TYPE_CHECKING:
-    from lfvpipe.lookout.decision import Decision
+    from lfvpipe.decision import Decision
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ class DecisionMade:
     """What the verdicts of a run were decided by.
 
     Attributes:
-        threshold: Of the score, see `lfvpipe.lookout.decision.Decision`; likewise the next two.
+        threshold: Of the score, see `lfvpipe.decision.Decision`; likewise the next two.
         by: What it was made by, in a few words.
         note: What of that cannot be had, or is guessed; "" for nothing.
     """

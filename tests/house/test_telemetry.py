@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ import pytest
 from PIL import Image
 
 import lfvpipe
+from lfvpipe.decision import Decision
 from lfvpipe.service.jobs.packaging import component
 from tests.needs import LACK_NOTHING, lacks
 
@@ -135,8 +135,8 @@ def test_a_packaged_model_asks_no_name_and_leaves_no_file(watch: Watch) -> None:
     (model,) = watch.work.rglob("model.lfv")
     with Image.open(watch.image) as opened:
         width, height = opened.size
-    folder = component.assemble(watch.folder / "component", model)
-    (folder / "recipe.json").write_text(json.dumps({"ImageWidth": width, "ImageHeight": height}))
+    recipe = {"ImageWidth": width, "ImageHeight": height}
+    folder = component.assemble(watch.folder / "component", model, recipe, Decision())
     watch.run("-P", "-B", str(folder / "run.py"), str(watch.image))
     assert not watch.foreign()
     assert not watch.asked()

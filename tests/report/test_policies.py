@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lfvpipe.config.spec import Costs, Decide, ToPerson
+from lfvpipe.decision import Decision
 from lfvpipe.detector.calibration import Calibration
-from lfvpipe.lookout.decision import Decision
 from lfvpipe.report.policies import Choice, Judged, calibrated_at_half, decide
 
 LINE = [i / 20 for i in range(1, 20)]

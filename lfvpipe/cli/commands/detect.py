@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -27,14 +28,15 @@ from lfvpipe.cli.verdicts import ImageVerdict, print_verdicts
 from lfvpipe.dataset.checks.counts import is_built_in
 from lfvpipe.dataset.globs import has_wildcard, is_image_name
 from lfvpipe.dataset.inventory import kind_in_words
+from lfvpipe.decision import Decision, score_of
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
 from lfvpipe.executor import in_order
-from lfvpipe.lookout.decision import Decision, score_of
 from lfvpipe.lookout.failures import explained
 from lfvpipe.lookout.likeness import unlikeness
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.report.certainty import why_guessed
+from lfvpipe.service.jobs.packaging import component
 from lfvpipe.steps.evaluate.detection import content_type
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.hosting import Hosting, hosted
@@ -218,11 +220,13 @@ def _about_left_out(left_out: Counter[str]) -> tuple[str, ...]:
 
 @contextmanager
 def _from_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Asked]:
-    """Yield what asks a detector's model file."""
-    if not path.is_file():
-        raise UsageError(f"{path} is not there.", hint="--model wants a model file.")
+    """Yield what asks a detector's model file, or a folder that `export` made."""
+    file, decision = _exported(path) if path.is_dir() else (path, Decision())
+    if not file.is_file():
+        hint = "--model wants a model file, or a folder that `lfvpipe export` made."
+        raise UsageError(f"{file} is not there.", hint=hint)
     try:
-        model = detector.load(path)
+        model = detector.load(file)
     except detector.DetectorError as error:
         raise UsageError(error.message, hint=error.hint) from error
     if maps:
@@ -230,10 +234,13 @@ def _from_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Asked]:
 
     def detect(image: Path) -> ImageVerdict:
         verdict = model.detect(image)
+        called = decision.call(verdict.probability)
         return ImageVerdict(
             str(image),
-            verdict.is_anomalous,
-            verdict.confidence,
+            called.is_anomalous,
+            called.confidence,
+            called.to_person,
+            to_person=called.to_person,
             anomalies=_without_background((a.name, a.fraction) for a in verdict.anomalies),
             heat_map=maps.draw(image, model.view(image), verdict.heat_map) if maps else None,
             note=model.tell_apart(image),
@@ -244,6 +251,22 @@ def _from_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Asked]:
     why = why_guessed(counts.get("anomaly", 0), single=False, built_in=True)
     is_guess = bool(why) or model.info.kind == "novelty"  # of anomalies that are alike, for one
     yield Asked(detect, _about_threshold(why or ALIKE, is_guess=is_guess))
+
+
+def _exported(folder: Path) -> tuple[Path, Decision]:
+    """Return the model file in a folder that `export` made, and what is decided by there.
+
+    Raises:
+        UsageError: What is decided by cannot be read.
+    """
+    file = folder / component.DECISION
+    try:
+        decision = Decision(**json.loads(file.read_bytes()))
+        return folder / component.MODEL, Decision.from_text(decision.as_text())
+    except FileNotFoundError:
+        return folder / component.MODEL, Decision()
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UsageError(f"{file} cannot be read: {error}.", hint="Export it again.") from error
 
 
 @contextmanager

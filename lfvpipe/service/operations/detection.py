@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lfvpipe.decision import Called, Decision
 from lfvpipe.errors import UserError
 from lfvpipe.lookout import likeness, tags
-from lfvpipe.lookout.decision import Called, Decision
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service.faults import invalid
 from lfvpipe.service.log import log_to

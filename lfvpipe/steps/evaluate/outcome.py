@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from lfvpipe.decision import Decision
 from lfvpipe.engine.facts import ABSENT_IF_NONE, StepFacts, StepOutcome
-from lfvpipe.lookout.decision import Decision
 
 if TYPE_CHECKING:
     from lfvpipe.report.policies import Choice

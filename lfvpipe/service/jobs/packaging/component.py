@@ -4,27 +4,49 @@ It holds the detector's own code and the network it uses, so that on the device 
 is installed; only what `requirements.txt` in the folder lists is.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
 from PIL import Image
 
 import lfvpipe
+from lfvpipe.decision import Decision
 from lfvpipe.errors import UserError
 
 _NEEDED = ("numpy", "onnxruntime", "pillow", "threadpoolctl")
 # What `lfvpipe.detector` imports of ours; a component that lacks a file fails when it is tried out.
-_CODE = ("__init__.py", "atomic.py", "errors.py", "executor.py", "lazy.py", "detector", "images")
+_CODE = (
+    "__init__.py",
+    "atomic.py",
+    "decision.py",
+    "errors.py",
+    "executor.py",
+    "lazy.py",
+    "detector",
+    "images",
+)
+MODEL = "model.lfv"
+DECISION = "decision.json"
 _SECONDS = 300  # a component that takes longer for one image is of no use
 
 
-def assemble(folder: Path, model_file: Path) -> Path:
+def assemble(folder: Path, model_file: Path, recipe: Mapping[str, Any], decision: Decision) -> Path:
     """Fill `folder` anew with the model, the code and the runner; return it.
+
+    Args:
+        folder: Emptied first.
+        model_file: The model.
+        recipe: What it is; the runner reads ``ImageWidth`` and ``ImageHeight`` of the training
+            images.
+        decision: What turns its scores into verdicts.
 
     Raises:
         UserError: The model's file is missing.
@@ -36,7 +58,7 @@ def assemble(folder: Path, model_file: Path) -> Path:
     package = Path(lfvpipe.__file__).parent
     code = folder / "code" / "lfvpipe"
     code.mkdir(parents=True)
-    shutil.copyfile(model_file, folder / "model.lfv")
+    shutil.copyfile(model_file, folder / MODEL)
     for name in _CODE:
         source = package / name
         if source.is_dir():
@@ -46,6 +68,8 @@ def assemble(folder: Path, model_file: Path) -> Path:
     shutil.copyfile(Path(__file__).with_name("runner.py"), folder / "run.py")
     needed = "".join(f"{name}=={version(name)}\n" for name in _NEEDED)
     (folder / "requirements.txt").write_text(needed, "utf-8")
+    (folder / "recipe.json").write_text(json.dumps(recipe, indent=2), "utf-8")
+    (folder / DECISION).write_text(json.dumps(vars(decision)), "utf-8")
     return folder
 
 

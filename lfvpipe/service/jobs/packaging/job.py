@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import lfvpipe
+from lfvpipe.decision import Decision
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.statuses import PackagingJobStatus
+from lfvpipe.lookout.tags import DECISION
 from lfvpipe.service import locks
 from lfvpipe.service.jobs.messages import status_message
 from lfvpipe.service.jobs.packaging import component
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.service.state import models, packaging_jobs
+from lfvpipe.service.state import models, packaging_jobs, tags
 from lfvpipe.service.state.models import Model
 from lfvpipe.service.state.packaging_jobs import PackagingJob
 from lfvpipe.storage import NoSuchBucket
@@ -58,14 +60,22 @@ def _package(runtime: Runtime, job: PackagingJob) -> Mapping[str, Any]:
     greengrass = json.loads(job.configuration)["Greengrass"]
     with runtime.database.read() as tx:
         model = models.find_version(tx, job.project, job.version)
+        tag = None if model is None else tags.value(tx, model.arn, DECISION)
     if model is None:
         raise UserError(f"Model version {job.version} was deleted.")
+    try:
+        decision = Decision() if tag is None else Decision.from_text(tag)
+    except ValueError as error:
+        raise UserError(f"The model's tag {DECISION} is wrong: {error}.") from error
     scratch = runtime.scratch(locks.packaging_job(job.id))
     archive = scratch / "component.zip"
     name, version = greengrass["ComponentName"], greengrass["ComponentVersion"]
-    folder = component.assemble(scratch / "component", runtime.model_file(model.id))
-    recipe = json.dumps(_recipe(model, greengrass), indent=2)
-    (folder / "recipe.json").write_text(recipe, "utf-8")
+    folder = component.assemble(
+        scratch / "component",
+        runtime.model_file(model.id),
+        _recipe(model, greengrass),
+        decision,
+    )
     if runtime.stand_in is None:
         component.try_out(folder, (model.width or 0, model.height or 0))
     component.zip_folder(folder, archive)

@@ -2,8 +2,9 @@
 
 Prints one JSON object a line: the image's name, and what DetectAnomalies would answer, or why the
 image cannot be judged; the mask is the base64 text of a PNG. An image that is not like the training
-images has "Unlike" too: how far it lies from them, in thresholds. Exits with 1 if one could not be
-judged.
+images has "Unlike" too: how far it lies from them, in thresholds; one that a person is to decide on
+has "ToPerson". What turns scores into verdicts is in decision.json. Exits with 1 if one could not
+be judged.
 Needs Python 3.11 or later, and `pip install -r requirements.txt`.
 """
 
@@ -22,6 +23,7 @@ HERE = Path(__file__).absolute().parent
 os.environ["LFVPIPE_CACHE_DIR"] = str(HERE / "network")
 sys.path.insert(0, str(HERE / "code"))
 
+from lfvpipe.decision import Decision  # noqa: E402
 from lfvpipe.detector import DetectorError, TrainedModel, load  # noqa: E402
 from lfvpipe.detector.images import size_of, upright_size_of  # noqa: E402
 
@@ -47,13 +49,14 @@ def refuse_another_size(image: Path, sizes: Sequence[tuple[int, int]]) -> None:
         )
 
 
-def judge(model: TrainedModel, image: Path) -> dict[str, Any]:
-    """Return the DetectAnomalyResult of an image file, and how far it lies where it is unlike."""
+def judge(model: TrainedModel, image: Path, decision: Decision) -> dict[str, Any]:
+    """Return the DetectAnomalyResult of an image file, and what else there is to say of it."""
     verdict = model.detect(image)
+    called = decision.call(verdict.probability)
     result: dict[str, Any] = {
         "Source": {"Type": "direct"},
-        "IsAnomalous": verdict.is_anomalous,
-        "Confidence": verdict.confidence,
+        "IsAnomalous": called.is_anomalous,
+        "Confidence": called.confidence,
     }
     if verdict.anomalies:
         result["Anomalies"] = [
@@ -64,9 +67,12 @@ def judge(model: TrainedModel, image: Path) -> dict[str, Any]:
             for each in verdict.anomalies
         ]
         result["AnomalyMask"] = base64.b64encode(verdict.mask_png or b"").decode()
-    if verdict.unlikeness is None or not verdict.is_unlike:
-        return {"DetectAnomalyResult": result}
-    return {"DetectAnomalyResult": result, "Unlike": round(verdict.unlikeness, 2)}
+    line: dict[str, Any] = {"DetectAnomalyResult": result}
+    if called.to_person:
+        line["ToPerson"] = True
+    if verdict.unlikeness is not None and verdict.is_unlike:
+        line["Unlike"] = round(verdict.unlikeness, 2)
+    return line
 
 
 def main(names: list[str]) -> int:
@@ -77,13 +83,14 @@ def main(names: list[str]) -> int:
     recipe = json.loads((HERE / "recipe.json").read_text("utf-8"))
     size = recipe["ImageWidth"], recipe["ImageHeight"]
     model, status = load(HERE / "model.lfv"), 0
+    decision = Decision(**json.loads((HERE / "decision.json").read_text("utf-8")))
     whole = model.info.geometry.seen
     sizes = [size, whole] if whole else [size]
     for name in names:
         line: dict[str, Any] = {"Image": name}
         try:
             refuse_another_size(Path(name), sizes)
-            line |= judge(model, Path(name))
+            line |= judge(model, Path(name), decision)
         except DetectorError as error:
             line["Error"] = error.message
             status = 1

@@ -1,0 +1,98 @@
+"""What `export` makes judges by itself, as the pipeline does, and says what it is."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def file(trained: tuple[Path, Any], tmp_path: Path) -> Path:
+    """Return a pipeline that was run to its end, for one test alone."""
+    folder = tmp_path / "copy"
+    shutil.copytree(trained[0].parent, folder, copy_function=shutil.copy2)
+    return folder / trained[0].name
+
+
+@pytest.fixture
+def images(file: Path, tmp_path: Path) -> list[Path]:
+    with zipfile.ZipFile(file.parent / "Texture_def.zip") as archive:
+        archive.extractall(tmp_path, ["Texture_def/7.png", "Texture_def/9.png"])
+    return sorted((tmp_path / "Texture_def").glob("*.png"))
+
+
+def _run(folder: Path, images: list[Path]) -> list[dict[str, Any]]:
+    command = [sys.executable, folder / "run.py", *images]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_an_export_judges_as_the_pipeline_does_and_names_its_model(
+    file: Path, images: list[Path], lfvpipe: Any, tmp_path: Path
+) -> None:
+    to = tmp_path / "line 7"
+    said = lfvpipe("export", file, "-o", to)
+    assert said.code == 0, said.err
+    judged = lfvpipe("detect", file, *images, "--json").json["images"]
+    by_itself = [line["DetectAnomalyResult"] for line in _run(to, images)]
+    assert [each["IsAnomalous"] for each in by_itself] == [each["is_anomalous"] for each in judged]
+    assert [each["Confidence"] for each in by_itself] == [each["confidence"] for each in judged]
+    of_folder = lfvpipe("detect", "--model", to, *images, "--json").json["images"]
+    assert [each["confidence"] for each in of_folder] == [each["confidence"] for each in judged]
+    card = json.loads((to / "card.json").read_text())
+    assert card["data"]["train"] == {"anomaly": 10, "normal": 10}
+    assert card["decision"]["threshold"] == 0.5
+    assert f"`{card['model']['sha256']}`" in (to / "card.md").read_text()
+    assert not [each for each in tmp_path.iterdir() if each.name.endswith(".incomplete")]
+
+
+def test_an_export_takes_what_is_decided_by_with_it_and_replaces_an_earlier_one(
+    file: Path, images: list[Path], lfvpipe: Any, tmp_path: Path
+) -> None:
+    to = tmp_path / "export"
+    assert lfvpipe("export", file, "-o", to).code == 0
+    (to / "left.txt").write_text("of the earlier one")
+    (tmp_path / ".export.incomplete").mkdir()  # of one that was killed
+    decide = ("--set", "evaluate.decide.threshold=0.999")
+    assert lfvpipe("run", file, *decide).code == 0
+    assert lfvpipe("export", file, *decide, "-o", to).code == 0
+    assert not (to / "left.txt").exists()
+    assert not (tmp_path / ".export.incomplete").exists()
+    assert [line["DetectAnomalyResult"]["IsAnomalous"] for line in _run(to, images)] == [False] * 2
+    told = lfvpipe("detect", "--model", to, *images, "--json").json["images"]
+    assert [each["verdict"] for each in told] == ["normal"] * 2
+    assert "a score of 0.999" in (to / "card.md").read_text()
+
+
+def test_an_export_is_an_archive_where_its_name_says_so(
+    file: Path, lfvpipe: Any, tmp_path: Path
+) -> None:
+    assert lfvpipe("export", file, "-o", tmp_path / "line.zip").code == 0
+    with zipfile.ZipFile(tmp_path / "line.zip") as archive:
+        assert {"run.py", "model.lfv", "card.md", "decision.json"} <= {*archive.namelist()}
+
+
+def test_what_is_no_export_is_not_replaced(file: Path, lfvpipe: Any, tmp_path: Path) -> None:
+    kept = tmp_path / "mine"
+    kept.mkdir()
+    (kept / "notes.txt").write_text("mine")
+    for to in (kept, kept / "notes.txt"):
+        said = lfvpipe("export", file, "-o", to)
+        assert said.code == 3
+        assert "is there already" in said.err
+    assert (kept / "notes.txt").read_text() == "mine"
+    said = lfvpipe("export", file, "-o", tmp_path / "nowhere" / "x")
+    assert (said.code, "is no folder" in said.err) == (3, True)
+
+
+def test_without_a_model_there_is_nothing_to_export(project: Path, lfvpipe: Any) -> None:
+    said = lfvpipe("export", project)
+    assert said.code == 3
+    assert "has no model yet" in said.err
