@@ -49,10 +49,10 @@ def page_line(variant: Variant, ledger: Ledger) -> str:
     found = page(variant, ledger)
     if found is None:
         return ""
-    line = f"page      {formatting.path(found)}\n"
+    export = ""
     if variant.pipeline.service.endpoint == "embedded" and not variant.is_of_matrix:
-        line += "model     `lfvpipe export` puts it into a folder that judges by itself\n"
-    return line
+        export = "model     `lfvpipe export` puts it into a folder that judges by itself\n"
+    return f"{export}page      {formatting.path(found)}\n"
 
 
 def summary(variant: Variant, ledger: Ledger) -> str:

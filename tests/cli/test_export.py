@@ -29,7 +29,7 @@ def images(file: Path, tmp_path: Path) -> list[Path]:
 
 
 def _run(folder: Path, images: list[Path]) -> list[dict[str, Any]]:
-    command = [sys.executable, folder / "run.py", *images]
+    command = [sys.executable, str(folder / "run.py"), *map(str, images)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
