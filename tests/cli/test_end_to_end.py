@@ -116,7 +116,11 @@ def test_what_keeps_running_is_stopped_by_stop(trained: Trained, image: Path, lf
     assert "hosted: model:small/1" in lfvpipe("status", trained[0]).out
     said = lfvpipe("detect", trained[0], image, "--csv", "--set", "hosting.keep_running=true")
     assert said.out.splitlines()[0] == "image,verdict,confidence,needs_review,error,note"
-    assert lfvpipe("stop", trained[0], "--json").json == {"stopped": ["model:small/1"], "left": []}
+    assert lfvpipe("stop", trained[0], "--json").json == {
+        "stopped": ["model:small/1"],
+        "left": [],
+        "cancelled": [],
+    }
     assert lfvpipe("stop", trained[0]).out == "nothing is in training or hosted\n"
 
 
