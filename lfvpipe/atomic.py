@@ -195,6 +195,14 @@ def _lock(descriptor: int) -> bool | None:
     return True
 
 
+def _wait_for_lock(descriptor: int) -> None:
+    if sys.platform != "win32":
+        import fcntl
+
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
 @contextmanager
 def private(folder: Path) -> Iterator[None]:
     """Make all that is made in `folder` meanwhile its owner's alone, the folder itself, too.
@@ -220,11 +228,14 @@ def private(folder: Path) -> Iterator[None]:
 def appending(path: Path) -> Iterator[IO[bytes]]:
     """Yield a file to read and to append to, made where it is not there.
 
+    Meanwhile no other process appends to it, as far as its file system has locks.
+
     Raises:
         OSError: It cannot be opened or written.
     """
     is_new = not path.exists()
     with path.open("a+b") as file:
+        _wait_for_lock(file.fileno())
         if is_new and (mask := _mask_elsewhere(path)) is not None:
             os.fchmod(file.fileno(), 0o666 & ~mask)
         yield file

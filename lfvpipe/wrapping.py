@@ -24,7 +24,8 @@ def columns() -> int:
     fallback = 100
     if sys.__stderr__ is not None:
         with suppress(OSError, ValueError):  # standard output may go to a file, and this not
-            fallback = os.get_terminal_size(sys.__stderr__.fileno()).columns
+            # 0 is what a terminal says that does not know, as a serial one
+            fallback = os.get_terminal_size(sys.__stderr__.fileno()).columns or fallback
     return max(shutil.get_terminal_size((fallback, 24)).columns, NARROWEST)
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
-    from lfvpipe.cli import crash, private_state
+    from lfvpipe.cli import crash, endings, private_state
 else:
-    __getattr__ = lazy.face(__name__, {"crash": [], "private_state": []})
+    __getattr__ = lazy.face(__name__, {"crash": [], "endings": [], "private_state": []})
 
-__all__ = ["crash", "private_state"]
+__all__ = ["crash", "endings", "private_state"]

@@ -52,7 +52,10 @@ def _call(command: Command, options: Options) -> int:
     try:
         root = options.state_root
         with cli.private_state.private_state(root) if root else nullcontext():
-            code = command.run(options)
+            try:
+                code = command.run(options)
+            finally:
+                cli.endings.end()
         sys.stdout.flush()
     except UserError as error:
         return _tell(error, is_debugging=is_debugging)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lfvpipe import images
 from lfvpipe.cli import formatting
 from lfvpipe.engine.ancestry import ancestors
+from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.extract.settings import geometry_of, image_settings, images_of
 from lfvpipe.steps.model.outcome import ModelOutcome
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.ledger import Ledger, Record
-    from lfvpipe.images import Geometry, PixelRules
+    from lfvpipe.images import Geometry, PixelRules, Prepared
 
 WAY = ("datasets", "manifests", "upload", "extract")  # from the model upstream
 
@@ -36,6 +37,16 @@ class Preparation:
     rules: PixelRules
     geometry: Geometry
     counts: Mapping[str, Mapping[str, int]]
+
+    def prepare(self, data: bytes) -> Prepared:
+        """Prepare a photograph, the bytes of its file, as the model's training images were.
+
+        Raises:
+            ImageError: It is none that can be used.
+        """
+        return images.examine(
+            data, rules=self.rules, geometry=self.geometry, max_bytes=MAX_IMAGE_BYTES
+        )
 
 
 def training_preparation(

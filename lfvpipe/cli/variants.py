@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe import __version__, atomic, config, damage, disk, engine, steps
+from lfvpipe.cli import endings
 from lfvpipe.cli.options import DEFAULT_FILE
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.errors import UserError
@@ -71,6 +72,8 @@ def open_variants(
 ) -> tuple[Variant, ...]:
     """Load the pipeline file and return its experiments, at least one.
 
+    What they open, the command's end closes.
+
     Args:
         options: What names them.
         adopt: Take over what is another pipeline's.
@@ -91,7 +94,7 @@ def open_variants(
         experiments = [(each.name, each.pipeline) for each in config.expand(loaded)]
     else:
         experiments = [(DEFAULT_VARIANT, loaded.pipeline)]
-    return tuple(
+    variants = tuple(
         Variant(
             name,
             steps.Context(pipeline, options.state_root, name, adopt, trains, detach),
@@ -99,6 +102,9 @@ def open_variants(
         )
         for name, pipeline in experiments
     )
+    for variant in variants:
+        endings.at_end(variant.context.close)
+    return variants
 
 
 def _concerns(path: Path, root: Path, pipeline: Pipeline) -> bool:

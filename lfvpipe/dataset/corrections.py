@@ -5,6 +5,9 @@ came out: so one decision moves one image, and every other image keeps its place
 models before and after a review comparable. A train or test image takes its new label along;
 an image that neither took is learnt from once a person has said what it is; an evaluation image
 is never learnt from, and gets its true label.
+
+Images that no source has, which a review of detected ones adds, come after the division, and so
+move none either.
 """
 
 from __future__ import annotations
@@ -15,8 +18,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lfvpipe.dataset.labels import LabelsError, label_of, read_decisions, standings
-from lfvpipe.dataset.selection import FILES, Review, SelectedMask
+from lfvpipe.dataset.labels import (
+    LabelsError,
+    images_folder,
+    label_of,
+    read_decisions,
+    standings,
+)
+from lfvpipe.dataset.local_files import display_name, file_stamp
+from lfvpipe.dataset.selection import FILES, Review, SelectedImage, SelectedMask
 from lfvpipe.engine.inputs import InputFile
 from lfvpipe.engine.phrases import doing
 
@@ -26,7 +36,6 @@ if TYPE_CHECKING:
     from lfvpipe.config.spec import Pipeline
     from lfvpipe.dataset.candidates import Candidate
     from lfvpipe.dataset.labels import Decision, Key
-    from lfvpipe.dataset.selection import SelectedImage
     from lfvpipe.engine.outcome import Json
 
 
@@ -38,11 +47,14 @@ class Corrections:
         by_image: By source and name.
         by_name: Those that leave the source open, with the number of their line.
         masks: The painted masks, by the path that the labels file says.
+        added: The images that no source has and the decisions add, by source and name; None for
+            one that is decided to take no part.
     """
 
     by_image: Mapping[Key, tuple[int, Decision]]
     by_name: Mapping[str, tuple[int, Decision]]
     masks: Mapping[str, SelectedMask]
+    added: Mapping[Key, SelectedImage | None]
 
     def of(self, image: SelectedImage) -> Decision | None:
         """Return what is decided about `image`; the later line where two name it."""
@@ -65,16 +77,24 @@ class Corrections:
         mask = image.mask if label == "anomaly" else None
         if label == "anomaly" and decision.mask:
             mask = self.masks[decision.mask]
-        if label == image.label and mask == image.mask and image.split != "unused":
+        kind = (decision.type or image.type) if label == "anomaly" else image.type
+        is_same = (label, mask, kind) == (image.label, image.mask, image.type)
+        if is_same and image.split != "unused":
             return image
         before = None if image.split == "unused" else image.split
         return replace(
             image,
             label=label,
-            split=before or "train",
+            split=before or decision.split or "train",
             mask=mask,
+            type=kind,
             reviewed=Review(decision.sha256, image.label, before),
         )
+
+    def additions(self, images: Iterable[SelectedImage]) -> list[SelectedImage]:
+        """Return the images that the decisions add to these; what is among them is not added."""
+        there = {(image.source, image.member) for image in images}
+        return [image for key, image in self.added.items() if image and key not in there]
 
     def check(
         self, images: Iterable[Candidate | SelectedImage], warn: Callable[[str], None]
@@ -84,7 +104,7 @@ class Corrections:
         Raises:
             LabelsError: A decision without a source could be about several images.
         """
-        left = set(self.by_image)
+        left = set(self.by_image) - set(self.added)
         holders: dict[str, set[str]] = {name: set() for name in self.by_name}
         for image in images:
             left.discard((image.source, image.member))
@@ -114,17 +134,51 @@ def read_corrections(pipeline: Pipeline) -> Corrections:
     by_image: dict[Key, tuple[int, Decision]] = {}
     by_name: dict[str, tuple[int, Decision]] = {}
     masks: dict[str, SelectedMask] = {}
+    added: dict[Key, SelectedImage | None] = {}
     for key, standing in standings(read_decisions(Path(file)) if file else ()).items():
         decision = standing.decision
         if decision is None or file is None:
             continue
+        decision = replace(decision, split=standing.split, sha256=standing.sha256)
         if decision.mask and decision.label == "anomaly":
             masks[decision.mask] = _mask(Path(file), decision, pipeline.folder)
         if key[0] is None:
             by_name[key[1]] = standing.number, decision
         else:
             by_image[key] = standing.number, decision
-    return Corrections(by_image, by_name, masks)
+        if key[0] == FILES and (path := _added_file(Path(file), decision, pipeline.folder)):
+            mask = masks.get(decision.mask or "") if decision.label == "anomaly" else None
+            if label_of(decision.label) is None:
+                added[key] = None
+            elif decision.split is not None and path.is_file():
+                added[key] = _addition(path, decision, mask)
+    return Corrections(by_image, by_name, masks, added)
+
+
+def _added_file(labels: Path, decision: Decision, folder: Path) -> Path | None:
+    """Return where an image lies that a decision may add: in the folder that is for such.
+
+    A labels file may be somebody else's, and is to name no other file of this machine.
+    """
+    path, home = (folder / decision.name).resolve(), images_folder(labels).resolve()
+    return path if path.parent == home else None
+
+
+def _addition(path: Path, decision: Decision, mask: SelectedMask | None) -> SelectedImage:
+    stamp, size = file_stamp(path)
+    assert decision.split is not None
+    return SelectedImage(
+        id=f"reviewed/{path.name}",
+        label=label_of(decision.label),
+        split=decision.split,
+        source=FILES,
+        member=decision.name,
+        stamp=stamp,
+        size=size,
+        mask=mask,
+        reviewed=Review(decision.sha256, None, None),
+        type=(decision.type or "") if decision.label == "anomaly" else "",
+    )
 
 
 def _mask(file: Path, decision: Decision, folder: Path) -> SelectedMask:
@@ -137,9 +191,9 @@ def _mask(file: Path, decision: Decision, folder: Path) -> SelectedMask:
         ) from error
     if not stat.S_ISREG(status.st_mode):
         raise LabelsError(f"{file}: the mask of {decision.name} is no file: {path}.")
-    member = path.relative_to(folder) if path.is_relative_to(folder) else path
     stamp = f"m{status.st_mtime_ns:x}"
-    return SelectedMask(FILES, member.as_posix(), stamp, status.st_size, decision.classes)
+    member = display_name(path, folder)
+    return SelectedMask(FILES, member, stamp, status.st_size, decision.classes)
 
 
 def decision_inputs(pipeline: Pipeline) -> Sequence[InputFile]:
@@ -157,9 +211,14 @@ def decision_inputs(pipeline: Pipeline) -> Sequence[InputFile]:
     found = read_corrections(pipeline)
     rows: dict[str, Json] = {}
     for _, decision in (*found.by_image.values(), *found.by_name.values()):
+        key = decision.key
+        if key in found.added and found.added[key] is None:
+            continue  # it is in no dataset, and was in none
         mask = found.masks.get(decision.mask or "")
         said: list[Json] = [decision.label, decision.sha256]
         if mask is not None:
             said += [mask.stamp, mask.size, dict(mask.classes or {})]
+        if decision.split or decision.type:  # fingerprints from before there were such stay
+            said += [decision.split, decision.type, key in found.added]
         rows["\0".join((decision.source or "", decision.name))] = said
     return [InputFile(Path(file).name, digest(rows))] if rows else ()

@@ -4,7 +4,13 @@
 "who": "Ana", "when": "2026-01-31T12:00:00Z"}``, and for a painted mask ``"mask"``, the path of a
 PNG relative to the labels file, and ``"classes"``, its colours by anomaly type. Only `name` and
 `label` are needed. Of an image's lines the last one counts; a null label withdraws what the same
-person decided before. Empty lines and lines that begin with ``#`` say nothing.
+person decided before. ``"type"`` is that of the defect, ``"comment"`` is for people.
+
+``"split"``, ``train`` or ``test``, says where an image goes that neither has. With it a line can
+add an image that no source has: ``"source"`` is ``files`` then, and `name` a file in the folder of
+images beside the labels file. What a later line leaves open an earlier one says.
+
+Empty lines and lines that begin with ``#`` say nothing.
 """
 
 from __future__ import annotations
@@ -23,9 +29,11 @@ if TYPE_CHECKING:
 
 Choice = Literal["normal", "anomaly", "unsure", "exclude"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)
+Part = Literal["train", "test"]
+PARTS: tuple[Part, ...] = get_args(Part)
 Key = tuple[str | None, str]  # source, member
 
-_TEXTS = ("source", "sha256", "who", "when", "was", "mask", "comment")
+_TEXTS = ("source", "sha256", "who", "when", "was", "mask", "type", "comment")
 
 
 class LabelsError(UserError):
@@ -46,6 +54,9 @@ class Decision:
         was: The label that the person saw.
         mask: A PNG, relative to the labels file's folder.
         classes: The mask's colours (``#RRGGBB``) by anomaly type.
+        type: The type of the defect.
+        comment: What the person wants others to know.
+        split: Where the image goes, if neither dataset has it.
     """
 
     name: str
@@ -57,6 +68,9 @@ class Decision:
     was: str | None = None
     mask: str | None = None
     classes: Mapping[str, str] | None = None
+    type: str | None = None
+    comment: str | None = None
+    split: Part | None = None
 
     @property
     def key(self) -> Key:
@@ -76,10 +90,14 @@ class Standing:
     Attributes:
         number: How many lines stand before the one that counts.
         latest: Each person's latest decision; in the order in which they were made.
+        split: Where the image goes, if neither dataset has it: the last line that says so counts.
+        sha256: The digest of its file, by the last line that says it.
     """
 
     number: int = 0
     latest: dict[str, Decision] = field(default_factory=dict)
+    split: Part | None = None
+    sha256: str | None = None
 
     @property
     def decision(self) -> Decision | None:
@@ -100,6 +118,8 @@ class Standing:
     def add(self, number: int, decision: Decision) -> None:
         """Take a further line into account."""
         self.number = number
+        self.split = decision.split or self.split
+        self.sha256 = decision.sha256 or self.sha256
         self.latest.pop(decision.who, None)
         self.latest[decision.who] = decision
 
@@ -156,12 +176,14 @@ def parse_decision(line: Any) -> Decision:
     texts = {name: line.get(name) for name in _TEXTS}
     if wrong := [name for name, text in texts.items() if not isinstance(text, str | None)]:
         raise ValueError(f"{wrong[0]} is not a text")
-    texts.pop("comment")
     if "label" not in line or line["label"] not in (*CHOICES, None):
         raise ValueError(f"label is not one of {', '.join(CHOICES)}, null")
+    split = line.get("split")
+    if split not in (*PARTS, None):
+        raise ValueError(f"split is not one of {', '.join(PARTS)}")
     known = {name: text for name, text in texts.items() if text is not None}
     label = cast("Choice | None", line["label"])
-    return Decision(name=line["name"], label=label, classes=_classes(line), **known)
+    return Decision(name=line["name"], label=label, split=split, classes=_classes(line), **known)
 
 
 def _classes(line: Mapping[str, Any]) -> Mapping[str, str] | None:
@@ -184,6 +206,11 @@ def standings(decisions: Iterable[Decision]) -> dict[Key, Standing]:
     for number, decision in enumerate(decisions):
         found.setdefault(decision.key, Standing()).add(number, decision)
     return found
+
+
+def images_folder(labels: Path) -> Path:
+    """Return the folder of the images that a labels file adds to the sources."""
+    return labels.with_name(f"{labels.stem}-images")
 
 
 def label_of(choice: Choice | None) -> Label | None:

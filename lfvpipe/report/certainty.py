@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lfvpipe.engine.phrases import count_of
 from lfvpipe.lookout import rules
 from lfvpipe.lookout.limits import LEAST_ANOMALIES_LEARNT, single_test_size
 from lfvpipe.report.metrics import wilson
@@ -61,8 +62,8 @@ def _part(part: int, whole: int, kind: str, called: str) -> str:
         between = f"at most {high} %"
     elif part == whole:
         between = f"at least {low} %"
-    images = "image" if whole == 1 else "images"
-    return f"{part} of {whole} {kind} {images} {called}; with 95 % confidence {between}"
+    images = count_of(whole, f"{kind} image")
+    return f"{part} of {images} {called}; with 95 % confidence {between}"
 
 
 def threshold(run: RunRecord) -> Statement | None:
@@ -118,13 +119,15 @@ def all_judged(run: RunRecord) -> Confusion:
 
 def mistakes(counts: Confusion) -> str:
     """Return ``1 of 12 anomalies missed, none of 20 normal images wrongly rejected``."""
-    missed = _of(counts.false_negative, counts.positive, "anomalies")
-    rejected = _of(counts.false_positive, counts.negative, "normal images")
+    missed = _of(counts.false_negative, counts.positive, "anomaly", "anomalies")
+    rejected = _of(counts.false_positive, counts.negative, "normal image", "normal images")
     return f"{missed} missed, {rejected} wrongly rejected"
 
 
-def _of(part: int, whole: int, things: str) -> str:
-    return f"{part or 'none'} of {whole} {things}" if whole else f"no {things} to be"
+def _of(part: int, whole: int, thing: str, things: str) -> str:
+    if not whole:
+        return f"no {things} to be"
+    return f"{part or 'none'} of {whole} {thing if whole == 1 else things}"
 
 
 def unknowns(run: RunRecord) -> Iterator[Statement]:

@@ -59,6 +59,6 @@ def _note(found: int, wanted: int) -> str:
     if not found:
         return "No picture is kept larger: there are too many images for that."
     return (
-        f"Larger pictures for the first {found} of {wanted} images: the wrong and doubtful ones. "
+        f"Larger pictures for {found} of {wanted} images, the wrong and doubtful ones first. "
         "The others are enlarged from what is shown here."
     )

@@ -97,8 +97,11 @@ def cost(counts: Confusion, *, false_accept: float, false_reject: float) -> floa
     return counts.false_negative * false_accept + counts.false_positive * false_reject
 
 
-def wilson(successes: int, trials: int) -> Estimate:
-    """Return a proportion with its 95 % score interval (E. B. Wilson, 1927)."""
+def wilson(successes: float, trials: int) -> Estimate:
+    """Return a proportion with its 95 % score interval (E. B. Wilson, 1927).
+
+    Successes are counts, or as many as are to be expected.
+    """
     if not trials:
         return Estimate(None)
     share, square = successes / trials, Z95 * Z95

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe import atomic
+from lfvpipe.engine.phrases import count_of
 from lfvpipe.report import certainty, charts, metrics, run_file
 from lfvpipe.report.gallery import gallery
 from lfvpipe.report.heat_colours import ramp
+from lfvpipe.report.outlook import outlooks
 from lfvpipe.report.timings_table import timings_table
 
 if TYPE_CHECKING:
@@ -110,6 +112,7 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
     )
     environment.filters["figure"] = _figure
     environment.filters["share"] = _share
+    environment.filters["counted"] = count_of
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         run=run,
@@ -124,6 +127,7 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
         decided=run.decision.threshold if run.decision else 0.5,
         changes=changes(run, previous),
         statements=list(certainty.unknowns(run)),
+        outlooks=outlooks(run),
         style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),  # noqa: S704  (ours)
         script=Markup(script),  # noqa: S704  (ours)
         # The page forbids all scripts but the one of this digest (Content-Security-Policy).

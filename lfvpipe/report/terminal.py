@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from lfvpipe.engine.phrases import count_of
 from lfvpipe.report import certainty, metrics
 from lfvpipe.report.certainty import Statement
 from lfvpipe.report.durations import duration
@@ -79,7 +80,7 @@ def _scores(run: RunRecord, name: str, width: int) -> Iterator[Line]:
     if not scores.confusion.total:
         return
     yield _plain()
-    labelled = _quantity(scores.confusion.total, "labelled image")
+    labelled = count_of(scores.confusion.total, "labelled image")
     yield ((SETS.get(name, name), BOLD), (f"  {labelled}", DIM))
     has_both = scores.confusion.positive > 0 < scores.confusion.negative
     if has_both:
@@ -129,7 +130,7 @@ def _together(run: RunRecord, width: int) -> Iterator[Line]:
     if len(certainty.judged_sets(run)) > 1:
         counts = certainty.all_judged(run)
         yield _plain()
-        yield (("all together", BOLD), (f"  {_quantity(counts.total, 'labelled image')}", DIM))
+        yield (("all together", BOLD), (f"  {count_of(counts.total, 'labelled image')}", DIM))
         yield from _wrap(("", ""), f"{certainty.mistakes(counts)}", width)
         for statement in certainty.unknowns(run):
             yield from _statement(statement, width)
@@ -172,7 +173,7 @@ def _verdicts(run: RunRecord, width: int) -> Iterator[Line]:
         return
     yield _plain()
     yield (
-        (_quantity(len(verdicts), "verdict"), BOLD),
+        (count_of(len(verdicts), "verdict"), BOLD),
         ("  wrong first, then the least confident", DIM),
     )
     longest = max(len(verdict.name) for verdict in islice(wrong_first(verdicts), ROWS))
@@ -185,7 +186,7 @@ def _verdicts(run: RunRecord, width: int) -> Iterator[Line]:
         text = f"  {doubtful} of {len(verdicts)} doubtful: confidence under {run.review_below:g}"
         yield ((text, YELLOW),)
     if run.errors:
-        head = f"{_quantity(len(run.errors), 'image')} got no verdict: "
+        head = f"{count_of(len(run.errors), 'image')} got no verdict: "
         yield from _wrap((head, RED), run.errors[0]["message"], width)
 
 
@@ -206,7 +207,7 @@ def _findings(run: RunRecord, width: int) -> Iterator[Line]:
     if not run.findings:
         return
     yield _plain()
-    yield ((_quantity(len(run.findings), "finding"), BOLD),)
+    yield ((count_of(len(run.findings), "finding"), BOLD),)
     for finding in run.findings[:3]:
         yield from _wrap((f"{finding.severity}: ", YELLOW), finding.message, width)
     if len(run.findings) > 3:
@@ -219,10 +220,6 @@ def _wrap(head: Span, text: str, width: int) -> Iterator[Line]:
     first, *more = _lines(f"{title}{text}", width) or [title]
     yield (("  ", ""), (first[: len(title)], style), (first[len(title) :], ""))
     yield from (_plain(f"    {line}") for line in more)
-
-
-def _quantity(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _times(timings: Iterable[Timing], width: int) -> Iterator[Line]:

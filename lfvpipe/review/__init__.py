@@ -5,10 +5,19 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
-    from lfvpipe.review import app, book, export, pictures, queue, session
+    from lfvpipe.review import app, book, detected, export, pictures, queue, session
 else:
     __getattr__ = lazy.face(
-        __name__, {"app": [], "book": [], "export": [], "pictures": [], "queue": [], "session": []}
+        __name__,
+        {
+            "app": [],
+            "book": [],
+            "detected": [],
+            "export": [],
+            "pictures": [],
+            "queue": [],
+            "session": [],
+        },
     )
 
-__all__ = ["app", "book", "export", "pictures", "queue", "session"]
+__all__ = ["app", "book", "detected", "export", "pictures", "queue", "session"]

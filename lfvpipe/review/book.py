@@ -13,7 +13,7 @@ from lfvpipe.damage import parse_json
 from lfvpipe.dataset.labels import Decision, LabelsError, Standing, read_decisions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from lfvpipe.dataset.labels import Key
@@ -50,7 +50,8 @@ class Book:
         self._seen: tuple[int, int] | None = None
         self._number = 0
         self._standings: dict[Key, Standing] = {}
-        self._done: list[_Step] = []
+        self._names: dict[tuple[str, str], str] = {}
+        self._done: list[list[_Step]] = []
         self._reload()
 
     def of(self, key: Key) -> Standing:
@@ -74,49 +75,60 @@ class Book:
                 merged.add(standing.number, decision)
         return merged
 
-    def add(self, decision: Decision) -> Decision:
-        """Append a decision, on the disk when this returns.
+    def add(self, *decisions: Decision) -> None:
+        """Append what was decided at once, on the disk when this returns.
 
         Raises:
             LabelsError: It cannot be written.
         """
         with self._guard:
-            before = self.of(decision.key).latest.get(decision.who)
-            made = replace(decision, when=self._clock())
-            self._append(made)
-            self._done.append(_Step(made, before))
-            return made
+            when = self._clock()
+            befores = [standing.latest for standing in self.of_all(each.key for each in decisions)]
+            steps = [
+                _Step(replace(each, when=when), before.get(each.who))
+                for each, before in zip(decisions, befores, strict=True)
+            ]
+            self._append([step.made for step in steps])
+            self._done.append(steps)
 
-    def undo(self) -> Decision | None:
-        """Take back the last decision of this session that is not taken back yet.
+    def undo(self) -> Sequence[Decision]:
+        """Take back what this session decided last, and has not taken back yet.
 
         The file keeps both: what the person said before is said again, or nothing is said.
 
         Returns:
-            The decision that was taken back; None if there is none.
+            What was taken back; nothing if there is none.
         """
         with self._guard:
             if not self._done:
-                return None
-            step = self._done[-1]  # dropped when the file has it: what fails can be tried again
-            nothing = Decision(step.made.name, None, step.made.source, who=step.made.who)
-            self._append(replace(step.before or nothing, when=self._clock()))
+                return ()
+            steps = self._done[-1]  # dropped when the file has it: what fails can be tried again
+            when = self._clock()
+            said = [
+                step.before or Decision(step.made.name, None, step.made.source, who=step.made.who)
+                for step in steps
+            ]
+            self._append([replace(each, when=when) for each in said])
             self._done.pop()
-            return step.made
+            return [step.made for step in steps]
+
+    def name_of(self, sha256: str, source: str) -> str | None:
+        """Return what the file calls an image of this digest in a source; None if it does not."""
+        return self._names.get((source, sha256))
 
     @property
     def can_undo(self) -> bool:
         """Whether there is a decision of this session to take back."""
         return bool(self._done)
 
-    def _append(self, decision: Decision) -> None:
-        line = decision.as_line().encode() + b"\n"
+    def _append(self, decisions: Sequence[Decision]) -> None:
+        lines = b"".join(each.as_line().encode() + b"\n" for each in decisions)
         try:
             is_new = not self.file.exists()
             atomic.make_folder(self.file.parent)
             with atomic.appending(self.file) as stream:
                 _mend(stream.fileno(), self.file)
-                stream.write(line)
+                stream.write(lines)
                 stream.flush()
                 atomic.sync_file(stream.fileno())
             if is_new:
@@ -138,8 +150,11 @@ class Book:
         if stamp == self._seen and self._number:
             return
         self._standings = {}
+        self._names = {}
         self._number = 0
         for decision in read_decisions(self.file):
+            if decision.source and decision.sha256:
+                self._names.setdefault((decision.source, decision.sha256), decision.name)
             self._standings.setdefault(decision.key, Standing()).add(self._number, decision)
             self._number += 1
         self._seen = stamp

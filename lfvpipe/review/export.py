@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from lfvpipe.config.spec import Bucket
     from lfvpipe.dataset.labels import Decision, Standing
 
-COLUMNS = ("name", "source", "label", "was", "who", "when", "conflict", "sha256", "mask")
+COLUMNS = (
+    *("name", "source", "label", "was", "who", "when", "conflict", "sha256", "mask"),
+    *("type", "comment", "split"),
+)
 
 
 def as_csv(labels: Path) -> str:

@@ -54,23 +54,23 @@ class Pictures:
         self._model: Model | None = None
         self._kept: OrderedDict[str, Drawing] = OrderedDict()
 
-    def of(self, path: Path, sha256: str) -> Drawing:
-        """Return what the model sees in the image file `path`, whose digest is `sha256`.
+    def of(self, image: Path | bytes, sha256: str) -> Drawing:
+        """Return what the model sees in an image, a file or its bytes, whose digest is `sha256`.
 
         Raises:
             UserError: The model or the image cannot be used.
         """
         with self._guard:
             if sha256 not in self._kept:
-                self._kept[sha256] = self._draw(path)
+                self._kept[sha256] = self._draw(image)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
             return self._kept[sha256]
 
-    def _draw(self, path: Path) -> Drawing:
+    def _draw(self, image: Path | bytes) -> Drawing:
         if self._model is None:
             self._model = detector.load(self._file)
-        verdict = self._model.detect(path)
+        verdict = self._model.detect(image)
         heat = None
         if verdict.heat_map is not None:
             colours = heat_colours.pixels(numpy.clip(verdict.heat_map, 0, 1))

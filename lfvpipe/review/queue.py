@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T", bound=StepOutcome)
+REFERENCES = 50  # normal images to look at beside others: as many as a person leafs through
 TENTH = 0.1  # of the training images: where 5 % of the labels were swapped, it had all of these
 
 
@@ -46,12 +48,21 @@ class Item:
         verdict: What the latest model said; None where it was not asked.
         origin: SHA-256 of the image's file as it lies in its source.
         alike: Images that look nearly the same and have the other label: their names and labels.
+        file: The photograph, where it is one that was detected and is in no index.
+        when: When it was detected; "" where it was not.
     """
 
     image: Image
     verdict: Verdict | None
     origin: str
     alike: tuple[tuple[str, str], ...] = ()
+    file: Path | None = None
+    when: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call the image."""
+        return self.verdict.name if self.verdict and self.file else self.image.member
 
     @property
     def key(self) -> Key:
@@ -69,6 +80,12 @@ class Item:
             return 0.0
         sure = self.verdict.confidence
         return sure if self.is_wrong else 1.0 - sure
+
+    def is_doubtful(self, below: float) -> bool:
+        """Tell whether the verdict says little: unsure, or of an image unlike those learnt from."""
+        if self.verdict is None:
+            return False
+        return self.verdict.confidence < below or self.verdict.unlikeness is not None
 
     @property
     def is_wrong(self) -> bool:
@@ -89,6 +106,10 @@ class Queue:
         review_below: Verdicts with less confidence are doubtful.
         of_training: Whether these are training images, and the verdicts those of models that had
             not learnt from them.
+        of_detected: Whether these are images that `lfvpipe detect`, or clients of the service,
+            asked about.
+        lost: How many of those are not there any more.
+        normal: Training images that are normal, to look at beside others.
     """
 
     items: tuple[Item, ...]
@@ -96,6 +117,9 @@ class Queue:
     model: ModelOutcome
     review_below: float
     of_training: bool = False
+    of_detected: bool = False
+    lost: int = 0
+    normal: tuple[Image, ...] = ()
 
 
 def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = False) -> Queue:
@@ -104,8 +128,8 @@ def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = 
     Raises:
         NothingToReview: The pipeline has not been run to its verdicts yet.
     """
-    extract = _standing(context, ledger, variant, ExtractOutcome)
-    evaluate = _standing(context, ledger, variant, EvaluateOutcome)
+    extract = standing_outcome(context, ledger, variant, ExtractOutcome)
+    evaluate = standing_outcome(context, ledger, variant, EvaluateOutcome)
     below = context.pipeline.evaluate.review_below
     verdicts = {
         verdict.id: verdict
@@ -114,7 +138,10 @@ def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = 
     }
     classes: dict[str, str] = {}
     chosen: dict[str, Image] = {}
+    normal: dict[str, Image] = {}
     for image in read_index(context.state_dir / extract.index):
+        if is_reference(image) and len(normal) < REFERENCES:
+            normal[image.id] = image
         classes |= image.mask.classes if image.mask else {}
         verdict = verdicts.get(image.id)
         if everything or (verdict and _is_open(image, verdict, below)):
@@ -125,8 +152,10 @@ def build(context: Context, ledger: Ledger, variant: str, *, everything: bool = 
         for name, image in chosen.items()
     ]
     items.sort(key=lambda item: (-item.doubt, item.verdict is None, item.image.id))
-    model = _standing(context, ledger, variant, ModelOutcome)
-    return Queue(tuple(items), dict(sorted(classes.items())), model, below)
+    model = standing_outcome(context, ledger, variant, ModelOutcome)
+    return Queue(
+        tuple(items), dict(sorted(classes.items())), model, below, normal=tuple(normal.values())
+    )
 
 
 def build_of_training(
@@ -141,8 +170,8 @@ def build_of_training(
     Raises:
         NothingToReview: The pipeline has not been run to its verdicts yet, or nobody could say.
     """
-    extract = _standing(context, ledger, variant, ExtractOutcome)
-    evaluate = _standing(context, ledger, variant, EvaluateOutcome)
+    extract = standing_outcome(context, ledger, variant, ExtractOutcome)
+    evaluate = standing_outcome(context, ledger, variant, EvaluateOutcome)
     told: list[Verdict] = []
     if evaluate.training is not None:
         told = list(read_verdicts(context.state_dir / evaluate.training.path))
@@ -175,14 +204,31 @@ def build_of_training(
     classes: dict[str, str] = {}
     for image in images.values():
         classes |= image.mask.classes if image.mask else {}
-    model = _standing(context, ledger, variant, ModelOutcome)
+    model = standing_outcome(context, ledger, variant, ModelOutcome)
     below = context.pipeline.evaluate.review_below
-    return Queue(tuple(items), dict(sorted(classes.items())), model, below, of_training=True)
+    return Queue(
+        tuple(items),
+        dict(sorted(classes.items())),
+        model,
+        below,
+        of_training=True,
+        normal=normal_of(images.values()),
+    )
 
 
 def index_of(context: Context, ledger: Ledger, variant: str) -> Path:
     """Return the index of the latest run; raises NothingToReview if there is none."""
-    return context.state_dir / _standing(context, ledger, variant, ExtractOutcome).index
+    return context.state_dir / standing_outcome(context, ledger, variant, ExtractOutcome).index
+
+
+def is_reference(image: Image) -> bool:
+    """Tell whether an image shows what a good one looks like."""
+    return image.split == "train" and image.label == "normal"
+
+
+def normal_of(images: Iterable[Image]) -> tuple[Image, ...]:
+    """Return training images that are normal, a few of maybe many."""
+    return tuple(islice(filter(is_reference, images), REFERENCES))
 
 
 def _is_open(image: Image, verdict: Verdict, below: float) -> bool:
@@ -190,7 +236,8 @@ def _is_open(image: Image, verdict: Verdict, below: float) -> bool:
     return wrong or verdict.confidence < below
 
 
-def _standing(context: Context, ledger: Ledger, variant: str, kind: type[T]) -> T:
+def standing_outcome(context: Context, ledger: Ledger, variant: str, kind: type[T]) -> T:
+    """Return a step's outcome at which a variant stands; raises NothingToReview without one."""
     outcome = kind.standing(ledger, variant)
     if outcome is None:
         pipeline = context.pipeline

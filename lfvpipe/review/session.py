@@ -5,19 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe import atomic
-from lfvpipe.dataset.labels import CHOICES, Decision, label_of
+from lfvpipe.dataset.labels import CHOICES, PARTS, Decision, label_of
+from lfvpipe.engine.phrases import listing
 from lfvpipe.errors import UserError
 from lfvpipe.report.heat_colours import ramp
+from lfvpipe.review.detected import PhotographGone, Photographs, read
 from lfvpipe.review.pictures import NoPainting, mask_from_painting, see_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from lfvpipe.dataset.labels import Standing
     from lfvpipe.review.book import Book
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 
 DEFAULT_CLASSES = {"anomaly": "#23A436"}
 MAX_NAME = 100
-LEARNT = frozenset({"train", "unused"})  # the splits whose images a run learns from once decided
+MAX_COMMENT = 2000
+MAX_AT_ONCE = 10_000  # images of one decision
 
 
 class BadRequest(UserError):
@@ -43,6 +47,9 @@ class Review:
         who: The person that the page suggests.
         title: What the page is called.
         advice: What is still to be done before runs take notice of the decisions; "" for nothing.
+        photographs: Reads images that were detected; None where there are none of these.
+        folder: What names of files in the labels file are relative to.
+        tests: Whether there is a test dataset that an image can go to.
     """
 
     queue: Queue
@@ -52,6 +59,9 @@ class Review:
     who: str
     title: str
     advice: str = ""
+    photographs: Photographs | None = None
+    folder: Path = Path()
+    tests: bool = True
 
     @property
     def classes(self) -> dict[str, str]:
@@ -67,7 +77,7 @@ class Review:
             "who": self.who,
             "total": len(standings),
             "decided": sum(standing.decision is not None for standing in standings),
-            "learnt": sum(map(_is_learnt, self.queue.items, standings)),
+            "outlook": _outlook(Counter(map(_fate, self.queue.items, standings))),
             "advice": self.advice,
             "conflicts": sum(standing.is_conflict for standing in standings),
             "can_undo": self.book.can_undo,
@@ -77,6 +87,14 @@ class Review:
             "classes": self.classes,
             "review_below": self.queue.review_below,
             "of_training": self.queue.of_training,
+            "of_detected": self.queue.of_detected,
+            "lost": self.queue.lost,
+            "tests": self.tests,
+            "references": len(self.queue.normal),
+            "types": sorted(
+                {name for item in self.queue.items for name in item.image.types}
+                | {each.type for standing in standings for each in standing.made if each.type}
+            ),
         }
 
     def numbers(self, name: str) -> dict[str, Any]:
@@ -87,12 +105,17 @@ class Review:
             "decided": lambda _, standing: standing.decision is not None,
             "conflicts": lambda _, standing: standing.is_conflict,
             "wrong": lambda item, _: item.is_wrong,
+            "doubtful": lambda item, _: item.is_doubtful(self.queue.review_below),
         }
         keep = keeps.get(name)
         if keep is None:
             raise BadRequest("There is no such filter.")
         pairs = zip(self.queue.items, self._standings(), strict=True)
-        return {"items": [n for n, pair in enumerate(pairs) if keep(*pair)]}
+        kept = [(n, *pair) for n, pair in enumerate(pairs) if keep(*pair)]
+        return {
+            "items": [n for n, _, _ in kept],
+            "tiles": [_tile(item, standing) for _, item, standing in kept],
+        }
 
     def _standings(self) -> list[Standing]:
         return self.book.of_all(item.key for item in self.queue.items)
@@ -110,12 +133,19 @@ class Review:
         said = None
         if verdict is not None:
             label = "anomaly" if verdict.is_anomalous else "normal"
-            said = {"label": label, "confidence": verdict.confidence, "wrong": item.is_wrong}
+            said = {
+                "label": label,
+                "confidence": verdict.confidence,
+                "wrong": item.is_wrong,
+                "unlike": verdict.unlikeness is not None,
+            }
         return {
             "n": n,
-            "name": image.member,
+            "name": item.name,
             "source": image.source,
-            "split": image.split,
+            "split": "detected" if item.file else image.split,
+            "goes": _part(item, standing),
+            "when": item.when,
             "label": image.label,
             "types": list(image.types),
             "width": image.width,
@@ -129,36 +159,78 @@ class Review:
         }
 
     def decide(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Save a decision: ``{"n", "label", "who", "mask": a PNG in base 64 or absent}``."""
-        n, label, who = self._check_number(data.get("n")), data.get("label"), data.get("who")
+        """Save what a person says of an image ``n``, or of several, ``ns``, at once.
+
+        Args:
+            data: ``label`` and ``who``; where they are said, ``mask``, a PNG in base 64 of the one
+                image; ``type``, of the defect; ``comment``; ``split``, where the image goes if
+                neither dataset has it.
+        """
+        asked = data["ns"] if isinstance(data.get("ns"), list) else [data.get("n")]
+        if not 0 < len(asked) <= MAX_AT_ONCE:
+            raise BadRequest("There is no such image.")
+        numbers = list(dict.fromkeys(map(self._check_number, asked)))
+        label, split = data.get("label"), data.get("split")
         if label not in CHOICES:
             raise BadRequest("There is no such label.")
+        if split not in (*PARTS, None) or (split == "test" and not self.tests):
+            raise BadRequest("There is no such dataset.")
+        who = data.get("who")
         if not isinstance(who, str) or not who.strip() or not who.isprintable():
             raise BadRequest("Say who you are.")
         if len(who) > MAX_NAME:
             raise BadRequest("Say who you are.")
-        item = self.queue.items[n]
-        mask = self._save_mask(item, data.get("mask")) if label == "anomaly" else None
-        self.book.add(
-            Decision(
-                name=item.image.member,
-                label=label,
-                source=item.image.source,
-                sha256=item.origin,
-                who=who.strip(),
-                was=item.image.label,
-                mask=mask,
-                classes=self.classes if mask else None,
+        kind = _text(data, "type", MAX_NAME) if label == "anomaly" else None
+        comment = _text(data, "comment", MAX_COMMENT)
+        painted = data.get("mask") if len(numbers) == 1 else None
+        made = []
+        for n in numbers:
+            item = self.queue.items[n]
+            mask = self._save_mask(item, painted) if label == "anomaly" else None
+            is_added = item.file is not None and label_of(label) is not None
+            if is_added:
+                self._copy(item)
+            made.append(
+                Decision(
+                    name=item.image.member,
+                    label=label,
+                    source=item.image.source,
+                    sha256=item.origin,
+                    who=who.strip(),
+                    was=item.image.label,
+                    mask=mask,
+                    classes=self.classes if mask else None,
+                    type=kind,
+                    comment=comment,
+                    split=split or ("train" if is_added else None),
+                )
             )
-        )
-        return {"item": self.item(n), "state": self.state()}
+        self.book.add(*made)
+        return {"item": self.item(numbers[0]), "state": self.state()}
+
+    def _copy(self, item: Item) -> None:
+        """Copy a detected image to the place beside the labels file that its name says.
+
+        The user may clear the folder that it lies in, and what the service keeps is bounded.
+        """
+        place = self.folder / item.image.member
+        try:
+            data = read(item)
+            if not place.is_file():
+                atomic.write_bytes(place, data)
+        except PhotographGone as error:
+            raise BadRequest(f"{error.message} Nothing was saved.") from error
+        except OSError as error:
+            hint = "The decision was not saved. Make room or give write access, then decide again."
+            message = f"{place}: cannot be written ({error.strerror})."
+            raise UserError(message, hint=hint) from error
 
     def undo(self, _: dict[str, Any]) -> dict[str, Any]:
-        """Take back the last decision of this session; ``n`` is null if there is none."""
+        """Take back what this session decided last; ``n`` is null if there is nothing."""
         undone = self.book.undo()
         keys = {item.key: n for n, item in enumerate(self.queue.items)}
-        n = keys.get((undone.source or "", undone.name)) if undone else None
-        return {"n": n, "state": self.state()}
+        n = keys.get((undone[0].source or "", undone[0].name)) if undone else None
+        return {"n": n, "count": len(undone), "state": self.state()}
 
     @cached_property
     def _masks(self) -> Path:
@@ -188,9 +260,13 @@ class Review:
 
     def picture(self, kind: str, n: int) -> bytes:
         """Return a picture of image `n`: image, heat, mask (known or painted) or found."""
+        if kind == "reference":
+            if not 0 <= n < len(self.queue.normal):
+                raise BadRequest("There is no such image.")
+            return self._file(self.queue.normal[n].path)
         item = self.queue.items[self._check_number(n)]
         if kind == "image":
-            return self._file(item.image.path)
+            return self._image(item)
         if kind == "mask":
             return self._mask_of(item)
         if kind in ("heat", "found"):
@@ -203,7 +279,15 @@ class Review:
     def _drawing_of(self, item: Item) -> Drawing:
         if self.pictures is None:
             raise BadRequest("There is no model file to draw with.")
-        return self.pictures.of(self.state_dir / item.image.path, item.image.sha256)
+        image = self._image(item) if item.file else self.state_dir / item.image.path
+        return self.pictures.of(image, item.image.sha256)
+
+    def _image(self, item: Item) -> bytes:
+        if item.file is None:
+            return self._file(item.image.path)
+        if self.photographs is None:
+            raise BadRequest("The image is not there any more.")
+        return self.photographs.prepared(item)
 
     def _mask_of(self, item: Item) -> bytes:
         decision = self.book.of(item.key).decision
@@ -224,11 +308,64 @@ class Review:
         return path.read_bytes()
 
 
-def _is_learnt(item: Item, standing: Standing) -> bool:
-    """Tell whether a run learns from the image because, or although, somebody decided about it."""
-    decided = standing.decision is not None and label_of(standing.decision.label) is not None
-    return decided and item.image.split in LEARNT
+def _text(data: dict[str, Any], name: str, longest: int) -> str | None:
+    """Return a text that the page sent, None where it is empty."""
+    text = data.get(name)
+    if text is None:
+        return None
+    if not isinstance(text, str) or len(text) > longest or not text.isprintable():
+        raise BadRequest(f"The {name} is no line of at most {longest} characters.")
+    return text.strip() or None
+
+
+def _part(item: Item, standing: Standing) -> str:
+    """Return where the image is, or goes if it is decided about."""
+    if item.image.split == "unused":
+        return standing.split or "train"
+    return item.image.split
+
+
+def _fate(item: Item, standing: Standing) -> str:
+    """Return what the next run does with an image because, or although, it is decided about."""
+    if standing.decision is None:
+        return ""
+    if label_of(standing.decision.label) is None:
+        is_judged = item.image.split == "evaluate" and standing.decision.label == "unsure"
+        return "evaluate" if is_judged else "away"
+    return _part(item, standing)
+
+
+def _outlook(fates: Counter[str]) -> str:
+    """Return what the next run does with what is decided, as the end of a sentence."""
+    return listing(
+        f"learns from {fates['train']:,}" if fates["train"] else "",
+        f"tests on {fates['test']:,}" if fates["test"] else "",
+        f"judges {fates['evaluate']:,}" if fates["evaluate"] else "",
+        f"leaves {fates['away']:,} out" if fates["away"] else "",
+    )
+
+
+def _tile(item: Item, standing: Standing) -> dict[str, Any]:
+    """Return what the grid shows of an image."""
+    verdict, decision = item.verdict, standing.decision
+    return {
+        "name": item.name,
+        "said": None
+        if verdict is None
+        else {
+            "label": "anomaly" if verdict.is_anomalous else "normal",
+            "confidence": verdict.confidence,
+        },
+        "decision": decision.label if decision else None,
+        "conflict": standing.is_conflict,
+    }
 
 
 def _decision_json(decision: Decision) -> dict[str, Any]:
-    return {"label": decision.label, "who": decision.who, "when": decision.when}
+    return {
+        "label": decision.label,
+        "who": decision.who,
+        "when": decision.when,
+        "type": decision.type,
+        "comment": decision.comment,
+    }

@@ -6,6 +6,7 @@ from lfvpipe import lazy
 
 if TYPE_CHECKING:
     from lfvpipe.service import embedded, errors, log, looks
+    from lfvpipe.service.keeping import VerdictKeeper
     from lfvpipe.service.quotas import read_quotas
     from lfvpipe.service.regions import RegionalService
     from lfvpipe.service.service import Service
@@ -15,6 +16,7 @@ else:
         {
             "embedded": [],
             "errors": [],
+            "keeping": ["VerdictKeeper"],
             "log": [],
             "looks": [],
             "quotas": ["read_quotas"],
@@ -23,4 +25,13 @@ else:
         },
     )
 
-__all__ = ["RegionalService", "Service", "embedded", "errors", "log", "looks", "read_quotas"]
+__all__ = [
+    "RegionalService",
+    "Service",
+    "VerdictKeeper",
+    "embedded",
+    "errors",
+    "log",
+    "looks",
+    "read_quotas",
+]

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
-from lfvpipe.lookout.transport import Handler
 from lfvpipe.service.faults import Fault
 from lfvpipe.service.looks import find_folder
 from lfvpipe.service.quotas import Quotas, read_quotas
@@ -24,11 +23,11 @@ def open_service(
     detector: str = DEFAULT_DETECTOR,
     limits: str = "open",
     trains: bool = True,
-) -> Handler:
-    """Open the service over `state_dir` and return what answers its requests.
+) -> Service:
+    """Open the service over `state_dir`.
 
-    Several processes may have the same folder open. Nothing needs closing: what runs on in threads
-    can be killed at any moment, and trainings run in processes of their own.
+    Several processes may have the same folder open. What runs on in threads can be killed at any
+    moment, and trainings run in processes of their own.
 
     Args:
         state_dir: Made when absent.
@@ -42,7 +41,7 @@ def open_service(
         UserError: The folder cannot be used, or its state is from a newer version; or there is no
             such detector.
     """
-    service = Service(
+    return Service(
         folder_of(state_dir, region),
         buckets,
         region=region,
@@ -51,7 +50,6 @@ def open_service(
         isolated=False,
         trains=trains,
     )
-    return service.handle
 
 
 def model_file(state_dir: Path, region: str, project: str, version: str) -> Path | None:

@@ -11,6 +11,7 @@ from lfvpipe.service.dispatch import Dispatcher
 from lfvpipe.service.jobs import cancelled
 from lfvpipe.service.jobs.scheduler import Scheduler
 from lfvpipe.service.jobs.training.launcher import Launch
+from lfvpipe.service.keeping import VerdictKeeper
 from lfvpipe.service.operations.base import OperationContext
 from lfvpipe.service.operations.datasets import Datasets
 from lfvpipe.service.operations.detection import Detection
@@ -49,6 +50,7 @@ class Service:
             model with a single inference unit is asked within this process.
         trains: Starts training workers, also for trainings whose worker died.
         clock: Returns epoch seconds.
+        keeper: Keeps what clients ask about; None keeps nothing.
 
     Raises:
         UserError: The folder cannot be used, or there is no such detector.
@@ -68,6 +70,7 @@ class Service:
         isolated: bool = True,
         trains: bool = True,
         clock: Callable[[], float] = time.time,
+        keeper: VerdictKeeper | None = None,
     ) -> None:
         allowed = quotas or read_quotas(state_dir, limits, cancel_trainings=not isolated)
         if detector != DEFAULT_DETECTOR:
@@ -78,7 +81,7 @@ class Service:
         self._runtime.remove_scratch_of_killed()
         cancelled.forget_old(self._runtime)
         self._scheduler = Scheduler(self._runtime, launch, isolated=isolated, trains=trains)
-        context = OperationContext(self._runtime, self._scheduler, buckets, region)
+        context = OperationContext(self._runtime, self._scheduler, buckets, region, keeper)
         groups = tuple(
             group(context)
             for group in (Projects, Datasets, Models, Hosting, Detection, Tags, Packaging)
@@ -125,7 +128,11 @@ class Service:
         with self._runtime.database.read() as tx:
             return models.counts_by_status(tx)
 
-    def close(self) -> None:
-        """End threads and inference units, and close the state; trainings go on by themselves."""
-        self._scheduler.close()
+    def close(self, seconds: float = 5.0) -> None:
+        """End threads and inference units, and close the state; trainings go on by themselves.
+
+        Args:
+            seconds: To wait for each thread; what goes on after that resumes at the next start.
+        """
+        self._scheduler.close(seconds)
         self._runtime.database.close()

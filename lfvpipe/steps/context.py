@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.config.spec import Pipeline
     from lfvpipe.lookout.client import LookoutClient
+    from lfvpipe.service import Service
     from lfvpipe.storage import Bucket, Buckets
 
 
@@ -96,11 +97,14 @@ class Context:
         from lfvpipe.lookout.client import connect
 
         endpoint = self.pipeline.service.endpoint
-        if endpoint != "embedded":
-            return connect(endpoint, region=self.pipeline.region)
+        handler = self._service.handle if endpoint == "embedded" else None
+        return connect(endpoint, region=self.pipeline.region, handler=handler)
+
+    @cached_property
+    def _service(self) -> Service:
         from lfvpipe.service.embedded import open_service
 
-        handler = open_service(
+        return open_service(
             self.service_dir,
             self.buckets,
             region=self.pipeline.region,
@@ -108,4 +112,9 @@ class Context:
             limits=self.pipeline.service.limits,
             trains=self.trains,
         )
-        return connect("embedded", region=self.pipeline.region, handler=handler)
+
+    def close(self) -> None:
+        """Close the embedded service, if it was opened; what still runs on in threads is left."""
+        if "_service" in self.__dict__:
+            self.__dict__.pop("lookout", None)
+            self.__dict__.pop("_service").close(seconds=0.0)

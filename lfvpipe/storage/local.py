@@ -33,6 +33,7 @@ _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # A file is `key#1234` until it is whole. LocalStore leaves such out of listings, so that what a
 # kill left of them is no object; a key that ends so could be written but never listed.
 _STAGING_KEY = re.compile(r"#\d+$")
+_OUR_STAGING_KEY = re.compile(r"#\d{16,20}$")  # nearly all numbers of 64 bits
 
 # What Windows gives to devices, or cuts off the end of a name.
 _RESERVED_ON_WINDOWS = re.compile(
@@ -55,9 +56,15 @@ class LocalBuckets:
             raise InvalidBucketName(f"“{name}”")
         return LocalBucket(self._root / name, self._region)
 
-    def abandoned_files(self) -> Iterator[Path]:
-        """Yield what killed transfers left in any of the buckets."""
-        return abandoned_files(self._root, lambda name: bool(_STAGING_KEY.search(name)))
+    def abandoned_files(self, *, of_others: bool = False) -> Iterator[Path]:
+        """Yield what killed transfers left in any of the buckets.
+
+        Args:
+            of_others: Others, too, put files into these folders, and may have called one ``a#1``,
+                as earlier versions called what they were writing.
+        """
+        pattern = _OUR_STAGING_KEY if of_others else _STAGING_KEY
+        return abandoned_files(self._root, lambda name: bool(pattern.search(name)))
 
     def describe(self) -> dict[str, str]:
         """Return what `reconnect` needs."""

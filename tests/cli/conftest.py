@@ -24,11 +24,12 @@ split: {train: 60, test: 40}
 evaluate: {images: [Texture/7.png]}
 """
 
+# Four labelled anomalies to train on: from five on networks learn, which takes ten times as long.
 SMALL = """\
 sources:
   normal: {archive: Texture.zip}
   anomaly: {archive: Texture_def.zip}
-sample: {count: 20}
+sample: {normal: {count: 20}, anomaly: {count: 8}}
 split: {train: 50, test: 50}
 evaluate: {images: [Texture/7.png, Texture_def/7.png]}
 """

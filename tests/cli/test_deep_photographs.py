@@ -35,7 +35,7 @@ def deep(seed: int, *, spot: bool) -> bytes:
 
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
-    for label, count, spot in (("good", 24, False), ("bad", 24, True)):
+    for label, count, spot in (("good", 24, False), ("bad", 8, True)):
         (tmp_path / label).mkdir()
         for number in range(count):
             seed = number + 1000 * spot

@@ -163,7 +163,7 @@ def test_a_model_of_images_as_they_are_tells_others_by_their_size(
     told = f"is smaller, 64x64, than what was learnt from, {size}"
     assert [bool(each["note"]) for each in said.json["images"]] == [False, True]
     assert said.json["images"][1]["note"].startswith(told)
-    assert said.json["notes"][0].startswith("1 image has a size or shape")  # and no guess
+    assert any(each.startswith("1 image has a size or shape") for each in said.json["notes"])
     refused = lfvpipe("detect", trained[0], half)
     assert (refused.code, "must have the size of the training images" in refused.out) == (1, True)
 

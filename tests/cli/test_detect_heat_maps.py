@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from lfvpipe.detector import Example, train
+from lfvpipe.detector import Example, Settings, train
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / f"{number}.png"
         texture(number, spot=number % 3 == 0).save(path)
         examples.append(Example(path, "normal" if number % 3 else "anomaly"))
-    train(examples).save(folder / "model.bin")
+    train(examples, Settings(looks=4, steps=24)).save(folder / "model.bin")
     return folder / "model.bin"
 
 

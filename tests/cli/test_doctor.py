@@ -1,5 +1,6 @@
 """`lfvpipe doctor` on a project as far as no model is needed."""
 
+import gc
 import json
 import os
 import shutil
@@ -29,6 +30,21 @@ def test_a_sound_state_is_called_so(made: Path, lfvpipe: Call) -> None:
     said = lfvpipe("doctor", made)
     assert (said.code, said.out) == (0, "the state is sound\n")
     assert lfvpipe("doctor", made, "--json").json == {"sound": True, "complaints": []}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux tells open files")
+@pytest.mark.parametrize("words", [("run", "--until", "datasets"), ("plan", "--refresh")])
+def test_no_file_of_the_state_is_open_once_a_command_has_ended(
+    made: Path, lfvpipe: Call, words: tuple[str, ...]
+) -> None:
+    gc.disable()
+    try:
+        lfvpipe(words[0], made, *words[1:], *(["--force"] if words[0] == "run" else []))
+        links = [each for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+        opened = {str(each.readlink()) for each in links if os.path.lexists(each)}
+    finally:
+        gc.enable()
+    assert [each for each in opened if str(made.parent) in each] == []
 
 
 def test_where_nothing_was_run_nothing_is_wrong(project: Path, lfvpipe: Call) -> None:

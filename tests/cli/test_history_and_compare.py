@@ -227,6 +227,7 @@ def test_compare_of_a_matrix_names_the_variants_that_have_not_run(
 def test_compare_of_a_matrix_shows_the_variants_that_have_run(lfvpipe: Call, project: Path) -> None:
     project.write_text(project.read_text() + "matrix: {sample.seed: [1, 2, 3]}\n")
     state_dir = project.parent / ".lfvpipe" / "pipeline"
+    state_dir.parent.mkdir(mode=0o700)
     ledger = Ledger.load(state_dir / "ledger.json")
     for day, seed in ((1, 1), (2, 2)):
         _write_run(state_dir, day, 20 * day, 0)

@@ -11,6 +11,7 @@ from tests.cli.conftest import SMALL
 if TYPE_CHECKING:
     from pathlib import Path
 
+EVEN = SMALL.replace("{normal: {count: 20}, anomaly: {count: 8}}", "{count: 20}")
 NAMED = "project: shared\nbucket: {name: shared-images}\n"
 
 
@@ -19,8 +20,8 @@ def two(project: Path, lfvpipe: Any) -> tuple[Path, Path]:
     """Return two pipeline files that name one project, the second with the more images, both with
     datasets: the second has those of the first one."""
     first, second = project.with_name("first.yaml"), project.with_name("second.yaml")
-    first.write_text(SMALL + NAMED)
-    second.write_text(SMALL.replace("count: 20", "count: 24") + NAMED)
+    first.write_text(EVEN + NAMED)
+    second.write_text(EVEN.replace("count: 20", "count: 24") + NAMED)
     said = lfvpipe("run", first, "--until", "datasets")
     assert said.code == 0, said.err
     return first, second

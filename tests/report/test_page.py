@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from lfvpipe.report import gallery, larger, metrics, run_file
+from lfvpipe.report.outlook import outlooks
 from lfvpipe.report.page import differences, headline, write_page
-from lfvpipe.report.records import Finding, RunRecord, Timing, Verdict
+from lfvpipe.report.records import Confusion, Finding, RunRecord, Scores, Timing, Verdict
 from lfvpipe.report.terminal import summary
 from lfvpipe.report.thumbnails import SIDE, thumbnail
 from lfvpipe.report.verdict_file import encode
@@ -179,6 +180,65 @@ def test_a_segmentation_model_has_figures_of_its_masks(make_run: MakeRun, tmp_pa
     assert "Predicted masks, by type" not in _written(tmp_path, make_run())
 
 
+COUNTED = "image|example|finding|verdict|anomaly|label|key|defect|mask"
+PLURALS = "images|examples|findings|verdicts|anomalies|labels|keys|defects|masks"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+@pytest.mark.parametrize("hidden", [0, 1, 2])
+def test_counts_agree_with_what_they_count(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, hidden: int
+) -> None:
+    rows = tuple(
+        Verdict(f"{label}{n}", f"{label}-{n}.png", label, label == "normal", 0.6, types=types)
+        for label, types in (("normal", ()), ("anomaly", ("crack",)))
+        for n in range(count)
+    )
+    unknown = tuple(Verdict(f"u{n}", f"u{n}.png", None, True, 0.9) for n in range(count))
+    verdicts = {"test": rows, "evaluation": rows + unknown}
+    monkeypatch.setattr(gallery, "MOST_IMAGES", max(0, 5 * count - hidden))
+    finding = Finding("warning", "Something.", tuple("ab"[:count]))
+    old = make_run(
+        id="20210101T000000Z-00000000", config={f"k{n}": n for n in range(count)}, verdict_files={}
+    )
+    run_file.write(tmp_path, old)
+    run = make_run(
+        verdicts=verdicts,
+        verdict_files={},
+        scores={name: metrics.score_set(each) for name, each in verdicts.items()},
+        findings=(finding,) * count,
+        errors=({"id": "e", "message": "It is no image."},) * count,
+        config={},
+    )
+    page = _written(tmp_path, run).partition("<body>")[2].partition("<script>")[0]
+    for text in (re.sub(r"<[^>]*>", "", page), summary(run, 100, color=False)):
+        assert re.findall(rf"\b1 (?:[a-z]+ )?(?:{PLURALS})\b", text) == []
+        assert re.findall(rf"\b(?:0|[2-9]|none of [2-9]) (?:[a-z]+ )?(?:{COUNTED})\b", text) == []
+
+
+def test_the_page_says_what_more_images_would_tell(make_run: MakeRun, tmp_path: Path) -> None:
+    html = _written(tmp_path, make_run())
+    section = html.partition('<section id="outlook"')[2].partition("</section>")[0]
+    told = re.findall(r"<p>([^<]*)</p>", section)
+    # 21 of 22 were found: the interval of 0.9545 of 78 is 0.0998 wide, of 77 it is 0.1005.
+    assert told[0] == (
+        "With 40 more anomalous images, judged as those were, the interval of the recall would be"
+        " 0.87 to 0.98 instead of 0.78 to 0.99; with about 56 more it would be 0.10 wide."
+    )
+    assert told[1].startswith("With 40 more normal images")
+    assert "of 222 images: " in section
+    without = make_run(scores={}, verdicts={}, verdict_files={})
+    assert 'id="outlook"' not in _written(tmp_path, without)
+
+
+def test_what_is_known_well_is_said_to_be(make_run: MakeRun) -> None:
+    counts = Confusion(true_positive=500, false_negative=10)
+    scores = Scores(510, counts, metrics.score_set(()).estimates)
+    (only,) = outlooks(make_run(scores={"test": scores}))
+    assert (only.metric, only.enough) == ("recall", 0)
+    assert only.told == "The interval of the recall is narrow: 0.96 to 0.99."
+
+
 def test_differences_name_removed_and_added_keys() -> None:
     rows = {row.key: row for row in differences({"a": 1, "b": [1, 2]}, {"a": 1.0, "c": True})}
     assert (rows["a"].changed, rows["b"].now, rows["b"].before) == (False, "1, 2", None)
@@ -302,7 +362,7 @@ def test_the_most_doubtful_images_are_the_ones_shown_larger_and_the_page_says_so
     monkeypatch.setattr(larger, "MOST", round(2.5 * one.characters))
     html = _written(tmp_path, make_run(verdicts={"evaluation": rows}))
     assert list(_larger(html)) == [0, 1]
-    assert "Larger pictures for the first 2 of 6 images: the wrong and doubtful ones." in html
+    assert "Larger pictures for 2 of 6 images, the wrong and doubtful ones first." in html
 
 
 def test_thumbnails_leave_less_room_for_larger_pictures(
@@ -313,7 +373,7 @@ def test_thumbnails_leave_less_room_for_larger_pictures(
     monkeypatch.setattr(larger, "MOST_PICTURES", small + 10)
     html = _written(tmp_path, make_run(verdicts={"evaluation": rows}))
     assert _larger(html) == {}
-    assert "Larger pictures for the first 0 of 6" not in html
+    assert "Larger pictures for 0 of 6" not in html
     assert "No picture is kept larger" in html
 
 

@@ -163,7 +163,7 @@ class FakePictures(Pictures):
     def __init__(self) -> None:
         super().__init__(Path("none"))
 
-    def _draw(self, path: Path) -> Drawing:
+    def _draw(self, image: Path | bytes) -> Drawing:
         buffer = io.BytesIO()
         Image.new("RGBA", (8, 8), (255, 0, 0, 120)).save(buffer, "PNG")
         return Drawing(buffer.getvalue(), None)

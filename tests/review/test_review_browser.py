@@ -94,7 +94,7 @@ def test_the_end_says_how_many_are_learnt_from_and_what_that_takes(
         shown(page, name)
         page.keyboard.press(key)
     when = "Once the pipeline file names them, lfvpipe run" if advice else "The next lfvpipe run"
-    told = f"{when} learns from 1 of them; the others test the model or are left out."
+    told = f"{when} learns from 1, tests on 1, leaves 1 out."
     playwright.expect(page.locator("#empty")).to_contain_text(told)
 
 

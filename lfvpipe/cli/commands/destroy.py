@@ -13,10 +13,12 @@ from lfvpipe.cli.held_models import stop_held_models
 from lfvpipe.cli.options import Json, LockOptions, Option
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
+from lfvpipe.dataset.kept import store_of
 from lfvpipe.lookout.descriptions import describe_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.ledger import Ledger
@@ -93,6 +95,8 @@ def _print_what_goes(
         left = step.stays(kept.outcome)
         row = (kept.step, step.describe(kept.outcome) if left is None else left)
         (goes if left is None else stays).append(row)
+    if (verdicts := _kept_verdicts(variant)).is_dir():
+        goes.append(("verdicts", f"of detected images, in {verdicts}"))
     if with_state:
         goes.append(("state", str(variant.context.state_dir)))
     print(output.styled(f"{variant.pipeline.name}: this goes", "bold"))
@@ -102,6 +106,11 @@ def _print_what_goes(
     if stays:
         print(output.styled("this stays", "bold"))
         print(output.table([(f"  {name}", about) for name, about in dict.fromkeys(stays)]))
+
+
+def _kept_verdicts(variant: Variant) -> Path:
+    pipeline = variant.pipeline
+    return store_of(variant.context.state_root, pipeline.region, pipeline.project).folder
 
 
 def _is_agreed() -> bool:
@@ -138,6 +147,10 @@ def _remove(
         members, variant.context, ledger, on_removed=on_removed, on_leftover=on_leftover
     )
     left_by_kills = list(map(str, steps.remove_leftovers(variant.context)))
+    verdicts = _kept_verdicts(variant)
+    if verdicts.is_dir():
+        shutil.rmtree(verdicts)
+        left_by_kills.append(str(verdicts))
     for file in left_by_kills:
         on_removed("", file)
     return [*removed, *left_by_kills], stay

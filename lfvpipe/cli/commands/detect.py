@@ -13,11 +13,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from lfvpipe import detector, images, service
+from lfvpipe import detector, service
 from lfvpipe.archives import STATE_FOLDER, kind_of_junk
 from lfvpipe.cli import heat_maps, interrupt
 from lfvpipe.cli.command_work import CommandWork
 from lfvpipe.cli.held_models import stop_left_models
+from lfvpipe.cli.keeping import Keeper
 from lfvpipe.cli.name_reading import is_made
 from lfvpipe.cli.options import Json, LockOptions, Option, is_pipeline_file
 from lfvpipe.cli.preparation import training_preparation
@@ -34,7 +35,6 @@ from lfvpipe.errors import UserError
 from lfvpipe.executor import in_order
 from lfvpipe.lookout.failures import explained
 from lfvpipe.lookout.likeness import unlikeness
-from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.report.certainty import why_guessed
 from lfvpipe.service.jobs.packaging import component
 from lfvpipe.steps.evaluate.detection import content_type
@@ -115,6 +115,14 @@ class DetectOptions(LockOptions):
             group="target",
         ),
     ] = None
+    no_keep: Annotated[
+        bool,
+        Option(
+            "--no-keep",
+            about="do not keep the verdicts for `lfvpipe review --of detect`",
+            group="target",
+        ),
+    ] = False
     json: Json = False
     csv: Annotated[bool, Option("--csv", about="print a line per image as CSV", group="output")] = (
         False
@@ -291,19 +299,27 @@ def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[As
         retrain = command_line("run", options)
         preparation = training_preparation(variant, ledger, record, retrain)
         draw = _drawing(variant, model, maps)
+        keeper = Keeper(variant, model, is_wanted=not options.no_keep)
         decision, by = _decision(variant, ledger, trained)
         work = CommandWork(ledger, cancelled)
         at_hand = _model_at_hand(variant, model)
 
         def detect(image: Path) -> ImageVerdict:
             work.progress(0, None, "images")  # ends the command when the user asks to stop
-            prepared = _prepared(preparation, image)
+            data = image.read_bytes()
+            prepared = preparation.prepare(data)
             if at_hand is None:
                 said = _ask_service(variant, model, image, prepared.data)
             else:
                 said = _ask_model(at_hand, prepared)
             called = decision.call(
                 score_of(said.confidence or 0, is_anomalous=bool(said.is_anomalous))
+            )
+            keeper.keep(
+                image,
+                data,
+                (prepared.width, prepared.height),
+                replace(said, **called._asdict()),
             )
             return replace(
                 said,
@@ -321,11 +337,12 @@ def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[As
         if at_hand is not None:
             held = tuple(ledger.held)
             try:
-                yield asked
+                with keeper:
+                    yield asked
             finally:  # also where the user stops it
                 stop_left_models(variant, ledger, work.warn, before=held)
             return
-        with hosted(variant.context, work, model, kept=model.key in ledger.held):
+        with hosted(variant.context, work, model, kept=model.key in ledger.held), keeper:
             yield asked
 
 
@@ -407,16 +424,6 @@ def _model_at_hand(variant: Variant, model: Hosting) -> Model | None:
         return detector.load(file) if file is not None else None
     except detector.DetectorError:
         return None
-
-
-def _prepared(preparation: Preparation, image: Path) -> Prepared:
-    """Prepare an image as the model's training images were."""
-    return images.examine(
-        image.read_bytes(),
-        rules=preparation.rules,
-        geometry=preparation.geometry,
-        max_bytes=MAX_IMAGE_BYTES,
-    )
 
 
 def _ask_model(model: Model, prepared: Prepared) -> ImageVerdict:

@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from lfvpipe import atomic, review
 from lfvpipe.cli.options import Option, PipelineOptions
-from lfvpipe.cli.usage import UsageError
+from lfvpipe.cli.preparation import training_preparation
+from lfvpipe.cli.unnamed_labels import usual_labels_file
+from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant, variant_lines
 from lfvpipe.cli.variants import ledger_of, open_variants
+from lfvpipe.engine.phrases import doing
 from lfvpipe.service import http
 
 if TYPE_CHECKING:
     from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.ledger import Ledger
+    from lfvpipe.review.book import Book
+    from lfvpipe.review.detected import Photographs
     from lfvpipe.review.queue import Queue
 
 HOST = "127.0.0.1"
@@ -86,11 +91,12 @@ class ReviewOptions(PipelineOptions):
         ),
     ] = False
     of: Annotated[
-        Literal["judged", "training"],
+        Literal["judged", "training", "detect"],
         Option(
             "--of",
-            about="which images: judged ones, or training images whose labels the model"
-            " contradicts, not having learnt from them (default: judged)",
+            about="which images: judged ones; training images whose labels the model contradicts,"
+            " not having learnt from them; or those that `lfvpipe detect` was asked about"
+            " (default: judged)",
             group="target",
         ),
     ] = "judged"
@@ -123,30 +129,38 @@ def run(options: ReviewOptions) -> int:
     ledger = ledger_of(variant)
     # The option's, the pipeline's, or one beside the pipeline file.
     known = options.labels or pipeline.sources.labels
-    labels = Path(known or pipeline.folder / f"{pipeline.name}.labels.jsonl").absolute()
+    labels = Path(known or usual_labels_file(pipeline)).absolute()
     if options.export:
         return _export(options, variant, ledger, labels)
-    build = review.queue.build_of_training if options.of == "training" else review.queue.build
-    queue = build(variant.context, ledger, variant.name, everything=options.all)
+    book = review.book.Book(labels)
+    if options.of == "detect":
+        queue = review.detected.build_of_detected(variant.context, ledger, variant.name, book)
+    else:
+        build = review.queue.build_of_training if options.of == "training" else review.queue.build
+        queue = build(variant.context, ledger, variant.name, everything=options.all)
     if len(variants) > 1:
         print(f"reviewing {variant.name}, one of {len(variants)} variants (--variant NAME):")
         print("\n".join(variant_lines(variants, variant)))
-    _serve(options, variant, queue, labels)
+    _serve(options, variant, queue, book)
     return 0
 
 
-def _serve(options: ReviewOptions, variant: Variant, queue: Queue, labels: Path) -> None:
+def _serve(options: ReviewOptions, variant: Variant, queue: Queue, book: Book) -> None:
     """Serve the page, and say at the end what was done and how the next run learns from it."""
     context, pipeline = variant.context, variant.pipeline
+    labels = book.file
     advice = _advice(variant, labels)
     session = review.session.Review(
         queue=queue,
-        book=review.book.Book(labels),
+        book=book,
         state_dir=context.state_dir,
         pictures=review.pictures.pictures_of(context, queue.model),
         who=options.who or _user_name(),
         title=f"{pipeline.name} · {variant.name}" if variant.is_of_matrix else pipeline.name,
         advice=advice,
+        photographs=_photographs(options, variant) if queue.of_detected else None,
+        folder=pipeline.folder,
+        tests=_has_test_dataset(variant),
     )
     # Whoever has the address may decide, so that it holds a secret.
     token = secrets.token_urlsafe(24)
@@ -154,6 +168,10 @@ def _serve(options: ReviewOptions, variant: Variant, queue: Queue, labels: Path)
     url = f"http://{HOST}:{listener.getsockname()[1]}/{token}/"
 
     def on_ready() -> None:
+        if queue.lost:
+            gone = doing(queue.lost, "image", "are")
+            where = "it was" if queue.lost == 1 else "they were"
+            print(f"{gone} not where {where} detected any more, and left out", flush=True)
         images = "1 image" if len(queue.items) == 1 else f"{len(queue.items):,} images"
         print(f"{images} to review at {url}", flush=True)
         print(f"  decisions go to {labels} (Ctrl-C ends the review)", flush=True)
@@ -169,12 +187,31 @@ def _serve(options: ReviewOptions, variant: Variant, queue: Queue, labels: Path)
         http.server.Server(application, listener, on_ready=on_ready).serve_until_stopped()
     finally:
         way_in.unlink(missing_ok=True)
-    decided = session.state()["decided"]
-    print(f"{decided:,} decided, in {labels}")
-    if decided:
+    state = session.state()
+    print(f"{state['decided']:,} decided, in {labels}")
+    if state["decided"]:
         if advice:
             print(f"  {advice}")
-        print(f"  then let the model learn from it: lfvpipe run {pipeline.file.name}")
+        again = f"{'then ' if advice else ''}`lfvpipe run {pipeline.file.name}`"
+        print(f"  {again} {state['outlook']}")
+
+
+def _photographs(options: ReviewOptions, variant: Variant) -> Photographs:
+    """Return what reads detected images as the model that judged them was shown them."""
+    ledger = ledger_of(variant)
+    record = ledger.standing_record(variant.name, "model")
+    assert record is not None  # the queue has found it
+    preparation = training_preparation(variant, ledger, record, command_line("run", options))
+    return review.detected.Photographs(preparation.prepare)
+
+
+def _has_test_dataset(variant: Variant) -> bool:
+    """Tell whether an image can be sent to the test dataset: there is one, or will be."""
+    pipeline = variant.pipeline
+    manifest = pipeline.sources.manifest
+    if manifest is not None:
+        return manifest.test is not None
+    return pipeline.split.test is not None or pipeline.split.own is not None
 
 
 def _user_name() -> str:

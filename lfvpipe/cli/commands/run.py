@@ -31,6 +31,7 @@ from lfvpipe.cli.options import (
 )
 from lfvpipe.cli.plans import plan_variants, reason_json
 from lfvpipe.cli.reporters import reporting
+from lfvpipe.cli.unnamed_labels import about_unnamed_labels
 from lfvpipe.cli.usage import UsageError, command_line, selecting_words
 from lfvpipe.cli.variants import (
     ledger_of,
@@ -157,6 +158,8 @@ def run(options: RunOptions) -> int:
             output.print_json(_json(runs, code))
         else:
             _print(options, runs, cancelled=cancelled.is_set())
+        if runs and (note := about_unnamed_labels(runs[0].variant, runs[0].ledger)):
+            print(output.styled(f"note: {note}", "yellow"), file=sys.stderr)
     return code
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,6 +18,7 @@ from lfvpipe.service import http
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lfvpipe.service import VerdictKeeper
     from lfvpipe.service.http.auth import Authenticator
     from lfvpipe.service.http.server import Tls
 
@@ -119,6 +121,16 @@ class ServeOptions(Options):
             " can)",
         ),
     ] = None
+    keep_verdicts: Annotated[
+        int | None,
+        Option(
+            "--keep-verdicts",
+            metavar="N",
+            read=at_least(1),
+            about="keep the last N images of each project that clients ask about, at most 1 GiB,"
+            " with their verdicts, for `lfvpipe review --of detect` (default: none)",
+        ),
+    ] = None
     credentials: Annotated[
         str | None,
         Option(
@@ -176,7 +188,11 @@ def _serve(options: ServeOptions, root: Path, folder: Path) -> None:
     http.access_log.configure(options.log_format)
     authenticator, credentials = _authenticator(options, root)
     terms = storage.Terms(options.encryption, options.encryption_key, options.requester_pays)
-    for file in atomic.abandoned_files(root / "service"):
+    abandoned = [atomic.abandoned_files(root / "service")]
+    if options.storage == "local":
+        buckets = storage.LocalBuckets(folder, options.region)
+        abandoned.append(buckets.abandoned_files(of_others=not folder.is_relative_to(root)))
+    for file in chain(*abandoned):
         file.unlink(missing_ok=True)
     with ExitStack() as closing:
         listener = closing.enter_context(http.server.listen(options.host, options.port))
@@ -192,6 +208,7 @@ def _serve(options: ServeOptions, root: Path, folder: Path) -> None:
             alone=options.one_region,
             detector=options.detector,
             quotas=quotas,
+            keeper=_keeper(options, root),
         )
         closing.callback(lookout.close)
         application = http.app.Application(
@@ -206,6 +223,10 @@ def _serve(options: ServeOptions, root: Path, folder: Path) -> None:
         tell = _teller(options, listener.getsockname()[1], credentials)
         server = http.server.Server(application.asgi(), listener, tls=_tls(options), on_ready=tell)
         server.serve_until_stopped()
+
+
+def _keeper(options: ServeOptions, root: Path) -> VerdictKeeper | None:
+    return service.VerdictKeeper(root, options.keep_verdicts) if options.keep_verdicts else None
 
 
 def _check(options: ServeOptions) -> None:

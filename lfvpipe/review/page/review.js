@@ -152,7 +152,7 @@ function showImage() {
 
 function outlook() {
   const when = state.advice ? "Once the pipeline file names them, lfvpipe run" : "The next lfvpipe run";
-  return `${when} learns from ${state.learnt} of them; the others test the model or are left out.`;
+  return `${when} ${state.outlook}.`;
 }
 
 async function show(position, focus) {

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from lfvpipe.service.faults import invalid
 from lfvpipe.service.jobs.scheduler import Scheduler
+from lfvpipe.service.keeping import VerdictKeeper
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.storage import Buckets, InvalidBucketName, InvalidKey, LeadsOutside, check_key
 
@@ -25,12 +26,14 @@ class OperationContext:
     Attributes:
         buckets: The store that new datasets, models and packages use.
         region: What new ARNs name.
+        keeper: Keeps verdicts; None where nobody wants that.
     """
 
     runtime: Runtime
     scheduler: Scheduler
     buckets: Buckets
     region: str
+    keeper: VerdictKeeper | None = None
 
     def arn(self, resource: str) -> str:
         """Return the ARN of ``project/NAME`` or ``model/NAME/VERSION``."""

@@ -48,6 +48,8 @@ class Detection:
             raise conflict_of(model, stopped) from error
         except UserError as error:
             raise invalid(f"the image cannot be judged: {error.message}") from error
+        if self.context.keeper is not None:
+            self.context.keeper.keep(self.context.region, model, body, verdict)
         headers = {}
         if verdict.unlikeness is not None and verdict.is_unlike:
             headers = {likeness.HEADER: likeness.header_of(verdict.unlikeness)}

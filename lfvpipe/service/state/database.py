@@ -78,6 +78,7 @@ class Database:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._idle: _Pool = queue.LifoQueue()
+        self._closed = False
         weakref.finalize(self, _drain, self._idle)
         try:
             with self._connected() as connection:
@@ -116,7 +117,8 @@ class Database:
             yield transaction
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections, and each other one as soon as it is idle."""
+        self._closed = True
         _drain(self._idle)
 
     @contextmanager
@@ -144,6 +146,8 @@ class Database:
         finally:
             # Last in, first out: a burst's connections stay open, and the warm ones are used.
             self._idle.put(connection)
+            if self._closed:
+                _drain(self._idle)
 
 
 def _connect(file: Path) -> sqlite3.Connection:

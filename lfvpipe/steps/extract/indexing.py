@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.index import UNNAMED_TYPE, Image, Mask, MaskNote, Note
+from lfvpipe.dataset.selection import FILES
 from lfvpipe.engine.phrases import count_of
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def _image(
         extracted = Mask(f"images/{mask.path}", key, mask.size, mask.sha256, classes)
     # The label before any review: a review uploads no image again under another key.
     label = image.reviewed.label if image.reviewed else image.label
+    is_added = image.reviewed is not None and image.reviewed.split is None
+    folder = label or ("reviewed" if is_added and image.source == FILES else "evaluate")
     return Image(
         id=image.id,
         label=image.label,
@@ -105,7 +108,7 @@ def _image(
         member=image.member,
         source=image.source,
         path=f"images/{result.path}",
-        key=_object_key(label or "evaluate", image.member, result),
+        key=_object_key(folder, image.member, result),
         size=result.size,
         sha256=result.sha256,
         width=result.width,

@@ -58,6 +58,7 @@ def select(context: Context, work: Work) -> Outcome:
     corrections = read_corrections(pipeline)
     corrections.check([*division.candidates, *division.images], work.warn)
     images = _correct(division.images, corrections, pipeline.evaluate.unused_per_label)
+    images = sorted([*images, *corrections.additions(images)], key=lambda image: image.id)
     _warn_of_moved_images(context, work, images)
     name, sha256 = write_lines(context.state_dir / "selection", map(selection_line, images))
     facts = SelectOutcome(

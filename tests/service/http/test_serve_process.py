@@ -59,6 +59,20 @@ def refused(*options: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.parametrize("where", ["state/buckets", "elsewhere"])
+def test_what_a_kill_left_in_local_buckets_goes(
+    start_process: StartProcess, tmp_path: Path, where: str
+) -> None:
+    bucket = tmp_path / where / "images"
+    (bucket / "good").mkdir(parents=True)
+    left = bucket / "good" / "a.png#12345678901234567890"
+    users = bucket / "good" / "a.png"
+    for file in (left, users):
+        file.write_bytes(b"x")
+    start_process("--no-auth", "--buckets", str(bucket.parent))
+    assert (left.exists(), users.exists()) == (False, True)
+
+
 def test_it_makes_a_key_once_and_keeps_it_to_its_owner(start_process: StartProcess) -> None:
     first = start_process()
     assert first.credentials is not None
