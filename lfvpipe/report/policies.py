@@ -147,9 +147,8 @@ def _by_rate(policy: Decide, training: Sequence[Judged]) -> tuple[float, str, st
     if rate is None:
         raise ValueError("a policy by a rate has a rate")
     confidence = policy.confidence if policy.confidence is not None else CONFIDENCE
-    what, kind = ("defective", "escape") if escapes else ("good", "are false alarms")
-    verb = "escape" if escapes else kind
-    by = f"at most {100 * rate:g} % of {what} images {verb}, with {100 * confidence:g} % confidence"
+    what, kind = ("defective", "escapes") if escapes else ("good", "false alarms")
+    by = f"a limit of {100 * rate:g} % on {kind}, with {100 * confidence:g} % confidence"
     scores = sorted(each.score for each in training if each.is_anomaly == escapes)
     if not scores:
         known = "what models say of training images that they had not learnt from is not known"
@@ -165,7 +164,7 @@ def _by_rate(policy: Decide, training: Sequence[Judged]) -> tuple[float, str, st
     promised = 1 - (1 - confidence) ** (1 / count)
     wanted = ceil(log(1 - confidence) / log1p(-rate))
     note = (
-        f"{count:,} {what} training images can promise {100 * promised:.2g} %, which it is now;"
+        f"{count:,} {what} training images can promise {100 * promised:.2g} % at best;"
         f" {100 * rate:g} % takes {wanted:,} of them"
     )
     return threshold, by, note

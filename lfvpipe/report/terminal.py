@@ -73,6 +73,10 @@ def _head(run: RunRecord) -> Iterator[Line]:
     model = f"model {run.model['version']}" if run.model.get("version") else "no model"
     variant = "" if run.variant == "default" else f" [{run.variant}]"
     yield ((f"{run.name}{variant}", BOLD), (f"  {model}  run {run.id}", DIM))
+    if (made := run.decision) is not None:
+        yield _plain(f"decided at a score of {made.threshold:.3g}, by {made.by}")
+        if made.above is not None and made.below is not None:
+            yield _plain(f"a person decides between {made.above:.3g} and {made.below:.3g}")
 
 
 def _scores(run: RunRecord, name: str, width: int) -> Iterator[Line]:

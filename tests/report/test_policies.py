@@ -106,7 +106,7 @@ def test_a_rate_that_the_images_are_too_few_for_is_said_and_what_they_promise() 
     judged = [Judged(0.3 + each / 2, is_anomaly=True) for each in LINE]
     found = decide(Decide(max_escape_rate=0.01), None, judged)
     assert found.decision.threshold == judged[0].score
-    assert "19 defective training images can promise 15 %" in found.note
+    assert "19 defective training images can promise 15 % at best" in found.note
     assert "1 % takes 299 of them" in found.note
 
 

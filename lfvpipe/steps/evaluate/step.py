@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lfvpipe.engine.inputs import settings
 from lfvpipe.engine.phrases import count, listing
@@ -18,7 +18,7 @@ from lfvpipe.steps.intact import has_digest, losses
 from lfvpipe.steps.state_files import remove_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.outcome import Facts, Json, Outcome
@@ -40,11 +40,9 @@ class EvaluateStep(Step[Context]):
         pipeline = context.pipeline
         inputs: dict[str, Json] = {"evaluate.review_below": pipeline.evaluate.review_below}
         # Absent where nothing is said: what was judged before there was a choice stays judged.
-        for key, said in (
-            ("evaluate.decide", pipeline.evaluate.decide),
-            ("evaluate.to_person", pipeline.evaluate.to_person),
-        ):
-            inputs |= {key: asdict(said)} if said is not None else {}
+        decide, to_person = pipeline.evaluate.decide, pipeline.evaluate.to_person
+        inputs |= dict(_leaves("evaluate.decide", asdict(decide) if decide else {}))
+        inputs |= dict(_leaves("evaluate.to_person", asdict(to_person) if to_person else {}))
         hosting = pipeline.hosting
         if hosting.keep_running:
             inputs |= {
@@ -116,3 +114,12 @@ class EvaluateStep(Step[Context]):
             *remove_partial(context),
             *remove_files(context, facts.verdicts.path, facts.test.path),
         ]
+
+
+def _leaves(key: str, said: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
+    """Yield what is said below a key, by dotted keys as in a pipeline file."""
+    for name, value in said.items():
+        if isinstance(value, dict):
+            yield from _leaves(f"{key}.{name}", value)
+        elif value is not None:
+            yield f"{key}.{name}", value
