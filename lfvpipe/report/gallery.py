@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+from collections import defaultdict
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from lfvpipe import detector, report
+from lfvpipe.detector.facts import BACKGROUND
 from lfvpipe.report.larger import larger
+from lfvpipe.report.masks import Painting, agreement, view_masks
 from lfvpipe.report.records import wrong_first
 from lfvpipe.report.thumbnails import path_thumbnail, thumbnails
 
@@ -15,10 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from lfvpipe.dataset.index import Mask
+    from lfvpipe.report.heat_maps import Sight
+    from lfvpipe.report.masks import Agreement, MaskView
     from lfvpipe.report.records import Lookalike, RunRecord, Suspect, Verdict
     from lfvpipe.report.thumbnails import Thumbnail
 
-MOST_IMAGES = 1000  # shown; thumbnails of 6 kB and overlays of 2 kB make about 10 MB of them
+MOST_IMAGES = 1000  # shown; with thumbnails of 6 kB and 2 kB over each they take about 10 MB
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Card:
         thumbnail: The picture; None where the image is gone.
         heat: Its heat map as a data URI.
         larger: The picture for the larger view, where the thumbnail shows less than there is.
+        masks: Where the defect is, truly and by the model; None where neither is known.
     """
 
     set: str
@@ -38,6 +46,7 @@ class Card:
     thumbnail: Thumbnail | None
     heat: str | None = None
     larger: Thumbnail | None = None
+    masks: MaskView | None = None
 
 
 @dataclass(frozen=True)
@@ -73,12 +82,14 @@ class Gallery:
         hidden: How many more verdicts there are.
         notes: Why there are no heat maps or larger pictures, or not for all.
         suspects: Training images whose labels are doubted, strongest contradiction first.
+        agreements: How well predicted masks agree with the true ones, by set.
     """
 
     cards: Sequence[Card]
     hidden: int = 0
     notes: Sequence[str] = ()
     suspects: Sequence[SuspectCard] = ()
+    agreements: Mapping[str, Agreement] = field(default_factory=dict)
 
     @property
     def has_heat(self) -> bool:
@@ -86,15 +97,21 @@ class Gallery:
         return any(card.heat for card in self.cards)
 
     @property
+    def has_truth(self) -> bool:
+        """Whether any image has a true mask."""
+        return any(card.masks and card.masks.truth for card in self.cards)
+
+    @property
     def has_masks(self) -> bool:
         """Whether any image has a predicted mask."""
-        return any(card.thumbnail and card.thumbnail.overlay for card in self.cards)
+        return any(card.masks and card.masks.predicted for card in self.cards)
 
 
 def gallery(
     state_dir: Path,
     run: RunRecord,
     model_file: Path | None,
+    true_masks: Mapping[str, Mask],
     on_done: Callable[[int, int, str], None],
 ) -> Gallery:
     """Return the images to show, with heat maps where the trained model is at hand.
@@ -103,20 +120,71 @@ def gallery(
         state_dir: Where the images are.
         run: The run, with its verdicts.
         model_file: The trained model, if this machine has it.
+        true_masks: By the images' ids.
         on_done: Told how many are done, of how many, and of what; what it raises ends the work.
     """
     sets = {id(verdict): name for name, rows in run.verdicts.items() for verdict in rows}
     chosen = list(islice(wrong_first(chain.from_iterable(run.verdicts.values())), MOST_IMAGES))
-    heat, heat_note = _heat(state_dir, run, model_file, chosen, on_done)
+    seen, seen_note = _seen(state_dir, run, model_file, chosen, on_done)
     made = thumbnails(state_dir, chosen, lambda done: on_done(done, len(chosen), "pictures"))
     pictures = list(made)
-    large, large_note = larger(state_dir, chosen, pictures, sum(map(len, heat.values())), on_done)
-    cards = [
-        Card(sets[id(verdict)], verdict, picture, heat.get(verdict.sha256 or ""), large.get(place))
-        for place, (verdict, picture) in enumerate(zip(chosen, pictures, strict=True))
+    sights = [seen.get(verdict.sha256 or "") for verdict in chosen]
+    masks = [
+        _masks(state_dir, verdict, picture, true_masks.get(verdict.id), sight)
+        for verdict, picture, sight in zip(chosen, pictures, sights, strict=True)
     ]
-    notes = tuple(filter(None, [heat_note, large_note]))
-    return Gallery(cards, len(sets) - len(cards), notes, _suspect_cards(state_dir, run))
+    spent = sum(len(sight.heat or "") for sight in sights if sight)
+    spent += sum(len(view.truth) + len(view.predicted) for view in masks if view)
+    large, large_note = larger(state_dir, chosen, pictures, spent, on_done)
+    cards = [
+        Card(sets[id(row)], row, picture, sight.heat if sight else None, large.get(place), view)
+        for place, (row, picture, sight, view) in enumerate(
+            zip(chosen, pictures, sights, masks, strict=True)
+        )
+    ]
+    return Gallery(
+        cards=cards,
+        hidden=len(sets) - len(cards),
+        notes=tuple(filter(None, [seen_note, large_note])),
+        suspects=_suspect_cards(state_dir, run),
+        agreements=_agreements(cards),
+    )
+
+
+def _masks(
+    state_dir: Path,
+    verdict: Verdict,
+    picture: Thumbnail | None,
+    truth: Mask | None,
+    sight: Sight | None,
+) -> MaskView | None:
+    """Return an image's true mask, and the predicted one: the service's, or else the model's."""
+    if picture is None:
+        return None
+    predicted = None
+    if verdict.mask:
+        classes = {
+            each["Name"]: each["PixelAnomaly"]["Color"]
+            for each in verdict.anomalies
+            if each["Name"] != BACKGROUND
+        }
+        predicted = Painting(state_dir / verdict.mask, classes)
+    elif sight and sight.mask:
+        predicted = Painting(base64.b64decode(sight.mask), sight.classes)
+    return view_masks(
+        (picture.width, picture.height),
+        Painting(state_dir / truth.path, truth.classes) if truth else None,
+        predicted,
+        is_normal=verdict.label == "normal",
+    )
+
+
+def _agreements(cards: Sequence[Card]) -> dict[str, Agreement]:
+    views: defaultdict[str, list[MaskView]] = defaultdict(list)
+    for card in cards:
+        if card.masks:
+            views[card.set].append(card.masks)
+    return {name: found for name, each in views.items() if (found := agreement(each))}
 
 
 def _suspect_cards(state_dir: Path, run: RunRecord) -> list[SuspectCard]:
@@ -131,14 +199,14 @@ def _suspect_cards(state_dir: Path, run: RunRecord) -> list[SuspectCard]:
     ]
 
 
-def _heat(
+def _seen(
     state_dir: Path,
     run: RunRecord,
     model_file: Path | None,
     chosen: Sequence[Verdict],
     on_done: Callable[[int, int, str], None],
-) -> tuple[Mapping[str, str], str]:
-    """Return heat maps by image digest, and what is to be said of them."""
+) -> tuple[Mapping[str, Sight], str]:
+    """Return what the model sees by image digest, and what is to be said of it."""
     if not chosen:
         return {}, ""
     service = run.versions.get("service", "embedded")

@@ -1,4 +1,4 @@
-"""Heat maps for the report page: where a trained model sees evidence of an anomaly."""
+"""What a trained model sees in images, for the report page: evidence of an anomaly, and a mask."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import hashlib
 import io
 import json
 import os
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lfvpipe import atomic
 from lfvpipe.detector import DetectorError, load
+from lfvpipe.detector.facts import BACKGROUND
 from lfvpipe.executor import in_order
+from lfvpipe.images import read_mask
 from lfvpipe.report import heat_colours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -27,7 +30,36 @@ if TYPE_CHECKING:
 
 MOST = 400  # images of a page; 20 to 100 ms each
 SIDE = 112  # pixels of the longer side: the evidence itself is coarser
-FORMAT = 2  # of colours, size and what is kept
+MASK_SIDE = 480  # pixels of a kept mask's longer side: as fine as its outline is drawn
+FORMAT = 3  # of colours, size and what is kept
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a model sees in an image.
+
+    Attributes:
+        heat: The heat map, a see-through picture, as a data URI; None where it draws none.
+        mask: What it marks, a PNG in base 64; None where it draws no masks.
+        classes: The mask's colours (``#RRGGBB``) by type of anomaly.
+    """
+
+    heat: str | None
+    mask: str | None
+    classes: dict[str, str]
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> Sight:
+        """Return the sight that `vars` of one holds.
+
+        Raises:
+            ValueError: It holds none.
+        """
+        heat, mask, classes = line.get("heat"), line.get("mask"), line.get("classes")
+        texts = [each for each in (heat, mask) if each is not None]
+        if not isinstance(classes, dict) or not all(isinstance(each, str) for each in texts):
+            raise ValueError("no sight")
+        return cls(heat, mask, classes)
 
 
 def heat_maps(
@@ -35,8 +67,8 @@ def heat_maps(
     model_file: Path,
     verdicts: Sequence[Verdict],
     on_done: Callable[[int], None] = lambda _: None,
-) -> dict[str, str]:
-    """Return overlays as data URIs by image digest; images that are gone have none.
+) -> dict[str, Sight]:
+    """Return what the model sees, by image digest; images that are gone have none.
 
     Each is kept in the state folder as soon as it is there, by the model's and the image's digests,
     so that only new ones are computed, also after a kill.
@@ -59,15 +91,15 @@ def heat_maps(
     model = load(model_file)
     on_done(len(verdicts) - len(missing))
     workers = min(os.cpu_count() or 1, 4)  # each holds a whole image
-    made = in_order(partial(_heat_map, model, state_dir), missing, workers)
+    made = in_order(partial(_look, model, state_dir), missing, workers)
     kept_in.parent.mkdir(parents=True, exist_ok=True)
     with kept_in.open("ab", buffering=0) as kept:
         if kept.tell():
             kept.write(b"\n")  # ends a line that a kill may have cut short
-        for verdict, uri in zip(missing, made, strict=True):
-            if uri:
-                found[str(verdict.sha256)] = uri
-                line = [verdict.sha256, uri, _check_of(str(verdict.sha256), uri)]
+        for verdict, sight in zip(missing, made, strict=True):
+            if sight:
+                found[str(verdict.sha256)] = sight
+                line = [verdict.sha256, vars(sight), _check_of(str(verdict.sha256), sight)]
                 kept.write(json.dumps(line).encode() + b"\n")
             on_done(len(found))
         atomic.sync_file(kept.fileno())
@@ -82,34 +114,51 @@ def _digest(file: Path) -> str:
         raise DetectorError(f"The model file {file} cannot be read: {error}.") from error
 
 
-def _read_cache(file: Path) -> dict[str, str]:
+def _read_cache(file: Path) -> dict[str, Sight]:
     """Return what an earlier report kept; nothing of lines that are not as they were written."""
-    found: dict[str, str] = {}
+    found: dict[str, Sight] = {}
     try:
         lines = file.read_bytes().splitlines()
     except OSError:
         return found
     for line in lines:
         try:
-            digest, uri, check = json.loads(line)
-        except (ValueError, TypeError, RecursionError):
+            digest, kept, check = json.loads(line)
+            sight = Sight.from_json(kept)
+        except (ValueError, TypeError, AttributeError, RecursionError):
             continue
-        if isinstance(digest, str) and isinstance(uri, str) and check == _check_of(digest, uri):
-            found[digest] = uri
+        if isinstance(digest, str) and check == _check_of(digest, sight):
+            found[digest] = sight
     return found
 
 
-def _check_of(digest: str, uri: str) -> str:
-    """Return what tells that a picture is whole and this image's."""
-    return hashlib.sha256(f"{digest} {uri}".encode(errors="replace")).hexdigest()
+def _check_of(digest: str, sight: Sight) -> str:
+    """Return what tells that a sight is whole and this image's."""
+    text = f"{digest} {json.dumps(vars(sight), sort_keys=True)}"
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
-def _heat_map(model: Model, state_dir: Path, verdict: Verdict) -> str | None:
+def _look(model: Model, state_dir: Path, verdict: Verdict) -> Sight | None:
     try:
-        heat = model.detect(state_dir / str(verdict.path)).heat_map
+        detected = model.detect(state_dir / str(verdict.path))
     except DetectorError:  # the gallery has no picture of it either
         return None
-    return None if heat is None else overlay(heat)
+    heat = None if detected.heat_map is None else overlay(detected.heat_map)
+    classes = {each.name: each.color for each in detected.anomalies if each.name != BACKGROUND}
+    mask = None if detected.mask_png is None else _small_mask(detected.mask_png)
+    return Sight(heat, mask, classes)
+
+
+def _small_mask(data: bytes) -> str:
+    """Return a predicted mask as a PNG in base 64, small enough to be kept."""
+    from PIL import Image
+
+    mask = read_mask(data)
+    scale = min(1, MASK_SIDE / max(mask.size))
+    size = (max(1, round(mask.width * scale)), max(1, round(mask.height * scale)))
+    buffer = io.BytesIO()
+    mask.resize(size, Image.Resampling.NEAREST).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def overlay(heat: NDArray[np.float32]) -> str:

@@ -36,7 +36,7 @@ def larger(
         on_done: Told how many are done, of how many, and of what; what it raises ends the work.
     """
     places = [place for place, small in enumerate(shown) if small and small.reduced]
-    spent += sum(small.characters for small in shown if small)
+    spent += sum(len(small.uri) for small in shown if small)
     left = min(MOST, MOST_PICTURES - spent)
     wanted = [verdicts[place] for place in places]
     found: dict[int, Thumbnail] = {}
@@ -45,7 +45,7 @@ def larger(
     )
     with closing(made):
         for place, picture in zip(places, made, strict=True):
-            left -= picture.characters if picture else 0
+            left -= len(picture.uri) if picture else 0
             if left < 0:
                 break
             if picture:

@@ -14,14 +14,17 @@ from lfvpipe.engine.phrases import count_of
 from lfvpipe.report import certainty, charts, metrics, run_file
 from lfvpipe.report.gallery import gallery
 from lfvpipe.report.heat_colours import ramp
+from lfvpipe.report.masks import TypeFigures
 from lfvpipe.report.outlook import outlooks
 from lfvpipe.report.timings_table import timings_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from lfvpipe.dataset.index import Mask
     from lfvpipe.report.charts import Chart
     from lfvpipe.report.gallery import Gallery
+    from lfvpipe.report.masks import Agreement
     from lfvpipe.report.records import RunRecord, Scores, TypeRecall
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -42,7 +45,15 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Figures:
-    """What the page shows of one set: figures, charts, the slider's scores, recall by type."""
+    """What the page shows of one set.
+
+    Attributes:
+        data: The scores that the slider works on, JSON.
+        types: Recall by type of defect.
+        masks: How well predicted masks are, by type: by the service, or else by what is compared.
+        masks_of: The pixels that `masks` is of.
+        agreement: How predicted masks agree with the true ones on the images that are shown.
+    """
 
     name: str
     title: str
@@ -51,6 +62,9 @@ class Figures:
     charts: Sequence[Chart]
     data: str
     types: Sequence[TypeRecall] = ()
+    masks: Sequence[TypeFigures] = ()
+    masks_of: str = ""
+    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,7 @@ def write_page(
     on_done: Callable[[int, int, str], None] = lambda _n, _of, _what: None,
     *,
     model_file: Path | None = None,
+    true_masks: Mapping[str, Mask] | None = None,
 ) -> Path:
     """Write ``runs/<id>.html`` and, as a copy under a name that stays, ``report.html``.
 
@@ -81,6 +96,7 @@ def write_page(
         run: The run, with its verdicts.
         on_done: Told how many are done, of how many, and of what; what it raises ends the work.
         model_file: The trained model, which draws heat maps, if this machine has it.
+        true_masks: Of the judged images, by the images' ids.
 
     Returns:
         The page's own path, beside the run file.
@@ -91,7 +107,8 @@ def write_page(
     earlier = run_file.previous_id(state_dir, run.id)
     path = run_file.path_of(state_dir, earlier) if earlier else None
     previous = run_file.load(path, with_verdicts=False) if path else None
-    page = render(run, previous, gallery(state_dir, run, model_file, on_done)).encode()
+    images = gallery(state_dir, run, model_file, true_masks or {}, on_done)
+    page = render(run, previous, images).encode()
     beside = run_file.path_of(state_dir, run.id).with_suffix(".html")
     atomic.write_bytes(beside, page)
     atomic.write_bytes(state_dir / "report.html", page)
@@ -117,7 +134,7 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
     return environment.get_template("page.html.j2").render(
         run=run,
         previous=previous,
-        sets=list(_figures(run)),
+        sets=list(_figures(run, images)),
         images=images,
         ramp=ramp(),
         settings=differences(run.config, previous.config if previous else run.config),
@@ -135,7 +152,7 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
     )
 
 
-def _figures(run: RunRecord) -> Iterator[Figures]:
+def _figures(run: RunRecord, images: Gallery) -> Iterator[Figures]:
     for name, scores in run.scores.items():
         points = metrics.scored_images(run.verdicts.get(name, ()))
         both = {point.anomaly for point in points} == {True, False}
@@ -150,6 +167,8 @@ def _figures(run: RunRecord) -> Iterator[Figures]:
                 charts.histogram(points, decided),
                 charts.reliability(points),
             )
+        agreement = images.agreements.get(name)
+        masks, masks_of = _masks(run, name, agreement)
         yield Figures(
             name=name,
             title=TITLES.get(name, name),
@@ -165,7 +184,31 @@ def _figures(run: RunRecord) -> Iterator[Figures]:
                 }
             ),
             types=metrics.recall_by_type(run.verdicts.get(name, ())),
+            masks=masks,
+            masks_of=masks_of,
+            agreement=agreement,
         )
+
+
+def _masks(
+    run: RunRecord, name: str, agreement: Agreement | None
+) -> tuple[Sequence[TypeFigures], str]:
+    """Return how well a set's predicted masks are, by type, and which pixels that is of.
+
+    The service tells it of its test images, all of them.
+    """
+    told = run.model.get("pixels") if name == "test" else None
+    if told:
+        shown = {row.type: row.images for row in agreement.types} if agreement else {}
+        keys = ("f1", "iou", "precision", "recall")
+        rows = [
+            TypeFigures(row["type"], shown.get(row["type"]), *(row.get(key) for key in keys))
+            for row in told
+        ]
+        return rows, "pixels of all test images together"
+    if agreement:
+        return agreement.types, f"pixels of {count_of(agreement.images, 'image')} together"
+    return (), ""
 
 
 def _costs(config: Mapping[str, Any]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Pictures for the report page, as data URIs: WebP, and masks as see-through overlays."""
+"""Pictures for the report page, WebP as data URIs."""
 
 from __future__ import annotations
 
@@ -9,27 +9,25 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from lfvpipe.executor import in_order
-from lfvpipe.images import ImageError, inspect, read_image, read_mask
+from lfvpipe.images import ImageError, inspect, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
+
+    from PIL import Image
 
     from lfvpipe.report.records import Verdict
 
 SIDE = 224  # pixels of a thumbnail's longer side
 QUALITY = 60
 QUALITY_LARGER = 85  # what a crack a pixel wide needs
-BACKGROUND = 250  # of 255: a mask's pixel whose channels are all at least this shows nothing
-OPACITY = 150  # of 255
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A picture and its overlay as data URIs, with the picture's size in pixels.
+    """A picture as a data URI, with its size in pixels.
 
     Attributes:
         reduced: Whether the image itself has more pixels.
@@ -38,13 +36,7 @@ class Thumbnail:
     uri: str
     width: int
     height: int
-    overlay: str | None = None
     reduced: bool = False
-
-    @property
-    def characters(self) -> int:
-        """What it takes of a page."""
-        return len(self.uri) + len(self.overlay or "")
 
 
 def thumbnails(
@@ -69,30 +61,20 @@ def thumbnails(
 
 
 def thumbnail(state_dir: Path, verdict: Verdict, side: int = SIDE) -> Thumbnail | None:
-    """Return the thumbnail of one image, with its mask as overlay where there is one."""
-    if verdict.path is None:
-        return None
-    return path_thumbnail(state_dir, verdict.path, verdict.mask, side)
+    """Return the thumbnail of one image; None where it is gone or unreadable."""
+    return None if verdict.path is None else path_thumbnail(state_dir, verdict.path, side)
 
 
-def path_thumbnail(
-    state_dir: Path, path: str, mask_path: str | None = None, side: int = SIDE
-) -> Thumbnail | None:
-    """Return the thumbnail of an image by its path, with a mask as overlay; None without image."""
+def path_thumbnail(state_dir: Path, path: str, side: int = SIDE) -> Thumbnail | None:
+    """Return the thumbnail of an image by its path; None where it is gone or unreadable."""
     try:
         header = inspect(state_dir / path)
         picture = _read_small(state_dir / path, side)
-        mask = read_mask(state_dir / mask_path) if mask_path else None
     except (ImageError, OSError):
         return None
-    overlay = (
-        _uri(_see_through(mask.resize(picture.size, Image.Resampling.BILINEAR, reducing_gap=2)))
-        if mask
-        else None
-    )
     reduced = max(header.width, header.height) > side
     quality = QUALITY if side <= SIDE else QUALITY_LARGER
-    return Thumbnail(_uri(picture, quality), picture.width, picture.height, overlay, reduced)
+    return Thumbnail(_uri(picture, quality), picture.width, picture.height, reduced)
 
 
 def _read_small(path: Path, side: int) -> Image.Image:
@@ -101,18 +83,7 @@ def _read_small(path: Path, side: int) -> Image.Image:
     return small
 
 
-def _see_through(mask: Image.Image) -> Image.Image:
-    """Return the mask's colours over nothing: its background, white, is transparent."""
-    shown = Image.new("L", mask.size, 0)
-    for channel in mask.split():  # one that is darker than white is enough
-        marked = channel.point([OPACITY if value < BACKGROUND else 0 for value in range(256)])
-        shown.paste(marked, mask=marked)
-    seen = mask.copy()
-    seen.putalpha(shown.point([OPACITY if value else 0 for value in range(256)]))
-    return seen
-
-
-def _uri(image: Image.Image, quality: int = QUALITY) -> str:
+def _uri(image: Image.Image, quality: int) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=quality, method=2)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

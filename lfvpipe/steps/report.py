@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from lfvpipe.dataset.index import Mask
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.reasons import Reason
     from lfvpipe.report.records import RunRecord, Suspect, Verdict
@@ -88,7 +89,13 @@ class ReportStep(Step[Context]):
             work.warn(f"A run file was damaged and is set aside as {moved}: history goes without.")
         path = run_file.write(context.state_dir, run)
         model_file = _model_file(context, ModelOutcome.of(work.upstream))
-        page = write_page(context.state_dir, run, work.progress, model_file=model_file)
+        page = write_page(
+            context.state_dir,
+            run,
+            work.progress,
+            model_file=model_file,
+            true_masks=_true_masks(context, work, run),
+        )
         estimates = {name: scores.estimates for name, scores in run.scores.items()}
         facts = ReportOutcome(
             run=run.id,
@@ -193,6 +200,17 @@ def _record(context: Context, work: Work) -> RunRecord:
         suspects=None if doubted is None else tuple(_suspects(context, work, doubted)),
         verdicts=verdicts,
     )
+
+
+def _true_masks(context: Context, work: Work, run: RunRecord) -> dict[str, Mask]:
+    """Return the masks that the judged images came with, by the images' ids."""
+    from lfvpipe.dataset.index import read_index
+
+    judged = {verdict.id for rows in run.verdicts.values() for verdict in rows}
+    index = context.state_dir / ExtractOutcome.of(work.upstream).index
+    return {
+        image.id: image.mask for image in read_index(index) if image.mask and image.id in judged
+    }
 
 
 def _training_verdicts(context: Context, path: str) -> list[Verdict]:

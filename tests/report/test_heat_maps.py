@@ -14,7 +14,7 @@ import numpy
 import pytest
 from PIL import Image
 
-from lfvpipe.detector import DetectorError
+from lfvpipe.detector import Anomaly, DetectorError
 from lfvpipe.report import heat_colours, heat_maps
 from lfvpipe.report.page import write_page
 from lfvpipe.report.records import RunRecord, Verdict
@@ -38,6 +38,7 @@ class Looking:
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.mask: bytes | None = None
 
     def load(self, _file: Path) -> "Looking":
         return self
@@ -48,7 +49,12 @@ class Looking:
             raise DetectorError("gone")
         heat = numpy.zeros((8, 16), numpy.float32)
         heat[:4, :8] = 0.95
-        return SimpleNamespace(heat_map=heat)
+        found = Anomaly("crack", "#23A436", 0.5)
+        return SimpleNamespace(
+            heat_map=heat,
+            mask_png=self.mask,
+            anomalies=(Anomaly("background", "#FFFFFF", 0.5), found),
+        )
 
 
 @pytest.fixture
@@ -73,13 +79,43 @@ def test_they_are_computed_once_for_a_model_and_an_image(model: Looking, tmp_pat
     assert len(model.seen) == 6
 
 
+def test_the_predicted_mask_is_kept_with_them_and_made_small(
+    model: Looking, tmp_path: Path
+) -> None:
+    verdict = _image(tmp_path, "a.png")
+    picture = io.BytesIO()
+    mask = Image.new("RGB", (1200, 600), "#FFFFFF")
+    mask.paste((0x23, 0xA4, 0x36), (0, 0, 600, 600))
+    mask.save(picture, "PNG")
+    model.mask = picture.getvalue()
+    heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", [verdict])
+    (sight,) = heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", [verdict]).values()
+    assert len(model.seen) == 1
+    assert sight.classes == {"crack": "#23A436"}
+    kept = Image.open(io.BytesIO(base64.b64decode(sight.mask or ""))).convert("RGB")
+    assert kept.size == (480, 240)
+    assert (kept.getpixel((239, 9)), kept.getpixel((240, 9))) == ((35, 164, 54), (255, 255, 255))
+
+
+@pytest.mark.parametrize("kept", [None, [], "text", {}, {"heat": 3, "classes": {}}, {"classes": 1}])
+def test_what_is_no_sight_in_the_store_is_passed_over(
+    model: Looking, tmp_path: Path, kept: object
+) -> None:
+    verdict = _image(tmp_path, "a.png")
+    first = heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", [verdict])
+    (file,) = (tmp_path / "heat-maps").iterdir()
+    digest, _, check = json.loads(file.read_text())
+    file.write_text(json.dumps([digest, kept, check]))
+    assert heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", [verdict]) == first
+
+
 def test_a_kept_one_that_was_altered_is_made_again(model: Looking, tmp_path: Path) -> None:
     verdicts = [_image(tmp_path, "a.png"), _image(tmp_path, "bb.png"), _image(tmp_path, "ccc.png")]
     first = heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts)
     (file,) = (tmp_path / "heat-maps").iterdir()
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     lines[0][0], lines[1][0] = lines[1][0], lines[0][0]  # each under the other's name
-    lines[2][1] = lines[2][1][:-1]
+    lines[2][1]["heat"] = lines[2][1]["heat"][:-1]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert heat_maps.heat_maps(tmp_path, tmp_path / "model.lfv", verdicts) == first
     assert len(model.seen) == 6

@@ -11,8 +11,9 @@ import numpy
 import pytest
 from PIL import Image
 
+from lfvpipe.dataset.index import Mask
 from lfvpipe.report import larger, metrics, run_file
-from lfvpipe.report.heat_maps import overlay
+from lfvpipe.report.heat_maps import Sight, overlay
 from lfvpipe.report.page import write_page
 from lfvpipe.report.records import RunRecord, Verdict
 from lfvpipe.report.thumbnails import thumbnail
@@ -53,17 +54,18 @@ def written(
     heat[2:4, 5:8] = 0.9
     picture = overlay(heat)
 
-    def looked(_state: Path, _model: Path, verdicts: Any, _on_done: Any) -> dict[str, str]:
-        return {verdict.sha256: picture for verdict in verdicts}
+    def looked(_state: Path, _model: Path, verdicts: Any, _on_done: Any) -> dict[str, Sight]:
+        return {verdict.sha256: Sight(picture, None, {}) for verdict in verdicts}
 
     monkeypatch.setattr("lfvpipe.report.heat_maps.heat_maps", looked)
 
     def write(**fields: Any) -> RunRecord:
         verdicts = fields.pop("verdicts", None) or _verdicts(tmp_path)
+        true_masks = fields.pop("true_masks", None)
         scores = {name: metrics.score_set(rows) for name, rows in verdicts.items()}
         run = make_run(verdicts=verdicts, scores=scores, **fields)
         run_file.write(tmp_path, run)
-        write_page(tmp_path, run, model_file=tmp_path / "model.lfv")
+        write_page(tmp_path, run, model_file=tmp_path / "model.lfv", true_masks=true_masks)
         return run
 
     return write
@@ -194,11 +196,54 @@ def test_a_mask_hides_the_heat_map_until_it_is_taken_away(
     first, second, *_ = _verdicts(tmp_path)["evaluation"]
     written(verdicts={"evaluation": (replace(first, mask="mask.png"), second)})
     page.goto((tmp_path / "report.html").as_uri())
-    heat, mask = page.locator(".overlay.heat:visible"), page.locator(".overlay.mask:visible")
+    heat, mask = (
+        page.locator(".overlay.heat:visible"),
+        page.locator(".predicted:visible").and_(page.locator("path")),
+    )
     assert (heat.count(), mask.count()) == (1, 1)
     page.keyboard.press("m")
     assert (heat.count(), mask.count()) == (2, 0)
-    assert page.get_by_role("button", name="Masks").get_attribute("aria-pressed") == "false"
+    assert (
+        page.get_by_role("button", name="Predicted masks").get_attribute("aria-pressed") == "false"
+    )
+
+
+def test_true_and_predicted_masks_are_toggled_apart_also_in_the_larger_view(
+    page: Page, written: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    for name, part in (("true.png", (60, 10, 90, 30)), ("found.png", (60, 10, 80, 30))):
+        mask = Image.new("RGB", (96, 64), "#FFFFFF")
+        mask.paste("#23A436", part)
+        mask.save(tmp_path / name)
+    row = replace(_verdicts(tmp_path)["evaluation"][1], mask="found.png")
+    masks = {row.id: Mask("true.png", "", 1, "", {"crack": "#23A436"})}
+    written(verdicts={"evaluation": (row,)}, true_masks=masks)
+    page.goto((tmp_path / "report.html").as_uri())
+    truth, found = page.locator("path.truth:visible"), page.locator("path.predicted:visible")
+    heat = page.locator(".overlay.heat:visible")
+    assert (truth.count(), found.count(), heat.count()) == (1, 1, 0)
+    page.keyboard.press("t")
+    assert (truth.count(), found.count(), heat.count()) == (0, 1, 0)
+    page.get_by_role("button", name="Predicted masks").click()
+    assert (truth.count(), found.count(), heat.count()) == (0, 0, 1)
+    page.keyboard.press("t")
+    page.locator(".gallery .open").first.click()
+    dialog = page.get_by_role("dialog")
+    drawn = dialog.locator("path.truth")
+    picture = dialog.locator(".stage img").first.bounding_box()
+    box = drawn.bounding_box()
+    assert picture
+    assert box
+    assert (box["x"] - picture["x"]) / picture["width"] == pytest.approx(60 / 96, abs=0.01)
+    assert box["width"] / picture["width"] == pytest.approx(30 / 96, abs=0.01)
+    page.keyboard.press("z")  # magnified about what is marked
+    stage, near = dialog.locator(".stage").bounding_box(), drawn.bounding_box()
+    assert stage
+    assert near
+    assert near["width"] > 1.9 * box["width"]
+    assert stage["x"] < near["x"] < near["x"] + near["width"] < stage["x"] + stage["width"]
+    dialog.get_by_role("button", name="True mask").click()
+    assert drawn.is_hidden()
 
 
 def test_single_keys_filter_sort_and_search_and_can_be_switched_off(
@@ -327,7 +372,7 @@ def test_the_larger_view_shows_more_than_the_thumbnail_where_the_page_has_it(
     )
     one = thumbnail(tmp_path, rows[0], larger.SIDE)
     assert one is not None
-    monkeypatch.setattr(larger, "MOST", round(1.5 * one.characters))
+    monkeypatch.setattr(larger, "MOST", round(1.5 * len(one.uri)))
     written(verdicts={"evaluation": rows})
     for verdict in rows:  # as where the page was sent
         (tmp_path / str(verdict.path)).unlink()
@@ -336,7 +381,7 @@ def test_the_larger_view_shows_more_than_the_thumbnail_where_the_page_has_it(
     natural = "image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])"
     stage = page.locator(".stage img:visible")
     coarse = page.get_by_text("enlarged from a small picture")
-    assert [each.evaluate(natural) for each in stage.all()] == [[640, 480]] * 2
+    assert [each.evaluate(natural) for each in stage.all()] == [[640, 480]]
     assert coarse.is_hidden()
     page.keyboard.press("m")
     assert (stage.count(), page.locator(".stage .heat").is_visible()) == (2, True)

@@ -95,15 +95,26 @@ function viewing(dialog, fitting, reached) {
     whole.src = root + one.card.dataset.path.split("/").map(encodeURIComponent).join("/");
   };
   const near = part("[data-near]");
-  const magnify = (on) => {
+  // The middle of what a mask marks, as parts of the picture: what one wants to see nearer.
+  const middle = () => {
+    const path = [...stage.querySelectorAll(".outlines path")].find((each) => each.checkVisibility());
+    if (!path) return [0.5, 0.5];
+    const { x, y, width, height } = path.getBBox();
+    const whole = path.ownerSVGElement.viewBox.baseVal;
+    return [(x + width / 2) / whole.width, (y + height / 2) / whole.height];
+  };
+  const magnify = (on, [across, down] = middle()) => {
     stage.classList.toggle("near", on);
     near.setAttribute("aria-pressed", on);
     stage.toggleAttribute("tabindex", on); // what can be scrolled can be reached
     if (on) stage.tabIndex = 0;
-    stage.scrollTo((stage.scrollWidth - stage.clientWidth) / 2, (stage.scrollHeight - stage.clientHeight) / 2);
+    stage.scrollTo(stage.scrollWidth * across - stage.clientWidth / 2, stage.scrollHeight * down - stage.clientHeight / 2);
   };
   near.addEventListener("click", () => magnify(!stage.classList.contains("near")));
-  stage.addEventListener("click", () => magnify(!stage.classList.contains("near")));
+  stage.addEventListener("click", (event) => {
+    const { left, top, width, height } = stage.firstElementChild.getBoundingClientRect();
+    magnify(!stage.classList.contains("near"), [(event.clientX - left) / width, (event.clientY - top) / height]);
+  });
   const picture = (one) => {
     const layers = one.card.querySelector(".layers").cloneNode(true);
     const block = document.getElementById(`larger-${one.place}`);
@@ -111,10 +122,9 @@ function viewing(dialog, fitting, reached) {
     layers.style.setProperty("--ratio", small.width / small.height);
     part(".coarse").hidden = Boolean(block) || !("reduced" in one.card.dataset);
     if (block) {
-      const { uri, width, height, mask } = JSON.parse(block.textContent);
+      const { uri, width, height } = JSON.parse(block.textContent);
       small.src = uri;
       layers.style.setProperty("--ratio", width / height);
-      if (mask) layers.querySelector(".mask").src = mask;
     }
     layers.querySelectorAll("img").forEach((image) => image.removeAttribute("loading"));
     return layers;
@@ -134,7 +144,7 @@ function viewing(dialog, fitting, reached) {
       button.setAttribute("aria-disabled", !all[place + Number(button.dataset.step)]);
     }
     for (const button of dialog.querySelectorAll("[data-layer]")) {
-      const layer = button.dataset.layer === "heat" ? ".heat" : ".mask";
+      const layer = { heat: ".heat", masks: ".predicted", truth: ".truth" }[button.dataset.layer];
       button.setAttribute("aria-disabled", !stage.querySelector(layer));
     }
   };
@@ -253,6 +263,7 @@ function browse(form) {
   const keys = {
     h: () => toggle("heat"),
     m: () => toggle("masks"),
+    t: () => toggle("truth"),
     w: () => choose("show", "wrong"),
     r: () => choose("show", "review"),
     a: showAll,
@@ -265,7 +276,7 @@ function browse(form) {
     if (typing || event.ctrlKey || event.metaKey || event.altKey || !enabled.checked) return;
     const key = event.key.toLowerCase();
     const act = keys[key];
-    if (!act || (dialog.open && !"hmz".includes(key))) return;
+    if (!act || (dialog.open && !"hmtz".includes(key))) return;
     event.preventDefault();
     act();
   });

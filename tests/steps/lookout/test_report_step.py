@@ -1,12 +1,17 @@
 """The run file that a run leaves."""
 
+import hashlib
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import PIL.Image
 import pytest
 
+from lfvpipe.dataset.index import Image, Mask, image_line
 from lfvpipe.engine.removal import destroy
 from lfvpipe.lookout.training_verdicts import TrainingVerdict, write_lines
 from lfvpipe.report import run_file
@@ -127,3 +132,28 @@ def test_how_well_masks_are_predicted_is_in_the_run_file(
     assert told(world)["model"]["pixels"] == [
         {"type": "crack", "f1": None, "precision": 0.5, "recall": 0.25, "iou": 0.2}
     ]
+
+
+def test_true_masks_are_laid_over_the_images_of_the_page(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def picture(name: str) -> bytes:
+        made = io.BytesIO()
+        shade = hashlib.sha256(name.encode()).digest()[0]
+        PIL.Image.new("L", (64, 64), shade).save(made, "PNG")
+        return made.getvalue()
+
+    def line(image: Image) -> dict[str, object]:
+        mask = Mask("mask.png", "m", 1, "0" * 64, {"crack": "#23A436"})
+        return image_line(replace(image, mask=mask if image.label == "anomaly" else None))
+
+    monkeypatch.setattr(world, "picture", picture)
+    monkeypatch.setattr("tests.steps.lookout.conftest.image_line", line)
+    marked = PIL.Image.new("RGB", (64, 64), "#FFFFFF")
+    marked.paste("#23A436", (0, 0, 32, 16))
+    world.ledger_path.parent.mkdir(parents=True, exist_ok=True)
+    marked.save(world.ledger_path.parent / "mask.png")
+    assert world.run().ok
+    html = (world.ledger_path.parent / "report.html").read_text()
+    anomalies = world.evaluate + world.test
+    assert html.count('<path class="truth" d="M0 0H240V120H0z"') == anomalies
