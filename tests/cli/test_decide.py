@@ -49,11 +49,11 @@ def test_another_decision_trains_nothing_and_all_that_judges_follows(
     file: Path, lfvpipe: Any, tmp_path: Path
 ) -> None:
     image = tmp_path / "spot.png"
-    with zipfile.ZipFile(file.parent / "Texture_def.zip") as archive:
-        image.write_bytes(archive.read("Texture_def/7.png"))
+    with zipfile.ZipFile(file.parent / "Texture.zip") as archive:
+        image.write_bytes(archive.read("Texture/7.png"))
     before = lfvpipe("detect", file, image, "--json").json["images"][0]
-    assert before["verdict"] == "anomaly"
-    threshold = before["confidence"] / 2 + 0.5  # above its score
+    assert before["verdict"] == "normal"
+    threshold = (1 - before["confidence"]) / 2  # below its score
     text = file.read_text().replace("Texture_def/7.png]}", "Texture_def/7.png], decide: ")
     file.write_text(f"{text.rstrip()} {{threshold: {threshold}}}}}\n")
     planned = lfvpipe("plan", file)
@@ -63,7 +63,7 @@ def test_another_decision_trains_nothing_and_all_that_judges_follows(
     assert ran.code == 0, ran.err
     after = lfvpipe("detect", file, image, "--json")
     (judged,) = after.json["images"]
-    assert judged["verdict"] == "normal"
+    assert judged["verdict"] == "anomaly"
     assert judged["confidence"] == pytest.approx(1 - before["confidence"])
     assert "Decided at a score of" in after.json["notes"][0]
     shown = _decision(lfvpipe("decide", file, "--json"), "")
@@ -83,8 +83,8 @@ def test_another_decision_trains_nothing_and_all_that_judges_follows(
 def test_what_was_asked_for_and_cannot_be_promised_is_told(file: Path, lfvpipe: Any) -> None:
     ran = lfvpipe("run", file, "--set", "evaluate.decide.max_escape_rate=0.01")
     assert ran.code == 0
-    assert "defective training images can promise" in " ".join(ran.out.split())
-    assert "10 defective" in ran.out
+    # Too few defective images to learn from, so that nothing is said of them out of fold.
+    assert "is not known, so the model's own threshold stands" in " ".join(ran.out.split())
 
 
 def test_what_a_person_is_to_decide_on_is_told_as_such(
