@@ -6,6 +6,7 @@ from typing import Any
 from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel
 
+from lfvpipe.service.roles import check_role
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import tokens
 from lfvpipe.service.throttle import Throttle
@@ -41,8 +42,9 @@ class Dispatcher:
         """Carry out `operation` with parameters by their names in the model.
 
         Raises:
-            Fault: As the operation's method does.
+            Fault: As the operation's method does, or whoever asks may not.
         """
+        check_role(operation)
         method = self._methods[operation.name]
         token = parameters.pop(_token_member(operation), None)
         arguments = {xform_name(name): value for name, value in parameters.items()}

@@ -136,8 +136,9 @@ class ServeOptions(Options):
         Option(
             "--credentials",
             metavar="FILE",
-            about="access keys to accept, in the form of ~/.aws/credentials (default: credentials"
-            " in the state folder, made on the first start)",
+            about="access keys to accept, and their roles (`lfvpipe docs clients`), in the form of"
+            " ~/.aws/credentials (default: credentials in the state folder, made on the first"
+            " start)",
         ),
     ] = None
     no_auth: Annotated[

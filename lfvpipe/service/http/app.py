@@ -31,6 +31,7 @@ from lfvpipe.service.protocol.model import service_model
 from lfvpipe.service.protocol.router import Router
 from lfvpipe.service.protocol.serializer import Response as Answer
 from lfvpipe.service.protocol.serializer import serialize_fault
+from lfvpipe.service.roles import acting
 
 Handle = Callable[[str, str, Mapping[str, str], bytes], Answer]
 ModelCounts = Callable[[], Mapping[str, int]]
@@ -160,8 +161,9 @@ class Application:
             def call() -> Answer:
                 # In the thread as well: hashing a body of megabytes would hold up the event loop.
                 admission.check(body)
-                exchange.access_key = admission.access_key
-                return self.handle(head.method, head.target, dict(head.headers), body)
+                exchange.access_key = admission.actor.access_key
+                with acting(admission.actor):
+                    return self.handle(head.method, head.target, dict(head.headers), body)
 
             return await self._in_thread("detect" if operation == DETECT else "others", call)
 

@@ -31,6 +31,7 @@ from lfvpipe.lookout.model_data import SERVICE
 from lfvpipe.service.http.credentials import AccessKey
 from lfvpipe.service.http.head import Head
 from lfvpipe.service.protocol.faults import Fault
+from lfvpipe.service.roles import Actor
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_SKEW = timedelta(minutes=15)
@@ -48,11 +49,11 @@ class Admission:
     """A request that may go on to send its body.
 
     Attributes:
-        access_key: The id of the key it claims to be signed with; empty without authentication.
+        actor: Who it claims to be from; without authentication, the folder's owner.
         check: Takes the body; raises Fault unless the signature is right.
     """
 
-    access_key: str
+    actor: Actor
     check: Callable[[bytes], None]
 
 
@@ -84,7 +85,7 @@ class NoAuth:
                 "without authentication, only programs on this machine are served, at a loopback"
                 " address; a browser's pages are not",
             )
-        return Admission("", lambda _body: None)
+        return Admission(Actor(), lambda _body: None)
 
 
 def is_loopback(host: str) -> bool:
@@ -101,7 +102,7 @@ class SigV4:
     """Lets in requests signed with one of `keys`, for any region.
 
     Args:
-        keys: Secrets and session tokens by access key id.
+        keys: Secrets, session tokens and roles by access key id.
         now: Returns the time, aware.
     """
 
@@ -123,7 +124,7 @@ class SigV4:
             raise Fault("UnrecognizedClientException", message, status=403)
         self._check_time(authorization)
         return Admission(
-            authorization.access_key,
+            Actor(authorization.access_key, key.role),
             lambda body: _check_signature(authorization, key.secret, head, body),
         )
 

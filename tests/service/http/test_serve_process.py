@@ -16,7 +16,8 @@ import pytest
 
 from lfvpipe.lookout.client import connect
 from lfvpipe.lookout.failures import LookoutError
-from lfvpipe.service.http.credentials import ensure_keys, read_keys
+from lfvpipe.service.http.credentials import AccessKey, ensure_keys, read_keys
+from lfvpipe.service.roles import Role
 from lfvpipe.storage import connect as connect_storage
 
 from .conftest import ROOT, StartProcess
@@ -100,7 +101,10 @@ def test_it_takes_the_keys_that_clients_have_already(
     )
     process = start_process("--credentials", str(file))
     assert projects(process.url, None) == []
-    assert read_keys(file) == {"testing": ("testing", ""), "OTHER": ("a%b", "t/=")}
+    assert read_keys(file) == {
+        "testing": AccessKey("testing", "", Role.ADMIN),
+        "OTHER": AccessKey("a%b", "t/=", Role.ADMIN),
+    }
 
 
 def test_regions_presigned_addresses_and_pages_as_boto3_and_browsers_see_them(

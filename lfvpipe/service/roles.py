@@ -1,0 +1,74 @@
+"""What the holder of an access key may do, whichever door a request came in by.
+
+The role is looked at where an operation is carried out, not where a request is let in: nothing that
+a path or a method can be made to look like comes between the two.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import Enum
+
+from botocore.model import OperationModel
+
+from lfvpipe.service.protocol.faults import Fault
+
+_ASKING = frozenset({"DetectAnomalies"})  # sends an image, and changes nothing
+_LABELLING = frozenset({"UpdateDatasetEntries"})
+
+
+class Role(Enum):
+    """What a key is for; each may what the one before it may."""
+
+    VIEWER = "viewer"
+    REVIEWER = "reviewer"
+    ADMIN = "admin"
+
+    def may(self, operation: OperationModel) -> bool:
+        """Say whether this role may carry out an operation."""
+        if self is Role.ADMIN or operation.http["method"] == "GET" or operation.name in _ASKING:
+            return True
+        return self is Role.REVIEWER and operation.name in _LABELLING
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who a request is from.
+
+    Attributes:
+        access_key: The id of the key; "" for whoever has the state folder itself.
+    """
+
+    access_key: str = ""
+    role: Role = Role.ADMIN
+
+
+_OWNER = Actor()
+_actor: ContextVar[Actor] = ContextVar("actor", default=_OWNER)
+
+
+@contextmanager
+def acting(actor: Actor) -> Iterator[None]:
+    """Let what is asked within the block, in its thread, be asked by `actor`."""
+    before = _actor.set(actor)
+    try:
+        yield
+    finally:
+        _actor.reset(before)
+
+
+def check_role(operation: OperationModel) -> None:
+    """Refuse what the present actor's role does not allow.
+
+    Raises:
+        Fault: AccessDeniedException.
+    """
+    actor = _actor.get()
+    if not actor.role.may(operation):
+        raise Fault(
+            "AccessDeniedException",
+            f"the access key {actor.access_key} has the role {actor.role.value}, which may not call"
+            f" {operation.name}; the server's credentials file says which key has which role",
+            status=403,
+        )
