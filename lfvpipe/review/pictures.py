@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.model.outcome import ModelOutcome
 
+SMALL = 256  # pixels, the longer side of a picture in the grid
 KEPT = 64  # drawings: as far as a person goes back and forth
 _WHITE = (255, 255, 255)
 
@@ -137,6 +138,16 @@ def _nearest(row: NDArray[numpy.uint8], palette: NDArray[numpy.uint8]) -> NDArra
     distances = ((row[:, None].astype("i4") - palette) ** 2).sum(axis=2)
     nearest: NDArray[numpy.uint8] = palette[distances.argmin(axis=1)]
     return nearest
+
+
+def thumbnail(data: bytes) -> bytes:
+    """Return an image as a small JPEG."""
+    with Image.open(io.BytesIO(data)) as image:
+        small = image.convert("RGB")
+    small.thumbnail((SMALL, SMALL))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
 
 
 def _png(image: Image.Image) -> bytes:

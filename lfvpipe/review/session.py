@@ -17,7 +17,7 @@ from lfvpipe.engine.phrases import listing
 from lfvpipe.errors import UserError
 from lfvpipe.report.heat_colours import ramp
 from lfvpipe.review.detected import PhotographGone, Photographs, read
-from lfvpipe.review.pictures import NoPainting, mask_from_painting, see_through
+from lfvpipe.review.pictures import NoPainting, mask_from_painting, see_through, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ DEFAULT_CLASSES = {"anomaly": "#23A436"}
 MAX_NAME = 100
 MAX_COMMENT = 2000
 MAX_AT_ONCE = 10_000  # images of one decision
+MOST_SMALL = 1000  # of some 10 kB
 
 
 class BadRequest(UserError):
@@ -267,6 +268,8 @@ class Review:
         item = self.queue.items[self._check_number(n)]
         if kind == "image":
             return self._image(item)
+        if kind == "small":
+            return self._small(item)
         if kind == "mask":
             return self._mask_of(item)
         if kind in ("heat", "found"):
@@ -281,6 +284,18 @@ class Review:
             raise BadRequest("There is no model file to draw with.")
         image = self._image(item) if item.file else self.state_dir / item.image.path
         return self.pictures.of(image, item.image.sha256)
+
+    def _small(self, item: Item) -> bytes:
+        name = item.image.sha256
+        if name not in self._smalls:
+            self._smalls[name] = thumbnail(self._image(item))
+            if len(self._smalls) > MOST_SMALL:
+                self._smalls.pop(next(iter(self._smalls)), None)
+        return self._smalls[name]
+
+    @cached_property
+    def _smalls(self) -> dict[str, bytes]:
+        return {}
 
     def _image(self, item: Item) -> bytes:
         if item.file is None:

@@ -15,10 +15,13 @@ from PIL import Image
 
 from lfvpipe.dataset.index import Image as Indexed
 from lfvpipe.dataset.index import Mask
+from lfvpipe.dataset.kept import digest_of
 from lfvpipe.engine.ledger import Ledger
+from lfvpipe.images import examine
 from lfvpipe.report.records import Verdict
 from lfvpipe.review.app import application
 from lfvpipe.review.book import Book
+from lfvpipe.review.detected import Photographs
 from lfvpipe.review.pictures import Drawing, Pictures
 from lfvpipe.review.queue import Item, Queue
 from lfvpipe.review.session import Review
@@ -150,6 +153,13 @@ def _items(state_dir: Path, count: int, *, masks: bool) -> list[Item]:
     return items
 
 
+def _as_detected(item: Item, state_dir: Path) -> Item:
+    file = state_dir / item.image.path
+    name = f"reviewed-images/{file.name}"
+    image = replace(item.image, label=None, split="unused", source="files", member=name)
+    return replace(item, image=image, origin=digest_of(file.read_bytes()), file=file)
+
+
 def _mask(state_dir: Path, number: int) -> Mask:
     drawn = Image.new("RGB", (64, 64), "white")
     drawn.paste((35, 164, 54), (2, 2, 12, 12))
@@ -177,16 +187,41 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
     running: list[tuple[Server, threading.Thread]] = []
 
     def start(
-        *, count: int = 6, masks: bool = False, who: str = "Ana", unused: int = 0, advice: str = ""
+        *,
+        count: int = 6,
+        masks: bool = False,
+        who: str = "Ana",
+        unused: int = 0,
+        advice: str = "",
+        detected: bool = False,
     ) -> Desk:
         number = len(running)
         state_dir = tmp_path / f"state-{number}"
         items = _items(state_dir, count, masks=masks)
         for n, item in enumerate(items[:unused]):
             items[n] = replace(item, image=replace(item.image, split="unused"))
-        queue = Queue(tuple(items), CLASSES if masks else {}, model_outcome(), 0.75)
+        if detected:
+            items = [_as_detected(item, state_dir) for item in items]
+        queue = Queue(
+            tuple(items),
+            CLASSES if masks else {},
+            model_outcome(),
+            0.75,
+            of_detected=detected,
+            normal=tuple(item.image for item in items) if not detected else (),
+        )
         labels = tmp_path / "reviewed.jsonl"
-        review = Review(queue, Book(labels), state_dir, FakePictures(), who, "demo", advice)
+        review = Review(
+            queue,
+            Book(labels),
+            state_dir,
+            FakePictures(),
+            who,
+            "demo",
+            advice,
+            photographs=Photographs(examine),
+            folder=tmp_path,
+        )
         listener = listen("127.0.0.1", 0)
         ready = threading.Event()
         app = application(review, "the-token")

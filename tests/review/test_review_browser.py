@@ -140,7 +140,7 @@ def test_a_mask_is_painted_undone_and_saved_with_the_decision(page: Page, serve:
     page.keyboard.press("ArrowRight")
     shown(page, "p/1.png")
     page.get_by_role("button", name="Paint a mask").click()
-    page.get_by_label("Type").select_option("stain")
+    page.locator("#class").select_option("stain")
     box = page.locator("#canvas").bounding_box()
     assert box is not None
 
@@ -192,6 +192,94 @@ def test_axe_finds_nothing(
     assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_axe_finds_nothing_in_the_grid_or_beside_a_normal_image(
+    browser: Browser, serve: Serve, axe: str, scheme: Any, width: int
+) -> None:
+    desk = serve()
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    opened(page, desk.address)
+    page.keyboard.press("r")
+    page.locator("#reference").wait_for()
+    page.evaluate(axe)
+    for press in ("", "g"):
+        if press:
+            page.keyboard.press(press)
+            page.locator(".tile").first.wait_for()
+            page.keyboard.press("Space")
+        found = page.evaluate("axe.run()")
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def test_several_images_are_decided_in_the_grid_with_the_keyboard_alone(
+    page: Page, serve: Serve
+) -> None:
+    desk = serve(count=8, detected=True)
+    opened(page, desk.address)
+    page.keyboard.press("g")
+    page.locator(".tile").first.wait_for()
+    assert page.get_by_role("button", name="Normal N").is_disabled()
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    playwright.expect(page.locator("#chosen")).to_have_text("3 of 8 selected")
+    page.locator("#goes").select_option("test")
+    page.locator("#type").fill("dent")
+    page.locator("#comment").fill("left =1+1 <b>edge</b>")
+    page.get_by_role("button", name="Anomaly").click()
+    playwright.expect(page.locator("#live")).to_have_text("Saved: 3 images are anomaly.")
+    playwright.expect(page.locator(".tile")).to_have_count(5)
+    lines = desk.decisions()
+    assert {(each["label"], each["split"], each["type"]) for each in lines} == {
+        ("anomaly", "test", "dent")
+    }
+    assert all((desk.labels.parent / each["name"]).is_file() for each in lines)
+    page.locator(".tile").first.focus()
+    page.keyboard.press("Control+a")
+    playwright.expect(page.locator("#chosen")).to_have_text("5 of 5 selected")
+    page.keyboard.press("z")
+    playwright.expect(page.locator(".tile")).to_have_count(8)
+    page.keyboard.press("Enter")
+    page.locator("#name").wait_for()
+
+
+def test_the_wheel_enlarges_where_the_pointer_is_and_dragging_moves(
+    page: Page, serve: Serve
+) -> None:
+    opened(page, serve().address)
+
+    def spot() -> Any:
+        return page.evaluate(
+            """() => { const box = document.querySelector("#sheet").getBoundingClientRect();
+            return [box.left, box.top, box.height]; }"""
+        )
+
+    box = page.locator("#view").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.4
+    before = spot()
+    page.mouse.move(x, y)
+    page.mouse.wheel(0, -600)
+    page.wait_for_function("document.querySelector('#zoom').value === '-1'")
+    after = spot()
+    assert after[2] > 1.5 * before[2]
+    shares = [(y - top) / height for _, top, height in (before, after)]
+    assert shares[0] == pytest.approx(shares[1], abs=0.02)
+    page.mouse.down()
+    page.mouse.move(x - 50, y - 30, steps=4)
+    page.mouse.up()
+    moved = spot()
+    assert moved[1] - after[1] == pytest.approx(-30, abs=2)
+    page.keyboard.press("0")
+    assert spot() == before
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the review is ended as Ctrl-C does on POSIX")
