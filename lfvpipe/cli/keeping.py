@@ -52,7 +52,15 @@ class Keeper:
             why = self._error.strerror or self._error
             print(f"note: {self._store.folder}: verdicts are not kept ({why})", file=sys.stderr)
 
-    def keep(self, image: Path, data: bytes, size: tuple[int, int], said: ImageVerdict) -> None:
+    def keep(
+        self,
+        image: Path,
+        data: bytes,
+        size: tuple[int, int],
+        said: ImageVerdict,
+        *,
+        threshold: float,
+    ) -> None:
         """Keep a verdict.
 
         Args:
@@ -60,6 +68,7 @@ class Keeper:
             data: Its file's bytes.
             size: Width and height of the image as it was judged, pixels.
             said: The verdict.
+            threshold: The score from which it is that of an anomaly.
         """
         if not self._is_wanted or said.is_anomalous is None or said.confidence is None:
             return
@@ -75,6 +84,7 @@ class Keeper:
             when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             anomalies=said.anomalies,
             unlikeness=said.unlikeness,
+            threshold=threshold,
         )
         with self._guard:
             self._waiting.append(verdict)

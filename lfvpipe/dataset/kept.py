@@ -44,13 +44,13 @@ class KeptVerdict:
         width: Of the image as it was judged, pixels.
         height: Of the image as it was judged, pixels.
         is_anomalous: The verdict.
-        confidence: In the verdict, 0.5 to 1.
+        confidence: In the verdict, 0 to 1.
         model: The project's model version.
         when: UTC, ISO 8601.
         anomalies: Types of anomaly with the part of the image (0 to 1) that each covers.
         unlikeness: How far an image that is not like the training images lies from them, in
             thresholds; None where it is like them.
-        threshold: The probability of an anomaly from which an image counted as one.
+        threshold: The score, or probability of an anomaly, from which an image counted as one.
     """
 
     sha256: str

@@ -13,6 +13,7 @@ from lfvpipe.service.log import service_log
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lfvpipe.decision import Decision
     from lfvpipe.detector import Verdict
     from lfvpipe.service.state.models import Model
 
@@ -29,8 +30,11 @@ class VerdictKeeper:
     state_root: Path
     most: int
 
-    def keep(self, region: str, model: Model, body: bytes, verdict: Verdict) -> None:
+    def keep(
+        self, region: str, model: Model, body: bytes, verdict: Verdict, decision: Decision
+    ) -> None:
         """Keep a verdict; that it cannot be kept costs the client nothing, and is logged."""
+        called = decision.call(verdict.probability)
         digest = kept.digest_of(body)
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         made = KeptVerdict(
@@ -39,8 +43,8 @@ class VerdictKeeper:
             path=None,
             width=model.width or 0,
             height=model.height or 0,
-            is_anomalous=verdict.is_anomalous,
-            confidence=verdict.confidence,
+            is_anomalous=called.is_anomalous,
+            confidence=called.confidence,
             model=str(model.version),
             when=now,
             anomalies=tuple(
@@ -49,6 +53,7 @@ class VerdictKeeper:
                 if each.name.lower() != "background"
             ),
             unlikeness=verdict.unlikeness if verdict.is_unlike else None,
+            threshold=decision.threshold,
         )
         bounds = Bounds(verdicts=self.most)
         store = kept.store_of(self.state_root, region, model.project, bounds)

@@ -205,3 +205,16 @@ def test_run_says_what_a_labels_file_would_change_that_the_pipeline_does_not_nam
     assert "It would change 1 image, leave 1 image out: name it in pipeline.yaml" in said
     file.write_text(file.read_text().replace("sources:", "sources:\n  labels: reviewed.jsonl"))
     assert "no run reads it" not in plant.lfvpipe("run", "--until", "extract").err
+
+
+def test_a_verdict_is_kept_as_the_pipelines_decision_has_it(line: Plant) -> None:
+    decide = ("--set", "evaluate.decide={threshold: 0.001}")
+    assert line.lfvpipe("run", *decide).code == 0
+    assert line.lfvpipe("detect", "pipeline.yaml", "line", *decide).code == 0
+    (file,) = (line.folder / ".lfvpipe" / "kept").rglob("verdicts.jsonl")
+    rows = [json.loads(row) for row in file.read_text().splitlines()]
+    assert {row["threshold"] for row in rows[:3]} == {0.5}
+    assert {row["threshold"] for row in rows[3:]} == {0.001}
+    assert all(row["is_anomalous"] for row in rows[3:])
+    with Page(line) as page:
+        assert {item["said"]["label"] for item in page.items().values()} == {"anomaly"}

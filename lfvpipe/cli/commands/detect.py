@@ -315,15 +315,11 @@ def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[As
             called = decision.call(
                 score_of(said.confidence or 0, is_anomalous=bool(said.is_anomalous))
             )
-            keeper.keep(
-                image,
-                data,
-                (prepared.width, prepared.height),
-                replace(said, **called._asdict()),
-            )
+            said = replace(said, **called._asdict())
+            size = prepared.width, prepared.height
+            keeper.keep(image, data, size, said, threshold=decision.threshold)
             return replace(
                 said,
-                **called._asdict(),
                 image=str(image),
                 needs_review=called.to_person
                 or called.confidence < variant.pipeline.evaluate.review_below,

@@ -48,13 +48,14 @@ class Detection:
             raise conflict_of(model, stopped) from error
         except UserError as error:
             raise invalid(f"the image cannot be judged: {error.message}") from error
-        if self.context.keeper is not None:
-            self.context.keeper.keep(self.context.region, model, body, verdict)
         headers = {}
         if verdict.unlikeness is not None and verdict.is_unlike:
             headers = {likeness.HEADER: likeness.header_of(verdict.unlikeness)}
             self._log_unlike(model, headers)
-        called = self._decision(model).call(verdict.probability)
+        decision = self._decision(model)
+        called = decision.call(verdict.probability)
+        if self.context.keeper is not None:
+            self.context.keeper.keep(self.context.region, model, body, verdict, decision)
         return {"DetectAnomalyResult": _result(verdict, called), OWN_HEADERS: headers}
 
     def _decision(self, model: Model) -> Decision:
