@@ -12,10 +12,12 @@ import pytest
 from lfvpipe.cli.catalogue import COMMANDS
 from lfvpipe.cli.main import main
 from lfvpipe.cli.matrix_table import layout
-from lfvpipe.cli.reporters.live import Live, live_line
+from lfvpipe.cli.reporters.live import SPINNER, Live, live_line
 from lfvpipe.engine import events
 from lfvpipe.engine.outcome import Outcome
+from lfvpipe.lookout.progress import TrainingProgress
 from lfvpipe.report import comparison, run_file
+from lfvpipe.service.jobs.training.estimate import STAGES
 from lfvpipe.wrapping import fit
 from tests.cli.test_history_and_compare import _write_run
 
@@ -173,3 +175,12 @@ def test_a_matrix_of_six_is_a_table_of_rows(width: int, tmp_path: Path) -> None:
 )
 def test_lines_break_between_words_below_their_last_column(line: str, expected: str) -> None:
     assert fit(line, 20 if "name" not in line else 26) == expected
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_the_time_that_a_training_still_takes_is_told_at_each_width(columns: int) -> None:
+    for _, _, doing in STAGES:
+        said = TrainingProgress.of(doing, 0.99, 5000.0).phrase
+        line = live_line(columns - SPINNER, "model", said, "59 s", 0.99)
+        assert f"{said}  59 s" in line
+        assert len(line) <= columns - SPINNER

@@ -106,7 +106,7 @@ def test_one_that_dies_at_the_same_stage_again_and_again_is_given_up(
     job.train(runtime, 1)
     found = described(idle)
     assert found["Status"] == "TRAINING_FAILED"
-    assert "died 5 times in the stage colours (1 of 7)" in found["StatusMessage"]
+    assert "died 5 times (colours) without getting on" in found["StatusMessage"]
     assert scratch(world) == []
 
 

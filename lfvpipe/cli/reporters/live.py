@@ -49,13 +49,19 @@ class Live:
     def _show(self, event: events.Event) -> None:
         match event:
             case events.StepStarted(step=step):
-                self._tasks[step] = self._progress().add_task(step, total=None, said="")
+                self._tasks[step] = self._progress().add_task(
+                    step, total=None, said="", counted=False
+                )
             case events.StepProgress(step=step, done=done, total=total):
                 if step in self._tasks:
                     amount = formatting.amount(done, total, event.unit) if event.unit else ""
                     said = ", ".join(part for part in (amount, event.detail) if part)
                     task = self._tasks[step]
-                    self._progress().update(task, completed=done, total=total, said=said)
+                    # What has no unit is no count, and says itself how long it takes.
+                    counted = bool(event.unit)
+                    self._progress().update(
+                        task, completed=done, total=total, said=said, counted=counted
+                    )
             case (
                 events.StepFinished(step=step)
                 | events.StepFailed(step=step)
@@ -119,7 +125,7 @@ def _step_column(console: Console) -> ProgressColumn:
         def render(self, task: Task) -> Text:
             times = duration(task.elapsed or 0.0)
             left = task.time_remaining
-            if left is not None and not task.finished:
+            if left is not None and not task.finished and task.fields["counted"]:
                 times += f", {duration(left)} left"
             part = task.completed / task.total if task.total else None
             said = str(task.fields["said"])

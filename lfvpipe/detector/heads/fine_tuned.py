@@ -150,6 +150,8 @@ def _attend(courses: Sequence[Course], stage: str, options: FitOptions) -> None:
             kept = unpack(data)
             course.resume(kept["course"])
             done[number] = kept["parts"]
+    # Parts are whole steps: the last parts may have none left.
+    last = max(-(-each.steps // -(-each.steps // PARTS)) for each in courses)
     for part in range(min(done), PARTS):
         # Ticks come from this thread, and between parts training can be cancelled.
         behind = [each for each, parts in zip(courses, done, strict=True) if parts <= part]
@@ -159,7 +161,7 @@ def _attend(courses: Sequence[Course], stage: str, options: FitOptions) -> None:
             for course, name, parts in zip(courses, names, done, strict=True):
                 if parts <= part:
                     checkpoints.save(name, partial(_pack, course, part + 1))
-        tick(part + 1, PARTS)
+        tick(min(part + 1, last), last)
 
 
 def _pack(course: Course, parts: int) -> bytes:

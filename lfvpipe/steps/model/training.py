@@ -209,8 +209,8 @@ def _wait(context: Context, work: Work, version: str) -> Description:
             detail = message.rstrip(". ") or status.lower()
             work.progress(0, None, "", f"version {version}: {detail}")
         else:
-            detail = f"{said.stage}: {said.done} of {said.total}"
-            work.progress(said.done, said.total, "", f"version {version}: {detail}")
+            whole = None if said.percent is None else 100
+            work.progress(said.percent or 0, whole, "", said.phrase)
 
     if context.detach:
         found = describe_model(context.lookout, context.pipeline.project, version)

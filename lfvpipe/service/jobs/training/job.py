@@ -27,6 +27,7 @@ from lfvpipe import atomic, disk
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.progress import TRAINING, TrainingProgress
 from lfvpipe.lookout.statuses import ModelStatus
+from lfvpipe.lookout.tags import EFFORT
 from lfvpipe.lookout.training_verdicts import TrainingVerdict, read_lines, write_lines
 from lfvpipe.patience import OF_A_LONG_WAIT, patient
 from lfvpipe.service import locks
@@ -35,6 +36,7 @@ from lfvpipe.service.jobs import contents as contents_job
 from lfvpipe.service.jobs.messages import NOT_PUBLISHED, WAITS, status_message, trained_message
 from lfvpipe.service.jobs.training import learning
 from lfvpipe.service.jobs.training.checkpoints import FileCheckpoints
+from lfvpipe.service.jobs.training.estimate import Estimate
 from lfvpipe.service.jobs.training.evaluation import Evaluation, evaluate, output_files
 from lfvpipe.service.jobs.training.images import Images, common_size, image_size
 from lfvpipe.service.jobs.training.learning import Learning
@@ -51,7 +53,7 @@ from lfvpipe.service.jobs.training.selection import (
 from lfvpipe.service.jobs.training.settings import read_settings
 from lfvpipe.service.log import service_log
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.service.state import contents, models
+from lfvpipe.service.state import contents, models, tags
 from lfvpipe.service.state.contents import ContentState
 from lfvpipe.service.state.models import Model
 
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from lfvpipe.detector import Example, Settings, TrainedModel
 
 UNDER_WAY = "under-way"  # in the scratch folder, while a worker is at it
+_DEFECTS = 5  # from so many on the detector learns from them; only the estimate depends on it
 _LEARNT, _TESTED = "learnt", "tested"  # stages
 
 _AGAIN = "Then create another model."
@@ -169,7 +172,7 @@ def _clear(runtime: Runtime, identity: int) -> None:
 def _last_stage(model: Model) -> str:
     """Return where the training was when it was last heard of, as a part of a sentence."""
     told = TrainingProgress.from_message(model.message)
-    return "" if told is None else f" in the stage {told.stage} ({told.done} of {told.total})"
+    return "" if told is None else f" ({told.phrase.partition(', about')[0]})"
 
 
 @dataclass(frozen=True)
@@ -213,8 +216,11 @@ def _train(runtime: Runtime, model: Model) -> None:
         if not buckets.bucket(model.output_bucket).exists():  # to say so now, not after an hour
             missing = f"The output bucket {model.output_bucket} does not exist; create it."
             raise TrainingError(missing)
+        progress.follow(_estimate(runtime, model, selection))
         learnt = _recall(training) or _learn(training, selection)
         evaluation = _test(training, selection, learnt)
+        if learnt.weights_of is None:
+            progress.finish()
         files = output_files(model, selection, evaluation, learnt.verdicts)
         unpublished = publish(runtime, model, files)
     metrics = evaluation.metrics
@@ -234,6 +240,18 @@ def _train(runtime: Runtime, model: Model) -> None:
             unpublished=unpublished,
         )
         contents.collect(tx)
+
+
+def _estimate(runtime: Runtime, model: Model, selection: Selection) -> Estimate:
+    """Return an estimate of the training by the last one like it."""
+    with runtime.database.read() as tx:
+        effort = tags.value(tx, model.arn, EFFORT)
+    by_defects = sum(each.is_anomalous for each in selection.train) >= _DEFECTS
+    said = [model.detector, effort or "", "defects" if by_defects else "normal"]
+    kind = " ".join([*said, *(["masks"] if selection.segmentation else [])])
+    tested = len(selection.test) / max(1, len(selection.train))
+    file = runtime.state_dir / "pace.json"
+    return Estimate(file, kind, by_defects=by_defects, tested=tested)
 
 
 def _read_masks(
@@ -309,7 +327,10 @@ def _train_detector(
     runtime, model, progress = training.runtime, training.model, training.progress
     learn = runtime.detector_of(model).train
     most = runtime.quotas.checkpoint_bytes
-    kept = FileCheckpoints(cancelled.take_up(runtime, model), most, progress.get_on)
+    folder = cancelled.take_up(runtime, model)
+    if folder.exists():
+        progress.resume()
+    kept = FileCheckpoints(folder, most, progress.get_on)
     options: dict[str, Any] = {"checkpoints": kept} if are_taken_by(learn) else {}
     try:
         return learn(

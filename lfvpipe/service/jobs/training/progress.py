@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from lfvpipe.lookout.progress import TRAINING, TrainingProgress
 from lfvpipe.lookout.statuses import ModelStatus
+from lfvpipe.service.jobs.training.estimate import Doing, Estimate, words_of
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import models
 from lfvpipe.service.state.models import Model
@@ -26,7 +27,9 @@ class Progress:
         self._runtime = runtime
         self._identity = model.id
         self._deaths = model.deaths
-        self._stage = ""
+        self._doing = ""
+        self._is_whole = model.attempts == 1
+        self._estimate: Estimate | None = None
         self._told = self._looked = 0.0
         self._gone = False
 
@@ -39,12 +42,29 @@ class Progress:
 
         return tick
 
+    def follow(self, estimate: Estimate) -> None:
+        """Say from here on how much of the whole is done, too."""
+        self._estimate = estimate
+
+    def resume(self) -> None:
+        """Be told that some of the training was done before: how long it takes tells nothing."""
+        self._is_whole = False
+
+    def finish(self) -> None:
+        """Keep, for the next estimate, how long this training took."""
+        if self._estimate is not None and self._is_whole:
+            self._estimate.finish()
+
     def tell(self, stage: str, done: int, total: int) -> None:
-        """Write the progress into the StatusMessage: each stage, and how far it is now and then."""
-        if stage == self._stage and time.monotonic() - self._told < _TELL_SECONDS:
+        """Write into the StatusMessage what the training does, and now and then how far it is."""
+        if self._estimate is None:
+            doing = Doing(words_of(stage), None, None)
+        else:
+            doing = self._estimate.tell(stage, done, total)
+        if doing.words == self._doing and time.monotonic() - self._told < _TELL_SECONDS:
             return
-        self._stage, self._told = stage, time.monotonic()
-        message = TrainingProgress(stage.lower(), done, total).as_message()
+        self._doing, self._told = doing.words, time.monotonic()
+        message = TrainingProgress.of(doing.words, doing.share, doing.left).as_message()
         with self._runtime.database.write() as tx:
             models.say(tx, self._identity, ModelStatus.TRAINING, message)
 
