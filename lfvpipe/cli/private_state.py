@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _OF_ALL = frozenset(
-    {"buckets", "cache", "service", "known-valid.json", "credentials", "credentials.lock"}
+    {"buckets", "cache", "kept", "service", "known-valid.json", "credentials", "credentials.lock"}
 )
 _OF_A_PIPELINE = ("ledger.json", "lock", "selection")
 

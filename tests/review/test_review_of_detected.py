@@ -218,3 +218,30 @@ def test_a_verdict_is_kept_as_the_pipelines_decision_has_it(line: Plant) -> None
     assert all(row["is_anomalous"] for row in rows[3:])
     with Page(line) as page:
         assert {item["said"]["label"] for item in page.items().values()} == {"anomaly"}
+
+
+def test_a_later_decision_moves_an_added_image_or_takes_it_away_and_others_bytes_do_not_count(
+    plant: Plant,
+) -> None:
+    folder = plant.folder / "reviewed-images"
+    folder.mkdir()
+    names = []
+    for number in range(4):
+        names.append(f"reviewed-images/{number}.png")
+        (plant.folder / names[-1]).write_bytes(picture(f"later{number}", spoilt=False))
+    added = {"source": "files", "label": "normal", "split": "test", "who": "Ana"}
+    later: list[dict[str, Any]] = [
+        {"name": names[0], "source": "files", "label": "anomaly", "who": "Ben", "type": "dent"},
+        {"name": names[1], "source": "files", "label": None, "who": "Ana"},
+        {"name": names[2], "source": "files", "label": "unsure", "who": "Ben"},
+        {"name": names[3], "source": "files", "label": "normal", "sha256": "0" * 64},
+    ]
+    rows = [*({**added, "name": name} for name in names), *later]
+    plant.labels.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = plant.lfvpipe("run", "--until", "extract")
+    assert done.code == 0, done.err
+    assert "1 image, such as reviewed-images/3.png, changed after the review" in done.err
+    found = [row for row in plant.index().values() if row["id"].startswith("reviewed/")]
+    assert [(row["member"], row["label"], row["split"], row["type"]) for row in found] == [
+        (names[0], "anomaly", "test", "dent")
+    ]
