@@ -388,7 +388,8 @@ def test_the_larger_view_shows_more_than_the_thumbnail_where_the_page_has_it(
     page.keyboard.press("ArrowRight")
     assert stage.first.evaluate(natural) == [224, 168]
     assert coarse.is_visible()
-    assert page.get_by_text("the image itself").is_hidden()
+    assert page.get_by_role("link", name="the image itself").count() == 0
+    page.get_by_text("which does not lie beside this page").wait_for()
     context.close()
 
 
@@ -401,7 +402,10 @@ def test_the_larger_view_shows_the_image_itself_where_it_lies_beside_the_page(
     written(verdicts={"evaluation": (verdict,)})
     page.goto((tmp_path / place).as_uri())
     page.locator(".gallery .open").first.click()
-    page.get_by_text("the image itself").wait_for()
+    link = page.get_by_role("link", name="the image itself")
+    link.wait_for()
+    assert link.evaluate("link => link.href") == (tmp_path / str(verdict.path)).as_uri()
+    assert page.get_by_text("which does not lie beside this page").is_hidden()
     picture = page.locator(".stage img").first
     assert picture.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [1600, 1200]
     small = _box(picture)
@@ -410,6 +414,21 @@ def test_the_larger_view_shows_the_image_itself_where_it_lies_beside_the_page(
     page.locator(".stage").focus()
     page.get_by_role("button", name="Magnify").click()
     assert _box(picture) == small
+
+
+def test_a_folder_that_was_moved_has_its_images_beside_the_page_still(
+    page: Page, written: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    verdict = replace(_verdicts(tmp_path)["evaluation"][0], path="images/large.png")
+    Image.effect_noise((1600, 1200), 60).save(tmp_path / str(verdict.path))
+    written(verdicts={"evaluation": (verdict,)})
+    moved = tmp_path / "else where"
+    moved.mkdir()
+    for name in ("images", "runs", "report.html"):
+        (tmp_path / name).rename(moved / name)
+    page.goto((moved / "report.html").as_uri())
+    page.locator(".gallery .open").first.click()
+    page.get_by_role("link", name="the image itself").wait_for()
 
 
 def test_leaving_the_larger_view_beyond_what_is_listed_lists_more(

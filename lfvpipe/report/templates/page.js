@@ -82,7 +82,7 @@ function viewing(dialog, fitting, reached) {
   // Beside the page lies the image itself, of which no pixel is lost; a page that was sent lacks it.
   const root = /\/runs\/[^/]*$/.test(location.pathname) ? "../" : "";
   const bringWhole = (one, layers) => {
-    part(".whole").hidden = true;
+    part(".whole").hidden = part(".absent").hidden = true;
     if (!one.card.dataset.path) return;
     const whole = new Image();
     whole.addEventListener("load", () => {
@@ -90,7 +90,11 @@ function viewing(dialog, fitting, reached) {
       layers.querySelector("img").src = whole.src;
       layers.style.setProperty("--pixels", whole.naturalWidth);
       part(".coarse").hidden = true;
+      part(".whole").href = whole.src;
       part(".whole").hidden = false;
+    });
+    whole.addEventListener("error", () => {
+      if (now === one) part(".absent").hidden = false;
     });
     whole.src = root + one.card.dataset.path.split("/").map(encodeURIComponent).join("/");
   };
