@@ -7,6 +7,8 @@ There are bounds, and what is beyond them goes at once, the oldest verdict first
 one photograph only the newest is kept, with whatever model it was made; then those beyond the
 number of verdicts; then those whose photographs are beyond the bytes, the photographs with them.
 A photograph on the user's own disk is not ours: it is named, and never removed.
+
+All of it is its user's alone, unless a group shares the state (`chmod g+s`).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -93,6 +96,11 @@ class Store:
     bounds: Bounds = field(default_factory=Bounds)
 
     @property
+    def _is_private(self) -> bool:
+        mode = self.folder.parents[2].stat().st_mode  # of the folder of all state
+        return not (mode & stat.S_ISGID and mode & stat.S_IRWXG)
+
+    @property
     def _file(self) -> Path:
         return self.folder / "verdicts.jsonl"
 
@@ -131,7 +139,8 @@ class Store:
             for digest, data in (images or {}).items():
                 place = self.folder / "images" / digest
                 if not place.is_file():  # a power cut may cost it: it would cost requests more
-                    with atomic.staging(place, secret=True, synced=False) as staged:
+                    secret = self._is_private
+                    with atomic.staging(place, secret=secret, synced=False) as staged:
                         staged.file.write(data)
             grew = self._append(verdicts)
             if grew or (images and sum(self._sizes().values()) > self.bounds.bytes):
@@ -141,7 +150,7 @@ class Store:
         """Append lines; return whether it is time to look at the bounds."""
         is_new = not self._file.exists()
         with self._file.open("ab") as stream:
-            if is_new:
+            if is_new and self._is_private:
                 self._file.chmod(0o600)
             before = stream.tell()
             # A kill may have cut the last line short: what follows stands on one of its own.
@@ -151,14 +160,15 @@ class Store:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        for folder in (self.folder.parent.parent, self.folder.parent, self.folder):
+        atomic.make_folder(self.folder.parents[2])
+        is_private = self._is_private
+        above = (self.folder.parent.parent, self.folder.parent, self.folder)
+        for folder in (*above, self.folder / "images"):
             if not folder.is_dir():
                 atomic.make_folder(folder)
-                folder.chmod(0o700)
-        images = self.folder / "images"
-        if not images.is_dir():
-            images.mkdir(mode=0o700, exist_ok=True)
-        with FileLock(self.folder / "lock", mode=0o600):
+                if is_private:
+                    folder.chmod(0o700)
+        with FileLock(self.folder / "lock", mode=0o600 if is_private else 0o660):
             yield
 
     def _lines(self) -> list[KeptVerdict]:
@@ -186,7 +196,7 @@ class Store:
 
     def _write(self, verdicts: Sequence[KeptVerdict]) -> None:
         """Write the verdicts, then remove the photographs of others: a kill leaves only more."""
-        atomic.write_bytes(self._file, b"".join(map(_line, verdicts)), secret=True)
+        atomic.write_bytes(self._file, b"".join(map(_line, verdicts)), secret=self._is_private)
         needed = {each.sha256 for each in verdicts if each.path is None}
         for name in self._sizes().keys() - needed:
             with suppress(FileNotFoundError):

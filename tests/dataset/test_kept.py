@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import pytest
 
 from lfvpipe.dataset.kept import Bounds, KeptVerdict, Store, digest_of, store_of
 
@@ -109,3 +113,23 @@ def test_verdicts_of_many_threads_are_all_kept(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(held(store)) == 80
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX")
+@pytest.mark.parametrize(("mode", "others"), [(0o755, 0), (0o2770, 0o070)])
+def test_what_is_kept_is_its_users_unless_a_group_shares_the_state(
+    tmp_path: Path, mode: int, others: int
+) -> None:
+    root = tmp_path / "state"
+    root.mkdir()
+    root.chmod(mode)
+    before = os.umask(0o007)
+    try:
+        store_of(root, "us-east-1", "p").keep(verdict(b"a"), b"a")
+    finally:
+        os.umask(before)
+    found = list((root / "kept").rglob("*"))
+    assert len(found) == 6
+    for each in found:
+        least = others & (0o060 if each.is_file() else 0o070)
+        assert stat.S_IMODE(each.stat().st_mode) & 0o077 == least, each
