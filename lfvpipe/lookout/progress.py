@@ -41,7 +41,7 @@ class TrainingProgress:
         words = " ".join(doing.replace(":", " ").split())
         if share is None or seconds is None:
             return cls(words)
-        return cls(words, int(100 * share), _about(seconds))
+        return cls(words, int(100 * share), about(seconds))
 
     @property
     def phrase(self) -> str:
@@ -69,7 +69,7 @@ class TrainingProgress:
         return TrainingProgress(found[1], percent, found[3] or "")
 
 
-def _about(seconds: float) -> str:
+def about(seconds: float) -> str:
     """Return a time as roughly as it is known."""
     if seconds < 52.5:
         return f"{min((5, 10, 15, 20, 30, 45), key=lambda each: abs(each - seconds))} s"

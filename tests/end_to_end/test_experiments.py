@@ -59,8 +59,20 @@ def test_a_test_image_that_is_unsure_is_tested_without_and_trains_nothing(
     tested = workshop.test_images()
     decision = {"name": tested[0], "label": "unsure"}
     (workshop.folder / "labels.jsonl").write_text(json.dumps(decision) + "\n")
+    plan = workshop.lfvpipe("plan").out
+    assert re.search(
+        r"trains again, about \d+ (s|min) as the last time; only tests, where the training images"
+        r" stay the same\n",
+        plan,
+    )
+    forced = workshop.lfvpipe("plan", "--force", "model").out
+    assert re.search(r"trains again, about \d+ (s|min) as the last time\n", forced)
     second = workshop.lfvpipe("run", "--until", "model", "--json")
     assert second.code == 0, second.err
+    assert re.search(
+        r"only tests, about 5 s, where",
+        workshop.lfvpipe("plan", "--refresh", "--set", "bucket.prefix=x/").out,
+    )
     assert sorted(workshop.test_images()) == sorted(tested[1:])
     facts = {row["step"]: row["facts"] for row in second.json["variants"][0]["steps"]}["model"]
     assert (facts["version"], facts["weights_of"]) == ("2", "1")

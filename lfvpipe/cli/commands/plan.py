@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli import formatting, output
+from lfvpipe.cli import formatting, output, training_times
 from lfvpipe.cli.options import EVERY_STEP, Json, Refresh, StepOptions, Why
 from lfvpipe.cli.plans import plan_variants, plans_json
 from lfvpipe.cli.usage import UsageError, command_line, selecting_words
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.cli.output import Style
     from lfvpipe.cli.plans import VariantPlan
+    from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.planning import PlanRow
 
 WORK_TO_DO = 2
@@ -75,7 +76,7 @@ def explain(plans: Sequence[VariantPlan], step: str) -> None:
             known = ", ".join(row.step for row in plan.rows)
             raise UsageError(f"There is no step {step!r}.", hint=f"Steps: {known}.")
         print(output.styled(plan.variant.title, "bold"))
-        _print_rows(rows, most=sys.maxsize)
+        _print_rows(rows, plan.ledger, most=sys.maxsize)
 
 
 def _print(plan: VariantPlan) -> None:
@@ -91,7 +92,7 @@ def _print(plan: VariantPlan) -> None:
     reused = sum(row.action == "reuse" for row in plan.rows)
     more = f", {reused} to reuse" if reused else ""
     print(f": {len(plan.to_run)} of {len(plan.rows)} steps to run{more}")
-    _print_rows(plan.rows, most=MOST_REASONS)
+    _print_rows(plan.rows, plan.ledger, most=MOST_REASONS)
     for owner in plan.marks:
         print(
             f"! project {plan.variant.pipeline.project} bears the mark of {visible(str(owner))}: as"
@@ -100,7 +101,7 @@ def _print(plan: VariantPlan) -> None:
     print()
 
 
-def _print_rows(rows: Sequence[PlanRow], most: int) -> None:
+def _print_rows(rows: Sequence[PlanRow], ledger: Ledger, most: int) -> None:
     """Print each row with at most so many of its reasons beneath."""
     width = max(18, *(len(row.step) for row in rows))
     for row in rows:
@@ -111,6 +112,8 @@ def _print_rows(rows: Sequence[PlanRow], most: int) -> None:
             print(f"    {phrase}")
         if len(phrases) > most:
             print(f"    and {len(phrases) - most} more reasons: --why {row.step}")
+        if told := training_times.foretell(row, ledger):
+            print(f"    {told}")
 
 
 def _kind(row: PlanRow) -> str:
