@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _TIMES = ("creation-date", "EvaluationEndTimestamp")
 _OF_ATTEMPTS = ("attempts", "deaths", "created", "updated", "evaluated", "answer")
-_BESIDE = ("locks", "logs")
+_BESIDE = ("locks", "logs", "pace.json")  # the last are times
 
 
 @dataclass

@@ -20,7 +20,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|\+00:0
 _SECONDS = re.compile(r"[\d.]+(?= ?s\b)")
 _MARK = re.compile(r"(?<=-)[0-9a-f]{12}(?=\.json)")  # of a project: of the pipeline's id
 _TRAINING = re.compile(r"(?<=training seconds</th><td>)[\d.]+")
-_BESIDE = re.compile(r"/verified/[^.]|^service/(?:locks|logs)/|-(?:wal|shm)$")
+_BESIDE = re.compile(r"/verified/[^.]|^service/(?:(?:locks|logs)/|pace\.json$)|-(?:wal|shm)$")
 _PASSING = ("id", "created", "timings")  # of a run file
 
 
@@ -44,8 +44,8 @@ def files(state: Path) -> dict[str, int]:
     """Return how many files there are of each name, ids apart.
 
     Without those that depend on which process did what: notes of what a second run has looked at,
-    locks and logs of the service, SQLite's own. None of them grows with kills. Nor of manifests,
-    which go once the bucket has them: a power cut may bring one back, and nobody reads it.
+    locks, logs and times of the service, SQLite's own. None of them grows with kills. Nor of
+    manifests, which go once the bucket has them: a power cut may bring one back; nobody reads it.
     """
     found = (
         path.relative_to(state).as_posix()

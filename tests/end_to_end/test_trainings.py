@@ -178,3 +178,18 @@ def test_without_a_terminal_the_training_goes_on_unless_told_otherwise(
     assert "cancelled the training of version 1" in said
     assert are_gone(state)
     assert workshop.models() == []
+
+
+def test_a_run_that_waits_hears_that_its_training_was_cancelled_elsewhere(
+    workshop: Workshop, state: Path
+) -> None:
+    with spawn("run", cwd=workshop.folder) as process:
+        await_learning(state)
+        assert "cancelled the training of version 1" in workshop.lfvpipe("stop").out
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "The training of version 1 was cancelled; run again to resume." in said
+    assert "resume with `lfvpipe run`" in said
+    assert are_gone(state)
+    (record,) = Ledger.load(state / "pipeline" / "ledger.json").records("model")
+    assert record.saved["failed_versions"] == []
