@@ -327,8 +327,8 @@ def test_progress_shows_in_the_status_message(
         ]
         for _ in iter(int, 1)
     )
-    said = next(message for message in looks if "of" in message)
-    assert said.startswith("The model is being trained. ")
+    said = next(message for message in looks if "images" in message)
+    assert said.startswith("The model is being trained. It ")
     world.detector.hold.set()
     waits.model(client)
 
