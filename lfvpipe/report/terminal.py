@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from lfvpipe.decision import Decision
 from lfvpipe.engine.phrases import count_of
 from lfvpipe.report import certainty, metrics
 from lfvpipe.report.certainty import Statement
@@ -75,6 +76,8 @@ def _head(run: RunRecord) -> Iterator[Line]:
     yield ((f"{run.name}{variant}", BOLD), (f"  {model}  run {run.id}", DIM))
     if (made := run.decision) is not None:
         yield _plain(f"decided at a score of {made.threshold:.3g}, by {made.by}")
+        if made.threshold != Decision().threshold:
+            yield _plain("what the model step says of F1 is at the model's own threshold, 0.5")
         if made.above is not None and made.below is not None:
             yield _plain(f"a person decides between {made.above:.3g} and {made.below:.3g}")
 

@@ -51,6 +51,17 @@ def test_all_that_a_first_look_makes_is_its_users(
         assert open_to_others(state) == []
 
 
+def test_what_init_writes_into_the_state_is_its_users(
+    project: Path, lfvpipe: Call, umask: int
+) -> None:
+    good, bad = project.with_name("Texture.zip"), project.with_name("Texture_def.zip")
+    written = project.with_name("another.yaml")
+    assert lfvpipe("init", good, bad, "--output", written).code == 0
+    assert open_to_others(project.parent / ".lfvpipe") == []
+    assert stat.S_IMODE(written.stat().st_mode) == 0o644
+    assert "note:" not in lfvpipe("validate", written).err
+
+
 @pytest.mark.parametrize("command", ["status", "run --until select", "destroy --yes"])
 def test_a_state_that_others_could_see_is_closed_and_told(
     project: Path, lfvpipe: Call, command: str, umask: int

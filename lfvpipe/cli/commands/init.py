@@ -11,6 +11,7 @@ from lfvpipe.cli import output, starter_file
 from lfvpipe.cli.choosing import Choices
 from lfvpipe.cli.discovery import discover
 from lfvpipe.cli.options import STATE_FOLDER, Json, Option, Options
+from lfvpipe.cli.private_state import private_state
 from lfvpipe.cli.questions import can_ask
 from lfvpipe.cli.undecided import Asked
 from lfvpipe.cli.usage import UsageError
@@ -101,7 +102,8 @@ def run(options: InitOptions) -> int:
         )
     found = discover([Path(path) for path in options.paths], _asked(options))
     # Where the file's modeline looks for it, so that editors complete and check.
-    atomic.write_bytes(target.parent / SCHEMA, schema_file("pipeline").read_bytes())
+    with private_state(target.absolute().parent / STATE_FOLDER):
+        atomic.write_bytes(target.parent / SCHEMA, schema_file("pipeline").read_bytes())
     atomic.write_text(target, starter_file.text(found, target, SCHEMA))
     missing = starter_file.shortage(found)
     if options.json:
