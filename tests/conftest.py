@@ -33,9 +33,12 @@ if settings.get_current_profile_name() == "default":
     settings.load_profile("unhurried")
 
 
-# Under nohup a hang-up is ignored, also by what tests start; some test what it does.
+# Under nohup a hang-up is ignored, and in a shell's background an interrupt, also by what tests
+# start; some test what these do.
 if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 SLOW_FOLDERS = {"end_to_end", "peers"}

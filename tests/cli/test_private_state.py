@@ -1,8 +1,8 @@
 """The state is its user's alone: folders 0700, files 0600, whoever makes them."""
 
 import os
-import shutil
 import stat
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,8 @@ def test_what_is_written_elsewhere_is_as_the_umask_has_it(
     trained: tuple[Path, Said], lfvpipe: Call, umask: int, tmp_path: Path
 ) -> None:
     image, pictures = tmp_path / "a.png", tmp_path / "heat" / "maps"
-    shutil.copyfile(next(trained[0].parent.rglob("images/**/*.png")), image)
+    with zipfile.ZipFile(trained[0].parent / "Texture.zip") as archive:
+        image.write_bytes(archive.read("Texture/7.png"))
     assert lfvpipe("detect", trained[0], image, "--heat-maps", pictures).code == 0
     made = [pictures.parent, pictures, *pictures.rglob("*.png")]
     assert [stat.S_IMODE(each.stat().st_mode) for each in made] == [0o755, 0o755, 0o644]
