@@ -60,12 +60,11 @@ def test_an_export_takes_what_is_decided_by_with_it_and_replaces_an_earlier_one(
 ) -> None:
     to = tmp_path / "export"
     assert lfvpipe("export", file, "-o", to).code == 0
-    (to / "left.txt").write_text("of the earlier one")
+    (to / "run.py").write_text("of the earlier one")
     (tmp_path / ".export.incomplete").mkdir()  # of one that was killed
     decide = ("--set", "evaluate.decide.threshold=0.00001")
     assert lfvpipe("run", file, *decide).code == 0
     assert lfvpipe("export", file, *decide, "-o", to).code == 0
-    assert not (to / "left.txt").exists()
     assert not (tmp_path / ".export.incomplete").exists()
     assert [line["DetectAnomalyResult"]["IsAnomalous"] for line in _run(to, images)] == [True] * 2
     told = lfvpipe("detect", "--model", to, *images, "--json").json["images"]
@@ -90,6 +89,12 @@ def test_what_is_no_export_is_not_replaced(file: Path, lfvpipe: Any, tmp_path: P
         assert said.code == 3
         assert "is there already" in said.err
     assert (kept / "notes.txt").read_text() == "mine"
+    export = tmp_path / "export"
+    assert lfvpipe("export", file, "-o", export).code == 0
+    (export / "ours.txt").write_text("added by hand")
+    said = lfvpipe("export", file, "-o", export)
+    assert (said.code, "ours.txt" in said.err) == (3, True)
+    assert (export / "ours.txt").read_text() == "added by hand"
     said = lfvpipe("export", file, "-o", tmp_path / "nowhere" / "x")
     assert (said.code, "is no folder" in said.err) == (3, True)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lfvpipe.report.records import RunRecord
 
 CARD = "card.json"
+_MADE = {*component.MADE, CARD, "card.md"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,15 +136,19 @@ def _folder_of(to: Path) -> Path:
 
 
 def _insist_on_free(to: Path) -> None:
-    """Refuse to replace what is not an earlier export."""
+    """Refuse to replace what is not an earlier export, or holds what no export made."""
     if not (to.exists() or to.is_symlink()):
         return
-    if to.is_dir() and not to.is_symlink() and _is_export(to):
-        return
-    raise UsageError(
-        f"{formatting.path(to)} is there already, and no export that could be replaced.",
-        hint="Name another place with -o, or move it away.",
-    )
+    if to.is_symlink() or not to.is_dir() or not _is_export(to):
+        raise UsageError(
+            f"{formatting.path(to)} is there already, and no export that could be replaced.",
+            hint="Name another place with -o, or move it away.",
+        )
+    if strangers := sorted({each.name for each in to.iterdir()} - _MADE):
+        raise UsageError(
+            f"{formatting.path(to)} holds what no export made, such as {strangers[0]}.",
+            hint="Move that away, as the folder is replaced as a whole, or name another with -o.",
+        )
 
 
 def _is_export(folder: Path) -> bool:

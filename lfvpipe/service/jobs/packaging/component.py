@@ -35,6 +35,8 @@ _CODE = (
 )
 MODEL = "model.lfv"
 DECISION = "decision.json"
+MADE = frozenset({MODEL, DECISION, "code", "network", "recipe.json", "requirements.txt", "run.py"})
+"""What a component's folder holds; `network` once it was tried out."""
 _SECONDS = 300  # a component that takes longer for one image is of no use
 
 
