@@ -81,6 +81,16 @@ def seconds(text: str) -> float:
 
 
 Json = Annotated[bool, Option("--json", about="print facts as one JSON document", group="output")]
+ModelVariant = Annotated[
+    str | None,
+    Option(
+        "--variant",
+        metavar="NAME",
+        about="matrix: whose model, by its name or a part of it (default: that of the variant"
+        " judged last)",
+        group="target",
+    ),
+]
 LogFormat = Annotated[
     Literal["human", "json"],
     Option(

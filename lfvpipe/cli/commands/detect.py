@@ -20,7 +20,7 @@ from lfvpipe.cli.command_work import CommandWork
 from lfvpipe.cli.held_models import stop_left_models
 from lfvpipe.cli.keeping import Keeper
 from lfvpipe.cli.name_reading import is_made
-from lfvpipe.cli.options import Json, LockOptions, Option, is_pipeline_file
+from lfvpipe.cli.options import Json, LockOptions, ModelVariant, Option, is_pipeline_file
 from lfvpipe.cli.preparation import training_preparation
 from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant
@@ -105,16 +105,7 @@ class DetectOptions(LockOptions):
             group="target",
         ),
     ] = None
-    variant: Annotated[
-        str | None,
-        Option(
-            "--variant",
-            metavar="NAME",
-            about="matrix: whose model, by its name or a part of it (default: that of the variant"
-            " judged last)",
-            group="target",
-        ),
-    ] = None
+    variant: ModelVariant = None
     no_keep: Annotated[
         bool,
         Option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from lfvpipe import atomic, detector, report
 from lfvpipe.cli import formatting, run_report
-from lfvpipe.cli.options import Option, PipelineOptions
+from lfvpipe.cli.options import ModelVariant, Option, PipelineOptions
 from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant
 from lfvpipe.cli.variants import ledger_of, open_variants
@@ -38,16 +38,7 @@ _MADE = {*component.MADE, CARD, "card.md"}
 class ExportOptions(PipelineOptions):
     """What `lfvpipe export` reads."""
 
-    variant: Annotated[
-        str | None,
-        Option(
-            "--variant",
-            metavar="NAME",
-            about="matrix: whose model, by its name or a part of it (default: that of the variant"
-            " judged last)",
-            group="target",
-        ),
-    ] = None
+    variant: ModelVariant = None
     output: Annotated[
         str | None,
         Option(
