@@ -319,8 +319,21 @@ def page(browser: "Browser") -> "Iterator[Page]":
     opened.on("pageerror", lambda error: troubles.append(str(error)))
     opened.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
     yield opened
-    context.close()
+    context.close()  # a second time, if the test got as far as its call
     assert troubles == []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Close a test's page while its server still answers.
+
+    Servers are fixtures as well, and whichever was asked for last goes first: a page that is still
+    loading a picture then would be refused it, and fail the test for nothing.
+    """
+    yield
+    asked_for = getattr(item, "funcargs", {})
+    if "page" in asked_for:
+        asked_for["page"].context.close()
 
 
 @pytest.fixture(scope="session")
