@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         read_line,
         write_line,
     )
+    from lfvpipe.manifest.relabelling import NewLabel, relabel
 else:
     __getattr__ = lazy.face(
         __name__,
@@ -62,6 +63,7 @@ else:
                 "read_line",
                 "write_line",
             ],
+            "relabelling": ["NewLabel", "relabel"],
         },
     )
 
@@ -77,6 +79,7 @@ __all__ = [
     "LineError",
     "MapColour",
     "ModelName",
+    "NewLabel",
     "Reference",
     "TrainingContent",
     "counted_names",
@@ -86,6 +89,7 @@ __all__ = [
     "mask_reference",
     "read_evaluation_line",
     "read_line",
+    "relabel",
     "service_entry",
     "training_content",
     "write_evaluation_line",

@@ -92,7 +92,7 @@ def given_label(line: Line, rules: LabelRules = _EVERY_RULE) -> GivenLabel:
     if rules.attribute is not None:
         found = [each for each in line.classifications if each.attribute == rules.attribute]
     else:
-        found = [each for each in line.classifications if _is_label(each)]
+        found = [each for each in line.classifications if is_label(each)]
     if not found:
         return GivenLabel()
     moments = [epoch_of(each.created) for each in found]
@@ -120,7 +120,8 @@ def fold(class_name: str) -> str:
     return class_name.strip().casefold()
 
 
-def _is_label(each: Classification) -> bool:
+def is_label(each: Classification) -> bool:
+    """Say whether a classification labels the image, rather than telling something else of it."""
     return not each.attribute.endswith(DETECTED) and (
         not each.type or _TASK in each.type.casefold()
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.detector import load_detector
 from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
 from lfvpipe.service.dispatch import Dispatcher
+from lfvpipe.service.images import DatasetImages
 from lfvpipe.service.jobs import cancelled
 from lfvpipe.service.jobs.scheduler import Scheduler
 from lfvpipe.service.jobs.training.launcher import Launch
@@ -89,6 +90,7 @@ class Service:
         model = service_model()
         throttle = Throttle(allowed.requests_per_second if isolated else None)
         self._gateway = Gateway(model, Dispatcher(model, self._runtime, groups, throttle))
+        self._images = DatasetImages(self._runtime.database, allowed, clock)
         self._scheduler.idleness.stop_idle()  # rather than have them back
         self.resume()
         if isolated:  # one within its caller looks when it is opened
@@ -98,6 +100,11 @@ class Service:
     def quotas(self) -> Quotas:
         """What is allowed."""
         return self._runtime.quotas
+
+    @property
+    def images(self) -> DatasetImages:
+        """The images of the datasets, for people who look at them."""
+        return self._images
 
     def handle(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
         """Answer one request: its status, headers and body. Safe to call from many threads."""

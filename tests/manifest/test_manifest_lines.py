@@ -17,12 +17,14 @@ from lfvpipe.manifest import (
     LineError,
     MapColour,
     ModelName,
+    NewLabel,
     Reference,
     creation_date,
     exported_entry,
     mask_reference,
     read_evaluation_line,
     read_line,
+    relabel,
     service_entry,
     training_content,
     write_evaluation_line,
@@ -332,3 +334,33 @@ def test_dates_are_written_in_utc_without_a_zone() -> None:
     east = timezone(timedelta(hours=2))
     assert creation_date(datetime(2026, 1, 1, 1, tzinfo=east)) == "2025-12-31T23:00:00.000"
     assert creation_date(datetime(2026, 1, 1, 1)) == "2026-01-01T01:00:00.000"
+
+
+def test_a_line_gets_another_label_and_keeps_all_else() -> None:
+    masked = '{"anomaly-mask-ref":"s3://b/m.png","anomaly-mask-ref-metadata":{"type":"x"}}'
+    other = '{"checked":1,"checked-metadata":{"class-name":"ok","type":"groundtruth/verification"}}'
+    line = json.dumps(json.loads(NORMAL) | json.loads(other) | json.loads(masked) | {"batch": "ü7"})
+    second = json.dumps(json.loads(line) | {"again": 1, "again-metadata": {"class-name": "normal"}})
+
+    found = json.loads(relabel(second, NewLabel("anomaly", DATE, "dent")))
+    assert found["anomaly-label"] == 1
+    assert found["anomaly-label-metadata"]["class-name"] == "anomaly"
+    assert found["anomaly-label-metadata"]["defect-type"] == "dent"
+    assert "again" not in found
+    assert "again-metadata" not in found
+    assert (found["batch"], found["checked"]) == ("ü7", 1)
+    assert found["anomaly-mask-ref"] == "s3://b/m.png"
+
+    normal = relabel(json.dumps(found), NewLabel("normal", DATE))
+    assert "mask" not in normal
+    assert "dent" not in normal
+    assert service_entry(normal, longest=10_000).label == "normal"
+    bare = service_entry(relabel(normal, NewLabel(None, DATE)), longest=10_000)
+    assert (bare.label, bare.source) == (None, json.loads(NORMAL)["source-ref"])
+    assert relabel(normal, NewLabel("normal", DATE)) == normal
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"source-ref":""}', "no"])
+def test_what_is_no_line_gets_no_label(text: str) -> None:
+    with pytest.raises(LineError):
+        relabel(text, NewLabel("normal", DATE))

@@ -1,6 +1,6 @@
 """The table of entries: one JSON line of a content each, with what is asked of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,16 @@ class Listed:
     """A line, and its place in the manifest's order."""
 
     seq: int
+    line: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry as the table has it; see `NewEntry`."""
+
+    seq: int
+    source: str
+    label: str | None
     line: str
 
 
@@ -71,6 +81,25 @@ def copy(tx: Transaction, *, base: int, content: int) -> None:
 def delete(tx: Transaction, content: int) -> None:
     """Remove all entries of a content."""
     tx.run("DELETE FROM entries WHERE content = ?", content)
+
+
+def remove(tx: Transaction, content: int, places: Iterable[int]) -> None:
+    """Remove single entries, by their places."""
+    query = "DELETE FROM entries WHERE content = ? AND seq = ?"
+    tx.many(query, ((content, place) for place in places))
+
+
+def each(tx: Transaction, content: int) -> Iterator[Row]:
+    """Yield all entries of a content in their order."""
+    query = "SELECT seq, source, label, line FROM entries WHERE content = ? ORDER BY seq"
+    return (Row(*row) for row in tx.each(query, content))
+
+
+def find(tx: Transaction, content: int, places: Iterable[int]) -> list[Row]:
+    """Return the entries at `places`, but for places that have none."""
+    query = "SELECT seq, source, label, line FROM entries WHERE content = ? AND seq = ?"
+    found = (tx.one(query, content, place) for place in places)
+    return [Row(*row) for row in found if row is not None]
 
 
 def count(tx: Transaction, content: int) -> Counts:

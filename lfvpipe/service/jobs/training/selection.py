@@ -10,8 +10,9 @@ from lfvpipe.lookout.limits import single_test_size
 from lfvpipe.manifest import Entry, service_entry
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.runtime import Runtime
+from lfvpipe.service.shortages import shortages
 from lfvpipe.service.state import contents, entries
-from lfvpipe.service.state.contents import Content, ContentState
+from lfvpipe.service.state.contents import Content, ContentState, Counts
 from lfvpipe.service.state.models import Model
 
 
@@ -64,14 +65,13 @@ def select(runtime: Runtime, model: Model, read_masks: ReadMasks) -> Selection:
     quotas = runtime.quotas
     train = _labelled_images(runtime, model.train_content, "training")
     if model.test_content is None:
-        _require(train, "the dataset", quotas.min_single_normal, quotas.min_single_anomaly)
+        _require_enough(quotas, train, None)
         train = read_masks(train)
         _require_types({"the dataset": train}, quotas.min_images_per_label_single)
         train, test = split(train)
     else:
         test = _labelled_images(runtime, model.test_content, "test")
-        _require(train, "the training dataset", quotas.min_train_normal, quotas.min_train_anomaly)
-        _require(test, "the test dataset", quotas.min_test_normal, quotas.min_test_anomaly)
+        _require_enough(quotas, train, test)
         train, test = read_masks(train), read_masks(test)
         datasets = {"the training dataset": train, "the test dataset": test}
         _require_types(datasets, quotas.min_images_per_label)
@@ -111,15 +111,22 @@ def split(images: Sequence[LabelledImage]) -> tuple[list[LabelledImage], list[La
     return kept, [image for image in images if image.entry.source in test]
 
 
-def _require(images: Sequence[LabelledImage], name: str, normal: int, anomaly: int) -> None:
+def _require_enough(
+    quotas: Quotas, train: Sequence[LabelledImage], test: Sequence[LabelledImage] | None
+) -> None:
+    counts = None if test is None else _counts(test)
+    lacking = next(shortages(quotas, _counts(train), counts), None)
+    if lacking is not None:
+        raise TrainingError(
+            f"Too few images: {lacking.dataset} has {lacking.found} labelled {lacking.label},"
+            f" training needs at least {lacking.least}. Add images or labels, and create another"
+            " model."
+        )
+
+
+def _counts(images: Sequence[LabelledImage]) -> Counts:
     anomalies = sum(image.is_anomalous for image in images)
-    found = {"normal": len(images) - anomalies, "anomaly": anomalies}
-    for label, least in {"normal": normal, "anomaly": anomaly}.items():
-        if found[label] < least:
-            raise TrainingError(
-                f"Too few images: {name} has {found[label]} labelled {label}, training needs at"
-                f" least {least}. Add images or labels, and create another model."
-            )
+    return Counts(len(images), len(images) - anomalies, anomalies)
 
 
 def _require_types(datasets: Mapping[str, Sequence[LabelledImage]], least: int) -> None:

@@ -1,0 +1,60 @@
+"""Gives a line another label, and leaves all else of it as its author wrote it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lfvpipe.manifest.labels import is_label
+from lfvpipe.manifest.lines import (
+    METADATA,
+    Classification,
+    Line,
+    LineError,
+    read_line,
+    read_object,
+    write_line,
+)
+
+if TYPE_CHECKING:
+    from lfvpipe.config.spec import Label
+
+
+@dataclass(frozen=True)
+class NewLabel:
+    """What a person calls an image.
+
+    Attributes:
+        label: None takes the image's label away.
+        created: The moment, as `creation_date` spells it.
+        defect: The type of an anomaly; "" where that is not said.
+    """
+
+    label: Label | None
+    created: str
+    defect: str = ""
+
+
+def relabel(text: str, new: NewLabel) -> str:
+    """Return a line whose image is called what `new` says.
+
+    The labels that the line has go, whatever their attributes are called; what is no label stays,
+    unknown attributes as well. A normal image has no defect to mark, so that its masks go too.
+
+    Raises:
+        LineError: It is no line, or names no image.
+    """
+    found, line = read_object(text), read_line(text)
+    if not line.image:
+        raise LineError("has no source-ref")
+    gone = [each.attribute for each in line.classifications if is_label(each)]
+    if new.label == "normal":
+        gone += [mask.attribute for mask in line.masks]
+    for name in gone:
+        found.pop(name, None)
+        found.pop(name + METADATA, None)
+    if new.label is not None:
+        label = Classification(new.label, created=new.created, defect=new.defect)
+        found |= read_object(write_line(Line(line.image, (label,))))
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))

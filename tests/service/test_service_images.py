@@ -1,0 +1,158 @@
+"""What people see of a dataset's images, and taking single ones out."""
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from lfvpipe.lookout.api import LookoutClient
+from lfvpipe.lookout.client import connect
+from lfvpipe.lookout.failures import LookoutError
+from lfvpipe.service.images import Catalogue, ImageId, Order, Show, Wanted
+from lfvpipe.service.protocol.faults import Fault
+from lfvpipe.service.service import Service
+from tests.service.conftest import World, line, picture
+
+
+@pytest.fixture
+def service(world: World) -> Service:
+    return world.open()
+
+
+@pytest.fixture
+def project(world: World, service: Service, waits: Any) -> LookoutClient:
+    """Return a client of a project p with two normal, two anomalous and one unlabelled image."""
+    client = connect("embedded", region="us-east-1", handler=service.handle)
+    client.create_project(ProjectName="p")
+    lines = world.put_images(2, 1)
+    world.bucket.put("anomaly/Dent.png", picture((9, 9, 9)))
+    world.bucket.put("new.png", picture((8, 8, 8)))
+    lines.append(line("anomaly/Dent.png", "anomaly", **{"defect-type": "dent"}))
+    lines.append({"source-ref": "s3://bucket/new.png"})
+    client.create_dataset(
+        ProjectName="p", DatasetType="train", DatasetSource=world.put_manifest(lines)
+    )
+    waits.dataset(client)
+    return client
+
+
+def shown(catalogue: Catalogue, **wanted: Any) -> list[str]:
+    return [image.key for image in catalogue.select(Wanted(**wanted))]
+
+
+def test_images_are_shown_by_label_type_and_name(project: LookoutClient, service: Service) -> None:
+    catalogue = service.images.catalogue("p", "train")
+    assert (catalogue.status, catalogue.counts.total) == ("CREATE_COMPLETE", 5)
+    assert catalogue.types == {"dent": 1}
+    everything = ["normal/0.png", "normal/1.png", "anomaly/0.png", "anomaly/Dent.png", "new.png"]
+    assert shown(catalogue) == everything
+    assert shown(catalogue, order=Order.NEWEST) == everything[::-1]
+    assert shown(catalogue, order=Order.NAME) == sorted(everything)
+    assert shown(catalogue, order=Order.LABEL)[0] == "new.png"
+    assert shown(catalogue, show=Show.NORMAL) == everything[:2]
+    assert shown(catalogue, show=Show.UNLABELLED) == ["new.png"]
+    assert shown(catalogue, show=Show.ANOMALY, name="dENT") == ["anomaly/Dent.png"]
+    assert shown(catalogue, type="dent") == ["anomaly/Dent.png"]
+    assert shown(catalogue, type="scratch") == []
+
+
+def test_what_a_client_changes_is_seen_at_once(
+    project: LookoutClient, service: Service, waits: Any
+) -> None:
+    before = service.images.catalogue("p", "train")
+    changed = json.dumps(line("new.png", "normal"))
+    project.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=changed)
+    waits.dataset(project)
+    after = service.images.catalogue("p", "train")
+    assert shown(after, show=Show.UNLABELLED) == []
+    assert [image.id for image in after.images] == [image.id for image in before.images]
+
+
+def test_single_images_are_removed_and_stay_in_the_bucket(
+    project: LookoutClient, service: Service, world: World
+) -> None:
+    images = service.images.catalogue("p", "train").images
+    gone = [images[0].id, images[3].id]
+    removed = service.images.remove("p", "train", gone)
+    assert [each.source for each in removed] == [
+        "s3://bucket/normal/0.png",
+        "s3://bucket/anomaly/Dent.png",
+    ]
+    listed = project.list_dataset_entries(ProjectName="p", DatasetType="train")["DatasetEntries"]
+    assert [json.loads(each)["source-ref"][12:] for each in listed] == [
+        "normal/1.png",
+        "anomaly/0.png",
+        "new.png",
+    ]
+    described = project.describe_dataset(ProjectName="p", DatasetType="train")
+    assert described["DatasetDescription"]["StatusMessage"] == "2 images were removed."
+    assert described["DatasetDescription"]["ImageStats"]["Total"] == 3
+    assert world.bucket.head("normal/0.png") is not None
+    assert service.images.remove("p", "train", gone) == []
+
+
+def test_an_image_in_another_ones_place_is_another_image(
+    project: LookoutClient, service: Service, world: World, waits: Any
+) -> None:
+    last = service.images.catalogue("p", "train").images[-1].id
+    service.images.remove("p", "train", [last])
+    world.bucket.put("other.png", picture((7, 7, 7)))
+    changes = json.dumps({"source-ref": "s3://bucket/other.png"})
+    project.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=changes)
+    waits.dataset(project)
+    assert service.images.catalogue("p", "train").images[-1].id.place == last.place
+    assert service.images.entries("p", "train", [last]) == {}
+    assert service.images.remove("p", "train", [last]) == []
+
+
+def test_an_update_with_a_fixed_token_brings_a_removed_image_back(
+    project: LookoutClient, service: Service, waits: Any
+) -> None:
+    update: Any = {
+        "ProjectName": "p",
+        "DatasetType": "train",
+        "Changes": json.dumps(line("new.png", "normal")),
+        "ClientToken": "fixed",
+    }
+    project.update_dataset_entries(**update)
+    waits.dataset(project)
+    service.images.remove("p", "train", [service.images.catalogue("p", "train").images[-1].id])
+    project.update_dataset_entries(**update)
+    waits.dataset(project)
+    assert shown(service.images.catalogue("p", "train"))[-1] == "new.png"
+
+
+def test_nothing_is_removed_while_a_dataset_is_changed(
+    project: LookoutClient, service: Service, world: World
+) -> None:
+    images = service.images.catalogue("p", "train").images
+    with closing(sqlite3.connect(world.state_dir / "service.db")) as state, state:
+        state.execute("UPDATE datasets SET status = 'UPDATE_IN_PROGRESS'")
+    with pytest.raises(Fault, match="is UPDATE_IN_PROGRESS; nothing can be removed"):
+        service.images.remove("p", "train", [images[0].id])
+
+
+def test_a_training_goes_on_with_images_that_are_removed_meanwhile(
+    project: LookoutClient, service: Service, world: World, waits: Any
+) -> None:
+    images = service.images.catalogue("p", "train").images
+    project.create_model(ProjectName="p", OutputConfig={"S3Location": {"Bucket": "bucket"}})
+    service.images.remove("p", "train", [each.id for each in images[:2]])
+    with pytest.raises(LookoutError, match="2 labelled normal"):
+        waits.model(project)
+
+
+def test_a_project_is_told_what_it_lacks(project: LookoutClient, service: Service) -> None:
+    found = [(each.type, each.label, each.least) for each in service.images.shortages("p")]
+    assert found == [("train", "normal", 4), ("train", "anomaly", 3)]
+    project.create_dataset(ProjectName="p", DatasetType="test")
+    found = [(each.type, each.label, each.least) for each in service.images.shortages("p")]
+    assert found == [("test", "normal", 1), ("test", "anomaly", 1)]
+
+
+@pytest.mark.parametrize("text", ["", "1", "1-", "-1-00000000", "²-00000000", "1-0000000g", "1-0"])
+def test_what_is_no_image_is_told(text: str) -> None:
+    assert ImageId.read(text) is None
+    assert ImageId.read(str(ImageId(12, 0xAB))) == ImageId(12, 0xAB)
