@@ -124,6 +124,15 @@ class RegionalService:
             service = self._open(region)
         return service.handle(method, url, headers, body)
 
+    @property
+    def regions(self) -> list[str]:
+        """The regions that there is a service for, by name."""
+        return sorted(self._services)
+
+    def of(self, region: str) -> Service | None:
+        """Return the service of a region, None where nobody has used it: looking makes none."""
+        return self._services.get(region)
+
     def model_counts(self) -> Mapping[str, int]:
         """Return how many models there are by status, over all regions."""
         counts: dict[str, int] = {}

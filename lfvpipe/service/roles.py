@@ -58,17 +58,39 @@ def acting(actor: Actor) -> Iterator[None]:
         _actor.reset(before)
 
 
+def present_actor() -> Actor:
+    """Return who asks, in this thread."""
+    return _actor.get()
+
+
 def check_role(operation: OperationModel) -> None:
     """Refuse what the present actor's role does not allow.
 
     Raises:
         Fault: AccessDeniedException.
     """
+    if not _actor.get().role.may(operation):
+        raise _denied(f"call {operation.name}")
+
+
+def check_admin(what: str) -> None:
+    """Refuse what only an admin may.
+
+    Args:
+        what: What is asked for, as a verb and its object.
+
+    Raises:
+        Fault: AccessDeniedException.
+    """
+    if _actor.get().role is not Role.ADMIN:
+        raise _denied(what)
+
+
+def _denied(what: str) -> Fault:
     actor = _actor.get()
-    if not actor.role.may(operation):
-        raise Fault(
-            "AccessDeniedException",
-            f"the access key {actor.access_key} has the role {actor.role.value}, which may not call"
-            f" {operation.name}; the server's credentials file says which key has which role",
-            status=403,
-        )
+    return Fault(
+        "AccessDeniedException",
+        f"the access key {actor.access_key} has the role {actor.role.value}, which may not {what};"
+        " the server's credentials file says which key has which role",
+        status=403,
+    )

@@ -25,8 +25,10 @@ from lfvpipe.service.protocol.gateway import Gateway
 from lfvpipe.service.protocol.model import service_model
 from lfvpipe.service.protocol.serializer import Response
 from lfvpipe.service.quotas import Quotas, read_quotas
+from lfvpipe.service.roles import check_admin
 from lfvpipe.service.runtime import open_runtime
-from lfvpipe.service.state import datasets, models, packaging_jobs
+from lfvpipe.service.state import changes, datasets, models, packaging_jobs
+from lfvpipe.service.state.changes import Change
 from lfvpipe.service.throttle import Throttle
 from lfvpipe.storage import Buckets
 
@@ -134,6 +136,18 @@ class Service:
         """
         with self._runtime.database.read() as tx:
             return models.counts_by_status(tx)
+
+    def changes(
+        self, *, before: int | None = None, project: str = "", limit: int = 100
+    ) -> list[Change]:
+        """Return who changed what, the newest first; see `state.changes.page`.
+
+        Raises:
+            Fault: Whoever asks is no admin.
+        """
+        check_admin("read who changed what")
+        with self._runtime.database.read() as tx:
+            return changes.page(tx, before=before, project=project, limit=limit)
 
     def close(self, seconds: float = 5.0) -> None:
         """End threads and inference units, and close the state; trainings go on by themselves.

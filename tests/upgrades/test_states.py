@@ -16,6 +16,7 @@ import pytest
 
 from lfvpipe.detector import model_file
 from lfvpipe.service import looks
+from lfvpipe.service.state.schema import VERSION
 from tests.workshop import Said, call
 
 pytestmark = pytest.mark.slow
@@ -94,8 +95,7 @@ def of_model_file(folder: Path) -> Path:
 def of_service(folder: Path) -> Path:
     (file,) = (folder / ".lfvpipe" / "service").glob("service.db")
     with closing(sqlite3.connect(file)) as state:
-        version = state.execute("PRAGMA user_version").fetchone()[0]
-        state.execute(f"PRAGMA user_version = {version + 1}")
+        state.execute(f"PRAGMA user_version = {VERSION + 1}")
     return file
 
 

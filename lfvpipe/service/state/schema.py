@@ -3,7 +3,21 @@
 from collections.abc import Mapping
 from typing import Final
 
-VERSION: Final = 3
+VERSION: Final = 4
+
+_CHANGES: Final = """
+CREATE TABLE changes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    access_key TEXT NOT NULL,
+    role TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    project TEXT NOT NULL,
+    asked TEXT NOT NULL,
+    before_it TEXT NOT NULL,
+    after_it TEXT NOT NULL
+);
+"""
 
 # By the version that they start from, each leading to the next. A migration only adds, since a
 # process of an earlier version may have the file open: its statements name their columns.
@@ -11,11 +25,12 @@ MIGRATIONS: Final[Mapping[int, str]] = {
     1: "ALTER TABLE models ADD COLUMN detector TEXT NOT NULL DEFAULT 'default';",
     2: "ALTER TABLE models ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE models ADD COLUMN unpublished TEXT;",
+    3: _CHANGES,
 }
 
 # A dataset points at a content: its JSON lines, which never change once they are ready. So an
 # update or a deletion takes nothing away from a model that is still training on the old lines.
-TABLES: Final = """
+TABLES: Final = f"""{_CHANGES}
 CREATE TABLE projects (
     name TEXT PRIMARY KEY,
     arn TEXT NOT NULL,

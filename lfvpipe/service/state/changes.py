@@ -1,0 +1,91 @@
+"""The table of changes: who changed what and when, and how it stood before and after."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lfvpipe.service.state.database import Transaction
+
+_SELECT = (
+    "SELECT id, at, access_key, role, operation, project, asked, before_it, after_it FROM changes"
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One operation that changed something.
+
+    Attributes:
+        id: Counts up.
+        at: Epoch seconds.
+        access_key: Whose request it was; "" for whoever has the state folder itself.
+        role: Of the key, then.
+        operation: The API's name.
+        project: "" where the request names none.
+        asked: What the request said, without tokens; long values are cut, and say so.
+        before: How what it acted on stood in the same transaction; empty where it was not there.
+        after: How it stood then.
+    """
+
+    id: int
+    at: float
+    access_key: str
+    role: str
+    operation: str
+    project: str
+    asked: Mapping[str, Any]
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+
+def add(
+    tx: Transaction,
+    *,
+    at: float,
+    access_key: str,
+    role: str,
+    operation: str,
+    project: str,
+    asked: Mapping[str, Any],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+) -> None:
+    """Write a change down, in the transaction that makes it."""
+    tx.run(
+        "INSERT INTO changes (at, access_key, role, operation, project, asked, before_it, after_it)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        *(at, access_key, role, operation, project),
+        *(json.dumps(each) for each in (asked, before, after)),
+    )
+
+
+def page(tx: Transaction, *, before: int | None, project: str = "", limit: int) -> list[Change]:
+    """Return at most `limit` changes, the newest first.
+
+    Args:
+        tx: The transaction.
+        before: Only those with a smaller id.
+        project: Only this project's, where it is named.
+        limit: How many.
+    """
+    rows = tx.all(
+        f"{_SELECT} WHERE id < ? AND (? = '' OR project = ?) ORDER BY id DESC LIMIT ?",
+        *(2**63 - 1 if before is None else before, project, project, limit),
+    )
+    return [_change(row) for row in rows]
+
+
+def _change(row: sqlite3.Row) -> Change:
+    return Change(
+        id=row["id"],
+        at=row["at"],
+        access_key=row["access_key"],
+        role=row["role"],
+        operation=row["operation"],
+        project=row["project"],
+        asked=json.loads(row["asked"]),
+        before=json.loads(row["before_it"]),
+        after=json.loads(row["after_it"]),
+    )
