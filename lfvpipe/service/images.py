@@ -164,8 +164,7 @@ class Catalogue:
 class Entry:
     """An image of a dataset with its JSON line."""
 
-    id: ImageId
-    source: str
+    image: DatasetImage
     line: str
 
 
@@ -214,8 +213,19 @@ class DatasetImages:
         with self._database.read() as tx:
             dataset = datasets.get(tx, project, dataset_type)
             rows = entries.find(tx, dataset.content, sorted(each.place for each in ids))
-        found = (Entry(_id(row), row.source, row.line) for row in rows)
-        return {each.id: each for each in found if each.id in ids}
+        found = (Entry(_image(row), row.line) for row in rows)
+        return {each.image.id: each for each in found if each.image.id in ids}
+
+    def lines(self, project: str, dataset_type: str, sources: Iterable[str]) -> dict[str, str]:
+        """Return the JSON lines of images by their addresses, without those that are not there.
+
+        Raises:
+            Fault: ResourceNotFoundException.
+        """
+        with self._database.read() as tx:
+            dataset = datasets.get(tx, project, dataset_type)
+            rows = entries.of_sources(tx, dataset.content, sources)
+        return {row.source: row.line for row in rows}
 
     def shortages(self, project: str) -> list[Shortage]:
         """Return which labelled images a model of the project lacks.
@@ -232,33 +242,31 @@ class DatasetImages:
         train = counted.get("train", Counts())
         return list(shortages(self._quotas, train, counted.get("test")))
 
-    def remove(
-        self, project: str, dataset_type: str, unwanted: Iterable[ImageId]
-    ) -> Sequence[Entry]:
+    def remove(self, project: str, dataset_type: str, sources: Iterable[str]) -> dict[str, str]:
         """Take images out of a dataset; they stay where they lie, and a training goes on with them.
 
+        Args:
+            project: Whose dataset it is.
+            dataset_type: ``train`` or ``test``.
+            sources: The images' addresses.
+
         Returns:
-            What was taken out.
+            The lines of those that were there, by their addresses.
 
         Raises:
             Fault: ResourceNotFoundException, or ConflictException while it is being changed.
         """
-        ids = set(unwanted)
         with self._database.write() as tx:
             dataset = datasets.get(tx, project, dataset_type)
             base = contents.find(tx, dataset.content)
-            if (
-                dataset.status in DATASET_BUSY
-                or base is None
-                or base.state is not ContentState.READY
-            ):
+            is_ready = base is not None and base.state is ContentState.READY
+            if base is None or not is_ready or dataset.status in DATASET_BUSY:
                 state = f"the {dataset_type} dataset of project {project} is {dataset.status}"
                 raise conflict("DATASET", dataset.name, f"{state}; nothing can be removed from it")
-            rows = entries.find(tx, base.id, sorted(each.place for each in ids))
-            removed = [Entry(_id(row), row.source, row.line) for row in rows if _id(row) in ids]
-            if removed:
-                _replace(tx, dataset, base, [each.id.place for each in removed], self._clock())
-        return removed
+            rows = entries.of_sources(tx, base.id, sources)
+            if rows:
+                _replace(tx, dataset, base, [row.seq for row in rows], self._clock())
+        return {row.source: row.line for row in rows}
 
     def _known(self, content: int) -> tuple[DatasetImage, ...] | None:
         with self._guard:

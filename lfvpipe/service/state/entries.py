@@ -102,6 +102,13 @@ def find(tx: Transaction, content: int, places: Iterable[int]) -> list[Row]:
     return [Row(*row) for row in found if row is not None]
 
 
+def of_sources(tx: Transaction, content: int, sources: Iterable[str]) -> list[Row]:
+    """Return the entries of the images at these addresses, but for those that have none."""
+    query = "SELECT seq, source, label, line FROM entries WHERE content = ? AND source = ?"
+    found = (tx.one(query, content, source) for source in sources)
+    return [Row(*row) for row in found if row is not None]
+
+
 def count(tx: Transaction, content: int) -> Counts:
     """Return how many entries a content has, by label."""
     query = (

@@ -1,0 +1,74 @@
+"""What an image is called, as people choose it and as pages spell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from lfvpipe.errors import UserError
+
+if TYPE_CHECKING:
+    from lfvpipe.config.spec import Label
+    from lfvpipe.service.images import DatasetImage
+
+MOST_CHARACTERS: Final = 100
+"""Of an anomaly type, as the API allows in labels."""
+_LABELS: Final[dict[str, Label | None]] = {"normal": "normal", "anomaly": "anomaly", "": None}
+
+
+class NoCall(UserError):
+    """A text that calls an image nothing."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What an image is called.
+
+    Attributes:
+        label: None where it is not labelled.
+        type: The anomaly's; "" where it is not told.
+    """
+
+    label: Label | None
+    type: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return the call that a text spells: ````, ``normal``, ``anomaly`` or ``anomaly:TYPE``.
+
+        Raises:
+            NoCall: It spells none.
+        """
+        label, _, name = text.partition(":")
+        if label not in _LABELS or (name and label != "anomaly"):
+            raise NoCall("An image is called normal, anomaly, or nothing.")
+        return cls(_LABELS[label], read_type(name) if name else "")
+
+    def fits(self, image: DatasetImage) -> bool:
+        """Say whether an image is called so already; an anomaly of any type is an anomaly."""
+        if self.label == "anomaly" and not self.type:
+            return image.label == "anomaly"
+        return self == call_of(image)
+
+    def __str__(self) -> str:
+        return f"{self.label or ''}:{self.type}" if self.type else self.label or ""
+
+
+def call_of(image: DatasetImage) -> Call:
+    """Return what an image is called; of a mask's types all."""
+    label = _LABELS.get(image.label or "")
+    return Call(label, ", ".join(image.types))
+
+
+def read_type(text: str) -> str:
+    """Return an anomaly type as it is kept.
+
+    Raises:
+        NoCall: It is no name.
+    """
+    name = " ".join(text.split())
+    if not name or len(name) > MOST_CHARACTERS or not name.isprintable():
+        raise NoCall(f"An anomaly type is a name of 1 to {MOST_CHARACTERS} characters.")
+    if name.casefold() in ("normal", "anomaly", "background"):
+        raise NoCall(f"“{name}” is no anomaly type: say what is wrong with the product.")
+    return name

@@ -1,0 +1,200 @@
+"""What a person does with many images at once: call them something, move, remove, and undo it."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lfvpipe.console.datasets.calls import Call, call_of
+from lfvpipe.console.datasets.history import Change, History
+from lfvpipe.errors import UserError
+from lfvpipe.manifest import NewLabel, creation_date, relabel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from lfvpipe.console.datasets.updates import DatasetName, Updates
+    from lfvpipe.service.images import DatasetImages, ImageId
+
+
+class TooLate(UserError):
+    """A step can no longer be undone."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image, and what it was called on the page that it was chosen on."""
+
+    id: ImageId
+    call: Call
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of the images that were chosen.
+
+    Attributes:
+        changed: How many were changed.
+        already: How many were as they were to be.
+        differing: How many others had called something else meanwhile; they were left alone.
+        gone: How many are no longer in the data set.
+        undo: Takes it back; "" where there is nothing to take back.
+    """
+
+    changed: int
+    already: int = 0
+    differing: int = 0
+    gone: int = 0
+    undo: str = ""
+
+
+class Editing:
+    """Changes the images of a region's data sets; safe to call from many threads.
+
+    Args:
+        images: What the data sets have.
+        updates: Changes them.
+        clock: Returns epoch seconds.
+    """
+
+    def __init__(
+        self, images: DatasetImages, updates: Updates, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._images = images
+        self._updates = updates
+        self._clock = clock
+        self._history = History()
+
+    def label(self, dataset: DatasetName, chosen: Sequence[Seen], call: Call) -> Done:
+        """Call images something, but for those that somebody else called something meanwhile.
+
+        Raises:
+            LookoutError: The service refuses.
+            UpdateFailed: Nothing was changed.
+        """
+        now = creation_date(datetime.fromtimestamp(self._clock(), UTC))
+        wanted = NewLabel(call.label, now, call.type)
+        step: list[Change] = []
+        already = differing = 0
+        with self._updates.alone(dataset.project):
+            found = self._images.entries(
+                dataset.project, dataset.type, (each.id for each in chosen)
+            )
+            for each in chosen:
+                entry = found.get(each.id)
+                if entry is None:
+                    continue
+                if call.fits(entry.image):
+                    already += 1
+                elif call_of(entry.image) != each.call:
+                    differing += 1
+                else:
+                    line = relabel(entry.line, wanted)
+                    step.append(Change(dataset, entry.image.source, entry.line, line))
+            self._carry_out(step)
+        gone = len(chosen) - len(found)
+        return Done(len(step), already, differing, gone, self._history.add(step))
+
+    def remove(self, dataset: DatasetName, chosen: Sequence[ImageId]) -> Done:
+        """Take images out of a data set; they stay in the bucket.
+
+        Raises:
+            Fault: The service refuses.
+        """
+        with self._updates.alone(dataset.project):
+            found = self._images.entries(dataset.project, dataset.type, chosen).values()
+            step = [Change(dataset, each.image.source, each.line, None) for each in found]
+            self._carry_out(step)
+        return Done(len(step), gone=len(chosen) - len(step), undo=self._history.add(step))
+
+    def move(self, dataset: DatasetName, chosen: Sequence[ImageId]) -> Done:
+        """Move images to the project's other data set, which is created where there is none.
+
+        Raises:
+            LookoutError: The service refuses.
+            UpdateFailed: The other data set cannot have them, such as from another bucket.
+        """
+        other = dataset.other
+        with self._updates.alone(dataset.project):
+            found = self._images.entries(dataset.project, dataset.type, chosen).values()
+            if not found:
+                return Done(0, gone=len(chosen))
+            self._updates.create(other)
+            there = self._images.lines(
+                other.project, other.type, (each.image.source for each in found)
+            )
+            step = []
+            for each in found:
+                source = each.image.source
+                step.append(Change(other, source, there.get(source), each.line))
+                step.append(Change(dataset, source, each.line, None))
+            self._carry_out(step)
+        return Done(len(found), gone=len(chosen) - len(found), undo=self._history.add(step))
+
+    def add(self, dataset: DatasetName, lines: Mapping[str, str]) -> Done:
+        """Add images that the data set does not have yet, by their addresses.
+
+        Raises:
+            LookoutError: The service refuses.
+            UpdateFailed: Nothing was added.
+        """
+        with self._updates.alone(dataset.project):
+            there = self._images.lines(dataset.project, dataset.type, lines)
+            step = [
+                Change(dataset, source, None, line)
+                for source, line in lines.items()
+                if source not in there
+            ]
+            self._carry_out(step)
+        return Done(len(step), already=len(there), undo=self._history.add(step))
+
+    def undo(self, token: str) -> Done:
+        """Take a step back, but for images that somebody changed since.
+
+        Raises:
+            TooLate: It is forgotten, or taken back already.
+            LookoutError: The service refuses.
+            UpdateFailed: Nothing was changed.
+        """
+        step = self._history.find(token)
+        if step is None:
+            raise TooLate(
+                "This can no longer be undone.",
+                hint="The server remembers the last steps only, and those since its start.",
+            )
+        with self._updates.alone(step[0].dataset.project):
+            present: dict[DatasetName, dict[str, str]] = {}
+            for dataset, changes in _by_dataset(step).items():
+                sources = (each.source for each in changes)
+                present[dataset] = self._images.lines(dataset.project, dataset.type, sources)
+            back = [
+                Change(each.dataset, each.source, each.after, each.before)
+                for each in step
+                if present[each.dataset].get(each.source) == each.after
+            ]
+            self._carry_out(back)
+        self._history.forget(token)
+        images = {each.source for each in back}
+        return Done(len(images), differing=len({each.source for each in step} - images))
+
+    def _carry_out(self, step: Sequence[Change]) -> None:
+        """Put all lines first, and take images out then: what is killed between loses none."""
+        by_dataset = _by_dataset(step)
+        for dataset, changes in by_dataset.items():
+            lines = {each.source: each.after for each in changes if each.after is not None}
+            if lines:
+                self._updates.put(dataset, lines)
+        for dataset, changes in by_dataset.items():
+            gone = [each.source for each in changes if each.after is None]
+            if gone:
+                self._updates.take(dataset, gone)
+
+
+def _by_dataset(step: Iterable[Change]) -> dict[DatasetName, list[Change]]:
+    found: defaultdict[DatasetName, list[Change]] = defaultdict(list)
+    for each in step:
+        found[each.dataset].append(each)
+    return found

@@ -1,0 +1,165 @@
+"""Brings JSON lines into data sets, by the API's own operation, and takes images out of them.
+
+The API takes one update of a data set at a time, and says at a later look how it ended. Here one
+person's change waits for another's: in this process by a lock, and beyond it by asking again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from lfvpipe.errors import UserError
+from lfvpipe.lookout.failures import CONFLICT, LookoutError, explained
+from lfvpipe.lookout.statuses import DATASET_BUSY, DatasetStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from lfvpipe.lookout.api import DatasetType, LookoutClient, Response
+    from lfvpipe.service.images import DatasetImages
+
+_PART: Final = 8 * 1024 * 1024
+"""Bytes of lines that go into one update; the API takes 10 MiB."""
+_PATIENCE: Final = 120.0
+"""Seconds that a change may take, or that another one is waited for."""
+_PAUSES: Final = (0.01, 0.25)
+"""Seconds between two looks, at first and at most: a service may bound how many there are."""
+
+
+@dataclass(frozen=True)
+class DatasetName:
+    """Which data set is meant, of a region's."""
+
+    project: str
+    type: DatasetType
+
+    @property
+    def other(self) -> DatasetName:
+        """The project's other one."""
+        return DatasetName(self.project, "test" if self.type == "train" else "train")
+
+
+class UpdateFailed(UserError):
+    """A data set stayed as it was; the message is the service's."""
+
+
+class Updates:
+    """Changes the data sets of one region; safe to call from many threads.
+
+    Args:
+        client: Asks the service.
+        images: What the data sets have.
+    """
+
+    def __init__(self, client: LookoutClient, images: DatasetImages) -> None:
+        self._client = client
+        self._images = images
+        self._guard = threading.Lock()
+        self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+
+    @contextmanager
+    def alone(self, project: str) -> Iterator[None]:
+        """Let nobody else of this process change the project's data sets within the block."""
+        with self._guard:
+            lock = self._locks[project]
+        with lock:
+            yield
+
+    def put(self, dataset: DatasetName, lines: Mapping[str, str]) -> None:
+        """Give images their lines, new ones behind the others; they have them at the return.
+
+        Args:
+            dataset: Where.
+            lines: By the images' addresses.
+
+        Raises:
+            LookoutError: The service refuses.
+            UpdateFailed: The data set stayed as it was; of many lines perhaps as it was in between.
+        """
+        with self.alone(dataset.project):
+            for part in _parts(lines):
+                self._put(dataset, part)
+
+    def take(self, dataset: DatasetName, sources: Iterable[str]) -> dict[str, str]:
+        """Take images out of a data set, and return the lines of those that were there.
+
+        Raises:
+            Fault: The service refuses.
+            UpdateFailed: Somebody else's change does not end.
+        """
+        with self.alone(dataset.project):
+            self._wait(dataset)
+            return self._images.remove(dataset.project, dataset.type, sources)
+
+    def create(self, dataset: DatasetName) -> None:
+        """Create a data set without images, unless there is one.
+
+        Raises:
+            LookoutError: The service refuses.
+        """
+        with self.alone(dataset.project), explained(f"creating the {dataset.type} data set"):
+            described = self._client.describe_project(ProjectName=dataset.project)
+            found = described["ProjectDescription"]["Datasets"]
+            if dataset.type not in [each["DatasetType"] for each in found]:
+                self._client.create_dataset(ProjectName=dataset.project, DatasetType=dataset.type)
+
+    def _put(self, dataset: DatasetName, lines: Mapping[str, str]) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        changes = "\n".join(lines.values())
+        while True:
+            self._wait(dataset)
+            try:
+                with explained(f"changing the {dataset.type} data set"):
+                    self._client.update_dataset_entries(
+                        ProjectName=dataset.project, DatasetType=dataset.type, Changes=changes
+                    )
+                break
+            except LookoutError as error:
+                # Another process' update began between the look and ours.
+                if error.code != CONFLICT or time.monotonic() > deadline:
+                    raise
+        described = self._wait(dataset)
+        if self._images.lines(dataset.project, dataset.type, lines) == lines:
+            return
+        # Else somebody else's update came right behind ours, and changed the same images.
+        if described["Status"] == DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE:
+            raise UpdateFailed(described["StatusMessage"])
+
+    def _wait(self, dataset: DatasetName) -> Response:
+        """Wait until nobody changes a data set; return its description."""
+        deadline = time.monotonic() + _PATIENCE
+        pause, longest = _PAUSES
+        while True:
+            with explained(f"looking at the {dataset.type} data set"):
+                answer = self._client.describe_dataset(
+                    ProjectName=dataset.project, DatasetType=dataset.type
+                )
+            described: Response = answer["DatasetDescription"]
+            if described["Status"] not in DATASET_BUSY:
+                return described
+            if time.monotonic() > deadline:
+                raise UpdateFailed(
+                    f"The {dataset.type} data set is still {described['Status']}.",
+                    hint="Somebody else is changing it: try again later.",
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, longest)
+
+
+def _parts(lines: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    part: dict[str, str] = {}
+    size = 0
+    for source, line in lines.items():
+        length = len(line.encode()) + 1
+        if part and size + length > _PART:
+            yield part
+            part, size = {}, 0
+        part[source] = line
+        size += length
+    if part:
+        yield part
