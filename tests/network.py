@@ -2,11 +2,12 @@
 
 It forwards to one upstream server. Each coming request takes the next of its `faults`, and with
 none left, `always`; None leaves a request alone. Nothing here waits for longer than a test does:
-time-outs are set by the tests, to fractions of a second.
+`shorten_time_outs` makes them fractions of a second, where silence is what a test is about.
 
 S3 forgets an upload in parts that has ended, which the stand-in behind it does not: here it does.
 
 `throttled` is a slow line: it passes bytes on, so many a second for all connections together.
+`slower_lines` are several, for a machine that does other work.
 `nameless` has names not resolved for a while.
 """
 
@@ -17,11 +18,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+import pytest
+
+from lfvpipe.aws import calls
+from lfvpipe.storage.s3 import buckets as s3_buckets
 
 PAGE = b"<!DOCTYPE html>\n<html><body>Please log in to this network</body></html>"
 _HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "date", "server"}
@@ -42,6 +49,17 @@ class Fault(Enum):
     LOST = "an answer that never comes, of a request that took effect"
     TWICE = "a request that arrives twice; the first answer is lost"
     FLIPPED = "one bit of an object that is turned round on its way, in either direction"
+
+
+# With the others nobody is silent: what a short time-out would show of them is a busy machine.
+_SILENT = {Fault.HANG, Fault.SLOW}
+
+
+def shorten_time_outs(monkeypatch: pytest.MonkeyPatch, fault: Fault, seconds: float = 0.3) -> None:
+    """Have who sends nothing given up so soon, should that be what the fault is."""
+    if fault in _SILENT:
+        monkeypatch.setattr(calls, "SILENT_SECONDS", seconds)
+        monkeypatch.setattr(s3_buckets, "_SILENT", timedelta(seconds=seconds))
 
 
 _STATUSES = {Fault.BUSY: 503, Fault.THROTTLED: 429, Fault.BROKEN: 500}
@@ -203,11 +221,13 @@ def faulty(upstream: str, port: int = 0) -> Iterator[Proxy]:
     proxy = server.proxy = Proxy(upstream, f"http://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield proxy
-    proxy.over.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield proxy
+    finally:
+        proxy.over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @dataclass
@@ -271,13 +291,29 @@ def throttled(upstream: str, rate: float) -> Iterator[Line]:
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
-    yield line
-    line.over.set()
-    for each in sockets:
-        with suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
-        each.close()
-    thread.join(5)
+    try:
+        yield line
+    finally:
+        line.over.set()
+        for each in sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        thread.join(5)
+
+
+def slower_lines(
+    upstream: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Line, float]]:
+    """Yield lines that carry `size` bytes in five time-outs, each slower, and the time-out.
+
+    What counts a transfer's length fails on all of them. What a machine that does other work is
+    silent for is as long on each, so that a test ends with the first one that shows what it wants.
+    """
+    for seconds in (0.3, 1.5, 6.0):
+        shorten_time_outs(monkeypatch, Fault.SLOW, seconds)
+        with throttled(upstream, size / (5 * seconds)) as line:
+            yield line, seconds
 
 
 @contextmanager

@@ -9,23 +9,21 @@ from typing import Any
 
 import pytest
 
-from lfvpipe.aws import calls
 from lfvpipe.lookout import connect, describe_project, wait_for_model
 from lfvpipe.lookout.failures import LookoutError, NotTheService, ServiceUnreachable
 from lfvpipe.patience import OF_A_PERSON, OF_A_RUN, Patience, patient
-from tests.network import Fault, Proxy, faulty, nameless
+from tests.network import Fault, Proxy, faulty, nameless, shorten_time_outs
 
 Web = Any
 PROJECT = {"ProjectName": "p", "Datasets": []}
 
 
 @pytest.fixture
-def proxy(web: Web, aws: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """Yield a proxy before a service with a project and a trained model; time-outs are short."""
+def proxy(web: Web, aws: Any) -> Iterator[Proxy]:
+    """Yield a proxy before a service with a project and a trained model."""
     web.files["/2020-11-20/projects/p"] = json.dumps({"ProjectDescription": PROJECT}).encode()
     model = {"ModelDescription": {"ModelVersion": "1", "Status": "TRAINED"}}
     web.files["/2020-11-20/projects/p/models/1"] = json.dumps(model).encode()
-    monkeypatch.setattr(calls, "SILENT_SECONDS", 0.3)
     with faulty(web.url) as made:
         yield made
 
@@ -38,7 +36,10 @@ def waits() -> Iterator[list[float]]:
 
 
 @pytest.mark.parametrize("fault", list(Fault))
-def test_what_passes_changes_nothing(proxy: Proxy, fault: Fault) -> None:
+def test_what_passes_changes_nothing(
+    proxy: Proxy, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten_time_outs(monkeypatch, fault)
     proxy.faults = [fault] * 4
     assert describe_project(connect(proxy.url, region="us-east-1"), "p") == PROJECT
 
@@ -56,9 +57,14 @@ def test_what_passes_changes_nothing(proxy: Proxy, fault: Fault) -> None:
     ],
 )
 def test_what_stays_is_told_as_what_it_is(
-    proxy: Proxy, fault: Fault, kind: type[LookoutError], said: str
+    proxy: Proxy,
+    fault: Fault,
+    kind: type[LookoutError],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     proxy.always = fault
+    shorten_time_outs(monkeypatch, fault)
     client = connect(proxy.url, region="us-east-1")
     with patient(Patience(busy=9, broken=2, away=2)), pytest.raises(kind, match=said) as raised:
         describe_project(client, "p")
@@ -114,11 +120,10 @@ def test_attempts_are_told(proxy: Proxy) -> None:
 
 def test_what_is_waited_for_outlives_a_service_that_is_restarted(web: Web, proxy: Proxy) -> None:
     """Nobody listens for a while, which ends any other call within seconds."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
     attempts: list[float] = []
-    with ExitStack() as stack:
+    with socket.socket() as taken, ExitStack() as stack:
+        taken.bind(("127.0.0.1", 0))  # held until then, so that nobody else gets the port
+        port = taken.getsockname()[1]
 
         class Waiting(Event):
             """The service comes back while the twentieth attempt is waited for."""
@@ -126,6 +131,7 @@ def test_what_is_waited_for_outlives_a_service_that_is_restarted(web: Web, proxy
             def wait(self, timeout: float | None = None) -> bool:
                 attempts.append(timeout or 0.0)
                 if len(attempts) == 20:
+                    taken.close()
                     stack.enter_context(faulty(web.url, port))
                 return False
 

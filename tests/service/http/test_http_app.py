@@ -89,8 +89,7 @@ def test_a_body_that_does_not_arrive_is_given_up(serve: Serve) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
     connection.putrequest("POST", PROJECTS)
     connection.putheader("Content-Length", "10")
-    connection.endheaders()
-    connection.send(b"half")
+    connection.endheaders(b"half")  # at once: later, the connection may be closed already
     response = connection.getresponse()
     assert response.status == 408
     assert response.headers["x-amzn-ErrorType"] == "RequestTimeoutException"
@@ -142,15 +141,18 @@ def received(connection: socket.socket) -> bytes:
     ids=["nothing", "half", "a line's end", "half a second one", "a line's end behind the first"],
 )
 def test_a_head_that_does_not_arrive_is_given_up(serve: Serve, before: bytes, start: bytes) -> None:
-    served = serve(NoAuth(), echo, Limits(head_seconds=0.05))
+    # What is sent has to be there within the time, on a machine that does other work too.
+    seconds = 0.5 if before or start else 0.05
+    served = serve(NoAuth(), echo, Limits(head_seconds=seconds))
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
         connection.sendall(before)
         if before:
             assert b"200 OK" in connection.recv(65536)
-        connection.sendall(start)
+        with contextlib.suppress(ConnectionError):  # it was closed before
+            connection.sendall(start)
         said = received(connection)
     assert b"HTTP/1.1 408 " in said
-    assert b"head did not arrive within 0.05 s" in said
+    assert f"head did not arrive within {seconds:g} s".encode() in said
 
 
 def test_an_answer_may_take_longer_than_a_head(serve: Serve) -> None:
@@ -160,7 +162,7 @@ def test_an_answer_may_take_longer_than_a_head(serve: Serve) -> None:
         given_up.wait(20)
         return echo(method, url, headers, body)
 
-    served = serve(NoAuth(), handle, Limits(head_seconds=0.05))
+    served = serve(NoAuth(), handle, Limits(head_seconds=1.0))
     with ThreadPoolExecutor(1) as client:
         asked = client.submit(served.ask, "POST", PROJECTS, JSON, b"{}")
         while "lfvpipe_requests_in_flight 1" not in served.ask("GET", "/metrics").body:
