@@ -117,6 +117,11 @@ COMMANDS = (
         "lfvpipe serve --storage http://127.0.0.1:8333",
     ),
     Command(
+        "console",
+        "open projects, data sets and models of this folder in a browser",
+        "lfvpipe console",
+    ),
+    Command(
         "docs",
         "list the documentation's pages, or print one",
         "lfvpipe docs tutorial",

@@ -1,1 +1,14 @@
-"""The console: pages in a browser over the state of `lfvpipe serve`, by the same operations."""
+"""The console: the service's projects, data sets and models in a browser, at /console."""
+
+from typing import TYPE_CHECKING
+
+from lfvpipe import lazy
+
+if TYPE_CHECKING:
+    from lfvpipe.console.app import Console
+    from lfvpipe.console.guard import Origins
+    from lfvpipe.console.visit import ROOT
+else:
+    __getattr__ = lazy.face(__name__, {"app": ["Console"], "guard": ["Origins"], "visit": ["ROOT"]})
+
+__all__ = ["ROOT", "Console", "Origins"]

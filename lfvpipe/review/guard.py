@@ -9,23 +9,14 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import PlainTextResponse
 
+from lfvpipe.service.http.pages import page_headers, with_headers
+
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 MAX_BODY = 32 * 1024 * 1024  # a painted mask, in base 64, and more
 _HOSTS = ("127.0.0.1", "localhost", "[::1]")
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
-    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_HEADERS = {
-    b"content-security-policy": _POLICY.encode(),
-    b"cross-origin-opener-policy": b"same-origin",
-    b"cross-origin-resource-policy": b"same-origin",
-    b"referrer-policy": b"no-referrer",
-    b"x-content-type-options": b"nosniff",
-    b"x-frame-options": b"DENY",
-}
+_HEADERS = page_headers(forms=False)
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,7 @@ class Guard:
         if refused is not None:
             app = PlainTextResponse(refused[1], refused[0])
         inside = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode(), "root_path": ""}
-        await app(inside, receive, _with_headers(send))
+        await app(inside, receive, with_headers(send, _HEADERS))
 
 
 def _refusal(method: str, headers: dict[bytes, str]) -> tuple[int, str] | None:
@@ -78,15 +69,3 @@ def _refusal(method: str, headers: dict[bytes, str]) -> tuple[int, str] | None:
     if not re.fullmatch("[0-9]{1,9}", length) or int(length) > MAX_BODY:
         return 413, "The request is too large, or does not say how large it is."
     return None
-
-
-def _with_headers(send: Send) -> Send:
-    async def send_with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = [*message["headers"], *_HEADERS.items()]
-            if not any(name.lower() == b"cache-control" for name, _ in headers):
-                headers.append((b"cache-control", b"no-store"))
-            message = {**message, "headers": headers}
-        await send(message)
-
-    return send_with_headers

@@ -9,17 +9,22 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
-from lfvpipe import atomic, service, storage
+from lfvpipe import atomic, console, service, storage
 from lfvpipe.cli.options import STATE_FOLDER, LogFormat, Option, Options, at_least
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.service import http
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from starlette.types import ASGIApp
+
+    from lfvpipe.console import Console
     from lfvpipe.service import VerdictKeeper
     from lfvpipe.service.http.auth import Authenticator
+    from lfvpipe.service.http.credentials import AccessKey
     from lfvpipe.service.http.server import Tls
 
 
@@ -163,6 +168,15 @@ class ServeOptions(Options):
             " `*` for any (default: none)",
         ),
     ] = ()
+    console_origin: Annotated[
+        tuple[str, ...],
+        Option(
+            "--console-origin",
+            metavar="ORIGIN",
+            about="where a proxy with TLS offers the console, such as https://vision.example"
+            " (default: the console is offered on this machine, and by --tls-cert)",
+        ),
+    ] = ()
     log_format: LogFormat = "human"
 
     @property
@@ -179,15 +193,37 @@ class ServeOptions(Options):
 def run(options: ServeOptions) -> int:
     """Serve until SIGINT or SIGTERM; return 0."""
     _check(options)
-    root = options.state_root
-    atomic.make_folder(root)
-    _serve(options, root, Path(options.buckets or root / "buckets").absolute())
+    http.access_log.configure(options.log_format)
+    serve_until_stopped(options, lambda serving: _tell(options, serving))
     return 0
 
 
-def _serve(options: ServeOptions, root: Path, folder: Path) -> None:
-    http.access_log.configure(options.log_format)
-    authenticator, credentials = _authenticator(options, root)
+@dataclass(frozen=True)
+class Serving:
+    """A server that answers.
+
+    Attributes:
+        url: Where.
+        credentials: The file of the keys; None where everybody on this machine is let in.
+        console: What people open; None where nobody can sign in.
+    """
+
+    url: str
+    credentials: Path | None
+    console: Console | None
+
+
+def serve_until_stopped(options: ServeOptions, on_ready: Callable[[Serving], None]) -> None:
+    """Serve the API and the console until SIGINT or SIGTERM.
+
+    Args:
+        options: Those of `lfvpipe serve`.
+        on_ready: Called once requests are answered.
+    """
+    root = options.state_root
+    atomic.make_folder(root)
+    folder = Path(options.buckets or root / "buckets").absolute()
+    access = _access(options, root)
     terms = storage.Terms(options.encryption, options.encryption_key, options.requester_pays)
     abandoned = [atomic.abandoned_files(root / "service")]
     if options.storage == "local":
@@ -214,15 +250,23 @@ def _serve(options: ServeOptions, root: Path, folder: Path) -> None:
         closing.callback(lookout.close)
         application = http.app.Application(
             lookout.handle,
-            authenticator,
+            access.authenticator,
             lookout.model_counts,
             options.workers,
             lookout.quotas.max_image_bytes,
             origins=options.cors_origin,
         )
         closing.callback(application.close)
-        tell = _teller(options, listener.getsockname()[1], credentials)
-        server = http.server.Server(application.asgi(), listener, tls=_tls(options), on_ready=tell)
+        app: ASGIApp = application.asgi()
+        pages = None
+        if access.keys:
+            offered = console.Origins(bool(options.tls_cert), options.console_origin)
+            pages = console.Console(lookout, access.keys, options.region, offered)
+            app = pages.beside(app)
+        serving = Serving(_url(options, listener.getsockname()[1]), access.credentials, pages)
+        server = http.server.Server(
+            app, listener, tls=_tls(options), on_ready=lambda: on_ready(serving)
+        )
         server.serve_until_stopped()
 
 
@@ -247,6 +291,7 @@ def _check(options: ServeOptions) -> None:
     if options.no_auth and "*" in options.cors_origin:
         hint = "Any page that a browser here has open could ask: name the origin, or leave it out."
         raise UsageError("--no-auth and --cors-origin '*' contradict each other.", hint=hint)
+    _check_console(options)
     if http.auth.is_loopback(options.host):
         return
     if options.no_auth:
@@ -260,17 +305,42 @@ def _check(options: ServeOptions) -> None:
         )
 
 
-def _authenticator(options: ServeOptions, root: Path) -> tuple[Authenticator, Path | None]:
-    """Return who decides about requests, and the file with the keys, if there are keys."""
+def _check_console(options: ServeOptions) -> None:
+    for origin in options.console_origin:
+        parts = urlsplit(origin)
+        if origin != f"https://{parts.netloc}" or not parts.netloc:
+            hint = "Write the proxy's address without a path, such as https://vision.example."
+            raise UsageError(f"--console-origin {origin} is no address with TLS.", hint=hint)
+    if options.no_auth and options.console_origin:
+        hint = "The console wants people to sign in with an access key."
+        raise UsageError("--no-auth and --console-origin contradict each other.", hint=hint)
+
+
+@dataclass(frozen=True)
+class _Access:
+    """Who is let in.
+
+    Attributes:
+        authenticator: Decides about requests to the API.
+        keys: What people sign in with; none where there is no authentication.
+        credentials: The file with the keys, if there are keys.
+    """
+
+    authenticator: Authenticator
+    keys: Mapping[str, AccessKey]
+    credentials: Path | None
+
+
+def _access(options: ServeOptions, root: Path) -> _Access:
     if options.no_auth:
-        return http.auth.NoAuth(options.cors_origin), None
+        return _Access(http.auth.NoAuth(options.cors_origin), {}, None)
     file = Path(options.credentials or root / "credentials").expanduser().absolute()
     if not options.credentials:
         http.credentials.ensure_keys(file)
     keys = http.credentials.read_keys(file)
     if http.credentials.is_exposed(file):
         _warn(f"other users of this machine can read {file}; `chmod 600` it")
-    return http.auth.SigV4(keys), file
+    return _Access(http.auth.SigV4(keys), keys, file)
 
 
 def _tls(options: ServeOptions) -> Tls | None:
@@ -281,26 +351,31 @@ def _tls(options: ServeOptions) -> Tls | None:
     )
 
 
-def _teller(options: ServeOptions, port: int, credentials: Path | None) -> Callable[[], None]:
-    """Return what says that, where and how the service is to be reached; no secret."""
+def _url(options: ServeOptions, port: int) -> str:
     host = f"[{options.host}]" if ":" in options.host else options.host
-    url = f"{'https' if options.tls_cert else 'http'}://{host}:{port}"
+    return f"{'https' if options.tls_cert else 'http'}://{host}:{port}"
 
-    def tell_machine() -> None:
+
+def _tell(options: ServeOptions, serving: Serving) -> None:
+    """Say that, where and how the service is to be reached; no secret goes into a log."""
+    if options.log_format == "json":
         import structlog
 
-        file = str(credentials) if credentials else None
+        file = str(serving.credentials) if serving.credentials else None
         log = structlog.get_logger("lfvpipe.service")
-        log.info("serving", url=url, credentials=file, pid=os.getpid(), storage=options.storage)
-
-    def tell_people() -> None:
-        lines = [f"Lookout for Vision at {url}, storage: {options.storage} (Ctrl-C ends it)"]
-        lines.append(f"  export AWS_ENDPOINT_URL_LOOKOUTVISION={url}")
-        if credentials is not None:
-            lines.append(f"  export AWS_SHARED_CREDENTIALS_FILE={credentials}")
-        print("\n".join(lines), flush=True)
-
-    return tell_machine if options.log_format == "json" else tell_people
+        facts = {"credentials": file, "pid": os.getpid(), "storage": options.storage}
+        log.info("serving", url=serving.url, **facts)
+        return
+    lines = [f"Lookout for Vision at {serving.url}, storage: {options.storage} (Ctrl-C ends it)"]
+    lines.append(f"  export AWS_ENDPOINT_URL_LOOKOUTVISION={serving.url}")
+    if serving.credentials is not None:
+        lines.append(f"  export AWS_SHARED_CREDENTIALS_FILE={serving.credentials}")
+    if serving.console is not None:
+        local = http.auth.is_loopback(options.host)
+        # Good once; what is no terminal may be a log.
+        entrance = serving.console.entrance() if local and sys.stdout.isatty() else console.ROOT
+        lines.append(f"  console: {serving.url}{entrance}")
+    print("\n".join(lines), flush=True)
 
 
 def _warn(message: str) -> None:

@@ -1,0 +1,191 @@
+"""The ASGI application: who may see a page, and what answers it."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError, ParamValidationError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from lfvpipe.console import changes, projects, sign_in
+from lfvpipe.console.guard import Guard, Origins
+from lfvpipe.console.rendering import no_page
+from lfvpipe.console.sessions import Sessions
+from lfvpipe.console.visit import (
+    FORM_TOKEN,
+    FORM_TOKEN_HEADER,
+    ROOT,
+    Page,
+    Refusal,
+    Visit,
+)
+from lfvpipe.console.wording import say
+from lfvpipe.lookout.client import connect
+from lfvpipe.service.http import body as bodies
+from lfvpipe.service.log import service_log
+from lfvpipe.service.protocol.faults import Fault
+from lfvpipe.service.roles import acting
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+    from lfvpipe.console.sessions import Session
+    from lfvpipe.lookout.client import LookoutClient
+    from lfvpipe.service import RegionalService, Service
+    from lfvpipe.service.http.credentials import AccessKey
+
+PAGES: tuple[Page, ...] = (*projects.PAGES, *changes.PAGES)
+_BODY_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Console:
+    """The console of one service.
+
+    What a page changes, it changes through the service's own operations, in this process: a
+    client of the API sees it at once, and the page what a client did. Each answer is made as the
+    person's key allows, which the service checks, not the page.
+
+    Attributes:
+        lookout: The service.
+        keys: Who may sign in, with which secret, and as what.
+        region: Whose resources are shown first.
+        origins: Where it is offered.
+    """
+
+    lookout: RegionalService
+    keys: Mapping[str, AccessKey]
+    region: str
+    origins: Origins = field(default_factory=Origins)
+    sessions: Sessions = field(default_factory=lambda: Sessions(time.monotonic))
+    _clients: dict[str, LookoutClient] = field(default_factory=dict)
+
+    def beside(self, api: ASGIApp) -> ASGIApp:
+        """Return what answers paths of the console by the console, and all others by `api`."""
+        pages = self._asgi()
+
+        async def choose(scope: Any, receive: Any, send: Any) -> None:
+            ours = scope["type"] == "http" and (scope["path"] + "/").startswith(f"{ROOT}/")
+            await (pages if ours else api)(scope, receive, send)
+
+        return choose
+
+    def entrance(self) -> str:
+        """Return a path that signs its caller in as the folder's owner, once."""
+        return f"{ROOT}/enter?ticket={self.sessions.make_ticket()}"
+
+    def _asgi(self) -> ASGIApp:
+        entering = sign_in.SignIn(self.sessions, self.keys, self.origins)
+        files = StaticFiles(packages=[("lfvpipe.console", "static")])
+        routes = [
+            Mount("/static", files),
+            Route("/enter", entering.enter),
+            Route("/sign-in", entering.show),
+            Route("/sign-in", entering.sign_in, methods=["POST"]),
+            Route("/sign-out", entering.sign_out, methods=["POST"]),
+            Route("/", self._go_home),
+            *(Route(f"/{{region}}{p.path}", self._endpoint(p), methods=[p.method]) for p in PAGES),
+        ]
+        missing = {404: _tell_missing, 405: _tell_missing}
+        mounted = Starlette(routes=[Mount(ROOT, routes=routes)], exception_handlers=missing)
+        return Guard(mounted, self.origins)
+
+    def _go_home(self, _request: Request) -> Response:
+        return RedirectResponse(f"{ROOT}/{self.region}/projects", 303)
+
+    def _endpoint(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            value = request.cookies.get(sign_in.cookie_name(request), "")
+            session = self.sessions.find(value)
+            if session is None:
+                return sign_in.ask_to_sign_in(request)
+            region = request.path_params["region"]
+            service = self.lookout.of(region)
+            if service is None:
+                return no_page(say("frame.no_region"), 404)
+            try:
+                body = await _read_body(request, page.limit)
+            except Fault as fault:
+                return no_page(_sentence(fault.message), 413)
+            visit = self._visit(request, session, value, service, body)
+            return await run_in_threadpool(_answer, page, visit)
+
+        return answer
+
+    def _visit(
+        self, request: Request, session: Session, value: str, service: Service, body: bytes
+    ) -> Visit:
+        region = request.path_params["region"]
+        if region not in self._clients:
+            handler = self.lookout.handle
+            self._clients[region] = connect("embedded", region=region, handler=handler)
+        return Visit(
+            request=request,
+            session=session,
+            form_token=self.sessions.form_token(value),
+            region=region,
+            regions=self.lookout.regions,
+            client=self._clients[region],
+            service=service,
+            body=body,
+        )
+
+
+def _tell_missing(_request: Request, _error: Exception) -> Response:
+    return no_page(say("frame.no_page"), 404)
+
+
+def _answer(page: Page, visit: Visit) -> Response:
+    """Return a page's answer, made in the name of the person who asks.
+
+    This is the one place that lets the console ask the service: nothing of it is asked in any
+    other name.
+    """
+    with acting(visit.session.actor):
+        try:
+            if page.method != "GET":
+                _check_form_token(visit)
+            return page.answer(visit)
+        except Refusal as refusal:
+            return visit.refuse(refusal)
+        except ClientError as error:
+            told = error.response["Error"]
+            status = int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+            return visit.refuse(Refusal(_sentence(str(told.get("Message", told["Code"]))), status))
+        except ParamValidationError as error:  # told by the client, before the service is asked
+            return visit.refuse(Refusal(_sentence(" ".join(str(error).split()))))
+        except Fault as fault:
+            return visit.refuse(Refusal(_sentence(fault.message), fault.status))
+        except Exception:  # the boundary: a bug must not reach the person as a traceback
+            service_log().exception("page failed", path=visit.request.url.path)
+            return visit.refuse(Refusal(say("frame.failed"), 500))
+
+
+def _check_form_token(visit: Visit) -> None:
+    sent = visit.request.headers.get(FORM_TOKEN_HEADER)
+    if sent is None:
+        sent = visit.form.get(FORM_TOKEN, "")
+    if not hmac.compare_digest(sent.encode(), visit.form_token.encode()):
+        raise Refusal(say("frame.form_is_old"), 403)
+
+
+async def _read_body(request: Request, limit: int) -> bytes:
+    if request.method == "GET":
+        return b""
+    return await bodies.read(request, bodies.Limit(limit), seconds=_BODY_SECONDS)
+
+
+def _sentence(message: str) -> str:
+    """Return a message of the API, which begins small and has no end, as a sentence."""
+    shown = message[:1].upper() + message[1:]
+    return shown if shown.endswith((".", "!", "?")) else f"{shown}."

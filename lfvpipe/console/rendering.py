@@ -1,0 +1,54 @@
+"""Pages from templates; whatever a template is given is escaped."""
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from lfvpipe.console.wording import say
+
+
+class Tab(NamedTuple):
+    """One of the pages of a project; its text is ``tabs.NAME``."""
+
+    name: str
+    parts: tuple[str, ...] = ()  # of its address, behind the project's
+
+
+PROJECT_TABS = (Tab("overview"),)
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+def render(template: str, **facts: Any) -> str:
+    """Return a page's HTML."""
+    return _environment().get_template(template).render(**facts)
+
+
+def no_page(text: str, status: int) -> Response:
+    """Return what somebody gets where there is no page for him."""
+    return HTMLResponse(render("no_page.html.j2", text=text), status)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["say"] = say
+    environment.globals["tabs"] = PROJECT_TABS
+    environment.filters["moment"] = _moment
+    environment.filters["iso"] = lambda time: datetime.fromtimestamp(time, UTC).isoformat()
+    return environment
+
+
+def _moment(time: float | datetime) -> str:
+    """Return a time for people; a script shows it in their own zone."""
+    moment = time if isinstance(time, datetime) else datetime.fromtimestamp(time, UTC)
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,126 @@
+"""Who is signed in: sessions, in this process's memory, and the addresses that are good once.
+
+A session is known by a random value in a cookie, of which only a digest is kept here. Signing in
+always makes a new value, so that one which somebody else planted is worth nothing.
+"""
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lfvpipe.service.roles import Actor
+
+IDLE_SECONDS = 2 * 3600.0
+LONGEST_SECONDS = 12 * 3600.0
+_MOST = 1000  # sessions; the one that was idle longest goes first
+_ATTEMPTS = 10  # to sign in that may fail, from one network, within
+_ATTEMPTS_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What the next page says on top."""
+
+    text: str
+    kind: Literal["done", "failed"] = "done"
+
+
+@dataclass
+class Session:
+    """A person's visit.
+
+    Attributes:
+        actor: Whose key it is.
+        opened: By the clock, as is `seen`.
+        notices: To be shown once.
+    """
+
+    actor: Actor
+    opened: float
+    seen: float
+    notices: list[Notice] = field(default_factory=list)
+
+
+class Sessions:
+    """The sessions of one server.
+
+    Args:
+        clock: Returns seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._key = secrets.token_bytes(32)
+        self._sessions: dict[bytes, Session] = {}
+        self._tickets: set[bytes] = set()
+        self._failed: dict[str, list[float]] = {}
+        self._lock = threading.Lock()
+
+    def open(self, actor: Actor) -> str:
+        """Return the value of a new session's cookie."""
+        value, now = secrets.token_urlsafe(32), self._clock()
+        with self._lock:
+            if len(self._sessions) >= _MOST:
+                del self._sessions[min(self._sessions, key=lambda key: self._sessions[key].seen)]
+            self._sessions[_digest(value)] = Session(actor, now, now)
+        return value
+
+    def find(self, value: str) -> Session | None:
+        """Return the session of a cookie's value, None where it is over."""
+        now = self._clock()
+        with self._lock:
+            session = self._sessions.get(_digest(value))
+            if session is None:
+                return None
+            if now - session.seen > IDLE_SECONDS or now - session.opened > LONGEST_SECONDS:
+                del self._sessions[_digest(value)]
+                return None
+            session.seen = now
+            return session
+
+    def close(self, value: str) -> None:
+        """End a session."""
+        with self._lock:
+            self._sessions.pop(_digest(value), None)
+
+    def form_token(self, value: str) -> str:
+        """Return what forms of a session must bring along, which no other page can know."""
+        return hmac.new(self._key, value.encode(), hashlib.sha256).hexdigest()
+
+    def make_ticket(self) -> str:
+        """Return what signs its holder in as the folder's owner, once."""
+        ticket = secrets.token_urlsafe(32)
+        with self._lock:
+            self._tickets.add(_digest(ticket))
+        return ticket
+
+    def redeem(self, ticket: str) -> bool:
+        """Say whether a ticket is good, and let it be good no more."""
+        with self._lock:
+            known = _digest(ticket) in self._tickets
+            self._tickets.discard(_digest(ticket))
+            return known
+
+    def may_try(self, network: str) -> bool:
+        """Say whether somebody from there may try to sign in, or failed too often."""
+        since = self._clock() - _ATTEMPTS_SECONDS
+        with self._lock:
+            self._failed = {
+                each: recent
+                for each, times in self._failed.items()
+                if (recent := [time for time in times if time > since])
+            }
+            return len(self._failed.get(network, ())) < _ATTEMPTS
+
+    def note_failure(self, network: str) -> None:
+        """Count an attempt that failed."""
+        with self._lock:
+            self._failed.setdefault(network, []).append(self._clock())
+
+
+def _digest(value: str) -> bytes:
+    return hashlib.sha256(value.encode(errors="replace")).digest()

@@ -1,0 +1,18 @@
+// What every page has: times in the zone of whoever looks, forms that are sent once.
+
+for (const each of document.querySelectorAll("time[datetime]")) {
+  const moment = new Date(each.dateTime);
+  if (Number.isNaN(moment.getTime())) continue;
+  each.title = each.textContent;
+  each.textContent = moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+for (const form of document.querySelectorAll("form[method=post]")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+  });
+}
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});

@@ -1,0 +1,31 @@
+"""The console's words, by what they stand for; English ones are in ``texts/en``."""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_FOLDER = Path(__file__).with_name("texts")
+
+
+@cache
+def texts(language: str = "en") -> Mapping[str, str]:
+    """Return the texts of a language by ``file.name``."""
+    found: dict[str, str] = {}
+    for file in sorted((_FOLDER / language).glob("*.toml")):
+        said = tomllib.loads(file.read_text("utf-8"))
+        found |= {f"{file.stem}.{name}": text for name, text in said.items()}
+    return found
+
+
+def say(name: str, /, **values: Any) -> str:
+    """Return a text with values in its places.
+
+    A text that counts is a pair: ``name`` for one and ``name_many`` for any other number of what
+    its value ``count`` says.
+    """
+    if "count" in values and values["count"] != 1:
+        name = f"{name}_many"
+    shown = {key: f"{each:,}" if type(each) is int else each for key, each in values.items()}
+    return texts()[name].format(**shown)

@@ -1,0 +1,256 @@
+"""Who gets into the console, and how others are kept out: over HTTP, as a browser asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lfvpipe.console import Origins
+
+from .conftest import KEYS, Offered, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROJECTS = pages("projects")
+
+
+def test_a_key_and_its_secret_lead_to_the_page_that_was_wanted(offered: Offered) -> None:
+    person = offered.person()
+    asked = person.get(f"{PROJECTS}/p?x=1")
+    assert asked.status_code == 303
+    way_in = asked.headers["location"]
+    assert way_in == "/console/sign-in?to=%2Fconsole%2Fus-east-1%2Fprojects%2Fp%3Fx%3D1"
+    form = person.get(way_in)
+    assert 'value="/console/us-east-1/projects/p?x=1"' in form.text
+    secret = KEYS["ADA"].secret
+    to = "/console/us-east-1/projects/p?x=1"
+    answer = person.post("/console/sign-in", {"key": "ADA", "secret": secret, "to": to})
+    assert (answer.status_code, answer.headers["location"]) == (303, to)
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "path=/console" in cookie
+    assert "secure" not in cookie  # by http on this machine, a browser would not send it
+    assert person.get(PROJECTS).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "https://evil.example/",
+        "//evil.example/console/",
+        "/console/../../x\\evil",
+        "javascript:alert(1)",
+        "/elsewhere",
+        "/console/\r\nset-cookie: a=b",
+        "/console/é",
+    ],
+)
+def test_signing_in_leads_to_no_other_place(offered: Offered, to: str) -> None:
+    fields = {"key": "ADA", "secret": KEYS["ADA"].secret, "to": to}
+    answer = offered.person().post("/console/sign-in", fields)
+    assert answer.headers["location"] == "/console/"
+    assert offered.person().get("/console/sign-in", x="y").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("key", "secret", "said"),
+    [
+        ("ADA", "another", "no such access key"),
+        ("NOBODY", "x", "no such access key"),
+        ("", "", "no such access key"),
+        ("TEMP", KEYS["TEMP"].secret, "session token"),
+    ],
+)
+def test_others_do_not_get_in(offered: Offered, key: str, secret: str, said: str) -> None:
+    person = offered.person()
+    answer = person.post("/console/sign-in", {"key": key, "secret": secret})
+    assert answer.status_code == 403
+    assert said in answer.text
+    assert "set-cookie" not in answer.headers
+    assert person.get(PROJECTS).status_code == 303
+
+
+def test_guessing_is_slow(offered: Offered) -> None:
+    person = offered.person()
+    for _ in range(10):
+        person.post("/console/sign-in", {"key": "ADA", "secret": "guess"})
+    right = {"key": "ADA", "secret": KEYS["ADA"].secret}
+    assert person.post("/console/sign-in", right).status_code == 429
+    offered.clock.now += 301
+    assert person.post("/console/sign-in", right).status_code == 303
+
+
+def test_a_planted_cookie_does_not_become_the_session(offered: Offered) -> None:
+    name = f"lfvpipe-console-{offered.url.rpartition(':')[2]}"
+    victim, thief = offered.person(), offered.person()
+    for person in (victim, thief):
+        person.http.cookies.set(name, "planted", domain="127.0.0.1", path="/console")
+    victim.sign_in("ADA")
+    assert victim.http.cookies.get(name) != "planted"
+    assert thief.get(PROJECTS).status_code == 303
+
+
+def test_signing_in_again_ends_the_session_before(offered: Offered) -> None:
+    person, other = offered.person("ADA"), offered.person()
+    for name, value in person.http.cookies.items():
+        other.http.cookies.set(name, value, domain="127.0.0.1")
+    assert other.get(PROJECTS).status_code == 200
+    person.sign_in("ADA")
+    assert other.get(PROJECTS).status_code == 303
+    assert person.get(PROJECTS).status_code == 200
+
+
+def test_a_session_ends_when_it_is_idle_long_and_at_the_end_of_the_day(offered: Offered) -> None:
+    person = offered.person("ADA")
+    offered.clock.now += 2 * 3600 - 1
+    assert person.get(PROJECTS).status_code == 200
+    offered.clock.now += 2 * 3600 + 1
+    assert person.get(PROJECTS).status_code == 303
+    person.sign_in("ADA")
+    for _ in range(12):
+        offered.clock.now += 3599
+        assert person.get(PROJECTS).status_code == 200
+    offered.clock.now += 3599
+    assert person.get(PROJECTS).status_code == 303
+
+
+def test_signing_out_ends_the_session_here_and_there(offered: Offered) -> None:
+    person = offered.person("ADA")
+    stolen = dict(person.http.cookies)
+    person.post("/console/sign-out", {"csrf": "0"})  # another page's form
+    assert person.get(PROJECTS).status_code == 200
+    person.post("/console/sign-out")
+    assert person.get(PROJECTS).status_code == 303
+    thief = offered.person()
+    for name, value in stolen.items():
+        thief.http.cookies.set(name, value, domain="127.0.0.1")
+    assert thief.get(PROJECTS).status_code == 303
+
+
+def test_an_entrance_is_good_once(offered: Offered) -> None:
+    entrance = offered.console.entrance()
+    person = offered.person()
+    answer = person.get(entrance)
+    assert answer.status_code == 200
+    assert 'http-equiv="refresh"' in answer.text
+    assert "this machine (admin)" in person.get(PROJECTS).text
+    assert offered.person().get(entrance).status_code == 403
+    assert offered.person().get("/console/enter").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": ""},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_a_form_on_another_page_changes_nothing(offered: Offered, headers: Any) -> None:
+    person = offered.person("ADA")
+    answer = person.post(PROJECTS, {"name": "p"}, **headers)
+    assert answer.status_code == 403
+    assert offered.client().list_projects()["Projects"] == []
+
+
+@pytest.mark.parametrize("token", ["", "0" * 64, "é"])
+def test_a_form_without_the_sessions_own_token_changes_nothing(
+    offered: Offered, token: str
+) -> None:
+    person = offered.person("ADA")
+    assert person.post(PROJECTS, {"name": "p", "csrf": token}).status_code == 303
+    assert "earlier session" in person.get(PROJECTS).text
+    theirs = offered.person("RITA").form_token()
+    person.post(PROJECTS, {"name": "p", "csrf": theirs})
+    assert offered.client().list_projects()["Projects"] == []
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "", "[::1", "a b"]
+)
+def test_a_foreign_name_that_points_here_gets_no_page(offered: Offered, host: str) -> None:
+    answer = offered.person("ADA").get(PROJECTS, host=host)
+    assert answer.status_code in (400, 403)
+    assert "Projects" not in answer.text
+
+
+def test_behind_a_proxy_with_tls_its_address_is_ours_and_cookies_are_secure(
+    offer: Callable[..., Offered],
+) -> None:
+    offered = offer(origins=Origins(proxies=("https://vision.example",)))
+    person = offered.person()
+    fields = {"key": "ADA", "secret": KEYS["ADA"].secret}
+    there = {"host": "vision.example", "origin": "https://vision.example"}
+    answer = person.post("/console/sign-in", fields, **there)
+    assert answer.status_code == 303
+    assert "secure" in answer.headers["set-cookie"].lower()
+    plain = {"host": "vision.example", "origin": "http://vision.example"}
+    assert person.post("/console/sign-in", fields, **plain).status_code == 403
+
+
+def test_no_answer_can_be_framed_run_anothers_script_or_be_kept(offered: Offered) -> None:
+    person = offered.person("ADA")
+    for path in (PROJECTS, "/console/sign-in", "/console/static/console.js", "/console/none"):
+        headers = person.get(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/console/static/../app.py",
+        "/console/static/..%2fapp.py",
+        "/console/static/%2e%2e/app.py",
+        "/console/static//etc/passwd",
+        "/console/static/%00",
+        "/console//evil.example/%2e%2e",
+        "/console/us-east-1/projects/..%2f..%2fx",
+        "/console/eu-west-1/projects",
+        "/console/..%2f/projects",
+    ],
+)
+def test_odd_paths_lead_nowhere(offered: Offered, path: str) -> None:
+    answer = offered.person("ADA").get(path)
+    assert answer.status_code in (303, 307, 400, 404)
+    assert "location" not in answer.headers or answer.headers["location"].startswith(
+        ("/console/", f"{offered.url}/console/")
+    )
+    assert not (offered.root / "service" / "regions").exists()  # looking makes none
+
+
+def test_a_key_may_in_the_console_what_it_may_by_the_api(offered: Offered) -> None:
+    for key, role in (("VIC", "viewer"), ("RITA", "reviewer")):
+        person = offered.person(key)
+        assert "Create a project" not in person.get(PROJECTS).text
+        person.post(PROJECTS, {"name": "p"})
+        told = person.get(PROJECTS).text
+        assert f"has the role {role}, which may not call CreateProject" in told
+        assert person.get(pages("changes")).status_code == 403
+    assert offered.client().list_projects()["Projects"] == []
+    admin = offered.person("ADA")
+    admin.post(PROJECTS, {"name": "p"})
+    (change,) = offered.lookout.of("us-east-1").changes()  # type: ignore[union-attr]
+    assert (change.operation, change.access_key, change.role) == ("CreateProject", "ADA", "admin")
+    shown = admin.get(pages("changes")).text
+    assert "CreateProject" in shown
+    assert "ADA" in shown
+
+
+def test_a_body_that_is_too_large_or_no_form_is_refused(offered: Offered) -> None:
+    person = offered.person("ADA")
+    assert person.post(PROJECTS, {"name": "p" * 100_000}).status_code == 413
+    headers = {"origin": offered.url, "x-lfvpipe-csrf": person.form_token()}
+    for body in (b"\xff=1", b"&".join([b"a=1"] * 2000)):
+        person.http.post(f"{offered.url}{PROJECTS}", content=body, headers=headers)
+        assert "cannot be read" in person.get(PROJECTS).text
+    assert offered.client().list_projects()["Projects"] == []
