@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -270,6 +271,24 @@ def make_folder(folder: Path) -> None:
             folder.chmod(0o777 & ~mask)
     if not folder.is_dir():  # a file, which mkdir tells so that the error names it
         folder.mkdir()
+
+
+def link(file: Path, path: Path) -> bool:
+    """Give a file a second name, which takes no room; its folder is synced by the caller.
+
+    For files that are only ever replaced as a whole: what is written into one is in both.
+
+    Returns:
+        Whether it has the name now. It has not where the name is taken, the file is itself a link,
+        or is somebody else's, or its disk is another one or has no such names.
+    """
+    try:
+        if not stat.S_ISREG(os.lstat(file).st_mode):  # it may lead to what a user edits
+            return False
+        os.link(file, path)
+    except OSError:
+        return False
+    return True
 
 
 def _mask_elsewhere(path: Path) -> int | None:

@@ -332,8 +332,9 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """
     yield
     asked_for = getattr(item, "funcargs", {})
-    if "page" in asked_for:
-        asked_for["page"].context.close()
+    page: Any = asked_for.get("page")
+    if hasattr(page, "context"):  # a page of text is called so, too
+        page.context.close()
 
 
 @pytest.fixture(scope="session")

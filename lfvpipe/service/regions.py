@@ -5,7 +5,6 @@ The region that was used first has the service's folder itself, others have ``re
 regions that ARNs name.
 """
 
-import os
 import re
 import shutil
 import sqlite3
@@ -209,9 +208,7 @@ def _copy_region(
 def _link(source: str, target: str) -> None:
     """Give a file a second name, or a copy where the disk has no such names."""
     Path(target).unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
+    if not atomic.link(Path(source), Path(target)):
         shutil.copy2(source, target)
 
 

@@ -147,6 +147,7 @@ class Bucket(Protocol):
         *,
         on_done: Callable[[Stored], None],
         jobs: int = 16,
+        may_share: bool = False,
     ) -> None:
         """Store many files concurrently.
 
@@ -155,6 +156,8 @@ class Bucket(Protocol):
             on_done: Told each object that is stored, in the caller's thread. What it raises ends
                 the transfer: nothing new is started, and what is under way ends first.
             jobs: How many transfers go on at once; bounds the memory, at about 8 MiB each.
+            may_share: The files are only ever replaced as a whole, so that a store on their disk
+                may give them a second name, which takes no room.
         """
 
     def delete(self, keys: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from obstore.store import LocalStore
 
-from lfvpipe.atomic import abandoned_files, make_folder, staging, sync_all, sync_folder
+from lfvpipe.atomic import abandoned_files, link, make_folder, staging, sync_all, sync_folder
 from lfvpipe.storage import objects
 from lfvpipe.storage.addresses import check_key, is_path
 from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection, Stored
@@ -167,13 +167,14 @@ class LocalBucket:
         *,
         on_done: Callable[[Stored], None],
         jobs: int = 8,
+        may_share: bool = False,
     ) -> None:
         """Store many files concurrently.
 
         They are synced to the disk together when all are there: each by itself would cost more than
         the copy.
         """
-        objects.put_many(self._put, items, on_done, jobs)
+        objects.put_many(self._share if may_share else self._put, items, on_done, jobs)
         sync_all()
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -206,6 +207,19 @@ class LocalBucket:
     def _store(self) -> LocalStore:
         with translating(str(self._folder)):
             return LocalStore(self._folder, automatic_cleanup=True)
+
+    def _share(self, key: str, file: Path) -> Stored:
+        """Give a file the object's name, too; copy it where its disk has no such second names.
+
+        Nor is one given that takes another file's place: that needs a moment without either.
+        """
+        self._existing_store()
+        path = self._folder / self._check(key)
+        with translating(self._address(key)):
+            make_folder(path.parent)
+        if link(file, path):
+            return Stored(key, path.stat().st_size, "")
+        return self._put(key, file)
 
     def _existing_store(self) -> LocalStore:
         # LocalStore would make the folder anew; but then nobody would notice that it was removed.

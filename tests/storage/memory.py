@@ -130,6 +130,7 @@ class MemoryBucket:
         *,
         on_done: Callable[[Stored], None],
         jobs: int = 16,
+        may_share: bool = False,
     ) -> None:
         for info in as_completed(self._put, items, jobs):
             on_done(Stored(info.key, info.size, info.etag))

@@ -1,5 +1,6 @@
 """What is particular to buckets in a folder."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -156,3 +157,39 @@ def test_many_objects_are_synced_together(
     file.write_bytes(b"x")
     bucket.put_many([(f"{number}.png", file) for number in range(5)], on_done=lambda *_: None)
     assert seen == [5]
+
+
+def test_a_file_that_may_be_shared_takes_no_second_room(bucket: Bucket, tmp_path: Path) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_bytes(b"x")
+    link.symlink_to(file)  # what it leads to may be edited in place
+    bucket.put("taken.png", b"damaged")
+    keys = ("shared.png", "a/b/shared.png", "taken.png")
+    stored: list[tuple[str, int]] = []
+    bucket.put_many(
+        [*((key, file) for key in keys), ("linked.png", link)],
+        on_done=lambda made: stored.append((made.key, made.size)),
+        may_share=True,
+    )
+    bucket.put_many([("copied.png", file)], on_done=lambda _: None)
+    folder = tmp_path / "buckets" / "parts"
+    same = {key for key in (*keys, "linked.png", "copied.png") if (folder / key).samefile(file)}
+    assert same == {"shared.png", "a/b/shared.png"}
+    assert {bucket.get(key) for key in (*keys, "linked.png", "copied.png")} == {b"x"}
+    assert sorted(stored) == [(key, 1) for key in sorted((*keys, "linked.png"))]
+    bucket.delete(["shared.png"])
+    assert file.read_bytes() == b"x"
+
+
+def test_a_disk_without_second_names_gets_a_copy(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    bucket.put_many([("a/1.png", file)], on_done=lambda _: None, may_share=True)
+    assert bucket.get("a/1.png") == b"x"
+    assert not (tmp_path / "buckets" / "parts" / "a/1.png").samefile(file)

@@ -60,7 +60,9 @@ class UploadStep(Step[Context]):
         transfer = Transfer(work, total, is_there)
         with journal_of(context, to).open("a", encoding="utf-8", newline="\n") as journal:
             journal.write("\n")  # ends a line that a crash may have torn
-            context.bucket.put_many(transfer.lacking(wanted, journal), on_done=transfer.count)
+            context.bucket.put_many(
+                transfer.lacking(wanted, journal), on_done=transfer.count, may_share=True
+            )
         if remote:
             remote.note(wanted, anew=bool(transfer.uploaded))
         facts = UploadOutcome(

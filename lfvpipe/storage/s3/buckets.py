@@ -275,6 +275,7 @@ class S3Bucket:
         *,
         on_done: Callable[[Stored], None],
         jobs: int = 16,
+        may_share: bool = False,  # noqa: ARG002  (there is no disk to share)
     ) -> None:
         """Upload many files concurrently."""
         objects.put_many(self._put, items, on_done, jobs)

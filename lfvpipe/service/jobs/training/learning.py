@@ -91,13 +91,13 @@ def noted(runtime: Runtime, model: Model) -> Learning | None:
 
 
 def take_over(runtime: Runtime, model: Model, made_of: str | None, to: Path) -> Learning | None:
-    """Copy the weights of a trained version of the project that learnt from the same.
+    """Take the weights of a trained version of the project that learnt from the same.
 
     Args:
         runtime: The state.
         model: That would learn.
         made_of: From what.
-        to: The file to write; the newest version that is whole is copied.
+        to: The file to write; the newest version that is whole shares its own.
 
     Returns:
         What that version noted. None where there is none, or the model's tag says to learn anew.
@@ -115,7 +115,10 @@ def take_over(runtime: Runtime, model: Model, made_of: str | None, to: Path) -> 
         with suppress(OSError):  # it is being deleted
             weights = runtime.model_file(other.id).read_bytes()
             if sha256(weights).hexdigest() == found.sha256:
-                atomic.write_bytes(to, weights)
+                if atomic.link(runtime.model_file(other.id), to):
+                    atomic.sync_folder(to.parent)
+                else:
+                    atomic.write_bytes(to, weights)
                 return replace(found, weights_of=found.weights_of or other.version)
     return None
 
