@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from lfvpipe.dataset.listing import Part
     from lfvpipe.errors import UserError
 
+NO_PRODUCT = "product"  # what one is called whose folders bear no name
 LOOKED_AT = 40  # images per label whose headers are read
 _GENERIC_TEXT = (
     "images image img imgs photos photo pics pictures bilder fotos data dataset datasets samples"
@@ -558,7 +559,7 @@ def _product(tree: ImageTree, place: Path) -> str:
         if any(is_said):
             first, last = is_said.index(True), len(words) - is_said[::-1].index(True)
             return "-".join(words[first:last])
-    return "product"
+    return NO_PRODUCT
 
 
 def _sizes(tree: ImageTree, groups: Iterable[Sequence[str]]) -> Counter[tuple[int, int]]:

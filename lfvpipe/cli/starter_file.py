@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lfvpipe.cli.discovery import NO_PRODUCT
 from lfvpipe.config.spec import LABELS
 from lfvpipe.engine.phrases import count_of
 from lfvpipe.lookout import rules
@@ -28,14 +29,19 @@ ENOUGH_DEFECTS = rules.MIN_TEST_ANOMALY * 100 // (100 - SHARE)  # for the usual 
 SPARE_NORMAL, SPARE_DEFECTS = 20, 15  # from which on images are kept out to be judged
 
 
-def text(found: Discovery, output: Path, schema: str) -> str:
+def text(found: Discovery, output: Path, schema: str, name: str) -> str:
     """Return the file's text.
 
     Args:
         found: What there is.
         output: Where the file will lie: paths in it are relative to that.
         schema: Where the schema lies, relative to that too.
+        name: What the pipeline is called; "" for what its file is.
     """
+    called = [
+        "# What reports call the pipeline, and `.lfvpipe` its folder.",
+        f"name: {_scalar(name)}",
+    ]
     lines = [
         f"# yaml-language-server: $schema={schema}",
         "",
@@ -43,6 +49,7 @@ def text(found: Discovery, output: Path, schema: str) -> str:
         f"# Edit it as you like; then `lfvpipe validate {output.name}` checks it, and",
         f"# `lfvpipe run {output.name}` runs it.",
         "",
+        *(called if name else ()),
         f"project: {_scalar(project_name(found))}",
         "",
         "# What the product looks like. Paths are relative to this file.",
@@ -69,7 +76,7 @@ def text(found: Discovery, output: Path, schema: str) -> str:
 def project_name(found: Discovery) -> str:
     """Return a name for the project, made of what the images are called."""
     name = re.sub(r"[^A-Za-z0-9]+", "-", found.product).strip("-").lower()
-    return name if name[:1].isalnum() else "product"
+    return name if name[:1].isalnum() else NO_PRODUCT
 
 
 # --- Sources

@@ -3,7 +3,7 @@
 import re
 
 # Beside the pipelines' own folders in `.lfvpipe`.
-_TAKEN = {"cache", "service", "buckets"}
+_TAKEN = {"cache", "service", "buckets", "kept"}
 _DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)
 }

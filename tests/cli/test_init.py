@@ -257,3 +257,52 @@ def test_the_split_leaves_ten_defects_to_test_on(
     assert lfvpipe("init", tmp_path / "cups", tmp_path / "cups_def", "-o", file).code == 0
     found = lfvpipe("validate", file, "--json").json["variants"][0]["sources"]
     assert found[1]["test"] == max(10, round((anomaly - found[1]["evaluate"]) * 0.2))
+
+
+def _photographs(folder: Path) -> Path:
+    _folder(folder, _numbered("good", 60) + _numbered("defect", 20))
+    return folder
+
+
+def _name(file: Path) -> str:
+    return load(file).pipeline.name
+
+
+def test_the_pipeline_is_called_after_the_folder_of_the_photographs(
+    here: Path, lfvpipe: Any
+) -> None:
+    photographs = _photographs(here / "Kettle lids (2024)")
+    assert lfvpipe("init", photographs).code == 0
+    assert _name(here / "pipeline.yaml") == "kettle-lids-2024"
+    said = lfvpipe("run", "--until", "select")
+    assert said.code == 0, said.err
+    assert (here / ".lfvpipe" / "kettle-lids-2024" / "ledger.json").is_file()
+    # Written anew, it goes on with the state that it has.
+    assert lfvpipe("init", photographs, "--force").code == 0
+    assert _name(here / "pipeline.yaml") == "kettle-lids-2024"
+
+
+def test_a_file_whose_name_was_chosen_gives_the_pipeline_that_name(
+    here: Path, lfvpipe: Any
+) -> None:
+    assert lfvpipe("init", _photographs(here / "lids"), "-o", "line-7.yaml").code == 0
+    assert _name(here / "line-7.yaml") == "line-7"
+
+
+def test_photographs_in_folders_that_say_nothing_leave_the_usual_name(
+    here: Path, lfvpipe: Any
+) -> None:
+    assert lfvpipe("init", _photographs(here / "data" / "photos" / "images")).code == 0
+    assert _name(here / "pipeline.yaml") == "pipeline"
+
+
+@pytest.mark.parametrize("taken", ["pipeline", "lids"])
+def test_a_state_that_is_there_is_neither_left_nor_taken(
+    taken: str, here: Path, lfvpipe: Any
+) -> None:
+    photographs = _photographs(here / "lids")
+    (here / f"{taken}.yaml").write_text("sources: {normal: {archive: lids/good}}")
+    said = lfvpipe("run", f"{taken}.yaml", "--until", "select")
+    assert said.code == 0, said.err
+    assert lfvpipe("init", photographs, "--force").code == 0
+    assert _name(here / "pipeline.yaml") == "pipeline"

@@ -226,6 +226,7 @@ def test_a_relative_file_makes_absolute_paths(
         ("Prüfung", "Pr-fung"),
         ("…", "pipeline"),
         ("cache", "pipeline-cache"),
+        ("kept", "pipeline-kept"),
         ("con", "pipeline-con"),
         (".hidden", "hidden"),
         ("a" * 100, "a" * 64),

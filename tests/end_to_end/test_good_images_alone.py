@@ -30,11 +30,11 @@ def test_thirty_good_images_make_a_model_a_report_and_verdicts(workshop: Worksho
     assert "cannot be told: no defective image to test on" in said.out
     assert "of 6 good images called anomalous; with 95 % confidence" in said.out
     assert "a guess from good images alone" in said.out
-    project = load(workshop.folder / "pipeline.yaml").pipeline.project
-    (model,) = workshop.models(project)
+    pipeline = load(workshop.folder / "pipeline.yaml").pipeline
+    (model,) = workshop.models(pipeline.project)
     assert model["Status"] == "TRAINED"
     assert "Performance" not in model
-    state = workshop.folder / ".lfvpipe" / "pipeline"
+    state = workshop.folder / ".lfvpipe" / pipeline.name
     (file,) = (state / "runs").glob("*.json")
     run = json.loads(file.read_text("utf-8"))
     assert run["model"]["f1"] is None

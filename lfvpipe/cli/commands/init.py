@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from lfvpipe import atomic
 from lfvpipe.cli import output, starter_file
 from lfvpipe.cli.choosing import Choices
-from lfvpipe.cli.discovery import discover
+from lfvpipe.cli.discovery import NO_PRODUCT, discover
 from lfvpipe.cli.options import STATE_FOLDER, Json, Option, Options
 from lfvpipe.cli.private_state import private_state
 from lfvpipe.cli.questions import can_ask
 from lfvpipe.cli.undecided import Asked
 from lfvpipe.cli.usage import UsageError
+from lfvpipe.config.names import pipeline_name
 from lfvpipe.config.schema import schema_file
 from lfvpipe.dataset.listing import COLUMNS
 from lfvpipe.visible import visible
@@ -101,16 +103,33 @@ def run(options: InitOptions) -> int:
             hint="Name a folder or archives of images, such as `lfvpipe init photos`.",
         )
     found = discover([Path(path) for path in options.paths], _asked(options))
+    name = _name(found, target)
     # Where the file's modeline looks for it, so that editors complete and check.
     with private_state(target.absolute().parent / STATE_FOLDER):
         atomic.write_bytes(target.parent / SCHEMA, schema_file("pipeline").read_bytes())
-    atomic.write_text(target, starter_file.text(found, target, SCHEMA))
+    atomic.write_text(target, starter_file.text(found, target, SCHEMA, name))
     missing = starter_file.shortage(found)
     if options.json:
         output.print_json(_json(found, target, missing))
     else:
         _print(found, target, missing)
     return 0
+
+
+def _name(found: Discovery, target: Path) -> str:
+    """Return what the pipeline is called after its product; "" where its file's name will do.
+
+    A state that is there stays the one of this file, and that of another file does not become it.
+    """
+    name = pipeline_name(starter_file.project_name(found))
+    if target.stem != InitOptions.output.removesuffix(".yaml") or name == NO_PRODUCT:
+        return ""
+    is_ours = target.exists() and re.search(
+        rf'^name: *"?{re.escape(name)}"? *$', target.read_text(errors="replace"), re.MULTILINE
+    )
+    root = target.absolute().parent / STATE_FOLDER
+    taken = (target.stem,) if is_ours else (target.stem, name)
+    return "" if any((root / each).exists() for each in taken) else name
 
 
 def _asked(options: InitOptions) -> Asked:
