@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lfvpipe import painting
 from lfvpipe.errors import UserError
 from lfvpipe.review.guard import Guard
 from lfvpipe.review.session import BadRequest
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 
     from lfvpipe.review.session import Review
 
+_PAGE = Path(__file__).with_name("page")
 _FILES = {
-    "": ("review.html", "text/html; charset=utf-8"),
-    "review.css": ("review.css", "text/css; charset=utf-8"),
-    "review.js": ("review.js", "text/javascript; charset=utf-8"),
+    "": (_PAGE / "review.html", "text/html; charset=utf-8"),
+    "review.css": (_PAGE / "review.css", "text/css; charset=utf-8"),
+    "review.js": (_PAGE / "review.js", "text/javascript; charset=utf-8"),
+    "painter.js": (painting.PAINTER, "text/javascript; charset=utf-8"),
 }
 
 
@@ -52,8 +55,7 @@ def _static(name: str) -> Callable[[Request], Response]:
     file, kind = _FILES[name]
 
     def serve(_: Request) -> Response:  # read each time, as a page is loaded once a review
-        data = Path(__file__).with_name("page").joinpath(file).read_bytes()
-        return Response(data, media_type=kind)
+        return Response(file.read_bytes(), media_type=kind)
 
     return serve
 

@@ -15,9 +15,10 @@ from lfvpipe import atomic
 from lfvpipe.dataset.labels import CHOICES, PARTS, Decision, label_of
 from lfvpipe.engine.phrases import listing
 from lfvpipe.errors import UserError
+from lfvpipe.painting import NoPainting, mask_from_painting, see_through
 from lfvpipe.report.heat_colours import ramp
 from lfvpipe.review.detected import PhotographGone, Photographs, read
-from lfvpipe.review.pictures import NoPainting, mask_from_painting, see_through, thumbnail
+from lfvpipe.review.pictures import thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -155,12 +155,22 @@ def test_a_mask_is_painted_undone_and_saved_with_the_decision(page: Page, serve:
     stroke(0.5, 0.75)
     stroke(0.1, 0.2)
     page.get_by_role("button", name="Undo stroke").click()
+    page.get_by_role("button", name="Polygon").click()
+    for across, down in ((0.7, 0.1), (0.95, 0.1), (0.95, 0.4)):
+        page.mouse.click(box["x"] + box["width"] * across, box["y"] + box["height"] * down)
+    page.mouse.move(box["x"] + 5, box["y"] + 5)  # a corner that is not set
+    page.keyboard.press("Enter")
+    page.mouse.click(box["x"] + 5, box["y"] + 5)  # one that is dropped
+    page.keyboard.press("Escape")
     page.keyboard.press("a")
     shown(page, "p/2.png")
     (line,) = desk.decisions()
     with Image.open(desk.labels.parent / line["mask"]) as mask:
         assert mask.getpixel((40, 40)) == (0xD6, 0x27, 0x28)
         assert mask.getpixel((10, 10)) == (255, 255, 255)
+        width, height = mask.size
+        assert mask.getpixel((int(0.9 * width), int(0.2 * height))) == (0xD6, 0x27, 0x28)
+        assert mask.getpixel((int(0.75 * width), int(0.35 * height))) == (255, 255, 255)
         assert set(mask.get_flattened_data()) == {(0xD6, 0x27, 0x28), (255, 255, 255)}
 
 

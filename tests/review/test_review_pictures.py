@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy
 from PIL import Image
 
+from lfvpipe.painting import mask_from_painting
 from lfvpipe.report import heat_colours
-from lfvpipe.review.pictures import Pictures, mask_from_painting, pictures_of
+from lfvpipe.review.pictures import Pictures, pictures_of
 from tests.outcomes import model_outcome
 
 if TYPE_CHECKING:

@@ -1,4 +1,5 @@
-"use strict";
+import { Painter } from "./painter.js";
+
 // The page keeps nothing that matters: what was decided is on the server's disk before it is shown.
 
 const $ = (id) => document.getElementById(id);
@@ -21,15 +22,13 @@ let item = null;
 let line = Promise.resolve();
 let waiting = 0;
 let overlay = "";     // "", "heat" or "mask"
-let erasing = false;
 let tiles = [];       // what the grid shows of each of the list
 let grid = false;
 let picked = new Set();  // numbers of the images that are selected in the grid
 let anchor = 0;       // where in the list a range of them begins
 let scale = 0;        // of the image; 0 fits it in
 let reference = -1;   // which normal image stands beside; -1 for none
-let strokes = [];     // pictures of the canvas before each stroke
-let painted = false;
+let painter = null;
 
 async function ask(path, body) {
   const options = body === undefined ? {} : {
@@ -389,7 +388,7 @@ async function decide(label) {
   if (state.of_detected) body.split = $("goes").value;
   if (grid) return decideMany({ ...body, ns: [...picked] });
   body.n = item.n;
-  if (label === "anomaly" && painted) body.mask = $("canvas").toDataURL("image/png").split(",")[1];
+  if (label === "anomaly" && painter.painted) body.mask = painter.png();
   const name = item.name;
   const reply = await ask("api/decisions", body);
   state = reply.state;
@@ -444,21 +443,16 @@ async function undo() {
 
 // Painting
 
-function context() { return $("canvas").getContext("2d", { willReadFrequently: true }); }
-
 function stopPainting() {
   $("canvas").hidden = true;
   $("brushes").hidden = true;
   $("paint").setAttribute("aria-pressed", "false");
-  strokes = [];
-  painted = false;
+  painter.start(1, 1);
 }
 
 async function startPainting() {
-  const canvas = $("canvas");
-  canvas.width = item.width;
-  canvas.height = item.height;
-  canvas.hidden = false;
+  $("canvas").hidden = false;
+  painter.start(item.width, item.height);
   $("brushes").hidden = false;
   $("paint").setAttribute("aria-pressed", "true");
   overlay = "";
@@ -466,62 +460,14 @@ async function startPainting() {
   if (!item.mask) return;
   const known = new Image();
   known.src = `pictures/mask/${item.n}?${item.made.length}`;
-  await known.decode().then(() => context().drawImage(known, 0, 0)).catch(() => {});
+  await known.decode().then(() => painter.lay(known)).catch(() => {});
 }
 
-function brush(from, to) {
-  const pen = context();
-  pen.globalCompositeOperation = erasing ? "destination-out" : "source-over";
-  pen.strokeStyle = state.classes[$("class").value];
-  pen.lineWidth = Number($("size").value) * item.width / 512 + 1;
-  pen.lineCap = pen.lineJoin = "round";
-  pen.beginPath();
-  pen.moveTo(...from);
-  pen.lineTo(to[0] + 0.01, to[1]);
-  pen.stroke();
-}
-
-function spot(event) {
-  const box = $("canvas").getBoundingClientRect();
-  return [(event.clientX - box.left) * item.width / box.width, (event.clientY - box.top) * item.height / box.height];
-}
-
-function paintWith(canvas) {
-  let last = null;
-  canvas.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
-    canvas.setPointerCapture(event.pointerId);
-    strokes.push(context().getImageData(0, 0, canvas.width, canvas.height));
-    if (strokes.length > 20) strokes.shift();
-    painted = true;
-    last = spot(event);
-    brush(last, last);
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    if (!last) return;
-    for (const each of event.getCoalescedEvents?.() ?? [event]) {
-      const here = spot(each);
-      brush(last, here);
-      last = here;
-    }
-  });
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { last = null; });
-}
-
-function setEraser(on) {
-  erasing = on;
-  $("eraser").setAttribute("aria-pressed", String(on));
-}
-
-function unstroke() {
-  const before = strokes.pop();
-  if (before) context().putImageData(before, 0, 0);
-}
-
-function clearMask() {
-  strokes.push(context().getImageData(0, 0, item.width, item.height));
-  context().clearRect(0, 0, item.width, item.height);
-  painted = true;
+function setTool(tool) {
+  painter.choose(painter.tool === tool ? "brush" : tool);
+  for (const each of ["eraser", "polygon"]) {
+    $(each).setAttribute("aria-pressed", String(painter.tool === each));
+  }
 }
 
 // Wiring
@@ -560,6 +506,12 @@ function pressed(event) {
   const scrolls = event.target.id === "view" && scale;
   if (field || (scrolls && event.key.startsWith("Arrow"))) return;
   const key = event.key.toLowerCase();
+  if (painter.corners.length && ["enter", "escape"].includes(key)) {
+    if (key === "enter") painter.closePolygon();
+    else painter.dropPolygon();
+    event.preventDefault();
+    return;
+  }
   const ofOne = {
     arrowleft: () => move(-1), arrowright: () => move(1),
     h: () => toggle("heat"), m: () => toggle("mask"), p: togglePainting, r: toggleReference,
@@ -582,9 +534,10 @@ function wire() {
   $("heat").addEventListener("click", () => toggle("heat"));
   $("mask").addEventListener("click", () => toggle("mask"));
   $("paint").addEventListener("click", togglePainting);
-  $("eraser").addEventListener("click", () => setEraser(!erasing));
-  $("unstroke").addEventListener("click", unstroke);
-  $("clear").addEventListener("click", clearMask);
+  $("eraser").addEventListener("click", () => setTool("eraser"));
+  $("polygon").addEventListener("click", () => setTool("polygon"));
+  $("unstroke").addEventListener("click", () => painter.undo());
+  $("clear").addEventListener("click", () => painter.clear());
   $("zoom").addEventListener("change", () => setScale(Number($("zoom").value)));
   $("many").addEventListener("click", () => guarded(() => setGrid(!grid)));
   $("every").addEventListener("click", () => pickAll(true));
@@ -605,10 +558,13 @@ function wire() {
   $("who").addEventListener("input", () => fail(null));  // on change it would move what is being clicked
   document.addEventListener("keydown", pressed);
   new ResizeObserver(fit).observe($("view"));
-  paintWith($("canvas"));
 }
 
 async function begin() {
+  painter = new Painter($("canvas"), {
+    colour: () => state.classes[$("class").value],
+    width: () => Number($("size").value),
+  });
   state = await ask("api/state");
   $("who").value = state.who;
   for (const name of Object.keys(state.classes)) $("class").add(new Option(name));

@@ -1,0 +1,85 @@
+"""What a person paints on an image: the page's painter, and masks made of what it sends."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy
+from PIL import Image
+
+from lfvpipe import images
+from lfvpipe.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = ["PAINTER", "NoPainting", "mask_from_painting", "see_through"]
+
+PAINTER: Final = Path(__file__).with_name("painter.js")
+"""The script of the canvas that is painted on."""
+_WHITE = (255, 255, 255)
+
+
+class NoPainting(UserError):
+    """What the page sent is not what a person paints on an image."""
+
+
+def see_through(data: bytes) -> bytes:
+    """Return a mask with its white background clear; raises UserError if it is no image."""
+    try:
+        colours = numpy.asarray(images.read_mask(data))
+    except images.ImageError as error:
+        raise UserError("The mask cannot be read.") from error
+    marked = (colours != numpy.array(_WHITE)).any(axis=2)
+    alpha = numpy.where(marked, 255, 0).astype(numpy.uint8)
+    return _png(Image.fromarray(numpy.dstack([colours, alpha])))
+
+
+def mask_from_painting(
+    data: bytes, size: tuple[int, int], classes: Mapping[str, str]
+) -> bytes | None:
+    """Return what a person painted as a mask that the service takes: RGB, white background.
+
+    Args:
+        data: A PNG of the image's size; what is clear is background, all else the class whose
+            colour is nearest, as a brush's edges are softened.
+        size: Width and height of the image, pixels.
+        classes: Colours (``#RRGGBB``) by anomaly type.
+
+    Returns:
+        A PNG; None if nothing is marked.
+
+    Raises:
+        NoPainting: It is no PNG, or not of that size, which is looked at before it is decoded.
+    """
+    try:
+        header = images.inspect(data)
+        if (header.width, header.height) != size:
+            raise NoPainting(f"The mask is {header.width}x{header.height}, the image not.")
+        pixels, marked = images.read_painting(data)
+    except images.ImageError as error:
+        raise NoPainting("The mask is no PNG.") from error
+    if not marked.any():
+        return None
+    codes = [bytes.fromhex(colour.lstrip("#")) for colour in classes.values()]
+    palette = numpy.array([list(code) for code in codes], numpy.uint8)
+    result = numpy.stack([_nearest(row, palette) for row in pixels])
+    result[~marked] = _WHITE
+    return _png(Image.fromarray(result))
+
+
+def _nearest(row: NDArray[numpy.uint8], palette: NDArray[numpy.uint8]) -> NDArray[numpy.uint8]:
+    """Return the palette's colour nearest to each pixel; a row at a time needs little memory."""
+    distances = ((row[:, None].astype("i4") - palette) ** 2).sum(axis=2)
+    nearest: NDArray[numpy.uint8] = palette[distances.argmin(axis=1)]
+    return nearest
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
