@@ -107,6 +107,13 @@ class NoCredentials(StorageError):
     )
 
 
+class WrongTime(StorageError):
+    """Requests are signed with a time that the store does not take for now."""
+
+    sentence = "The store of {where} has another time than this machine"
+    what_to_do = "Set this machine's clock, and try again."
+
+
 class WrongRegion(StorageError):
     """The bucket lies in another region than the one that requests are signed for.
 

@@ -24,6 +24,7 @@ from lfvpipe.storage.errors import (
     StorageError,
     Unreachable,
     WrongRegion,
+    WrongTime,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ _KINDS_BY_CODE: dict[str, type[StorageError]] = {
     "InvalidToken": NoCredentials,
     "TokenRefreshRequired": NoCredentials,
     "Unauthorized": NoCredentials,
+    "RequestTimeTooSkewed": WrongTime,
+    "RequestExpired": WrongTime,
     "PermanentRedirect": WrongRegion,
     "TemporaryRedirect": WrongRegion,
     "AuthorizationHeaderMalformed": WrongRegion,
@@ -59,6 +62,7 @@ _KINDS_BY_CODE: dict[str, type[StorageError]] = {
 # some others: the status is all that is known.
 _KINDS_BY_STATUS: dict[int, type[StorageError]] = {
     301: WrongRegion,
+    307: WrongRegion,
     401: NoCredentials,
     403: AccessDenied,
     429: Busy,
@@ -118,7 +122,11 @@ def _from_botocore(error: Exception, where: str) -> StorageError:
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         text = str(error.response.get("Error", {}).get("Message", "")).rstrip(".")
-        return _kind(code, status)(where, f"{code}: {text}" if text else code)
+        kind, detail = _kind(code, status), f"{code}: {text}" if text else code
+        if kind is WrongRegion:
+            region = str(error.response.get("Error", {}).get("Region", ""))
+            return WrongRegion(where, detail, region=region or None)
+        return kind(where, detail)
     if isinstance(error, botocore.SSLError):
         return NotTrusted(where, _first_line(error))
     if isinstance(error, botocore.FlexibleChecksumError):

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from lfvpipe.errors import UserError
@@ -173,6 +174,26 @@ def test_what_is_to_follow_a_transaction_follows_in_order_and_only_if_it_ended_w
         assert not projects.exists(tx, "p")
     assert followed == ["first", "second"]
     database.close()
+
+
+@pytest.mark.parametrize("where", ["the head", "the middle", "the version"])
+def test_a_database_that_cannot_be_used_is_let_go_of_at_once(where: str, tmp_path: Path) -> None:
+    """What is put in its place would else be written to by what closes late."""
+    file = tmp_path / "service.db"
+    Database(file).close()
+    data = bytearray(file.read_bytes())
+    if where == "the version":
+        with closing(sqlite3.connect(file)) as database:
+            database.execute(f"PRAGMA user_version = {VERSION + 1}")
+    elif where == "the head":
+        file.write_bytes(b"nonsense" * 512)
+    else:
+        file.write_bytes(data[:100] + bytes(len(data) - 100))
+    with pytest.raises(UserError) as caught:
+        Database(file)
+    held = [opened.path for opened in psutil.Process().open_files() if str(tmp_path) in opened.path]
+    assert held == [], caught.value
+    assert [each.name for each in tmp_path.iterdir()] == ["service.db"]
 
 
 def test_those_who_read_before_they_write_wait_for_one_another(tmp_path: Path) -> None:

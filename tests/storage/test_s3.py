@@ -219,6 +219,9 @@ def test_what_is_written_is_encrypted_as_the_terms_say(
         (401, "Whatever", errors.NoCredentials, "AWS_PROFILE"),
         (400, "AuthorizationHeaderMalformed", errors.WrongRegion, ""),
         (301, "PermanentRedirect", errors.WrongRegion, ""),
+        (307, "TemporaryRedirect", errors.WrongRegion, ""),
+        (403, "RequestTimeTooSkewed", errors.WrongTime, "clock"),
+        (403, "RequestExpired", errors.WrongTime, "clock"),
         (404, "NoSuchBucket", errors.NoSuchBucket, "name"),
         (507, "QuotaExceeded", errors.DiskFull, "space"),
         (503, "SlowDown", errors.StorageError, ""),
@@ -229,7 +232,10 @@ def test_what_a_store_answers_is_explained(
 ) -> None:
     store.script = {"*": (status, code)}
     bucket = bucket_at(store.url)
-    for act in (lambda: bucket.put("key", b"x"), lambda: list(bucket.list()), bucket.create):
+    asked: list[Any] = [lambda: bucket.put("key", b"x"), lambda: list(bucket.list()), bucket.create]
+    # An answer to HEAD has no body; it is found out what it would say.
+    asked += [bucket.exists] if status in (400, 403) else []
+    for act in asked:
         with pytest.raises(kind, match="parts-images") as raised:
             act()
         assert advice in raised.value.hint
@@ -237,11 +243,21 @@ def test_what_a_store_answers_is_explained(
 
 
 def test_a_bucket_that_is_not_ours_is_not_adopted(store: Any) -> None:
-    store.script = {"HEAD": (403, ""), "PUT": (409, "BucketAlreadyExists")}
+    forbidden = {"HEAD": (403, ""), "GET": (403, "AccessDenied")}
+    store.script = {**forbidden, "PUT": (409, "BucketAlreadyExists")}
     with pytest.raises(errors.AccessDenied):
         bucket_at(store.url).exists()
     with pytest.raises(errors.BucketNameTaken, match="somebody else"):
         bucket_at(store.url).create()
+
+
+def test_a_store_that_refuses_to_say_whether_a_bucket_is_there_is_asked_what_is_in_it(
+    store: Any,
+) -> None:
+    store.script = {"HEAD": (403, ""), "GET": (200, "")}
+    assert bucket_at(store.url).exists()
+    store.script = {"HEAD": (400, ""), "GET": (404, "NoSuchBucket")}
+    assert not bucket_at(store.url).exists()
 
 
 def test_our_own_bucket_may_be_created_again(store: Any) -> None:

@@ -83,7 +83,11 @@ class Database:
         try:
             with self._connected() as connection:
                 _prepare(connection, file)
-        except sqlite3.DatabaseError as error:
+        except BaseException as error:
+            # Now, and not when the error is forgotten: another file may be in its place by then.
+            self.close()
+            if not isinstance(error, sqlite3.DatabaseError):
+                raise
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
                 raise StateBroken(file, str(error)) from error
             raise StateUnreadable(file, str(error)) from error
@@ -154,9 +158,14 @@ def _connect(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")  # what a client was told survives a power cut
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        # What a client was told survives a power cut.
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -32,7 +32,7 @@ def find(client: S3Client, name: str) -> str | None:
     """Return the bucket's region ("" if the store tells none), None if there is no bucket."""
     with translating(f"s3://{name}"):
         try:
-            answer = client.head_bucket(Bucket=name)
+            answer = _head(client, name)
         except ClientError as error:
             if _status(error) == 404:
                 return None
@@ -40,10 +40,24 @@ def find(client: S3Client, name: str) -> str | None:
     return str(answer.get("BucketRegion") or "")
 
 
+def _head(client: S3Client, name: str) -> dict[str, Any]:
+    """Ask for the bucket, and where that is refused for what is in it.
+
+    An answer to HEAD has no body, hence does not say why. A store that refuses this alone is used.
+    """
+    try:
+        answer: dict[str, Any] = client.head_bucket(Bucket=name)
+    except ClientError as error:
+        if _status(error) not in _REFUSALS:
+            raise
+        answer = client.list_objects_v2(Bucket=name, MaxKeys=1)
+    return answer
+
+
 def location(client: S3Client, name: str) -> str:
     """Return the region of a bucket that is there, "" if the store tells none."""
     with translating(f"s3://{name}"):
-        answer = client.head_bucket(Bucket=name)
+        answer = _head(client, name)
     return str(answer.get("BucketRegion") or "")
 
 
