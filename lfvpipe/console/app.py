@@ -14,7 +14,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from lfvpipe.console import changes, projects, sign_in
+from lfvpipe.console import changes, dataset_pages, projects, sign_in
+from lfvpipe.console.datasets.desk import Desk
 from lfvpipe.console.guard import Guard, Origins
 from lfvpipe.console.rendering import no_page
 from lfvpipe.console.sessions import Sessions
@@ -27,6 +28,7 @@ from lfvpipe.console.visit import (
     Visit,
 )
 from lfvpipe.console.wording import say
+from lfvpipe.errors import UserError
 from lfvpipe.lookout.client import connect
 from lfvpipe.service.http import body as bodies
 from lfvpipe.service.log import service_log
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from lfvpipe.service import RegionalService, Service
     from lfvpipe.service.http.credentials import AccessKey
 
-PAGES: tuple[Page, ...] = (*projects.PAGES, *changes.PAGES)
+PAGES: tuple[Page, ...] = (*projects.PAGES, *dataset_pages.PAGES, *changes.PAGES)
 _BODY_SECONDS = 60.0
 
 
@@ -69,6 +71,7 @@ class Console:
     origins: Origins = field(default_factory=Origins)
     sessions: Sessions = field(default_factory=lambda: Sessions(time.monotonic))
     _clients: dict[str, LookoutClient] = field(default_factory=dict)
+    _desks: dict[str, Desk] = field(default_factory=dict)
 
     def beside(self, api: ASGIApp) -> ASGIApp:
         """Return what answers paths of the console by the console, and all others by `api`."""
@@ -129,6 +132,8 @@ class Console:
         if region not in self._clients:
             handler = self.lookout.handle
             self._clients[region] = connect("embedded", region=region, handler=handler)
+        if region not in self._desks:
+            self._desks[region] = Desk(self._clients[region], service)
         return Visit(
             request=request,
             session=session,
@@ -137,6 +142,7 @@ class Console:
             regions=self.lookout.regions,
             client=self._clients[region],
             service=service,
+            datasets=self._desks[region],
             body=body,
         )
 
@@ -166,6 +172,8 @@ def _answer(page: Page, visit: Visit) -> Response:
             return visit.refuse(Refusal(_sentence(" ".join(str(error).split()))))
         except Fault as fault:
             return visit.refuse(Refusal(_sentence(fault.message), fault.status))
+        except UserError as error:
+            return visit.refuse(Refusal(f"{error.message} {error.hint}".strip()))
         except Exception:  # the boundary: a bug must not reach the person as a traceback
             service_log().exception("page failed", path=visit.request.url.path)
             return visit.refuse(Refusal(say("frame.failed"), 500))

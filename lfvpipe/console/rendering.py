@@ -18,7 +18,7 @@ class Tab(NamedTuple):
     parts: tuple[str, ...] = ()  # of its address, behind the project's
 
 
-PROJECT_TABS = (Tab("overview"),)
+PROJECT_TABS = (Tab("overview"), Tab("datasets", ("datasets",)))
 _TEMPLATES = Path(__file__).with_name("templates")
 
 

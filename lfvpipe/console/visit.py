@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from lfvpipe.console.datasets.desk import Desk
     from lfvpipe.console.sessions import Session
     from lfvpipe.lookout.client import LookoutClient
     from lfvpipe.service import Service
@@ -58,6 +59,7 @@ class Visit:
         regions: All that there are.
         client: Asks the service in this process, in the person's name.
         service: The service of the region, for what the API has no operation for.
+        datasets: Changes and shows the region's images.
     """
 
     request: Request
@@ -67,6 +69,7 @@ class Visit:
     regions: Sequence[str]
     client: LookoutClient
     service: Service
+    datasets: Desk
     body: bytes = b""
 
     @property

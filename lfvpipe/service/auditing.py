@@ -1,16 +1,43 @@
 """What is written down of a change: what was asked, and how its resource stood before and after."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from lfvpipe import manifest
-from lfvpipe.service.state import contents, datasets, entries, models, projects, tags
+from lfvpipe.service.roles import present_actor
+from lfvpipe.service.state import changes, contents, datasets, entries, models, projects, tags
 from lfvpipe.service.state.database import Transaction
 
 _LONGEST = 1000  # characters of a value
 _LINES = 2000  # of an update that are read: the transaction waits for it
 _IMAGES = 50  # of those that are named with their labels before and after
+
+
+@contextmanager
+def written_down(
+    tx: Transaction, operation: str, parameters: Mapping[str, Any], now: float
+) -> Iterator[None]:
+    """Write down what the block changes, and who changes it, in the same transaction.
+
+    A request that comes a second time with its client token changes nothing, and leaves nothing.
+    """
+    asked = describe_request(tx, parameters)
+    before = describe_resource(tx, parameters)
+    yield
+    actor = present_actor()
+    changes.add(
+        tx,
+        at=now,
+        access_key=actor.access_key,
+        role=actor.role.value,
+        operation=operation,
+        project=project_of(parameters),
+        asked=asked,
+        before=before,
+        after=describe_resource(tx, parameters),
+    )
 
 
 def project_of(parameters: Mapping[str, Any]) -> str:

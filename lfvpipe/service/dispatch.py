@@ -1,17 +1,15 @@
 """Calls the method of an operation, in its transaction, once per client token."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel
 
 from lfvpipe.service import auditing
-from lfvpipe.service.roles import check_role, present_actor
+from lfvpipe.service.roles import check_role
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.service.state import changes, tokens
-from lfvpipe.service.state.database import Transaction
+from lfvpipe.service.state import tokens
 from lfvpipe.service.throttle import Throttle
 
 Method = Callable[..., Mapping[str, Any]]
@@ -63,38 +61,13 @@ class Dispatcher:
             now = self._runtime.clock()
 
             def act() -> Mapping[str, Any]:
-                with _written_down(tx, operation.name, parameters, now):
+                with auditing.written_down(tx, operation.name, parameters, now):
                     return method(tx, **arguments)
 
             if token is None:
                 return act()
             lifetime = self._runtime.quotas.token_seconds
             return tokens.once(tx, operation.name, token, parameters, now, lifetime, act)
-
-
-@contextmanager
-def _written_down(
-    tx: Transaction, operation: str, parameters: Mapping[str, Any], now: float
-) -> Iterator[None]:
-    """Write down what the block changes, and who changes it, in the same transaction.
-
-    A request that comes a second time with its client token changes nothing, and leaves nothing.
-    """
-    asked = auditing.describe_request(tx, parameters)
-    before = auditing.describe_resource(tx, parameters)
-    yield
-    actor = present_actor()
-    changes.add(
-        tx,
-        at=now,
-        access_key=actor.access_key,
-        role=actor.role.value,
-        operation=operation,
-        project=auditing.project_of(parameters),
-        asked=asked,
-        before=before,
-        after=auditing.describe_resource(tx, parameters),
-    )
 
 
 def _token_member(operation: OperationModel) -> str:

@@ -15,8 +15,10 @@ from typing import Self
 
 from lfvpipe import manifest
 from lfvpipe.lookout.statuses import DATASET_BUSY, DatasetStatus
+from lfvpipe.service import auditing
 from lfvpipe.service.faults import conflict
 from lfvpipe.service.quotas import Quotas
+from lfvpipe.service.roles import check_admin
 from lfvpipe.service.shortages import Shortage, shortages
 from lfvpipe.service.state import contents, datasets, entries, projects, tokens
 from lfvpipe.service.state.contents import Content, ContentState, Counts
@@ -25,6 +27,7 @@ from lfvpipe.service.state.datasets import Dataset
 from lfvpipe.service.state.entries import Row
 
 _KEPT = 400_000  # images whose names and labels stay in memory: some 150 MB
+_NAMED = 10  # images that the log of changes names
 _TYPED = ('"defect-type"', "-color-map")  # what a line has that may tell an anomaly's type
 
 
@@ -254,8 +257,10 @@ class DatasetImages:
             The lines of those that were there, by their addresses.
 
         Raises:
-            Fault: ResourceNotFoundException, or ConflictException while it is being changed.
+            Fault: ResourceNotFoundException, ConflictException while it is being changed, or
+                AccessDeniedException to who is no admin.
         """
+        check_admin("remove images from a data set")
         with self._database.write() as tx:
             dataset = datasets.get(tx, project, dataset_type)
             base = contents.find(tx, dataset.content)
@@ -265,7 +270,15 @@ class DatasetImages:
                 raise conflict("DATASET", dataset.name, f"{state}; nothing can be removed from it")
             rows = entries.of_sources(tx, base.id, sources)
             if rows:
-                _replace(tx, dataset, base, [row.seq for row in rows], self._clock())
+                now = self._clock()
+                asked = {
+                    "ProjectName": project,
+                    "DatasetType": dataset_type,
+                    "Removed": len(rows),
+                    "First": ", ".join(row.source for row in rows[:_NAMED]),
+                }
+                with auditing.written_down(tx, "RemoveDatasetEntries", asked, now):
+                    _replace(tx, dataset, base, [row.seq for row in rows], now)
         return {row.source: row.line for row in rows}
 
     def _known(self, content: int) -> tuple[DatasetImage, ...] | None:

@@ -83,6 +83,7 @@ class Service:
         )
         self._runtime.remove_scratch_of_killed()
         cancelled.forget_old(self._runtime)
+        self.region = region
         self._scheduler = Scheduler(self._runtime, launch, isolated=isolated, trains=trains)
         context = OperationContext(self._runtime, self._scheduler, buckets, region, keeper)
         groups = tuple(
@@ -92,6 +93,7 @@ class Service:
         model = service_model()
         throttle = Throttle(allowed.requests_per_second if isolated else None)
         self._gateway = Gateway(model, Dispatcher(model, self._runtime, groups, throttle))
+        self._buckets = buckets
         self._images = DatasetImages(self._runtime.database, allowed, clock)
         self._scheduler.idleness.stop_idle()  # rather than have them back
         self.resume()
@@ -102,6 +104,16 @@ class Service:
     def quotas(self) -> Quotas:
         """What is allowed."""
         return self._runtime.quotas
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the region's state."""
+        return self._runtime.state_dir
+
+    @property
+    def buckets(self) -> Buckets:
+        """Where images and manifests are."""
+        return self._buckets
 
     @property
     def images(self) -> DatasetImages:

@@ -30,7 +30,7 @@ def service(world: World) -> Service:
     for number in range(8):
         world.bucket.put(f"{number}.png", picture((number, 0, 0)))
         lines.append(json.dumps({"source-ref": f"s3://bucket/{number}.png", "batch": number}))
-    Updates(client, service.images).put(TRAIN, {each: each for each in lines})
+    Updates(client, service.images).put(TRAIN, *initial(lines))
     return service
 
 
@@ -42,6 +42,11 @@ def client(service: Service) -> LookoutClient:
 @pytest.fixture
 def editing(client: LookoutClient, service: Service) -> Editing:
     return Editing(service.images, Updates(client, service.images))
+
+
+def initial(lines: list[str]) -> tuple[dict[str, str], dict[str, None]]:
+    by_source = {json.loads(each)["source-ref"]: each for each in lines}
+    return by_source, dict.fromkeys(by_source)
 
 
 def seen(service: Service, *names: str, dataset: DatasetName = TRAIN) -> list[Seen]:
@@ -86,6 +91,16 @@ def test_what_another_person_decided_meanwhile_stands(editing: Editing, service:
     editing.label(TRAIN, seen(service, "0.png"), NOTHING)
     undone = editing.undo(done.undo)
     assert (undone.changed, undone.differing) == (0, 1)
+
+
+def test_what_is_under_way_by_the_api_is_waited_for(
+    editing: Editing, service: Service, client: LookoutClient
+) -> None:
+    chosen = seen(service, "0.png", "1.png")
+    changes = json.dumps(line("1.png", "anomaly")).encode()
+    client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=changes)
+    done = editing.label(TRAIN, chosen, NORMAL)
+    assert (done.changed, done.differing) == (1, 1)
 
 
 def test_people_at_once_in_two_processes_lose_nothing(world: World, service: Service) -> None:

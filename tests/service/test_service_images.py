@@ -12,6 +12,7 @@ from lfvpipe.lookout.client import connect
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.images import Catalogue, ImageId, Order, Show, Wanted
 from lfvpipe.service.protocol.faults import Fault
+from lfvpipe.service.roles import Actor, Role, acting
 from lfvpipe.service.service import Service
 from tests.service.conftest import World, line, picture
 
@@ -86,7 +87,16 @@ def test_single_images_are_removed_and_stay_in_the_bucket(
     assert described["DatasetDescription"]["StatusMessage"] == "2 images were removed."
     assert described["DatasetDescription"]["ImageStats"]["Total"] == 3
     assert world.bucket.head("normal/0.png") is not None
+    written = service.changes(project="p")[0]
+    assert (written.operation, written.asked["Removed"]) == ("RemoveDatasetEntries", 2)
+    assert (written.before["Images"], written.after["Images"]) == (5, 3)
     assert service.images.remove("p", "train", gone) == {}
+
+
+def test_only_an_admin_removes_images(project: LookoutClient, service: Service) -> None:
+    with acting(Actor("RITA", Role.REVIEWER)), pytest.raises(Fault, match="may not remove images"):
+        service.images.remove("p", "train", ["s3://bucket/new.png"])
+    assert len(service.images.catalogue("p", "train").images) == 5
 
 
 def test_an_image_in_another_ones_place_is_another_image(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lfvpipe.console.datasets.calls import Call, call_of
 from lfvpipe.console.datasets.history import Change, History
+from lfvpipe.console.datasets.updates import Overtaken
 from lfvpipe.errors import UserError
 from lfvpipe.manifest import NewLabel, creation_date, relabel
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
     from lfvpipe.console.datasets.updates import DatasetName, Updates
     from lfvpipe.service.images import DatasetImages, ImageId
+
+_TRIES = 20
+"""How often somebody else may be faster with the same images."""
 
 
 class TooLate(UserError):
@@ -72,29 +77,34 @@ class Editing:
         """Call images something, but for those that somebody else called something meanwhile.
 
         Raises:
-            LookoutError: The service refuses.
+            ClientError: The service refuses.
             UpdateFailed: Nothing was changed.
         """
+        with self._updates.alone(dataset.project):
+            for _ in range(_TRIES):
+                self._updates.wait(dataset)  # another process' update may be under way
+                with suppress(Overtaken):
+                    return self._label(dataset, chosen, call)
+        raise Overtaken
+
+    def _label(self, dataset: DatasetName, chosen: Sequence[Seen], call: Call) -> Done:
         now = creation_date(datetime.fromtimestamp(self._clock(), UTC))
         wanted = NewLabel(call.label, now, call.type)
         step: list[Change] = []
         already = differing = 0
-        with self._updates.alone(dataset.project):
-            found = self._images.entries(
-                dataset.project, dataset.type, (each.id for each in chosen)
-            )
-            for each in chosen:
-                entry = found.get(each.id)
-                if entry is None:
-                    continue
-                if call.fits(entry.image):
-                    already += 1
-                elif call_of(entry.image) != each.call:
-                    differing += 1
-                else:
-                    line = relabel(entry.line, wanted)
-                    step.append(Change(dataset, entry.image.source, entry.line, line))
-            self._carry_out(step)
+        found = self._images.entries(dataset.project, dataset.type, (each.id for each in chosen))
+        for each in chosen:
+            entry = found.get(each.id)
+            if entry is None:
+                continue
+            if call.fits(entry.image):
+                already += 1
+            elif call_of(entry.image) != each.call:
+                differing += 1
+            else:
+                line = relabel(entry.line, wanted)
+                step.append(Change(dataset, entry.image.source, entry.line, line))
+        self._carry_out(step)
         gone = len(chosen) - len(found)
         return Done(len(step), already, differing, gone, self._history.add(step))
 
@@ -105,6 +115,7 @@ class Editing:
             Fault: The service refuses.
         """
         with self._updates.alone(dataset.project):
+            self._updates.wait(dataset)
             found = self._images.entries(dataset.project, dataset.type, chosen).values()
             step = [Change(dataset, each.image.source, each.line, None) for each in found]
             self._carry_out(step)
@@ -114,11 +125,12 @@ class Editing:
         """Move images to the project's other data set, which is created where there is none.
 
         Raises:
-            LookoutError: The service refuses.
+            ClientError: The service refuses.
             UpdateFailed: The other data set cannot have them, such as from another bucket.
         """
         other = dataset.other
         with self._updates.alone(dataset.project):
+            self._updates.wait(dataset)
             found = self._images.entries(dataset.project, dataset.type, chosen).values()
             if not found:
                 return Done(0, gone=len(chosen))
@@ -138,10 +150,11 @@ class Editing:
         """Add images that the data set does not have yet, by their addresses.
 
         Raises:
-            LookoutError: The service refuses.
+            ClientError: The service refuses.
             UpdateFailed: Nothing was added.
         """
         with self._updates.alone(dataset.project):
+            self._updates.wait(dataset)
             there = self._images.lines(dataset.project, dataset.type, lines)
             step = [
                 Change(dataset, source, None, line)
@@ -156,7 +169,7 @@ class Editing:
 
         Raises:
             TooLate: It is forgotten, or taken back already.
-            LookoutError: The service refuses.
+            ClientError: The service refuses.
             UpdateFailed: Nothing was changed.
         """
         step = self._history.find(token)
@@ -168,6 +181,7 @@ class Editing:
         with self._updates.alone(step[0].dataset.project):
             present: dict[DatasetName, dict[str, str]] = {}
             for dataset, changes in _by_dataset(step).items():
+                self._updates.wait(dataset)
                 sources = (each.source for each in changes)
                 present[dataset] = self._images.lines(dataset.project, dataset.type, sources)
             back = [
@@ -185,8 +199,9 @@ class Editing:
         by_dataset = _by_dataset(step)
         for dataset, changes in by_dataset.items():
             lines = {each.source: each.after for each in changes if each.after is not None}
+            expected = {each.source: each.before for each in changes}
             if lines:
-                self._updates.put(dataset, lines)
+                self._updates.put(dataset, lines, expected)
         for dataset, changes in by_dataset.items():
             gone = [each.source for each in changes if each.after is None]
             if gone:

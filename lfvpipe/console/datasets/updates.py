@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lfvpipe.errors import UserError
-from lfvpipe.lookout.failures import CONFLICT, LookoutError, explained
 from lfvpipe.lookout.statuses import DATASET_BUSY, DatasetStatus
 
 if TYPE_CHECKING:
@@ -48,6 +47,16 @@ class UpdateFailed(UserError):
     """A data set stayed as it was; the message is the service's."""
 
 
+class Overtaken(UserError):
+    """Somebody else changed the same images at the same moment."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Somebody else changed the same images at the same moment.",
+            hint="Load the page again, and look at what they are called now.",
+        )
+
+
 class Updates:
     """Changes the data sets of one region; safe to call from many threads.
 
@@ -70,20 +79,24 @@ class Updates:
         with lock:
             yield
 
-    def put(self, dataset: DatasetName, lines: Mapping[str, str]) -> None:
+    def put(
+        self, dataset: DatasetName, lines: Mapping[str, str], expected: Mapping[str, str | None]
+    ) -> None:
         """Give images their lines, new ones behind the others; they have them at the return.
 
         Args:
             dataset: Where.
             lines: By the images' addresses.
+            expected: The lines that they have by now; None for images that are new.
 
         Raises:
-            LookoutError: The service refuses.
+            Overtaken: They have others.
+            ClientError: The service refuses.
             UpdateFailed: The data set stayed as it was; of many lines perhaps as it was in between.
         """
         with self.alone(dataset.project):
             for part in _parts(lines):
-                self._put(dataset, part)
+                self._put(dataset, part, expected)
 
     def take(self, dataset: DatasetName, sources: Iterable[str]) -> dict[str, str]:
         """Take images out of a data set, and return the lines of those that were there.
@@ -93,52 +106,55 @@ class Updates:
             UpdateFailed: Somebody else's change does not end.
         """
         with self.alone(dataset.project):
-            self._wait(dataset)
+            self.wait(dataset)
             return self._images.remove(dataset.project, dataset.type, sources)
 
     def create(self, dataset: DatasetName) -> None:
         """Create a data set without images, unless there is one.
 
         Raises:
-            LookoutError: The service refuses.
+            ClientError: The service refuses.
         """
-        with self.alone(dataset.project), explained(f"creating the {dataset.type} data set"):
+        with self.alone(dataset.project):
             described = self._client.describe_project(ProjectName=dataset.project)
             found = described["ProjectDescription"]["Datasets"]
             if dataset.type not in [each["DatasetType"] for each in found]:
                 self._client.create_dataset(ProjectName=dataset.project, DatasetType=dataset.type)
 
-    def _put(self, dataset: DatasetName, lines: Mapping[str, str]) -> None:
+    def _put(
+        self, dataset: DatasetName, lines: Mapping[str, str], expected: Mapping[str, str | None]
+    ) -> None:
         deadline = time.monotonic() + _PATIENCE
         changes = "\n".join(lines.values())
         while True:
-            self._wait(dataset)
+            self.wait(dataset)
+            present = self._images.lines(dataset.project, dataset.type, lines)
+            if any(present.get(source) != expected[source] for source in lines):
+                raise Overtaken
             try:
-                with explained(f"changing the {dataset.type} data set"):
-                    self._client.update_dataset_entries(
-                        ProjectName=dataset.project, DatasetType=dataset.type, Changes=changes
-                    )
+                self._client.update_dataset_entries(
+                    ProjectName=dataset.project, DatasetType=dataset.type, Changes=changes
+                )
                 break
-            except LookoutError as error:
+            except self._client.exceptions.ConflictException:
                 # Another process' update began between the look and ours.
-                if error.code != CONFLICT or time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     raise
-        described = self._wait(dataset)
+        described = self.wait(dataset)
         if self._images.lines(dataset.project, dataset.type, lines) == lines:
             return
         # Else somebody else's update came right behind ours, and changed the same images.
         if described["Status"] == DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE:
             raise UpdateFailed(described["StatusMessage"])
 
-    def _wait(self, dataset: DatasetName) -> Response:
+    def wait(self, dataset: DatasetName) -> Response:
         """Wait until nobody changes a data set; return its description."""
         deadline = time.monotonic() + _PATIENCE
         pause, longest = _PAUSES
         while True:
-            with explained(f"looking at the {dataset.type} data set"):
-                answer = self._client.describe_dataset(
-                    ProjectName=dataset.project, DatasetType=dataset.type
-                )
+            answer = self._client.describe_dataset(
+                ProjectName=dataset.project, DatasetType=dataset.type
+            )
             described: Response = answer["DatasetDescription"]
             if described["Status"] not in DATASET_BUSY:
                 return described

@@ -1,0 +1,307 @@
+"""A project's data sets: images to look at, to call something, to add, to move and to remove."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from starlette.responses import JSONResponse, Response
+
+from lfvpipe.console.datasets.calls import Call, call_of
+from lfvpipe.console.datasets.editing import Seen
+from lfvpipe.console.datasets.updates import DatasetName
+from lfvpipe.console.datasets.uploads import UnfitUpload, Upload, call_by_folder
+from lfvpipe.console.visit import KIB, Page, Refusal
+from lfvpipe.console.wording import say
+from lfvpipe.images import SERVED, ImageError, inspect
+from lfvpipe.lookout.api import DATASET_TYPES
+from lfvpipe.service.images import ImageId, Order, Show, Wanted
+from lfvpipe.storage import parse_s3_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lfvpipe.console.datasets.editing import Done
+    from lfvpipe.console.visit import Visit
+    from lfvpipe.service.images import Catalogue, DatasetImage
+
+A_PAGE: Final = 120
+"""Images of a page: as many as a browser shows without a wait."""
+_CHOICE: Final = 16 * KIB * KIB  # bytes of a request that names 100,000 images
+_FILE: Final = 64 * KIB * KIB
+_BRIEFLY: Final = {"cache-control": "private, max-age=300"}
+
+
+@dataclass(frozen=True)
+class Window:
+    """One page of the images that are wanted.
+
+    Attributes:
+        images: With what each is called.
+        number: Of the page, from 1 on.
+        of: How many pages there are.
+        total: How many images are wanted.
+    """
+
+    images: Sequence[tuple[DatasetImage, Call]]
+    number: int
+    of: int
+    total: int
+
+
+def _dataset(visit: Visit) -> DatasetName:
+    """Return the data set that the address names; the training one where it names none."""
+    for kind in DATASET_TYPES:
+        if visit.path.get("type", "train") == kind:
+            return DatasetName(visit.path["project"], kind)
+    raise Refusal(say("frame.no_page"), 404)
+
+
+def _wanted(visit: Visit) -> Wanted:
+    """Return what the query asks to see; what it spells otherwise counts for nothing."""
+    show, order = visit.query.get("show", ""), visit.query.get("sort", "")
+    return Wanted(
+        Show(show) if show in set(Show) else Show.ALL,
+        visit.query.get("name", "").strip(),
+        visit.query.get("kind", ""),
+        Order(order) if order in set(Order) else Order.ADDED,
+    )
+
+
+def _window(catalogue: Catalogue, wanted: Wanted, page: str) -> Window:
+    found = catalogue.select(wanted)
+    of = max(1, math.ceil(len(found) / A_PAGE))
+    asked = int(page) if page.isascii() and page.isdecimal() and len(page) < 9 else 1
+    number = min(max(asked, 1), of)
+    shown = found[(number - 1) * A_PAGE : number * A_PAGE]
+    return Window([(image, call_of(image)) for image in shown], number, of, len(found))
+
+
+def _show(visit: Visit) -> Response:
+    """Show a data set, or alone the part of the page that changes with what is looked at."""
+    dataset = _dataset(visit)
+    described = visit.client.describe_project(ProjectName=dataset.project)["ProjectDescription"]
+    kinds = {each["DatasetType"] for each in described["Datasets"]}
+    facts: dict[str, Any] = {
+        "project_name": dataset.project,
+        "dataset": dataset,
+        "kinds": kinds,
+        "shortages": visit.service.images.shortages(dataset.project),
+    }
+    if dataset.type not in kinds:
+        return visit.show("dataset_none.html.j2", **facts)
+    catalogue = visit.service.images.catalogue(dataset.project, dataset.type)
+    wanted = _wanted(visit)
+    facts |= {
+        "catalogue": catalogue,
+        "wanted": wanted,
+        "window": _window(catalogue, wanted, visit.query.get("page", "1")),
+        "link": _linking(wanted),
+        "shows": list(Show),
+        "orders": list(Order),
+    }
+    alone = visit.query.get("part") == "gallery"
+    return visit.show("dataset_gallery.html.j2" if alone else "dataset.html.j2", **facts)
+
+
+def _linking(wanted: Wanted) -> Any:
+    """Return what gives the query of another page of the same images."""
+    asked = {
+        "show": "" if wanted.show is Show.ALL else wanted.show.value,
+        "name": wanted.name,
+        "kind": wanted.type,
+        "sort": "" if wanted.order is Order.ADDED else wanted.order.value,
+    }
+
+    def link(page: int) -> str:
+        paged = asked | {"page": "" if page == 1 else str(page)}
+        return "?" + urlencode({name: value for name, value in paged.items() if value})
+
+    return link
+
+
+def _choose(visit: Visit) -> Response:
+    """Return all images that are wanted, over all pages, with what they are called."""
+    dataset = _dataset(visit)
+    catalogue = visit.service.images.catalogue(dataset.project, dataset.type)
+    found = [(str(each.id), str(call_of(each))) for each in catalogue.select(_wanted(visit))]
+    return JSONResponse({"images": found})
+
+
+def _thumbnail(visit: Visit) -> Response:
+    bucket, key = parse_s3_uri(_source(visit))
+    found = visit.datasets.thumbnails.find(visit.service.buckets.bucket(bucket), key)
+    if found is None:
+        raise Refusal(say("datasets.no_picture"), 404)
+    return Response(found, media_type="image/webp", headers=_BRIEFLY)
+
+
+def _image(visit: Visit) -> Response:
+    """Return an image as it lies in its bucket."""
+    bucket, key = parse_s3_uri(_source(visit))
+    data = visit.service.buckets.bucket(bucket).get(key, limit=_FILE)
+    try:
+        form = inspect(data, SERVED).format
+    except ImageError:
+        raise Refusal(say("datasets.no_picture"), 404) from None
+    return Response(data, media_type=f"image/{form.lower()}", headers=_BRIEFLY)
+
+
+def _source(visit: Visit) -> str:
+    dataset, wanted = _dataset(visit), ImageId.read(visit.path["image"])
+    asked = [] if wanted is None else [wanted]
+    for entry in visit.service.images.entries(dataset.project, dataset.type, asked).values():
+        return entry.image.source
+    raise Refusal(say("datasets.no_image"), 404)
+
+
+def _create(visit: Visit) -> Response:
+    dataset = _dataset(visit)
+    visit.client.create_dataset(ProjectName=dataset.project, DatasetType=dataset.type)
+    return _go(visit, dataset)
+
+
+def _delete(visit: Visit) -> Response:
+    dataset = _dataset(visit)
+    if visit.form.get("name", "").strip() != dataset.project:
+        raise Refusal(say("projects.type_its_name", name=dataset.project))
+    visit.client.delete_dataset(ProjectName=dataset.project, DatasetType=dataset.type)
+    return _go(visit, dataset, say("datasets.deleted"))
+
+
+def _import(visit: Visit) -> Response:
+    """Add what lies under a prefix of a bucket, or what a manifest names."""
+    dataset, form, uploads = _dataset(visit), visit.form, visit.datasets.uploads
+    address = form.get("address", "")
+    others = 0
+    if form.get("from") == "manifest":
+        lines = uploads.read_manifest(address)
+    else:
+        listed = uploads.list_prefix(address, by_folder="by_folder" in form)
+        lines, others = listed.lines, listed.others
+    if not lines:
+        raise Refusal(say("datasets.nothing_there", address=address.strip()))
+    visit.datasets.updates.create(dataset)
+    done = visit.datasets.editing.add(dataset, lines)
+    told = [say("datasets.added", count=done.changed)]
+    if done.already:
+        told.append(say("datasets.had", count=done.already))
+    if others:
+        told.append(say("datasets.others", count=others))
+    return _go(visit, dataset, " ".join(told))
+
+
+def _go(visit: Visit, dataset: DatasetName, notice: str = "") -> Response:
+    return visit.go("projects", dataset.project, "datasets", dataset.type, notice=notice)
+
+
+def _label(visit: Visit) -> Response:
+    call = Call.read(_text(visit, "call"))
+    chosen = [Seen(image, Call.read(seen)) for image, seen in _chosen(visit)]
+    done = visit.datasets.editing.label(_dataset(visit), chosen, call)
+    return _told(done, say("datasets.labelled", count=done.changed))
+
+
+def _remove(visit: Visit) -> Response:
+    chosen = [image for image, _ in _chosen(visit)]
+    done = visit.datasets.editing.remove(_dataset(visit), chosen)
+    return _told(done, say("datasets.removed", count=done.changed))
+
+
+def _move(visit: Visit) -> Response:
+    dataset = _dataset(visit)
+    done = visit.datasets.editing.move(dataset, [image for image, _ in _chosen(visit)])
+    return _told(done, say(f"datasets.moved_to_{dataset.other.type}", count=done.changed))
+
+
+def _undo(visit: Visit) -> Response:
+    done = visit.datasets.editing.undo(_text(visit, "undo"))
+    return _told(done, say("datasets.undone", count=done.changed))
+
+
+def _told(done: Done, text: str) -> Response:
+    """Return what became of a choice, in words."""
+    told = [text]
+    if done.differing:
+        told.append(say("datasets.differing", count=done.differing))
+    if done.gone:
+        told.append(say("datasets.gone", count=done.gone))
+    return JSONResponse({"text": " ".join(told), "undo": done.undo, "changed": done.changed})
+
+
+def _known(visit: Visit) -> Response:
+    """Say which files of a list are in the project already."""
+    digests = [each for each in _list(visit, "digests") if isinstance(each, str)]
+    return JSONResponse({"known": visit.datasets.uploads.known(visit.path["project"], digests)})
+
+
+def _store(visit: Visit) -> Response:
+    """Take one file into the bucket, or say what is wrong with it."""
+    name = visit.query.get("name", "")
+    try:
+        stored = visit.datasets.uploads.store(_dataset(visit), name, visit.body)
+    except UnfitUpload as error:
+        return JSONResponse({"refused": f"{error.message} {error.hint}".strip()})
+    return JSONResponse({"digest": stored.digest, "name": stored.name})
+
+
+def _add(visit: Visit) -> Response:
+    """Bring files that were stored into the data set."""
+    by_folder = visit.json.get("by_folder") is True
+    uploads = []
+    for each in _list(visit, "files"):
+        facts = each if isinstance(each, dict) else {}
+        digest, name, path = (str(facts.get(key, "")) for key in ("digest", "name", "path"))
+        uploads.append(Upload(digest, name, call_by_folder(path) if by_folder else Call(None)))
+    dataset = _dataset(visit)
+    visit.datasets.updates.create(dataset)
+    done = visit.datasets.uploads.add(dataset, uploads)
+    return JSONResponse({"added": done.changed, "undo": done.undo})
+
+
+def _chosen(visit: Visit) -> Sequence[tuple[ImageId, str]]:
+    found = []
+    for each in _list(visit, "images"):
+        pair = each if isinstance(each, list) and len(each) == 2 else ["", ""]
+        image = ImageId.read(str(pair[0]))
+        if image is None:
+            raise Refusal(say("frame.no_form"))
+        found.append((image, str(pair[1])))
+    return found
+
+
+def _list(visit: Visit, name: str) -> list[Any]:
+    found = visit.json.get(name)
+    if not isinstance(found, list):
+        raise Refusal(say("frame.no_form"))
+    return found
+
+
+def _text(visit: Visit, name: str) -> str:
+    found = visit.json.get(name)
+    if not isinstance(found, str):
+        raise Refusal(say("frame.no_form"))
+    return found
+
+
+_DATASETS: Final = "/projects/{project}/datasets"
+_ONE: Final = f"{_DATASETS}/{{type}}"
+PAGES = (
+    Page("GET", _DATASETS, _show),
+    Page("GET", _ONE, _show),
+    Page("GET", f"{_ONE}/choice", _choose),
+    Page("GET", f"{_ONE}/thumbnails/{{image}}", _thumbnail),
+    Page("GET", f"{_ONE}/images/{{image}}", _image),
+    Page("POST", f"{_DATASETS}/undo", _undo),
+    Page("POST", f"{_ONE}/create", _create),
+    Page("POST", f"{_ONE}/delete", _delete),
+    Page("POST", f"{_ONE}/import", _import),
+    Page("POST", f"{_ONE}/label", _label, _CHOICE),
+    Page("POST", f"{_ONE}/remove", _remove, _CHOICE),
+    Page("POST", f"{_ONE}/move", _move, _CHOICE),
+    Page("POST", f"{_ONE}/known", _known, _CHOICE),
+    Page("POST", f"{_ONE}/files", _store, _FILE),
+    Page("POST", f"{_ONE}/add", _add, _CHOICE),
+)

@@ -1,0 +1,34 @@
+"""All that the console does with the data sets of a region."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lfvpipe.console.datasets.editing import Editing
+from lfvpipe.console.datasets.thumbnails import Thumbnails
+from lfvpipe.console.datasets.updates import Updates
+from lfvpipe.console.datasets.uploads import Uploads
+
+if TYPE_CHECKING:
+    from lfvpipe.lookout.api import LookoutClient
+    from lfvpipe.service import Service
+
+
+class Desk:
+    """What stays in memory over the requests of many people: one for each region.
+
+    Args:
+        client: Asks the service, in the name of whoever is acting.
+        service: The region's.
+
+    Attributes:
+        editing: Calls images something, moves and removes them.
+        uploads: Takes images in.
+        thumbnails: Shows them.
+    """
+
+    def __init__(self, client: LookoutClient, service: Service) -> None:
+        self.updates = Updates(client, service.images)
+        self.editing = Editing(service.images, self.updates)
+        self.uploads = Uploads(service, self.editing)
+        self.thumbnails = Thumbnails(service.folder / "thumbnails.db")

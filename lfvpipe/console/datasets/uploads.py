@@ -1,0 +1,274 @@
+"""Images that people bring: from their computer, by a prefix of a bucket, or by a manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from lfvpipe import manifest
+from lfvpipe.console.bucket import console_bucket
+from lfvpipe.console.datasets.calls import Call, NoCall, read_type
+from lfvpipe.dataset.words import meaning_of
+from lfvpipe.errors import UserError
+from lfvpipe.images import SERVED, ImageError, inspect, read_image
+from lfvpipe.lookout.api import DATASET_TYPES
+from lfvpipe.service.faults import Fault
+from lfvpipe.service.roles import check_admin
+from lfvpipe.storage import parse_s3_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from lfvpipe.console.datasets.editing import Done, Editing
+    from lfvpipe.console.datasets.updates import DatasetName
+    from lfvpipe.lookout.api import DatasetType
+    from lfvpipe.service import Service
+    from lfvpipe.storage import Bucket
+
+_OURS: Final = re.compile(r"console/datasets/[^/]+/([0-9a-f]{64})/[^/]+")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_UNFIT: Final = re.compile(r'[\\/:*?"<>|#%\x00-\x1f\x7f-\x9f]')
+_DEVICE: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+_SUFFIXES: Final[dict[str, tuple[str, ...]]] = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg")}
+_IMAGES: Final = frozenset(ending for endings in _SUFFIXES.values() for ending in endings)
+_LONGEST: Final = 120  # characters of a name
+_LARGEST_MANIFEST: Final = 256 * 1024 * 1024  # bytes
+
+
+class UnfitUpload(UserError):
+    """A file that is not taken."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file in the bucket: SHA-256 of its bytes, and the name that it was given."""
+
+    digest: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that somebody brings.
+
+    Attributes:
+        digest: SHA-256 of its bytes, in hexadecimal digits.
+        name: As it was stored.
+        call: What it is called.
+    """
+
+    digest: str
+    name: str
+    call: Call
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a prefix of a bucket has.
+
+    Attributes:
+        lines: Of the images, by their addresses.
+        others: How many objects are no images, by their names.
+        labels: How many images are called what.
+    """
+
+    lines: dict[str, str]
+    others: int
+    labels: dict[str, int]
+
+
+class Uploads:
+    """Takes images into the data sets of one region; safe to call from many threads.
+
+    Args:
+        service: The region's.
+        editing: Adds them.
+    """
+
+    def __init__(self, service: Service, editing: Editing) -> None:
+        self._service = service
+        self._editing = editing
+
+    def known(self, project: str, digests: Iterable[str]) -> dict[str, DatasetType]:
+        """Return which files somebody brought before, and to which data set of the project."""
+        wanted = set(digests)
+        found: dict[str, DatasetType] = {}
+        for kind in DATASET_TYPES:
+            for source in self._sources(project, kind):
+                match = _OURS.fullmatch(source.split("/", 3)[-1])
+                if match and match[1] in wanted:
+                    found[match[1]] = kind
+        return found
+
+    def store(self, dataset: DatasetName, name: str, data: bytes) -> Stored:
+        """Put a file into the bucket; it is in no data set yet.
+
+        Raises:
+            UnfitUpload: It is no image that a data set can have.
+            StorageError: The store does not take it.
+            Fault: Whoever asks is no admin.
+        """
+        check_admin("add images")
+        quotas = self._service.quotas
+        if len(data) > quotas.max_image_bytes:
+            most = quotas.max_image_bytes // 2**20
+            raise UnfitUpload(f"It has {len(data) / 2**20:.1f} MiB; {most} are allowed.")
+        try:
+            header = inspect(data, SERVED)
+            least, longest = quotas.min_side, quotas.max_side
+            if not all(least <= side <= longest for side in (header.width, header.height)):
+                raise UnfitUpload(
+                    f"It has {header.width} x {header.height} pixels; {least} to {longest} a side"
+                    " are allowed."
+                )
+            read_image(data, enough=(least, least))  # to the end: a file may be cut off
+        except ImageError as error:
+            raise UnfitUpload(f"It {error.message}.", hint=error.hint) from error
+        stored = Stored(hashlib.sha256(data).hexdigest(), fit_name(name, header.format))
+        self._home(dataset).put(_key(dataset, stored.digest, stored.name), data)
+        return stored
+
+    def add(self, dataset: DatasetName, uploads: Sequence[Upload]) -> Done:
+        """Bring stored files into a data set, but for those that the project has already.
+
+        Raises:
+            UnfitUpload: A digest is none.
+            ClientError: The service refuses.
+            UpdateFailed: Nothing was added, such as where a file was never stored.
+        """
+        check_admin("add images")
+        for each in uploads:
+            form = "PNG" if each.name.casefold().endswith(".png") else "JPEG"
+            if not _DIGEST.fullmatch(each.digest) or each.name != fit_name(each.name, form):
+                raise UnfitUpload("This is no file that was stored.")
+        known = self.known(dataset.project, (each.digest for each in uploads))
+        bucket = self._home(dataset)
+        lines: dict[str, str] = {}
+        taken = set(known)
+        for each in uploads:
+            if each.digest in taken:
+                continue
+            taken.add(each.digest)
+            source = f"s3://{bucket.name}/{_key(dataset, each.digest, each.name)}"
+            lines[source] = self._line(source, each.call)
+        return self._editing.add(dataset, lines)
+
+    def list_prefix(self, address: str, *, by_folder: bool) -> Listed:
+        """Return what lies under ``s3://bucket/prefix``, which may be of any bucket.
+
+        Args:
+            address: Where.
+            by_folder: Folders' names call the images in them something; see `call_by_folder`.
+
+        Raises:
+            StorageError: It is no address, or the store does not answer.
+            Fault: Whoever asks is no admin.
+        """
+        check_admin("add images")
+        bucket, prefix = parse_s3_uri(address.strip())
+        lines: dict[str, str] = {}
+        labels: Counter[str] = Counter()
+        others = 0
+        for found in self._service.buckets.bucket(bucket).list(prefix):
+            if PurePosixPath(found.key).suffix.casefold() not in _IMAGES:
+                others += 1
+                continue
+            path = found.key[prefix.rfind("/") + 1 :]
+            call = call_by_folder(path) if by_folder else Call(None)
+            labels[call.label or "unlabelled"] += 1
+            source = f"s3://{bucket}/{found.key}"
+            lines[source] = self._line(source, call)
+        return Listed(dict(sorted(lines.items())), others, labels)
+
+    def read_manifest(self, address: str) -> dict[str, str]:
+        """Return the lines of a manifest in a bucket, by their images' addresses.
+
+        Raises:
+            StorageError: It is not there, or the store does not answer.
+            UnfitUpload: It is no manifest.
+            Fault: Whoever asks is no admin.
+        """
+        check_admin("add images")
+        bucket, key = parse_s3_uri(address.strip())
+        data = self._service.buckets.bucket(bucket).get(key, limit=_LARGEST_MANIFEST)
+        lines: dict[str, str] = {}
+        for number, line in enumerate(data.splitlines(), 1):
+            try:
+                text = line.decode("utf-8-sig").strip()
+                if text:
+                    longest = self._service.quotas.max_manifest_line
+                    lines[manifest.service_entry(text, longest=longest).source] = text
+            except UnicodeDecodeError as error:
+                raise UnfitUpload(f"Line {number} of the manifest is no UTF-8 text.") from error
+            except manifest.LineError as error:
+                raise UnfitUpload(f"Line {number} of the manifest {error.problem}.") from error
+        return lines
+
+    def _line(self, source: str, call: Call) -> str:
+        now = manifest.creation_date(datetime.now(UTC))
+        bare = json.dumps({"source-ref": source}, ensure_ascii=False, separators=(",", ":"))
+        return manifest.relabel(bare, manifest.NewLabel(call.label, now, call.type))
+
+    def _home(self, dataset: DatasetName) -> Bucket:
+        """Return the bucket of a data set's images: they all lie in one, as the API wants.
+
+        Of an empty data set that of the project's other one, so that images can move.
+        """
+        for kind in (dataset.type, dataset.other.type):
+            sources = self._sources(dataset.project, kind)
+            if sources:
+                return self._service.buckets.bucket(parse_s3_uri(sources[0])[0])
+        return console_bucket(self._service)
+
+    def _sources(self, project: str, kind: DatasetType) -> Sequence[str]:
+        try:
+            images = self._service.images.catalogue(project, kind).images
+        except Fault as fault:
+            if fault.code != "ResourceNotFoundException":
+                raise
+            return ()
+        return [image.source for image in images]
+
+
+def fit_name(name: str, form: str) -> str:
+    """Return a file's name as every store and file system takes it, with the ending of its kind."""
+    plain = unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2])
+    kept = "".join(sign if sign.isprintable() else "_" for sign in _UNFIT.sub("_", plain))
+    kept = kept.encode(errors="replace").decode().strip(" .") or "image"
+    suffix = PurePosixPath(kept).suffix
+    if suffix.casefold() not in _SUFFIXES[form]:
+        suffix = _SUFFIXES[form][0]
+        kept += suffix
+    if _DEVICE.match(kept):
+        kept = f"_{kept}"
+    return kept.removesuffix(suffix)[:_LONGEST] + suffix
+
+
+def call_by_folder(path: str) -> Call:
+    """Return what the folders of a path call an image: ``good/1.png``, ``anomaly/dent/1.png``.
+
+    The words are those that pipelines know. The folder below that of anomalies names their type.
+    """
+    folders = path.replace("\\", "/").split("/")[:-1]
+    for number, folder in enumerate(folders):
+        meaning = meaning_of(folder)
+        if meaning == "normal":
+            return Call("normal")
+        if meaning == "anomaly":
+            below = folders[number + 1 : number + 2]
+            try:
+                return Call("anomaly", read_type(below[0]) if below else "")
+            except NoCall:
+                return Call("anomaly")
+    return Call(None)
+
+
+def _key(dataset: DatasetName, digest: str, name: str) -> str:
+    return f"console/datasets/{dataset.project}/{digest}/{name}"

@@ -1,0 +1,276 @@
+"""The pages of data sets as requests: who may what, what is refused, and what comes in."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from lfvpipe.console.datasets.calls import Call
+from lfvpipe.console.datasets.thumbnails import Thumbnails
+from lfvpipe.console.datasets.uploads import call_by_folder, fit_name
+from tests.service.conftest import line, picture
+
+from .conftest import Offered, Person, pages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+HERE = pages("projects", "p", "datasets", "train")
+
+
+@pytest.fixture
+def filled(offered: Offered) -> Offered:
+    """Serve a project p with a training data set of two images."""
+    client, bucket = offered.client(), offered.buckets.bucket("bucket")
+    client.create_project(ProjectName="p")
+    bucket.create()
+    for name in ("normal/a.png", "anomaly/dent/b.png", "readme.txt"):
+        bucket.put(name, picture((len(name), 0, 0)))
+    lines = [line("normal/a.png", "normal"), line("anomaly/dent/b.png", "anomaly")]
+    bucket.put("train.manifest", "\n".join(map(json.dumps, lines)).encode())
+    return offered
+
+
+def send(person: Person, path: str, facts: Any = None, **headers: str) -> httpx.Response:
+    """Send what a script of the pages sends."""
+    said = {
+        "origin": person.base,
+        "accept": "application/json",
+        "x-lfvpipe-csrf": person.form_token(),
+        **headers,
+    }
+    body = facts if isinstance(facts, bytes) else json.dumps(facts).encode()
+    return person.http.post(f"{person.base}{path}", content=body, headers=said)
+
+
+def images(person: Person, kind: str = "train") -> list[list[str]]:
+    path = pages("projects", "p", "datasets", kind, "choice")
+    found: list[list[str]] = person.get(path).json()["images"]
+    return found
+
+
+def take_prefix(person: Person, address: str = "s3://bucket/", **more: str) -> httpx.Response:
+    return person.post(f"{HERE}/import", {"address": address, **more})
+
+
+def test_images_come_by_a_prefix_with_labels_by_folder_and_by_a_manifest(filled: Offered) -> None:
+    ada = filled.person("ADA")
+    assert take_prefix(ada, by_folder="on").status_code == 303
+    shown = ada.get(HERE).text
+    assert "2 images were added. 2 objects are no images, by their names." in shown
+    assert [call for _, call in images(ada)] == ["anomaly:dent", "normal"]
+    assert "3 more normal images needed" in shown
+
+    by_manifest = {"address": "s3://bucket/train.manifest", "from": "manifest"}
+    ada.post(f"{HERE}/import", by_manifest)
+    assert "0 images were added. 2 were there already." in ada.get(HERE).text
+
+    ada.post(f"{HERE}/delete", {"name": "p"})
+    ada.post(f"{HERE}/import", by_manifest)
+    assert [call for _, call in images(ada)] == ["normal", "anomaly"]
+    written = filled.lookout.of("us-east-1")
+    assert written is not None
+    assert [each.operation for each in written.changes(limit=2)] == [
+        "UpdateDatasetEntries",
+        "CreateDataset",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("bucket/normal", "bucket/normal"),
+        ("s3://bucket/none/", "There is no image at s3://bucket/none/."),
+        ("s3://absent/", "absent"),
+        ("s3://bucket/../../service/", "There is no image at"),
+    ],
+)
+def test_where_nothing_lies_nothing_comes_from(filled: Offered, address: str, told: str) -> None:
+    ada = filled.person("ADA")
+    take_prefix(ada, address)
+    shown = ada.get(HERE)
+    assert shown.status_code == 200
+    assert told in shown.text
+    assert filled.client().describe_project(ProjectName="p")["ProjectDescription"]["Datasets"] == []
+
+
+def test_each_role_may_what_it_may_by_the_api(filled: Offered) -> None:
+    take_prefix(filled.person("ADA"))
+    rita, vic = filled.person("RITA"), filled.person("VIC")
+    chosen = images(vic)
+    order = {"images": chosen, "call": "anomaly"}
+    assert send(vic, f"{HERE}/label", order).status_code == 403
+    told = send(rita, f"{HERE}/label", order)
+    assert told.json()["changed"] == 2
+    assert {call for _, call in images(vic)} == {"anomaly"}
+    assert send(rita, pages("projects", "p", "datasets", "undo"), told.json()).status_code == 200
+    for path, facts in (
+        ("remove", {"images": chosen}),
+        ("move", {"images": chosen}),
+        ("files?name=x.png", picture((1, 1, 1))),
+        ("add", {"files": []}),
+    ):
+        assert send(rita, f"{HERE}/{path}", facts).status_code == 403, path
+    rita.post(f"{HERE}/import", {"address": "s3://bucket/"})
+    rita.post(f"{HERE}/delete", {"name": "p"})
+    assert len(images(rita)) == 2
+    for person, offers in ((rita, True), (vic, False)):
+        shown = person.get(HERE).text
+        assert ('id="tools"' in shown) is offers
+        assert 'id="upload"' not in shown
+
+
+def test_a_foreign_page_and_an_old_form_change_nothing(filled: Offered) -> None:
+    ada = filled.person("ADA")
+    take_prefix(ada)
+    order = {"images": images(ada), "call": "normal"}
+    assert send(ada, f"{HERE}/label", order, origin="https://evil.example").status_code == 403
+    assert send(ada, f"{HERE}/label", order, **{"x-lfvpipe-csrf": "0" * 64}).status_code == 403
+    assert {call for _, call in images(ada)} == {""}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        None,
+        [],
+        {},
+        {"images": "x", "call": ""},
+        {"images": [["1-00000000"]], "call": ""},
+        {"images": [["../x", ""]], "call": ""},
+        {"images": [], "call": 5},
+        {"images": [], "call": "bad"},
+        {"images": [[5, []]], "call": "normal"},
+    ],
+)
+def test_what_no_page_sends_is_refused(filled: Offered, facts: Any) -> None:
+    ada = filled.person("ADA")
+    take_prefix(ada)
+    answer = send(ada, f"{HERE}/label", facts)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+def test_pictures_are_of_the_data_set_and_of_nothing_else(filled: Offered) -> None:
+    ada = filled.person("ADA")
+    take_prefix(ada)
+    image = images(ada)[0][0]
+    small = ada.get(f"{HERE}/thumbnails/{image}")
+    assert (small.status_code, small.headers["content-type"]) == (200, "image/webp")
+    whole = ada.get(f"{HERE}/images/{image}")
+    assert whole.content == filled.buckets.bucket("bucket").get("anomaly/dent/b.png")
+    assert whole.headers["x-content-type-options"] == "nosniff"
+    place = image.partition("-")[0]
+    for other in (f"{place}-00000000", "0-00000000", "..%2f..%2fcredentials", "train.manifest"):
+        assert ada.get(f"{HERE}/thumbnails/{other}").status_code == 404, other
+        assert ada.get(f"{HERE}/images/{other}").status_code == 404, other
+    filled.buckets.bucket("bucket").put("anomaly/dent/b.png", b"<script>")
+    assert ada.get(f"{HERE}/images/{image}").status_code == 404
+    assert ada.get(f"{HERE}/thumbnails/{image}").status_code == 404
+    assert ada.get(pages("projects", "p", "datasets", "other")).status_code == 404
+
+
+def test_a_file_is_stored_once_under_a_name_that_fits_and_is_added_with_its_label(
+    filled: Offered,
+) -> None:
+    ada = filled.person("ADA")
+    told = send(ada, f"{HERE}/files?name=..%2F..%2Fevil%3A%23%E2%80%AE.jpg", picture((5, 5, 5)))
+    stored = told.json()
+    assert stored["name"] == "evil___.jpg.png"
+    file = stored | {"path": "NG/scratch/x.png"}
+    added = send(ada, f"{HERE}/add", {"files": [file, file], "by_folder": True})
+    assert added.json()["added"] == 1
+    assert [call for _, call in images(ada)] == ["anomaly:scratch"]
+    assert send(ada, f"{HERE}/add", {"files": [file]}).json()["added"] == 0
+    known = send(ada, f"{HERE}/known", {"digests": [stored["digest"], "0" * 64, 5]}).json()
+    assert known == {"known": {stored["digest"]: "train"}}
+
+    send(ada, f"{HERE}/move", {"images": images(ada)})
+    assert send(ada, f"{HERE}/add", {"files": [file]}).json()["added"] == 0  # it is in the other
+    assert len(images(ada, "test")) == 1
+
+
+@pytest.mark.parametrize(
+    ("digest", "name"),
+    [("0" * 64, "never.png"), ("x", "a.png"), ("0" * 64, "../../a.png"), ("0" * 64, "")],
+)
+def test_what_was_never_stored_is_not_added(filled: Offered, digest: str, name: str) -> None:
+    ada = filled.person("ADA")
+    answer = send(ada, f"{HERE}/add", {"files": [{"digest": digest, "name": name}]})
+    assert answer.status_code == 400
+    assert images(ada) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "an empty file"),
+        (b"<svg onload=alert(1)>", "a web page"),
+        (picture((1, 1, 1))[:70], "damaged|cut"),
+        (picture((1, 1, 1), (8, 8)), "8 x 8 pixels"),
+    ],
+    ids=["empty", "markup", "cut", "small"],
+)
+def test_what_is_no_image_is_not_stored(filled: Offered, data: bytes, told: str) -> None:
+    answer = send(filled.person("ADA"), f"{HERE}/files?name=x.png", data)
+    assert any(each in answer.json()["refused"] for each in told.split("|"))
+
+
+@pytest.mark.parametrize(
+    ("path", "call"),
+    [
+        ("photos/good/1.png", Call("normal")),
+        ("photos/NG/Kratzer/1.png", Call("anomaly", "Kratzer")),
+        ("anomaly/1.png", Call("anomaly")),
+        ("anomaly/normal/1.png", Call("anomaly")),
+        ("good.png", Call(None)),
+        ("photos/other/1.png", Call(None)),
+    ],
+)
+def test_folders_say_what_images_are(path: str, call: Call) -> None:
+    assert call_by_folder(path) == call
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("a.JPEG", "a.JPEG"),
+        ("con.jpg", "_con.jpg"),
+        ("x" * 300 + ".jpg", "x" * 120 + ".jpg"),
+        ("", "image.jpg"),
+        ("a/b\\c .png", "c .png.jpg"),
+        ("\ud800.jpg", "_.jpg"),
+    ],
+)
+def test_names_fit_every_store(name: str, kept: str) -> None:
+    assert fit_name(name, "JPEG") == kept
+    assert fit_name(kept, "JPEG") == kept
+
+
+def test_small_pictures_are_bounded_and_a_damaged_file_is_made_again(
+    filled: Offered, tmp_path: Path
+) -> None:
+    bucket, file = filled.buckets.bucket("bucket"), tmp_path / "small.db"
+    for number in range(12):
+        buffer = io.BytesIO()
+        Image.effect_noise((256, 256), 90).save(buffer, "PNG")
+        bucket.put(f"{number}.png", buffer.getvalue())
+    small = Thumbnails(file, most=100_000)
+    for number in range(12):
+        assert small.find(bucket, f"{number}.png")
+    assert small.find(bucket, "none.png") is None
+    del small
+    assert file.stat().st_size < 300_000
+    file.write_bytes(b"damage" * 1000)
+    again = Thumbnails(file)
+    assert again.find(bucket, "1.png")
+    assert again.find(bucket, "1.png")
+    assert file.read_bytes().startswith(b"SQLite format 3")
+    bucket.put("1.png", b"no image")
+    assert again.find(bucket, "1.png") is None
