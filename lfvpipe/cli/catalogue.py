@@ -102,6 +102,11 @@ COMMANDS = (
         "lfvpipe stop pipeline.yaml",
     ),
     Command(
+        "prune",
+        "remove what no run needs any more, with how much room it takes",
+        "lfvpipe prune pipeline.yaml --dry-run",
+    ),
+    Command(
         "destroy",
         "remove what the pipeline created, and nothing else",
         "lfvpipe destroy pipeline.yaml",

@@ -146,6 +146,15 @@ class Store:
             if grew or (images and sum(self._sizes().values()) > self.bounds.bytes):
                 self._remove_what_is_beyond()
 
+    def trim(self) -> None:
+        """Remove what is beyond the bounds.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        with self._locked():
+            self._remove_what_is_beyond()
+
     def _append(self, verdicts: Sequence[KeptVerdict]) -> bool:
         """Append lines; return whether it is time to look at the bounds."""
         is_new = not self._file.exists()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
+    from lfvpipe.detector.backbone.network import networks_of_other_versions
     from lfvpipe.detector.checkpoints import Checkpoints
     from lfvpipe.detector.errors import DetectorError, DetectorWarning, TrainingCancelled
     from lfvpipe.detector.facts import Anomaly, Effort, Example, Info, OutOfFold, Settings, Verdict
@@ -23,6 +24,7 @@ else:
         __name__,
         {
             "facts": ["Anomaly", "Effort", "Example", "Info", "OutOfFold", "Settings", "Verdict"],
+            "backbone.network": ["networks_of_other_versions"],
             "checkpoints": ["Checkpoints"],
             "errors": ["DetectorError", "DetectorWarning", "TrainingCancelled"],
             "model": ["Model", "load"],
@@ -49,6 +51,7 @@ __all__ = [
     "detector_names",
     "load",
     "load_detector",
+    "networks_of_other_versions",
     "train",
     "training_digest",
 ]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         LedgerTooNew,
     )
     from lfvpipe.engine.lock import Holder, Locked, StateFolderUnusable, current_holder, hold
+    from lfvpipe.engine.needed import Known, is_unfinished, needed_outcomes
     from lfvpipe.engine.order import in_order
     from lfvpipe.engine.outcome import Facts, Json, Outcome, Word, digest
     from lfvpipe.engine.planning import Plan, PlanRow, StaleNeed, plan
@@ -51,6 +52,7 @@ else:
             "ledger": ["Ledger"],
             "ledger_file": ["LedgerDamaged", "LedgerError", "LedgerNotWritten", "LedgerTooNew"],
             "lock": ["Holder", "Locked", "StateFolderUnusable", "current_holder", "hold"],
+            "needed": ["Known", "is_unfinished", "needed_outcomes"],
             "order": ["in_order"],
             "outcome": ["Facts", "Json", "Outcome", "Word", "digest"],
             "planning": ["Plan", "PlanRow", "StaleNeed", "plan"],
@@ -86,6 +88,7 @@ __all__ = [
     "InputFile",
     "Json",
     "KeptOutcome",
+    "Known",
     "Ledger",
     "LedgerDamaged",
     "LedgerError",
@@ -121,7 +124,9 @@ __all__ = [
     "digest",
     "hold",
     "in_order",
+    "is_unfinished",
     "kept_outcomes",
+    "needed_outcomes",
     "plan",
     "read_as",
     "resolve",

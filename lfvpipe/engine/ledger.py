@@ -13,7 +13,7 @@ from lfvpipe.engine.ledger_file import LedgerError
 from lfvpipe.engine.record import Record, plain, raw_outcome, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from lfvpipe.engine.outcome import Facts, Outcome
@@ -77,6 +77,11 @@ class Ledger:
     def standing(self) -> Mapping[str, Mapping[str, str]]:
         """The fingerprint at which each step of each variant stands."""
         return MappingProxyType(self._data["standing"])
+
+    @property
+    def attempted(self) -> Mapping[str, Mapping[str, str]]:
+        """The fingerprint that each step of each variant tried last, where it stands at none."""
+        return MappingProxyType(self._data["attempted"])
 
     @property
     def slots(self) -> Mapping[str, str | None]:
@@ -245,6 +250,20 @@ class Ledger:
                         del table[step]
             if self._data["slots"].get(step) == fingerprint or not kept:
                 self._data["slots"].pop(step, None)
+
+    def forget_outcomes(self, step: str, digests: Collection[str]) -> None:
+        """Drop outcomes that are gone, and records of which none is left; attempts stay."""
+        for record in self.records(step):
+            if not any(outcome.digest in digests for outcome in record.outcomes):
+                continue
+            latest = record.outcome
+            if record.state == "done" and latest is not None and latest.digest in digests:
+                self.forget(step, record.fingerprint)
+                continue
+            with self._change():
+                raw = self._raw(step, record.fingerprint)
+                kept = [each for each in record.superseded if each.digest not in digests]
+                raw["superseded"] = [raw_outcome(each) for each in kept]
 
     def _stand(self, variant: str, step: str, fingerprint: str) -> None:
         self._data["standing"].setdefault(variant, {})[step] = fingerprint

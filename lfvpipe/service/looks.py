@@ -131,8 +131,32 @@ def damage_of(file: Path) -> str | None:
     return None if row is not None and row[0] == "ok" else str(row[0] if row else "it is gone")
 
 
+def lines_in_use(file: Path) -> list[str]:
+    """Return the manifest lines that the data sets of a state's file hold, and its trainings.
+
+    Raises:
+        StateDamaged: The file is no state.
+        StateTooNew: A later version wrote it.
+        sqlite3.Error: It cannot be asked now.
+    """
+    rows = _rows(
+        file,
+        "SELECT line FROM entries WHERE content IN (SELECT content FROM datasets"
+        " UNION SELECT next_content FROM datasets"
+        " UNION SELECT train_content FROM models WHERE status = 'TRAINING'"
+        " UNION SELECT test_content FROM models WHERE status = 'TRAINING')",
+    )
+    return [str(line) for (line,) in rows]
+
+
 def _ask(file: Path, query: str, *values: Any) -> Any:
-    """Return the first row of a query; None where there is none, or no file.
+    """Return the first row of a query; None where there is none, or no file; see `_rows`."""
+    rows = _rows(file, query, *values)
+    return rows[0] if rows else None
+
+
+def _rows(file: Path, query: str, *values: Any) -> list[Any]:
+    """Return the rows of a query; none where there is no file.
 
     Raises:
         StateDamaged: The file is no state.
@@ -140,7 +164,7 @@ def _ask(file: Path, query: str, *values: Any) -> Any:
         sqlite3.Error: It cannot be asked now.
     """
     if not file.is_file():
-        return None
+        return []
     if file.stat().st_size == 0 and not file.with_name(f"{file.name}-wal").is_file():
         raise StateDamaged("it is empty")
     try:
@@ -148,7 +172,7 @@ def _ask(file: Path, query: str, *values: Any) -> Any:
             version = int(state.execute("PRAGMA user_version").fetchone()[0])
             if version > VERSION:
                 raise StateTooNew(file, version, VERSION)
-            return state.execute(query, values).fetchone()
+            return state.execute(query, values).fetchall()
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (_CORRUPT, _NOT_A_DATABASE) or _NO_TABLE in str(error):

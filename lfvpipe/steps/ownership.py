@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from lfvpipe.engine.facts import FactsError, StepFacts
@@ -27,7 +27,7 @@ from lfvpipe.lookout.descriptions import describe_project, timestamp
 from lfvpipe.steps.bucket import BucketPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Set
 
     from lfvpipe.engine.step import Work
     from lfvpipe.lookout.descriptions import Description
@@ -187,6 +187,15 @@ def announce(context: Context, work: Work, manifests: Iterable[str] = ()) -> Non
     now = kept.union(manifests)
     if before is None or now != kept:
         _write(context.bucket, key, _ourselves(context, work, tuple(sorted(now))))
+
+
+def keep_manifests(bucket: Bucket, prefix: str, lineage: str, *, without: Set[str]) -> None:
+    """Take manifests that are gone out of what `announce` said."""
+    key = f"{_pipelines(prefix)}{lineage}.json"
+    before = _read(bucket, key)
+    if before is not None and not without.isdisjoint(before.manifests):
+        kept = tuple(each for each in before.manifests if each not in without)
+        _write(bucket, key, replace(before, manifests=kept))
 
 
 def retract(bucket: Bucket, prefix: str, lineage: str) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from lfvpipe import engine, steps
 from lfvpipe.cli import output
+from lfvpipe.cli.agreement import is_agreed
 from lfvpipe.cli.held_models import stop_held_models
 from lfvpipe.cli.options import Json, LockOptions, Option
-from lfvpipe.cli.usage import UsageError
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
 from lfvpipe.dataset.kept import store_of
 from lfvpipe.lookout.descriptions import describe_project
@@ -53,7 +53,7 @@ def run(options: DestroyOptions) -> int:
         _ask_service(first, ledger)
         if not options.json:
             _print_what_goes(first, members, ledger, with_state=options.state)
-        if not (options.yes or _is_agreed()):
+        if not (options.yes or is_agreed("destroy", "remove what goes?")):
             print("nothing was removed", file=sys.stderr)
             return 1
         removed, left = _remove(options, first, members, ledger)
@@ -111,19 +111,6 @@ def _print_what_goes(
 def _kept_verdicts(variant: Variant) -> Path:
     pipeline = variant.pipeline
     return store_of(variant.context.state_root, pipeline.region, pipeline.project).folder
-
-
-def _is_agreed() -> bool:
-    """Ask, and return whether the user agrees.
-
-    Raises:
-        UsageError: Nobody is there to answer.
-    """
-    if not sys.stdin.isatty():
-        hint = "Say --yes to go on without being asked."
-        raise UsageError("`destroy` asks first, and nobody is there to answer.", hint=hint)
-    print("remove what goes? [yes/no] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"yes", "y"}
 
 
 def _remove(

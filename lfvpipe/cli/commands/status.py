@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe import engine, wrapping
@@ -10,7 +10,9 @@ from lfvpipe.cli import formatting, output
 from lfvpipe.cli.options import Json, PipelineOptions, Refresh
 from lfvpipe.cli.plans import plan_variants, row_json
 from lfvpipe.cli.usage import command_line
+from lfvpipe.engine.phrases import size
 from lfvpipe.report.durations import duration
+from lfvpipe.steps.pruning.survey import disk_use
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,6 +86,11 @@ def run(options: StatusOptions) -> int:
         return 0
     for plan in plans:
         _print(plan, options)
+    use = disk_use(plans[0].variant.context, plans[0].ledger)
+    if use is not None and use.prunable:
+        prune = command_line("prune", options, formatting.path(plans[0].variant.pipeline.file))
+        frees = f"of which `{prune}` would free {size(use.prunable)}"
+        print(f"\n{size(use.bytes)} in {formatting.path(options.state_root)}, {frees}")
     return 0
 
 
@@ -149,7 +156,12 @@ def _json(plans: Sequence[VariantPlan]) -> dict[str, Any]:
         }
         for plan in plans
     ]
-    return {"name": plans[0].variant.pipeline.name, "variants": variants}
+    use = disk_use(plans[0].variant.context, plans[0].ledger)
+    return {
+        "name": plans[0].variant.pipeline.name,
+        "variants": variants,
+        "disk": None if use is None else asdict(use),
+    }
 
 
 def _step_json(standing: Standing) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import sys
 import threading
 import warnings
@@ -19,6 +20,8 @@ from lfvpipe.detector.backbone import checkpoint, graph
 from lfvpipe.detector.backbone.graph import REACH
 
 _LOCK = threading.Lock()
+_PREFIX = f"{checkpoint.NAME}-{checkpoint.SHA256[:12]}-v{graph.VERSION}"
+_KEPT = re.compile(r"[a-z0-9-]+-[0-9a-f]{12}-v\d+-(?:stem|\d+)\.(?:onnx|sha256)")
 
 
 class Network:
@@ -65,7 +68,7 @@ def network(taps: int = len(graph.CHANNELS)) -> Network:
 @cache
 def _session(taps: int | None) -> Any:
     """Return the running stem, or, with `taps`, what follows it up to so many."""
-    name = f"{checkpoint.NAME}-{checkpoint.SHA256[:12]}-v{graph.VERSION}-{taps or 'stem'}.onnx"
+    name = f"{_PREFIX}-{taps or 'stem'}.onnx"
     path = cache_folder(os.environ, sys.platform) / "backbones" / name
     if path.is_file():
         # A damaged file, as of a disk that was full, is no reason to fail: the weights are there.
@@ -93,6 +96,13 @@ def _session(taps: int | None) -> Any:
             stacklevel=2,
         )
     return start_session(built)
+
+
+def networks_of_other_versions() -> list[Path]:
+    """Return converted networks in the user's cache that only other versions of this would read."""
+    ours = f"{_PREFIX}-"
+    found = (cache_folder(os.environ, sys.platform) / "backbones").glob("*-v*-*")
+    return [file for file in found if _KEPT.fullmatch(file.name) and not file.name.startswith(ours)]
 
 
 def _digest_file(path: Path) -> Path:
