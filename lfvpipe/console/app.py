@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from lfvpipe.console import changes, dataset_pages, projects, sign_in
+from lfvpipe.console import changes, dataset_pages, projects, sign_in, use
 from lfvpipe.console.datasets.desk import Desk
 from lfvpipe.console.guard import Guard, Origins
 from lfvpipe.console.rendering import no_page
@@ -46,7 +46,12 @@ if TYPE_CHECKING:
     from lfvpipe.service import RegionalService, Service
     from lfvpipe.service.http.credentials import AccessKey
 
-PAGES: tuple[Page, ...] = (*projects.PAGES, *dataset_pages.PAGES, *changes.PAGES)
+PAGES: tuple[Page, ...] = (
+    *projects.PAGES,
+    *dataset_pages.PAGES,
+    *use.PAGES,
+    *changes.PAGES,
+)
 _BODY_SECONDS = 60.0
 
 
@@ -143,6 +148,7 @@ class Console:
             client=self._clients[region],
             service=service,
             datasets=self._desks[region],
+            origin=self.origins.of_host(request.headers["host"]) or "",
             body=body,
         )
 

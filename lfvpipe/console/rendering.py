@@ -18,7 +18,11 @@ class Tab(NamedTuple):
     parts: tuple[str, ...] = ()  # of its address, behind the project's
 
 
-PROJECT_TABS = (Tab("overview"), Tab("datasets", ("datasets",)))
+PROJECT_TABS = (
+    Tab("overview"),
+    Tab("datasets", ("datasets",)),
+    Tab("use", ("use",)),
+)
 _TEMPLATES = Path(__file__).with_name("templates")
 
 

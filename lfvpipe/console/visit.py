@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = "/console"
 KIB = 1024
+MIB = 1024 * KIB
 FORM_TOKEN = "csrf"  # noqa: S105  (a field's name)
 FORM_TOKEN_HEADER = "x-lfvpipe-csrf"  # noqa: S105  (a header's name)
 _MOST_FIELDS = 1000
@@ -60,6 +61,7 @@ class Visit:
         client: Asks the service in this process, in the person's name.
         service: The service of the region, for what the API has no operation for.
         datasets: Changes and shows the region's images.
+        origin: The server's address, as the browser has it.
     """
 
     request: Request
@@ -70,6 +72,7 @@ class Visit:
     client: LookoutClient
     service: Service
     datasets: Desk
+    origin: str
     body: bytes = b""
 
     @property

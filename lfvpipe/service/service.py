@@ -12,6 +12,7 @@ from lfvpipe.service.images import DatasetImages
 from lfvpipe.service.jobs import cancelled
 from lfvpipe.service.jobs.scheduler import Scheduler
 from lfvpipe.service.jobs.training.launcher import Launch
+from lfvpipe.service.judging import Judge
 from lfvpipe.service.keeping import VerdictKeeper
 from lfvpipe.service.operations.base import OperationContext
 from lfvpipe.service.operations.datasets import Datasets
@@ -95,6 +96,7 @@ class Service:
         self._gateway = Gateway(model, Dispatcher(model, self._runtime, groups, throttle))
         self._buckets = buckets
         self._images = DatasetImages(self._runtime.database, allowed, clock)
+        self._judge = Judge(self._runtime)
         self._scheduler.idleness.stop_idle()  # rather than have them back
         self.resume()
         if isolated:  # one within its caller looks when it is opened
@@ -119,6 +121,11 @@ class Service:
     def images(self) -> DatasetImages:
         """The images of the datasets, for people who look at them."""
         return self._images
+
+    @property
+    def judge(self) -> Judge:
+        """Judges images with trained models, hosted or not, for people who look at them."""
+        return self._judge
 
     def handle(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
         """Answer one request: its status, headers and body. Safe to call from many threads."""
