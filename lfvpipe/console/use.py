@@ -12,6 +12,7 @@ from lfvpipe.console.visit import MIB, Page, Refusal
 from lfvpipe.console.wording import say
 from lfvpipe.detector.facts import BACKGROUND
 from lfvpipe.lookout.statuses import MODEL_TRAINED, ModelStatus
+from lfvpipe.report.heat_maps import overlay
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -92,8 +93,6 @@ def describe(judged: Judged) -> dict[str, Any]:
 
 def data_uri(judged: Judged) -> str | None:
     """Return the heat map as a picture to lay over the image; None where the model draws none."""
-    from lfvpipe.report.heat_maps import overlay
-
     heat = judged.verdict.heat_map
     return None if heat is None else overlay(heat)
 

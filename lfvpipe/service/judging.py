@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.decision import Called, Decision
 from lfvpipe.errors import UserError
 from lfvpipe.lookout import tags
-from lfvpipe.service.faults import invalid, not_found
-from lfvpipe.service.operations.models import conflict_of
+from lfvpipe.service.faults import conflict, invalid, not_found
 from lfvpipe.service.state import models
 
 if TYPE_CHECKING:
@@ -92,7 +91,10 @@ class Judge:
         with self._runtime.database.read() as tx:
             model = models.get(tx, project, version)
         if not self._runtime.model_file(model.id).is_file():
-            raise conflict_of(model, f"is {model.status}; only a trained model can be asked")
+            state = f"model {version} of project {project} is {model.status}"
+            raise conflict(
+                "MODEL", f"{project}/{version}", f"{state}; only a trained model can be asked"
+            )
         return model
 
     def _load(self, model: Model) -> TrainedModel:
