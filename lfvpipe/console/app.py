@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError, ParamValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from lfvpipe.console import changes, dataset_pages, projects, sign_in, use
+from lfvpipe.console import annotation, changes, dataset_pages, projects, sign_in, use
 from lfvpipe.console.datasets.desk import Desk
 from lfvpipe.console.guard import Guard, Origins
 from lfvpipe.console.rendering import no_page
@@ -30,6 +30,7 @@ from lfvpipe.console.visit import (
 from lfvpipe.console.wording import say
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.client import connect
+from lfvpipe.painting import PAINTER
 from lfvpipe.service.http import body as bodies
 from lfvpipe.service.log import service_log
 from lfvpipe.service.protocol.faults import Fault
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 PAGES: tuple[Page, ...] = (
     *projects.PAGES,
     *dataset_pages.PAGES,
+    *annotation.PAGES,
     *use.PAGES,
     *changes.PAGES,
 )
@@ -96,6 +98,7 @@ class Console:
         entering = sign_in.SignIn(self.sessions, self.keys, self.origins)
         files = StaticFiles(packages=[("lfvpipe.console", "static")])
         routes = [
+            Route("/static/painter.js", _give_painter),
             Mount("/static", files),
             Route("/enter", entering.enter),
             Route("/sign-in", entering.show),
@@ -151,6 +154,10 @@ class Console:
             origin=self.origins.of_host(request.headers["host"]) or "",
             body=body,
         )
+
+
+def _give_painter(_request: Request) -> Response:
+    return FileResponse(PAINTER, media_type="text/javascript")
 
 
 def _tell_missing(_request: Request, _error: Exception) -> Response:

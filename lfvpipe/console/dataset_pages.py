@@ -51,7 +51,7 @@ class Window:
     total: int
 
 
-def _dataset(visit: Visit) -> DatasetName:
+def dataset_of(visit: Visit) -> DatasetName:
     """Return the data set that the address names; the training one where it names none."""
     for kind in DATASET_TYPES:
         if visit.path.get("type", "train") == kind:
@@ -81,7 +81,7 @@ def _window(catalogue: Catalogue, wanted: Wanted, page: str) -> Window:
 
 def _show(visit: Visit) -> Response:
     """Show a data set, or alone the part of the page that changes with what is looked at."""
-    dataset = _dataset(visit)
+    dataset = dataset_of(visit)
     described = visit.client.describe_project(ProjectName=dataset.project)["ProjectDescription"]
     kinds = {each["DatasetType"] for each in described["Datasets"]}
     facts: dict[str, Any] = {
@@ -124,7 +124,7 @@ def _linking(wanted: Wanted) -> Any:
 
 def _choose(visit: Visit) -> Response:
     """Return all images that are wanted, over all pages, with what they are called."""
-    dataset = _dataset(visit)
+    dataset = dataset_of(visit)
     catalogue = visit.service.images.catalogue(dataset.project, dataset.type)
     found = [(str(each.id), str(call_of(each))) for each in catalogue.select(_wanted(visit))]
     return JSONResponse({"images": found})
@@ -150,7 +150,7 @@ def _image(visit: Visit) -> Response:
 
 
 def _source(visit: Visit) -> str:
-    dataset, wanted = _dataset(visit), ImageId.read(visit.path["image"])
+    dataset, wanted = dataset_of(visit), ImageId.read(visit.path["image"])
     asked = [] if wanted is None else [wanted]
     for entry in visit.service.images.entries(dataset.project, dataset.type, asked).values():
         return entry.image.source
@@ -158,13 +158,13 @@ def _source(visit: Visit) -> str:
 
 
 def _create(visit: Visit) -> Response:
-    dataset = _dataset(visit)
+    dataset = dataset_of(visit)
     visit.client.create_dataset(ProjectName=dataset.project, DatasetType=dataset.type)
     return _go(visit, dataset)
 
 
 def _delete(visit: Visit) -> Response:
-    dataset = _dataset(visit)
+    dataset = dataset_of(visit)
     if visit.form.get("name", "").strip() != dataset.project:
         raise Refusal(say("projects.type_its_name", name=dataset.project))
     visit.client.delete_dataset(ProjectName=dataset.project, DatasetType=dataset.type)
@@ -173,7 +173,7 @@ def _delete(visit: Visit) -> Response:
 
 def _import(visit: Visit) -> Response:
     """Add what lies under a prefix of a bucket, or what a manifest names."""
-    dataset, form, uploads = _dataset(visit), visit.form, visit.datasets.uploads
+    dataset, form, uploads = dataset_of(visit), visit.form, visit.datasets.uploads
     address = form.get("address", "")
     others = 0
     if form.get("from") == "manifest":
@@ -200,18 +200,18 @@ def _go(visit: Visit, dataset: DatasetName, notice: str = "") -> Response:
 def _label(visit: Visit) -> Response:
     call = Call.read(_text(visit, "call"))
     chosen = [Seen(image, Call.read(seen)) for image, seen in _chosen(visit)]
-    done = visit.datasets.editing.label(_dataset(visit), chosen, call)
+    done = visit.datasets.editing.label(dataset_of(visit), chosen, call)
     return _told(done, say("datasets.labelled", count=done.changed))
 
 
 def _remove(visit: Visit) -> Response:
     chosen = [image for image, _ in _chosen(visit)]
-    done = visit.datasets.editing.remove(_dataset(visit), chosen)
+    done = visit.datasets.editing.remove(dataset_of(visit), chosen)
     return _told(done, say("datasets.removed", count=done.changed))
 
 
 def _move(visit: Visit) -> Response:
-    dataset = _dataset(visit)
+    dataset = dataset_of(visit)
     done = visit.datasets.editing.move(dataset, [image for image, _ in _chosen(visit)])
     return _told(done, say(f"datasets.moved_to_{dataset.other.type}", count=done.changed))
 
@@ -241,7 +241,7 @@ def _store(visit: Visit) -> Response:
     """Take one file into the bucket, or say what is wrong with it."""
     name = visit.query.get("name", "")
     try:
-        stored = visit.datasets.uploads.store(_dataset(visit), name, visit.body)
+        stored = visit.datasets.uploads.store(dataset_of(visit), name, visit.body)
     except UnfitUpload as error:
         return JSONResponse({"refused": f"{error.message} {error.hint}".strip()})
     return JSONResponse({"digest": stored.digest, "name": stored.name})
@@ -255,7 +255,7 @@ def _add(visit: Visit) -> Response:
         facts = each if isinstance(each, dict) else {}
         digest, name, path = (str(facts.get(key, "")) for key in ("digest", "name", "path"))
         uploads.append(Upload(digest, name, call_by_folder(path) if by_folder else Call(None)))
-    dataset = _dataset(visit)
+    dataset = dataset_of(visit)
     visit.datasets.updates.create(dataset)
     done = visit.datasets.uploads.add(dataset, uploads)
     return JSONResponse({"added": done.changed, "undo": done.undo})

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         read_line,
         write_line,
     )
-    from lfvpipe.manifest.relabelling import NewLabel, relabel
+    from lfvpipe.manifest.relabelling import NewLabel, mark, relabel
 else:
     __getattr__ = lazy.face(
         __name__,
@@ -63,7 +63,7 @@ else:
                 "read_line",
                 "write_line",
             ],
-            "relabelling": ["NewLabel", "relabel"],
+            "relabelling": ["NewLabel", "mark", "relabel"],
         },
     )
 
@@ -86,6 +86,7 @@ __all__ = [
     "creation_date",
     "exported_entry",
     "fold",
+    "mark",
     "mask_reference",
     "read_evaluation_line",
     "read_line",

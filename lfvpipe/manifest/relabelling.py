@@ -12,6 +12,7 @@ from lfvpipe.manifest.lines import (
     Classification,
     Line,
     LineError,
+    Reference,
     read_line,
     read_object,
     write_line,
@@ -57,4 +58,25 @@ def relabel(text: str, new: NewLabel) -> str:
     if new.label is not None:
         label = Classification(new.label, created=new.created, defect=new.defect)
         found |= read_object(write_line(Line(line.image, (label,))))
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+
+
+def mark(text: str, new: NewLabel, mask: Reference | None) -> str:
+    """Return a line whose image is called what `new` says, and has this mask in place of others.
+
+    Args:
+        text: The line.
+        new: What the image is called; its type is the mask's to tell.
+        mask: None takes the masks away.
+
+    Raises:
+        LineError: It is no line, or names no image.
+    """
+    line = read_line(text)
+    found = read_object(relabel(text, new))
+    for each in line.masks:
+        found.pop(each.attribute, None)
+        found.pop(each.attribute + METADATA, None)
+    if mask is not None:
+        found |= read_object(write_line(Line(line.image, (), (mask,))))
     return json.dumps(found, ensure_ascii=False, separators=(",", ":"))

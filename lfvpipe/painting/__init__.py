@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PAINTER", "NoPainting", "mask_from_painting", "see_through"]
+__all__ = ["PAINTER", "NoPainting", "mask_from_painting", "png", "see_through"]
 
 PAINTER: Final = Path(__file__).with_name("painter.js")
 """The script of the canvas that is painted on."""
@@ -36,7 +36,7 @@ def see_through(data: bytes) -> bytes:
         raise UserError("The mask cannot be read.") from error
     marked = (colours != numpy.array(_WHITE)).any(axis=2)
     alpha = numpy.where(marked, 255, 0).astype(numpy.uint8)
-    return _png(Image.fromarray(numpy.dstack([colours, alpha])))
+    return png(numpy.dstack([colours, alpha]))
 
 
 def mask_from_painting(
@@ -69,7 +69,7 @@ def mask_from_painting(
     palette = numpy.array([list(code) for code in codes], numpy.uint8)
     result = numpy.stack([_nearest(row, palette) for row in pixels])
     result[~marked] = _WHITE
-    return _png(Image.fromarray(result))
+    return png(result)
 
 
 def _nearest(row: NDArray[numpy.uint8], palette: NDArray[numpy.uint8]) -> NDArray[numpy.uint8]:
@@ -79,7 +79,8 @@ def _nearest(row: NDArray[numpy.uint8], palette: NDArray[numpy.uint8]) -> NDArra
     return nearest
 
 
-def _png(image: Image.Image) -> bytes:
+def png(pixels: NDArray[numpy.uint8]) -> bytes:
+    """Return the PNG of an array of shape (height, width, 3 or 4)."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

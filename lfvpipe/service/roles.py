@@ -86,6 +86,12 @@ def check_admin(what: str) -> None:
         raise _denied(what)
 
 
+def check_labelling(what: str) -> None:
+    """Refuse what only those may who label images: reviewers and admins; see `check_admin`."""
+    if _actor.get().role is Role.VIEWER:
+        raise _denied(what)
+
+
 def _denied(what: str) -> Fault:
     actor = _actor.get()
     return Fault(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lfvpipe.console.datasets.editing import Editing
+from lfvpipe.console.datasets.marking import Marking
 from lfvpipe.console.datasets.thumbnails import Thumbnails
 from lfvpipe.console.datasets.updates import Updates
 from lfvpipe.console.datasets.uploads import Uploads
@@ -24,6 +25,7 @@ class Desk:
     Attributes:
         editing: Calls images something, moves and removes them.
         uploads: Takes images in.
+        marking: Marks where their anomalies are.
         thumbnails: Shows them.
     """
 
@@ -31,4 +33,5 @@ class Desk:
         self.updates = Updates(client, service.images)
         self.editing = Editing(service.images, self.updates)
         self.uploads = Uploads(service, self.editing)
+        self.marking = Marking(service, self.editing)
         self.thumbnails = Thumbnails(service.folder / "thumbnails.db")

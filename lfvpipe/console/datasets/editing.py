@@ -108,6 +108,19 @@ class Editing:
         gone = len(chosen) - len(found)
         return Done(len(step), already, differing, gone, self._history.add(step))
 
+    def replace(self, dataset: DatasetName, source: str, before: str, after: str) -> Done:
+        """Give one image another line, if it still has the one that is known.
+
+        Raises:
+            Overtaken: It has another by now.
+            ClientError: The service refuses.
+            UpdateFailed: Nothing was changed.
+        """
+        step = [Change(dataset, source, before, after)]
+        with self._updates.alone(dataset.project):
+            self._carry_out(step)
+        return Done(1, undo=self._history.add(step))
+
     def remove(self, dataset: DatasetName, chosen: Sequence[ImageId]) -> Done:
         """Take images out of a data set; they stay in the bucket.
 

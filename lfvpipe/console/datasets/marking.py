@@ -1,0 +1,205 @@
+"""Marks where the anomaly is: masks that people paint, as the service learns from them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import numpy
+
+from lfvpipe import painting
+from lfvpipe.console.datasets.calls import read_type
+from lfvpipe.console.datasets.updates import Overtaken
+from lfvpipe.dataset.annotations.masks import colours
+from lfvpipe.errors import UserError
+from lfvpipe.images import SERVED, ImageError, inspect, read_mask, upright_size
+from lfvpipe.manifest import NewLabel, creation_date, mark, mask_reference, service_entry
+from lfvpipe.service.roles import check_labelling
+from lfvpipe.storage import parse_s3_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lfvpipe.console.datasets.editing import Editing
+    from lfvpipe.console.datasets.updates import DatasetName
+    from lfvpipe.service import Service
+    from lfvpipe.service.images import ImageId
+
+_MOST_BYTES: Final = 64 * 1024 * 1024
+_MOST_LINE: Final = 10 * 1024 * 1024
+_COLOUR: Final = re.compile(r"#[0-9A-F]{6}")
+_WHITE: Final = "#FFFFFF"
+_ONE_TYPE: Final = "defect"  # where the data set tells no types
+
+
+class NotMarked(UserError):
+    """What was painted cannot be kept; the data set is as it was."""
+
+
+@dataclass(frozen=True)
+class Marked:
+    """An image of a data set with what is marked in it.
+
+    Attributes:
+        line: Its JSON line; a painting says which one it was made for.
+        name: The object's key.
+        size: Width and height in pixels, as a browser shows it.
+        classes: A colour (``#RRGGBB``) for each type of anomaly of the data set.
+        mask: What is marked by now, in these colours, see-through: a PNG. None for nothing.
+    """
+
+    line: str
+    name: str
+    size: tuple[int, int]
+    classes: Mapping[str, str]
+    mask: bytes | None
+
+    @property
+    def stand(self) -> str:
+        """What tells this line from others."""
+        return hashlib.sha256(self.line.encode()).hexdigest()
+
+
+class Marking:
+    """Reads and writes the masks of a region's data sets; safe to call from many threads.
+
+    Args:
+        service: Has the data sets and the buckets.
+        editing: Changes the data sets.
+    """
+
+    def __init__(self, service: Service, editing: Editing) -> None:
+        self._service = service
+        self._editing = editing
+
+    def find(self, dataset: DatasetName, image: ImageId) -> Marked | None:
+        """Return an image with its mask; None where the data set does not have it.
+
+        Raises:
+            StorageError: The image or its mask cannot be read.
+            NotMarked: It is no image, or its mask is none.
+        """
+        images = self._service.images
+        found = images.entries(dataset.project, dataset.type, [image]).get(image)
+        if found is None:
+            return None
+        catalogue = images.catalogue(dataset.project, dataset.type)
+        entry = service_entry(found.line, longest=_MOST_LINE)
+        classes = colours([*catalogue.types, *entry.mask_classes] or [_ONE_TYPE])
+        mask = None
+        if entry.mask is not None:
+            mask = _recoloured(self._read(entry.mask), entry.mask_classes, classes)
+        size = self._size(found.image.source)
+        return Marked(found.line, found.image.key, size, classes, mask)
+
+    def picture(self, marked: Marked) -> bytes:
+        """Return an image's file; raises StorageError."""
+        return self._read(_source_of(marked.line))
+
+    def save(
+        self,
+        dataset: DatasetName,
+        image: ImageId,
+        painted: bytes,
+        classes: Mapping[str, str],
+        stand: str,
+    ) -> Marked:
+        """Keep what a person painted: the image is an anomaly, and the mask says where.
+
+        The mask lies in the image's own bucket, since the service takes a data set from one
+        bucket, under a name of its digest: what a model is learning from is not overwritten.
+
+        Args:
+            dataset: Whose image it is.
+            image: Which one.
+            painted: A PNG of the image's size, clear where nothing is marked; all clear takes the
+                mask away.
+            classes: The colours that it was painted with, by type of anomaly.
+            stand: Of the line that it was painted for.
+
+        Returns:
+            The image as it is now.
+
+        Raises:
+            Fault: Whoever asks may not label images.
+            NotMarked: The painting cannot be used, or the image is not there.
+            Overtaken: Somebody else changed the image meanwhile.
+            StorageError: The mask cannot be written.
+        """
+        check_labelling("mark anomalies")
+        known = self.find(dataset, image)
+        if known is None:
+            raise NotMarked("The image is no longer in the data set.")
+        if known.stand != stand:
+            raise Overtaken
+        named = {
+            name if name in known.classes else read_type(name): colour.upper()
+            for name, colour in classes.items()
+        }
+        usable = [each for each in named.values() if _COLOUR.fullmatch(each) and each != _WHITE]
+        if not named or len(set(usable)) != len(classes):
+            raise NotMarked("Each type of anomaly needs a colour of its own, and none is white.")
+        mask = painting.mask_from_painting(painted, known.size, named)
+        made = creation_date(datetime.now(UTC))
+        reference = None
+        if mask is not None:
+            shown = _colours_in(mask)
+            used = {name: colour for name, colour in named.items() if colour in shown}
+            reference = mask_reference(self._put(known.line, mask), used, made)
+        line = mark(known.line, NewLabel("anomaly", made), reference)
+        self._editing.replace(dataset, _source_of(known.line), known.line, line)
+        return replace(known, line=line)
+
+    def _put(self, line: str, mask: bytes) -> str:
+        """Write a mask beside the image that a line names; return its address."""
+        source = _source_of(line)
+        bucket, key = parse_s3_uri(source)
+        digest = hashlib.sha256(source.encode() + mask).hexdigest()[:24]
+        stem = re.sub(r"[^a-zA-Z0-9_-]+", "-", key.rpartition("/")[2].rpartition(".")[0])[:80]
+        target = f"lfvpipe-masks/{stem}-{digest}.png"
+        self._service.buckets.bucket(bucket).put(target, mask)
+        return f"s3://{bucket}/{target}"
+
+    def _size(self, source: str) -> tuple[int, int]:
+        try:
+            data = self._read(source)
+            inspect(data, SERVED)
+            return upright_size(data)
+        except ImageError as error:
+            raise NotMarked(f"The image {error.fault}.") from error
+
+    def _read(self, address: str) -> bytes:
+        bucket, key = parse_s3_uri(address)
+        return self._service.buckets.bucket(bucket).get(key, limit=_MOST_BYTES)
+
+
+def _source_of(line: str) -> str:
+    return service_entry(line, longest=_MOST_LINE).source
+
+
+def _recoloured(data: bytes, before: Mapping[str, str], now: Mapping[str, str]) -> bytes:
+    """Return a mask in other colours, see-through.
+
+    Raises:
+        NotMarked: It is no picture.
+    """
+    try:
+        pixels = numpy.array(read_mask(data))
+    except ImageError as error:
+        raise NotMarked(f"The mask {error.fault}.") from error
+    result = numpy.full_like(pixels, 255)
+    for name, colour in before.items():
+        result[(pixels == _code(colour)).all(axis=2)] = _code(now[name])
+    return painting.see_through(painting.png(result))
+
+
+def _colours_in(mask: bytes) -> set[str]:
+    counted = read_mask(mask).getcolors(1 << 16) or []
+    return {"#{:02X}{:02X}{:02X}".format(*code) for _, code in counted if isinstance(code, tuple)}
+
+
+def _code(colour: str) -> numpy.ndarray[tuple[int], numpy.dtype[numpy.uint8]]:
+    return numpy.frombuffer(bytes.fromhex(colour.lstrip("#")), numpy.uint8)

@@ -1,0 +1,206 @@
+"""Where the anomaly is, marked by a person in a browser, and learnt from by the service."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from lfvpipe.manifest import read_line
+from lfvpipe.storage import parse_s3_uri
+from tests.service.conftest import line, picture
+
+from .conftest import Offered, pages
+from .test_projects_browser import violations
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the dev extra")
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+GREEN, RED, WHITE = (0x23, 0xA4, 0x36), (0xD7, 0x26, 0x3D), (255, 255, 255)
+SIZE = 64
+
+
+@pytest.fixture
+def address(offered: Offered) -> str:
+    """Return the path of the only anomaly of project p."""
+    bucket = offered.buckets.bucket("bucket")
+    bucket.create()
+    client = offered.client()
+    client.create_project(ProjectName="p")
+    client.create_dataset(ProjectName="p", DatasetType="train")
+    bucket.put("bad/<i>0.png", picture((200, 0, 0), (SIZE, SIZE)))
+    bucket.put("good/0.png", picture((0, 200, 0), (SIZE, SIZE)))
+    lines = [line("bad/<i>0.png", "anomaly"), line("good/0.png", "normal")]
+    changes = "\n".join(map(json.dumps, lines)).encode()
+    client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=changes)
+    service = offered.lookout.of("us-east-1")
+    assert service is not None
+    person = offered.person("ADA")
+    person.get(pages("projects", "p", "datasets", "train"))  # waits for the update
+    images: list[Any] = []
+    while not images:
+        images = list(service.images.catalogue("p", "train").images)
+    return pages("projects", "p", "datasets", "train", "images", str(images[0].id))
+
+
+def entry(offered: Offered) -> dict[str, Any]:
+    """Return the anomaly's line as the API has it."""
+    listed = offered.client().list_dataset_entries(ProjectName="p", DatasetType="train")
+    found: dict[str, Any] = json.loads(listed["DatasetEntries"][0])
+    return found
+
+
+def mask_of(offered: Offered) -> Any:
+    """Return the mask that the anomaly's line names, as colours by place."""
+    bucket, key = parse_s3_uri(entry(offered)["anomaly-mask-ref"])
+    with Image.open(io.BytesIO(offered.buckets.bucket(bucket).get(key, limit=10**7))) as mask:
+        return mask.convert("RGB")
+
+
+def painting(colour: str, box: tuple[int, int, int, int], size: int = SIZE) -> str:
+    file = io.BytesIO()
+    image = Image.new("RGBA", (size, size))
+    image.paste(Image.new("RGBA", (box[2] - box[0], box[3] - box[1]), colour), box)
+    image.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_a_person_paints_saves_and_finds_it_again(
+    page: Page, offered: Offered, address: str
+) -> None:
+    page.goto(f"{offered.url}{offered.console.entrance()}")
+    page.wait_for_url("**/projects")
+    page.goto(f"{offered.url}{pages('projects', 'p', 'datasets', 'train')}")
+    page.get_by_role("link", name="Mark the anomaly in <i>0.png").click()
+    page.locator("#work[data-ready]").wait_for()
+    page.get_by_label("New type").fill("deep scratch")
+    page.get_by_role("button", name="Add").click()
+    box = page.locator("#canvas").bounding_box()
+    assert box is not None
+
+    def spot(across: float, down: float) -> tuple[float, float]:
+        return box["x"] + box["width"] * across, box["y"] + box["height"] * down
+
+    page.get_by_role("button", name="Polygon").click()
+    for corner in ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5), (0.1, 0.5)):
+        page.mouse.click(*spot(*corner))
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Save").click()
+    playwright.expect(page.get_by_role("status")).to_contain_text("Saved.")
+    shown = mask_of(offered)
+    assert shown.getpixel((20, 20)) == RED
+    assert shown.getpixel((50, 50)) == WHITE
+    page.reload()
+    page.locator("#work[data-ready]").wait_for()
+    page.get_by_role("button", name="Eraser").click()
+    page.get_by_label("Width").fill("60")
+    page.mouse.move(*spot(0.2, 0.3))
+    page.mouse.down()
+    page.mouse.move(*spot(0.2, 0.31))
+    page.mouse.up()
+    page.get_by_role("button", name="Save").click()
+    playwright.expect(page.get_by_role("status")).to_contain_text("Saved.")
+    shown = mask_of(offered)
+    assert shown.getpixel((12, 19)) == WHITE
+    assert shown.getpixel((29, 19)) == GREEN  # the only type has the first colour by now
+    colours = entry(offered)["anomaly-mask-ref-metadata"]["internal-color-map"]
+    assert {each["class-name"] for each in colours.values()} == {"BACKGROUND", "deep scratch"}
+    assert entry(offered)["anomaly-label-metadata"]["class-name"] == "anomaly"
+
+
+def test_what_somebody_else_changed_meanwhile_stays(offered: Offered, address: str) -> None:
+    ann, ben = offered.person("ADA"), offered.person("RITA")
+    stand = stand_on(ann.get(f"{address}/annotation").text)
+    first = save(ann, address, painting("#23A436", (0, 0, 8, 8)), stand)
+    assert first.status_code == 200
+    second = save(ben, address, painting("#23A436", (8, 8, 16, 16)), stand)
+    assert second.status_code == 400
+    assert "Somebody else changed" in second.json()["error"]
+    assert mask_of(offered).getpixel((2, 2)) == GREEN
+    again = save(ben, address, painting("#23A436", (8, 8, 16, 16)), first.json()["stand"])
+    assert again.status_code == 200
+    assert mask_of(offered).getpixel((2, 2)) == WHITE
+
+
+def test_a_clear_painting_takes_the_mask_away(offered: Offered, address: str) -> None:
+    person = offered.person("RITA")
+    stand = stand_on(person.get(f"{address}/annotation").text)
+    stand = save(person, address, painting("#23A436", (0, 0, 8, 8)), stand).json()["stand"]
+    assert save(person, address, painting("#00000000", (0, 0, 8, 8)), stand).status_code == 200
+    assert read_line(json.dumps(entry(offered))).masks == ()
+    assert person.get(f"{address}/mask").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("mask", "classes"),
+    [
+        ("no base 64", {"dent": "#23A436"}),
+        (base64.b64encode(b"no png").decode(), {"dent": "#23A436"}),
+        (painting("#23A436", (0, 0, 8, 8), size=32), {"dent": "#23A436"}),
+        (painting("#23A436", (0, 0, 8, 8)), {}),
+        (painting("#23A436", (0, 0, 8, 8)), {"dent": "#FFFFFF"}),
+        (painting("#23A436", (0, 0, 8, 8)), {"dent": "#23A436", "rust": "#23a436"}),
+        (painting("#23A436", (0, 0, 8, 8)), {"background": "#23A436"}),
+        (painting("#23A436", (0, 0, 8, 8)), {"dent": "green"}),
+    ],
+)
+def test_what_is_no_painting_changes_nothing(
+    offered: Offered, address: str, mask: str, classes: Any
+) -> None:
+    person = offered.person("ADA")
+    stand = stand_on(person.get(f"{address}/annotation").text)
+    before = entry(offered)
+    answer = save(person, address, mask, stand, classes)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+    assert entry(offered) == before
+
+
+def test_a_viewer_marks_nothing_and_leaves_nothing_in_the_bucket(
+    offered: Offered, address: str
+) -> None:
+    person = offered.person("VIC")
+    shown = person.get(f"{address}/annotation").text
+    assert ">Save<" not in shown
+    answer = save(person, address, painting("#23A436", (0, 0, 8, 8)), stand_on(shown))
+    assert answer.status_code == 403
+    assert list(offered.buckets.bucket("bucket").list("lfvpipe-masks/")) == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+def test_axe_finds_nothing(
+    browser: Browser, offered: Offered, address: str, axe: str, scheme: Any, width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{offered.url}{offered.console.entrance()}")
+    page.wait_for_url("**/projects")
+    page.goto(f"{offered.url}{address}/annotation")
+    page.locator("#work[data-ready]").wait_for()
+    assert violations(page, axe) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def stand_on(text: str) -> str:
+    return text.partition('data-stand="')[2].partition('"')[0]
+
+
+def save(person: Any, address: str, mask: str, stand: str, classes: Any = None) -> Any:
+    body = {"mask": mask, "classes": classes or {"dent": "#23A436"}, "stand": stand}
+    if classes is not None:
+        body["classes"] = classes
+    headers = {
+        "origin": person.base,
+        "accept": "application/json",
+        "x-lfvpipe-csrf": person.form_token(),
+    }
+    return person.http.post(
+        f"{person.base}{address}/mask", content=json.dumps(body), headers=headers
+    )
