@@ -330,7 +330,7 @@ def at_a_terminal(here: Path, words: list[str], answers: list[str]) -> tuple[int
         preexec_fn=_take_terminal,
     )  # fmt: skip
     os.close(theirs)
-    said, waiting, typed = "", list(answers), ""
+    said, waiting, typed, silent = "", list(answers), "", 0
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         ready, _, _ = select.select([ours], [], [], 0.2)
@@ -341,16 +341,17 @@ def at_a_terminal(here: Path, words: list[str], answers: list[str]) -> tuple[int
                 break
             if not data:
                 break
-            said += data.decode()
+            said, silent = said + data.decode(), 0
             if re.search(r"\nNumber( \[\d\])?: $", said) and waiting:
                 typed = waiting.pop(0)
                 os.write(ours, typed.encode())
         elif process.poll() is not None:
             break
-        elif typed == "\x03":  # it may have come just before the program began to read
+        elif typed == "\x03" and (silent := silent + 1) % 25 == 0:
+            # It may have come just before the program began to read; else that is about to end.
             os.write(ours, typed.encode())
     os.close(ours)
-    return process.wait(10), said
+    return process.wait(60), said
 
 
 def _take_terminal() -> None:

@@ -228,12 +228,14 @@ def test_no_more_steps_run_at_once_than_there_are_jobs(steps: Any, bench: Any, w
     names = ("a", "b", "c", "d")
     running: set[str] = set()
     most: list[int] = []
+    two = threading.Barrier(2)
 
     def notes(name: str) -> Any:
         def body(_work: Work) -> None:
             running.add(name)
+            two.wait(60)
             most.append(len(running))
-            threading.Event().wait(0.05)
+            threading.Event().wait(0.05)  # in which a third one would come
             running.remove(name)
 
         return body

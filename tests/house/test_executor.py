@@ -18,7 +18,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
 
     def slow_at_first(item: int) -> int:
         if item == 0:
-            assert second.wait(10)
+            assert second.wait(60)
         if item == 1:
             second.set()
         return item
@@ -31,7 +31,7 @@ def test_results_come_as_they_are_done() -> None:
 
     def first_is_last(item: int) -> int:
         if item == 0:
-            assert others_came.wait(10)
+            assert others_came.wait(60)
         return item
 
     came = []
@@ -68,7 +68,7 @@ def test_an_error_of_the_work_ends_it(spread: Spread, error: type[BaseException]
 
     def items() -> Iterator[int]:
         yield 0
-        assert failed.wait(10)
+        assert failed.wait(60)
         yield from range(1, 100)
 
     with pytest.raises(error):
@@ -101,12 +101,12 @@ def test_what_was_not_started_when_an_error_came_never_is(spread: Spread) -> Non
 
     def work(_: Item) -> None:
         started.append(threading.get_ident())
-        under_way.wait(10)
-        let_go.wait(10)
+        under_way.wait(60)
+        let_go.wait(60)
 
     def items() -> Iterator[Item]:
         yield from (Item() for _ in range(3))
-        under_way.wait(10)
+        under_way.wait(60)
         waits = Item()
         weakref.finalize(waits, let_go.set)
         yield waits

@@ -229,7 +229,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
         thread = threading.Thread(target=server.serve_until_stopped)
         thread.start()
         running.append((server, thread))
-        assert ready.wait(20)
+        assert ready.wait(60)
         return Desk(f"http://127.0.0.1:{server.port}/the-token/", labels)
 
     yield start

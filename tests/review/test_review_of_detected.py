@@ -57,7 +57,7 @@ class Page:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.said += self.process.communicate(timeout=30)[0].splitlines()
+        self.said += self.process.communicate(timeout=60)[0].splitlines()
 
     def get(self, path: str) -> Any:
         reply = httpx.get(self.address + path)

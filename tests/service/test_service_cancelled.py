@@ -26,7 +26,7 @@ from lfvpipe.service.jobs.training import job, worker
 
 def train(*given, **options):
     Path(sys.argv[3]).touch()
-    sleep(60)
+    sleep(600)
 
 job._train_detector = train
 worker.main(sys.argv[1:3])
@@ -60,7 +60,7 @@ def kept(world: Any) -> list[Path]:
 def cancel(world: Any, client: LookoutClient, version: str) -> None:
     assert world.detector.started.wait(30)
     client.delete_model(ProjectName="p", ModelVersion=version)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while client.list_models(ProjectName="p")["Models"]:
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -104,16 +104,16 @@ def test_a_worker_that_does_not_look_up_is_ended(world: Any, dataset: Any, tmp_p
     words = ["-c", STUBBORN, str(world.state_dir), quotas_to_json(FEW), str(begun)]
     with subprocess.Popen([sys.executable, *words]) as worker:
         try:
-            end = time.monotonic() + 30
+            end = time.monotonic() + 60
             while not begun.exists():
                 assert time.monotonic() < end
                 time.sleep(0.01)
             idle.delete_model(ProjectName="p", ModelVersion="1")
-            assert worker.wait(5) == 0
+            assert worker.wait(60) == 0
         finally:
             worker.kill()
     assert idle.list_models(ProjectName="p")["Models"][0]["Status"] == "DELETING"
-    end = time.monotonic() + 10  # whoever looks removes it
+    end = time.monotonic() + 60  # whoever looks removes it
     while idle.list_models(ProjectName="p")["Models"]:
         assert time.monotonic() < end
 

@@ -267,6 +267,7 @@ def test_evaluation_files_that_cannot_be_written_do_not_cost_the_model(
 def test_a_store_is_not_asked_at_every_look(
     dataset: Any, world: Any, waits: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scheduler, "_PAUSE", 3600.0)
     client, bucket = world.client(), Unreachable(monkeypatch)
     client.create_model(ProjectName="p", OutputConfig=OUTPUT)
     waits.model(client)

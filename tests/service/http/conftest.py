@@ -63,7 +63,7 @@ class Served:
         body: Any = None,
     ) -> Reply:
         """Send a request as it is given, and nothing else."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, target, body, dict(headers or {}))
             response = connection.getresponse()

@@ -67,7 +67,7 @@ def test_an_unknown_path_is_answered_as_aws_does(serve: Serve, target: str) -> N
 def test_a_body_that_is_too_large_is_refused_and_the_connection_lives_on(
     served: Served, method: str, target: str, size: int
 ) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
     statuses = []
     for length in (size, size - 1):
         connection.request(method, target, b"x" * length)
@@ -86,7 +86,7 @@ def test_a_body_of_unknown_length_is_bounded_too(served: Served) -> None:
 
 def test_a_body_that_does_not_arrive_is_given_up(serve: Serve) -> None:
     served = serve(NoAuth(), echo, body_seconds=0.05)
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
     connection.putrequest("POST", PROJECTS)
     connection.putheader("Content-Length", "10")
     connection.endheaders(b"half")  # at once: later, the connection may be closed already
@@ -116,7 +116,7 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 def test_a_request_that_never_gets_to_the_point_is_cut_off(
     served: Served, start: bytes, more: bytes
 ) -> None:
-    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
         sent = len(start)
         connection.sendall(start)
         with contextlib.suppress(ConnectionError):
@@ -144,7 +144,7 @@ def test_a_head_that_does_not_arrive_is_given_up(serve: Serve, before: bytes, st
     # What is sent has to be there within the time, on a machine that does other work too.
     seconds = 0.5 if before or start else 0.05
     served = serve(NoAuth(), echo, Limits(head_seconds=seconds))
-    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
         connection.sendall(before)
         if before:
             assert b"200 OK" in connection.recv(65536)
@@ -159,7 +159,7 @@ def test_an_answer_may_take_longer_than_a_head(serve: Serve) -> None:
     given_up = threading.Event()
 
     def handle(method: str, url: str, headers: Any, body: bytes) -> Any:
-        given_up.wait(20)
+        given_up.wait(60)
         return echo(method, url, headers, body)
 
     served = serve(NoAuth(), handle, Limits(head_seconds=1.0))
@@ -167,7 +167,7 @@ def test_an_answer_may_take_longer_than_a_head(serve: Serve) -> None:
         asked = client.submit(served.ask, "POST", PROJECTS, JSON, b"{}")
         while "lfvpipe_requests_in_flight 1" not in served.ask("GET", "/metrics").body:
             pass
-        with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
             received(connection)
         given_up.set()
         assert asked.result().status == 200
@@ -177,11 +177,11 @@ def test_one_connection_too_many_is_refused(serve: Serve) -> None:
     served = serve(NoAuth(), echo, Limits(connections=2))
     with contextlib.ExitStack() as open_ones:
         for _ in range(2):
-            connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
             open_ones.callback(connection.close)
             connection.request("GET", PROJECTS)
             connection.getresponse().read()
-        with socket.create_connection(("127.0.0.1", served.port), timeout=20) as third:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=60) as third:
             said = received(third)
         assert said.startswith(b"HTTP/1.1 503 ")
         assert b"too many connections; try again" in said
@@ -193,7 +193,7 @@ def test_connections_that_ask_for_nothing_make_room_for_one_that_does(serve: Ser
     served = serve(NoAuth(), echo, Limits(connections=4))
     with contextlib.ExitStack() as open_ones:
         for number in range(40):
-            idle = socket.create_connection(("127.0.0.1", served.port), timeout=20)
+            idle = socket.create_connection(("127.0.0.1", served.port), timeout=60)
             open_ones.enter_context(idle)
             idle.sendall(HEAD[: number % 20])
         for _ in range(3):
@@ -206,7 +206,7 @@ def test_handshakes_that_never_end_leave_others_served(serve: Serve, tls_web: An
     with contextlib.ExitStack() as open_ones:
         idle = [
             open_ones.enter_context(
-                socket.create_connection(("127.0.0.1", served.port), timeout=20)
+                socket.create_connection(("127.0.0.1", served.port), timeout=60)
             )
             for _ in range(40)
         ]
@@ -214,7 +214,7 @@ def test_handshakes_that_never_end_leave_others_served(serve: Serve, tls_web: An
         idle[-2].sendall(b"GET / HTTP/1.1\r\n\r\n")
         for _ in range(3):
             connection = http.client.HTTPSConnection(
-                "localhost", served.port, timeout=20, context=trust
+                "localhost", served.port, timeout=60, context=trust
             )
             open_ones.callback(connection.close)
             for _ in range(2):
@@ -235,7 +235,7 @@ def connect() -> Iterator[Callable[..., socket.socket]]:
         def connect(served: Served) -> socket.socket:
             try:
                 made = socket.create_connection(
-                    ("127.0.0.1", served.port), timeout=20, source_address=FROM_ELSEWHERE
+                    ("127.0.0.1", served.port), timeout=60, source_address=FROM_ELSEWHERE
                 )
             except OSError:
                 pytest.skip("this machine has one loopback address")
@@ -260,7 +260,7 @@ def test_whoever_has_most_connections_makes_room(
     serve: Serve, connect: Callable[..., socket.socket]
 ) -> None:
     served = serve(NoAuth(), echo, Limits(connections=4, per_address=3))
-    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as slow:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as slow:
         slow.sendall(HEAD)
         for _ in range(20):
             connect(served).sendall(HEAD)
@@ -275,12 +275,12 @@ def test_handshakes_of_one_address_leave_those_of_others(
 ) -> None:
     served = serve(NoAuth(), echo, Limits(connections=8, per_address=3), Tls(tls_web.certificate))
     trust = ssl.create_default_context(cafile=str(tls_web.certificate))
-    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as slow:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as slow:
         for _ in range(20):
             connect(served).sendall(b"\x16\x03\x01")
         for _ in range(3):
             connection = http.client.HTTPSConnection(
-                "localhost", served.port, timeout=20, context=trust
+                "localhost", served.port, timeout=60, context=trust
             )
             connection.request("GET", "/health")
             assert connection.getresponse().status == 200
@@ -327,7 +327,7 @@ def test_metrics_are_not_told_to_a_foreign_name_that_points_here(
 def test_a_handshake_has_its_time(serve: Serve, tls_web: Any) -> None:
     served = serve(NoAuth(), echo, Limits(handshake_seconds=0.05), Tls(tls_web.certificate))
     with (
-        socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection,
+        socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection,
         contextlib.suppress(ConnectionResetError),
     ):
         assert received(connection) == b""
@@ -341,12 +341,12 @@ def test_garbage_behind_requests_is_no_error_of_the_application(
     monkeypatch.setattr(logging.getLogger("uvicorn.error"), "handlers", [caplog.handler])
 
     def handle(method: str, url: str, headers: Any, body: bytes) -> Any:
-        gone.wait(20)
+        gone.wait(60)
         return echo(method, url, headers, body)
 
     served = serve(NoAuth(), handle)
     asked = f"GET {PROJECTS} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
         connection.sendall(asked * 3 + b"garbage\r\n\r\n")
         assert b"400 Bad Request" in received(connection)
         gone.set()
@@ -357,7 +357,7 @@ def test_garbage_behind_requests_is_no_error_of_the_application(
 
 
 def test_a_head_of_a_usual_length_is_taken_again_and_again(served: Served) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
     for _ in range(5):
         connection.request("GET", PROJECTS, headers={"x-long": "y" * 30_000})
         response = connection.getresponse()
@@ -378,7 +378,7 @@ def test_every_inference_unit_of_several_models_can_be_at_work_at_once(serve: Se
     all_at_once = threading.Barrier(10)  # two models with the most units that one may have
 
     def handle(method: str, url: str, headers: Any, body: bytes) -> Any:
-        all_at_once.wait(20)
+        all_at_once.wait(60)
         return echo(method, url, headers, body)
 
     served = serve(NoAuth(), handle)
@@ -393,7 +393,7 @@ def test_images_under_judgement_do_not_hold_up_the_rest(serve: Serve) -> None:
     def handle(method: str, url: str, headers: Any, body: bytes) -> Any:
         if url == DETECT:
             arrived.release()
-            assert release.wait(20)
+            assert release.wait(60)
         return echo(method, url, headers, body)
 
     served = serve(NoAuth(), handle, workers=2)
@@ -403,7 +403,7 @@ def test_images_under_judgement_do_not_hold_up_the_rest(serve: Serve) -> None:
             while "lfvpipe_requests_in_flight 5" not in served.ask("GET", "/metrics").body:
                 pass
             assert served.ask("GET", PROJECTS).status == 200
-            assert [arrived.acquire(timeout=20) for _ in range(2)] == [True, True]
+            assert [arrived.acquire(timeout=60) for _ in range(2)] == [True, True]
             assert not arrived.acquire(blocking=False)  # two workers, so two images at once
         finally:
             release.set()

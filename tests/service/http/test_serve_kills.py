@@ -89,7 +89,7 @@ def kill(process: Process) -> None:
     for pid in [process.popen.pid, *(worker.pid for worker in workers)]:
         os.kill(pid, signal.SIGKILL)
     process.popen.wait()
-    psutil.wait_procs(workers, timeout=20)
+    psutil.wait_procs(workers, timeout=60)
 
 
 def create(client: LookoutClient, manifests: dict[str, Any]) -> None:
