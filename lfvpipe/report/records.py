@@ -236,6 +236,8 @@ class DecisionMade:
         threshold: Of the score, see `lfvpipe.decision.Decision`; likewise the next two.
         by: What it was made by, in a few words.
         note: What of that cannot be had, or is guessed; "" for nothing.
+        taken_by: Whose run was the first by this choice; "" where that is not known.
+        taken: When that was, UTC ISO 8601; "" likewise.
     """
 
     threshold: float
@@ -243,6 +245,8 @@ class DecisionMade:
     below: float | None
     by: str
     note: str
+    taken_by: str = ""
+    taken: str = ""
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,23 @@ def previous_id(state_dir: Path, run_id: str) -> str | None:
     return earlier[-1] if earlier else None
 
 
+def previous_of_variant(state_dir: Path, run_id: str, variant: str) -> RunRecord | None:
+    """Return a variant's last run before `run_id`, without verdicts; None for its first.
+
+    Files that are none are passed over. Of two runs within a second either counts as the earlier.
+    """
+    second = run_id.partition("-")[0]
+    others = [each for each in run_ids(state_dir) if each != run_id]
+    for known in reversed([each for each in others if each.partition("-")[0] <= second]):
+        try:
+            found = load(path_of(state_dir, known), with_verdicts=False)
+        except UserError:
+            continue
+        if found.variant == variant:
+            return found
+    return None
+
+
 def add_timings(path: Path, timings: Sequence[Timing]) -> None:
     """Put into a run file, and into its page, how long each step took.
 

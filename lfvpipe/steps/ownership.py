@@ -25,6 +25,7 @@ from lfvpipe.engine.step import Leftover
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.descriptions import describe_project, timestamp
 from lfvpipe.steps.bucket import BucketPlace
+from lfvpipe.user_name import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Set
@@ -303,14 +304,10 @@ def _instance(found: Description) -> str:
 
 
 def _ourselves(context: Context, work: Work, manifests: tuple[str, ...] = ()) -> Owner:
-    import getpass
     import platform
     from datetime import UTC, datetime
 
-    try:
-        user = f"{getpass.getuser()}@{platform.node()}"
-    except (KeyError, OSError, ImportError):  # a container's user may have no name
-        user = platform.node()
+    user = "@".join(filter(None, (user_name(), platform.node())))
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Owner(work.lineage, context.pipeline.name, user, now, manifests)
 

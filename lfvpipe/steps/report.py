@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lfvpipe.dataset.checks import findings
 from lfvpipe.engine.facts import StepOutcome
@@ -22,6 +22,7 @@ from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.intact import digest_of, is_json, losses
 from lfvpipe.steps.model.outcome import ModelOutcome
 from lfvpipe.steps.state_files import remove_files
+from lfvpipe.user_name import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from lfvpipe.dataset.index import Mask
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.reasons import Reason
-    from lfvpipe.report.records import RunRecord, Suspect, Verdict
+    from lfvpipe.report.records import DecisionMade, RunRecord, Suspect, Verdict
     from lfvpipe.steps.evaluate.outcome import DecisionFacts
 
 _SUSPECTS_KEPT = 100  # whose labels are doubted, in the run file and on the page
@@ -144,7 +145,7 @@ def _record(context: Context, work: Work) -> RunRecord:
     """Return the run as it was, with its verdicts."""
     from lfvpipe.config.flat import flatten
     from lfvpipe.report import metrics
-    from lfvpipe.report.records import DecisionMade, Finding, RunRecord, by_doubt
+    from lfvpipe.report.records import Finding, RunRecord, by_doubt
     from lfvpipe.report.suspects import contradicted
     from lfvpipe.report.verdict_file import read_verdicts
 
@@ -159,8 +160,9 @@ def _record(context: Context, work: Work) -> RunRecord:
     doubted = contradicted(told)
     doubtful = [each.id for each in by_doubt(verdicts.get("evaluation", ())) if each.needs_review]
     created = _moment(work)
+    run_id = f"{created.replace('-', '').replace(':', '')}-{work.fingerprint[:8]}"
     return RunRecord(
-        id=f"{created.replace('-', '').replace(':', '')}-{work.fingerprint[:8]}",
+        id=run_id,
         created=created,
         name=context.pipeline.name,
         variant=context.variant,
@@ -196,10 +198,34 @@ def _record(context: Context, work: Work) -> RunRecord:
         ),
         errors=tuple(vars(error) for error in evaluate.errors),
         timings=(),
-        decision=None if evaluate.decision is None else DecisionMade(**vars(evaluate.decision)),
+        decision=_decision_made(context, evaluate.decision, run_id, created),
         suspects=None if doubted is None else tuple(_suspects(context, work, doubted)),
         verdicts=verdicts,
     )
+
+
+def _decision_made(
+    context: Context, facts: DecisionFacts | None, run_id: str, created: str
+) -> DecisionMade | None:
+    """Return the decision with who took it: the user of the first run by this choice."""
+    from lfvpipe.config.flat import flatten
+    from lfvpipe.report import run_file
+    from lfvpipe.report.records import DecisionMade
+
+    if facts is None:
+        return None
+    before = run_file.previous_of_variant(context.state_dir, run_id, context.variant)
+    if before and before.decision and _chosen(before.config) == _chosen(flatten(context.pipeline)):
+        who, when = before.decision.taken_by, before.decision.taken or before.created
+    else:
+        who, when = user_name(), created
+    return DecisionMade(**vars(facts), taken_by=who, taken=when)
+
+
+def _chosen(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys by which somebody chose how images are decided on."""
+    keys = ("evaluate.decide", "evaluate.costs", "evaluate.to_person")
+    return {key: value for key, value in config.items() if key.startswith(keys)}
 
 
 def _true_masks(context: Context, work: Work, run: RunRecord) -> dict[str, Mask]:

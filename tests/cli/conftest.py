@@ -125,3 +125,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Said]:
     file = folder / "small.yaml"
     file.write_text(SMALL)
     return file, workshop.call("run", file)
+
+
+@pytest.fixture
+def file(trained: tuple[Path, Said], tmp_path: Path) -> Path:
+    """Return a pipeline that was run to its end, for one test alone."""
+    folder = tmp_path / "copy"
+    shutil.copytree(trained[0].parent, folder, copy_function=shutil.copy2)
+    return folder / trained[0].name

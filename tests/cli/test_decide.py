@@ -1,6 +1,6 @@
 """What is decided by: shown by `decide`, set in the pipeline file, followed by all that judges."""
 
-import shutil
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,6 @@ import pytest
 from tests.workshop import Folder
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def file(trained: tuple[Path, Any], tmp_path: Path) -> Path:
-    """Return a pipeline that was run to its end, for one test alone."""
-    folder = tmp_path / "copy"
-    shutil.copytree(trained[0].parent, folder, copy_function=shutil.copy2)
-    return folder / trained[0].name
 
 
 def _decision(said: Any, line: str) -> dict[str, Any]:
@@ -46,8 +38,9 @@ def test_each_choice_is_shown_with_what_it_does_and_the_line_that_sets_it(
 
 
 def test_another_decision_trains_nothing_and_all_that_judges_follows(
-    file: Path, lfvpipe: Any, tmp_path: Path
+    file: Path, lfvpipe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LOGNAME", "anna")
     image = tmp_path / "spot.png"
     with zipfile.ZipFile(file.parent / "Texture.zip") as archive:
         image.write_bytes(archive.read("Texture/7.png"))
@@ -70,6 +63,7 @@ def test_another_decision_trains_nothing_and_all_that_judges_follows(
     assert (shown["threshold"], shown["is_set"]) == (threshold, True)
     page = (file.parent / ".lfvpipe" / "small" / "report.html").read_text()
     assert "by a threshold that was set" in page
+    assert "Chosen by anna" in page
     arn = Folder(file.parent).client().describe_model(ProjectName="small", ModelVersion="1")
     tags = (
         Folder(file.parent)
@@ -78,6 +72,22 @@ def test_another_decision_trains_nothing_and_all_that_judges_follows(
     )
     assert {"Key": "lfvpipe:decision", "Value": repr(threshold)} in tags
     assert lfvpipe("run", file).out.startswith("nothing changed")
+    # Who runs it later by the same choice has not made it.
+    monkeypatch.setenv("LOGNAME", "bert")
+    assert lfvpipe("run", file, "--set", "evaluate.review_below=0.8").code == 0
+    made = [_run_decision(path) for path in file.parent.rglob("runs/*.json")]
+    first, second = filter(None, made)
+    assert (len(made), first["taken_by"]) == (3, "anna")
+    assert first == second
+    assert lfvpipe("run", file, "--set", "evaluate.decide.threshold=0.4").code == 0
+    to = tmp_path / "line"
+    assert lfvpipe("export", file, "--set", "evaluate.decide.threshold=0.4", "-o", to).code == 0
+    assert "Chosen by bert, whose run of 2" in (to / "card.md").read_text()
+
+
+def _run_decision(path: Path) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = json.loads(path.read_text()).get("decision")
+    return found
 
 
 def test_what_was_asked_for_and_cannot_be_promised_is_told(file: Path, lfvpipe: Any) -> None:

@@ -1,7 +1,6 @@
 """What `export` makes judges by itself, as the pipeline does, and says what it is."""
 
 import json
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -11,14 +10,6 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def file(trained: tuple[Path, Any], tmp_path: Path) -> Path:
-    """Return a pipeline that was run to its end, for one test alone."""
-    folder = tmp_path / "copy"
-    shutil.copytree(trained[0].parent, folder, copy_function=shutil.copy2)
-    return folder / trained[0].name
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
 import sys
 import webbrowser
@@ -19,6 +18,7 @@ from lfvpipe.cli.variant_choice import find_variant, variant_lines
 from lfvpipe.cli.variants import ledger_of, open_variants
 from lfvpipe.engine.phrases import doing
 from lfvpipe.service import http
+from lfvpipe.user_name import user_name
 
 if TYPE_CHECKING:
     from lfvpipe.cli.variants import Variant
@@ -155,7 +155,7 @@ def _serve(options: ReviewOptions, variant: Variant, queue: Queue, book: Book) -
         book=book,
         state_dir=context.state_dir,
         pictures=review.pictures.pictures_of(context, queue.model),
-        who=options.who or _user_name(),
+        who=options.who or user_name(),
         title=f"{pipeline.name} · {variant.name}" if variant.is_of_matrix else pipeline.name,
         advice=advice,
         photographs=_photographs(options, variant) if queue.of_detected else None,
@@ -212,13 +212,6 @@ def _has_test_dataset(variant: Variant) -> bool:
     if manifest is not None:
         return manifest.test is not None
     return pipeline.split.test is not None or pipeline.split.own is not None
-
-
-def _user_name() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a user without a name, as in some containers
-        return ""
 
 
 def _advice(variant: Variant, labels: Path) -> str:
