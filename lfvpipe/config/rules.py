@@ -295,7 +295,7 @@ def _decision(settings: Settings) -> Iterator[Problem]:
         means = [key for key in _MEANS if given.get(key) is not None]
         if len(means) != 1:
             said = f"says {' and '.join(means)}" if means else "does not say by what"
-            hint = f"Say one of {', '.join(_MEANS)}; or leave evaluate.decide out for the best F1."
+            hint = f"Say one of {', '.join(_MEANS)}; or `best-f1`, as where it is left out."
             yield problem(place, f"evaluate.decide {said}", hint)
         for key, fits in (("prevalence", _MEANS[:1]), ("confidence", _MEANS[2:])):
             if given.get(key) is not None and means and means[0] not in fits:

@@ -103,12 +103,16 @@ def walk(node: Node, where: Where = ()) -> Iterator[tuple[Where, Node]]:
 
 
 def merge(base: Node, over: Node) -> Node:
-    """Return `over` laid over `base`: mappings key by key, anything else replaced."""
+    """Return `over` laid over `base`: mappings key by key, anything else replaced.
+
+    An empty mapping below the top takes away what it is laid over, as an empty value does: merged,
+    it would say nothing.
+    """
     if not (isinstance(base.value, Mapping) and isinstance(over.value, Mapping)):
         return over
     merged = dict(base.value)
     for key, node in over.value.items():
-        merged[key] = merge(merged[key], node) if key in merged else node
+        merged[key] = merge(merged[key], node) if key in merged and node.value else node
     return replace(over, value=merged)
 
 

@@ -185,6 +185,34 @@ def test_an_override_can_take_a_key_away(load_text: Load, good: str) -> None:
     assert loaded.pipeline.sample.shares["normal"].percent == 5
 
 
+@pytest.mark.parametrize("key", ["sample", "split", "images", "hosting", "bucket", "evaluate"])
+def test_an_empty_mapping_takes_away_what_it_is_laid_over(
+    tmp_path: Path, load_text: Load, good: str, key: str
+) -> None:
+    filled = {
+        "sample": "{percent: 40, seed: 3}",
+        "split": "{train: 70, test: 30}",
+        "images": "{resize: 64x64}",
+        "hosting": "{min_inference_units: 2}",
+        "bucket": "{prefix: there}",
+        "evaluate": "{review_below: 0.9, decide: {threshold: 0.3}}",
+    }
+    text = good + f"{key}: {filled[key]}\n"
+    bare = load_text(good).pipeline
+    assert load_text(text).pipeline != bare
+    assert load_text(text, f"{key}={{}}").pipeline == bare
+    (tmp_path / "base.yaml").write_text(text, encoding="utf-8")
+    assert load_text(f"include: base.yaml\n{key}: {{}}\n").pipeline == bare
+    assert load_text("include: base.yaml\n").pipeline == load_text(text).pipeline
+
+
+def test_an_empty_decision_is_none(load_text: Load, problems: Problems, good: str) -> None:
+    text = good + "evaluate: {decide: {threshold: 0.3}}\n"
+    (found,) = problems(text, "evaluate.decide={}")
+    assert "evaluate.decide does not say by what" in found.message
+    assert load_text(text, "evaluate.decide=best-f1").pipeline.evaluate.decide is None
+
+
 def test_an_override_pins_a_key_of_the_matrix(load_text: Load, good: str) -> None:
     text = good + "matrix: {sample.percent: [10, 40], sample.seed: [1, 2]}\n"
     loaded = load_text(text, "sample.percent=25")
