@@ -55,6 +55,7 @@ PAGES: tuple[Page, ...] = (
     *changes.PAGES,
 )
 _BODY_SECONDS = 60.0
+_SLOWEST = 50_000  # bytes a second of a line by which photographs still arrive
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,8 @@ def _check_form_token(visit: Visit) -> None:
 async def _read_body(request: Request, limit: int) -> bytes:
     if request.method == "GET":
         return b""
-    return await bodies.read(request, bodies.Limit(limit), seconds=_BODY_SECONDS)
+    seconds = _BODY_SECONDS + limit / _SLOWEST
+    return await bodies.read(request, bodies.Limit(limit), seconds=seconds)
 
 
 def _sentence(message: str) -> str:

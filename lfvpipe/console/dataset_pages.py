@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
-from lfvpipe.console.datasets.calls import Call, call_of
+from lfvpipe.console.datasets.calls import Call, call_of, read_type
 from lfvpipe.console.datasets.editing import Seen
 from lfvpipe.console.datasets.updates import DatasetName
 from lfvpipe.console.datasets.uploads import UnfitUpload, Upload, call_by_folder
@@ -216,6 +216,15 @@ def _move(visit: Visit) -> Response:
     return _told(done, say(f"datasets.moved_to_{dataset.other.type}", count=done.changed))
 
 
+def _rename(visit: Visit) -> Response:
+    """Call an anomaly type otherwise."""
+    project, old = visit.path["project"], visit.form.get("old", "")
+    new = read_type(visit.form.get("new", ""))
+    done = visit.datasets.editing.rename_type(project, old, new)
+    told = say("datasets.renamed", count=done.changed, old=old, new=new)
+    return visit.go("projects", project, "datasets", notice=told)
+
+
 def _undo(visit: Visit) -> Response:
     done = visit.datasets.editing.undo(_text(visit, "undo"))
     return _told(done, say("datasets.undone", count=done.changed))
@@ -295,6 +304,7 @@ PAGES = (
     Page("GET", f"{_ONE}/thumbnails/{{image}}", _thumbnail),
     Page("GET", f"{_ONE}/images/{{image}}", _image),
     Page("POST", f"{_DATASETS}/undo", _undo),
+    Page("POST", f"{_DATASETS}/types", _rename),
     Page("POST", f"{_ONE}/create", _create),
     Page("POST", f"{_ONE}/delete", _delete),
     Page("POST", f"{_ONE}/import", _import),

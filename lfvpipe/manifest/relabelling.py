@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.manifest.labels import is_label
 from lfvpipe.manifest.lines import (
+    DEFECT,
     METADATA,
     Classification,
     Line,
@@ -79,4 +80,27 @@ def mark(text: str, new: NewLabel, mask: Reference | None) -> str:
         found.pop(each.attribute + METADATA, None)
     if mask is not None:
         found |= read_object(write_line(Line(line.image, (), (mask,))))
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+
+
+def rename_type(text: str, old: str, new: str) -> str:
+    """Return a line with an anomaly type called otherwise: of its label, and of its masks' colours.
+
+    Raises:
+        LineError: It is no line, or a mask of its has both types, each with a colour of its own.
+    """
+    found, line = read_object(text), read_line(text)
+    for label in line.classifications:
+        if is_label(label) and label.defect == old:
+            found[label.attribute + METADATA][DEFECT] = new
+    for mask in line.masks:
+        names = [each.class_name.strip() for each in mask.colours or ()]
+        if old not in names:
+            continue
+        if new in names:
+            raise LineError(f"has a mask with both {old} and {new}, in two colours")
+        colours = found[mask.attribute + METADATA]["internal-color-map"]
+        for entry in colours.values():
+            if str(entry.get("class-name", "")).strip() == old:
+                entry["class-name"] = new
     return json.dumps(found, ensure_ascii=False, separators=(",", ":"))

@@ -146,6 +146,18 @@ def test_a_folder_is_uploaded_in_parts_and_none_twice(
     expect(page.locator("#upload-refused")).to_contain_text("cut.png")
     assert len(labels(offered)) == 105
 
+    dragged = page.evaluate_handle(
+        """(bytes) => {
+          const dragged = new DataTransfer();
+          dragged.items.add(new File([new Uint8Array(bytes)], "dragged.png"));
+          return dragged;
+        }""",
+        list(picture((200, 1, 1))),
+    )
+    page.dispatch_event("body", "drop", {"dataTransfer": dragged})
+    expect(page.locator("#shown")).to_have_text("106 images")
+    assert labels(offered)["dragged.png"] == ""
+
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 def test_axe_finds_nothing_and_names_stay_names(

@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from lfvpipe import storage
+from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.datasets.calls import Call
+from lfvpipe.console.datasets.desk import Desk
 from lfvpipe.console.datasets.thumbnails import Thumbnails
-from lfvpipe.console.datasets.uploads import call_by_folder, fit_name
-from tests.service.conftest import line, picture
+from lfvpipe.console.datasets.updates import DatasetName
+from lfvpipe.console.datasets.uploads import Upload, call_by_folder, fit_name
+from lfvpipe.lookout.client import connect
+from lfvpipe.service import Service
+from tests.service.conftest import FEW, ColourDetector, line, picture
 
 from .conftest import Offered, Person, pages
 
@@ -124,6 +130,21 @@ def test_each_role_may_what_it_may_by_the_api(filled: Offered) -> None:
         shown = person.get(HERE).text
         assert ('id="tools"' in shown) is offers
         assert 'id="upload"' not in shown
+
+
+def test_a_type_is_renamed_in_both_data_sets(filled: Offered) -> None:
+    ada, rita, vic = (filled.person(key) for key in ("ADA", "RITA", "VIC"))
+    take_prefix(ada)
+    send(ada, f"{HERE}/label", {"images": images(ada), "call": "anomaly:dent"})
+    send(ada, f"{HERE}/move", {"images": images(ada)[:1]})
+    types = pages("projects", "p", "datasets", "types")
+    vic.post(types, {"old": "dent", "new": "bump"})
+    assert images(ada)[0][1] == "anomaly:dent"
+    rita.post(types, {"old": "dent", "new": " small  bump"})
+    assert images(ada)[0][1] == images(ada, "test")[0][1] == "anomaly:small bump"
+    assert "2 images have the type small bump instead of dent." in rita.get(HERE).text
+    rita.post(types, {"old": "small bump", "new": "Normal"})
+    assert "is no anomaly type" in rita.get(HERE).text
 
 
 def test_a_foreign_page_and_an_old_form_change_nothing(filled: Offered) -> None:
@@ -274,3 +295,27 @@ def test_small_pictures_are_bounded_and_a_damaged_file_is_made_again(
     assert file.read_bytes().startswith(b"SQLite format 3")
     bucket.put("1.png", b"no image")
     assert again.find(bucket, "1.png") is None
+
+
+def test_the_consoles_bucket_on_s3_takes_images_and_shows_them(s3: str, tmp_path: Path) -> None:
+    service = Service(
+        tmp_path / "service",
+        storage.connect(s3, region="us-east-1", root=tmp_path),
+        region="us-east-1",
+        quotas=FEW,
+        stand_in=ColourDetector(),
+    )
+    client = connect("embedded", region="us-east-1", handler=service.handle)
+    client.create_project(ProjectName="p")
+    desk, dataset = Desk(client, service), DatasetName("p", "train")
+    desk.updates.create(dataset)
+    stored = desk.uploads.store(dataset, "größe 1.png", picture((1, 1, 1)))
+    done = desk.uploads.add(dataset, [Upload(stored.digest, stored.name, Call("normal"))])
+    assert done.changed == 1
+    image = service.images.catalogue("p", "train").images[0]
+    bucket, key = storage.parse_s3_uri(image.source)
+    assert bucket.startswith("lfvpipe-console-us-east-1-")
+    assert key.endswith("/größe 1.png")
+    assert desk.thumbnails.find(service.buckets.bucket(bucket), key)
+    assert console_bucket(service).name == bucket
+    service.close()

@@ -25,6 +25,7 @@ from lfvpipe.manifest import (
     read_evaluation_line,
     read_line,
     relabel,
+    rename_type,
     service_entry,
     training_content,
     write_evaluation_line,
@@ -364,3 +365,18 @@ def test_a_line_gets_another_label_and_keeps_all_else() -> None:
 def test_what_is_no_line_gets_no_label(text: str) -> None:
     with pytest.raises(LineError):
         relabel(text, NewLabel("normal", DATE))
+
+
+def test_an_anomaly_type_is_renamed_in_labels_and_masks() -> None:
+    colours = {"1": {"class-name": "dent", "hex-color": "#23A436"}, "2": {"class-name": "crack"}}
+    mask = {"m-ref": "s3://b/m.png", "m-ref-metadata": {"internal-color-map": colours}}
+    line = json.dumps(json.loads(relabel(NORMAL, NewLabel("anomaly", DATE, "dent"))) | mask)
+    found = json.loads(rename_type(line, "dent", "bump"))
+    assert found["anomaly-label-metadata"]["defect-type"] == "bump"
+    assert found["m-ref-metadata"]["internal-color-map"] == {
+        "1": {"class-name": "bump", "hex-color": "#23A436"},
+        "2": {"class-name": "crack"},
+    }
+    assert json.loads(rename_type(line, "other", "bump")) == json.loads(line)
+    with pytest.raises(LineError, match="both dent and crack"):
+        rename_type(line, "dent", "crack")

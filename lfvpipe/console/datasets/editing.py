@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.console.datasets.calls import Call, call_of
 from lfvpipe.console.datasets.history import Change, History
-from lfvpipe.console.datasets.updates import Overtaken
+from lfvpipe.console.datasets.updates import DatasetName, Overtaken
 from lfvpipe.errors import UserError
-from lfvpipe.manifest import NewLabel, creation_date, relabel
+from lfvpipe.lookout.api import DATASET_TYPES
+from lfvpipe.manifest import NewLabel, creation_date, relabel, rename_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from lfvpipe.console.datasets.updates import DatasetName, Updates
+    from lfvpipe.console.datasets.updates import Updates
     from lfvpipe.service.images import DatasetImages, ImageId
 
 _TRIES = 20
@@ -176,6 +177,29 @@ class Editing:
             ]
             self._carry_out(step)
         return Done(len(step), already=len(there), undo=self._history.add(step))
+
+    def rename_type(self, project: str, old: str, new: str) -> Done:
+        """Call an anomaly type otherwise, in both data sets; one that is there takes it in.
+
+        Raises:
+            ClientError: The service refuses.
+            UpdateFailed: Nothing was changed.
+            LineError: An image has a mask with both types.
+        """
+        step: list[Change] = []
+        with self._updates.alone(project):
+            for kind in DATASET_TYPES:
+                dataset = DatasetName(project, kind)
+                if not self._updates.exists(dataset):
+                    continue
+                self._updates.wait(dataset)
+                images = self._images.catalogue(project, kind).images
+                shown = (image.id for image in images if old in image.types)
+                for entry in self._images.entries(project, kind, shown).values():
+                    line = rename_type(entry.line, old, new)
+                    step.append(Change(dataset, entry.image.source, entry.line, line))
+            self._carry_out(step)
+        return Done(len(step), undo=self._history.add(step))
 
     def undo(self, token: str) -> Done:
         """Take a step back, but for images that somebody changed since.

@@ -116,10 +116,18 @@ class Updates:
             ClientError: The service refuses.
         """
         with self.alone(dataset.project):
-            described = self._client.describe_project(ProjectName=dataset.project)
-            found = described["ProjectDescription"]["Datasets"]
-            if dataset.type not in [each["DatasetType"] for each in found]:
+            if not self.exists(dataset):
                 self._client.create_dataset(ProjectName=dataset.project, DatasetType=dataset.type)
+
+    def exists(self, dataset: DatasetName) -> bool:
+        """Say whether the project has such a data set.
+
+        Raises:
+            ClientError: There is no such project.
+        """
+        described = self._client.describe_project(ProjectName=dataset.project)
+        found = described["ProjectDescription"]["Datasets"]
+        return dataset.type in [each["DatasetType"] for each in found]
 
     def _put(
         self, dataset: DatasetName, lines: Mapping[str, str], expected: Mapping[str, str | None]
@@ -164,7 +172,7 @@ class Updates:
                     hint="Somebody else is changing it: try again later.",
                 )
             time.sleep(pause)
-            pause = min(2 * pause, longest)
+            pause = min(1.25 * pause, longest)
 
 
 def _parts(lines: Mapping[str, str]) -> Iterator[dict[str, str]]:

@@ -17,16 +17,24 @@ function begin() {
     document.getElementById("upload-said").textContent = shown;
   };
 
+  // A line that breaks is tried again for half a minute, a server that refuses is not.
   async function ask(path, body, type) {
-    const answer = await fetch(`${address}/${path}`, {
-      method: "POST",
-      headers: { "accept": "application/json", "content-type": type, "x-lfvpipe-csrf": form.elements.csrf.value },
-      body,
-      signal: going.signal,
-    });
-    const told = await answer.json();
-    if (!answer.ok) throw Object.assign(new Error(told.error), { status: answer.status });
-    return told;
+    for (let pause = 1000; ; pause *= 2) {
+      try {
+        const answer = await fetch(`${address}/${path}`, {
+          method: "POST",
+          headers: { "accept": "application/json", "content-type": type, "x-lfvpipe-csrf": form.elements.csrf.value },
+          body,
+          signal: going.signal,
+        });
+        const told = await answer.json();
+        if (!answer.ok) throw Object.assign(new Error(told.error), { status: answer.status });
+        return told;
+      } catch (error) {
+        if (error.status || error.name === "AbortError" || pause > 16000) throw error;
+        await new Promise((done) => setTimeout(done, pause));
+      }
+    }
   }
   const order = (path, facts) => ask(path, JSON.stringify(facts), "application/json");
 
@@ -119,10 +127,15 @@ function begin() {
   }
 
   for (const name of ["dragenter", "dragover"]) {
-    document.addEventListener(name, (event) => { event.preventDefault(); stage.classList.add("over"); });
+    document.addEventListener(name, (event) => {
+      if (!event.dataTransfer.types.includes("Files")) return; // a text, into a field
+      event.preventDefault();
+      stage.classList.add("over");
+    });
   }
   for (const name of ["dragleave", "drop"]) document.addEventListener(name, () => stage.classList.remove("over"));
   document.addEventListener("drop", async (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
     const files = [...event.dataTransfer.files].map((file) => ({ file, path: file.name }));
