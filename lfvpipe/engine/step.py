@@ -8,7 +8,7 @@ from threading import Event
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from lfvpipe.engine.inputs import Input
-from lfvpipe.engine.outcome import Facts, Json, Outcome
+from lfvpipe.engine.outcome import Facts, Json, Outcome, digest
 from lfvpipe.engine.reasons import Reason
 
 C = TypeVar("C")
@@ -163,6 +163,13 @@ class Step(ABC, Generic[C]):
         """
         removes = type(self).destroy is not Step.destroy
         return None if removes and outcome.word not in _NOT_MADE else self.describe(outcome)
+
+    def thing(self, outcome: Outcome) -> Json:
+        """Return what tells the thing that `outcome` is about from others of its kind.
+
+        Outcomes may be about one thing, which one of them created and the others found: it goes.
+        """
+        return digest(outcome.facts)
 
     def abandon(self, context: C, saved: Facts) -> Sequence[str | Leftover]:
         """Remove what an attempt that never finished left behind, from what it saved.

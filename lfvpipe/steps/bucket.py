@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.engine.inputs import Input
+    from lfvpipe.engine.outcome import Json
     from lfvpipe.storage import Bucket
 
 
@@ -135,6 +136,11 @@ class BucketStep(Step[Context]):
         """See `Step.stays`: what this pipeline did not create."""
         is_ours = BucketOutcome.from_json(outcome.facts).created_by_us
         return None if is_ours else self.describe(outcome)
+
+    def thing(self, outcome: Outcome) -> Json:
+        """See `Step.thing`."""
+        facts = BucketOutcome.from_json(outcome.facts)
+        return [facts.endpoint, facts.name]
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """Delete the bucket if this pipeline created it and nothing is left in it."""

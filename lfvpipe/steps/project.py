@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.engine.inputs import Input
+    from lfvpipe.engine.outcome import Json
     from lfvpipe.lookout.descriptions import Description
 
 
@@ -112,6 +113,11 @@ class ProjectStep(Step[Context]):
         """See `Step.stays`: what this pipeline did not create."""
         is_ours = ProjectOutcome.from_json(outcome.facts).created_by_us
         return None if is_ours else self.describe(outcome)
+
+    def thing(self, outcome: Outcome) -> Json:
+        """See `Step.thing`."""
+        facts = ProjectOutcome.from_json(outcome.facts)
+        return [facts.endpoint, facts.name, facts.created]
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """Delete the project if this pipeline created it and it is empty."""

@@ -409,10 +409,34 @@ def test_destroy_lists_apart_what_goes_and_what_stays(
     monkeypatch.setattr("sys.stdin", _Answering("no\n"))
     said = lfvpipe("destroy", prepared)
     goes, stays = said.out.split("this stays\n")
-    assert {line.split()[0] for line in goes.splitlines()[1:]} == {"extract", "select"}
+    assert {line.split()[0] for line in goes.splitlines()[1:]} == {
+        *("extract", "select", "together")
+    }
     assert [line.split()[0] for line in stays.splitlines()] == ["fetch:anomaly", "fetch:normal"]
     assert all(line.endswith(".zip, your own") for line in stays.splitlines())
     assert "remove what goes?" in said.err
+
+
+def test_destroy_says_how_much_room_each_thing_takes_and_lists_nothing_twice(
+    project: Path, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with project.open("a") as file:
+        file.write("matrix: {sample.seed: [1, 2]}\n")
+    assert lfvpipe("run", project, "--until", "datasets").code == 0
+    state = project.parent / ".lfvpipe"
+    before = sum({s.st_ino: s.st_size for f in state.rglob("*.png") for s in [f.stat()]}.values())
+    monkeypatch.setattr("sys.stdin", _Answering("no\n"))
+    goes, stays = lfvpipe("destroy", project).out.split("this stays\n")
+    # Both variants have project, bucket and data sets: one has made them, and they go.
+    assert {line.split()[0] for line in stays.splitlines()} == {"fetch:anomaly", "fetch:normal"}
+    rows = [line.split() for line in goes.splitlines()[1:]]
+    names = [row[0] for row in rows]
+    assert names.count("project") == names.count("bucket") == names.count("datasets") == 1
+    assert rows[-1][0] == "together"
+    together = float(rows[-1][1]) * {"kB": 1e3, "MB": 1e6}[rows[-1][2]]
+    assert before < together < before + 200_000
+    assert lfvpipe("destroy", project, "--yes").code == 0
+    assert not list(state.rglob("*.png"))
 
 
 def test_what_destroy_lists_is_gone_afterwards(prepared: Path, lfvpipe: Any) -> None:

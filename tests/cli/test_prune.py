@@ -184,7 +184,7 @@ def test_a_ledger_of_another_pipeline_that_cannot_be_read_keeps_what_is_shared(
     damaged = state(twice) / "other" / "ledger.json"
     damaged.parent.mkdir()
     damaged.write_text("{")
-    archive = state(twice) / "cache" / "0123" / "a.zip"
+    archive = state(twice) / "cache" / ("01" * 16) / "a.zip"
     archive.parent.mkdir(parents=True)
     archive.write_bytes(b"PK")
     assert set(kinds(lfvpipe("prune", twice, "--yes", "--json"))) == {"images"}

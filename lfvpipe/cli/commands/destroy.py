@@ -14,10 +14,14 @@ from lfvpipe.cli.held_models import stop_held_models
 from lfvpipe.cli.options import Json, LockOptions, Option
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
 from lfvpipe.dataset.kept import store_of
+from lfvpipe.engine.outcome import digest
+from lfvpipe.engine.phrases import size
 from lfvpipe.lookout.descriptions import describe_project
+from lfvpipe.steps.pruning.holdings import files_of
+from lfvpipe.steps.pruning.scale import Scale, files_below
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from lfvpipe.cli.variants import Variant
@@ -84,28 +88,40 @@ def _ask_service(variant: Variant, ledger: Ledger) -> None:
 def _print_what_goes(
     variant: Variant, members: Sequence[Step[Context]], ledger: Ledger, *, with_state: bool
 ) -> None:
+    """Print what goes, with the room that it takes on this machine, and what stays."""
+    context, scale = variant.context, Scale()
     by_name = {step.name: step for step in members}
-    goes: list[tuple[str, str]] = []
-    stays: list[tuple[str, str]] = []
-    for kept in engine.kept_outcomes(members, ledger):
-        if kept.outcome is None:
-            goes.append((kept.step, "what an attempt that did not finish created"))
+    kept = engine.kept_outcomes(members, ledger)
+    known = [(by_name[k.step], k.outcome) for k in kept if k.outcome is not None]
+    ours = {(s.name, digest(s.thing(o))) for s, o in known if s.stays(o) is None}
+    goes: dict[tuple[str, str], int] = {}
+    stays: dict[tuple[str, str], None] = {}
+
+    def go(name: str, about: str, files: Iterable[Path]) -> None:
+        goes[name, about] = goes.get((name, about), 0) + scale.freed(files)
+
+    for each in kept:
+        if each.outcome is None:
+            go(each.step, "what an attempt that did not finish created", ())
             continue
-        step = by_name[kept.step]
-        left = step.stays(kept.outcome)
-        row = (kept.step, step.describe(kept.outcome) if left is None else left)
-        (goes if left is None else stays).append(row)
+        step = by_name[each.step]
+        left = step.stays(each.outcome)
+        if left is None:
+            go(each.step, step.describe(each.outcome), files_of(context, each.step, each.outcome))
+        elif (step.name, digest(step.thing(each.outcome))) not in ours:
+            stays[each.step, left] = None
     if (verdicts := _kept_verdicts(variant)).is_dir():
-        goes.append(("verdicts", f"of detected images, in {verdicts}"))
+        go("verdicts", f"of detected images, in {verdicts}", files_below(verdicts))
     if with_state:
-        goes.append(("state", str(variant.context.state_dir)))
+        go("state", str(context.state_dir), files_below(context.state_dir))
     print(output.styled(f"{variant.pipeline.name}: this goes", "bold"))
-    print(
-        output.table([(f"  {name}", about) for name, about in dict.fromkeys(goes)]) or "  nothing"
-    )
+    rows = [(f"  {name}", size(freed), about) for (name, about), freed in goes.items()]
+    if together := sum(goes.values()):
+        rows.append(("  together", size(together), "on this machine"))
+    print(output.table(rows) or "  nothing")
     if stays:
         print(output.styled("this stays", "bold"))
-        print(output.table([(f"  {name}", about) for name, about in dict.fromkeys(stays)]))
+        print(output.table([(f"  {name}", about) for name, about in stays]))
 
 
 def _kept_verdicts(variant: Variant) -> Path:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.engine.inputs import Input
+    from lfvpipe.engine.outcome import Json
     from lfvpipe.lookout.api import DatasetType
 
 _STRONGEST_FIRST: tuple[Word, ...] = ("replaced", "created", "updated", "adopted", "unchanged")
@@ -120,6 +121,13 @@ class DatasetsStep(Step[Context]):
         facts = DatasetsOutcome.from_json(outcome.facts)
         made = [each for each in (facts.train, facts.test) if each is not None]
         return None if any(each.created_by_us for each in made) else self.describe(outcome)
+
+    def thing(self, outcome: Outcome) -> Json:
+        """See `Step.thing`: an updated dataset is the one that was created."""
+        facts = DatasetsOutcome.from_json(outcome.facts)
+        made = [facts.dataset(split) for split in DATASET_TYPES]
+        created: list[Json] = [each.created if each else None for each in made]
+        return [DatasetsIdentity.from_json(outcome.identity or {}).project, *created]
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str | Leftover]:
         """Delete the datasets that this pipeline created and that are still the same ones."""

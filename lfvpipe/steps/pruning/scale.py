@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ class Scale:
     """Weighs files in groups; a file with several names is freed by the group of its last one."""
 
     def __init__(self) -> None:
-        self._seen: Counter[tuple[int, int]] = Counter()
+        self._names: dict[tuple[int, int], set[Path]] = defaultdict(set)
 
     def freed(self, files: Iterable[Path]) -> int:
         """Return the bytes that are freed once these files, and those weighed before, are gone."""
@@ -25,8 +25,10 @@ class Scale:
                 status = os.lstat(file)
             except OSError:
                 continue
-            self._seen[status.st_dev, status.st_ino] += 1
-            if self._seen[status.st_dev, status.st_ino] == status.st_nlink:
+            names = self._names[status.st_dev, status.st_ino]
+            before = len(names)
+            names.add(file)
+            if before < len(names) == status.st_nlink:
                 total += status.st_size
         return total
 

@@ -351,7 +351,13 @@ def _objects(known: _Known) -> Group | None:
     free -= service_objects.used_by_others(context, known.ledger.lineage, free)
     gone = {
         "upload": _digests(each for each in others if _is_in(each, spec.name, "name")),
-        "manifests": _digests(each for each in unlisted if _is_in(each, spec.name, "bucket")),
+        # One whose key a kept one shares tells `destroy` whose it is.
+        "manifests": _digests(
+            each
+            for each in unlisted
+            if _is_in(each, spec.name, "bucket")
+            and used.isdisjoint(ManifestsOutcome.from_json(each.facts).ours)
+        ),
     }
     files = tuple(folder / key for key in sorted(free))
     return Group("objects", len(free), 0, files, tuple(sorted(free)), gone)
@@ -374,9 +380,9 @@ def _uploaded(context: Context, bucket: str) -> set[str]:
 
 def _archives(known: _Known) -> Group | None:
     """Return what was fetched and no pipeline of the state needs."""
-    if known.by_others is None:
-        return None
     cache = known.context.cache_dir
+    if known.by_others is None or cache.is_symlink():  # others may use it, who cannot be asked
+        return None
     stays = {
         str(outcome.facts.get("path"))
         for (step, _), outcome in known.by_others.items()
@@ -389,7 +395,7 @@ def _archives(known: _Known) -> Group | None:
     is_fetching = known.others_unfinished or _is_fetching(known.ledger)
     files = [
         file
-        for folder in cache.glob("*/")
+        for folder in cache.glob("[0-9a-f]" * 32)
         if folder not in kept and not (is_fetching and (folder / ".part").exists())
         for file in files_below(folder)
         if file.name != ".lock"
