@@ -21,6 +21,7 @@ class Tab(NamedTuple):
 PROJECT_TABS = (
     Tab("overview"),
     Tab("datasets", ("datasets",)),
+    Tab("models", ("models",)),
     Tab("use", ("use",)),
 )
 _TEMPLATES = Path(__file__).with_name("templates")

@@ -77,6 +77,16 @@ def page(tx: Transaction, *, before: int | None, project: str = "", limit: int) 
     return [_change(row) for row in rows]
 
 
+def last_of_versions(tx: Transaction, operation: str, project: str) -> dict[str, float]:
+    """Return when an operation was last asked for, by the version of the project's model."""
+    rows = tx.all(
+        "SELECT json_extract(asked, '$.ModelVersion') AS version, MAX(at) AS at FROM changes"
+        " WHERE operation = ? AND project = ? GROUP BY version",
+        *(operation, project),
+    )
+    return {str(row["version"]): row["at"] for row in rows}
+
+
 def _change(row: sqlite3.Row) -> Change:
     return Change(
         id=row["id"],

@@ -1,0 +1,44 @@
+// Follows versions whose status changes by itself: the progress in place, a new status by a reload.
+
+const PAUSE = 2000; // ms between two looks
+const followed = document.querySelector("[data-follow]");
+let failures = 0;
+
+async function look() {
+  if (document.hidden) return schedule();
+  try {
+    const answer = await fetch(followed.dataset.follow, { headers: { accept: "application/json" } });
+    if (!answer.ok) throw new Error(answer.statusText);
+    show((await answer.json()).versions);
+    failures = 0;
+  } catch {
+    failures += 1; // the server is being restarted, or nobody is signed in any more
+  }
+  if (failures < 30) schedule();
+}
+
+function schedule() {
+  setTimeout(look, PAUSE * (1 + failures));
+}
+
+function show(versions) {
+  for (const state of followed.querySelectorAll("[data-version]")) {
+    const now = versions[state.dataset.version];
+    if (now?.status !== state.dataset.status) {
+      if (!isTyping()) location.reload();
+      return;
+    }
+    const bar = state.parentElement.querySelector("progress");
+    if (!bar) continue;
+    if (now.percent === null) bar.removeAttribute("value");
+    else bar.value = now.percent;
+    if (now.phrase) state.parentElement.querySelector(".phrase").textContent = now.phrase;
+  }
+}
+
+/** Whether a reload would take away what somebody has entered. */
+function isTyping() {
+  return [...document.querySelectorAll("main input:not([type=hidden])")].some((each) => each.value !== each.defaultValue);
+}
+
+if (followed) schedule();

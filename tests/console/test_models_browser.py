@@ -1,0 +1,73 @@
+"""Models in a real browser: trained, followed, cancelled, hosted, deleted."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .conftest import Offered, pages
+from .test_models_pages import HERE, filled, trained
+from .test_projects_browser import violations
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the dev extra")
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.service.conftest import Waits
+
+__all__ = ["filled", "trained"]
+
+
+def enter(page: Page, offered: Offered, path: str) -> None:
+    """Sign in by a ticket, and go to a page."""
+    page.goto(f"{offered.url}{offered.console.entrance()}")
+    page.wait_for_url("**/projects")
+    page.goto(f"{offered.url}{path}")
+
+
+def test_a_training_is_begun_followed_cancelled_and_done_again(page: Page, filled: Offered) -> None:
+    hold = filled.detector.hold = threading.Event()
+    enter(page, filled, HERE)
+    page.get_by_role("button", name="Train", exact=True).click()
+    playwright.expect(page.get_by_role("status")).to_have_text("Version 1 is being trained.")
+    playwright.expect(page.locator(".phrase")).to_have_text("looks at the images", timeout=20_000)
+    page.get_by_role("button", name="Cancel the training of version 1").click()
+    playwright.expect(page.get_by_role("status")).to_contain_text("cancelled")
+    playwright.expect(page.get_by_text("No model yet")).to_be_visible(timeout=20_000)
+    hold.set()
+    page.get_by_label("Description").fill("after-a-cancelled-one")
+    page.get_by_role("button", name="Train", exact=True).click()
+    playwright.expect(page.locator(".state")).to_have_text("trained", timeout=30_000)
+    playwright.expect(page.get_by_text("after-a-cancelled-one")).to_be_visible()
+
+
+def test_a_version_is_hosted_stopped_and_deleted(page: Page, trained: Offered) -> None:
+    enter(page, trained, f"{HERE}/1")
+    page.get_by_role("button", name="Start", exact=True).click()
+    playwright.expect(page.locator(".state")).to_have_text("hosted", timeout=30_000)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    playwright.expect(page.locator(".state")).to_have_text("trained", timeout=30_000)
+    page.get_by_label("Type p/1 to delete it.").fill("p/1")
+    page.get_by_role("button", name="Delete").click()
+    playwright.expect(page.get_by_text("No model yet")).to_be_visible(timeout=20_000)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+def test_axe_finds_nothing(
+    browser: Browser, trained: Offered, waits: Waits, axe: str, scheme: Any, width: int
+) -> None:
+    hold = trained.detector.hold = threading.Event()
+    output = {"S3Location": {"Bucket": "bucket", "Prefix": "out_"}}
+    client = trained.client()
+    client.create_model(ProjectName="p", OutputConfig=output, Description="long" * 40)
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    for path in (HERE, f"{HERE}/1", f"{HERE}/2", pages("projects", "p")):
+        enter(page, trained, path)
+        assert violations(page, axe) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    hold.set()
+    context.close()

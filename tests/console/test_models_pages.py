@@ -1,0 +1,151 @@
+"""The pages of models as requests: who may what, what is refused, and what the state then is."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.service.conftest import GREEN, RED, Waits, line, picture
+
+from .conftest import Offered, Person, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = pages("projects", "p", "models")
+STATES = pages("projects", "p", "model-states")
+
+
+@pytest.fixture
+def filled(offered: Offered, waits: Waits) -> Iterator[Offered]:
+    """Serve a project p whose training data set has six normal images and four anomalous ones."""
+    client, bucket = offered.client(), offered.buckets.bucket("bucket")
+    client.create_project(ProjectName="p")
+    bucket.create()
+    lines = []
+    for label, count, colour in (("normal", 6, GREEN), ("anomaly", 4, RED)):
+        for number in range(count):
+            bucket.put(f"{label}/{number}.png", picture(colour))
+            lines.append(line(f"{label}/{number}.png", label))
+    bucket.put("train.manifest", "\n".join(map(json.dumps, lines)).encode())
+    source = {"GroundTruthManifest": {"S3Object": {"Bucket": "bucket", "Key": "train.manifest"}}}
+    client.create_dataset(ProjectName="p", DatasetType="train", DatasetSource=source)
+    waits.dataset(client)
+    yield offered
+    if offered.detector.hold is not None:
+        offered.detector.hold.set()
+
+
+@pytest.fixture
+def trained(filled: Offered, waits: Waits) -> Offered:
+    """Have version 1 trained, asked for on the page."""
+    filled.person("ADA").post(HERE, {"tag_key": "line", "tag_value": "4", "description": "first"})
+    waits.model(filled.client())
+    return filled
+
+
+def send(person: Person, path: str, fields: Any = None) -> str:
+    """Send a form as a script does; return what is refused, "" for nothing."""
+    answer = person.post(path, fields, accept="application/json")
+    return str(answer.json()["error"]) if answer.status_code >= 400 else ""
+
+
+def status(offered: Offered, version: str = "1") -> str:
+    described = offered.client().describe_model(ProjectName="p", ModelVersion=version)
+    return str(described["ModelDescription"]["Status"])
+
+
+def test_what_the_page_trains_is_there_for_the_api(trained: Offered) -> None:
+    client = trained.client()
+    described = client.describe_model(ProjectName="p", ModelVersion="1")["ModelDescription"]
+    assert (described["Status"], described["Description"]) == ("TRAINED", "first")
+    place = described["EvaluationManifest"]
+    assert place["Bucket"].startswith("lfvpipe-console-us-east-1-")
+    assert trained.buckets.bucket(place["Bucket"]).get(place["Key"])
+    tags = client.list_tags_for_resource(ResourceArn=described["ModelArn"])["Tags"]
+    assert tags == [{"Key": "line", "Value": "4"}]
+
+
+def test_a_training_is_cancelled_though_the_api_would_not(filled: Offered, waits: Waits) -> None:
+    filled.detector.hold = threading.Event()
+    person = filled.person("ADA")
+    person.post(HERE, {"bucket": "bucket", "prefix": "out_"})
+    assert filled.detector.started.wait(10)
+    followed = person.get(STATES).json()["versions"]["1"]
+    assert (followed["status"], followed["moving"]) == ("TRAINING", True)
+    assert send(person, f"{HERE}/1/start").startswith("Model 1 of project p is TRAINING")
+    assert send(person, f"{HERE}/1/cancel") == ""
+    waits_for_no_model(filled)
+    assert "no model version 1" in send(person, f"{HERE}/1/cancel")
+    assert "CancelTraining" in person.get(pages("changes")).text
+    filled.detector.hold.set()
+
+
+def waits_for_no_model(offered: Offered) -> None:
+    client, ended = offered.client(), threading.Event()
+    for _ in range(500):
+        if not client.list_models(ProjectName="p")["Models"]:
+            return
+        ended.wait(0.02)
+    raise AssertionError("the model is still there")
+
+
+def test_hosting_starts_with_units_stops_and_is_deleted_by_its_name(
+    trained: Offered, waits: Waits
+) -> None:
+    person, client = trained.person("ADA"), trained.client()
+    assert send(person, f"{HERE}/1/start", {"least": "many"}).startswith("Nothing was started")
+    assert "inference units are more than" in send(person, f"{HERE}/1/start", {"least": "999"})
+    assert send(person, f"{HERE}/1/start", {"least": "1", "most": "2"}) == ""
+    waits.hosting(client)
+    described = client.describe_model(ProjectName="p", ModelVersion="1")["ModelDescription"]
+    assert (described["MinInferenceUnits"], described["MaxInferenceUnits"]) == (1, 2)
+    assert "Hosting asked for" in person.get(f"{HERE}/1").text
+    assert "stop it before" in send(person, f"{HERE}/1/delete", {"name": "p/1"})
+    assert send(person, f"{HERE}/1/stop") == ""
+    waits.hosting(client, "TRAINED")
+    assert send(person, f"{HERE}/1/delete", {"name": "p"}).startswith("Nothing was deleted")
+    assert send(person, f"{HERE}/1/delete", {"name": "p/1"}) == ""
+    waits_for_no_model(trained)
+
+
+def test_tags_are_added_and_removed(trained: Offered) -> None:
+    person, client = trained.person("ADA"), trained.client()
+    arn = client.describe_model(ProjectName="p", ModelVersion="1")["ModelDescription"]["ModelArn"]
+    assert send(person, f"{HERE}/1/tag", {"tag_key": " ", "tag_value": "x"}) != ""
+    assert "pattern" in send(person, f"{HERE}/1/tag", {"tag_key": "<b>", "tag_value": "x"})
+    assert send(person, f"{HERE}/1/tag", {"tag_key": "shift", "tag_value": "late"}) == ""
+    assert send(person, f"{HERE}/1/untag", {"tag_key": "line"}) == ""
+    tags = client.list_tags_for_resource(ResourceArn=arn)["Tags"]
+    assert tags == [{"Key": "shift", "Value": "late"}]
+
+
+@pytest.mark.parametrize("key", ["VIC", "RITA"])
+def test_only_an_admin_changes_models(trained: Offered, key: str) -> None:
+    person = trained.person(key)
+    forms = {
+        "": {},
+        "/1/cancel": {},
+        "/1/start": {"least": "1"},
+        "/1/stop": {},
+        "/1/delete": {"name": "p/1"},
+        "/1/tag": {"tag_key": "a", "tag_value": "b"},
+        "/1/untag": {"tag_key": "line"},
+    }
+    for path, fields in forms.items():
+        assert "has the role" in send(person, f"{HERE}{path}", fields), path
+        assert f'action="{HERE}{path}"' not in person.get(f"{HERE}/1").text
+    assert status(trained) == "TRAINED"
+    assert len(trained.client().list_models(ProjectName="p")["Models"]) == 1
+
+
+def test_a_page_of_no_model_says_so(filled: Offered) -> None:
+    person = filled.person("VIC")
+    for version in ("1", "none", "%2e%2e%2fx"):
+        answer = person.get(f"{HERE}/{version}")
+        assert answer.status_code in (400, 404), version
+    assert person.get(pages("projects", "q", "models")).status_code == 404
+    assert person.get(pages("projects", "q", "model-states")).status_code == 404
