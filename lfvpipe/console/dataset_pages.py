@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from lfvpipe.console.datasets.calls import Call, call_of, read_type
 from lfvpipe.console.datasets.editing import Seen
 from lfvpipe.console.datasets.updates import DatasetName
 from lfvpipe.console.datasets.uploads import UnfitUpload, Upload, call_by_folder
+from lfvpipe.console.rendering import render
 from lfvpipe.console.visit import KIB, Page, Refusal
 from lfvpipe.console.wording import say
 from lfvpipe.images import SERVED, ImageError, inspect
@@ -102,8 +103,9 @@ def _show(visit: Visit) -> Response:
         "shows": list(Show),
         "orders": list(Order),
     }
-    alone = visit.query.get("part") == "gallery"
-    return visit.show("dataset_gallery.html.j2" if alone else "dataset.html.j2", **facts)
+    if visit.query.get("part") == "gallery":
+        return HTMLResponse(render("dataset_gallery.html.j2", visit=visit, **facts))
+    return visit.show("dataset.html.j2", **facts)
 
 
 def _linking(wanted: Wanted) -> Any:
@@ -233,6 +235,8 @@ def _undo(visit: Visit) -> Response:
 def _told(done: Done, text: str) -> Response:
     """Return what became of a choice, in words."""
     told = [text]
+    if done.already:
+        told.append(say("datasets.already", count=done.already))
     if done.differing:
         told.append(say("datasets.differing", count=done.differing))
     if done.gone:

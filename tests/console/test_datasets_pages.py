@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+OTHER_SIZE = picture((1, 1, 1), (64, 65))
 HERE = pages("projects", "p", "datasets", "train")
 
 
@@ -114,6 +115,9 @@ def test_each_role_may_what_it_may_by_the_api(filled: Offered) -> None:
     assert send(vic, f"{HERE}/label", order).status_code == 403
     told = send(rita, f"{HERE}/label", order)
     assert told.json()["changed"] == 2
+    assert send(rita, f"{HERE}/label", order).json()["text"] == (
+        "0 images labelled. 2 were called so already."
+    )
     assert {call for _, call in images(vic)} == {"anomaly"}
     assert send(rita, pages("projects", "p", "datasets", "undo"), told.json()).status_code == 200
     for path, facts in (
@@ -215,6 +219,13 @@ def test_a_file_is_stored_once_under_a_name_that_fits_and_is_added_with_its_labe
     send(ada, f"{HERE}/move", {"images": images(ada)})
     assert send(ada, f"{HERE}/add", {"files": [file]}).json()["added"] == 0  # it is in the other
     assert len(images(ada, "test")) == 1
+
+
+def test_a_file_of_another_size_is_told_at_the_door(filled: Offered) -> None:
+    ada = filled.person("ADA")
+    take_prefix(ada)
+    other = send(ada, pages("projects", "p", "datasets", "test", "files?name=x.png"), OTHER_SIZE)
+    assert "64 x 65 pixels, the project's images have 64 x 64" in other.json()["refused"]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from lfvpipe.images import SERVED, ImageError, inspect, read_image
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.service.faults import Fault
 from lfvpipe.service.roles import check_admin
-from lfvpipe.storage import parse_s3_uri
+from lfvpipe.storage import StorageError, parse_s3_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,6 +39,8 @@ _DEVICE: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECAS
 _SUFFIXES: Final[dict[str, tuple[str, ...]]] = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg")}
 _IMAGES: Final = frozenset(ending for endings in _SUFFIXES.values() for ending in endings)
 _LONGEST: Final = 120  # characters of a name
+_SIZES: Final = 1000  # projects whose images' size stays in memory
+_LARGEST_IMAGE: Final = 64 * 1024 * 1024  # bytes
 _LARGEST_MANIFEST: Final = 256 * 1024 * 1024  # bytes
 
 
@@ -95,6 +97,7 @@ class Uploads:
     def __init__(self, service: Service, editing: Editing) -> None:
         self._service = service
         self._editing = editing
+        self._sizes: dict[str, tuple[int, int] | None] = {}  # by address, of a project's first
 
     def known(self, project: str, digests: Iterable[str]) -> dict[str, DatasetType]:
         """Return which files somebody brought before, and to which data set of the project."""
@@ -127,6 +130,12 @@ class Uploads:
                 raise UnfitUpload(
                     f"It has {header.width} x {header.height} pixels; {least} to {longest} a side"
                     " are allowed."
+                )
+            alike = self._size(dataset)
+            if alike is not None and alike != (header.width, header.height):
+                raise UnfitUpload(
+                    f"It has {header.width} x {header.height} pixels, the project's images have"
+                    f" {alike[0]} x {alike[1]}: a model learns from images of one size."
                 )
             read_image(data, enough=(least, least))  # to the end: a file may be cut off
         except ImageError as error:
@@ -226,6 +235,26 @@ class Uploads:
             if sources:
                 return self._service.buckets.bucket(parse_s3_uri(sources[0])[0])
         return console_bucket(self._service)
+
+    def _size(self, dataset: DatasetName) -> tuple[int, int] | None:
+        """Return the width and height of the project's images; None where there is none to read."""
+        for kind in (dataset.type, dataset.other.type):
+            for source in self._sources(dataset.project, kind)[:1]:
+                if source not in self._sizes:
+                    while len(self._sizes) >= _SIZES:
+                        self._sizes.pop(next(iter(self._sizes)))
+                    self._sizes[source] = self._read_size(source)
+                return self._sizes[source]
+        return None
+
+    def _read_size(self, source: str) -> tuple[int, int] | None:
+        bucket, key = parse_s3_uri(source)
+        try:
+            data = self._service.buckets.bucket(bucket).get(key, limit=_LARGEST_IMAGE)
+            header = inspect(data, SERVED)
+        except (StorageError, ImageError):  # which the training will tell
+            return None
+        return header.width, header.height
 
     def _sources(self, project: str, kind: DatasetType) -> Sequence[str]:
         try:

@@ -33,6 +33,17 @@ function begin() {
     count();
   }
 
+  // The types that images have now; the one that is looked at stays, whether or not there is one.
+  function offerTypes() {
+    const kinds = document.querySelector("#look select[name=kind]");
+    const now = kinds.value;
+    const types = [...document.querySelectorAll("#types option")];
+    const offered = types.map((type) => new Option(type.label, type.value));
+    if (now && !types.some((type) => type.value === now)) offered.push(new Option(now, now));
+    kinds.replaceChildren(kinds.options[0], ...offered);
+    kinds.value = now;
+  }
+
   function choose(box, wanted) {
     if (wanted) chosen.set(box.value, box.dataset.call);
     else chosen.delete(box.value);
@@ -48,6 +59,7 @@ function begin() {
     part.searchParams.delete("part");
     if (keep) history.replaceState(null, "", part);
     else history.pushState(null, "", part);
+    offerTypes();
     wake();
     if (keep && focused >= 0) boxes()[Math.min(focused, boxes().length - 1)]?.focus();
   }

@@ -74,8 +74,9 @@ function begin() {
     document.getElementById("upload-state").hidden = false;
     say(form.dataset.looking, count);
     try {
-      for (let at = 0; at < found.length; at += PART) {
-        const part = found.slice(at, at + PART);
+      // The first one alone: the server holds all others against its size.
+      for (let at = 0, part; at < found.length; at += part.length) {
+        part = found.slice(at, at === 0 ? 1 : at + PART);
         await each(part, async (item) => { item.digest = await digestOf(item.file); });
         const { known } = await order("known", { digests: part.map((item) => item.digest) });
         const fresh = part.filter((item) => !(item.digest in known) && !seen.has(item.digest) && seen.add(item.digest));
