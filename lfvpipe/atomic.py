@@ -273,6 +273,27 @@ def make_folder(folder: Path) -> None:
         folder.mkdir()
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it; of a link to one, what is in there, and the link.
+
+    Where the state, or a part of it, was moved to another disk, the folder there is its user's.
+
+    Raises:
+        OSError: Something in it cannot be removed.
+    """
+    import shutil
+
+    if not folder.is_symlink():
+        shutil.rmtree(folder)
+        return
+    for each in list(folder.iterdir()):
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink()
+    folder.unlink()
+
+
 def link(file: Path, path: Path) -> bool:
     """Give a file a second name, which takes no room; its folder is synced by the caller.
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lfvpipe.atomic import remove_folder
+
 if TYPE_CHECKING:
     from lfvpipe.steps.context import Context
 
 
 def remove_files(context: Context, *paths: str) -> list[str]:
     """Remove files and folders, relative to the state directory; return those that were there."""
-    import shutil
-
     removed = []
     for path in map(context.state_dir.joinpath, paths):
         if path.is_dir():
-            shutil.rmtree(path)
+            remove_folder(path)
         elif path.is_file():
             path.unlink()
         else:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 from obstore.store import LocalStore
 
-from lfvpipe.atomic import abandoned_files, link, make_folder, staging, sync_all, sync_folder
+from lfvpipe.atomic import (
+    abandoned_files,
+    link,
+    make_folder,
+    remove_folder,
+    staging,
+    sync_all,
+    sync_folder,
+)
 from lfvpipe.storage import objects
 from lfvpipe.storage.addresses import check_key, is_path
 from lfvpipe.storage.buckets import Bucket, ObjectInfo, Protection, Stored
@@ -100,7 +108,7 @@ class LocalBucket:
             if next(self.list(), None) is not None:
                 return False
             with translating(str(self._folder)):
-                shutil.rmtree(self._folder)
+                remove_folder(self._folder)
         return True
 
     def location(self) -> str:

@@ -439,6 +439,29 @@ def test_destroy_says_how_much_room_each_thing_takes_and_lists_nothing_twice(
     assert not list(state.rglob("*.png"))
 
 
+@pytest.mark.parametrize("moved", ["pipeline/images", "buckets/pipeline", "pipeline"])
+def test_destroy_empties_a_folder_that_was_moved_to_another_disk(
+    project: Path, lfvpipe: Any, tmp_path_factory: pytest.TempPathFactory, moved: str
+) -> None:
+    assert lfvpipe("run", project, "--until", "manifests").code == 0
+    state, elsewhere = project.parent / ".lfvpipe", tmp_path_factory.mktemp("disk") / "moved"
+    shutil.move(state / moved, elsewhere)
+    (state / moved).symlink_to(elsewhere)
+    assert lfvpipe("destroy", project, "--yes", "--state").code == 0
+    assert not [file for file in elsewhere.rglob("*") if file.is_file()]
+    assert not (state / "pipeline").exists()
+    assert not (state / "buckets" / "pipeline").exists()
+
+
+def test_destroy_needs_no_index_that_is_whole(project: Path, lfvpipe: Any) -> None:
+    assert lfvpipe("run", project, "--until", "manifests").code == 0
+    state = project.parent / ".lfvpipe"
+    for index in (state / "pipeline" / "index").glob("*.jsonl"):
+        index.write_bytes(index.read_bytes()[:-20])
+    assert lfvpipe("destroy", project, "--yes").code == 0
+    assert not list(state.rglob("*.png"))
+
+
 def test_what_destroy_lists_is_gone_afterwards(prepared: Path, lfvpipe: Any) -> None:
     state = prepared.parent / ".lfvpipe" / "pipeline"
     assert lfvpipe("run", prepared, "--until", "check").code == 0

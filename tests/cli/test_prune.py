@@ -154,6 +154,13 @@ def test_an_extraction_that_did_not_finish_keeps_its_images(twice: Path, lfvpipe
     assert "images" not in kinds(lfvpipe("prune", twice, "--dry-run", "--json"))
 
 
+def test_an_index_that_was_cut_frees_nothing(twice: Path, lfvpipe: Any) -> None:
+    for index in (state(twice) / "pipeline" / "index").glob("*.jsonl"):
+        lines = index.read_bytes().splitlines(keepends=True)
+        index.write_bytes(b"".join(lines[: len(lines) // 2]))
+    assert kinds(lfvpipe("prune", twice, "--yes", "--json")) == {}
+
+
 def test_what_nobody_of_us_put_there_stays(twice: Path, lfvpipe: Any) -> None:
     strangers = [
         state(twice) / "buckets" / "pipeline" / "normal" / "mine.png",

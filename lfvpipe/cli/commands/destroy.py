@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from lfvpipe import engine, steps
+from lfvpipe.atomic import remove_folder
 from lfvpipe.cli import output
 from lfvpipe.cli.agreement import is_agreed
 from lfvpipe.cli.held_models import stop_held_models
@@ -63,7 +63,7 @@ def run(options: DestroyOptions) -> int:
         removed, left = _remove(options, first, members, ledger)
     folder = first.context.state_dir
     if options.state and folder.is_dir():
-        shutil.rmtree(folder)  # only now that the lock in it is released, for Windows' sake
+        remove_folder(folder)  # only now that the lock in it is released, for Windows' sake
         removed.append(str(folder))
     if options.json:
         output.print_json({"removed": removed, "left": left})
@@ -152,7 +152,7 @@ def _remove(
     left_by_kills = list(map(str, steps.remove_leftovers(variant.context)))
     verdicts = _kept_verdicts(variant)
     if verdicts.is_dir():
-        shutil.rmtree(verdicts)
+        remove_folder(verdicts)
         left_by_kills.append(str(verdicts))
     for file in left_by_kills:
         on_removed("", file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lfvpipe.atomic import remove_folder
 from lfvpipe.engine.inputs import CodeVersion, settings
 from lfvpipe.engine.phrases import count, listing, size
 from lfvpipe.engine.reasons import Reason
@@ -91,10 +92,8 @@ class ExtractStep(Step[Context]):
 
     def abandon(self, context: Context, _saved: Facts) -> Sequence[str]:
         """See `Step.abandon`: remove the images."""
-        import shutil
-
         images = context.state_dir / "images"
         if not images.is_dir():
             return ()
-        shutil.rmtree(images)
+        remove_folder(images)
         return (str(images),)

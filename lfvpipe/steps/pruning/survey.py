@@ -17,11 +17,11 @@ from lfvpipe import engine
 from lfvpipe.damage import parse_json
 from lfvpipe.dataset.index import read_objects, read_pieces
 from lfvpipe.dataset.kept import store_of
-from lfvpipe.dataset.lines import DamagedLine
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.extract.outcome import ExtractOutcome
+from lfvpipe.steps.intact import digest_of
 from lfvpipe.steps.manifests import ManifestsOutcome
 from lfvpipe.steps.model.outcome import ModelOutcome
 from lfvpipe.steps.pruning import service_objects
@@ -297,10 +297,9 @@ def _images(known: _Known) -> Group | None:
     for outcome in needed:
         facts = ExtractOutcome.from_json(outcome.facts)
         lists |= {facts.index, facts.notes}
-        try:
-            names |= {piece.path for piece in read_pieces(folder / facts.index)}
-        except (OSError, DamagedLine):
+        if not _is_whole(folder / facts.index, facts.digest):
             return None
+        names |= {piece.path for piece in read_pieces(folder / facts.index)}
     selected, unselected = known.split("select")
     lists |= {SelectOutcome.from_json(each.facts).selection for each in selected}
     files = [
@@ -330,14 +329,13 @@ def _objects(known: _Known) -> Group | None:
     if used is None:
         return None
     needed, others = known.split("upload")
-    try:
-        for outcome in needed:
-            to = Destination.from_json(outcome.facts)
-            if (to.endpoint, to.name) == ("local", spec.name):
-                pieces = read_objects(context.state_dir / to.index)
-                used |= {to.prefix + piece.path for piece in pieces}
-    except (OSError, DamagedLine):
-        return None
+    for outcome in needed:
+        to = Destination.from_json(outcome.facts)
+        if (to.endpoint, to.name) == ("local", spec.name):
+            index = context.state_dir / to.index
+            if not _is_whole(index, to.digest):
+                return None
+            used |= {to.prefix + piece.path for piece in read_objects(index)}
     listed, unlisted = known.split("manifests")
     for outcome in listed:
         used |= {each.key for each in ManifestsOutcome.from_json(outcome.facts).by_split.values()}
@@ -361,6 +359,11 @@ def _objects(known: _Known) -> Group | None:
     }
     files = tuple(folder / key for key in sorted(free))
     return Group("objects", len(free), 0, files, tuple(sorted(free)), gone)
+
+
+def _is_whole(index: Path, sha256: str) -> bool:
+    """Tell whether an index has all its lines: what one that was cut lacks is no less needed."""
+    return index.is_file() and digest_of(index) == sha256
 
 
 def _is_in(outcome: Outcome, bucket: str, key: str) -> bool:

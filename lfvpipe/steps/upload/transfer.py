@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.index import read_index, read_objects
 from lfvpipe.steps import ownership
-from lfvpipe.steps.intact import Watermark
+from lfvpipe.steps.intact import Watermark, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -223,7 +223,7 @@ def _pairs(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def remove(context: Context, to: Destination) -> Sequence[str | Leftover]:
-    """Delete the index's objects that are in the journal; without the index, all in the journal.
+    """Delete the index's objects that are in the journal; without a whole index, all in there.
 
     What other pipelines use that keep images under the same prefix stays.
     """
@@ -231,7 +231,8 @@ def remove(context: Context, to: Destination) -> Sequence[str | Leftover]:
 
     bucket, journal = to.place.bucket(context), journal_of(context, to)
     keys = ours = _keys(journal)
-    if (context.state_dir / to.index).exists():
+    index = context.state_dir / to.index
+    if index.is_file() and digest_of(index) == to.digest:
         # Another index may have uploaded the others, and its own outcome sees to them.
         keys = ours & {item.key for item in Wanted(context, to)}
     if not bucket.exists():
