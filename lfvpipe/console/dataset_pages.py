@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -19,7 +20,7 @@ from lfvpipe.console.wording import say
 from lfvpipe.images import SERVED, ImageError, inspect
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.service.images import ImageId, Order, Show, Wanted
-from lfvpipe.storage import parse_s3_uri
+from lfvpipe.storage import StorageError, parse_s3_uri
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,21 +135,21 @@ def _choose(visit: Visit) -> Response:
 
 def _thumbnail(visit: Visit) -> Response:
     bucket, key = parse_s3_uri(_source(visit))
-    found = visit.datasets.thumbnails.find(visit.service.buckets.bucket(bucket), key)
-    if found is None:
-        raise Refusal(say("datasets.no_picture"), 404)
-    return Response(found, media_type="image/webp", headers=_BRIEFLY)
+    with suppress(StorageError):  # whose text names folders of the server
+        found = visit.datasets.thumbnails.find(visit.service.buckets.bucket(bucket), key)
+        if found is not None:
+            return Response(found, media_type="image/webp", headers=_BRIEFLY)
+    raise Refusal(say("datasets.no_picture"), 404)
 
 
 def _image(visit: Visit) -> Response:
     """Return an image as it lies in its bucket."""
     bucket, key = parse_s3_uri(_source(visit))
-    data = visit.service.buckets.bucket(bucket).get(key, limit=_FILE)
-    try:
+    with suppress(StorageError, ImageError):
+        data = visit.service.buckets.bucket(bucket).get(key, limit=_FILE)
         form = inspect(data, SERVED).format
-    except ImageError:
-        raise Refusal(say("datasets.no_picture"), 404) from None
-    return Response(data, media_type=f"image/{form.lower()}", headers=_BRIEFLY)
+        return Response(data, media_type=f"image/{form.lower()}", headers=_BRIEFLY)
+    raise Refusal(say("datasets.no_picture"), 404)
 
 
 def _source(visit: Visit) -> str:

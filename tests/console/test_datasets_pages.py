@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from lfvpipe.console.datasets.thumbnails import Thumbnails
 from lfvpipe.console.datasets.updates import DatasetName
 from lfvpipe.console.datasets.uploads import Upload, call_by_folder, fit_name
 from lfvpipe.lookout.client import connect
+from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service import Service
 from tests.service.conftest import FEW, ColourDetector, line, picture
 
@@ -136,6 +138,24 @@ def test_each_role_may_what_it_may_by_the_api(filled: Offered) -> None:
         assert 'id="upload"' not in shown
 
 
+def test_nothing_waits_for_a_data_set_that_could_not_be_created(
+    filled: Offered, waits: Any
+) -> None:
+    ada, client = filled.person("ADA"), filled.client()
+    take_prefix(ada)
+    filled.buckets.bucket("bucket").put("bad.manifest", b"no json")
+    source = {"S3Object": {"Bucket": "bucket", "Key": "bad.manifest"}}
+    client.create_dataset(
+        ProjectName="p", DatasetType="test", DatasetSource={"GroundTruthManifest": source}
+    )
+    with pytest.raises(LookoutError):
+        waits.dataset(client, kind="test")
+    answer = send(ada, f"{HERE}/move", {"images": images(ada)})
+    assert "could not be created: Line 1 is no JSON" in answer.json()["error"]
+    assert len(images(ada)) == 2
+    assert "The data set is not ready" in ada.get(pages("projects", "p", "datasets", "test")).text
+
+
 def test_a_type_is_renamed_in_both_data_sets(filled: Offered) -> None:
     ada, rita, vic = (filled.person(key) for key in ("ADA", "RITA", "VIC"))
     take_prefix(ada)
@@ -199,6 +219,11 @@ def test_pictures_are_of_the_data_set_and_of_nothing_else(filled: Offered) -> No
     assert ada.get(f"{HERE}/images/{image}").status_code == 404
     assert ada.get(f"{HERE}/thumbnails/{image}").status_code == 404
     assert ada.get(pages("projects", "p", "datasets", "other")).status_code == 404
+    shutil.rmtree(filled.root / "buckets/bucket")
+    for kind in ("thumbnails", "images"):
+        gone = ada.get(f"{HERE}/{kind}/{image}")
+        assert gone.status_code == 404
+        assert str(filled.root) not in gone.text
 
 
 def test_a_file_is_stored_once_under_a_name_that_fits_and_is_added_with_its_label(

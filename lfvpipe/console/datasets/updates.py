@@ -148,6 +148,7 @@ class Updates:
                 # Another process' update began between the look and ours.
                 if time.monotonic() > deadline:
                     raise
+                time.sleep(_PAUSES[0])
         described = self.wait(dataset)
         if self._images.lines(dataset.project, dataset.type, lines) == lines:
             return
@@ -156,7 +157,11 @@ class Updates:
             raise UpdateFailed(described["StatusMessage"])
 
     def wait(self, dataset: DatasetName) -> Response:
-        """Wait until nobody changes a data set; return its description."""
+        """Wait until nobody changes a data set; return its description.
+
+        Raises:
+            UpdateFailed: It could not be created, or somebody else's change does not end.
+        """
         deadline = time.monotonic() + _PATIENCE
         pause, longest = _PAUSES
         while True:
@@ -164,6 +169,12 @@ class Updates:
                 ProjectName=dataset.project, DatasetType=dataset.type
             )
             described: Response = answer["DatasetDescription"]
+            if described["Status"] == DatasetStatus.CREATE_FAILED:
+                raise UpdateFailed(
+                    f"The {dataset.type} data set could not be created:"
+                    f" {described['StatusMessage']}",
+                    hint="Delete it, and create it anew.",
+                )
             if described["Status"] not in DATASET_BUSY:
                 return described
             if time.monotonic() > deadline:
