@@ -14,7 +14,16 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from lfvpipe.console import annotation, changes, dataset_pages, models, projects, sign_in, use
+from lfvpipe.console import (
+    annotation,
+    changes,
+    dataset_pages,
+    models,
+    projects,
+    sign_in,
+    trials,
+    use,
+)
 from lfvpipe.console.datasets.desk import Desk
 from lfvpipe.console.guard import Guard, Origins
 from lfvpipe.console.rendering import no_page
@@ -52,6 +61,7 @@ PAGES: tuple[Page, ...] = (
     *dataset_pages.PAGES,
     *annotation.PAGES,
     *models.PAGES,
+    *trials.PAGES,
     *use.PAGES,
     *changes.PAGES,
 )

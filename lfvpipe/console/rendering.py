@@ -22,6 +22,7 @@ PROJECT_TABS = (
     Tab("overview"),
     Tab("datasets", ("datasets",)),
     Tab("models", ("models",)),
+    Tab("trials", ("trials",)),
     Tab("use", ("use",)),
 )
 _TEMPLATES = Path(__file__).with_name("templates")

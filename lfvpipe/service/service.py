@@ -31,6 +31,7 @@ from lfvpipe.service.runtime import open_runtime
 from lfvpipe.service.state import changes, datasets, models, packaging_jobs
 from lfvpipe.service.state.changes import Change
 from lfvpipe.service.throttle import Throttle
+from lfvpipe.service.trials import Trials
 from lfvpipe.service.versions import ModelVersions
 from lfvpipe.storage import Buckets
 
@@ -99,6 +100,7 @@ class Service:
         self._images = DatasetImages(self._runtime.database, allowed, clock)
         self._judge = Judge(self._runtime)
         self._versions = ModelVersions(self._runtime, self._scheduler)
+        self._trials = Trials(self._runtime.database, clock)
         self._scheduler.idleness.stop_idle()  # rather than have them back
         self.resume()
         if isolated:  # one within its caller looks when it is opened
@@ -133,6 +135,11 @@ class Service:
     def versions(self) -> ModelVersions:
         """The model versions, for people who look at them."""
         return self._versions
+
+    @property
+    def trials(self) -> Trials:
+        """What people had models judge, to try them."""
+        return self._trials
 
     def handle(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
         """Answer one request: its status, headers and body. Safe to call from many threads."""

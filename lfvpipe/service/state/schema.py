@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 _CHANGES: Final = """
 CREATE TABLE changes (
@@ -19,6 +19,33 @@ CREATE TABLE changes (
 );
 """
 
+# What people judged to try a model: it goes with its project.
+_TRIALS: Final = """
+CREATE TABLE trials (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL REFERENCES projects (name) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created REAL NOT NULL,
+    access_key TEXT NOT NULL
+);
+CREATE INDEX trials_by_project ON trials (project);
+CREATE TABLE trial_images (
+    trial INTEGER NOT NULL REFERENCES trials (id) ON DELETE CASCADE,
+    place INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    problem TEXT NOT NULL DEFAULT '',
+    is_anomalous INTEGER,
+    confidence REAL,
+    facts TEXT NOT NULL DEFAULT '{}',
+    verified TEXT,
+    added TEXT,
+    PRIMARY KEY (trial, place)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX trial_images_by_source ON trial_images (trial, source);
+"""
+
 # By the version that they start from, each leading to the next. A migration only adds, since a
 # process of an earlier version may have the file open: its statements name their columns.
 MIGRATIONS: Final[Mapping[int, str]] = {
@@ -26,6 +53,7 @@ MIGRATIONS: Final[Mapping[int, str]] = {
     2: "ALTER TABLE models ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE models ADD COLUMN unpublished TEXT;",
     3: _CHANGES,
+    4: _TRIALS,
 }
 
 # A dataset points at a content: its JSON lines, which never change once they are ready. So an
@@ -132,4 +160,4 @@ CREATE TABLE packaging_jobs (
     output TEXT,
     UNIQUE (project, name)
 );
-"""
+{_TRIALS}"""

@@ -1,0 +1,149 @@
+"""What a trial detection does with photographs: store, judge, give to a data set, remove."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from lfvpipe.console.bucket import console_bucket
+from lfvpipe.console.datasets.calls import Call
+from lfvpipe.console.datasets.uploads import Upload, fit_name
+from lfvpipe.console.use import data_uri
+from lfvpipe.detector.facts import BACKGROUND
+from lfvpipe.errors import UserError
+from lfvpipe.images import SERVED, inspect
+from lfvpipe.service.protocol.faults import Fault
+from lfvpipe.service.trials import Facts
+from lfvpipe.storage import parse_s3_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lfvpipe.console.datasets.desk import Desk
+    from lfvpipe.console.datasets.updates import DatasetName
+    from lfvpipe.service import Service
+    from lfvpipe.service.judging import Judged
+    from lfvpipe.service.trials import Trial, TrialImage
+
+_FOLDER: Final = "console/trials/"
+_LARGEST: Final = 64 * 1024 * 1024  # bytes of an image that is read; the service allows fewer
+
+
+@dataclass(frozen=True)
+class Given:
+    """What became of images that were to be given to a data set.
+
+    Attributes:
+        added: How many it has now.
+        had: How many the project had already, by their digests.
+    """
+
+    added: int
+    had: int
+
+
+def bring(service: Service, trial: Trial, name: str, data: bytes) -> TrialImage:
+    """Judge a file that somebody brings, and keep it; the same one again is judged again.
+
+    Raises:
+        Fault: The model cannot judge it, or there is no room for it.
+        StorageError: The store does not take it.
+    """
+    judged = service.judge.judge(trial.project, str(trial.version), data)
+    digest = hashlib.sha256(data).hexdigest()
+    key = f"{_FOLDER}{trial.id}/{digest}/{fit_name(name, inspect(data, SERVED).format)}"
+    bucket = console_bucket(service)
+    # The row first: a file without one would count for nothing, and belong to nobody.
+    source = f"s3://{bucket.name}/{key}"
+    place = service.trials.add(trial.project, trial.id, source, len(data))
+    bucket.put(key, data)
+    _write_down(service, trial, place, judged)
+    return service.trials.find(trial.project, trial.id, [place])[0]
+
+
+def judge_next(service: Service, trial: Trial) -> TrialImage | None:
+    """Judge the first image that waits, or write down why it cannot be; None where none waits."""
+    image = service.trials.first_waiting(trial.project, trial.id)
+    if image is None:
+        return None
+    try:
+        data = read(service, image)
+        judged = service.judge.judge(trial.project, str(trial.version), data)
+    except UserError as error:
+        service.trials.refuse(trial.id, image.place, error.message)
+    except Fault as fault:
+        if fault.code != "ValidationException":  # it is the model that cannot be asked
+            raise
+        service.trials.refuse(trial.id, image.place, fault.message)
+    else:
+        _write_down(service, trial, image.place, judged)
+    found = service.trials.find(trial.project, trial.id, [image.place])
+    return found[0] if found else None
+
+
+def give(
+    desk: Desk, service: Service, trial: Trial, dataset: DatasetName, chosen: Sequence[TrialImage]
+) -> Given:
+    """Copy verified images into a data set of the project, as what a person says they are.
+
+    Raises:
+        Fault: Whoever asks is no admin.
+        UserError: An image is gone, or the data set cannot have it.
+    """
+    desk.updates.create(dataset)
+    uploads: dict[str, Upload] = {}
+    places: dict[str, list[int]] = {}
+    for image in chosen:
+        stored = desk.uploads.store(dataset, image.name, read(service, image))
+        call = Call("anomaly" if image.truth else "normal")
+        uploads.setdefault(stored.digest, Upload(stored.digest, stored.name, call))
+        places.setdefault(stored.digest, []).append(image.place)
+    known = desk.uploads.known(dataset.project, uploads)
+    desk.uploads.add(dataset, list(uploads.values()))
+    for digest, those in places.items():
+        service.trials.mark_added(trial.id, those, known.get(digest, dataset.type))
+    return Given(len(uploads) - len(known), len(known))
+
+
+def read(service: Service, image: TrialImage) -> bytes:
+    """Return an image's file.
+
+    Raises:
+        StorageError: It is gone, or too large.
+    """
+    bucket, key = parse_s3_uri(image.source)
+    return service.buckets.bucket(bucket).get(key, limit=_LARGEST)
+
+
+def sweep(service: Service) -> None:
+    """Remove the files of trials that are no more: of deleted ones, and of deleted projects.
+
+    Raises:
+        StorageError: The store does not answer.
+    """
+    bucket = console_bucket(service)
+    keys = [found.key for found in bucket.list(_FOLDER)]
+    there = {
+        str(each) for each in service.trials.ids()
+    }  # looked at last: no file is older than its trial
+    gone = [key for key in keys if key.removeprefix(_FOLDER).partition("/")[0] not in there]
+    if gone:
+        bucket.delete(gone)
+
+
+def _write_down(service: Service, trial: Trial, place: int, judged: Judged) -> None:
+    verdict, called = judged.verdict, judged.called
+    types = tuple(
+        (each.name, each.color, each.fraction)
+        for each in verdict.anomalies
+        if each.name != BACKGROUND
+    )
+    facts = Facts(types, verdict.is_unlike, called.to_person, data_uri(judged))
+    service.trials.judge(
+        trial.id,
+        place,
+        is_anomalous=called.is_anomalous,
+        confidence=called.confidence,
+        facts=facts,
+    )

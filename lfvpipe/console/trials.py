@@ -1,0 +1,238 @@
+"""Trial detections: new images, what a model says of them, and what people say to that."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from starlette.responses import JSONResponse, Response
+
+from lfvpipe.console import trial_work
+from lfvpipe.console.datasets.updates import DatasetName
+from lfvpipe.console.projects import find_project
+from lfvpipe.console.rendering import render
+from lfvpipe.console.use import LARGEST
+from lfvpipe.console.visit import Page, Refusal
+from lfvpipe.console.wording import say
+from lfvpipe.images import SERVED, ImageError, inspect
+from lfvpipe.lookout.api import DATASET_TYPES
+from lfvpipe.lookout.statuses import MODEL_TRAINED
+from lfvpipe.service.trials import MOST_BYTES, MOST_IMAGES, MOST_TRIALS, Order, Show, Verified
+from lfvpipe.storage import parse_s3_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lfvpipe.console.visit import Visit
+    from lfvpipe.service.trials import Trial, TrialImage
+
+A_PAGE: Final = 120
+_BRIEFLY: Final = {"cache-control": "private, max-age=300"}
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Which images of a trial are looked at."""
+
+    show: Show
+    order: Order
+    page: int
+
+    @classmethod
+    def read(cls, said: Any) -> Looked:
+        """Return what a query or a form says; what it spells otherwise counts for nothing."""
+        show, order, page = (said.get(name, "") for name in ("show", "sort", "page"))
+        return cls(
+            Show(show) if show in set(Show) else Show.ALL,
+            Order(order) if order in set(Order) else Order.ADDED,
+            _number(page) or 1,
+        )
+
+    def query(self, page: int) -> str:
+        """Return the query of a page of the same images."""
+        shown = {"show": self.show.value, "sort": self.order.value, "page": str(page)}
+        usual = {"show": Show.ALL, "sort": Order.ADDED, "page": "1"}
+        said = {name: value for name, value in shown.items() if value != usual[name]}
+        return f"?{urlencode(said)}" if said else ""
+
+
+def _number(text: str) -> int:
+    """Return the number that a text spells; 0 for none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+
+
+def _trial(visit: Visit) -> Trial:
+    return visit.service.trials.get(visit.path["project"], _number(visit.path["trial"]))
+
+
+def _show_all(visit: Visit) -> Response:
+    project = find_project(visit.client, visit.path["project"])
+    return visit.show(
+        "trials.html.j2",
+        project_name=project.name,
+        trials=visit.service.trials.of_project(project.name),
+        models=[each for each in project.models if each["Status"] in MODEL_TRAINED],
+        most_images=MOST_IMAGES,
+        most_trials=MOST_TRIALS,
+        most_gib=MOST_BYTES // 1024**3,
+    )
+
+
+def _create(visit: Visit) -> Response:
+    project, form = visit.path["project"], visit.form
+    version, address = form.get("version", ""), form.get("address", "").strip()
+    visit.service.judge.size(project, version)  # or the model cannot be asked
+    sources: Sequence[str] = ()
+    if address:
+        sources = list(visit.datasets.uploads.list_prefix(address, by_folder=False).lines)
+        if not sources:
+            raise Refusal(say("trials.nothing_there", address=address))
+    trial_work.sweep(visit.service)
+    made = visit.service.trials.create(project, form.get("name", ""), version, sources)
+    return visit.go("projects", project, "trials", str(made))
+
+
+def _show(visit: Visit) -> Response:
+    trial, looked = _trial(visit), Looked.read(visit.query)
+    found = visit.service.trials.images(trial.project, trial.id, looked.show, looked.order)
+    pages = max(1, math.ceil(len(found) / A_PAGE))
+    page = min(looked.page, pages)
+    return visit.show(
+        "trial.html.j2",
+        project_name=trial.project,
+        trial=trial,
+        images=found[(page - 1) * A_PAGE : page * A_PAGE],
+        shown=len(found),
+        looked=looked,
+        page=page,
+        pages=pages,
+        shows=list(Show),
+        orders=list(Order),
+        size=_size(visit, trial),
+    )
+
+
+def _size(visit: Visit, trial: Trial) -> tuple[int, int] | None:
+    """Return what images the trial's model takes; None where the model is no more."""
+    known = find_project(visit.client, trial.project).models
+    version = str(trial.version)
+    if version not in {m["ModelVersion"] for m in known if m["Status"] in MODEL_TRAINED}:
+        return None
+    return visit.service.judge.size(trial.project, version)
+
+
+def _bring(visit: Visit) -> Response:
+    """Judge one file that a script sends."""
+    image = trial_work.bring(visit.service, _trial(visit), visit.query.get("name", ""), visit.body)
+    return _tell(visit, image)
+
+
+def _next(visit: Visit) -> Response:
+    """Judge one image that waits."""
+    return _tell(visit, trial_work.judge_next(visit.service, _trial(visit)))
+
+
+def _tell(visit: Visit, image: TrialImage | None) -> Response:
+    """Return an image as the page shows it, and what is counted now."""
+    trial = _trial(visit)
+    tile = image and render("trial_tile.html.j2", visit=visit, trial=trial, image=image)
+    counts = render("trial_counts.html.j2", trial=trial)
+    return JSONResponse({"tile": tile, "counts": counts, "waiting": trial.waiting})
+
+
+def _thumbnail(visit: Visit) -> Response:
+    bucket, key = parse_s3_uri(_image(visit).source)
+    found = visit.datasets.thumbnails.find(visit.service.buckets.bucket(bucket), key)
+    if found is None:
+        raise Refusal(say("datasets.no_picture"), 404)
+    return Response(found, media_type="image/webp", headers=_BRIEFLY)
+
+
+def _open(visit: Visit) -> Response:
+    data = trial_work.read(visit.service, _image(visit))
+    try:
+        form = inspect(data, SERVED).format
+    except ImageError:
+        raise Refusal(say("datasets.no_picture"), 404) from None
+    return Response(data, media_type=f"image/{form.lower()}", headers=_BRIEFLY)
+
+
+def _image(visit: Visit) -> TrialImage:
+    trial = _trial(visit)
+    places = [_number(visit.path["place"])]
+    for image in visit.service.trials.find(trial.project, trial.id, places):
+        return image
+    raise Refusal(say("datasets.no_image"), 404)
+
+
+def _verify(visit: Visit) -> Response:
+    trial, said = _trial(visit), visit.form.get("verified", "")
+    verified = Verified(said) if said in set(Verified) else None
+    places = [image.place for image in _chosen(visit, trial)]
+    count = visit.service.trials.verify(trial.project, trial.id, places, verified)
+    return _go_back(visit, trial, say(f"trials.verified_{verified or 'not'}", count=count))
+
+
+def _add(visit: Visit) -> Response:
+    """Give verified images to a data set."""
+    trial, to = _trial(visit), visit.form.get("to", "")
+    kind = next((each for each in DATASET_TYPES if each == to), None)
+    if kind is None:
+        raise Refusal(say("frame.no_form"))
+    asked = _chosen(visit, trial)
+    chosen = [each for each in asked if each.truth is not None and each.added is None]
+    if not chosen:
+        raise Refusal(say("trials.none_verified"))
+    dataset = DatasetName(trial.project, kind)
+    given = trial_work.give(visit.datasets, visit.service, trial, dataset, chosen)
+    told = [say(f"trials.added_{kind}", count=given.added)]
+    if given.had:
+        told.append(say("trials.had", count=given.had))
+    if left := len(asked) - len(chosen):
+        told.append(say("trials.left", count=left))
+    return _go_back(visit, trial, " ".join(told))
+
+
+def _chosen(visit: Visit, trial: Trial) -> list[TrialImage]:
+    """Return the images that a form names: single ones, or all that are shown over all pages."""
+    if "all" in visit.form:
+        looked = Looked.read(visit.form)
+        return visit.service.trials.images(trial.project, trial.id, looked.show, looked.order)
+    places = [_number(value) for name, value in visit.fields if name == "place"]
+    found = visit.service.trials.find(trial.project, trial.id, places)
+    if not found:
+        raise Refusal(say("trials.none_chosen"))
+    return found
+
+
+def _go_back(visit: Visit, trial: Trial, notice: str) -> Response:
+    answer = visit.go("projects", trial.project, "trials", str(trial.id), notice=notice)
+    looked = Looked.read(visit.form)
+    answer.headers["location"] += looked.query(looked.page)
+    return answer
+
+
+def _delete(visit: Visit) -> Response:
+    trial = _trial(visit)
+    visit.service.trials.delete(trial.project, trial.id)
+    trial_work.sweep(visit.service)
+    notice = say("trials.deleted", name=trial.name)
+    return visit.go("projects", trial.project, "trials", notice=notice)
+
+
+_TRIALS: Final = "/projects/{project}/trials"
+_ONE: Final = f"{_TRIALS}/{{trial}}"
+PAGES = (
+    Page("GET", _TRIALS, _show_all),
+    Page("POST", _TRIALS, _create),
+    Page("GET", _ONE, _show),
+    Page("GET", f"{_ONE}/thumbnails/{{place}}", _thumbnail),
+    Page("GET", f"{_ONE}/images/{{place}}", _open),
+    Page("POST", f"{_ONE}/images", _bring, LARGEST),
+    Page("POST", f"{_ONE}/next", _next),
+    Page("POST", f"{_ONE}/verify", _verify),
+    Page("POST", f"{_ONE}/add", _add),
+    Page("POST", f"{_ONE}/delete", _delete),
+)
