@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.cli.discovery import NO_PRODUCT
 from lfvpipe.config.spec import LABELS
+from lfvpipe.dataset.sampling import rank
 from lfvpipe.engine.phrases import count_of
 from lfvpipe.lookout import rules
 from lfvpipe.lookout.limits import OPEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lfvpipe.cli.discovery import Discovery, OwnSplit
     from lfvpipe.cli.label_sources import LabelSource
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 SHARE = 80  # per cent of images that are to learn from
 ENOUGH_DEFECTS = rules.MIN_TEST_ANOMALY * 100 // (100 - SHARE)  # for the usual share to test on
 SPARE_NORMAL, SPARE_DEFECTS = 20, 15  # from which on images are kept out to be judged
+_DRAW = 1  # the seed that draws them
 
 
 def text(found: Discovery, output: Path, schema: str, name: str) -> str:
@@ -220,8 +223,8 @@ def _split(found: Discovery, output: Path) -> Iterator[str]:
     if found.split is not None:
         yield from _own_split(found.split, output)
         return
-    withheld = _withheld(found)
-    normal, anomaly = normal - withheld.normal, anomaly - withheld.anomaly
+    kept = withheld(found)
+    normal, anomaly = normal - kept.normal, anomaly - kept.anomaly
     yield from _shares(normal, anomaly, list(_group(found)))
 
 
@@ -328,9 +331,13 @@ def _evaluate(found: Discovery, output: Path) -> Iterator[str]:
             yield f"    - archive: {where} # {count_of(judged.count, 'image')} that nobody labelled"
             yield from _entry("include", judged.globs.include, "      ")
             yield from _entry("exclude", judged.globs.exclude, "      ")
-    elif names := _withheld(found).names:
-        yield "  images: # names or globs, kept out of training and test"
-        yield from (f"    - {_scalar(name)}" for name in names)
+    elif (kept := withheld(found)).names:
+        yield "  # Drawn by chance, the same each time, and kept out of training and test."
+        if kept.shares_parts:
+            yield "  # Other photographs of the parts that they show are learnt from, or tested on:"
+            yield "  # verdicts on these are better than on parts that are new."
+        yield "  images: # names or globs"
+        yield from (f"    - {_scalar(name)}" for name in kept.names)
     else:
         names = found.names.get("normal", ()) or ("some/*.png",)
         example = _scalar(names[0])
@@ -341,38 +348,71 @@ def _evaluate(found: Discovery, output: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Withheld:
-    """Names of images that are kept for verdicts, and how many of each label they are."""
+    """Images that are kept for verdicts.
+
+    Attributes:
+        names: As `evaluate.images` tells them from those of the other label.
+        normal: How many of them are.
+        anomaly: The same.
+        shares_parts: Other photographs of the parts that they seem to show are learnt from.
+    """
 
     names: tuple[str, ...] = ()
     normal: int = 0
     anomaly: int = 0
+    shares_parts: bool = False
 
 
-def _withheld(found: Discovery) -> Withheld:
+def withheld(found: Discovery) -> Withheld:
     """Return up to two images of each label to give verdicts on; none where a run needs them all.
 
-    As many as there are too many, so that one more image never leaves fewer to learn from.
+    They are drawn: the first by name may all be of one day or one part. The draw depends on nothing
+    but the names. As many as there are too many, so that one more image never leaves fewer to learn
+    from.
     """
     if "anomaly" not in found.sources or found.judged or found.split:
         return Withheld()
-    normal, anomaly = found.names["normal"], found.names["anomaly"]
-    spare = min(len(normal) - SPARE_NORMAL, len(anomaly) - SPARE_DEFECTS, 2)
+    of_label = {label: found.names[label] for label in LABELS}
+    spare = min(len(of_label["normal"]) - SPARE_NORMAL, len(of_label["anomaly"]) - SPARE_DEFECTS, 2)
     if spare < 1:
         return Withheld()
-    named = (
-        _names_to_withhold("normal", normal, anomaly, spare),
-        _names_to_withhold("anomaly", anomaly, normal, spare),
+    parts: dict[str, list[tuple[Label, str]]] = defaultdict(list)
+    for label, names in of_label.items():
+        for name in names:
+            match = re.search(found.group, name) if found.group else None
+            parts[match[1] if match else f"{label}/{name}"].append((label, name))
+    drawn = {label: _draw(label, parts, spare) for label in LABELS}
+    taken = {(label, name) for label, names in drawn.items() for name in names}
+    return Withheld(
+        tuple(
+            f"{label}/{name}" if all(name in names for names in of_label.values()) else name
+            for label, names in drawn.items()
+            for name in names
+        ),
+        len(drawn["normal"]),
+        len(drawn["anomaly"]),
+        shares_parts=any(0 < len(taken.intersection(part)) < len(part) for part in parts.values()),
     )
-    return Withheld(named[0] + named[1], *map(len, named))
 
 
-def _names_to_withhold(
-    label: str, names: Sequence[str], others: Sequence[str], count: int
-) -> tuple[str, ...]:
-    """Return so many of a label's images as `evaluate.images` tells them from the other label's."""
-    known = set(others)
-    plain = [name for name in names[:count] if not set(name) & set("*?[]")]
-    return tuple(f"{label}/{name}" if name in known else name for name in plain)
+def _draw(label: Label, parts: Mapping[str, Sequence[tuple[Label, str]]], count: int) -> list[str]:
+    """Return so many of a label's images, parts as a whole before single images of others."""
+    drawn: list[str] = []
+    ranking = rank(parts, seed=_DRAW, label=label)
+    whole = [each for each in ranking if {which for which, _ in parts[each]} == {label}]
+    for each in whole:
+        names = [name for _, name in parts[each]]
+        if len(drawn) + len(names) <= count and not any(map(_reads_as_glob, names)):
+            drawn += names
+    for each in ranking:
+        names = [name for which, name in parts[each] if which == label]
+        if len(drawn) < count and {*drawn}.isdisjoint(names):
+            drawn += [name for name in names if not _reads_as_glob(name)][:1]
+    return drawn
+
+
+def _reads_as_glob(name: str) -> bool:
+    return not set(name).isdisjoint("*?[]")
 
 
 def _relative(path: Path, output: Path) -> str:

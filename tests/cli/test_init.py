@@ -306,3 +306,34 @@ def test_a_state_that_is_there_is_neither_left_nor_taken(
     assert said.code == 0, said.err
     assert lfvpipe("init", photographs, "--force").code == 0
     assert _name(here / "pipeline.yaml") == "pipeline"
+
+
+def test_the_images_to_judge_are_drawn_the_same_each_time_and_said(
+    tmp_path: Path, lfvpipe: Any
+) -> None:
+    names = _numbered("good", 30) + _numbered("defect", 30)
+    _folder(tmp_path / "cups", names)
+    said = lfvpipe("init", tmp_path / "cups", "-o", tmp_path / "made.yaml")
+    assert "4 images, drawn by chance, are kept out to give verdicts on" in said.out
+    drawn = load(tmp_path / "made.yaml").pipeline.evaluate.images
+    assert [Path(name).parent.name for name in drawn] == ["normal"] * 2 + ["anomaly"] * 2
+    first = {"normal/000.png", "normal/001.png", "anomaly/000.png", "anomaly/001.png"}
+    assert not {*drawn} & first  # those by name
+    assert "Drawn by chance" in (tmp_path / "made.yaml").read_text()
+    assert lfvpipe("init", tmp_path / "cups", "-o", tmp_path / "made.yaml", "--force").code == 0
+    assert load(tmp_path / "made.yaml").pipeline.evaluate.images == drawn
+
+
+@pytest.mark.parametrize(("photographs", "share"), [(2, False), (3, True)])
+def test_parts_are_kept_out_as_a_whole_where_they_are_small_enough(
+    photographs: int, share: bool, tmp_path: Path, lfvpipe: Any
+) -> None:
+    parts = [f"{label}/SN{part:03}_{view}.png" for label, first in (("good", 100), ("defect", 200))
+             for part in range(first, first + 20) for view in "abc"[:photographs]]  # fmt: skip
+    _folder(tmp_path / "cups", parts)
+    drawn = _started(lfvpipe, tmp_path / "cups").evaluate.images
+    shown = {name.partition("_")[0] for name in drawn}
+    assert (len(drawn), len(shown)) == (4, 4 if share else 2)
+    text = (tmp_path / "made.yaml").read_text()
+    assert "split.group" in text or "group:" in text
+    assert ("Other photographs of the parts" in text) == share

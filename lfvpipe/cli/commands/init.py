@@ -197,6 +197,8 @@ def _print(found: Discovery, target: Path, missing: str) -> None:
         print(output.styled("several photographs seem to show one part:", "yellow"))
         print("  if so, keep each part on one side of the split; in the file, under `split`:")
         print(f"  {starter_file.group_entry(found.group)}")
+    if kept := starter_file.withheld(found).names:
+        print(f"{len(kept)} images, drawn by chance, are kept out to give verdicts on")
     _print_against(found)
     if found.left_out:
         print(output.styled("not used:", "yellow"))
