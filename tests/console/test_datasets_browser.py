@@ -100,6 +100,12 @@ def test_images_are_chosen_over_all_pages_labelled_by_keys_and_undone(
     page.keyboard.press("u")
     expect(page.get_by_text("1 image labelled.")).to_be_visible()
     assert list(labels(offered).values()).count("anomaly") == 3
+    page.reload()
+    page.keyboard.press("z")
+    expect(page.get_by_text("1 image is as before.")).to_be_visible()
+    page.keyboard.press("z")
+    expect(page.get_by_text("3 images are as before.")).to_be_visible()
+    assert list(labels(offered).values()).count("anomaly") == 1
 
 
 def test_an_image_that_somebody_else_labels_meanwhile_is_left_alone(

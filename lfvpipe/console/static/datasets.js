@@ -8,11 +8,17 @@ function begin() {
   const address = gallery.dataset.address;
   const chosen = new Map(); // id: what the image was called where it was chosen
   let last = null; // the place of the image that was chosen last, for ranges
-  let undo = "";
+  const kept = `lfvpipe undo ${tools?.dataset.undo}`; // what this tab did, also before it was loaded again
+  let undos = JSON.parse(sessionStorage.getItem(kept) ?? "[]");
   let queue = Promise.resolve(); // one request after another: nothing that is typed is lost
 
   const boxes = () => [...gallery.querySelectorAll(".tile input")];
   const say = (text) => { document.getElementById("said").textContent = text; };
+
+  function remember(steps) {
+    undos = steps.slice(-100);
+    sessionStorage.setItem(kept, JSON.stringify(undos));
+  }
 
   function count() {
     if (!tools) return;
@@ -23,7 +29,7 @@ function begin() {
     all.textContent = document.getElementById("shown").dataset.choose;
     all.disabled = total === 0;
     for (const box of boxes()) box.checked = chosen.has(box.value);
-    tools.querySelector("[data-do=undo]").disabled = !undo;
+    tools.querySelector("[data-do=undo]").disabled = !undos.length;
   }
 
   function wake() {
@@ -81,10 +87,14 @@ function begin() {
       return told;
     } catch {
       say(tools.dataset.lost);
-      return null;
+      return undefined; // nobody knows whether it was done
     } finally {
       document.body.removeAttribute("aria-busy");
     }
+  }
+
+  function enqueue(work) {
+    queue = queue.then(work).catch(() => say(tools.dataset.lost));
   }
 
   function act(path, facts = {}) {
@@ -92,20 +102,20 @@ function begin() {
     const images = chosen.size ? [...chosen] : focused ? [[focused.value, focused.dataset.call]] : [];
     if (!images.length) { say(tools.dataset.none); return; }
     chosen.clear();
-    queue = queue.then(async () => {
+    enqueue(async () => {
       const told = await ask(`${address}/${path}`, { images, ...facts });
       if (!told) { for (const [id, call] of images) chosen.set(id, call); count(); return; }
-      if (told.undo) undo = told.undo;
+      if (told.undo) remember([...undos, told.undo]);
       say(told.text);
       await load(location.href, { keep: true });
     });
   }
 
   function takeBack() {
-    queue = queue.then(async () => {
-      if (!undo) return;
-      const told = await ask(tools.dataset.undo, { undo });
-      undo = "";
+    enqueue(async () => {
+      if (!undos.length) return;
+      const told = await ask(tools.dataset.undo, { undo: undos.at(-1) });
+      if (told !== undefined) remember(undos.slice(0, -1));
       if (told) say(told.text);
       await load(location.href, { keep: true });
     });
