@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMES = ("creation-date", "EvaluationEndTimestamp")
-_OF_ATTEMPTS = ("attempts", "deaths", "created", "updated", "evaluated", "answer")
+_OF_ATTEMPTS = ("at", "attempts", "deaths", "created", "updated", "evaluated", "answer")
 _BESIDE = ("locks", "logs", "pace.json")  # the last are times
 
 
@@ -64,10 +64,12 @@ class Bench:
         shutil.copytree(self.aside / "first", self.state)
         (self.aside / "notes").unlink(missing_ok=True)
 
-    def run(self, *words: str, at: Point | None = None) -> int:
-        """Run the program; return its exit code, -9 where it died."""
-        log = self.aside / "points"
+    def run(self, *words: str, at: Point | None = None, power: bool = False) -> int:
+        """Run the program; return its exit code, -9 where it died, by a power cut or a kill."""
+        log, shadow = self.aside / "points", self.aside / "shadow"
         log.unlink(missing_ok=True)
+        shutil.rmtree(shadow, ignore_errors=True)
+        shadow.mkdir()
         errand = Errand(
             (*words, str(self.aside / "notes")),
             str(self.folder),
@@ -75,6 +77,7 @@ class Bench:
             str(self.aside / "said"),
             at.label if at else None,
             at.number if at else 0,
+            str(shadow) if power else None,
             program=self.program,
             root="state",
             most_waiting=1_000_000,
@@ -86,10 +89,9 @@ class Bench:
         return int(self.zygote.stdout.readline())
 
     def points(self) -> list[Point]:
-        """Return the points that the last run passed at which a kill leaves something else."""
+        """Return the points that the last run passed."""
         lines = (self.aside / "points").read_text().splitlines()
-        found = [Point(label, int(number)) for number, _, label in map(_parts, lines)]
-        return [point for point in found if not point.label.startswith(POWER_ALONE)]
+        return [Point(label, int(number)) for number, _, label in map(_parts, lines)]
 
     def notes(self) -> Counter[str]:
         """Return what was noted since `restore`, and how often."""
@@ -120,9 +122,20 @@ def open_bench(
         zygote.stdin.close()
 
 
-def chosen(points: Sequence[Point], every: int) -> list[Point]:
-    """Return each so many-th point; which, ``LFVPIPE_CRASH_FROM`` says."""
-    return list(points[told_by("LFVPIPE_CRASH_FROM", every // 2) % every :: every])
+def deaths(points: Sequence[Point], every: int) -> list[tuple[Point, bool]]:
+    """Return each so many-th point, and whether the power fails there rather than a kill comes.
+
+    Which, ``LFVPIPE_CRASH_FROM`` says; and ``LFVPIPE_CRASH_BY``, ``kill`` or ``power``, what is
+    tried at all of them, in place of one after the other.
+    """
+    by = os.environ.get("LFVPIPE_CRASH_BY")
+    if by != "power":
+        points = [point for point in points if not point.label.startswith(POWER_ALONE)]
+    found = points[told_by("LFVPIPE_CRASH_FROM", every // 2) % every :: every]
+    return [
+        (point, number % 2 == 1 if by is None else by == "power")
+        for number, point in enumerate(found)
+    ]
 
 
 def photograph(path: Path, seed: int, *, defect: bool) -> None:

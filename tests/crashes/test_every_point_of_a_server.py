@@ -1,8 +1,10 @@
-"""A service is killed at each of its points; the next one ends where an undisturbed one does.
+"""A service dies at each of its points; the next one ends where an undisturbed one does.
 
-Some of the points by default, as in CI; all, with the number survived:
+It is killed, or the power fails, by turns at some of the points, as in CI; at all, with the number
+survived:
 
-    LFVPIPE_CRASH_EVERY=1 python -m pytest tests/crashes/test_every_point_of_a_server.py -s
+    export LFVPIPE_CRASH_EVERY=1 LFVPIPE_CRASH_BY=power  # or kill
+    python -m pytest tests/crashes/test_every_point_of_a_server.py -s
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.crashes.laboratory import Bench, chosen, entry, open_bench, photograph, told_by
+from tests.crashes.laboratory import Bench, deaths, entry, open_bench, photograph, told_by
 from tests.crashes.server import DETECTOR
 from tests.soak.kills import compare
 
@@ -71,7 +73,7 @@ def all_end(bench: Bench) -> bool:
     return not alive
 
 
-def test_a_service_that_is_killed_anywhere_ends_as_if_it_had_not_been(
+def test_a_service_that_dies_anywhere_ends_as_if_it_had_not_been(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bench.restore()
@@ -79,15 +81,16 @@ def test_a_service_that_is_killed_anywhere_ends_as_if_it_had_not_been(
     points, expected = bench.points(), bench.left()
     fates: Counter[str] = Counter()
     faults: list[str] = []
-    for point in chosen(points, EVERY):
+    for point, power in deaths(points, EVERY):
         bench.restore()
-        died = bench.run(str(bench.state), at=point) == -9
+        died = bench.run(str(bench.state), at=point, power=power) == -9
         code = bench.run(str(bench.state))
         ended = all_end(bench)
         differences = [bench.said[-2000:]] if code else compare(expected, bench.left())
         differences += [] if ended else [f"left over: {processes(bench)}"]
         fates["survived" if died else "not reached"] += not differences
-        faults += [f"{point.number} {point.label}: {each[:2000]}" for each in differences]
+        fates["power failures"] += died and power
+        faults += [f"{point.number} {point.label}, {power=}: {each[:2000]}" for each in differences]
     with capsys.disabled():
         told = ", ".join(f"{number} {fate}" for fate, number in fates.items())
         print(f"\n{len(points)} points of the service; {told}, {len(faults)} differences")
