@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         policies,
         records,
         run_file,
+        suspects,
         terminal,
         verdict_file,
     )
@@ -33,6 +34,7 @@ else:
             "policies": [],
             "records": [],
             "run_file": [],
+            "suspects": [],
             "terminal": [],
             "verdict_file": [],
         },
@@ -49,6 +51,7 @@ __all__ = [
     "policies",
     "records",
     "run_file",
+    "suspects",
     "terminal",
     "verdict_file",
 ]

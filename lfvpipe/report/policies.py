@@ -165,7 +165,7 @@ def _by_rate(policy: Decide, training: Sequence[Judged]) -> tuple[float, str, st
     wanted = ceil(log(1 - confidence) / log1p(-rate))
     note = (
         f"{count:,} {what} training images can promise {100 * promised:.2g} % at best;"
-        f" {100 * rate:g} % takes {wanted:,} of them"
+        f" {100 * rate:g} % takes {wanted:,} of them, {wanted - count:,} more"
     )
     return threshold, by, note
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from lfvpipe.engine.phrases import count_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -55,3 +57,10 @@ def contradicted(verdicts: Sequence[Verdict]) -> list[Verdict] | None:
             and contradiction(each) >= least[each.label]
         ]
     )
+
+
+def correct_first(doubted: int) -> str:
+    """Return what to do before a decision is chosen by training labels that are contradicted."""
+    are = "is" if doubted == 1 else "are"
+    labels = f"{count_of(doubted, 'training label')} that {are} contradicted"
+    return f"first correct the {labels}: `lfvpipe review --of training`"

@@ -161,6 +161,7 @@ def _record(context: Context, work: Work) -> RunRecord:
     doubtful = [each.id for each in by_doubt(verdicts.get("evaluation", ())) if each.needs_review]
     created = _moment(work)
     run_id = f"{created.replace('-', '').replace(':', '')}-{work.fingerprint[:8]}"
+    decision = _decision_made(context, evaluate.decision, len(doubted or ()), run_id, created)
     return RunRecord(
         id=run_id,
         created=created,
@@ -190,7 +191,7 @@ def _record(context: Context, work: Work) -> RunRecord:
         findings=tuple(
             Finding(row.level, row.message, row.images)
             for row in (
-                *_decided(evaluate.decision),
+                *_decided(decision),
                 *_contradicted(doubted or (), len(told)),
                 *_unlike(verdicts),
                 *CheckOutcome.of(work.upstream).findings,
@@ -198,19 +199,24 @@ def _record(context: Context, work: Work) -> RunRecord:
         ),
         errors=tuple(vars(error) for error in evaluate.errors),
         timings=(),
-        decision=_decision_made(context, evaluate.decision, run_id, created),
+        decision=decision,
         suspects=None if doubted is None else tuple(_suspects(context, work, doubted)),
         verdicts=verdicts,
     )
 
 
 def _decision_made(
-    context: Context, facts: DecisionFacts | None, run_id: str, created: str
+    context: Context, facts: DecisionFacts | None, doubted: int, run_id: str, created: str
 ) -> DecisionMade | None:
-    """Return the decision with who took it: the user of the first run by this choice."""
+    """Return the decision with who took it: the user of the first run by this choice.
+
+    What is chosen by labels of which some are contradicted is not to be had, or costs more than it
+    had to, until these are right.
+    """
     from lfvpipe.config.flat import flatten
     from lfvpipe.report import run_file
     from lfvpipe.report.records import DecisionMade
+    from lfvpipe.report.suspects import correct_first
 
     if facts is None:
         return None
@@ -219,7 +225,11 @@ def _decision_made(
         who, when = before.decision.taken_by, before.decision.taken or before.created
     else:
         who, when = user_name(), created
-    return DecisionMade(**vars(facts), taken_by=who, taken=when)
+    policy = context.pipeline.evaluate.decide
+    goes_by_labels = policy is not None and policy.threshold is None
+    first = correct_first(doubted) if doubted and goes_by_labels else ""
+    note = "; ".join(filter(None, (facts.note, first)))
+    return DecisionMade(**vars(facts) | {"note": note}, taken_by=who, taken=when)
 
 
 def _chosen(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -273,7 +283,7 @@ def _suspects(context: Context, work: Work, doubted: Sequence[Verdict]) -> Itera
         )
 
 
-def _decided(decision: DecisionFacts | None) -> Iterator[findings.Finding]:
+def _decided(decision: DecisionMade | None) -> Iterator[findings.Finding]:
     """Yield what was asked of the decision and cannot be had."""
     if decision is not None and decision.note:
         text = f"Decided at a score of {decision.threshold:.3g}, by {decision.by}: {decision.note}."

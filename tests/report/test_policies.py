@@ -107,7 +107,7 @@ def test_a_rate_that_the_images_are_too_few_for_is_said_and_what_they_promise() 
     found = decide(Decide(max_escape_rate=0.01), None, judged)
     assert found.decision.threshold == judged[0].score
     assert "19 defective training images can promise 15 % at best" in found.note
-    assert "1 % takes 299 of them" in found.note
+    assert "1 % takes 299 of them, 280 more" in found.note
 
 
 def test_a_rate_of_many_images_is_worked_out_without_end() -> None:

@@ -242,6 +242,25 @@ def test_training_images_are_reviewed_by_how_much_their_labels_are_contradicted(
     assert whole.items[:3] == queue.items
 
 
+def test_decide_says_which_labels_to_correct_first(
+    learnt: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = learnt([0.1] * 12 + [0.93, 0.97], [0.9] * 12 + [0.02])
+    assert main(["decide", str(file)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "first correct the 3 training labels that are contradicted" in said
+    assert "`lfvpipe review --of training`" in said
+    assert main(["decide", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["contradicted"] == 3
+
+
+def test_decide_names_no_labels_where_none_is_contradicted(
+    learnt: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["decide", str(learnt([0.1] * 12, [0.9] * 12))]) == 0
+    assert "contradicted" not in capsys.readouterr().out
+
+
 def test_at_least_a_tenth_of_the_training_images_is_shown(learnt: Callable[..., Path]) -> None:
     file = learnt([0.1] * 30 + [0.6], [0.9] * 12)
     queue = review.queue.build_of_training(*standing(file), "default")

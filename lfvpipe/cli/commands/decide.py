@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lfvpipe.cli.variants import Variant
-    from lfvpipe.report.policies import Choice, Judged
+    from lfvpipe.report.policies import Choice
     from lfvpipe.report.records import Confusion, Estimate, Verdict
 
 # What is shown beside the policy that stands, with the line that sets it.
@@ -84,11 +84,16 @@ def run(options: DecideOptions) -> int:
             hint=f"Run it first: `{command_line('run', options)}`.",
         )
     rows = list(_rows(variant, found))
+    told = _training(variant.context.state_dir, found)
+    doubted = len(report.suspects.contradicted(told) or ())
     if options.json:
-        output.print_json({"choices": [_json(row) for row in rows]})
+        output.print_json({"choices": [_json(row) for row in rows], "contradicted": doubted})
         return 0
     for row in rows:
         print("\n".join(_lines(row)))
+    if doubted:
+        first = report.suspects.correct_first(doubted)
+        print(output.styled(f"\nThese thresholds go by labels: {first}.", "yellow"))
     again = command_line("run", options)
     print(
         "\nEscapes are defective images called normal, false alarms good ones called anomalous; in"
@@ -101,7 +106,10 @@ def run(options: DecideOptions) -> int:
 
 def _rows(variant: Variant, found: EvaluateOutcome) -> Iterator[Row]:
     state_dir, spec = variant.context.state_dir, variant.pipeline.evaluate
-    judged = _judged(state_dir, found)
+    judged = [
+        report.policies.Judged(each.score, each.label == "anomaly")
+        for each in _training(state_dir, found)
+    ]
     sets = {
         title: _verdicts(state_dir, getattr(found, name).path)
         for name, title in _SETS.items()
@@ -119,9 +127,8 @@ def _rows(variant: Variant, found: EvaluateOutcome) -> Iterator[Row]:
         yield Row(line, policy == spec.decide, choice, counts)
 
 
-def _judged(state_dir: Path, found: EvaluateOutcome) -> list[Judged]:
-    told = _verdicts(state_dir, found.training.path) if found.training else []
-    return [report.policies.Judged(each.score, each.label == "anomaly") for each in told]
+def _training(state_dir: Path, found: EvaluateOutcome) -> Sequence[Verdict]:
+    return _verdicts(state_dir, found.training.path) if found.training else []
 
 
 def _verdicts(state_dir: Path, path: str) -> Sequence[Verdict]:

@@ -83,6 +83,24 @@ def test_labels_that_training_contradicts_are_told(world: Any) -> None:
     assert "`lfvpipe review --of training`" in found["message"]
 
 
+def test_a_decision_that_labels_stand_against_says_which_to_correct_first(world: Any) -> None:
+    first = (
+        "first correct the 1 training label that is contradicted: `lfvpipe review --of training`"
+    )
+    tell(world, swapped="anomaly/train-7.png")
+    world.overrides = ["evaluate.decide.max_escape_rate=0.005"]
+    assert world.run().ok
+    note = told(world)["decision"]["note"]
+    assert "12 defective training images can promise 22 % at best" in note
+    assert f"0.5 % takes 598 of them, 586 more; {first}" in note
+    assert note in told(world)["findings"][0]["message"]
+    page = (world.ledger_path.parent / "report.html").read_text()
+    assert page.count("586 more; first correct") == 3  # beside the headline, a finding, signed
+    world.overrides = ["evaluate.decide.threshold=0.4"]  # goes by no label
+    assert world.run().ok
+    assert told(world)["decision"]["note"] == ""
+
+
 def test_where_no_label_is_contradicted_nothing_is_found(world: Any) -> None:
     tell(world, swapped="")
     assert world.run().ok
