@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -244,6 +245,20 @@ def test_a_file_is_stored_once_under_a_name_that_fits_and_is_added_with_its_labe
     send(ada, f"{HERE}/move", {"images": images(ada)})
     assert send(ada, f"{HERE}/add", {"files": [file]}).json()["added"] == 0  # it is in the other
     assert len(images(ada, "test")) == 1
+
+
+def test_two_people_who_bring_the_same_photograph_bring_one(filled: Offered) -> None:
+    people = [filled.person("ADA") for _ in range(4)]
+    data = picture((7, 7, 7))
+    stored = [send(each, f"{HERE}/files?name={n}.png", data) for n, each in enumerate(people)]
+
+    def add(number: int) -> int:
+        added = send(people[number], f"{HERE}/add", {"files": [stored[number].json()]})
+        return int(added.json()["added"])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(add, range(4))) == 1
+    assert len(images(people[0])) == 1
 
 
 def test_a_file_of_another_size_is_told_at_the_door(filled: Offered) -> None:

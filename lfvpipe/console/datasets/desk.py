@@ -32,6 +32,6 @@ class Desk:
     def __init__(self, client: LookoutClient, service: Service) -> None:
         self.updates = Updates(client, service.images)
         self.editing = Editing(service.images, self.updates)
-        self.uploads = Uploads(service, self.editing)
+        self.uploads = Uploads(service, self.updates, self.editing)
         self.marking = Marking(service, self.editing)
         self.thumbnails = Thumbnails(service.folder / "thumbnails.db")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.console.datasets.updates import DatasetName
 
-_STEPS: Final = 200
+_STEPS: Final = 2000
 _LINES: Final = 400_000  # of all steps: some 300 MB at worst
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lfvpipe.console.datasets.editing import Done, Editing
-    from lfvpipe.console.datasets.updates import DatasetName
+    from lfvpipe.console.datasets.updates import DatasetName, Updates
     from lfvpipe.lookout.api import DatasetType
     from lfvpipe.service import Service
     from lfvpipe.storage import Bucket
@@ -91,11 +91,13 @@ class Uploads:
 
     Args:
         service: The region's.
+        updates: Keeps others from changing a project meanwhile.
         editing: Adds them.
     """
 
-    def __init__(self, service: Service, editing: Editing) -> None:
+    def __init__(self, service: Service, updates: Updates, editing: Editing) -> None:
         self._service = service
+        self._updates = updates
         self._editing = editing
         self._sizes: dict[str, tuple[int, int] | None] = {}  # by address, of a project's first
 
@@ -157,17 +159,16 @@ class Uploads:
             form = "PNG" if each.name.casefold().endswith(".png") else "JPEG"
             if not _DIGEST.fullmatch(each.digest) or each.name != fit_name(each.name, form):
                 raise UnfitUpload("This is no file that was stored.")
-        known = self.known(dataset.project, (each.digest for each in uploads))
-        bucket = self._home(dataset)
-        lines: dict[str, str] = {}
-        taken = set(known)
-        for each in uploads:
-            if each.digest in taken:
-                continue
-            taken.add(each.digest)
-            source = f"s3://{bucket.name}/{_key(dataset, each.digest, each.name)}"
-            lines[source] = self._line(source, each.call)
-        return self._editing.add(dataset, lines)
+        with self._updates.alone(dataset.project):
+            taken = set(self.known(dataset.project, (each.digest for each in uploads)))
+            bucket = self._home(dataset)
+            lines: dict[str, str] = {}
+            for each in uploads:
+                if each.digest not in taken:
+                    taken.add(each.digest)
+                    source = f"s3://{bucket.name}/{_key(dataset, each.digest, each.name)}"
+                    lines[source] = self._line(source, each.call)
+            return self._editing.add(dataset, lines)
 
     def list_prefix(self, address: str, *, by_folder: bool) -> Listed:
         """Return what lies under ``s3://bucket/prefix``, which may be of any bucket.
