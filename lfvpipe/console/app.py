@@ -23,6 +23,7 @@ from lfvpipe.console import (
     sign_in,
     trials,
     use,
+    version_page,
 )
 from lfvpipe.console.datasets.desk import Desk
 from lfvpipe.console.guard import Guard, Origins
@@ -40,6 +41,7 @@ from lfvpipe.console.wording import say
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.client import connect
 from lfvpipe.painting import PAINTER
+from lfvpipe.report.figures import EXPLORER, STYLE
 from lfvpipe.service.http import body as bodies
 from lfvpipe.service.log import service_log
 from lfvpipe.service.protocol.faults import Fault
@@ -47,6 +49,7 @@ from lfvpipe.service.roles import acting
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
 
     from starlette.requests import Request
     from starlette.types import ASGIApp
@@ -62,6 +65,7 @@ PAGES: tuple[Page, ...] = (
     *annotation.PAGES,
     *models.PAGES,
     *trials.PAGES,
+    *version_page.PAGES,
     *use.PAGES,
     *changes.PAGES,
 )
@@ -110,7 +114,9 @@ class Console:
         entering = sign_in.SignIn(self.sessions, self.keys, self.origins)
         files = StaticFiles(packages=[("lfvpipe.console", "static")])
         routes = [
-            Route("/static/painter.js", _give_painter),
+            Route("/static/painter.js", _give(PAINTER, "text/javascript")),
+            Route("/static/explore.js", _give(EXPLORER, "text/javascript")),
+            Route("/static/figures.css", _give(STYLE, "text/css")),
             Mount("/static", files),
             Route("/enter", entering.enter),
             Route("/sign-in", entering.show),
@@ -168,8 +174,13 @@ class Console:
         )
 
 
-def _give_painter(_request: Request) -> Response:
-    return FileResponse(PAINTER, media_type="text/javascript")
+def _give(file: Path, media_type: str) -> Callable[[Request], Response]:
+    """Return what answers with a file that other pages of ours share."""
+
+    def answer(_request: Request) -> Response:
+        return FileResponse(file, media_type=media_type)
+
+    return answer
 
 
 def _tell_missing(_request: Request, _error: Exception) -> Response:

@@ -122,6 +122,7 @@ class Version:
         progress = self.progress
         return {
             "status": self.status,
+            "said": say(f"status.{self.status}"),
             "percent": None if progress is None else progress.percent,
             "phrase": "" if progress is None else progress.phrase,
             "moving": self.is_moving,
@@ -213,7 +214,7 @@ def _start(visit: Visit) -> Response:
     if most is not None:
         told["MaxInferenceUnits"] = most
     visit.client.start_model(**_named(visit), **told)
-    return _back(visit, say("models.starting", version=visit.path["version"]))
+    return go_to(visit, say("models.starting", version=visit.path["version"]))
 
 
 def _units(visit: Visit, name: str) -> int | None:
@@ -228,7 +229,7 @@ def _units(visit: Visit, name: str) -> int | None:
 
 def _stop(visit: Visit) -> Response:
     visit.client.stop_model(**_named(visit))
-    return _back(visit, say("models.stopping", version=visit.path["version"]))
+    return go_to(visit, say("models.stopping", version=visit.path["version"]))
 
 
 def _delete(visit: Visit) -> Response:
@@ -250,32 +251,19 @@ def _tag(visit: Visit) -> Response:
     if not tags:
         raise Refusal(say("models.tag_without_key"))
     visit.client.tag_resource(ResourceArn=find_version(visit).arn, Tags=tags)
-    return _back(visit, say("models.tagged"))
+    return go_to(visit, say("models.tagged"))
 
 
 def _untag(visit: Visit) -> Response:
     key = visit.form.get("tag_key", "")
     visit.client.untag_resource(ResourceArn=find_version(visit).arn, TagKeys=[key])
-    return _back(visit, say("models.untagged"))
+    return go_to(visit, say("models.untagged"))
 
 
-def _back(visit: Visit, notice: str) -> Response:
+def go_to(visit: Visit, notice: str) -> Response:
+    """Return what leads to the page of the version that the path names, which says `notice`."""
     return visit.go(
         "projects", visit.path["project"], "models", visit.path["version"], notice=notice
-    )
-
-
-def _show_one(visit: Visit) -> Response:
-    found = find_version(visit)
-    project = visit.path["project"]
-    return visit.show(
-        "model.html.j2",
-        project_name=project,
-        version=found,
-        full_name=name_of(project, found.version),
-        most_units=visit.service.quotas.inference_units,
-        tags=visit.client.list_tags_for_resource(ResourceArn=found.arn)["Tags"],
-        is_followed=found.is_moving,
     )
 
 
@@ -285,7 +273,6 @@ PAGES = (
     Page("GET", _ALL, _show_all),
     Page("POST", _ALL, _train),
     Page("GET", "/projects/{project}/model-states", _follow),
-    Page("GET", _ONE, _show_one),
     Page("POST", f"{_ONE}/cancel", _cancel),
     Page("POST", f"{_ONE}/start", _start),
     Page("POST", f"{_ONE}/stop", _stop),

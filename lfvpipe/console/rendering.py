@@ -9,6 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from lfvpipe.console.wording import say
+from lfvpipe.engine.phrases import count_of
+from lfvpipe.report import figures
 
 
 class Tab(NamedTuple):
@@ -41,7 +43,7 @@ def no_page(text: str, status: int) -> Response:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader([_TEMPLATES, figures.TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -50,6 +52,8 @@ def _environment() -> Environment:
     environment.globals["say"] = say
     environment.globals["tabs"] = PROJECT_TABS
     environment.filters["moment"] = _moment
+    environment.filters["figure"] = figures.figure
+    environment.filters["counted"] = count_of
     environment.filters["iso"] = lambda time: datetime.fromtimestamp(time, UTC).isoformat()
     return environment
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.report import charts, learning_curve
+from lfvpipe.report.figures import TEMPLATES, style
 from lfvpipe.report.history import NOT_COMPARED
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from lfvpipe.report.comparison import Change, Comparison, Side
     from lfvpipe.report.records import Estimate, RunRecord, Scores
 
-TEMPLATES = Path(__file__).parent / "templates"
 TITLES = {"test": "test set", "evaluation": "evaluation images"}
 METRICS = {"f1": "F1", "precision": "precision", "recall": "recall", "roc_auc": "AUROC"}
 ABSENT = "-"
@@ -167,7 +166,7 @@ def page(comparison: Comparison) -> str:
             {"title": f"{called[0]} → {name}", "rows": change_rows(changes)[:MOST_CHANGES]}
             for name, changes in zip(called[1:], comparison.changes, strict=True)
         ],
-        style=Markup(_style()),  # noqa: S704  (ours)
+        style=Markup(style()),  # noqa: S704  (ours)
     )
 
 
@@ -177,13 +176,9 @@ def picture(comparison: Comparison) -> str | None:
     if chart is None:
         return None
     drawn = chart.__html__().replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-    return drawn.replace(">", f"><style>{_style()}</style>", 1) + "\n"
+    return drawn.replace(">", f"><style>{style()}</style>", 1) + "\n"
 
 
 def _chart(comparison: Comparison) -> Chart | None:
     found = learning_curve.curves(comparison)
     return charts.learning(found) if found else None
-
-
-def _style() -> str:
-    return (TEMPLATES / "page.css").read_text(encoding="utf-8")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from lfvpipe.decision import Decision
 from lfvpipe.report import certainty, metrics
-from lfvpipe.report.page import METRICS, TITLES, headline
+from lfvpipe.report.figures import METRICS
+from lfvpipe.report.page import TITLES, headline
 from lfvpipe.report.records import DecisionMade
 
 if TYPE_CHECKING:

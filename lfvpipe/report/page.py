@@ -6,12 +6,12 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe import atomic
 from lfvpipe.engine.phrases import count_of
-from lfvpipe.report import certainty, charts, metrics, run_file
+from lfvpipe.report import certainty, figures, run_file
+from lfvpipe.report.figures import METRICS, TEMPLATES, Figures, style
 from lfvpipe.report.gallery import gallery
 from lfvpipe.report.heat_colours import ramp
 from lfvpipe.report.masks import TypeFigures
@@ -20,51 +20,18 @@ from lfvpipe.report.timings_table import timings_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from lfvpipe.dataset.index import Mask
-    from lfvpipe.report.charts import Chart
     from lfvpipe.report.gallery import Gallery
     from lfvpipe.report.masks import Agreement
-    from lfvpipe.report.records import RunRecord, Scores, TypeRecall
+    from lfvpipe.report.records import RunRecord
 
-TEMPLATES = Path(__file__).parent / "templates"
 TITLES = {"test": "Test set", "evaluation": "Evaluation images"}
 DESCRIPTIONS = {
     "test": "The service's own test of the model, on images that it was not trained on.",
     "evaluation": "Images that were withheld from training and test, judged by the hosted model.",
 }
-METRICS = {
-    "f1": "F1",
-    "precision": "Precision",
-    "recall": "Recall",
-    "false_alarm_rate": "False alarm rate",
-    "roc_auc": "AUROC",
-    "average_precision": "Average precision",
-}
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What the page shows of one set.
-
-    Attributes:
-        data: The scores that the slider works on, JSON.
-        types: Recall by type of defect.
-        masks: How well predicted masks are, by type: by the service, or else by what is compared.
-        masks_of: The pixels that `masks` is of.
-        agreement: How predicted masks agree with the true ones on the images that are shown.
-    """
-
-    name: str
-    title: str
-    description: str
-    scores: Scores
-    charts: Sequence[Chart]
-    data: str
-    types: Sequence[TypeRecall] = ()
-    masks: Sequence[TypeFigures] = ()
-    masks_of: str = ""
-    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True)
@@ -127,10 +94,12 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = _figure
+    environment.filters["figure"] = figures.figure
     environment.filters["share"] = _share
     environment.filters["counted"] = count_of
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    script = "".join(
+        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("explore.js", "page.js")
+    )
     return environment.get_template("page.html.j2").render(
         run=run,
         previous=previous,
@@ -145,7 +114,7 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
         changes=changes(run, previous),
         statements=list(certainty.unknowns(run)),
         outlooks=outlooks(run),
-        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),  # noqa: S704  (ours)
+        style=Markup(style()),  # noqa: S704  (ours)
         script=Markup(script),  # noqa: S704  (ours)
         # The page forbids all scripts but the one of this digest (Content-Security-Policy).
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -154,36 +123,18 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
 
 def _figures(run: RunRecord, images: Gallery) -> Iterator[Figures]:
     for name, scores in run.scores.items():
-        points = metrics.scored_images(run.verdicts.get(name, ()))
-        both = {point.anomaly for point in points} == {True, False}
-        costs = _costs(run.config)
+        verdicts = run.verdicts.get(name, ())
         decided = run.decision.threshold if run.decision else 0.5
-        drawn: tuple[Chart, ...] = ()
-        if both:  # curves of one kind of image alone say nothing
-            drawn = (
-                charts.threshold(points, *costs, decided),
-                charts.precision_recall(points, scores.confusion),
-                charts.roc(points, scores.confusion),
-                charts.histogram(points, decided),
-                charts.reliability(points),
-            )
         agreement = images.agreements.get(name)
         masks, masks_of = _masks(run, name, agreement)
-        yield Figures(
+        yield figures.figures_of(
+            verdicts,
+            scores,
             name=name,
             title=TITLES.get(name, name),
             description=DESCRIPTIONS.get(name, ""),
-            scores=scores,
-            charts=drawn,
-            data=json.dumps(
-                {
-                    "scores": [round(point.score, 5) for point in points],
-                    "anomaly": [int(point.anomaly) for point in points],
-                    "costs": costs,
-                    "decided": decided,
-                }
-            ),
-            types=metrics.recall_by_type(run.verdicts.get(name, ())),
+            costs=_costs(run.config),
+            decided=decided,
             masks=masks,
             masks_of=masks_of,
             agreement=agreement,
@@ -285,10 +236,3 @@ def _value_text(value: object) -> str | None:
     if isinstance(value, float):
         return f"{value:g}"
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _figure(value: object) -> str:
-    """Return a metric with three decimals, and whatever else as text."""
-    if value is None:
-        return "\N{EN DASH}"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)

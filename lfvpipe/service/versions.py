@@ -50,8 +50,8 @@ class ModelVersions:
             changed = models.get(tx, project, version)
             tx.after(partial(self.scheduler.reconcile_model, changed))
 
-    def evaluation(self, project: str, version: str) -> str | None:
-        """Return the EvaluationManifest of a version as the training wrote it.
+    def evaluation(self, project: str, version: str, name: str = _MANIFEST) -> str | None:
+        """Return a version's EvaluationManifest, or EvaluationResult, as the training wrote it.
 
         It is the spare beside the model where there is one, else what the bucket has; None where
         there is neither.
@@ -65,11 +65,11 @@ class ModelVersions:
         if model.evaluated is None:
             return None
         with suppress(OSError, UnicodeDecodeError):
-            kept = self.runtime.model_file(model.id).with_name(f"{_MANIFEST}.json")
+            kept = self.runtime.model_file(model.id).with_name(f"{name}.json")
             return kept.read_text("utf-8")
         bucket = self.runtime.store(model.storage).bucket(model.output_bucket)
         with suppress(NoSuchObject, UnicodeDecodeError):
-            return bucket.get(model.output_keys[_MANIFEST], limit=_LARGEST).decode()
+            return bucket.get(model.output_keys[name], limit=_LARGEST).decode()
         return None
 
     def hosted_since(self, project: str) -> Mapping[str, float]:

@@ -71,3 +71,21 @@ def test_axe_finds_nothing(
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     hold.set()
     context.close()
+
+
+def test_a_test_image_is_seen_larger_and_a_threshold_is_tried_and_decided_by(
+    page: Page, trained: Offered
+) -> None:
+    enter(page, trained, f"{HERE}/1")
+    page.locator("[data-sight]").first.click()
+    dialog = page.get_by_role("dialog")
+    playwright.expect(dialog.get_by_role("status")).to_contain_text("confidence", timeout=20_000)
+    first = dialog.get_by_role("heading").inner_text()
+    page.keyboard.press("ArrowRight")
+    playwright.expect(dialog.get_by_role("heading")).not_to_have_text(first)
+    page.keyboard.press("Escape")
+    playwright.expect(dialog).to_be_hidden()
+    page.get_by_role("slider").fill("0.95")
+    playwright.expect(page.get_by_role("spinbutton", name="Threshold")).to_have_value("0.95")
+    page.get_by_role("button", name="Decide by it").click()
+    playwright.expect(page.get_by_role("status")).to_contain_text("0.95 or more")

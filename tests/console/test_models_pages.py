@@ -149,3 +149,47 @@ def test_a_page_of_no_model_says_so(filled: Offered) -> None:
         assert answer.status_code in (400, 404), version
     assert person.get(pages("projects", "q", "models")).status_code == 404
     assert person.get(pages("projects", "q", "model-states")).status_code == 404
+
+
+def test_the_page_of_a_version_tells_figures_and_shows_its_test_images(trained: Offered) -> None:
+    person = trained.person("VIC")
+    page = person.get(f"{HERE}/1").text
+    assert "95 %" in page
+    assert "Confusion matrix" in page
+    assert 'data-sight="' in page
+    assert "Decide by it" not in page
+    assert person.get(f"{HERE}/1/thumbnails/0").headers["content-type"] == "image/webp"
+    assert person.get(f"{HERE}/1/images/0").headers["content-type"] == "image/png"
+    seen = person.get(f"{HERE}/1/sights/0").json()
+    assert seen["said"]
+    for number in ("999", "-1", "00", "x", "%2e%2e"):
+        for kind in ("thumbnails", "images", "sights"):
+            assert person.get(f"{HERE}/1/{kind}/{number}").status_code == 404, number
+    assert "There are no such images." in person.get(f"{HERE}/1?show=wrong&page=7").text
+
+
+def test_a_threshold_that_is_decided_by_moves_figures_and_verdicts_at_once(
+    trained: Offered, waits: Waits
+) -> None:
+    person, client = trained.person("ADA"), trained.client()
+    for wrong in ("", "0", "1.5", "nan", "much"):
+        assert "between 0 and 1" in send(person, f"{HERE}/1/decide", {"threshold": wrong})
+    assert send(person, f"{HERE}/1/decide", {"threshold": "0.95"}) == ""
+    assert "wrong: it is an anomaly" in person.get(f"{HERE}/1?show=missed").text
+    client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
+    waits.hosting(client)
+    asked = {"ProjectName": "p", "ModelVersion": "1", "ContentType": "image/png"}
+    answer = client.detect_anomalies(**asked, Body=picture(RED))["DetectAnomalyResult"]
+    assert not answer["IsAnomalous"]
+    assert send(person, f"{HERE}/1/untag", {"tag_key": "lfvpipe:decision"}) == ""
+    assert "There are no such images." in person.get(f"{HERE}/1?show=missed").text
+
+
+def test_an_evaluation_that_is_gone_or_damaged_is_no_failure(trained: Offered) -> None:
+    person = trained.person("VIC")
+    for spare in trained.root.rglob("EvaluationManifest*.json"):
+        spare.write_text('{"source-ref": "s3://b/<b>.png"}\nnot json\n', "utf-8")
+    assert person.get(f"{HERE}/1").status_code == 200
+    for spare in trained.root.rglob("EvaluationManifest*.json"):
+        spare.unlink()
+    assert "is gone" in person.get(f"{HERE}/1").text

@@ -25,8 +25,9 @@ function show(versions) {
   for (const state of followed.querySelectorAll("[data-version]")) {
     const now = versions[state.dataset.version];
     if (now?.status !== state.dataset.status) {
-      if (!isTyping()) location.reload();
-      return;
+      if (!isTyping()) return location.reload();
+      if (now) state.textContent = now.said;
+      continue;
     }
     const bar = state.parentElement.querySelector("progress");
     if (!bar) continue;
@@ -38,7 +39,7 @@ function show(versions) {
 
 /** Whether a reload would take away what somebody has entered. */
 function isTyping() {
-  return [...document.querySelectorAll("main input:not([type=hidden])")].some((each) => each.value !== each.defaultValue);
+  return [...document.querySelectorAll("main form input:not([type=hidden])")].some((each) => each.value !== each.defaultValue);
 }
 
 if (followed) schedule();

@@ -1,0 +1,130 @@
+"""The page of a model version: what it said of its test images, and what it is decided by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import JSONResponse, Response
+
+from lfvpipe.console.evaluations import SHOWS, find_evaluation, read_verdicts
+from lfvpipe.console.models import find_version, go_to, name_of
+from lfvpipe.console.use import describe
+from lfvpipe.console.visit import Page, Refusal
+from lfvpipe.console.wording import say
+from lfvpipe.decision import Decision
+from lfvpipe.images import SERVED, ImageError, inspect
+from lfvpipe.lookout.tags import DECISION
+from lfvpipe.report.figures import METRICS
+from lfvpipe.storage import parse_s3_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lfvpipe.console.evaluations import Evaluation
+    from lfvpipe.console.models import Version
+    from lfvpipe.console.visit import Visit
+    from lfvpipe.lookout.api import Tag
+    from lfvpipe.storage import Bucket
+
+_TILES: Final = 60
+_BRIEFLY: Final = {"cache-control": "private, max-age=300"}
+
+
+def _show_one(visit: Visit) -> Response:
+    found = find_version(visit)
+    project = visit.path["project"]
+    tags = visit.client.list_tags_for_resource(ResourceArn=found.arn)["Tags"]
+    evaluation = _evaluation(visit, found, tags)
+    shown = visit.query.get("show", "")
+    images = evaluation.select(shown) if evaluation else ()
+    pages = max(1, -(-len(images) // _TILES))
+    number = min(_number(visit.query.get("page", "")) or 1, pages)
+    return visit.show(
+        "model.html.j2",
+        project_name=project,
+        version=found,
+        full_name=name_of(project, found.version),
+        most_units=visit.service.quotas.inference_units,
+        tags=tags,
+        is_followed=found.is_moving,
+        evaluation=evaluation,
+        metric_names=METRICS,
+        shown=shown if shown in SHOWS else "",
+        shows=SHOWS,
+        count=len(images),
+        images=images[(number - 1) * _TILES : number * _TILES],
+        page=number,
+        pages=pages,
+    )
+
+
+def _evaluation(visit: Visit, found: Version, tags: Sequence[Tag]) -> Evaluation | None:
+    if not found.is_trained:
+        return None
+    named = {tag["Key"]: tag["Value"] for tag in tags}
+    return find_evaluation(visit, visit.path["project"], found.version, named)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 6 else 0
+
+
+def _decide(visit: Visit) -> Response:
+    """Let verdicts be decided by another threshold, from now on and without training."""
+    try:
+        decision = Decision.from_text(repr(float(visit.form.get("threshold", ""))))
+    except ValueError:
+        raise Refusal(say("models.no_threshold")) from None
+    tag: Tag = {"Key": DECISION, "Value": decision.as_text()}
+    visit.client.tag_resource(ResourceArn=find_version(visit).arn, Tags=[tag])
+    return go_to(visit, say("models.decided", threshold=decision.threshold))
+
+
+def _find_image(visit: Visit) -> tuple[Bucket, str]:
+    """Return where the test image lies that the path names by its number.
+
+    Raises:
+        Refusal: There is none.
+    """
+    text = visit.service.versions.evaluation(visit.path["project"], find_version(visit).version)
+    places = read_verdicts(text or "")
+    number, asked = _number(visit.path["image"]), visit.path["image"]
+    if str(number) != asked or number >= len(places):
+        raise Refusal(say("datasets.no_image"), 404)
+    bucket, key = parse_s3_uri(places[number].id)
+    return visit.service.buckets.bucket(bucket), key
+
+
+def _thumbnail(visit: Visit) -> Response:
+    found = visit.datasets.thumbnails.find(*_find_image(visit))
+    if found is None:
+        raise Refusal(say("datasets.no_picture"), 404)
+    return Response(found, media_type="image/webp", headers=_BRIEFLY)
+
+
+def _image(visit: Visit) -> Response:
+    bucket, key = _find_image(visit)
+    data = bucket.get(key, limit=visit.service.quotas.max_image_bytes)
+    try:
+        form = inspect(data, SERVED).format
+    except ImageError:
+        raise Refusal(say("datasets.no_picture"), 404) from None
+    return Response(data, media_type=f"image/{form.lower()}", headers=_BRIEFLY)
+
+
+def _see(visit: Visit) -> Response:
+    """Return what the model says of a test image today, with its heat map."""
+    bucket, key = _find_image(visit)
+    data = bucket.get(key, limit=visit.service.quotas.max_image_bytes)
+    judged = visit.service.judge.judge(visit.path["project"], visit.path["version"], data)
+    return JSONResponse(describe(judged))
+
+
+_ONE = "/projects/{project}/models/{version}"
+PAGES = (
+    Page("GET", _ONE, _show_one),
+    Page("POST", f"{_ONE}/decide", _decide),
+    Page("GET", f"{_ONE}/thumbnails/{{image}}", _thumbnail),
+    Page("GET", f"{_ONE}/images/{{image}}", _image),
+    Page("GET", f"{_ONE}/sights/{{image}}", _see),
+)
