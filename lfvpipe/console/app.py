@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from lfvpipe.console import (
     annotation,
     changes,
+    dashboard,
     dataset_pages,
     models,
     projects,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from lfvpipe.service.http.credentials import AccessKey
 
 PAGES: tuple[Page, ...] = (
+    *dashboard.PAGES,
     *projects.PAGES,
     *dataset_pages.PAGES,
     *annotation.PAGES,

@@ -30,6 +30,7 @@ from lfvpipe.service.roles import check_admin
 from lfvpipe.service.runtime import open_runtime
 from lfvpipe.service.state import changes, datasets, models, packaging_jobs
 from lfvpipe.service.state.changes import Change
+from lfvpipe.service.tally import Tally
 from lfvpipe.service.throttle import Throttle
 from lfvpipe.service.trials import Trials
 from lfvpipe.service.versions import ModelVersions
@@ -88,7 +89,11 @@ class Service:
         cancelled.forget_old(self._runtime)
         self.region = region
         self._scheduler = Scheduler(self._runtime, launch, isolated=isolated, trains=trains)
-        context = OperationContext(self._runtime, self._scheduler, buckets, region, keeper)
+        self._tally = Tally(self._runtime.database, clock)
+        counting = self._tally if isolated else None
+        context = OperationContext(
+            self._runtime, self._scheduler, buckets, region, counting, keeper
+        )
         groups = tuple(
             group(context)
             for group in (Projects, Datasets, Models, Hosting, Detection, Tags, Packaging)
@@ -141,6 +146,11 @@ class Service:
         """What people had models judge, to try them."""
         return self._trials
 
+    @property
+    def tally(self) -> Tally:
+        """How many images clients had judged."""
+        return self._tally
+
     def handle(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
         """Answer one request: its status, headers and body. Safe to call from many threads."""
         return self._gateway.handle(method, url, headers, body)
@@ -189,4 +199,5 @@ class Service:
             seconds: To wait for each thread; what goes on after that resumes at the next start.
         """
         self._scheduler.close(seconds)
+        self._tally.write()
         self._runtime.database.close()

@@ -11,6 +11,7 @@ from lfvpipe.service.faults import invalid
 from lfvpipe.service.jobs.scheduler import Scheduler
 from lfvpipe.service.keeping import VerdictKeeper
 from lfvpipe.service.runtime import Runtime
+from lfvpipe.service.tally import Tally
 from lfvpipe.storage import Buckets, InvalidBucketName, InvalidKey, LeadsOutside, check_key
 
 Result = Mapping[str, Any]
@@ -26,6 +27,7 @@ class OperationContext:
     Attributes:
         buckets: The store that new datasets, models and packages use.
         region: What new ARNs name.
+        tally: Counts what others have images judged; None for a service within its caller.
         keeper: Keeps verdicts; None where nobody wants that.
     """
 
@@ -33,6 +35,7 @@ class OperationContext:
     scheduler: Scheduler
     buckets: Buckets
     region: str
+    tally: Tally | None = None
     keeper: VerdictKeeper | None = None
 
     def arn(self, resource: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-VERSION: Final = 5
+VERSION: Final = 6
 
 _CHANGES: Final = """
 CREATE TABLE changes (
@@ -46,6 +46,19 @@ CREATE TABLE trial_images (
 CREATE UNIQUE INDEX trial_images_by_source ON trial_images (trial, source);
 """
 
+# How many images hosted models judged, by the hour since 1970: it goes with its project.
+_JUDGED: Final = """
+CREATE TABLE judged (
+    project TEXT NOT NULL REFERENCES projects (name) ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    images INTEGER NOT NULL,
+    anomalies INTEGER NOT NULL,
+    PRIMARY KEY (project, version, hour)
+) WITHOUT ROWID;
+CREATE INDEX judged_by_hour ON judged (hour);
+"""
+
 # By the version that they start from, each leading to the next. A migration only adds, since a
 # process of an earlier version may have the file open: its statements name their columns.
 MIGRATIONS: Final[Mapping[int, str]] = {
@@ -54,6 +67,7 @@ MIGRATIONS: Final[Mapping[int, str]] = {
     "ALTER TABLE models ADD COLUMN unpublished TEXT;",
     3: _CHANGES,
     4: _TRIALS,
+    5: _JUDGED,
 }
 
 # A dataset points at a content: its JSON lines, which never change once they are ready. So an
@@ -160,4 +174,4 @@ CREATE TABLE packaging_jobs (
     output TEXT,
     UNIQUE (project, name)
 );
-{_TRIALS}"""
+{_TRIALS}{_JUDGED}"""

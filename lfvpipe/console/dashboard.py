@@ -1,0 +1,170 @@
+"""All projects at a glance: what is hosted, what is being trained, and what was judged lately."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import JSONResponse
+
+from lfvpipe.console.models import Version, find_versions
+from lfvpipe.console.projects import find_project
+from lfvpipe.console.visit import Page
+from lfvpipe.lookout.statuses import ModelStatus
+from lfvpipe.report.metrics import wilson
+from lfvpipe.service.state.judged import HOUR, Count
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.responses import Response
+
+    from lfvpipe.console.projects import Project
+    from lfvpipe.console.visit import Visit
+    from lfvpipe.report.records import Estimate
+    from lfvpipe.service.state.judged import Hour
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A time that the dashboard looks back on.
+
+    Attributes:
+        name: Of its text.
+        hours: Of one bar.
+        bars: How many there are.
+    """
+
+    name: str
+    hours: int
+    bars: int
+
+    def starts(self, now: float) -> list[int]:
+        """Return the hour, since 1970, that each bar begins with; days begin as UTC's do."""
+        last = int(now // HOUR) // self.hours
+        return [(last - back) * self.hours for back in reversed(range(self.bars))]
+
+
+FRAMES: Final = (Frame("day", 1, 24), Frame("week", 24, 7), Frame("month", 24, 30))
+_HEIGHT: Final = 60.0  # of the highest bar, in the drawing's units
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What was judged within an hour or a day.
+
+    Attributes:
+        start: Epoch seconds.
+        height: Of all images, in the drawing's units.
+        anomalous: Of those that were called anomalous, likewise.
+    """
+
+    start: int
+    count: Count
+    height: float
+    anomalous: float
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a project's models judged.
+
+    Attributes:
+        total: All of the frame.
+        bars: By time.
+    """
+
+    total: Count
+    bars: tuple[Bar, ...]
+
+    @property
+    def rate(self) -> Estimate:
+        """The share that was called anomalous, with its 95 % interval."""
+        return wilson(self.total.anomalies, self.total.images)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A project on the dashboard."""
+
+    project: Project
+    versions: Sequence[Version]
+    judged: Judged
+
+    @property
+    def under_way(self) -> list[Version]:
+        """The versions that are being trained."""
+        return [each for each in self.versions if each.is_training]
+
+    @property
+    def hosted(self) -> list[Version]:
+        """The versions that are hosted, or nearly so."""
+        shown = (ModelStatus.HOSTED, ModelStatus.STARTING_HOSTING, ModelStatus.STOPPING_HOSTING)
+        return [each for each in self.versions if each.status in shown]
+
+    @property
+    def images(self) -> int:
+        """How many images its data sets have."""
+        both = (self.project.train, self.project.test)
+        return sum(each["ImageStats"]["Total"] for each in both if each)
+
+
+def draw(counted: Mapping[Hour, Count], project: str, frame: Frame, now: float) -> Judged:
+    """Return what a project's models judged within a frame."""
+    starts = frame.starts(now)
+    counts = dict.fromkeys(starts, Count())
+    for key, count in counted.items():
+        start = key.hour // frame.hours * frame.hours
+        if key.project == project and start in counts:
+            counts[start] += count
+    most = max((count.images for count in counts.values()), default=0) or 1
+    scale = _HEIGHT / most
+    bars = (
+        Bar(start * HOUR, count, round(count.images * scale, 2), round(count.anomalies * scale, 2))
+        for start, count in counts.items()
+    )
+    return Judged(sum(counts.values(), Count()), tuple(bars))
+
+
+def _show(visit: Visit) -> Response:
+    frame = next((each for each in FRAMES if each.name == visit.query.get("over")), FRAMES[1])
+    now = time.time()
+    counted = visit.service.tally.since(frame.starts(now)[0])
+    cards = [
+        Card(
+            find_project(visit.client, name),
+            find_versions(visit, name),
+            draw(counted, name, frame, now),
+        )
+        for name in _names(visit)
+    ]
+    return visit.show(
+        "dashboard.html.j2",
+        cards=cards,
+        frame=frame,
+        frames=FRAMES,
+        total=sum((card.judged.total for card in cards), Count()),
+        height=_HEIGHT,
+        is_followed=any(each.is_moving for card in cards for each in card.versions),
+    )
+
+
+def _names(visit: Visit) -> list[str]:
+    listed = visit.client.get_paginator("list_projects").paginate()
+    return [project["ProjectName"] for page in listed for project in page["Projects"]]
+
+
+def _follow(visit: Visit) -> Response:
+    found = {
+        f"{name}/{each.version}": each.state
+        for name in _names(visit)
+        for each in find_versions(visit, name)
+    }
+    return JSONResponse({"versions": found})
+
+
+PAGES = (
+    Page("GET", "/dashboard", _show),
+    Page("GET", "/dashboard-states", _follow),
+)

@@ -1,0 +1,70 @@
+"""The table of how many images models judged, by the hour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from lfvpipe.service.state.database import Transaction
+
+HOUR: Final = 3600
+"""Seconds."""
+_KEPT: Final = 400 * 24  # hours: what a page shows, and a year to look back on
+
+
+@dataclass(frozen=True)
+class Hour:
+    """Which hour's images of which model are counted.
+
+    Attributes:
+        project: Of the model.
+        version: Of the model.
+        hour: Since 1970, UTC.
+    """
+
+    project: str
+    version: int
+    hour: int
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many images were judged.
+
+    Attributes:
+        images: All of them.
+        anomalies: Those that were called anomalous.
+    """
+
+    images: int = 0
+    anomalies: int = 0
+
+    def __add__(self, other: "Count") -> "Count":
+        """Return both together."""
+        return Count(self.images + other.images, self.anomalies + other.anomalies)
+
+
+def add(tx: Transaction, counted: Mapping[Hour, Count]) -> None:
+    """Add counts to those that are there, without projects that are deleted; old ones go."""
+    tx.many(
+        "INSERT INTO judged (project, version, hour, images, anomalies)"
+        " SELECT ?, ?, ?, ?, ? FROM projects WHERE name = ?"
+        " ON CONFLICT (project, version, hour) DO UPDATE SET"
+        " images = images + excluded.images, anomalies = anomalies + excluded.anomalies",
+        (
+            (key.project, key.version, key.hour, count.images, count.anomalies, key.project)
+            for key, count in counted.items()
+        ),
+    )
+    oldest = max((key.hour for key in counted), default=0) - _KEPT
+    tx.run("DELETE FROM judged WHERE hour < ?", oldest)
+
+
+def since(tx: Transaction, hour: int) -> dict[Hour, Count]:
+    """Return what was counted from an hour on."""
+    rows = tx.all(
+        "SELECT project, version, hour, images, anomalies FROM judged WHERE hour >= ?", hour
+    )
+    return {
+        Hour(row["project"], row["version"], row["hour"]): Count(row["images"], row["anomalies"])
+        for row in rows
+    }

@@ -1,0 +1,84 @@
+"""The dashboard: what is hosted and trained, and what was judged over time."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lfvpipe.console.dashboard import FRAMES, draw
+from lfvpipe.service.state.judged import Count, Hour
+from tests.service.conftest import GREEN, OUTPUT, RED, picture
+
+from .conftest import Offered, pages
+from .test_models_browser import enter
+from .test_models_pages import filled, trained
+from .test_projects_browser import violations
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.service.conftest import Waits
+
+__all__ = ["filled", "trained"]
+HERE = pages("dashboard")
+
+
+def test_bars_are_of_hours_and_of_days() -> None:
+    day, week, month = FRAMES
+    noon = 20_000 * 24 + 12
+    counted = {
+        Hour("p", 1, noon): Count(4, 1),
+        Hour("p", 2, noon - 3): Count(2, 2),
+        Hour("p", 1, noon - 13): Count(1, 0),  # the day before
+        Hour("p", 1, noon - 24 * 40): Count(9, 9),
+        Hour("q", 1, noon): Count(100, 100),
+    }
+    now = noon * 3600 + 59.0
+    drawn = draw(counted, "p", day, now)
+    assert (len(drawn.bars), drawn.total) == (24, Count(7, 3))
+    assert (drawn.bars[-1].count, drawn.bars[-1].height) == (Count(4, 1), 60.0)
+    drawn = draw(counted, "p", week, now)
+    assert [bar.count for bar in drawn.bars[-2:]] == [Count(1, 0), Count(6, 3)]
+    assert draw(counted, "p", month, now).total == Count(7, 3)
+    assert draw({}, "p", month, now).total == Count()
+
+
+@pytest.fixture
+def busy(trained: Offered, waits: Waits) -> Offered:
+    """Host version 1, ask it twice, and have version 2 in training."""
+    client = trained.client()
+    client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
+    waits.hosting(client)
+    asked = {"ProjectName": "p", "ModelVersion": "1", "ContentType": "image/png"}
+    for colour in (RED, GREEN):
+        client.detect_anomalies(**asked, Body=picture(colour))
+    trained.detector.hold = threading.Event()
+    client.create_model(ProjectName="p", OutputConfig=OUTPUT)
+    client.create_project(ProjectName="empty")
+    return trained
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+def test_it_shows_what_goes_on_and_axe_finds_nothing(
+    browser: Browser, busy: Offered, axe: str, scheme: Any, width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    enter(page, busy, HERE)
+    assert violations(page, axe) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    text = page.inner_text("main")
+    assert "2 images judged, 1 anomalous." in text
+    assert "Nothing was judged in this time." in text
+    assert "hosted" in text
+    assert "in training" in text
+    page.get_by_role("link", name="Month").click()
+    page.wait_for_url("**over=month")
+    states = busy.person("VIC").get(pages("dashboard-states")).json()["versions"]
+    assert {key: state["status"] for key, state in states.items()} == {
+        "p/1": "HOSTED",
+        "p/2": "TRAINING",
+    }
+    context.close()
