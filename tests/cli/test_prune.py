@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +227,12 @@ def test_old_models_and_pages_go_and_the_history_stays(
     models = state(file) / "service" / "models"
     assert len(list(models.iterdir())) == 2
     assert lfvpipe("prune", file, "--keep", "2", "--dry-run", "--json").json["groups"] == []
+    with closing(sqlite3.connect(state(file) / "service" / "service.db")) as service:
+        for status, shown in (("HOSTED", False), ("TRAINED", True)):
+            service.execute("UPDATE models SET status = ? WHERE version = 1", [status])
+            service.commit()
+            found = kinds(lfvpipe("prune", file, "--dry-run", "--json"))
+            assert ("models" in found) is shown
     said = lfvpipe("prune", file, "--yes", "--json")
     assert {"models", "runs"} <= kinds(said).keys()
     assert kinds(said)["models"] == 1

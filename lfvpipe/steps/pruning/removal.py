@@ -83,12 +83,15 @@ def _remove_models(context: Context, ledger: Ledger, group: Group) -> Iterator[L
 def _remove_objects(context: Context, ledger: Ledger, group: Group) -> list[Leftover]:
     spec, bucket = context.pipeline.bucket, context.bucket
     free, left = ownership.free_of_others(bucket, spec.prefix, ledger.lineage, group.keys)
-    bucket.delete(sorted(free))
+    # First what is said of them to other pipelines, which do not touch what they cannot read; last
+    # the journal, by which they are found again after a kill.
     ownership.keep_manifests(bucket, spec.prefix, ledger.lineage, without=free)
+    bucket.delete(sorted(free))
     to = Destination("local", context.pipeline.region, spec.name, "", "", "")
     journal = journal_of(context, to)
     if journal.is_file():
         lines = journal.read_text("utf-8", errors="replace").split("\n")[:-1]
-        kept = [line for line in dict.fromkeys(lines) if line and line not in free]
+        folder = context.buckets_dir / spec.name
+        kept = [key for key in dict.fromkeys(lines) if key and (folder / key).is_file()]
         atomic.write_text(journal, "".join(f"{key}\n" for key in kept))
     return left
