@@ -19,6 +19,7 @@ from lfvpipe.console import (
     changes,
     dashboard,
     dataset_pages,
+    exports,
     models,
     projects,
     sign_in,
@@ -69,6 +70,7 @@ PAGES: tuple[Page, ...] = (
     *trials.PAGES,
     *version_page.PAGES,
     *use.PAGES,
+    *exports.PAGES,
     *changes.PAGES,
 )
 _BODY_SECONDS = 60.0
