@@ -21,7 +21,7 @@ from lfvpipe.engine.events import (
 from lfvpipe.engine.ledger import Ledger, LedgerError
 from lfvpipe.engine.result import StepResult
 from lfvpipe.engine.staleness import CurrentInputs, current_inputs
-from lfvpipe.engine.step import Cancelled
+from lfvpipe.engine.step import Cancelled, Detached
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -222,5 +222,5 @@ def _end_event(
     if error is None and outcome is not None:
         return StepFinished(step, outcome, outcome.word, seconds)
     if isinstance(error, Cancelled):
-        return StepInterrupted(step, str(error), seconds)
+        return StepInterrupted(step, str(error), seconds, isinstance(error, Detached))
     return StepFailed(step, error or RuntimeError("no outcome"), seconds)

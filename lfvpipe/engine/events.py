@@ -68,11 +68,16 @@ class StepFailed:
 
 @dataclass(frozen=True)
 class StepInterrupted:
-    """A step stopped because the user asked; the next run resumes it."""
+    """A step stopped because the user asked; the next run resumes it.
+
+    Attributes:
+        is_left: What it waited for goes on by itself, as the user asked beforehand.
+    """
 
     step: str
     message: str
     seconds: float
+    is_left: bool = False
 
 
 @dataclass(frozen=True)

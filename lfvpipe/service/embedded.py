@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
+from lfvpipe.service import locks
 from lfvpipe.service.faults import Fault
 from lfvpipe.service.looks import find_folder
 from lfvpipe.service.quotas import Quotas, read_quotas
@@ -12,7 +13,7 @@ from lfvpipe.service.service import Service
 from lfvpipe.service.state import models
 from lfvpipe.storage import Buckets
 
-__all__ = ["Service", "model_file", "model_status", "open_service"]
+__all__ = ["Service", "model_file", "model_status", "open_service", "stands_still"]
 
 
 def open_service(
@@ -82,3 +83,15 @@ def model_status(state_dir: Path, region: str, project: str, version: str) -> st
     """
     file = find_folder(state_dir, region) / "service.db"
     return models.read_status(file, project, int(version))
+
+
+def stands_still(state_dir: Path, region: str, project: str, version: str) -> bool:
+    """Tell whether a training was begun that no process is at any more.
+
+    It asks who holds the training's lock, and starts nothing. One that no worker has begun, as it
+    waits for its turn, does not stand still.
+    """
+    folder = find_folder(state_dir, region)
+    identity = models.read_begun(folder / "service.db", project, int(version))
+    held = locks.Locks(folder / "locks")
+    return identity is not None and held.is_abandoned(locks.model(identity))

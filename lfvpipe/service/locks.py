@@ -65,6 +65,13 @@ class Locks:
         finally:
             lock.release()
 
+    def is_abandoned(self, name: str) -> bool:
+        """Say whether nobody holds `name` now; makes no file."""
+        try:
+            return not (self._folder / f"{name}.lock").exists() or self.is_free(name)
+        except OSError:  # a folder of somebody else's
+            return False
+
     def is_free(self, name: str) -> bool:
         """Say whether nobody holds `name`; asking takes it for a moment."""
         with self.held(name) as ours:

@@ -64,7 +64,8 @@ def test_a_training_is_left_shown_cancelled_and_gone_on_with(
 ) -> None:
     left = workshop.lfvpipe("run", "--detach")
     assert left.code == 0, left.err
-    assert "Training goes on as version 1" in left.err
+    (line,) = [each for each in left.err.splitlines() if "Training goes on as version 1" in each]
+    assert line.split()[:4] == ["→", "model", "goes", "on"]
     assert "see how it ends with `lfvpipe run`" in left.err
     assert len(workers(state)) == 1
     await_learning(state)
@@ -97,6 +98,9 @@ def test_a_training_is_left_shown_cancelled_and_gone_on_with(
     for each in workers(state):
         each.kill()
         each.wait(10)
+    stands = " ".join(workshop.lfvpipe("status").out.split())
+    assert "was interrupted, and `lfvpipe run` goes on with it" in stands
+    assert "training goes on" not in stands
     image = next((state / "pipeline").rglob("*.png"))
     for words in (["status"], ["plan", "--refresh"], ["stop", "--list"], ["detect", str(image)]):
         workshop.lfvpipe(*words)

@@ -19,7 +19,8 @@ import pytest
 
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import LookoutClient
-from lfvpipe.service.embedded import model_file, model_status
+from lfvpipe.service import locks
+from lfvpipe.service.embedded import model_file, model_status, stands_still
 from lfvpipe.service.state import projects
 from lfvpipe.service.state.database import Database
 from lfvpipe.service.state.schema import MIGRATIONS, VERSION
@@ -110,6 +111,23 @@ def test_the_state_tells_a_status_without_being_opened_for_writing(old_state: Pa
     assert model_status(old_state, "us-east-1", "p", "4") is None
     assert (old_state / "service.db").read_bytes() == before
     assert sorted(path.name for path in old_state.iterdir()) == ["models", "service.db"]
+
+
+def test_a_training_stands_still_that_was_begun_and_that_nobody_is_at(old_state: Path) -> None:
+    where = (old_state, "us-east-1", "p", "3")
+    with closing(sqlite3.connect(old_state / "service.db")) as state, state:
+        state.execute("UPDATE models SET attempts = 0 WHERE version = 3")
+    assert not stands_still(*where)  # it waits for its turn
+    with closing(sqlite3.connect(old_state / "service.db")) as state, state:
+        state.execute("UPDATE models SET attempts = 1 WHERE version = 3")
+        ((identity,),) = state.execute("SELECT id FROM models WHERE version = 3").fetchall()
+    assert stands_still(*where)
+    assert not (old_state / "locks").exists()
+    (old_state / "locks").mkdir()
+    with locks.Locks(old_state / "locks").held(locks.model(identity)) as ours:
+        assert ours
+        assert not stands_still(*where)
+    assert stands_still(*where)
 
 
 def test_a_model_file_of_0_1_0_is_found(old_state: Path) -> None:

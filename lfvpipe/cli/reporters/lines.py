@@ -41,6 +41,9 @@ def _line(event: events.Event, describe: Describe) -> tuple[str, Style] | None:
                 f"✗ {step:<{NAME_WIDTH}} failed    {duration(seconds):>9}  {first}",
                 "red",
             )
+        case events.StepInterrupted(step=step, message=message, seconds=seconds, is_left=True):
+            text = f"→ {step:<{NAME_WIDTH}} goes on   {duration(seconds):>9}  {message}"
+            return text.rstrip(), "cyan"
         case events.StepInterrupted(step=step, message=message, seconds=seconds):
             text = f"✗ {step:<{NAME_WIDTH}} stopped   {duration(seconds):>9}  {message}"
             return text.rstrip(), "yellow"

@@ -148,6 +148,20 @@ def read_status(file: Path, project: str, version: int) -> str | None:
     return None if row is None else str(row[0])
 
 
+def read_begun(file: Path, project: str, version: int) -> int | None:
+    """Return the id of a model whose training a worker has begun; None for others.
+
+    As `read_status`, it opens nothing for writing.
+    """
+    query = "SELECT id FROM models WHERE project = ? AND version = ? AND attempts > 0"
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as state:
+            row = state.execute(query, (project, version)).fetchone()
+    except sqlite3.Error:
+        return None
+    return None if row is None else int(row[0])
+
+
 def page(tx: Transaction, project: str, *, after: int, limit: int) -> list[Model]:
     """Return at most `limit` models of a project, oldest first, behind the version `after`."""
     query = f"{_SELECT} WHERE project = ? AND version > ? ORDER BY version LIMIT ?"

@@ -150,15 +150,18 @@ class ModelStep(Step[Context]):
         if found.version is None:
             return ""
         status: str | None = ModelStatus.TRAINING
+        was_killed = False
         if context.pipeline.service.endpoint == "embedded":
-            from lfvpipe.service.embedded import model_status
+            from lfvpipe.service.embedded import model_status, stands_still
 
             project = found.project or context.pipeline.project
-            status = model_status(
-                context.service_dir, context.pipeline.region, project, found.version
-            )
+            where = (context.service_dir, context.pipeline.region, project, found.version)
+            status, was_killed = model_status(*where), stands_still(*where)
         if status in MODEL_TRAINED:
             return f"version {found.version} is trained by now, and `lfvpipe run` takes it up"
+        if status == ModelStatus.TRAINING and was_killed:
+            version = f"the training of version {found.version}"
+            return f"{version} was interrupted, and `lfvpipe run` goes on with it"
         if status == ModelStatus.TRAINING:
             return f"training goes on as version {found.version}, and `lfvpipe run` takes it up"
         return ""
