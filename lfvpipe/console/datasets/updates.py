@@ -171,9 +171,8 @@ class Updates:
             described: Response = answer["DatasetDescription"]
             if described["Status"] == DatasetStatus.CREATE_FAILED:
                 raise UpdateFailed(
-                    f"The {dataset.type} data set could not be created:"
-                    f" {described['StatusMessage']}",
-                    hint="Delete it, and create it anew.",
+                    f"The {dataset.type} data set could not be created.",
+                    hint=f"{described['StatusMessage']} Delete it, and create it anew.",
                 )
             if described["Status"] not in DATASET_BUSY:
                 return described
