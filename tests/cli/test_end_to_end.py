@@ -134,7 +134,15 @@ def test_destroy_removes_what_was_created_and_keeps_the_archives(
     assert "removed model 1 of project small" in said.out
     assert "removed project small" in said.out
     state = folder / ".lfvpipe" / "small"
-    of_runs = ("runs/*", "report.html", "heat-maps/*", "verdicts/*", "check/*", "selections/*")
+    of_runs = (
+        "runs/*",
+        "report.html",
+        "heat-maps/*",
+        "verdicts/*",
+        "check/*",
+        "selection/*",
+        "evaluations/*",
+    )
     assert not [file for pattern in of_runs for file in state.glob(pattern)]
     assert (folder / "Texture.zip").is_file()
     assert lfvpipe("plan", folder / trained[0].name).code == 2

@@ -109,10 +109,11 @@ class EvaluateStep(Step[Context]):
         from lfvpipe.steps.evaluate.evaluation import remove_partial, stop_left
 
         facts = EvaluateOutcome.from_json(outcome.facts)
+        files = (facts.verdicts, facts.test, facts.training)
         return [
             *(stop_left(context, facts.kept) if facts.kept else []),
             *remove_partial(context),
-            *remove_files(context, facts.verdicts.path, facts.test.path),
+            *remove_files(context, *(each.path for each in files if each is not None)),
         ]
 
 

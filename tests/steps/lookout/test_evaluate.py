@@ -1,15 +1,21 @@
 """Verdicts: who is asked, what is remembered, and that nothing stays hosted by mistake."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from lfvpipe.engine.outcome import Outcome
 from lfvpipe.engine.planning import plan
 from lfvpipe.engine.removal import destroy
 from lfvpipe.report import run_file
 from lfvpipe.steps import tell_decision
+from lfvpipe.steps.context import Context
+from lfvpipe.steps.evaluate.outcome import VerdictFile
+from lfvpipe.steps.evaluate.step import EvaluateStep
 from lfvpipe.steps.hosting import stop_models
+from tests.outcomes import evaluate_outcome
 
 pytestmark = pytest.mark.slow
 
@@ -317,3 +323,21 @@ def test_what_a_person_is_to_decide_on_is_neither_right_nor_wrong(world: Any) ->
     run = run_file.load(world.ledger_path.parent / world.facts("report")["run_file"])
     assert run.scores["evaluation"].confusion.total == 5
     assert run.scores["evaluation"].to_person == 3
+
+
+def test_destroy_removes_the_verdicts_of_every_set(context: Context) -> None:
+    files = {
+        name: VerdictFile(path=f"{name}/x.jsonl", sha256="0" * 64, count=1)
+        for name in ("verdicts", "test", "training")
+    }
+    for each in files.values():
+        (context.state_dir / each.path).parent.mkdir(parents=True)
+        (context.state_dir / each.path).write_text("{}")
+    facts = replace(
+        evaluate_outcome(),
+        verdicts=files["verdicts"],
+        test=files["test"],
+        training=files["training"],
+    )
+    EvaluateStep().destroy(context, Outcome("created", facts.as_json()))
+    assert not list(context.state_dir.rglob("x.jsonl"))
