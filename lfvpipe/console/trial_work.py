@@ -12,13 +12,14 @@ from lfvpipe.console.datasets.uploads import Upload, fit_name
 from lfvpipe.console.use import data_uri
 from lfvpipe.detector.facts import BACKGROUND
 from lfvpipe.errors import UserError
-from lfvpipe.images import SERVED, inspect
+from lfvpipe.images import SERVED, ImageError, inspect
 from lfvpipe.service.protocol.faults import Fault
-from lfvpipe.service.trials import Facts
+from lfvpipe.service.trials import MOST_IMAGES, Facts
 from lfvpipe.storage import parse_s3_uri
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from lfvpipe.console.datasets.desk import Desk
     from lfvpipe.console.datasets.updates import DatasetName
@@ -60,6 +61,36 @@ def bring(service: Service, trial: Trial, name: str, data: bytes) -> TrialImage:
     bucket.put(key, data)
     _write_down(service, trial, place, judged)
     return service.trials.find(trial.project, trial.id, [place])[0]
+
+
+def kept_images(service: Service, project: str) -> list[Path]:
+    """Return the images that programs asked about and that are kept, the newest first."""
+    if service.keeper is None:
+        return []
+    store = service.keeper.store(service.region, project)
+    found = (store.image(each) for each in reversed(store.read()))
+    return [path for path in found if path.is_file()]
+
+
+def bring_kept(service: Service, project: str, trial: int) -> None:
+    """Copy kept images into a trial, where they wait for their verdicts; the newest, if many.
+
+    Raises:
+        Fault: There is no room for them.
+        StorageError: The store does not take them.
+    """
+    bucket = console_bucket(service)
+    for path in kept_images(service, project)[:MOST_IMAGES]:
+        try:
+            data = path.read_bytes()
+            form = inspect(data, SERVED).format
+        except (OSError, ImageError):  # gone meanwhile, or none that a service takes
+            continue
+        digest = hashlib.sha256(data).hexdigest()
+        name = path.name if path.suffix else f"image {digest[:12]}"
+        key = f"{_FOLDER}{trial}/{digest}/{fit_name(name, form)}"
+        service.trials.add(project, trial, f"s3://{bucket.name}/{key}", len(data))
+        bucket.put(key, data)
 
 
 def judge_next(service: Service, trial: Trial) -> TrialImage | None:

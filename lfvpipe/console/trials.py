@@ -74,6 +74,7 @@ def _show_all(visit: Visit) -> Response:
         project_name=project.name,
         trials=visit.service.trials.of_project(project.name),
         models=[each for each in project.models if each["Status"] in MODEL_TRAINED],
+        kept=len(trial_work.kept_images(visit.service, project.name)),
         most_images=MOST_IMAGES,
         most_trials=MOST_TRIALS,
         most_gib=MOST_BYTES // 1024**3,
@@ -91,6 +92,8 @@ def _create(visit: Visit) -> Response:
             raise Refusal(say("trials.nothing_there", address=address))
     trial_work.sweep(visit.service)
     made = visit.service.trials.create(project, form.get("name", ""), version, sources)
+    if "kept" in form:
+        trial_work.bring_kept(visit.service, project, made)
     return visit.go("projects", project, "trials", str(made))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset import kept
-from lfvpipe.dataset.kept import Bounds, KeptVerdict
+from lfvpipe.dataset.kept import Bounds, KeptVerdict, Store
 from lfvpipe.service.log import service_log
 
 if TYPE_CHECKING:
@@ -55,9 +55,12 @@ class VerdictKeeper:
             unlikeness=verdict.unlikeness if verdict.is_unlike else None,
             threshold=decision.threshold,
         )
-        bounds = Bounds(verdicts=self.most)
-        store = kept.store_of(self.state_root, region, model.project, bounds)
+        store = self.store(region, model.project)
         try:
             store.keep(made, body)
         except OSError as error:
             service_log().warning("a verdict is not kept", folder=str(store.folder), why=str(error))
+
+    def store(self, region: str, project: str) -> Store:
+        """Return what is kept of a project, by this service and by `lfvpipe detect`."""
+        return kept.store_of(self.state_root, region, project, Bounds(verdicts=self.most))

@@ -106,6 +106,7 @@ class Service:
         self._judge = Judge(self._runtime)
         self._versions = ModelVersions(self._runtime, self._scheduler)
         self._trials = Trials(self._runtime.database, clock)
+        self._keeper = keeper
         self._scheduler.idleness.stop_idle()  # rather than have them back
         self.resume()
         if isolated:  # one within its caller looks when it is opened
@@ -145,6 +146,11 @@ class Service:
     def trials(self) -> Trials:
         """What people had models judge, to try them."""
         return self._trials
+
+    @property
+    def keeper(self) -> VerdictKeeper | None:
+        """What keeps verdicts that clients asked for; None where nobody wants that."""
+        return self._keeper
 
     @property
     def tally(self) -> Tally:

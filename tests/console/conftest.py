@@ -15,7 +15,7 @@ from lfvpipe import storage
 from lfvpipe.console import Console
 from lfvpipe.console.sessions import Sessions
 from lfvpipe.lookout.client import LookoutClient, connect
-from lfvpipe.service import RegionalService
+from lfvpipe.service import RegionalService, VerdictKeeper
 from lfvpipe.service.http.app import Application
 from lfvpipe.service.http.auth import SigV4
 from lfvpipe.service.http.credentials import AccessKey
@@ -120,7 +120,7 @@ def offer(tmp_path: Path) -> Iterator[Callable[..., Offered]]:
     """Yield a function that serves the console; options are its own."""
     running: list[tuple[Offered, Server, threading.Thread, Application]] = []
 
-    def start(**options: Any) -> Offered:
+    def start(*, keep: int = 0, **options: Any) -> Offered:
         detector, clock = ColourDetector(), Clock()
         buckets = tmp_path / "buckets"
         lookout = RegionalService(
@@ -129,6 +129,7 @@ def offer(tmp_path: Path) -> Iterator[Callable[..., Offered]]:
             region=REGION,
             quotas=FEW,
             stand_in=detector,
+            keeper=VerdictKeeper(tmp_path, keep) if keep else None,
         )
         console = Console(lookout, KEYS, REGION, sessions=Sessions(clock), **options)
         application = Application(lookout.handle, SigV4(KEYS), lookout.model_counts)

@@ -10,12 +10,14 @@ from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.lookout.waiters import wait_for_dataset_deletion, wait_for_model_deletion
 from lfvpipe.service import trials as service_trials
 from lfvpipe.service.trials import Show
-from tests.service.conftest import GREEN, RED, picture
+from tests.service.conftest import GREEN, RED, Waits, picture
 
 from .conftest import Offered, Person, pages
 from .models import draw_heat_maps, train
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx
     import pytest
 
@@ -255,3 +257,33 @@ def test_trials_go_with_their_project_and_their_files_with_the_next_trial(
     assert "There is no trial detection yet" in ada.get(TRIALS).text
     assert begin(ada) == f"{TRIALS}/2"  # no number is given twice
     assert [*bucket.list("console/trials/")] == []
+
+
+def test_what_programs_asked_about_is_tried_again(offer: Callable[..., Offered]) -> None:
+    offered = offer(keep=5)
+    train(offered)
+    client = offered.client()
+    ada = offered.person("ADA")
+    assert "programs asked about" not in ada.get(TRIALS).text
+    client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
+    Waits().hosting(client)
+    for colour in ((200, 0, 1), (0, 200, 2), (200, 0, 3)):
+        client.detect_anomalies(
+            ProjectName="p", ModelVersion="1", Body=picture(colour), ContentType="image/png"
+        )
+    assert "With the 3 images that programs asked about" in ada.get(TRIALS).text
+    trial = begin(ada, kept="yes")
+    tiles = [ask(ada, f"{trial}/next").json()["tile"] for _ in range(3)]
+    assert ["Anomalous" in tile for tile in tiles] == [True, False, True]  # the newest first
+    assert ada.get(f"{trial}/images/1").content == picture((200, 0, 3))
+    kept = service_of(offered).keeper.store("us-east-1", "p")
+    assert len(kept.read()) == 3  # all of them are still there to review
+    ada.post(f"{trial}/delete")
+    assert len(kept.read()) == 3
+    assert all(kept.image(each).is_file() for each in kept.read())
+    # Without the box, the trial begins empty; what is gone from the disk is no more than left out.
+    begin(ada)
+    assert service_of(offered).trials.get("p", 2).total == 0
+    kept.image(kept.read()[0]).unlink()
+    begin(ada, kept="yes")
+    assert service_of(offered).trials.get("p", 3).waiting == 2
