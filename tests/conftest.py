@@ -286,6 +286,7 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE = 60_000.0  # milliseconds that a browser has for what is bound to come
 AXE = "axe-core@4.14.1"
 
 
@@ -304,6 +305,8 @@ def browser(chromium: str) -> "Iterator[Browser]":
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="needs playwright, of the dev extra"
     )
+    # Five seconds by itself: a machine that does other work takes as long for a picture.
+    playwright.expect.set_options(timeout=PATIENCE)
     with playwright.sync_playwright() as player:
         started = player.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
         yield started
@@ -314,6 +317,7 @@ def browser(chromium: str) -> "Iterator[Browser]":
 def page(browser: "Browser") -> "Iterator[Page]":
     """Yield a page of its own; a script's error or a refused resource fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 860})
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     troubles: list[str] = []
     opened.on("pageerror", lambda error: troubles.append(str(error)))
