@@ -152,7 +152,7 @@ def test_nothing_waits_for_a_data_set_that_could_not_be_created(
     with pytest.raises(LookoutError):
         waits.dataset(client, kind="test")
     answer = send(ada, f"{HERE}/move", {"images": images(ada)})
-    assert "could not be created: Line 1 is no JSON" in answer.json()["error"]
+    assert "could not be created. Line 1 is no JSON" in answer.json()["error"]
     assert len(images(ada)) == 2
     assert "The data set is not ready" in ada.get(pages("projects", "p", "datasets", "test")).text
 
