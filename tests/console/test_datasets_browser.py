@@ -116,7 +116,9 @@ def test_an_image_that_somebody_else_labels_meanwhile_is_left_alone(
     page.get_by_role("button", name="Choose this page").click()
     line = {"source-ref": "s3://bucket/001.png", "x-metadata": {"class-name": "anomaly"}}
     changes = json.dumps(line).encode()
-    offered.client().update_dataset_entries(ProjectName="p", DatasetType="train", Changes=changes)
+    client = offered.client()
+    client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=changes)
+    wait(client)  # while it goes on, no other change is taken
     page.get_by_role("button", name="Normal", exact=True).click()
     expect(page.locator("#said")).to_contain_text(
         "2 images labelled. 1 was changed by somebody else"
@@ -143,7 +145,7 @@ def test_a_folder_is_uploaded_in_parts_and_none_twice(
     (folder / "notes.txt").write_text("no image", "utf-8")
     enter(page, offered, "p", "datasets")
     page.get_by_label("Choose a folder").set_input_files(folder)
-    expect(page.locator("#shown")).to_have_text("25 images", timeout=30_000)
+    expect(page.locator("#shown")).to_have_text("25 images")
     assert offered.client().describe_dataset(ProjectName="p", DatasetType="train")[
         "DatasetDescription"
     ]["ImageStats"] == {"Total": 25, "Labeled": 25, "Normal": 12, "Anomaly": 13}
