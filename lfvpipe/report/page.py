@@ -71,10 +71,15 @@ def write_page(
     Raises:
         OSError: The page cannot be written.
     """
+    images = gallery(state_dir, run, model_file, true_masks or {}, on_done)
+    return put_page(state_dir, run, images)
+
+
+def put_page(state_dir: Path, run: RunRecord, images: Gallery) -> Path:
+    """Write a run's page, as `write_page` does, with images that are there already."""
     earlier = run_file.previous_id(state_dir, run.id)
     path = run_file.path_of(state_dir, earlier) if earlier else None
     previous = run_file.load(path, with_verdicts=False) if path else None
-    images = gallery(state_dir, run, model_file, true_masks or {}, on_done)
     page = render(run, previous, images).encode()
     beside = run_file.path_of(state_dir, run.id).with_suffix(".html")
     atomic.write_bytes(beside, page)

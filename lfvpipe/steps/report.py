@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from lfvpipe.dataset.index import Mask
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.reasons import Reason
-    from lfvpipe.report.records import DecisionMade, RunRecord, Suspect, Verdict
+    from lfvpipe.report.gallery import Gallery
+    from lfvpipe.report.records import DecisionMade, Finding, RunRecord, Suspect, Verdict
     from lfvpipe.steps.evaluate.outcome import DecisionFacts
 
 _SUSPECTS_KEPT = 100  # whose labels are doubted, in the run file and on the page
@@ -82,21 +83,19 @@ class ReportStep(Step[Context]):
     def act(self, context: Context, work: Work) -> Outcome:
         """Write the run file; an attempt that was killed is repeated under the same run id."""
         from lfvpipe.report import run_file
-        from lfvpipe.report.page import write_page
+        from lfvpipe.report.gallery import gallery
+        from lfvpipe.report.page import put_page
 
         run = _record(context, work)
         for damaged in run_file.damaged(context.state_dir):
             moved = damaged.replace(damaged.with_name(f"{damaged.name}.damaged"))
             work.warn(f"A run file was damaged and is set aside as {moved}: history goes without.")
-        path = run_file.write(context.state_dir, run)
         model_file = _model_file(context, ModelOutcome.of(work.upstream))
-        page = write_page(
-            context.state_dir,
-            run,
-            work.progress,
-            model_file=model_file,
-            true_masks=_true_masks(context, work, run),
-        )
+        true_masks = _true_masks(context, work, run)
+        images = gallery(context.state_dir, run, model_file, true_masks, work.progress)
+        run = replace(run, findings=(*run.findings, *_of_masks(images)))
+        path = run_file.write(context.state_dir, run)
+        page = put_page(context.state_dir, run, images)
         estimates = {name: scores.estimates for name, scores in run.scores.items()}
         facts = ReportOutcome(
             run=run.id,
@@ -288,6 +287,15 @@ def _decided(decision: DecisionMade | None) -> Iterator[findings.Finding]:
     if decision is not None and decision.note:
         text = f"Decided at a score of {decision.threshold:.3g}, by {decision.by}: {decision.note}."
         yield findings.warning("decision", text, ())
+
+
+def _of_masks(images: Gallery) -> Iterator[Finding]:
+    """Yield what is to be known of true masks, which only those who see the images could tell."""
+    from lfvpipe.report.records import Finding
+
+    for name, agreement in images.agreements.items():
+        for remark in agreement.remarks:
+            yield Finding("warning", f"Masks of {name} images: {remark}")
 
 
 def _contradicted(doubted: Sequence[Verdict], asked: int) -> Iterator[findings.Finding]:

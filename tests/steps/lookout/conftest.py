@@ -116,6 +116,7 @@ class FakeLookout:
     failing_trainings: int = 0
     refuses_evaluations: bool = False
     refused: set[str] = field(default_factory=set)
+    seen: dict[str, Any] = field(default_factory=dict)  # beside each verdict
     die_at: int | None = None
     dead: bool = False
     clock: Any = field(default_factory=lambda: count(1_600_000_000))
@@ -330,7 +331,8 @@ class FakeLookout:
             raise Refusal(400, "ValidationException")
         share = verdict_share(data["body"], version)
         result = {"IsAnomalous": share > 0.5, "Confidence": max(share, 1 - share)}
-        return {"DetectAnomalyResult": result | {"Source": {"Type": "direct"}}}
+        more = {"Source": {"Type": "direct"}, **self.seen}
+        return {"DetectAnomalyResult": result | more}
 
     def _list_tags_for_resource(self, data: Any, arn: str) -> Any:
         _, name, version = arn.split("/")

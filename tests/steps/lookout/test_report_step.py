@@ -1,5 +1,6 @@
 """The run file that a run leaves."""
 
+import base64
 import hashlib
 import io
 import json
@@ -152,9 +153,10 @@ def test_how_well_masks_are_predicted_is_in_the_run_file(
     ]
 
 
-def test_true_masks_are_laid_over_the_images_of_the_page(
-    world: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def boxed(world: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the true mask of all anomalies: an upright rectangle."""
+
     def picture(name: str) -> bytes:
         made = io.BytesIO()
         shade = hashlib.sha256(name.encode()).digest()[0]
@@ -170,8 +172,28 @@ def test_true_masks_are_laid_over_the_images_of_the_page(
     marked = PIL.Image.new("RGB", (64, 64), "#FFFFFF")
     marked.paste("#23A436", (0, 0, 32, 16))
     world.ledger_path.parent.mkdir(parents=True, exist_ok=True)
-    marked.save(world.ledger_path.parent / "mask.png")
+    file: Path = world.ledger_path.parent / "mask.png"
+    marked.save(file)
+    return file
+
+
+@pytest.mark.usefixtures("boxed")
+def test_true_masks_are_laid_over_the_images_of_the_page(world: Any) -> None:
     assert world.run().ok
+    assert not told(world)["findings"]  # no predicted mask is there to hold them against
     html = (world.ledger_path.parent / "report.html").read_text()
     anomalies = world.evaluate + world.test
     assert html.count('<path class="truth" d="M0 0H240V120H0z"') == anomalies
+
+
+def test_masks_that_are_drawn_as_boxes_are_a_finding(world: Any, boxed: Path) -> None:
+    crack = {"Name": "crack", "PixelAnomaly": {"TotalPercentageArea": 0.1, "Color": "#23A436"}}
+    mask = base64.b64encode(boxed.read_bytes()).decode()
+    world.service.seen = {"AnomalyMask": mask, "Anomalies": [crack]}
+    assert world.run().ok
+    (found,) = told(world)["findings"]
+    count = world.evaluate
+    assert found["severity"] == "warning"
+    assert found["message"].startswith(
+        f"Masks of evaluation images: {count} of {count} true masks are upright rectangles."
+    )
