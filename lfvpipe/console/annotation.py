@@ -72,8 +72,9 @@ def _save(visit: Visit) -> Response:
     except binascii.Error:
         raise Refusal(say("frame.no_form")) from None
     stand = str(sent.get("stand", ""))
-    marked = visit.datasets.marking.save(dataset, image, data, named, stand)
-    return JSONResponse({"text": say("annotation.saved"), "stand": marked.stand})
+    saved = visit.datasets.marking.save(dataset, image, data, named, stand)
+    told = [say("annotation.saved"), saved.remark]
+    return JSONResponse({"text": " ".join(filter(None, told)), "stand": saved.stand})
 
 
 def _propose(visit: Visit) -> Response:

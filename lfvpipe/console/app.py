@@ -28,6 +28,7 @@ from lfvpipe.console import (
     version_page,
 )
 from lfvpipe.console.datasets.desk import Desk
+from lfvpipe.console.datasets.pipelines import Pipelines
 from lfvpipe.console.guard import Guard, Origins
 from lfvpipe.console.rendering import no_page
 from lfvpipe.console.sessions import Sessions
@@ -90,12 +91,14 @@ class Console:
         keys: Who may sign in, with which secret, and as what.
         region: Whose resources are shown first.
         origins: Where it is offered.
+        state_root: Where pipelines keep their state beside the service's; None where none do.
     """
 
     lookout: RegionalService
     keys: Mapping[str, AccessKey]
     region: str
     origins: Origins = field(default_factory=Origins)
+    state_root: Path | None = None
     sessions: Sessions = field(default_factory=lambda: Sessions(time.monotonic))
     _clients: dict[str, LookoutClient] = field(default_factory=dict)
     _desks: dict[str, Desk] = field(default_factory=dict)
@@ -163,7 +166,9 @@ class Console:
             handler = self.lookout.handle
             self._clients[region] = connect("embedded", region=region, handler=handler)
         if region not in self._desks:
-            self._desks[region] = Desk(self._clients[region], service)
+            self._desks[region] = Desk(
+                self._clients[region], service, Pipelines(self.state_root, service)
+            )
         return Visit(
             request=request,
             session=session,

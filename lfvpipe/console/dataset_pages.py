@@ -90,6 +90,7 @@ def _show(visit: Visit) -> Response:
         "project_name": dataset.project,
         "dataset": dataset,
         "kinds": kinds,
+        "pipeline": visit.datasets.pipelines.find(dataset.project),
         "shortages": visit.service.images.shortages(dataset.project),
     }
     if dataset.type not in kinds:
@@ -193,6 +194,8 @@ def _import(visit: Visit) -> Response:
         told.append(say("datasets.had", count=done.already))
     if others:
         told.append(say("datasets.others", count=others))
+    if done.remark:
+        told.append(done.remark)
     return _go(visit, dataset, " ".join(told))
 
 
@@ -242,6 +245,8 @@ def _told(done: Done, text: str) -> Response:
         told.append(say("datasets.differing", count=done.differing))
     if done.gone:
         told.append(say("datasets.gone", count=done.gone))
+    if done.remark:
+        told.append(done.remark)
     return JSONResponse({"text": " ".join(told), "undo": done.undo, "changed": done.changed})
 
 

@@ -81,7 +81,12 @@ def _create(visit: Visit) -> Response:
 
 def _show_one(visit: Visit) -> Response:
     project = find_project(visit.client, visit.path["project"])
-    return visit.show("project.html.j2", project=project, project_name=project.name)
+    return visit.show(
+        "project.html.j2",
+        project=project,
+        project_name=project.name,
+        pipeline=visit.datasets.pipelines.find(project.name),
+    )
 
 
 def _delete(visit: Visit) -> Response:

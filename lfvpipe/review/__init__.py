@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
-    from lfvpipe.review import app, book, detected, export, pictures, queue, session
+    from lfvpipe.review import app, detected, export, pictures, queue, session
 else:
     __getattr__ = lazy.face(
         __name__,
         {
             "app": [],
-            "book": [],
             "detected": [],
             "export": [],
             "pictures": [],
@@ -20,4 +19,4 @@ else:
         },
     )
 
-__all__ = ["app", "book", "detected", "export", "pictures", "queue", "session"]
+__all__ = ["app", "detected", "export", "pictures", "queue", "session"]

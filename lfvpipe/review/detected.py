@@ -23,10 +23,10 @@ from lfvpipe.visible import visible_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lfvpipe.dataset.book import Book
     from lfvpipe.dataset.kept import KeptVerdict
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.images import Prepared
-    from lfvpipe.review.book import Book
     from lfvpipe.steps.context import Context
 
 

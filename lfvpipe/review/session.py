@@ -23,8 +23,8 @@ from lfvpipe.review.pictures import thumbnail
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lfvpipe.dataset.book import Book
     from lfvpipe.dataset.labels import Standing
-    from lfvpipe.review.book import Book
     from lfvpipe.review.pictures import Drawing, Pictures
     from lfvpipe.review.queue import Item, Queue
 

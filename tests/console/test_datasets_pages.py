@@ -15,6 +15,7 @@ from lfvpipe import storage
 from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.datasets.calls import Call
 from lfvpipe.console.datasets.desk import Desk
+from lfvpipe.console.datasets.pipelines import Pipelines
 from lfvpipe.console.datasets.thumbnails import Thumbnails
 from lfvpipe.console.datasets.updates import DatasetName
 from lfvpipe.console.datasets.uploads import Upload, call_by_folder, fit_name
@@ -358,7 +359,8 @@ def test_the_consoles_bucket_on_s3_takes_images_and_shows_them(s3: str, tmp_path
     )
     client = connect("embedded", region="us-east-1", handler=service.handle)
     client.create_project(ProjectName="p")
-    desk, dataset = Desk(client, service), DatasetName("p", "train")
+    desk = Desk(client, service, Pipelines(None, service))
+    dataset = DatasetName("p", "train")
     desk.updates.create(dataset)
     stored = desk.uploads.store(dataset, "größe 1.png", picture((1, 1, 1)))
     done = desk.uploads.add(dataset, [Upload(stored.digest, stored.name, Call("normal"))])

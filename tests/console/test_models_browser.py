@@ -88,4 +88,4 @@ def test_a_test_image_is_seen_larger_and_a_threshold_is_tried_and_decided_by(
     page.get_by_role("slider").fill("0.95")
     playwright.expect(page.get_by_role("spinbutton", name="Threshold")).to_have_value("0.95")
     page.get_by_role("button", name="Decide by it").click()
-    playwright.expect(page.get_by_role("status")).to_contain_text("0.95 or more")
+    playwright.expect(page.locator(".notice")).to_contain_text("0.95 or more")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from lfvpipe.dataset.book import Book
 from lfvpipe.dataset.index import Image as Indexed
 from lfvpipe.dataset.index import Mask
 from lfvpipe.dataset.kept import digest_of
@@ -20,7 +21,6 @@ from lfvpipe.engine.ledger import Ledger
 from lfvpipe.images import examine
 from lfvpipe.report.records import Verdict
 from lfvpipe.review.app import application
-from lfvpipe.review.book import Book
 from lfvpipe.review.detected import Photographs
 from lfvpipe.review.pictures import Drawing, Pictures
 from lfvpipe.review.queue import Item, Queue

@@ -16,6 +16,7 @@ from lfvpipe.cli.unnamed_labels import usual_labels_file
 from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant, variant_lines
 from lfvpipe.cli.variants import ledger_of, open_variants
+from lfvpipe.dataset.book import Book
 from lfvpipe.engine.phrases import doing
 from lfvpipe.service import http
 from lfvpipe.user_name import user_name
@@ -23,7 +24,6 @@ from lfvpipe.user_name import user_name
 if TYPE_CHECKING:
     from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.ledger import Ledger
-    from lfvpipe.review.book import Book
     from lfvpipe.review.detected import Photographs
     from lfvpipe.review.queue import Queue
 
@@ -132,7 +132,7 @@ def run(options: ReviewOptions) -> int:
     labels = Path(known or usual_labels_file(pipeline)).absolute()
     if options.export:
         return _export(options, variant, ledger, labels)
-    book = review.book.Book(labels)
+    book = Book(labels)
     if options.of == "detect":
         queue = review.detected.build_of_detected(variant.context, ledger, variant.name, book)
     else:

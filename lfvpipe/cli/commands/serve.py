@@ -261,7 +261,7 @@ def serve_until_stopped(options: ServeOptions, on_ready: Callable[[Serving], Non
         pages = None
         if access.keys:
             offered = console.Origins(bool(options.tls_cert), options.console_origin)
-            pages = console.Console(lookout, access.keys, options.region, offered)
+            pages = console.Console(lookout, access.keys, options.region, offered, root)
             app = pages.beside(app)
         serving = Serving(_url(options, listener.getsockname()[1]), access.credentials, pages)
         server = http.server.Server(

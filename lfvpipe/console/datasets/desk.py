@@ -11,6 +11,7 @@ from lfvpipe.console.datasets.updates import Updates
 from lfvpipe.console.datasets.uploads import Uploads
 
 if TYPE_CHECKING:
+    from lfvpipe.console.datasets.pipelines import Pipelines
     from lfvpipe.lookout.api import LookoutClient
     from lfvpipe.service import Service
 
@@ -21,6 +22,7 @@ class Desk:
     Args:
         client: Asks the service, in the name of whoever is acting.
         service: The region's.
+        pipelines: Are told of what is decided about their images.
 
     Attributes:
         editing: Calls images something, moves and removes them.
@@ -29,9 +31,10 @@ class Desk:
         thumbnails: Shows them.
     """
 
-    def __init__(self, client: LookoutClient, service: Service) -> None:
+    def __init__(self, client: LookoutClient, service: Service, pipelines: Pipelines) -> None:
+        self.pipelines = pipelines
         self.updates = Updates(client, service.images)
-        self.editing = Editing(service.images, self.updates)
+        self.editing = Editing(service.images, self.updates, pipelines.tell)
         self.uploads = Uploads(service, self.updates, self.editing)
         self.marking = Marking(service, self.editing)
         self.thumbnails = Thumbnails(service.folder / "thumbnails.db")

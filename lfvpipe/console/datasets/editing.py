@@ -48,6 +48,7 @@ class Done:
         differing: How many others had called something else meanwhile; they were left alone.
         gone: How many are no longer in the data set.
         undo: Takes it back; "" where there is nothing to take back.
+        remark: What else a person should know, in whole sentences; "" for nothing.
     """
 
     changed: int
@@ -55,6 +56,7 @@ class Done:
     differing: int = 0
     gone: int = 0
     undo: str = ""
+    remark: str = ""
 
 
 class Editing:
@@ -63,14 +65,20 @@ class Editing:
     Args:
         images: What the data sets have.
         updates: Changes them.
+        tell: Told of each step once it is done; returns what a person should know of that.
         clock: Returns epoch seconds.
     """
 
     def __init__(
-        self, images: DatasetImages, updates: Updates, clock: Callable[[], float] = time.time
+        self,
+        images: DatasetImages,
+        updates: Updates,
+        tell: Callable[[Sequence[Change]], str] = lambda _: "",
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._images = images
         self._updates = updates
+        self._tell = tell
         self._clock = clock
         self._history = History()
 
@@ -105,9 +113,9 @@ class Editing:
             else:
                 line = relabel(entry.line, wanted)
                 step.append(Change(dataset, entry.image.source, entry.line, line))
-        self._carry_out(step)
+        remark = self._carry_out(step)
         gone = len(chosen) - len(found)
-        return Done(len(step), already, differing, gone, self._history.add(step))
+        return Done(len(step), already, differing, gone, self._history.add(step), remark)
 
     def replace(self, dataset: DatasetName, source: str, before: str, after: str) -> Done:
         """Give one image another line, if it still has the one that is known.
@@ -119,8 +127,8 @@ class Editing:
         """
         step = [Change(dataset, source, before, after)]
         with self._updates.alone(dataset.project):
-            self._carry_out(step)
-        return Done(1, undo=self._history.add(step))
+            remark = self._carry_out(step)
+        return Done(1, undo=self._history.add(step), remark=remark)
 
     def remove(self, dataset: DatasetName, chosen: Sequence[ImageId]) -> Done:
         """Take images out of a data set; they stay in the bucket.
@@ -132,8 +140,9 @@ class Editing:
             self._updates.wait(dataset)
             found = self._images.entries(dataset.project, dataset.type, chosen).values()
             step = [Change(dataset, each.image.source, each.line, None) for each in found]
-            self._carry_out(step)
-        return Done(len(step), gone=len(chosen) - len(step), undo=self._history.add(step))
+            remark = self._carry_out(step)
+        gone = len(chosen) - len(step)
+        return Done(len(step), gone=gone, undo=self._history.add(step), remark=remark)
 
     def move(self, dataset: DatasetName, chosen: Sequence[ImageId]) -> Done:
         """Move images to the project's other data set, which is created where there is none.
@@ -157,8 +166,9 @@ class Editing:
                 source = each.image.source
                 step.append(Change(other, source, there.get(source), each.line))
                 step.append(Change(dataset, source, each.line, None))
-            self._carry_out(step)
-        return Done(len(found), gone=len(chosen) - len(found), undo=self._history.add(step))
+            remark = self._carry_out(step)
+        gone = len(chosen) - len(found)
+        return Done(len(found), gone=gone, undo=self._history.add(step), remark=remark)
 
     def add(self, dataset: DatasetName, lines: Mapping[str, str]) -> Done:
         """Add images that the data set does not have yet, by their addresses.
@@ -175,8 +185,8 @@ class Editing:
                 for source, line in lines.items()
                 if source not in there
             ]
-            self._carry_out(step)
-        return Done(len(step), already=len(there), undo=self._history.add(step))
+            remark = self._carry_out(step)
+        return Done(len(step), already=len(there), undo=self._history.add(step), remark=remark)
 
     def rename_type(self, project: str, old: str, new: str) -> Done:
         """Call an anomaly type otherwise, in both data sets; one that is there takes it in.
@@ -198,8 +208,8 @@ class Editing:
                 for entry in self._images.entries(project, kind, shown).values():
                     line = rename_type(entry.line, old, new)
                     step.append(Change(dataset, entry.image.source, entry.line, line))
-            self._carry_out(step)
-        return Done(len(step), undo=self._history.add(step))
+            remark = self._carry_out(step)
+        return Done(len(step), undo=self._history.add(step), remark=remark)
 
     def undo(self, token: str) -> Done:
         """Take a step back, but for images that somebody changed since.
@@ -226,13 +236,18 @@ class Editing:
                 for each in step
                 if present[each.dataset].get(each.source) == each.after
             ]
-            self._carry_out(back)
+            remark = self._carry_out(back)
         self._history.forget(token)
         images = {each.source for each in back}
-        return Done(len(images), differing=len({each.source for each in step} - images))
+        others = {each.source for each in step} - images
+        return Done(len(images), differing=len(others), remark=remark)
 
-    def _carry_out(self, step: Sequence[Change]) -> None:
-        """Put all lines first, and take images out then: what is killed between loses none."""
+    def _carry_out(self, step: Sequence[Change]) -> str:
+        """Put all lines first, and take images out then: what is killed between loses none.
+
+        Returns:
+            What a person should know of it beyond.
+        """
         by_dataset = _by_dataset(step)
         for dataset, changes in by_dataset.items():
             lines = {each.source: each.after for each in changes if each.after is not None}
@@ -243,6 +258,7 @@ class Editing:
             gone = [each.source for each in changes if each.after is None]
             if gone:
                 self._updates.take(dataset, gone)
+        return self._tell(step)
 
 
 def _by_dataset(step: Iterable[Change]) -> dict[DatasetName, list[Change]]:

@@ -63,6 +63,19 @@ class Marked:
         return hashlib.sha256(self.line.encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Saved:
+    """What became of a painting.
+
+    Attributes:
+        stand: Of the image's line now.
+        remark: What else a person should know; "" for nothing.
+    """
+
+    stand: str
+    remark: str
+
+
 class Marking:
     """Reads and writes the masks of a region's data sets; safe to call from many threads.
 
@@ -106,7 +119,7 @@ class Marking:
         painted: bytes,
         classes: Mapping[str, str],
         stand: str,
-    ) -> Marked:
+    ) -> Saved:
         """Keep what a person painted: the image is an anomaly, and the mask says where.
 
         The mask lies in the image's own bucket, since the service takes a data set from one
@@ -121,7 +134,7 @@ class Marking:
             stand: Of the line that it was painted for.
 
         Returns:
-            The image as it is now.
+            How the image stands now.
 
         Raises:
             Fault: Whoever asks may not label images.
@@ -150,8 +163,8 @@ class Marking:
             used = {name: colour for name, colour in named.items() if colour in shown}
             reference = mask_reference(self._put(known.line, mask), used, made)
         line = mark(known.line, NewLabel("anomaly", made), reference)
-        self._editing.replace(dataset, _source_of(known.line), known.line, line)
-        return replace(known, line=line)
+        done = self._editing.replace(dataset, _source_of(known.line), known.line, line)
+        return Saved(replace(known, line=line).stand, done.remark)
 
     def _put(self, line: str, mask: bytes) -> str:
         """Write a mask beside the image that a line names; return its address."""
