@@ -109,6 +109,15 @@ def test_one_that_dies_at_the_same_stage_again_and_again_is_given_up(
     assert "died 5 times (colours) without getting on" in found["StatusMessage"]
     assert scratch(world) == []
 
+    # What it had come to is kept: perhaps it was killed from outside.
+    detector.deadly = frozenset()
+    idle.create_model(ProjectName="p", OutputConfig=OUTPUT)
+    job.train(runtime, 2)
+    assert idle.describe_model(ProjectName="p", ModelVersion="2")["ModelDescription"]["Status"] == (
+        "TRAINED"
+    )
+    assert detector.learnt == list("abcdefg")  # none of them twice
+
 
 @pytest.mark.parametrize("stage", ["_save", "_test", "publish", "models.finish_training"])
 def test_what_was_done_before_a_kill_is_not_done_again(

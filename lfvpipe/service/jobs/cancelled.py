@@ -1,7 +1,7 @@
-"""What a cancelled training had come to, kept for the project's next one: one of each project.
+"""What a training had come to that was cancelled, or died too often: kept for the project's next.
 
-The next training of the same images goes on from it; one of others, or the project's deletion,
-removes it. So does a week in which nobody asked for it.
+It is that of one training of each project. The next one of the same images goes on from it; one of
+others, or the project's deletion, removes it. So does a week in which nobody asked for it.
 """
 
 import shutil
@@ -21,7 +21,7 @@ _WEEK = 7 * 86_400.0  # seconds
 
 
 def set_aside(runtime: Runtime, model: Model) -> None:
-    """Keep what the deleted model's training had come to, if it had begun; idempotent."""
+    """Keep what the model's training had come to, if it had begun; idempotent."""
     learning = runtime.scratch(locks.model(model.id)) / LEARNING
     if learning.is_dir():
         aside = _folder(runtime, model.project)

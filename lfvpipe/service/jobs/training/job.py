@@ -102,6 +102,7 @@ def train(runtime: Runtime, identity: int) -> None:
         if model is None:
             return
         if model.deaths >= runtime.quotas.training_attempts:
+            cancelled.set_aside(runtime, model)
             fail(runtime, identity, _DIED.format(count=model.deaths, where=_last_stage(model)))
             return
         if model.attempts > 1:
