@@ -25,6 +25,7 @@ from lfvpipe.console import (
     sign_in,
     trials,
     use,
+    version_comparison,
     version_page,
 )
 from lfvpipe.console.datasets.desk import Desk
@@ -70,6 +71,7 @@ PAGES: tuple[Page, ...] = (
     *models.PAGES,
     *trials.PAGES,
     *version_page.PAGES,
+    *version_comparison.PAGES,
     *use.PAGES,
     *exports.PAGES,
     *changes.PAGES,

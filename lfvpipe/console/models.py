@@ -163,6 +163,7 @@ def _show_all(visit: Visit) -> Response:
         project_name=project.name,
         versions=found,
         is_followed=any(each.is_moving for each in found),
+        trained=[each.version for each in found if each.is_trained],
         has_images=project.train is not None,
         shortages=visit.service.images.shortages(project.name),
     )

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["filled", "trained"]
 
 
+SAME = pages("projects", "p", "model-comparison") + "?first=1&second=1"
+
+
 def enter(page: Page, offered: Offered, path: str) -> None:
     """Sign in by a ticket, and go to a page."""
     page.goto(f"{offered.url}{offered.console.entrance()}")
@@ -65,7 +68,7 @@ def test_axe_finds_nothing(
     client.create_model(ProjectName="p", OutputConfig=output, Description="long" * 40)
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
-    for path in (HERE, f"{HERE}/1", f"{HERE}/2", pages("projects", "p")):
+    for path in (HERE, f"{HERE}/1", f"{HERE}/2", pages("projects", "p"), SAME):
         enter(page, trained, path)
         assert violations(page, axe) == [], path
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path

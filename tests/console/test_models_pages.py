@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lfvpipe.console.evaluations import Evaluation
+from lfvpipe.console.version_comparison import put_side_by_side
+from lfvpipe.decision import Decision
+from lfvpipe.report.records import Verdict
 from tests.service.conftest import GREEN, RED, Waits, line, picture
 
 from .conftest import Offered, Person, pages
@@ -193,3 +197,31 @@ def test_an_evaluation_that_is_gone_or_damaged_is_no_failure(trained: Offered) -
     for spare in trained.root.rglob("EvaluationManifest*.json"):
         spare.unlink()
     assert "is gone" in person.get(f"{HERE}/1").text
+
+
+def test_two_versions_are_compared_on_the_images_of_both(trained: Offered, waits: Waits) -> None:
+    person, client = trained.person("ADA"), trained.client()
+    there = pages("projects", "p", "model-comparison")
+    assert person.get(f"{there}?first=1&second=2").status_code == 404
+    assert "Compare" not in person.get(HERE).text
+    person.post(HERE, {"tag_key": "lfvpipe:learn", "tag_value": "anew"})
+    waits.model(client, "2")
+    send(person, f"{HERE}/2/decide", {"threshold": "0.95"})
+    assert 'name="second"' in person.get(HERE).text
+    page = person.get(f"{there}?first=1&second=2").text
+    assert "now wrong" in page
+    assert "0 got right. 1 got wrong." in " ".join(page.split())
+    assert "now right" in person.get(f"{there}?first=2&second=1").text
+    assert person.get(f"{there}?first=1&second=%3Cb%3E").status_code == 404
+    assert person.get(there).status_code == 404
+
+
+def test_versions_without_a_common_image_are_not_compared() -> None:
+    def verdict(name: str, label: str, *, is_anomalous: bool) -> Verdict:
+        return Verdict(name, name, label, is_anomalous, 0.9)
+
+    one = Evaluation((verdict("a", "normal", is_anomalous=False),), Decision())
+    other = Evaluation((verdict("a", "anomaly", is_anomalous=True),), Decision())
+    assert put_side_by_side(one, other).shared == 0
+    assert put_side_by_side(one, other).rows == ()
+    assert put_side_by_side(one, one).shared == 1
