@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from markupsafe import Markup
+
     from lfvpipe.dataset.index import Mask
     from lfvpipe.report.gallery import Gallery
     from lfvpipe.report.masks import Agreement
@@ -87,6 +89,18 @@ def put_page(state_dir: Path, run: RunRecord, images: Gallery) -> Path:
     return beside
 
 
+def _with_code(text: str) -> Markup:
+    """Return a text as HTML, with what stands in backticks as code."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    marked = (
+        escape(part) if n % 2 == 0 else Markup("<code>{}</code>").format(part)
+        for n, part in enumerate(parts)
+    )
+    return Markup().join(marked)
+
+
 def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
     """Return the page as HTML; the run's texts are escaped, and its one script allowed by hash."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -101,6 +115,7 @@ def render(run: RunRecord, previous: RunRecord | None, images: Gallery) -> str:
     )
     environment.filters["figure"] = figures.figure
     environment.filters["share"] = _share
+    environment.filters["with_code"] = _with_code
     environment.filters["counted"] = count_of
     script = "".join(
         (TEMPLATES / name).read_text(encoding="utf-8") for name in ("explore.js", "page.js")

@@ -129,10 +129,12 @@ def test_live_and_finished_lines_fit(width: int, monkeypatch: pytest.MonkeyPatch
     live(events.StepProgress("model", 12, 160, "epochs", detail))
     live(events.StepWarning("check", "4 images are in train and in test, which flatters figures."))
     live(events.StepFinished("model", Outcome("created", {}), "created", 33.0))
+    left = "Training goes on as version 1; run again to take it up."
+    live(events.StepInterrupted("model", left, 33.0, is_left=True))
     live.close()
     lines = re.split(r"[\r\n]+", CODES.sub("", seen.getvalue()))
     assert max(map(len, lines)) <= width
-    known = f"{facts} ✓ ! created 33 0 s model check"
+    known = f"{facts} {left} → goes on ✓ ! created 33 0 s model check"
     finished = " ".join(lines[lines.index(next(x for x in lines if "✓" in x)) :])
     spinner = {word for word in finished.split() if "\u2800" <= word <= "\u28ff"}
     assert {*finished.split()} - spinner <= {*known.split()}

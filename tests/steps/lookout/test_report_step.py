@@ -96,7 +96,8 @@ def test_a_decision_that_labels_stand_against_says_which_to_correct_first(world:
     assert f"0.5 % takes 598 of them, 586 more; {first}" in note
     assert note in told(world)["findings"][0]["message"]
     page = (world.ledger_path.parent / "report.html").read_text()
-    assert page.count("586 more; first correct") == 3  # beside the headline, a finding, signed
+    said = "contradicted: <code>lfvpipe review --of training</code>"
+    assert page.count(said) == 3  # beside the headline, a finding, signed
     world.overrides = ["evaluate.decide.threshold=0.4"]  # goes by no label
     assert world.run().ok
     assert told(world)["decision"]["note"] == ""
