@@ -93,6 +93,7 @@ def test_images_are_chosen_over_all_pages_labelled_by_keys_and_undone(
     expect(page.get_by_text("3 images labelled.")).to_be_visible()
     page.get_by_label("Label").first.select_option("Anomalous")
     page.locator("#look select[name=kind]").select_option("dent (3)")
+    expect(page.locator(".tile")).to_have_count(3)
     expect(page.get_by_text("anomaly: dent")).to_have_count(3)
 
     boxes.nth(0).focus()

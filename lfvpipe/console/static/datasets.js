@@ -10,6 +10,8 @@ function begin() {
   let last = null; // the place of the image that was chosen last, for ranges
   const kept = `lfvpipe undo ${tools?.dataset.undo}`; // what this tab did, also before it was loaded again
   let undos = JSON.parse(sessionStorage.getItem(kept) ?? "[]");
+  let looks = 0;
+  let here = location.href; // what is looked at, or about to be
   let queue = Promise.resolve(); // one request after another: nothing that is typed is lost
 
   const boxes = () => [...gallery.querySelectorAll(".tile input")];
@@ -57,11 +59,15 @@ function begin() {
 
   async function load(url, { keep = false } = {}) {
     const focused = boxes().indexOf(document.activeElement);
-    const part = new URL(url, location.href);
+    const mine = ++looks; // what was asked for last is shown, whichever answer comes last
+    here = new URL(url, location.href).href;
+    const part = new URL(here);
     part.searchParams.set("part", "gallery");
     const answer = await fetch(part);
     if (!answer.ok || answer.redirected) { location.assign(url); return; }
-    gallery.innerHTML = await answer.text(); // made and escaped by our own server
+    const text = await answer.text();
+    if (mine !== looks) return;
+    gallery.innerHTML = text; // made and escaped by our own server
     part.searchParams.delete("part");
     if (keep) history.replaceState(null, "", part);
     else history.pushState(null, "", part);
@@ -107,7 +113,7 @@ function begin() {
       if (!told) { for (const [id, call] of images) chosen.set(id, call); count(); return; }
       if (told.undo) remember([...undos, told.undo]);
       say(told.text);
-      await load(location.href, { keep: true });
+      await load(here, { keep: true });
     });
   }
 
@@ -117,7 +123,7 @@ function begin() {
       const told = await ask(tools.dataset.undo, { undo: undos.at(-1) });
       if (told !== undefined) remember(undos.slice(0, -1));
       if (told) say(told.text);
-      await load(location.href, { keep: true });
+      await load(here, { keep: true });
     });
   }
 
@@ -127,7 +133,7 @@ function begin() {
   }
 
   async function chooseAll() {
-    const asked = new URL(location.href);
+    const asked = new URL(here);
     const answer = await fetch(`${address}/choice${asked.search}`, { headers: { accept: "application/json" } });
     if (!answer.ok) { say(tools.dataset.lost); return; }
     for (const [id, call] of (await answer.json()).images) chosen.set(id, call);
@@ -218,6 +224,6 @@ function begin() {
     next.focus();
   }
 
-  window.addEventListener("lfvpipe-added", () => load(location.href, { keep: true }));
+  window.addEventListener("lfvpipe-added", () => load(here, { keep: true }));
   wake();
 }
