@@ -53,6 +53,7 @@ def build(tree: Node, file: Path) -> Pipeline:
     settings = Settings(absolute(tree))
     name = settings.get("name") or names.pipeline_name(file.stem)
     project = settings.get("project") or names.project_name(name)
+    sse = settings.explicit("bucket.encryption")
     most_units = settings.get("hosting.max_inference_units")
     tracking_uri = settings.get("mlflow.tracking_uri")
     return Pipeline(
@@ -68,7 +69,7 @@ def build(tree: Node, file: Path) -> Pipeline:
             name=settings.get("bucket.name") or names.bucket_name(project),
             endpoint=settings.get("bucket.endpoint"),
             prefix=settings.get("bucket.prefix"),
-            encryption=_encryption(settings),
+            encryption=Encryption(sse["sse"], sse.get("key")) if sse else None,
             requester_pays=settings.get("bucket.requester_pays"),
         ),
         service=Service(
@@ -90,11 +91,6 @@ def build(tree: Node, file: Path) -> Pipeline:
         matrix=settings.matrix(),
         mlflow=Mlflow(tracking_uri, settings.get("mlflow.experiment")) if tracking_uri else None,
     )
-
-
-def _encryption(settings: Settings) -> Encryption | None:
-    given = settings.explicit("bucket.encryption")
-    return Encryption(given["sse"], given.get("key")) if given else None
 
 
 def _images(settings: Settings) -> Images:

@@ -13,8 +13,6 @@ from lfvpipe.config.spec import LABELS, LayoutSource, TableSource
 if TYPE_CHECKING:
     from lfvpipe.config.spec import (
         AnnotationSource,
-        Bucket,
-        DefectTypes,
         EvaluationArchive,
         Images,
         Pipeline,
@@ -32,7 +30,7 @@ def flatten(pipeline: Pipeline) -> dict[str, Json]:
     told of, since that changes nothing about it. Any other key has to lie beneath one that is
     listed here: what does not reaches no run file and no comparison.
     """
-    sources, evaluate = pipeline.sources, pipeline.evaluate
+    sources, bucket, evaluate = pipeline.sources, pipeline.bucket, pipeline.evaluate
     written: list[tuple[str, object]] = [
         ("name", pipeline.name),
         ("project", pipeline.project),
@@ -45,7 +43,7 @@ def flatten(pipeline: Pipeline) -> dict[str, Json]:
         ("sample.seed", pipeline.sample.seed),
         ("split", _split(pipeline.split)),
         ("images", _images(pipeline.images)),
-        ("bucket", _bucket(pipeline.bucket)),
+        ("bucket", vars(bucket) | {"requester_pays": bucket.requester_pays or None}),
         ("service", pipeline.service),
         ("model", pipeline.model),
         ("hosting", pipeline.hosting),
@@ -57,10 +55,6 @@ def flatten(pipeline: Pipeline) -> dict[str, Json]:
         ("evaluate.to_person", evaluate.to_person),
     ]
     return dict(sorted(leaf for key, value in written for leaf in _leaves(key, value)))
-
-
-def _bucket(bucket: Bucket) -> Mapping[str, object]:
-    return {**vars(bucket), "requester_pays": bucket.requester_pays or None}
 
 
 def _images(images: Images) -> Mapping[str, object]:
@@ -92,7 +86,7 @@ def _split(split: Split) -> Mapping[str, object]:
 
 
 def _source(source: Source) -> Mapping[str, object]:
-    archives = (source.archive, *source.further)
+    archives, types = (source.archive, *source.further), source.types
     return {
         "archive": archives if source.further else source.archive,
         "sha256": source.sha256,
@@ -100,12 +94,8 @@ def _source(source: Source) -> Mapping[str, object]:
         "exclude": source.exclude or None,
         "encoding": source.encoding,
         "masks": source.masks,
-        "types": _types(source.types) if source.types else None,
+        "types": "folder" if types and types.folder == -1 else types,
     }
-
-
-def _types(types: DefectTypes) -> object:
-    return "folder" if types.folder == -1 else types
 
 
 def _listed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,10 +91,10 @@ def put_page(state_dir: Path, run: RunRecord, images: Gallery) -> Path:
 
 
 def _with_code(text: str) -> Markup:
-    """Return a text as HTML, with what stands in backticks as code."""
+    """Return a text as HTML, with what stands between two backticks as code."""
     from markupsafe import Markup, escape
 
-    parts = text.split("`")
+    parts = re.split("`([^`]+)`", text)
     marked = (
         escape(part) if n % 2 == 0 else Markup("<code>{}</code>").format(part)
         for n, part in enumerate(parts)

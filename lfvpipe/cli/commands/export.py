@@ -70,7 +70,9 @@ def run(options: ExportOptions) -> int:
     _insist_on_free(to)
     sha256 = digest_of(file)
     card = model_card.card(found, model.info, sha256)
-    scratch = _folder_of(to) / f".{to.name}.incomplete"
+    if not to.parent.is_dir():
+        raise UsageError(f"{to.parent} is no folder.", hint="Make it, or name another with -o.")
+    scratch = to.with_name(f".{to.name}.incomplete")
     shutil.rmtree(scratch, ignore_errors=True)  # of an export that was killed
     try:
         with atomic.as_usual():  # it is for others, too
@@ -118,12 +120,6 @@ def _model_of(variant: Variant, found: RunRecord) -> Path:
             hint="`lfvpipe run` makes the report, or the model, again.",
         )
     return file
-
-
-def _folder_of(to: Path) -> Path:
-    if not to.parent.is_dir():
-        raise UsageError(f"{to.parent} is no folder.", hint="Make it, or name another with -o.")
-    return to.parent
 
 
 def _insist_on_free(to: Path) -> None:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from lfvpipe.console import Console
-    from lfvpipe.service import VerdictKeeper
     from lfvpipe.service.http.auth import Authenticator
     from lfvpipe.service.http.credentials import AccessKey
     from lfvpipe.service.http.server import Tls
@@ -245,7 +244,7 @@ def serve_until_stopped(options: ServeOptions, on_ready: Callable[[Serving], Non
             alone=options.one_region,
             detector=options.detector,
             quotas=quotas,
-            keeper=_keeper(options, root),
+            keeper=service.VerdictKeeper(root, kept) if (kept := options.keep_verdicts) else None,
         )
         closing.callback(lookout.close)
         application = http.app.Application(
@@ -268,10 +267,6 @@ def serve_until_stopped(options: ServeOptions, on_ready: Callable[[Serving], Non
             app, listener, tls=_tls(options), on_ready=lambda: on_ready(serving)
         )
         server.serve_until_stopped()
-
-
-def _keeper(options: ServeOptions, root: Path) -> VerdictKeeper | None:
-    return service.VerdictKeeper(root, options.keep_verdicts) if options.keep_verdicts else None
 
 
 def _check(options: ServeOptions) -> None:
