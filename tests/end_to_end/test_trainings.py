@@ -14,7 +14,7 @@ import pytest
 
 from lfvpipe.engine.ledger import Ledger
 from tests.end_to_end.conftest import PIPELINE
-from tests.soak.kills import workers
+from tests.soak.kills import end, workers
 from tests.workshop import spawn
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def state(workshop: Workshop) -> Iterator[Path]:
     workshop.write(PIPELINE + "model: {effort: fast}\n")
     state = workshop.folder / ".lfvpipe"
     yield state
-    for each in workers(state):
-        each.kill()
+    end(workers(state))
 
 
 def await_learning(state: Path) -> None:
@@ -95,9 +94,7 @@ def test_a_training_is_left_shown_cancelled_and_gone_on_with(
     assert not list((state / "service" / "cancelled").iterdir())
 
     # Killed by hand, it stands still until somebody runs the pipeline.
-    for each in workers(state):
-        each.kill()
-        each.wait(10)
+    end(workers(state))
     stands = " ".join(workshop.lfvpipe("status").out.split())
     assert "was interrupted, and `lfvpipe run` goes on with it" in stands
     assert "training goes on" not in stands

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 import lfvpipe
+from tests.soak.kills import end
 
 pytestmark = pytest.mark.slow
 
@@ -86,9 +87,7 @@ def host(tmp_path: Path) -> Any:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
-    for worker in workers:
-        if worker.is_running():
-            worker.kill()
+    end(workers)
 
 
 def heard(process: subprocess.Popen[str]) -> str:

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests import seaweed  # noqa: E402
-from tests.soak.kills import Trial, compare, ledger_state, service_state, workers  # noqa: E402
+from tests.soak.kills import Trial, compare, end, ledger_state, service_state, workers  # noqa: E402
 
 if TYPE_CHECKING:
     from lfvpipe.storage import Buckets
@@ -114,8 +114,7 @@ class Life:
                     alive += 1
                 process.kill()
                 if number % 2:
-                    for worker in workers(self.trial.state):
-                        worker.kill()
+                    end(workers(self.trial.state))
                 process.communicate()
             self.trial.finish()
         return alive, watch

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lfvpipe.storage import Buckets
 
 ROOT = Path(__file__).parents[2]
@@ -69,9 +72,7 @@ class Trial:
 
     def forget(self) -> None:
         """Remove all state, first making sure that no training worker still writes it."""
-        for worker in workers(self.state):
-            worker.kill()
-            worker.wait(10)
+        end(workers(self.state))
         shutil.rmtree(self.state, ignore_errors=True)
 
 
@@ -83,6 +84,15 @@ def workers(state: Path) -> list[psutil.Process]:
         if "lfvpipe.service" in " ".join(words) and any(str(state) in word for word in words):
             found.append(process)
     return found
+
+
+def end(processes: Sequence[psutil.Process]) -> None:
+    """Kill processes, of which some may end by themselves meanwhile."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    _, alive = psutil.wait_procs(processes, timeout=60)
+    assert not alive
 
 
 def usual_seconds(events: list[dict[str, Any]]) -> dict[str, float]:
@@ -101,8 +111,7 @@ def kill_in(trial: Trial, step: str, delay: float, *, and_workers: bool) -> bool
     alive = process.poll() is None
     process.kill()
     if and_workers:
-        for worker in workers(trial.state):
-            worker.kill()
+        end(workers(trial.state))
     process.communicate()
     return alive
 

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -17,6 +16,7 @@ from PIL import Image
 from lfvpipe.lookout.client import LookoutClient, connect
 from lfvpipe.lookout.waiters import wait_for_dataset, wait_for_hosting, wait_for_model
 from lfvpipe.storage import connect as connect_storage
+from tests.soak.kills import end
 
 from .conftest import Process, StartProcess
 
@@ -86,10 +86,9 @@ def client_of(process: Process, clients: list[Any]) -> LookoutClient:
 def kill(process: Process) -> None:
     """Kill the server and the workers that it started."""
     workers = psutil.Process(process.popen.pid).children(recursive=True)
-    for pid in [process.popen.pid, *(worker.pid for worker in workers)]:
-        os.kill(pid, signal.SIGKILL)
+    process.popen.kill()
+    end(workers)
     process.popen.wait()
-    psutil.wait_procs(workers, timeout=60)
 
 
 def create(client: LookoutClient, manifests: dict[str, Any]) -> None:
