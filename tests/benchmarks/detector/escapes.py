@@ -10,11 +10,8 @@ ones' anew.
 
 from __future__ import annotations
 
-import argparse
 import random
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import Decide
@@ -73,33 +70,29 @@ def held_when_drawn_anew(rate: float, scores: Scores, chance: random.Random) -> 
 
 def main() -> None:
     """Print a line for each set, split and rate."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("sets", nargs="*")
+    parser = sets.parser(__doc__)
     parser.add_argument("--splits", default="0,1,2")
     parser.add_argument("--rates", default="0.2,0.1,0.05")
-    parser.add_argument("--data", type=Path, default=sets.DATA)
     asked = parser.parse_args()
     print("set split rate threshold escapes (own) false-alarms (own) held drawn-anew note")
-    for name in asked.sets or SETS:
-        with tempfile.TemporaryDirectory() as scratch:
-            images = sets.image_set(name, asked.data, Path(scratch), 1.0)
-            for number in map(int, asked.splits.split(",")):
-                scores = scores_of(split_of(images, number, 0.7, None))
-                for rate in map(float, asked.rates.split(",")):
-                    choice = choose(rate, scores.training)
-                    missed, own = (
-                        escapes(t, scores.anomalies) for t in (choice.decision.threshold, 0.5)
-                    )
-                    alarms, usual = (
-                        1 - escapes(t, scores.normals) for t in (choice.decision.threshold, 0.5)
-                    )
-                    anew = held_when_drawn_anew(rate, scores, random.Random(number))
-                    print(
-                        f"{name} {number} {rate:g} {choice.decision.threshold:.3f} {missed:.3f}"
-                        f" ({own:.3f}) {alarms:.3f} ({usual:.3f}) {missed <= rate} {anew}/{DRAWS}"
-                        f" {choice.note}",
-                        flush=True,
-                    )
+    for name, images, _ in sets.each(asked, SETS):
+        for number in map(int, asked.splits.split(",")):
+            scores = scores_of(split_of(images, number, 0.7, None))
+            for rate in map(float, asked.rates.split(",")):
+                choice = choose(rate, scores.training)
+                missed, own = (
+                    escapes(t, scores.anomalies) for t in (choice.decision.threshold, 0.5)
+                )
+                alarms, usual = (
+                    1 - escapes(t, scores.normals) for t in (choice.decision.threshold, 0.5)
+                )
+                anew = held_when_drawn_anew(rate, scores, random.Random(number))
+                print(
+                    f"{name} {number} {rate:g} {choice.decision.threshold:.3f} {missed:.3f}"
+                    f" ({own:.3f}) {alarms:.3f} ({usual:.3f}) {missed <= rate} {anew}/{DRAWS}"
+                    f" {choice.note}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

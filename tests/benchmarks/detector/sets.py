@@ -1,8 +1,10 @@
 """The sets to measure on: archives of photographs, generated classes, folders in usual layouts."""
 
+import argparse
 import json
+import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +50,25 @@ def image_set(name: str, data: Path, scratch: Path, contrast: float) -> ImageSet
         for path in sorted((folder / "splits").glob("*.json"))
     }
     return ImageSet(name, name in textures.KINDS, normal, anomaly, splits)
+
+
+def parser(about: str) -> argparse.ArgumentParser:
+    """Return what reads the sets that a benchmark is asked for, and the folder of real ones.
+
+    Args:
+        about: The benchmark's docstring; its first line is shown.
+    """
+    made = argparse.ArgumentParser(description=about.partition("\n")[0])
+    made.add_argument("sets", nargs="*")
+    made.add_argument("--data", type=Path, default=DATA)
+    return made
+
+
+def each(asked: argparse.Namespace, usual: Sequence[str]) -> Iterator[tuple[str, ImageSet, Path]]:
+    """Yield the sets that were asked for, or the usual ones: name, images, a passing folder."""
+    for name in asked.sets or usual:
+        with tempfile.TemporaryDirectory() as scratch:
+            yield name, image_set(name, asked.data, Path(scratch), 1.0), Path(scratch)
 
 
 def examples(name: str, folder: Path, scratch: Path, contrast: float) -> Iterator[Example]:

@@ -10,10 +10,7 @@ how wrong what was said after that was at most.
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe.detector import Settings, train
@@ -22,6 +19,8 @@ from tests.benchmarks.detector import sets
 from tests.benchmarks.detector.splits import split_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.benchmarks.detector.splits import Split
 
 SETS = ("aliens", "cookies", "kolektorsdd")
@@ -49,20 +48,15 @@ def follow(split: Split, kept: Path) -> tuple[float, list[float]]:
 
 def main() -> None:
     """Print a line for each training."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("sets", nargs="*")
-    parser.add_argument("--data", type=Path, default=sets.DATA)
-    asked = parser.parse_args()
+    asked = sets.parser(__doc__).parse_args()
     print("set training images seconds after-a-fifth most-wrong-after-that")
-    for name in asked.sets or SETS:
-        with tempfile.TemporaryDirectory() as scratch:
-            images = sets.image_set(name, asked.data, Path(scratch), 1.0)
-            split = split_of(images, 0, 0.7, None)
-            for which in ("first", "next"):
-                took, said = follow(split, Path(scratch) / "took.json")
-                wrong = max(abs(each - 1) for each in said)
-                count = len(split.learnt)
-                print(f"{name} {which} {count} {took:.0f} {said[0]:.2f} {wrong:.0%}", flush=True)
+    for name, images, scratch in sets.each(asked, SETS):
+        split = split_of(images, 0, 0.7, None)
+        for which in ("first", "next"):
+            took, said = follow(split, scratch / "took.json")
+            wrong = max(abs(each - 1) for each in said)
+            count = len(split.learnt)
+            print(f"{name} {which} {count} {took:.0f} {said[0]:.2f} {wrong:.0%}", flush=True)
 
 
 if __name__ == "__main__":
