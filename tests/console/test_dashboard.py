@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,12 +12,12 @@ from lfvpipe.service.state.judged import Count, Hour
 from tests.service.conftest import GREEN, OUTPUT, RED, picture
 
 from .conftest import Offered, pages
-from .test_models_browser import enter
+from .test_models_browser import LOOKS, enter
 from .test_models_pages import filled, trained
 from .test_projects_browser import violations
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Page
 
     from tests.service.conftest import Waits
 
@@ -60,15 +60,13 @@ def busy(trained: Offered, waits: Waits) -> Offered:
     return trained
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
-def test_it_shows_what_goes_on_and_axe_finds_nothing(
-    browser: Browser, busy: Offered, axe: str, scheme: Any, width: int
-) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page = context.new_page()
+def test_it_shows_what_goes_on_and_axe_finds_nothing(page: Page, busy: Offered, axe: str) -> None:
     enter(page, busy, HERE)
-    assert violations(page, axe) == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for scheme, width in LOOKS:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
+        assert violations(page, axe) == [], scheme
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     text = page.inner_text("main")
     assert "2 images judged, 1 anomalous." in text
     assert "Nothing was judged in this time." in text
@@ -81,4 +79,3 @@ def test_it_shows_what_goes_on_and_axe_finds_nothing(
         "p/1": "HOSTED",
         "p/2": "TRAINING",
     }
-    context.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final, Literal
 
 import pytest
 
@@ -14,13 +14,12 @@ from .test_projects_browser import violations
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the dev extra")
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
-
-    from tests.service.conftest import Waits
+    from playwright.sync_api import Page
 
 __all__ = ["filled", "trained"]
 
 
+LOOKS: Final[tuple[tuple[Literal["light", "dark"], int], ...]] = (("light", 1280), ("dark", 360))
 SAME = pages("projects", "p", "model-comparison") + "?first=1&second=1"
 
 
@@ -58,22 +57,21 @@ def test_a_version_is_hosted_stopped_and_deleted(page: Page, trained: Offered) -
     playwright.expect(page.get_by_text("No model yet")).to_be_visible()
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
-def test_axe_finds_nothing(
-    browser: Browser, trained: Offered, waits: Waits, axe: str, scheme: Any, width: int
-) -> None:
+def test_axe_finds_nothing(page: Page, trained: Offered, axe: str) -> None:
     hold = trained.detector.hold = threading.Event()
     output = {"S3Location": {"Bucket": "bucket", "Prefix": "out_"}}
     client = trained.client()
     client.create_model(ProjectName="p", OutputConfig=output, Description="long" * 40)
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page = context.new_page()
-    for path in (HERE, f"{HERE}/1", f"{HERE}/2", pages("projects", "p"), SAME):
-        enter(page, trained, path)
-        assert violations(page, axe) == [], path
+    enter(page, trained, HERE)
+    light, dark = LOOKS
+    shown = ((HERE, dark), (f"{HERE}/1", light), (f"{HERE}/1", dark), (f"{HERE}/2", dark))
+    for path, (scheme, width) in (*shown, (SAME, dark)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(f"{trained.url}{path}")
+        assert violations(page, axe) == [], (path, scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     hold.set()
-    context.close()
 
 
 def test_a_test_image_is_seen_larger_and_a_threshold_is_tried_and_decided_by(

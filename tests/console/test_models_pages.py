@@ -78,6 +78,8 @@ def test_a_training_is_cancelled_though_the_api_would_not(filled: Offered, waits
     person = filled.person("ADA")
     person.post(HERE, {"bucket": "bucket", "prefix": "out_"})
     assert filled.detector.started.wait(10)
+    for path in (pages("projects"), pages("projects", "p"), HERE, f"{HERE}/1", pages("dashboard")):
+        assert person.get(path).status_code == 200, path
     followed = person.get(STATES).json()["versions"]["1"]
     assert (followed["status"], followed["moving"]) == ("TRAINING", True)
     assert send(person, f"{HERE}/1/start").startswith("Model 1 of project p is TRAINING")
