@@ -101,6 +101,8 @@ class Web:
         ranges: Whether it understands ranges.
         heeds_if_range: Whether it sends a range only of the version that is asked for.
         requests: Method, path, headers of each request, and the status it was answered with.
+        shift: By how many bytes the parts that it sends lie elsewhere than it is asked.
+        sent: Bytes of all bodies that it has sent.
     """
 
     url: str = ""
@@ -111,6 +113,8 @@ class Web:
     ranges: bool = True
     heeds_if_range: bool = True
     requests: list[tuple[str, str, dict[str, str], int]] = field(default_factory=list)
+    shift: int = 0
+    sent: int = 0
 
     @property
     def statuses(self) -> list[int]:
@@ -118,7 +122,9 @@ class Web:
         return [status for *_, status in self.requests]
 
 
-class _Page(BaseHTTPRequestHandler):
+class WebPage(BaseHTTPRequestHandler):
+    """Answers as its server's `web` says."""
+
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -136,18 +142,21 @@ class _Page(BaseHTTPRequestHandler):
 
     def serve(self, web: Web, path: str) -> None:
         data = web.files[path]
-        etag = web.etags.get(path, f'"{hashlib.md5(data).hexdigest()}"')
+        etag = web.etags[path] if path in web.etags else f'"{hashlib.md5(data).hexdigest()}"'
         headers = {"ETag": etag} if etag else {}
         asked, condition = self.headers.get("Range"), self.headers.get("If-Range")
         if etag and self.headers.get("If-None-Match") == etag:
             self.reply(304, headers, b"")
         elif web.ranges and asked and (condition in (None, etag) or not web.heeds_if_range):
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start = int(first) if first else max(0, len(data) - int(last))
+            end = min(int(last) + 1, len(data)) if first and last else len(data)
             if start >= len(data):
                 self.reply(416, {"Content-Range": f"bytes */{len(data)}"}, b"")
                 return
-            said = f"bytes {start}-{len(data) - 1}/{len(data)}"
-            self.reply(206, headers | {"Content-Range": said}, data[start:])
+            start, end = start - web.shift, end - web.shift
+            said = f"bytes {start}-{end - 1}/{len(data)}"
+            self.reply(206, headers | {"Content-Range": said}, data[start:end])
         else:
             self.reply(200, headers, data)
 
@@ -164,16 +173,18 @@ class _Page(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         if body and web.cut:
-            self.wfile.write(body[: web.cut.pop(0)])
+            body = body[: web.cut.pop(0)]
             self.close_connection = True
-        else:
-            self.wfile.write(body)
+        self.wfile.write(body)
+        web.sent += len(body)
 
     def log_message(self, *args: object) -> None:
         """Keep quiet."""
 
 
-class _QuietServer(ThreadingHTTPServer):
+class QuietServer(ThreadingHTTPServer):
+    """A server that says nothing of clients that hang up."""
+
     daemon_threads = True
     block_on_close = False
 
@@ -187,7 +198,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    server: Any = _QuietServer(("127.0.0.1", 0), _Page)
+    server: Any = QuietServer(("127.0.0.1", 0), WebPage)
     server.web = Web(f"http://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -213,7 +224,7 @@ def tls_web(web: Web, tmp_path: Path) -> Iterator[TlsWeb]:
     certificate = _self_signed(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    server: Any = _QuietServer(("127.0.0.1", 0), _Page)
+    server: Any = QuietServer(("127.0.0.1", 0), WebPage)
     # the handshake happens in the request's own thread, so that a refusal does not stop the server
     server.socket = context.wrap_socket(server.socket, True, do_handshake_on_connect=False)
     server.web = Web(f"https://localhost:{server.server_address[1]}")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         heat_map_name,
         kind_of_junk,
     )
-    from lfvpipe.archives.opening import open_archive
+    from lfvpipe.archives.opening import open_archive, zip_spans
 else:
     __getattr__ = lazy.face(
         __name__,
@@ -52,7 +52,7 @@ else:
                 "heat_map_name",
                 "kind_of_junk",
             ],
-            "opening": ["open_archive"],
+            "opening": ["open_archive", "zip_spans"],
         },
     )
 
@@ -75,4 +75,5 @@ __all__ = [
     "heat_map_name",
     "kind_of_junk",
     "open_archive",
+    "zip_spans",
 ]

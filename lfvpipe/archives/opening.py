@@ -1,6 +1,7 @@
 """Opens an archive by what it holds, not by what it is called."""
 
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 from lfvpipe.archives.errors import ForeignFile, UnreadableArchive
@@ -43,6 +44,18 @@ def open_archive(
     return NestedArchive(
         _open_one(path, bounds, encoding), lambda inner: _open_one(inner, bounds, encoding)
     )
+
+
+def zip_spans(
+    path: Path, names: Collection[str], *, encoding: str | None = None
+) -> list[tuple[int, int]]:
+    """Return which bytes of the zip at `path` hold these members: starts and ends, sorted.
+
+    Raises:
+        ArchiveError: Its directory cannot be read.
+    """
+    with ZipArchive(path, Limits(), encoding) as archive:
+        return archive.spans(names)
 
 
 def _open_one(path: Path, bounds: Limits, encoding: str | None) -> Archive:

@@ -74,6 +74,17 @@ class ZipArchive(Closable):
             except ArchiveError as error:
                 yield name, error
 
+    def spans(self, names: Collection[str]) -> list[tuple[int, int]]:
+        """Return which bytes of the file hold these members: starts and ends, sorted.
+
+        A member's header and content end at the next one's, at the latest.
+        """
+        infos = self._directory()
+        starts = sorted({info.header_offset for info in self._zip.infolist()})
+        ends = dict(zip(starts, [*starts[1:], self._zip.start_dir], strict=True))
+        wanted = {infos[name].header_offset for name in names if name in infos}
+        return sorted((start, ends[start]) for start in wanted)
+
     def close(self) -> None:
         """See `Archive.close`."""
         self._zip.close()

@@ -18,16 +18,18 @@ from lfvpipe.errors import UserError
 from lfvpipe.steps.context import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from lfvpipe.config.spec import Pipeline
     from lfvpipe.dataset.sources import Source
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.outcome import Facts
     from lfvpipe.engine.step import Work
+    from lfvpipe.steps.by_range import RemoteDirectory
     from lfvpipe.storage import Bucket
     from lfvpipe.storage.cache import CachedFile
     from lfvpipe.storage.digests import Digest
+    from lfvpipe.storage.parts import Parts
 
 
 class FetchError(UserError):
@@ -43,6 +45,9 @@ class FetchOutcome(StepFacts):
         size: Bytes; of a folder, of all its files.
         etag: What the server called this version; None where it did not say.
         modified: When the server says that it changed; None where it did not say.
+        read: Bytes read of a zip of which only the chosen images are fetched, when they are
+            extracted; None of what is there as a whole. `sha256` is then that of the directory and
+            what names the version.
     """
 
     path: str
@@ -51,6 +56,7 @@ class FetchOutcome(StepFacts):
     kind: Literal["file", "folder"]
     etag: str | None = field(default=None, metadata=ABSENT_IF_NONE)
     modified: str | None = field(default=None, metadata=ABSENT_IF_NONE)
+    read: int | None = field(default=None, metadata=ABSENT_IF_NONE)
 
     @classmethod
     def of(cls, upstream: Mapping[str, Outcome], member: str) -> FetchOutcome | None:
@@ -96,6 +102,7 @@ class FetchStep(Step[Context]):
         """Fetch what is not cached, or what has changed since."""
         if not self.source.is_remote:
             return self._take_stock(context, work)
+        from lfvpipe.steps.by_range import RemoteDirectory
         from lfvpipe.storage import cache, translating
 
         folder = cache.folder_for(context.cache_dir, self.source.address)
@@ -111,8 +118,10 @@ class FetchStep(Step[Context]):
             kind="file",
             etag=found.etag or None,
             modified=found.modified or None,
+            read=found.read if isinstance(found, RemoteDirectory) else None,
         )
-        word = _word(before and before.sha256, found.sha256)
+        known = work.previous and (work.previous.identity or {}).get("sha256")
+        word = _word(before.sha256 if before else facts.read and known, found.sha256)
         return Outcome(word, facts.as_json(), {"sha256": found.sha256})
 
     def foretell(self, context: Context) -> Facts | None:
@@ -123,8 +132,11 @@ class FetchStep(Step[Context]):
         return {"sha256": found.sha256}
 
     def describe(self, outcome: Outcome) -> str:
-        """Return how large the source is."""
-        return size(FetchOutcome.from_json(outcome.facts).size)
+        """Return how large the source is, and how much of it was read where not all of it was."""
+        facts = FetchOutcome.from_json(outcome.facts)
+        if facts.read is None:
+            return size(facts.size)
+        return f"directory of a zip of {size(facts.size)}: only chosen images are fetched"
 
     def stays(self, outcome: Outcome) -> str:
         """Return where the source lies: archives are the user's, and fetched ones are cached."""
@@ -138,7 +150,7 @@ class FetchStep(Step[Context]):
         facts = FetchOutcome.from_json(outcome.facts)
         path = facts.location(context)
         found = path.stat().st_size if path.is_file() else None
-        if found == facts.size:
+        if found == facts.size and (facts.read is None or _parts_are_known(path, facts)):
             return ()
         return (Reason("output-missing", str(path), facts.size, found),)
 
@@ -162,6 +174,90 @@ class FetchStep(Step[Context]):
         unwanted = before is not None and self.source.sha256 not in (None, before.sha256)
         if before and (by_another or (self.source.sha256 and not unwanted)):
             return before
+        if before is None and (directory := self._bring_directory(context, folder, work)):
+            return directory
+        return self._bring_whole(context, folder, before, work)
+
+    def _bring_directory(
+        self, context: Context, folder: Path, work: Work
+    ) -> RemoteDirectory | None:
+        """Return a zip's directory where that is all there has to be; None else."""
+        from lfvpipe.steps import by_range
+
+        if by_range.share_of(context.pipeline, self.source) is None:
+            return None
+        from lfvpipe.storage.parts import PartialFile
+
+        remote = self.parts(context)
+        if remote is None:
+            return None
+        with remote:
+            partial = PartialFile(folder, self.source.address)
+            return by_range.fetch_directory(
+                context.pipeline, self.source, partial, remote, work.warn
+            )
+
+    def parts(self, context: Context) -> Parts | None:
+        """Return what reads parts of the source; None where it lies on this machine."""
+        if not self.source.is_object:
+            from lfvpipe.storage.download import HttpParts
+
+            return HttpParts(self.source.address)
+        from lfvpipe.storage.parts import ObjectParts
+
+        bucket, key = self._object(context)
+        return None if bucket.local_path(key) else ObjectParts(bucket, key)
+
+    def complete(
+        self, context: Context, names: Collection[str], work: Work, *, anew: bool = False
+    ) -> None:
+        """Bring the bytes of a zip's members here whose directory is.
+
+        Args:
+            context: Of the step that reads them.
+            names: The members.
+            work: Told how far it is.
+            anew: What is here of them is not what it should be.
+
+        Raises:
+            ChangedMeanwhile: The server has another version now.
+        """
+        from lfvpipe.archives import zip_spans
+        from lfvpipe.steps import by_range
+        from lfvpipe.storage import Changed, NoRanges, cache
+        from lfvpipe.storage.parts import PartialFile
+
+        folder = cache.folder_for(context.cache_dir, self.source.address)
+        address = public_address(self.source.address)
+
+        def show(done: int, total: int) -> None:
+            work.progress(done, total, "bytes")
+
+        with _alone(folder, work):
+            partial = PartialFile(folder, self.source.address)
+            remote = self.parts(context) if partial.is_there else None
+            if remote is None:
+                raise by_range.ChangedMeanwhile(address)
+            try:
+                with remote:
+                    spans = zip_spans(partial.path, names, encoding=self.source.encoding)
+                    if anew:
+                        partial.forget(spans)
+                    by_range.fetch_spans(partial, remote, spans, show)
+            except Changed as error:
+                partial.forget()
+                raise by_range.ChangedMeanwhile(address) from error
+            except NoRanges as error:
+                work.warn(f"{address} is fetched as a whole: {error}.")
+                whole = self._bring_whole(context, folder, cache.find(folder), work)
+                if not by_range.take_whole(partial, whole):
+                    partial.forget()
+                    raise by_range.ChangedMeanwhile(address) from error
+
+    def _bring_whole(
+        self, context: Context, folder: Path, before: CachedFile | None, work: Work
+    ) -> CachedFile:
+        unwanted = before is not None and self.source.sha256 not in (None, before.sha256)
         if self.source.is_object:
             return self._bring_object(context, folder, None if unwanted else before, work)
         from lfvpipe.storage import NotReachable
@@ -296,6 +392,14 @@ def _alone(folder: Path, work: Work) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _parts_are_known(path: Path, facts: FetchOutcome) -> bool:
+    """Tell whether the notes on a file with holes are there, and of this version."""
+    from lfvpipe.storage.parts import PartialFile
+
+    partial = PartialFile(path.parent.parent, path.name)
+    return partial.is_there and partial.version.etag == (facts.etag or "")
 
 
 def _key_beside(key: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
-    from lfvpipe.storage import cache, digests, download
+    from lfvpipe.storage import cache, digests, download, parts
     from lfvpipe.storage.addresses import check_key, is_path, parse_s3_uri
     from lfvpipe.storage.buckets import Bucket, Buckets, ObjectInfo, Protection, Stored, Terms
     from lfvpipe.storage.connecting import connect, reconnect
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         InvalidKey,
         LeadsOutside,
         NoCredentials,
+        NoRanges,
         NoSuchBucket,
         NoSuchObject,
         NotReachable,
@@ -75,6 +76,7 @@ else:
                 "InvalidKey",
                 "LeadsOutside",
                 "NoCredentials",
+                "NoRanges",
                 "NoSuchBucket",
                 "NoSuchObject",
                 "NoVersions",
@@ -91,6 +93,7 @@ else:
             ],
             "failures": ["translating"],
             "local": ["LocalBuckets"],
+            "parts": [],
             "repeating": ["until_sound"],
             "s3": ["S3Buckets"],
             "s3.sound": ["fits_tag"],
@@ -117,6 +120,7 @@ __all__ = [
     "LeadsOutside",
     "LocalBuckets",
     "NoCredentials",
+    "NoRanges",
     "NoSuchBucket",
     "NoSuchObject",
     "NoVersions",
@@ -143,6 +147,7 @@ __all__ = [
     "fits_tag",
     "is_path",
     "parse_s3_uri",
+    "parts",
     "reconnect",
     "translating",
     "until_sound",

@@ -128,9 +128,15 @@ class Bucket(Protocol):
         """
 
     def stream(
-        self, key: str, *, start: int = 0, etag: str = "", version: str | None = None
+        self,
+        key: str,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        etag: str = "",
+        version: str | None = None,
     ) -> Iterator[bytes]:
-        """Yield the bytes of an object, or of a version of it, from `start` on.
+        """Yield the bytes of an object, or of a version of it, from `start` to before `end`.
 
         Raises:
             NoSuchObject: It is not there.

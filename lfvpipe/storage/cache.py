@@ -119,7 +119,7 @@ def keep(
     The record is written between the old file's removal and the new one's arrival, so that a
     kill leaves a record without its file, and the partial file whole.
     """
-    part, name = partial_file(folder), _file_name(address)
+    part, name = partial_file(folder), file_name(address)
     entry = CachedFile(folder / name, part.stat().st_size, sha256, etag, modified)
     entry.path.unlink(missing_ok=True)
     record = asdict(entry) | {"name": name}
@@ -131,7 +131,7 @@ def keep(
     return entry
 
 
-def _file_name(address: str) -> str:
+def file_name(address: str) -> str:
     """Return the address's last part as a file name: archives are known by their endings, too."""
     last = unquote(urlsplit(address).path).rpartition("/")[2]
     return re.sub(r"[^A-Za-z0-9._-]", "_", last)[-80:].lstrip(".") or "download"

@@ -290,6 +290,10 @@ class WrongRange(DownloadError):
         super().__init__(url, f"answers with another range than asked for ({said or 'none'})")
 
 
+class NoRanges(Exception):
+    """A server does not send parts as a client may rely on; the text says why."""
+
+
 class DiskFullForDownload(DiskFull):
     """What is downloaded does not fit; what came so far is kept for the next attempt.
 

@@ -153,13 +153,20 @@ class LocalBucket:
         objects.write_to(path, chunks, on_bytes, self._address(key))
 
     def stream(
-        self, key: str, *, start: int = 0, etag: str = "", version: str | None = None
+        self,
+        key: str,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        etag: str = "",
+        version: str | None = None,
     ) -> Iterator[bytes]:
-        """Yield an object's bytes from `start` on; there are no versions."""
+        """Yield an object's bytes from `start` to before `end`; there are no versions."""
         self._refuse_version(key, version)
         store = self._existing_store()
         where = self._address(key)
-        return objects.open_stream(store, self._check(key), where, start=start, etag=etag)[1]
+        path = self._check(key)
+        return objects.open_stream(store, path, where, start=start, end=end, etag=etag)[1]
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Store bytes or a file; it is on the disk when this returns."""

@@ -65,9 +65,15 @@ def ignore_progress(done: int) -> None:
 
 
 def open_stream(
-    store: ObjectStore, key: str, where: str, *, start: int = 0, etag: str = ""
+    store: ObjectStore,
+    key: str,
+    where: str,
+    *,
+    start: int = 0,
+    end: int | None = None,
+    etag: str = "",
 ) -> tuple[str, Iterator[bytes]]:
-    """Return the object's entity tag, and its bytes from `start` on.
+    """Return the object's entity tag, and its bytes from `start` to before `end`.
 
     Raises:
         NoSuchObject: It is not there.
@@ -75,6 +81,8 @@ def open_stream(
     """
     with translating(where):
         options: GetOptions = {"range": {"offset": start}} if start else {}
+        if end is not None:
+            options = {"range": (start, end)}
         found = obstore.get(store, key, options=options)
         now = _info(_genuine(found.meta, where)).etag
         if etag and now != etag:

@@ -93,6 +93,16 @@ def test_a_plan_that_cannot_observe_says_where_why_and_what_else_there_is(
 DOCUMENTED = "service: {limits: documented}\n"
 
 
+def test_plan_says_what_is_fetched_by_range(project: Path, lfvpipe: Any) -> None:
+    remote = ("--set", "sources.normal.archive=https://example.com/good.zip")
+    told = "    by range where the server can: a zip's directory, then 10 % of the images"
+    said = lfvpipe("plan", project, *remote, "--set", "sample.percent=10")
+    lines = said.out.splitlines()
+    assert lines[lines.index(told) - 1].startswith("+ fetch:normal ")
+    assert lines.count(told) == 1  # the other archive lies here
+    assert told not in lfvpipe("plan", project, *remote, "--set", "sample.percent=80").out
+
+
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_why_gives_every_reason_and_runs_nothing(
     command: str, prepared: Path, lfvpipe: Any

@@ -112,14 +112,21 @@ class MemoryBucket:
                 on_bytes(file.tell())
 
     def stream(
-        self, key: str, *, start: int = 0, etag: str = "", version: str | None = None
+        self,
+        key: str,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        etag: str = "",
+        version: str | None = None,
     ) -> Iterator[bytes]:
         self._refuse_version(key, version)
         data = self.get(key)
         if etag and self._objects()[key][0].etag != etag:
             raise Changed(self._address(key))
-        for first in range(start, len(data), CHUNK):
-            yield data[first : first + CHUNK]
+        end = len(data) if end is None else end
+        for first in range(start, end, CHUNK):
+            yield data[first : min(first + CHUNK, end)]
 
     def put(self, key: str, data: bytes | Path) -> None:
         self._put((key, data))

@@ -10,6 +10,8 @@ from lfvpipe.cli import formatting, output, training_times
 from lfvpipe.cli.options import EVERY_STEP, Json, Refresh, StepOptions, Why
 from lfvpipe.cli.plans import plan_variants, plans_json
 from lfvpipe.cli.usage import UsageError, command_line, selecting_words
+from lfvpipe.dataset.sources import sources_of
+from lfvpipe.steps import by_range
 from lfvpipe.visible import visible
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     from lfvpipe.cli.output import Style
     from lfvpipe.cli.plans import VariantPlan
-    from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.planning import PlanRow
 
 WORK_TO_DO = 2
@@ -76,7 +77,7 @@ def explain(plans: Sequence[VariantPlan], step: str) -> None:
             known = ", ".join(row.step for row in plan.rows)
             raise UsageError(f"There is no step {step!r}.", hint=f"Steps: {known}.")
         print(output.styled(plan.variant.title, "bold"))
-        _print_rows(rows, plan.ledger, most=sys.maxsize)
+        _print_rows(plan, rows, most=sys.maxsize)
 
 
 def _print(plan: VariantPlan) -> None:
@@ -92,7 +93,7 @@ def _print(plan: VariantPlan) -> None:
     reused = sum(row.action == "reuse" for row in plan.rows)
     more = f", {reused} to reuse" if reused else ""
     print(f": {len(plan.to_run)} of {len(plan.rows)} steps to run{more}")
-    _print_rows(plan.rows, plan.ledger, most=MOST_REASONS)
+    _print_rows(plan, plan.rows, most=MOST_REASONS)
     for owner in plan.marks:
         print(
             f"! project {plan.variant.pipeline.project} bears the mark of {visible(str(owner))}: as"
@@ -101,7 +102,7 @@ def _print(plan: VariantPlan) -> None:
     print()
 
 
-def _print_rows(rows: Sequence[PlanRow], ledger: Ledger, most: int) -> None:
+def _print_rows(plan: VariantPlan, rows: Sequence[PlanRow], most: int) -> None:
     """Print each row with at most so many of its reasons beneath."""
     width = max(18, *(len(row.step) for row in rows))
     for row in rows:
@@ -112,8 +113,20 @@ def _print_rows(rows: Sequence[PlanRow], ledger: Ledger, most: int) -> None:
             print(f"    {phrase}")
         if len(phrases) > most:
             print(f"    and {len(phrases) - most} more reasons: --why {row.step}")
-        if told := training_times.foretell(row, ledger):
+        if told := training_times.foretell(row, plan.ledger) or _way_of(row, plan):
             print(f"    {told}")
+
+
+def _way_of(row: PlanRow, plan: VariantPlan) -> str:
+    """Return how a source is fetched where that is not as a whole."""
+    family, _, member = row.step.partition(":")
+    if family != "fetch" or row.action != "run":
+        return ""
+    pipeline = plan.variant.pipeline
+    ways = (
+        by_range.foretell(pipeline, each) for each in sources_of(pipeline) if each.member == member
+    )
+    return next(ways, "")
 
 
 def _kind(row: PlanRow) -> str:

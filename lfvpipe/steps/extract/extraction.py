@@ -288,7 +288,7 @@ def _read(
 ) -> Iterator[tuple[Job, bytes | UserError]]:
     """Yield each job with its file's content, or with why that cannot be read."""
     for source, members in todo.items():
-        for name, data in read_members(context, work.upstream, source, members.keys()):
+        for name, data in read_members(context, work, source, members.keys()):
             yield from ((job, data) for job in members[name])
 
 

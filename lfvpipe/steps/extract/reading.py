@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from lfvpipe.dataset.selection import FILES, OBJECTS
 from lfvpipe.dataset.sources import sources_of
 from lfvpipe.errors import UserError
-from lfvpipe.steps.fetch import source_location
+from lfvpipe.steps.fetch import FetchOutcome, FetchStep, source_location
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
 
-    from lfvpipe.engine.outcome import Outcome
+    from lfvpipe.engine.step import Work
     from lfvpipe.steps.context import Context
 
 MAX_FILE_BYTES = 64 * 1024 * 1024  # eight times what the service takes: `resize` may still help
@@ -23,7 +23,7 @@ MemberContent = tuple[str, bytes | UserError]
 
 
 def read_members(
-    context: Context, upstream: Mapping[str, Outcome], source: str, members: Collection[str]
+    context: Context, work: Work, source: str, members: Collection[str]
 ) -> Iterator[MemberContent]:
     """Yield name and content of each of `members`; one that cannot be read comes as the error.
 
@@ -36,12 +36,25 @@ def read_members(
     elif source == OBJECTS:
         yield from _read_objects(context, members)
     else:
-        from lfvpipe.archives import open_archive
+        from lfvpipe.archives import DamagedMember, open_archive
 
-        encodings = {each.member: each.encoding for each in sources_of(context.pipeline)}
-        path = source_location(context, upstream, source)
-        with open_archive(path, encoding=encodings.get(source)) as archive:
-            yield from archive.extract(members, MAX_FILE_BYTES)
+        known = {each.member: each for each in sources_of(context.pipeline)}
+        encoding = known[source].encoding if source in known else None
+        path = source_location(context, work.upstream, source)
+        fetched = FetchOutcome.of(work.upstream, source)
+        damaged: list[str] = []
+        if is_partial := fetched is not None and fetched.read is not None:
+            FetchStep(known[source]).complete(context, members, work)
+        with open_archive(path, encoding=encoding) as archive:
+            for name, data in archive.extract(members, MAX_FILE_BYTES):
+                if is_partial and isinstance(data, DamagedMember):
+                    damaged.append(name)
+                else:
+                    yield name, data
+        if damaged:  # here, or there? What comes once more tells
+            FetchStep(known[source]).complete(context, damaged, work, anew=True)
+            with open_archive(path, encoding=encoding) as archive:
+                yield from archive.extract(damaged, MAX_FILE_BYTES)
 
 
 def _read_files(context: Context, members: Collection[str]) -> Iterator[MemberContent]:

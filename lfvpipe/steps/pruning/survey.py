@@ -394,7 +394,8 @@ def _archives(known: _Known) -> Group | None:
     for step in known.ledger.known_steps:
         if step.startswith("fetch:"):
             stays |= {str(each.facts.get("path")) for each in known.split(step)[0]}
-    kept = {(known.context.state_root / path).parent for path in stays}
+    # The parts of a zip lie a folder deeper than a whole one.
+    kept = {parent for path in stays for parent in (known.context.state_root / path).parents}
     is_fetching = known.others_unfinished or _is_fetching(known.ledger)
     files = [
         file

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from netrc import NetrcParseError
 from typing import TYPE_CHECKING
 
@@ -52,9 +52,19 @@ class Interrupted(Exception):
 
 @contextmanager
 def requesting(
-    url: str, headers: Mapping[str, str], *, method: str = "GET"
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    method: str = "GET",
+    client: httpx.Client | None = None,
 ) -> Iterator[httpx.Response]:
     """Send a request and yield the response, whose body is still to be read.
+
+    Args:
+        url: Where to.
+        headers: Those of this request.
+        method: GET, or HEAD.
+        client: Keeps its connections for the next request; None for one of its own.
 
     Yields:
         A response with status 200, 206, 304, 405, 416 or 501.
@@ -63,7 +73,8 @@ def requesting(
         DownloadError: The server refuses, or its certificate is not trusted.
         Interrupted: It does not answer, breaks off, or says that it is busy.
     """
-    with _translating(url), _client(url) as client:
+    with _translating(url), ExitStack() as opened:
+        client = client or opened.enter_context(open_client(url))
         request = client.build_request(
             method, url, headers={"Accept-Encoding": "identity", "User-Agent": "lfvpipe", **headers}
         )
@@ -134,7 +145,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _client(url: str) -> httpx.Client:
+def open_client(url: str) -> httpx.Client:
+    """Return what keeps connections for several requests; a context manager.
+
+    Raises:
+        DownloadError: The environment names a proxy that does not fit.
+    """
     timeout = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
     try:
         return httpx.Client(verify=_trust(), timeout=timeout)

@@ -24,6 +24,7 @@ from lfvpipe.storage.download.http import Interrupted, requesting
 from lfvpipe.storage.download.sniffing import refuse_a_page
 from lfvpipe.storage.errors import DiskFullForDownload, DownloadError, NotReachable, WrongRange
 from lfvpipe.storage.urls import without_secrets
+from lfvpipe.storage.versions import Validators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,20 +39,6 @@ LIMIT = 64 * 2**30
 _CHUNK = 2**20
 
 Progress = Callable[[int, int | None], None]
-
-
-@dataclass(frozen=True)
-class Validators:
-    """What identifies a version of a resource; empty or None where the server does not tell."""
-
-    etag: str = ""
-    modified: str = ""
-    total: int | None = None
-
-    @property
-    def if_range(self) -> str:
-        """RFC 9110, section 13.1.5: a weak entity tag must not be used."""
-        return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
 
 
 def download(

@@ -253,16 +253,22 @@ class S3Bucket:
         self._until_sound(key, get)
 
     def stream(
-        self, key: str, *, start: int = 0, etag: str = "", version: str | None = None
+        self,
+        key: str,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        etag: str = "",
+        version: str | None = None,
     ) -> Iterator[bytes]:
-        """Yield an object's bytes from `start` on; what is cut goes on after the cut."""
+        """Yield an object's bytes from `start` to before `end`; what is cut goes on there."""
         told: list[str] = [etag] if etag else []
         digest: sound.Digest | None = None
-        for chunk in self._pieces(check_key(key), start, etag, version, told.append):
+        for chunk in self._pieces(check_key(key), start, end, etag, version, told.append):
             digest = digest or sound.Digest(told[-1])
             digest.put(chunk)
             yield chunk
-        if digest is not None and not start:
+        if digest is not None and not start and end is None:
             self._insist_on_sound(key, digest)
 
     def put(self, key: str, data: bytes | Path) -> None:
@@ -331,6 +337,7 @@ class S3Bucket:
         self,
         key: str,
         start: int,
+        end: int | None,
         etag: str,
         version: str | None,
         tell_tag: Callable[[str], object],
@@ -339,7 +346,9 @@ class S3Bucket:
         if version is None and is_path(key):
             where = self._address(key)
             try:
-                etag, chunks = objects.open_stream(self._store, key, where, start=start, etag=etag)
+                etag, chunks = objects.open_stream(
+                    self._store, key, where, start=start, end=end, etag=etag
+                )
                 tell_tag(etag)
                 for chunk in chunks:
                     start += len(chunk)
@@ -354,6 +363,7 @@ class S3Bucket:
             self.name,
             key,
             start=start,
+            stop=end,
             etag=etag,
             version=version,
             tell_tag=tell_tag,

@@ -70,6 +70,7 @@ def stream(
     key: str,
     *,
     start: int = 0,
+    stop: int | None = None,
     etag: str = "",
     version: str | None = None,
     tell_tag: Callable[[str], object] = lambda _: None,
@@ -81,6 +82,7 @@ def stream(
         bucket: The bucket's name.
         key: The object's key.
         start: How many bytes to leave out.
+        stop: Where to end, before the object does.
         etag: The entity tag that the object must have; "" for whatever it has.
         version: An older version of it.
         tell_tag: Told the entity tag, before the first bytes.
@@ -94,8 +96,8 @@ def stream(
     attempts, done, end = Attempts(where), start, None
     while end is None or done < end:
         asked = {"IfMatch": f'"{etag}"'} if etag else {}
-        if done:
-            asked["Range"] = f"bytes={done}-"
+        if done or stop is not None:
+            asked["Range"] = f"bytes={done}-{stop - 1 if stop is not None else ''}"
         found = _ask(client.get_object, bucket, key, version, **asked)
         now = found["ETag"].strip('"')
         if etag and now != etag:
