@@ -46,6 +46,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader([_TEMPLATES, figures.TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,  # an upgrade of the package does not change pages under a server
         trim_blocks=True,
         lstrip_blocks=True,
     )
