@@ -77,7 +77,7 @@ def test_a_training_is_cancelled_though_the_api_would_not(filled: Offered, waits
     filled.detector.hold = threading.Event()
     person = filled.person("ADA")
     person.post(HERE, {"bucket": "bucket", "prefix": "out_"})
-    assert filled.detector.started.wait(10)
+    assert filled.detector.started.wait(60)
     for path in (pages("projects"), pages("projects", "p"), HERE, f"{HERE}/1", pages("dashboard")):
         assert person.get(path).status_code == 200, path
     followed = person.get(STATES).json()["versions"]["1"]
@@ -92,7 +92,7 @@ def test_a_training_is_cancelled_though_the_api_would_not(filled: Offered, waits
 
 def waits_for_no_model(offered: Offered) -> None:
     client, ended = offered.client(), threading.Event()
-    for _ in range(500):
+    for _ in range(3000):
         if not client.list_models(ProjectName="p")["Models"]:
             return
         ended.wait(0.02)
