@@ -6,6 +6,7 @@ import hmac
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError, ParamValidationError
 from starlette.applications import Starlette
@@ -132,14 +133,17 @@ class Console:
             Route("/sign-in", entering.sign_in, methods=["POST"]),
             Route("/sign-out", entering.sign_out, methods=["POST"]),
             Route("/", self._go_home),
+            Route("/{region}", self._go_home),
+            Route("/{region}/", self._go_home),
             *(Route(f"/{{region}}{p.path}", self._endpoint(p), methods=[p.method]) for p in PAGES),
         ]
         missing = {404: _tell_missing, 405: _tell_missing}
         mounted = Starlette(routes=[Mount(ROOT, routes=routes)], exception_handlers=missing)
         return Guard(mounted, self.origins)
 
-    def _go_home(self, _request: Request) -> Response:
-        return RedirectResponse(f"{ROOT}/{self.region}/projects", 303)
+    def _go_home(self, request: Request) -> Response:
+        region = quote(request.path_params.get("region", self.region), safe="")
+        return RedirectResponse(f"{ROOT}/{region}/projects", 303)
 
     def _endpoint(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:

@@ -205,6 +205,12 @@ def test_no_answer_can_be_framed_run_anothers_script_or_be_kept(offered: Offered
         assert headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("path", ["/console/", "/console/us-east-1", "/console/us-east-1/"])
+def test_a_shortened_address_leads_home(offered: Offered, path: str) -> None:
+    answer = offered.person("ADA").get(path)
+    assert (answer.status_code, answer.headers["location"]) == (303, PROJECTS)
+
+
 @pytest.mark.parametrize(
     "path",
     [
