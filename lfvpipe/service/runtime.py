@@ -82,6 +82,27 @@ class Runtime:
                     if ours:
                         shutil.rmtree(folder, ignore_errors=True)
 
+    def remove_files_of_deleted_models(self) -> None:
+        """Remove what a power cut brought back of models whose rows are gone.
+
+        The folders are listed first: a row is there before its folder, and no id is given twice.
+        Files whose number this database never gave stay: it may have been made anew, and they be
+        all that is left.
+        """
+        folders = [each for each in self.state_dir.glob("models/*") if each.name.isdecimal()]
+        if not folders:
+            return
+        with self.database.read() as tx:
+            given = models.highest_id(tx)
+            numbers = {each: int(each.name) for each in folders}
+            gone = [
+                folder
+                for folder, number in numbers.items()
+                if number <= given and models.find(tx, number) is None
+            ]
+        for folder in gone:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def store(self, described: str) -> Buckets:
         """Return the object store that `describe_storage` described."""
         if described not in self._stores:

@@ -86,6 +86,7 @@ class Service:
             state_dir, allowed, clock=clock, detector_name=detector, stand_in=stand_in
         )
         self._runtime.remove_scratch_of_killed()
+        self._runtime.remove_files_of_deleted_models()
         cancelled.forget_old(self._runtime)
         self.region = region
         self._scheduler = Scheduler(self._runtime, launch, isolated=isolated, trains=trains)

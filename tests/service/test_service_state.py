@@ -242,3 +242,17 @@ def test_what_killed_jobs_left_goes_when_the_state_is_opened_but_not_a_trainings
         (scratch / name / "half").write_bytes(b"half")
     world.client()
     assert [folder.name for folder in scratch.iterdir()] == ["model-1"]
+
+
+def test_files_of_a_deleted_model_that_a_power_cut_brought_back_go_and_others_stay(
+    trained: Any, client: Any, world: Any
+) -> None:
+    """What a database never gave may be all that is left of one that was lost."""
+    client.delete_model(ProjectName="p", ModelVersion="1")
+    folder = world.state_dir / "models"
+    world.open().close()
+    for number in ("1", "7", "notes"):
+        (folder / number).mkdir(parents=True, exist_ok=True)
+        (folder / number / "model.lfv").write_text("weights")
+    world.open()
+    assert sorted(path.name for path in folder.iterdir()) == ["7", "notes"]

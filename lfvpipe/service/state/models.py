@@ -117,6 +117,12 @@ def find(tx: Transaction, identity: int) -> Model | None:
     return None if row is None else _model(row)
 
 
+def highest_id(tx: Transaction) -> int:
+    """Return the highest row id that a model ever had here; 0 where there was none."""
+    row = tx.one("SELECT seq FROM sqlite_sequence WHERE name = 'models'")
+    return 0 if row is None else int(row["seq"])
+
+
 def find_version(tx: Transaction, project: str, version: int) -> Model | None:
     """Return the model version, or None when it was deleted."""
     row = tx.one(f"{_SELECT} WHERE project = ? AND version = ?", project, version)
