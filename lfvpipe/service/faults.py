@@ -12,13 +12,13 @@ ResourceType = Literal["PROJECT", "DATASET", "MODEL", "TRIAL", "MODEL_PACKAGE_JO
 def not_found(kind: ResourceType, identity: str, message: str) -> Fault:
     """Return a ResourceNotFoundException."""
     members = {"ResourceId": identity, "ResourceType": kind}
-    return Fault("ResourceNotFoundException", message, members=members)
+    return Fault("ResourceNotFoundException", message, members=members, status=404)
 
 
 def conflict(kind: ResourceType, identity: str, message: str) -> Fault:
     """Return a ConflictException: the resource's state does not allow the operation."""
     members = {"ResourceId": identity, "ResourceType": kind}
-    return Fault("ConflictException", message, members=members)
+    return Fault("ConflictException", message, members=members, status=409)
 
 
 def over_quota(kind: ResourceType, identity: str, message: str, *, quota: str) -> Fault:

@@ -153,9 +153,9 @@ def test_names_are_such_as_every_file_system_takes_and_an_image_that_is_gone_is_
 
 def test_without_images_to_train_on_there_is_nothing_to_export(offered: Offered) -> None:
     person = offered.person("VIC")
-    assert person.get(EXPORT).status_code == 400
+    assert person.get(EXPORT).status_code == 404
     offered.client().create_project(ProjectName="p")
-    assert person.get(EXPORT).status_code == 400
+    assert person.get(EXPORT).status_code == 404
     assert "Export as pipeline" not in person.get(pages("projects", "p")).text
     offered.client().create_dataset(ProjectName="p", DatasetType="train")
     assert "Export as pipeline" in person.get(pages("projects", "p")).text

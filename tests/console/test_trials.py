@@ -114,7 +114,7 @@ def test_images_are_judged_verified_and_given_to_a_data_set(
     assert [*bucket.list("console/trials/")] == []
     # Data sets keep their images, in the bucket of the others.
     assert len([*offered.buckets.bucket("bucket").list("console/datasets/")]) == 4
-    assert ada.get(trial).status_code == 400
+    assert ada.get(trial).status_code == 404
     operations = [change.operation for change in service_of(offered).changes(project="p")]
     assert operations[0] == "DeleteTrialDetection"
     assert {"StartTrialDetection", "VerifyTrialDetection"} <= set(operations)
@@ -224,10 +224,10 @@ def test_the_bounds_hold_and_are_told(offered: Offered, monkeypatch: pytest.Monk
     assert "delete one first" in answer.json()["error"]
     assert service_of(offered).trials.get("p", 1).total == 1
     for unknown in ("2", "0", "x", "-1", "9" * 30):
-        assert ada.get(f"{TRIALS}/{unknown}").status_code == 400
+        assert ada.get(f"{TRIALS}/{unknown}").status_code == 404
     for place in ("2", "x"):
         assert ada.get(f"{trial}/images/{place}").status_code == 404
-    assert ada.get(trial.replace("/p/", "/q/")).status_code == 400
+    assert ada.get(trial.replace("/p/", "/q/")).status_code == 404
 
 
 def test_trials_go_with_their_project_and_their_files_with_the_next_trial(
@@ -243,14 +243,14 @@ def test_trials_go_with_their_project_and_their_files_with_the_next_trial(
     page = ada.get(trial).text
     assert "Model version 1 is no more" in page
     assert "Normal, 90.0%" in page
-    assert ask(ada, f"{trial}/images?name=b.png", picture(GREEN)).status_code == 400
+    assert ask(ada, f"{trial}/images?name=b.png", picture(GREEN)).status_code == 404
     for kind in DATASET_TYPES:
         client.delete_dataset(ProjectName="p", DatasetType=kind)
         wait_for_dataset_deletion(
             client, project="p", dataset_type=kind, on_status=lambda _status, _message: None
         )
     client.delete_project(ProjectName="p")
-    assert ada.get(trial).status_code == 400
+    assert ada.get(trial).status_code == 404
     bucket = console_bucket(service_of(offered))
     assert len([*bucket.list("console/trials/")]) == 1
     train(offered, "p")

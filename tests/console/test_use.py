@@ -139,11 +139,11 @@ def test_a_decision_beside_the_model_decides_here_too(offered: Offered) -> None:
         (b"no image", TRY, 400, "not a PNG or JPEG image"),
         (b"", TRY, 400, "not a PNG or JPEG image"),
         (picture(RED, (80, 64)), TRY, 400, "80x64 pixels"),
-        (picture(RED), TRY.replace("1/try", "7/try"), 400, "no model version 7"),
-        (picture(RED), TRY.replace("1/try", "x/try"), 400, "no model version x"),
-        (picture(RED), TRY.replace("1/try", "9" * 40 + "/try"), 400, "no model version 9"),
-        (picture(RED), TRY.replace("1/try", "%2E%2E/try"), 400, "no model version"),
-        (picture(RED), TRY.replace("/p/", "/q/"), 400, "q"),
+        (picture(RED), TRY.replace("1/try", "7/try"), 404, "no model version 7"),
+        (picture(RED), TRY.replace("1/try", "x/try"), 404, "no model version x"),
+        (picture(RED), TRY.replace("1/try", "9" * 40 + "/try"), 404, "no model version 9"),
+        (picture(RED), TRY.replace("1/try", "%2E%2E/try"), 404, "no model version"),
+        (picture(RED), TRY.replace("/p/", "/q/"), 404, "q"),
     ],
 )
 def test_what_cannot_be_tried_is_told(
