@@ -130,10 +130,12 @@ def test_images_that_stood_unchanged_for_long_are_looked_at_as_those_just_writte
         assert lfvpipe("plan", project, "--until", "upload").code == 0
     image = sorted((state / tree).rglob("*.png"))[3]
     stood, content = image.stat(), image.read_bytes()
+    names = {each.name for each in state.rglob("*.png") if each.samefile(image)}
 
     image.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     damaged = lfvpipe("plan", project, "--until", "upload")
-    assert (damaged.code, image.name in damaged.out.replace("\n", "")) == (2, True)
+    said = damaged.out.replace("\n", "")  # of a file with two names either will do
+    assert (damaged.code, any(name in said for name in names)) == (2, True)
     image.write_bytes(content)
     assert lfvpipe("plan", project, "--until", "upload").code == 0
     os.utime(image, ns=(stood.st_atime_ns, stood.st_mtime_ns))

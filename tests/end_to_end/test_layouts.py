@@ -26,8 +26,8 @@ FEW = ("few-", "no-test", "no-train", "too-few", "near-duplicates")
 
 def outcome(folder: Path) -> tuple[list[Image], tuple[Finding, ...]]:
     """Return what stands in the index, and what the check found."""
-    state = folder / ".lfvpipe" / "pipeline"
-    ledger = Ledger.load(state / "ledger.json")
+    (file,) = (folder / ".lfvpipe").glob("*/ledger.json")  # called after the photographs by init
+    state, ledger = file.parent, Ledger.load(file)
     extracted = ExtractOutcome.standing(ledger, "default")
     checked = CheckOutcome.standing(ledger, "default")
     assert extracted is not None
