@@ -6,7 +6,6 @@ rules and to the same verdict as DetectAnomalies.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.decision import Called, Decision
 from lfvpipe.errors import UserError
 from lfvpipe.lookout import tags
-from lfvpipe.service.faults import conflict, invalid, not_found
+from lfvpipe.service.faults import conflict, invalid
 from lfvpipe.service.state import models
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from lfvpipe.service.state.database import Database
     from lfvpipe.service.state.models import Model
 
-_VERSION = re.compile(r"[1-9][0-9]{0,9}")
 _LOADED = 2  # models in memory: a person tries one, and perhaps its predecessor
 
 
@@ -85,9 +83,6 @@ class Judge:
         return model.width or 0, model.height or 0
 
     def _find(self, project: str, version: str) -> Model:
-        if not _VERSION.fullmatch(version):  # pages' addresses are not held to the API's patterns
-            missing = f"project {project} has no model version {version}"
-            raise not_found("MODEL", f"{project}/{version}", missing)
         with self._runtime.database.read() as tx:
             model = models.get(tx, project, version)
         if not self._runtime.model_file(model.id).is_file():

@@ -1,5 +1,6 @@
 """The table of model versions."""
 
+import re
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -19,6 +20,8 @@ _SELECT = (
     " precision, evaluated, width, height, min_units, max_units, detector, deaths, unpublished"
     " FROM models"
 )
+
+_VERSION = re.compile(r"[0-9]{1,10}")
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,18 @@ class Model:
 def get(tx: Transaction, project: str, version: str) -> Model:
     """Return the model version of an existing project; `version` may be ``latest``.
 
+    What spells no version names none: not everybody who asks is held to the API's patterns.
+
     Raises:
         Fault: ResourceNotFoundException.
     """
     projects.get(tx, project)
     if version == "latest":
         row = tx.one(f"{_SELECT} WHERE project = ? ORDER BY version DESC LIMIT 1", project)
-    else:
+    elif _VERSION.fullmatch(version):
         row = tx.one(f"{_SELECT} WHERE project = ? AND version = ?", project, int(version))
+    else:
+        row = None
     if row is None:
         missing = f"project {project} has no model version {version}"
         raise not_found("MODEL", f"{project}/{version}", missing)
