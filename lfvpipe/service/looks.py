@@ -149,6 +149,19 @@ def lines_in_use(file: Path) -> list[str]:
     return [str(line) for (line,) in rows]
 
 
+def is_changing(file: Path) -> bool:
+    """Say whether a data set of a state's file is being created or updated; see `lines_in_use`."""
+    query = "SELECT 1 FROM datasets WHERE next_content IS NOT NULL OR status LIKE '%IN_PROGRESS'"
+    return _ask(file, query) is not None
+
+
+def sources_of_trials(file: Path) -> list[str]:
+    """Return the addresses of the images of trial detections; see `lines_in_use`."""
+    if _ask(file, "SELECT 1 FROM sqlite_master WHERE name = 'trial_images'") is None:
+        return []  # an earlier version's
+    return [str(source) for (source,) in _rows(file, "SELECT source FROM trial_images")]
+
+
 def _ask(file: Path, query: str, *values: Any) -> Any:
     """Return the first row of a query; None where there is none, or no file; see `_rows`."""
     rows = _rows(file, query, *values)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Below it, all of it is fetched sooner than its parts.
 _LEAST_BYTES = 4 * 2**20
+_LARGEST_BYTES = 2**42  # that a server is believed to have
+_LARGEST_DIRECTORY = 64 * 2**20  # of a million members
 # What parts have to spare: a request costs time, which bytes do not show.
 _MOST_OF_IT = 0.5
 # One request fetches what lies so near; it moves at most so many bytes in vain.
@@ -93,6 +95,7 @@ def fetch_directory(
         UserError: The server or store does not give it.
     """
     from lfvpipe.storage import Changed, NoRanges
+    from lfvpipe.storage.errors import Refused
 
     share = share_of(pipeline, source)
     if share is None:
@@ -100,16 +103,19 @@ def fetch_directory(
     try:
         version, end = remote.read_end(_END)
         total = version.total or 0
-        if total < _LEAST_BYTES:
+        if not _LEAST_BYTES <= total <= _LARGEST_BYTES:
             return None
         if partial.version != version:
             partial.begin(version)
             partial.put([(0, remote.read(version, 0, _HEAD)), (total - len(end), end)])
         start = _directory_start(end, total)
-        if start is None or partial.read(0, 2) != b"PK":
+        if start is None or total - start > _LARGEST_DIRECTORY or partial.read(0, 2) != b"PK":
             return None
         lacking = _lacking(partial, [(start, total)])
         partial.put((begin, remote.read(version, begin, stop)) for begin, stop in lacking)
+    except Refused:  # parts, perhaps; if it is all, the fetch of the whole says why
+        partial.forget()
+        return None
     except (NoRanges, Changed) as error:
         partial.forget()
         warn(f"{public_address(source.address)} is fetched as a whole: {error}.")

@@ -399,7 +399,8 @@ def _parts_are_known(path: Path, facts: FetchOutcome) -> bool:
     from lfvpipe.storage.parts import PartialFile
 
     partial = PartialFile(path.parent.parent, path.name)
-    return partial.is_there and partial.version.etag == (facts.etag or "")
+    known = (facts.etag or "", facts.modified or "")
+    return partial.is_there and (partial.version.etag, partial.version.modified) == known
 
 
 def _key_beside(key: str) -> str:

@@ -65,6 +65,8 @@ class ObjectParts:
         if found is None or not found.etag:
             raise NoRanges("the store does not say which version it has")
         version = Validators(found.etag, total=found.size)
+        if not found.size:
+            return version, b""  # of nothing no part can be asked for
         return version, self.read(version, max(0, found.size - size), found.size)
 
     def read(self, version: Validators, start: int, end: int) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -24,6 +25,7 @@ from lfvpipe.service.embedded import model_file, model_status, stands_still
 from lfvpipe.service.state import projects
 from lfvpipe.service.state.database import Database
 from lfvpipe.service.state.schema import MIGRATIONS, VERSION
+from lfvpipe.steps.pruning.service_objects import used_keys
 
 DUMP = Path(__file__).parent / "fixtures" / "service-0.1.0.sql"
 OUTPUT = {"S3Location": {"Bucket": "bucket", "Prefix": "out_"}}
@@ -256,3 +258,21 @@ def test_files_of_a_deleted_model_that_a_power_cut_brought_back_go_and_others_st
         (folder / number / "model.lfv").write_text("weights")
     world.open()
     assert sorted(path.name for path in folder.iterdir()) == ["7", "notes"]
+
+
+def test_objects_in_use_are_told_however_a_line_spells_them_and_not_amid_an_update(
+    dataset: Any, client: Any, world: Any, waits: Any
+) -> None:
+    """What a prune goes by: it removes no object that a data set names."""
+    del dataset  # it is there
+    context: Any = SimpleNamespace(service_dir=world.state_dir)
+    line = '{"source-ref":"s3:\\/\\/bucket\\/normal\\/0.png"}'
+    client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=line.encode())
+    waits.dataset(client)
+    used = used_keys(context, "bucket")
+    assert used is not None
+    assert {"normal/0.png", "normal/1.png"} <= used
+    with closing(sqlite3.connect(world.state_dir / "service.db")) as state:
+        state.execute("UPDATE datasets SET status = 'UPDATE_IN_PROGRESS'")
+        state.commit()
+    assert used_keys(context, "bucket") is None

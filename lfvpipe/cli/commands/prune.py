@@ -86,6 +86,9 @@ def run(options: PruneOptions) -> int:
         if groups and not (options.yes or is_agreed("prune", "remove this?")):
             print("nothing was removed", file=sys.stderr)
             return 1
+        if not options.yes and groups != _groups(variant, ledger, wish):
+            print("something has changed meanwhile, and nothing was removed", file=sys.stderr)
+            return 1
         freed, left = _remove(options, variant, ledger, groups, wish)
     return _end(options, groups, freed, left)
 

@@ -25,11 +25,18 @@ def used_keys(context: Context, bucket: str) -> set[str] | None:
     folder = context.service_dir
     for state in (folder / looks.STATE, *folder.glob(f"regions/*/{looks.STATE}")):
         try:
+            if looks.is_changing(state):
+                return None  # what an update brings is not among the lines yet
             lines = looks.lines_in_use(state)
+            found |= {
+                source.removeprefix(start)
+                for source in looks.sources_of_trials(state)
+                if source.startswith(start)
+            }
         except (looks.StateDamaged, sqlite3.Error):
             return None
         for line in lines:
-            if start in line:
+            if start in line or "\\" in line:  # which may spell it otherwise, such as s3:\/\/
                 texts = _texts(json.loads(line))
                 found |= {text.removeprefix(start) for text in texts if text.startswith(start)}
     return found

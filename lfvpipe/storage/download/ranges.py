@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from httpx import Response
 
+_RANGE = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})")
+
 
 class HttpParts:
     """Reads parts of what `url` serves, over connections that are kept; a context manager."""
@@ -66,7 +68,7 @@ class HttpParts:
             try:
                 with requesting(self._url, headers, client=self._client) as response:
                     said = response.headers.get("Content-Range", "")
-                    match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", said)
+                    match = _RANGE.fullmatch(said)
                     total = int(match[3]) if match else _length(response)
                     now = Validators(
                         response.headers.get("ETag", ""),
@@ -88,7 +90,12 @@ class HttpParts:
 
 def _length(response: Response) -> int | None:
     length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() and response.status_code == 200 else None
+    return int(length) if _is_size(length) and response.status_code == 200 else None
+
+
+def _is_size(text: str) -> bool:
+    """Tell whether a header's text is a number of bytes, of a length that can be one."""
+    return re.fullmatch("[0-9]{1,15}", text) is not None
 
 
 def _agree(before: Validators, now: Validators) -> bool:
@@ -107,6 +114,6 @@ def _body(response: Response, most: int) -> bytes:
         if len(data) > most:
             raise NoRanges("the server sends more than asked for")
     length = response.headers.get("Content-Length", "")
-    if length.isdigit() and len(data) != int(length):
+    if _is_size(length) and len(data) != int(length):
         raise Interrupted(f"it ended after {len(data)} of {length} bytes")
     return bytes(data)
