@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.decision import Called, Decision
 from lfvpipe.errors import UserError
 from lfvpipe.lookout import tags
-from lfvpipe.service.faults import conflict, invalid
+from lfvpipe.service.faults import conflict, invalid, not_found
 from lfvpipe.service.state import models
 
 if TYPE_CHECKING:
@@ -83,6 +83,9 @@ class Judge:
         return model.width or 0, model.height or 0
 
     def _find(self, project: str, version: str) -> Model:
+        if version == "latest":  # what a person looks at is one version, whatever comes later
+            missing = f"project {project} has no model version {version}"
+            raise not_found("MODEL", f"{project}/{version}", missing)
         with self._runtime.database.read() as tx:
             model = models.get(tx, project, version)
         if not self._runtime.model_file(model.id).is_file():
