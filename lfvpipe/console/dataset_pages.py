@@ -277,7 +277,7 @@ def _add(visit: Visit) -> Response:
     dataset = dataset_of(visit)
     visit.datasets.updates.create(dataset)
     done = visit.datasets.uploads.add(dataset, uploads)
-    return JSONResponse({"added": done.changed, "undo": done.undo})
+    return JSONResponse({"added": done.changed, "undo": done.undo, "remark": done.remark})
 
 
 def _chosen(visit: Visit) -> Sequence[tuple[ImageId, str]]:

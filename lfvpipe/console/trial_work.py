@@ -38,10 +38,12 @@ class Given:
     Attributes:
         added: How many it has now.
         had: How many the project had already, by their digests.
+        remark: What else a person should know; "" for nothing.
     """
 
     added: int
     had: int
+    remark: str = ""
 
 
 def bring(service: Service, trial: Trial, name: str, data: bytes) -> TrialImage:
@@ -131,10 +133,10 @@ def give(
         uploads.setdefault(stored.digest, Upload(stored.digest, stored.name, call))
         places.setdefault(stored.digest, []).append(image.place)
     known = desk.uploads.known(dataset.project, uploads)
-    desk.uploads.add(dataset, list(uploads.values()))
+    done = desk.uploads.add(dataset, list(uploads.values()))
     for digest, those in places.items():
         service.trials.mark_added(trial.id, those, known.get(digest, dataset.type))
-    return Given(len(uploads) - len(known), len(known))
+    return Given(len(uploads) - len(known), len(known), done.remark)
 
 
 def read(service: Service, image: TrialImage) -> bytes:

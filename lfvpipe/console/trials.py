@@ -195,6 +195,8 @@ def _add(visit: Visit) -> Response:
         told.append(say("trials.had", count=given.had))
     if left := len(asked) - len(chosen):
         told.append(say("trials.left", count=left))
+    if given.remark:
+        told.append(given.remark)
     return _go_back(visit, trial, " ".join(told))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from lfvpipe import atomic
 from lfvpipe.damage import parse_json
-from lfvpipe.dataset.labels import Decision, LabelsError, Standing, read_decisions
+from lfvpipe.dataset.labels import (
+    Decision,
+    LabelsError,
+    Standing,
+    images_folder,
+    read_decisions,
+)
+from lfvpipe.dataset.local_files import display_name
+from lfvpipe.dataset.selection import FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -115,6 +124,23 @@ class Book:
     def name_of(self, sha256: str, source: str) -> str | None:
         """Return what the file calls an image of this digest in a source; None if it does not."""
         return self._names.get((source, sha256))
+
+    def name_of_copy(self, called: str, sha256: str, suffix: str, folder: Path | None) -> str:
+        """Return what the file calls, or is to call, an image that it adds to the sources.
+
+        That is the name of the copy beside the file: other decisions about the image use it, too.
+
+        Args:
+            called: The name of the image where it comes from.
+            sha256: The digest of its file.
+            suffix: Of the copy, such as ``.png``.
+            folder: What names are relative to, the pipeline's; None where that is not known.
+        """
+        if before := self.name_of(sha256, FILES):
+            return before
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", called.rpartition(".")[0] or called)[-60:]
+        copy = images_folder(self.file) / f"{stem.strip('.-') or 'image'}-{sha256[:16]}{suffix}"
+        return str(copy.absolute()) if folder is None else display_name(copy, folder)
 
     @property
     def can_undo(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -10,8 +9,6 @@ from typing import TYPE_CHECKING
 from lfvpipe.dataset import kept
 from lfvpipe.dataset.globs import is_image_name
 from lfvpipe.dataset.index import Image, read_index, read_notes
-from lfvpipe.dataset.labels import images_folder
-from lfvpipe.dataset.local_files import display_name
 from lfvpipe.dataset.selection import FILES
 from lfvpipe.errors import UserError
 from lfvpipe.report.records import Verdict
@@ -129,17 +126,9 @@ def _doubt(item: Item) -> float:
 
 
 def _name(verdict: KeptVerdict, file: Path, book: Book, folder: Path) -> str:
-    """Return what the labels file calls, or is to call, a detected image.
-
-    That is the name of the copy beside the labels file: other decisions about it use it, too.
-    """
-    if before := book.name_of(verdict.sha256, FILES):
-        return before
     called = PurePosixPath(verdict.name).name
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", called.rpartition(".")[0] or called)[-60:]
     suffix = PurePosixPath(called).suffix.lower() if is_image_name(called) else _suffix(file)
-    copy = f"{stem.strip('.-') or 'image'}-{verdict.sha256[:16]}{suffix}"
-    return display_name(images_folder(book.file) / copy, folder)
+    return book.name_of_copy(called, verdict.sha256, suffix, folder)
 
 
 def _suffix(file: Path) -> str:

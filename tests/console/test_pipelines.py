@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -17,6 +18,7 @@ from lfvpipe.console.datasets.desk import Desk
 from lfvpipe.console.datasets.editing import Seen
 from lfvpipe.console.datasets.pipelines import Pipelines
 from lfvpipe.console.datasets.updates import DatasetName
+from lfvpipe.console.datasets.uploads import Upload
 from lfvpipe.lookout.client import connect
 from lfvpipe.service import Service
 from lfvpipe.service.roles import Actor, Role, acting
@@ -61,6 +63,10 @@ def desk(folder: Path) -> Iterator[Any]:
     yield open_desk
     for service in services:
         service.close()
+
+
+def buckets_of(folder: Path) -> storage.Buckets:
+    return storage.connect("local", region="us-east-1", root=folder / ".lfvpipe" / "buckets")
 
 
 def labels(desk: Desk) -> dict[str, str | None]:
@@ -112,6 +118,56 @@ def test_labels_masks_and_removals_outlive_the_pipelines_next_run(folder: Path, 
     assert after[digest_in(first.key)] == "anomaly"
     assert after[digest_in(third.key)] == "anomaly"
     assert digest_in(second.key) not in after
+
+
+def test_images_that_are_brought_moved_and_removed_are_the_pipelines_too(
+    folder: Path, desk: Any
+) -> None:
+    """The next run has them where they are, as those that a review of detected images adds."""
+    file = name_labels(folder)
+    opened = desk()
+    images = opened.updates._images.catalogue("small", "train").images
+    bucket, key = storage.parse_s3_uri(images[0].source)
+    with Image.open(io.BytesIO(buckets_of(folder).bucket(bucket).get(key, limit=10**7))) as one:
+        size = one.size
+    brought = []
+    for number, label in enumerate(("normal", "normal", "anomaly", None)):
+        data = io.BytesIO()
+        Image.effect_noise(size, 20 + number).convert("RGB").save(data, "PNG")
+        stored = opened.uploads.store(TRAIN, f"new {number}.png", data.getvalue())
+        call_ = Call(label, "dent" if label == "anomaly" else "")  # type: ignore[arg-type]
+        brought.append(Upload(stored.digest, stored.name, call_))
+    done = opened.uploads.add(TRAIN, brought)
+    assert "The 3 decisions are in p.labels.jsonl" in done.remark
+    assert "1 image without a label" in done.remark
+    by_name = {
+        image.key.rpartition("/")[2]: image
+        for image in opened.updates._images.catalogue("small", "train").images
+    }
+    opened.editing.move(TRAIN, [by_name["new 1.png"].id])
+    opened.editing.remove(TRAIN, [by_name["new 2.png"].id])
+    told = lines(file)
+    assert [(each["label"], each.get("split")) for each in told] == [
+        ("normal", "train"),
+        ("normal", "train"),
+        ("anomaly", "train"),
+        ("normal", "test"),
+        ("exclude", None),
+    ]
+    assert {each["source"] for each in told} == {"files"}
+    assert all((folder / each["name"]).is_file() for each in told)
+    said = call("run", "p.yaml", "--until", "datasets", cwd=folder)
+    assert said.code == 0, said
+    again = desk()
+    for kind, expected in (("train", {brought[0]}), ("test", {brought[1]})):
+        held = {
+            hashlib.sha256(buckets_of(folder).bucket(place).get(key, limit=10**7)).hexdigest()
+            for place, key in (
+                storage.parse_s3_uri(image.source)
+                for image in again.updates._images.catalogue("small", kind).images
+            )
+        }
+        assert {each for each in brought if each.digest in held} == expected
 
 
 def test_a_pipeline_without_a_labels_file_is_told_of(folder: Path, desk: Any) -> None:

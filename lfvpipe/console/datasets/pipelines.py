@@ -13,13 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from lfvpipe import atomic, config
 from lfvpipe.console.wording import say
 from lfvpipe.dataset.book import Book
 from lfvpipe.dataset.index import read_index, read_notes
-from lfvpipe.dataset.labels import Decision, LabelsError
+from lfvpipe.dataset.labels import Decision
+from lfvpipe.dataset.selection import FILES
 from lfvpipe.engine.ledger import Ledger
 from lfvpipe.errors import UserError
 from lfvpipe.manifest import read_line, service_entry
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
 
     from lfvpipe.console.datasets.history import Change
     from lfvpipe.dataset.index import Image
-    from lfvpipe.dataset.labels import Choice
+    from lfvpipe.dataset.labels import Choice, Part
     from lfvpipe.service import Service
 
 _OURS: Final = "embedded"  # the service of the pipelines whose state lies beside this one
 _MOST_LINE: Final = 10 * 1024 * 1024
-_MOST_MASK: Final = 64 * 1024 * 1024
+_MOST_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Pipeline:
         index: The images of its last run, in a file of the state.
         notes: What was noted of them.
         labels: The file of decisions; None where it has none.
+        home: The folder of its file, which names are relative to; None where it was not found.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Pipeline:
     index: Path
     notes: Path
     labels: Path | None
+    home: Path | None = None
 
 
 class Pipelines:
@@ -112,20 +115,18 @@ class Pipelines:
         if pipeline.labels is None:
             return say("pipelines.unlabelled", name=pipeline.name)
         known = _known_images(pipeline, step)
-        decisions, counted = [], Counter[str]()
+        book, decisions, counted = Book(pipeline.labels), list[Decision](), Counter[str]()
         try:
             for source, changes in _by_source(step).items():
-                image = known.get(source)
-                if image is None:
-                    counted["strange"] += 1
-                elif len(changes) > 1:
-                    counted["moved"] += 1
+                said = self._decide(pipeline, book, known.get(source), source, changes)
+                if isinstance(said, str):
+                    counted[said] += 1
                 else:
-                    decisions.append(self._decision(pipeline.labels, *image, changes[0]))
+                    decisions.append(said)
             if decisions:
-                Book(pipeline.labels).add(*decisions)
-        except (LabelsError, OSError) as error:
-            reason = error.message if isinstance(error, LabelsError) else error.strerror
+                book.add(*decisions)
+        except (UserError, OSError) as error:
+            reason = error.message if isinstance(error, UserError) else error.strerror
             return say("pipelines.not_told", name=pipeline.name, reason=reason)
         told = []
         if decisions:
@@ -135,29 +136,77 @@ class Pipelines:
             told.append(say(f"pipelines.{what}", count=number, name=pipeline.name))
         return " ".join(told)
 
+    def _decide(
+        self,
+        pipeline: Pipeline,
+        book: Book,
+        known: tuple[Image, str] | None,
+        source: str,
+        changes: Sequence[Change],
+    ) -> Decision | Literal["strange", "moved"]:
+        """Return what the labels file is to say of an image, or why it can say nothing."""
+        if known is None or known[0].source == FILES:
+            return self._added(pipeline, book, source, changes) or "strange"
+        if len(changes) > 1:
+            return "moved"
+        return self._decision(book.file, *known, changes[0])
+
+    def _added(
+        self, pipeline: Pipeline, book: Book, source: str, changes: Sequence[Change]
+    ) -> Decision | None:
+        """Return what adds an image that no source has, or says something else of it.
+
+        It is copied to where such images lie beside the labels file, as a review copies what was
+        detected. None for one that the pipeline does not get, as it has no label.
+        """
+        bucket, key = parse_s3_uri(source)
+        data = self._service.buckets.bucket(bucket).get(key, limit=_MOST_BYTES)
+        sha256 = hashlib.sha256(data).hexdigest()
+        called = key.rpartition("/")[2]
+        suffix = Path(called).suffix.lower() or ".png"
+        name = book.name_of_copy(called, sha256, suffix, pipeline.home)
+        after = next((each for each in changes if each.after is not None), None)
+        if after is None or after.after is None:
+            is_known = book.name_of(sha256, FILES) is not None
+            return _Decided(name, FILES, sha256).as_("exclude") if is_known else None
+        entry = service_entry(after.after, longest=_MOST_LINE)
+        if entry.label is None:
+            return None
+        place = (pipeline.home or Path()) / name
+        if not place.is_file():
+            atomic.make_folder(place.parent)
+            atomic.write_bytes(place, data)
+        mask = None
+        if entry.mask is not None:
+            mask = self._keep_mask(book.file, called, entry.mask)
+        return _Decided(name, FILES, sha256, split=after.dataset.type).as_(
+            "anomaly" if entry.label == "anomaly" else "normal",
+            _defect_in(after.after),
+            mask,
+            entry.mask_classes if mask else None,
+        )
+
     def _decision(self, labels: Path, image: Image, origin: str, change: Change) -> Decision:
-        """Return what a change says of a pipeline's image."""
-        decide = _Decided(image, origin, present_actor().access_key)
+        """Return what a change says of an image that the pipeline's sources have."""
+        decided = _Decided(image.member, image.source, origin, was=image.label)
         if change.after is None:
-            return decide.as_("exclude")
+            return decided.as_("exclude")
         entry = service_entry(change.after, longest=_MOST_LINE)
         if entry.label is None:
-            return decide.as_("unsure")
-        defects = (each.defect for each in read_line(change.after).classifications)
+            return decided.as_("unsure")
         mask, classes = None, None
-        if entry.mask is not None and not entry.mask.endswith(
-            image.mask.key if image.mask else "/"
-        ):
-            mask, classes = self._keep_mask(labels, image, entry.mask), entry.mask_classes
+        known = image.mask.key if image.mask else "/"  # which no address ends with
+        if entry.mask is not None and not entry.mask.endswith(known):
+            mask, classes = self._keep_mask(labels, image.member, entry.mask), entry.mask_classes
         choice: Choice = "anomaly" if entry.label == "anomaly" else "normal"
-        return decide.as_(choice, next(filter(None, defects), None), mask, classes)
+        return decided.as_(choice, _defect_in(change.after), mask, classes)
 
-    def _keep_mask(self, labels: Path, image: Image, address: str) -> str:
+    def _keep_mask(self, labels: Path, called: str, address: str) -> str:
         """Copy a mask to where masks of the labels file lie; return its path from there."""
         bucket, key = parse_s3_uri(address)
-        data = self._service.buckets.bucket(bucket).get(key, limit=_MOST_MASK)
+        data = self._service.buckets.bucket(bucket).get(key, limit=_MOST_BYTES)
         digest = hashlib.sha256(data).hexdigest()[:12]
-        stem = Path(image.member).stem or "image"
+        stem = Path(called).stem or "image"
         path = labels.with_name(f"{labels.stem}-masks") / f"{stem}-{digest}.png"
         atomic.make_folder(path.parent)
         atomic.write_bytes(path, data)
@@ -166,11 +215,13 @@ class Pipelines:
 
 @dataclass(frozen=True)
 class _Decided:
-    """Makes the decisions about one image."""
+    """Makes the decisions about one image; see `Decision` for its attributes."""
 
-    image: Image
-    origin: str
-    who: str
+    name: str
+    source: str
+    sha256: str
+    was: str | None = None
+    split: Part | None = None
 
     def as_(
         self,
@@ -180,16 +231,22 @@ class _Decided:
         classes: Mapping[str, str] | None = None,
     ) -> Decision:
         return Decision(
-            self.image.member,
+            self.name,
             choice,
-            self.image.source,
-            self.origin or None,
-            self.who or "console",
-            was=self.image.label,
+            self.source,
+            self.sha256 or None,
+            present_actor().access_key or "console",
+            was=self.was,
             mask=mask,
             classes=classes,
             type=defect,
+            split=self.split,
         )
+
+
+def _defect_in(line: str) -> str | None:
+    """Return the type of an anomaly that a line's label says."""
+    return next((each.defect for each in read_line(line).classifications if each.defect), None)
 
 
 def _pipeline(folder: Path, ledger: Ledger, variant: str, project: str) -> Pipeline | None:
@@ -197,28 +254,40 @@ def _pipeline(folder: Path, ledger: Ledger, variant: str, project: str) -> Pipel
     uploaded = UploadOutcome.standing(ledger, variant)
     if extracted is None or uploaded is None:
         return None
-    labels = _labels_by_its_file(folder, project) or _labels_by_its_run(folder, variant)
+    named = _named_by_its_file(folder, project)
+    labels = named.labels if named else _labels_by_its_run(folder, variant)
     index, notes = folder / extracted.index, folder / extracted.notes
     place = f"s3://{uploaded.name}/{uploaded.prefix}"
-    return Pipeline(folder.name, place, index, notes, labels)
+    return Pipeline(folder.name, place, index, notes, labels, named.home if named else None)
 
 
-def _labels_by_its_file(folder: Path, project: str) -> Path | None:
-    """Return the labels file that a pipeline file beside the state folder names."""
+@dataclass(frozen=True)
+class _Named:
+    """What a pipeline file says."""
+
+    name: str
+    project: str
+    labels: Path | None
+    home: Path
+
+
+def _named_by_its_file(folder: Path, project: str) -> _Named | None:
+    """Return what the pipeline file says, where it lies beside the state folder."""
     for file in sorted(folder.parent.parent.glob("*.y*ml")):
         with suppress(UserError, OSError):
-            found = _named_labels(file, file.stat().st_mtime_ns)
-            if found[:2] == (folder.name, project):
-                return found[2]
+            found = _read_file(file, file.stat().st_mtime_ns)
+            if (found.name, found.project) == (folder.name, project):
+                return found
     return None
 
 
 @lru_cache(maxsize=64)
-def _named_labels(file: Path, _written: int) -> tuple[str, str, Path | None]:
-    """Return a pipeline's name, its project and the labels file that it names."""
+def _read_file(file: Path, _written: int) -> _Named:
     pipeline = config.load(file).pipeline
-    named = pipeline.sources.labels
-    return pipeline.name, pipeline.project, None if named is None else Path(named)
+    labels = pipeline.sources.labels
+    return _Named(
+        pipeline.name, pipeline.project, Path(labels) if labels else None, pipeline.folder
+    )
 
 
 def _labels_by_its_run(folder: Path, variant: str) -> Path | None:

@@ -66,6 +66,7 @@ function begin() {
     const count = { added: 0, known: 0, refused: 0, done: 0, count: found.length };
     const by_folder = form.elements.by_folder.checked;
     const seen = new Set();
+    const remarks = [];   // of the parts, on what becomes of the images beyond
     const bar = document.getElementById("upload-bar");
     going = new AbortController();
     refused.hidden = true;
@@ -92,9 +93,13 @@ function begin() {
         count.done = at + part.length;
         bar.value = count.done;
         const files = stored.sort((a, b) => fresh.indexOf(a.item) - fresh.indexOf(b.item)).map((one) => one.file);
-        if (files.length) count.added += (await order("add", { files, by_folder })).added;
+        if (!files.length) continue;
+        const { added, remark } = await order("add", { files, by_folder });
+        count.added += added;
+        if (remark) remarks.push(remark);
       }
       say(form.dataset.done, count);
+      for (const remark of remarks) document.getElementById("upload-said").append(` ${remark}`);
     } catch (error) {
       if (error.name === "AbortError") say(form.dataset.stopped, count);
       else say(error.status ? error.message : form.dataset.lost);
