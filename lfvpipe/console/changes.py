@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfvpipe.console.visit import Page
+from lfvpipe.console.visit import Page, read_number
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -15,8 +15,7 @@ _A_PAGE = 50
 
 
 def _show(visit: Visit) -> Response:
-    asked = visit.query.get("before", "")
-    before = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 18 else None
+    before = read_number(visit.query.get("before", ""))
     project = visit.query.get("project", "")
     found = visit.service.changes(before=before, project=project, limit=_A_PAGE + 1)
     older = found[_A_PAGE - 1].id if len(found) > _A_PAGE else None

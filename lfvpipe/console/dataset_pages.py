@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -14,13 +13,12 @@ from lfvpipe.console.datasets.calls import Call, call_of, read_type
 from lfvpipe.console.datasets.editing import Seen
 from lfvpipe.console.datasets.updates import DatasetName
 from lfvpipe.console.datasets.uploads import UnfitUpload, Upload, call_by_folder
+from lfvpipe.console.pictures import give_image, give_thumbnail
 from lfvpipe.console.rendering import render
-from lfvpipe.console.visit import KIB, Page, Refusal
+from lfvpipe.console.visit import KIB, Page, Refusal, read_number
 from lfvpipe.console.wording import say
-from lfvpipe.images import SERVED, ImageError, inspect
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.service.images import ImageId, Order, Show, Wanted
-from lfvpipe.storage import StorageError, parse_s3_uri
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +31,6 @@ A_PAGE: Final = 120
 """Images of a page: as many as a browser shows without a wait."""
 _CHOICE: Final = 16 * KIB * KIB  # bytes of a request that names 100,000 images
 _FILE: Final = 64 * KIB * KIB
-_BRIEFLY: Final = {"cache-control": "private, max-age=300"}
 
 
 @dataclass(frozen=True)
@@ -75,8 +72,7 @@ def _wanted(visit: Visit) -> Wanted:
 def _window(catalogue: Catalogue, wanted: Wanted, page: str) -> Window:
     found = catalogue.select(wanted)
     of = max(1, math.ceil(len(found) / A_PAGE))
-    asked = int(page) if page.isascii() and page.isdecimal() and len(page) < 9 else 1
-    number = min(max(asked, 1), of)
+    number = min(max(read_number(page) or 1, 1), of)
     shown = found[(number - 1) * A_PAGE : number * A_PAGE]
     return Window([(image, call_of(image)) for image in shown], number, of, len(found))
 
@@ -135,22 +131,11 @@ def _choose(visit: Visit) -> Response:
 
 
 def _thumbnail(visit: Visit) -> Response:
-    bucket, key = parse_s3_uri(_source(visit))
-    with suppress(StorageError):  # whose text names folders of the server
-        found = visit.datasets.thumbnails.find(visit.service.buckets.bucket(bucket), key)
-        if found is not None:
-            return Response(found, media_type="image/webp", headers=_BRIEFLY)
-    raise Refusal(say("datasets.no_picture"), 404)
+    return give_thumbnail(visit, _source(visit))
 
 
 def _image(visit: Visit) -> Response:
-    """Return an image as it lies in its bucket."""
-    bucket, key = parse_s3_uri(_source(visit))
-    with suppress(StorageError, ImageError):
-        data = visit.service.buckets.bucket(bucket).get(key, limit=_FILE)
-        form = inspect(data, SERVED).format
-        return Response(data, media_type=f"image/{form.lower()}", headers=_BRIEFLY)
-    raise Refusal(say("datasets.no_picture"), 404)
+    return give_image(visit, _source(visit))
 
 
 def _source(visit: Visit) -> str:

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 
 from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.projects import find_project
-from lfvpipe.console.visit import Page, Refusal
+from lfvpipe.console.visit import Page, Refusal, read_number
 from lfvpipe.console.wording import say
 from lfvpipe.lookout.progress import TrainingProgress
 from lfvpipe.lookout.statuses import (
@@ -223,9 +223,10 @@ def _units(visit: Visit, name: str) -> int | None:
     text = visit.form.get(name, "").strip()
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= 6):
+    number = read_number(text)
+    if number is None:
         raise Refusal(say("models.no_units"))
-    return int(text)
+    return number
 
 
 def _stop(visit: Visit) -> Response:

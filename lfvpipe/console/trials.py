@@ -11,16 +11,15 @@ from starlette.responses import JSONResponse, Response
 
 from lfvpipe.console import trial_work
 from lfvpipe.console.datasets.updates import DatasetName
+from lfvpipe.console.pictures import give_image, give_thumbnail
 from lfvpipe.console.projects import find_project
 from lfvpipe.console.rendering import render
 from lfvpipe.console.use import LARGEST
-from lfvpipe.console.visit import Page, Refusal
+from lfvpipe.console.visit import Page, Refusal, read_number
 from lfvpipe.console.wording import say
-from lfvpipe.images import SERVED, ImageError, inspect
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.lookout.statuses import MODEL_TRAINED
 from lfvpipe.service.trials import MOST_BYTES, MOST_IMAGES, MOST_TRIALS, Order, Show, Verified
-from lfvpipe.storage import parse_s3_uri
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from lfvpipe.service.trials import Trial, TrialImage
 
 A_PAGE: Final = 120
-_BRIEFLY: Final = {"cache-control": "private, max-age=300"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Looked:
         return cls(
             Show(show) if show in set(Show) else Show.ALL,
             Order(order) if order in set(Order) else Order.ADDED,
-            _number(page) or 1,
+            read_number(page) or 1,
         )
 
     def query(self, page: int) -> str:
@@ -58,13 +56,8 @@ class Looked:
         return f"?{urlencode(said)}" if said else ""
 
 
-def _number(text: str) -> int:
-    """Return the number that a text spells; 0 for none."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
-
-
 def _trial(visit: Visit) -> Trial:
-    return visit.service.trials.get(visit.path["project"], _number(visit.path["trial"]))
+    return visit.service.trials.get(visit.path["project"], read_number(visit.path["trial"]) or 0)
 
 
 def _show_all(visit: Visit) -> Response:
@@ -146,25 +139,16 @@ def _tell(visit: Visit, image: TrialImage | None) -> Response:
 
 
 def _thumbnail(visit: Visit) -> Response:
-    bucket, key = parse_s3_uri(_image(visit).source)
-    found = visit.datasets.thumbnails.find(visit.service.buckets.bucket(bucket), key)
-    if found is None:
-        raise Refusal(say("datasets.no_picture"), 404)
-    return Response(found, media_type="image/webp", headers=_BRIEFLY)
+    return give_thumbnail(visit, _image(visit).source)
 
 
 def _open(visit: Visit) -> Response:
-    data = trial_work.read(visit.service, _image(visit))
-    try:
-        form = inspect(data, SERVED).format
-    except ImageError:
-        raise Refusal(say("datasets.no_picture"), 404) from None
-    return Response(data, media_type=f"image/{form.lower()}", headers=_BRIEFLY)
+    return give_image(visit, _image(visit).source)
 
 
 def _image(visit: Visit) -> TrialImage:
     trial = _trial(visit)
-    places = [_number(visit.path["place"])]
+    places = [read_number(visit.path["place"]) or 0]
     for image in visit.service.trials.find(trial.project, trial.id, places):
         return image
     raise Refusal(say("datasets.no_image"), 404)
@@ -205,7 +189,7 @@ def _chosen(visit: Visit, trial: Trial) -> list[TrialImage]:
     if "all" in visit.form:
         looked = Looked.read(visit.form)
         return visit.service.trials.images(trial.project, trial.id, looked.show, looked.order)
-    places = [_number(value) for name, value in visit.fields if name == "place"]
+    places = [read_number(value) or 0 for name, value in visit.fields if name == "place"]
     found = visit.service.trials.find(trial.project, trial.id, places)
     if not found:
         raise Refusal(say("trials.none_chosen"))

@@ -8,11 +8,11 @@ from starlette.responses import JSONResponse, Response
 
 from lfvpipe.console.evaluations import SHOWS, find_evaluation, read_verdicts
 from lfvpipe.console.models import find_version, go_to, name_of
+from lfvpipe.console.pictures import give_image, give_thumbnail
 from lfvpipe.console.use import describe
-from lfvpipe.console.visit import Page, Refusal
+from lfvpipe.console.visit import Page, Refusal, read_number
 from lfvpipe.console.wording import say
 from lfvpipe.decision import Decision
-from lfvpipe.images import SERVED, ImageError, inspect
 from lfvpipe.lookout.tags import DECISION
 from lfvpipe.report.figures import METRICS
 from lfvpipe.storage import parse_s3_uri
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
     from lfvpipe.console.models import Version
     from lfvpipe.console.visit import Visit
     from lfvpipe.lookout.api import Tag
-    from lfvpipe.storage import Bucket
 
 _TILES: Final = 60
-_BRIEFLY: Final = {"cache-control": "private, max-age=300"}
 
 
 def _show_one(visit: Visit) -> Response:
@@ -38,7 +36,7 @@ def _show_one(visit: Visit) -> Response:
     shown = visit.query.get("show", "")
     images = evaluation.select(shown) if evaluation else ()
     pages = max(1, -(-len(images) // _TILES))
-    number = min(_number(visit.query.get("page", "")) or 1, pages)
+    number = min(read_number(visit.query.get("page", "")) or 1, pages)
     return visit.show(
         "model.html.j2",
         project_name=project,
@@ -65,10 +63,6 @@ def _evaluation(visit: Visit, found: Version, tags: Sequence[Tag]) -> Evaluation
     return find_evaluation(visit, visit.path["project"], found.version, named)
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 6 else 0
-
-
 def _decide(visit: Visit) -> Response:
     """Let verdicts be decided by another threshold, from now on and without training."""
     try:
@@ -80,42 +74,32 @@ def _decide(visit: Visit) -> Response:
     return go_to(visit, say("models.decided", threshold=decision.threshold))
 
 
-def _find_image(visit: Visit) -> tuple[Bucket, str]:
-    """Return where the test image lies that the path names by its number.
+def _find_image(visit: Visit) -> str:
+    """Return the address of the test image that the path names by its number.
 
     Raises:
         Refusal: There is none.
     """
     text = visit.service.versions.evaluation(visit.path["project"], find_version(visit).version)
     places = read_verdicts(text or "")
-    number, asked = _number(visit.path["image"]), visit.path["image"]
-    if str(number) != asked or number >= len(places):
+    number = read_number(visit.path["image"])
+    if number is None or number >= len(places):
         raise Refusal(say("datasets.no_image"), 404)
-    bucket, key = parse_s3_uri(places[number].id)
-    return visit.service.buckets.bucket(bucket), key
+    return places[number].id
 
 
 def _thumbnail(visit: Visit) -> Response:
-    found = visit.datasets.thumbnails.find(*_find_image(visit))
-    if found is None:
-        raise Refusal(say("datasets.no_picture"), 404)
-    return Response(found, media_type="image/webp", headers=_BRIEFLY)
+    return give_thumbnail(visit, _find_image(visit))
 
 
 def _image(visit: Visit) -> Response:
-    bucket, key = _find_image(visit)
-    data = bucket.get(key, limit=visit.service.quotas.max_image_bytes)
-    try:
-        form = inspect(data, SERVED).format
-    except ImageError:
-        raise Refusal(say("datasets.no_picture"), 404) from None
-    return Response(data, media_type=f"image/{form.lower()}", headers=_BRIEFLY)
+    return give_image(visit, _find_image(visit))
 
 
 def _see(visit: Visit) -> Response:
     """Return what the model says of a test image today, with its heat map."""
-    bucket, key = _find_image(visit)
-    data = bucket.get(key, limit=visit.service.quotas.max_image_bytes)
+    bucket, key = parse_s3_uri(_find_image(visit))
+    data = visit.service.buckets.bucket(bucket).get(key, limit=visit.service.quotas.max_image_bytes)
     judged = visit.service.judge.judge(visit.path["project"], visit.path["version"], data)
     return JSONResponse(describe(judged))
 

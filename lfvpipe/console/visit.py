@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +33,11 @@ MIB = 1024 * KIB
 FORM_TOKEN = "csrf"  # noqa: S105  (a field's name)
 FORM_TOKEN_HEADER = "x-lfvpipe-csrf"  # noqa: S105  (a header's name)
 _MOST_FIELDS = 1000
+
+
+def read_number(text: str) -> int | None:
+    """Return the number that a text spells, without zeros before it; None where it spells none."""
+    return int(text) if re.fullmatch("0|[1-9][0-9]{0,14}", text) else None
 
 
 class Refusal(Exception):

@@ -234,8 +234,9 @@ def _newest(verdicts: Iterable[KeptVerdict]) -> list[KeptVerdict]:
     for each in verdicts:
         before = found.pop(each.sha256, None)
         if before is not None and before.path is not None and each.path is None:
-            each = replace(each, path=before.path, name=before.name)  # noqa: PLW2901
-        found[each.sha256] = each
+            found[each.sha256] = replace(each, path=before.path, name=before.name)
+        else:
+            found[each.sha256] = each
     return list(found.values())
 
 

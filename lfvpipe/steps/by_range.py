@@ -165,9 +165,14 @@ def fetch_spans(
 def take_whole(partial: PartialFile, whole: CachedFile) -> bool:
     """Take a file fetched as a whole in place of the parts; return whether it is the same one."""
     here = [span for span in partial.spans if span[1] == partial.version.total]
+    pieces = (
+        (begin, min(begin + _LARGEST_REQUEST, end))
+        for start, end in here
+        for begin in range(start, end, _LARGEST_REQUEST)
+    )
     with whole.path.open("rb") as file:
         is_same = whole.size == partial.version.total
-        for start, end in here:
+        for start, end in pieces:
             file.seek(start)
             is_same = is_same and file.read(end - start) == partial.read(start, end)
     if is_same:

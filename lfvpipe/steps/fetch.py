@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lfvpipe.storage import Bucket
     from lfvpipe.storage.cache import CachedFile
     from lfvpipe.storage.digests import Digest
-    from lfvpipe.storage.parts import Parts
+    from lfvpipe.storage.parts import PartialFile, Parts
 
 
 class FetchError(UserError):
@@ -150,7 +150,7 @@ class FetchStep(Step[Context]):
         facts = FetchOutcome.from_json(outcome.facts)
         path = facts.location(context)
         found = path.stat().st_size if path.is_file() else None
-        if found == facts.size and (facts.read is None or _parts_are_known(path, facts)):
+        if found == facts.size and (facts.read is None or parts_are_known(path, facts)):
             return ()
         return (Reason("output-missing", str(path), facts.size, found),)
 
@@ -209,12 +209,19 @@ class FetchStep(Step[Context]):
         return None if bucket.local_path(key) else ObjectParts(bucket, key)
 
     def complete(
-        self, context: Context, names: Collection[str], work: Work, *, anew: bool = False
+        self,
+        context: Context,
+        fetched: FetchOutcome,
+        names: Collection[str],
+        work: Work,
+        *,
+        anew: bool = False,
     ) -> None:
         """Bring the bytes of a zip's members here whose directory is.
 
         Args:
             context: Of the step that reads them.
+            fetched: What the step left: of this version they have to be.
             names: The members.
             work: Told how far it is.
             anew: What is here of them is not what it should be.
@@ -235,7 +242,8 @@ class FetchStep(Step[Context]):
 
         with _alone(folder, work):
             partial = PartialFile(folder, self.source.address)
-            remote = self.parts(context) if partial.is_there else None
+            # Another pipeline of this state may have fetched a later version since.
+            remote = self.parts(context) if _is_version(partial, fetched) else None
             if remote is None:
                 raise by_range.ChangedMeanwhile(address)
             try:
@@ -394,11 +402,14 @@ def _alone(folder: Path, work: Work) -> Iterator[None]:
         lock.release()
 
 
-def _parts_are_known(path: Path, facts: FetchOutcome) -> bool:
+def parts_are_known(path: Path, facts: FetchOutcome) -> bool:
     """Tell whether the notes on a file with holes are there, and of this version."""
     from lfvpipe.storage.parts import PartialFile
 
-    partial = PartialFile(path.parent.parent, path.name)
+    return _is_version(PartialFile(path.parent.parent, path.name), facts)
+
+
+def _is_version(partial: PartialFile, facts: FetchOutcome) -> bool:
     known = (facts.etag or "", facts.modified or "")
     return partial.is_there and (partial.version.etag, partial.version.modified) == known
 

@@ -241,6 +241,22 @@ def test_versions_are_not_mixed(
     extract(context, work)
 
 
+def test_another_pipeline_that_fetched_a_later_version_is_noticed(
+    photographs: dict[str, bytes], web: Any, tmp_path: Path, work: Any
+) -> None:
+    """Its members are called the same, and their sums are right: nothing else would tell."""
+    web.files["/photographs.zip"] = packed(photographs)
+    context = context_of(tmp_path, f"{web.url}/photographs.zip")
+    fetch(context, work)
+    work.upstream["select"] = SelectStep(()).act(context, work)
+    later = {name: picture(9000 + number) for number, name in enumerate(photographs)}
+    web.files["/photographs.zip"] = packed(later)
+    for step in fetch_steps(context.pipeline):  # as the other one, of the same state
+        step.act(context, work)
+    with pytest.raises(UserError, match="has changed since its directory was read"):
+        ExtractStep().act(context, work)
+
+
 def test_a_run_that_is_stopped_goes_on_with_what_lacks(
     photographs: dict[str, bytes],
     web: Any,

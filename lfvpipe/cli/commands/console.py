@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from lfvpipe import atomic
 from lfvpipe.cli.commands import serve
 from lfvpipe.cli.options import Option, Options
+from lfvpipe.cli.way_in import way_in
 from lfvpipe.service import http
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_WAY_IN = """<!doctype html>
-<meta charset="utf-8">
-<meta name="referrer" content="no-referrer">
-<meta http-equiv="refresh" content="0; url={url}">
-<title>lfvpipe console</title>
-<a href="{url}">Go on to the console</a>
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,23 +64,16 @@ class ConsoleOptions(Options):
 def run(options: ConsoleOptions) -> int:
     """Serve the console, and open it in a browser, until SIGINT or SIGTERM; return 0."""
     served = options.as_served
-    # Other users of this machine see a browser's command line, and with it the address there.
-    way_in = served.state_root / "console.html"
-
-    def on_ready(serving: serve.Serving) -> None:
-        assert serving.console is not None  # there are keys
-        print(f"the console is at {serving.url}{serving.console.entrance()}", flush=True)
-        print("  (that address is good once; Ctrl-C ends the console)", flush=True)
-        if not options.no_browser:
-            url = f"{serving.url}{serving.console.entrance()}"
-            atomic.write_text(way_in, _WAY_IN.format(url=url), secret=True)
-            with atomic.as_usual():
-                webbrowser.open(way_in.as_uri())
-
     http.access_log.configure("human")
-    try:
+    with way_in(served.state_root, "console") as open_page:
+
+        def on_ready(serving: serve.Serving) -> None:
+            assert serving.console is not None  # there are keys
+            print(f"the console is at {serving.url}{serving.console.entrance()}", flush=True)
+            print("  (that address is good once; Ctrl-C ends the console)", flush=True)
+            if not options.no_browser:
+                open_page(f"{serving.url}{serving.console.entrance()}")
+
         serve.serve_until_stopped(served, on_ready)
-    finally:
-        way_in.unlink(missing_ok=True)
     print("the console has ended", file=sys.stderr)
     return 0

@@ -125,11 +125,9 @@ def _phrase(group: Group) -> str:
 def _print_groups(variant: Variant, groups: Sequence[Group]) -> None:
     print(output.styled(f"{variant.pipeline.name}: no run needs this", "bold"))
     rows = [(f"  {WORDS[group.kind][0]}", _phrase(group)) for group in groups]
-    print(output.table([*rows, ("  together", size(_sum(groups)) or "0 B")]))
-
-
-def _sum(groups: Sequence[Group]) -> int:
-    return sum(group.bytes for group in groups)
+    print(
+        output.table([*rows, ("  together", size(sum(group.bytes for group in groups)) or "0 B")])
+    )
 
 
 def _end(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import sys
-import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,6 +15,7 @@ from lfvpipe.cli.unnamed_labels import usual_labels_file
 from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant, variant_lines
 from lfvpipe.cli.variants import ledger_of, open_variants
+from lfvpipe.cli.way_in import way_in
 from lfvpipe.dataset.book import Book
 from lfvpipe.engine.phrases import doing
 from lfvpipe.service import http
@@ -28,13 +28,6 @@ if TYPE_CHECKING:
     from lfvpipe.review.queue import Queue
 
 HOST = "127.0.0.1"
-_WAY_IN = """<!doctype html>
-<meta charset="utf-8">
-<meta name="referrer" content="no-referrer">
-<meta http-equiv="refresh" content="0; url={url}">
-<title>lfvpipe review</title>
-<a href="{url}">Go on to the review</a>
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,26 +160,21 @@ def _serve(options: ReviewOptions, variant: Variant, queue: Queue, book: Book) -
     listener = http.server.listen(HOST, options.port)
     url = f"http://{HOST}:{listener.getsockname()[1]}/{token}/"
 
-    def on_ready() -> None:
-        if queue.lost:
-            gone = doing(queue.lost, "image", "are")
-            where = "it was" if queue.lost == 1 else "they were"
-            print(f"{gone} not where {where} detected any more, and left out", flush=True)
-        images = "1 image" if len(queue.items) == 1 else f"{len(queue.items):,} images"
-        print(f"{images} to review at {url}", flush=True)
-        print(f"  decisions go to {labels} (Ctrl-C ends the review)", flush=True)
-        if not options.no_browser:
-            with atomic.as_usual():
-                webbrowser.open(way_in.as_uri())
-
     application = review.app.application(session, token)
-    # Other users of this machine see a browser's command line, and with it the address there.
-    way_in = context.state_dir.absolute() / "review.html"
-    atomic.write_text(way_in, _WAY_IN.format(url=url), secret=True)
-    try:
+    with way_in(context.state_dir.absolute(), "review") as open_page:
+
+        def on_ready() -> None:
+            if queue.lost:
+                gone = doing(queue.lost, "image", "are")
+                where = "it was" if queue.lost == 1 else "they were"
+                print(f"{gone} not where {where} detected any more, and left out", flush=True)
+            images = "1 image" if len(queue.items) == 1 else f"{len(queue.items):,} images"
+            print(f"{images} to review at {url}", flush=True)
+            print(f"  decisions go to {labels} (Ctrl-C ends the review)", flush=True)
+            if not options.no_browser:
+                open_page(url)
+
         http.server.Server(application, listener, on_ready=on_ready).serve_until_stopped()
-    finally:
-        way_in.unlink(missing_ok=True)
     state = session.state()
     print(f"{state['decided']:,} decided, in {labels}")
     if state["decided"]:

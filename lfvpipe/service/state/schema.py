@@ -17,6 +17,7 @@ CREATE TABLE changes (
     before_it TEXT NOT NULL,
     after_it TEXT NOT NULL
 );
+CREATE INDEX changes_by_project ON changes (project, operation, id);
 """
 
 # What people judged to try a model: it goes with its project.

@@ -6,12 +6,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.selection import FILES, OBJECTS
-from lfvpipe.dataset.sources import sources_of
+from lfvpipe.dataset.sources import public_address, sources_of
 from lfvpipe.errors import UserError
-from lfvpipe.steps.fetch import FetchOutcome, FetchStep, source_location
+from lfvpipe.steps.fetch import FetchOutcome, FetchStep, parts_are_known, source_location
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from pathlib import Path
 
     from lfvpipe.engine.step import Work
     from lfvpipe.steps.context import Context
@@ -36,25 +37,52 @@ def read_members(
     elif source == OBJECTS:
         yield from _read_objects(context, members)
     else:
-        from lfvpipe.archives import DamagedMember, open_archive
+        from lfvpipe.archives import open_archive
 
         known = {each.member: each for each in sources_of(context.pipeline)}
         encoding = known[source].encoding if source in known else None
         path = source_location(context, work.upstream, source)
         fetched = FetchOutcome.of(work.upstream, source)
-        damaged: list[str] = []
-        if is_partial := fetched is not None and fetched.read is not None:
-            FetchStep(known[source]).complete(context, members, work)
+        if fetched is not None and fetched.read is not None:
+            step = FetchStep(known[source])
+            yield from _read_partial(context, step, fetched, path, members, work)
+            return
         with open_archive(path, encoding=encoding) as archive:
-            for name, data in archive.extract(members, MAX_FILE_BYTES):
-                if is_partial and isinstance(data, DamagedMember):
-                    damaged.append(name)
-                else:
-                    yield name, data
-        if damaged:  # here, or there? What comes once more tells
-            FetchStep(known[source]).complete(context, damaged, work, anew=True)
-            with open_archive(path, encoding=encoding) as archive:
-                yield from archive.extract(damaged, MAX_FILE_BYTES)
+            yield from archive.extract(members, MAX_FILE_BYTES)
+
+
+def _read_partial(
+    context: Context,
+    step: FetchStep,
+    fetched: FetchOutcome,
+    path: Path,
+    members: Collection[str],
+    work: Work,
+) -> Iterator[MemberContent]:
+    """Yield members of a zip of which only parts are here; they are fetched first.
+
+    Raises:
+        ChangedMeanwhile: They are of another version, also by the end: another pipeline of this
+            state may fetch one at any time.
+    """
+    from lfvpipe.archives import DamagedMember, open_archive
+    from lfvpipe.steps.by_range import ChangedMeanwhile
+
+    damaged: list[str] = []
+    encoding = step.source.encoding
+    step.complete(context, fetched, members, work)
+    with open_archive(path, encoding=encoding) as archive:
+        for name, data in archive.extract(members, MAX_FILE_BYTES):
+            if isinstance(data, DamagedMember):
+                damaged.append(name)
+            else:
+                yield name, data
+    if damaged:  # here, or there? What comes once more tells
+        step.complete(context, fetched, damaged, work, anew=True)
+        with open_archive(path, encoding=encoding) as archive:
+            yield from archive.extract(damaged, MAX_FILE_BYTES)
+    if not parts_are_known(path, fetched):
+        raise ChangedMeanwhile(public_address(step.source.address))
 
 
 def _read_files(context: Context, members: Collection[str]) -> Iterator[MemberContent]:
