@@ -42,13 +42,13 @@ def test_images_are_prepared_as_the_models_training_images_were(
 
 
 def test_an_extracted_but_untrained_edit_changes_no_verdict(
-    trained: Trained, image: Path, lfvpipe: Any
+    file: Path, image: Path, lfvpipe: Any
 ) -> None:
-    plain = lfvpipe("detect", trained[0], image, "--json")
+    plain = lfvpipe("detect", file, image, "--json")
     edit = ("--set", "images.resize=96x96")
-    assert lfvpipe("run", trained[0], *edit, "--until", "extract").code == 0
-    edited = lfvpipe("detect", trained[0], image, "--json", *edit)
-    assert lfvpipe("run", trained[0]).code == 0
+    assert lfvpipe("run", file, *edit, "--until", "extract").code == 0
+    edited = lfvpipe("detect", file, image, "--json", *edit)
+    assert lfvpipe("run", file).code == 0
     assert edited.json == plain.json
 
 

@@ -219,11 +219,7 @@ def test_the_oldest_kept_verdicts_go_with_their_images(prepared: Path, lfvpipe: 
 
 
 @pytest.mark.slow
-def test_old_models_and_pages_go_and_the_history_stays(
-    trained: tuple[Path, Said], tmp_path: Path, lfvpipe: Any
-) -> None:
-    file = shutil.copytree(trained[0].parent, tmp_path / "copy") / trained[0].name
-    assert lfvpipe("prune", file, "--yes").code == 0  # of what other tests left
+def test_old_models_and_pages_go_and_the_history_stays(file: Path, lfvpipe: Any) -> None:
     before = len(lfvpipe("history", file, "--json").json)
     assert lfvpipe("run", file, "--force", "model").code == 0
     models = state(file) / "service" / "models"
