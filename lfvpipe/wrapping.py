@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _UNSEEN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # what a terminal obeys and does not show
 _GAP = re.compile(r"(?<=\S) {2,}(?=\S)")  # between the columns of a table
+# What a line is broken between: a number stays beside the word before it, and its unit beside it.
+_PIECE = re.compile(
+    r" +|(?:[A-Za-z]\w* )?\d[\w.]*(?: (?:[kMG]?B|s|min|h|%)(?=[ ,.;:)]|$))?[^ ]*|[^ ]+"
+)
 _LEAST = 20  # characters that the last column has to have left for its lines
 NARROWEST = 20
 
@@ -49,8 +53,9 @@ def wrapped(text: str, width: int, indent: str = "  ") -> list[str]:
 def fit(line: str, width: int, at: int = 0) -> str:
     """Return a line, broken between words where it is longer than `width`.
 
-    What follows stands below the last column of the line, if that begins early enough, else a
-    little further in than the line does. A word that is too long, such as a path, stays whole.
+    What follows stands below the last column of the line, if that begins early enough for each of
+    its words, else a little further in than the line does. A word that is too long for any line,
+    such as a path, stays whole.
 
     Args:
         line: Without an end; codes for colours count for nothing.
@@ -61,7 +66,7 @@ def fit(line: str, width: int, at: int = 0) -> str:
         return line
     indent = _indent(_UNSEEN.sub("", line), width)
     found, place, gap = "", at, ""
-    for part in re.findall(r" +|[^ ]+", line):
+    for part in _pieces(line, width - indent):
         if part.startswith(" "):
             gap = part
             continue
@@ -79,8 +84,19 @@ def _seen(text: str) -> int:
 
 def _indent(line: str, width: int) -> int:
     starts = [gap.end() for gap in _GAP.finditer(line) if gap.end() <= width - _LEAST]
-    beginning = len(line) - len(line.lstrip(" ")) + 2
-    return starts[-1] if starts else min(beginning, width // 2)
+    beginning = min(len(line) - len(line.lstrip(" ")) + 2, width // 2)
+    column = starts[-1] if starts else beginning
+    longest = max(map(len, line[column:].split()), default=0)
+    return column if column + longest <= width else beginning
+
+
+def _pieces(line: str, room: int) -> Iterator[str]:
+    """Yield what a line is broken between and the spaces; words alone where a pair has no room."""
+    for piece in _PIECE.findall(line):
+        if _seen(piece) <= room or piece.isspace():
+            yield piece
+        else:
+            yield from re.findall(r" +|[^ ]+", piece)
 
 
 class Fitting:

@@ -172,6 +172,9 @@ def test_a_matrix_of_six_is_a_table_of_rows(width: int, tmp_path: Path) -> None:
             "  a/very/long/path/that/is/no/use/broken it",
             "  a/very/long/path/that/is/no/use/broken\n    it",
         ),
+        ("name  run 20261128T140220Z-8e98", "name  run\n  20261128T140220Z-8e98"),
+        ("sizes: new 60, 379 kB", "sizes: new 60,\n  379 kB"),
+        ("a: test 25, train 350", "a: test 25,\n  train 350"),
         ("\x1b[31mone two three four five\x1b[0m", "\x1b[31mone two three four\n  five\x1b[0m"),
     ],
 )
