@@ -19,9 +19,9 @@ from lfvpipe.cli import heat_maps, interrupt
 from lfvpipe.cli.command_work import CommandWork
 from lfvpipe.cli.held_models import stop_left_models
 from lfvpipe.cli.keeping import Keeper
-from lfvpipe.cli.name_reading import is_made
 from lfvpipe.cli.options import Json, LockOptions, ModelVariant, Option, is_pipeline_file
 from lfvpipe.cli.preparation import training_preparation
+from lfvpipe.cli.starter.name_reading import is_made
 from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant
 from lfvpipe.cli.variants import ledger_of, locked, open_variants

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from lfvpipe import atomic
-from lfvpipe.cli import output, starter_file
-from lfvpipe.cli.choosing import Choices
-from lfvpipe.cli.discovery import NO_PRODUCT, discover
+from lfvpipe.cli import output
 from lfvpipe.cli.options import STATE_FOLDER, Json, Option, Options
 from lfvpipe.cli.private_state import private_state
 from lfvpipe.cli.questions import can_ask
-from lfvpipe.cli.undecided import Asked
+from lfvpipe.cli.starter import starter_file
+from lfvpipe.cli.starter.choosing import Choices
+from lfvpipe.cli.starter.discovery import NO_PRODUCT, discover
+from lfvpipe.cli.starter.undecided import Asked
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.names import pipeline_name
 from lfvpipe.config.schema import schema_file
@@ -22,7 +23,7 @@ from lfvpipe.dataset.listing import COLUMNS
 from lfvpipe.visible import visible
 
 if TYPE_CHECKING:
-    from lfvpipe.cli.discovery import Discovery
+    from lfvpipe.cli.starter.discovery import Discovery
 
 SCHEMA = f"{STATE_FOLDER}/pipeline.schema.json"
 

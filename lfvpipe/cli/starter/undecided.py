@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from lfvpipe.cli.choosing import fitting
-from lfvpipe.cli.groups import Group
-from lfvpipe.cli.image_tree import place_of, shown_folder
 from lfvpipe.cli.questions import ask
+from lfvpipe.cli.starter.choosing import fitting
+from lfvpipe.cli.starter.groups import Group
+from lfvpipe.cli.starter.image_tree import place_of, shown_folder
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.words import defect_word, undecided_word
@@ -21,10 +21,10 @@ from lfvpipe.engine.phrases import count_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lfvpipe.cli.choosing import Choices
-    from lfvpipe.cli.groups import Kind, Sorting
-    from lfvpipe.cli.image_tree import ImageTree
-    from lfvpipe.cli.listed_sources import Unmarked
+    from lfvpipe.cli.starter.choosing import Choices
+    from lfvpipe.cli.starter.groups import Kind, Sorting
+    from lfvpipe.cli.starter.image_tree import ImageTree
+    from lfvpipe.cli.starter.listed_sources import Unmarked
     from lfvpipe.config.spec import Label
 
 MOST_QUESTIONS = 12

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli.choosing import fitting
-from lfvpipe.cli.covering import folders
-from lfvpipe.cli.listed_sources import find_listed, table_faults
-from lfvpipe.cli.open_words import settle_words
+from lfvpipe.cli.starter.choosing import fitting
+from lfvpipe.cli.starter.covering import folders
+from lfvpipe.cli.starter.listed_sources import find_listed, table_faults
+from lfvpipe.cli.starter.open_words import settle_words
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.errors import UserError
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from lfvpipe.cli.choosing import Choices
-    from lfvpipe.cli.groups import Kind, Sorting
-    from lfvpipe.cli.image_tree import ImageTree
-    from lfvpipe.cli.listed_sources import Listed
-    from lfvpipe.cli.undecided import Asked
+    from lfvpipe.cli.starter.choosing import Choices
+    from lfvpipe.cli.starter.groups import Kind, Sorting
+    from lfvpipe.cli.starter.image_tree import ImageTree
+    from lfvpipe.cli.starter.listed_sources import Listed
+    from lfvpipe.cli.starter.undecided import Asked
     from lfvpipe.config.spec import Label
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
-    from lfvpipe.cli.image_tree import ImageTree
+    from lfvpipe.cli.starter.image_tree import ImageTree
     from lfvpipe.dataset.listing import Part
 
 

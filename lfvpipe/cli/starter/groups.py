@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from lfvpipe.cli.covering import escaped
-from lfvpipe.cli.name_reading import MADE, TWINS, read_name
+from lfvpipe.cli.starter.covering import escaped
+from lfvpipe.cli.starter.name_reading import MADE, TWINS, read_name
 
 if TYPE_CHECKING:
     from lfvpipe.config.spec import Label

@@ -17,10 +17,10 @@ from lfvpipe.engine.phrases import count_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lfvpipe.cli.choosing import Choices
-    from lfvpipe.cli.groups import Kind
-    from lfvpipe.cli.listed_sources import Listed
-    from lfvpipe.cli.undecided import Asked
+    from lfvpipe.cli.starter.choosing import Choices
+    from lfvpipe.cli.starter.groups import Kind
+    from lfvpipe.cli.starter.listed_sources import Listed
+    from lfvpipe.cli.starter.undecided import Asked
 
 _ANSWERS: Mapping[str, Kind] = {
     "good products": "normal",

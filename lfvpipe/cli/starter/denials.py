@@ -6,15 +6,15 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli.choosing import Choices
-from lfvpipe.cli.image_tree import shown_folder
-from lfvpipe.cli.sorting import sort
+from lfvpipe.cli.starter.choosing import Choices
+from lfvpipe.cli.starter.image_tree import shown_folder
+from lfvpipe.cli.starter.sorting import sort
 from lfvpipe.engine.phrases import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lfvpipe.cli.image_tree import ImageTree
+    from lfvpipe.cli.starter.image_tree import ImageTree
     from lfvpipe.config.spec import Label
 
 MOST_LINES = 8

@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from lfvpipe import archives
-from lfvpipe.cli.choosing import Choices
-from lfvpipe.cli.image_tree import LONGEST_FILE, shown_folder
-from lfvpipe.cli.name_reading import read_name
-from lfvpipe.cli.sorting import sort
-from lfvpipe.cli.table_columns import name_images, told_columns
+from lfvpipe.cli.starter.choosing import Choices
+from lfvpipe.cli.starter.image_tree import LONGEST_FILE, shown_folder
+from lfvpipe.cli.starter.name_reading import read_name
+from lfvpipe.cli.starter.sorting import sort
+from lfvpipe.cli.starter.table_columns import name_images, told_columns
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.dataset import annotations as exports
 from lfvpipe.dataset.annotations import AnnotationError
@@ -46,7 +46,7 @@ from lfvpipe.engine.phrases import doing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from lfvpipe.cli.image_tree import ImageTree, Root
+    from lfvpipe.cli.starter.image_tree import ImageTree, Root
     from lfvpipe.config.spec import Label
     from lfvpipe.dataset.annotations import AnnotatedImage
     from lfvpipe.dataset.listing import Part, Row, Table

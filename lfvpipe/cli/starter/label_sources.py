@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli.covering import EVERYTHING, Cover, cover, escaped
-from lfvpipe.cli.name_reading import is_vague, read_name
+from lfvpipe.cli.starter.covering import EVERYTHING, Cover, cover, escaped
+from lfvpipe.cli.starter.name_reading import is_vague, read_name
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.spec import Source
 from lfvpipe.dataset.sources import archives_of
@@ -16,7 +16,7 @@ from lfvpipe.dataset.sources import archives_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from lfvpipe.cli.image_tree import ImageTree, Root
+    from lfvpipe.cli.starter.image_tree import ImageTree, Root
 
 MOST_GLOBS = 8  # that several archives share
 

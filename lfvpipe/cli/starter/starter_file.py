@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli.discovery import NO_PRODUCT
+from lfvpipe.cli.starter.discovery import NO_PRODUCT
 from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.sampling import rank
 from lfvpipe.engine.phrases import count_of
@@ -21,9 +21,9 @@ from lfvpipe.lookout.limits import OPEN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lfvpipe.cli.discovery import Discovery, OwnSplit
-    from lfvpipe.cli.label_sources import LabelSource
-    from lfvpipe.cli.listed_sources import Listed
+    from lfvpipe.cli.starter.discovery import Discovery, OwnSplit
+    from lfvpipe.cli.starter.label_sources import LabelSource
+    from lfvpipe.cli.starter.listed_sources import Listed
     from lfvpipe.config.spec import Label
 
 SHARE = 80  # per cent of images that are to learn from

@@ -15,10 +15,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe import archives, images
-from lfvpipe.cli.choosing import glob_folder
-from lfvpipe.cli.covering import folders
-from lfvpipe.cli.denials import denials
-from lfvpipe.cli.image_tree import (
+from lfvpipe.cli.output import styled
+from lfvpipe.cli.starter.choosing import glob_folder
+from lfvpipe.cli.starter.covering import folders
+from lfvpipe.cli.starter.denials import denials
+from lfvpipe.cli.starter.image_tree import (
     FOREIGN_SUFFIXES,
     LONGEST_FILE,
     look,
@@ -26,14 +27,13 @@ from lfvpipe.cli.image_tree import (
     shown_folder,
     stem,
 )
-from lfvpipe.cli.label_sources import label_source
-from lfvpipe.cli.list_choice import find_list
-from lfvpipe.cli.listed_sources import Listed, table_faults
-from lfvpipe.cli.output import styled
-from lfvpipe.cli.products import settle_products
-from lfvpipe.cli.sorting import sort
-from lfvpipe.cli.split_files import find_split_files
-from lfvpipe.cli.undecided import settle_open, settle_types, take_judged
+from lfvpipe.cli.starter.label_sources import label_source
+from lfvpipe.cli.starter.list_choice import find_list
+from lfvpipe.cli.starter.listed_sources import Listed, table_faults
+from lfvpipe.cli.starter.products import settle_products
+from lfvpipe.cli.starter.sorting import sort
+from lfvpipe.cli.starter.split_files import find_split_files
+from lfvpipe.cli.starter.undecided import settle_open, settle_types, take_judged
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.spec import LABELS
 from lfvpipe.dataset.globs import has_wildcard, is_image_name
@@ -46,12 +46,12 @@ from lfvpipe.engine.phrases import count_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from lfvpipe.cli.covering import Cover
-    from lfvpipe.cli.groups import Group, Sorting
-    from lfvpipe.cli.image_tree import File, ImageTree
-    from lfvpipe.cli.label_sources import LabelSource
-    from lfvpipe.cli.list_choice import Ignored
-    from lfvpipe.cli.undecided import Asked
+    from lfvpipe.cli.starter.covering import Cover
+    from lfvpipe.cli.starter.groups import Group, Sorting
+    from lfvpipe.cli.starter.image_tree import File, ImageTree
+    from lfvpipe.cli.starter.label_sources import LabelSource
+    from lfvpipe.cli.starter.list_choice import Ignored
+    from lfvpipe.cli.starter.undecided import Asked
     from lfvpipe.config.spec import Label
     from lfvpipe.dataset.listing import Part
     from lfvpipe.errors import UserError

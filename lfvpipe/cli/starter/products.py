@@ -6,16 +6,16 @@ import shlex
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli.name_reading import is_same_product
 from lfvpipe.cli.questions import ask
+from lfvpipe.cli.starter.name_reading import is_same_product
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.engine.phrases import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lfvpipe.cli.groups import Sorting
-    from lfvpipe.cli.undecided import Asked
+    from lfvpipe.cli.starter.groups import Sorting
+    from lfvpipe.cli.starter.undecided import Asked
 
 ALL = "all"  # what `--product` says for one product in several folders
 MOST_ANSWERS = 12

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli.choosing import chosen
-from lfvpipe.cli.covering import escaped
-from lfvpipe.cli.file_names import FileNames
-from lfvpipe.cli.groups import Group, Sorting, below
-from lfvpipe.cli.name_reading import (
+from lfvpipe.cli.starter.choosing import chosen
+from lfvpipe.cli.starter.covering import escaped
+from lfvpipe.cli.starter.file_names import FileNames
+from lfvpipe.cli.starter.groups import Group, Sorting, below
+from lfvpipe.cli.starter.name_reading import (
     MADE,
     doubt,
     is_companion,
@@ -38,8 +38,8 @@ from lfvpipe.dataset.words import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from lfvpipe.cli.choosing import Choice, Choices
-    from lfvpipe.cli.image_tree import ImageTree
+    from lfvpipe.cli.starter.choosing import Choice, Choices
+    from lfvpipe.cli.starter.image_tree import ImageTree
     from lfvpipe.config.spec import Label
     from lfvpipe.dataset.listing import Part
 

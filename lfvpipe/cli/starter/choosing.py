@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli.covering import escaped
-from lfvpipe.cli.groups import below
-from lfvpipe.cli.image_tree import place_of, shown_folder
+from lfvpipe.cli.starter.covering import escaped
+from lfvpipe.cli.starter.groups import below
+from lfvpipe.cli.starter.image_tree import place_of, shown_folder
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.dataset.globs import has_wildcard, matcher
 from lfvpipe.dataset.words import labels_of
@@ -18,8 +18,8 @@ from lfvpipe.dataset.words import labels_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from lfvpipe.cli.groups import Kind
-    from lfvpipe.cli.image_tree import ImageTree
+    from lfvpipe.cli.starter.groups import Kind
+    from lfvpipe.cli.starter.image_tree import ImageTree
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from os.path import commonprefix
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from lfvpipe.cli.covering import escaped
-from lfvpipe.cli.groups import Group
-from lfvpipe.cli.name_reading import MADE, TWINS, made_of, read_name
+from lfvpipe.cli.starter.covering import escaped
+from lfvpipe.cli.starter.groups import Group
+from lfvpipe.cli.starter.name_reading import MADE, TWINS, made_of, read_name
 from lfvpipe.dataset.globs import matcher
 from lfvpipe.dataset.pairing import looks_like_mask
 from lfvpipe.dataset.words import (
@@ -27,7 +27,7 @@ from lfvpipe.dataset.words import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from lfvpipe.cli.groups import Sorting
+    from lfvpipe.cli.starter.groups import Sorting
     from lfvpipe.config.spec import Label
 
 MOST_GROUPS = 24  # of files by the beginning or end of their names
