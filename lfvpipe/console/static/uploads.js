@@ -1,11 +1,14 @@
 // Images from the computer: in parts, none twice; the same files dragged again go on where it broke.
 
+import { openZip, ZipError } from "./zips.js";
+
 const form = document.getElementById("upload");
 if (form && window.crypto?.subtle) begin();
 
 function begin() {
   const PART = 100; // files that are brought into the data set at once
   const AT_ONCE = 4;
+  const LARGEST = 64 * 2 ** 20; // bytes of a file that the server reads; of an image it takes fewer
   const address = form.dataset.address;
   const stage = form.querySelector(".drop");
   const refused = document.getElementById("upload-refused");
@@ -38,21 +41,38 @@ function begin() {
   }
   const order = (path, facts) => ask(path, JSON.stringify(facts), "application/json");
 
-  async function digestOf(file) {
-    const bytes = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
+  async function digestOf(item) {
+    const bytes = await crypto.subtle.digest("SHA-256", await (await item.open()).arrayBuffer());
     return [...new Uint8Array(bytes)].map((each) => each.toString(16).padStart(2, "0")).join("");
   }
 
   async function store(found, count) {
-    const path = `files?name=${encodeURIComponent(found.file.name)}`;
-    const told = await ask(path, found.file, "application/octet-stream");
+    const path = `files?name=${encodeURIComponent(nameOf(found))}`;
+    const told = await ask(path, await found.open(), "application/octet-stream");
     if (!told.refused) return told;
+    refuse(found.path, told.refused, count);
+    return null;
+  }
+
+  function refuse(path, why, count) {
     const line = document.createElement("li");
-    line.textContent = `${found.path}: ${told.refused}`;
+    line.textContent = `${path}: ${why}`;
     refused.querySelector("ul").append(line);
     refused.hidden = false;
     count.refused += 1;
-    return null;
+  }
+
+  // The digests of those that can be read; of an archive's members not all may.
+  async function digest(part, count) {
+    await each(part, async (item) => {
+      if (item.size > LARGEST) { refuse(item.path, form.dataset.large, count); return; }
+      try {
+        item.digest = await digestOf(item);
+      } catch (error) {
+        refuse(item.path, error instanceof ZipError ? form.dataset[`zip_${error.why}`] : form.dataset.unread, count);
+      }
+    });
+    return part.filter((item) => item.digest);
   }
 
   // Work on the items of a part, a few at a time.
@@ -62,15 +82,12 @@ function begin() {
     await Promise.all(Array.from({ length: AT_ONCE }, hand));
   }
 
-  async function bring(found) {
-    const count = { added: 0, known: 0, refused: 0, done: 0, count: found.length };
+  async function bring(found, count) {
+    Object.assign(count, { added: 0, known: 0, done: 0, count: found.length });
     const by_folder = form.elements.by_folder.checked;
     const seen = new Set();
     const remarks = [];   // of the parts, on what becomes of the images beyond
     const bar = document.getElementById("upload-bar");
-    going = new AbortController();
-    refused.hidden = true;
-    refused.querySelector("ul").textContent = "";
     bar.max = found.length;
     document.getElementById("upload-state").hidden = false;
     say(form.dataset.looking, count);
@@ -78,10 +95,11 @@ function begin() {
       // The first one alone: the server holds all others against its size.
       for (let at = 0, part; at < found.length; at += part.length) {
         part = found.slice(at, at === 0 ? 1 : at + PART);
-        await each(part, async (item) => { item.digest = await digestOf(item.file); });
-        const { known } = await order("known", { digests: part.map((item) => item.digest) });
-        const fresh = part.filter((item) => !(item.digest in known) && !seen.has(item.digest) && seen.add(item.digest));
-        count.known += part.length - fresh.length;
+        const read = await digest(part, count);
+        going.signal.throwIfAborted();
+        const { known } = await order("known", { digests: read.map((item) => item.digest) });
+        const fresh = read.filter((item) => !(item.digest in known) && !seen.has(item.digest) && seen.add(item.digest));
+        count.known += read.length - fresh.length;
         const stored = [];
         await each(fresh, async (item) => {
           const told = await store(item, count);
@@ -99,6 +117,7 @@ function begin() {
         if (remark) remarks.push(remark);
       }
       say(form.dataset.done, count);
+      if (count.others) remarks.push(form.dataset.others.replace("{others}", count.others.toLocaleString()));
       for (const remark of remarks) document.getElementById("upload-said").append(` ${remark}`);
     } catch (error) {
       if (error.name === "AbortError") say(form.dataset.stopped, count);
@@ -111,17 +130,44 @@ function begin() {
     }
   }
 
-  function take(found) {
-    if (going) return;
-    const images = found.filter((item) => /\.(png|jpe?g)$/i.test(item.file.name));
-    if (images.length) bring(images.sort((a, b) => (a.path < b.path ? -1 : 1)));
-    else say(form.dataset.none);
+  const nameOf = (item) => item.path.split("/").at(-1);
+  const asItem = (file, path) => ({ path, size: file.size, open: async () => file });
+
+  async function take(found) {
+    if (going || !found.length) return;
+    going = new AbortController();
+    refused.hidden = true;
+    refused.querySelector("ul").textContent = "";
+    const count = { refused: 0, others: 0 };
+    const unpacked = await unpack(found, count);
+    const images = unpacked.filter((item) => /\.(png|jpe?g)$/i.test(item.path));
+    count.others += unpacked.length - images.length;
+    if (images.length) { await bring(images.sort((a, b) => (a.path < b.path ? -1 : 1)), count); return; }
+    going = null;
+    say(count.refused ? form.dataset.done : form.dataset.none, count);
+  }
+
+  // The files, with those in archives in place of these. What lies in folders in an archive is
+  // called something by them alone: the name of the archive stands for what lies beside them.
+  async function unpack(found, count) {
+    const files = [];
+    for (const item of found) {
+      if (!/\.zip$/i.test(item.path)) { files.push(item); continue; }
+      const [folder, name] = [item.path.slice(0, -nameOf(item).length), nameOf(item).slice(0, -4)];
+      try {
+        const members = await openZip(await item.open());
+        files.push(...members.map((each) => ({ ...each, path: folder + (each.path.includes("/") ? "" : `${name}/`) + each.path })));
+      } catch (error) {
+        refuse(item.path, form.dataset[`zip_${error instanceof ZipError ? error.why : "damaged"}`], count);
+      }
+    }
+    return files;
   }
 
   async function walk(entry, path) {
     if (entry.isFile) {
       const file = await new Promise((done, fail) => entry.file(done, fail));
-      return [{ file, path: path + entry.name }];
+      return [asItem(file, path + entry.name)];
     }
     const reader = entry.createReader();
     const found = [];
@@ -144,7 +190,7 @@ function begin() {
     if (!event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-    const files = [...event.dataTransfer.files].map((file) => ({ file, path: file.name }));
+    const files = [...event.dataTransfer.files].map((file) => asItem(file, file.name));
     if (!entries.length) { take(files); return; }
     const found = [];
     for (const entry of entries) found.push(...await walk(entry, ""));
@@ -152,7 +198,7 @@ function begin() {
   });
   for (const name of ["upload-files", "upload-folder"]) {
     document.getElementById(name).addEventListener("change", (event) => {
-      take([...event.target.files].map((file) => ({ file, path: file.webkitRelativePath || file.name })));
+      take([...event.target.files].map((file) => asItem(file, file.webkitRelativePath || file.name)));
       event.target.value = "";
     });
   }
