@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.datasets.calls import Call
-from lfvpipe.console.datasets.uploads import Upload, fit_name
+from lfvpipe.console.datasets.uploads import Brought, UnfitUpload, Upload, fit_name
 from lfvpipe.console.use import data_uri
 from lfvpipe.detector.facts import BACKGROUND
 from lfvpipe.errors import UserError
 from lfvpipe.images import SERVED, ImageError, inspect
+from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.service.protocol.faults import Fault
 from lfvpipe.service.trials import MOST_IMAGES, Facts
 from lfvpipe.storage import parse_s3_uri
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from lfvpipe.service.judging import Judged
     from lfvpipe.service.trials import Trial, TrialImage
 
+A_PART: Final = 100
+"""Images that are added to a data set at once, and synced to the disk together."""
 _FOLDER: Final = "console/trials/"
 _LARGEST: Final = 64 * 1024 * 1024  # bytes of an image that is read; the service allows fewer
 
@@ -38,12 +42,22 @@ class Given:
     Attributes:
         added: How many it has now.
         had: How many the project had already, by their digests.
-        remark: What else a person should know; "" for nothing.
+        refused: Names of those that it cannot have, with the reason.
+        remarks: What else a person should know.
     """
 
     added: int
     had: int
-    remark: str = ""
+    refused: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def __add__(self, other: Given) -> Given:
+        return Given(
+            self.added + other.added,
+            self.had + other.had,
+            self.refused + other.refused,
+            (*self.remarks, *(each for each in other.remarks if each not in self.remarks)),
+        )
 
 
 def bring(service: Service, trial: Trial, name: str, data: bytes) -> TrialImage:
@@ -120,23 +134,47 @@ def give(
 ) -> Given:
     """Copy verified images into a data set of the project, as what a person says they are.
 
+    A part at a time: what is killed between two keeps the first, and goes on where it is asked
+    again. That an image was added is written down last, so that it is added again rather than
+    forgotten; by its digest it is there once.
+
     Raises:
         Fault: Whoever asks is no admin.
-        UserError: An image is gone, or the data set cannot have it.
+        UserError: The data set cannot be changed.
     """
     desk.updates.create(dataset)
+    given = Given(0, 0)
+    for start in range(0, len(chosen), A_PART):
+        given += _give_part(desk, service, trial, dataset, chosen[start : start + A_PART])
+    return given
+
+
+def _give_part(
+    desk: Desk, service: Service, trial: Trial, dataset: DatasetName, chosen: Sequence[TrialImage]
+) -> Given:
+    files = [Brought(image.name, partial(read, service, image)) for image in chosen]
+    refused: list[tuple[str, str]] = []
     uploads: dict[str, Upload] = {}
     places: dict[str, list[int]] = {}
-    for image in chosen:
-        stored = desk.uploads.store(dataset, image.name, read(service, image))
+    for image, stored in zip(chosen, desk.uploads.store_many(dataset, files), strict=True):
+        if isinstance(stored, UnfitUpload):
+            refused.append((image.name, f"{stored.message} {stored.hint}".strip()))
+            continue
         call = Call("anomaly" if image.truth else "normal")
         uploads.setdefault(stored.digest, Upload(stored.digest, stored.name, call))
         places.setdefault(stored.digest, []).append(image.place)
     known = desk.uploads.known(dataset.project, uploads)
     done = desk.uploads.add(dataset, list(uploads.values()))
-    for digest, those in places.items():
-        service.trials.mark_added(trial.id, those, known.get(digest, dataset.type))
-    return Given(len(uploads) - len(known), len(known), done.remark)
+    for kind in DATASET_TYPES:
+        those = [
+            p
+            for digest in places
+            if known.get(digest, dataset.type) == kind
+            for p in places[digest]
+        ]
+        service.trials.mark_added(trial.id, those, kind)
+    remarks = (done.remark,) if done.remark else ()
+    return Given(len(uploads) - len(known), len(known), tuple(refused), remarks)
 
 
 def read(service: Service, image: TrialImage) -> bytes:

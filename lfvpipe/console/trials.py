@@ -170,18 +170,43 @@ def _add(visit: Visit) -> Response:
         raise Refusal(say("frame.no_form"))
     asked = _chosen(visit, trial)
     chosen = [each for each in asked if each.truth is not None and each.added is None]
+    dataset, left = DatasetName(trial.project, kind), len(asked) - len(chosen)
+    if visit.wants_json:
+        return _add_part(visit, trial, dataset, chosen, left)
     if not chosen:
         raise Refusal(say("trials.none_verified"))
-    dataset = DatasetName(trial.project, kind)
     given = trial_work.give(visit.datasets, visit.service, trial, dataset, chosen)
     told = [say(f"trials.added_{kind}", count=given.added)]
     if given.had:
         told.append(say("trials.had", count=given.had))
-    if left := len(asked) - len(chosen):
+    if left:
         told.append(say("trials.left", count=left))
-    if given.remark:
-        told.append(given.remark)
-    return _go_back(visit, trial, " ".join(told))
+    if given.refused:
+        told.append(say("trials.unfit"))
+    told += [f"{name}: {why}" for name, why in given.refused]
+    return _go_back(visit, trial, " ".join((*told, *given.remarks)))
+
+
+def _add_part(
+    visit: Visit, trial: Trial, dataset: DatasetName, chosen: list[TrialImage], left: int
+) -> Response:
+    """Give the first images behind a place to a data set; a script asks until none remains."""
+    after = read_number(visit.form.get("after", "")) or 0
+    if not chosen and not after:
+        raise Refusal(say("trials.none_verified"))
+    waiting = sorted((each for each in chosen if each.place > after), key=lambda each: each.place)
+    part = waiting[: trial_work.A_PART]
+    given = trial_work.give(visit.datasets, visit.service, trial, dataset, part)
+    told = {
+        "added": given.added,
+        "had": given.had,
+        "refused": given.refused,
+        "remarks": given.remarks,
+        "left": left,
+        "after": part[-1].place if part else after,
+        "remaining": len(waiting) - len(part),
+    }
+    return JSONResponse(told)
 
 
 def _chosen(visit: Visit, trial: Trial) -> list[TrialImage]:

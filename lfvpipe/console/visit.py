@@ -118,6 +118,11 @@ class Visit:
         return found
 
     @property
+    def wants_json(self) -> bool:
+        """Whether it is a script that asks."""
+        return self.request.headers.get("accept", "").startswith("application/json")
+
+    @property
     def may_administer(self) -> bool:
         """Whether to offer what only an admin may do; the service refuses it anyhow."""
         return self.session.actor.role is Role.ADMIN
@@ -146,7 +151,7 @@ class Visit:
 
     def refuse(self, refusal: Refusal) -> Response:
         """Return what says that it cannot be done: to a script, on a page, or where one was."""
-        if self.request.headers.get("accept", "").startswith("application/json"):
+        if self.wants_json:
             return JSONResponse({"error": refusal.text}, refusal.status)
         if self.request.method in ("GET", "HEAD"):
             return self.show("refused.html.j2", status=refusal.status, text=refusal.text)

@@ -149,7 +149,7 @@ class Bucket(Protocol):
 
     def put_many(
         self,
-        items: Iterable[tuple[str, Path]],
+        items: Iterable[tuple[str, bytes | Path]],
         *,
         on_done: Callable[[Stored], None],
         jobs: int = 16,
@@ -158,7 +158,7 @@ class Bucket(Protocol):
         """Store many files concurrently.
 
         Args:
-            items: Keys and files; consumed lazily, in the caller's thread.
+            items: Keys, and bytes or files; consumed lazily, in the caller's thread.
             on_done: Told each object that is stored, in the caller's thread. What it raises ends
                 the transfer: nothing new is started, and what is under way ends first.
             jobs: How many transfers go on at once; bounds the memory, at about 8 MiB each.

@@ -178,7 +178,7 @@ class LocalBucket:
 
     def put_many(
         self,
-        items: Iterable[tuple[str, Path]],
+        items: Iterable[tuple[str, bytes | Path]],
         *,
         on_done: Callable[[Stored], None],
         jobs: int = 8,
@@ -223,7 +223,7 @@ class LocalBucket:
         with translating(str(self._folder)):
             return LocalStore(self._folder, automatic_cleanup=True)
 
-    def _share(self, key: str, file: Path) -> Stored:
+    def _share(self, key: str, file: bytes | Path) -> Stored:
         """Give a file the object's name, too; copy it where its disk has no such second names.
 
         Nor is one given that takes another file's place: that needs a moment without either.
@@ -232,7 +232,7 @@ class LocalBucket:
         path = self._folder / self._check(key)
         with translating(self._address(key)):
             make_folder(path.parent)
-        if link(file, path):
+        if not isinstance(file, bytes) and link(file, path):
             return Stored(key, path.stat().st_size, "")
         return self._put(key, file)
 

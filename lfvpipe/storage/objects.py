@@ -140,8 +140,8 @@ def opened(data: bytes | Path) -> IO[bytes]:
 
 
 def put_many(
-    put_one: Callable[[str, Path], Stored],
-    items: Iterable[tuple[str, Path]],
+    put_one: Callable[[str, bytes | Path], Stored],
+    items: Iterable[tuple[str, bytes | Path]],
     on_done: Callable[[Stored], None],
     jobs: int,
 ) -> None:

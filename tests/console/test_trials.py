@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from lfvpipe.console import trial_work
 from lfvpipe.console.bucket import console_bucket
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.lookout.waiters import wait_for_dataset_deletion, wait_for_model_deletion
@@ -118,6 +119,51 @@ def test_images_are_judged_verified_and_given_to_a_data_set(
     operations = [change.operation for change in service_of(offered).changes(project="p")]
     assert operations[0] == "DeleteTrialDetection"
     assert {"StartTrialDetection", "VerifyTrialDetection"} <= set(operations)
+
+
+def test_images_are_added_in_parts_and_what_is_cut_off_goes_on(
+    offered: Offered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial_work, "A_PART", 2)
+    synced: list[int] = []
+    monkeypatch.setattr("lfvpipe.storage.local.sync_all", lambda: synced.append(1))
+    bucket = train(offered).bucket
+    for number in range(6):
+        bucket.put(f"new/{number}.png", picture((0, 200, number + 1)))
+    ada = offered.person("ADA")
+    trial = begin(ada, address="s3://bucket/new/")
+    for _ in range(6):
+        ask(ada, f"{trial}/next")
+
+    def add(after: int) -> dict[str, Any]:
+        body = f"all=yes&show=all&to=train&after={after}".encode()
+        told: dict[str, Any] = ask(ada, f"{trial}/add", body).json()
+        return told
+
+    assert "in no data set yet" in add(0)["error"]
+    notice(ada, f"{trial}/verify", {"verified": "correct", "all": "yes"})
+    first = add(0)
+    assert (first["added"], first["remaining"], first["after"], first["left"]) == (2, 4, 2, 0)
+    assert len(sources(offered, "train")) == 2
+    assert len(synced) == 1  # once for all files of a part
+    # The browser is closed here; one file is gone when somebody goes on, and one was added by
+    # a server that was killed before it could write that down.
+    bucket.delete(["new/2.png"])
+    service_of(offered).trials.mark_added(1, [2], None)
+    again = add(0)
+    assert (again["added"], again["had"], again["remaining"], again["left"]) == (0, 1, 3, 1)
+    assert [name for name, _ in again["refused"]] == ["2.png"]
+    assert "does not exist" in again["refused"][0][1]
+    assert add(again["after"])["remaining"] == 1
+    last = add(5)
+    assert (last["added"], last["remaining"], last["after"]) == (1, 0, 6)
+    assert add(6)["remaining"] == 0
+    names = re.findall(r"(\d)\.png", "".join(sources(offered, "train")))
+    assert sorted(names) == ["0", "1", "3", "4", "5"]
+    # The same without a script, in one request.
+    assert "These could not be added: 2.png:" in notice(
+        ada, f"{trial}/add", {"to": "train", "all": "yes"}
+    )
 
 
 def test_images_of_a_bucket_are_judged_one_by_one_and_what_cannot_be_says_why(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lfvpipe.console import trial_work
 from tests.service.conftest import RED, picture
 
 from .conftest import Offered, pages
@@ -33,6 +34,7 @@ def test_images_are_brought_verified_by_keys_and_added(
     for number in range(3):
         bucket.put(f"new/{number}.png", picture((0, 200, number)))
     draw_heat_maps(monkeypatch)
+    monkeypatch.setattr(trial_work, "A_PART", 3)
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
     said: list[str] = []
@@ -70,7 +72,10 @@ def test_images_are_brought_verified_by_keys_and_added(
     playwright.expect(page.get_by_role("status").first).to_contain_text("3 verdicts are verified")
     page.get_by_label("All that are shown, over all pages (4)").check()
     page.get_by_role("button", name="Add to the training data set").click()
-    playwright.expect(page.get_by_role("status").first).to_contain_text("4 images are added")
+    playwright.expect(page.locator("#adding-said")).to_have_text(
+        "4 images are added to the training data set."
+    )
+    assert page.evaluate("document.activeElement.value") == "train"  # where one was
     playwright.expect(page.get_by_text("In the training data set")).to_have_count(4)
     assert violations(page, axe) == []
     stats = offered.client().describe_dataset(ProjectName="p", DatasetType="train")

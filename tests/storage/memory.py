@@ -133,7 +133,7 @@ class MemoryBucket:
 
     def put_many(
         self,
-        items: Iterable[tuple[str, Path]],
+        items: Iterable[tuple[str, bytes | Path]],
         *,
         on_done: Callable[[Stored], None],
         jobs: int = 16,

@@ -21,10 +21,10 @@ from lfvpipe.images import SERVED, ImageError, inspect, read_image
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.service.faults import Fault
 from lfvpipe.service.roles import check_admin
-from lfvpipe.storage import StorageError, parse_s3_uri
+from lfvpipe.storage import NoSuchObject, StorageError, parse_s3_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from lfvpipe.console.datasets.editing import Done, Editing
     from lfvpipe.console.datasets.updates import DatasetName, Updates
@@ -54,6 +54,19 @@ class Stored:
 
     digest: str
     name: str
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A file that is to be stored.
+
+    Attributes:
+        name: As it is called where it comes from.
+        read: Returns its bytes; raises StorageError.
+    """
+
+    name: str
+    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -120,6 +133,42 @@ class Uploads:
             StorageError: The store does not take it.
             Fault: Whoever asks is no admin.
         """
+        stored = self._examine(dataset, name, data)
+        self._home(dataset).put(_key(dataset, stored.digest, stored.name), data)
+        return stored
+
+    def store_many(
+        self, dataset: DatasetName, files: Iterable[Brought]
+    ) -> Sequence[Stored | UnfitUpload]:
+        """Put files into the bucket as `store` does; all are on the disk when this returns.
+
+        Returns:
+            In their order what each is called there, or why it is not taken.
+
+        Raises:
+            StorageError: The store does not take them.
+            Fault: Whoever asks is no admin.
+        """
+        became: list[Stored | UnfitUpload] = []
+
+        def fit() -> Iterator[tuple[str, bytes]]:
+            for file in files:
+                try:
+                    data = file.read()
+                    stored = self._examine(dataset, file.name, data)
+                except NoSuchObject as error:
+                    became.append(UnfitUpload(error.message, hint=error.hint))
+                except UnfitUpload as error:
+                    became.append(error)
+                else:
+                    became.append(stored)
+                    yield _key(dataset, stored.digest, stored.name), data
+
+        self._home(dataset).put_many(fit(), on_done=lambda _: None)
+        return became
+
+    def _examine(self, dataset: DatasetName, name: str, data: bytes) -> Stored:
+        """Return what a file will be called, if a data set can have it."""
         check_admin("add images")
         quotas = self._service.quotas
         if len(data) > quotas.max_image_bytes:
@@ -142,9 +191,7 @@ class Uploads:
             read_image(data, enough=(least, least))  # to the end: a file may be cut off
         except ImageError as error:
             raise UnfitUpload(f"It {error.message}.", hint=error.hint) from error
-        stored = Stored(hashlib.sha256(data).hexdigest(), fit_name(name, header.format))
-        self._home(dataset).put(_key(dataset, stored.digest, stored.name), data)
-        return stored
+        return Stored(hashlib.sha256(data).hexdigest(), fit_name(name, header.format))
 
     def add(self, dataset: DatasetName, uploads: Sequence[Upload]) -> Done:
         """Bring stored files into a data set, but for those that the project has already.

@@ -23,6 +23,84 @@ document.addEventListener("keydown", (event) => {
   chosen.requestSubmit(chosen.querySelector(`button[name=verified][value=${value}]`));
 });
 
+chosen?.addEventListener("submit", (event) => {
+  if (event.submitter?.name !== "to") return;
+  event.preventDefault();
+  if (!adding) add(event.submitter);
+});
+
+// Images join a data set in parts: what is added stays, whenever this page is closed.
+let adding = null;
+async function add(button) {
+  const box = document.getElementById("adding");
+  const refused = document.getElementById("adding-refused");
+  const bar = document.getElementById("adding-bar");
+  const say = (text) => { document.getElementById("adding-said").textContent = text; };
+  const counted = (name, count) =>
+    box.dataset[count === 1 ? name : `${name}_many`].replace("{count}", count.toLocaleString());
+  const form = new URLSearchParams(new FormData(chosen, button));
+  const sum = { added: 0, had: 0, left: 0 };
+  const remarks = new Set();
+  adding = { stopped: false };
+  refused.hidden = true;
+  refused.querySelector("ul").textContent = "";
+  document.getElementById("adding-going").hidden = false;
+  bar.removeAttribute("value");
+  let end = "";
+  try {
+    for (let of = 0, after = 0; ;) {
+      form.set("after", after);
+      const answer = await fetch(button.formAction, { method: "POST", headers: { accept: "application/json" }, body: form });
+      const told = await answer.json();
+      if (!answer.ok) throw Object.assign(new Error(told.error), { status: answer.status });
+      sum.added += told.added;
+      sum.had += told.had;
+      if (!after) sum.left = told.left;
+      for (const each of told.remarks) remarks.add(each);
+      for (const [name, why] of told.refused) {
+        const line = document.createElement("li");
+        line.textContent = `${name}: ${why}`;
+        refused.querySelector("ul").append(line);
+        refused.hidden = false;
+      }
+      after = told.after;
+      const done = sum.added + sum.had + refused.querySelectorAll("li").length;
+      of = done + told.remaining;
+      bar.max = of;
+      bar.value = done;
+      say(box.dataset.going.replace("{done}", done.toLocaleString()).replace("{of}", of.toLocaleString()));
+      if (!told.remaining) break;
+      if (adding.stopped) { end = box.dataset.stopped; break; }
+    }
+  } catch (error) {
+    end = error.status ? error.message : box.dataset.lost;
+  }
+  adding = null;
+  document.getElementById("adding-going").hidden = true;
+  await refresh();
+  const sentences = [];
+  if (sum.added + sum.had) sentences.push(counted(`added_${button.value}`, sum.added));
+  if (sum.had) sentences.push(counted("had", sum.had));
+  if (sum.added + sum.had && sum.left) sentences.push(counted("left", sum.left));
+  say([...sentences, ...remarks, end].filter(Boolean).join(" "));
+}
+
+// The images of this page as they are now; what has the focus keeps it.
+async function refresh() {
+  try {
+    const answer = await fetch(location.href);
+    if (!answer.ok) return;
+    const now = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const name of ["tiles", "counts"]) {
+      const [here, there] = [document.getElementById(name), now.getElementById(name)];
+      if (there) here.replaceChildren(...document.importNode(there, true).childNodes);
+    }
+  } catch { /* the next page shows them */ }
+}
+
+document.getElementById("adding-stop")?.addEventListener("click", () => { adding.stopped = true; });
+window.addEventListener("beforeunload", (event) => { if (adding) event.preventDefault(); });
+
 const section = document.getElementById("bring");
 if (section) begin();
 

@@ -277,7 +277,7 @@ class S3Bucket:
 
     def put_many(
         self,
-        items: Iterable[tuple[str, Path]],
+        items: Iterable[tuple[str, bytes | Path]],
         *,
         on_done: Callable[[Stored], None],
         jobs: int = 16,
