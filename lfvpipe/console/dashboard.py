@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse
 
+from lfvpipe.console.drift import find_drift, first_hour
 from lfvpipe.console.models import Version, find_versions
 from lfvpipe.console.projects import find_project
 from lfvpipe.console.visit import Page
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
+    from lfvpipe.console.drift import Chart, Drift
     from lfvpipe.console.projects import Project
     from lfvpipe.console.visit import Visit
     from lfvpipe.report.records import Estimate
@@ -86,11 +87,16 @@ class Judged:
 
 @dataclass(frozen=True)
 class Card:
-    """A project on the dashboard."""
+    """A project on the dashboard.
+
+    Attributes:
+        drifts: How hosted versions compare with their tests, by number.
+    """
 
     project: Project
     versions: Sequence[Version]
     judged: Judged
+    drifts: Mapping[str, Drift]
 
     @property
     def under_way(self) -> list[Version]:
@@ -100,8 +106,12 @@ class Card:
     @property
     def hosted(self) -> list[Version]:
         """The versions that are hosted, or nearly so."""
-        shown = (ModelStatus.HOSTED, ModelStatus.STARTING_HOSTING, ModelStatus.STOPPING_HOSTING)
-        return [each for each in self.versions if each.status in shown]
+        return _hosted(self.versions)
+
+    def alarms_of(self, version: Version) -> list[Chart]:
+        """Return the charts of a version that pass a limit now."""
+        drift = self.drifts.get(version.version)
+        return drift.alarms if drift else []
 
     @property
     def images(self) -> int:
@@ -129,16 +139,9 @@ def draw(counted: Mapping[Hour, Count], project: str, frame: Frame, now: float) 
 
 def _show(visit: Visit) -> Response:
     frame = next((each for each in FRAMES if each.name == visit.query.get("over")), FRAMES[1])
-    now = time.time()
-    counted = visit.service.tally.since(frame.starts(now)[0])
-    cards = [
-        Card(
-            find_project(visit.client, name),
-            find_versions(visit, name),
-            draw(counted, name, frame, now),
-        )
-        for name in _names(visit)
-    ]
+    now = visit.service.clock()
+    counted = visit.service.tally.since(min(frame.starts(now)[0], first_hour(now)))
+    cards = [_card(visit, name, counted, frame) for name in _names(visit)]
     return visit.show(
         "dashboard.html.j2",
         cards=cards,
@@ -148,6 +151,21 @@ def _show(visit: Visit) -> Response:
         height=_HEIGHT,
         is_followed=any(each.is_moving for card in cards for each in card.versions),
     )
+
+
+def _card(visit: Visit, name: str, counted: Mapping[Hour, Count], frame: Frame) -> Card:
+    versions = find_versions(visit, name)
+    drifts = {
+        each.version: find_drift(visit.service, name, each.version, counted)
+        for each in _hosted(versions)
+    }
+    judged = draw(counted, name, frame, visit.service.clock())
+    return Card(find_project(visit.client, name), versions, judged, drifts)
+
+
+def _hosted(versions: Sequence[Version]) -> list[Version]:
+    shown = (ModelStatus.HOSTED, ModelStatus.STARTING_HOSTING, ModelStatus.STOPPING_HOSTING)
+    return [each for each in versions if each.status in shown]
 
 
 def _names(visit: Visit) -> list[str]:

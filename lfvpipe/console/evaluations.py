@@ -19,8 +19,8 @@ from lfvpipe.report.records import Verdict, wrong_first
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lfvpipe.console.visit import Visit
     from lfvpipe.report.figures import Figures
+    from lfvpipe.service.versions import ModelVersions
 
 SHOWS: Final = ("", "wrong", "missed", "alarm", "right")
 """What of the test images can be shown; "" for all."""
@@ -75,12 +75,12 @@ class Evaluation:
 
 
 def find_evaluation(
-    visit: Visit, project: str, version: str, tags: Mapping[str, str]
+    versions: ModelVersions, project: str, version: str, tags: Mapping[str, str]
 ) -> Evaluation | None:
     """Return what a version said of its test images; None where its files are gone, or not there.
 
     Args:
-        visit: Whoever asks.
+        versions: Those of the region.
         project: Whose version it is.
         version: Which one.
         tags: Its tags; one of them may hold the decision.
@@ -88,7 +88,6 @@ def find_evaluation(
     Raises:
         Fault: ResourceNotFoundException.
     """
-    versions = visit.service.versions
     text = versions.evaluation(project, version)
     if text is None:
         return None

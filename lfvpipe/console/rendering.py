@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
-from lfvpipe.console.wording import say
+from lfvpipe.console.wording import name_day, say
 from lfvpipe.engine.phrases import count_of
 from lfvpipe.report import figures
 
@@ -55,6 +55,7 @@ def _environment() -> Environment:
     environment.filters["moment"] = _moment
     environment.filters["figure"] = figures.figure
     environment.filters["counted"] = count_of
+    environment.filters["day"] = name_day
     environment.filters["iso"] = lambda time: datetime.fromtimestamp(time, UTC).isoformat()
     return environment
 

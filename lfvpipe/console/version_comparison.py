@@ -114,7 +114,7 @@ def _choose(found: Sequence[Version], version: str) -> Version:
 def _evaluation(visit: Visit, project: str, version: Version) -> Evaluation:
     listed = visit.client.list_tags_for_resource(ResourceArn=version.arn)["Tags"]
     tags = {tag["Key"]: tag["Value"] for tag in listed}
-    found = find_evaluation(visit, project, version.version, tags)
+    found = find_evaluation(visit.service.versions, project, version.version, tags)
     if found is None:
         raise Refusal(say("models.none_to_compare"), 404)
     return found

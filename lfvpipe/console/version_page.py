@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse, Response
 
+from lfvpipe.console.drift import DAYS, find_drift, first_hour, read_expected
+from lfvpipe.console.drift_drawing import HEIGHT, WIDTH
 from lfvpipe.console.evaluations import SHOWS, find_evaluation, read_verdicts
 from lfvpipe.console.models import find_version, go_to, name_of
 from lfvpipe.console.pictures import give_image, give_thumbnail
@@ -13,13 +15,15 @@ from lfvpipe.console.use import describe
 from lfvpipe.console.visit import Page, Refusal, read_number
 from lfvpipe.console.wording import say
 from lfvpipe.decision import Decision
-from lfvpipe.lookout.tags import DECISION
+from lfvpipe.lookout.tags import DECISION, EXPECTED
+from lfvpipe.report.control_charts import LEAST
 from lfvpipe.report.figures import METRICS
 from lfvpipe.storage import parse_s3_uri
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lfvpipe.console.drift import Drift
     from lfvpipe.console.evaluations import Evaluation
     from lfvpipe.console.models import Version
     from lfvpipe.console.visit import Visit
@@ -47,6 +51,11 @@ def _show_one(visit: Visit) -> Response:
         is_followed=found.is_moving,
         evaluation=evaluation,
         metric_names=METRICS,
+        drift=_drift(visit, found),
+        drift_days=DAYS,
+        least=LEAST,
+        width=WIDTH,
+        height=HEIGHT,
         shown=shown if shown in SHOWS else "",
         shows=SHOWS,
         count=len(images),
@@ -56,11 +65,18 @@ def _show_one(visit: Visit) -> Response:
     )
 
 
+def _drift(visit: Visit, found: Version) -> Drift | None:
+    if not found.is_trained:
+        return None
+    counted = visit.service.tally.since(first_hour(visit.service.clock()))
+    return find_drift(visit.service, visit.path["project"], found.version, counted)
+
+
 def _evaluation(visit: Visit, found: Version, tags: Sequence[Tag]) -> Evaluation | None:
     if not found.is_trained:
         return None
     named = {tag["Key"]: tag["Value"] for tag in tags}
-    return find_evaluation(visit, visit.path["project"], found.version, named)
+    return find_evaluation(visit.service.versions, visit.path["project"], found.version, named)
 
 
 def _decide(visit: Visit) -> Response:
@@ -72,6 +88,23 @@ def _decide(visit: Visit) -> Response:
     tag: Tag = {"Key": DECISION, "Value": decision.as_text()}
     visit.client.tag_resource(ResourceArn=find_version(visit).arn, Tags=[tag])
     return go_to(visit, say("models.decided", threshold=decision.threshold))
+
+
+def _expect(visit: Visit) -> Response:
+    """State which share of images is expected to be anomalous in use, or take that back."""
+    arn, said = find_version(visit).arn, visit.form.get("percent", "").strip()
+    if not said:
+        visit.client.untag_resource(ResourceArn=arn, TagKeys=[EXPECTED])
+        return go_to(visit, say("drift.expect_taken_back"))
+    try:
+        expected = read_expected(repr(float(said) / 100))
+    except ValueError:
+        expected = None
+    if expected is None:
+        raise Refusal(say("drift.no_share"))
+    tag: Tag = {"Key": EXPECTED, "Value": repr(expected.share)}
+    visit.client.tag_resource(ResourceArn=arn, Tags=[tag])
+    return go_to(visit, say("drift.expect_set", share=100 * expected.share))
 
 
 def _find_image(visit: Visit) -> str:
@@ -108,6 +141,7 @@ _ONE = "/projects/{project}/models/{version}"
 PAGES = (
     Page("GET", _ONE, _show_one),
     Page("POST", f"{_ONE}/decide", _decide),
+    Page("POST", f"{_ONE}/expect", _expect),
     Page("GET", f"{_ONE}/thumbnails/{{image}}", _thumbnail),
     Page("GET", f"{_ONE}/images/{{image}}", _image),
     Page("GET", f"{_ONE}/sights/{{image}}", _see),

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,3 +30,10 @@ def say(name: str, /, **values: Any) -> str:
         name = f"{name}_many"
     shown = {key: f"{each:,}" if type(each) is int else each for key, each in values.items()}
     return texts()[name].format(**shown)
+
+
+def name_day(day: int) -> str:
+    """Return a day, which begins as UTC's does, by its number since 1970."""
+    date = datetime.fromtimestamp(day * 86400, UTC)
+    month = say(f"frame.month_{date.month}")
+    return f"{date.day} {month} {date.year}"

@@ -20,6 +20,9 @@ PIPELINE: Final = "lfvpipe:pipeline"
 DECISION: Final = "lfvpipe:decision"
 """What the model's verdicts are decided by, as `lfvpipe.decision.Decision` writes it."""
 
+EXPECTED: Final = "lfvpipe:expected"
+"""The share of images, above 0 and below 1, that are expected to be called anomalous in use."""
+
 PIXELS: Final = "lfvpipe:pixels"
 """How photographs become pixels, as `lfvpipe.images.PixelRules.as_text` writes it."""
 

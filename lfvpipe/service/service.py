@@ -158,6 +158,10 @@ class Service:
         """How many images clients had judged."""
         return self._tally
 
+    def clock(self) -> float:
+        """Return the present moment in epoch seconds, by the clock that this service goes by."""
+        return self._runtime.clock()
+
     def handle(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
         """Answer one request: its status, headers and body. Safe to call from many threads."""
         return self._gateway.handle(method, url, headers, body)

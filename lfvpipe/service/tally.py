@@ -31,12 +31,13 @@ class Tally:
         self._counted: dict[Hour, Count] = {}
         self._written = 0.0
 
-    def count(self, project: str, version: int, *, is_anomalous: bool) -> None:
+    def count(self, project: str, version: int, *, score: float, is_anomalous: bool) -> None:
         """Count an image that was judged."""
         now = self._clock()
         key = Hour(project, version, int(now // HOUR))
+        one = Count.of(score, is_anomalous=is_anomalous)
         with self._guard:
-            self._counted[key] = self._counted.get(key, Count()) + Count(1, int(is_anomalous))
+            self._counted[key] = self._counted.get(key, Count()) + one
             is_due = abs(now - self._written) >= _SECONDS
         if is_due:
             self.write()

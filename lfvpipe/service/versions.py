@@ -12,7 +12,7 @@ from lfvpipe.service.jobs.scheduler import Scheduler
 from lfvpipe.service.operations.models import conflict_of
 from lfvpipe.service.roles import check_admin
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.service.state import changes, models, tokens
+from lfvpipe.service.state import changes, models, tags, tokens
 from lfvpipe.storage import NoSuchObject
 
 CANCEL: Final = "CancelTraining"
@@ -71,6 +71,25 @@ class ModelVersions:
         with suppress(NoSuchObject, UnicodeDecodeError):
             return bucket.get(model.output_keys[name], limit=_LARGEST).decode()
         return None
+
+    def tags(self, project: str, version: str) -> Mapping[str, str]:
+        """Return a version's tags.
+
+        Raises:
+            Fault: ResourceNotFoundException.
+        """
+        with self.runtime.database.read() as tx:
+            found = tags.of_resource(tx, models.get(tx, project, version).arn)
+        return {tag.key: tag.value for tag in found}
+
+    def tag_changed(self, project: str, version: str, key: str) -> float | None:
+        """Return when a tag last got another value, in epoch seconds; None where it never did.
+
+        Raises:
+            Fault: ResourceNotFoundException.
+        """
+        with self.runtime.database.read() as tx:
+            return changes.last_of_tag(tx, project, models.get(tx, project, version).arn, key)
 
     def hosted_since(self, project: str) -> Mapping[str, float]:
         """Return when the hosting of a project's versions was last asked for, in epoch seconds."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import pytest
 
 from .conftest import Offered, pages
+from .drifting import judge
 from .test_models_pages import HERE, filled, trained
 from .test_projects_browser import violations
 
@@ -62,6 +63,8 @@ def test_axe_finds_nothing(page: Page, trained: Offered, axe: str) -> None:
     output = {"S3Location": {"Bucket": "bucket", "Prefix": "out_"}}
     client = trained.client()
     client.create_model(ProjectName="p", OutputConfig=output, Description="long" * 40)
+    judge(trained, 60, 40)
+    judge(trained, 60, 0, days_ago=1)
     enter(page, trained, HERE)
     light, dark = LOOKS
     shown = ((HERE, dark), (f"{HERE}/1", light), (f"{HERE}/1", dark), (f"{HERE}/2", dark))
@@ -69,6 +72,8 @@ def test_axe_finds_nothing(page: Page, trained: Offered, axe: str) -> None:
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 800})
         page.goto(f"{trained.url}{path}")
+        for numbers in page.locator("#drift summary").all():
+            numbers.click()
         assert violations(page, axe) == [], (path, scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     hold.set()

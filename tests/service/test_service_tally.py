@@ -29,8 +29,11 @@ def test_images_are_counted_by_the_hour_and_kept_for_a_year(
         now[0] = NOW + later
         ask(client, colour)
     first, second = Hour("p", 1, int(NOW // 3600)), Hour("p", 1, int(NOW // 3600) + 1)
-    assert service.tally.since(0) == {first: Count(3, 2), second: Count(1, 0)}
-    assert service.tally.since(second.hour) == {second: Count(1, 0)}
+    assert service.tally.since(0) == {
+        first: Count(3, 2, 1, 0.1),
+        second: Count(1, 0, 1, 0.1),
+    }
+    assert service.tally.since(second.hour) == {second: Count(1, 0, 1, 0.1)}
     now[0] += 401 * 86400
     ask(client, RED)
     service.close()
@@ -53,7 +56,7 @@ def test_a_state_that_refuses_costs_the_client_nothing_and_is_written_later(
         ask(client, RED)
         state.execute("ALTER TABLE away RENAME TO judged")
     ask(client, GREEN)
-    assert [count for _, count in service.tally.since(0).items()] == [Count(2, 1)]
+    assert [count for _, count in service.tally.since(0).items()] == [Count(2, 1, 1, 0.1)]
 
 
 def test_a_service_within_its_caller_counts_nothing(world: World, trained: Any, waits: Any) -> None:

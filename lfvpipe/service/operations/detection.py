@@ -59,8 +59,10 @@ class Detection:
         decision = decision_of(self.context.runtime.database, model)
         called = decision.call(verdict.probability)
         if self.context.tally is not None:
-            anomalous = called.is_anomalous
-            self.context.tally.count(model.project, model.version, is_anomalous=anomalous)
+            score, anomalous = verdict.probability, called.is_anomalous
+            self.context.tally.count(
+                model.project, model.version, score=score, is_anomalous=anomalous
+            )
         if self.context.keeper is not None:
             self.context.keeper.keep(self.context.region, model, body, verdict, decision)
         return {"DetectAnomalyResult": _result(verdict, called), OWN_HEADERS: headers}

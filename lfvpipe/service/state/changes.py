@@ -87,6 +87,19 @@ def last_of_versions(tx: Transaction, operation: str, project: str) -> dict[str,
     return {str(row["version"]): row["at"] for row in rows}
 
 
+def last_of_tag(tx: Transaction, project: str, arn: str, key: str) -> float | None:
+    """Return when a tag of a model last got another value, or went; None where it never did."""
+    at = f'$.Tags."{key}"'
+    row = tx.one(
+        "SELECT MAX(at) AS at FROM changes"
+        " WHERE project = ? AND operation IN ('TagResource', 'UntagResource')"
+        " AND json_extract(asked, '$.ResourceArn') = ?"
+        " AND json_extract(before_it, ?) IS NOT json_extract(after_it, ?)",
+        *(project, arn, at, at),
+    )
+    return None if row is None else row["at"]
+
+
 def _change(row: sqlite3.Row) -> Change:
     return Change(
         id=row["id"],

@@ -1,7 +1,7 @@
 """The table of how many images models judged, by the hour."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 from lfvpipe.service.state.database import Transaction
@@ -33,27 +33,40 @@ class Count:
     Attributes:
         images: All of them.
         anomalies: Those that were called anomalous.
+        scored: Those that were called normal and whose scores are in `score`; of the others,
+            which an earlier version counted, nobody knows.
+        score: The sum of these scores.
     """
 
     images: int = 0
     anomalies: int = 0
+    scored: int = 0
+    score: float = 0.0
+
+    @classmethod
+    def of(cls, score: float, *, is_anomalous: bool) -> "Count":
+        """Return one image."""
+        return cls(1, 1) if is_anomalous else cls(1, 0, 1, score)
 
     def __add__(self, other: "Count") -> "Count":
         """Return both together."""
-        return Count(self.images + other.images, self.anomalies + other.anomalies)
+        return Count(
+            self.images + other.images,
+            self.anomalies + other.anomalies,
+            self.scored + other.scored,
+            self.score + other.score,
+        )
 
 
 def add(tx: Transaction, counted: Mapping[Hour, Count]) -> None:
     """Add counts to those that are there, without projects that are deleted; old ones go."""
     tx.many(
-        "INSERT INTO judged (project, version, hour, images, anomalies)"
-        " SELECT ?, ?, ?, ?, ? FROM projects WHERE name = ?"
+        "INSERT INTO judged (project, version, hour, images, anomalies, scored, score)"
+        " SELECT ?, ?, ?, ?, ?, ?, ? FROM projects WHERE name = ?"
         " ON CONFLICT (project, version, hour) DO UPDATE SET"
-        " images = images + excluded.images, anomalies = anomalies + excluded.anomalies",
-        (
-            (key.project, key.version, key.hour, count.images, count.anomalies, key.project)
-            for key, count in counted.items()
-        ),
+        " images = images + excluded.images, anomalies = anomalies + excluded.anomalies,"
+        " scored = scored + excluded.scored, score = score + excluded.score",
+        ((*astuple(key), *astuple(count), key.project) for key, count in counted.items()),
     )
     oldest = max((key.hour for key in counted), default=0) - _KEPT
     tx.run("DELETE FROM judged WHERE hour < ?", oldest)
@@ -62,9 +75,8 @@ def add(tx: Transaction, counted: Mapping[Hour, Count]) -> None:
 def since(tx: Transaction, hour: int) -> dict[Hour, Count]:
     """Return what was counted from an hour on."""
     rows = tx.all(
-        "SELECT project, version, hour, images, anomalies FROM judged WHERE hour >= ?", hour
+        "SELECT project, version, hour, images, anomalies, scored, score FROM judged"
+        " WHERE hour >= ?",
+        hour,
     )
-    return {
-        Hour(row["project"], row["version"], row["hour"]): Count(row["images"], row["anomalies"])
-        for row in rows
-    }
+    return {Hour(*row[:3]): Count(*row[3:]) for row in rows}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-VERSION: Final = 6
+VERSION: Final = 7
 
 _CHANGES: Final = """
 CREATE TABLE changes (
@@ -60,6 +60,30 @@ CREATE TABLE judged (
 CREATE INDEX judged_by_hour ON judged (hour);
 """
 
+# Of the images that were called normal: the sum of their scores, and of how many it is.
+_SCORES: Final = """
+ALTER TABLE judged ADD COLUMN scored INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE judged ADD COLUMN score REAL NOT NULL DEFAULT 0;
+"""
+
+# What was beyond a limit, so that it is told once: it goes with its project.
+_ALARMS: Final = """
+CREATE TABLE alarms (
+    id TEXT PRIMARY KEY,
+    project TEXT NOT NULL REFERENCES projects (name) ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    chart TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    made REAL NOT NULL,
+    status TEXT NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    next_try REAL NOT NULL,
+    problem TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE INDEX alarms_by_version ON alarms (project, version, chart);
+"""
+
 # By the version that they start from, each leading to the next. A migration only adds, since a
 # process of an earlier version may have the file open: its statements name their columns.
 MIGRATIONS: Final[Mapping[int, str]] = {
@@ -69,6 +93,7 @@ MIGRATIONS: Final[Mapping[int, str]] = {
     3: _CHANGES,
     4: _TRIALS,
     5: _JUDGED,
+    6: f"{_SCORES}{_ALARMS}",
 }
 
 # A dataset points at a content: its JSON lines, which never change once they are ready. So an
@@ -175,4 +200,4 @@ CREATE TABLE packaging_jobs (
     output TEXT,
     UNIQUE (project, name)
 );
-{_TRIALS}{_JUDGED}"""
+{_TRIALS}{_JUDGED}{_SCORES}{_ALARMS}"""
