@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.datasets.calls import Call
+from lfvpipe.console.datasets.marking import Mask, Sheet, read_painting
 from lfvpipe.console.datasets.uploads import Brought, UnfitUpload, Upload, fit_name
 from lfvpipe.console.use import data_uri
 from lfvpipe.detector.facts import BACKGROUND
@@ -16,11 +17,12 @@ from lfvpipe.errors import UserError
 from lfvpipe.images import SERVED, ImageError, inspect
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.service.protocol.faults import Fault
-from lfvpipe.service.trials import MOST_IMAGES, Facts
+from lfvpipe.service.roles import check_labelling
+from lfvpipe.service.trials import MOST_IMAGES, Facts, Painting
 from lfvpipe.storage import parse_s3_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from lfvpipe.console.datasets.desk import Desk
@@ -130,9 +132,16 @@ def judge_next(service: Service, trial: Trial) -> TrialImage | None:
 
 
 def give(
-    desk: Desk, service: Service, trial: Trial, dataset: DatasetName, chosen: Sequence[TrialImage]
+    desk: Desk,
+    service: Service,
+    trial: Trial,
+    dataset: DatasetName,
+    chosen: Sequence[TrialImage],
+    kind: str = "",
 ) -> Given:
     """Copy verified images into a data set of the project, as what a person says they are.
+
+    Anomalies that somebody marked bring their masks, others are of the anomaly type `kind`.
 
     A part at a time: what is killed between two keeps the first, and goes on where it is asked
     again. That an image was added is written down last, so that it is added again rather than
@@ -145,12 +154,17 @@ def give(
     desk.updates.create(dataset)
     given = Given(0, 0)
     for start in range(0, len(chosen), A_PART):
-        given += _give_part(desk, service, trial, dataset, chosen[start : start + A_PART])
+        given += _give_part(desk, service, trial, dataset, chosen[start : start + A_PART], kind)
     return given
 
 
 def _give_part(
-    desk: Desk, service: Service, trial: Trial, dataset: DatasetName, chosen: Sequence[TrialImage]
+    desk: Desk,
+    service: Service,
+    trial: Trial,
+    dataset: DatasetName,
+    chosen: Sequence[TrialImage],
+    kind: str,
 ) -> Given:
     files = [Brought(image.name, partial(read, service, image)) for image in chosen]
     refused: list[tuple[str, str]] = []
@@ -160,8 +174,9 @@ def _give_part(
         if isinstance(stored, UnfitUpload):
             refused.append((image.name, f"{stored.message} {stored.hint}".strip()))
             continue
-        call = Call("anomaly" if image.truth else "normal")
-        uploads.setdefault(stored.digest, Upload(stored.digest, stored.name, call))
+        mask = find_mask(service, image) if image.truth else None
+        call = Call("anomaly", "" if mask else kind) if image.truth else Call("normal")
+        uploads.setdefault(stored.digest, Upload(stored.digest, stored.name, call, mask))
         places.setdefault(stored.digest, []).append(image.place)
     known = desk.uploads.known(dataset.project, uploads)
     done = desk.uploads.add(dataset, list(uploads.values()))
@@ -185,6 +200,73 @@ def read(service: Service, image: TrialImage) -> bytes:
     """
     bucket, key = parse_s3_uri(image.source)
     return service.buckets.bucket(bucket).get(key, limit=_LARGEST)
+
+
+def find_mask(service: Service, image: TrialImage) -> Mask | None:
+    """Return what a person marked in an image; None for nothing.
+
+    Raises:
+        StorageError: It is gone.
+    """
+    if image.painting is None:
+        return None
+    bucket, key = parse_s3_uri(image.painting.mask)
+    data = service.buckets.bucket(bucket).get(key, limit=_LARGEST)
+    return Mask(data, image.painting.classes)
+
+
+def find_sheet(desk: Desk, service: Service, trial: Trial, image: TrialImage) -> Sheet:
+    """Return an image to be painted on, with the types of the project's data sets.
+
+    Raises:
+        StorageError: The image or its mask is gone.
+        UserError: It is no image.
+    """
+    types = [*desk.uploads.types(trial.project), *(name for name, _, _ in image.facts.types)]
+    stand = image.painting.mask if image.painting else ""
+    return Sheet.of(image.name, read(service, image), stand, types, find_mask(service, image))
+
+
+def paint(
+    desk: Desk,
+    service: Service,
+    trial: Trial,
+    image: TrialImage,
+    painted: bytes,
+    classes: Mapping[str, str],
+    stand: str,
+) -> str:
+    """Keep what a person painted with the trial; return the image's stand.
+
+    It is added to a data set with the image. One mask is kept of an image, the newest.
+
+    Args:
+        desk: The region's.
+        service: Likewise.
+        trial: Whose image it is.
+        image: Which one.
+        painted: See `read_painting`.
+        classes: Likewise.
+        stand: What the sheet said that was painted on.
+
+    Raises:
+        Fault: Whoever asks may only look, or the image cannot be marked; see `Trials.paint`.
+        UserError: What was painted cannot be kept.
+    """
+    check_labelling("mark anomalies")
+    mask = read_painting(painted, find_sheet(desk, service, trial, image), classes)
+    bucket = console_bucket(service)
+    painting = None
+    if mask is not None:
+        digest = hashlib.sha256(mask.data).hexdigest()[:24]
+        key = f"{_FOLDER}{trial.id}/masks/{image.place}-{digest}.png"
+        bucket.put(key, mask.data)
+        painting = Painting(f"s3://{bucket.name}/{key}", mask.classes)
+    service.trials.paint(trial.project, trial.id, image.place, painting, stand)
+    now = painting.mask if painting else ""
+    if stand not in ("", now):  # it was the image's: else somebody would have been overtaken
+        bucket.delete([parse_s3_uri(stand)[1]])
+    return now
 
 
 def sweep(service: Service) -> None:

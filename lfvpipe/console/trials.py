@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from starlette.responses import JSONResponse, Response
 
 from lfvpipe.console import trial_work
+from lfvpipe.console.datasets.calls import MOST_CHARACTERS, read_type
 from lfvpipe.console.datasets.updates import DatasetName
 from lfvpipe.console.pictures import give_image, give_thumbnail
 from lfvpipe.console.projects import find_project
@@ -56,7 +57,8 @@ class Looked:
         return f"?{urlencode(said)}" if said else ""
 
 
-def _trial(visit: Visit) -> Trial:
+def find_trial(visit: Visit) -> Trial:
+    """Return the trial that the path names; raises Fault."""
     return visit.service.trials.get(visit.path["project"], read_number(visit.path["trial"]) or 0)
 
 
@@ -91,7 +93,7 @@ def _create(visit: Visit) -> Response:
 
 
 def _show(visit: Visit) -> Response:
-    trial, looked = _trial(visit), Looked.read(visit.query)
+    trial, looked = find_trial(visit), Looked.read(visit.query)
     found = visit.service.trials.images(trial.project, trial.id, looked.show, looked.order)
     pages = max(1, math.ceil(len(found) / A_PAGE))
     page = min(looked.page, pages)
@@ -107,47 +109,57 @@ def _show(visit: Visit) -> Response:
         shows=list(Show),
         orders=list(Order),
         size=_size(visit, trial),
+        most_characters=MOST_CHARACTERS,
+        types=visit.datasets.uploads.types(trial.project),
     )
 
 
 def _size(visit: Visit, trial: Trial) -> tuple[int, int] | None:
     """Return what images the trial's model takes; None where the model is no more."""
-    known = find_project(visit.client, trial.project).models
-    version = str(trial.version)
-    if version not in {m["ModelVersion"] for m in known if m["Status"] in MODEL_TRAINED}:
+    if not is_judging(visit, trial):
         return None
-    return visit.service.judge.size(trial.project, version)
+    return visit.service.judge.size(trial.project, str(trial.version))
+
+
+def is_judging(visit: Visit, trial: Trial) -> bool:
+    """Say whether the trial's model is still there."""
+    known = find_project(visit.client, trial.project).models
+    trained = {each["ModelVersion"] for each in known if each["Status"] in MODEL_TRAINED}
+    return str(trial.version) in trained
 
 
 def _bring(visit: Visit) -> Response:
     """Judge one file that a script sends."""
-    image = trial_work.bring(visit.service, _trial(visit), visit.query.get("name", ""), visit.body)
+    image = trial_work.bring(
+        visit.service, find_trial(visit), visit.query.get("name", ""), visit.body
+    )
     return _tell(visit, image)
 
 
 def _next(visit: Visit) -> Response:
     """Judge one image that waits."""
-    return _tell(visit, trial_work.judge_next(visit.service, _trial(visit)))
+    return _tell(visit, trial_work.judge_next(visit.service, find_trial(visit)))
 
 
 def _tell(visit: Visit, image: TrialImage | None) -> Response:
     """Return an image as the page shows it, and what is counted now."""
-    trial = _trial(visit)
+    trial = find_trial(visit)
     tile = image and render("trial_tile.html.j2", visit=visit, trial=trial, image=image)
     counts = render("trial_counts.html.j2", trial=trial)
     return JSONResponse({"tile": tile, "counts": counts, "waiting": trial.waiting})
 
 
 def _thumbnail(visit: Visit) -> Response:
-    return give_thumbnail(visit, _image(visit).source)
+    return give_thumbnail(visit, find_image(visit).source)
 
 
 def _open(visit: Visit) -> Response:
-    return give_image(visit, _image(visit).source)
+    return give_image(visit, find_image(visit).source)
 
 
-def _image(visit: Visit) -> TrialImage:
-    trial = _trial(visit)
+def find_image(visit: Visit) -> TrialImage:
+    """Return the image of the trial that the path names; raises Fault and Refusal."""
+    trial = find_trial(visit)
     places = [read_number(visit.path["place"]) or 0]
     for image in visit.service.trials.find(trial.project, trial.id, places):
         return image
@@ -155,7 +167,7 @@ def _image(visit: Visit) -> TrialImage:
 
 
 def _verify(visit: Visit) -> Response:
-    trial, said = _trial(visit), visit.form.get("verified", "")
+    trial, said = find_trial(visit), visit.form.get("verified", "")
     verified = Verified(said) if said in set(Verified) else None
     places = [image.place for image in _chosen(visit, trial)]
     count = visit.service.trials.verify(trial.project, trial.id, places, verified)
@@ -164,18 +176,20 @@ def _verify(visit: Visit) -> Response:
 
 def _add(visit: Visit) -> Response:
     """Give verified images to a data set."""
-    trial, to = _trial(visit), visit.form.get("to", "")
+    trial, to = find_trial(visit), visit.form.get("to", "")
     kind = next((each for each in DATASET_TYPES if each == to), None)
     if kind is None:
         raise Refusal(say("frame.no_form"))
+    defect = visit.form.get("type", "").strip()
+    defect = read_type(defect) if defect else ""
     asked = _chosen(visit, trial)
     chosen = [each for each in asked if each.truth is not None and each.added is None]
     dataset, left = DatasetName(trial.project, kind), len(asked) - len(chosen)
     if visit.wants_json:
-        return _add_part(visit, trial, dataset, chosen, left)
+        return _add_part(visit, trial, dataset, chosen, left, defect)
     if not chosen:
         raise Refusal(say("trials.none_verified"))
-    given = trial_work.give(visit.datasets, visit.service, trial, dataset, chosen)
+    given = trial_work.give(visit.datasets, visit.service, trial, dataset, chosen, defect)
     told = [say(f"trials.added_{kind}", count=given.added)]
     if given.had:
         told.append(say("trials.had", count=given.had))
@@ -188,7 +202,12 @@ def _add(visit: Visit) -> Response:
 
 
 def _add_part(
-    visit: Visit, trial: Trial, dataset: DatasetName, chosen: list[TrialImage], left: int
+    visit: Visit,
+    trial: Trial,
+    dataset: DatasetName,
+    chosen: list[TrialImage],
+    left: int,
+    defect: str,
 ) -> Response:
     """Give the first images behind a place to a data set; a script asks until none remains."""
     after = read_number(visit.form.get("after", "")) or 0
@@ -196,7 +215,7 @@ def _add_part(
         raise Refusal(say("trials.none_verified"))
     waiting = sorted((each for each in chosen if each.place > after), key=lambda each: each.place)
     part = waiting[: trial_work.A_PART]
-    given = trial_work.give(visit.datasets, visit.service, trial, dataset, part)
+    given = trial_work.give(visit.datasets, visit.service, trial, dataset, part, defect)
     told = {
         "added": given.added,
         "had": given.had,
@@ -229,7 +248,7 @@ def _go_back(visit: Visit, trial: Trial, notice: str) -> Response:
 
 
 def _delete(visit: Visit) -> Response:
-    trial = _trial(visit)
+    trial = find_trial(visit)
     visit.service.trials.delete(trial.project, trial.id)
     trial_work.sweep(visit.service)
     notice = say("trials.deleted", name=trial.name)

@@ -9,10 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lfvpipe.service import auditing
-from lfvpipe.service.faults import invalid, over_quota
+from lfvpipe.service.faults import conflict, invalid, over_quota
 from lfvpipe.service.roles import check_admin, check_labelling, present_actor
 from lfvpipe.service.state import models, projects, trials
-from lfvpipe.service.state.trials import Facts, Order, Show, Trial, TrialImage, Verified
+from lfvpipe.service.state.trials import (
+    Facts,
+    Order,
+    Painting,
+    Show,
+    Trial,
+    TrialImage,
+    Verified,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -191,6 +199,45 @@ class Trials:
             with auditing.written_down(tx, "VerifyTrialDetection", asked, self._clock()):
                 return trials.verify(tx, trial, chosen, verified)
 
+    def paint(
+        self, project: str, trial: int, place: int, painting: Painting | None, before: str
+    ) -> None:
+        """Write down where a person marked the anomaly, which verifies that there is one.
+
+        Args:
+            project: The trial's.
+            trial: Which.
+            place: The image's.
+            painting: None takes away what was marked; what was verified stays.
+            before: The address of the mask that it takes the place of; "" for none.
+
+        Raises:
+            Fault: There is no such trial or image, it has no verdict or is in a data set already,
+                somebody else marked it meanwhile, or whoever asks may only look.
+        """
+        check_labelling("mark anomalies")
+        with self._database.write() as tx:
+            found = trials.get(tx, project, trial)
+            image = next(iter(trials.find(tx, trial, [place])), None)
+            if image is None or image.is_anomalous is None:
+                raise invalid("the image has no verdict, so that there is nothing to correct")
+            if image.added is not None:
+                raise invalid(f"the image is in the {image.added} data set already: mark it there")
+            if before != (image.painting.mask if image.painting else ""):
+                marked = "somebody else marked this image meanwhile: load the page again"
+                raise conflict("TRIAL", str(trial), marked)
+            asked = {
+                "ProjectName": project,
+                "TrialName": found.name,
+                "Image": image.name,
+                "Types": ", ".join(sorted(painting.classes)) if painting else "",
+            }
+            verified = image.verified
+            if painting is not None:
+                verified = Verified.CORRECT if image.is_anomalous else Verified.INCORRECT
+            with auditing.written_down(tx, "MarkTrialDetection", asked, self._clock()):
+                trials.paint(tx, trial, place, painting, verified)
+
     def mark_added(self, trial: int, places: Iterable[int], dataset: str) -> None:
         """Write down to which data set images were added."""
         check_admin("add images")
@@ -222,6 +269,7 @@ __all__ = [
     "MOST_TRIALS",
     "Facts",
     "Order",
+    "Painting",
     "Show",
     "Trial",
     "TrialImage",

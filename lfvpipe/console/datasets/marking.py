@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -21,12 +21,13 @@ from lfvpipe.service.roles import check_labelling
 from lfvpipe.storage import parse_s3_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from lfvpipe.console.datasets.editing import Editing
     from lfvpipe.console.datasets.updates import DatasetName
     from lfvpipe.service import Service
     from lfvpipe.service.images import ImageId
+    from lfvpipe.storage import Buckets
 
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _MOST_LINE: Final = 10 * 1024 * 1024
@@ -40,27 +41,72 @@ class NotMarked(UserError):
 
 
 @dataclass(frozen=True)
-class Marked:
-    """An image of a data set with what is marked in it.
+class Sheet:
+    """An image that is painted on.
 
     Attributes:
-        line: Its JSON line; a painting says which one it was made for.
-        name: The object's key.
+        name: As people call it.
         size: Width and height in pixels, as a browser shows it.
-        classes: A colour (``#RRGGBB``) for each type of anomaly of the data set.
+        classes: A colour (``#RRGGBB``) for each type of anomaly that there is.
         mask: What is marked by now, in these colours, see-through: a PNG. None for nothing.
+        stand: Tells what the image is like now; a painting says which stand it was made for.
     """
 
-    line: str
     name: str
     size: tuple[int, int]
     classes: Mapping[str, str]
     mask: bytes | None
+    stand: str
 
-    @property
-    def stand(self) -> str:
-        """What tells this line from others."""
-        return hashlib.sha256(self.line.encode()).hexdigest()
+    @classmethod
+    def of(
+        cls, name: str, data: bytes, stand: str, types: Iterable[str], mask: Mask | None
+    ) -> Sheet:
+        """Return an image's sheet.
+
+        Args:
+            name: See `Sheet`.
+            data: The image's file.
+            stand: See `Sheet`.
+            types: Of anomalies, beside those of the mask.
+            mask: What is marked by now.
+
+        Raises:
+            NotMarked: It is no image, or its mask is none.
+        """
+        try:
+            inspect(data, SERVED)
+            size = upright_size(data)
+        except ImageError as error:
+            raise NotMarked(f"The image {error.fault}.") from error
+        classes = colours([*types, *(mask.classes if mask else ())] or [_ONE_TYPE])
+        shown = _recoloured(mask.data, mask.classes, classes) if mask else None
+        return cls(name, size, classes, shown, stand)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Where anomalies are.
+
+    Attributes:
+        data: A picture with a white background.
+        classes: The colours (``#RRGGBB``) that it has, by anomaly type.
+    """
+
+    data: bytes
+    classes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Marked:
+    """An image of a data set with what is marked in it.
+
+    Attributes:
+        line: Its JSON line.
+    """
+
+    line: str
+    sheet: Sheet
 
 
 @dataclass(frozen=True)
@@ -101,12 +147,12 @@ class Marking:
             return None
         catalogue = images.catalogue(dataset.project, dataset.type)
         entry = service_entry(found.line, longest=_MOST_LINE)
-        classes = colours([*catalogue.types, *entry.mask_classes] or [_ONE_TYPE])
         mask = None
         if entry.mask is not None:
-            mask = _recoloured(self._read(entry.mask), entry.mask_classes, classes)
-        size = self._size(found.image.source)
-        return Marked(found.line, found.image.key, size, classes, mask)
+            mask = Mask(self._read(entry.mask), entry.mask_classes)
+        data, stand = self._read(found.image.source), _stand(found.line)
+        sheet = Sheet.of(found.image.key, data, stand, catalogue.types, mask)
+        return Marked(found.line, sheet)
 
     def picture(self, marked: Marked) -> bytes:
         """Return an image's file; raises StorageError."""
@@ -146,47 +192,72 @@ class Marking:
         known = self.find(dataset, image)
         if known is None:
             raise NotMarked("The image is no longer in the data set.")
-        if known.stand != stand:
+        if known.sheet.stand != stand:
             raise Overtaken
-        named = {
-            name if name in known.classes else read_type(name): colour.upper()
-            for name, colour in classes.items()
-        }
-        usable = [each for each in named.values() if _COLOUR.fullmatch(each) and each != _WHITE]
-        if not named or len(set(usable)) != len(classes):
-            raise NotMarked("Each type of anomaly needs a colour of its own, and none is white.")
-        mask = painting.mask_from_painting(painted, known.size, named)
-        made = creation_date(datetime.now(UTC))
+        mask = read_painting(painted, known.sheet, classes)
+        source, made = _source_of(known.line), creation_date(datetime.now(UTC))
         reference = None
         if mask is not None:
-            shown = _colours_in(mask)
-            used = {name: colour for name, colour in named.items() if colour in shown}
-            reference = mask_reference(self._put(known.line, mask), used, made)
+            address = put_mask(self._service.buckets, source, mask.data)
+            reference = mask_reference(address, mask.classes, made)
         line = mark(known.line, NewLabel("anomaly", made), reference)
-        done = self._editing.replace(dataset, _source_of(known.line), known.line, line)
-        return Saved(replace(known, line=line).stand, done.remark)
-
-    def _put(self, line: str, mask: bytes) -> str:
-        """Write a mask beside the image that a line names; return its address."""
-        source = _source_of(line)
-        bucket, key = parse_s3_uri(source)
-        digest = hashlib.sha256(source.encode() + mask).hexdigest()[:24]
-        stem = re.sub(r"[^a-zA-Z0-9_-]+", "-", key.rpartition("/")[2].rpartition(".")[0])[:80]
-        target = f"lfvpipe-masks/{stem}-{digest}.png"
-        self._service.buckets.bucket(bucket).put(target, mask)
-        return f"s3://{bucket}/{target}"
-
-    def _size(self, source: str) -> tuple[int, int]:
-        try:
-            data = self._read(source)
-            inspect(data, SERVED)
-            return upright_size(data)
-        except ImageError as error:
-            raise NotMarked(f"The image {error.fault}.") from error
+        done = self._editing.replace(dataset, source, known.line, line)
+        return Saved(_stand(line), done.remark)
 
     def _read(self, address: str) -> bytes:
         bucket, key = parse_s3_uri(address)
         return self._service.buckets.bucket(bucket).get(key, limit=_MOST_BYTES)
+
+
+def read_painting(painted: bytes, sheet: Sheet, classes: Mapping[str, str]) -> Mask | None:
+    """Return what a person painted as a mask, with the types that it shows; None for nothing.
+
+    Args:
+        painted: A PNG of the sheet's size, clear where nothing is marked.
+        sheet: What was painted on.
+        classes: The colours that it was painted with, by type of anomaly.
+
+    Raises:
+        NotMarked: Types or colours cannot be used.
+        NoPainting: It is no such PNG.
+        NoCall: A type's name is none.
+    """
+    named = {
+        name if name in sheet.classes else read_type(name): colour.upper()
+        for name, colour in classes.items()
+    }
+    usable = [each for each in named.values() if _COLOUR.fullmatch(each) and each != _WHITE]
+    if not named or len(set(usable)) != len(classes):
+        raise NotMarked("Each type of anomaly needs a colour of its own, and none is white.")
+    mask = painting.mask_from_painting(painted, sheet.size, named)
+    if mask is None:
+        return None
+    shown = _colours_in(mask)
+    return Mask(mask, {name: colour for name, colour in named.items() if colour in shown})
+
+
+def put_mask(buckets: Buckets, source: str, mask: bytes) -> str:
+    """Write a mask into the bucket of an image, and return its address.
+
+    Args:
+        buckets: Where both lie.
+        source: The image's address.
+        mask: A PNG.
+
+    Raises:
+        StorageError: The store does not take it.
+    """
+    bucket, key = parse_s3_uri(source)
+    digest = hashlib.sha256(source.encode() + mask).hexdigest()[:24]
+    stem = re.sub(r"[^a-zA-Z0-9_-]+", "-", key.rpartition("/")[2].rpartition(".")[0])[:80]
+    target = f"lfvpipe-masks/{stem}-{digest}.png"
+    buckets.bucket(bucket).put(target, mask)
+    return f"s3://{bucket}/{target}"
+
+
+def _stand(line: str) -> str:
+    """Return what tells a line from others."""
+    return hashlib.sha256(line.encode()).hexdigest()
 
 
 def _source_of(line: str) -> str:

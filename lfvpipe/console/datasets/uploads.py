@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from lfvpipe import manifest
 from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.datasets.calls import Call, NoCall, read_type
+from lfvpipe.console.datasets.marking import put_mask
 from lfvpipe.dataset.words import meaning_of
 from lfvpipe.errors import UserError
 from lfvpipe.images import SERVED, ImageError, inspect, read_image
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from lfvpipe.console.datasets.editing import Done, Editing
+    from lfvpipe.console.datasets.marking import Mask
     from lfvpipe.console.datasets.updates import DatasetName, Updates
     from lfvpipe.lookout.api import DatasetType
     from lfvpipe.service import Service
+    from lfvpipe.service.images import DatasetImage
     from lfvpipe.storage import Bucket
 
 _OURS: Final = re.compile(r"console/datasets/[^/]+/([0-9a-f]{64})/[^/]+")
@@ -77,11 +80,13 @@ class Upload:
         digest: SHA-256 of its bytes, in hexadecimal digits.
         name: As it was stored.
         call: What it is called.
+        mask: Where its anomalies are; None where nobody marked them.
     """
 
     digest: str
     name: str
     call: Call
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,16 @@ class Uploads:
                 if match and match[1] in wanted:
                     found[match[1]] = kind
         return found
+
+    def types(self, project: str) -> list[str]:
+        """Return the anomaly types that the project's data sets have."""
+        found = {
+            name
+            for kind in DATASET_TYPES
+            for image in self._images(project, kind)
+            for name in image.types
+        }
+        return sorted(found)
 
     def store(self, dataset: DatasetName, name: str, data: bytes) -> Stored:
         """Put a file into the bucket; it is in no data set yet.
@@ -214,7 +229,7 @@ class Uploads:
                 if each.digest not in taken:
                     taken.add(each.digest)
                     source = f"s3://{bucket.name}/{_key(dataset, each.digest, each.name)}"
-                    lines[source] = self._line(source, each.call)
+                    lines[source] = self._line(source, each.call, each.mask)
             return self._editing.add(dataset, lines)
 
     def list_prefix(self, address: str, *, by_folder: bool) -> Listed:
@@ -268,10 +283,14 @@ class Uploads:
                 raise UnfitUpload(f"Line {number} of the manifest {error.problem}.") from error
         return lines
 
-    def _line(self, source: str, call: Call) -> str:
+    def _line(self, source: str, call: Call, mask: Mask | None = None) -> str:
         now = manifest.creation_date(datetime.now(UTC))
         bare = json.dumps({"source-ref": source}, ensure_ascii=False, separators=(",", ":"))
-        return manifest.relabel(bare, manifest.NewLabel(call.label, now, call.type))
+        label = manifest.NewLabel(call.label, now, call.type)
+        if mask is None:
+            return manifest.relabel(bare, label)
+        address = put_mask(self._service.buckets, source, mask.data)
+        return manifest.mark(bare, label, manifest.mask_reference(address, mask.classes, now))
 
     def _home(self, dataset: DatasetName) -> Bucket:
         """Return the bucket of a data set's images: they all lie in one, as the API wants.
@@ -305,13 +324,15 @@ class Uploads:
         return header.width, header.height
 
     def _sources(self, project: str, kind: DatasetType) -> Sequence[str]:
+        return [image.source for image in self._images(project, kind)]
+
+    def _images(self, project: str, kind: DatasetType) -> Sequence[DatasetImage]:
         try:
-            images = self._service.images.catalogue(project, kind).images
+            return self._service.images.catalogue(project, kind).images
         except Fault as fault:
             if fault.code != "ResourceNotFoundException":
                 raise
             return ()
-        return [image.source for image in images]
 
 
 def fit_name(name: str, form: str) -> str:

@@ -104,11 +104,9 @@ async function save() {
 
 async function propose() {
   const said = await ask("proposal", { colour: classes[$("class").value], version: facts.version });
-  if (said.mask) {
-    await lay(said.mask, true);
-    isChanged = true;
-  }
+  if (said.mask) await lay(said.mask, true);
   say(said.text);
+  return Boolean(said.mask);
 }
 
 function pressed(event) {
@@ -138,7 +136,7 @@ $("larger").addEventListener("click", () => zoomBy(1.5));
 $("smaller").addEventListener("click", () => zoomBy(1 / 1.5));
 $("fit").addEventListener("click", () => { scale = 0; draw(); });
 $("save")?.addEventListener("click", () => guarded(save));
-$("propose")?.addEventListener("click", () => guarded(propose));
+$("propose")?.addEventListener("click", () => guarded(async () => { if (await propose()) isChanged = true; }));
 $("view").addEventListener("wheel", (event) => {
   event.preventDefault();
   zoomBy(1.0015 ** -(event.deltaY * (event.deltaMode ? 33 : 1)), event);
@@ -150,5 +148,6 @@ painter.start(width, height);
 draw();
 guarded(async () => {
   if (facts.masked) await lay(`${facts.one}/mask`, false);
+  if (facts.proposes) await propose(); // nobody's work yet: it may be left without a question
   work.dataset.ready = "yes";
 });

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-VERSION: Final = 7
+VERSION: Final = 8
 
 _CHANGES: Final = """
 CREATE TABLE changes (
@@ -83,6 +83,8 @@ CREATE TABLE alarms (
 ) WITHOUT ROWID;
 CREATE INDEX alarms_by_version ON alarms (project, version, chart);
 """
+# Where a person marked the anomaly in an image of a trial, and the mask's types with their colours.
+_PAINTINGS: Final = "ALTER TABLE trial_images ADD COLUMN painting TEXT;"
 
 # By the version that they start from, each leading to the next. A migration only adds, since a
 # process of an earlier version may have the file open: its statements name their columns.
@@ -94,6 +96,7 @@ MIGRATIONS: Final[Mapping[int, str]] = {
     4: _TRIALS,
     5: _JUDGED,
     6: f"{_SCORES}{_ALARMS}",
+    7: _PAINTINGS,
 }
 
 # A dataset points at a content: its JSON lines, which never change once they are ready. So an
@@ -200,4 +203,4 @@ CREATE TABLE packaging_jobs (
     output TEXT,
     UNIQUE (project, name)
 );
-{_TRIALS}{_JUDGED}{_SCORES}{_ALARMS}"""
+{_TRIALS}{_JUDGED}{_SCORES}{_ALARMS}{_PAINTINGS}"""

@@ -106,6 +106,19 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Painting:
+    """Where a person marked the anomaly.
+
+    Attributes:
+        mask: The address of the mask: a PNG with a white background.
+        classes: The colours (``#RRGGBB``) that it has, by anomaly type.
+    """
+
+    mask: str
+    classes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class TrialImage:
     """An image of a trial.
 
@@ -116,6 +129,7 @@ class TrialImage:
         is_anomalous: The verdict; None where there is none.
         confidence: In the verdict, 0 to 1.
         added: The data set that it was added to.
+        painting: Where a person marked the anomaly; None for nowhere.
     """
 
     place: int
@@ -126,6 +140,7 @@ class TrialImage:
     facts: Facts
     verified: Verified | None
     added: str | None
+    painting: Painting | None = None
 
     @property
     def name(self) -> str:
@@ -147,7 +162,7 @@ _TRIAL: Final = (
     " FROM trials t LEFT JOIN trial_images i ON i.trial = t.id WHERE t.project = ?"
 )
 _IMAGE: Final = (
-    "SELECT place, source, problem, is_anomalous, confidence, facts, verified, added"
+    "SELECT place, source, problem, is_anomalous, confidence, facts, verified, added, painting"
     " FROM trial_images WHERE trial = ?"
 )
 
@@ -246,6 +261,16 @@ def verify(tx: Transaction, trial: int, places: Iterable[int], verified: Verifie
     )
 
 
+def paint(
+    tx: Transaction, trial: int, place: int, painting: Painting | None, verified: Verified | None
+) -> None:
+    """Write down where a person marked the anomaly, and what he says of the verdict by that."""
+    tx.run(
+        "UPDATE trial_images SET painting = ?, verified = ? WHERE trial = ? AND place = ?",
+        *(None if painting is None else json.dumps(asdict(painting)), verified, trial, place),
+    )
+
+
 def mark_added(tx: Transaction, trial: int, places: Iterable[int], dataset: str) -> None:
     """Write down to which data set images were added."""
     tx.many(
@@ -294,4 +319,5 @@ def _image(row: sqlite3.Row) -> TrialImage:
         facts=Facts(**facts),
         verified=None if row["verified"] is None else Verified(row["verified"]),
         added=row["added"],
+        painting=None if row["painting"] is None else Painting(**json.loads(row["painting"])),
     )

@@ -1,6 +1,6 @@
 """How long pages of the console take with much in them, without a browser.
 
-    python -m tests.benchmarks.console.speed
+    python -m tests.benchmarks.console.speed [trial] [version] [projects]
 
 Trained by a stand-in that only looks at colours: what is timed is the console. A trial of 2,000
 images is added to a data set; a version is looked at that was tested on 4,000; the dashboard
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import statistics
 import tempfile
 import threading
@@ -28,9 +29,12 @@ from lfvpipe.service import RegionalService
 from lfvpipe.service.http.app import Application
 from lfvpipe.service.http.auth import SigV4
 from lfvpipe.service.http.server import Server, listen
+from lfvpipe.service.state import judged
+from lfvpipe.service.state.database import Transaction
+from lfvpipe.service.state.judged import HOUR, Count, Hour
 from lfvpipe.service.trials import Verified
 from tests.console.conftest import KEYS, REGION, Clock, Offered, Person, pages
-from tests.console.models import train
+from tests.console.models import add_model, train
 from tests.service.conftest import FEW, ColourDetector, Waits, line, picture
 
 if TYPE_CHECKING:
@@ -168,27 +172,38 @@ def test_many(offered: Offered, ada: Person) -> None:
 
 
 def many_projects(offered: Offered, ada: Person) -> None:
-    """Look at the dashboard and the list of many projects."""
+    """Look at the dashboard and the list of many projects, each with a model that was asked."""
     client = offered.client()
-    source = {"GroundTruthManifest": {"S3Object": {"Bucket": "bucket", "Key": "many.manifest"}}}
+    source = {"GroundTruthManifest": {"S3Object": {"Bucket": "bucket", "Key": "train.manifest"}}}
     for number in range(PROJECTS):
-        client.create_project(ProjectName=f"line-{number}")
-        client.create_dataset(
-            ProjectName=f"line-{number}", DatasetType="train", DatasetSource=source
-        )
-        Waits().dataset(client, "train", f"line-{number}")
-    for name in ("dashboard", "dashboard-states", "projects"):
-        tell(f"{name}", middle(lambda: ada.get(pages(name))), f"{PROJECTS} projects")  # noqa: B023
+        name = f"line-{number}"
+        client.create_project(ProjectName=name)
+        client.create_dataset(ProjectName=name, DatasetType="train", DatasetSource=source)
+        Waits().dataset(client, "train", name)
+        add_model(offered, name)
+    hours = range(int(time.time() // HOUR) - 30 * 24, int(time.time() // HOUR))
+    counted = {
+        Hour(f"line-{number}", 1, hour): Count(100, 7)
+        for number in range(PROJECTS)
+        for hour in hours
+    }
+    with sqlite3.connect(offered.root / "service" / "service.db") as database:
+        judged.add(Transaction(database), counted)
+    for page in ("dashboard", "dashboard?over=month", "dashboard-states", "projects"):
+        tell(page, middle(lambda: ada.get(pages(page))), f"{PROJECTS} projects")  # noqa: B023
 
 
 def main() -> None:
     """Measure, in a passing folder."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    measures = {"trial": add_trial, "version": test_many, "projects": many_projects}
+    parser.add_argument("of", nargs="*", choices=list(measures), default=list(measures))
+    chosen = parser.parse_args().of
     with tempfile.TemporaryDirectory() as folder, serve(Path(folder)) as offered:
         ada = Person(offered.url, httpx.Client(timeout=600)).sign_in("ADA")
         train(offered)
-        for measure in (add_trial, test_many, many_projects):
-            measure(offered, ada)
+        for name in chosen:
+            measures[name](offered, ada)
         ada.http.close()
 
 
