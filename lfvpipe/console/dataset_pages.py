@@ -9,8 +9,10 @@ from urllib.parse import urlencode
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from lfvpipe.console.dataset_checks import Looked, look_through
 from lfvpipe.console.datasets.calls import Call, call_of, read_type
 from lfvpipe.console.datasets.editing import Seen
+from lfvpipe.console.datasets.findings import Check
 from lfvpipe.console.datasets.updates import DatasetName
 from lfvpipe.console.datasets.uploads import UnfitUpload, Upload, call_by_folder
 from lfvpipe.console.pictures import give_image, give_thumbnail
@@ -31,6 +33,7 @@ A_PAGE: Final = 120
 """Images of a page: as many as a browser shows without a wait."""
 _CHOICE: Final = 16 * KIB * KIB  # bytes of a request that names 100,000 images
 _FILE: Final = 64 * KIB * KIB
+_A_LOOK: Final = 0.5  # seconds that a request looks at images for: a thread is taken meanwhile
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ def _wanted(visit: Visit) -> Wanted:
     )
 
 
-def _window(catalogue: Catalogue, wanted: Wanted, page: str) -> Window:
-    found = catalogue.select(wanted)
+def _window(catalogue: Catalogue, wanted: Wanted, looked: Looked, page: str) -> Window:
+    found = looked.select(catalogue, wanted)
     of = max(1, math.ceil(len(found) / A_PAGE))
     number = min(max(read_number(page) or 1, 1), of)
     shown = found[(number - 1) * A_PAGE : number * A_PAGE]
@@ -92,12 +95,14 @@ def _show(visit: Visit) -> Response:
     if dataset.type not in kinds:
         return visit.show("dataset_none.html.j2", **facts)
     catalogue = visit.service.images.catalogue(dataset.project, dataset.type)
-    wanted = _wanted(visit)
+    wanted, looked = _wanted(visit), look_through(visit, dataset)
     facts |= {
         "catalogue": catalogue,
         "wanted": wanted,
-        "window": _window(catalogue, wanted, visit.query.get("page", "1")),
-        "link": _linking(wanted),
+        "looked": looked,
+        "checks": list(Check),
+        "window": _window(catalogue, wanted, looked, visit.query.get("page", "1")),
+        "link": _linking(wanted, looked),
         "shows": list(Show),
         "orders": list(Order),
     }
@@ -106,13 +111,14 @@ def _show(visit: Visit) -> Response:
     return visit.show("dataset.html.j2", **facts)
 
 
-def _linking(wanted: Wanted) -> Any:
+def _linking(wanted: Wanted, looked: Looked) -> Any:
     """Return what gives the query of another page of the same images."""
     asked = {
         "show": "" if wanted.show is Show.ALL else wanted.show.value,
         "name": wanted.name,
         "kind": wanted.type,
         "sort": "" if wanted.order is Order.ADDED else wanted.order.value,
+        "check": looked.check or "",
     }
 
     def link(page: int) -> str:
@@ -126,8 +132,19 @@ def _choose(visit: Visit) -> Response:
     """Return all images that are wanted, over all pages, with what they are called."""
     dataset = dataset_of(visit)
     catalogue = visit.service.images.catalogue(dataset.project, dataset.type)
-    found = [(str(each.id), str(call_of(each))) for each in catalogue.select(_wanted(visit))]
+    chosen = look_through(visit, dataset).select(catalogue, _wanted(visit))
+    found = [(str(each.id), str(call_of(each))) for each in chosen]
     return JSONResponse({"images": found})
+
+
+def _examine(visit: Visit) -> Response:
+    """Look at further images of the project, and say how many are known."""
+    progress = visit.datasets.examining.go_on(visit.path["project"], _A_LOOK)
+    done, total = f"{progress.known:,}", f"{progress.total:,}"
+    told = progress.problem or say("checks.going", done=done, total=total)
+    is_whole = progress.known == progress.total
+    facts = {"known": progress.known, "whole": is_whole, "failed": bool(progress.problem)}
+    return JSONResponse({**facts, "text": told})
 
 
 def _thumbnail(visit: Visit) -> Response:
@@ -294,6 +311,7 @@ _DATASETS: Final = "/projects/{project}/datasets"
 _ONE: Final = f"{_DATASETS}/{{type}}"
 PAGES = (
     Page("GET", _DATASETS, _show),
+    Page("GET", f"{_DATASETS}/examination", _examine),
     Page("GET", _ONE, _show),
     Page("GET", f"{_ONE}/choice", _choose),
     Page("GET", f"{_ONE}/thumbnails/{{image}}", _thumbnail),

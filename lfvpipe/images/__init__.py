@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from lfvpipe.images.inspection import MAX_PIXELS, ImageHeader, inspect
     from lfvpipe.images.masks import PreparedMask, prepare_mask, read_mask
     from lfvpipe.images.pixels import FEW_LEVELS, Upright
-    from lfvpipe.images.preparation import Prepared, examine, own_white_level, prepare
+    from lfvpipe.images.preparation import (
+        Measures,
+        Prepared,
+        examine,
+        measure,
+        own_white_level,
+        prepare,
+    )
     from lfvpipe.images.rules import PixelRules
     from lfvpipe.images.shapes import Shapes
 else:
@@ -29,7 +36,14 @@ else:
             "inspection": ["MAX_PIXELS", "ImageHeader", "inspect"],
             "masks": ["PreparedMask", "prepare_mask", "read_mask"],
             "pixels": ["FEW_LEVELS", "Upright"],
-            "preparation": ["Prepared", "examine", "own_white_level", "prepare"],
+            "preparation": [
+                "Measures",
+                "Prepared",
+                "examine",
+                "measure",
+                "own_white_level",
+                "prepare",
+            ],
             "rules": ["PixelRules"],
             "shapes": ["Shapes"],
         },
@@ -44,6 +58,7 @@ __all__ = [
     "Geometry",
     "ImageError",
     "ImageHeader",
+    "Measures",
     "NotAMask",
     "PixelRules",
     "Prepared",
@@ -53,6 +68,7 @@ __all__ = [
     "Upright",
     "examine",
     "inspect",
+    "measure",
     "own_white_level",
     "prepare",
     "prepare_mask",

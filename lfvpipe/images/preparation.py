@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy
-from PIL import Image
+from PIL import Image, ImageStat
 
 from lfvpipe.images.decoding import decode, encode_png, has_several_pages
 from lfvpipe.images.formats import FORMATS, SERVED, Format
@@ -54,6 +54,25 @@ class Prepared:
     levels: int | None = None
     source: Format | None = None
     camera: str = ""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What tells an image from others without knowing what it shows.
+
+    Attributes:
+        pixels: SHA-256 of the decoded pixels, as in `Prepared`.
+        likeness: 256-bit difference hash, as in `Prepared`.
+        brightness: The mean, 0 to 255.
+        width: Pixels, upright.
+        height: Pixels, upright.
+    """
+
+    pixels: str
+    likeness: str
+    brightness: float
+    width: int
+    height: int
 
 
 def prepare(
@@ -118,7 +137,6 @@ def examine(
         changes += ["format", *(["first-page"] if several else [])]
     if changes:
         data, kind, changes = _encode(image, header, changes, max_bytes)
-    pixels = hashlib.sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).hexdigest()
     width, height = image.size
     return Prepared(
         data,
@@ -127,13 +145,26 @@ def examine(
         height,
         image.mode,
         tuple(changes),
-        pixels,
+        _digest(image),
         _likeness(image),
         whole,
         levels,
         header.format,
         camera,
     )
+
+
+def measure(data: bytes) -> Measures:
+    """Return the measures of an image file as the service takes it.
+
+    Raises:
+        ImageError: It is no image, or is damaged.
+    """
+    original = decode(data, inspect(data, SERVED), max_pixels=MAX_PIXELS)
+    with refusing_damage():
+        image = read_pixels(original, PixelRules()).image
+    brightness = float(ImageStat.Stat(_grey(image)).mean[0])
+    return Measures(_digest(image), _likeness(image), brightness, *image.size)
 
 
 def _encode(
@@ -147,8 +178,15 @@ def _encode(
     return buffer.getvalue(), "JPEG", [*changes, "recompressed"]
 
 
+def _digest(image: Image.Image) -> str:
+    return hashlib.sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).hexdigest()
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    return image if image.mode == "L" else image.convert("L")
+
+
 def _likeness(image: Image.Image) -> str:
     """Return the difference hash: is each cell brighter than its left neighbour (N. Krawetz)."""
-    grey = image if image.mode == "L" else image.convert("L")
-    cells = numpy.asarray(grey.resize(_HASH, Image.Resampling.BOX), dtype=numpy.int16)
+    cells = numpy.asarray(_grey(image).resize(_HASH, Image.Resampling.BOX), dtype=numpy.int16)
     return numpy.packbits(cells[:, 1:] > cells[:, :-1]).tobytes().hex()

@@ -51,7 +51,7 @@ class ModelVersions:
             tx.after(partial(self.scheduler.reconcile_model, changed))
 
     def evaluation(self, project: str, version: str, name: str = _MANIFEST) -> str | None:
-        """Return a version's EvaluationManifest, or EvaluationResult, as the training wrote it.
+        """Return a file of a version's evaluation, TrainingVerdicts too, as training wrote it.
 
         It is the spare beside the model where there is one, else what the bucket has; None where
         there is neither.
@@ -69,7 +69,7 @@ class ModelVersions:
             return kept.read_text("utf-8")
         bucket = self.runtime.store(model.storage).bucket(model.output_bucket)
         with suppress(NoSuchObject, UnicodeDecodeError):
-            return bucket.get(model.output_keys[name], limit=_LARGEST).decode()
+            return bucket.get(model.written_keys[name], limit=_LARGEST).decode()
         return None
 
     def tags(self, project: str, version: str) -> Mapping[str, str]:

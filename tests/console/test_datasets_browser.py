@@ -44,9 +44,9 @@ def fill(offered: Offered, count: int, **labels: str) -> None:
     wait(client)
 
 
-def wait(client: LookoutClient) -> None:
+def wait(client: LookoutClient, kind: Any = "train") -> None:
     options: Any = {"on_status": lambda *_: None, "cancelled": Event()}
-    wait_for_dataset(client, project="p", dataset_type="train", **options)
+    wait_for_dataset(client, project="p", dataset_type=kind, **options)
 
 
 def enter(page: Page, offered: Offered, *parts: str) -> None:
@@ -173,7 +173,7 @@ def test_a_folder_is_uploaded_in_parts_and_none_twice(
 
 @pytest.mark.parametrize(
     ("scheme", "width", "paths"),
-    [("light", 1280, ["train?name=none"]), ("dark", 360, ["test", "train?sort=label"])],
+    [("light", 1280, ["train?name=none"]), ("dark", 360, ["test", "train?check=alike"])],
 )
 def test_axe_finds_nothing_and_names_stay_names(
     browser: Browser, offered: Offered, axe: str, scheme: Any, width: int, paths: list[str]
@@ -199,3 +199,21 @@ def test_axe_finds_nothing_and_names_stay_names(
     expect(tile).to_contain_text("<script>document.title='owned'<")
     expect(tile).to_contain_text('anomaly: "><img src=x')
     context.close()
+
+
+def test_what_is_worth_a_look_is_there_once_all_images_were_looked_at(
+    page: Page, offered: Offered
+) -> None:
+    fill(offered, 3)
+    offered.buckets.bucket("bucket").put("001.png", picture((0, 0, 0)))
+    enter(page, offered, "p", "datasets")
+    page.get_by_role("link", name="Exact copies: 2").click()
+    expect(page.locator(".tile")).to_have_count(2)
+    expect(page.locator("#look select[name=check]")).to_have_value("same")
+    page.locator(".tile input").nth(1).focus()
+    page.keyboard.press("n")
+    expect(page.get_by_text("1 image labelled.")).to_be_visible()
+    page.get_by_role("button", name="Choose all 2").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator("#shown")).to_have_text("No image is like that.")
+    assert list(labels(offered)) == ["002.png"]

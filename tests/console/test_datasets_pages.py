@@ -14,9 +14,10 @@ from PIL import Image
 from lfvpipe import storage
 from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.datasets.calls import Call
+from lfvpipe.console.datasets.derived import Derived
 from lfvpipe.console.datasets.desk import Desk
 from lfvpipe.console.datasets.pipelines import Pipelines
-from lfvpipe.console.datasets.thumbnails import Thumbnails
+from lfvpipe.console.datasets.thumbnails import draw
 from lfvpipe.console.datasets.updates import DatasetName
 from lfvpipe.console.datasets.uploads import Upload, call_by_folder, fit_name
 from lfvpipe.lookout.client import connect
@@ -334,14 +335,14 @@ def test_small_pictures_are_bounded_and_a_damaged_file_is_made_again(
         buffer = io.BytesIO()
         Image.effect_noise((256, 256), 90).save(buffer, "PNG")
         bucket.put(f"{number}.png", buffer.getvalue())
-    small = Thumbnails(file, most=100_000)
+    small = Derived(file, draw, most=100_000)
     for number in range(12):
         assert small.find(bucket, f"{number}.png")
     assert small.find(bucket, "none.png") is None
     del small
     assert file.stat().st_size < 300_000
     file.write_bytes(b"damage" * 1000)
-    again = Thumbnails(file)
+    again = Derived(file, draw, most=100_000)
     assert again.find(bucket, "1.png")
     assert again.find(bucket, "1.png")
     assert file.read_bytes().startswith(b"SQLite format 3")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lfvpipe.console.datasets import examining, thumbnails
+from lfvpipe.console.datasets.derived import Derived
 from lfvpipe.console.datasets.editing import Editing
+from lfvpipe.console.datasets.examining import Examining
+from lfvpipe.console.datasets.findings import Findings
 from lfvpipe.console.datasets.marking import Marking
-from lfvpipe.console.datasets.thumbnails import Thumbnails
 from lfvpipe.console.datasets.updates import Updates
 from lfvpipe.console.datasets.uploads import Uploads
 
@@ -29,6 +32,8 @@ class Desk:
         uploads: Takes images in.
         marking: Marks where their anomalies are.
         thumbnails: Shows them.
+        examining: Measures them.
+        findings: Says which of them are worth a look.
     """
 
     def __init__(self, client: LookoutClient, service: Service, pipelines: Pipelines) -> None:
@@ -37,4 +42,8 @@ class Desk:
         self.editing = Editing(service.images, self.updates, pipelines.tell)
         self.uploads = Uploads(service, self.updates, self.editing)
         self.marking = Marking(service, self.editing)
-        self.thumbnails = Thumbnails(service.folder / "thumbnails.db")
+        pictures = service.folder / "thumbnails.db"
+        self.thumbnails = Derived(pictures, thumbnails.draw, thumbnails.MOST_BYTES)
+        measures = Derived(service.folder / "measures.db", examining.derive, examining.MOST_BYTES)
+        self.examining = Examining(service, measures)
+        self.findings = Findings()

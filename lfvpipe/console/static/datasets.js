@@ -11,6 +11,7 @@ function begin() {
   const kept = `lfvpipe undo ${tools?.dataset.undo}`; // what this tab did, also before it was loaded again
   let undos = JSON.parse(sessionStorage.getItem(kept) ?? "[]");
   let looks = 0;
+  let isExamining = false;
   let here = location.href; // what is looked at, or about to be
   let queue = Promise.resolve(); // one request after another: nothing that is typed is lost
 
@@ -34,8 +35,27 @@ function begin() {
     tools.querySelector("[data-do=undo]").disabled = !undos.length;
   }
 
+  // Until all images were looked at: the server does so while somebody asks.
+  async function examine() {
+    if (isExamining) return;
+    isExamining = true;
+    for (let known = -1, line; (line = document.getElementById("examining"));) {
+      const answer = await fetch(gallery.dataset.examination, { headers: { accept: "application/json" } }).catch(() => null);
+      if (!answer?.ok) break;
+      const told = await answer.json();
+      line = document.getElementById("examining");
+      if (line) line.textContent = told.text;
+      if (told.failed) break;
+      if (told.whole) { await load(here, { keep: true }); break; }
+      await new Promise((done) => setTimeout(done, told.known === known ? 2000 : 100)); // another page asks, too
+      known = told.known;
+    }
+    isExamining = false;
+  }
+
   function wake() {
     last = null;
+    examine();
     if (!tools) return;
     for (const box of boxes()) box.disabled = false;
     count();

@@ -101,25 +101,32 @@ def _copies_counted(groups: Sequence[Sequence[Image]]) -> Iterator[Finding]:
 
 
 def near_pairs(images: Sequence[Image], notes: Mapping[str, Note]) -> Iterator[Pair]:
-    """Yield pairs whose difference hashes nearly agree, each once.
+    """Yield pairs whose difference hashes nearly agree, each once."""
+    by_id = {image.id: image for image in images}
+    hashes = {name: int(notes[name].likeness, 16) for name in by_id}
+    for first, second in near_hashes(hashes):
+        yield by_id[first], by_id[second]
+
+
+def near_hashes(hashes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Yield the names of pairs whose difference hashes nearly agree, each once.
 
     Only images that share a whole band of the hash are compared: with so few differing bits at
     least one band has none, and comparing all pairs of 100,000 images would take hours.
     """
-    hashes = {image.id: int(notes[image.id].likeness, 16) for image in images}
     seen: set[tuple[str, str]] = set()
     for band in range(_BANDS):
-        groups: dict[int, list[Image]] = defaultdict(list)
-        for image in images:
-            groups[(hashes[image.id] >> 32 * band) & 0xFFFFFFFF].append(image)
+        groups: dict[int, list[str]] = defaultdict(list)
+        for name, likeness in hashes.items():
+            groups[(likeness >> 32 * band) & 0xFFFFFFFF].append(name)
         for group in groups.values():
             if len(group) > _CROWDED:
                 continue
-            for first, second in combinations(group, 2):
-                differing = (hashes[first.id] ^ hashes[second.id]).bit_count()
-                if differing <= _NEAR and (first.id, second.id) not in seen:
-                    seen.add((first.id, second.id))
-                    yield first, second
+            for pair in combinations(group, 2):
+                differing = (hashes[pair[0]] ^ hashes[pair[1]]).bit_count()
+                if differing <= _NEAR and pair not in seen:
+                    seen.add(pair)
+                    yield pair
 
 
 def alike_of_other_label(
