@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from lfvpipe.cli.asked import Photograph
     from lfvpipe.steps.context import Context
     from lfvpipe.steps.hosting import Hosting
 
@@ -40,19 +41,20 @@ class HeatMaps:
     base: Path
 
     def draw(
-        self, image: Path, picture: Image | bytes, heat: NDArray[np.float32] | None
+        self, photograph: Photograph, picture: Image | bytes, heat: NDArray[np.float32] | None
     ) -> str | None:
         """Write a picture under its heat map, and return its path.
 
         A picture that cannot be written costs no verdict: the user is warned.
 
         Args:
-            image: The file, as the user named it.
+            photograph: What was judged.
             picture: What the model has looked at: pixels, or the bytes made from that file.
             heat: (h, w), 0 to 1; None where the model has none.
         """
         if heat is None:
             return None
+        image = Path(photograph.name)
         below = _absolute(image).relative_to(self.base)
         file = self.folder / below.with_name(archives.heat_map_name(below.name))
         try:

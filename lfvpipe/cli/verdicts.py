@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import sys
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.cli import output
@@ -16,7 +17,7 @@ from lfvpipe.visible import harmless_cell, visible_name
 from lfvpipe.wrapping import plain_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,54 @@ class ImageVerdict:
         return "anomaly" if self.is_anomalous else "normal"
 
 
+@dataclass
+class Tally:
+    """Counts verdicts.
+
+    Attributes:
+        words: How many there are of each word.
+        doubtful: How many are to be looked at, and are no person's to decide.
+        shaped: How many have a size or shape that no photograph had which was learnt from.
+        unlike: How many are not like the training images.
+    """
+
+    words: Counter[str] = field(default_factory=Counter)
+    doubtful: int = 0
+    shaped: int = 0
+    unlike: int = 0
+
+    def add(self, verdict: ImageVerdict) -> None:
+        """Count a verdict."""
+        self.words[verdict.word] += 1
+        self.doubtful += verdict.needs_review and not verdict.to_person
+        self.shaped += bool(verdict.note)
+        self.unlike += verdict.unlikeness is not None
+
+    def in_words(self, seconds: float) -> str:
+        """Return how many images there were, what they were taken for, and how long that took."""
+        failed = self.words["error"]
+        said = listing(
+            f"{self.words['anomaly']:,} anomalous",
+            f"{self.words['person']:,} for a person to decide on" if self.words["person"] else "",
+            f"{self.doubtful:,} doubtful",
+            f"{failed:,} without a verdict" if failed else "",
+        )
+        return f"{count_of(self.words.total(), 'image')}: {said}, in {duration(seconds)}"
+
+    def notes(self) -> Iterator[str]:
+        """Yield that images were judged which are unlike those that were learnt from."""
+        if self.shaped:
+            yield (
+                f"{doing(self.shaped, 'image', 'have')} a size or shape that no photograph had"
+                " which the model learnt from; what is said of such is a guess."
+            )
+        if self.unlike:
+            yield (
+                f"{doing(self.unlike, 'image', 'are')} {UNLIKE}: another product, a blank or"
+                " blurred photograph, or other light; what is said of such is a guess."
+            )
+
+
 def print_verdicts(
     verdicts: Iterable[ImageVerdict],
     *,
@@ -85,26 +134,28 @@ def print_verdicts(
     """
     write = (lambda _: None) if as_json else _csv_writer() if as_csv else _print_line
     every: list[ImageVerdict] = []
+    tally = Tally()
     began = time.monotonic()
-    counter = Counter(total)
+    counter = CounterLine(total)
     for each in verdicts:
         counter.clear()
         every.append(each)
+        tally.add(each)
         write(each)
         counter.show(len(every))
     counter.clear()
-    told = [*notes, *_about_unlike(every)]
+    told = [*notes, *tally.notes()]
     if as_json:
         output.print_json({"images": [_json(each) for each in every], "notes": told})
     else:
         sys.stdout.flush()
-        print(_summary(every, time.monotonic() - began), file=sys.stderr)
+        print(tally.in_words(time.monotonic() - began), file=sys.stderr)
         for note in told:
             print(output.styled(f"note: {note}", "yellow"), file=sys.stderr)
     return every
 
 
-class Counter:
+class CounterLine:
     """A line on a terminal that says how many images are judged; nothing elsewhere.
 
     Args:
@@ -124,38 +175,6 @@ class Counter:
         """Take the line away, so that a verdict can stand in its place."""
         if self._stream is not None:
             print("\r\x1b[K", end="", file=self._stream, flush=True)
-
-
-def _summary(verdicts: Sequence[ImageVerdict], seconds: float) -> str:
-    """Return how many images there were, what they were taken for, and how long that took."""
-    anomalies = sum(each.word == "anomaly" for each in verdicts)
-    asked = sum(each.to_person for each in verdicts)
-    doubtful = sum(each.needs_review and not each.to_person for each in verdicts)
-    failed = sum(bool(each.error) for each in verdicts)
-    said = listing(
-        f"{anomalies:,} anomalous",
-        f"{asked:,} for a person to decide on" if asked else "",
-        f"{doubtful:,} doubtful",
-        f"{failed:,} without a verdict" if failed else "",
-    )
-    return f"{count_of(len(verdicts), 'image')}: {said}, in {duration(seconds)}"
-
-
-def _about_unlike(verdicts: Sequence[ImageVerdict]) -> Iterable[str]:
-    """Yield that images were judged which are unlike those that were learnt from."""
-    count = sum(bool(each.note) for each in verdicts)
-    if count:
-        images = "1 image has" if count == 1 else f"{count} images have"
-        yield (
-            f"{images} a size or shape that no photograph had which the model learnt from; what is"
-            " said of such is a guess."
-        )
-    count = sum(each.unlikeness is not None for each in verdicts)
-    if count:
-        yield (
-            f"{doing(count, 'image', 'are')} {UNLIKE}: another product, a blank or blurred"
-            " photograph, or other light; what is said of such is a guess."
-        )
 
 
 def _print_line(verdict: ImageVerdict) -> None:

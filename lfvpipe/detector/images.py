@@ -66,14 +66,14 @@ def size_of(path: Path) -> tuple[int, int]:
     return header.width, header.height
 
 
-def upright_size_of(path: Path) -> tuple[int, int]:
+def upright_size_of(source: Path | bytes) -> tuple[int, int]:
     """Return the (width, height) of a file's image once it is turned upright; not decoded.
 
     Raises:
         DetectorError: It is no image, or damaged.
     """
-    with naming(path):
-        return upright_size(path.read_bytes())
+    with naming(source):
+        return upright_size(source if isinstance(source, bytes) else source.read_bytes())
 
 
 def white_level(path: Path) -> float | None:

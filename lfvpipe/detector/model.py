@@ -83,7 +83,7 @@ class Model:
         with naming(image):
             return geometry.prepare(rgb, self.info.image_size)
 
-    def tell_apart(self, image: Path) -> str:
+    def tell_apart(self, image: Path | bytes) -> str:
         """Return how an image is unlike those that were learnt from; "" where it is not.
 
         Raises:

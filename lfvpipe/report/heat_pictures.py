@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 from lfvpipe import atomic
@@ -31,13 +32,23 @@ def write(file: Path, picture: Pillow.Image | bytes, heat: NDArray[np.float32]) 
         DetectorError: The picture cannot be read as an image.
         OSError: The file cannot be written.
     """
+    atomic.write_bytes(file, png(picture, heat))
+
+
+def png(picture: Pillow.Image | bytes, heat: NDArray[np.float32]) -> bytes:
+    """Return the bytes of what `write` writes.
+
+    Raises:
+        DetectorError: The picture cannot be read as an image.
+    """
     shown = open_rgb(picture).copy()
     shown.thumbnail((SIDE, SIDE))
     layer = _layer(heat, shown.size)
     shown.paste(layer, mask=layer)
     shown.info.clear()  # no metadata of the file it came from
-    with atomic.replacing(file) as opened:
-        shown.save(opened, "PNG")
+    made = io.BytesIO()
+    shown.save(made, "PNG")
+    return made.getvalue()
 
 
 def _layer(heat: NDArray[np.float32], size: tuple[int, int]) -> Pillow.Image:

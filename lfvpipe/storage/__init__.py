@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         WrongRegion,
     )
     from lfvpipe.storage.failures import translating
-    from lfvpipe.storage.local import LocalBuckets
+    from lfvpipe.storage.local import LocalBucket, LocalBuckets
     from lfvpipe.storage.repeating import until_sound
     from lfvpipe.storage.s3 import S3Buckets
     from lfvpipe.storage.s3.sound import fits_tag
@@ -92,7 +92,7 @@ else:
                 "WrongRegion",
             ],
             "failures": ["translating"],
-            "local": ["LocalBuckets"],
+            "local": ["LocalBucket", "LocalBuckets"],
             "parts": [],
             "repeating": ["until_sound"],
             "s3": ["S3Buckets"],
@@ -118,6 +118,7 @@ __all__ = [
     "InvalidBucketName",
     "InvalidKey",
     "LeadsOutside",
+    "LocalBucket",
     "LocalBuckets",
     "NoCredentials",
     "NoRanges",

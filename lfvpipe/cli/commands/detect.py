@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import shlex
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -14,12 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from lfvpipe import detector, service
-from lfvpipe.archives import STATE_FOLDER, kind_of_junk
-from lfvpipe.cli import heat_maps, interrupt
+from lfvpipe.archives import STATE_FOLDER
+from lfvpipe.cli import bulk, heat_maps, interrupt, output
+from lfvpipe.cli.asked import Asked, Judge, Photograph, stamp_of
+from lfvpipe.cli.bulk.partitions import PARTITION
+from lfvpipe.cli.bulk.sources import about_left_out, why_left_out
 from lfvpipe.cli.command_work import CommandWork
 from lfvpipe.cli.held_models import stop_left_models
 from lfvpipe.cli.keeping import Keeper
-from lfvpipe.cli.options import Json, LockOptions, ModelVariant, Option, is_pipeline_file
+from lfvpipe.cli.options import (
+    Json,
+    LockOptions,
+    ModelVariant,
+    Option,
+    at_least,
+    is_pipeline_file,
+)
 from lfvpipe.cli.preparation import training_preparation
 from lfvpipe.cli.starter.name_reading import is_made
 from lfvpipe.cli.usage import UsageError, command_line
@@ -27,8 +38,7 @@ from lfvpipe.cli.variant_choice import find_variant
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
 from lfvpipe.cli.verdicts import ImageVerdict, print_verdicts
 from lfvpipe.dataset.checks.counts import is_built_in
-from lfvpipe.dataset.globs import has_wildcard, is_image_name
-from lfvpipe.dataset.inventory import kind_in_words
+from lfvpipe.dataset.globs import has_wildcard
 from lfvpipe.decision import Decision, score_of
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
@@ -40,36 +50,24 @@ from lfvpipe.service.jobs.packaging import component
 from lfvpipe.steps.evaluate.detection import content_type
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.hosting import Hosting, hosted
+from lfvpipe.steps.intact import digest_of
 from lfvpipe.steps.model.outcome import ModelOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from lfvpipe.cli.heat_maps import HeatMaps
     from lfvpipe.cli.preparation import Preparation
     from lfvpipe.cli.variants import Variant
     from lfvpipe.detector import Model
     from lfvpipe.engine.ledger import Ledger, Record
     from lfvpipe.images import Prepared
 
-    Draw = Callable[[Path, bytes], str | None]
-    Detect = Callable[[Path], ImageVerdict]
+    Draw = Callable[[Photograph, bytes], str | None]
+    Detect = Callable[[Photograph], ImageVerdict]
+    Maps = heat_maps.HeatMaps | bulk.PlacedMaps
 
 JOBS = 4
 ALIKE = "too few of the defective ones differ"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A model that can be asked about images.
-
-    Attributes:
-        detect: Returns the verdict on an image.
-        notes: What to know of all its verdicts.
-    """
-
-    detect: Detect
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +79,8 @@ class DetectOptions(LockOptions):
         tuple[str, ...],
         Option(
             metavar="PIPELINE|IMAGE",
-            about="the pipeline file whose model is used, then images, folders and globs",
+            about="the pipeline file whose model is used, then images, folders and globs; with"
+            " --out one folder or s3://bucket/prefix",
             completes="file",
         ),
     ]
@@ -101,7 +100,28 @@ class DetectOptions(LockOptions):
             "--heat-maps",
             metavar="FOLDER",
             about="also write each image into this folder, with where the model sees evidence, as"
-            " a PNG",
+            " a PNG; with --out also into s3://bucket/prefix",
+            group="target",
+        ),
+    ] = None
+    out: Annotated[
+        str | None,
+        Option(
+            "--out",
+            metavar="PLACE",
+            about="judge any number of images into this folder or s3://bucket/prefix, as JSON"
+            " lines, and go on there after an interruption",
+            group="target",
+            completes="folder",
+        ),
+    ] = None
+    partition: Annotated[
+        int | None,
+        Option(
+            "--partition",
+            metavar="IMAGES",
+            read=at_least(1),
+            about=f"with --out: how many images are one file of verdicts (default: {PARTITION})",
             group="target",
         ),
     ] = None
@@ -130,6 +150,13 @@ class DetectOptions(LockOptions):
 
 def run(options: DetectOptions) -> int:
     """Print a verdict per image; return 0, or 1 where an image got none, or no heat map."""
+    if options.out is not None:
+        return _judge_into(options, options.out)
+    if options.partition is not None:
+        raise UsageError("--partition is about --out PLACE, which is not given.")
+    for each in filter(bulk.is_s3, (*options.targets, options.heat_maps or "")):
+        hint = "With `--out PLACE`, a folder or an s3:// address, it judges those, too."
+        raise UsageError(f"{each} is in an object store.", hint=hint)
     left_out: Counter[str] = Counter()
     files = list(_image_files(options.targets, left_out))
     maps = None
@@ -141,23 +168,66 @@ def run(options: DetectOptions) -> int:
         where = f" in {' '.join(options.targets)}" if options.targets else ""
         raise UsageError(
             f"There are no images to look at{where}.",
-            hint="\n".join(["Name images, folders or globs.", *_about_left_out(left_out)]),
+            hint="\n".join(["Name images, folders or globs.", *about_left_out(left_out)]),
         )
     try:
-        path = options.model
-        with _from_model_file(Path(path), maps) if path else _from_pipeline(options, maps) as model:
+        with _open_model(options, maps) as model, model.at_work():
             verdicts = print_verdicts(
                 in_order(partial(_detect_or_say_why_not, model.detect), files, JOBS),
                 total=len(files),
                 as_json=options.json,
                 as_csv=options.csv,
-                notes=(*model.notes, *_about_left_out(left_out)),
+                notes=(*model.notes, *about_left_out(left_out)),
             )
     except Cancelled:
         return interrupt.INTERRUPTED
     if maps:
         maps.tell(sum(each.heat_map is not None for each in verdicts))
     return 1 if any(each.error or (maps and not each.heat_map) for each in verdicts) else 0
+
+
+def _judge_into(options: DetectOptions, out: str) -> int:
+    """Judge the images of one folder or prefix into a place; return as `run` does."""
+    if options.csv:
+        raise UsageError("--csv prints verdicts, and --out writes them; give one of the two.")
+    if len(options.targets) != 1:
+        named = "none is" if not options.targets else f"{len(options.targets)} are"
+        hint = "Name one folder, or one s3://bucket/prefix."
+        raise UsageError(f"With --out, one folder is judged; {named} named.", hint=hint)
+    variant = None if options.model else _chosen_variant(options)
+    bucket_of = variant.context.source_bucket if variant else bulk.bucket_by_environment
+    source = bulk.open_source(options.targets[0], bucket_of)
+    place = bulk.open_place(out, bucket_of)
+    maps = None
+    if options.heat_maps is not None:
+        maps = bulk.PlacedMaps(bulk.open_place(options.heat_maps, bucket_of))
+    asking = replace(options, no_keep=True)
+    with _open_model(asking, maps, variant) as model:
+        try:
+            found, summary = bulk.judge_all(
+                model,
+                source,
+                place,
+                bulk.BulkOptions(
+                    options.partition,
+                    maps.place.address if maps else "",
+                    _same_command(options, out),
+                ),
+            )
+        except Cancelled:
+            return interrupt.INTERRUPTED
+    if options.json:
+        output.print_json(summary)
+    return 1 if found.failed or (maps and found.undrawn) else 0
+
+
+def _same_command(options: DetectOptions, out: str) -> str:
+    words = ["--model", options.model] if options.model else []
+    words += ["--heat-maps", options.heat_maps] if options.heat_maps else []
+    words += ["--variant", options.variant] if options.variant else []
+    return (
+        f"{command_line('detect', options)} {shlex.join([*options.targets, *words, '--out', out])}"
+    )
 
 
 def _image_files(targets: Iterable[str], left_out: Counter[str]) -> Iterator[Path]:
@@ -193,12 +263,10 @@ def _images_among(paths: Iterable[Path], folder: Path, left_out: Counter[str]) -
         inside = path.relative_to(folder)
         if STATE_FOLDER in inside.parts or not path.is_file():
             continue
-        if kind := kind_of_junk(inside.as_posix()):
+        if kind := why_left_out(inside.as_posix()):
             left_out[kind] += 1
-        elif is_image_name(path.name):
-            found.append((path, next(filter(is_made, inside.parts[:-1]), "")))
         else:
-            left_out[path.suffix.lower() or "file without an ending"] += 1
+            found.append((path, next(filter(is_made, inside.parts[:-1]), "")))
     # What a program made of a photograph is known by its folder, and by the photograph outside it.
     photographs = {path.stem.lower() for path, made_in in found if not made_in}
     for path, made_in in found:
@@ -208,48 +276,54 @@ def _images_among(paths: Iterable[Path], folder: Path, left_out: Counter[str]) -
             yield path
 
 
-def _about_left_out(left_out: Counter[str]) -> tuple[str, ...]:
-    """Return what lies in the folders that were named and is not judged."""
-    if not left_out:
-        return ()
-    ordered = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
-    kinds = ", ".join(f"{count:,} {kind_in_words(kind, count)}" for kind, count in ordered)
-    return (f"Not judged, as no image to judge: {kinds}.",)
+@contextmanager
+def _open_model(
+    options: DetectOptions, maps: Maps | None, variant: Variant | None = None
+) -> Iterator[Asked]:
+    """Yield what asks the model that the user means; `variant` is what was chosen already."""
+    if options.model:
+        with _from_model_file(Path(options.model), maps) as asked:
+            yield asked
+    else:
+        with _from_pipeline(variant or _chosen_variant(options), options, maps) as asked:
+            yield asked
 
 
 @contextmanager
-def _from_model_file(path: Path, maps: HeatMaps | None) -> Iterator[Asked]:
+def _from_model_file(path: Path, maps: Maps | None) -> Iterator[Asked]:
     """Yield what asks a detector's model file, or a folder that `export` made."""
     file, decision = _exported(path) if path.is_dir() else (path, Decision())
     if not file.is_file():
         hint = "--model wants a model file, or a folder that `lfvpipe export` made."
         raise UsageError(f"{file} is not there.", hint=hint)
+    stamp = stamp_of(file)
     try:
         model = detector.load(file)
     except detector.DetectorError as error:
         raise UsageError(error.message, hint=error.hint) from error
+    judge = Judge(file.name, digest_of(file), decision, file=file, stamp=stamp)
     if maps:
         maps.make_folder()
 
-    def detect(image: Path) -> ImageVerdict:
-        verdict = model.detect(image)
+    def detect(image: Photograph) -> ImageVerdict:
+        verdict = model.detect(image.data)
         called = decision.call(verdict.probability)
         return ImageVerdict(
-            str(image),
+            image.name,
             called.is_anomalous,
             called.confidence,
             called.to_person,
             to_person=called.to_person,
             anomalies=_without_background((a.name, a.fraction) for a in verdict.anomalies),
-            heat_map=maps.draw(image, model.view(image), verdict.heat_map) if maps else None,
-            note=model.tell_apart(image),
+            heat_map=maps.draw(image, model.view(image.data), verdict.heat_map) if maps else None,
+            note=model.tell_apart(image.data),
             unlikeness=verdict.unlikeness if verdict.is_unlike else None,
         )
 
     counts = model.info.counts
     why = why_guessed(counts.get("anomaly", 0), single=False, built_in=True)
     is_guess = bool(why) or model.info.kind == "novelty"  # of anomalies that are alike, for one
-    yield Asked(detect, _about_threshold(why or ALIKE, is_guess=is_guess))
+    yield Asked(detect, judge, _about_threshold(why or ALIKE, is_guess=is_guess))
 
 
 def _exported(folder: Path) -> tuple[Path, Decision]:
@@ -268,14 +342,18 @@ def _exported(folder: Path) -> tuple[Path, Decision]:
         raise UsageError(f"{file} cannot be read: {error}.", hint="Export it again.") from error
 
 
-@contextmanager
-def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[Asked]:
-    """Host the pipeline's model while the block runs; yield what asks it."""
+def _chosen_variant(options: DetectOptions) -> Variant:
     variants = open_variants(options)
     variant = find_variant(variants, options.variant)
     if len(variants) > 1:
         one = f"{variant.name}, one of {len(variants)} variants (--variant NAME)"
         print(f"judged by the model of {one}", file=sys.stderr)
+    return variant
+
+
+@contextmanager
+def _from_pipeline(variant: Variant, options: DetectOptions, maps: Maps | None) -> Iterator[Asked]:
+    """Yield what asks the pipeline's model."""
     if maps:
         heat_maps.require_embedded(variant.context)
     with (
@@ -293,14 +371,23 @@ def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[As
         keeper = Keeper(variant, model, is_wanted=not options.no_keep)
         decision, by = _decision(variant, ledger, trained)
         work = CommandWork(ledger, cancelled)
-        at_hand = _model_at_hand(variant, model)
+        file = _file_at_hand(variant, model)
+        stamp = stamp_of(file) if file else ()
+        at_hand = _load_at_hand(file)
+        judge = Judge(
+            f"{trained.project} v{trained.version}",
+            digest_of(file) if file else trained.arn,
+            decision,
+            variant.pipeline.evaluate.review_below,
+            file,
+            stamp,
+        )
 
-        def detect(image: Path) -> ImageVerdict:
+        def detect(image: Photograph) -> ImageVerdict:
             work.progress(0, None, "images")  # ends the command when the user asks to stop
-            data = image.read_bytes()
-            prepared = preparation.prepare(data)
+            prepared = preparation.prepare(image.data)
             if at_hand is None:
-                said = _ask_service(variant, model, image, prepared.data)
+                said = _ask_service(variant, model, image.name, prepared.data)
             else:
                 said = _ask_model(at_hand, prepared)
             called = decision.call(
@@ -308,10 +395,11 @@ def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[As
             )
             said = replace(said, **called._asdict())
             size = prepared.width, prepared.height
-            keeper.keep(image, data, size, said, threshold=decision.threshold)
+            path = Path(image.name)
+            keeper.keep(path, image.data, size, said, threshold=decision.threshold)
             return replace(
                 said,
-                image=str(image),
+                image=image.name,
                 needs_review=called.to_person
                 or called.confidence < variant.pipeline.evaluate.review_below,
                 heat_map=draw(image, prepared.data),
@@ -320,17 +408,21 @@ def _from_pipeline(options: DetectOptions, maps: HeatMaps | None) -> Iterator[As
                 ),
             )
 
-        asked = Asked(detect, (*by, *_about_model(variant, preparation)))
-        if at_hand is not None:
+        @contextmanager
+        def at_work() -> Iterator[None]:
+            if at_hand is None:
+                kept = model.key in ledger.held
+                with hosted(variant.context, work, model, kept=kept), keeper:
+                    yield
+                return
             held = tuple(ledger.held)
             try:
                 with keeper:
-                    yield asked
+                    yield
             finally:  # also where the user stops it
                 stop_left_models(variant, ledger, work.warn, before=held)
-            return
-        with hosted(variant.context, work, model, kept=model.key in ledger.held), keeper:
-            yield asked
+
+        yield Asked(detect, judge, (*by, *_about_model(variant, preparation)), at_work)
 
 
 def _about_model(variant: Variant, preparation: Preparation) -> tuple[str, ...]:
@@ -382,7 +474,7 @@ def _decision(
     )
 
 
-def _drawing(variant: Variant, model: Hosting, maps: HeatMaps | None) -> Draw:
+def _drawing(variant: Variant, model: Hosting, maps: Maps | None) -> Draw:
     """Return what draws the heat map of an image, given what the hosted model was given.
 
     The service tells verdicts alone, so that the model is asked a second time, by its file.
@@ -395,18 +487,22 @@ def _drawing(variant: Variant, model: Hosting, maps: HeatMaps | None) -> Draw:
     return lambda image, data: maps.draw(image, data, looking.detect(data).heat_map)
 
 
-def _model_at_hand(variant: Variant, model: Hosting) -> Model | None:
+def _file_at_hand(variant: Variant, model: Hosting) -> Path | None:
+    """Return the file of the model that the embedded service would host; None elsewhere."""
+    if model.endpoint != "embedded":
+        return None
+    context = variant.context
+    return service.embedded.model_file(
+        context.service_dir, context.pipeline.region, model.project, model.version
+    )
+
+
+def _load_at_hand(file: Path | None) -> Model | None:
     """Return the very model that the embedded service would host, which takes seconds to start.
 
     None where a remote service has it, or another detector made it, or its file cannot be used,
     which hosting it will tell.
     """
-    if model.endpoint != "embedded":
-        return None
-    context = variant.context
-    file = service.embedded.model_file(
-        context.service_dir, context.pipeline.region, model.project, model.version
-    )
     try:
         return detector.load(file) if file is not None else None
     except detector.DetectorError:
@@ -431,7 +527,7 @@ def _ask_model(model: Model, prepared: Prepared) -> ImageVerdict:
     )
 
 
-def _ask_service(variant: Variant, model: Hosting, image: Path, data: bytes) -> ImageVerdict:
+def _ask_service(variant: Variant, model: Hosting, image: str, data: bytes) -> ImageVerdict:
     """Ask the hosted model about a prepared image."""
     with explained(f"detecting anomalies in {image}"):
         response = variant.context.lookout.detect_anomalies(
@@ -461,7 +557,7 @@ def _without_background(found: Iterable[tuple[str, float]]) -> tuple[tuple[str, 
 def _detect_or_say_why_not(detect: Detect, image: Path) -> ImageVerdict:
     """Let an image that cannot be used have a line of its own, so that the others get theirs."""
     try:
-        return detect(image)
+        return detect(Photograph(str(image), image.read_bytes()))
     except UserError as error:
         # The line names the image already, so that the service's bare reason is enough.
         return ImageVerdict(str(image), error=getattr(error, "reason", error.message))
