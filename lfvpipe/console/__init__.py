@@ -8,7 +8,18 @@ if TYPE_CHECKING:
     from lfvpipe.console.app import Console
     from lfvpipe.console.guard import Origins
     from lfvpipe.console.visit import ROOT
+    from lfvpipe.console.watch import Watch
+    from lfvpipe.console.webhook import Webhook
 else:
-    __getattr__ = lazy.face(__name__, {"app": ["Console"], "guard": ["Origins"], "visit": ["ROOT"]})
+    __getattr__ = lazy.face(
+        __name__,
+        {
+            "app": ["Console"],
+            "guard": ["Origins"],
+            "visit": ["ROOT"],
+            "watch": ["Watch"],
+            "webhook": ["Webhook"],
+        },
+    )
 
-__all__ = ["ROOT", "Console", "Origins"]
+__all__ = ["ROOT", "Console", "Origins", "Watch", "Webhook"]

@@ -97,6 +97,7 @@ class Console:
         region: Whose resources are shown first.
         origins: Where it is offered.
         state_root: Where pipelines keep their state beside the service's; None where none do.
+        alarms_to: The host that alarms are sent to; "" where nobody asked for that.
     """
 
     lookout: RegionalService
@@ -104,6 +105,7 @@ class Console:
     region: str
     origins: Origins = field(default_factory=Origins)
     state_root: Path | None = None
+    alarms_to: str = ""
     sessions: Sessions = field(default_factory=lambda: Sessions(time.monotonic))
     _clients: dict[str, LookoutClient] = field(default_factory=dict)
     _desks: dict[str, Desk] = field(default_factory=dict)
@@ -186,6 +188,7 @@ class Console:
             client=self._clients[region],
             service=service,
             datasets=self._desks[region],
+            alarms_to=self.alarms_to,
             origin=self.origins.of_host(request.headers["host"]) or "",
             body=body,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lfvpipe.console.projects import Project
     from lfvpipe.console.visit import Visit
     from lfvpipe.report.records import Estimate
+    from lfvpipe.service.state.alarms import Alarm
     from lfvpipe.service.state.judged import Hour
 
 
@@ -48,6 +50,7 @@ class Frame:
 
 
 FRAMES: Final = (Frame("day", 1, 24), Frame("week", 24, 7), Frame("month", 24, 30))
+_ALARMS: Final = 10  # that are shown
 _HEIGHT: Final = 60.0  # of the highest bar, in the drawing's units
 
 
@@ -120,6 +123,24 @@ class Card:
         return sum(each["ImageStats"]["Total"] for each in both if each)
 
 
+@dataclass(frozen=True)
+class Told:
+    """An alarm as the dashboard shows it.
+
+    Attributes:
+        alarm: What is known of it.
+        said: What the chart said then.
+    """
+
+    alarm: Alarm
+    said: str
+
+    @classmethod
+    def of(cls, alarm: Alarm) -> Told:
+        """Return it of the state's row."""
+        return cls(alarm, str(json.loads(alarm.message)["said"]))
+
+
 def draw(counted: Mapping[Hour, Count], project: str, frame: Frame, now: float) -> Judged:
     """Return what a project's models judged within a frame."""
     starts = frame.starts(now)
@@ -145,6 +166,7 @@ def _show(visit: Visit) -> Response:
     return visit.show(
         "dashboard.html.j2",
         cards=cards,
+        alarms=[Told.of(each) for each in visit.service.alarms.latest(_ALARMS)],
         frame=frame,
         frames=FRAMES,
         total=sum((card.judged.total for card in cards), Count()),

@@ -67,6 +67,7 @@ class Visit:
         client: Asks the service in this process, in the person's name.
         service: The service of the region, for what the API has no operation for.
         datasets: Changes and shows the region's images.
+        alarms_to: The host that alarms are sent to; "" where there is none.
         origin: The server's address, as the browser has it.
     """
 
@@ -78,6 +79,7 @@ class Visit:
     client: LookoutClient
     service: Service
     datasets: Desk
+    alarms_to: str
     origin: str
     body: bytes = b""
 

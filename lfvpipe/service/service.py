@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.detector import load_detector
 from lfvpipe.detector.protocol import DEFAULT as DEFAULT_DETECTOR
+from lfvpipe.service.alarms import Alarms
 from lfvpipe.service.dispatch import Dispatcher
 from lfvpipe.service.images import DatasetImages
 from lfvpipe.service.jobs import cancelled
@@ -107,6 +108,7 @@ class Service:
         self._judge = Judge(self._runtime)
         self._versions = ModelVersions(self._runtime, self._scheduler)
         self._trials = Trials(self._runtime.database, clock)
+        self._alarms = Alarms(self._runtime)
         self._keeper = keeper
         self._scheduler.idleness.stop_idle()  # rather than have them back
         self.resume()
@@ -152,6 +154,11 @@ class Service:
     def keeper(self) -> VerdictKeeper | None:
         """What keeps verdicts that clients asked for; None where nobody wants that."""
         return self._keeper
+
+    @property
+    def alarms(self) -> Alarms:
+        """What passed a limit, and whether that was told."""
+        return self._alarms
 
     @property
     def tally(self) -> Tally:

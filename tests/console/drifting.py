@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from .conftest import Offered
 
 DAY = 86400
+NOW = time.time()  # one for all, so that no midnight falls between two days of a test
 
 
 def judge(
     offered: Offered, images: int, anomalies: int, *, days_ago: float = 0.0, score: float = 0.1
 ) -> None:
     """Count what another process of the same state had version 1 of p judge."""
-    then = time.time() - days_ago * DAY
+    then = NOW - days_ago * DAY
     with closing(Database(offered.root / "service" / "service.db")) as database:
         tally = Tally(database, lambda: then)
         for number in range(images):

@@ -54,6 +54,10 @@ def busy(trained: Offered, waits: Waits) -> Offered:
     asked = {"ProjectName": "p", "ModelVersion": "1", "ContentType": "image/png"}
     for colour in (RED, GREEN):
         client.detect_anomalies(**asked, Body=picture(colour))
+    service = trained.lookout.of("us-east-1")
+    assert service is not None
+    service.alarms.note("p", 1, "rate", (1, 2), {"said": "Since 2 Jan 1970 more anomalies."})
+    service.alarms.settle(service.alarms.due()[0], "the answer is 500")
     trained.detector.hold = threading.Event()
     client.create_model(ProjectName="p", OutputConfig=OUTPUT)
     client.create_project(ProjectName="empty")
@@ -70,6 +74,7 @@ def test_it_shows_what_goes_on_and_axe_finds_nothing(page: Page, busy: Offered, 
     text = page.inner_text("main")
     assert "2 images judged, 1 anomalous." in text
     assert "Nothing was judged in this time." in text
+    assert "Since 2 Jan 1970 more anomalies." in text
     assert "hosted" in text
     assert "in training" in text
     page.get_by_role("link", name="Month").click()

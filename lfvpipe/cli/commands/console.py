@@ -42,6 +42,7 @@ class ConsoleOptions(Options):
     port: Annotated[
         int, Option("--port", metavar="N", about="where to listen (default: a free one)")
     ] = 0
+    webhook: serve.WebhookAddress = None
     no_browser: Annotated[bool, Option("--no-browser", about="only print the address")] = False
 
     @property
@@ -58,6 +59,7 @@ class ConsoleOptions(Options):
             region=self.region,
             port=self.port,
             limits="open",
+            webhook=self.webhook,
         )
 
 

@@ -21,10 +21,22 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from lfvpipe.console import Console
+    from lfvpipe.console import Console, Webhook
     from lfvpipe.service.http.auth import Authenticator
     from lfvpipe.service.http.credentials import AccessKey
     from lfvpipe.service.http.server import Tls
+
+
+WebhookAddress = Annotated[
+    str | None,
+    Option(
+        "--webhook",
+        metavar="URL|@FILE",
+        about="tell this address by POST when what a version judges drifts from its test"
+        " (`lfvpipe docs console`); @FILE has the address, where it is a secret (default: nobody"
+        " is told)",
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +188,7 @@ class ServeOptions(Options):
             " (default: the console is offered on this machine, and by --tls-cert)",
         ),
     ] = ()
+    webhook: WebhookAddress = None
     log_format: LogFormat = "human"
 
     @property
@@ -219,6 +232,7 @@ def serve_until_stopped(options: ServeOptions, on_ready: Callable[[Serving], Non
         options: Those of `lfvpipe serve`.
         on_ready: Called once requests are answered.
     """
+    webhook = _webhook(options)
     root = options.state_root
     atomic.make_folder(root)
     folder = Path(options.buckets or root / "buckets").absolute()
@@ -260,8 +274,13 @@ def serve_until_stopped(options: ServeOptions, on_ready: Callable[[Serving], Non
         pages = None
         if access.keys:
             offered = console.Origins(bool(options.tls_cert), options.console_origin)
-            pages = console.Console(lookout, access.keys, options.region, offered, root)
+            told = webhook.host if webhook else ""
+            pages = console.Console(lookout, access.keys, options.region, offered, root, told)
             app = pages.beside(app)
+        if webhook is not None:
+            watch = console.Watch(lookout, webhook)
+            closing.callback(watch.close)
+            watch.start()
         serving = Serving(_url(options, listener.getsockname()[1]), access.credentials, pages)
         server = http.server.Server(
             app, listener, tls=_tls(options), on_ready=lambda: on_ready(serving)
@@ -309,6 +328,39 @@ def _check_console(options: ServeOptions) -> None:
     if options.no_auth and options.console_origin:
         hint = "The console wants people to sign in with an access key."
         raise UsageError("--no-auth and --console-origin contradict each other.", hint=hint)
+
+
+def _webhook(options: ServeOptions) -> Webhook | None:
+    """Return whom to tell of drift; an address that may be a secret is repeated nowhere.
+
+    Raises:
+        UsageError: There is no such file, or no address.
+    """
+    if options.webhook is None:
+        return None
+    given, name, file = options.webhook, "--webhook", None
+    if given.startswith("@"):
+        file = Path(given[1:]).expanduser()
+        name = f"The file of --webhook, {file},"
+        try:
+            given = file.read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{name} cannot be read: {error}.") from error
+    try:
+        found = console.Webhook(given)
+    except ValueError as error:
+        raise UsageError(
+            f"{name} has {error}.",
+            hint="Write it as https://example.org/alarms, or @FILE for a file that holds it.",
+        ) from error
+    if file is not None and http.credentials.is_exposed(file):
+        _warn(f"other users of this machine can read {file}; `chmod 600` it")
+    if not found.is_secure and not http.auth.is_loopback(found.host):
+        _warn(
+            f"alarms go to {found.host} without TLS: others on the way can read and change them;"
+            " give an address with https"
+        )
+    return found
 
 
 @dataclass(frozen=True)

@@ -223,6 +223,8 @@ def test_it_serves_over_tls(start_process: StartProcess, tls_web: Any, aws: Any)
         (["--encryption", "AES256"], "--encryption is for S3 stores"),
         (["--encryption-key", "x"], "--encryption-key needs --encryption aws:kms"),
         (["--workers", "0"], "at least 1"),
+        (["--webhook", "example.org"], "--webhook has no address that begins with https"),
+        (["--webhook", "@nowhere"], "cannot be read"),
         (["--port", "http"], "invalid int value"),
     ],
 )

@@ -1,0 +1,97 @@
+"""The address that alarms are sent to: whoever starts the server names it, and nobody else can.
+
+It may be any, also one of this machine or its network: that is what the operator asked for. It is
+never taken from a page, a request or the state, redirects are not followed, and of the answer
+nothing but the status is read.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx
+
+from lfvpipe.errors import UserError
+from lfvpipe.storage.download.http import open_client
+
+_SECONDS: Final = 15.0  # for each of connecting, sending and waiting for the answer
+_LONGEST: Final = 2048
+
+
+class NotTold(Exception):
+    """An alarm could not be told; its text says why, without the address."""
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """Where alarms go.
+
+    Attributes:
+        url: May hold a secret, in its path too: it is shown nowhere.
+    """
+
+    url: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address.
+
+        Raises:
+            ValueError: It is none.
+        """
+        try:
+            given = httpx.URL(self.url)
+            has_port = given.port is None or 0 < given.port < 65536
+            is_one = given.scheme in ("https", "http") and bool(given.host) and has_port
+        except (httpx.InvalidURL, ValueError, UnicodeError):  # whose texts may hold the address
+            is_one = False
+        if not is_one or len(self.url) > _LONGEST or not self.url.isprintable():
+            raise ValueError("no address that begins with https:// or http://")
+
+    @property
+    def host(self) -> str:
+        """Its host, which may be shown."""
+        return httpx.URL(self.url).host
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether nobody on the way can read what is sent."""
+        return httpx.URL(self.url).scheme == "https"
+
+    def send(self, message: str) -> None:
+        """Send JSON by POST.
+
+        Raises:
+            NotTold: The receiver does not say that it took it.
+        """
+        headers = {"Content-Type": "application/json", "User-Agent": "lfvpipe"}
+        try:
+            with (
+                open_client(self.url) as client,
+                client.stream(
+                    "POST", self.url, content=message.encode(), headers=headers, timeout=_SECONDS
+                ) as answer,
+            ):
+                status = answer.status_code
+        except httpx.TimeoutException as error:
+            raise NotTold(f"no answer within {_SECONDS:g} seconds") from error
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, UserError) as error:
+            raise NotTold(_why(error)) from error
+        if 300 <= status < 400:
+            raise NotTold(f"the answer is {status}, and redirects are not followed")
+        if not 200 <= status < 300:
+            raise NotTold(f"the answer is {status}")
+
+
+def _why(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return f"its certificate is not trusted ({cause.reason or 'TLS failed'})"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror[:1].lower() + cause.strerror[1:]
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, UserError):
+        return "the proxy that the environment names does not fit"
+    return "the connection broke off"
