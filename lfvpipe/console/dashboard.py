@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ from lfvpipe.console.projects import find_project
 from lfvpipe.console.visit import Page
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.report.metrics import wilson
-from lfvpipe.service.state.judged import HOUR, Count
+from lfvpipe.service.state.judged import HOUR, Count, Hour
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from lfvpipe.console.visit import Visit
     from lfvpipe.report.records import Estimate
     from lfvpipe.service.state.alarms import Alarm
-    from lfvpipe.service.state.judged import Hour
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,11 @@ def draw(counted: Mapping[Hour, Count], project: str, frame: Frame, now: float) 
 def _show(visit: Visit) -> Response:
     frame = next((each for each in FRAMES if each.name == visit.query.get("over")), FRAMES[1])
     now = visit.service.clock()
-    counted = visit.service.tally.since(min(frame.starts(now)[0], first_hour(now)))
-    cards = [_card(visit, name, counted, frame) for name in _names(visit)]
+    counted: defaultdict[str, dict[Hour, Count]] = defaultdict(dict)
+    since = visit.service.tally.since(min(frame.starts(now)[0], first_hour(now)))
+    for key, count in since.items():  # once: each project looks at its own
+        counted[key.project][key] = count
+    cards = [_card(visit, name, counted[name], frame) for name in _names(visit)]
     return visit.show(
         "dashboard.html.j2",
         cards=cards,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
+from lfvpipe.console.wording import say
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Call:
         """
         label, _, name = text.partition(":")
         if label not in _LABELS or (name and label != "anomaly"):
-            raise NoCall("An image is called normal, anomaly, or nothing.")
+            raise NoCall(say("refusals.no_call"))
         return cls(_LABELS[label], read_type(name) if name else "")
 
     def fits(self, image: DatasetImage) -> bool:
@@ -68,7 +69,7 @@ def read_type(text: str) -> str:
     """
     name = " ".join(text.split())
     if not name or len(name) > MOST_CHARACTERS or not name.isprintable():
-        raise NoCall(f"An anomaly type is a name of 1 to {MOST_CHARACTERS} characters.")
+        raise NoCall(say("refusals.no_type", most=MOST_CHARACTERS))
     if name.casefold() in ("normal", "anomaly", "background"):
-        raise NoCall(f"“{name}” is no anomaly type: say what is wrong with the product.")
+        raise NoCall(say("refusals.type_is_label", name=name))
     return name

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.console.datasets.calls import Call, call_of
 from lfvpipe.console.datasets.history import Change, History
 from lfvpipe.console.datasets.updates import DatasetName, Overtaken
+from lfvpipe.console.wording import say
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.manifest import NewLabel, creation_date, relabel, rename_type
@@ -221,10 +222,7 @@ class Editing:
         """
         step = self._history.find(token)
         if step is None:
-            raise TooLate(
-                "This can no longer be undone.",
-                hint="The server remembers the last steps only, and those since its start.",
-            )
+            raise TooLate(say("refusals.too_late"), hint=say("refusals.too_late_hint"))
         with self._updates.alone(step[0].dataset.project):
             present: dict[DatasetName, dict[str, str]] = {}
             for dataset, changes in _by_dataset(step).items():

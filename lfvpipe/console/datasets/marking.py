@@ -13,6 +13,7 @@ import numpy
 from lfvpipe import painting
 from lfvpipe.console.datasets.calls import read_type
 from lfvpipe.console.datasets.updates import Overtaken
+from lfvpipe.console.wording import say
 from lfvpipe.dataset.annotations.masks import colours
 from lfvpipe.errors import UserError
 from lfvpipe.images import SERVED, ImageError, inspect, read_mask, upright_size
@@ -78,7 +79,7 @@ class Sheet:
             inspect(data, SERVED)
             size = upright_size(data)
         except ImageError as error:
-            raise NotMarked(f"The image {error.fault}.") from error
+            raise NotMarked(say("refusals.bad_image", fault=error.fault)) from error
         classes = colours([*types, *(mask.classes if mask else ())] or [_ONE_TYPE])
         shown = _recoloured(mask.data, mask.classes, classes) if mask else None
         return cls(name, size, classes, shown, stand)
@@ -191,7 +192,7 @@ class Marking:
         check_labelling("mark anomalies")
         known = self.find(dataset, image)
         if known is None:
-            raise NotMarked("The image is no longer in the data set.")
+            raise NotMarked(say("refusals.image_gone"))
         if known.sheet.stand != stand:
             raise Overtaken
         mask = read_painting(painted, known.sheet, classes)
@@ -228,7 +229,7 @@ def read_painting(painted: bytes, sheet: Sheet, classes: Mapping[str, str]) -> M
     }
     usable = [each for each in named.values() if _COLOUR.fullmatch(each) and each != _WHITE]
     if not named or len(set(usable)) != len(classes):
-        raise NotMarked("Each type of anomaly needs a colour of its own, and none is white.")
+        raise NotMarked(say("refusals.bad_colours"))
     mask = painting.mask_from_painting(painted, sheet.size, named)
     if mask is None:
         return None
@@ -273,7 +274,7 @@ def _recoloured(data: bytes, before: Mapping[str, str], now: Mapping[str, str]) 
     try:
         pixels = numpy.array(read_mask(data))
     except ImageError as error:
-        raise NotMarked(f"The mask {error.fault}.") from error
+        raise NotMarked(say("refusals.bad_mask", fault=error.fault)) from error
     result = numpy.full_like(pixels, 255)
     for name, colour in before.items():
         result[(pixels == _code(colour)).all(axis=2)] = _code(now[name])

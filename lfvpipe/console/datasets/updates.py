@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from lfvpipe.console.wording import say
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.statuses import DATASET_BUSY, DatasetStatus
 
@@ -51,10 +52,7 @@ class Overtaken(UserError):
     """Somebody else changed the same images at the same moment."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "Somebody else changed the same images at the same moment.",
-            hint="Load the page again, and look at what they are called now.",
-        )
+        super().__init__(say("refusals.overtaken"), hint=say("refusals.overtaken_hint"))
 
 
 class Updates:
@@ -171,15 +169,15 @@ class Updates:
             described: Response = answer["DatasetDescription"]
             if described["Status"] == DatasetStatus.CREATE_FAILED:
                 raise UpdateFailed(
-                    f"The {dataset.type} data set could not be created.",
-                    hint=f"{described['StatusMessage']} Delete it, and create it anew.",
+                    say(f"refusals.not_created_{dataset.type}"),
+                    hint=say("refusals.not_created_hint", message=described["StatusMessage"]),
                 )
             if described["Status"] not in DATASET_BUSY:
                 return described
             if time.monotonic() > deadline:
                 raise UpdateFailed(
-                    f"The {dataset.type} data set is still {described['Status']}.",
-                    hint="Somebody else is changing it: try again later.",
+                    say(f"refusals.busy_{dataset.type}", status=described["Status"]),
+                    hint=say("refusals.busy_hint"),
                 )
             time.sleep(pause)
             pause = min(1.25 * pause, longest)

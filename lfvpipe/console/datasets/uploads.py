@@ -16,6 +16,7 @@ from lfvpipe import manifest
 from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.datasets.calls import Call, NoCall, read_type
 from lfvpipe.console.datasets.marking import put_mask
+from lfvpipe.console.wording import say
 from lfvpipe.dataset.words import meaning_of
 from lfvpipe.errors import UserError
 from lfvpipe.images import SERVED, ImageError, inspect, read_image
@@ -188,24 +189,24 @@ class Uploads:
         quotas = self._service.quotas
         if len(data) > quotas.max_image_bytes:
             most = quotas.max_image_bytes // 2**20
-            raise UnfitUpload(f"It has {len(data) / 2**20:.1f} MiB; {most} are allowed.")
+            raise UnfitUpload(say("refusals.too_large", size=len(data) / 2**20, most=most))
         try:
             header = inspect(data, SERVED)
             least, longest = quotas.min_side, quotas.max_side
             if not all(least <= side <= longest for side in (header.width, header.height)):
-                raise UnfitUpload(
-                    f"It has {header.width} x {header.height} pixels; {least} to {longest} a side"
-                    " are allowed."
-                )
+                given = {"width": header.width, "height": header.height}
+                asked = {"least": least, "longest": longest}
+                raise UnfitUpload(say("refusals.bad_sides", **given, **asked))
             alike = self._size(dataset)
             if alike is not None and alike != (header.width, header.height):
-                raise UnfitUpload(
-                    f"It has {header.width} x {header.height} pixels, the project's images have"
-                    f" {alike[0]} x {alike[1]}: a model learns from images of one size."
-                )
+                given = {"width": header.width, "height": header.height}
+                asked = {"wide": alike[0], "high": alike[1]}
+                raise UnfitUpload(say("refusals.other_size", **given, **asked))
             read_image(data, enough=(least, least))  # to the end: a file may be cut off
         except ImageError as error:
-            raise UnfitUpload(f"It {error.message}.", hint=error.hint) from error
+            raise UnfitUpload(
+                say("refusals.bad_file", fault=error.message), hint=error.hint
+            ) from error
         return Stored(hashlib.sha256(data).hexdigest(), fit_name(name, header.format))
 
     def add(self, dataset: DatasetName, uploads: Sequence[Upload]) -> Done:
@@ -220,7 +221,7 @@ class Uploads:
         for each in uploads:
             form = "PNG" if each.name.casefold().endswith(".png") else "JPEG"
             if not _DIGEST.fullmatch(each.digest) or each.name != fit_name(each.name, form):
-                raise UnfitUpload("This is no file that was stored.")
+                raise UnfitUpload(say("refusals.not_stored"))
         with self._updates.alone(dataset.project):
             taken = set(self.known(dataset.project, (each.digest for each in uploads)))
             bucket = self._home(dataset)
@@ -278,9 +279,11 @@ class Uploads:
                     longest = self._service.quotas.max_manifest_line
                     lines[manifest.service_entry(text, longest=longest).source] = text
             except UnicodeDecodeError as error:
-                raise UnfitUpload(f"Line {number} of the manifest is no UTF-8 text.") from error
+                raise UnfitUpload(say("refusals.bad_line_text", number=number)) from error
             except manifest.LineError as error:
-                raise UnfitUpload(f"Line {number} of the manifest {error.problem}.") from error
+                raise UnfitUpload(
+                    say("refusals.bad_line", number=number, problem=error.problem)
+                ) from error
         return lines
 
     def _line(self, source: str, call: Call, mask: Mask | None = None) -> str:
