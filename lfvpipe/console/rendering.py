@@ -26,6 +26,7 @@ PROJECT_TABS = (
     Tab("models", ("models",)),
     Tab("trials", ("trials",)),
     Tab("use", ("use",)),
+    Tab("packages", ("packages",)),
 )
 _TEMPLATES = Path(__file__).with_name("templates")
 

@@ -51,7 +51,8 @@ def test_each_text_that_is_asked_for_is_there() -> None:
 
 
 def test_each_status_of_the_api_has_words() -> None:
-    found = {status.value for status in (*statuses.ModelStatus, *statuses.DatasetStatus)}
+    kinds = (*statuses.ModelStatus, *statuses.DatasetStatus, *statuses.PackagingJobStatus)
+    found = {status.value for status in kinds}
     assert {f"status.{status}" for status in found} <= set(texts())
 
 
