@@ -13,6 +13,7 @@ from typing import Final
 
 import httpx
 
+from lfvpipe.console.wording import say
 from lfvpipe.errors import UserError
 from lfvpipe.storage.download.http import open_client
 
@@ -75,23 +76,23 @@ class Webhook:
             ):
                 status = answer.status_code
         except httpx.TimeoutException as error:
-            raise NotTold(f"no answer within {_SECONDS:g} seconds") from error
+            raise NotTold(say("alarms.no_answer", seconds=_SECONDS)) from error
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, UserError) as error:
             raise NotTold(_why(error)) from error
         if 300 <= status < 400:
-            raise NotTold(f"the answer is {status}, and redirects are not followed")
+            raise NotTold(say("alarms.redirected", status=status))
         if not 200 <= status < 300:
-            raise NotTold(f"the answer is {status}")
+            raise NotTold(say("alarms.answered", status=status))
 
 
 def _why(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
-            return f"its certificate is not trusted ({cause.reason or 'TLS failed'})"
+            return say("alarms.not_trusted", reason=cause.reason or "TLS")
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror[:1].lower() + cause.strerror[1:]
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, UserError):
-        return "the proxy that the environment names does not fit"
-    return "the connection broke off"
+        return say("alarms.bad_proxy")
+    return say("alarms.broken_off")

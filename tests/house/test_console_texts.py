@@ -110,7 +110,8 @@ def words_of_module(text: str) -> Iterator[str]:
     """Yield the phrases that a module puts into errors, notices and answers itself."""
     takes = ("Refusal", "Notice", "JSONResponse", "PlainTextResponse", "no_page", "go")
     for node in ast.walk(ast.parse(text)):
-        calls = [node.exc] if isinstance(node, ast.Raise) and node.exc else []
+        raised = node.exc if isinstance(node, ast.Raise) and node.exc else None
+        calls = [raised] if raised and "ValueError" not in ast.unparse(raised) else []
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
             name = node.func.id if isinstance(node.func, ast.Name) else name
