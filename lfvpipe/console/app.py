@@ -48,7 +48,7 @@ from lfvpipe.console.wording import say
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.client import connect
 from lfvpipe.painting import PAINTER
-from lfvpipe.report.figures import EXPLORER, STYLE
+from lfvpipe.report.figures import EXPLORER, OUTLINES, STYLE
 from lfvpipe.service.http import body as bodies
 from lfvpipe.service.log import service_log
 from lfvpipe.service.protocol.faults import Fault
@@ -133,6 +133,7 @@ class Console:
             Route("/static/painter.js", _give(PAINTER, "text/javascript")),
             Route("/static/explore.js", _give(EXPLORER, "text/javascript")),
             Route("/static/figures.css", _give(STYLE, "text/css")),
+            Route("/static/outlines.css", _give(OUTLINES, "text/css")),
             Mount("/static", files),
             Route("/enter", entering.enter),
             Route("/sign-in", entering.show),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -103,6 +104,26 @@ def _read(text: str, result: str, decided: str) -> Evaluation:
         decision = Decision()
     verdicts = (each.decided(decision, _NO_DOUBT) for each in read_verdicts(text))
     return Evaluation(tuple(verdicts), decision, tuple(_masks(result)))
+
+
+@dataclass(frozen=True)
+class TrueMask:
+    """Where the anomaly of a test image is: the mask's address, and its colours by type."""
+
+    source: str
+    classes: Mapping[str, str]
+
+
+@lru_cache(maxsize=8)
+def read_masks(text: str) -> Mapping[str, TrueMask]:
+    """Return the true masks of an EvaluationManifest, by their images' addresses."""
+    found = {}
+    for line in text.splitlines():
+        with suppress(manifest.LineError):
+            entry = manifest.service_entry(line, longest=len(line) + 1)
+            if entry.mask is not None:
+                found[entry.source] = TrueMask(entry.mask, entry.mask_classes)
+    return found
 
 
 @lru_cache(maxsize=8)

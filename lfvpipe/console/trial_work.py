@@ -11,14 +11,16 @@ from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.datasets.calls import Call
 from lfvpipe.console.datasets.marking import Mask, Sheet, read_painting
 from lfvpipe.console.datasets.uploads import Brought, UnfitUpload, Upload, fit_name
+from lfvpipe.console.outlines import predicted_by
 from lfvpipe.console.use import data_uri
 from lfvpipe.detector.facts import BACKGROUND
 from lfvpipe.errors import UserError
 from lfvpipe.images import SERVED, ImageError, inspect
 from lfvpipe.lookout.api import DATASET_TYPES
+from lfvpipe.report import masks
 from lfvpipe.service.protocol.faults import Fault
 from lfvpipe.service.roles import check_labelling
-from lfvpipe.service.trials import MOST_IMAGES, Facts, Painting
+from lfvpipe.service.trials import MOST_IMAGES, Facts, Outline, Painting
 from lfvpipe.storage import parse_s3_uri
 
 if TYPE_CHECKING:
@@ -254,14 +256,16 @@ def paint(
         UserError: What was painted cannot be kept.
     """
     check_labelling("mark anomalies")
-    mask = read_painting(painted, find_sheet(desk, service, trial, image), classes)
+    sheet = find_sheet(desk, service, trial, image)
+    mask = read_painting(painted, sheet, classes)
     bucket = console_bucket(service)
     painting = None
     if mask is not None:
         digest = hashlib.sha256(mask.data).hexdigest()[:24]
         key = f"{_FOLDER}{trial.id}/masks/{image.place}-{digest}.png"
         bucket.put(key, mask.data)
-        painting = Painting(f"s3://{bucket.name}/{key}", mask.classes)
+        drawn = _outline(sheet.size, masks.Painting(mask.data, mask.classes))
+        painting = Painting(f"s3://{bucket.name}/{key}", mask.classes, drawn)
     service.trials.paint(trial.project, trial.id, image.place, painting, stand)
     now = painting.mask if painting else ""
     if stand not in ("", now):  # it was the image's: else somebody would have been overtaken
@@ -292,7 +296,8 @@ def _write_down(service: Service, trial: Trial, place: int, judged: Judged) -> N
         for each in verdict.anomalies
         if each.name != BACKGROUND
     )
-    facts = Facts(types, verdict.is_unlike, called.to_person, data_uri(judged))
+    outline = _outline(judged.size, predicted_by(judged))
+    facts = Facts(types, verdict.is_unlike, called.to_person, data_uri(judged), outline)
     service.trials.judge(
         trial.id,
         place,
@@ -300,3 +305,11 @@ def _write_down(service: Service, trial: Trial, place: int, judged: Judged) -> N
         confidence=called.confidence,
         facts=facts,
     )
+
+
+def _outline(size: tuple[int, int], painted: masks.Painting | None) -> Outline | None:
+    """Return the outline of what a mask marks in an image of a size; None for nothing."""
+    view = masks.view_masks(size, None, painted, is_normal=False)
+    if view is None or not view.predicted:
+        return None
+    return Outline(view.width, view.height, view.predicted)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from lfvpipe.console.drift import DAYS, find_drift, first_hour, read_expected
 from lfvpipe.console.drift_drawing import HEIGHT, WIDTH
-from lfvpipe.console.evaluations import SHOWS, find_evaluation, read_verdicts
+from lfvpipe.console.evaluations import SHOWS, find_evaluation, read_masks, read_verdicts
 from lfvpipe.console.models import find_version, go_to, name_of
 from lfvpipe.console.pictures import give_image, give_thumbnail
+from lfvpipe.console.rendering import render
 from lfvpipe.console.use import describe
 from lfvpipe.console.visit import Page, Refusal, read_number
 from lfvpipe.console.wording import say
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.console.drift import Drift
-    from lfvpipe.console.evaluations import Evaluation
+    from lfvpipe.console.evaluations import Evaluation, TrueMask
     from lfvpipe.console.models import Version
     from lfvpipe.console.visit import Visit
     from lfvpipe.lookout.api import Tag
@@ -107,34 +109,55 @@ def _expect(visit: Visit) -> Response:
     return go_to(visit, say("drift.expect_set", share=100 * expected.share))
 
 
-def _find_image(visit: Visit) -> str:
-    """Return the address of the test image that the path names by its number.
+@dataclass(frozen=True)
+class _TestImage:
+    """A test image: its address, its true mask, and what tells its model from others."""
+
+    source: str
+    truth: TrueMask | None
+    model: str
+
+
+def _find_image(visit: Visit) -> _TestImage:
+    """Return the test image that the path names by its number.
 
     Raises:
         Refusal: There is none.
     """
-    text = visit.service.versions.evaluation(visit.path["project"], find_version(visit).version)
+    found = find_version(visit)
+    text = visit.service.versions.evaluation(visit.path["project"], found.version)
     places = read_verdicts(text or "")
     number = read_number(visit.path["image"])
     if number is None or number >= len(places):
         raise Refusal(say("datasets.no_image"), 404)
-    return places[number].id
+    source = places[number].id
+    return _TestImage(source, read_masks(text or "").get(source), str(found.created))
 
 
 def _thumbnail(visit: Visit) -> Response:
-    return give_thumbnail(visit, _find_image(visit))
+    return give_thumbnail(visit, _find_image(visit).source)
 
 
 def _image(visit: Visit) -> Response:
-    return give_image(visit, _find_image(visit))
+    return give_image(visit, _find_image(visit).source)
+
+
+def _outline(visit: Visit) -> Response:
+    """Return the outlines of a test image's masks, to be laid over its picture."""
+    image = _find_image(visit)
+    project, version = visit.path["project"], visit.path["version"]
+    drawn = visit.datasets.outlines.find(project, version, image.model, image.source, image.truth)
+    return HTMLResponse(render("outlined.html.j2", masks=drawn))
 
 
 def _see(visit: Visit) -> Response:
     """Return what the model says of a test image today, with its heat map."""
-    bucket, key = parse_s3_uri(_find_image(visit))
+    image = _find_image(visit)
+    bucket, key = parse_s3_uri(image.source)
     data = visit.service.buckets.bucket(bucket).get(key, limit=visit.service.quotas.max_image_bytes)
     judged = visit.service.judge.judge(visit.path["project"], visit.path["version"], data)
-    return JSONResponse(describe(judged))
+    masks = render("outlined.html.j2", masks=visit.datasets.outlines.draw(judged, image.truth))
+    return JSONResponse({**describe(judged), "outlines": masks.strip()})
 
 
 _ONE = "/projects/{project}/models/{version}"
@@ -145,4 +168,5 @@ PAGES = (
     Page("GET", f"{_ONE}/thumbnails/{{image}}", _thumbnail),
     Page("GET", f"{_ONE}/images/{{image}}", _image),
     Page("GET", f"{_ONE}/sights/{{image}}", _see),
+    Page("GET", f"{_ONE}/outlines/{{image}}", _outline),
 )

@@ -21,6 +21,7 @@ EXPLORER = TEMPLATES / "explore.js"
 """The script of the slider."""
 
 STYLE = TEMPLATES / "figures.css"
+OUTLINES = TEMPLATES / "outlines.css"
 """How figures look; the colours are the page's."""
 
 METRICS = {
@@ -117,7 +118,7 @@ def figures_of(
 
 def style() -> str:
     """Return how pages with figures look."""
-    return "".join(file.read_text("utf-8") for file in (STYLE, TEMPLATES / "page.css"))
+    return "".join(file.read_text("utf-8") for file in (STYLE, OUTLINES, TEMPLATES / "page.css"))
 
 
 def figure(value: object) -> str:

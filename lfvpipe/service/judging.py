@@ -36,12 +36,14 @@ class Judged:
         called: What the model's decision makes of it.
         threshold: Of that decision.
         version: Of the model.
+        size: The width and height of images that the model takes.
     """
 
     verdict: Verdict
     called: Called
     threshold: float
     version: int
+    size: tuple[int, int]
 
 
 class Judge:
@@ -71,7 +73,8 @@ class Judge:
             raise invalid(f"the image cannot be judged: {error.message}") from error
         decision = decision_of(self._runtime.database, model)
         called = decision.call(verdict.probability)
-        return Judged(verdict, called, decision.threshold, model.version)
+        size = (model.width or 1, model.height or 1)
+        return Judged(verdict, called, decision.threshold, model.version, size)
 
     def size(self, project: str, version: str) -> tuple[int, int]:
         """Return the width and height that a model's images have.

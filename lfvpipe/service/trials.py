@@ -15,6 +15,7 @@ from lfvpipe.service.state import models, projects, trials
 from lfvpipe.service.state.trials import (
     Facts,
     Order,
+    Outline,
     Painting,
     Show,
     Trial,
@@ -269,6 +270,7 @@ __all__ = [
     "MOST_TRIALS",
     "Facts",
     "Order",
+    "Outline",
     "Painting",
     "Show",
     "Trial",

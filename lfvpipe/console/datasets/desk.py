@@ -12,6 +12,7 @@ from lfvpipe.console.datasets.findings import Findings
 from lfvpipe.console.datasets.marking import Marking
 from lfvpipe.console.datasets.updates import Updates
 from lfvpipe.console.datasets.uploads import Uploads
+from lfvpipe.console.outlines import Outlines
 
 if TYPE_CHECKING:
     from lfvpipe.console.datasets.pipelines import Pipelines
@@ -34,6 +35,7 @@ class Desk:
         thumbnails: Shows them.
         examining: Measures them.
         findings: Says which of them are worth a look.
+        outlines: Draws where models see their anomalies.
     """
 
     def __init__(self, client: LookoutClient, service: Service, pipelines: Pipelines) -> None:
@@ -47,3 +49,4 @@ class Desk:
         measures = Derived(service.folder / "measures.db", examining.derive, examining.MOST_BYTES)
         self.examining = Examining(service, measures)
         self.findings = Findings()
+        self.outlines = Outlines(service)

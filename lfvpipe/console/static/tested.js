@@ -3,8 +3,9 @@
 const dialog = document.querySelector("dialog.larger");
 const links = [...document.querySelectorAll("[data-sight]")];
 const [photo, heat] = dialog.querySelectorAll("img");
+const drawn = dialog.querySelector(".drawn");
 const outcome = dialog.querySelector(".outcome");
-const wanted = dialog.querySelector("input[type=checkbox]");
+const wanted = dialog.querySelector("input.heat");
 const decide = document.querySelector("form[data-decide]");
 let now = 0;
 let asked = 0;
@@ -16,6 +17,7 @@ async function show(place) {
   dialog.querySelector("h2").textContent = link.querySelector(".file").textContent;
   photo.src = link.href;
   photo.alt = link.querySelector(".file").textContent;
+  drawn.replaceChildren();
   heat.hidden = true;
   heat.removeAttribute("src");
   outcome.textContent = outcome.dataset.waiting;
@@ -26,6 +28,7 @@ async function show(place) {
     const sight = await answer.json();
     told = answer.ok ? [sight.said, ...sight.notes, ...sight.types.map((type) => type.said)].join("; ") : sight.error;
     if (question !== asked) return;
+    if (answer.ok) drawn.innerHTML = sight.outlines; // of the server's own template
     if (answer.ok && sight.heat) heat.src = sight.heat;
     else if (answer.ok) told += `. ${outcome.dataset.none}`;
   } catch {

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from lfvpipe.service.faults import not_found
 from lfvpipe.service.state.database import Transaction
@@ -89,6 +89,15 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Outline:
+    """What a mask marks, as a path of SVG, in a box of `width` by `height`."""
+
+    width: float
+    height: float
+    path: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """What else a verdict says.
 
@@ -97,12 +106,14 @@ class Facts:
         is_unlike: The image is not like the training images.
         to_person: By the model's decision, a person is to look at it.
         heat: The heat map, a see-through picture as a data URI; None where the model draws none.
+        outline: Of the mask that the model painted; None for nothing.
     """
 
     types: tuple[tuple[str, str, float], ...] = ()
     is_unlike: bool = False
     to_person: bool = False
     heat: str | None = None
+    outline: Outline | None = None
 
 
 @dataclass(frozen=True)
@@ -112,10 +123,12 @@ class Painting:
     Attributes:
         mask: The address of the mask: a PNG with a white background.
         classes: The colours (``#RRGGBB``) that it has, by anomaly type.
+        outline: Of the mask; None where it was not drawn.
     """
 
     mask: str
     classes: Mapping[str, str]
+    outline: Outline | None = None
 
 
 @dataclass(frozen=True)
@@ -307,7 +320,7 @@ def first_waiting(tx: Transaction, trial: int) -> TrialImage | None:
 
 
 def _image(row: sqlite3.Row) -> TrialImage:
-    facts = json.loads(row["facts"])
+    facts = _with_outline(json.loads(row["facts"]))
     if "types" in facts:
         facts["types"] = tuple((name, colour, area) for name, colour, area in facts["types"])
     return TrialImage(
@@ -319,5 +332,14 @@ def _image(row: sqlite3.Row) -> TrialImage:
         facts=Facts(**facts),
         verified=None if row["verified"] is None else Verified(row["verified"]),
         added=row["added"],
-        painting=None if row["painting"] is None else Painting(**json.loads(row["painting"])),
+        painting=(
+            None
+            if row["painting"] is None
+            else Painting(**_with_outline(json.loads(row["painting"])))
+        ),
     )
+
+
+def _with_outline(values: dict[str, Any]) -> dict[str, Any]:
+    known = values.get("outline")
+    return values | {"outline": None if known is None else Outline(**known)}
