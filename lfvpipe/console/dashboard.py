@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.responses import JSONResponse
 
 from lfvpipe.console.drift import find_drift, first_hour
-from lfvpipe.console.models import Version, find_versions
+from lfvpipe.console.models import Version, find_versions, versions_of
 from lfvpipe.console.projects import find_project
 from lfvpipe.console.visit import Page
 from lfvpipe.lookout.statuses import ModelStatus
@@ -179,13 +179,14 @@ def _show(visit: Visit) -> Response:
 
 
 def _card(visit: Visit, name: str, counted: Mapping[Hour, Count], frame: Frame) -> Card:
-    versions = find_versions(visit, name)
+    project = find_project(visit.client, name)
+    versions = versions_of(visit, name, project.models)
     drifts = {
         each.version: find_drift(visit.service, name, each.version, counted)
         for each in _hosted(versions)
     }
     judged = draw(counted, name, frame, visit.service.clock())
-    return Card(find_project(visit.client, name), versions, judged, drifts)
+    return Card(project, versions, judged, drifts)
 
 
 def _hosted(versions: Sequence[Version]) -> list[Version]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 
 from lfvpipe.console.bucket import console_bucket
-from lfvpipe.console.projects import find_project
+from lfvpipe.console.projects import find_models, find_project
 from lfvpipe.console.visit import Page, Refusal, read_number
 from lfvpipe.console.wording import say
 from lfvpipe.lookout.progress import TrainingProgress
@@ -21,7 +21,7 @@ from lfvpipe.lookout.statuses import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from starlette.responses import Response
@@ -135,10 +135,13 @@ def find_versions(visit: Visit, project: str) -> list[Version]:
     Raises:
         ClientError: There is no such project.
     """
+    return versions_of(visit, project, find_models(visit.client, project))
+
+
+def versions_of(visit: Visit, project: str, models: Iterable[Any]) -> list[Version]:
+    """Return a project's versions of what ListModels says, in its order."""
     since = visit.service.versions.hosted_since(project)
-    listed = visit.client.get_paginator("list_models").paginate(ProjectName=project)
-    found = [Version.of(model, since) for page in listed for model in page["Models"]]
-    return sorted(found, key=lambda each: int(each.version), reverse=True)
+    return [Version.of(model, since) for model in models]
 
 
 def find_version(visit: Visit) -> Version:

@@ -54,16 +54,25 @@ def find_project(client: LookoutClient, name: str) -> Project:
         for kind in DATASET_TYPES
         if kind in kinds
     }
-    listed = client.get_paginator("list_models").paginate(ProjectName=name)
-    models = [model for page in listed for model in page["Models"]]
     return Project(
         name=described["ProjectName"],
         arn=described["ProjectArn"],
         created=described["CreationTimestamp"],
         train=datasets.get("train"),
         test=datasets.get("test"),
-        models=sorted(models, key=lambda model: int(model["ModelVersion"]), reverse=True),
+        models=find_models(client, name),
     )
+
+
+def find_models(client: LookoutClient, project: str) -> list[Any]:
+    """Return a project's versions as ListModels has them, the newest first.
+
+    Raises:
+        ClientError: There is no such project.
+    """
+    listed = client.get_paginator("list_models").paginate(ProjectName=project)
+    models = [model for page in listed for model in page["Models"]]
+    return sorted(models, key=lambda model: int(model["ModelVersion"]), reverse=True)
 
 
 def _show_all(visit: Visit) -> Response:
