@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lfvpipe.console.drift_drawing import draw_chart
-from lfvpipe.console.evaluations import find_evaluation
+from lfvpipe.console.drift_reference import find_reference
 from lfvpipe.console.wording import name_day, say
 from lfvpipe.lookout.tags import DECISION, EXPECTED
 from lfvpipe.report.control_charts import (
@@ -14,9 +14,7 @@ from lfvpipe.report.control_charts import (
     LEAST_SCORES,
     Crossing,
     Expected,
-    FalseAlarms,
     Kind,
-    NormalScores,
     Point,
     find_crossing,
 )
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from lfvpipe.console.drift_drawing import Drawing
-    from lfvpipe.console.evaluations import Evaluation
+    from lfvpipe.report.control_charts import FalseAlarms, NormalScores
     from lfvpipe.service import Service
     from lfvpipe.service.state.judged import Hour
 
@@ -101,6 +99,11 @@ class Drift:
         return self.rate, self.score
 
     @property
+    def is_used(self) -> bool:
+        """Whether anything was judged."""
+        return bool(self.rate.points)
+
+    @property
     def alarms(self) -> list[Chart]:
         """Those that pass a limit now."""
         return [chart for chart in self.charts if chart.crossing is not None]
@@ -136,12 +139,12 @@ def find_drift(
         if (key.project, str(key.version)) == (project, version) and key.hour >= begins
     }
     groups = list(join_days(by_hour))
-    found = find_evaluation(service.versions, project, version, tags)
+    reference = find_reference(service.versions, project, version, tags)
     expected = read_expected(tags.get(EXPECTED, ""))
     total = sum(by_hour.values(), Count())
     return Drift(
-        rate=_rate(groups, found, expected),
-        score=_score(groups, found),
+        rate=_rate(groups, reference.false_alarms, expected),
+        score=_score(groups, reference.scores),
         expected=None if expected is None else expected.share,
         is_tag_wrong=EXPECTED in tags and expected is None,
         since=since,
@@ -171,11 +174,10 @@ def join_days(by_hour: Mapping[int, Count]) -> Iterator[Group]:
             first, so_far = None, Count()
 
 
-def _rate(groups: Iterable[Group], found: Evaluation | None, expected: Expected | None) -> Chart:
-    reference: Expected | FalseAlarms | None = expected
-    if reference is None and found is not None:
-        called = [each.is_anomalous for each in found.verdicts if each.label == "normal"]
-        reference = FalseAlarms(len(called), sum(called)) if called else None
+def _rate(
+    groups: Iterable[Group], false_alarms: FalseAlarms | None, expected: Expected | None
+) -> Chart:
+    reference = expected or false_alarms
     points = tuple(
         Point(
             group.first,
@@ -199,11 +201,7 @@ def _rate(groups: Iterable[Group], found: Evaluation | None, expected: Expected 
     return Chart(Kind.RATE, points, share, said, crossing)
 
 
-def _score(groups: Iterable[Group], found: Evaluation | None) -> Chart:
-    verdicts = found.verdicts if found is not None else ()
-    reference = NormalScores.of(
-        [each.score for each in verdicts if each.label == "normal" and not each.is_anomalous]
-    )
+def _score(groups: Iterable[Group], reference: NormalScores | None) -> Chart:
     points = tuple(
         Point(
             group.first,
@@ -232,7 +230,7 @@ def _say(points: Iterable[Point], crossing: Crossing | None, chart: str, *, shar
     told = [point for point in points if point.limits is not None]
     images = sum(point.images for point in points)
     if not told:
-        return say("drift.too_few" if images else "drift.none", images=images, least=LEAST)
+        return say("drift.too_few", images=images, least=LEAST)
     newest = told[-1]
     assert newest.limits is not None  # for the types
     values = {

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lfvpipe.console.drift import Chart
     from lfvpipe.console.webhook import Webhook
     from lfvpipe.service import RegionalService, Service
+    from lfvpipe.service.state.judged import Count, Hour
 
 FORMAT: Final = "lfvpipe-alarm/1"
 _EPOCH: Final = date(1970, 1, 1)
@@ -41,6 +42,7 @@ class Watch:
     def __init__(self, lookout: RegionalService, webhook: Webhook) -> None:
         self._lookout = lookout
         self._webhook = webhook
+        self._seen: dict[str, Mapping[Hour, Count]] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lfvpipe-alarms", daemon=True)
 
@@ -61,8 +63,31 @@ class Watch:
                 continue
             with service.alarms.telling() as ours:
                 if ours:
-                    _note_crossings(service)
+                    self._note_crossings(service)
                     self._tell(service)
+
+    def _note_crossings(self, service: Service) -> None:
+        """Note which versions are beyond a limit; what was looked at already is passed over."""
+        now = service.clock()
+        this_hour = int(now // HOUR)
+        since = service.tally.since(first_hour(now))
+        counted = {key: count for key, count in since.items() if key.hour < this_hour}
+        if counted == self._seen.get(service.region):
+            return
+        lately = {(key.project, key.version) for key in counted if key.hour >= this_hour - _LATELY}
+        for project, version in sorted(lately):
+            try:
+                drift = find_drift(service, project, str(version), counted)
+            except Fault:  # it is deleted
+                continue
+            for chart in drift.alarms:
+                assert chart.crossing is not None  # for the types
+                days = (chart.crossing.since, chart.crossing.newest.last)
+                told = _describe(chart, service, project, version)
+                if service.alarms.note(project, version, chart.kind, days, told):
+                    facts = {"project": project, "version": version, "said": chart.said}
+                    service_log().warning("limit passed", **facts)
+        self._seen[service.region] = counted
 
     def _tell(self, service: Service) -> None:
         for alarm in service.alarms.due():
@@ -89,30 +114,6 @@ class Watch:
                 if not self._over.is_set():
                     service_log().exception("charts not looked at")
             self._over.wait(_SECONDS)
-
-
-def _note_crossings(service: Service) -> None:
-    """Note which versions are beyond a limit."""
-    now = service.clock()
-    this_hour = int(now // HOUR)
-    counted = {
-        key: count
-        for key, count in service.tally.since(first_hour(now)).items()
-        if key.hour < this_hour
-    }
-    lately = {(key.project, key.version) for key in counted if key.hour >= this_hour - _LATELY}
-    for project, version in sorted(lately):
-        try:
-            drift = find_drift(service, project, str(version), counted)
-        except Fault:  # it is deleted
-            continue
-        for chart in drift.alarms:
-            assert chart.crossing is not None  # for the types
-            days = (chart.crossing.since, chart.crossing.newest.last)
-            told = _describe(chart, service, project, version)
-            if service.alarms.note(project, version, chart.kind, days, told):
-                facts = {"project": project, "version": version, "said": chart.said}
-                service_log().warning("limit passed", **facts)
 
 
 def _describe(chart: Chart, service: Service, project: str, version: int) -> Mapping[str, Any]:

@@ -8,7 +8,9 @@ nothing but the status is read.
 from __future__ import annotations
 
 import ssl
+import threading
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Final
 
 import httpx
@@ -17,7 +19,8 @@ from lfvpipe.console.wording import say
 from lfvpipe.errors import UserError
 from lfvpipe.storage.download.http import open_client
 
-_SECONDS: Final = 15.0  # for each of connecting, sending and waiting for the answer
+_SECONDS: Final = 10.0  # for each of connecting, sending and waiting for a part of the answer
+_WHOLE: Final = 30.0  # seconds for all of it: an answer that drips is none
 _LONGEST: Final = 2048
 
 
@@ -66,6 +69,26 @@ class Webhook:
         Raises:
             NotTold: The receiver does not say that it took it.
         """
+        outcome: SimpleQueue[NotTold | None] = SimpleQueue()
+
+        def attempt() -> None:
+            try:
+                self._post(message)
+            except NotTold as error:
+                outcome.put(error)
+            else:
+                outcome.put(None)
+
+        # Left behind where it hangs: httpx has no bound for a request as a whole.
+        threading.Thread(target=attempt, name="lfvpipe-webhook", daemon=True).start()
+        try:
+            failed = outcome.get(timeout=_WHOLE)
+        except Empty:
+            failed = NotTold(say("alarms.no_answer", seconds=_WHOLE))
+        if failed is not None:
+            raise failed
+
+    def _post(self, message: str) -> None:
         headers = {"Content-Type": "application/json", "User-Agent": "lfvpipe"}
         try:
             with (

@@ -42,6 +42,7 @@ class Receiver:
     statuses: list[int] = field(default_factory=list)
     got: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
     arrived: threading.Event = field(default_factory=threading.Event)
+    held: threading.Event = field(default_factory=threading.Event)
 
 
 @pytest.fixture
@@ -54,6 +55,9 @@ def receiver(web: Web) -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             taken.got.append((self.path, dict(self.headers), json.loads(body)))
+            while not taken.held.is_set():
+                self.wfile.write(b"x")  # of a status line that has no end
+                taken.held.wait(0.02)
             self.send_response(taken.statuses.pop(0) if taken.statuses else 204)
             self.send_header("Location", f"{taken.url}&redirected=yes")
             self.end_headers()
@@ -66,7 +70,9 @@ def receiver(web: Web) -> Iterator[Receiver]:
     taken.url = f"http://127.0.0.1:{server.server_address[1]}/a-secret-path?token=hidden"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
+    taken.held.set()
     yield taken
+    taken.held.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -184,6 +190,16 @@ def test_a_certificate_is_checked_and_nobody_there_is_said(
     hurry(used)
     Watch(used.lookout, Webhook("http://127.0.0.1:9")).look()
     assert "connection refused" in person.get(DASHBOARD).text
+
+
+def test_an_answer_that_drips_is_none(
+    used: Offered, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lfvpipe.console.webhook._WHOLE", 0.2)
+    judge(used, 60, 40, days_ago=1, score=0.13)
+    receiver.held.clear()
+    Watch(used.lookout, Webhook(receiver.url)).look()
+    assert "no answer within 0.2 seconds (1 attempt)" in used.person("VIC").get(DASHBOARD).text
 
 
 def test_a_server_tells_the_address_of_a_file_and_says_it_nowhere(
