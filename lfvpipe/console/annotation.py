@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from lfvpipe import painting
 from lfvpipe.console.dataset_pages import dataset_of
+from lfvpipe.console.datasets.calls import NO_TYPES
 from lfvpipe.console.projects import find_project
 from lfvpipe.console.visit import MIB, Page, Refusal
 from lfvpipe.console.wording import say
@@ -94,6 +95,7 @@ def show_painter(
         one=f"{here}/images/{image}",
         sheet=sheet,
         palette=PALETTE,
+        reserved=NO_TYPES,
         before=anomalies[at - 1] if at > 0 else None,
         after=anomalies[at + 1] if 0 <= at < len(anomalies) - 1 else None,
         place=at + 1,
@@ -146,7 +148,7 @@ def _save(visit: Visit) -> Response:
     dataset, image, _ = _find(visit)
     sent = Sent.read(visit)
     saved = visit.datasets.marking.save(dataset, image, sent.painted, sent.classes, sent.stand)
-    told = [say("annotation.saved"), saved.remark]
+    told = [say("annotation.saved" if saved.is_masked else "annotation.saved_bare"), saved.remark]
     return JSONResponse({"text": " ".join(filter(None, told)), "stand": saved.stand})
 
 

@@ -80,9 +80,9 @@ export class Painter {
     this.pen.putImageData(this.unfinished, 0, 0);
   }
 
-  /** The painting as a PNG, in base 64. */
+  /** The painting as a PNG, in base 64; a polygon that is still open is closed. */
   png() {
-    this.dropPolygon();
+    this.closePolygon();
     return this.canvas.toDataURL("image/png").split(",")[1];
   }
 

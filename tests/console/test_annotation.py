@@ -114,6 +114,36 @@ def test_a_person_paints_saves_and_finds_it_again(
     assert entry(offered)["anomaly-label-metadata"]["class-name"] == "anomaly"
 
 
+def test_types_of_any_name_are_painted_and_what_is_open_is_closed(
+    page: Page, offered: Offered, address: str
+) -> None:
+    page.goto(f"{offered.url}{offered.console.entrance()}")
+    page.wait_for_url("**/projects")
+    page.goto(f"{offered.url}{address}/annotation")
+    page.locator("#work[data-ready]").wait_for()
+    status, kind = page.get_by_role("status"), page.get_by_role("combobox", name="Type")
+    page.get_by_label("New type").fill("Background")
+    page.get_by_role("button", name="Add").click()
+    playwright.expect(status).to_contain_text("“Background” is no anomaly type")
+    for name in ("__proto__", "constructor"):  # which each object of a script has by itself
+        page.get_by_label("New type").fill(name)
+        page.get_by_role("button", name="Add").click()
+        playwright.expect(kind).to_have_value(name)
+    page.get_by_role("button", name="Polygon").click()
+    box = page.locator("#canvas").bounding_box()
+    assert box is not None
+    for across, down in ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5)):
+        page.mouse.click(box["x"] + box["width"] * across, box["y"] + box["height"] * down)
+    page.get_by_role("button", name="Save").click()
+    playwright.expect(status).to_contain_text("the mask says where")
+    assert mask_of(offered).getpixel((20, 12)) != WHITE
+    colours = entry(offered)["anomaly-mask-ref-metadata"]["internal-color-map"]
+    assert {each["class-name"] for each in colours.values()} == {"BACKGROUND", "constructor"}
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Save").click()
+    playwright.expect(status).to_contain_text("nothing is marked")
+
+
 def test_what_somebody_else_changed_meanwhile_stays(offered: Offered, address: str) -> None:
     ann, ben = offered.person("ADA"), offered.person("RITA")
     stand = stand_on(ann.get(f"{address}/annotation").text)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from lfvpipe.service.images import DatasetImage
 
 MOST_CHARACTERS: Final = 100
+NO_TYPES: Final = ("normal", "anomaly", "background")
+"""Names that no anomaly type has, in any case of letters."""
 """Of an anomaly type, as the API allows in labels."""
 _LABELS: Final[dict[str, Label | None]] = {"normal": "normal", "anomaly": "anomaly", "": None}
 
@@ -70,6 +72,6 @@ def read_type(text: str) -> str:
     name = " ".join(text.split())
     if not name or len(name) > MOST_CHARACTERS or not name.isprintable():
         raise NoCall(say("refusals.no_type", most=MOST_CHARACTERS))
-    if name.casefold() in ("normal", "anomaly", "background"):
+    if name.casefold() in NO_TYPES:
         raise NoCall(say("refusals.type_is_label", name=name))
     return name

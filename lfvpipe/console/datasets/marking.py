@@ -116,10 +116,12 @@ class Saved:
 
     Attributes:
         stand: Of the image's line now.
+        is_masked: Whether the image has a mask now.
         remark: What else a person should know; "" for nothing.
     """
 
     stand: str
+    is_masked: bool
     remark: str
 
 
@@ -203,7 +205,7 @@ class Marking:
             reference = mask_reference(address, mask.classes, made)
         line = mark(known.line, NewLabel("anomaly", made), reference)
         done = self._editing.replace(dataset, source, known.line, line)
-        return Saved(_stand(line), done.remark)
+        return Saved(_stand(line), mask is not None, done.remark)
 
     def _read(self, address: str) -> bytes:
         bucket, key = parse_s3_uri(address)

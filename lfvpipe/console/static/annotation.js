@@ -6,14 +6,15 @@ const $ = (id) => document.getElementById(id);
 const work = $("work");
 const facts = work.dataset;
 const [width, height] = [Number(facts.width), Number(facts.height)];
-const classes = JSON.parse(facts.classes);
+// Names are people's, "constructor" among them: no object's own names may come between.
+const classes = new Map(Object.entries(JSON.parse(facts.classes)));
 const LARGEST = 16;
 let scale = 0;        // pixels of the screen for one of the image; 0 fits it in
 let stand = facts.stand;
 let isChanged = false;
 
 const painter = new Painter($("canvas"), {
-  colour: () => classes[$("class").value],
+  colour: () => classes.get($("class").value),
   width: () => Number($("width").value),
   changed: () => { isChanged = true; },
 });
@@ -85,10 +86,11 @@ function chooseTool(tool) {
 function addType() {
   const name = $("new-type").value.trim().replace(/\s+/g, " ");
   if (!name) return $("new-type").focus();
-  if (!classes[name]) {
-    const used = new Set(Object.values(classes));
-    classes[name] = JSON.parse(facts.palette).find((each) => !used.has(each))
-      ?? `#${(Object.keys(classes).length * 0x3b7f15 % 0xfffffe).toString(16).padStart(6, "0").toUpperCase()}`;
+  if (JSON.parse(facts.reserved).includes(name.toLowerCase())) return say(facts.noType.replace("{name}", () => name));
+  if (!classes.has(name)) {
+    const used = new Set(classes.values());
+    classes.set(name, JSON.parse(facts.palette).find((each) => !used.has(each))
+      ?? `#${(classes.size * 0x3b7f15 % 0xfffffe).toString(16).padStart(6, "0").toUpperCase()}`);
     $("class").add(new Option(name));
   }
   $("class").value = name;
@@ -96,14 +98,14 @@ function addType() {
 }
 
 async function save() {
-  const said = await ask("mask", { mask: painter.png(), classes, stand });
+  const said = await ask("mask", { mask: painter.png(), classes: Object.fromEntries(classes), stand });
   isChanged = false;
   stand = said.stand;
   say(said.text);
 }
 
 async function propose() {
-  const said = await ask("proposal", { colour: classes[$("class").value], version: facts.version });
+  const said = await ask("proposal", { colour: classes.get($("class").value), version: facts.version });
   if (said.mask) await lay(said.mask, true);
   say(said.text);
   return Boolean(said.mask);
@@ -123,7 +125,7 @@ function pressed(event) {
   event.preventDefault();
 }
 
-for (const name of Object.keys(classes)) $("class").add(new Option(name));
+for (const name of classes.keys()) $("class").add(new Option(name));
 for (const each of document.querySelectorAll("[data-tool]")) {
   each.addEventListener("click", () => chooseTool(each.dataset.tool));
 }

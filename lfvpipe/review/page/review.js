@@ -388,6 +388,7 @@ async function decide(label) {
   if (state.of_detected) body.split = $("goes").value;
   if (grid) return decideMany({ ...body, ns: [...picked] });
   body.n = item.n;
+  painter.closePolygon();  // that somebody forgot to
   if (label === "anomaly" && painter.painted) body.mask = painter.png();
   const name = item.name;
   const reply = await ask("api/decisions", body);
