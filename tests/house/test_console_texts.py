@@ -60,7 +60,8 @@ READ = ("aria-label", "alt", "title", "placeholder")
 NAMES = re.compile(r"lfvpipe|s3://\S+|[✎⤢·—]")  # which are the same in each language
 WORD = re.compile(r"[^\W\d_]{2}")
 PHRASE = re.compile(r"[^\W\d_]{2,}[.,:;]? [^\W\d_]{2,}|^[A-Z][a-z]+[.!?…]$")
-SILENT = ("lfvpipe undo ", "system volume information")  # a storage's key, a folder's name
+# A storage's key, a folder's name, how a picture lies in its frame.
+SILENT = ("lfvpipe undo ", "system volume information", "xMidYMid meet")
 SELECTOR = re.compile(r"^[.#]|[\[>]|, select, |^[.#]?[a-z]+ [.#]?[a-z]+$")
 
 
@@ -82,6 +83,10 @@ class Reader(HTMLParser):
         self.read.append(data)
 
 
+def is_phrase(value: object) -> bool:
+    return PHRASE.search(str(value)) is not None and value not in SILENT
+
+
 def words_of_template(text: str) -> list[str]:
     """Return the words of a template's own, without those that it is given."""
     reader, shown = Reader(), []
@@ -91,7 +96,7 @@ def words_of_template(text: str) -> list[str]:
                 shown.append(node.data)
             else:
                 consts = [node] if isinstance(node, nodes.Const) else node.find_all(nodes.Const)
-                reader.read += [each.value for each in consts if PHRASE.search(str(each.value))]
+                reader.read += [each.value for each in consts if is_phrase(each.value)]
     reader.feed("".join(shown))
     found = (NAMES.sub("", each) for each in reader.read)
     return [each.strip() for each in found if WORD.search(each)]
