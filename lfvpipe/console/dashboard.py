@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +14,7 @@ from lfvpipe.console.projects import find_project
 from lfvpipe.console.visit import Page
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.report.metrics import wilson
-from lfvpipe.service.state.judged import HOUR, Count, Hour
+from lfvpipe.service.state.judged import HOUR, Count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,14 +140,9 @@ class Told:
         return cls(alarm, str(json.loads(alarm.message)["said"]))
 
 
-def draw(counted: Mapping[Hour, Count], project: str, frame: Frame, now: float) -> Judged:
-    """Return what a project's models judged within a frame."""
-    starts = frame.starts(now)
-    counts = dict.fromkeys(starts, Count())
-    for key, count in counted.items():
-        start = key.hour // frame.hours * frame.hours
-        if key.project == project and start in counts:
-            counts[start] += count
+def draw(counted: Mapping[int, Count], frame: Frame, now: float) -> Judged:
+    """Return what a project's models judged within a frame, of what each bar begins with."""
+    counts = {start: counted.get(start, Count()) for start in frame.starts(now)}
     most = max((count.images for count in counts.values()), default=0) or 1
     scale = _HEIGHT / most
     bars = (
@@ -161,11 +155,8 @@ def draw(counted: Mapping[Hour, Count], project: str, frame: Frame, now: float) 
 def _show(visit: Visit) -> Response:
     frame = next((each for each in FRAMES if each.name == visit.query.get("over")), FRAMES[1])
     now = visit.service.clock()
-    counted: defaultdict[str, dict[Hour, Count]] = defaultdict(dict)
-    since = visit.service.tally.since(min(frame.starts(now)[0], first_hour(now)))
-    for key, count in since.items():  # once: each project looks at its own
-        counted[key.project][key] = count
-    cards = [_card(visit, name, counted[name], frame) for name in _names(visit)]
+    counted = visit.service.tally.sums(frame.starts(now)[0], frame.hours)
+    cards = [_card(visit, name, draw(counted.get(name, {}), frame, now)) for name in _names(visit)]
     return visit.show(
         "dashboard.html.j2",
         cards=cards,
@@ -178,14 +169,13 @@ def _show(visit: Visit) -> Response:
     )
 
 
-def _card(visit: Visit, name: str, counted: Mapping[Hour, Count], frame: Frame) -> Card:
+def _card(visit: Visit, name: str, judged: Judged) -> Card:
     project = find_project(visit.client, name)
     versions = versions_of(visit, name, project.models)
-    drifts = {
-        each.version: find_drift(visit.service, name, each.version, counted)
-        for each in _hosted(versions)
-    }
-    judged = draw(counted, name, frame, visit.service.clock())
+    drifts: dict[str, Drift] = {}
+    if hosted := _hosted(versions):
+        counted = visit.service.tally.since(first_hour(visit.service.clock()), name)
+        drifts = {v.version: find_drift(visit.service, name, v.version, counted) for v in hosted}
     return Card(project, versions, judged, drifts)
 
 

@@ -70,8 +70,9 @@ def _show_one(visit: Visit) -> Response:
 def _drift(visit: Visit, found: Version) -> Drift | None:
     if not found.is_trained:
         return None
-    counted = visit.service.tally.since(first_hour(visit.service.clock()))
-    return find_drift(visit.service, visit.path["project"], found.version, counted)
+    project = visit.path["project"]
+    counted = visit.service.tally.since(first_hour(visit.service.clock()), project)
+    return find_drift(visit.service, project, found.version, counted)
 
 
 def _evaluation(visit: Visit, found: Version, tags: Sequence[Tag]) -> Evaluation | None:

@@ -58,12 +58,22 @@ class Tally:
                 for key, count in counted.items():
                     self._counted[key] = self._counted.get(key, Count()) + count
 
-    def since(self, hour: int) -> Mapping[Hour, Count]:
-        """Return what was counted from an hour on, by any process of the state.
+    def since(self, hour: int, project: str | None = None) -> Mapping[Hour, Count]:
+        """Return what was counted from an hour on, of one project or all, by any process.
 
         Raises:
             sqlite3.Error: The state cannot be read.
         """
         self.write()
         with self._database.read() as tx:
-            return judged.since(tx, hour)
+            return judged.since(tx, hour, project)
+
+    def sums(self, hour: int, span: int) -> Mapping[str, Mapping[int, Count]]:
+        """Return what each project's models judged, by any process; see `judged.sums`.
+
+        Raises:
+            sqlite3.Error: The state cannot be read.
+        """
+        self.write()
+        with self._database.read() as tx:
+            return judged.sums(tx, hour, span)

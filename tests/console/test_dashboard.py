@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lfvpipe.console.dashboard import FRAMES, draw
+from lfvpipe.console.dashboard import FRAMES, Frame, Judged, draw
+from lfvpipe.service.state import judged
+from lfvpipe.service.state.database import Transaction
 from lfvpipe.service.state.judged import Count, Hour
 from tests.service.conftest import GREEN, OUTPUT, RED, picture
 
@@ -25,24 +28,36 @@ __all__ = ["filled", "trained"]
 HERE = pages("dashboard")
 
 
-def test_bars_are_of_hours_and_of_days() -> None:
+def test_bars_are_of_hours_and_of_days(offered: Offered) -> None:
     day, week, month = FRAMES
     noon = 20_000 * 24 + 12
+    client, service = offered.client(), offered.lookout.of("us-east-1")
+    assert service is not None
+    for name in ("p", "q"):
+        client.create_project(ProjectName=name)
     counted = {
         Hour("p", 1, noon): Count(4, 1),
+        Hour("p", 2, noon): Count(1, 0),
         Hour("p", 2, noon - 3): Count(2, 2),
         Hour("p", 1, noon - 13): Count(1, 0),  # the day before
         Hour("p", 1, noon - 24 * 40): Count(9, 9),
         Hour("q", 1, noon): Count(100, 100),
     }
+    with sqlite3.connect(offered.root / "service" / "service.db") as database:
+        judged.add(Transaction(database), counted)
+    database.close()
     now = noon * 3600 + 59.0
-    drawn = draw(counted, "p", day, now)
-    assert (len(drawn.bars), drawn.total) == (24, Count(7, 3))
-    assert (drawn.bars[-1].count, drawn.bars[-1].height) == (Count(4, 1), 60.0)
-    drawn = draw(counted, "p", week, now)
-    assert [bar.count for bar in drawn.bars[-2:]] == [Count(1, 0), Count(6, 3)]
-    assert draw(counted, "p", month, now).total == Count(7, 3)
-    assert draw({}, "p", month, now).total == Count()
+
+    def drawn(frame: Frame, project: str = "p") -> Judged:
+        sums = service.tally.sums(frame.starts(now)[0], frame.hours)
+        return draw(sums.get(project, {}), frame, now)
+
+    assert (len(drawn(day).bars), drawn(day).total) == (24, Count(8, 3))
+    assert (drawn(day).bars[-1].count, drawn(day).bars[-1].height) == (Count(5, 1), 60.0)
+    assert [bar.count for bar in drawn(week).bars[-2:]] == [Count(1, 0), Count(7, 3)]
+    assert drawn(month).total == Count(8, 3)
+    assert drawn(month, "none").total == Count()
+    assert set(service.tally.since(noon, "p")) == {Hour("p", 1, noon), Hour("p", 2, noon)}
 
 
 @pytest.fixture

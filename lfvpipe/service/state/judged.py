@@ -72,11 +72,32 @@ def add(tx: Transaction, counted: Mapping[Hour, Count]) -> None:
     tx.run("DELETE FROM judged WHERE hour < ?", oldest)
 
 
-def since(tx: Transaction, hour: int) -> dict[Hour, Count]:
-    """Return what was counted from an hour on."""
-    rows = tx.all(
+def since(tx: Transaction, hour: int, project: str | None = None) -> dict[Hour, Count]:
+    """Return what was counted from an hour on, of one project or of all."""
+    query = (
         "SELECT project, version, hour, images, anomalies, scored, score FROM judged"
-        " WHERE hour >= ?",
-        hour,
+        " WHERE hour >= ?"
     )
+    if project is None:
+        rows = tx.all(query, hour)
+    else:
+        rows = tx.all(f"{query} AND project = ?", hour, project)
     return {Hour(*row[:3]): Count(*row[3:]) for row in rows}
+
+
+def sums(tx: Transaction, hour: int, span: int) -> dict[str, dict[int, Count]]:
+    """Return what each project's models judged from an hour on, by the first hours of spans.
+
+    Args:
+        tx: The transaction.
+        hour: Since 1970; a span begins with it.
+        span: Hours that are counted together.
+    """
+    found: dict[str, dict[int, Count]] = {}
+    for row in tx.each(
+        "SELECT project, hour / ? * ?, SUM(images), SUM(anomalies), SUM(scored), SUM(score)"
+        " FROM judged WHERE hour >= ? GROUP BY 1, 2",
+        *(span, span, hour),
+    ):
+        found.setdefault(row[0], {})[row[1]] = Count(*row[2:])
+    return found
