@@ -141,9 +141,9 @@ def _examine(visit: Visit) -> Response:
     """Look at further images of the project, and say how many are known."""
     progress = visit.datasets.examining.go_on(visit.path["project"], _A_LOOK)
     done, total = f"{progress.known:,}", f"{progress.total:,}"
-    told = progress.problem or say("checks.going", done=done, total=total)
-    is_whole = progress.known == progress.total
-    facts = {"known": progress.known, "whole": is_whole, "failed": bool(progress.problem)}
+    going = say("checks.going", done=done, total=total)
+    told = say("checks.stuck") if progress.is_stuck else going
+    facts = {"known": progress.known, "whole": progress.is_whole, "failed": progress.is_stuck}
     return JSONResponse({**facts, "text": told})
 
 

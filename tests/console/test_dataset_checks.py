@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 HERE = pages("projects", "p", "datasets")
 SIZE = (96, 80)
+GONE = "It is not in its bucket, or has more than 64 MiB."
 
 
 def noise(seed: int, *, by: float = 1, form: str = "PNG", size: tuple[int, int] = SIZE) -> bytes:
@@ -145,7 +146,7 @@ def test_what_is_alike_or_unusual_is_counted_and_shown_with_those_of_both_labels
     assert re.fullmatch(r"Brightness 2\d of 255; usual is 12\d", said[0])
     assert found["size"] == [("small.png", ["90x80; most have 96x80"])]
     (cut, why), (gone, missing) = found["unreadable"]
-    assert (cut, gone, missing) == ("cut.png", "gone.png", ["It is not in its bucket."])
+    assert (cut, gone, missing) == ("cut.png", "gone.png", [GONE])
     assert why[0].startswith("It ")
 
     shown = person.get(f"{HERE}/test?check=shared").text
@@ -195,8 +196,32 @@ def test_a_store_that_does_not_answer_is_told_and_nothing_is_taken_for_known(
         broken.setattr(LocalBucket, "head", fail)
         told = examine(person)
     assert (told["failed"], told["known"]) == (True, 0)
-    assert told["text"] == "The store failed at s3://bucket."
+    assert told["text"] == "The object store does not answer. Load the page again to go on."
     assert examine(person)["whole"]
+    assert counts(person.get(f"{HERE}/train").text)["unreadable"] == "2"
+
+
+def test_one_object_that_the_store_does_not_give_keeps_no_other_from_being_looked_at(
+    odd: Offered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lfvpipe.storage import StorageError
+    from lfvpipe.storage.local import LocalBucket
+
+    head = LocalBucket.head
+
+    def fail(self: LocalBucket, key: str, **options: Any) -> Any:
+        if key in ("0.png", "alone.png"):
+            raise StorageError("s3://bucket")
+        return head(self, key, **options)
+
+    monkeypatch.setattr(LocalBucket, "head", fail)
+    person = odd.person("VIC")
+    examine(person)
+    while not examine(person)["whole"]:
+        pass
+    said = dict(tiles(person.get(f"{HERE}/train?check=unreadable").text))
+    assert said["0.png"] == ["Its bucket does not give it."]
+    assert [*said] == ["0.png", "cut.png", "gone.png"]
 
 
 def test_labels_that_training_doubted_are_shown_until_they_are_corrected(offered: Offered) -> None:

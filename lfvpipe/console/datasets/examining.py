@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 128 * 1024 * 1024
 """What all measures may take: of some 400,000 images."""
 _MOST: Final = 400_000  # images whose measures stay in memory
+_MISSES: Final = 3  # images, one after another: more is the store and no image
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,17 @@ class Progress:
     """How many of a project's images were looked at.
 
     Attributes:
-        problem: Why it does not go on; "" where it does.
+        is_stuck: The store does not answer.
     """
 
     known: int
     total: int
-    problem: str = ""
+    is_stuck: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all were looked at."""
+        return self.known == self.total
 
 
 class Examining:
@@ -63,6 +69,8 @@ class Examining:
         self._kept = kept
         self._turn = threading.Lock()  # one looks, whoever else asks
         self._seen: dict[str, Seen] = {}
+        self._missed: set[str] = set()  # what the store did not give; it is asked once more
+        self._has_answered = False
 
     def images(self, project: str) -> Mapping[str, Sequence[DatasetImage]]:
         """Return the images of a project's data sets, by their types.
@@ -91,33 +99,46 @@ class Examining:
         Raises:
             Fault: There is no such project.
         """
-        images = self.images(project)
-        problem = ""
+        every = dict.fromkeys(i.source for each in self.images(project).values() for i in each)
+        is_stuck = False
         if self._turn.acquire(blocking=False):
             try:
-                self._examine(images, time.monotonic() + seconds)
-            except StorageError as error:
-                problem = f"{error.message} {error.hint}".strip()
+                self._examine(every, time.monotonic() + seconds)
+            except StorageError:  # whose words name folders of the server
+                is_stuck = True
             finally:
                 self._turn.release()
-        every = {image.source for each in images.values() for image in each}
-        return Progress(sum(source in self._seen for source in every), len(every), problem)
+        return Progress(sum(source in self._seen for source in every), len(every), is_stuck)
 
-    def _examine(self, images: Mapping[str, Sequence[DatasetImage]], deadline: float) -> None:
-        while len(self._seen) > _MOST:
-            self._seen.pop(next(iter(self._seen)))
-        for each in images.values():
-            for image in each:
-                if image.source not in self._seen:
-                    self._seen[image.source] = self._look(image.source)
-                    if time.monotonic() > deadline:
-                        return
+    def _examine(self, every: Mapping[str, None], deadline: float) -> None:
+        """Look at what is not known, what the store did not give before at the end.
+
+        Raises:
+            StorageError: The store does not answer.
+        """
+        if len(self._seen) > _MOST:
+            self._seen = {source: seen for source, seen in self._seen.items() if source in every}
+        left = [source for source in every if source not in self._seen]
+        misses = 0
+        for source in sorted(left, key=self._missed.__contains__):
+            try:
+                self._seen[source] = self._look(source)
+                self._has_answered, misses = True, 0
+            except StorageError:
+                if self._has_answered and source in self._missed:
+                    self._seen[source] = Unreadable("Its bucket does not give it.")
+                self._missed.add(source)
+                misses += 1
+                if misses == min(_MISSES, len(left)) and source not in self._seen:
+                    raise
+            if time.monotonic() > deadline:
+                return
 
     def _look(self, source: str) -> Seen:
         bucket, key = parse_s3_uri(source)
         found = self._kept.find(self._service.buckets.bucket(bucket), key)
         if found is None:
-            return Unreadable("It is not in its bucket.")
+            return Unreadable("It is not in its bucket, or has more than 64 MiB.")
         told = json.loads(found)
         return Unreadable(told["why"]) if "why" in told else Measures(**told)
 
