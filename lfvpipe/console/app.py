@@ -158,14 +158,17 @@ class Console:
             session = self.sessions.find(value)
             if session is None:
                 return sign_in.ask_to_sign_in(request)
+            accept = request.headers.get("accept", "")
             region = request.path_params["region"]
             service = self.lookout.of(region)
             if service is None:
-                return no_page(say("frame.no_region"), 404)
+                return no_page(say("frame.no_region"), 404, accept)
             try:
                 body = await _read_body(request, page.limit)
             except Fault as fault:
-                return no_page(_sentence(fault.message), 413)
+                # A browser that is still sending hears nothing of an answer.
+                await bodies.discard(request, seconds=_BODY_SECONDS)
+                return no_page(_sentence(fault.message), 413, accept)
             visit = self._visit(request, session, value, service, body)
             return await run_in_threadpool(_answer, page, visit)
 
@@ -206,8 +209,8 @@ def _give(file: Path, media_type: str) -> Callable[[Request], Response]:
     return answer
 
 
-def _tell_missing(_request: Request, _error: Exception) -> Response:
-    return no_page(say("frame.no_page"), 404)
+def _tell_missing(request: Request, _error: Exception) -> Response:
+    return no_page(say("frame.no_page"), 404, request.headers.get("accept", ""))
 
 
 def _answer(page: Page, visit: Visit) -> Response:

@@ -66,7 +66,9 @@ class Guard:
         """Answer one request, or let it through."""
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         refused = self._refusal(str(scope["method"]), headers)
-        app = self.app if refused is None else no_page(say(refused), 403)
+        app = (
+            self.app if refused is None else no_page(say(refused), 403, headers.get(b"accept", ""))
+        )
         await app(scope, receive, with_headers(send, _HEADERS))
 
     def _refusal(self, method: str, headers: dict[bytes, str]) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from lfvpipe.console.wording import name_day, say
 from lfvpipe.engine.phrases import count_of
@@ -36,8 +36,21 @@ def render(template: str, **facts: Any) -> str:
     return _environment().get_template(template).render(**facts)
 
 
-def no_page(text: str, status: int) -> Response:
-    """Return what somebody gets where there is no page for him."""
+def is_script(accept: str) -> bool:
+    """Say whether it is a script of ours that asks, by its Accept header."""
+    return accept.startswith("application/json")
+
+
+def no_page(text: str, status: int, accept: str) -> Response:
+    """Return what somebody gets where there is no page for him.
+
+    Args:
+        text: What he is told.
+        status: Of the answer.
+        accept: The request's Accept header: a script is told as it reads.
+    """
+    if is_script(accept):
+        return JSONResponse({"error": text}, status)
     return HTMLResponse(render("no_page.html.j2", text=text), status)
 
 

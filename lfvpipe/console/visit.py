@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from lfvpipe.console.rendering import render
+from lfvpipe.console.rendering import is_script, render
 from lfvpipe.console.sessions import Notice
 from lfvpipe.console.wording import say
 from lfvpipe.service.roles import Role
@@ -122,7 +122,7 @@ class Visit:
     @property
     def wants_json(self) -> bool:
         """Whether it is a script that asks."""
-        return self.request.headers.get("accept", "").startswith("application/json")
+        return is_script(self.request.headers.get("accept", ""))
 
     @property
     def may_administer(self) -> bool:

@@ -57,6 +57,9 @@ def test_images_are_brought_verified_by_keys_and_added(
     playwright.expect(page.locator("#bring-refused")).to_contain_text("80x64 pixels")
     playwright.expect(tiles).to_have_count(4)
     playwright.expect(tiles.get_by_text("Anomalous, 90.0%")).to_be_visible()
+    files = [{"name": "notes.txt", "mimeType": "text/plain", "buffer": b"rust"}]
+    page.get_by_label("Images", exact=True).set_input_files(files)
+    playwright.expect(page.locator("#bring-said")).to_contain_text("no PNG or JPEG")
     assert violations(page, axe) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     playwright.expect(tiles.locator(".heat").first).to_be_visible()

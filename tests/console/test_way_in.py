@@ -252,10 +252,25 @@ def test_a_key_may_in_the_console_what_it_may_by_the_api(offered: Offered) -> No
     assert "ADA" in shown
 
 
+def test_a_script_is_told_as_it_reads(offered: Offered) -> None:
+    person = offered.person("ADA")
+    script = {"accept": "application/json", "origin": offered.url}
+    for path, foreign, status in (
+        ("/console/no-region-1/projects", {}, 404),
+        ("/console/us-east-1/nothing", {}, 404),
+        (PROJECTS, {"origin": "https://elsewhere.example"}, 403),
+    ):
+        told = person.http.post(f"{offered.url}{path}", headers=script | foreign)
+        assert (told.status_code, [*told.json()]) == (status, ["error"]), path
+
+
 def test_a_body_that_is_too_large_or_no_form_is_refused(offered: Offered) -> None:
     person = offered.person("ADA")
     assert person.post(PROJECTS, {"name": "p" * 100_000}).status_code == 413
     headers = {"origin": offered.url, "x-lfvpipe-csrf": person.form_token()}
+    script = headers | {"accept": "application/json"}
+    told = person.http.post(f"{offered.url}{PROJECTS}", content=b"p" * 100_000, headers=script)
+    assert (told.status_code, [*told.json()]) == (413, ["error"])
     for body in (b"\xff=1", b"&".join([b"a=1"] * 2000)):
         person.http.post(f"{offered.url}{PROJECTS}", content=body, headers=headers)
         assert "cannot be read" in person.get(PROJECTS).text

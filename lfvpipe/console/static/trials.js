@@ -106,10 +106,12 @@ if (section) begin();
 
 function begin() {
   const AT_ONCE = 2; // one is judged while the other is on its way
+  const LARGEST = 64 * 2 ** 20; // bytes of a file that the server reads
   const address = section.dataset.address;
   const stage = section.querySelector(".drop");
   const refused = document.getElementById("bring-refused");
   const bar = document.getElementById("bring-bar");
+  const waiting = Number(section.dataset.waiting);
   let going = null;
 
   section.hidden = false;
@@ -156,7 +158,7 @@ function begin() {
       say(refused.childElementCount ? section.dataset.refused : section.dataset.finished);
       refused.hidden = !refused.childElementCount;
     } catch (error) {
-      if (error.name === "AbortError") say("");
+      if (error.name === "AbortError") say(waiting ? section.dataset.stopped : "");
       else say(error.status ? error.message : section.dataset.lost);
     } finally {
       going = null;
@@ -178,9 +180,10 @@ function begin() {
       while (left.length) {
         const file = left.shift();
         try {
+          if (file.size > LARGEST) throw Object.assign(new Error(section.dataset.large), { status: 413 });
           await ask(`images?name=${encodeURIComponent(file.name)}`, file);
         } catch (error) {
-          if (error.status !== 400) throw error; // 400: this image cannot be judged
+          if (error.status !== 400 && error.status !== 413) throw error; // these are of this image alone
           refuse(file.name, error.message);
         }
         done += 1;
@@ -193,7 +196,9 @@ function begin() {
 
   function take(files) {
     const images = files.filter((file) => /\.(png|jpe?g)$/i.test(file.name));
-    if (!going && images.length) bring(images);
+    if (going) return;
+    if (images.length) bring(images);
+    else say(section.dataset.none);
   }
 
   async function walk(entry) {
@@ -226,7 +231,6 @@ function begin() {
   document.getElementById("bring-stop").addEventListener("click", () => going?.abort());
   window.addEventListener("beforeunload", (event) => { if (going) event.preventDefault(); });
 
-  const waiting = Number(section.dataset.waiting);
   if (waiting) {
     work(async () => {
       for (;;) {

@@ -15,6 +15,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
+const LARGEST = 64 * 2 ** 20; // bytes of a file that the server reads
 const section = document.querySelector("[data-try]");
 if (section) {
   const find = (selector) => section.querySelector(selector);
@@ -56,6 +57,7 @@ if (section) {
     photograph.src = URL.createObjectURL(file);
     photograph.alt = section.dataset.alt.replace("%s", () => file.name);
     find(".tried").hidden = false;
+    if (file.size > LARGEST) return show({ said: section.dataset.large, kind: "anomalous" });
     show({ said: section.dataset.busy, kind: "" });
     let answer;
     try {
