@@ -54,22 +54,29 @@ def trainings_under_way(context: Context, ledger: Ledger) -> Sequence[Training]:
     return list(found.values())
 
 
-def cancel_training(context: Context, training: Training) -> None:
+def cancel_training(context: Context, training: Training) -> bool:
     """Cancel a training, and wait until it is gone; the next run begins another version.
 
-    There is no other way in the API than to delete the version. The embedded service keeps what
-    it had come to for the next training of the project.
+    There is no other way in the API than to delete the version: whether it is still in training
+    is therefore looked at last, since a person may have thought about it for long. The embedded
+    service keeps what it had come to for the next training of the project.
+
+    Returns:
+        False if it had ended by itself: the version stays as it is.
 
     Raises:
         LookoutError: A call failed, or the service does not cancel trainings.
     """
     project, version = training.project, training.version
     try:
+        model = describe_model(context.lookout, project, version)
+        if model is None or model["Status"] != ModelStatus.TRAINING:
+            return False
         with explained(f"cancelling {training}"):
             context.lookout.delete_model(ProjectName=project, ModelVersion=version)
     except LookoutError as error:
         if error.code == ABSENT:
-            return
+            return False
         if error.code == CONFLICT:
             raise LookoutError(
                 f"The service does not cancel {training}: {error.message}",
@@ -79,3 +86,4 @@ def cancel_training(context: Context, training: Training) -> None:
             ) from error
         raise
     wait_for_model_deletion(context.lookout, project=project, version=version)
+    return True

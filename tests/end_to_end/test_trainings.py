@@ -38,7 +38,7 @@ def state(workshop: Workshop) -> Iterator[Path]:
 
 def await_learning(state: Path) -> None:
     """Wait until the worker has kept a first stage of what it learns."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while not list((state / "service" / "scratch").glob("model-*/learning/features*")):
         if list((state / "service" / "scratch").glob("model-*/learning/images*")):
             return

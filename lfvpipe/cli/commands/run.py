@@ -18,7 +18,7 @@ from lfvpipe.cli import (
     questions,
     run_report,
 )
-from lfvpipe.cli.held_models import CANCELLED
+from lfvpipe.cli.held_models import CANCELLED, ENDED
 from lfvpipe.cli.options import (
     Json,
     LockOptions,
@@ -218,8 +218,10 @@ def _keep_waiting(options: RunOptions, last: VariantRun, cancelled: Interruption
         if choice == _WAIT:
             return True
         if choice == _CANCEL:
-            steps.cancel_training(last.variant.context, training)
-            print(f"cancelled {training}: {CANCELLED}", file=sys.stderr)
+            if steps.cancel_training(last.variant.context, training):
+                print(f"cancelled {training}: {CANCELLED}", file=sys.stderr)
+            else:
+                print(f"{training} {ENDED}", file=sys.stderr)
     return False
 
 

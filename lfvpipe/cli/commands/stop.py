@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from lfvpipe import steps
 from lfvpipe.cli import output
-from lfvpipe.cli.held_models import CANCELLED, stop_held_models, where_to_stop
+from lfvpipe.cli.held_models import CANCELLED, ENDED, stop_held_models, where_to_stop
 from lfvpipe.cli.options import Json, LockOptions, Option
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
 from lfvpipe.lookout.progress import TRAINING
@@ -40,10 +40,13 @@ def run(options: StopOptions) -> int:
         hosted = list(ledger_of(variant).held)
         _show(options, trainings, hosted)
         return 0
+    cancelled = []
     for training in trainings:
-        steps.cancel_training(variant.context, training)
+        if steps.cancel_training(variant.context, training):
+            cancelled.append(training)
         if not options.json:
-            print(f"cancelled {training}: {CANCELLED}")
+            is_cancelled = training in cancelled
+            print(f"cancelled {training}: {CANCELLED}" if is_cancelled else f"{training} {ENDED}")
     stopped: list[str] = []
     elsewhere: list[str] = []
     if ledger_of(variant).held:
@@ -52,8 +55,8 @@ def run(options: StopOptions) -> int:
             stopped = stop_held_models(variant, ledger)
             elsewhere = list(ledger.held)
     if options.json:
-        cancelled = [_training_json(each) for each in trainings]
-        output.print_json({"stopped": stopped, "left": elsewhere, "cancelled": cancelled})
+        told = [_training_json(each) for each in cancelled]
+        output.print_json({"stopped": stopped, "left": elsewhere, "cancelled": told})
         return 0
     for key in stopped:
         print(f"stopped {key}")

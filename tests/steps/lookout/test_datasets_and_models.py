@@ -9,6 +9,7 @@ import pytest
 from lfvpipe.engine.planning import plan
 from lfvpipe.engine.removal import destroy
 from lfvpipe.errors import UserError
+from lfvpipe.steps.trainings import Training, cancel_training
 
 FIRST = {
     "project": "created",
@@ -40,6 +41,14 @@ def test_the_first_run_creates_and_the_second_calls_nothing(world: Any) -> None:
     calls = len(world.service.calls)
     assert set(world.words(world.run()).values()) == {"unchanged"}
     assert len(world.service.calls) == calls
+
+
+def test_a_training_that_has_ended_is_not_cancelled(world: Any) -> None:
+    world.run()
+    assert not cancel_training(world.fresh_context(), Training("p", "1"))
+    assert not cancel_training(world.fresh_context(), Training("p", "7"))
+    assert "DeleteModel" not in world.service.calls
+    assert world.service.statuses() == {"1": "TRAINED"}
 
 
 def test_refreshing_an_untouched_world_finds_no_drift(world: Any) -> None:
