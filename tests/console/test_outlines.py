@@ -19,7 +19,7 @@ from .test_models_pages import HERE
 from .test_projects_browser import violations
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Page
 
 HALF, WHOLE = "M0 0H480V240H0z", "M0 0H480V480H0z"
 MAP = {"0": {"class-name": "crack", "hex-color": "#23A436", "confidence": 0}}
@@ -106,14 +106,9 @@ def test_trials_outline_what_the_model_marks(marked: Offered) -> None:
     assert shown.count("<path") == 1
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
-def test_outlines_are_shown_and_hidden(
-    browser: Browser, marked: Offered, axe: str, scheme: Any, width: int
-) -> None:
+def test_outlines_are_shown_and_hidden(page: Page, marked: Offered, axe: str) -> None:
     from playwright.sync_api import expect
 
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page = context.new_page()
     page.goto(f"{marked.url}{marked.console.entrance()}")
     page.wait_for_url("**/projects")
     page.goto(f"{marked.url}{HERE}/1")
@@ -121,8 +116,10 @@ def test_outlines_are_shown_and_hidden(
     tile.scroll_into_view_if_needed()
     expect(tile.locator(".truth[d]")).to_be_visible()
     expect(tile.locator(".predicted")).to_be_visible()
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.emulate_media(color_scheme="dark")
     assert violations(page, axe) == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
     photo, drawn = tile.locator("img").bounding_box(), tile.locator("svg").bounding_box()
     assert photo == drawn
     page.get_by_role("checkbox", name="Predicted masks").uncheck()
@@ -136,4 +133,3 @@ def test_outlines_are_shown_and_hidden(
     expect(dialog.locator("path.predicted")).to_be_visible()
     page.keyboard.press("Escape")
     expect(tile.locator(".predicted")).to_be_visible()
-    context.close()

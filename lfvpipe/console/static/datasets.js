@@ -39,18 +39,23 @@ function begin() {
   async function examine() {
     if (isExamining) return;
     isExamining = true;
-    for (let known = -1, line; (line = document.getElementById("examining"));) {
-      const answer = await fetch(gallery.dataset.examination, { headers: { accept: "application/json" } }).catch(() => null);
-      if (!answer?.ok) break;
-      const told = await answer.json();
-      line = document.getElementById("examining");
-      if (line) line.textContent = told.text;
-      if (told.failed) break;
-      if (told.whole) { await load(here, { keep: true }); break; }
-      await new Promise((done) => setTimeout(done, told.known === known ? 2000 : 100)); // another page asks, too
-      known = told.known;
+    try {
+      for (let known = -1; document.getElementById("examining");) {
+        const answer = await fetch(gallery.dataset.examination, { headers: { accept: "application/json" } });
+        if (!answer.ok) break;
+        const told = await answer.json();
+        const line = document.getElementById("examining");
+        if (line) line.textContent = told.text;
+        if (told.failed) break;
+        if (told.whole) { await load(here, { keep: true }); break; }
+        await new Promise((done) => setTimeout(done, told.known === known ? 2000 : 100)); // another page asks, too
+        known = told.known;
+      }
+    } catch {
+      // The page is being left, or the server ended: the next page goes on.
+    } finally {
+      isExamining = false;
     }
-    isExamining = false;
   }
 
   function wake() {

@@ -7,9 +7,13 @@ async function go() {
   if (busy) return;
   busy = true;
   for (let each; (each = left.shift());) {
-    const answer = await fetch(each.dataset.outlines).catch(() => null);
-    // Of the server's own template; an image that cannot be judged has none.
-    if (answer?.ok && !answer.redirected) each.insertAdjacentHTML("beforeend", await answer.text());
+    try {
+      const answer = await fetch(each.dataset.outlines);
+      // Of the server's own template; an image that cannot be judged has none.
+      if (answer.ok && !answer.redirected) each.insertAdjacentHTML("beforeend", await answer.text());
+    } catch {
+      break; // the page is being left, or the server ended
+    }
   }
   busy = false;
 }
