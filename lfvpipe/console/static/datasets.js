@@ -35,6 +35,17 @@ function begin() {
     tools.querySelector("[data-do=undo]").disabled = !undos.length;
   }
 
+  // The counts alone: who chooses images meanwhile is not disturbed.
+  async function tellChecks() {
+    const part = new URL(here);
+    if (part.searchParams.has("check")) { await load(here, { keep: true }); return; }
+    part.searchParams.set("part", "gallery");
+    const answer = await fetch(part);
+    if (!answer.ok || answer.redirected) return;
+    const told = new DOMParser().parseFromString(await answer.text(), "text/html");
+    gallery.querySelector(".checks").replaceWith(told.querySelector(".checks"));
+  }
+
   // Until all images were looked at: the server does so while somebody asks.
   async function examine() {
     if (isExamining) return;
@@ -47,7 +58,7 @@ function begin() {
         const line = document.getElementById("examining");
         if (line) line.textContent = told.text;
         if (told.failed) break;
-        if (told.whole) { await load(here, { keep: true }); break; }
+        if (told.whole) await tellChecks();
         await new Promise((done) => setTimeout(done, told.known === known ? 2000 : 100)); // another page asks, too
         known = told.known;
       }
