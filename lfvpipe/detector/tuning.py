@@ -298,10 +298,9 @@ EVIDENCE_SHARE = 0.005  # of the cells, that make the local logit: a hairline co
 # .058, false alarms .067 → .048, AUROC as before; without drawing F1 .886, with 10 images .893.
 STANDARD_IMAGES = 5.0
 STANDARD_LEAST_SPREAD = 0.05  # logits, where all normal images get the same. By judgement.
-MARK_LEAST_COVERED = 0.3  # of a cell by a mask: it counts as marked
-MARK_MOST_CLEAR = 0.02  # of a cell: it counts as clear; between them nothing is said of it
-MARK_WEIGHT = 1.0  # of all marked cells of an image together, beside its own label
-CLEAR_WEIGHT = 0.0  # of all clear ones: the local logit says as much of them
+# Of a cell by a mask: it counts as marked. All marked ones of an image weigh as much as its label,
+# the others nothing, since the local logit says as much of them.
+MARK_LEAST_COVERED = 0.3
 
 # What a view of an image differs by: what a camera and a lamp may do. By judgement.
 VARIATION_TURN = 6.0  # degrees

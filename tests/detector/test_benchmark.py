@@ -9,8 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lfvpipe.detector import Example
-from tests.benchmarks.detector import disturbances, figures, maps, results, sets, splits, table
+from lfvpipe.detector import Effort, Example
+from tests.benchmarks.detector import (
+    disturbances,
+    figures,
+    maps,
+    measure,
+    results,
+    sets,
+    splits,
+    table,
+)
 from tests.benchmarks.detector.maps import Seen
 from tests.benchmarks.detector.peers import held_out
 
@@ -250,6 +259,15 @@ def _run(method: str = "lfvpipe", *, maps_too: bool = False, number: int = 3) ->
         maps=maps_too,
         robustness=False,
     )
+
+
+def test_other_effort_has_lines_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for asked in ([], ["--effort", "fast"]):
+        monkeypatch.setattr("sys.argv", ["measure.py", "--methods", "lfvpipe", *asked])
+        (run,) = measure.runs(_set(with_splits=True), measure.options())
+        found.append((run.images, run.effort))
+    assert found == [("parts", Effort.DEFAULT), ("parts, fast", Effort.FAST)]
 
 
 def test_what_is_in_the_file_is_not_measured_again(tmp_path: Path) -> None:

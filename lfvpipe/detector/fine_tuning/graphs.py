@@ -358,7 +358,7 @@ class _Graph:
         def derive() -> None:
             inside = self.node(
                 "And",
-                [self.node("Greater", [source, low]), self.node("Less", [source, high])],
+                [self.node("Greater", [result, low]), self.node("Less", [result, high])],
             )
             self._add_gradient(source, self._keep_where(inside, self.gradient(result)))
 
@@ -370,7 +370,7 @@ class _Graph:
         result = self.node("Relu", [source])
 
         def derive() -> None:
-            inside = self.node("Greater", [source, self.number(0)])
+            inside = self.node("Greater", [result, self.number(0)])
             self._add_gradient(source, self._keep_where(inside, self.gradient(result)))
 
         self._backward.append(derive)

@@ -167,13 +167,10 @@ def _inputs(looks: Sequence[Look], labels: Bools, weights: Doubles, count: int) 
     shape = fine.shape[2:]
     cells, trust = np.zeros((2, len(looks), 1, *shape), np.float32)
     for number, (look, anomalous) in enumerate(zip(looks, labels.tolist(), strict=True)):
-        if look.marks is not None or not anomalous:
-            marks = np.zeros(shape, np.float32) if look.marks is None else look.marks
-            marked = marks > tuning.MARK_LEAST_COVERED
-            clear = marks <= tuning.MARK_MOST_CLEAR
+        if look.marks is not None and anomalous:
+            marked = look.marks > tuning.MARK_LEAST_COVERED
             cells[number, 0] = marked
-            trust[number, 0] = marked * (tuning.MARK_WEIGHT / max(1, marked.sum()))
-            trust[number, 0] += clear * (tuning.CLEAR_WEIGHT / marks.size)
+            trust[number, 0] = marked / max(1, marked.sum())
     return {
         "fine": fine,
         "coarse": np.stack([each.coarse for each in looks]),

@@ -89,7 +89,7 @@ def _judged(opinions: Sequence[Opinion], reported: Mapping[str, float]) -> Judge
 
 
 def _train_ours(run: Run) -> Trained:
-    model = train(run.learnt(), Settings(seed=run.seed))
+    model = train(run.learnt(), Settings(seed=run.seed).with_effort(run.effort))
 
     def judge(path: Path) -> Opinion:
         found = model.detect(path)

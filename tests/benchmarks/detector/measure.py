@@ -3,8 +3,8 @@
     PYTHONPATH=. python tests/benchmarks/detector/measure.py [SET ...] [--generated]
         [--methods lfvpipe,pooled,finetune,patchcore,padim,supersimplenet] [--json FILE]
         [--splits 0,1,2,3,4] [--seeds 0] [--normals-only | --anomalies 0,1,3,5,10,20,40]
-        [--robustness] [--maps] [--masks] [--data FOLDER] [--train 0.7] [--contrast 1.0]
-        [--environments FOLDER] [--memory 10000]
+        [--robustness] [--maps] [--masks] [--effort fast|default|thorough] [--data FOLDER]
+        [--train 0.7] [--contrast 1.0] [--environments FOLDER] [--memory 10000]
 
 A SET is one of the five real ones (archives under --data, default ../shared/data), the name of a
 class in textures.py (generated), or a folder: with archives NAME_normal.zip, NAME_anomaly.zip (and
@@ -36,6 +36,7 @@ fold, or from the fifth that peers keep back. --robustness judges the test image
 with noise (disturbances.py): how many verdicts flip, and the AUROC. --maps holds heat maps against
 the masks of kolektorsdd, magnetic_tile and cookies (maps.py): pixel AUROC, AUPRO to 30 % false
 positives, and whether the peak lies in the mask or within 2 % of the image's longer side of it.
+--effort is `lfvpipe`'s `model.effort`; with it a set has lines of its own.
 
 Each run has a process of its own, so that peak memory is its own (libraries included); milliseconds
 are of processor time on one thread, reading the file included, seconds of training are of wall time
@@ -52,6 +53,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from lfvpipe.detector import Effort
 from tests.benchmarks.detector import disturbances, environments, inside, outside, sets, textures
 from tests.benchmarks.detector.results import Results, Row
 from tests.benchmarks.detector.splits import MASKS_LEARNT, Failed, Run, split_of
@@ -85,6 +87,7 @@ def runs(images: sets.ImageSet, asked: argparse.Namespace) -> Iterator[Run]:
                         masks=masks,
                         maps=asked.maps,
                         robustness=asked.robustness,
+                        effort=asked.effort,
                     )
 
 
@@ -92,7 +95,8 @@ def _title(images: sets.ImageSet, asked: argparse.Namespace) -> str:
     """Return a set's name with what is unusual about it, so that results are not mixed up."""
     contrast = f", contrast {asked.contrast}" if images.generated and asked.contrast != 1 else ""
     share = "" if images.splits or asked.train == 0.7 else f", {asked.train} to learn from"
-    return f"{images.name}{contrast}{share}"
+    effort = "" if asked.effort is Effort.DEFAULT else f", {asked.effort}"
+    return f"{images.name}{contrast}{share}{effort}"
 
 
 def measure(run: Run, results: Results, asked: argparse.Namespace, scratch: Path) -> Row:
@@ -123,6 +127,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--robustness", action="store_true")
     parser.add_argument("--maps", action="store_true")
     parser.add_argument("--masks", action="store_true")
+    parser.add_argument("--effort", type=Effort, choices=list(Effort), default=Effort.DEFAULT)
     parser.add_argument("--data", type=Path, default=sets.DATA)
     parser.add_argument("--train", type=float, default=0.7)
     parser.add_argument("--contrast", type=float, default=1.0)

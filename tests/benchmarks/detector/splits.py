@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lfvpipe.detector import Example
+from lfvpipe.detector import Effort, Example
 from tests.benchmarks.detector.sets import ImageSet, Names
 
 MASKS_LEARNT = ("lfvpipe", "supersimplenet")  # the methods that can learn from masks
@@ -84,6 +84,7 @@ class Run:
         masks: Whether masks are learnt from.
         maps: Whether heat maps are measured.
         robustness: Whether verdicts on disturbed test images are.
+        effort: Of the training, where the method is ours.
         disturbed: Kind of disturbance → for each of its variants the disturbed test images, in the
             order of the tests.
     """
@@ -97,6 +98,7 @@ class Run:
     masks: bool
     maps: bool
     robustness: bool
+    effort: Effort = Effort.DEFAULT
     disturbed: dict[str, list[list[str]]] = field(default_factory=dict)
 
     def learnt(self) -> list[Example]:
