@@ -127,8 +127,9 @@ def _say(kind: str, check: Check | None, image: DatasetImage, mark: Mark) -> Ite
         case Check.SIZE:
             (width, height), (wide, high) = mark.size, mark.usual_size
             yield say("checks.size_of", size=f"{width}x{height}", usual=f"{wide}x{high}")
-        case Check.UNREADABLE:
-            yield mark.why
+        case Check.UNREADABLE if mark.unreadable is not None:
+            found = mark.unreadable
+            yield say(f"checks.why_{found.problem}", detail=found.detail)
     if mark.group is not None:
         yield say("checks.group", number=mark.group.number)
         if mark.group.labels_differ:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from lfvpipe.images import ImageError, Measures, measure
@@ -26,11 +27,20 @@ _MOST: Final = 400_000  # images whose measures stay in memory
 _MISSES: Final = 3  # images, one after another: more is the store and no image
 
 
+class Problem(StrEnum):
+    """Why an image cannot be measured."""
+
+    GONE = "gone"
+    WITHHELD = "withheld"
+    DAMAGED = "damaged"
+
+
 @dataclass(frozen=True)
 class Unreadable:
-    """An image that cannot be measured, and why, in words."""
+    """An image that cannot be measured; `detail` says in words what is damaged."""
 
-    why: str
+    problem: Problem
+    detail: str = ""
 
 
 Seen = Measures | Unreadable
@@ -126,7 +136,7 @@ class Examining:
                 self._has_answered, misses = True, 0
             except StorageError:
                 if self._has_answered and source in self._missed:
-                    self._seen[source] = Unreadable("Its bucket does not give it.")
+                    self._seen[source] = Unreadable(Problem.WITHHELD)
                 self._missed.add(source)
                 misses += 1
                 if misses == min(_MISSES, len(left)) and source not in self._seen:
@@ -138,9 +148,11 @@ class Examining:
         bucket, key = parse_s3_uri(source)
         found = self._kept.find(self._service.buckets.bucket(bucket), key)
         if found is None:
-            return Unreadable("It is not in its bucket, or has more than 64 MiB.")
+            return Unreadable(Problem.GONE)
         told = json.loads(found)
-        return Unreadable(told["why"]) if "why" in told else Measures(**told)
+        if "problem" in told:
+            return Unreadable(Problem(told["problem"]), told["detail"])
+        return Measures(**told)
 
 
 def derive(data: bytes) -> bytes:
@@ -148,5 +160,5 @@ def derive(data: bytes) -> bytes:
     try:
         seen: Seen = measure(data)
     except ImageError as error:
-        seen = Unreadable(f"It {error.message}.")
+        seen = Unreadable(Problem.DAMAGED, error.message)
     return json.dumps(asdict(seen)).encode()

@@ -83,7 +83,7 @@ class Mark:
         group: Which it belongs to.
         size: The image's.
         usual_size: That of most.
-        why: Why it cannot be read.
+        unreadable: Why it cannot be read.
     """
 
     value: float = 0.0
@@ -91,7 +91,7 @@ class Mark:
     group: Group | None = None
     size: tuple[int, int] = (0, 0)
     usual_size: tuple[int, int] = (0, 0)
-    why: str = ""
+    unreadable: Unreadable | None = None
 
 
 Marks = dict[str, Mark]
@@ -141,7 +141,7 @@ class Findings:
             Check.LIGHT: _by_light(ours, measured),
             Check.SIZE: _by_size(ours, measured),
             Check.UNREADABLE: {
-                source: Mark(why=each.why)
+                source: Mark(unreadable=each)
                 for source in ours
                 if isinstance(each := seen.get(source), Unreadable)
             },
