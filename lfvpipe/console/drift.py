@@ -21,9 +21,10 @@ from lfvpipe.report.control_charts import (
 from lfvpipe.service.state.judged import HOUR, Count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lfvpipe.console.drift_drawing import Drawing
+    from lfvpipe.console.drift_reference import Reference
     from lfvpipe.report.control_charts import FalseAlarms, NormalScores
     from lfvpipe.service import Service
     from lfvpipe.service.state.judged import Hour
@@ -83,7 +84,7 @@ class Drift:
         expected: The share that a person expects; None where nobody said one.
         is_tag_wrong: The tag that says it says none.
         since: When the decision was last changed, in epoch seconds: charts begin after it.
-        unscored: How many images were called normal and counted without their scores.
+        total: All that was judged since.
     """
 
     rate: Chart
@@ -91,7 +92,12 @@ class Drift:
     expected: float | None
     is_tag_wrong: bool
     since: float | None
-    unscored: int
+    total: Count
+
+    @property
+    def unscored(self) -> int:
+        """How many images were called normal and counted without their scores."""
+        return self.total.images - self.total.anomalies - self.total.scored
 
     @property
     def charts(self) -> tuple[Chart, ...]:
@@ -141,15 +147,58 @@ def find_drift(
     groups = list(join_days(by_hour))
     reference = find_reference(service.versions, project, version, tags)
     expected = read_expected(tags.get(EXPECTED, ""))
-    total = sum(by_hour.values(), Count())
+    rate, score = draw_charts(groups, reference, expected)
     return Drift(
-        rate=_rate(groups, reference.false_alarms, expected),
-        score=_score(groups, reference.scores),
+        rate=rate,
+        score=score,
         expected=None if expected is None else expected.share,
         is_tag_wrong=EXPECTED in tags and expected is None,
         since=since,
-        unscored=total.images - total.anomalies - total.scored,
+        total=sum(by_hour.values(), Count()),
     )
+
+
+def compare_lot(service: Service, project: str, version: str, lot: Count) -> list[str]:
+    """Return in which ways images that came together are other than a version's test.
+
+    Args:
+        service: Of the region.
+        project: Whose version judged them.
+        version: Its number.
+        lot: What it made of them.
+
+    Raises:
+        Fault: ResourceNotFoundException.
+    """
+    tags = service.versions.tags(project, version)
+    reference = find_reference(service.versions, project, version, tags)
+    expected = read_expected(tags.get(EXPECTED, ""))
+    charts = draw_charts([Group(0, 0, lot)], reference, expected)
+    return [
+        _say_of_lot(chart, is_expected=expected is not None) for chart in charts if chart.crossing
+    ]
+
+
+def _say_of_lot(chart: Chart, *, is_expected: bool) -> str:
+    assert chart.crossing is not None
+    newest = chart.crossing.newest
+    assert newest.limits is not None
+    side, limit = ("above", newest.limits.high) if newest.is_above else ("below", newest.limits.low)
+    by = "" if chart.kind is Kind.SCORE else "expected_" if is_expected else "test_"
+    return say(
+        f"drift.lot_{chart.kind}_{by}{side}",
+        figure=newest.figure,
+        images=newest.images,
+        limit=limit,
+        share=chart.reference,
+    )
+
+
+def draw_charts(
+    groups: Sequence[Group], reference: Reference, expected: Expected | None
+) -> tuple[Chart, Chart]:
+    """Return the charts of the share of anomalies and of the mean score."""
+    return _rate(groups, reference.false_alarms, expected), _score(groups, reference.scores)
 
 
 def read_expected(text: str) -> Expected | None:

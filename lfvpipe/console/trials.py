@@ -12,14 +12,17 @@ from starlette.responses import JSONResponse, Response
 from lfvpipe.console import trial_work
 from lfvpipe.console.datasets.calls import MOST_CHARACTERS, read_type
 from lfvpipe.console.datasets.updates import DatasetName
+from lfvpipe.console.drift import compare_lot
 from lfvpipe.console.pictures import give_image, give_thumbnail
 from lfvpipe.console.projects import find_project
 from lfvpipe.console.rendering import render
 from lfvpipe.console.use import LARGEST
 from lfvpipe.console.visit import Page, Refusal, read_number
 from lfvpipe.console.wording import say
+from lfvpipe.decision import score_of
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.lookout.statuses import MODEL_TRAINED
+from lfvpipe.service.state.judged import Count
 from lfvpipe.service.trials import MOST_BYTES, MOST_IMAGES, MOST_TRIALS, Order, Show, Verified
 
 if TYPE_CHECKING:
@@ -109,9 +112,28 @@ def _show(visit: Visit) -> Response:
         shows=list(Show),
         orders=list(Order),
         size=_size(visit, trial),
+        unlike_test=_compare(visit, trial),
         most_characters=MOST_CHARACTERS,
         types=visit.datasets.uploads.types(trial.project),
     )
+
+
+def _compare(visit: Visit, trial: Trial) -> list[str]:
+    """Return in which ways the images of a trial are other than the test of its model."""
+    if not is_judging(visit, trial):
+        return []
+    lot = sum(
+        (
+            Count.of(
+                score_of(image.confidence, is_anomalous=image.is_anomalous),
+                is_anomalous=image.is_anomalous,
+            )
+            for image in visit.service.trials.images(trial.project, trial.id)
+            if image.is_anomalous is not None and image.confidence is not None
+        ),
+        Count(),
+    )
+    return compare_lot(visit.service, trial.project, str(trial.version), lot)
 
 
 def _size(visit: Visit, trial: Trial) -> tuple[int, int] | None:

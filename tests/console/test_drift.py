@@ -12,11 +12,13 @@ import pytest
 
 from lfvpipe.console.drift import Group, join_days
 from lfvpipe.service.state.judged import Count
+from tests.service.conftest import picture
 
 from .conftest import Offered, pages
 from .drifting import judge, retell_test
 from .models import train
 from .test_models_pages import send
+from .test_trials import begin, bring
 
 if TYPE_CHECKING:
     from lfvpipe.lookout.api import Tag
@@ -86,7 +88,9 @@ def test_it_is_on_the_dashboard_while_the_version_is_hosted(used: Offered) -> No
 def test_a_share_that_is_expected_is_gone_by_until_it_is_taken_back(used: Offered) -> None:
     person = used.person("ADA")
     judge(used, 100, 40)
-    assert "more anomalies than its test explains" in told(person)
+    said = told(person)
+    assert "more anomalies than its test explains" in said
+    assert "Of the 100 images shown here, 40.00% were called so." in said
     for wrong in ("0", "100", "-3", "nan", "half", "1e400"):
         assert "above 0 % and below 100 %" in send(person, f"{HERE}/expect", {"percent": wrong})
     assert send(person, f"{HERE}/expect", {"percent": "40"}) == ""
@@ -122,6 +126,22 @@ def test_normal_images_that_score_higher_than_the_tests_are_said(used: Offered) 
     said = told(person)
     assert "look less anomalous to it than the normal ones of its test" in said
     assert "newest: mean score 0.010 of 60" in said
+
+
+def test_a_trial_of_images_that_are_other_than_the_tests_says_so(used: Offered) -> None:
+    person = used.person("RITA")
+    trial = begin(person)
+    for number in range(20):
+        bring(person, trial, f"{number}.png", picture((number, 200, 0)))
+    text = person.get(trial).text
+    assert "look less anomalous to it than the normal ones of its test (mean score 0.100" in text
+    assert "More anomalies than" not in text
+    for number in range(20):
+        bring(person, trial, f"bad-{number}.png", picture((200, number, 0)))
+    text = person.get(trial).text
+    assert re.search(
+        r"More anomalies than the false alarms of its test explain \(20 of 40; limit \d+\)", text
+    )
 
 
 def test_what_cannot_be_told_is_said(used: Offered) -> None:
