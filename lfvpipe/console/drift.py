@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from lfvpipe.console.drift_drawing import Drawing
     from lfvpipe.console.drift_reference import Reference
-    from lfvpipe.report.control_charts import FalseAlarms, NormalScores
     from lfvpipe.service import Service
     from lfvpipe.service.state.judged import Hour
 
@@ -198,7 +197,7 @@ def draw_charts(
     groups: Sequence[Group], reference: Reference, expected: Expected | None
 ) -> tuple[Chart, Chart]:
     """Return the charts of the share of anomalies and of the mean score."""
-    return _rate(groups, reference.false_alarms, expected), _score(groups, reference.scores)
+    return _rate(groups, reference, expected), _score(groups, reference)
 
 
 def read_expected(text: str) -> Expected | None:
@@ -223,10 +222,8 @@ def join_days(by_hour: Mapping[int, Count]) -> Iterator[Group]:
             first, so_far = None, Count()
 
 
-def _rate(
-    groups: Iterable[Group], false_alarms: FalseAlarms | None, expected: Expected | None
-) -> Chart:
-    reference = expected or false_alarms
+def _rate(groups: Iterable[Group], test: Reference, expected: Expected | None) -> Chart:
+    reference = expected or test.false_alarms
     points = tuple(
         Point(
             group.first,
@@ -243,14 +240,15 @@ def _rate(
     by = "test" if expected is None else "expected"
     share = None if reference is None else reference.share
     said = (
-        say("drift.rate_no_reference")
+        say("drift.unread" if test.is_unread else "drift.rate_no_reference")
         if share is None
         else _say(points, crossing, f"rate_{by}", share=share)
     )
     return Chart(Kind.RATE, points, share, said, crossing)
 
 
-def _score(groups: Iterable[Group], reference: NormalScores | None) -> Chart:
+def _score(groups: Iterable[Group], test: Reference) -> Chart:
+    reference = test.scores
     points = tuple(
         Point(
             group.first,
@@ -267,7 +265,7 @@ def _score(groups: Iterable[Group], reference: NormalScores | None) -> Chart:
     crossing = find_crossing(points)
     mean = None if reference is None else reference.mean
     said = (
-        say("drift.score_no_reference", least=LEAST_SCORES)
+        say("drift.unread" if test.is_unread else "drift.score_no_reference", least=LEAST_SCORES)
         if mean is None
         else _say(points, crossing, "score", share=mean)
     )

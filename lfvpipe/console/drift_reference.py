@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from lfvpipe.console.evaluations import find_evaluation
 from lfvpipe.lookout.tags import DECISION
 from lfvpipe.report.control_charts import FalseAlarms, NormalScores
+from lfvpipe.storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,10 +30,12 @@ class Reference:
     Attributes:
         false_alarms: Of its test's normal images; None where it had none, or nobody knows.
         scores: Of those that it called normal; None where they are too few or all alike.
+        is_unread: The store does not give the test's files now.
     """
 
     false_alarms: FalseAlarms | None = None
     scores: NormalScores | None = None
+    is_unread: bool = False
 
     @classmethod
     def of(cls, found: Evaluation | None) -> Reference:
@@ -59,7 +62,10 @@ def find_reference(
     Raises:
         Fault: ResourceNotFoundException.
     """
-    text = versions.evaluation(project, version)
+    try:
+        text = versions.evaluation(project, version)
+    except StorageError:  # of one version: the others can be told of
+        return Reference(is_unread=True)
     if text is None:
         return Reference()
     key = (hashlib.sha256(text.encode()).digest(), tags.get(DECISION, ""))

@@ -61,10 +61,14 @@ class Watch:
             service = self._lookout.of(region)
             if service is None or self._over.is_set():
                 continue
-            with service.alarms.telling() as ours:
-                if ours:
-                    self._note_crossings(service)
-                    self._tell(service)
+            try:
+                with service.alarms.telling() as ours:
+                    if ours:
+                        self._note_crossings(service)
+                        self._tell(service)
+            except Exception:  # such as a disk that fails for a moment: the next look will do
+                if not self._over.is_set():
+                    service_log().exception("charts not looked at", region=region)
 
     def _note_crossings(self, service: Service) -> None:
         """Note which versions are beyond a limit; what was looked at already is passed over."""
@@ -108,11 +112,7 @@ class Watch:
 
     def _keep(self) -> None:
         while not self._over.is_set():
-            try:
-                self.look()
-            except Exception:  # such as a disk that fails for a moment: the next look will do
-                if not self._over.is_set():
-                    service_log().exception("charts not looked at")
+            self.look()
             self._over.wait(_SECONDS)
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lfvpipe.console.drift import Group, join_days
+from lfvpipe.console.drift import Group, find_drift, join_days
 from lfvpipe.service.state.judged import Count
+from lfvpipe.storage import StorageError
+from lfvpipe.storage.local import LocalBucket
 from tests.service.conftest import picture
 
 from .conftest import Offered, pages
@@ -142,6 +144,27 @@ def test_a_trial_of_images_that_are_other_than_the_tests_says_so(used: Offered) 
     assert re.search(
         r"More anomalies than the false alarms of its test explain \(20 of 40; limit \d+\)", text
     )
+
+
+def test_a_store_that_does_not_answer_keeps_no_other_version_from_being_told_of(
+    used: Offered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge(used, 60, 40)
+    used.client().start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
+    for file in (used.root / "service").glob("models/*/EvaluationManifest.json"):
+        file.unlink()
+
+    def fail(_self: LocalBucket, _key: str, **_options: object) -> bytes:
+        raise StorageError("s3://bucket")
+
+    monkeypatch.setattr(LocalBucket, "get", fail)
+    answer = used.person("VIC").get(pages("dashboard"))
+    assert (answer.status_code, "more anomalies" in answer.text) == (200, False)
+    service = used.lookout.of("us-east-1")
+    assert service is not None
+    counted = service.tally.since(0)
+    assert "the store does not give" in find_drift(service, "p", "1", counted).rate.said
+    assert "the store does not give" in find_drift(service, "p", "1", counted).score.said
 
 
 def test_what_cannot_be_told_is_said(used: Offered) -> None:
