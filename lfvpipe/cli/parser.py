@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import re
 import sys
 from dataclasses import MISSING, Field, fields
@@ -24,7 +25,7 @@ from lfvpipe.cli.catalogue import COMMANDS, Command
 from lfvpipe.wrapping import columns, wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lfvpipe.cli.options import Option, Options
 
@@ -166,9 +167,21 @@ def _settings(field: Field[Any], kind: Any, option: Option) -> dict[str, Any]:
         kind = get_args(kind)[0]
     if get_origin(kind) is Literal:
         settings["choices"] = get_args(kind)
-    elif option.read or kind is int:
-        settings["type"] = option.read or int
+    else:
+        settings["type"] = _of_a_word(option.read or (int if kind is int else str))
     return {**settings, **_arity(field, option, is_many=get_origin(kind) is tuple)}
+
+
+def _of_a_word(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a reader that takes no empty word: a shell makes one of a variable that is not set."""
+
+    @functools.wraps(read)
+    def value(word: str) -> Any:
+        if not word:
+            raise argparse.ArgumentTypeError("the value is empty; is a variable not set?")
+        return read(word)
+
+    return value
 
 
 def _arity(field: Field[Any], option: Option, *, is_many: bool) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from lfvpipe.config import schema, suggestions
 from lfvpipe.config.problems import Problem, problem
@@ -118,7 +119,8 @@ def _kind_of(value: object) -> str:
 def _type_hint(error: ValidationError, kinds: list[str]) -> str:
     value = error.instance
     if isinstance(value, str):
-        return _text_hint(value, kinds) or _example(error)
+        assert isinstance(error.schema, Mapping)
+        return _text_hint(value, kinds, error.schema) or _example(error)
     if "string" in kinds and isinstance(value, bool | int | float):
         assert isinstance(error.schema, Mapping)
         # A text that quotes would make of it may be none of those that are taken.
@@ -129,14 +131,25 @@ def _type_hint(error: ValidationError, kinds: list[str]) -> str:
     return _example(error)
 
 
-def _text_hint(text: str, kinds: list[str]) -> str:
+def _text_hint(text: str, kinds: list[str], schema: Mapping[str, Any]) -> str:
     if "boolean" in kinds and text.lower() in (*_YES, *_NO):
         return f"Write {'true' if text.lower() in _YES else 'false'}."
-    numeric = {"integer", "number"} & set(kinds)
-    if numeric and text.strip().rstrip("%").strip().replace(".", "", 1).isdigit():
-        digits = text.strip().rstrip("%").strip()
-        return f"Write {digits.lstrip('0') or '0'}: a number without quotes, sign or leading zeros."
+    if {"integer", "number"} & set(kinds):
+        number = _number_of(text, schema)
+        if number is not None:
+            return f"Write {number:f}: a number without quotes, sign or leading zeros."
     return ""
+
+
+def _number_of(text: str, schema: Mapping[str, Any]) -> Decimal | None:
+    """Return the number that a text means: 5 % of a share, which 1 is the most of, is 0.05."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:(%)|/\s*(\d{1,9}))?\s*", text)
+    if found is None:
+        return None
+    number, percent, divisor = found.groups()
+    is_share = schema.get("maximum", schema.get("exclusiveMaximum", 100)) <= 1
+    parts = Decimal(divisor or (100 if percent and is_share else 1))
+    return (Decimal(number) / parts).normalize() if parts else None
 
 
 def _enum(error: ValidationError) -> Explanation:

@@ -92,6 +92,22 @@ def test_what_is_no_export_is_not_replaced(file: Path, lfvpipe: Any, tmp_path: P
     assert (said.code, "is no folder" in said.err) == (3, True)
 
 
+@pytest.mark.parametrize(
+    ("to", "told"),
+    [
+        (".lfvpipe/for-the-line", "is among the state"),
+        ("/proc/for-the-line", "Nothing can be made in /proc"),
+        ("", "the value is empty"),
+    ],
+)
+def test_what_is_no_place_is_refused(file: Path, lfvpipe: Any, to: str, told: str) -> None:
+    state = file.parent / ".lfvpipe"
+    found = lfvpipe("export", str(file), "-o", to.replace(".lfvpipe", str(state)))
+    assert found.code == 3
+    assert told in found.err
+    assert not (state / "for-the-line").exists()
+
+
 def test_without_a_model_there_is_nothing_to_export(project: Path, lfvpipe: Any) -> None:
     said = lfvpipe("export", project)
     assert said.code == 3

@@ -10,6 +10,10 @@ Problems = Callable[..., tuple[Problem, ...]]
 
 CASES = {
     "sample: {percent: 40 %}": (2, 19, "text", "Write 40"),
+    "evaluate: {decide: {max_escape_rate: 0.5 %}}": (2, 38, "text", "Write 0.005:"),
+    "evaluate: {decide: {confidence: 95 %}}": (2, 33, "text", "Write 0.95:"),
+    "evaluate: {decide: {max_escape_rate: 1/200}}": (2, 38, "text", "Write 0.005:"),
+    "evaluate: {decide: {max_escape_rate: 5.0e-324}}": (2, 38, "at least 1e-06", "0.01"),
     "sample: {percent: '040'}": (2, 19, "a number is wanted", "Write 40"),
     "sample: {percent: 101}": (2, 19, "at most 100", ""),
     "sample: {percent: 0}": (2, 19, "more than 0", ""),

@@ -67,13 +67,19 @@ def run(options: ExportOptions) -> int:
     model = detector.load(file)
     version = found.model.get("version")
     to = Path(options.output or f"{variant.pipeline.name}-v{version}").absolute()
-    _insist_on_free(to)
+    _insist_on_free(to, options.state_root)
     sha256 = digest_of(file)
     card = model_card.card(found, model.info, sha256)
     if not to.parent.is_dir():
         raise UsageError(f"{to.parent} is no folder.", hint="Make it, or name another with -o.")
     scratch = to.with_name(f".{to.name}.incomplete")
     shutil.rmtree(scratch, ignore_errors=True)  # of an export that was killed
+    try:
+        scratch.mkdir()
+    except OSError as error:
+        raise UsageError(
+            f"Nothing can be made in {to.parent}: {error.strerror}.", hint="Name another with -o."
+        ) from error
     try:
         with atomic.as_usual():  # it is for others, too
             folder = _fill(scratch / to.stem, file, model, found, card)
@@ -122,8 +128,13 @@ def _model_of(variant: Variant, found: RunRecord) -> Path:
     return file
 
 
-def _insist_on_free(to: Path) -> None:
-    """Refuse to replace what is not an earlier export, or holds what no export made."""
+def _insist_on_free(to: Path, state: Path) -> None:
+    """Refuse a place in the state, and to replace what is no export or holds other things."""
+    if to.resolve().is_relative_to(state.resolve()):
+        raise UsageError(
+            f"{formatting.path(to)} is among the state, which `destroy --state` removes.",
+            hint="Name another place with -o.",
+        )
     if not (to.exists() or to.is_symlink()):
         return
     if to.is_symlink() or not to.is_dir() or not _is_export(to):
