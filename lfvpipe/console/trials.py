@@ -193,7 +193,8 @@ def _verify(visit: Visit) -> Response:
     verified = Verified(said) if said in set(Verified) else None
     places = [image.place for image in _chosen(visit, trial)]
     count = visit.service.trials.verify(trial.project, trial.id, places, verified)
-    return _go_back(visit, trial, say(f"trials.verified_{verified or 'not'}", count=count))
+    said = say(f"trials.verified_{verified or 'not'}", count=count)
+    return JSONResponse({"text": said}) if visit.wants_json else _go_back(visit, trial, said)
 
 
 def _add(visit: Visit) -> Response:

@@ -67,7 +67,7 @@ def test_images_are_chosen_over_all_pages_labelled_by_keys_and_undone(
     enter(page, offered, "p", "datasets")
     expect(page.locator(".tile")).to_have_count(120)
     page.get_by_label("Label").first.select_option("Without a label")
-    expect(page.get_by_text("128 images")).to_be_visible()
+    expect(page.locator("#shown")).to_have_text("128 images")
     page.get_by_role("button", name="Choose all 128").click()
     page.get_by_role("link", name="Next").click()
     expect(page.get_by_text("Page 2 of 2")).to_be_visible()

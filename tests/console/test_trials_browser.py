@@ -68,11 +68,14 @@ def test_images_are_brought_verified_by_keys_and_added(
 
     tiles.filter(has_text="Anomalous").locator("input").focus()
     page.keyboard.press("c")
-    playwright.expect(page.get_by_role("status").first).to_contain_text("1 verdict is verified")
+    playwright.expect(page.locator("#verified-said")).to_contain_text("1 verdict is verified")
+    # In place: whoever goes through the images by keys is where they were.
+    focused = "document.activeElement.closest('.tile').dataset.place"
+    assert page.evaluate(focused) == "4"
     page.get_by_label("Choose all on this page").check()
     tiles.filter(has_text="Anomalous").locator("input").uncheck()
     page.keyboard.press("i")
-    playwright.expect(page.get_by_role("status").first).to_contain_text("3 verdicts are verified")
+    playwright.expect(page.locator("#verified-said")).to_contain_text("3 verdicts are verified")
     page.get_by_label("All that are shown, over all pages (4)").check()
     page.get_by_role("button", name="Add to the training data set").click()
     playwright.expect(page.locator("#adding-said")).to_have_text(
@@ -94,6 +97,6 @@ def test_images_are_brought_verified_by_keys_and_added(
     page.get_by_role("link", name="<b>Monday</b>").click()
     page.get_by_role("button", name="Delete", exact=True).click()
     playwright.expect(page.get_by_role("status")).to_contain_text("is deleted")
-    assert page.title() == "p · lfvpipe"
+    assert page.title() == "Trial detections · p · lfvpipe"
     assert [each for each in said if "Content Security Policy" in each] == []
     context.close()

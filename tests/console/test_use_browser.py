@@ -61,7 +61,7 @@ def test_a_program_is_copied_and_an_image_tried(
     page.get_by_label("Show where the model sees evidence").uncheck()
     playwright.expect(page.locator(".stage .heat")).to_be_hidden()
     assert violations(page, axe) == []
-    assert page.title() == "p · lfvpipe"
+    assert page.title() == "Use the model · p · lfvpipe"
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     dropped = page.evaluate_handle(
         "async (image) => { const data = new DataTransfer();"

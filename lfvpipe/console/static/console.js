@@ -1,4 +1,4 @@
-// What every page has: times in the zone of whoever looks, forms that are sent once.
+// What every page has: times in the zone of whoever looks, forms that are sent once, and the focus.
 
 for (const each of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(each.dateTime);
@@ -13,6 +13,13 @@ for (const form of document.querySelectorAll("form[method=post]")) {
     form.dataset.sent = "yes";
   });
 }
+// What became of a form stands on top of the next page: a screen reader says it, Tab goes on below.
+const notice = document.querySelector("main > .notice[role]");
+if (notice) {
+  notice.tabIndex = -1;
+  notice.focus();
+}
+
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });

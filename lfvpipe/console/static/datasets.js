@@ -11,6 +11,7 @@ function begin() {
   const kept = `lfvpipe undo ${tools?.dataset.undo}`; // what this tab did, also before it was loaded again
   let undos = JSON.parse(sessionStorage.getItem(kept) ?? "[]");
   let looks = 0;
+  let isUnheard = false; // other images are asked for: how many there are is read aloud
   let isExamining = false;
   let here = location.href; // what is looked at, or about to be
   let queue = Promise.resolve(); // one request after another: nothing that is typed is lost
@@ -94,8 +95,8 @@ function begin() {
   }
 
   async function load(url, { keep = false } = {}) {
-    const focused = boxes().indexOf(document.activeElement);
     const mine = ++looks; // what was asked for last is shown, whichever answer comes last
+    if (!keep) isUnheard = true;
     here = new URL(url, location.href).href;
     const part = new URL(here);
     part.searchParams.set("part", "gallery");
@@ -103,13 +104,16 @@ function begin() {
     if (!answer.ok || answer.redirected) { location.assign(url); return; }
     const text = await answer.text();
     if (mine !== looks) return;
+    const focused = boxes().indexOf(document.activeElement); // now: an earlier answer may have set it
     gallery.innerHTML = text; // made and escaped by our own server
     part.searchParams.delete("part");
     if (keep) history.replaceState(null, "", part);
     else history.pushState(null, "", part);
     offerTypes();
     wake();
-    if (keep && focused >= 0) boxes()[Math.min(focused, boxes().length - 1)]?.focus();
+    if (focused >= 0) boxes()[Math.min(focused, boxes().length - 1)]?.focus();
+    if (isUnheard) document.getElementById("heard").textContent = document.getElementById("shown").textContent;
+    isUnheard = false;
   }
 
   async function ask(path, facts) {
@@ -189,7 +193,10 @@ function begin() {
     const link = event.target.closest(".pager a");
     if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
       event.preventDefault();
-      load(link.href).then(() => gallery.scrollIntoView({ block: "start" }));
+      load(link.href).then(() => {
+        gallery.scrollIntoView({ block: "start" });
+        (boxes()[0] ?? gallery.querySelector(".tile a"))?.focus({ preventScroll: true }); // the link is gone
+      });
       return;
     }
     const box = event.target.closest(".tile input");

@@ -25,7 +25,7 @@ function show(versions) {
   for (const state of followed.querySelectorAll("[data-version]")) {
     const now = versions[state.dataset.version];
     if (now?.status !== state.dataset.status) {
-      if (!isTyping()) return location.reload();
+      if (!isTyping()) return reload();
       if (now) state.textContent = now.said;
       continue;
     }
@@ -41,5 +41,25 @@ function show(versions) {
 function isTyping() {
   return [...document.querySelectorAll("main form input:not([type=hidden])")].some((each) => each.value !== each.defaultValue);
 }
+
+const KEPT = "lfvpipe focus";
+
+/** Load the page again; what has the focus has it afterwards, if it is still there. */
+function reload() {
+  const all = [...document.querySelectorAll("main a, main button, main input, main select, main summary")];
+  const focused = document.activeElement;
+  const alike = all.filter((each) => nameOf(each) === nameOf(focused));
+  if (alike.includes(focused)) sessionStorage.setItem(KEPT, JSON.stringify([nameOf(focused), alike.indexOf(focused)]));
+  location.reload();
+}
+
+function nameOf(element) {
+  return [element.tagName, element.id, element.getAttribute("name"), element.getAttribute("href"),
+    element.closest("form")?.getAttribute("action"), element.getAttribute("aria-label")].join("|");
+}
+
+const [name, place] = JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
+sessionStorage.removeItem(KEPT);
+if (name) [...document.querySelectorAll("main *")].filter((each) => nameOf(each) === name)[place]?.focus();
 
 if (followed) schedule();

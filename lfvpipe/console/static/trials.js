@@ -24,10 +24,38 @@ document.addEventListener("keydown", (event) => {
 });
 
 chosen?.addEventListener("submit", (event) => {
-  if (event.submitter?.name !== "to") return;
+  if (!event.submitter) return;
   event.preventDefault();
-  if (!adding) add(event.submitter);
+  if (event.submitter.name === "verified") verify(event.submitter);
+  else if (!adding) add(event.submitter);
 });
+
+async function send(button, form) {
+  const address = button.getAttribute("formaction") ?? chosen.getAttribute("action");
+  const answer = await fetch(address, { method: "POST", headers: { accept: "application/json" }, body: form });
+  const told = await answer.json();
+  if (!answer.ok) throw Object.assign(new Error(told.error), { status: answer.status });
+  return told;
+}
+
+// In place: whoever goes through the images by keys stays where they are.
+let verifying = Promise.resolve();
+function verify(button) {
+  const form = new URLSearchParams(new FormData(chosen, button));
+  const said = document.getElementById("verified-said");
+  verifying = verifying.then(async () => {
+    try {
+      const { text } = await send(button, form);
+      await refresh();
+      said.textContent = text;
+    } catch (error) {
+      said.textContent = error.status ? error.message : chosen.dataset.lost;
+    }
+  });
+  for (const box of boxes()) box.checked = false; // the next key is for the image that has the focus
+  chosen.elements.all.checked = false;
+  document.getElementById("choose-page").checked = false;
+}
 
 // Images join a data set in parts: what is added stays, whenever this page is closed.
 let adding = null;
@@ -46,13 +74,12 @@ async function add(button) {
   refused.querySelector("ul").textContent = "";
   document.getElementById("adding-going").hidden = false;
   bar.removeAttribute("value");
+  say("");
   let end = "";
   try {
     for (let of = 0, after = 0; ;) {
       form.set("after", after);
-      const answer = await fetch(button.formAction, { method: "POST", headers: { accept: "application/json" }, body: form });
-      const told = await answer.json();
-      if (!answer.ok) throw Object.assign(new Error(told.error), { status: answer.status });
+      const told = await send(button, form);
       sum.added += told.added;
       sum.had += told.had;
       if (!after) sum.left = told.left;
@@ -68,7 +95,8 @@ async function add(button) {
       of = done + told.remaining;
       bar.max = of;
       bar.value = done;
-      say(box.dataset.going.replace("{done}", done.toLocaleString()).replace("{of}", of.toLocaleString()));
+      document.getElementById("adding-state").textContent = box.dataset.going
+        .replace("{done}", done.toLocaleString()).replace("{of}", of.toLocaleString());
       if (!told.remaining) break;
       if (adding.stopped) { end = box.dataset.stopped; break; }
     }
@@ -87,15 +115,22 @@ async function add(button) {
 
 // The images of this page as they are now; what has the focus keeps it.
 async function refresh() {
+  const held = document.activeElement.closest("#tiles .tile");
+  const place = held?.dataset.place;
+  const at = [...tiles.children].indexOf(held);
+  const isBox = document.activeElement.matches("input");
   try {
     const answer = await fetch(location.href);
     if (!answer.ok) return;
     const now = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const name of ["tiles", "counts"]) {
+    for (const name of ["tiles", "counts", "all-shown", "none-shown", "pager"]) {
       const [here, there] = [document.getElementById(name), now.getElementById(name)];
       if (there) here.replaceChildren(...document.importNode(there, true).childNodes);
     }
   } catch { /* the next page shows them */ }
+  if (!place) return;
+  const tile = tiles.querySelector(`[data-place="${place}"]`) ?? tiles.children[Math.min(at, tiles.children.length - 1)];
+  tile?.querySelector(isBox ? "input:not(:disabled)" : ".larger")?.focus();
 }
 
 document.getElementById("adding-stop")?.addEventListener("click", () => { adding.stopped = true; });
@@ -120,7 +155,8 @@ function begin() {
     bar.max = of;
     bar.value = done;
     const values = { done, of };
-    say(section.dataset.going.replace(/\{(\w+)\}/g, (_, name) => values[name].toLocaleString()));
+    const line = document.getElementById("bring-state");
+    line.textContent = section.dataset.going.replace(/\{(\w+)\}/g, (_, name) => values[name].toLocaleString());
   };
 
   async function ask(path, body) {
@@ -144,6 +180,7 @@ function begin() {
   function show(html) {
     const tile = document.createRange().createContextualFragment(html).querySelector("li");
     const there = tiles.querySelector(`[data-place="${tile.dataset.place}"]`);
+    if (there?.contains(document.activeElement)) return; // judged again: somebody is at it
     if (there) there.replaceWith(tile);
     else tiles.prepend(tile);
   }
@@ -152,6 +189,8 @@ function begin() {
     going = new AbortController();
     refused.hidden = true;
     refused.textContent = "";
+    say("");
+    document.getElementById("bring-state").textContent = "";
     document.getElementById("bring-going").hidden = false;
     try {
       await run();

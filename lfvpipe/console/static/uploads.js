@@ -15,10 +15,12 @@ function begin() {
   let going = null;
 
   form.hidden = false;
-  const say = (text, values = {}) => {
+  const write = (id) => (text, values = {}) => {
     const shown = text.replace(/\{(\w+)\}/g, (_, name) => (values[name] ?? 0).toLocaleString());
-    document.getElementById("upload-said").textContent = shown;
+    document.getElementById(id).textContent = shown;
   };
+  const say = write("upload-said"); // is read aloud
+  const state = write("upload-count"); // is not: it changes with each file
 
   // A line that breaks is tried again for half a minute, a server that refuses is not.
   async function ask(path, body, type) {
@@ -106,7 +108,7 @@ function begin() {
           if (told) stored.push({ item, file: { digest: told.digest, name: told.name, path: item.path } });
           count.done += 1;
           bar.value = count.done;
-          say(form.dataset.going, count);
+          state(form.dataset.going, count);
         });
         count.done = at + part.length;
         bar.value = count.done;
