@@ -46,9 +46,8 @@ const KEPT = "lfvpipe focus";
 
 /** Load the page again; what has the focus has it afterwards, if it is still there. */
 function reload() {
-  const all = [...document.querySelectorAll("main a, main button, main input, main select, main summary")];
   const focused = document.activeElement;
-  const alike = all.filter((each) => nameOf(each) === nameOf(focused));
+  const alike = [...document.querySelectorAll("main *")].filter((each) => nameOf(each) === nameOf(focused));
   if (alike.includes(focused)) sessionStorage.setItem(KEPT, JSON.stringify([nameOf(focused), alike.indexOf(focused)]));
   location.reload();
 }
