@@ -174,6 +174,18 @@ def test_a_type_is_renamed_in_both_data_sets(filled: Offered) -> None:
     assert "is no anomaly type" in rita.get(HERE).text
 
 
+def test_who_labels_neither_adds_nor_moves_images_by_any_way(filled: Offered) -> None:
+    ada, rita = filled.person("ADA"), filled.person("RITA")
+    take_prefix(ada)
+    send(ada, f"{HERE}/move", {"images": images(ada)[:1]})
+    before = images(ada), images(ada, "test")
+    refused = send(rita, f"{HERE}/move", {"images": images(rita)})
+    assert refused.status_code == 403
+    assert (images(ada), images(ada, "test")) == before  # not half of a move either
+    labelled = send(rita, f"{HERE}/label", {"images": images(rita), "call": "anomaly:dent"})
+    assert labelled.status_code == 200
+
+
 def test_a_foreign_page_and_an_old_form_change_nothing(filled: Offered) -> None:
     ada = filled.person("ADA")
     take_prefix(ada)

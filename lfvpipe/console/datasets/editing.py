@@ -16,6 +16,7 @@ from lfvpipe.console.wording import say
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.manifest import NewLabel, creation_date, relabel, rename_type
+from lfvpipe.service.roles import check_admin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -245,7 +246,12 @@ class Editing:
 
         Returns:
             What a person should know of it beyond.
+
+        Raises:
+            Fault: Whoever asks is no admin, and images would come or go: nothing is done then.
         """
+        if any(None in (each.before, each.after) for each in step):
+            check_admin("add images, or take any out")
         by_dataset = _by_dataset(step)
         for dataset, changes in by_dataset.items():
             lines = {each.source: each.after for each in changes if each.after is not None}

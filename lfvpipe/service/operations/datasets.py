@@ -1,14 +1,17 @@
 """CreateDataset, DescribeDataset, ListDatasetEntries, UpdateDatasetEntries, DeleteDataset."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import NotRequired, TypedDict
 
+from lfvpipe import manifest
 from lfvpipe.lookout.statuses import DATASET_BUSY, DatasetStatus
 from lfvpipe.service.faults import conflict, invalid
 from lfvpipe.service.jobs.messages import CREATED
 from lfvpipe.service.operations.base import PAGE, OperationContext, Result, read_token, write_token
+from lfvpipe.service.roles import Role, check_admin, present_actor
 from lfvpipe.service.runtime import describe_storage
 from lfvpipe.service.state import contents, datasets, entries, projects, tokens
 from lfvpipe.service.state.contents import Content, ContentState
@@ -55,9 +58,9 @@ class Datasets:
         if datasets.exists(tx, project_name, dataset_type):
             exists = f"project {project_name} has a {dataset_type} dataset already; delete it first"
             raise conflict("DATASET", f"{project_name}/{dataset_type}", exists)
-        manifest = _manifest(dataset_source)
+        named = _manifest(dataset_source)
         storage = describe_storage(self.context.buckets)
-        if manifest is None:
+        if named is None:
             status, message = DatasetStatus.CREATE_COMPLETE, CREATED
             content = contents.create_empty(tx, storage)
         else:
@@ -65,9 +68,9 @@ class Datasets:
             content = contents.create_from_manifest(
                 tx,
                 storage,
-                bucket=manifest["Bucket"],
-                key=manifest["Key"],
-                version_id=manifest.get("VersionId"),
+                bucket=named["Bucket"],
+                key=named["Key"],
+                version_id=named.get("VersionId"),
             )
         datasets.create(
             tx,
@@ -134,6 +137,8 @@ class Datasets:
         if dataset.status in DATASET_BUSY or dataset.status == DatasetStatus.CREATE_FAILED:
             state = f"the {dataset_type} dataset of project {project_name} is {dataset.status}"
             raise conflict("DATASET", dataset.name, f"{state} and cannot be updated")
+        if present_actor().role is not Role.ADMIN:
+            self._insist_on_known(tx, dataset, changes)
         storage = describe_storage(self.context.buckets)
         content = contents.create_from_changes(tx, storage, base=dataset.content, changes=changes)
         now = self.context.runtime.clock()
@@ -142,6 +147,18 @@ class Datasets:
         tx.resource = tokens.dataset_resource(updating)
         tx.after(partial(self.context.scheduler.reconcile_dataset, updating))
         return {"Status": updating.status}
+
+    def _insist_on_known(self, tx: Transaction, dataset: Dataset, changes: bytes) -> None:
+        """Refuse lines of images that the dataset does not have: who labels adds none."""
+        sources = set()
+        for line in changes.splitlines():
+            with suppress(UnicodeDecodeError, manifest.LineError):  # such are told of later
+                longest = self.context.runtime.quotas.max_manifest_line
+                text = line.decode("utf-8-sig").strip()
+                sources.add(manifest.service_entry(text, longest=longest).source)
+        known = {row.source for row in entries.of_sources(tx, dataset.content, sources)}
+        for source in sorted(sources - known):
+            check_admin(f"add images such as {source}")
 
     def delete_dataset(self, tx: Transaction, *, project_name: str, dataset_type: str) -> Result:
         """Delete a dataset; its images stay, and so do its lines while a model trains on them."""
@@ -153,10 +170,10 @@ class Datasets:
 
 
 def _manifest(source: DatasetSource | None) -> InputS3Object | None:
-    manifest = (source or {}).get("GroundTruthManifest", {}).get("S3Object")
-    if source is not None and manifest is None:
+    named = (source or {}).get("GroundTruthManifest", {}).get("S3Object")
+    if source is not None and named is None:
         raise invalid("datasetSource must name groundTruthManifest.s3Object")
-    return manifest
+    return named
 
 
 def _epoch(moment: datetime | None) -> float | None:

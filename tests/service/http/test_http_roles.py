@@ -97,6 +97,20 @@ def test_a_refusal_says_who_may_not_what_and_nothing_happens(serve: Serve) -> No
     assert [each["ProjectName"] for each in admin.list_projects()["Projects"]] == ["p"]
 
 
+@pytest.mark.usefixtures("dataset")
+def test_who_labels_adds_no_image(serve: Serve, waits: Any) -> None:
+    reviewer = with_role(serve, Role.REVIEWER).client()
+    target: Any = P | {"DatasetType": "train"}
+    (first, *_) = reviewer.list_dataset_entries(**target)["DatasetEntries"]
+    other = first.replace(json.loads(first)["source-ref"], "s3://bucket/another.png")
+    for changes in (other, f"{first}\n{other}"):
+        with pytest.raises(ClientError, match="may not add images such as s3://"):
+            reviewer.update_dataset_entries(**target, Changes=changes.encode())
+    reviewer.update_dataset_entries(**target, Changes=first.encode())
+    waits.dataset(reviewer)
+    assert len(reviewer.list_dataset_entries(**target)["DatasetEntries"]) == 10
+
+
 def test_a_repeated_client_token_of_an_admin_is_not_answered_to_a_viewer(serve: Serve) -> None:
     viewer, admin = (with_role(serve, role).client() for role in (Role.VIEWER, Role.ADMIN))
     admin.create_project(ProjectName="p", ClientToken="t")
