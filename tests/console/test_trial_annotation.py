@@ -60,6 +60,7 @@ def test_what_is_marked_goes_with_the_image_into_a_data_set(offered: Offered) ->
     assert again.json()["stand"] == f"s3://{bucket.name}/{kept.key}"
     # Judged again, it stays marked.
     bring(ada, trial, "missed.png", picture((0, 200, 1)))
+    assert ada.get(trial).text.count('<path class="truth"') == 1
 
     fields = {"verified": "correct", "place": [2, 3, 4]}
     notice(ada, f"{trial}/verify", fields)
