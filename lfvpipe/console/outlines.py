@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from lfvpipe.detector.facts import BACKGROUND
+from lfvpipe.detector.facts import BACKGROUND, BACKGROUND_COLOR
 from lfvpipe.report.masks import Painting, view_masks
 from lfvpipe.storage import NoSuchObject, parse_s3_uri
 
@@ -79,9 +79,9 @@ class Outlines:
 
 
 def predicted_by(judged: Judged) -> Painting | None:
-    """Return the mask that a model painted; None where it paints none."""
+    """Return the mask that a model painted; None where it paints none, or white on white."""
     verdict = judged.verdict
     if verdict.mask_png is None:
         return None
     classes = {each.name: each.color for each in verdict.anomalies if each.name != BACKGROUND}
-    return Painting(verdict.mask_png, classes)
+    return None if BACKGROUND_COLOR in classes.values() else Painting(verdict.mask_png, classes)

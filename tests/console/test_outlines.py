@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 
 from lfvpipe.service.judging import Judge
-from tests.service.conftest import GREEN, RED, Waits, line, picture
+from tests.service.conftest import GREEN, RED, ColourModel, Waits, line, picture
 
 from .conftest import Offered, pages
 from .models import add_model
@@ -20,6 +21,8 @@ from .test_projects_browser import violations
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+    from lfvpipe.detector import Verdict
 
 HALF, WHOLE = "M0 0H480V240H0z", "M0 0H480V480H0z"
 MAP = {"0": {"class-name": "crack", "hex-color": "#23A436", "confidence": 0}}
@@ -88,6 +91,22 @@ def test_true_and_predicted_masks_of_test_images_are_outlined_and_drawn_once(
 
     monkeypatch.setattr(Judge, "judge", refuse)
     assert paths(person.get(found["anomaly/1.png"]).text)["truth"] == HALF
+
+
+def test_nothing_is_outlined_of_a_type_that_is_white_as_the_ground_is(
+    marked: Offered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detect = ColourModel.detect
+
+    def paint_white(self: ColourModel, image: Any) -> Verdict:
+        found = detect(self, image)
+        anomalies = tuple(replace(each, color="#FFFFFF") for each in found.anomalies)
+        return replace(found, anomalies=anomalies, mask_png=picture((255, 255, 255)))
+
+    monkeypatch.setattr(ColourModel, "detect", paint_white)
+    person = marked.person("VIC")
+    drawn = [paths(person.get(f"{HERE}/1/outlines/{number}").text) for number in range(10)]
+    assert sorted(map(str, drawn)) == sorted([*["{}"] * 6, *[str({"truth": HALF})] * 4])
 
 
 def test_trials_outline_what_the_model_marks(marked: Offered) -> None:
