@@ -18,7 +18,7 @@ from .test_trials import begin, bring
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the dev extra")
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 FOCUSED = "document.activeElement.textContent"
 
@@ -82,6 +82,7 @@ def test_a_verified_image_that_is_shown_no_more_leaves_the_focus_in_its_place(
         "1 verdict is verified as correct."
     )
     playwright.expect(page.locator("#tiles .tile")).to_have_count(2)
+    assert page.locator("#tiles input:checked").count() == 0
     assert page.evaluate("document.activeElement.closest('.tile').dataset.place") == "3"
     page.keyboard.press("i")
     playwright.expect(page.locator("#tiles .tile")).to_have_count(1)
@@ -100,3 +101,27 @@ def test_a_page_that_loads_itself_anew_gives_the_focus_back(page: Page, offered:
     hold.set()
     playwright.expect(page.locator(".state").first).to_have_text("trained")
     page.wait_for_function("document.activeElement.textContent === 'Version 2'")
+
+
+def test_what_is_chosen_while_an_answer_is_on_its_way_stays_chosen(
+    page: Page, offered: Offered
+) -> None:
+    train(offered)
+    ada = offered.person("ADA")
+    trial = begin(ada)
+    for number in range(3):
+        bring(ada, trial, f"{number}.png", picture((200, 0, number)))
+    held: list[Route] = []
+    page.route("**/verify", lambda route: held.append(route))
+    enter(page, offered, trial)
+    page.locator("[data-place='1'] input").check()
+    with page.expect_request("**/verify"):
+        page.get_by_role("button", name="Incorrect (I)").click()
+    page.locator("[data-place='3'] input").check()
+    while not held:  # Playwright tells it between two calls
+        page.evaluate("0")
+    held[0].continue_()
+    playwright.expect(page.locator("#tiles .verified")).to_have_text("Verified: incorrect")
+    chosen = page.locator("#tiles input:checked")
+    playwright.expect(chosen).to_have_count(1)
+    assert chosen.input_value() == "3"

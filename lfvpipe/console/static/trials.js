@@ -52,7 +52,11 @@ function verify(button) {
       said.textContent = error.status ? error.message : chosen.dataset.lost;
     }
   });
-  for (const box of boxes()) box.checked = false; // the next key is for the image that has the focus
+  chooseNone(); // the next key is for the image that has the focus
+}
+
+function chooseNone() {
+  for (const box of boxes()) box.checked = false;
   chosen.elements.all.checked = false;
   document.getElementById("choose-page").checked = false;
 }
@@ -67,6 +71,7 @@ async function add(button) {
   const counted = (name, count) =>
     box.dataset[count === 1 ? name : `${name}_many`].replace("{count}", count.toLocaleString());
   const form = new URLSearchParams(new FormData(chosen, button));
+  chooseNone();
   const sum = { added: 0, had: 0, left: 0 };
   const remarks = new Set();
   adding = { stopped: false };
@@ -113,24 +118,23 @@ async function add(button) {
   say([...sentences, ...remarks, end].filter(Boolean).join(" "));
 }
 
-// The images of this page as they are now; what has the focus keeps it.
+// The images of this page as they are now; what has the focus keeps it, and what was chosen meanwhile stays so.
 async function refresh() {
-  const held = document.activeElement.closest("#tiles .tile");
-  const place = held?.dataset.place;
-  const at = [...tiles.children].indexOf(held);
-  const isBox = document.activeElement.matches("input");
-  try {
-    const answer = await fetch(location.href);
-    if (!answer.ok) return;
-    const now = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const name of ["tiles", "counts", "all-shown", "none-shown", "pager"]) {
-      const [here, there] = [document.getElementById(name), now.getElementById(name)];
-      if (there) here.replaceChildren(...document.importNode(there, true).childNodes);
-    }
-  } catch { /* the next page shows them */ }
-  if (!place) return;
-  const tile = tiles.querySelector(`[data-place="${place}"]`) ?? tiles.children[Math.min(at, tiles.children.length - 1)];
-  tile?.querySelector(isBox ? "input:not(:disabled)" : ".larger")?.focus();
+  const text = await fetch(location.href).then((answer) => (answer.ok ? answer.text() : "")).catch(() => "");
+  if (!text) return; // the next page shows them
+  const focused = document.activeElement;
+  const tile = focused.closest("#tiles .tile");
+  const at = [...tiles.children].indexOf(tile);
+  const ticked = new Set(boxes().filter((box) => box.checked).map((box) => box.value));
+  const now = new DOMParser().parseFromString(text, "text/html");
+  for (const name of ["tiles", "counts", "all-shown", "none-shown", "pager"]) {
+    const [here, there] = [document.getElementById(name), now.getElementById(name)];
+    if (there) here.replaceChildren(...document.importNode(there, true).childNodes);
+  }
+  for (const box of boxes()) box.checked = ticked.has(box.value);
+  if (!tile) return;
+  const same = tiles.querySelector(`[data-place="${tile.dataset.place}"]`) ?? tiles.children[Math.min(at, tiles.children.length - 1)];
+  same?.querySelector(focused.matches("input") ? "input:not(:disabled)" : `a.${focused.className}`)?.focus();
 }
 
 document.getElementById("adding-stop")?.addEventListener("click", () => { adding.stopped = true; });

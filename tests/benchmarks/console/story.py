@@ -108,9 +108,10 @@ class Story:
             for tile in self.page.locator("#tiles .tile").all():
                 chosen = tile.locator(".name").inner_text() in names
                 tile.locator("input[type=checkbox]").set_checked(chosen)
-            button = "Correct (C)" if right else "Incorrect (I)"
-            self.page.get_by_role("button", name=button).click()
-            expect(self.page.get_by_text(re.compile("verdicts? (is|are) verified"))).to_be_visible()
+            said_now = "correct" if right else "incorrect"
+            self.page.get_by_role("button", name=re.compile(f"^{said_now}", re.IGNORECASE)).click()
+            done = re.compile(f"^{len(names)} verdicts? (is|are) verified as {said_now}")
+            expect(self.page.locator("#verified-said")).to_have_text(done)
         self.page.get_by_label(re.compile("All that are shown")).check()
         self.page.get_by_role("button", name="Add to the training data set").click()
         expect(self.page.get_by_text(f"{len(said)} images are added")).to_be_visible()
