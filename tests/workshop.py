@@ -90,7 +90,7 @@ class Folder:
 
         state = self.folder / ".lfvpipe"
         buckets = connect_buckets("local", region="us-east-1", root=state / "buckets")
-        handler = open_service(state / "service", buckets, region="us-east-1").handle
+        handler = open_service(state / "service", buckets, region="us-east-1").handle_for_owner
         return connect("embedded", region="us-east-1", handler=handler)
 
 

@@ -19,7 +19,14 @@ def _show(visit: Visit) -> Response:
     project = visit.query.get("project", "")
     found = visit.service.changes(before=before, project=project, limit=_A_PAGE + 1)
     older = found[_A_PAGE - 1].id if len(found) > _A_PAGE else None
-    return visit.show("changes.html.j2", changes=found[:_A_PAGE], older=older, project=project)
+    return visit.show(
+        "changes.html.j2",
+        changes=found[:_A_PAGE],
+        older=older,
+        project=project,
+        dropped=0 if older else visit.service.count_dropped_changes(),
+        kept=visit.service.quotas.kept_changes,
+    )
 
 
 PAGES = (Page("GET", "/changes", _show),)

@@ -9,7 +9,7 @@ from botocore.model import OperationModel, ServiceModel
 from lfvpipe.service import auditing
 from lfvpipe.service.roles import check_role
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.service.state import tokens
+from lfvpipe.service.state import changes, tokens
 from lfvpipe.service.throttle import Throttle
 
 Method = Callable[..., Mapping[str, Any]]
@@ -62,7 +62,9 @@ class Dispatcher:
 
             def act() -> Mapping[str, Any]:
                 with auditing.written_down(tx, operation.name, parameters, now):
-                    return method(tx, **arguments)
+                    answer = method(tx, **arguments)
+                changes.keep_newest(tx, self._runtime.quotas.kept_changes)
+                return answer
 
             if token is None:
                 return act()

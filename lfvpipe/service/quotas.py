@@ -25,6 +25,7 @@ _UNLIMITED = (
     "requests_per_second",
     "queued_trainings",
     "idle_seconds",
+    "kept_changes",
 )
 
 
@@ -52,6 +53,7 @@ class Quotas:
         requests_per_second: How often each operation but DetectAnomalies may be called; the
             original allowed 5. None sets no limit; a service within its caller never has one.
         idle_seconds: How long nobody may ask a hosted model before it is stopped. None: for ever.
+        kept_changes: How many of the changes that were made are told; the oldest go. None: all.
     """
 
     min_side: int = rules.MIN_SIDE
@@ -86,6 +88,7 @@ class Quotas:
     checkpoint_bytes: int = 2 * 1024**3
     requests_per_second: float | None = None
     idle_seconds: float | None = None
+    kept_changes: int | None = 100_000
 
 
 def read_quotas(

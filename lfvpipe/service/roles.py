@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from botocore.model import OperationModel
 
@@ -44,8 +45,9 @@ class Actor:
     role: Role = Role.ADMIN
 
 
-_OWNER = Actor()
-_actor: ContextVar[Actor] = ContextVar("actor", default=_OWNER)
+OWNER: Final = Actor()
+# Nobody, until a door says who: a thread that was started without it is refused, not let in.
+_actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
 
 
 @contextmanager
@@ -59,8 +61,16 @@ def acting(actor: Actor) -> Iterator[None]:
 
 
 def present_actor() -> Actor:
-    """Return who asks, in this thread."""
-    return _actor.get()
+    """Return who asks, in this thread.
+
+    Raises:
+        Fault: AccessDeniedException, where nobody was said to.
+    """
+    actor = _actor.get()
+    if actor is None:
+        message = "nobody is said to ask for this, and what nobody asks for is not carried out"
+        raise Fault("AccessDeniedException", message, status=403)
+    return actor
 
 
 def check_role(operation: OperationModel) -> None:
@@ -69,7 +79,7 @@ def check_role(operation: OperationModel) -> None:
     Raises:
         Fault: AccessDeniedException.
     """
-    if not _actor.get().role.may(operation):
+    if not present_actor().role.may(operation):
         raise _denied(f"call {operation.name}")
 
 
@@ -82,18 +92,18 @@ def check_admin(what: str) -> None:
     Raises:
         Fault: AccessDeniedException.
     """
-    if _actor.get().role is not Role.ADMIN:
+    if present_actor().role is not Role.ADMIN:
         raise _denied(what)
 
 
 def check_labelling(what: str) -> None:
     """Refuse what only those may who label images: reviewers and admins; see `check_admin`."""
-    if _actor.get().role is Role.VIEWER:
+    if present_actor().role is Role.VIEWER:
         raise _denied(what)
 
 
 def _denied(what: str) -> Fault:
-    actor = _actor.get()
+    actor = present_actor()
     return Fault(
         "AccessDeniedException",
         f"the access key {actor.access_key} has the role {actor.role.value}, which may not {what};"

@@ -27,7 +27,7 @@ from lfvpipe.service.protocol.gateway import Gateway
 from lfvpipe.service.protocol.model import service_model
 from lfvpipe.service.protocol.serializer import Response
 from lfvpipe.service.quotas import Quotas, read_quotas
-from lfvpipe.service.roles import check_admin
+from lfvpipe.service.roles import OWNER, acting, check_admin
 from lfvpipe.service.runtime import open_runtime
 from lfvpipe.service.state import changes, datasets, models, packaging_jobs
 from lfvpipe.service.state.changes import Change
@@ -170,8 +170,18 @@ class Service:
         return self._runtime.clock()
 
     def handle(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
-        """Answer one request: its status, headers and body. Safe to call from many threads."""
+        """Answer one request: its status, headers and body. Safe to call from many threads.
+
+        It is carried out for whoever `roles.acting` names in this thread, and refused for nobody.
+        """
         return self._gateway.handle(method, url, headers, body)
+
+    def handle_for_owner(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        """Answer a request of whoever has the state folder itself; see `handle`."""
+        with acting(OWNER):
+            return self.handle(method, url, headers, body)
 
     def resume(self) -> None:
         """Take up what a process that died, or another one's end, left unfinished.
@@ -209,6 +219,11 @@ class Service:
         check_admin("read who changed what")
         with self._runtime.database.read() as tx:
             return changes.page(tx, before=before, project=project, limit=limit)
+
+    def count_dropped_changes(self) -> int:
+        """Return how many changes were made that are not kept any more."""
+        with self._runtime.database.read() as tx:
+            return changes.count_dropped(tx)
 
     def close(self, seconds: float = 5.0) -> None:
         """End threads and inference units, and close the state; trainings go on by themselves.

@@ -97,7 +97,7 @@ class Context:
         from lfvpipe.lookout.client import connect
 
         endpoint = self.pipeline.service.endpoint
-        handler = self._service.handle if endpoint == "embedded" else None
+        handler = self._service.handle_for_owner if endpoint == "embedded" else None
         return connect(endpoint, region=self.pipeline.region, handler=handler)
 
     @cached_property

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -232,13 +232,6 @@ def test_an_address_that_is_no_servers_is_a_problem_of_the_file(
     assert "an http(s):// address" in said.err
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def real_server(tmp_path: Path) -> Iterator[str]:
     """Yield the address of a tracking server of MLflow's own."""
@@ -248,19 +241,21 @@ def real_server(tmp_path: Path) -> Iterator[str]:
         pytest.skip("needs MLflow with its server (pip install mlflow)")
     if os.name == "nt":
         pytest.skip("ends a group of processes, as only POSIX can")
-    port = _free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
-    command += ["--port", str(port), "--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db"]
+    # It takes a free port and says which: one that is looked for before may be another's by then.
+    command += ["--port", "0", "--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db"]
     command += ["--artifacts-destination", str(tmp_path / "artifacts")]
     quiet = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
     with subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=quiet, start_new_session=True
     ) as process:
         assert process.stderr is not None
-        for line in process.stderr:
-            if "Application startup complete" in line:
-                break
-        yield f"http://127.0.0.1:{port}"
+        running = (
+            re.search(r"running on (http://127\.0\.0\.1:\d+)", line) for line in process.stderr
+        )
+        found = next((each for each in running if each), None)
+        assert found, "the server has ended"
+        yield found[1]
         os.killpg(process.pid, signal.SIGKILL)
 
 

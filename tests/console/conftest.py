@@ -21,7 +21,7 @@ from lfvpipe.service.http.auth import SigV4
 from lfvpipe.service.http.credentials import AccessKey
 from lfvpipe.service.http.server import Server, listen
 from lfvpipe.service.roles import Role
-from tests.service.conftest import FEW, ColourDetector, one_session, waits, world
+from tests.service.conftest import FEW, ColourDetector, by_the_owner, one_session, waits, world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -157,4 +157,4 @@ def offered(offer: Callable[..., Offered]) -> Offered:
     return offer()
 
 
-__all__ = ["KEYS", "Offered", "Person", "one_session", "pages", "waits", "world"]
+__all__ = ["KEYS", "Offered", "Person", "by_the_owner", "one_session", "pages", "waits", "world"]

@@ -23,7 +23,7 @@ NORMAL, ANOMALY, NOTHING = Call("normal"), Call("anomaly"), Call(None)
 def service(world: World) -> Service:
     """A service with a project p whose training data set has eight images, none labelled."""
     service = world.open()
-    client = connect("embedded", region="us-east-1", handler=service.handle)
+    client = connect("embedded", region="us-east-1", handler=service.handle_for_owner)
     client.create_project(ProjectName="p")
     client.create_dataset(ProjectName="p", DatasetType="train")
     lines = []
@@ -36,7 +36,7 @@ def service(world: World) -> Service:
 
 @pytest.fixture
 def client(service: Service) -> LookoutClient:
-    return connect("embedded", region="us-east-1", handler=service.handle)
+    return connect("embedded", region="us-east-1", handler=service.handle_for_owner)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_people_at_once_in_two_processes_lose_nothing(world: World, service: Ser
     failed: list[BaseException] = []
 
     def work(opened: Service, part: int) -> None:
-        made = connect("embedded", region="us-east-1", handler=opened.handle)
+        made = connect("embedded", region="us-east-1", handler=opened.handle_for_owner)
         editing = Editing(opened.images, Updates(made, opened.images))
         barrier.wait()
         try:

@@ -370,7 +370,7 @@ def test_the_consoles_bucket_on_s3_takes_images_and_shows_them(s3: str, tmp_path
         quotas=FEW,
         stand_in=ColourDetector(),
     )
-    client = connect("embedded", region="us-east-1", handler=service.handle)
+    client = connect("embedded", region="us-east-1", handler=service.handle_for_owner)
     client.create_project(ProjectName="p")
     desk = Desk(client, service, Pipelines(None, service))
     dataset = DatasetName("p", "train")

@@ -114,7 +114,7 @@ def test_the_pipeline_makes_the_same_data_sets(
         assert main(["run", "p/p.yaml", "--until", "datasets", *options]) == 0
         buckets = connect_storage("local", region="us-east-1", root=state / "buckets")
         service = open_service(state / "service", buckets, region="us-east-1", trains=False)
-        client = connect("embedded", region="us-east-1", handler=service.handle)
+        client = connect("embedded", region="us-east-1", handler=service.handle_for_owner)
         project = "p" if with_images else "p-files"
         for kind, wanted in expected.items():
             assert contents(client, buckets, project, kind) == wanted  # type: ignore[arg-type]

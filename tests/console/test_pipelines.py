@@ -57,7 +57,7 @@ def desk(folder: Path) -> Iterator[Any]:
         buckets = storage.connect("local", region="us-east-1", root=root / "buckets")
         service = Service(root / "service", buckets, region="us-east-1", limits="open")
         services.append(service)
-        client = connect("embedded", region="us-east-1", handler=service.handle)
+        client = connect("embedded", region="us-east-1", handler=service.handle_for_owner)
         return Desk(client, service, Pipelines(root, service))
 
     yield open_desk
@@ -96,13 +96,13 @@ def test_labels_masks_and_removals_outlive_the_pipelines_next_run(folder: Path, 
         assert "p.labels.jsonl" in done.remark
         opened.editing.remove(TRAIN, [second.id])
         marked = opened.marking.find(TRAIN, third.id)
-        size = marked.size
+        size = marked.sheet.size
         painted = io.BytesIO()
         overlay = Image.new("RGBA", size)
         overlay.paste(Image.new("RGBA", (4, 4), "#23A436"), (0, 0, 4, 4))
         overlay.save(painted, "PNG")
         colours = {"scratch": "#23A436"}
-        opened.marking.save(TRAIN, third.id, painted.getvalue(), colours, marked.stand)
+        opened.marking.save(TRAIN, third.id, painted.getvalue(), colours, marked.sheet.stand)
     told = lines(file)
     assert [(each["label"], each["was"], each["who"]) for each in told] == [
         ("anomaly", "normal", "ANN"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -250,6 +252,11 @@ def test_a_key_may_in_the_console_what_it_may_by_the_api(offered: Offered) -> No
     shown = admin.get(pages("changes")).text
     assert "CreateProject" in shown
     assert "ADA" in shown
+    assert "not kept any more" not in shown
+    with closing(sqlite3.connect(offered.root / "service" / "service.db")) as state, state:
+        state.execute("DELETE FROM changes")
+    admin.post(PROJECTS, {"name": "q"})
+    assert "not kept any more: 1. The newest 100,000 are" in admin.get(pages("changes")).text
 
 
 def test_a_script_is_told_as_it_reads(offered: Offered) -> None:

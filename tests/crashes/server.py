@@ -37,7 +37,7 @@ def main(words: list[str]) -> int:
     buckets = connect_storage("local", region="us-east-1", root=state / "buckets")
     folder, region = state / "service", "us-east-1"
     service = Service(folder, buckets, region=region, quotas=FEW, detector=DETECTOR)
-    client = connect("embedded", region=region, handler=service.handle)
+    client = connect("embedded", region=region, handler=service.handle_for_owner)
     heard = notes.read_text().splitlines() if notes.exists() else []
     for name, act in intentions(client, state / "buckets" / "bucket").items():
         if name not in heard:

@@ -57,7 +57,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         quotas=FEW,
         launch=lambda _runtime: lambda: True,
     )
-    client = connect("embedded", region="us-east-1", handler=service.handle)
+    client = connect("embedded", region="us-east-1", handler=service.handle_for_owner)
     client.create_project(ProjectName="p")
     source: Any = {"GroundTruthManifest": {"S3Object": {"Bucket": "bucket", "Key": "manifest"}}}
     client.create_dataset(ProjectName="p", DatasetType="train", DatasetSource=source)

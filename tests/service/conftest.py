@@ -25,6 +25,7 @@ from lfvpipe.lookout.client import LookoutClient, _isolated_session, connect
 from lfvpipe.lookout.waiters import wait_for_dataset, wait_for_hosting, wait_for_model
 from lfvpipe.service.embedded import Service
 from lfvpipe.service.quotas import Quotas
+from lfvpipe.service.roles import OWNER, acting
 from lfvpipe.storage import Bucket, Buckets
 from lfvpipe.storage import connect as connect_storage
 
@@ -135,7 +136,9 @@ class World:
         return service
 
     def client(self, **options: Any) -> LookoutClient:
-        return connect("embedded", region="us-east-1", handler=self.open(**options).handle)
+        return connect(
+            "embedded", region="us-east-1", handler=self.open(**options).handle_for_owner
+        )
 
     def put_images(self, normal: int = 6, anomaly: int = 4) -> list[dict[str, Any]]:
         """Store images; return their lines."""
@@ -180,6 +183,13 @@ def one_session() -> Iterator[None]:
     made = cache(_isolated_session)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lfvpipe.lookout.client._isolated_session", made)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def by_the_owner() -> Iterator[None]:
+    """Ask in the owner's name in the test's own thread, where it names nobody else."""
+    with acting(OWNER):
         yield
 
 

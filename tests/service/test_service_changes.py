@@ -1,13 +1,20 @@
 """Who changed what and when is written down with the change, and read by admins alone."""
 
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from lfvpipe.lookout.client import connect
+from lfvpipe.lookout.client import LookoutClient, connect
+from lfvpipe.lookout.tags import DECISION
+from lfvpipe.lookout.waiters import wait_for_model_deletion
 from lfvpipe.service.faults import Fault
+from lfvpipe.service.protocol.serializer import Response
 from lfvpipe.service.roles import Actor, Role, acting
+from tests.service.conftest import FEW, World
 
 ANN = Actor("ANN", Role.REVIEWER)
 
@@ -80,3 +87,57 @@ def test_only_an_admin_reads_them(world: Any) -> None:
     service = world.open()
     with acting(ANN), pytest.raises(Fault, match="may not read who changed what"):
         service.changes()
+
+
+def test_what_nobody_asks_for_is_not_carried_out(world: World) -> None:
+    service = world.open()
+    headers = {"Content-Type": "application/json"}
+    body = b'{"ProjectName": "p"}'
+
+    def ask(handle: Callable[..., Response]) -> tuple[int, str]:
+        status, _, said = handle("POST", "/2020-11-20/projects", headers, body)
+        return status, said.decode()
+
+    with ThreadPoolExecutor(1) as pool:  # a thread that nobody told for whom it works
+        status, said = pool.submit(ask, service.handle).result()
+        assert (status, "nobody is said to ask" in said) == (403, True)
+        with pytest.raises(Fault, match="nobody is said to ask"):
+            pool.submit(service.changes).result()
+        assert service.changes() == []
+        # the program that has the state folder says so itself
+        assert pool.submit(ask, service.handle_for_owner).result()[0] == 200
+    assert [change.access_key for change in service.changes()] == [""]
+
+
+def test_the_oldest_go_but_for_what_a_page_is_told_by(
+    trained: Any, client: LookoutClient, world: World, waits: Any
+) -> None:
+    version: Any = {"ProjectName": "p", "ModelVersion": "1"}
+    arn = client.describe_model(**version)["ModelDescription"]["ModelArn"]
+    client.tag_resource(ResourceArn=arn, Tags=[{"Key": DECISION, "Value": "threshold=0.5"}])
+    client.start_model(**version, MinInferenceUnits=1)
+    waits.hosting(client)
+    service = world.open(quotas=replace(FEW, kept_changes=3))
+    made = len(service.changes())
+
+    def since() -> list[float | None]:
+        hosted, decided = service.versions.hosted_since("p"), service.versions.tag_changed
+        return [hosted.get("1"), decided("p", "1", DECISION)]
+
+    before = since()
+    assert None not in before
+    few = connect("embedded", region="us-east-1", handler=service.handle)
+    for number in range(5):
+        few.create_project(ProjectName=f"p{number}")
+    told = [(each.operation, each.project) for each in service.changes()]
+    read = [("StartModel", "p"), ("TagResource", "p")]
+    assert told == [*(("CreateProject", name) for name in ("p4", "p3", "p2")), *read]
+    assert service.count_dropped_changes() == made + 5 - len(told)
+    assert since() == before
+    few.stop_model(**version)
+    waits.hosting(few, "TRAINED")
+    few.delete_model(**version)
+    wait_for_model_deletion(few, project="p", version="1")
+    few.create_project(ProjectName="last")
+    told = [(each.operation, each.project) for each in service.changes()]
+    assert told == [("CreateProject", "last"), ("DeleteModel", "p"), ("StopModel", "p")]

@@ -300,7 +300,7 @@ def test_a_model_that_nobody_asks_is_stopped_and_says_so(
     quotas = dataclasses.replace(FEW, idle_seconds=600.0)
     options: Any = {"clock": lambda: now[0], "quotas": quotas, "isolated": isolated}
     service = world.open(**options)
-    client = connect("embedded", region="us-east-1", handler=service.handle)
+    client = connect("embedded", region="us-east-1", handler=service.handle_for_owner)
     start(client)
     waits.hosting(client)
     for _ in range(3):  # what is asked stays

@@ -25,7 +25,7 @@ def service(world: World) -> Service:
 @pytest.fixture
 def project(world: World, service: Service, waits: Any) -> LookoutClient:
     """Return a client of a project p with two normal, two anomalous and one unlabelled image."""
-    client = connect("embedded", region="us-east-1", handler=service.handle)
+    client = connect("embedded", region="us-east-1", handler=service.handle_for_owner)
     client.create_project(ProjectName="p")
     lines = world.put_images(2, 1)
     world.bucket.put("anomaly/Dent.png", picture((9, 9, 9)))

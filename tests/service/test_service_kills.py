@@ -33,7 +33,7 @@ root = Path(sys.argv[1])
 buckets = storage("local", region="us-east-1", root=root / "buckets")
 quotas = Quotas(min_single_normal=4, min_single_anomaly=3)
 service = Service(root / "service", buckets, region="us-east-1", quotas=quotas)
-client = connect("embedded", region="us-east-1", handler=service.handle)
+client = connect("embedded", region="us-east-1", handler=service.handle_for_owner)
 """
 CREATE_MODEL = """
 client.create_model(

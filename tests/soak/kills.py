@@ -171,7 +171,7 @@ def service_state(trial: Trial, buckets: Buckets) -> dict[str, Any]:
     from lfvpipe.lookout.client import connect
     from lfvpipe.service.embedded import open_service
 
-    handler = open_service(trial.state / "service", buckets, region="us-east-1").handle
+    handler = open_service(trial.state / "service", buckets, region="us-east-1").handle_for_owner
     client = connect("embedded", region="us-east-1", handler=handler)
     projects = [row["ProjectName"] for row in client.list_projects()["Projects"]]
     return {

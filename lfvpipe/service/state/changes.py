@@ -6,8 +6,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lfvpipe.lookout.tags import DECISION
 from lfvpipe.service.state.database import Transaction
 
+# Since when a version is hosted, and decides as it does: the last change of each tells. Only a
+# constant is put in.
+_IS_READ = f"""(
+    operation = 'StartModel'
+    AND EXISTS (
+        SELECT 1 FROM models WHERE models.project = old.project
+        AND CAST(models.version AS TEXT) = json_extract(old.asked, '$.ModelVersion'))
+    AND NOT EXISTS (
+        SELECT 1 FROM changes WHERE changes.project = old.project
+        AND changes.operation = 'StartModel' AND changes.id > old.id
+        AND json_extract(changes.asked, '$.ModelVersion')
+            = json_extract(old.asked, '$.ModelVersion'))
+) OR (
+    operation IN ('TagResource', 'UntagResource')
+    AND json_extract(before_it, '$.Tags."{DECISION}"')
+        IS NOT json_extract(after_it, '$.Tags."{DECISION}"')
+    AND EXISTS (
+        SELECT 1 FROM models WHERE models.arn = json_extract(old.asked, '$.ResourceArn'))
+    AND NOT EXISTS (
+        SELECT 1 FROM changes WHERE changes.project = old.project
+        AND changes.operation IN ('TagResource', 'UntagResource') AND changes.id > old.id
+        AND json_extract(changes.asked, '$.ResourceArn') = json_extract(old.asked, '$.ResourceArn')
+        AND json_extract(changes.before_it, '$.Tags."{DECISION}"')
+            IS NOT json_extract(changes.after_it, '$.Tags."{DECISION}"'))
+)"""  # noqa: S608
 _SELECT = (
     "SELECT id, at, access_key, role, operation, project, asked, before_it, after_it FROM changes"
 )
@@ -59,6 +85,20 @@ def add(
         *(at, access_key, role, operation, project),
         *(json.dumps(each) for each in (asked, before, after)),
     )
+
+
+def keep_newest(tx: Transaction, number: int | None) -> None:
+    """Delete the oldest changes but for `number`, None for all; what a page is told by stays."""
+    if number is None:
+        return
+    newest = tx.number("SELECT MAX(id) FROM changes")
+    delete = f"DELETE FROM changes AS old WHERE id <= ? AND NOT ifnull({_IS_READ}, 0)"  # noqa: S608
+    tx.run(delete, newest - number)
+
+
+def count_dropped(tx: Transaction) -> int:
+    """Return how many changes are not kept any more."""
+    return tx.number("SELECT MAX(id) - COUNT(*) FROM changes")
 
 
 def page(tx: Transaction, *, before: int | None, project: str = "", limit: int) -> list[Change]:

@@ -113,7 +113,7 @@ def serve(pipe: Connection, folder: Path, workers: int | None, side: int, *, nul
 def host(service: Service, buckets: Any, side: int) -> None:
     bucket = buckets.bucket("bucket")
     bucket.create()
-    client: Any = connect("embedded", region="us-east-1", handler=service.handle)
+    client: Any = connect("embedded", region="us-east-1", handler=service.handle_for_owner)
     client.create_project(ProjectName="p")
     for kind, first in (("train", 0), ("test", 100)):
         lines = []

@@ -62,7 +62,7 @@ def real(world: Any) -> Iterator[Any]:
     few = Quotas(min_train_normal=2, min_test_normal=1, min_test_anomaly=1)
     state, buckets = world.root / "service", world.fresh_context().buckets
     service = Service(state, buckets, region="us-east-1", quotas=few, stand_in=RedDetector())
-    world.handler = service.handle
+    world.handler = service.handle_for_owner
     yield world
     service.close()
 
@@ -114,7 +114,10 @@ def test_destroy_leaves_nothing_behind_and_a_new_run_starts_over(real: Any) -> N
 def test_a_server_with_other_local_buckets_is_said_to_have_them(real: Any) -> None:
     elsewhere = connect("local", region="us-east-1", root=real.root / "elsewhere")
     other = Service(real.root / "other", elsewhere, region="us-east-1", stand_in=RedDetector())
-    real.handler, real.overrides = other.handle, ["service.endpoint=http://127.0.0.1:8977"]
+    real.handler, real.overrides = (
+        other.handle_for_owner,
+        ["service.endpoint=http://127.0.0.1:8977"],
+    )
     (error,) = [row.error for row in real.run().rows if row.error]
     other.close()
     # By the client's own name: where the server keeps its buckets is not told to clients.
