@@ -33,6 +33,7 @@ class Looked:
         check: None for all images.
         known: How many of the project's images were looked at.
         total: How many it has.
+        is_near: The images lie on this machine: to read them all costs nobody anything.
         marks: Of the images that are worth a look, by check and address; None where nobody can say.
     """
 
@@ -40,6 +41,7 @@ class Looked:
     check: Check | None
     known: int
     total: int
+    is_near: bool
     marks: Mapping[Check, Marks | None]
 
     @property
@@ -102,7 +104,8 @@ def look_through(visit: Visit, dataset: DatasetName) -> Looked:
         marks |= desk.findings.find(dataset.project, images, seen, dataset.type)
     said = _training_verdicts(visit, dataset.project)
     marks[Check.SUSPECT] = find_suspects(said, images.get(dataset.type, ()))
-    return Looked(dataset.type, check, len(seen), total, marks)
+    is_near = visit.service.buckets.endpoint == "local"
+    return Looked(dataset.type, check, len(seen), total, is_near, marks)
 
 
 def _training_verdicts(visit: Visit, project: str) -> str | None:

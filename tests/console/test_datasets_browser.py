@@ -201,6 +201,20 @@ def test_axe_finds_nothing_and_names_stay_names(
     context.close()
 
 
+def test_images_that_lie_elsewhere_are_all_fetched_for_who_asks_for_it(
+    page: Page, offered: Offered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(offered, 3)
+    monkeypatch.setattr("lfvpipe.storage.local.LocalBuckets.endpoint", "https://s3.example")
+    enter(page, offered, "p", "datasets")
+    expect(page.get_by_text("Looking at the images: 0 of 3")).to_be_visible()
+    expect(page.locator(".tile input").first).to_be_enabled()  # the script has gone through
+    looked = offered.console._desks["us-east-1"].examining
+    assert looked.seen(looked.images("p")) == {}
+    page.get_by_role("button", name="Look at all images").click()
+    expect(page.get_by_role("link", name="Nearly the same: 3")).to_be_visible()
+
+
 def test_what_is_worth_a_look_is_there_once_all_images_were_looked_at(
     page: Page, offered: Offered
 ) -> None:

@@ -48,11 +48,12 @@ function begin() {
   }
 
   // Until all images were looked at: the server does so while somebody asks.
-  async function examine() {
-    if (isExamining) return;
+  async function examine({ asked = false } = {}) {
+    if (isExamining || (!asked && document.getElementById("examine"))) return; // from elsewhere, nothing is fetched unasked
     isExamining = true;
     try {
       for (let known = -1; document.getElementById("examining");) {
+        document.getElementById("examine")?.remove();
         const answer = await fetch(gallery.dataset.examination, { headers: { accept: "application/json" } });
         if (!answer.ok) break;
         const told = await answer.json();
@@ -190,6 +191,7 @@ function begin() {
   };
 
   gallery.addEventListener("click", (event) => {
+    if (event.target.id === "examine") { examine({ asked: true }); return; }
     const link = event.target.closest(".pager a");
     if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
       event.preventDefault();
