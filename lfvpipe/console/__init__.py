@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
+    from lfvpipe.console.addresses import read_origin
     from lfvpipe.console.app import Console
     from lfvpipe.console.guard import Origins
     from lfvpipe.console.visit import ROOT
@@ -14,6 +15,7 @@ else:
     __getattr__ = lazy.face(
         __name__,
         {
+            "addresses": ["read_origin"],
             "app": ["Console"],
             "guard": ["Origins"],
             "visit": ["ROOT"],
@@ -22,4 +24,4 @@ else:
         },
     )
 
-__all__ = ["ROOT", "Console", "Origins", "Watch", "Webhook"]
+__all__ = ["ROOT", "Console", "Origins", "Watch", "Webhook", "read_origin"]

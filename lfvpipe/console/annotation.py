@@ -115,7 +115,7 @@ def give_mask(sheet: Sheet) -> Response:
 def propose(visit: Visit, sheet: Sheet, data: bytes, version: str) -> Response:
     """Return what a model sees in an image, in a type's colour, for a person to correct."""
     colour = visit.json.get("colour")
-    if colour not in {*sheet.classes.values(), *PALETTE}:
+    if colour not in [*sheet.classes.values(), *PALETTE]:  # a list: what is sent may be anything
         raise Refusal(say("frame.no_form"))
     judged = visit.service.judge.judge(visit.path["project"], version, data)
     proposal = _proposal(judged, sheet, str(colour))

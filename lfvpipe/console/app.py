@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
 from lfvpipe.console import (
@@ -44,7 +44,7 @@ from lfvpipe.console.visit import (
     Refusal,
     Visit,
 )
-from lfvpipe.console.wording import say
+from lfvpipe.console.wording import say, words_of
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.client import connect
 from lfvpipe.painting import PAINTER
@@ -53,6 +53,7 @@ from lfvpipe.service.http import body as bodies
 from lfvpipe.service.log import service_log
 from lfvpipe.service.protocol.faults import Fault
 from lfvpipe.service.roles import acting
+from lfvpipe.storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -145,7 +146,10 @@ class Console:
             *(Route(f"/{{region}}{p.path}", self._endpoint(p), methods=[p.method]) for p in PAGES),
         ]
         missing = {404: _tell_missing, 405: _tell_missing}
-        mounted = Starlette(routes=[Mount(ROOT, routes=routes)], exception_handlers=missing)
+        # What would lead from a path to that with a slash names our own address, not a proxy's.
+        pages = Mount(ROOT, Router(routes, redirect_slashes=False))
+        mounted = Starlette(routes=[Route(ROOT, self._go_home), pages], exception_handlers=missing)
+        mounted.router.redirect_slashes = False
         return Guard(mounted, self.origins)
 
     def _go_home(self, request: Request) -> Response:
@@ -234,6 +238,9 @@ def _answer(page: Page, visit: Visit) -> Response:
             return visit.refuse(Refusal(_sentence(" ".join(str(error).split()))))
         except Fault as fault:
             return visit.refuse(Refusal(_sentence(fault.message), fault.status))
+        except StorageError as error:
+            service_log().warning("a store failed", path=visit.request.url.path, error=str(error))
+            return visit.refuse(Refusal(words_of(error)))
         except UserError as error:
             return visit.refuse(Refusal(f"{error.message} {error.hint}".strip()))
         except Exception:  # the boundary: a bug must not reach the person as a traceback

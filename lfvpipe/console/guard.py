@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from lfvpipe.console.addresses import split_address
 from lfvpipe.console.rendering import no_page
 from lfvpipe.console.wording import say
 from lfvpipe.service.http.auth import is_loopback
@@ -35,14 +35,12 @@ class Origins:
         A proxy's comes first: what it offers by TLS it may well ask for by a loopback name.
         """
         for origin in self.proxies:
-            if urlsplit(origin).netloc == host:
+            if origin == f"https://{host.lower()}":
                 return origin
         if self.tls:
             return f"https://{host}" if host else None
-        try:
-            name = urlsplit(f"//{host}").hostname if host else None
-        except ValueError:  # no address at all
-            return None
+        parts = split_address(f"//{host}")
+        name = parts.hostname if parts and host else None
         return f"http://{host}" if name and is_loopback(name) else None
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from lfvpipe.console.addresses import split_address
 from lfvpipe.console.rendering import render
 from lfvpipe.console.visit import FORM_TOKEN, KIB, ROOT
 from lfvpipe.console.wording import say
@@ -134,7 +135,7 @@ def ask_to_sign_in(request: Request) -> Response:
 
 def _wanted(to: str) -> str:
     """Return the page that somebody wanted; "" unless it is one of ours."""
-    parts = urlsplit(to) if to.isascii() and to.isprintable() and "\\" not in to else None
+    parts = split_address(to) if to.isascii() and to.isprintable() and "\\" not in to else None
     if parts is None or parts.scheme or parts.netloc or not parts.path.startswith(f"{ROOT}/"):
         return ""
     return parts._replace(fragment="").geturl()

@@ -13,6 +13,7 @@ from lfvpipe.console.datasets.marking import Mask, Sheet, read_painting
 from lfvpipe.console.datasets.uploads import Brought, UnfitUpload, Upload, fit_name
 from lfvpipe.console.outlines import predicted_by
 from lfvpipe.console.use import data_uri
+from lfvpipe.console.wording import words_of
 from lfvpipe.detector.facts import BACKGROUND
 from lfvpipe.errors import UserError
 from lfvpipe.images import SERVED, ImageError, inspect
@@ -21,7 +22,7 @@ from lfvpipe.report import masks
 from lfvpipe.service.protocol.faults import Fault
 from lfvpipe.service.roles import check_labelling
 from lfvpipe.service.trials import MOST_IMAGES, Facts, Outline, Painting
-from lfvpipe.storage import parse_s3_uri
+from lfvpipe.storage import NoSuchObject, StorageError, TooLarge, parse_s3_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,6 +122,10 @@ def judge_next(service: Service, trial: Trial) -> TrialImage | None:
     try:
         data = read(service, image)
         judged = service.judge.judge(trial.project, str(trial.version), data)
+    except StorageError as error:
+        if not isinstance(error, NoSuchObject | TooLarge):  # another attempt may do
+            raise
+        service.trials.refuse(trial.id, image.place, words_of(error))
     except UserError as error:
         service.trials.refuse(trial.id, image.place, error.message)
     except Fault as fault:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote
 
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from lfvpipe.console.addresses import split_address
 from lfvpipe.console.rendering import is_script, render
 from lfvpipe.console.sessions import Notice
 from lfvpipe.console.wording import say
@@ -162,8 +163,10 @@ class Visit:
 
     def _came_from(self) -> str:
         """Return the page of ours that the form was on."""
-        parts = urlsplit(self.request.headers.get("referer", ""))
-        ours = parts.netloc == self.request.headers["host"] and parts.path.startswith(f"{ROOT}/")
+        parts = split_address(self.request.headers.get("referer", ""))
+        if parts is None or parts.netloc != self.request.headers["host"]:
+            return f"{ROOT}/"
+        ours = parts.path.startswith(f"{ROOT}/")
         return parts._replace(scheme="", netloc="", fragment="").geturl() if ours else f"{ROOT}/"
 
 

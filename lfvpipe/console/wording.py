@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lfvpipe.storage import NoSuchBucket, NoSuchObject, StorageError, TooLarge
+
 _FOLDER = Path(__file__).with_name("texts")
 
 
@@ -18,6 +20,17 @@ def texts(language: str = "en") -> Mapping[str, str]:
         said = tomllib.loads(file.read_text("utf-8"))
         found |= {f"{file.stem}.{name}": text for name, text in said.items()}
     return found
+
+
+def words_of(error: StorageError) -> str:
+    """Return what a person is told of a store that failed; its own words name folders of ours."""
+    if isinstance(error, NoSuchBucket):
+        return say("refusals.no_bucket")
+    if isinstance(error, NoSuchObject):
+        return say("refusals.no_object", name=error.where.rpartition("/")[2])
+    if isinstance(error, TooLarge):
+        return say("refusals.large_object", size=error.size, most=error.limit)
+    return say("refusals.no_store")
 
 
 def say(name: str, /, **values: Any) -> str:

@@ -192,6 +192,16 @@ def test_what_is_no_painting_changes_nothing(
     assert entry(offered) == before
 
 
+def test_a_picture_that_is_gone_is_told_without_the_servers_folders(
+    offered: Offered, address: str
+) -> None:
+    offered.buckets.bucket("bucket").delete(["bad/<i>0.png"])
+    said = offered.person("VIC").get(f"{address}/annotation").text
+    assert "is no longer in its bucket" in said
+    assert str(offered.buckets.bucket("bucket")) not in said
+    assert "/bucket/" not in said
+
+
 def test_a_viewer_marks_nothing_and_leaves_nothing_in_the_bucket(
     offered: Offered, address: str
 ) -> None:

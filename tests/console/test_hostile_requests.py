@@ -17,7 +17,7 @@ from .models import train
 if TYPE_CHECKING:
     from lfvpipe.console.visit import Page
 
-PLACES = {"project": "p", "type": "train", "version": "1", "image": "1-00000000"}
+PLACES = {"project": "p", "type": "train", "version": "1"}
 ODD = ("%00", "%2E%2E", "a%2Fb", "9" * 40, "-1", "%3Cscript%3E", "%C3%A9", "x" * 300)
 QUERIES = (
     "",
@@ -33,6 +33,7 @@ BODIES = (
         {"images": [1, None, ["x"]], "digests": [1], "files": ["x", {}], "call": 1}
     ).encode(),
     json.dumps({"images": [["1-00000000", "x"]], "call": "anomaly:\ud800"}).encode(),
+    json.dumps({"mask": "\u00e9", "classes": {"a": {}}, "colour": {}, "version": "1"}).encode(),
     json.dumps({"mask": 1, "classes": [], "stand": None, "colour": [], "version": {}}).encode(),
     json.dumps({"undo": "x", "images": [], "files": [], "digests": [], "call": ""}).encode(),
     b"name=%00&units=-1&units=x&threshold=nan&version=0&address=s3://&from=manifest&type=%ff",
@@ -40,10 +41,10 @@ BODIES = (
 )
 
 
-def addresses(page: Page) -> list[str]:
+def addresses(page: Page, image: str) -> list[str]:
     """Return a page's address as it is meant, and with one odd thing in each of its places."""
     names = re.findall(r"\{(\w+)(?::\w+)?\}", page.path)
-    meant = [PLACES.get(name, "1") for name in names]
+    meant = [(PLACES | {"image": image}).get(name, "1") for name in names]
     found = [meant]
     for place, odd in itertools.product(range(len(names)), ODD):
         found.append([*meant[:place], odd, *meant[place + 1 :]])
@@ -59,9 +60,12 @@ def test_odd_addresses_queries_and_bodies_fail_no_page(offered: Offered, key: st
     train(offered)
     person = offered.person(key)
     token = person.form_token()
+    service = offered.console.lookout.of(REGION)
+    assert service is not None
+    image = str(service.images.catalogue("p", "train").images[0].id)
     failed: list[object] = []
     for page in PAGES:
-        for number, address in enumerate(addresses(page)):
+        for number, address in enumerate(addresses(page, image)):
             if page.method == "GET":
                 asked = QUERIES if number == 0 else QUERIES[:1]
                 answers = [person.get(f"{address}{query}") for query in asked]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfvpipe.console import Origins
+from lfvpipe.console import Origins, read_origin
 
 from .conftest import KEYS, Offered, pages
 
@@ -257,6 +257,43 @@ def test_a_key_may_in_the_console_what_it_may_by_the_api(offered: Offered) -> No
         state.execute("DELETE FROM changes")
     admin.post(PROJECTS, {"name": "q"})
     assert "not kept any more: 1. The newest 100,000 are" in admin.get(pages("changes")).text
+
+
+def test_what_is_no_address_leads_home(offered: Offered) -> None:
+    stranger, person = offered.person(), offered.person("ADA")
+    assert stranger.get("/console/sign-in", to="//[/").status_code == 200
+    assert (
+        stranger.post("/console/sign-in", {"key": "no", "secret": "no", "to": "//["}).status_code
+        == 403
+    )
+    headers = {"origin": offered.url, "referer": "http://[", "x-lfvpipe-csrf": person.form_token()}
+    refused = person.http.post(f"{offered.url}{PROJECTS}", content=b"name=%20", headers=headers)
+    assert (refused.status_code, refused.headers["location"]) == (303, "/console/")
+    home = person.get("/console")
+    assert (home.status_code, home.headers["location"]) == (303, PROJECTS)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("https://vision.example", "https://vision.example"),
+        ("https://VISION.example:443", "https://vision.example"),
+        ("https://vision.example:8443", "https://vision.example:8443"),
+        ("https://t\u00e4st.example", "https://xn--tst-qla.example"),
+        ("https://[::1]:8443", "https://[::1]:8443"),
+        *[
+            (f"https://{odd}", None)
+            for odd in ("", "[::1", "a:99999", "user@a", "a b", "*.example", "a/x", "a?x", "a#x")
+        ],
+        ("http://vision.example", None),
+    ],
+)
+def test_a_proxy_is_called_as_browsers_call_it(said: str, meant: str | None) -> None:
+    if meant is None:
+        with pytest.raises(ValueError):  # noqa: PT011 - its words are nobody's
+            read_origin(said)
+    else:
+        assert read_origin(said) == meant
 
 
 def test_a_script_is_told_as_it_reads(offered: Offered) -> None:

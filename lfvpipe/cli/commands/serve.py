@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import urlsplit
 
 from lfvpipe import atomic, console, service, storage
 from lfvpipe.cli.options import STATE_FOLDER, LogFormat, Option, Options, at_least
@@ -273,7 +272,8 @@ def serve_until_stopped(options: ServeOptions, on_ready: Callable[[Serving], Non
         app: ASGIApp = application.asgi()
         pages = None
         if access.keys:
-            offered = console.Origins(bool(options.tls_cert), options.console_origin)
+            proxies = tuple(map(console.read_origin, options.console_origin))
+            offered = console.Origins(bool(options.tls_cert), proxies)
             told = webhook.host if webhook else ""
             pages = console.Console(lookout, access.keys, options.region, offered, root, told)
             app = pages.beside(app)
@@ -321,10 +321,12 @@ def _check(options: ServeOptions) -> None:
 
 def _check_console(options: ServeOptions) -> None:
     for origin in options.console_origin:
-        parts = urlsplit(origin)
-        if origin != f"https://{parts.netloc}" or not parts.netloc:
+        try:
+            console.read_origin(origin)
+        except ValueError as error:
             hint = "Write the proxy's address without a path, such as https://vision.example."
-            raise UsageError(f"--console-origin {origin} is no address with TLS.", hint=hint)
+            told = f"--console-origin {origin} is no address with TLS."
+            raise UsageError(told, hint=hint) from error
     if options.no_auth and options.console_origin:
         hint = "The console wants people to sign in with an access key."
         raise UsageError("--no-auth and --console-origin contradict each other.", hint=hint)
