@@ -20,8 +20,6 @@ playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
-FOCUSED = "document.activeElement.textContent"
-
 
 def enter(page: Page, offered: Offered, path: str) -> None:
     page.goto(f"{offered.url}{offered.console.entrance()}")
@@ -49,7 +47,7 @@ def test_the_focus_is_on_what_became_of_a_form(page: Page, offered: Offered) -> 
     page.get_by_label("Name").fill("bottles")
     page.keyboard.press("Enter")
     page.wait_for_url("**/bottles")
-    assert page.evaluate(FOCUSED) == "The project bottles is there."
+    playwright.expect(page.get_by_text("The project bottles is there.")).to_be_focused()
     page.keyboard.press("Tab")  # goes on below, not in the bar
     assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
 
@@ -63,7 +61,7 @@ def test_the_next_page_of_a_gallery_begins_with_its_first_image(
     page.get_by_role("link", name="Next").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**page=2")
-    page.wait_for_function("document.activeElement.matches('.tile:first-child input')")
+    playwright.expect(page.locator(".tile").first.locator("input")).to_be_focused()
     playwright.expect(page.locator("#heard")).to_contain_text("10 images")
 
 
@@ -83,7 +81,7 @@ def test_a_verified_image_that_is_shown_no_more_leaves_the_focus_in_its_place(
     )
     playwright.expect(page.locator("#tiles .tile")).to_have_count(2)
     assert page.locator("#tiles input:checked").count() == 0
-    assert page.evaluate("document.activeElement.closest('.tile').dataset.place") == "3"
+    playwright.expect(page.locator("[data-place='3'] input")).to_be_focused()
     page.keyboard.press("i")
     playwright.expect(page.locator("#tiles .tile")).to_have_count(1)
     page.keyboard.press("c")
@@ -100,7 +98,7 @@ def test_a_page_that_loads_itself_anew_gives_the_focus_back(page: Page, offered:
     page.get_by_role("link", name="Version 2").focus()
     hold.set()
     playwright.expect(page.locator(".state").first).to_have_text("trained")
-    page.wait_for_function("document.activeElement.textContent === 'Version 2'")
+    playwright.expect(page.get_by_role("link", name="Version 2")).to_be_focused()
 
 
 def test_what_is_chosen_while_an_answer_is_on_its_way_stays_chosen(

@@ -70,8 +70,7 @@ def test_images_are_brought_verified_by_keys_and_added(
     page.keyboard.press("c")
     playwright.expect(page.locator("#verified-said")).to_contain_text("1 verdict is verified")
     # In place: whoever goes through the images by keys is where they were.
-    focused = "document.activeElement.closest('.tile').dataset.place"
-    assert page.evaluate(focused) == "4"
+    playwright.expect(page.locator("[data-place='4'] input")).to_be_focused()
     page.get_by_label("Choose all on this page").check()
     tiles.filter(has_text="Anomalous").locator("input").uncheck()
     page.keyboard.press("i")
@@ -81,7 +80,7 @@ def test_images_are_brought_verified_by_keys_and_added(
     playwright.expect(page.locator("#adding-said")).to_have_text(
         "4 images are added to the training data set."
     )
-    assert page.evaluate("document.activeElement.value") == "train"  # where one was
+    playwright.expect(page.locator("button[value=train]")).to_be_focused()  # where one was
     playwright.expect(page.get_by_text("In the training data set")).to_have_count(4)
     assert violations(page, axe) == []
     stats = offered.client().describe_dataset(ProjectName="p", DatasetType="train")
