@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,15 @@ from lfvpipe.errors import UserError
 from lfvpipe.images import Shapes
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.steps.extract import preparation
-from lfvpipe.steps.extract.indexing import ImageJobs, drop_outdated_reviews, index_images
+from lfvpipe.steps.extract.indexing import (
+    ImageJobs,
+    ImageResults,
+    class_names,
+    drop_outdated_reviews,
+    index_images,
+    mask_of,
+    note_images,
+)
 from lfvpipe.steps.extract.journal import Journal, file_states, read_journal
 from lfvpipe.steps.extract.outcome import ExtractOutcome, watermark_of
 from lfvpipe.steps.extract.preparation import Job, Result, prepare_one
@@ -36,14 +44,14 @@ from lfvpipe.steps.select.outcome import SelectOutcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from lfvpipe.config.spec import Images
+    from lfvpipe.config.spec import Images, Label
     from lfvpipe.dataset.annotations import AnnotatedImage
-    from lfvpipe.dataset.index import Image, Note
-    from lfvpipe.dataset.selection import SelectedImage, SelectedMask
+    from lfvpipe.dataset.selection import SelectedImage, SelectedMask, Split
     from lfvpipe.engine.outcome import Json
     from lfvpipe.engine.step import Work
     from lfvpipe.images import Geometry
     from lfvpipe.steps.context import Context
+    from lfvpipe.steps.extract.journal import Results
 
 _DISK = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, getattr(errno, "EDQUOT", -1))
 _PATHS = 2  # the version of the code since which paths are as they are
@@ -71,8 +79,9 @@ def extract(context: Context, work: Work) -> Outcome:
     ]
     try:
         done = _prepare(context, work, wanted, jobs)
-        kept = drop_outdated_reviews(done.wanted, done.results, work)
-        return _write_index(context, work, kept, done)
+        with done.results:
+            kept = drop_outdated_reviews(done.wanted, done.results, work)
+            return _write_index(context, work, kept, done)
     except OSError as error:
         if error.errno not in _DISK:
             raise
@@ -96,7 +105,7 @@ class _Done:
     """
 
     wanted: Sequence[ImageJobs]
-    results: Mapping[str, Result]
+    results: Results
     new: int
     white: float | None
     whites: Mapping[str, float]
@@ -113,7 +122,7 @@ def _prepare(context: Context, work: Work, wanted: Sequence[ImageJobs], jobs: _J
     with Journal(root / "journal.jsonl") as journal:
         results, new = _work_off(context, work, wanted, journal, known)
         white = context.pipeline.images.rules().white_level
-        levels = {key: each.white for key, each in results.items() if each.white is not None}
+        levels = results.whites
         whites = {each.image.id: levels[key] for each in wanted if (key := each.job.key) in levels}
         if levels:
             white = max(levels.values())
@@ -122,7 +131,8 @@ def _prepare(context: Context, work: Work, wanted: Sequence[ImageJobs], jobs: _J
                 replace(each, job=jobs.of_image(each.image)) if each.job.key in levels else each
                 for each in wanted
             ]
-            journal.flush()
+            with results:
+                known |= {each.path for each in results.values()}
             results, newer = _work_off(context, work, wanted, journal, known)
             new += newer
     return _Done(wanted, results, new, white, whites)
@@ -151,7 +161,7 @@ def _work_off(
     wanted: Sequence[ImageJobs],
     journal: Journal,
     known: set[str],
-) -> tuple[dict[str, Result], int]:
+) -> tuple[Results, int]:
     """Return the result of every job by its key, and how many files were not there yet.
 
     One thread reads, several decode: reading, inflating, decoding and hashing all release the
@@ -160,20 +170,27 @@ def _work_off(
     """
     from lfvpipe.executor import as_completed
 
-    keys = {job.key for each in wanted for job in (each.job, each.mask_job) if job}
-    results = read_journal(journal.path, context.state_dir / "images", keys, known=known)
+    results = _known_results(context, wanted, journal, known)
     todo = _jobs_by_file(wanted, done=results)
     total = sum(len(jobs) for members in todo.values() for jobs in members.values())
     prepared = as_completed(_prepare_one, _read(context, work, todo), os.cpu_count() or 1)
     new = 0
     for number, result in enumerate(prepared, start=1):
-        results[result.key] = result
         new += result.white is None
-        known.add(result.path)
-        if not result.problem:
-            journal.add(result)
+        if result.problem:
+            results.keep(result)
+        else:
+            results.note(result, journal.add(result))
         work.progress(number, total, "images")
+    journal.flush()
     return results, new
+
+
+def _known_results(
+    context: Context, wanted: Iterable[ImageJobs], journal: Journal, known: set[str]
+) -> Results:
+    keys = {job.key for each in wanted for job in (each.job, each.mask_job) if job}
+    return read_journal(journal.path, context.state_dir / "images", keys, known=known)
 
 
 def _jobs_by_file(wanted: Iterable[ImageJobs], done: Mapping[str, Result]) -> JobsByFile:
@@ -300,22 +317,23 @@ def _prepare_one(job_and_data: tuple[Job, bytes | UserError]) -> Result:
 
 
 def _write_index(context: Context, work: Work, wanted: Sequence[ImageJobs], done: _Done) -> Outcome:
-    images, notes = index_images(wanted, done.results, done.whites)
-    folder = context.state_dir / "index"
+    folder, seen = context.state_dir / "index", _Seen()
     # Before the index, which says that they are there; one by one it would cost more than decoding.
     atomic.sync_all()
+    images = index_images(seen.watch(wanted, done.results), class_names(wanted, done.results))
     index, index_digest = write_lines(folder, map(image_line, images))
+    notes = note_images(wanted, done.results, done.whites)
     note_file, notes_digest = write_lines(folder, map(note_line, notes))
-    geometry = _seen_geometry(context.pipeline.images, images, notes)
+    geometry = _seen_geometry(context.pipeline.images, seen)
     facts = ExtractOutcome(
         index=f"index/{index}",
         digest=index_digest,
         notes=f"index/{note_file}",
-        images=len(images),
+        images=seen.images,
         new=done.new,
-        bytes=sum(image.size for image in images),
-        unreadable=len(wanted) - len(images),
-        counts=_counts(images),
+        bytes=seen.bytes,
+        unreadable=len(wanted) - seen.images,
+        counts=seen.counts,
         white=done.white,
         geometry=geometry.as_text() or None,
     )
@@ -326,14 +344,55 @@ def _write_index(context: Context, work: Work, wanted: Sequence[ImageJobs], done
     return Outcome("created", facts.as_json(), identity)
 
 
-def _seen_geometry(spec: Images, images: Sequence[Image], notes: Sequence[Note]) -> Geometry:
+@dataclass
+class _Seen:
+    """What is known of all images together, counted while they pass.
+
+    Attributes:
+        images: How many can be used.
+        bytes: Of these.
+        splits: How many of these have a label and are in a split.
+        wholes: The sizes of the photographs before anything was made of them.
+        trained: Of those that are trained on.
+    """
+
+    images: int = 0
+    bytes: int = 0
+    splits: Counter[tuple[Label | None, Split]] = field(default_factory=Counter)
+    wholes: set[tuple[int, int]] = field(default_factory=set)
+    trained: set[tuple[int, int]] = field(default_factory=set)
+
+    def watch(
+        self, wanted: Iterable[ImageJobs], results: Mapping[str, Result]
+    ) -> Iterator[ImageResults]:
+        """Yield the images that can be used with what came of them, and count them."""
+        for each in wanted:
+            result = results[each.job.key]
+            match result.whole:
+                case (width, height):
+                    self.wholes.add((width, height))
+                    if each.image.split == "train":
+                        self.trained.add((width, height))
+            if result.problem:
+                continue
+            self.images += 1
+            self.bytes += result.size
+            self.splits[each.image.label, each.image.split] += 1
+            yield ImageResults(each.image, result, mask_of(each, results))
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many there are of each label in each split."""
+        ordered = sorted(self.splits.items(), key=str)
+        return {label: {split: n for (of, split), n in ordered if of == label} for label in LABELS}
+
+
+def _seen_geometry(spec: Images, seen: _Seen) -> Geometry:
     """Return which part of the images counts, with the sizes that they had before."""
-    wholes = {note.id: note.whole for note in notes if note.whole}
-    trained = (wholes[each.id] for each in images if each.split == "train" and each.id in wholes)
-    geometry = replace(geometry_of(spec), learnt=Shapes.of(trained))
-    if len(set(wholes.values())) != 1:
+    geometry = replace(geometry_of(spec), learnt=Shapes.of(seen.trained))
+    if len(seen.wholes) != 1:
         return geometry
-    width, height = next(iter(wholes.values()))
+    ((width, height),) = seen.wholes
     geometry = replace(geometry, seen=(width, height))
     if geometry.region and geometry.size == geometry.seen:
         raise ExtractError(
@@ -342,11 +401,3 @@ def _seen_geometry(spec: Images, images: Sequence[Image], notes: Sequence[Note])
             hint="Choose another size.",
         )
     return geometry
-
-
-def _counts(images: Iterable[Image]) -> dict[str, dict[str, int]]:
-    counted = Counter((image.label, image.split) for image in images)
-    return {
-        label: {split: n for (of, split), n in sorted(counted.items(), key=str) if of == label}
-        for label in LABELS
-    }

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lfvpipe.dataset.index import UNNAMED_TYPE, Image, Mask, MaskNote, Note
 from lfvpipe.dataset.selection import FILES
 from lfvpipe.engine.phrases import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lfvpipe.dataset.selection import SelectedImage
     from lfvpipe.engine.step import Work
@@ -37,7 +38,8 @@ def drop_outdated_reviews(
     """Take back the labels that people gave to other bytes than those that are there now."""
     kept, changed = [], []
     for each in wanted:
-        reviewed, origin = each.image.reviewed, results[each.job.key].origin
+        reviewed = each.image.reviewed
+        origin = results[each.job.key].origin if reviewed else ""
         if not (reviewed and reviewed.sha256 and origin) or reviewed.sha256 == origin:
             kept.append(each)
             continue
@@ -55,32 +57,50 @@ def drop_outdated_reviews(
     return kept
 
 
-def index_images(
-    wanted: Sequence[ImageJobs], results: Mapping[str, Result], whites: Mapping[str, float]
-) -> tuple[list[Image], list[Note]]:
-    """Return the index, which holds the images that can be used, and a note of each image.
+class ImageResults(NamedTuple):
+    """A selected image with what came of it and of its mask, where it has one."""
+
+    image: SelectedImage
+    result: Result
+    mask: Result | None
+
+
+def index_images(images: Iterable[ImageResults], names: Mapping[str, str]) -> Iterator[Image]:
+    """Yield the index of images that can be used.
+
+    Args:
+        images: With what came of them.
+        names: Of the colours of masks that came without names.
+    """
+    for each in images:
+        yield _image(each.image, each.result, each.mask, names)
+
+
+def note_images(
+    wanted: Iterable[ImageJobs], results: Mapping[str, Result], whites: Mapping[str, float]
+) -> Iterator[Note]:
+    """Yield a note of each image.
 
     Args:
         wanted: The images with the jobs that were done.
         results: By the jobs' keys.
         whites: The white level of each deep image by its own samples, by the images' ids.
     """
-    names = _class_names(wanted, results)
-    images, notes = [], []
     for each in wanted:
-        result = results[each.job.key]
-        mask = results[each.mask_job.key] if each.mask_job else None
-        notes.append(_note(each.image, result, mask, whites.get(each.image.id)))
-        if not result.problem:
-            images.append(_image(each.image, result, mask, names))
-    return images, notes
+        white = whites.get(each.image.id)
+        yield _note(each.image, results[each.job.key], mask_of(each, results), white)
 
 
-def _class_names(wanted: Iterable[ImageJobs], results: Mapping[str, Result]) -> dict[str, str]:
+def mask_of(image: ImageJobs, results: Mapping[str, Result]) -> Result | None:
+    """Return what came of an image's mask; None where it has none."""
+    return results[image.mask_job.key] if image.mask_job else None
+
+
+def class_names(wanted: Iterable[ImageJobs], results: Mapping[str, Result]) -> dict[str, str]:
     """Name the colours of masks that came without names: anomaly, or anomaly1 and so on."""
-    jobs = [each.mask_job for each in wanted if each.mask_job]
-    unnamed = [results[job.key] for job in jobs if job.classes is None]
-    colours = sorted({colour for result in unnamed for colour in result.colours})
+    jobs = (each.mask_job for each in wanted if each.mask_job)
+    unnamed = (results[job.key].colours for job in jobs if job.classes is None)
+    colours = sorted({*chain.from_iterable(unnamed)})
     if len(colours) == 1:
         return {colours[0]: UNNAMED_TYPE}
     return {colour: f"{UNNAMED_TYPE}{number}" for number, colour in enumerate(colours, start=1)}

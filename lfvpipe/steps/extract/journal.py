@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from lfvpipe.damage import parse_json
@@ -18,15 +19,81 @@ from lfvpipe.steps.extract.preparation import Result
 from lfvpipe.steps.intact import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Container, Iterator
     from pathlib import Path
     from types import TracebackType
     from typing import IO, Self
 
+_DEFAULTS = {each.name: each.default for each in fields(Result)}
+
+
+class Results(Mapping[str, Result]):
+    """Results by the keys of their jobs; those that the journal has lie there, not in memory.
+
+    A hundred thousand of them would take more memory than all else of an extraction.
+
+    Attributes:
+        whites: By key the white levels of photographs that were only looked at.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self.whites: dict[str, float] = {}
+        self._journal = journal
+        self._places: dict[str, int] = {}
+        self._others: dict[str, Result] = {}
+        self._file: IO[bytes] | None = None
+
+    def note(self, result: Result, place: int) -> None:
+        """Take a result of which the journal has the line at this place, once it is flushed."""
+        self._places[result.key] = place
+        if result.white is not None:
+            self.whites[result.key] = result.white
+
+    def keep(self, result: Result) -> None:
+        """Take a result that is in no journal."""
+        self._others[result.key] = result
+
+    def drop(self, key: str) -> None:
+        """Forget a result that was noted."""
+        self._places.pop(key, None)
+        self.whites.pop(key, None)
+
+    def __getitem__(self, key: str) -> Result:
+        """Return a result; raises KeyError where there is none."""
+        if key in self._others:
+            return self._others[key]
+        place = self._places[key]
+        if self._file is None:
+            self._file = self._journal.open("rb")
+        self._file.seek(place)
+        return _result_of(self._file.readline())
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the keys."""
+        yield from self._places
+        yield from self._others
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._places) + len(self._others)
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether there is one, without reading it."""
+        return key in self._places or key in self._others
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the journal."""
+        if self._file is not None:
+            self._file.close()
+
 
 def read_journal(
-    file: Path, root: Path, keys: Collection[str], *, known: Collection[str] = ()
-) -> dict[str, Result]:
+    file: Path, root: Path, keys: Container[str], *, known: Container[str] = ()
+) -> Results:
     """Return the results for `keys` whose files are still in place, whole, below `root`.
 
     Args:
@@ -35,22 +102,10 @@ def read_journal(
         keys: Of the jobs that results are asked for.
         known: Paths below `root` of files that are known to be what was written; others are read.
     """
+    results = Results(file)
     if not file.is_file():
-        return {}
+        return results
     states = file_states(root)
-    found = {}
-    with file.open("rb") as stream:
-        for line in stream:
-            try:
-                fields = parse_json(line)
-                for name in ("changes", "colours", "strangers", "whole"):
-                    fields[name] = tuple(fields.get(name, ()))
-                result = Result(**fields)
-                hash((result.key, result.path))
-            except (ValueError, TypeError, AttributeError):
-                continue  # cut short by a kill, or empty: the file is prepared again
-            if isinstance(result.path, str) and result.key in keys:
-                found[result.key] = result
 
     def is_there(result: Result) -> bool:
         if result.white is not None:  # it was only looked at
@@ -59,7 +114,35 @@ def read_journal(
             return False
         return result.path in known or digest_of(root / result.path) == result.sha256
 
-    return {key: each for key, each in found.items() if is_there(each)}
+    place = 0
+    with file.open("rb") as stream:
+        for line in stream:
+            try:
+                result = _result_of(line)
+            except ValueError:  # cut short by a kill, or empty: the file is prepared again
+                pass
+            else:
+                if result.key in keys and is_there(result):
+                    results.note(result, place)
+                else:
+                    results.drop(result.key)
+            place += len(line)
+    return results
+
+
+def _result_of(line: bytes) -> Result:
+    """Return the result that a line says; raises ValueError where it says none."""
+    try:
+        said = parse_json(line)
+        for name in ("changes", "colours", "strangers", "whole"):
+            said[name] = tuple(said.get(name, ()))
+        result = Result(**said)
+        hash((result.key, result.path))
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"no result: {error}") from error
+    if not isinstance(result.path, str):
+        raise ValueError("no result: its path is none")  # noqa: TRY004  (of a line, not of a caller)
+    return result
 
 
 def file_states(root: Path, prefix: str = "") -> dict[str, tuple[int, int]]:
@@ -91,10 +174,16 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def add(self, result: Result) -> None:
-        """Append one result."""
-        line = {key: value for key, value in asdict(result).items() if value}
-        self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+    def add(self, result: Result) -> int:
+        """Append one result; return the place of its line."""
+        line = {
+            name: value
+            for name, default in _DEFAULTS.items()
+            if (value := getattr(result, name)) != default
+        }
+        place = self._end
+        self._end += self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        return place
 
     def flush(self) -> None:
         """Let `read_journal` see what was appended."""
@@ -103,8 +192,9 @@ class Journal:
     def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[bytes] = self.path.open("ab")
-        if self._file.tell():
-            self._file.write(b"\n")  # ends a line that a kill may have cut short
+        self._end = self._file.tell()
+        if self._end:
+            self._end += self._file.write(b"\n")  # ends a line that a kill may have cut short
         return self
 
     def __exit__(

@@ -160,10 +160,11 @@ def make_archives(folder: Path, images: int) -> None:
     for name, count in (("good", images - images // 10), ("bad", images // 10)):
         with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
             for number in range(count):
-                archive.writestr(f"{name}/{number:06}.png", _picture(chance, name == "bad"))
+                archive.writestr(f"{name}/{number:06}.png", picture(chance, name == "bad"))
 
 
-def _picture(chance: random.Random, spoilt: bool) -> bytes:
+def picture(chance: random.Random, spoilt: bool) -> bytes:
+    """Return a PNG of grey noise; a spoilt one has a scratch."""
     noise = bytes(byte // 16 + 120 for byte in chance.randbytes(SIDE * SIDE))
     image = Image.frombytes("L", (SIDE, SIDE), noise)
     if spoilt:

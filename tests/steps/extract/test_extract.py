@@ -172,6 +172,28 @@ def test_masks_are_brought_into_the_documented_form(
     assert "not a PNG" in noted.problem
 
 
+def test_what_the_journal_knows_is_noted_as_what_is_prepared_now(
+    changed: Change, work: Any, archives: Callable[..., None], picture: Callable[..., bytes]
+) -> None:
+    empty, deep = io.BytesIO(), io.BytesIO()
+    Pillow.new("L", (64, 64)).save(empty, "PNG")
+    Pillow.new("I;16", (64, 64)).save(deep, "PNG")  # black: its white level is 0
+    archives(
+        normal={"1.png": picture(1), "2.png": deep.getvalue(), "3.png": b"none"},
+        anomaly={"d/2.png": picture(2)},
+        anomaly_masks={"m/2.png": empty.getvalue()},
+    )
+    sources = {"normal": Source("n.zip"), "anomaly": Source("a.zip", masks="m.zip")}
+    context = changed(sources=Sources(sources), sample=percent(100))  # type: ignore[arg-type]
+    first = run(context, work)
+    notes = {note.id: note for note in notes_of(context, first)}
+    assert notes["anomaly/d/2.png"].mask is not None
+    assert notes["anomaly/d/2.png"].mask.share == 0
+    again = run(context, work)
+    assert notes_of(context, again) == list(notes.values())
+    assert index_of(context, again) == index_of(context, first)
+
+
 def test_keys_are_safe_whatever_the_members_are_called(
     context: Context, work: Any, archives: Callable[..., None], picture: Callable[..., bytes]
 ) -> None:
