@@ -33,6 +33,8 @@ _REFUSES_SYNC = frozenset(
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 _HAS_LOCKS = os.name != "nt"
+CAN_SYNC_ALL = hasattr(os, "sync")
+"""Whether `sync_all` does anything: Windows syncs one file at a time."""
 _SURELY_DEAD = 3600.0  # seconds since a file was written, where no lock tells
 
 # While `private` runs: its folder, and the umask that was before.
@@ -359,6 +361,5 @@ def sync_all() -> None:
 
     For many files at once: to sync each by itself takes longer than to write it.
     """
-    sync = getattr(os, "sync", None)  # not on Windows
-    if sync is not None:
-        sync()
+    if CAN_SYNC_ALL:
+        os.sync()

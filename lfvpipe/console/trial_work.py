@@ -185,18 +185,13 @@ def _give_part(
         call = Call("anomaly", "" if mask else kind) if image.truth else Call("normal")
         uploads.setdefault(stored.digest, Upload(stored.digest, stored.name, call, mask))
         places.setdefault(stored.digest, []).append(image.place)
-    known = desk.uploads.known(dataset.project, uploads)
     done = desk.uploads.add(dataset, list(uploads.values()))
+    there = desk.uploads.known(dataset.project, uploads)  # by now: others add the same images
     for kind in DATASET_TYPES:
-        those = [
-            p
-            for digest in places
-            if known.get(digest, dataset.type) == kind
-            for p in places[digest]
-        ]
-        service.trials.mark_added(trial.id, those, kind)
+        here = [digest for digest in places if there.get(digest, dataset.type) == kind]
+        service.trials.mark_added(trial.id, [p for digest in here for p in places[digest]], kind)
     remarks = (done.remark,) if done.remark else ()
-    return Given(len(uploads) - len(known), len(known), tuple(refused), remarks)
+    return Given(done.changed, len(uploads) - done.changed, tuple(refused), remarks)
 
 
 def read(service: Service, image: TrialImage) -> bytes:

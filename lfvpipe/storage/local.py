@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from obstore.store import LocalStore
 
 from lfvpipe.atomic import (
+    CAN_SYNC_ALL,
     abandoned_files,
     link,
     make_folder,
@@ -170,11 +171,7 @@ class LocalBucket:
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Store bytes or a file; it is on the disk when this returns."""
-        self._put(key, data, synced=True)
-        with translating(self._address(key)):
-            # The folders above may be as new as the file.
-            for folder in (*(self._folder / key).parents,)[1 : key.count("/") + 1]:
-                sync_folder(folder)
+        self._put_durably(key, data)
 
     def put_many(
         self,
@@ -187,9 +184,10 @@ class LocalBucket:
         """Store many files concurrently.
 
         They are synced to the disk together when all are there: each by itself would cost more than
-        the copy.
+        the copy. Where the platform syncs no more than one file at a time, each is synced.
         """
-        objects.put_many(self._share if may_share else self._put, items, on_done, jobs)
+        alone = self._put if CAN_SYNC_ALL else self._put_durably
+        objects.put_many(self._share if may_share else alone, items, on_done, jobs)
         sync_all()
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -217,6 +215,14 @@ class LocalBucket:
         ):
             shutil.copyfileobj(source, staged.file, objects.CHUNK)
             return Stored(key, staged.file.tell(), "")
+
+    def _put_durably(self, key: str, data: bytes | Path) -> Stored:
+        stored = self._put(key, data, synced=True)
+        with translating(self._address(key)):
+            # The folders above may be as new as the file.
+            for folder in (*(self._folder / key).parents,)[1 : key.count("/") + 1]:
+                sync_folder(folder)
+        return stored
 
     @cached_property
     def _store(self) -> LocalStore:

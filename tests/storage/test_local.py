@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lfvpipe import atomic
 from lfvpipe.storage import (
     AccessDenied,
     Bucket,
@@ -157,6 +158,18 @@ def test_many_objects_are_synced_together(
     file.write_bytes(b"x")
     bucket.put_many([(f"{number}.png", file) for number in range(5)], on_done=lambda *_: None)
     assert seen == [5]
+
+
+def test_many_objects_are_synced_one_by_one_where_they_cannot_be_together(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("lfvpipe.storage.local.CAN_SYNC_ALL", False)
+    monkeypatch.setattr(atomic, "sync_file", synced.append)
+    items = [("a/1.png", b"x"), ("a/2.png", b"y")]
+    bucket.put_many(items, on_done=lambda _: None)
+    assert len(synced) >= len(items)
+    assert [bucket.get(key) for key, _ in items] == [b"x", b"y"]
 
 
 def test_a_file_that_may_be_shared_takes_no_second_room(bucket: Bucket, tmp_path: Path) -> None:
