@@ -22,6 +22,7 @@ from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
 from lfvpipe.patience import OF_A_RUN, patient
 from lfvpipe.steps.context import Context
+from lfvpipe.steps.extract.reading import read_members
 from lfvpipe.steps.extract.step import ExtractStep
 from lfvpipe.steps.fetch import FetchOutcome, FetchStep, fetch_steps
 from lfvpipe.steps.select.step import SelectStep
@@ -255,6 +256,24 @@ def test_another_pipeline_that_fetched_a_later_version_is_noticed(
         step.act(context, work)
     with pytest.raises(UserError, match="has changed since its directory was read"):
         ExtractStep().act(context, work)
+
+
+def test_a_later_version_that_another_pipeline_fetches_while_this_one_reads_is_noticed(
+    photographs: dict[str, bytes], web: Any, tmp_path: Path, work: Any
+) -> None:
+    web.files["/photographs.zip"] = packed(photographs)
+    context = context_of(tmp_path, f"{web.url}/photographs.zip")
+    fetch(context, work)
+    step = fetch_steps(context.pipeline)[0]
+    wanted = [f"good/{number:03}.png" for number in range(3)]
+    reading = read_members(context, work, step.source.member, wanted)
+    name, data = next(reading)
+    assert data == photographs[name]
+    later = {each: picture(9000 + number) for number, each in enumerate(photographs)}
+    web.files["/photographs.zip"] = packed(later)
+    step.act(context, work)  # as the other one, of the same state
+    with pytest.raises(UserError, match="has changed since its directory was read"):
+        list(reading)
 
 
 def test_a_run_that_is_stopped_goes_on_with_what_lacks(

@@ -79,7 +79,7 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 def train(service: Service, normal: Sequence[bytes], bad: Sequence[bytes], tested: int) -> None:
     """Give project p a version 1."""
     client, bucket = (
-        connect("embedded", region="us-east-1", handler=service.handle),
+        connect("embedded", region="us-east-1", handler=service.handle_for_owner),
         service.buckets.bucket("bucket"),
     )
     bucket.create()
