@@ -207,6 +207,27 @@ def test_verdicts_of_another_model_are_left_alone(
     assert parts_of(out) == before
 
 
+def test_what_else_lies_in_the_place_is_left_alone(
+    model: Path, photos: Path, tmp_path: Path, lfvpipe: Any
+) -> None:
+    out = tmp_path / "out"
+    others = {"verdicts/mine.jsonl", "verdicts/part-1.jsonl", "verdicts/old/part.txt", "a.json"}
+    for name in others:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("mine")
+    how = ("detect", "--model", model, photos, "--out", out, "--heat-maps", out / "verdicts")
+    for _ in range(2):
+        assert lfvpipe(*how).code == 0
+        (photos / "0.png").write_bytes((photos / "1.png").read_bytes())
+    assert {name for name in others if (out / name).read_text() == "mine"} == others
+    assert len(list((out / "verdicts").rglob("*.heat.png"))) == 7
+    (out / "plan.json").unlink()
+    (out / "summary.json").write_text("mine")
+    said = lfvpipe(*how)
+    assert (said.code, "is not of verdicts" in said.err) == (3, True)
+    assert (out / "summary.json").read_text() == "mine"
+
+
 def test_a_model_that_is_written_while_it_judges_judges_nothing_more(
     model: Path, photos: Path, tmp_path: Path, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

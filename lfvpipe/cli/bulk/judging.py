@@ -21,7 +21,7 @@ from lfvpipe.cli import interrupt, output
 from lfvpipe.cli.asked import Photograph
 from lfvpipe.cli.bulk.lines import line_of, verdict_of
 from lfvpipe.cli.bulk.listing import Listing
-from lfvpipe.cli.bulk.partitions import FOLDER, PARTITION, SUMMARY, open_plan, write_plan
+from lfvpipe.cli.bulk.partitions import FOLDER, PARTITION, SUMMARY, files_in, open_plan, write_plan
 from lfvpipe.cli.bulk.sources import NotRead, about_left_out
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.cli.verdicts import CounterLine, ImageVerdict, Tally
@@ -126,7 +126,7 @@ def judge_all(
         if options.partition not in (None, plan.size):
             _say(f"{place.address} was begun with partitions of {plan.size:,}; so it goes on.")
         partitions = plan.cut(listing)
-        there = place.names_in(FOLDER)
+        there = files_in(place)
         left = _take_done(partitions, there, source, listing, place, found)
         names = {each.file for each in partitions}
         notes = list(asked.notes)

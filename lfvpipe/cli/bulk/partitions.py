@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ FOLDER = "verdicts"
 PARTITION = 500
 """Images of a partition: half a minute of work that a kill may cost."""
 _FORMAT = 1
+_OURS = re.compile(r"part-[0-9a-f]{24}(\.again)?\.jsonl")
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,17 @@ def open_plan(place: Place, facts: Mapping[str, str], size: int) -> Plan:
         size: Images of a partition, where the plan is a new one.
 
     Raises:
-        UsageError: What is there was judged by something else, or has a plan that cannot be read.
+        UsageError: What is there was judged by something else, has a plan that cannot be read, or
+            is not ours.
         StorageError: The place cannot be read.
     """
     data = place.read(PLAN)
     if data is None:
+        if place.read(SUMMARY) is not None:
+            raise UsageError(
+                f"{place.called(SUMMARY)} is there, and is not of verdicts.",
+                hint="Name another place for the verdicts: --out.",
+            )
         return Plan(dict(facts), size)
     try:
         said = parse_json(data)
@@ -132,6 +140,15 @@ def open_plan(place: Place, facts: Mapping[str, str], size: int) -> Plan:
             hint="Name another place for these, --out, or remove what is there.",
         )
     return plan
+
+
+def files_in(place: Place) -> set[str]:
+    """Return the names of the partitions that are there; what else lies beside them is not ours.
+
+    Raises:
+        StorageError: The place cannot be listed.
+    """
+    return {name for name in place.names_in(FOLDER) if _OURS.fullmatch(name)}
 
 
 def write_plan(place: Place, plan: Plan) -> None:
