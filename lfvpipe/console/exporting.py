@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from lfvpipe import manifest
+from lfvpipe.config.names import pipeline_name
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.service.faults import Fault
 from lfvpipe.storage import StorageError, parse_s3_uri
@@ -45,7 +46,12 @@ class Exported:
 
     @property
     def name(self) -> str:
-        """The pipeline's name; also that of its bucket, so by S3's rules."""
+        """What the zip's folder, its file and the pipeline are called."""
+        return pipeline_name(self.project)
+
+    @property
+    def bucket(self) -> str:
+        """The name of the pipeline's bucket, by S3's rules."""
         plain = re.sub("[^a-z0-9]+", "-", self.project.lower()).strip("-")
         return f"{plain[:50].strip('-') or 'project'}-images"
 
@@ -74,8 +80,10 @@ def write_pipeline(exported: Exported, *, with_images: bool) -> str:
     now = datetime.now(UTC)
     sources = "\n".join(f"    {kind}: {kind}.manifest" for kind in exported.lines)
     # References are followed in the store of the pipeline's bucket, so that has to be the server's;
-    # there the project's name is taken.
-    project = exported.project if with_images else f"{exported.project}-files"
+    # there the project's name is taken, and perhaps the state of a pipeline that is called so.
+    ending = "" if with_images else "-files"
+    name = pipeline_name(f"{exported.name[:58]}{ending}")
+    project = f"{exported.project[:249]}{ending}"
     endpoint = "local" if with_images else exported.storage
     where = ""
     if endpoint == "local" and not with_images:
@@ -86,13 +94,13 @@ def write_pipeline(exported: Exported, *, with_images: bool) -> str:
 # The data sets of project {exported.project}, exported from the console on {now:%Y-%m-%d}.
 # `lfvpipe run` makes the same data sets of them, trains, evaluates and reports.
 {where}\
-name: {exported.name.removesuffix("-images")}
-project: {project}
+name: {json.dumps(name)}
+project: {json.dumps(project)}
 region: {exported.region}
 sources:
   manifest:
 {sources}
-bucket: {{ name: {exported.name}, endpoint: "{endpoint}" }}
+bucket: {{ name: {exported.bucket}, endpoint: "{endpoint}" }}
 """
 
 
@@ -102,17 +110,17 @@ def stream_zip(service: Service, exported: Exported, *, with_images: bool) -> It
     An image that is gone stays in its manifest: a run stops at it, and names it.
     """
     stream = _Stream()
-    names = _Names()
+    given = _Names()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as written:
-        folder = exported.project
-        file = f"{folder}/{exported.project}.yaml"
+        folder = exported.name
+        file = f"{folder}/{exported.name}.yaml"
         written.writestr(file, write_pipeline(exported, with_images=with_images))
         for kind, lines in exported.lines.items():
-            kept = [names.rewrite(line) for line in lines] if with_images else lines
+            kept = [given.rewrite(line) for line in lines] if with_images else lines
             text = "".join(f"{line}\n" for line in kept)
             written.writestr(f"{folder}/{kind}.manifest", text, zipfile.ZIP_DEFLATED)
             yield stream.take()
-        for source, name in names.given.items():
+        for source, name in given.given.items():
             bucket, key = parse_s3_uri(source)
             try:
                 data = service.buckets.bucket(bucket).get(key, limit=_LARGEST)

@@ -20,7 +20,7 @@ def _export(visit: Visit) -> Response:
     with_images = visit.query.get("images") == "yes"
     chunks = stream_zip(visit.service, exported, with_images=with_images)
     # A project's name is of letters, digits, - and _.
-    saved_as = f'attachment; filename="{exported.project}.zip"'
+    saved_as = f'attachment; filename="{exported.name}.zip"'
     headers = {"content-disposition": saved_as}
     return StreamingResponse(chunks, media_type="application/zip", headers=headers)
 

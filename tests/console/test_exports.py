@@ -8,7 +8,11 @@ import json
 import zipfile
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from lfvpipe import config
 from lfvpipe.cli.main import main
+from lfvpipe.console.exporting import Exported, write_pipeline
 from lfvpipe.lookout.client import connect
 from lfvpipe.service.embedded import open_service
 from lfvpipe.storage import connect as connect_storage
@@ -19,8 +23,6 @@ from .conftest import Offered, pages
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from lfvpipe.lookout.api import DatasetType, LookoutClient
     from lfvpipe.storage import Buckets
@@ -119,6 +121,19 @@ def test_the_pipeline_makes_the_same_data_sets(
         for kind, wanted in expected.items():
             assert contents(client, buckets, project, kind) == wanted  # type: ignore[arg-type]
         service.close()
+
+
+@pytest.mark.parametrize("project", ["123", "true", "1e5", "con", "null", "x" * 255])
+def test_a_project_of_any_name_makes_a_valid_pipeline(project: str, tmp_path: Path) -> None:
+    exported = Exported(project, "us-east-1", {"train": []}, "local")
+    found = set()
+    for with_images in (True, False):
+        file = tmp_path / f"{exported.name}.yaml"
+        file.write_text(write_pipeline(exported, with_images=with_images))
+        pipeline = config.load(file).pipeline
+        found.add((pipeline.name, pipeline.project))
+    assert len({name for name, _ in found}) == 2  # or one would take the other's state over
+    assert len({made for _, made in found}) == 2
 
 
 def test_names_are_such_as_every_file_system_takes_and_an_image_that_is_gone_is_told(
