@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lfvpipe.storage import NoSuchBucket, NoSuchObject, StorageError, TooLarge
+from lfvpipe.storage import StorageError
 
 _FOLDER = Path(__file__).with_name("texts")
 
@@ -23,14 +23,10 @@ def texts(language: str = "en") -> Mapping[str, str]:
 
 
 def words_of(error: StorageError) -> str:
-    """Return what a person is told of a store that failed; its own words name folders of ours."""
-    if isinstance(error, NoSuchBucket):
-        return say("refusals.no_bucket")
-    if isinstance(error, NoSuchObject):
-        return say("refusals.no_object", name=error.where.rpartition("/")[2])
-    if isinstance(error, TooLarge):
-        return say("refusals.large_object", size=error.size, most=error.limit)
-    return say("refusals.no_store")
+    """Return what a person is told of a store that failed, without folders of the server."""
+    told = f"{error.message} {error.hint}".strip()
+    place = Path(error.where)
+    return told.replace(error.where, place.name) if place.is_absolute() else told
 
 
 def say(name: str, /, **values: Any) -> str:

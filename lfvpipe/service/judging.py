@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.decision import Called, Decision
 from lfvpipe.errors import UserError
 from lfvpipe.lookout import tags
-from lfvpipe.service.faults import conflict, invalid, not_found
+from lfvpipe.service.faults import conflict, invalid, not_found, unfit
 from lfvpipe.service.state import models
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Judge:
             with self._guard:
                 verdict = self._load(model).detect(image)
         except UserError as error:
-            raise invalid(f"the image cannot be judged: {error.message}") from error
+            raise unfit(error) from error
         decision = decision_of(self._runtime.database, model)
         called = decision.call(verdict.probability)
         size = (model.width or 1, model.height or 1)

@@ -48,6 +48,7 @@ def test_axe_finds_nothing_and_words_of_clients_stay_words(
 ) -> None:
     client = offered.client()
     client.create_project(ProjectName="p")
+    client.create_project(ProjectName="x" * 255)
     client.create_dataset(ProjectName="p", DatasetType="train")
     image = json.dumps({"source-ref": f"s3://bucket/{EVIL}"})
     client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=image.encode())
@@ -57,7 +58,8 @@ def test_axe_finds_nothing_and_words_of_clients_stay_words(
     assert violations(page, axe) == []
     page.goto(f"{offered.url}{offered.console.entrance()}")
     page.wait_for_url("**/projects")
-    for path in (pages("projects"), pages("projects", "p"), pages("changes"), pages("none")):
+    of_projects = (pages("projects"), pages("projects", "p"), pages("projects", "x" * 255))
+    for path in (*of_projects, pages("changes"), pages("none")):
         page.goto(f"{offered.url}{path}")
         assert violations(page, axe) == [], path
         assert page.title() != "owned"

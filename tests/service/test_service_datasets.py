@@ -112,8 +112,8 @@ def test_the_newest_of_several_labels_counts_and_the_others_are_told(
         ([line("normal/0.png"), "[]"], "Line 2 is no JSON object"),
         ([{"x": 1}], "Line 1 has no source-ref"),
         ([{"source-ref": "normal/0.png"}], "no object's address"),
-        ([{"source-ref": "s3://bucket/../../etc/passwd"}], "1 object that do not exist"),
-        ([{"source-ref": "s3://bucket//normal/0.png"}], "1 object that do not exist"),
+        ([{"source-ref": "s3://bucket/../../etc/passwd"}], "1 object that does not exist"),
+        ([{"source-ref": "s3://bucket//normal/0.png"}], "1 object that does not exist"),
         ([{"source-ref": "s3://bucket/a\ud800.png"}], r"no object's address: s3://bucket/a\ud800"),
         ([{"source-ref": "s3://buck\ud800et/a.png"}], "no object's address: s3://buck"),
         (

@@ -199,6 +199,8 @@ class Editing:
             LineError: An image has a mask with both types.
         """
         step: list[Change] = []
+        if old == new:
+            return Done(0)
         with self._updates.alone(project):
             for kind in DATASET_TYPES:
                 dataset = DatasetName(project, kind)

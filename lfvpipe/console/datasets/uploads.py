@@ -205,7 +205,7 @@ class Uploads:
             read_image(data, enough=(least, least))  # to the end: a file may be cut off
         except ImageError as error:
             raise UnfitUpload(
-                say("refusals.bad_file", fault=error.message), hint=error.hint
+                say("refusals.bad_file", fault=error.fault), hint=error.hint
             ) from error
         return Stored(hashlib.sha256(data).hexdigest(), fit_name(name, header.format))
 

@@ -42,7 +42,7 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
         made = socket.create_server((address[0], port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = str(getattr(error, "strerror", None) or error).rstrip(".")
         message = f"No server can listen at {host} port {port}: {reason}."
         hint = "Choose another address or port; port 0 takes a free one."
         raise UserError(message, hint=hint) from error

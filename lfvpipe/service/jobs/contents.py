@@ -251,9 +251,9 @@ def _check_listed(runtime: Runtime, content: Content, bucket: str, keys: dict[st
                     break
     if keys:
         key, number = min(keys.items(), key=lambda item: item[1])
-        count = "1 object" if len(keys) == 1 else f"{len(keys)} objects"
+        found = "1 object that does" if len(keys) == 1 else f"{len(keys)} objects that do"
         raise ContentError(
-            f"The manifest refers to {count} that do not exist; the first, on line {number}, is"
+            f"The manifest refers to {found} not exist; the first, on line {number}, is"
             f" s3://{bucket}/{key}. Upload what is missing or remove its lines."
         )
 

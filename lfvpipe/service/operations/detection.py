@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lfvpipe.errors import UserError
 from lfvpipe.lookout import likeness
 from lfvpipe.lookout.statuses import ModelStatus
-from lfvpipe.service.faults import invalid
+from lfvpipe.service.faults import invalid, unfit
 from lfvpipe.service.judging import check_image, decision_of
 from lfvpipe.service.log import log_to
 from lfvpipe.service.operations.base import OperationContext, Result
@@ -51,7 +51,7 @@ class Detection:
             stopped = "was stopped; start it, and wait until it is HOSTED"
             raise conflict_of(model, stopped) from error
         except UserError as error:
-            raise invalid(f"the image cannot be judged: {error.message}") from error
+            raise unfit(error) from error
         headers = {}
         if verdict.unlikeness is not None and verdict.is_unlike:
             headers = {likeness.HEADER: likeness.header_of(verdict.unlikeness)}
