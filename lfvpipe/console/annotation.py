@@ -85,11 +85,14 @@ def show_painter(
     at = anomalies.index(image) if image in anomalies else -1
     here = visit.address(*parts)
     of_trial = "trials" in parts[2:3]
+    paints = visit.may_label
     return visit.show(
         "annotation.html.j2",
         project_name=parts[1],
         tab=parts[2],
         about="trials.mark_about" if of_trial else "annotation.bucket",
+        paints=paints,
+        title="annotation.title" if paints else "annotation.look_title",
         to_all="trials.back" if of_trial else "annotation.back",
         here=here,
         one=f"{here}/images/{image}",
@@ -100,8 +103,8 @@ def show_painter(
         after=anomalies[at + 1] if 0 <= at < len(anomalies) - 1 else None,
         place=at + 1,
         of=len(anomalies),
-        version=version,
-        proposes=proposes and version is not None and sheet.mask is None,
+        version=version if paints else None,
+        proposes=proposes and paints and version is not None and sheet.mask is None,
     )
 
 

@@ -31,6 +31,7 @@ from lfvpipe.console import (
     version_comparison,
     version_page,
 )
+from lfvpipe.console.constraints import in_words
 from lfvpipe.console.datasets.desk import Desk
 from lfvpipe.console.datasets.pipelines import Pipelines
 from lfvpipe.console.guard import Guard, Origins
@@ -233,9 +234,11 @@ def _answer(page: Page, visit: Visit) -> Response:
         except ClientError as error:
             told = error.response["Error"]
             status = int(error.response["ResponseMetadata"]["HTTPStatusCode"])
-            return visit.refuse(Refusal(_sentence(str(told.get("Message", told["Code"]))), status))
+            said = str(told.get("Message", told["Code"]))
+            return visit.refuse(Refusal(in_words(said) or _sentence(said), status))
         except ParamValidationError as error:  # told by the client, before the service is asked
-            return visit.refuse(Refusal(_sentence(" ".join(str(error).split()))))
+            said = " ".join(str(error).split())
+            return visit.refuse(Refusal(in_words(said) or _sentence(said)))
         except Fault as fault:
             return visit.refuse(Refusal(_sentence(fault.message), fault.status))
         except StorageError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from lfvpipe import images
 from lfvpipe.errors import UserError
@@ -22,6 +22,8 @@ __all__ = ["PAINTER", "NoPainting", "mask_from_painting", "png", "see_through"]
 PAINTER: Final = Path(__file__).with_name("painter.js")
 """The script of the canvas that is painted on."""
 _WHITE = (255, 255, 255)
+_ALIKE: Final = 32  # of the distance of two colours: a browser's rounding, a stroke all but laid on
+_EDGE: Final = 3  # pixels beside a class within which a brush's soft edge mixes it with another
 
 
 class NoPainting(UserError):
@@ -54,7 +56,8 @@ def mask_from_painting(
         A PNG; None if nothing is marked.
 
     Raises:
-        NoPainting: It is no PNG, or not of that size, which is looked at before it is decoded.
+        NoPainting: It is no PNG, or not of that size, which is looked at before it is decoded;
+            or something is marked in a colour that is none of a class, beyond soft edges.
     """
     try:
         header = images.inspect(data)
@@ -67,16 +70,34 @@ def mask_from_painting(
         return None
     codes = [bytes.fromhex(colour.lstrip("#")) for colour in classes.values()]
     palette = numpy.array([list(code) for code in codes], numpy.uint8)
-    result = numpy.stack([_nearest(row, palette) for row in pixels])
+    result = numpy.empty_like(pixels)
+    is_class = marked.copy()
+    for number, row in enumerate(pixels):  # a row at a time needs little memory
+        distances = ((row[:, None].astype("i4") - palette) ** 2).sum(axis=2)
+        result[number] = palette[distances.argmin(axis=1)]
+        is_class[number] &= distances.min(axis=1) <= _ALIKE**2
+    _check_colours(pixels, marked, is_class)
     result[~marked] = _WHITE
     return png(result)
 
 
-def _nearest(row: NDArray[numpy.uint8], palette: NDArray[numpy.uint8]) -> NDArray[numpy.uint8]:
-    """Return the palette's colour nearest to each pixel; a row at a time needs little memory."""
-    distances = ((row[:, None].astype("i4") - palette) ** 2).sum(axis=2)
-    nearest: NDArray[numpy.uint8] = palette[distances.argmin(axis=1)]
-    return nearest
+def _check_colours(
+    pixels: NDArray[numpy.uint8], marked: NDArray[numpy.bool_], is_class: NDArray[numpy.bool_]
+) -> None:
+    """Refuse what is marked in a colour of no class, but for the soft edges of what is of one."""
+    if is_class.sum() == marked.sum():
+        return
+    widened = Image.fromarray(is_class.astype(numpy.uint8)).filter(
+        ImageFilter.MaxFilter(2 * _EDGE + 1)
+    )
+    strange = marked & (numpy.asarray(widened) == 0)
+    if strange.any():
+        down, across = (int(each) for each in numpy.argwhere(strange)[0])
+        colour = "#{:02X}{:02X}{:02X}".format(*pixels[down, across])
+        raise NoPainting(
+            f"The mask has {colour} at {across}, {down}, and no anomaly type has that colour. "
+            "What is not marked has to be clear."
+        )
 
 
 def png(pixels: NDArray[numpy.uint8]) -> bytes:

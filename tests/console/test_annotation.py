@@ -173,6 +173,8 @@ def test_a_clear_painting_takes_the_mask_away(offered: Offered, address: str) ->
         ("no base 64", {"dent": "#23A436"}),
         (base64.b64encode(b"no png").decode(), {"dent": "#23A436"}),
         (painting("#23A436", (0, 0, 8, 8), size=32), {"dent": "#23A436"}),
+        (painting("#808080", (0, 0, 8, 8)), {"dent": "#23A436", "rust": "#D7263D"}),
+        (painting("#FFFFFF", (0, 0, SIZE, SIZE)), {"dent": "#23A436"}),
         (painting("#23A436", (0, 0, 8, 8)), {}),
         (painting("#23A436", (0, 0, 8, 8)), {"dent": "#FFFFFF"}),
         (painting("#23A436", (0, 0, 8, 8)), {"dent": "#23A436", "rust": "#23a436"}),
@@ -192,6 +194,26 @@ def test_what_is_no_painting_changes_nothing(
     assert entry(offered) == before
 
 
+def test_soft_edges_belong_to_the_type_that_they_are_nearest_to(
+    offered: Offered, address: str
+) -> None:
+    image = Image.new("RGBA", (SIZE, SIZE))
+    image.paste((*GREEN, 255), (0, 0, 32, 64))
+    image.paste((*RED, 255), (34, 0, 64, 64))
+    for column, share in ((32, 0.3), (33, 0.7)):  # of a red stroke over the green
+        mixed = [round(g + (r - g) * share) for g, r in zip(GREEN, RED, strict=True)]
+        image.paste((*mixed, 255), (column, 0, column + 1, 64))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    person = offered.person("ADA")
+    stand = stand_on(person.get(f"{address}/annotation").text)
+    painted = base64.b64encode(file.getvalue()).decode()
+    answer = save(person, address, painted, stand, {"dent": "#23A436", "rust": "#D7263D"})
+    assert answer.status_code == 200, answer.text
+    shown = mask_of(offered)
+    assert [shown.getpixel((x, 9)) for x in (31, 32, 33, 34)] == [GREEN, GREEN, RED, RED]
+
+
 def test_a_picture_that_is_gone_is_told_without_the_servers_folders(
     offered: Offered, address: str
 ) -> None:
@@ -208,9 +230,33 @@ def test_a_viewer_marks_nothing_and_leaves_nothing_in_the_bucket(
     person = offered.person("VIC")
     shown = person.get(f"{address}/annotation").text
     assert ">Save<" not in shown
+    assert "data-tool" not in shown
     answer = save(person, address, painting("#23A436", (0, 0, 8, 8)), stand_on(shown))
     assert answer.status_code == 403
     assert list(offered.buckets.bucket("bucket").list("lfvpipe-masks/")) == []
+
+
+def test_a_viewer_sees_what_is_marked_and_has_nothing_to_paint_with(
+    page: Page, offered: Offered, address: str
+) -> None:
+    ada, vic = offered.person("ADA"), offered.person("VIC")
+    stand = stand_on(ada.get(f"{address}/annotation").text)
+    assert save(ada, address, painting("#23A436", (0, 0, 64, 64)), stand).status_code == 200
+    name, value = next(iter(vic.http.cookies.items()))
+    page.context.add_cookies([{"name": name, "value": value, "url": offered.url}])
+    page.goto(f"{offered.url}{address}/annotation")
+    page.locator("#work[data-ready]").wait_for()
+    pixel = "[...document.getElementById('canvas').getContext('2d').getImageData(9, 9, 1, 1).data]"
+    assert page.evaluate(pixel) == [*GREEN, 255]
+    playwright.expect(page.locator("[data-tool], #save, #clear, #class")).to_have_count(0)
+    box = page.locator("#view").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.get_by_role("button", name="Larger").click()
+    page.keyboard.press("Control+z")
+    page.reload()  # without a question
+    page.locator("#work[data-ready]").wait_for()
+    assert page.evaluate(pixel) == [*GREEN, 255]
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])

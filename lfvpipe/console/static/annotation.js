@@ -116,7 +116,7 @@ function pressed(event) {
   const key = event.key.toLowerCase();
   if (key === "enter" && painter.corners.length) painter.closePolygon();
   else if (key === "escape" && painter.corners.length) painter.dropPolygon();
-  else if (key === "z" && (event.ctrlKey || event.metaKey)) painter.undo();
+  else if (facts.paints && key === "z" && (event.ctrlKey || event.metaKey)) painter.undo();
   else if (event.ctrlKey || event.metaKey) return;
   else if (key === "+") zoomBy(1.5);
   else if (key === "-") zoomBy(1 / 1.5);
@@ -125,25 +125,27 @@ function pressed(event) {
   event.preventDefault();
 }
 
-for (const name of classes.keys()) $("class").add(new Option(name));
-for (const each of document.querySelectorAll("[data-tool]")) {
-  each.addEventListener("click", () => chooseTool(each.dataset.tool));
+if (facts.paints) { // who may only look has no tools, and the canvas hears nothing
+  for (const name of classes.keys()) $("class").add(new Option(name));
+  for (const each of document.querySelectorAll("[data-tool]")) {
+    each.addEventListener("click", () => chooseTool(each.dataset.tool));
+  }
+  $("add-type").addEventListener("click", addType);
+  $("new-type").addEventListener("keydown", (event) => { if (event.key === "Enter") addType(); });
+  $("undo").addEventListener("click", () => painter.undo());
+  $("clear").addEventListener("click", () => painter.clear());
+  $("save").addEventListener("click", () => guarded(save));
 }
-$("add-type").addEventListener("click", addType);
-$("new-type").addEventListener("keydown", (event) => { if (event.key === "Enter") addType(); });
-$("opacity").addEventListener("input", () => { $("canvas").style.opacity = String($("opacity").value / 100); });
-$("undo").addEventListener("click", () => painter.undo());
-$("clear").addEventListener("click", () => painter.clear());
-$("larger").addEventListener("click", () => zoomBy(1.5));
-$("smaller").addEventListener("click", () => zoomBy(1 / 1.5));
-$("fit").addEventListener("click", () => { scale = 0; draw(); });
-$("save")?.addEventListener("click", () => guarded(save));
 $("propose")?.addEventListener("click", () => guarded(async () => { if (await propose()) isChanged = true; }));
 $("view").addEventListener("wheel", (event) => {
   event.preventDefault();
   zoomBy(1.0015 ** -(event.deltaY * (event.deltaMode ? 33 : 1)), event);
 }, { passive: false });
 document.addEventListener("keydown", pressed);
+$("opacity").addEventListener("input", () => { $("canvas").style.opacity = String($("opacity").value / 100); });
+$("larger").addEventListener("click", () => zoomBy(1.5));
+$("smaller").addEventListener("click", () => zoomBy(1 / 1.5));
+$("fit").addEventListener("click", () => { scale = 0; draw(); });
 window.addEventListener("beforeunload", (event) => { if (isChanged) event.preventDefault(); });
 new ResizeObserver(draw).observe($("view"));
 painter.start(width, height);
