@@ -207,7 +207,7 @@ def main() -> None:
         "of", nargs="*", metavar="OF", choices=[*measures, []], help=", ".join(measures)
     )
     chosen = parser.parse_args().of or list(measures)
-    with tempfile.TemporaryDirectory() as folder, serve(Path(folder)) as offered:
+    with tempfile.TemporaryDirectory() as at, serve(Path(at)) as offered, acting(OWNER):
         ada = Person(offered.url, httpx.Client(timeout=600)).sign_in("ADA")
         train(offered)
         for name in chosen:
