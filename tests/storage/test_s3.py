@@ -340,6 +340,11 @@ def test_s3_takes_any_key(s3: str, key: str) -> None:
     assert admin(s3).get_object(Bucket=bucket.name, Key=key)["Body"].read() == b"x"
 
 
+def test_a_name_that_no_bucket_can_have_is_told_as_one(s3: str) -> None:
+    with pytest.raises(errors.InvalidBucketName, match="s3://b0 cannot be a bucket's name"):
+        bucket_at(s3, "b0").create()
+
+
 def test_an_older_version_is_read(s3: str, tmp_path: Path) -> None:
     bucket = bucket_at(s3)
     bucket.create()
