@@ -53,7 +53,7 @@ class Quotas:
         requests_per_second: How often each operation but DetectAnomalies may be called; the
             original allowed 5. None sets no limit; a service within its caller never has one.
         idle_seconds: How long nobody may ask a hosted model before it is stopped. None: for ever.
-        kept_changes: How many of the changes that were made are told; the oldest go. None: all.
+        kept_changes: About how many changes that were made are told; the oldest go. None: all.
     """
 
     min_side: int = rules.MIN_SIDE

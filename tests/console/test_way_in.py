@@ -256,7 +256,7 @@ def test_a_key_may_in_the_console_what_it_may_by_the_api(offered: Offered) -> No
     with closing(sqlite3.connect(offered.root / "service" / "service.db")) as state, state:
         state.execute("DELETE FROM changes")
     admin.post(PROJECTS, {"name": "q"})
-    assert "not kept any more: 1. The newest 100,000 are" in admin.get(pages("changes")).text
+    assert "not kept any more: 1. About the newest 100,000 are" in admin.get(pages("changes")).text
 
 
 def test_what_is_no_address_leads_home(offered: Offered) -> None:
