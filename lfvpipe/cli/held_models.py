@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from lfvpipe.engine.ledger import Ledger
     from lfvpipe.steps.hosting import Hosting
 
-CANCELLED = "what it had learnt is kept, and the next run goes on from it"
-ENDED = "has ended meanwhile; the next run goes on from what came of it"
-
 
 def stop_held_models(variant: Variant, ledger: Ledger) -> list[str]:
     """Stop every model that the ledger holds; return the keys of those that are stopped.

@@ -66,6 +66,16 @@ def cancelling() -> Iterator[Interruption]:
             signal.signal(each, handler)
 
 
+@contextmanager
+def raising() -> Iterator[None]:
+    """Have Ctrl-C raise KeyboardInterrupt for a while, as where a question is to be left."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _let_go_of_terminal() -> None:
     """Have what is said from here on go nowhere: a terminal that is gone refuses it."""
     nothing = os.open(os.devnull, os.O_RDWR)

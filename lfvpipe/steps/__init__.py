@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from lfvpipe.steps.mlflow import insist_on_extra
     from lfvpipe.steps.pipeline import families, steps_of
     from lfvpipe.steps.report import ReportOutcome
-    from lfvpipe.steps.trainings import Training, cancel_training, trainings_under_way
+    from lfvpipe.steps.trainings import (
+        Ending,
+        Training,
+        cancel_training,
+        ending_of,
+        trainings_under_way,
+    )
 else:
     __getattr__ = lazy.face(
         __name__,
@@ -29,17 +35,25 @@ else:
             "ownership": [],
             "pipeline": ["families", "steps_of"],
             "report": ["ReportOutcome"],
-            "trainings": ["Training", "cancel_training", "trainings_under_way"],
+            "trainings": [
+                "Ending",
+                "Training",
+                "cancel_training",
+                "ending_of",
+                "trainings_under_way",
+            ],
         },
     )
 
 __all__ = [
     "VERIFIED",
     "Context",
+    "Ending",
     "ReportOutcome",
     "Training",
     "advise",
     "cancel_training",
+    "ending_of",
     "families",
     "hosting",
     "insist_on_extra",

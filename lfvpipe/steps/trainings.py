@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from lfvpipe.lookout.descriptions import describe_model
@@ -35,6 +36,15 @@ class Training:
         return f"the training of version {self.version} of project {self.project}"
 
 
+class Ending(Enum):
+    """What became of a training that was to be cancelled."""
+
+    CANCELLED = "cancelled"
+    TRAINED = "trained"
+    FAILED = "failed"
+    GONE = "gone"
+
+
 def trainings_under_way(context: Context, ledger: Ledger) -> Sequence[Training]:
     """Return the trainings of unfinished attempts, as the service says; no call where is none.
 
@@ -54,29 +64,43 @@ def trainings_under_way(context: Context, ledger: Ledger) -> Sequence[Training]:
     return list(found.values())
 
 
-def cancel_training(context: Context, training: Training) -> bool:
+def ending_of(context: Context, training: Training) -> Ending | None:
+    """Return how a training has ended, as the service says now; None while it goes on.
+
+    Raises:
+        LookoutError: The call failed.
+    """
+    model = describe_model(context.lookout, training.project, training.version)
+    match model and model["Status"]:
+        case ModelStatus.TRAINING:
+            return None
+        case None | ModelStatus.DELETING:
+            return Ending.GONE
+        case ModelStatus.TRAINING_FAILED:
+            return Ending.FAILED
+    return Ending.TRAINED
+
+
+def cancel_training(context: Context, training: Training) -> Ending:
     """Cancel a training, and wait until it is gone; the next run begins another version.
 
-    There is no other way in the API than to delete the version: whether it is still in training
-    is therefore looked at last, since a person may have thought about it for long. The embedded
-    service keeps what it had come to for the next training of the project.
+    What has ended since somebody saw it go on is left as it is: a trained model stays.
 
-    Returns:
-        False if it had ended by itself: the version stays as it is.
+    There is no other way in the API than to delete the version. The embedded service keeps what
+    it had come to for the next training of the project.
 
     Raises:
         LookoutError: A call failed, or the service does not cancel trainings.
     """
     project, version = training.project, training.version
+    if (ended := ending_of(context, training)) is not None:
+        return ended
     try:
-        model = describe_model(context.lookout, project, version)
-        if model is None or model["Status"] != ModelStatus.TRAINING:
-            return False
         with explained(f"cancelling {training}"):
             context.lookout.delete_model(ProjectName=project, ModelVersion=version)
     except LookoutError as error:
         if error.code == ABSENT:
-            return False
+            return Ending.GONE
         if error.code == CONFLICT:
             raise LookoutError(
                 f"The service does not cancel {training}: {error.message}",
@@ -86,4 +110,4 @@ def cancel_training(context: Context, training: Training) -> bool:
             ) from error
         raise
     wait_for_model_deletion(context.lookout, project=project, version=version)
-    return True
+    return Ending.CANCELLED

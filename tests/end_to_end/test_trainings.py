@@ -172,6 +172,37 @@ def test_ctrl_c_at_a_terminal_asks_what_becomes_of_the_training(
     os.close(ours)
 
 
+def test_what_has_ended_while_the_question_stood_is_not_cancelled(
+    workshop: Workshop, state: Path
+) -> None:
+    process, ours = at_terminal(workshop, "run", "--until", "model")
+    await_learning(state)
+    process.send_signal(signal.SIGINT)
+    read_until(ours, "Number [1]: ")
+    assert "cancelled the training" in workshop.lfvpipe("stop").out
+    os.write(ours, b"3\n")
+    said = " ".join(read_rest(ours).split())
+    assert "the training of version 1 of project pipeline was cancelled already, by" in said
+    assert process.wait(60) == 130
+    assert workshop.models() == []
+    os.close(ours)
+
+
+def test_ctrl_c_at_the_question_says_that_the_training_goes_on(
+    workshop: Workshop, state: Path
+) -> None:
+    process, ours = at_terminal(workshop, "run", "--until", "model")
+    await_learning(state)
+    process.send_signal(signal.SIGINT)
+    read_until(ours, "Number [1]: ")
+    process.send_signal(signal.SIGINT)
+    said = read_rest(ours)
+    assert process.wait(60) == 130
+    assert "version 1 of project pipeline was left to go on in the background" in said
+    assert "resume with `lfvpipe run --until model`" in said
+    os.close(ours)
+
+
 def test_without_a_terminal_the_training_goes_on_unless_told_otherwise(
     workshop: Workshop, state: Path
 ) -> None:

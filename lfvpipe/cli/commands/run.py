@@ -18,7 +18,6 @@ from lfvpipe.cli import (
     questions,
     run_report,
 )
-from lfvpipe.cli.held_models import CANCELLED, ENDED
 from lfvpipe.cli.options import (
     Json,
     LockOptions,
@@ -31,6 +30,7 @@ from lfvpipe.cli.options import (
 )
 from lfvpipe.cli.plans import plan_variants, reason_json
 from lfvpipe.cli.reporters import reporting
+from lfvpipe.cli.training_ends import told
 from lfvpipe.cli.unnamed_labels import about_unnamed_labels
 from lfvpipe.cli.usage import UsageError, command_line, selecting_words
 from lfvpipe.cli.variants import (
@@ -215,27 +215,32 @@ def _keep_waiting(options: RunOptions, last: VariantRun, cancelled: Interruption
         return False
     for training in steps.trainings_under_way(last.variant.context, ledger_of(last.variant)):
         choice = _CANCEL if options.cancel_training else _ask_about(training)
-        if choice == _WAIT:
-            return True
         if choice == _CANCEL:
-            if steps.cancel_training(last.variant.context, training):
-                print(f"cancelled {training}: {CANCELLED}", file=sys.stderr)
-            else:
-                print(f"{training} {ENDED}", file=sys.stderr)
+            ending = steps.cancel_training(last.variant.context, training)
+            print(told(training, ending), file=sys.stderr)
+        elif choice == _WAIT:  # it may have ended, or been cancelled, while the question stood
+            ended = steps.ending_of(last.variant.context, training)
+            if ended is not steps.Ending.GONE:
+                return True
+            print(told(training, ended), file=sys.stderr)
     return False
 
 
 def _ask_about(training: Training) -> int:
     try:
-        return questions.ask(
-            f"{training} goes on."[:1].upper() + f"{training} goes on."[1:],
-            (
-                "leave it to go on in the background: the next run takes it up",
-                "cancel it: what it has learnt so far is kept for the next run",
-                "keep waiting for it",
-            ),
-        )
+        with interrupt.raising():
+            return questions.ask(
+                f"{training} goes on."[:1].upper() + f"{training} goes on."[1:],
+                (
+                    "leave it to go on in the background: the next run takes it up",
+                    "cancel it: what it has learnt so far is kept for the next run",
+                    "keep waiting for it",
+                ),
+            )
     except UsageError:  # the terminal is gone
+        return _LEAVE
+    except KeyboardInterrupt:
+        print(f"\n{training} was left to go on in the background", file=sys.stderr)
         return _LEAVE
 
 

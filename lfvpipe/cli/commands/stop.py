@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from lfvpipe import steps
 from lfvpipe.cli import output
-from lfvpipe.cli.held_models import CANCELLED, ENDED, stop_held_models, where_to_stop
+from lfvpipe.cli.held_models import stop_held_models, where_to_stop
 from lfvpipe.cli.options import Json, LockOptions, Option
+from lfvpipe.cli.training_ends import told
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
 from lfvpipe.lookout.progress import TRAINING
 
@@ -40,13 +41,13 @@ def run(options: StopOptions) -> int:
         hosted = list(ledger_of(variant).held)
         _show(options, trainings, hosted)
         return 0
-    cancelled = []
+    cancelled: list[Training] = []
     for training in trainings:
-        if steps.cancel_training(variant.context, training):
+        ending = steps.cancel_training(variant.context, training)
+        if ending is steps.Ending.CANCELLED:
             cancelled.append(training)
         if not options.json:
-            is_cancelled = training in cancelled
-            print(f"cancelled {training}: {CANCELLED}" if is_cancelled else f"{training} {ENDED}")
+            print(told(training, ending))
     stopped: list[str] = []
     elsewhere: list[str] = []
     if ledger_of(variant).held:
@@ -55,8 +56,8 @@ def run(options: StopOptions) -> int:
             stopped = stop_held_models(variant, ledger)
             elsewhere = list(ledger.held)
     if options.json:
-        told = [_training_json(each) for each in cancelled]
-        output.print_json({"stopped": stopped, "left": elsewhere, "cancelled": told})
+        said = [_training_json(each) for each in cancelled]
+        output.print_json({"stopped": stopped, "left": elsewhere, "cancelled": said})
         return 0
     for key in stopped:
         print(f"stopped {key}")

@@ -7,6 +7,7 @@ from lfvpipe.errors import UserError
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service import locks
 from lfvpipe.service.jobs import cancelled
+from lfvpipe.service.jobs.training.publishing import may_be_published
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import contents, models, tags
 
@@ -21,7 +22,7 @@ def finish(runtime: Runtime, identity: int) -> None:
         model = models.find(tx, identity)
     if model is None or model.status is not ModelStatus.DELETING:
         return
-    if model.unpublished is not None:  # some of the files may have been written
+    if may_be_published(runtime, model):
         with suppress(UserError, OSError):
             bucket = runtime.store(model.storage).bucket(model.output_bucket)
             bucket.delete(model.written_keys.values())

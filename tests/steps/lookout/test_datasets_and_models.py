@@ -9,7 +9,7 @@ import pytest
 from lfvpipe.engine.planning import plan
 from lfvpipe.engine.removal import destroy
 from lfvpipe.errors import UserError
-from lfvpipe.steps.trainings import Training, cancel_training
+from lfvpipe.steps.trainings import Ending, Training, cancel_training
 
 FIRST = {
     "project": "created",
@@ -45,8 +45,8 @@ def test_the_first_run_creates_and_the_second_calls_nothing(world: Any) -> None:
 
 def test_a_training_that_has_ended_is_not_cancelled(world: Any) -> None:
     world.run()
-    assert not cancel_training(world.fresh_context(), Training("p", "1"))
-    assert not cancel_training(world.fresh_context(), Training("p", "7"))
+    assert cancel_training(world.fresh_context(), Training("p", "1")) is Ending.TRAINED
+    assert cancel_training(world.fresh_context(), Training("p", "7")) is Ending.GONE
     assert "DeleteModel" not in world.service.calls
     assert world.service.statuses() == {"1": "TRAINED"}
 
