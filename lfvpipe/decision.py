@@ -7,6 +7,7 @@ below 0.5: "anomalous, 0.43" is rejected although the model holds it for normal,
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,6 +71,23 @@ class Decision:
         if found.above is not None and not 0 <= found.above < (found.below or 0) <= 1:
             raise ValueError(f"{band} are no scores that go to a person")
         return found
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Decision:
+        """Return what stands in the ``decision.json`` of a folder that judges by itself.
+
+        Raises:
+            ValueError: It is none, or does not say by which score is decided.
+        """
+        try:
+            said = json.loads(text)
+            if not isinstance(said, dict) or "threshold" not in said:
+                raise ValueError("it names no threshold")
+            if (said.get("above") is None) != (said.get("below") is None):
+                raise ValueError("it names one end of what goes to a person, and not the other")
+            return cls.from_text(cls(**said).as_text())
+        except (TypeError, RecursionError) as error:
+            raise ValueError(str(error)) from error
 
 
 def score_of(confidence: float, *, is_anomalous: bool) -> float:

@@ -49,6 +49,14 @@ def test_another_decision_trains_nothing_and_all_that_judges_follows(
     threshold = (1 - before["confidence"]) / 2  # below its score
     text = file.read_text().replace("Texture_def/7.png]}", "Texture_def/7.png], decide: ")
     file.write_text(f"{text.rstrip()} {{threshold: {threshold}}}}}\n")
+    at_once = lfvpipe("detect", file, image, "--json")
+    assert at_once.json["images"][0]["verdict"] == "anomaly"
+    assert "No run has judged by this decision yet" in at_once.json["notes"][1]
+    refused = lfvpipe("export", file, "-o", tmp_path / "line")
+    assert refused.code == 3
+    assert "is not what the last run judged by" in refused.err
+    assert f"Run it first: `lfvpipe run {file}`" in refused.err
+    assert not (tmp_path / "line").exists()
     planned = lfvpipe("plan", file)
     assert planned.code == 2
     assert "train" not in planned.out.partition("model")[2].partition("\n")[0]
@@ -59,6 +67,10 @@ def test_another_decision_trains_nothing_and_all_that_judges_follows(
     assert judged["verdict"] == "anomaly"
     assert judged["confidence"] == pytest.approx(1 - before["confidence"])
     assert "Decided at a score of" in after.json["notes"][0]
+    assert not [each for each in after.json["notes"] if "No run" in each]
+    set_aside = ("--set", "evaluate.decide.threshold=0.9999999")
+    (by_set,) = lfvpipe("detect", file, image, "--json", *set_aside).json["images"]
+    assert by_set["verdict"] == "normal"
     shown = _decision(lfvpipe("decide", file, "--json"), "")
     assert (shown["threshold"], shown["is_set"]) == (threshold, True)
     page = (file.parent / ".lfvpipe" / "small" / "report.html").read_text()

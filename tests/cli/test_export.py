@@ -1,6 +1,7 @@
 """What `export` makes judges by itself, as the pipeline does, and says what it is."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -62,13 +63,63 @@ def test_an_export_takes_what_is_decided_by_with_it_and_replaces_an_earlier_one(
     assert [line["DetectAnomalyResult"]["IsAnomalous"] for line in _run(to, images)] == [True] * 2
     told = lfvpipe("detect", "--model", to, *images, "--json").json["images"]
     assert [each["verdict"] for each in told] == ["anomaly"] * 2
+    said = lfvpipe("detect", "--model", to, *images)
+    assert "Decided at a score of 1e-05, as the export's decision.json says" in said.err
     assert "a score of 1e-05" in (to / "card.md").read_text()
 
 
+def test_a_damaged_export_judges_nothing_and_says_which_of_its_files_it_is(
+    file: Path, images: list[Path], lfvpipe: Any, tmp_path: Path
+) -> None:
+    to = tmp_path / "line"
+    labels = file.parent / "labels.jsonl"
+    labels.write_text("image,label\n")
+    text = file.read_text()
+    file.write_text(text.replace("sources:\n", "sources:\n  labels: labels.jsonl\n"))
+    assert file.read_text() != text
+    said = lfvpipe("export", file, "-o", to)
+    assert said.code == 0, said.err
+    assert "cannot be told" in " ".join(said.err.split())
+    labels.write_text('{"archive": "Texture.zip", "member": "Texture/2.png", "label": "ignore"}\n')
+    said = lfvpipe("export", file, "-o", to)
+    assert said.code == 0, said.err
+    assert "the model in here has not learnt that" in " ".join(said.err.split())
+    (helped,) = [_run_py(to, "--help")]
+    assert (helped.returncode, "run.py IMAGE" in helped.stdout) == (0, True)
+    decision = to / "decision.json"
+    for content in ("{}", "[]", '{"threshold": 2}', '{"threshold": 0.5, "below": 0.7}', "x", None):
+        if content is None:
+            decision.unlink()
+        else:
+            decision.write_text(content)
+        said = lfvpipe("detect", "--model", to, images[0])
+        assert (said.code, said.out) == (3, ""), content
+        assert f"{decision} cannot be read" in said.err
+        by_itself = _run_py(to, str(images[0]))
+        assert (by_itself.returncode, by_itself.stdout) == (2, "")
+        assert by_itself.stderr.startswith(f"error: {decision} cannot be read")
+    decision.write_text('{"threshold": 0.5}')
+    assert lfvpipe("detect", "--model", to, images[0]).code == 0
+    (to / "model.lfv").write_bytes(b"no model")
+    by_itself = _run_py(to, str(images[0]))
+    assert by_itself.returncode == 2
+    assert by_itself.stderr == f"error: {to / 'model.lfv'} is not a model file of lfvpipe.\n"
+
+
+def _run_py(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(folder / "run.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
 def test_an_export_is_an_archive_where_its_name_says_so(
-    file: Path, lfvpipe: Any, tmp_path: Path
+    file: Path, images: list[Path], lfvpipe: Any, tmp_path: Path
 ) -> None:
     assert lfvpipe("export", file, "-o", tmp_path / "line.zip").code == 0
+    said = lfvpipe("detect", "--model", tmp_path / "line.zip", images[0])
+    assert said.code == 3
+    assert "line.zip is an archive" in said.err
+    assert "Unpack it" in said.err
+    assert f"{os.devnull} is no file" in lfvpipe("detect", "--model", os.devnull, images[0]).err
     with zipfile.ZipFile(tmp_path / "line.zip") as archive:
         assert {"run.py", "model.lfv", "card.md", "decision.json"} <= {*archive.namelist()}
 

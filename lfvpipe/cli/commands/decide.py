@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from lfvpipe import report
 from lfvpipe.cli import output
 from lfvpipe.cli.options import Json, Option, PipelineOptions
+from lfvpipe.cli.standing_decision import (
+    judged_in_training,
+    training_verdicts,
+    verdicts_of,
+)
 from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant
 from lfvpipe.cli.variants import ledger_of, open_variants
@@ -15,12 +20,11 @@ from lfvpipe.config.spec import Costs, Decide
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from lfvpipe.cli.variants import Variant
     from lfvpipe.report.policies import Choice
-    from lfvpipe.report.records import Confusion, Estimate, Verdict
+    from lfvpipe.report.records import Confusion, Estimate
 
 # What is shown beside the policy that stands, with the line that sets it.
 _OFFERED: Mapping[str, Decide | None] = {
@@ -84,7 +88,7 @@ def run(options: DecideOptions) -> int:
             hint=f"Run it first: `{command_line('run', options)}`.",
         )
     rows = list(_rows(variant, found))
-    told = _training(variant.context.state_dir, found)
+    told = training_verdicts(variant.context.state_dir, found)
     doubted = len(report.suspects.contradicted(told) or ())
     if options.json:
         output.print_json({"choices": [_json(row) for row in rows], "contradicted": doubted})
@@ -106,12 +110,9 @@ def run(options: DecideOptions) -> int:
 
 def _rows(variant: Variant, found: EvaluateOutcome) -> Iterator[Row]:
     state_dir, spec = variant.context.state_dir, variant.pipeline.evaluate
-    judged = [
-        report.policies.Judged(each.score, each.label == "anomaly")
-        for each in _training(state_dir, found)
-    ]
+    judged = judged_in_training(state_dir, found)
     sets = {
-        title: _verdicts(state_dir, getattr(found, name).path)
+        title: verdicts_of(state_dir, getattr(found, name).path)
         for name, title in _SETS.items()
         if getattr(found, name).count
     }
@@ -125,22 +126,6 @@ def _rows(variant: Variant, found: EvaluateOutcome) -> Iterator[Row]:
             for title, verdicts in sets.items()
         }
         yield Row(line, policy == spec.decide, choice, counts)
-
-
-def _training(state_dir: Path, found: EvaluateOutcome) -> Sequence[Verdict]:
-    return _verdicts(state_dir, found.training.path) if found.training else []
-
-
-def _verdicts(state_dir: Path, path: str) -> Sequence[Verdict]:
-    """Return the verdicts of a file.
-
-    Raises:
-        UsageError: It is gone.
-    """
-    file = state_dir / path
-    if not file.is_file():
-        raise UsageError(f"{file} is gone.", hint="`lfvpipe run` makes it again.")
-    return list(report.verdict_file.read_verdicts(file))
 
 
 def _lines(row: Row) -> Iterator[str]:

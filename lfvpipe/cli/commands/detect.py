@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import shlex
 import sys
 from collections import Counter
@@ -32,6 +31,7 @@ from lfvpipe.cli.options import (
     is_pipeline_file,
 )
 from lfvpipe.cli.preparation import training_preparation
+from lfvpipe.cli.standing_decision import decide_now, is_by_run
 from lfvpipe.cli.starter.name_reading import is_made
 from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     Maps = heat_maps.HeatMaps | bulk.PlacedMaps
 
 JOBS = 4
+NOT_RUN = "No run has judged by this decision yet; `lfvpipe run` does, and trains nothing for it."
 ALIKE = "too few of the defective ones differ"
 
 
@@ -292,10 +293,14 @@ def _open_model(
 @contextmanager
 def _from_model_file(path: Path, maps: Maps | None) -> Iterator[Asked]:
     """Yield what asks a detector's model file, or a folder that `export` made."""
-    file, decision = _exported(path) if path.is_dir() else (path, Decision())
+    file = path / component.MODEL if path.is_dir() else path
     if not file.is_file():
         hint = "--model wants a model file, or a folder that `lfvpipe export` made."
-        raise UsageError(f"{file} is not there.", hint=hint)
+        raise UsageError(f"{file} is {'no file' if file.exists() else 'not there'}.", hint=hint)
+    if file.suffix.lower() == ".zip":
+        hint = "Unpack it, and name the folder: --model FOLDER."
+        raise UsageError(f"{file} is an archive, not a model file.", hint=hint)
+    decision = _exported_decision(path) if path.is_dir() else Decision()
     stamp = stamp_of(file)
     try:
         model = detector.load(file)
@@ -323,23 +328,30 @@ def _from_model_file(path: Path, maps: Maps | None) -> Iterator[Asked]:
     counts = model.info.counts
     why = why_guessed(counts.get("anomaly", 0), single=False, built_in=True)
     is_guess = bool(why) or model.info.kind == "novelty"  # of anomalies that are alike, for one
-    yield Asked(detect, judge, _about_threshold(why or ALIKE, is_guess=is_guess))
+    about = _about_threshold(why or ALIKE, is_guess=is_guess)
+    yield Asked(detect, judge, (*_about_exported(decision), *about))
 
 
-def _exported(folder: Path) -> tuple[Path, Decision]:
-    """Return the model file in a folder that `export` made, and what is decided by there.
+def _exported_decision(folder: Path) -> Decision:
+    """Return what is decided by in a folder that `export` made.
 
     Raises:
-        UsageError: What is decided by cannot be read.
+        UsageError: It cannot be read.
     """
     file = folder / component.DECISION
     try:
-        decision = Decision(**json.loads(file.read_bytes()))
-        return folder / component.MODEL, Decision.from_text(decision.as_text())
-    except FileNotFoundError:
-        return folder / component.MODEL, Decision()
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise UsageError(f"{file} cannot be read: {error}.", hint="Export it again.") from error
+        return Decision.from_json(file.read_bytes())
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        hint = f"Export it again, or name {component.MODEL} in it, which decides at its own 0.5."
+        raise UsageError(f"{file} cannot be read: {said}.", hint=hint) from error
+
+
+def _about_exported(decision: Decision) -> tuple[str, ...]:
+    if decision == Decision():
+        return ()
+    text = f"Decided at a score of {decision.threshold:.3g}, as the export's {component.DECISION}"
+    return (f"{text} says; 0.5 is the model's own.",)
 
 
 def _chosen_variant(options: DetectOptions) -> Variant:
@@ -461,16 +473,20 @@ def _model_record(variant: Variant, ledger: Ledger) -> Record:
 def _decision(
     variant: Variant, ledger: Ledger, trained: ModelOutcome
 ) -> tuple[Decision, tuple[str, ...]]:
-    """Return what a run decided on this model's scores by, and how to tell of it."""
-    record = ledger.standing_record(variant.name, "evaluate")
-    if record is None or record.outcome is None:
-        return Decision(), ()
-    found = EvaluateOutcome.from_json(record.outcome.facts)
-    if found.decision is None or found.model != trained.arn:
-        return Decision(), ()
-    threshold = f"{found.decision.threshold:.3g}"
-    return found.decision.decision, (
-        f"Decided at a score of {threshold}, by {found.decision.by}; 0.5 is the model's own.",
+    """Return what the pipeline file decides on this model's scores by, and how to tell of it."""
+    found = EvaluateOutcome.standing(ledger, variant.name)
+    if found is not None and found.model != trained.arn:
+        found = None
+    choice = decide_now(variant, found)
+    spec = variant.pipeline.evaluate
+    is_new = not is_by_run(choice, found)
+    if spec.decide is None and spec.to_person is None and not is_new:
+        return choice.decision, ()
+    shown = f"{choice.decision.threshold:.3g}"
+    return choice.decision, (
+        f"Decided at a score of {shown}, by {choice.by}; 0.5 is the model's own.",
+        *([NOT_RUN] if is_new else []),
+        *([choice.note] if is_new and choice.note else []),
     )
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lfvpipe import atomic, detector, report
-from lfvpipe.cli import formatting, run_report
+from lfvpipe.cli import formatting, output, run_report
 from lfvpipe.cli.options import ModelVariant, Option, PipelineOptions
+from lfvpipe.cli.plans import plan_variants
+from lfvpipe.cli.standing_decision import decide_now, is_by_run
 from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant
 from lfvpipe.cli.variants import ledger_of, open_variants
@@ -21,6 +23,7 @@ from lfvpipe.errors import UserError
 from lfvpipe.report import model_card
 from lfvpipe.service.embedded import model_file
 from lfvpipe.service.jobs.packaging import component
+from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.intact import digest_of
 
 if TYPE_CHECKING:
@@ -62,7 +65,10 @@ def run(options: ExportOptions) -> int:
             f"The model is with the service at {endpoint}, not on this machine.",
             hint="There StartModelPackagingJob makes what `export` makes here.",
         )
-    found = _run_of(variant, command_line("run", options))
+    again = command_line("run", options)
+    found = _run_of(variant, again)
+    _insist_on_decision(variant, again)
+    unlearnt = _about_unlearnt(options, variant, found)
     file = _model_of(variant, found)
     model = detector.load(file)
     version = found.model.get("version")
@@ -92,6 +98,8 @@ def run(options: ExportOptions) -> int:
         print("  python run.py IMAGE…    judges images, with what requirements.txt lists installed")
         print(f"  lfvpipe detect --model {formatting.path(to)} IMAGE…")
     print("  card.md                 what it learnt from, how it did, and what nobody knows")
+    if unlearnt:
+        print(output.styled(f"note: {unlearnt}", "yellow", stream=sys.stderr), file=sys.stderr)
     return 0
 
 
@@ -103,6 +111,46 @@ def _run_of(variant: Variant, again: str) -> RunRecord:
             hint=f"Run it first, to its end: `{again}`.",
         )
     return report.run_file.load(path)
+
+
+def _insist_on_decision(variant: Variant, again: str) -> None:
+    """Refuse to put a model to work by another decision than its figures were found by.
+
+    Raises:
+        UsageError: The pipeline file, or the command line, decides by another than the run did.
+    """
+    judged = EvaluateOutcome.standing(ledger_of(variant), variant.name)
+    if judged is None:
+        return
+    choice = decide_now(variant, judged)
+    if is_by_run(choice, judged):
+        return
+    decided = choice.decision
+    band = "" if decided.above is None else f", with a person from {decided.above:g} on to"
+    band += "" if decided.below is None else f" {decided.below:g}"
+    raise UsageError(
+        f"What is to be decided by ({choice.by}: a score of {decided.threshold:.3g}{band}) is not"
+        " what the last run judged by, so that no figures of it are known.",
+        hint=f"Run it first: `{again}`. Where nothing else changed, it trains nothing.",
+    )
+
+
+def _about_unlearnt(options: ExportOptions, variant: Variant, found: RunRecord) -> str:
+    """Return that what the model learnt from has changed since; "" where it has not."""
+    try:
+        plans = plan_variants(options)
+    except UserError as error:
+        return f"whether anything has changed since run {found.id} cannot be told: {error.message}"
+    rows = next((each.rows for each in plans if each.variant.name == variant.name), ())
+    judging = {"evaluate", "report", "mlflow"}
+    waiting = [row.step for row in rows if row.action in {"run", "reuse"}]
+    if not {*waiting} - judging:
+        return ""
+    return (
+        f"images, labels or settings have changed since run {found.id}, and the model in here has"
+        f" not learnt that: `{command_line('plan', options)}` says what, and"
+        f" `{command_line('run', options)}` learns it."
+    )
 
 
 def _model_of(variant: Variant, found: RunRecord) -> Path:

@@ -75,15 +75,38 @@ def judge(model: TrainedModel, image: Path, decision: Decision) -> dict[str, Any
     return line
 
 
+def read_folder() -> tuple[tuple[int, int], TrainedModel, Decision]:
+    """Return the size of the training images, the model, and what is decided by.
+
+    Raises:
+        DetectorError: One of the folder's files is gone, or damaged.
+    """
+    file = HERE / "recipe.json"
+    try:
+        recipe = json.loads(file.read_text("utf-8"))
+        size = int(recipe["ImageWidth"]), int(recipe["ImageHeight"])
+        file = HERE / "decision.json"
+        decision = Decision.from_json(file.read_text("utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise DetectorError(f"{file} cannot be read: {said}. Export the model again.") from error
+    return size, load(HERE / "model.lfv"), decision
+
+
 def main(names: list[str]) -> int:
     """Judge the images named, and return the exit status."""
     if not names:
         print(__doc__, file=sys.stderr)
         return 2
-    recipe = json.loads((HERE / "recipe.json").read_text("utf-8"))
-    size = recipe["ImageWidth"], recipe["ImageHeight"]
-    model, status = load(HERE / "model.lfv"), 0
-    decision = Decision(**json.loads((HERE / "decision.json").read_text("utf-8")))
+    if {"-h", "--help"} & {*names}:
+        print(__doc__)
+        return 0
+    try:
+        size, model, decision = read_folder()
+    except DetectorError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 2
+    status = 0
     whole = model.info.geometry.seen
     sizes = [size, whole] if whole else [size]
     for name in names:
