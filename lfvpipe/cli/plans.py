@@ -82,6 +82,18 @@ def _plans(
         yield VariantPlan(variant, ledger, tuple(plan.rows))
 
 
+def has_unlearnt(options: PipelineOptions, variant: Variant) -> bool:
+    """Tell whether images, labels or settings have changed since the variant's model learnt.
+
+    Raises:
+        UserError: The config or the ledger is wrong, or what has changed cannot be read.
+    """
+    plans = plan_variants(options)
+    rows = next((each.rows for each in plans if each.variant.name == variant.name), ())
+    waiting = {row.step for row in rows if row.action in {"run", "reuse"}}
+    return bool(waiting - {"evaluate", "report", "mlflow"})
+
+
 @contextmanager
 def _advising_against_refresh() -> Iterator[None]:
     """Say, where the embedded service cannot write, that a plan needs it only to observe."""

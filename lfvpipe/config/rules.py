@@ -309,7 +309,10 @@ def _decision(settings: Settings) -> Iterator[Problem]:
     band = settings.explicit("evaluate.to_person")
     if isinstance(band, Mapping) and not band.get("above", 0) < band.get("below", 1):
         message = f"evaluate.to_person: no score is above {band['above']} and below {band['below']}"
-        yield problem(_place(settings, "evaluate.to_person"), message, "Exchange the two numbers.")
+        hint = "Exchange the two numbers."
+        if band["above"] == band["below"]:
+            hint = "Make `below` the larger one, or leave it out: then no image goes to a person."
+        yield problem(_place(settings, "evaluate.to_person"), message, hint)
 
 
 # What the decision can be made by.

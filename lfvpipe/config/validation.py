@@ -171,8 +171,9 @@ def _pattern(error: ValidationError) -> Explanation:
 
 def _bound(words: str) -> Callable[[ValidationError], Explanation]:
     def explain(error: ValidationError) -> Explanation:
-        limit = error.validator_value
-        return f"is {_quote(error.instance)}; it must be {words} {limit:,}", _example(error)
+        limit = cast("float", error.validator_value)
+        shown = f"{limit:,}" if abs(limit) >= 1 or not limit else f"{limit:.9f}".rstrip("0")
+        return f"is {_quote(error.instance)}; it must be {words} {shown}", _example(error)
 
     return explain
 

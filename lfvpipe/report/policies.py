@@ -69,8 +69,20 @@ def decide(
     else:
         threshold, by, note = _by_rate(policy, training)
     above, below = (to_person.above, to_person.below) if to_person else (None, None)
-    threshold = min(max(threshold, _EDGE), 1 - _EDGE)
-    return Choice(Decision(threshold, above, below), by, note)
+    decision = Decision(min(max(threshold, _EDGE), 1 - _EDGE), above, below)
+    return Choice(decision, by, "; ".join(filter(None, (note, about_band(decision)))))
+
+
+def about_band(decision: Decision) -> str:
+    """Return that the threshold is not among the scores that go to a person; "" where it is."""
+    above, threshold, below = decision.above, decision.threshold, decision.below
+    if above is None or below is None or above <= threshold <= below:
+        return ""
+    called = "anomalous" if threshold < above else "normal"
+    return (
+        f"a person decides on scores of {above:g} to {below:g}, which do not hold the threshold of"
+        f" {threshold:.3g}: images on both sides of them are called {called}"
+    )
 
 
 def _by_costs(
@@ -161,11 +173,21 @@ def _by_rate(policy: Decide, training: Sequence[Judged]) -> tuple[float, str, st
         threshold = max(nextafter(scores[count - 1 - max(beyond, 0)], 1), _HALF)
     if beyond >= 0:
         return threshold, by, ""
+    if escapes:
+        key, called, band = "max_escape_rate", "normal", f"{{above: 0, below: {threshold:.3g}}}"
+    else:
+        key, called, band = (
+            "max_false_alarm_rate",
+            "anomalous",
+            f"{{above: {threshold:.3g}, below: 1}}",
+        )
     promised = 1 - (1 - confidence) ** (1 / count)
     wanted = ceil(log(1 - confidence) / log1p(-rate))
     note = (
         f"{count:,} {what} training images can promise {100 * promised:.2g} % at best;"
-        f" {100 * rate:g} % takes {wanted:,} of them, {wanted - count:,} more"
+        f" {100 * rate:g} % takes {wanted:,} of them, {wanted - count:,} more; until then promise"
+        f" `{key}: {ceil(1000 * promised) / 1000:g}`, or have a person look at all that is called"
+        f" {called}: `to_person: {band}`"
     )
     return threshold, by, note
 

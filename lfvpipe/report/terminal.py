@@ -84,11 +84,15 @@ def _head(run: RunRecord) -> Iterator[Line]:
 
 def _scores(run: RunRecord, name: str, width: int) -> Iterator[Line]:
     scores = run.scores[name]
-    if not scores.confusion.total:
+    for_person = sum(each.to_person for each in run.verdicts.get(name, ()))
+    if not scores.confusion.total and not for_person:
         return
     yield _plain()
     labelled = count_of(scores.confusion.total, "labelled image")
-    yield ((SETS.get(name, name), BOLD), (f"  {labelled}", DIM))
+    left = f", and {for_person:,} for a person to decide on" if for_person else ""
+    yield ((SETS.get(name, name), BOLD), (f"  {labelled}", DIM), (left, YELLOW))
+    if not scores.confusion.total:
+        return
     has_both = scores.confusion.positive > 0 < scores.confusion.negative
     if has_both:
         yield from _metrics(scores, width)
@@ -200,6 +204,7 @@ def _verdicts(run: RunRecord, width: int) -> Iterator[Line]:
 def _verdict(verdict: Verdict, width: int) -> Line:
     name = verdict.name if len(verdict.name) <= width else "…" + verdict.name[1 - width :]
     word = "anomaly" if verdict.is_anomalous else "normal"
+    word = "person" if verdict.to_person else word
     mark = {True: ("right", GREEN), False: ("WRONG", RED), None: ("", "")}[verdict.correct]
     doubt = ("  doubtful", YELLOW) if verdict.needs_review else ("", "")
     return (

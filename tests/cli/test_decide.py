@@ -68,7 +68,7 @@ def test_another_decision_trains_nothing_and_all_that_judges_follows(
     assert judged["confidence"] == pytest.approx(1 - before["confidence"])
     assert "Decided at a score of" in after.json["notes"][0]
     assert not [each for each in after.json["notes"] if "No run" in each]
-    set_aside = ("--set", "evaluate.decide.threshold=0.9999999")
+    set_aside = ("--set", "evaluate.decide.threshold=0.99999")
     (by_set,) = lfvpipe("detect", file, image, "--json", *set_aside).json["images"]
     assert by_set["verdict"] == "normal"
     shown = _decision(lfvpipe("decide", file, "--json"), "")
@@ -115,14 +115,23 @@ def test_what_a_person_is_to_decide_on_is_told_as_such(
     with zipfile.ZipFile(file.parent / "Texture_def.zip") as archive:
         (tmp_path / "spot.png").write_bytes(archive.read("Texture_def/7.png"))
     band = ("--set", "evaluate.to_person={above: 0, below: 1}")
-    assert lfvpipe("run", file, *band).code == 0
+    ran = lfvpipe("run", file, *band)
+    assert ran.code == 0
     said = lfvpipe("detect", file, tmp_path / "spot.png", *band)
     assert said.out.startswith("person")
     assert "1 for a person to decide on" in said.err
     told = lfvpipe("detect", file, tmp_path / "spot.png", "--json", *band).json["images"][0]
     assert (told["verdict"], told["needs_review"]) == ("person", True)
     shown = lfvpipe("decide", file, *band).out
-    assert "escapes unknown, as no such image has a label" in shown
+    assert "escapes unknown, as all such images with a label go to a person" in shown
+    assert "images for a person" in shown
+    assert "0 labelled images, and " in ran.out
+    # A band beside the threshold: images on both of its sides are called the same.
+    beside = ("--set", "evaluate.to_person={above: 0.6, below: 0.7}")
+    told = "which do not hold the threshold of 0.5: images on both sides of them are called"
+    assert told in " ".join(lfvpipe("validate", file, *beside).out.split())
+    assert told in " ".join(lfvpipe("decide", file, *beside).out.split())
+    assert lfvpipe("validate", file, *band).out.count("hold the threshold") == 0
 
 
 def test_before_there_are_verdicts_there_is_nothing_to_decide_on(

@@ -80,7 +80,7 @@ def test_a_damaged_export_judges_nothing_and_says_which_of_its_files_it_is(
     said = lfvpipe("export", file, "-o", to)
     assert said.code == 0, said.err
     assert "cannot be told" in " ".join(said.err.split())
-    labels.write_text('{"archive": "Texture.zip", "member": "Texture/2.png", "label": "ignore"}\n')
+    labels.write_text('{"name": "Texture/2.png", "source": "normal", "label": "exclude"}\n')
     said = lfvpipe("export", file, "-o", to)
     assert said.code == 0, said.err
     assert "the model in here has not learnt that" in " ".join(said.err.split())
@@ -119,6 +119,23 @@ def test_an_export_is_an_archive_where_its_name_says_so(
     assert said.code == 3
     assert "line.zip is an archive" in said.err
     assert "Unpack it" in said.err
+    state = file.parent / ".lfvpipe"
+    for words in (
+        ("detect", file, images[0], "--heat-maps", state / "maps"),
+        ("detect", file, images[0].parent, "--out", state / "out"),
+    ):
+        said = lfvpipe(*words)
+        assert (said.code, said.out) == (3, ""), words
+        assert "where `lfvpipe destroy` and `lfvpipe prune` remove" in said.err
+    for words in (
+        ("detect", "--model", "", images[0]),
+        ("detect", file, ""),
+        ("run", file, "--state-dir", ""),
+        ("run", ""),
+    ):
+        said = lfvpipe(*words)
+        assert (said.code, said.out) == (3, ""), words
+        assert "the value is empty" in " ".join(said.err.split())
     assert f"{os.devnull} is no file" in lfvpipe("detect", "--model", os.devnull, images[0]).err
     with zipfile.ZipFile(tmp_path / "line.zip") as archive:
         assert {"run.py", "model.lfv", "card.md", "decision.json"} <= {*archive.namelist()}

@@ -11,7 +11,7 @@ from lfvpipe import atomic, report, wrapping
 from lfvpipe.cli import matrix_table, output
 from lfvpipe.cli.options import Json, Option, PipelineOptions, is_pipeline_file
 from lfvpipe.cli.run_report import standing_runs
-from lfvpipe.cli.usage import UsageError
+from lfvpipe.cli.usage import UsageError, insist_outside_state
 from lfvpipe.cli.variants import open_variants
 from lfvpipe.engine.phrases import count_of
 from lfvpipe.errors import UserError
@@ -73,6 +73,7 @@ def run(options: CompareOptions) -> int:
     else:
         _print(comparison, as_rows=options.matrix)
     if options.output:
+        insist_outside_state(Path(options.output), options)
         _write(Path(options.output), comparison)
         if not options.json:
             print(f"\nwritten: {options.output}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from lfvpipe import report
 from lfvpipe.cli import output
 from lfvpipe.cli.options import Json, Option, PipelineOptions
+from lfvpipe.cli.plans import has_unlearnt
 from lfvpipe.cli.standing_decision import (
     judged_in_training,
     training_verdicts,
@@ -17,14 +19,16 @@ from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant
 from lfvpipe.cli.variants import ledger_of, open_variants
 from lfvpipe.config.spec import Costs, Decide
+from lfvpipe.engine.phrases import count_of
+from lfvpipe.errors import UserError
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lfvpipe.cli.variants import Variant
     from lfvpipe.report.policies import Choice
-    from lfvpipe.report.records import Confusion, Estimate
+    from lfvpipe.report.records import Confusion, Estimate, Verdict
 
 # What is shown beside the policy that stands, with the line that sets it.
 _OFFERED: Mapping[str, Decide | None] = {
@@ -45,6 +49,14 @@ _OFFERED: Mapping[str, Decide | None] = {
 _SETS = {"test": "test", "verdicts": "evaluation"}
 
 
+class ForPerson(NamedTuple):
+    """How many images go to a person: of defective products, of good ones, and in all."""
+
+    anomalies: int
+    normals: int
+    images: int
+
+
 @dataclass(frozen=True)
 class Row:
     """A decision with what it does, by set of images.
@@ -53,12 +65,14 @@ class Row:
         line: What sets it in a pipeline file; "" for one that is there and is not offered.
         is_set: Whether it is the one in the pipeline file.
         counts: Of the images with a label, without those that go to a person.
+        for_person: These.
     """
 
     line: str
     is_set: bool
     choice: Choice
     counts: Mapping[str, Confusion]
+    for_person: Mapping[str, ForPerson]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +111,9 @@ def run(options: DecideOptions) -> int:
         print("\n".join(_lines(row)))
     if doubted:
         first = report.suspects.correct_first(doubted)
+        with suppress(UserError):  # what cannot be read is `run`'s to tell
+            if has_unlearnt(options, variant):  # such as these very labels
+                first += f"; where that is done, `{command_line('run', options)}` learns them"
         print(output.styled(f"\nThese thresholds go by labels: {first}.", "yellow"))
     again = command_line("run", options)
     print(
@@ -119,13 +136,22 @@ def _rows(variant: Variant, found: EvaluateOutcome) -> Iterator[Row]:
     own = [] if spec.decide in _OFFERED.values() else [("", spec.decide)]
     for line, policy in (*own, *_OFFERED.items()):
         choice = report.policies.decide(policy, spec.to_person, judged, found.calibrated_at_half)
-        counts = {
-            title: report.metrics.confusion(
-                each.decided(choice.decision, spec.review_below) for each in verdicts
-            )
+        decided = {
+            title: [each.decided(choice.decision, spec.review_below) for each in verdicts]
             for title, verdicts in sets.items()
         }
-        yield Row(line, policy == spec.decide, choice, counts)
+        yield Row(
+            line,
+            policy == spec.decide,
+            choice,
+            {title: report.metrics.confusion(each) for title, each in decided.items()},
+            {title: _for_person(each) for title, each in decided.items()},
+        )
+
+
+def _for_person(verdicts: Sequence[Verdict]) -> ForPerson:
+    labels = [each.label for each in verdicts if each.to_person]
+    return ForPerson(labels.count("anomaly"), labels.count("normal"), len(labels))
 
 
 def _lines(row: Row) -> Iterator[str]:
@@ -134,16 +160,20 @@ def _lines(row: Row) -> Iterator[str]:
     yield output.styled(title, "bold" if row.is_set else "cyan")
     yield f"  score of {threshold}: {row.choice.by}"
     for name, counts in row.counts.items():
-        escapes = _share(counts.false_negative, counts.positive)
-        alarms = _share(counts.false_positive, counts.negative)
-        yield f"  {name}: escapes {escapes}; false alarms {alarms}"
+        left = row.for_person[name]
+        escapes = _share(counts.false_negative, counts.positive, left.anomalies)
+        alarms = _share(counts.false_positive, counts.negative, left.normals)
+        looked = f"; {count_of(left.images, 'image')} for a person" if left.images else ""
+        yield f"  {name}: escapes {escapes}; false alarms {alarms}{looked}"
     if row.choice.note:
         yield output.styled(f"  note: {row.choice.note}", "yellow")
 
 
-def _share(part: int, whole: int) -> str:
+def _share(part: int, whole: int, for_person: int) -> str:
     found = report.metrics.wilson(part, whole)
     if found.low is None or found.high is None:
+        if for_person:
+            return "unknown, as all such images with a label go to a person"
         return "unknown, as no such image has a label"
     return f"{part} of {whole} ({100 * found.low:.0f} to {100 * found.high:.0f} %)"
 
@@ -161,6 +191,7 @@ def _json(row: Row) -> dict[str, Any]:
                 "anomalies": counts.positive,
                 "false_alarms": counts.false_positive,
                 "normals": counts.negative,
+                "for_person": row.for_person[name]._asdict(),
                 "escape_rate": _interval(
                     report.metrics.wilson(counts.false_negative, counts.positive)
                 ),

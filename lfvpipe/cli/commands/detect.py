@@ -33,7 +33,7 @@ from lfvpipe.cli.options import (
 from lfvpipe.cli.preparation import training_preparation
 from lfvpipe.cli.standing_decision import decide_now, is_by_run
 from lfvpipe.cli.starter.name_reading import is_made
-from lfvpipe.cli.usage import UsageError, command_line
+from lfvpipe.cli.usage import UsageError, command_line, insist_outside_state
 from lfvpipe.cli.variant_choice import find_variant
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
 from lfvpipe.cli.verdicts import ImageVerdict, print_verdicts
@@ -151,6 +151,9 @@ class DetectOptions(LockOptions):
 
 def run(options: DetectOptions) -> int:
     """Print a verdict per image; return 0, or 1 where an image got none, or no heat map."""
+    for place in filter(None, (options.heat_maps, options.out)):
+        if not bulk.is_s3(place):
+            insist_outside_state(Path(place), options)
     if options.out is not None:
         return _judge_into(options, options.out)
     if options.partition is not None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from lfvpipe import atomic, detector, report
+from lfvpipe import atomic, detector, disk, report
 from lfvpipe.cli import formatting, output, run_report
 from lfvpipe.cli.options import ModelVariant, Option, PipelineOptions
-from lfvpipe.cli.plans import plan_variants
+from lfvpipe.cli.plans import has_unlearnt
 from lfvpipe.cli.standing_decision import decide_now, is_by_run
 from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant
@@ -90,6 +90,11 @@ def run(options: ExportOptions) -> int:
         with atomic.as_usual():  # it is for others, too
             folder = _fill(scratch / to.stem, file, model, found, card)
             _put(folder, to)
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise disk.refusal(error) or UsageError(
+            f"{formatting.path(to)} cannot be made: {said}.", hint="Name another place with -o."
+        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     files = [to] if to.is_file() else [each for each in to.rglob("*") if each.is_file()]
@@ -138,13 +143,10 @@ def _insist_on_decision(variant: Variant, again: str) -> None:
 def _about_unlearnt(options: ExportOptions, variant: Variant, found: RunRecord) -> str:
     """Return that what the model learnt from has changed since; "" where it has not."""
     try:
-        plans = plan_variants(options)
+        changed = has_unlearnt(options, variant)
     except UserError as error:
         return f"whether anything has changed since run {found.id} cannot be told: {error.message}"
-    rows = next((each.rows for each in plans if each.variant.name == variant.name), ())
-    judging = {"evaluate", "report", "mlflow"}
-    waiting = [row.step for row in rows if row.action in {"run", "reuse"}]
-    if not {*waiting} - judging:
+    if not changed:
         return ""
     return (
         f"images, labels or settings have changed since run {found.id}, and the model in here has"

@@ -12,7 +12,7 @@ from lfvpipe import atomic, review
 from lfvpipe.cli.options import Option, PipelineOptions
 from lfvpipe.cli.preparation import training_preparation
 from lfvpipe.cli.unnamed_labels import usual_labels_file
-from lfvpipe.cli.usage import UsageError, command_line
+from lfvpipe.cli.usage import UsageError, command_line, insist_outside_state
 from lfvpipe.cli.variant_choice import find_variant, variant_lines
 from lfvpipe.cli.variants import ledger_of, open_variants
 from lfvpipe.cli.way_in import way_in
@@ -223,6 +223,7 @@ def _export(options: ReviewOptions, variant: Variant, ledger: Ledger, labels: Pa
         lines = review.export.as_manifest(labels, index, variant.context.pipeline.bucket)
         text = "".join(f"{line}\n" for line in lines)
     if options.output:
+        insist_outside_state(Path(options.output), options)
         atomic.write_text(Path(options.output), text)
     else:
         sys.stdout.write(text)

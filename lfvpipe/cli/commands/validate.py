@@ -13,6 +13,7 @@ from lfvpipe.cli.options import DEFAULT_FILE, Json, PipelineOptions
 from lfvpipe.cli.variants import open_variants
 from lfvpipe.config.flat import bare_address
 from lfvpipe.config.spec import LABELS
+from lfvpipe.dataset.checks import findings
 from lfvpipe.dataset.checks.counts import shortages, unknowns
 from lfvpipe.dataset.globs import is_image_name, matcher
 from lfvpipe.dataset.inventory import JUNK, Inventory
@@ -26,7 +27,7 @@ from lfvpipe.steps.mlflow import insist_on_extra
 from lfvpipe.steps.select.division import divide_sources, evaluation_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lfvpipe.config.spec import Label, Pipeline, Source
     from lfvpipe.dataset.checks.findings import Finding
@@ -236,9 +237,20 @@ def _foretold(pipeline: Pipeline, sources: list[SourceFacts]) -> list[Finding]:
                 unused=0,
                 available=one.images or 0,
             )
-    found = shortages(pipeline, counts, available, known)
+    found = [*_about_band(pipeline), *shortages(pipeline, counts, available, known)]
     # What cannot be known of a model, only who knows of both labels can tell.
     return [*found, *unknowns(pipeline, counts, available)] if known >= {*LABELS} else found
+
+
+def _about_band(pipeline: Pipeline) -> Iterator[Finding]:
+    """Yield that the threshold is outside what goes to a person, where it is known by now."""
+    from lfvpipe.report import policies
+
+    spec = pipeline.evaluate
+    if spec.to_person and (spec.decide is None or spec.decide.threshold is not None):
+        note = policies.decide(spec.decide, spec.to_person, ()).note
+        if note:
+            yield findings.warning("decision", f"evaluate.to_person: {note}.", ())
 
 
 def _missing_extras(pipeline: Pipeline) -> list[SourceFacts]:

@@ -93,7 +93,9 @@ def test_a_decision_that_labels_stand_against_says_which_to_correct_first(world:
     assert world.run().ok
     note = told(world)["decision"]["note"]
     assert "12 defective training images can promise 22 % at best" in note
-    assert f"0.5 % takes 598 of them, 586 more; {first}" in note
+    assert "0.5 % takes 598 of them, 586 more; until then promise `max_escape_rate: 0.221`" in note
+    assert "all that is called normal: `to_person: {above: 0, below: " in note
+    assert note.endswith(f"; {first}")
     assert note in told(world)["findings"][0]["message"]
     page = (world.ledger_path.parent / "report.html").read_text()
     said = "contradicted: <code>lfvpipe review --of training</code>"
