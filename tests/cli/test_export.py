@@ -120,19 +120,21 @@ def test_an_export_is_an_archive_where_its_name_says_so(
     assert "line.zip is an archive" in said.err
     assert "Unpack it" in said.err
     state = file.parent / ".lfvpipe"
-    for words in (
+    into_state: list[tuple[Any, ...]] = [
         ("detect", file, images[0], "--heat-maps", state / "maps"),
         ("detect", file, images[0].parent, "--out", state / "out"),
-    ):
+    ]
+    for words in into_state:
         said = lfvpipe(*words)
         assert (said.code, said.out) == (3, ""), words
         assert "where `lfvpipe destroy` and `lfvpipe prune` remove" in said.err
-    for words in (
+    empty: list[tuple[Any, ...]] = [
         ("detect", "--model", "", images[0]),
         ("detect", file, ""),
         ("run", file, "--state-dir", ""),
         ("run", ""),
-    ):
+    ]
+    for words in empty:
         said = lfvpipe(*words)
         assert (said.code, said.out) == (3, ""), words
         assert "the value is empty" in " ".join(said.err.split())

@@ -7,9 +7,9 @@ from lfvpipe.errors import UserError
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.service import locks
 from lfvpipe.service.jobs import cancelled
-from lfvpipe.service.jobs.training.publishing import may_be_published
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state import contents, models, tags
+from lfvpipe.service.state.models import Model
 
 
 def finish(runtime: Runtime, identity: int) -> None:
@@ -22,7 +22,7 @@ def finish(runtime: Runtime, identity: int) -> None:
         model = models.find(tx, identity)
     if model is None or model.status is not ModelStatus.DELETING:
         return
-    if may_be_published(runtime, model):
+    if _may_be_published(runtime, model):
         with suppress(UserError, OSError):
             bucket = runtime.store(model.storage).bucket(model.output_bucket)
             bucket.delete(model.written_keys.values())
@@ -33,3 +33,14 @@ def finish(runtime: Runtime, identity: int) -> None:
         tags.delete_all(tx, model.arn)
         models.delete(tx, identity)
         contents.collect(tx)
+
+
+def _may_be_published(runtime: Runtime, model: Model) -> bool:
+    """Tell whether files of a model that no answer names may be in the bucket.
+
+    They lie beside the model before the first of them is written there.
+    """
+    if model.evaluated is not None:
+        return model.unpublished is not None
+    beside = runtime.model_file(model.id).parent
+    return any((beside / f"{name}.json").exists() for name in model.written_keys)

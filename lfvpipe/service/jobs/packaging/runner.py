@@ -24,7 +24,7 @@ os.environ["LFVPIPE_CACHE_DIR"] = str(HERE / "network")
 sys.path.insert(0, str(HERE / "code"))
 
 from lfvpipe.decision import Decision  # noqa: E402
-from lfvpipe.detector import DetectorError, TrainedModel, load  # noqa: E402
+from lfvpipe.detector import DetectorError, Model, TrainedModel, load  # noqa: E402
 from lfvpipe.detector.images import size_of, upright_size_of  # noqa: E402
 
 
@@ -75,7 +75,7 @@ def judge(model: TrainedModel, image: Path, decision: Decision) -> dict[str, Any
     return line
 
 
-def read_folder() -> tuple[tuple[int, int], TrainedModel, Decision]:
+def read_folder() -> tuple[tuple[int, int], Model, Decision]:
     """Return the size of the training images, the model, and what is decided by.
 
     Raises:

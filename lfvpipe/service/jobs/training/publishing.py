@@ -27,7 +27,7 @@ def publish(runtime: Runtime, model: Model, files: Mapping[str, str]) -> str | N
         Why they could not be written, and None where they were. They lie beside the model, too.
     """
     _remove_left_by_killed(runtime, model)
-    with suppress(OSError):  # it is needed where they cannot be written, and else only a spare
+    with suppress(OSError):  # before any is in the bucket: a deletion goes by it
         _keep(runtime, model, files)
     try:
         _put(runtime, model, files)
@@ -35,16 +35,6 @@ def publish(runtime: Runtime, model: Model, files: Mapping[str, str]) -> str | N
         _keep(runtime, model, files)
         return status_message(error)
     return None
-
-
-def may_be_published(runtime: Runtime, model: Model) -> bool:
-    """Tell whether files of a model that no answer names may be in the bucket.
-
-    They lie beside the model before the first of them is written there.
-    """
-    if model.evaluated is not None:
-        return model.unpublished is not None
-    return any(_aside(runtime, model.id, name).exists() for name in model.written_keys)
 
 
 def _remove_left_by_killed(runtime: Runtime, model: Model) -> None:
