@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfvpipe.steps import Ending
+from lfvpipe import steps
 
 if TYPE_CHECKING:
     from lfvpipe.steps import Training
 
 
-def told(training: Training, ending: Ending) -> str:
+def told(training: Training, ending: steps.Ending) -> str:
     """Say what became of a training, as a line."""
     match ending:
-        case Ending.CANCELLED:
+        case steps.Ending.CANCELLED:
             return (
                 f"cancelled {training}: what it had learnt is kept, and the next run goes on from"
                 " it"
             )
-        case Ending.TRAINED:
+        case steps.Ending.TRAINED:
             return (
                 f"{training} had ended before it could be cancelled: version {training.version} is"
                 " trained and kept, and the next run goes on with it"
             )
-        case Ending.FAILED:
+        case steps.Ending.FAILED:
             return f"{training} had failed before it could be cancelled"
-        case Ending.GONE:
+        case steps.Ending.GONE:
             return f"{training} was cancelled already, by another command"

@@ -143,3 +143,23 @@ def test_a_disk_that_refuses_to_keep_what_was_learnt_stops_no_deletion(
     assert not learning.exists()
     assert kept(world) == []
     runtime.database.close()
+
+
+def test_what_a_training_that_is_cancelled_had_published_goes_with_it(
+    world: Any, dataset: Any
+) -> None:
+    idle = world.client(launch=lambda _runtime: lambda: True)
+    idle.create_model(ProjectName="p", OutputConfig=OUTPUT)
+    foreign = "out_EvaluationResult-p-2.json"
+    published = "out_EvaluationManifest-p-1.json"
+    for key in (published, foreign):
+        world.bucket.put(key, b"{}")
+    beside = world.state_dir / "models" / "1" / "EvaluationManifest.json"
+    beside.parent.mkdir(parents=True)
+    beside.write_text("{}")
+    idle.delete_model(ProjectName="p", ModelVersion="1")
+    end = time.monotonic() + 60  # whoever looks removes it
+    while idle.list_models(ProjectName="p")["Models"]:
+        assert time.monotonic() < end
+    assert world.bucket.head(published) is None
+    assert world.bucket.head(foreign) is not None
