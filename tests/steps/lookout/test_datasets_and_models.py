@@ -45,8 +45,8 @@ def test_the_first_run_creates_and_the_second_calls_nothing(world: Any) -> None:
 
 def test_a_training_that_has_ended_is_not_cancelled(world: Any) -> None:
     world.run()
-    assert cancel_training(world.fresh_context(), Training("demo", "1")) is Ending.TRAINED
-    assert cancel_training(world.fresh_context(), Training("demo", "7")) is Ending.GONE
+    assert cancel_training(world.context(), Training("demo", "1")) is Ending.TRAINED
+    assert cancel_training(world.context(), Training("demo", "7")) is Ending.GONE
     assert "DeleteModel" not in world.service.calls
     assert world.service.statuses() == {"1": "TRAINED"}
 
