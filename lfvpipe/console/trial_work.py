@@ -186,7 +186,7 @@ def _give_part(
         uploads.setdefault(stored.digest, Upload(stored.digest, stored.name, call, mask))
         places.setdefault(stored.digest, []).append(image.place)
     done = desk.uploads.add(dataset, list(uploads.values()))
-    there = desk.uploads.known(dataset.project, uploads)  # by now: others add the same images
+    there = desk.uploads.find(dataset, uploads.values())  # by now: others add the same images
     for kind in DATASET_TYPES:
         here = [digest for digest in places if there.get(digest, dataset.type) == kind]
         service.trials.mark_added(trial.id, [p for digest in here for p in places[digest]], kind)

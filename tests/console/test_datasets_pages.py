@@ -261,6 +261,17 @@ def test_a_file_is_stored_once_under_a_name_that_fits_and_is_added_with_its_labe
     assert len(images(ada, "test")) == 1
 
 
+def test_an_image_of_another_bucket_is_not_brought_into_the_test_as_well(filled: Offered) -> None:
+    ada = filled.person("ADA")
+    take_prefix(ada)
+    data = filled.buckets.bucket("bucket").get("normal/a.png")
+    test = pages("projects", "p", "datasets", "test")
+    stored = send(ada, f"{test}/files?name=other.png", data).json()
+    new = send(ada, f"{test}/files?name=new.png", picture((9, 9, 9))).json()
+    assert send(ada, f"{test}/add", {"files": [stored, new]}).json()["added"] == 1
+    assert len(images(ada, "test")) == 1
+
+
 def test_two_people_who_bring_the_same_photograph_bring_one(filled: Offered) -> None:
     people = [filled.person("ADA") for _ in range(4)]
     data = picture((7, 7, 7))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from lfvpipe.console.bucket import console_bucket
 from lfvpipe.storage import parse_s3_uri
-from tests.service.conftest import RED, picture
+from tests.service.conftest import picture
 
 from .models import draw_heat_maps, train
 from .test_annotation import painting, save, stand_on
@@ -38,7 +38,7 @@ def test_what_is_marked_goes_with_the_image_into_a_data_set(offered: Offered) ->
     ada, rita = offered.person("ADA"), offered.person("RITA")
     trial = begin(ada)
     bring(ada, trial, "missed.png", picture((0, 200, 1)))
-    bring(ada, trial, "scratched.png", picture(RED))
+    bring(ada, trial, "scratched.png", picture((201, 0, 0)))
     bring(ada, trial, "bent.png", picture((200, 0, 1)))
     bring(ada, trial, "fine.png", picture((0, 200, 2)))
     # A reviewer marks an anomaly that the model called normal: by that it is one.
@@ -96,9 +96,9 @@ def test_what_is_marked_goes_with_the_image_into_a_data_set(offered: Offered) ->
 
 
 def test_a_clear_painting_takes_the_mask_away_and_others_change_nothing(offered: Offered) -> None:
-    train(offered)
+    train(offered).bucket.put("new/a.png", picture((201, 0, 0)))
     ada, vic = offered.person("ADA"), offered.person("VIC")
-    trial = begin(ada, address="s3://bucket/anomaly/")
+    trial = begin(ada, address="s3://bucket/new/")
     one = f"{trial}/images/1"
     assert "no verdict yet" in ada.get(f"{one}/annotation").text
     ask(ada, f"{trial}/next")
@@ -140,7 +140,7 @@ def test_the_model_proposes_and_a_person_keeps_it(
     scheme: Any,
     width: int,
 ) -> None:
-    train(offered).bucket.put("new/a.png", picture(RED))
+    train(offered).bucket.put("new/a.png", picture((201, 0, 0)))
     draw_heat_maps(monkeypatch)
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()

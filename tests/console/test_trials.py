@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import httpx
     import pytest
 
+NEW_RED = (201, 0, 0)  # of no training image: those are not added again
 TRIALS = pages("projects", "p", "trials")
 
 
@@ -76,15 +77,15 @@ def test_images_are_judged_verified_and_given_to_a_data_set(
     ada = offered.person("ADA")
     trial = begin(ada)
     for number in range(3):
-        told = bring(ada, trial, f"green{number}.png", picture((0, 200, number)))
+        told = bring(ada, trial, f"green{number}.png", picture((0, 201, number)))
         assert "Normal, 90.0%" in told["tile"]
         assert "data:image/webp" in told["tile"]
-    assert "Anomalous, 90.0%" in bring(ada, trial, "red.png", picture(RED))["tile"]
-    assert "Anomalous" in bring(ada, trial, "red.png", picture(RED))["tile"]  # again: once
+    assert "Anomalous, 90.0%" in bring(ada, trial, "red.png", picture(NEW_RED))["tile"]
+    assert "Anomalous" in bring(ada, trial, "red.png", picture(NEW_RED))["tile"]  # again: once
     found = service_of(offered).trials.get("p", 1)
     assert (found.total, found.judged, found.anomalies) == (4, 4, 1)
     assert ada.get(f"{trial}/thumbnails/1").headers["content-type"] == "image/webp"
-    assert ada.get(f"{trial}/images/4").content == picture(RED)
+    assert ada.get(f"{trial}/images/4").content == picture(NEW_RED)
 
     verify, add = f"{trial}/verify", f"{trial}/add"
     assert "is chosen" in notice(ada, verify, {"verified": "correct"})
@@ -119,6 +120,18 @@ def test_images_are_judged_verified_and_given_to_a_data_set(
     operations = [change.operation for change in service_of(offered).changes(project="p")]
     assert operations[0] == "DeleteTrialDetection"
     assert {"StartTrialDetection", "VerifyTrialDetection"} <= set(operations)
+
+
+def test_a_training_image_that_is_tried_does_not_come_into_the_test(offered: Offered) -> None:
+    bucket = train(offered).bucket
+    taken = next(each.key for each in bucket.list() if each.key.endswith((".png", ".jpg")))
+    ada = offered.person("ADA")
+    trial = begin(ada)
+    bring(ada, trial, "again.png", bucket.get(taken))
+    notice(ada, f"{trial}/verify", {"verified": "correct", "place": 1})
+    assert "0 images are added" in notice(ada, f"{trial}/add", {"to": "test", "place": 1})
+    assert sources(offered, "test") == []
+    assert service_of(offered).trials.find("p", 1, [1])[0].added is not None
 
 
 def test_images_are_added_in_parts_and_what_is_cut_off_goes_on(

@@ -32,7 +32,7 @@ def test_images_are_brought_verified_by_keys_and_added(
 ) -> None:
     bucket = train(offered).bucket
     for number in range(3):
-        bucket.put(f"new/{number}.png", picture((0, 200, number)))
+        bucket.put(f"new/{number}.png", picture((0, 201, number)))
     draw_heat_maps(monkeypatch)
     monkeypatch.setattr(trial_work, "A_PART", 3)
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
@@ -50,7 +50,7 @@ def test_images_are_brought_verified_by_keys_and_added(
     playwright.expect(tiles.get_by_text("Normal, 90.0%")).to_have_count(3)
 
     files: Any = [
-        {"name": EVIL, "mimeType": "image/png", "buffer": picture(RED)},
+        {"name": EVIL, "mimeType": "image/png", "buffer": picture((201, 0, 0))},
         {"name": "wrong.png", "mimeType": "image/png", "buffer": picture(RED, (80, 64))},
     ]
     page.get_by_label("Images", exact=True).set_input_files(files)

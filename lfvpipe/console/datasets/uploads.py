@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from lfvpipe import manifest
 from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.datasets.calls import Call, NoCall, read_type
+from lfvpipe.console.datasets.copies import Copies, own_digest
 from lfvpipe.console.datasets.marking import put_mask
 from lfvpipe.console.wording import say
 from lfvpipe.dataset.words import meaning_of
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from lfvpipe.service.images import DatasetImage
     from lfvpipe.storage import Bucket
 
-_OURS: Final = re.compile(r"console/datasets/[^/]+/([0-9a-f]{64})/[^/]+")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _UNFIT: Final = re.compile(r'[\\/:*?"<>|#%\x00-\x1f\x7f-\x9f]')
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
@@ -118,17 +118,38 @@ class Uploads:
         self._service = service
         self._updates = updates
         self._editing = editing
+        self._copies = Copies(service.buckets)
         self._sizes: dict[str, tuple[int, int] | None] = {}  # by address, of a project's first
 
     def known(self, project: str, digests: Iterable[str]) -> dict[str, DatasetType]:
-        """Return which files somebody brought before, and to which data set of the project."""
+        """Return which files somebody brought before, and to which data set of the project.
+
+        No store is asked, so that images which came otherwise are not among them; see `find`.
+        """
         wanted = set(digests)
         found: dict[str, DatasetType] = {}
         for kind in DATASET_TYPES:
             for source in self._sources(project, kind):
-                match = _OURS.fullmatch(source.split("/", 3)[-1])
-                if match and match[1] in wanted:
-                    found[match[1]] = kind
+                digest = own_digest(source)
+                if digest in wanted:
+                    found[digest] = kind
+        return found
+
+    def find(self, dataset: DatasetName, uploads: Iterable[Upload]) -> dict[str, DatasetType]:
+        """Return which stored files a project has, wherever they lie, and in which data set.
+
+        Raises:
+            StorageError: The store does not answer.
+        """
+        home = self._home(dataset)
+        wanted: dict[str, int] = {}
+        for each in uploads:
+            stored = home.head(_key(dataset, each.digest, each.name))
+            wanted[each.digest] = stored.size if stored else 0
+        found: dict[str, DatasetType] = {}
+        for kind in DATASET_TYPES:
+            there = self._copies.find(self._sources(dataset.project, kind), wanted)
+            found |= dict.fromkeys(there, kind)
         return found
 
     def types(self, project: str) -> list[str]:
@@ -215,6 +236,7 @@ class Uploads:
         Raises:
             UnfitUpload: A digest is none.
             ClientError: The service refuses.
+            StorageError: The store does not say what the project has.
             UpdateFailed: Nothing was added, such as where a file was never stored.
         """
         check_admin("add images")
@@ -223,7 +245,7 @@ class Uploads:
             if not _DIGEST.fullmatch(each.digest) or each.name != fit_name(each.name, form):
                 raise UnfitUpload(say("refusals.not_stored"))
         with self._updates.alone(dataset.project):
-            taken = set(self.known(dataset.project, (each.digest for each in uploads)))
+            taken = set(self.find(dataset, uploads))
             bucket = self._home(dataset)
             lines: dict[str, str] = {}
             for each in uploads:

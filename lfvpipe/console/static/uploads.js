@@ -116,6 +116,7 @@ function begin() {
         if (!files.length) continue;
         const { added, remark } = await order("add", { files, by_folder });
         count.added += added;
+        count.known += files.length - added;   // such as images of a bucket, which have no digest there
         if (remark) remarks.push(remark);
       }
       say(form.dataset.done, count);

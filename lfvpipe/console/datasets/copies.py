@@ -1,0 +1,107 @@
+"""Tells which files a project's images are already, also where they were not brought by a person.
+
+The console's own files are called by their digests. Of all others only those are read which are
+as long as a file that is looked for: of a bucket of photographs that is hardly ever one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from lfvpipe.storage import NoSuchBucket, NoSuchObject, TooLarge, parse_s3_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from lfvpipe.storage import Buckets
+
+_OURS: Final = re.compile(r"console/datasets/[^/]+/([0-9a-f]{64})/[^/]+")
+_MOST: Final = 400_000  # addresses whose sizes stay in memory
+_GONE: Final = -1
+
+
+class Copies:
+    """Compares files with images that lie in buckets; safe to call from many threads.
+
+    How long an object is, and its digest, are kept until the server ends.
+    """
+
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+        self._guard = threading.Lock()
+        self._sizes: dict[str, int] = {}
+        self._digests: dict[str, str] = {}
+
+    def find(self, sources: Iterable[str], wanted: Mapping[str, int]) -> dict[str, str]:
+        """Return which images are which files: addresses by the files' digests.
+
+        Args:
+            sources: The images' addresses.
+            wanted: How many bytes each file has, by its digest.
+
+        Raises:
+            StorageError: The store does not answer.
+        """
+        found: dict[str, str] = {}
+        others: list[str] = []
+        for source in sources:
+            digest = own_digest(source)
+            if digest is None:
+                others.append(source)
+            elif digest in wanted:
+                found[digest] = source
+        if len(found) < len(wanted) and others:
+            lengths = set(wanted.values())
+            sizes = self._lengths(others)
+            for source in others:
+                if sizes[source] in lengths and (same := self._digest(source)) in wanted:
+                    found.setdefault(same, source)
+        return found
+
+    def _lengths(self, sources: Iterable[str]) -> dict[str, int]:
+        """Return how many bytes objects have; one list of a bucket tells of all that are new."""
+        with self._guard:
+            known = {source: self._sizes.get(source) for source in sources}
+        fresh: dict[str, set[str]] = {}
+        for source in (source for source, size in known.items() if size is None):
+            bucket, key = parse_s3_uri(source)
+            fresh.setdefault(bucket, set()).add(key)
+        sizes = {source: size for source, size in known.items() if size is not None}
+        for bucket, keys in fresh.items():
+            listed: dict[str, int] = {}
+            prefix = os.path.commonprefix(list(keys))  # noqa: RUF071  (of keys, not of paths)
+            with suppress(NoSuchBucket):
+                there = self._buckets.bucket(bucket).list(prefix)
+                listed = {each.key: each.size for each in there if each.key in keys}
+            sizes |= {f"s3://{bucket}/{key}": listed.get(key, _GONE) for key in keys}
+        with self._guard:
+            if len(self._sizes) > _MOST:
+                self._sizes.clear()
+                self._digests.clear()
+            self._sizes |= sizes
+        return sizes
+
+    def _digest(self, source: str) -> str:
+        """Return the digest of an object; "" where it cannot be read and so is no file of ours."""
+        with self._guard:
+            known = self._digests.get(source)
+        if known is None:
+            bucket, key = parse_s3_uri(source)
+            try:
+                known = hashlib.sha256(self._buckets.bucket(bucket).get(key)).hexdigest()
+            except (NoSuchObject, TooLarge):
+                known = ""
+            with self._guard:
+                self._digests[source] = known
+        return known
+
+
+def own_digest(source: str) -> str | None:
+    """Return the digest that an address of the console's own names; None of any other."""
+    match = _OURS.fullmatch(source.split("/", 3)[-1])
+    return match[1] if match else None
