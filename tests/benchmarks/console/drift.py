@@ -1,6 +1,6 @@
 """Control charts on real photographs: how often they cry wolf, and what change they see.
 
-    python tests/benchmarks/console/drift.py FOLDER/normal.zip FOLDER/anomaly.zip --test 60
+    python -m tests.benchmarks.console.drift FOLDER/normal.zip FOLDER/anomaly.zip --test 60
 
 A model learns from 60 normal and 20 anomalous photographs and is tested on `--test` normal and 10
 anomalous ones. The normal ones that are left come in groups of 50, as they are, and then lighter,
