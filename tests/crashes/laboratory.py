@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _TIMES = ("creation-date", "EvaluationEndTimestamp")
 _OF_ATTEMPTS = ("at", "attempts", "deaths", "created", "updated", "evaluated", "answer")
+# What was asked, by the hour on the clock: whoever dies with an answer asks again, and is counted.
+_COUNTED = "judged"
 _BESIDE = ("locks", "logs", "pace.json")  # the last are times
 
 
@@ -163,7 +165,7 @@ def _rows(folder: Path) -> dict[str, Any]:
     with closing(sqlite3.connect(folder / "service.db")) as database:
         database.row_factory = sqlite3.Row
         listed = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        tables = [name for (name,) in listed if not name.startswith("sqlite")]
+        tables = [name for (name,) in listed if not name.startswith(("sqlite", _COUNTED))]
         return {
             table: [
                 {name: value for name, value in dict(row).items() if name not in _OF_ATTEMPTS}
