@@ -10,6 +10,7 @@ from lfvpipe.dataset import kept
 from lfvpipe.dataset.globs import is_image_name
 from lfvpipe.dataset.index import Image, read_index, read_notes
 from lfvpipe.dataset.selection import FILES
+from lfvpipe.decision import Decision, score_of
 from lfvpipe.errors import UserError
 from lfvpipe.report.records import Verdict
 from lfvpipe.review.queue import Item, NothingToReview, Queue, normal_of, standing_outcome
@@ -20,6 +21,7 @@ from lfvpipe.visible import visible_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lfvpipe.config.spec import ToPerson
     from lfvpipe.dataset.book import Book
     from lfvpipe.dataset.kept import KeptVerdict
     from lfvpipe.engine.ledger import Ledger
@@ -95,16 +97,19 @@ def build_of_detected(context: Context, ledger: Ledger, variant: str, book: Book
     for image in images.values():
         classes |= image.mask.classes if image.mask else {}
     items: list[Item] = []
+    band = pipeline.evaluate.to_person
     lost = 0
     for each in verdicts:
         file = store.image(each)
         if each.sha256 in known:
             image = known[each.sha256]
-            items.append(Item(image, _verdict(each, image), each.sha256, when=each.when))
+            items.append(Item(image, _verdict(each, image, band), each.sha256, when=each.when))
         elif file.is_file():
             name = _name(each, file, book, pipeline.folder)
             image = _detected(each, name)
-            items.append(Item(image, _verdict(each, image), each.sha256, file=file, when=each.when))
+            items.append(
+                Item(image, _verdict(each, image, band), each.sha256, file=file, when=each.when)
+            )
         else:
             lost += 1
     items.sort(key=lambda item: (-_doubt(item), item.image.id))
@@ -152,7 +157,9 @@ def _detected(verdict: KeptVerdict, name: str) -> Image:
     )
 
 
-def _verdict(verdict: KeptVerdict, image: Image) -> Verdict:
+def _verdict(verdict: KeptVerdict, image: Image, band: ToPerson | None) -> Verdict:
+    asks = Decision(above=band.above, below=band.below) if band else Decision()
+    score = score_of(verdict.confidence, is_anomalous=verdict.is_anomalous)
     return Verdict(
         image.id,
         visible_name(verdict.name),
@@ -160,4 +167,5 @@ def _verdict(verdict: KeptVerdict, image: Image) -> Verdict:
         verdict.is_anomalous,
         verdict.confidence,
         unlikeness=verdict.unlikeness,
+        to_person=asks.asks_person(score),
     )

@@ -82,15 +82,19 @@ class Item:
         return sure if self.is_wrong else 1.0 - sure
 
     def is_doubtful(self, below: float) -> bool:
-        """Tell whether the verdict says little: unsure, or of an image unlike those learnt from."""
+        """Tell whether the verdict says little: unsure, or of an image unlike those learnt from.
+
+        So does one that is no more than a proposal to a person.
+        """
         if self.verdict is None:
             return False
-        return self.verdict.confidence < below or self.verdict.unlikeness is not None
+        is_unlike = self.verdict.unlikeness is not None
+        return self.verdict.confidence < below or is_unlike or self.verdict.to_person
 
     @property
     def is_wrong(self) -> bool:
-        """Whether the verdict contradicts the label."""
-        if self.verdict is None or self.image.label is None:
+        """Whether the verdict contradicts the label; one that a person is to give does not."""
+        if self.verdict is None or self.image.label is None or self.verdict.to_person:
             return False
         return self.verdict.is_anomalous != (self.image.label == "anomaly")
 
@@ -233,7 +237,7 @@ def normal_of(images: Iterable[Image]) -> tuple[Image, ...]:
 
 def _is_open(image: Image, verdict: Verdict, below: float) -> bool:
     wrong = image.label is not None and verdict.is_anomalous != (image.label == "anomaly")
-    return wrong or verdict.confidence < below
+    return wrong or verdict.confidence < below or verdict.to_person
 
 
 def standing_outcome(context: Context, ledger: Ledger, variant: str, kind: type[T]) -> T:

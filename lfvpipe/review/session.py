@@ -139,6 +139,7 @@ class Review:
                 "label": label,
                 "confidence": verdict.confidence,
                 "wrong": item.is_wrong,
+                "to_person": verdict.to_person,
                 "unlike": verdict.unlikeness is not None,
             }
         return {

@@ -218,6 +218,11 @@ def test_a_verdict_is_kept_as_the_pipelines_decision_has_it(line: Plant) -> None
     assert all(row["is_anomalous"] for row in rows[3:])
     with Page(line) as page:
         assert {item["said"]["label"] for item in page.items().values()} == {"anomaly"}
+        assert not [item for item in page.items().values() if item["said"]["to_person"]]
+    with Page(line, "--set", "evaluate.to_person={above: 0, below: 1}") as page:
+        said = [item["said"] for item in page.items().values()]
+        assert [(each["to_person"], each["wrong"]) for each in said] == [(True, False)] * len(said)
+        assert len(page.get("api/queue?filter=doubtful")["items"]) == len(said)
 
 
 def test_a_later_decision_moves_an_added_image_or_takes_it_away_and_others_bytes_do_not_count(

@@ -23,6 +23,7 @@ from lfvpipe.dataset.selection import LabelCounts
 from lfvpipe.dataset.sources import IMAGES, masks_inside, public_address, similar, sources_of
 from lfvpipe.engine.phrases import count_of
 from lfvpipe.errors import UserError
+from lfvpipe.report import policies
 from lfvpipe.steps.mlflow import insist_on_extra
 from lfvpipe.steps.select.division import divide_sources, evaluation_archive
 
@@ -244,8 +245,6 @@ def _foretold(pipeline: Pipeline, sources: list[SourceFacts]) -> list[Finding]:
 
 def _about_band(pipeline: Pipeline) -> Iterator[Finding]:
     """Yield that the threshold is outside what goes to a person, where it is known by now."""
-    from lfvpipe.report import policies
-
     spec = pipeline.evaluate
     if spec.to_person and (spec.decide is None or spec.decide.threshold is not None):
         note = policies.decide(spec.decide, spec.to_person, ()).note

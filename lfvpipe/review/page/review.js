@@ -4,7 +4,7 @@ import { Painter } from "./painter.js";
 
 const $ = (id) => document.getElementById(id);
 const KEYS = { n: "normal", a: "anomaly", u: "unsure", x: "exclude" };
-const BADGES = { wrong: "against its label", doubtful: "doubtful", unlike: "like no training image" };
+const BADGES = { wrong: "against its label", doubtful: "doubtful", person: "for a person", unlike: "like no training image" };
 const EFFECTS = {
   train: "The next run learns from it as you decide.",
   test: "It goes on testing, as you decide.",
@@ -96,7 +96,8 @@ function showFacts() {
   said.textContent = item.said ? `${item.said.label}, confidence ${percent(item.said.confidence)}` : "nothing: it was not asked";
   if (item.said && state.of_training && item.split === "train") said.append(", without having learnt from it");
   if (item.said && item.said.wrong) said.append(badge("wrong"));
-  if (item.said && item.said.confidence < state.review_below) said.append(badge("doubtful"));
+  if (item.said && !item.said.to_person && item.said.confidence < state.review_below) said.append(badge("doubtful"));
+  if (item.said && item.said.to_person) said.append(badge("person"));
   if (item.said && item.said.unlike) said.append(badge("unlike"));
   const types = item.types.length ? `: ${item.types.join(", ")}` : "";
   $("label").textContent = item.label ? item.label + types : "not known";
