@@ -181,12 +181,15 @@ def _import(visit: Visit) -> Response:
     """Add what lies under a prefix of a bucket, or what a manifest names."""
     dataset, form, uploads = dataset_of(visit), visit.form, visit.datasets.uploads
     address = form.get("address", "")
-    others = 0
+    others = used = 0
     if form.get("from") == "manifest":
         lines = uploads.read_manifest(address)
     else:
-        listed = uploads.list_prefix(address, by_folder="by_folder" in form)
-        lines, others = listed.lines, listed.others
+        besides = uploads.used(dataset.project, dataset)
+        listed = uploads.list_prefix(address, by_folder="by_folder" in form, used=besides)
+        lines, others, used = listed.lines, listed.others, listed.used
+    if not lines and used:
+        raise Refusal(say("datasets.used_alone", address=address.strip(), count=used))
     if not lines:
         raise Refusal(say("datasets.nothing_there", address=address.strip()))
     visit.datasets.updates.create(dataset)
@@ -196,6 +199,8 @@ def _import(visit: Visit) -> Response:
         told.append(say("datasets.had", count=done.already))
     if others:
         told.append(say("datasets.others", count=others))
+    if used:
+        told.append(say("datasets.used", count=used))
     if done.remark:
         told.append(done.remark)
     return _go(visit, dataset, " ".join(told))

@@ -84,15 +84,19 @@ def _create(visit: Visit) -> Response:
     version, address = form.get("version", ""), form.get("address", "").strip()
     visit.service.judge.size(project, version)  # or the model cannot be asked
     sources: Sequence[str] = ()
+    notice = ""
     if address:
-        sources = list(visit.datasets.uploads.list_prefix(address, by_folder=False).lines)
+        uploads = visit.datasets.uploads
+        listed = uploads.list_prefix(address, by_folder=False, used=uploads.used(project))
+        sources = list(listed.lines)
+        notice = say("trials.used", count=listed.used) if listed.used else ""
         if not sources:
             raise Refusal(say("trials.nothing_there", address=address))
     trial_work.sweep(visit.service)
     made = visit.service.trials.create(project, form.get("name", ""), version, sources)
     if "kept" in form:
         trial_work.bring_kept(visit.service, project, made)
-    return visit.go("projects", project, "trials", str(made))
+    return visit.go("projects", project, "trials", str(made), notice=notice)
 
 
 def _show(visit: Visit) -> Response:

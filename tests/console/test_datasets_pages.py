@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import shutil
@@ -270,6 +271,29 @@ def test_an_image_of_another_bucket_is_not_brought_into_the_test_as_well(filled:
     new = send(ada, f"{test}/files?name=new.png", picture((9, 9, 9))).json()
     assert send(ada, f"{test}/add", {"files": [stored, new]}).json()["added"] == 1
     assert len(images(ada, "test")) == 1
+
+
+def test_of_a_whole_bucket_comes_what_is_in_no_other_use(filled: Offered) -> None:
+    ada, bucket = filled.person("ADA"), filled.buckets.bucket("bucket")
+    take_prefix(ada, by_folder="on")
+    page = ada.get(f"{HERE}/images/{images(ada)[0][0]}/annotation").text
+    painted = io.BytesIO()
+    Image.new("RGBA", (64, 64), "#23A436").save(painted, "PNG")
+    mask = base64.b64encode(painted.getvalue()).decode()
+    stand = page.partition('data-stand="')[2].partition('"')[0]
+    marked = {"mask": mask, "classes": {"dent": "#23A436"}, "stand": stand}
+    assert send(ada, f"{HERE}/images/{images(ada)[0][0]}/mask", marked).status_code == 200
+    send(ada, f"{HERE}/move", {"images": images(ada)[1:]})
+    for key in ("console/trials/1/x/a.png", "lfvpipe-masks/old.png", "new/c.png"):
+        bucket.put(key, picture((len(key), 1, 1)))
+    take_prefix(ada)
+    shown = ada.get(HERE).text
+    assert "1 image was added. 1 was there already. 2 objects are no images" in shown
+    assert "4 were left out: masks, images of the project&#39;s other data set, or" in shown
+    assert len(images(ada)) == 2
+    take_prefix(ada, "s3://bucket/normal/")
+    assert "but one that is in use: a mask, an image of the project" in ada.get(HERE).text
+    assert len(images(ada)) == 2
 
 
 def test_two_people_who_bring_the_same_photograph_bring_one(filled: Offered) -> None:

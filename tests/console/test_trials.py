@@ -209,6 +209,11 @@ def test_images_of_a_bucket_are_judged_one_by_one_and_what_cannot_be_says_why(
     ada.post(f"{trial}/delete")
     assert bucket.head("new/d.jpg") is not None  # it is not ours
 
+    bucket.put("lfvpipe-masks/a.png", picture(RED))  # of the whole bucket what may be judged comes
+    whole = begin(ada, address="s3://bucket/")
+    assert "1 image was left out: a mask" in ada.get(whole).text
+    assert service_of(offered).trials.get("p", int(whole.rpartition("/")[2])).total == 13
+
 
 def test_what_is_shown_is_chosen_by_verdict_and_sorted_by_confidence(offered: Offered) -> None:
     train(offered)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from lfvpipe.service.images import ImageId
     from lfvpipe.storage import Buckets
 
+MASKS: Final = "lfvpipe-masks/"
+"""The folder of a bucket in which what was painted lies."""
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _MOST_LINE: Final = 10 * 1024 * 1024
 _COLOUR: Final = re.compile(r"#[0-9A-F]{6}")
@@ -253,7 +255,7 @@ def put_mask(buckets: Buckets, source: str, mask: bytes) -> str:
     bucket, key = parse_s3_uri(source)
     digest = hashlib.sha256(source.encode() + mask).hexdigest()[:24]
     stem = re.sub(r"[^a-zA-Z0-9_-]+", "-", key.rpartition("/")[2].rpartition(".")[0])[:80]
-    target = f"lfvpipe-masks/{stem}-{digest}.png"
+    target = f"{MASKS}{stem}-{digest}.png"
     buckets.bucket(bucket).put(target, mask)
     return f"s3://{bucket}/{target}"
 

@@ -16,7 +16,7 @@ from lfvpipe import manifest
 from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.datasets.calls import Call, NoCall, read_type
 from lfvpipe.console.datasets.copies import Copies, own_digest
-from lfvpipe.console.datasets.marking import put_mask
+from lfvpipe.console.datasets.marking import MASKS, put_mask
 from lfvpipe.console.wording import say
 from lfvpipe.dataset.words import meaning_of
 from lfvpipe.errors import UserError
@@ -27,7 +27,7 @@ from lfvpipe.service.roles import check_admin
 from lfvpipe.storage import NoSuchObject, StorageError, parse_s3_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from lfvpipe.console.datasets.editing import Done, Editing
     from lfvpipe.console.datasets.marking import Mask
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from lfvpipe.service.images import DatasetImage
     from lfvpipe.storage import Bucket
 
+_KEPT: Final = ("console/datasets/", "console/trials/", "console/evaluations/", MASKS)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _UNFIT: Final = re.compile(r'[\\/:*?"<>|#%\x00-\x1f\x7f-\x9f]')
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
@@ -97,11 +98,13 @@ class Listed:
     Attributes:
         lines: Of the images, by their addresses.
         others: How many objects are no images, by their names.
+        used: How many are in use otherwise, such as masks.
         labels: How many images are called what.
     """
 
     lines: dict[str, str]
     others: int
+    used: int
     labels: dict[str, int]
 
 
@@ -255,12 +258,31 @@ class Uploads:
                     lines[source] = self._line(source, each.call, each.mask)
             return self._editing.add(dataset, lines)
 
-    def list_prefix(self, address: str, *, by_folder: bool) -> Listed:
+    def used(self, project: str, dataset: DatasetName | None = None) -> set[str]:
+        """Return the addresses that a project uses for something else than new images.
+
+        Those are its masks, and where a data set is named the images of the project's other one.
+        """
+        found: set[str] = set()
+        for kind in DATASET_TYPES:
+            sources = self._sources(project, kind)
+            if dataset is not None and kind == dataset.other.type:
+                found.update(sources)
+            if sources:
+                for line in self._service.images.lines(project, kind, sources).values():
+                    mask = manifest.service_entry(line, longest=_LARGEST_MANIFEST).mask
+                    found.update([mask] if mask else [])
+        return found
+
+    def list_prefix(
+        self, address: str, *, by_folder: bool, used: Container[str] = frozenset()
+    ) -> Listed:
         """Return what lies under ``s3://bucket/prefix``, which may be of any bucket.
 
         Args:
             address: Where.
             by_folder: Folders' names call the images in them something; see `call_by_folder`.
+            used: What is left out; so is what the console keeps, unless it is asked for.
 
         Raises:
             StorageError: It is no address, or the store does not answer.
@@ -270,17 +292,21 @@ class Uploads:
         bucket, prefix = parse_s3_uri(address.strip())
         lines: dict[str, str] = {}
         labels: Counter[str] = Counter()
-        others = 0
+        others = left_out = 0
         for found in self._service.buckets.bucket(bucket).list(prefix):
             if PurePosixPath(found.key).suffix.casefold() not in _IMAGES:
                 others += 1
                 continue
+            source = f"s3://{bucket}/{found.key}"
+            folders = (each for each in _KEPT if not prefix.startswith(each))
+            if source in used or found.key.startswith(tuple(folders)):
+                left_out += 1
+                continue
             path = found.key[prefix.rfind("/") + 1 :]
             call = call_by_folder(path) if by_folder else Call(None)
             labels[call.label or "unlabelled"] += 1
-            source = f"s3://{bucket}/{found.key}"
             lines[source] = self._line(source, call)
-        return Listed(dict(sorted(lines.items())), others, labels)
+        return Listed(dict(sorted(lines.items())), others, left_out, labels)
 
     def read_manifest(self, address: str) -> dict[str, str]:
         """Return the lines of a manifest in a bucket, by their images' addresses.
