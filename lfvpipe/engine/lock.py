@@ -45,7 +45,8 @@ class Locked(EngineError):
 
     def __init__(self, folder: Path, holder: Holder | None) -> None:
         super().__init__(
-            f"{folder} is locked by {holder or 'another run'}.", hint="Wait for it to end."
+            f"{folder} is locked by {holder or 'another run'}.",
+            hint="Wait for it to end; where it asks something in its terminal, answer there.",
         )
         self.folder = folder
         self.holder = holder

@@ -183,6 +183,9 @@ def test_destroy_lists_and_removes_what_was_kept_and_no_labels(line: Plant) -> N
     said = line.lfvpipe("destroy", "--yes")
     assert said.code == 0, said.err
     assert "of detected images, in" in said.out
+    stays = said.out.partition("this stays\n")[2]
+    assert f"{line.labels}, your own" in stays
+    assert f"{line.folder / 'reviewed-images'}, your own" in stays
     assert not list((line.folder / ".lfvpipe" / "kept").rglob("verdicts.jsonl"))
     assert line.labels.exists()
     assert list((line.folder / "reviewed-images").iterdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from lfvpipe import engine, steps
@@ -12,8 +13,10 @@ from lfvpipe.cli import output
 from lfvpipe.cli.agreement import is_agreed
 from lfvpipe.cli.held_models import stop_held_models
 from lfvpipe.cli.options import Json, LockOptions, Option
+from lfvpipe.cli.unnamed_labels import usual_labels_file
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
 from lfvpipe.dataset.kept import store_of
+from lfvpipe.dataset.labels import images_folder
 from lfvpipe.engine.outcome import digest
 from lfvpipe.engine.phrases import size
 from lfvpipe.lookout.descriptions import describe_project
@@ -21,8 +24,7 @@ from lfvpipe.steps.pruning.holdings import files_of
 from lfvpipe.steps.pruning.scale import Scale, files_below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lfvpipe.cli.variants import Variant
     from lfvpipe.engine.ledger import Ledger
@@ -112,6 +114,7 @@ def _print_what_goes(
             stays[each.step, left] = None
     if (verdicts := _kept_verdicts(variant)).is_dir():
         go("verdicts", f"of detected images, in {verdicts}", files_below(verdicts))
+    stays |= {("labels", f"{place}, your own"): None for place in _decisions(variant)}
     if with_state:
         go("state", str(context.state_dir), files_below(context.state_dir))
     print(output.styled(f"{variant.pipeline.name}: this goes", "bold"))
@@ -122,6 +125,12 @@ def _print_what_goes(
     if stays:
         print(output.styled("this stays", "bold"))
         print(output.table([(f"  {name}", about) for name, about in stays]))
+
+
+def _decisions(variant: Variant) -> Iterator[Path]:
+    """Yield the labels file, and the folder of the images that it adds, where they are there."""
+    labels = Path(variant.pipeline.sources.labels or usual_labels_file(variant.pipeline))
+    yield from filter(Path.exists, (labels, images_folder(labels)))
 
 
 def _kept_verdicts(variant: Variant) -> Path:
