@@ -18,6 +18,8 @@ from lfvpipe.report.page import write_page
 from lfvpipe.report.records import RunRecord, Verdict
 from lfvpipe.report.thumbnails import thumbnail
 
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the dev extra")
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -105,9 +107,7 @@ def _names(page: Page) -> list[str]:
 
 def _wait_for_focus(page: Page, name: str) -> None:
     """Wait until the image `name` has the focus: a dialog tells that it closed in a later task."""
-    page.wait_for_function(
-        "name => document.activeElement.querySelector('img')?.alt === name", arg=name
-    )
+    playwright.expect(page.locator(":focus img")).to_have_attribute("alt", name)
 
 
 def test_the_slider_recomputes_the_confusion_table_with_the_keyboard(
@@ -485,7 +485,7 @@ def test_no_request_leaves_the_file(
     written()
     page.goto((tmp_path / "report.html").as_uri())
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
-    page.wait_for_function("[...document.images].some((image) => image.complete)")
+    playwright.expect(page.locator(".gallery img").first).to_have_js_property("complete", True)
     assert [url for url in asked if not url.startswith("data:")] == [page.url]
 
 

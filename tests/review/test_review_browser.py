@@ -278,7 +278,7 @@ def test_the_wheel_enlarges_where_the_pointer_is_and_dragging_moves(
     before = spot()
     page.mouse.move(x, y)
     page.mouse.wheel(0, -600)
-    page.wait_for_function("document.querySelector('#zoom').value === '-1'")
+    playwright.expect(page.locator("#zoom")).to_have_value("-1")
     after = spot()
     assert after[2] > 1.5 * before[2]
     shares = [(y - top) / height for _, top, height in (before, after)]
