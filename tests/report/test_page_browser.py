@@ -107,7 +107,7 @@ def _names(page: Page) -> list[str]:
 
 def _wait_for_focus(page: Page, name: str) -> None:
     """Wait until the image `name` has the focus: a dialog tells that it closed in a later task."""
-    playwright.expect(page.locator(":focus img")).to_have_attribute("alt", name)
+    playwright.expect(page.locator(":focus img").first).to_have_attribute("alt", name)
 
 
 def test_the_slider_recomputes_the_confusion_table_with_the_keyboard(
