@@ -103,7 +103,7 @@ def test_the_model_at_hand_says_what_the_service_says(
     other = image.parent / "another-size.png"
     Image.new("RGB", (90, 70)).save(other)
     by_file = lfvpipe("detect", trained[0], image.parent, "--json")
-    monkeypatch.setattr("lfvpipe.cli.commands.detect._model_at_hand", lambda *_: None)
+    monkeypatch.setattr("lfvpipe.cli.commands.detect._load_at_hand", lambda *_: None)
     by_service = lfvpipe("detect", trained[0], image.parent, "--json")
     other.unlink()
     assert by_file.json == by_service.json
