@@ -64,8 +64,11 @@ class Decision:
         """
         threshold, _, band = text.partition(" ")
         above, _, below = band.partition(":")
-        limits = (float(above), float(below)) if band else (None, None)
-        found = cls(float(threshold), *limits)
+        try:
+            limits = (float(above), float(below)) if band else (None, None)
+            found = cls(float(threshold), *limits)
+        except ValueError:
+            raise ValueError("it is a threshold such as 0.5, or 0.5 0.3:0.6 with a band") from None
         if not (0 < found.threshold < 1):
             raise ValueError(f"{threshold} is no threshold between 0 and 1")
         if found.above is not None and not 0 <= found.above < (found.below or 0) <= 1:

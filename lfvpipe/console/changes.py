@@ -24,9 +24,25 @@ def _show(visit: Visit) -> Response:
         changes=found[:_A_PAGE],
         older=older,
         project=project,
+        told=_told,
         dropped=0 if older else visit.service.count_dropped_changes(),
         kept=visit.service.quotas.kept_changes,
     )
+
+
+def _told(value: object) -> str:
+    """Return a value of the log as people read it: what is within, line by line."""
+    match value:
+        case None:
+            return "-"
+        case dict():
+            return "\n".join(f"{name}: {_told(each)}" for name, each in value.items())
+        case [str() as source, before, after] if {type(before), type(after)} <= {str, type(None)}:
+            return f"{source}: {_told(before)} → {_told(after)}"
+        case list():
+            return "\n".join(map(_told, value))
+        case _:
+            return str(value)
 
 
 PAGES = (Page("GET", "/changes", _show),)

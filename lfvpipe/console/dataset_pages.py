@@ -239,7 +239,7 @@ def _rename(visit: Visit) -> Response:
 
 
 def _undo(visit: Visit) -> Response:
-    done = visit.datasets.editing.undo(_text(visit, "undo"))
+    done = visit.datasets.editing.undo(visit.path["project"], _text(visit, "undo"))
     return _told(done, say("datasets.undone", count=done.changed))
 
 

@@ -63,7 +63,9 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or let it through."""
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        refused = self._refusal(str(scope["method"]), headers)
+        hosts = sum(name.lower() == b"host" for name, _ in scope["headers"])
+        # Of two, a proxy may have looked at the other one.
+        refused = self._refusal(str(scope["method"]), headers) if hosts == 1 else "frame.not_here"
         app = (
             self.app if refused is None else no_page(say(refused), 403, headers.get(b"accept", ""))
         )

@@ -17,8 +17,9 @@ from lfvpipe.service.roles import Actor
 IDLE_SECONDS = 2 * 3600.0
 LONGEST_SECONDS = 12 * 3600.0
 _MOST = 1000  # sessions; the one that was idle longest goes first
-_ATTEMPTS = 10  # to sign in that may fail, from one network, within
+_ATTEMPTS = 10  # to sign in by one key that may fail, from one network, within
 _ATTEMPTS_SECONDS = 300.0
+_MOST_FAILED = 10_000  # pairs of network and key; the one that failed first goes first
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Sessions:
         self._key = secrets.token_bytes(32)
         self._sessions: dict[bytes, Session] = {}
         self._tickets: set[bytes] = set()
-        self._failed: dict[str, list[float]] = {}
+        self._failed: dict[bytes, list[float]] = {}
         self._lock = threading.Lock()
 
     def open(self, actor: Actor) -> str:
@@ -105,8 +106,12 @@ class Sessions:
             self._tickets.discard(_digest(ticket))
             return known
 
-    def may_try(self, network: str) -> bool:
-        """Say whether somebody from there may try to sign in, or failed too often."""
+    def may_try(self, network: str, key: str) -> bool:
+        """Say whether somebody from there may try to sign in by a key, or failed too often.
+
+        It is counted by key as well: behind a proxy all come from one network, and who guesses
+        locks nobody else out.
+        """
         since = self._clock() - _ATTEMPTS_SECONDS
         with self._lock:
             self._failed = {
@@ -114,12 +119,14 @@ class Sessions:
                 for each, times in self._failed.items()
                 if (recent := [time for time in times if time > since])
             }
-            return len(self._failed.get(network, ())) < _ATTEMPTS
+            return len(self._failed.get(_digest(f"{network} {key}"), ())) < _ATTEMPTS
 
-    def note_failure(self, network: str) -> None:
-        """Count an attempt that failed."""
+    def note_failure(self, network: str, key: str) -> None:
+        """Count an attempt that failed; of keys that there are not, too, or it would tell them."""
         with self._lock:
-            self._failed.setdefault(network, []).append(self._clock())
+            self._failed.setdefault(_digest(f"{network} {key}"), []).append(self._clock())
+            if len(self._failed) > _MOST_FAILED:
+                del self._failed[next(iter(self._failed))]
 
 
 def _digest(value: str) -> bytes:

@@ -59,14 +59,14 @@ class SignIn:
             return _page("", say("frame.no_form"), 400)
         key, secret, to = (form.get(name, [""])[0] for name in ("key", "secret", "to"))
         network = network_of(request.client.host if request.client else "")
-        if not self.sessions.may_try(network):
+        if not self.sessions.may_try(network, key.strip()):
             return _page(_wanted(to), say("frame.too_often"), 429)
         known = self.keys.get(key.strip())
         good = hmac.compare_digest(
             secret.strip().encode(), (known.secret if known else _NOBODY).encode()
         )
         if known is None or not good:
-            self.sessions.note_failure(network)
+            self.sessions.note_failure(network, key.strip())
             return _page(_wanted(to), say("frame.wrong_key"), 403)
         if known.token:  # its holder was given it for a while, and has to show the token as well
             return _page(_wanted(to), say("frame.session_key"), 403)

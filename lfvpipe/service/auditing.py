@@ -1,5 +1,6 @@
 """What is written down of a change: what was asked, and how its resource stood before and after."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -117,4 +118,4 @@ def _short(value: Any) -> Any:
     text = str(value)
     if len(text) > _LONGEST:
         return f"{text[:_LONGEST]}… ({len(text)} characters)"
-    return value if isinstance(value, str | int | float | bool | None) else text
+    return json.loads(json.dumps(value, default=str))

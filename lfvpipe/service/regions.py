@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 from filelock import FileLock
 
 from lfvpipe import atomic
+from lfvpipe.errors import UserError
 from lfvpipe.service.errors import FolderUnusable
 from lfvpipe.service.looks import HOME, STATE, home_of
 from lfvpipe.service.protocol.faults import Fault
@@ -106,6 +107,9 @@ class RegionalService:
         self._options = options
         self._services: dict[str, Service] = {}
         self._opening = threading.Lock()
+        if not _NAME.fullmatch(region):
+            hint = "Name one such as us-east-1: small letters, digits and hyphens."
+            raise UserError(f"{region!r} is no region.", hint=hint)
         self._open(region)
         if not alone:
             for known in known_regions(state_dir):  # whose trainings and models go on

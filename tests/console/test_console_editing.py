@@ -74,11 +74,11 @@ def test_many_images_are_labelled_at_once_and_it_is_undone(
     again = editing.label(TRAIN, seen(service, "0.png"), ANOMALY)
     assert (again.changed, again.already, again.undo) == (0, 1, "")  # it says no less than that
 
-    undone = editing.undo(done.undo)
+    undone = editing.undo("p", done.undo)
     assert (undone.changed, undone.differing) == (3, 0)
     assert set(calls(service).values()) == {""}
     with pytest.raises(TooLate):
-        editing.undo(done.undo)
+        editing.undo("p", done.undo)
 
 
 def test_what_another_person_decided_meanwhile_stands(editing: Editing, service: Service) -> None:
@@ -89,7 +89,7 @@ def test_what_another_person_decided_meanwhile_stands(editing: Editing, service:
     assert (calls(service)["0.png"], calls(service)["1.png"]) == ("normal", "anomaly")
 
     editing.label(TRAIN, seen(service, "0.png"), NOTHING)
-    undone = editing.undo(done.undo)
+    undone = editing.undo("p", done.undo)
     assert (undone.changed, undone.differing) == (0, 1)
 
 
@@ -137,7 +137,7 @@ def test_images_move_to_the_other_data_set_and_back(editing: Editing, service: S
     assert done.changed == 2
     assert calls(service, TEST) == {"3.png": "normal", "4.png": ""}
     assert "3.png" not in calls(service)
-    assert editing.undo(done.undo).changed == 2
+    assert editing.undo("p", done.undo).changed == 2
     assert calls(service, TEST) == {}
     assert calls(service)["3.png"] == "normal"
 
@@ -161,7 +161,7 @@ def test_images_are_removed_and_come_back(editing: Editing, service: Service) ->
     assert done.changed == 2
     assert len(calls(service)) == 6
     assert editing.remove(TRAIN, [images[0].id]).gone == 1
-    assert editing.undo(done.undo).changed == 2
+    assert editing.undo("p", done.undo).changed == 2
     assert list(calls(service))[-2:] == ["5.png", "6.png"]
 
 

@@ -125,6 +125,8 @@ def test_each_role_may_what_it_may_by_the_api(filled: Offered) -> None:
         "0 images labelled. 2 were called so already."
     )
     assert {call for _, call in images(vic)} == {"anomaly"}
+    foreign = send(rita, pages("projects", "q", "datasets", "undo"), told.json())
+    assert "can no longer be undone" in foreign.json()["error"]
     assert send(rita, pages("projects", "p", "datasets", "undo"), told.json()).status_code == 200
     for path, facts in (
         ("remove", {"images": chosen}),

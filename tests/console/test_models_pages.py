@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +124,7 @@ def test_tags_are_added_and_removed(trained: Offered) -> None:
     person, client = trained.person("ADA"), trained.client()
     arn = client.describe_model(ProjectName="p", ModelVersion="1")["ModelDescription"]["ModelArn"]
     assert send(person, f"{HERE}/1/tag", {"tag_key": " ", "tag_value": "x"}) != ""
-    assert "pattern" in send(person, f"{HERE}/1/tag", {"tag_key": "<b>", "tag_value": "x"})
+    assert "nothing else" in send(person, f"{HERE}/1/tag", {"tag_key": "<b>", "tag_value": "x"})
     assert send(person, f"{HERE}/1/tag", {"tag_key": "shift", "tag_value": "late"}) == ""
     assert send(person, f"{HERE}/1/untag", {"tag_key": "line"}) == ""
     tags = client.list_tags_for_resource(ResourceArn=arn)["Tags"]
@@ -227,3 +229,27 @@ def test_versions_without_a_common_image_are_not_compared() -> None:
     assert put_side_by_side(one, other).shared == 0
     assert put_side_by_side(one, other).rows == ()
     assert put_side_by_side(one, one).shared == 1
+
+
+def test_a_tag_that_decides_nothing_is_refused_and_changes_are_told_in_words(
+    trained: Offered,
+) -> None:
+    person = trained.person("ADA")
+    for wrong in ("abc", "0.5 high", "2"):
+        tag = {"tag_key": "lfvpipe:decision", "tag_value": wrong}
+        assert "lfvpipe:decision cannot be" in send(person, f"{HERE}/1/tag", tag)
+    assert send(person, f"{HERE}/1/tag", {"tag_key": "line", "tag_value": "5"}) == ""
+    change = json.dumps(line("normal/0.png", "anomaly")).encode()
+    trained.client().update_dataset_entries(ProjectName="p", DatasetType="train", Changes=change)
+    shown = html.unescape(person.get(pages("changes")).text)
+    assert "line: 5" in shown
+    assert "s3://bucket/normal/0.png: normal → anomaly" in shown
+    assert "Key: train.manifest" in shown
+    assert not re.search(r"\{'|\['|None", shown)
+
+
+def test_a_version_is_named_in_one_way(trained: Offered) -> None:
+    person = trained.person("ADA")
+    for odd in ("01", "0", "\u0661"):
+        asked = {"name": "Monday", "version": odd}
+        assert send(person, pages("projects", "p", "trials"), asked) != ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -352,3 +354,25 @@ def test_what_may_be_in_a_name_is_told_in_words(
     assert told in shown
     assert "regular expression" not in shown
     assert "alidation" not in shown
+
+
+def test_who_guesses_one_key_locks_nobody_else_out(offered: Offered) -> None:
+    person = offered.person()
+    for _ in range(10):
+        person.post("/console/sign-in", {"key": "NOBODY", "secret": "guess"})
+        person.post("/console/sign-in", {"key": "VIC", "secret": "guess"})
+    for key in ("NOBODY", "VIC"):
+        again = person.post("/console/sign-in", {"key": key, "secret": "vic's secret"})
+        assert again.status_code == 429
+    person.sign_in("ADA")  # all behind one proxy come from one network
+
+
+def test_of_two_hosts_neither_is_ours(offered: Offered) -> None:
+    host = offered.url.rpartition("/")[2]
+    for pair in (["evil.example", host], [host, "evil.example"]):
+        name, _, port = host.partition(":")
+        with socket.create_connection((name, int(port))) as line:
+            named = "".join(f"Host: {each}\r\n" for each in pair)
+            asked = f"GET /console/sign-in HTTP/1.1\r\n{named}Connection: close\r\n\r\n"
+            line.sendall(asked.encode())
+            assert re.match(rb"HTTP/1.1 40[03] ", line.makefile("rb").readline())

@@ -114,7 +114,7 @@ def test_the_oldest_go_but_for_what_a_page_is_told_by(
 ) -> None:
     version: Any = {"ProjectName": "p", "ModelVersion": "1"}
     arn = client.describe_model(**version)["ModelDescription"]["ModelArn"]
-    client.tag_resource(ResourceArn=arn, Tags=[{"Key": DECISION, "Value": "threshold=0.5"}])
+    client.tag_resource(ResourceArn=arn, Tags=[{"Key": DECISION, "Value": "0.5"}])
     client.start_model(**version, MinInferenceUnits=1)
     waits.hosting(client)
     service = world.open(quotas=replace(FEW, kept_changes=3))

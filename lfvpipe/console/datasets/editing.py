@@ -215,8 +215,8 @@ class Editing:
             remark = self._carry_out(step)
         return Done(len(step), undo=self._history.add(step), remark=remark)
 
-    def undo(self, token: str) -> Done:
-        """Take a step back, but for images that somebody changed since.
+    def undo(self, project: str, token: str) -> Done:
+        """Take a step of a project back, but for images that somebody changed since.
 
         Raises:
             TooLate: It is forgotten, or taken back already.
@@ -224,9 +224,9 @@ class Editing:
             UpdateFailed: Nothing was changed.
         """
         step = self._history.find(token)
-        if step is None:
+        if step is None or step[0].dataset.project != project:
             raise TooLate(say("refusals.too_late"), hint=say("refusals.too_late_hint"))
-        with self._updates.alone(step[0].dataset.project):
+        with self._updates.alone(project):
             present: dict[DatasetName, dict[str, str]] = {}
             for dataset, changes in _by_dataset(step).items():
                 self._updates.wait(dataset)

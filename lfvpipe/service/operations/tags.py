@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from lfvpipe.decision import Decision
+from lfvpipe.lookout.tags import DECISION
 from lfvpipe.service.faults import invalid, over_quota
 from lfvpipe.service.operations.base import OperationContext, Result
 from lfvpipe.service.quotas import Quotas
@@ -51,9 +53,15 @@ def put_tags(tx: Transaction, arn: str, tags: Sequence[Tag], quotas: Quotas) -> 
     """Add or replace the tags of a model.
 
     Raises:
-        Fault: ValidationException for a key given twice, ServiceQuotaExceededException when the
-            model would have too many.
+        Fault: ValidationException for a key given twice or a decision that is none,
+            ServiceQuotaExceededException when the model would have too many.
     """
+    for tag in tags:
+        if tag["Key"] == DECISION:
+            try:
+                Decision.from_text(tag["Value"])
+            except ValueError as error:
+                raise invalid(f"the tag {DECISION} cannot be {tag['Value']}: {error}") from error
     twice = [key for key, count in Counter(tag["Key"] for tag in tags).items() if count > 1]
     if twice:
         raise invalid(f"the tag key {twice[0]} is given twice")

@@ -21,7 +21,7 @@ _SELECT = (
     " FROM models"
 )
 
-_VERSION = re.compile(r"[0-9]{1,10}")
+_VERSION = re.compile(r"[1-9][0-9]{0,9}")
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def look_up(database: Database, project: str, version: str) -> Model | None:
 
     It is all that DetectAnomalies reads, thousands of times a second.
     """
-    if not version.isdecimal():
+    if not _VERSION.fullmatch(version):
         return None
     row = database.look(f"{_SELECT} WHERE project = ? AND version = ?", project, int(version))
     return None if row is None else _model(row)
