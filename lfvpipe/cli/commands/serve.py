@@ -424,6 +424,8 @@ def _tell(options: ServeOptions, serving: Serving) -> None:
         # Good once; what is no terminal may be a log.
         entrance = serving.console.entrance() if local and sys.stdout.isatty() else console.ROOT
         lines.append(f"  console: {serving.url}{entrance}")
+        offered = map(console.read_origin, options.console_origin)
+        lines += [f"  console: {origin}{console.ROOT}" for origin in offered]
     print("\n".join(lines), flush=True)
 
 
