@@ -157,14 +157,19 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
 
 
-def abandoned_files(folder: Path, is_one: Callable[[str], bool] = is_temporary) -> Iterator[Path]:
+def abandoned_files(
+    folder: Path, is_one: Callable[[str], bool] = is_temporary, *, deep: bool = True
+) -> Iterator[Path]:
     """Yield the temporary files below `folder` whose writers were killed.
 
     Args:
         folder: Where to look.
         is_one: Tells a temporary file by its name.
+        deep: Look into its folders, too.
     """
-    for above, _, names in os.walk(folder):
+    for above, folders, names in os.walk(folder):
+        if not deep:
+            folders.clear()
         for name in filter(is_one, names):
             if _is_abandoned(file := Path(above, name)):
                 yield file

@@ -18,6 +18,9 @@ import pytest
 from PIL import Image
 
 import lfvpipe
+from lfvpipe import atomic
+from lfvpipe.lookout.client import LookoutClient
+from tests.service.conftest import OUTPUT, World
 from tests.soak.kills import end
 
 pytestmark = pytest.mark.slow
@@ -194,6 +197,16 @@ def test_a_training_survives_its_host_and_its_own_death(
             ContentType="image/png",
         )
         assert answer["DetectAnomalyResult"]["IsAnomalous"] is expected
+
+
+def test_what_a_killed_worker_wrote_of_how_long_it_took_goes(
+    world: World, dataset: Any, client: LookoutClient, waits: Any
+) -> None:
+    left = world.state_dir / atomic.temporary_name("pace.json")
+    left.write_bytes(b"{")
+    client.create_model(ProjectName="p", OutputConfig=OUTPUT)
+    assert waits.model(client)["Status"] == "TRAINED"
+    assert not left.exists()
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def publish(runtime: Runtime, model: Model, files: Mapping[str, str]) -> str | N
 def _remove_left_by_killed(runtime: Runtime, model: Model) -> None:
     """Remove what a worker that was killed in here was writing; nobody else would so soon."""
     left = list(atomic.abandoned_files(runtime.model_file(model.id).parent))
+    left += atomic.abandoned_files(runtime.state_dir, deep=False)  # how long trainings take
     buckets = runtime.store(model.storage)
     if isinstance(buckets, LocalBuckets):
         left += buckets.abandoned_files()
