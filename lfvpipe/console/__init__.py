@@ -7,20 +7,18 @@ from lfvpipe import lazy
 if TYPE_CHECKING:
     from lfvpipe.console.addresses import read_origin
     from lfvpipe.console.app import Console
+    from lfvpipe.console.drift import Watch, Webhook
     from lfvpipe.console.guard import Origins
     from lfvpipe.console.visit import ROOT
-    from lfvpipe.console.watch import Watch
-    from lfvpipe.console.webhook import Webhook
 else:
     __getattr__ = lazy.face(
         __name__,
         {
             "addresses": ["read_origin"],
             "app": ["Console"],
+            "drift": ["Watch", "Webhook"],
             "guard": ["Origins"],
             "visit": ["ROOT"],
-            "watch": ["Watch"],
-            "webhook": ["Webhook"],
         },
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse
 
-from lfvpipe.console.drift import find_drift, first_hour
+from lfvpipe.console.drift.charts import find_drift, first_hour
 from lfvpipe.console.models import Version, find_versions, versions_of
 from lfvpipe.console.projects import find_project
 from lfvpipe.console.visit import Page
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from lfvpipe.console.drift import Chart, Drift
+    from lfvpipe.console.drift.charts import Chart, Drift
     from lfvpipe.console.projects import Project
     from lfvpipe.console.visit import Visit
     from lfvpipe.report.records import Estimate

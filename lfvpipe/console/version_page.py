@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from lfvpipe.console.drift import DAYS, find_drift, first_hour, read_expected
-from lfvpipe.console.drift_drawing import HEIGHT, WIDTH
+from lfvpipe.console.drift.charts import DAYS, find_drift, first_hour, read_expected
+from lfvpipe.console.drift.drawing import HEIGHT, WIDTH
 from lfvpipe.console.evaluations import SHOWS, find_evaluation, read_masks, read_verdicts
 from lfvpipe.console.models import find_version, go_to, name_of
 from lfvpipe.console.pictures import give_image, give_thumbnail
@@ -25,7 +25,7 @@ from lfvpipe.storage import parse_s3_uri
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lfvpipe.console.drift import Drift
+    from lfvpipe.console.drift.charts import Drift
     from lfvpipe.console.evaluations import Evaluation, TrueMask
     from lfvpipe.console.models import Version
     from lfvpipe.console.visit import Visit

@@ -195,7 +195,7 @@ def test_a_certificate_is_checked_and_nobody_there_is_said(
 def test_an_answer_that_drips_is_none(
     used: Offered, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lfvpipe.console.webhook._WHOLE", 0.2)
+    monkeypatch.setattr("lfvpipe.console.drift.webhook._WHOLE", 0.2)
     judge(used, 60, 40, days_ago=1, score=0.13)
     receiver.held.clear()
     Watch(used.lookout, Webhook(receiver.url)).look()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lfvpipe.console.drift import Group, find_drift, join_days
+from lfvpipe.console.drift.charts import Group, find_drift, join_days
 from lfvpipe.service.state.judged import Count
 from lfvpipe.storage import StorageError
 from lfvpipe.storage.local import LocalBucket

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from lfvpipe.console import trial_work
 from lfvpipe.console.bucket import console_bucket
+from lfvpipe.console.trials import work
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.lookout.waiters import wait_for_dataset_deletion, wait_for_model_deletion
 from lfvpipe.service import trials as service_trials
@@ -137,7 +137,7 @@ def test_a_training_image_that_is_tried_does_not_come_into_the_test(offered: Off
 def test_images_are_added_in_parts_and_what_is_cut_off_goes_on(
     offered: Offered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial_work, "A_PART", 2)
+    monkeypatch.setattr(work, "A_PART", 2)
     synced: list[int] = []
     monkeypatch.setattr("lfvpipe.storage.local.sync_all", lambda: synced.append(1))
     bucket = train(offered).bucket

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfvpipe.console import trial_work
+from lfvpipe.console.trials import work
 from tests.service.conftest import RED, picture
 
 from .conftest import Offered, pages
@@ -34,7 +34,7 @@ def test_images_are_brought_verified_by_keys_and_added(
     for number in range(3):
         bucket.put(f"new/{number}.png", picture((0, 201, number)))
     draw_heat_maps(monkeypatch)
-    monkeypatch.setattr(trial_work, "A_PART", 3)
+    monkeypatch.setattr(work, "A_PART", 3)
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
     said: list[str] = []

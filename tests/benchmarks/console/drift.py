@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageEnhance, ImageFilter
 
 from lfvpipe import storage
-from lfvpipe.console.drift import Group, draw_charts
-from lfvpipe.console.drift_reference import Reference, find_reference
+from lfvpipe.console.drift.charts import Group, draw_charts
+from lfvpipe.console.drift.reference import Reference, find_reference
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.lookout.client import connect
 from lfvpipe.report.control_charts import Expected

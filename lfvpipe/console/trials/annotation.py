@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse, Response
 
-from lfvpipe.console import trial_work
 from lfvpipe.console.annotation import PAINTING, Sent, give_mask, propose, show_painter
-from lfvpipe.console.trials import find_image, find_trial, is_judging
+from lfvpipe.console.trials import work
+from lfvpipe.console.trials.pages import find_image, find_trial, is_judging
 from lfvpipe.console.visit import Page, Refusal
 from lfvpipe.console.wording import say
 
@@ -46,7 +46,7 @@ def _mask(visit: Visit) -> Response:
 
 def _save(visit: Visit) -> Response:
     trial, image, sent = find_trial(visit), find_image(visit), Sent.read(visit)
-    stand = trial_work.paint(
+    stand = work.paint(
         visit.datasets, visit.service, trial, image, sent.painted, sent.classes, sent.stand
     )
     said = "trials.marked_kept" if stand else "trials.marked_not"
@@ -55,14 +55,12 @@ def _save(visit: Visit) -> Response:
 
 def _propose(visit: Visit) -> Response:
     """Return what the trial's model sees, in a type's colour, for a person to correct."""
-    data = trial_work.read(visit.service, find_image(visit))
+    data = work.read(visit.service, find_image(visit))
     return propose(visit, _sheet(visit), data, str(find_trial(visit).version))
 
 
 def _sheet(visit: Visit) -> Sheet:
-    return trial_work.find_sheet(
-        visit.datasets, visit.service, find_trial(visit), find_image(visit)
-    )
+    return work.find_sheet(visit.datasets, visit.service, find_trial(visit), find_image(visit))
 
 
 _ONE: Final = "/projects/{project}/trials/{trial}/images/{place}"

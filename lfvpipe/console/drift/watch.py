@@ -6,8 +6,8 @@ import threading
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from lfvpipe.console.drift import find_drift, first_hour
-from lfvpipe.console.webhook import NotTold
+from lfvpipe.console.drift.charts import find_drift, first_hour
+from lfvpipe.console.drift.webhook import NotTold
 from lfvpipe.service.log import service_log
 from lfvpipe.service.protocol.faults import Fault
 from lfvpipe.service.state.alarms import AlarmStatus
@@ -16,8 +16,8 @@ from lfvpipe.service.state.judged import HOUR
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lfvpipe.console.drift import Chart
-    from lfvpipe.console.webhook import Webhook
+    from lfvpipe.console.drift.charts import Chart
+    from lfvpipe.console.drift.webhook import Webhook
     from lfvpipe.service import RegionalService, Service
     from lfvpipe.service.state.judged import Count, Hour
 

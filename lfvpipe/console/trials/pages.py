@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
-from lfvpipe.console import trial_work
 from lfvpipe.console.datasets.calls import MOST_CHARACTERS, read_type
 from lfvpipe.console.datasets.updates import DatasetName
-from lfvpipe.console.drift import compare_lot
+from lfvpipe.console.drift.charts import compare_lot
 from lfvpipe.console.pictures import give_image, give_thumbnail
 from lfvpipe.console.projects import find_project
 from lfvpipe.console.rendering import render
+from lfvpipe.console.trials import work
 from lfvpipe.console.use import LARGEST
 from lfvpipe.console.visit import Page, Refusal, read_number
 from lfvpipe.console.wording import say
@@ -72,7 +72,7 @@ def _show_all(visit: Visit) -> Response:
         project_name=project.name,
         trials=visit.service.trials.of_project(project.name),
         models=[each for each in project.models if each["Status"] in MODEL_TRAINED],
-        kept=len(trial_work.kept_images(visit.service, project.name)),
+        kept=len(work.kept_images(visit.service, project.name)),
         most_images=MOST_IMAGES,
         most_trials=MOST_TRIALS,
         most_gib=MOST_BYTES // 1024**3,
@@ -92,10 +92,10 @@ def _create(visit: Visit) -> Response:
         notice = say("trials.used", count=listed.used) if listed.used else ""
         if not sources:
             raise Refusal(say("trials.nothing_there", address=address))
-    trial_work.sweep(visit.service)
+    work.sweep(visit.service)
     made = visit.service.trials.create(project, form.get("name", ""), version, sources)
     if "kept" in form:
-        trial_work.bring_kept(visit.service, project, made)
+        work.bring_kept(visit.service, project, made)
     return visit.go("projects", project, "trials", str(made), notice=notice)
 
 
@@ -156,15 +156,13 @@ def is_judging(visit: Visit, trial: Trial) -> bool:
 
 def _bring(visit: Visit) -> Response:
     """Judge one file that a script sends."""
-    image = trial_work.bring(
-        visit.service, find_trial(visit), visit.query.get("name", ""), visit.body
-    )
+    image = work.bring(visit.service, find_trial(visit), visit.query.get("name", ""), visit.body)
     return _tell(visit, image)
 
 
 def _next(visit: Visit) -> Response:
     """Judge one image that waits."""
-    return _tell(visit, trial_work.judge_next(visit.service, find_trial(visit)))
+    return _tell(visit, work.judge_next(visit.service, find_trial(visit)))
 
 
 def _tell(visit: Visit, image: TrialImage | None) -> Response:
@@ -216,7 +214,7 @@ def _add(visit: Visit) -> Response:
         return _add_part(visit, trial, dataset, chosen, left, defect)
     if not chosen:
         raise Refusal(say("trials.none_verified"))
-    given = trial_work.give(visit.datasets, visit.service, trial, dataset, chosen, defect)
+    given = work.give(visit.datasets, visit.service, trial, dataset, chosen, defect)
     told = [say(f"trials.added_{kind}", count=given.added)]
     if given.had:
         told.append(say("trials.had", count=given.had))
@@ -241,8 +239,8 @@ def _add_part(
     if not chosen and not after:
         raise Refusal(say("trials.none_verified"))
     waiting = sorted((each for each in chosen if each.place > after), key=lambda each: each.place)
-    part = waiting[: trial_work.A_PART]
-    given = trial_work.give(visit.datasets, visit.service, trial, dataset, part, defect)
+    part = waiting[: work.A_PART]
+    given = work.give(visit.datasets, visit.service, trial, dataset, part, defect)
     told = {
         "added": given.added,
         "had": given.had,
@@ -277,7 +275,7 @@ def _go_back(visit: Visit, trial: Trial, notice: str) -> Response:
 def _delete(visit: Visit) -> Response:
     trial = find_trial(visit)
     visit.service.trials.delete(trial.project, trial.id)
-    trial_work.sweep(visit.service)
+    work.sweep(visit.service)
     notice = say("trials.deleted", name=trial.name)
     return visit.go("projects", trial.project, "trials", notice=notice)
 

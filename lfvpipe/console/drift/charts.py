@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from lfvpipe.console.drift_drawing import draw_chart
-from lfvpipe.console.drift_reference import find_reference
+from lfvpipe.console.drift.drawing import draw_chart
+from lfvpipe.console.drift.reference import find_reference
 from lfvpipe.console.wording import name_day, say
 from lfvpipe.lookout.tags import DECISION, EXPECTED
 from lfvpipe.report.control_charts import (
@@ -23,8 +23,8 @@ from lfvpipe.service.state.judged import HOUR, Count
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from lfvpipe.console.drift_drawing import Drawing
-    from lfvpipe.console.drift_reference import Reference
+    from lfvpipe.console.drift.drawing import Drawing
+    from lfvpipe.console.drift.reference import Reference
     from lfvpipe.service import Service
     from lfvpipe.service.state.judged import Hour
 
