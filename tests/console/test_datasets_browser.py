@@ -145,12 +145,14 @@ def test_a_folder_is_uploaded_in_parts_and_none_twice(
     (folder / "good/cut.png").write_bytes(picture((2, 9, 9))[:60])
     (folder / "notes.txt").write_text("no image", "utf-8")
     enter(page, offered, "p", "datasets")
+    expect(page.locator("#upload")).to_be_visible()  # by its script
     page.get_by_label("Choose a folder").set_input_files(folder)
     expect(page.locator("#shown")).to_have_text("25 images")
     assert offered.client().describe_dataset(ProjectName="p", DatasetType="train")[
         "DatasetDescription"
     ]["ImageStats"] == {"Total": 25, "Labeled": 25, "Normal": 12, "Anomaly": 13}
 
+    expect(page.locator("#upload")).to_be_visible()  # by its script
     page.get_by_label("Choose a folder").set_input_files(folder)
     expect(page.locator("#upload-said")).to_have_text(
         "0 added, 26 were there already, 1 refused. Left out, being no images by their names: 1."

@@ -53,6 +53,7 @@ def test_images_are_brought_verified_by_keys_and_added(
         {"name": EVIL, "mimeType": "image/png", "buffer": picture((201, 0, 0))},
         {"name": "wrong.png", "mimeType": "image/png", "buffer": picture(RED, (80, 64))},
     ]
+    playwright.expect(page.locator("#bring")).to_be_visible()  # by its script
     page.get_by_label("Images", exact=True).set_input_files(files)
     playwright.expect(page.locator("#bring-refused")).to_contain_text("80x64 pixels")
     playwright.expect(tiles).to_have_count(4)

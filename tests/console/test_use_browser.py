@@ -52,6 +52,7 @@ def test_a_program_is_copied_and_an_image_tried(
     page.locator("select").select_option("1")
     page.get_by_role("button", name="Show").click()
     page.wait_for_url("**/use?version=1")
+    playwright.expect(page.locator(".scripted").first).to_be_visible()  # by the page's script
     choice = page.get_by_label("Image", exact=True)
     choice.set_input_files({"name": EVIL, "mimeType": "image/png", "buffer": picture(RED)})
     verdict = page.locator(".said")

@@ -55,6 +55,7 @@ def test_an_archive_is_unpacked_here_labelled_by_its_folders_and_none_twice(
     archive, second = tmp_path / "photos.zip", tmp_path / "ng.zip"
     archive.write_bytes(pack(members))
     enter(page, offered, "p", "datasets")
+    expect(page.locator("#upload")).to_be_visible()  # by its script
     page.get_by_label("Choose files").set_input_files(archive)
     expect(page.locator("#shown")).to_have_text("6 images")
     stats = offered.client().describe_dataset(ProjectName="p", DatasetType="train")
@@ -64,6 +65,7 @@ def test_an_archive_is_unpacked_here_labelled_by_its_folders_and_none_twice(
         "Normal": 3,
         "Anomaly": 3,
     }
+    expect(page.locator("#upload")).to_be_visible()  # by its script
     page.get_by_label("Choose files").set_input_files(archive)
     expect(page.locator("#upload-said")).to_have_text(
         "0 added, 6 were there already, 0 refused. Left out, being no images by their names: 1."
@@ -73,6 +75,7 @@ def test_an_archive_is_unpacked_here_labelled_by_its_folders_and_none_twice(
     monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 0)
     large = pack({"Ärger.png": picture((50, 50, 50))}, zipfile.ZIP_STORED)
     second.write_bytes(b"a program that unpacks" + large)
+    expect(page.locator("#upload")).to_be_visible()  # by its script
     page.get_by_label("Choose files").set_input_files(second)
     expect(page.locator("#shown")).to_have_text("7 images")
     assert labels(offered)["Ärger.png"] == "anomaly"
@@ -96,8 +99,10 @@ def test_what_of_an_archive_cannot_be_used_is_named_and_the_rest_is_taken(
     (folder / "quine.zip").write_bytes(change(blank, "1.png", 42, "<I", 0))
     (folder / "outside.zip").write_bytes(change(blank, "1.png", 42, "<I", 2**30))
     enter(page, offered, "p", "datasets")
+    expect(page.locator("#upload")).to_be_visible()
     page.get_by_label("Choose a folder").set_input_files(folder)
     expect(page.locator("#shown")).to_have_text("1 image")
+    expect(page.locator("#upload")).to_be_visible()
     page.get_by_label("Choose a folder").set_input_files(folder)
     expect(page.locator("#upload-said")).to_have_text("0 added, 1 were there already, 8 refused.")
     refused = page.locator("#upload-refused li").all_text_contents()

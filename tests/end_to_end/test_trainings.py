@@ -128,13 +128,14 @@ def read_until(ours: int, wanted: str, said: str = "") -> str:
 
 
 def read_rest(ours: int) -> str:
+    """Return what else is written, in one line: a terminal's lines end where they are full."""
     said = ""
     try:
         while more := os.read(ours, 65536):
             said += more.decode("utf-8", "replace")
     except OSError:  # the terminal is closed
         pass
-    return said
+    return " ".join(said.split())
 
 
 def test_ctrl_c_at_a_terminal_asks_what_becomes_of_the_training(
@@ -173,7 +174,7 @@ def test_what_has_ended_while_the_question_stood_is_not_cancelled(
     read_until(ours, "Number [1]: ")
     assert "cancelled the training" in workshop.lfvpipe("stop").out
     os.write(ours, b"3\n")
-    said = " ".join(read_rest(ours).split())
+    said = read_rest(ours)
     assert "the training of version 1 of project pipeline was cancelled already, by" in said
     assert process.wait(60) == 130
     assert workshop.models() == []
