@@ -234,6 +234,8 @@ def _rename(visit: Visit) -> Response:
     project, old = visit.path["project"], visit.form.get("old", "")
     new = read_type(visit.form.get("new", ""))
     done = visit.datasets.editing.rename_type(project, old, new)
+    if not done.changed:
+        raise Refusal(say("datasets.renamed_none", old=old, new=new))
     told = say("datasets.renamed", count=done.changed, old=old, new=new)
     return visit.go("projects", project, "datasets", notice=told)
 

@@ -214,7 +214,7 @@ def _cancel(visit: Visit) -> Response:
 
 def _start(visit: Visit) -> Response:
     least, most = _units(visit, "least"), _units(visit, "most")
-    told: dict[str, Any] = {"MinInferenceUnits": least or 1}
+    told: dict[str, Any] = {"MinInferenceUnits": 1 if least is None else least}
     if most is not None:
         told["MaxInferenceUnits"] = most
     visit.client.start_model(**_named(visit), **told)

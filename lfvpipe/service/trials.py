@@ -184,6 +184,8 @@ class Trials:
     ) -> int:
         """Say of verdicts whether they are correct, None for: not verified; return of how many.
 
+        Those of images with a marked anomaly are left out where that would make them normal.
+
         Raises:
             Fault: There is no such trial, or whoever asks may only look.
         """

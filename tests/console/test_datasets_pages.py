@@ -173,6 +173,9 @@ def test_a_type_is_renamed_in_both_data_sets(filled: Offered) -> None:
     rita.post(types, {"old": "dent", "new": " small  bump"})
     assert images(ada)[0][1] == images(ada, "test")[0][1] == "anomaly:small bump"
     assert "2 images have the type small bump instead of dent." in rita.get(HERE).text
+    for old, new in (("", "zz"), ("nosuch", "zz"), ("small bump", "small bump")):
+        rita.post(types, {"old": old, "new": new})
+        assert f"No image has a type “{old}”" in rita.get(HERE).text
     rita.post(types, {"old": "small bump", "new": "Normal"})
     assert "is no anomaly type" in rita.get(HERE).text
 

@@ -61,6 +61,9 @@ def test_what_is_marked_goes_with_the_image_into_a_data_set(offered: Offered) ->
     # Judged again, it stays marked.
     bring(ada, trial, "missed.png", picture((0, 200, 1)))
     assert ada.get(trial).text.count('<path class="truth"') == 1
+    # That the model was right, and it a normal one, is not said beside a mark.
+    told = notice(ada, f"{trial}/verify", {"verified": "correct", "place": [1]})
+    assert "0 verdicts are verified as correct. 1 image has a marked anomaly" in told
 
     fields = {"verified": "correct", "place": [2, 3, 4]}
     notice(ada, f"{trial}/verify", fields)
@@ -118,8 +121,11 @@ def test_a_clear_painting_takes_the_mask_away_and_others_change_nothing(offered:
     assert (cleared.json()["stand"], "no" in cleared.json()["text"].casefold()) == ("", True)
     assert [*bucket.list("console/trials/")] == []
     assert ada.get(f"{one}/mask").status_code == 404
-    # What is verified as normal takes no mask along.
-    save(ada, one, MARK, "")
+    # What is marked cannot be called normal; what is cleared can, and takes no mask along.
+    stand = save(ada, one, MARK, "").json()["stand"]
+    told = notice(ada, f"{trial}/verify", {"verified": "incorrect", "place": 1})
+    assert "stays anomalous" in told
+    save(ada, one, painting("#00000000", (0, 0, 8, 8)), stand)
     notice(ada, f"{trial}/verify", {"verified": "incorrect", "place": 1})
     notice(ada, f"{trial}/add", {"to": "train", "place": 1, "type": "dent"})
     (line,) = (json.loads(each) for each in sources(offered, "train"))

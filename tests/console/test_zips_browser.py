@@ -48,7 +48,7 @@ def test_an_archive_is_unpacked_here_labelled_by_its_folders_and_none_twice(
     page: Page, offered: Offered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offered.client().create_project(ProjectName="p")
-    members = {f"all/good/{number}.png": picture((number, 9, 9)) for number in range(3)}
+    members = {f"./all/good/{number}.png": picture((number, 9, 9)) for number in range(3)}
     members |= {f"all/NG/dent/{number}.png": picture((number, 1, 1)) for number in range(3)}
     members |= {f"all/good/{folder}/x.png": b"" for folder in JUNK_FOLDERS | COPY_FOLDERS}
     members |= {"all/good/._1.png": b"", "all/good/1.png.heat.png": b"", "all/read.txt": b"read"}
@@ -58,6 +58,8 @@ def test_an_archive_is_unpacked_here_labelled_by_its_folders_and_none_twice(
     expect(page.locator("#upload")).to_be_visible()  # by its script
     page.get_by_label("Choose files").set_input_files(archive)
     expect(page.locator("#shown")).to_have_text("6 images")
+    # The page was loaded anew, with what it said.
+    expect(page.locator("#upload-said")).to_contain_text("6 added, 0 were there already")
     stats = offered.client().describe_dataset(ProjectName="p", DatasetType="train")
     assert stats["DatasetDescription"]["ImageStats"] == {
         "Total": 6,

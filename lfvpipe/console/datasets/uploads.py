@@ -17,7 +17,7 @@ from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.datasets.calls import Call, NoCall, read_type
 from lfvpipe.console.datasets.copies import Copies, own_digest
 from lfvpipe.console.datasets.marking import MASKS, put_mask
-from lfvpipe.console.wording import say
+from lfvpipe.console.wording import say, words_of
 from lfvpipe.dataset.words import meaning_of
 from lfvpipe.errors import UserError
 from lfvpipe.images import SERVED, ImageError, inspect, read_image
@@ -197,7 +197,7 @@ class Uploads:
                     data = file.read()
                     stored = self._examine(dataset, file.name, data)
                 except NoSuchObject as error:
-                    became.append(UnfitUpload(error.message, hint=error.hint))
+                    became.append(UnfitUpload(words_of(error)))
                 except UnfitUpload as error:
                     became.append(error)
                 else:

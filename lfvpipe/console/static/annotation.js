@@ -97,7 +97,18 @@ function addType() {
   $("new-type").value = "";
 }
 
+let saving = false; // a second click would be somebody else's change
 async function save() {
+  if (saving) return;
+  saving = true;
+  try {
+    await keep();
+  } finally {
+    saving = false;
+  }
+}
+
+async function keep() {
   const said = await ask("mask", { mask: painter.png(), classes: Object.fromEntries(classes), stand });
   isChanged = false;
   stand = said.stand;

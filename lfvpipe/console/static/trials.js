@@ -155,6 +155,19 @@ function begin() {
 
   section.hidden = false;
   const say = (text) => { document.getElementById("bring-said").textContent = text; };
+  // What is said outlives the page, which is loaded anew where its first images have come.
+  const LEFT = `lfvpipe ${address}`;
+  const left = JSON.parse(sessionStorage.getItem(LEFT) ?? "null");
+  sessionStorage.removeItem(LEFT);
+  if (left) {
+    say(left.said);
+    for (const text of left.why) {
+      const line = document.createElement("li");
+      line.textContent = text;
+      refused.append(line);
+      refused.hidden = false;
+    }
+  }
   const progress = (done, of) => {
     bar.max = of;
     bar.value = done;
@@ -206,7 +219,11 @@ function begin() {
     } finally {
       going = null;
       document.getElementById("bring-going").hidden = true;
-      if (!chosen && tiles.childElementCount) location.reload(); // for the tools to verify
+      if (!chosen && tiles.childElementCount) { // for the tools to verify
+        const why = [...refused.children].map((line) => line.textContent);
+        sessionStorage.setItem(LEFT, JSON.stringify({ said: document.getElementById("bring-said").textContent, why }));
+        location.reload();
+      }
     }
   }
 

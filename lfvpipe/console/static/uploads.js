@@ -41,6 +41,26 @@ function begin() {
       }
     }
   }
+  // What is said outlives the page, which is loaded anew where its first images have come.
+  const LEFT = `lfvpipe ${address}`;
+  function leaveWords() {
+    const why = [...refused.querySelectorAll("li")].map((line) => line.textContent);
+    sessionStorage.setItem(LEFT, JSON.stringify({ said: document.getElementById("upload-said").textContent, why }));
+  }
+  function findWords() {
+    const left = JSON.parse(sessionStorage.getItem(LEFT) ?? "null");
+    sessionStorage.removeItem(LEFT);
+    if (!left) return;
+    document.getElementById("upload-said").textContent = left.said;
+    for (const text of left.why) {
+      const line = document.createElement("li");
+      line.textContent = text;
+      refused.querySelector("ul").append(line);
+      refused.hidden = false;
+    }
+  }
+  findWords();
+
   const order = (path, facts) => ask(path, JSON.stringify(facts), "application/json");
 
   async function digestOf(item) {
@@ -129,7 +149,10 @@ function begin() {
       going = null;
       document.getElementById("upload-state").hidden = true;
       window.dispatchEvent(new Event("lfvpipe-added"));
-      if (!document.getElementById("gallery") && count.added) location.reload();
+      if (!document.getElementById("gallery") && count.added) {
+        leaveWords();
+        location.reload();
+      }
     }
   }
 

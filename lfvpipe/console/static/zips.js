@@ -27,7 +27,7 @@ export async function openZip(zip) {
   const members = await readDirectory(zip);
   return members
     .filter(({ path }) => !path.endsWith("/") && !isJunk(path))
-    .map((member) => ({ path: member.path, size: member.size, open: () => unpack(zip, member) }));
+    .map((member) => ({ path: member.path.replace(/(^|\/)(\.\/)+/g, "$1"), size: member.size, open: () => unpack(zip, member) }));
 }
 
 async function view(zip, from, to) {
@@ -122,7 +122,7 @@ function readName(bytes, isMarked, unicode) {
 function isJunk(path) {
   const parts = path.toLowerCase().split("/");
   return (
-    parts.some((part) => part.startsWith(".")) ||
+    parts.some((part) => part.startsWith(".") && part !== ".") ||
     parts.slice(0, -1).some((part) => FOLDERS_OF_JUNK.has(part)) ||
     /\..*\.heat\.png$/.test(parts.at(-1)) // what `lfvpipe detect` writes beside an image
   );

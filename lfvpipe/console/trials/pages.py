@@ -192,10 +192,15 @@ def find_image(visit: Visit) -> TrialImage:
 
 def _verify(visit: Visit) -> Response:
     trial, said = find_trial(visit), visit.form.get("verified", "")
-    verified = Verified(said) if said in set(Verified) else None
-    places = [image.place for image in _chosen(visit, trial)]
+    if said and said not in set(Verified):
+        raise Refusal(say("frame.no_form"))
+    verified = Verified(said) if said else None
+    chosen = [image for image in _chosen(visit, trial) if image.is_anomalous is not None]
+    places = [image.place for image in chosen]
     count = visit.service.trials.verify(trial.project, trial.id, places, verified)
     said = say(f"trials.verified_{verified or 'not'}", count=count)
+    if count < len(chosen):
+        said = f"{said} {say('trials.stays_marked', count=len(chosen) - count)}"
     return JSONResponse({"text": said}) if visit.wants_json else _go_back(visit, trial, said)
 
 

@@ -263,12 +263,16 @@ def refuse(tx: Transaction, trial: int, place: int, problem: str) -> None:
 
 
 def verify(tx: Transaction, trial: int, places: Iterable[int], verified: Verified | None) -> int:
-    """Write down what a person says of verdicts; return of how many that have one."""
+    """Write down what a person says of verdicts; return of how many that have one.
+
+    Where an anomaly is marked, nothing is said that would make its image a normal one.
+    """
     return sum(
         tx.run(
             "UPDATE trial_images SET verified = ? WHERE trial = ? AND place = ?"
-            " AND is_anomalous IS NOT NULL",
-            *(verified, trial, place),
+            " AND is_anomalous IS NOT NULL"
+            " AND (painting IS NULL OR ? IS NULL OR is_anomalous = ?)",
+            *(verified, trial, place, verified, verified is Verified.CORRECT),
         )
         for place in places
     )
