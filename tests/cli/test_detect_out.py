@@ -277,7 +277,8 @@ def test_killed_in_the_middle_it_goes_on_with_what_is_left(
             assert process.poll() is None
         process.kill()
     done = parts_of(out)
-    whole = {name: data for name, data in done.items() if name.startswith("part-")}
+    # What could not be read on a machine that was too busy is left for now, and no whole one.
+    whole = {n: data for n, data in done.items() if n.startswith("part-") and ".again." not in n}
     assert 0 < len(whole) < 30
     assert not (out / "summary.json").exists()
     judged = count_judged(monkeypatch)
