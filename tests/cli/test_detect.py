@@ -74,6 +74,16 @@ def test_an_image_without_a_verdict_has_its_reason_in_the_column_of_the_others(
     assert "small.png: The image has 96x96 pixels; it must have the size" in wrong
 
 
+@pytest.mark.parametrize("given", [("--set", "evaluate.decide.threshold=0.9"), ("--variant", "x")])
+def test_what_changes_a_pipeline_is_refused_beside_a_model_file(
+    trained: Trained, image: Path, lfvpipe: Any, given: tuple[str, str]
+) -> None:
+    model = next(trained[0].parent.rglob("*.lfv"))
+    said = lfvpipe("detect", "--model", model, image, *given)
+    assert said.code == 3
+    assert f"{given[0]} changes a pipeline, and --model judges without one." in said.err
+
+
 def test_a_pattern_that_no_image_fits_is_named(trained: Trained, lfvpipe: Any) -> None:
     said = lfvpipe("detect", trained[0], "nope/*.png")
     assert said.code == 3

@@ -286,6 +286,11 @@ def _open_model(
 ) -> Iterator[Asked]:
     """Yield what asks the model that the user means; `variant` is what was chosen already."""
     if options.model:
+        if options.overrides or options.variant:
+            given = "--set" if options.overrides else "--variant"
+            message = f"{given} changes a pipeline, and --model judges without one."
+            hint = "Name the pipeline file instead; an export decides by its decision.json."
+            raise UsageError(message, hint=hint)
         with _from_model_file(Path(options.model), maps) as asked:
             yield asked
     else:
