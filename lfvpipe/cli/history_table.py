@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 MARK, CHANGED = "", "changed since the run before"
 COLUMNS = (
     *(MARK, "run", "when", "variant", "model", "F1", "precision", "recall", "AUROC"),
-    *("images", "doubtful", "took"),
+    *("images", "doubtful", "for a person", "took"),
 )
-NUMBERS = frozenset({"F1", "precision", "recall", "AUROC", "images", "doubtful", "took"})
+NUMBERS = frozenset(COLUMNS) - {MARK, "run", "when", "variant", "model"}
 # A run's id begins with its time; `lfvpipe report` tells the rest of one run.
-LEAST_FIRST = ("when", "images", "took", "doubtful", "precision", "recall", "AUROC")
+LEAST_FIRST = ("when", "images", "took", "doubtful", "precision", "recall", "AUROC", "for a person")
 TIME = len("20260131T235959Z")  # of an id; what follows tells runs of the same second apart
 GAP = "  "
 INDENT = " " * 5

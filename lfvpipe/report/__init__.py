@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from lfvpipe.report import (
         comparison,
         comparison_view,
+        corrected_labels,
         heat_maps,
         heat_pictures,
         history,
@@ -26,6 +27,7 @@ else:
         {
             "comparison": [],
             "comparison_view": [],
+            "corrected_labels": [],
             "heat_maps": [],
             "heat_pictures": [],
             "history": [],
@@ -43,6 +45,7 @@ else:
 __all__ = [
     "comparison",
     "comparison_view",
+    "corrected_labels",
     "heat_maps",
     "heat_pictures",
     "history",

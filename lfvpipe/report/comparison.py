@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lfvpipe.report import history, metrics
+from lfvpipe.report.corrected_labels import relabelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lfvpipe.report.corrected_labels import Relabelled
     from lfvpipe.report.history import Difference
     from lfvpipe.report.records import RunRecord, Scores, Verdict
 
 SETS = ("test", "evaluation")
-Turn = Literal["fixed", "broken", "turned"]
+Turn = Literal["fixed", "broken", "turned", "to a person"]
 Basis = Literal["same", "shared", "different"]
 
 
@@ -34,7 +36,13 @@ class Change:
 
     @property
     def turn(self) -> Turn:
-        """``fixed`` and ``broken`` by the label; ``turned`` where the truth is unknown."""
+        """``fixed`` and ``broken`` by the label; ``turned`` where the truth is unknown.
+
+        ``to a person`` where one is to decide now; a verdict on what one was to decide before is
+        as right or wrong as any.
+        """
+        if self.after.to_person:
+            return "to a person"
         if self.after.correct is None:
             return "turned"
         return "fixed" if self.after.correct else "broken"
@@ -61,7 +69,7 @@ class Side:
         """What numbers can be compared on: the sets themselves, their common part, or nothing."""
         if not self.shared:
             return "different"
-        totals = {scores.confusion.total if scores else 0 for scores in self.scores}
+        totals = {scores.labelled if scores else 0 for scores in self.scores}
         return "same" if totals == {self.shared} else "shared"
 
     @property
@@ -79,12 +87,14 @@ class Comparison:
         differences: In which keys their configurations differ.
         sides: The sets that hold labelled images in at least one of the runs.
         changes: For each run after the first, the images on which it disagrees with the first.
+        relabelled: For each run after the first, the images that it takes for something else.
     """
 
     runs: tuple[RunRecord, ...]
     differences: tuple[Difference, ...]
     sides: tuple[Side, ...]
     changes: tuple[tuple[Change, ...], ...]
+    relabelled: tuple[tuple[Relabelled, ...], ...]
 
     def side(self, name: str) -> Side | None:
         """Return one set of images."""
@@ -99,9 +109,10 @@ def compare(runs: Sequence[RunRecord]) -> Comparison:
         sides=tuple(
             _side(runs, name)
             for name in SETS
-            if any(name in run.scores and run.scores[name].confusion.total for run in runs)
+            if any(name in run.scores and run.scores[name].labelled for run in runs)
         ),
         changes=tuple(tuple(_changes(runs[0], run)) for run in runs[1:]),
+        relabelled=tuple(tuple(relabelled(runs[0], run)) for run in runs[1:]),
     )
 
 
@@ -126,5 +137,10 @@ def _changes(before: RunRecord, after: RunRecord) -> Iterator[Change]:
         earlier = {verdict.id: verdict for verdict in before.verdicts.get(name, ())}
         for verdict in after.verdicts.get(name, ()):
             known = earlier.get(verdict.id)
-            if known is not None and known.is_anomalous != verdict.is_anomalous:
+            if known is not None and _called(known) != _called(verdict):
                 yield Change(name, known, verdict)
+
+
+def _called(verdict: Verdict) -> bool | None:
+    """Return what an image counts as; None where a person is to decide."""
+    return None if verdict.to_person else verdict.is_anomalous

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.report import charts, learning_curve
+from lfvpipe.report.corrected_labels import corrected_text
 from lfvpipe.report.figures import TEMPLATES, style
 from lfvpipe.report.history import NOT_COMPARED
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
     from lfvpipe.report.charts import Chart
     from lfvpipe.report.comparison import Change, Comparison, Side
-    from lfvpipe.report.records import Estimate, RunRecord, Scores
+    from lfvpipe.report.corrected_labels import Relabelled
+    from lfvpipe.report.records import Estimate, RunRecord, Scores, Verdict
 
 TITLES = {"test": "test set", "evaluation": "evaluation images"}
 METRICS = {"f1": "F1", "precision": "precision", "recall": "recall", "roc_auc": "AUROC"}
@@ -64,6 +66,8 @@ def _run_rows(runs: Sequence[RunRecord]) -> Iterator[Row]:
     yield ("model version", *(str(run.model.get("version") or ABSENT) for run in runs))
     yield ("training images", *(str(sum(run.data.get("train", {}).values())) for run in runs))
     yield ("doubtful evaluation images", *(str(len(run.review)) for run in runs))
+    if any(run.corrected for run in runs):
+        yield ("labels that people decided", *(corrected_text(run) or ABSENT for run in runs))
 
 
 def _side_tables(side: Side) -> Iterator[Table]:
@@ -77,7 +81,10 @@ def _side_tables(side: Side) -> Iterator[Table]:
 
 
 def _metric_rows(scores: Sequence[Scores | None]) -> Iterator[Row]:
-    yield ("images", *(str(each.confusion.total) if each else ABSENT for each in scores))
+    yield ("images", *(str(each.labelled) if each else ABSENT for each in scores))
+    if any(each and each.to_person for each in scores):
+        left = (str(each.to_person) if each else ABSENT for each in scores)
+        yield ("of these, left to a person", *left)
     for metric, name in METRICS.items():
         yield (
             name,
@@ -112,39 +119,51 @@ def value_text(value: Any) -> str:
 
 def warnings(comparison: Comparison) -> list[str]:
     """Return what a reader has to know before he believes the numbers."""
-    return [text for side in comparison.sides for text in _warnings_about(side)]
+    return [text for side in comparison.sides for text in _warnings_about(side, comparison)]
 
 
-def _warnings_about(side: Side) -> Iterator[str]:
+def _warnings_about(side: Side, comparison: Comparison) -> Iterator[str]:
     title = TITLES[side.name]
     if side.basis == "different":
         yield f"the runs share no labelled image of the {title}: these figures are not comparable"
     elif side.basis == "shared":
         yield (
-            f"the runs have different images in the {title}: compare only the figures on the"
-            f" {side.shared} that all of them judged"
+            f"the runs have {_unlike(side, comparison)} in the {title}: compare only the figures on"
+            f" the {side.shared} that all of them judged by the same label"
         )
+
+
+def _unlike(side: Side, comparison: Comparison) -> str:
+    """Return what of a set's images is not the same in all runs: the images, or their labels."""
+    names = [{each.id for each in run.verdicts.get(side.name, ())} for run in comparison.runs]
+    return "different labels" if names[1:] == names[:-1] else "different images"
 
 
 def change_rows(changes: Sequence[Change]) -> list[Row]:
     """Return a row for each changed verdict: broken ones first, the surest of them first."""
-    order = {"broken": 0, "fixed": 1, "turned": 2}
+    order = {"broken": 0, "fixed": 1, "to a person": 2, "turned": 3}
     ordered = sorted(changes, key=lambda one: (order[one.turn], -one.after.confidence))
     return [
         (
             change.after.id,
             TITLES[change.set],
             change.after.label or "unknown",
-            _verdict_text(change.before.is_anomalous, change.before.confidence),
-            _verdict_text(change.after.is_anomalous, change.after.confidence),
+            _verdict_text(change.before),
+            _verdict_text(change.after),
             change.turn,
         )
         for change in ordered
     ]
 
 
-def _verdict_text(is_anomalous: bool, confidence: float) -> str:
-    return f"{'anomaly' if is_anomalous else 'normal'} {confidence:.3f}"
+def _verdict_text(verdict: Verdict) -> str:
+    said = f"{'anomaly' if verdict.is_anomalous else 'normal'} {verdict.confidence:.3f}"
+    return f"person ({said})" if verdict.to_person else said
+
+
+def relabelled_rows(found: Sequence[Relabelled]) -> list[Row]:
+    """Return a row for each image that two runs take for something else."""
+    return [(each.id, each.before, each.after) for each in found]
 
 
 def page(comparison: Comparison) -> str:
@@ -163,8 +182,14 @@ def page(comparison: Comparison) -> str:
         tables=tables(comparison),
         chart=_chart(comparison),
         changes=[
-            {"title": f"{called[0]} → {name}", "rows": change_rows(changes)[:MOST_CHANGES]}
-            for name, changes in zip(called[1:], comparison.changes, strict=True)
+            {
+                "title": f"{called[0]} → {name}",
+                "rows": change_rows(changes)[:MOST_CHANGES],
+                "relabelled": relabelled_rows(relabelled)[:MOST_CHANGES],
+            }
+            for name, changes, relabelled in zip(
+                called[1:], comparison.changes, comparison.relabelled, strict=True
+            )
         ],
         style=Markup(style()),  # noqa: S704  (ours)
     )

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from lfvpipe.config import schema
 from lfvpipe.errors import UserError
 from lfvpipe.report import run_file
+from lfvpipe.report.corrected_labels import relabelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from lfvpipe.report.corrected_labels import Relabelled
     from lfvpipe.report.records import RunRecord, Scores
 
 # Follows from where the pipeline lies or is called, and changes nothing that a run shows.
@@ -41,10 +43,12 @@ class Entry:
     Attributes:
         run: The run, without its verdicts.
         changed: What its configuration changed since the run before; empty for the first.
+        relabelled: What people decided anew since then about images; likewise.
     """
 
     run: RunRecord
     changed: tuple[Difference, ...]
+    relabelled: tuple[Relabelled, ...] = ()
 
     @property
     def seconds(self) -> float | None:
@@ -57,7 +61,7 @@ def headline_set(run: RunRecord) -> tuple[str, Scores] | None:
     """Return the set of images, and its scores, that say most about a run's model."""
     for name in ("test", "evaluation"):
         scores = run.scores.get(name)
-        if scores is not None and scores.confusion.total:
+        if scores is not None and scores.labelled:
             return name, scores
     return None
 
@@ -76,7 +80,8 @@ def entries(state_dir: Path, limit: int = 0) -> list[Entry]:
     found = []
     for before, run in zip([None, *runs], runs, strict=False):
         changed = differences([before.config, run.config]) if before else ()
-        found.append(Entry(run, tuple(changed)))
+        decided = relabelled(before, run) if before else ()
+        found.append(Entry(run, tuple(changed), tuple(decided)))
     return found[-limit:] if limit else found
 
 

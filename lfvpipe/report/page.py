@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lfvpipe import atomic
 from lfvpipe.engine.phrases import count_of
 from lfvpipe.report import certainty, figures, run_file
+from lfvpipe.report.corrected_labels import corrected_text
 from lfvpipe.report.figures import METRICS, TEMPLATES, Figures, style
 from lfvpipe.report.gallery import gallery
 from lfvpipe.report.heat_colours import ramp
@@ -233,6 +234,8 @@ def _told(run: RunRecord) -> Iterator[tuple[str, str]]:
         title, counts = TITLES.get(name, name), scores.confusion
         if counts.total:
             yield f"{title}: mistakes", certainty.mistakes(counts)
+        if scores.to_person:
+            yield f"{title}: left to a person", count_of(scores.to_person, "image")
         for metric, word in METRICS.items():
             estimate = scores.estimates.get(metric)
             if estimate is not None and estimate.value is not None:
@@ -242,6 +245,8 @@ def _told(run: RunRecord) -> Iterator[tuple[str, str]]:
     for split, labels in run.data.items():
         counted = ", ".join(f"{count:,} {label}" for label, count in labels.items())
         yield f"Images of {split}", counted
+    if (decided := corrected_text(run)) not in (None, "0"):
+        yield "Labels that people decided", str(decided)
 
 
 def _share(value: float) -> str:

@@ -163,6 +163,11 @@ class Scores:
     brier: float | None = None
     to_person: int = 0
 
+    @property
+    def labelled(self) -> int:
+        """How many images have a label, those that are left to a person among them."""
+        return self.confusion.total + self.to_person
+
 
 @dataclass(frozen=True)
 class TypeRecall:
@@ -208,6 +213,31 @@ class Suspect:
     sha256: str | None = None
     path: str | None = None
     alike: tuple[Lookalike, ...] = ()
+
+
+@dataclass(frozen=True)
+class CorrectedLabel:
+    """An image about which a person decided otherwise than its source says.
+
+    Attributes:
+        id: The image's id in the index.
+        name: What a person calls it.
+        label: ``normal`` or ``anomaly`` as decided; None where it is not known.
+        split: ``train``, ``test`` or ``evaluate`` as decided; "" where it is left out.
+        label_before: As the source says; None where that says nothing.
+        split_before: As it would be without the decision; "" where it would not be used.
+        type: Of its defect, where somebody named it; "" else.
+        mask: What a person painted, as a path; "" for nothing.
+    """
+
+    id: str
+    name: str
+    label: str | None
+    split: str
+    label_before: str | None
+    split_before: str
+    type: str = ""
+    mask: str = ""
 
 
 @dataclass(frozen=True)
@@ -269,6 +299,8 @@ class RunRecord:
         suspects: Training images whose labels are worth a second look, strongest contradiction
             first, the first hundred; None where nobody could say.
         decision: What the verdicts were decided by; None where the model did by itself.
+        corrected: The images about which people decided otherwise than their sources say; None in
+            the file of a version that did not note it.
         verdicts: By set; held beside the run file and loaded with it.
     """
 
@@ -290,6 +322,7 @@ class RunRecord:
     timings: Sequence[Timing] = ()
     suspects: tuple[Suspect, ...] | None = None
     decision: DecisionMade | None = None
+    corrected: tuple[CorrectedLabel, ...] | None = None
     verdicts: Mapping[str, Sequence[Verdict]] = field(default_factory=dict)
 
 

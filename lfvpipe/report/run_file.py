@@ -71,6 +71,8 @@ def as_json(run: RunRecord) -> dict[str, Any]:
         written["suspects"] = [asdict(suspect) for suspect in run.suspects]
     if run.decision is not None:
         written["decision"] = asdict(run.decision)
+    if run.corrected is not None:
+        written["corrected"] = [asdict(image) for image in run.corrected]
     return written
 
 

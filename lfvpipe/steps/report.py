@@ -21,6 +21,7 @@ from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.intact import digest_of, is_json, losses
 from lfvpipe.steps.model.outcome import ModelOutcome
+from lfvpipe.steps.select.outcome import SelectOutcome
 from lfvpipe.steps.state_files import remove_files
 from lfvpipe.user_name import user_name
 
@@ -32,7 +33,14 @@ if TYPE_CHECKING:
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.reasons import Reason
     from lfvpipe.report.gallery import Gallery
-    from lfvpipe.report.records import DecisionMade, Finding, RunRecord, Suspect, Verdict
+    from lfvpipe.report.records import (
+        CorrectedLabel,
+        DecisionMade,
+        Finding,
+        RunRecord,
+        Suspect,
+        Verdict,
+    )
     from lfvpipe.steps.evaluate.outcome import DecisionFacts
 
 _SUSPECTS_KEPT = 100  # whose labels are doubted, in the run file and on the page
@@ -200,6 +208,7 @@ def _record(context: Context, work: Work) -> RunRecord:
         timings=(),
         decision=decision,
         suspects=None if doubted is None else tuple(_suspects(context, work, doubted)),
+        corrected=tuple(_corrected(context, work)),
         verdicts=verdicts,
     )
 
@@ -280,6 +289,28 @@ def _suspects(context: Context, work: Work, doubted: Sequence[Verdict]) -> Itera
                 for other in alike.get(each.id, ())[:_ALIKE_KEPT]
             ),
         )
+
+
+def _corrected(context: Context, work: Work) -> Iterator[CorrectedLabel]:
+    """Yield the images about which people decided otherwise than their sources say."""
+    from lfvpipe.dataset.selection import FILES, read_selection
+    from lfvpipe.report.records import CorrectedLabel
+
+    if context.pipeline.sources.labels is None:
+        return
+    select = SelectOutcome.of(work.upstream)
+    for image in read_selection(context.state_dir / select.selection):
+        if image.reviewed is None:
+            continue
+        mask = image.mask.member if image.mask and image.mask.source == FILES else ""
+        yield CorrectedLabel(
+            *(image.id, image.member, image.label, image.split),
+            *(image.reviewed.label, image.reviewed.split or ""),
+            *(image.type, mask),
+        )
+    if select.left_out is not None:
+        for image in read_selection(context.state_dir / select.left_out):
+            yield CorrectedLabel(image.id, image.member, None, "", image.label, image.split)
 
 
 def _decided(decision: DecisionMade | None) -> Iterator[findings.Finding]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lfvpipe.report import certainty, comparison_view, history, learning_curve, metrics, run_file
 from lfvpipe.report.comparison import compare
+from lfvpipe.report.corrected_labels import Relabelled
 from lfvpipe.report.history import differences
-from lfvpipe.report.records import Verdict
+from lfvpipe.report.records import CorrectedLabel, Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +76,61 @@ def test_an_image_whose_label_was_corrected_is_not_shared(make_run: MakeRun) -> 
         [_run(make_run, 25, [first, *rest]), _run(make_run, 50, [corrected, *rest])]
     )
     assert [side.shared for side in comparison.sides] == [9]
+
+
+def test_other_labels_of_the_same_images_are_told_as_such(make_run: MakeRun) -> None:
+    first, *rest = _verdicts(10)
+    corrected = replace(first, label="anomaly")
+    comparison = compare(
+        [_run(make_run, 25, [first, *rest]), _run(make_run, 50, [corrected, *rest])]
+    )
+    (warning,) = comparison_view.warnings(comparison)
+    assert "different labels in the test set" in warning
+    assert comparison.relabelled == (
+        (Relabelled("0.png", "0.png", "normal, test", "anomaly, test"),),
+    )
+
+
+def test_what_people_decided_about_training_images_is_told_in_both_directions(
+    make_run: MakeRun,
+) -> None:
+    swapped = CorrectedLabel("a", "a.png", "anomaly", "train", "normal", "train", "dent")
+    left_out = CorrectedLabel("b", "b.png", None, "", "normal", "train")
+    added = CorrectedLabel("c", "c.png", "normal", "test", None, "", mask="masks/c.png")
+    runs = [
+        _run(make_run, percent, _verdicts(2), corrected=corrected)
+        for percent, corrected in ((25, ()), (50, (swapped, left_out, added)), (75, None))
+    ]
+    told = [(each.id, each.before, each.after) for each in compare(runs[:2]).relabelled[0]]
+    assert told == [
+        ("a", "normal, train", "anomaly (dent), train"),
+        ("b", "normal, train", "left out"),
+        ("c", "not there", "normal, test, mask masks/c.png"),
+    ]
+    back = [(each.id, each.before, each.after) for each in compare(runs[1::-1]).relabelled[0]]
+    assert back == [(name, after, before) for name, before, after in told]
+    assert compare(runs[1:]).relabelled == ((),)  # nobody noted it then, so nothing is claimed
+
+
+def test_images_for_a_person_are_counted_and_told_where_they_came_or_went(
+    make_run: MakeRun,
+) -> None:
+    before = _verdicts(10, {3})
+    after = [replace(each, to_person=each.id in ("3.png", "4.png")) for each in before]
+    runs = [_run(make_run, 25, before), _run(make_run, 50, after)]
+    comparison = compare(runs)
+    assert comparison_view.warnings(comparison) == []
+    (table,) = [each for each in comparison_view.tables(comparison) if each.title == "test set"]
+    assert ("images", "10", "10") in table.rows
+    assert ("of these, left to a person", "0", "2") in table.rows
+    assert [row[3:] for row in comparison_view.change_rows(comparison.changes[0])] == [
+        ("normal 0.900", "person (normal 0.900)", "to a person"),
+        ("normal 0.900", "person (normal 0.900)", "to a person"),
+    ]
+    back = comparison_view.change_rows(compare(runs[::-1]).changes[0])
+    assert [row[-1] for row in back] == ["broken", "fixed"]
+    whole = [replace(each, to_person=True) for each in before]
+    assert compare([runs[0], _run(make_run, 50, whole)]).side("test") is not None
 
 
 def test_nothing_shared_is_said(make_run: MakeRun) -> None:

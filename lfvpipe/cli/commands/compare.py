@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from lfvpipe.cli.output import Style
     from lfvpipe.cli.variants import Variant
     from lfvpipe.report.comparison import Change, Comparison
-    from lfvpipe.report.records import RunRecord
+    from lfvpipe.report.corrected_labels import Relabelled
+    from lfvpipe.report.records import RunRecord, Verdict
 
 MOST_CHANGES = 20
 TURN_STYLES: dict[str, Style] = {"fixed": "green", "broken": "red"}
@@ -145,8 +146,10 @@ def _print(comparison: Comparison, *, as_rows: bool) -> None:
         title, *lines = report.learning_curve.draw(curve)
         print("\n" + output.styled(title, "bold"))
         print("\n".join(lines))
-    for name, changes in zip(names[1:], comparison.changes, strict=True):
+    pairs = zip(names[1:], comparison.changes, comparison.relabelled, strict=True)
+    for name, changes, relabelled in pairs:
         _print_changes(f"{names[0]} → {name}", changes)
+        _print_relabelled(relabelled)
 
 
 def _as_rows(comparison: Comparison, names: Sequence[str]) -> Iterator[str]:
@@ -184,6 +187,19 @@ def _print_changes(title: str, changes: Sequence[Change]) -> None:
     print(output.table(cells, styles=[TURN_STYLES.get(row[-1]) for row in rows]), end="")
     if rows:
         print()
+    _print_more(count)
+
+
+def _print_relabelled(relabelled: Sequence[Relabelled]) -> None:
+    if not relabelled:
+        return
+    print(f"\n{count_of(len(relabelled), 'image')} with another label, or in another place")
+    rows = report.comparison_view.relabelled_rows(relabelled)[:MOST_CHANGES]
+    print(output.table([(f"  {name}", f"{before} → {after}") for name, before, after in rows]))
+    _print_more(len(relabelled))
+
+
+def _print_more(count: int) -> None:
     if count > MOST_CHANGES:
         print(f"  and {count - MOST_CHANGES} more: --json or --output FILE.html has them all")
 
@@ -203,7 +219,7 @@ def _write(path: Path, comparison: Comparison) -> None:
 
 
 def _json(comparison: Comparison) -> dict[str, Any]:
-    """Return `runs`, `differences`, `sets`, `changes` (against the first run), `curves`."""
+    """Return the comparison: `changes` and `relabelled` are against the first run."""
     view = report.comparison_view
     names = view.names(comparison.runs)
     return {
@@ -232,6 +248,10 @@ def _json(comparison: Comparison) -> dict[str, Any]:
             name: [_change_json(change) for change in changes]
             for name, changes in zip(names[1:], comparison.changes, strict=True)
         },
+        "relabelled": {
+            name: [asdict(each) for each in relabelled]
+            for name, relabelled in zip(names[1:], comparison.relabelled, strict=True)
+        },
         "curves": [asdict(curve) for curve in report.learning_curve.curves(comparison)],
     }
 
@@ -243,6 +263,11 @@ def _change_json(change: Change) -> dict[str, Any]:
         "id": after.id,
         "label": after.label,
         "turn": change.turn,
-        "before": {"is_anomalous": before.is_anomalous, "confidence": before.confidence},
-        "after": {"is_anomalous": after.is_anomalous, "confidence": after.confidence},
+        "before": _verdict_json(before),
+        "after": _verdict_json(after),
     }
+
+
+def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+    said = {"is_anomalous": verdict.is_anomalous, "confidence": verdict.confidence}
+    return said | ({"to_person": True} if verdict.to_person else {})

@@ -16,7 +16,7 @@ from lfvpipe.report.durations import duration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lfvpipe.report.history import Difference, Entry
+    from lfvpipe.report.history import Entry
     from lfvpipe.report.records import RunRecord
 
 METRICS = {"F1": "f1", "precision": "precision", "recall": "recall", "AUROC": "roc_auc"}
@@ -75,8 +75,9 @@ def _cells(entry: Entry, is_standing: bool) -> dict[str, str]:
         **_metric_cells(run),
         "images": str(sum(sum(counts.values()) for counts in run.data.values())),
         "doubtful": str(len(run.review)),
+        "for a person": _for_a_person(run),
         "took": duration(entry.seconds) if entry.seconds is not None else "",
-        history_table.CHANGED: _changes(entry.changed),
+        history_table.CHANGED: _changes(entry),
     }
 
 
@@ -88,10 +89,19 @@ def _metric_cells(run: RunRecord) -> dict[str, str]:
     return {title: "" if value is None else f"{value:.3f}" for title, value in values.items()}
 
 
-def _changes(changed: Sequence[Difference]) -> str:
-    """Return the first few keys that changed since the run before, with before → after."""
+def _for_a_person(run: RunRecord) -> str:
+    """Return how many labelled images a person is to decide on; "" where nobody is asked."""
+    asked = run.decision is not None and run.decision.above is not None
+    return str(sum(scores.to_person for scores in run.scores.values())) if asked else ""
+
+
+def _changes(entry: Entry) -> str:
+    """Return what changed since the run before: labels, then keys, with before → after."""
     value: Any = formatting.value
-    said = [f"{each.key}: {value(each.values[0])} → {value(each.values[1])}" for each in changed]
+    said = [report.corrected_labels.relabelled_text(entry.relabelled)] if entry.relabelled else []
+    said += [
+        f"{each.key}: {value(each.values[0])} → {value(each.values[1])}" for each in entry.changed
+    ]
     more = f" and {len(said) - MOST_CHANGES} more" if len(said) > MOST_CHANGES else ""
     return ", ".join(said[:MOST_CHANGES]) + more
 
@@ -116,4 +126,5 @@ def _json(entry: Entry, is_standing: bool) -> dict[str, Any]:
             {"key": each.key, "before": each.values[0], "after": each.values[1]}
             for each in entry.changed
         ],
+        "relabelled": [asdict(each) for each in entry.relabelled],
     }

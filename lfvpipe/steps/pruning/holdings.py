@@ -39,7 +39,7 @@ def _files_of(  # noqa: C901  (a case a step)
     folder, facts = context.state_dir, outcome.facts
     match step:
         case "select":
-            yield folder / SelectOutcome.from_json(facts).selection
+            yield from (folder / name for name in SelectOutcome.from_json(facts).files)
         case "extract":
             extract = ExtractOutcome.from_json(facts)
             yield from (folder / extract.index, folder / extract.notes)

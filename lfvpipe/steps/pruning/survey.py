@@ -301,7 +301,7 @@ def _images(known: _Known) -> Group | None:
             return None
         names |= {piece.path for piece in read_pieces(folder / facts.index)}
     selected, unselected = known.split("select")
-    lists |= {SelectOutcome.from_json(each.facts).selection for each in selected}
+    lists |= {name for each in selected for name in SelectOutcome.from_json(each.facts).files}
     files = [
         file
         for file in (folder / "images").glob("*/*")

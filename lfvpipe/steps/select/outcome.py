@@ -24,6 +24,9 @@ class SelectOutcome(StepOutcome):
             kept for the report. None where there is nothing.
         judged: How many images are only judged, whatever is known of them; None in a ledger from
             before that was counted.
+        left_out: A file of the images that decisions took away, each as it would have been,
+            relative to the state directory; None where there are none, and in a ledger from
+            before that was noted.
     """
 
     step: ClassVar[str] = "select"
@@ -33,6 +36,12 @@ class SelectOutcome(StepOutcome):
     counts: Mapping[str, LabelCounts]
     findings: tuple[Finding, ...] | None = field(default=None, metadata=ABSENT_IF_NONE)
     judged: int | None = field(default=None, metadata=ABSENT_IF_NONE)
+    left_out: str | None = field(default=None, metadata=ABSENT_IF_NONE)
+
+    @property
+    def files(self) -> list[str]:
+        """The selection and what goes with it, relative to the state directory."""
+        return [self.selection, *filter(None, [self.left_out])]
 
     def findings_identity(self) -> dict[str, Json]:
         """Return what changes when the findings do; empty where there are none."""

@@ -57,16 +57,20 @@ def select(context: Context, work: Work) -> Outcome:
     found = [finding.shortened() for finding in found]
     corrections = read_corrections(pipeline)
     corrections.check([*division.candidates, *division.images], work.warn)
+    left_out = [each for each in division.images if _is_left_out(each, corrections)]
     images = _correct(division.images, corrections, pipeline.evaluate.unused_per_label)
     images = sorted([*images, *corrections.additions(images)], key=lambda image: image.id)
     _warn_of_moved_images(context, work, images)
-    name, sha256 = write_lines(context.state_dir / "selection", map(selection_line, images))
+    folder = context.state_dir / "selection"
+    name, sha256 = write_lines(folder, map(selection_line, images))
+    names_left_out = write_lines(folder, map(selection_line, left_out))[0] if left_out else None
     facts = SelectOutcome(
         f"selection/{name}",
         sha256,
         _counts(division, images),
         tuple(found) or None,
         sum(image.split == "evaluate" for image in images),
+        f"selection/{names_left_out}" if names_left_out else None,
     )
     return Outcome("created", facts.as_json(), {"digest": sha256} | facts.findings_identity())
 
@@ -131,6 +135,11 @@ def _correct(
                 continue
         kept.append(image)
     return sorted(kept, key=lambda image: image.id)
+
+
+def _is_left_out(image: SelectedImage, corrections: Corrections) -> bool:
+    """Tell whether a decision takes away an image that would have been learnt from or judged."""
+    return image.split != "unused" and corrections.apply(image) is None
 
 
 def _counts(division: Division, images: Sequence[SelectedImage]) -> dict[str, LabelCounts]:

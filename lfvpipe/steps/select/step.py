@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lfvpipe.config.spec import (
@@ -115,11 +116,14 @@ class SelectStep(Step[Context]):
     def missing(self, context: Context, outcome: Outcome) -> Sequence[Reason]:
         """See `Step.missing`."""
         facts = SelectOutcome.from_json(outcome.facts)
-        return losses(context, "select", {facts.selection: has_digest(facts.digest)})
+        tests = {facts.selection: has_digest(facts.digest)}
+        if facts.left_out:
+            tests[facts.left_out] = has_digest(PurePosixPath(facts.left_out).stem)
+        return losses(context, "select", tests)
 
     def destroy(self, context: Context, outcome: Outcome) -> Sequence[str]:
         """Remove the selection."""
-        return remove_files(context, SelectOutcome.from_json(outcome.facts).selection)
+        return remove_files(context, *SelectOutcome.from_json(outcome.facts).files)
 
 
 def _manifest_inputs(manifest: ManifestSource) -> list[Input]:
