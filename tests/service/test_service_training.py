@@ -7,6 +7,7 @@ from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.lookout.training_verdicts import read_lines
 from lfvpipe.service import locks
-from lfvpipe.service.jobs.training import job
+from lfvpipe.service.jobs.training import job, progress
 from lfvpipe.service.jobs.training.metrics import Metrics, measure
 from lfvpipe.service.jobs.training.pixel_metrics import PixelCounts
 from lfvpipe.service.jobs.training.worker import work
@@ -60,6 +61,34 @@ def test_a_worker_ends_where_as_many_as_are_allowed_train_already(dataset: Any, 
         worker.join(30)
         assert not worker.is_alive()
     assert world.detector.calls == []
+    runtime.database.close()
+
+
+def test_a_training_that_waits_for_its_dataset_looks_ever_less_often(
+    dataset: Any, world: Any, waits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idle = world.client(launch=lambda _runtime: lambda: True)
+    runtime = open_runtime(world.state_dir, FEW, stand_in=world.detector)
+    looks: list[float] = []
+    with runtime.locks.held(locks.content(2)) as ours:  # as who creates it in another process
+        assert ours
+        more = json.dumps(world.put_images(7)[6])
+        idle.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=more.encode())
+        idle.create_model(ProjectName="p", OutputConfig=OUTPUT)
+
+        def sleep(seconds: float) -> None:
+            looks.append(seconds)
+            if sum(looks) > 600:  # long enough: the other one was killed
+                raise SystemExit
+
+        clock = SimpleNamespace(monotonic=lambda: sum(looks), sleep=sleep)
+        with monkeypatch.context() as patch, pytest.raises(SystemExit):
+            patch.setattr(f"{progress.__name__}.time", clock)
+            job.train(runtime, 1)
+    assert len(looks) < 600 / 0.2
+    job.train(runtime, 1)
+    waits.model(idle)
+    assert len(world.detector.calls[0][0]) == 9
     runtime.database.close()
 
 

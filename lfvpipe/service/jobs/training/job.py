@@ -14,7 +14,6 @@ and finds it knows that the one before died, while one that ended by itself has 
 import shutil
 import sqlite3
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -61,6 +60,8 @@ if TYPE_CHECKING:
     from lfvpipe.detector import Example, Settings, TrainedModel
 
 UNDER_WAY = "under-way"  # in the scratch folder, while a worker is at it
+# Seconds between two looks at a dataset that another process creates, which may take it minutes.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _DEFECTS = 5  # from so many on the detector learns from them; only the estimate depends on it
 _LEARNT, _TESTED = "learnt", "tested"  # stages
 
@@ -272,13 +273,14 @@ def _read_masks(
 def _await_contents(runtime: Runtime, model: Model, progress: Progress) -> None:
     """Wait for datasets that are still being created, or create them when nobody does."""
     for identity in (model.train_content, model.test_content):
+        seconds = _FIRST_PAUSE
         while True:
             content = usable_content(runtime, identity)
             if content is None or content.state is not ContentState.PENDING:
                 break
-            progress.stop_if_deleted()
             contents_job.make(runtime, content.id)  # at once, where another process is at it
-            time.sleep(0.02)
+            progress.pause(seconds)
+            seconds = min(1.4 * seconds, _LONGEST_PAUSE)
 
 
 def _learn(training: _Training, selection: Selection) -> _Learnt:
