@@ -172,7 +172,7 @@ def _settle(node: Node, where: tuple[str | int, ...]) -> Node:
         pass  # the schema does not say, or any of its words will do
     elif "string" not in types:
         try:
-            settled = scalar(node.text)
+            settled = scalar(node.text) if node.text else ""  # an empty variable is no value
         except ValueError:
             settled = node.text
     elif isinstance(settled, int | float) and not {"number", "integer"} & set(types):

@@ -85,6 +85,8 @@ def parse(data: bytes, file: str, folder: Path) -> tuple[Node, list[Problem]]:
 def parse_value(text: str, place: Place) -> tuple[Node, list[Problem]]:
     """Return the value that YAML `text` holds, all of it at `place`, and what is wrong with it.
 
+    Nothing at all is no value here: the shell makes it of a variable that is not set.
+
     Raises:
         ConfigError: It is not YAML.
     """
@@ -125,6 +127,8 @@ class _Reading:
                     node = self._node(next(events), events, 0)
         except yaml.YAMLError as error:
             raise ConfigError([*self.problems, self._syntax(error, text)]) from error
+        if node is None and self.fixed:
+            self._refuse_nothing(self.fixed)
         start = self.fixed or Place(self.file, 1, 1, self.folder)
         return node or Node(None, start, start)
 
@@ -207,12 +211,21 @@ class _Reading:
         if not event.implicit[0]:
             self._refuse_tag(event, place)
             return Node(text, place, place)
+        if not text and self.fixed:
+            self._refuse_nothing(place)
         try:
             return Node(scalar(text), place, place, text if self.fixed else None)
         except ValueError:
             message = f"{text} is not a finite number"
             self.problems.append(problem(place, message, "Put it in quotes if it is text."))
             return Node(None, place, place)
+
+    def _refuse_nothing(self, place: Place) -> None:
+        hint = (
+            "Is a variable of the shell not set? Write null for what is the default, and '\"\"',"
+            " quotes in quotes, for text without a letter."
+        )
+        self.problems.append(problem(place, "a value is empty", hint))
 
     def _refuse_tag(self, event: Any, place: Place) -> None:
         if event.tag not in _TEXT_TAGS:

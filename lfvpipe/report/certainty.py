@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from lfvpipe.engine.phrases import count_of
 from lfvpipe.lookout import rules
 from lfvpipe.lookout.limits import LEAST_ANOMALIES_LEARNT, single_test_size
-from lfvpipe.report.metrics import wilson
-from lfvpipe.report.records import Confusion
+from lfvpipe.report.metrics import for_person, wilson
+from lfvpipe.report.records import Confusion, ForPerson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from lfvpipe.report.records import RunRecord
 
 THRESHOLD = "threshold"
-NO_DEFECT = "cannot be told: no defective image to test on"
-NO_GOOD = "cannot be told: no good image to test on"
+_NOBODY = ForPerson()
 
 
 @dataclass(frozen=True)
@@ -34,36 +33,50 @@ class Statement:
     is_known: bool = True
 
 
-def statements(counts: Confusion) -> list[Statement]:
+def statements(counts: Confusion, left: ForPerson = _NOBODY) -> list[Statement]:
     """Return what a set of labelled images tells of false alarms and missed defects.
 
     Nothing where there are as many of both kinds as Lookout for Vision wanted to test on: then the
     metrics and their intervals say it.
+
+    Args:
+        counts: Of the set.
+        left: Its images that are not in `counts`, as a person is to decide on them.
     """
     if counts.negative >= rules.MIN_TEST_NORMAL and counts.positive >= rules.MIN_TEST_ANOMALY:
         return []
-    alarms = Statement("false alarms", NO_GOOD, is_known=False)
+    alarms = Statement("false alarms", _why_unknown("good", left.normals), is_known=False)
     if counts.negative:
         said = _part(counts.false_positive, counts.negative, "good", "called anomalous")
         alarms = Statement("false alarms", said)
-    missed = Statement("missed defects", NO_DEFECT, is_known=False)
+    missed = Statement("missed defects", _why_unknown("defective", left.anomalies), is_known=False)
     if counts.positive:
         said = _part(counts.false_negative, counts.positive, "defective", "called normal")
         missed = Statement("missed defects", said)
     return [alarms, missed]
 
 
+def _why_unknown(kind: str, left: int) -> str:
+    """Return why nothing is known of verdicts on images of a kind."""
+    if not left:
+        return f"cannot be told: no {kind} image to test on"
+    which = f"the one {kind} image is" if left == 1 else f"all {left:,} {kind} images are"
+    return f"cannot be told: {which} for a person to decide on"
+
+
 def _part(part: int, whole: int, kind: str, called: str) -> str:
     """Return ``0 of 6 good images called anomalous; with 95 % confidence at most 39 %``."""
+    images = count_of(whole, f"{kind} image")
+    return f"{part} of {images} {called}; with 95 % confidence {_between(part, whole)}"
+
+
+def _between(part: int, whole: int) -> str:
+    """Return between which shares that of all images to come lies, ``at most 39 %``."""
     share = wilson(part, whole)
     low, high = round(100 * (share.low or 0)), round(100 * (share.high or 0))
-    between = f"{low} % to {high} %"
     if not part:
-        between = f"at most {high} %"
-    elif part == whole:
-        between = f"at least {low} %"
-    images = count_of(whole, f"{kind} image")
-    return f"{part} of {images} {called}; with 95 % confidence {between}"
+        return f"at most {high} %"
+    return f"at least {low} %" if part == whole else f"{low} % to {high} %"
 
 
 def threshold(run: RunRecord) -> Statement | None:
@@ -117,6 +130,34 @@ def all_judged(run: RunRecord) -> Confusion:
     )
 
 
+def all_left(run: RunRecord) -> ForPerson:
+    """Return how many of all images that were judged are for a person, whatever set they are in."""
+    return for_person(verdict for rows in run.verdicts.values() for verdict in rows)
+
+
+def why_no_figure(left: ForPerson) -> str:
+    """Return why no labelled image tells how good a model is, as a sentence without its end."""
+    if not left.labelled:
+        return "No labelled image was judged"
+    images = "The one labelled image that was judged is"
+    if left.labelled > 1:
+        images = f"All {left.labelled:,} labelled images that were judged are"
+    return f"{images} for a person to decide on"
+
+
+def bounds(counts: Confusion) -> str:
+    """Return how many mistakes of each kind are to be expected, as a sentence without its end.
+
+    For images of both kinds.
+    """
+    missed = _between(counts.false_negative, counts.positive)
+    rejected = _between(counts.false_positive, counts.negative)
+    return (
+        f"With 95 % confidence {missed} of all anomalies are missed, and {rejected} of all normal"
+        " images wrongly rejected"
+    )
+
+
 def mistakes(counts: Confusion) -> str:
     """Return ``1 of 12 anomalies missed, none of 20 normal images wrongly rejected``."""
     missed = _of(counts.false_negative, counts.positive, "anomaly", "anomalies")
@@ -132,6 +173,6 @@ def _of(part: int, whole: int, thing: str, things: str) -> str:
 
 def unknowns(run: RunRecord) -> Iterator[Statement]:
     """Yield what to know of a run as a whole: of all that was judged, and of the threshold."""
-    yield from statements(all_judged(run))
+    yield from statements(all_judged(run), all_left(run))
     if (guess := threshold(run)) is not None:
         yield guess

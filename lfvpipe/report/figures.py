@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.report.charts import Chart
     from lfvpipe.report.masks import Agreement, TypeFigures
-    from lfvpipe.report.records import Scores, TypeRecall, Verdict
+    from lfvpipe.report.records import ForPerson, Scores, TypeRecall, Verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
 EXPLORER = TEMPLATES / "explore.js"
@@ -44,6 +44,7 @@ class Figures:
         masks: How well predicted masks are, by type: by the service, or else by what is compared.
         masks_of: The pixels that `masks` is of.
         agreement: How predicted masks agree with the true ones on the images that are shown.
+        left: How many images count in no figure, as a person is to decide on them.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Figures:
     masks: Sequence[TypeFigures] = ()
     masks_of: str = ""
     agreement: Agreement | None = None
+    left: ForPerson | None = None
 
 
 def figures_of(
@@ -113,6 +115,7 @@ def figures_of(
         masks=masks,
         masks_of=masks_of,
         agreement=agreement,
+        left=metrics.for_person(verdicts),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from math import sqrt
 
-from lfvpipe.report.records import Confusion, Estimate, Scores, TypeRecall, Verdict
+from lfvpipe.report.records import Confusion, Estimate, ForPerson, Scores, TypeRecall, Verdict
 
 Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
@@ -56,6 +56,12 @@ def confusion(verdicts: Iterable[Verdict]) -> Confusion:
     Without those that are left to a person.
     """
     return _count((v.is_anomalous, v.label == "anomaly") for v in verdicts if v.correct is not None)
+
+
+def for_person(verdicts: Iterable[Verdict]) -> ForPerson:
+    """Count the verdicts that are left to a person, which `confusion` does not."""
+    labels = [verdict.label for verdict in verdicts if verdict.to_person]
+    return ForPerson(labels.count("anomaly"), labels.count("normal"), len(labels))
 
 
 def _count(pairs: Iterable[tuple[bool, bool]]) -> Confusion:
@@ -273,5 +279,5 @@ def score_set(verdicts: Sequence[Verdict]) -> Scores:
             "average_precision": Estimate(average_precision(points) if counts.negative else None),
         },
         brier=brier(points),
-        to_person=sum(each.to_person and each.label is not None for each in verdicts),
+        to_person=for_person(verdicts).labelled,
     )

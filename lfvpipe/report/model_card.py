@@ -9,13 +9,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.decision import Decision
+from lfvpipe.engine.phrases import count_of
 from lfvpipe.report import certainty, metrics
 from lfvpipe.report.figures import METRICS
 from lfvpipe.report.page import TITLES, headline
 from lfvpipe.report.records import DecisionMade
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lfvpipe.detector import Info
     from lfvpipe.report.records import RunRecord
@@ -114,22 +115,31 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     for split, counts in told["data"].items():
         yield f"| {split} | {', '.join(f'{count:,} {label}' for label, count in counts.items())} |"
     for name, scores in told["scores"].items():
-        yield from ("", f"## {TITLES.get(name, name)}", "", "| figure | value | 95 % |")
-        yield "|---|---|---|"
-        for metric, title in METRICS.items():
-            found = scores["estimates"].get(metric)
-            if found and found["value"] is not None:
-                known = found["low"] is not None
-                within = f"{found['low']:.2f} to {found['high']:.2f}" if known else ""
-                yield f"| {title} | {found['value']:.3f} | {within} |"
-        for each in told["recall_by_type"][name]:
-            recall = each["recall"]
-            within = f"{recall['low']:.2f} to {recall['high']:.2f}"
-            kind = each["type"].replace("|", "\\|")
-            yield f"| Recall of {kind} | {each['found']} of {each['total']} | {within} |"
+        yield from _figures(TITLES.get(name, name), scores, told["recall_by_type"][name])
     yield from ("", "## What is not known", "")
     yield from (f"- {each}" for each in told["unknown"])
     said = [*(each["message"] for each in told["findings"]), *told["warnings"]]
     if said:
         yield from ("", "## Findings", "")
         yield from (f"- {' '.join(each.split())}" for each in said)
+
+
+def _figures(
+    title: str, scores: Mapping[str, Any], types: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    yield from ("", f"## {title}", "", "| figure | value | 95 % |")
+    yield "|---|---|---|"
+    for metric, word in METRICS.items():
+        found = scores["estimates"].get(metric)
+        if found and found["value"] is not None:
+            known = found["low"] is not None
+            within = f"{found['low']:.2f} to {found['high']:.2f}" if known else ""
+            yield f"| {word} | {found['value']:.3f} | {within} |"
+    if scores["to_person"]:
+        images = count_of(scores["to_person"], "image")
+        yield f"| For a person to decide on, in no figure | {images} | |"
+    for each in types:
+        recall = each["recall"]
+        within = f"{recall['low']:.2f} to {recall['high']:.2f}"
+        kind = each["type"].replace("|", "\\|")
+        yield f"| Recall of {kind} | {each['found']} of {each['total']} | {within} |"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe import atomic
-from lfvpipe.engine.phrases import count_of
+from lfvpipe.engine.phrases import count_of, doing
 from lfvpipe.report import certainty, figures, run_file
 from lfvpipe.report.corrected_labels import corrected_text
 from lfvpipe.report.figures import METRICS, TEMPLATES, Figures, style
@@ -195,19 +195,23 @@ def _costs(config: Mapping[str, Any]) -> tuple[float, float]:
 
 def headline(run: RunRecord) -> str:
     """Return in a sentence or two how good the model is, on all images that it was judged on."""
-    counts = certainty.all_judged(run)
+    counts, left = certainty.all_judged(run), certainty.all_left(run)
     if not counts.total:
-        return "No labelled images were judged, so nothing is known of how good the model is."
+        return f"{certainty.why_no_figure(left)}, so nothing is known of how good the model is."
     names = [name for name in TITLES if name in certainty.judged_sets(run)]
     title = " and ".join([TITLES[names[0]], *(TITLES[name].lower() for name in names[1:])])
     if not (counts.positive and counts.negative):
-        alarms, defects = certainty.statements(counts)
+        alarms, defects = certainty.statements(counts, left)
         known, unknown, of_unknown = (alarms, defects, "defects are missed")
         if not alarms.is_known:
             known, unknown, of_unknown = (defects, alarms, "false alarms there are")
-        said = known.text.partition(";")[0]  # the interval stands below
-        return f"{title}: {said}. How many {of_unknown} {unknown.text}."
-    return f"{title}: {certainty.mistakes(counts)}."
+        return f"{title}: {known.text}. How many {of_unknown} {unknown.text}."
+    more = f" {_more_for_person(left.labelled)}." if left.labelled else ""
+    return f"{title}: {certainty.mistakes(counts)}. {certainty.bounds(counts)}.{more}"
+
+
+def _more_for_person(count: int) -> str:
+    return f"{doing(count, 'more image', 'are')} for a person to decide on"
 
 
 def differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[Setting]:

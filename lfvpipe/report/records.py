@@ -137,6 +137,26 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class ForPerson:
+    """How many images a person is to decide on.
+
+    Attributes:
+        anomalies: Of defective products.
+        normals: Of good ones.
+        images: In all, without a label too.
+    """
+
+    anomalies: int = 0
+    normals: int = 0
+    images: int = 0
+
+    @property
+    def labelled(self) -> int:
+        """How many of them have a label."""
+        return self.anomalies + self.normals
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A proportion in 0..1 with its 95 % confidence interval; None where it is undefined."""
 

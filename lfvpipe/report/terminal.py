@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from lfvpipe.decision import Decision
-from lfvpipe.engine.phrases import count_of
+from lfvpipe.engine.phrases import count_of, doing
 from lfvpipe.report import certainty, metrics
 from lfvpipe.report.certainty import Statement
 from lfvpipe.report.durations import duration
@@ -84,12 +84,16 @@ def _head(run: RunRecord) -> Iterator[Line]:
 
 def _scores(run: RunRecord, name: str, width: int) -> Iterator[Line]:
     scores = run.scores[name]
-    for_person = sum(each.to_person for each in run.verdicts.get(name, ()))
-    if not scores.confusion.total and not for_person:
+    for_person = metrics.for_person(run.verdicts.get(name, ()))
+    if not scores.confusion.total and not for_person.images:
         return
     yield _plain()
-    labelled = count_of(scores.confusion.total, "labelled image")
-    left = f", and {for_person:,} for a person to decide on" if for_person else ""
+    labelled = count_of(scores.confusion.total or for_person.labelled, "labelled image")
+    left = f", and {for_person.images:,} for a person to decide on" if for_person.images else ""
+    if not scores.confusion.total:
+        unlabelled = for_person.images - for_person.labelled
+        too = f", as {doing(unlabelled, 'other', 'are')}" if unlabelled else ""
+        left = f", for a person to decide on{too}"
     yield ((SETS.get(name, name), BOLD), (f"  {labelled}", DIM), (left, YELLOW))
     if not scores.confusion.total:
         return
@@ -101,7 +105,7 @@ def _scores(run: RunRecord, name: str, width: int) -> Iterator[Line]:
     if certainty.judged_sets(run) == [name]:
         said = certainty.unknowns(run)
     elif not has_both:
-        said = certainty.statements(scores.confusion)
+        said = certainty.statements(scores.confusion, for_person)
     for statement in said:
         yield from _statement(statement, width)
 
@@ -131,7 +135,8 @@ def _untested(run: RunRecord, width: int) -> Iterator[Line]:
     """Yield what is known of a model that no labelled image was judged with."""
     if not certainty.judged_sets(run):
         yield _plain()
-        yield (("no labelled image was judged", BOLD),)
+        why = certainty.why_no_figure(certainty.all_left(run))
+        yield ((f"{why[:1].lower()}{why[1:]}", BOLD),)
         for statement in certainty.unknowns(run):
             yield from _statement(statement, width)
 
@@ -142,7 +147,10 @@ def _together(run: RunRecord, width: int) -> Iterator[Line]:
         counts = certainty.all_judged(run)
         yield _plain()
         yield (("all together", BOLD), (f"  {count_of(counts.total, 'labelled image')}", DIM))
-        yield from _wrap(("", ""), f"{certainty.mistakes(counts)}", width)
+        said = certainty.mistakes(counts)
+        if counts.positive and counts.negative:
+            said = f"{said}. {certainty.bounds(counts)}"
+        yield from _wrap(("", ""), said, width)
         for statement in certainty.unknowns(run):
             yield from _statement(statement, width)
 
@@ -192,7 +200,7 @@ def _verdicts(run: RunRecord, width: int) -> Iterator[Line]:
         yield _verdict(verdict, min(longest, 44, max(12, width - AROUND)))
     if len(verdicts) > ROWS:
         yield ((f"  and {len(verdicts) - ROWS} more", DIM),)
-    doubtful = sum(verdict.needs_review for verdict in verdicts)
+    doubtful = sum(verdict.needs_review and not verdict.to_person for verdict in verdicts)
     if doubtful:
         text = f"  {doubtful} of {len(verdicts)} doubtful: confidence under {run.review_below:g}"
         yield ((text, YELLOW),)
@@ -207,6 +215,9 @@ def _verdict(verdict: Verdict, width: int) -> Line:
     word = "person" if verdict.to_person else word
     mark = {True: ("right", GREEN), False: ("WRONG", RED), None: ("", "")}[verdict.correct]
     doubt = ("  doubtful", YELLOW) if verdict.needs_review else ("", "")
+    if verdict.to_person:  # the confidence is the model's, in what it would say
+        mark = ("model: anomaly" if verdict.is_anomalous else "model: normal", "")
+        doubt = ("", "")
     return (
         (f"  {name:<{width}}  ", ""),
         (f"{word:<8}{verdict.confidence:.3f}  ", BOLD if verdict.is_anomalous else ""),

@@ -58,7 +58,7 @@ class MlflowStep(Step[Context]):
         insist_on_extra()
         report = ReportOutcome.of(work.upstream)
         path, page = context.state_dir / report.run_file, context.state_dir / report.page
-        run = run_file.load(path, with_verdicts=False)
+        run = run_file.load(path)
         try:
             told = tracking.tell(
                 run,

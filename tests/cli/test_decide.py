@@ -125,7 +125,8 @@ def test_what_a_person_is_to_decide_on_is_told_as_such(
     shown = lfvpipe("decide", file, *band).out
     assert "escapes unknown, as all such images with a label go to a person" in shown
     assert "images for a person" in shown
-    assert "0 labelled images, and " in ran.out
+    assert "labelled images, for a person to decide on" in ran.out
+    assert "labelled images that were judged are for a person to decide on" in ran.out
     # A band beside the threshold: images on both of its sides are called the same.
     beside = ("--set", "evaluate.to_person={above: 0.6, below: 0.7}")
     told = "which do not hold the threshold of 0.5: images on both sides of them are called"

@@ -167,6 +167,11 @@ def test_an_override_lies_over_the_file(load_text: Load, good: str) -> None:
         ("name=[a", "this is not YAML", "brackets"),
         ("matrix.sample.per=[1]", 'unknown key "per" in sample', "`percent`"),
         ("sample.count=4", "sample has both percent and count", "null"),
+        ("evaluate.decide=", "a value is empty", "null for what is the default"),
+        ("sample.percent= ", "a value is empty", "a variable of the shell not set?"),
+        ("bucket.prefix=", "a value is empty", "for text without a letter"),
+        ("model.description=#3 of May", "a value is empty", "quotes in quotes"),
+        ("split={train: , test: 20}", "a value is empty", "null"),
     ],
 )
 def test_a_wrong_override_is_told_by_its_argument(
@@ -178,6 +183,18 @@ def test_a_wrong_override_is_told_by_its_argument(
     assert message in found.message
     assert hint in found.hint
     assert str(found).startswith(f"--set {argument}: {found.message}")
+
+
+def test_an_empty_variable_is_no_number(problems: Problems, good: str) -> None:
+    text = good + "sample: {percent: '${env:PERCENT}'}\n"
+    (found,) = problems(text, env={"PERCENT": ""})
+    assert "sample.percent" in found.message
+    assert "number" in found.message
+
+
+def test_empty_text_of_an_override_is_in_quotes(load_text: Load, good: str) -> None:
+    loaded = load_text(good + "bucket: {prefix: there}\n", 'bucket.prefix=""')
+    assert loaded.pipeline.bucket.prefix == ""
 
 
 def test_an_override_can_take_a_key_away(load_text: Load, good: str) -> None:

@@ -263,13 +263,17 @@ def test_the_headline_counts_the_mistakes_of_all_images_that_were_judged(
     run = make_run()
     assert headline(run) == (
         "Test set and evaluation images: 1 of 22 anomalies missed, none of 22 normal images wrongly"
-        " rejected."
+        " rejected. With 95 % confidence 1 % to 22 % of all anomalies are missed, and at most 15 %"
+        " of all normal images wrongly rejected."
     )
     assert headline(make_run(scores={"test": run.scores["test"]})) == (
-        "Test set: none of 20 anomalies missed, none of 20 normal images wrongly rejected."
+        "Test set: none of 20 anomalies missed, none of 20 normal images wrongly rejected. With"
+        " 95 % confidence at most 16 % of all anomalies are missed, and at most 16 % of all normal"
+        " images wrongly rejected."
     )
-    assert headline(make_run(scores={"evaluation": run.scores["evaluation"]})) == (
-        "Evaluation images: 1 of 2 anomalies missed, none of 2 normal images wrongly rejected."
+    assert headline(make_run(scores={"evaluation": run.scores["evaluation"]})).startswith(
+        "Evaluation images: 1 of 2 anomalies missed, none of 2 normal images wrongly rejected. With"
+        " 95 % confidence 9 % to 91 % of all anomalies are missed"
     )
 
 
@@ -280,8 +284,8 @@ def test_the_headline_and_the_page_say_what_cannot_be_told(
     fields = {"scores": {"test": metrics.score_set(rows)}, "data": {"train": {"normal": 24}}}
     run = make_run(**fields, verdicts={"test": tuple(rows)}, verdict_files={})
     assert headline(run) == (
-        "Test set: 0 of 6 good images called anomalous. How many defects are missed cannot be told:"
-        " no defective image to test on."
+        "Test set: 0 of 6 good images called anomalous; with 95 % confidence at most 39 %. How many"
+        " defects are missed cannot be told: no defective image to test on."
     )
     html = _written(tmp_path, run)
     assert "What this report can tell, and what it cannot" in html
@@ -302,9 +306,50 @@ def test_the_headline_of_defective_images_alone_says_that_false_alarms_cannot_be
     rows = [Verdict(f"{n}", f"{n}.png", "anomaly", n > 0, 0.9) for n in range(3)]
     run = make_run(scores={"test": metrics.score_set(rows)})
     assert headline(run) == (
-        "Test set: 1 of 3 defective images called normal. How many false alarms there are cannot be"
-        " told: no good image to test on."
+        "Test set: 1 of 3 defective images called normal; with 95 % confidence 6 % to 79 %. How"
+        " many false alarms there are cannot be told: no good image to test on."
     )
+
+
+def _left_to_person(run: RunRecord, label: str | None) -> RunRecord:
+    """Return a run whose images of a label, or all, are for a person to decide on."""
+    verdicts = {
+        name: tuple(replace(each, to_person=label in {None, each.label}) for each in rows)
+        for name, rows in run.verdicts.items()
+    }
+    scores = {name: metrics.score_set(rows) for name, rows in verdicts.items()}
+    return replace(run, verdicts=verdicts, scores=scores)
+
+
+def test_where_all_is_left_to_a_person_headline_and_page_say_so(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = _left_to_person(make_run(), None)
+    said = "All 44 labelled images that were judged are for a person to decide on, so nothing"
+    assert headline(run).startswith(said)
+    html = _written(tmp_path, run)
+    assert "Cannot be told: all 22 defective images are for a person to decide on." in html
+    assert "All 40 images with a label are for a person to decide on, so there are no" in html
+    assert "has a label, so the verdicts" not in html
+    assert "no defective image" not in html
+
+
+def test_where_one_kind_is_left_to_a_person_no_such_image_is_said_to_lack(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = _left_to_person(make_run(), "anomaly")
+    assert headline(run) == (
+        "Test set and evaluation images: 0 of 22 good images called anomalous; with 95 % confidence"
+        " at most 15 %. How many defects are missed cannot be told: all 22 defective images are for"
+        " a person to decide on."
+    )
+    html = _written(tmp_path, run)
+    assert "all 20 defective among them are for a person to decide on" in html
+    some = make_run()
+    test = some.verdicts["test"]
+    some = replace(some, verdicts={"test": (replace(test[0], to_person=True), *test[1:])})
+    some = replace(some, scores={"test": metrics.score_set(some.verdicts["test"])})
+    assert headline(some).endswith(" 1 more image is for a person to decide on.")
 
 
 def test_a_thumbnail_is_small_and_keeps_its_shape(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The summary at the end of a run: what it says, that it fits, and when it is in colour."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -61,6 +62,22 @@ def test_a_model_that_nothing_was_tested_with_says_so(make_run: MakeRun) -> None
     assert "missed defects  cannot be told: no defective image to test on" in text
 
 
+def test_where_all_is_left_to_a_person_that_is_why_there_are_no_figures(make_run: MakeRun) -> None:
+    run = make_run()
+    verdicts = {
+        name: tuple(replace(each, to_person=True, needs_review=True) for each in rows)
+        for name, rows in run.verdicts.items()
+    }
+    scores = {name: metrics.score_set(rows) for name, rows in verdicts.items()}
+    text = terminal.summary(make_run(scores=scores, verdicts=verdicts), 80, color=False)
+    assert "test set  40 labelled images, for a person to decide on" in text
+    assert "all 44 labelled images that were judged are for a person to decide on" in text
+    assert "defects  cannot be told: all 22 defective images are for a person" in text
+    # Whose confidence it is, and in what; that it is no doubtful verdict.
+    assert "Class3_def/117.png  person  0.959  model: anomaly\n" in text
+    assert "doubtful" not in text
+
+
 def test_few_anomalies_have_metrics_and_words_beside_them(make_run: MakeRun) -> None:
     rows = [Verdict(f"n{n}", "n.png", "normal", False, 0.9) for n in range(6)]
     rows += [Verdict(f"a{n}", "a.png", "anomaly", n > 0, 0.9) for n in range(4)]
@@ -75,8 +92,10 @@ def test_few_anomalies_have_metrics_and_words_beside_them(make_run: MakeRun) -> 
 
 def test_enough_images_of_both_kinds_need_no_words(make_run: MakeRun) -> None:
     text = terminal.summary(make_run(), width=80, color=False)
-    assert "confidence" not in text.replace("confidence under", "")
+    assert "false alarms" not in text
     assert "threshold" not in text
+    said = "With 95 % confidence 1 % to 22 % of all anomalies are missed"
+    assert said in " ".join(text.split())
 
 
 @pytest.mark.parametrize("width", [40, 80])
