@@ -32,7 +32,8 @@ class Decision:
     Attributes:
         threshold: An image whose score reaches it is called anomalous; above 0 and below 1.
         above: Scores above this one and below `below` go to a person; None, like `below`, where
-            nothing does.
+            nothing does. The ends of the scale, 0 and 1, are within a band that begins or ends
+            there: a score can be just that.
         below: See `above`.
     """
 
@@ -48,7 +49,10 @@ class Decision:
 
     def asks_person(self, score: float) -> bool:
         """Tell whether a person is to decide on an image with this score."""
-        return self.above is not None and self.below is not None and self.above < score < self.below
+        if self.above is None or self.below is None:
+            return False
+        is_above = score > self.above or self.above == 0
+        return is_above and (score < self.below or self.below == 1)
 
     def as_text(self) -> str:
         """Return it as the value of a tag."""
@@ -86,6 +90,8 @@ class Decision:
             said = json.loads(text)
             if not isinstance(said, dict) or "threshold" not in said:
                 raise ValueError("it names no threshold")
+            if unknown := sorted({*said} - {*cls.__dataclass_fields__}):
+                raise ValueError(f"it says {unknown[0]!r}, which nobody knows")
             if (said.get("above") is None) != (said.get("below") is None):
                 raise ValueError("it names one end of what goes to a person, and not the other")
             return cls.from_text(cls(**said).as_text())

@@ -6,11 +6,11 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from lfvpipe import archives, atomic, report, service
+from lfvpipe import archives, report, service
 from lfvpipe.cli.usage import UsageError
+from lfvpipe.cli.written_places import make_writable
 from lfvpipe.errors import UserError
 from lfvpipe.visible import visible_name
 
@@ -71,13 +71,7 @@ class HeatMaps:
 
     def make_folder(self) -> None:
         """Make the folder; raise a UserError unless files can be written there."""
-        try:
-            atomic.make_folder(self.folder)
-            with TemporaryFile(dir=self.folder):
-                pass
-        except OSError as error:
-            hint = "Name a folder that you may write: `--heat-maps FOLDER`."
-            raise UserError(f"{_unwritable(self.folder, error)}.", hint=hint) from error
+        make_writable(self.folder, "--heat-maps")
 
 
 def require_embedded(context: Context) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import isclose
 from typing import TYPE_CHECKING
 
 from lfvpipe import report
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.decision import Decision
+from lfvpipe.errors import UserError
+from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from lfvpipe.cli.variants import Variant
+    from lfvpipe.engine.ledger import Ledger
     from lfvpipe.report.policies import Choice, Judged
-    from lfvpipe.report.records import Verdict
-    from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
+    from lfvpipe.report.records import RunRecord, Verdict
 
 _ALIKE = 1e-9  # between a score and the same one as a file of verdicts has it
 
@@ -39,12 +42,37 @@ def decide_now(variant: Variant, found: EvaluateOutcome | None) -> Choice:
     return report.policies.decide(spec.decide, spec.to_person, judged, half)
 
 
-def is_by_run(choice: Choice, found: EvaluateOutcome | None) -> bool:
+def is_by_run(choice: Choice, found: EvaluateOutcome | RunRecord | None) -> bool:
     """Tell whether a run decided as this does."""
-    stood = found.decision.decision if found and found.decision else Decision()
+    stood = (found.decision if found else None) or Decision()
     now = choice.decision
     band = (now.above, now.below) == (stood.above, stood.below)
     return band and isclose(now.threshold, stood.threshold, rel_tol=_ALIKE, abs_tol=_ALIKE)
+
+
+def has_judged(variant: Variant, ledger: Ledger, choice: Choice, model: str) -> bool:
+    """Tell whether any run that is known of decided so on a model's scores.
+
+    Args:
+        variant: Whose.
+        ledger: Its ledger; of what is pruned from it, the files of runs still tell.
+        choice: The decision.
+        model: The model's ARN.
+    """
+    for record in ledger.records(EvaluateOutcome.step):
+        for outcome in record.outcomes:
+            with suppress(UserError):  # of a version that nobody can read any more
+                found = EvaluateOutcome.from_json(outcome.facts)
+                if found.model == model and is_by_run(choice, found):
+                    return True
+    state_dir = variant.context.state_dir
+    for run_id in report.run_file.run_ids(state_dir):
+        with suppress(UserError):
+            path = report.run_file.path_of(state_dir, run_id)
+            run = report.run_file.load(path, with_verdicts=False)
+            if run.model.get("arn") == model and is_by_run(choice, run):
+                return True
+    return False
 
 
 def judged_in_training(state_dir: Path, found: EvaluateOutcome) -> Sequence[Judged]:

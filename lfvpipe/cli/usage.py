@@ -11,7 +11,6 @@ from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from lfvpipe.cli.options import PipelineOptions, StepOptions
 
@@ -20,20 +19,6 @@ class UsageError(UserError):
     """The command line asks for something that is not there."""
 
     exit_code = 3
-
-
-def insist_outside_state(place: Path, options: PipelineOptions) -> None:
-    """Refuse to write for the user where `destroy` and `prune` remove.
-
-    Raises:
-        UsageError: The place is in the folder of state.
-    """
-    root = options.state_root.resolve()
-    if place.resolve().is_relative_to(root):
-        raise UsageError(
-            f"{place} is in {root}, where `lfvpipe destroy` and `lfvpipe prune` remove.",
-            hint="Name a place outside it.",
-        )
 
 
 def command_line(

@@ -132,6 +132,11 @@ def set_misfits_aside(options: PipelineOptions) -> None:
         print(f"set aside {path} as {aside.name}: it was {kind}, and no file", file=sys.stderr)
 
 
+def where_set(options: PipelineOptions, *keys: str) -> str:
+    """Return where the first of some dotted keys that is set is: a file, or ``--set key=value``."""
+    return _load(options).where_set(*keys)
+
+
 def ledger_of(variant: Variant) -> Ledger:
     """Return the ledger as it is on the disk, a new one if there is none."""
     return engine.Ledger.load(variant.context.state_dir / "ledger.json")

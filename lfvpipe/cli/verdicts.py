@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lfvpipe.cli import output
+from lfvpipe.decision import score_of
 from lfvpipe.engine.phrases import count_of, doing, listing
 from lfvpipe.lookout.likeness import UNLIKE
 from lfvpipe.report.durations import duration
@@ -18,6 +19,8 @@ from lfvpipe.wrapping import plain_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from lfvpipe.cli.judge import Judge
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,13 @@ class ImageVerdict:
         far = self.unlikeness
         unlike = "" if far is None else f"is {UNLIKE}: {far:.2f} times the threshold"
         return "; ".join(filter(None, (self.note, unlike)))
+
+    @property
+    def score(self) -> float | None:
+        """How sure the model is that the image is anomalous, 0 to 1; None without a verdict."""
+        if self.is_anomalous is None or self.confidence is None:
+            return None
+        return score_of(self.confidence, is_anomalous=self.is_anomalous)
 
     @property
     def word(self) -> str:
@@ -117,6 +127,7 @@ class Tally:
 
 def print_verdicts(
     verdicts: Iterable[ImageVerdict],
+    judge: Judge,
     *,
     total: int,
     as_json: bool,
@@ -127,12 +138,13 @@ def print_verdicts(
 
     Args:
         verdicts: One an image.
+        judge: What they are given by.
         total: How many there will be.
         as_json: One document of all of them.
         as_csv: A line each.
         notes: What to know of the model; told once, at the end.
     """
-    write = (lambda _: None) if as_json else _csv_writer() if as_csv else _print_line
+    write = (lambda _: None) if as_json else _csv_writer(judge) if as_csv else _print_line
     every: list[ImageVerdict] = []
     tally = Tally()
     began = time.monotonic()
@@ -146,7 +158,7 @@ def print_verdicts(
     counter.clear()
     told = [*notes, *tally.notes()]
     if as_json:
-        output.print_json({"images": [_json(each) for each in every], "notes": told})
+        output.print_json({"images": [_json(each, judge) for each in every], "notes": told})
     else:
         sys.stdout.flush()
         print(tally.in_words(time.monotonic() - began), file=sys.stderr)
@@ -186,26 +198,39 @@ def _print_line(verdict: ImageVerdict) -> None:
     types = ", ".join(f"{visible_name(name)} {part:.1%}" for name, part in verdict.anomalies)
     doubt = "doubtful" if verdict.needs_review and not verdict.to_person else ""
     note = f"({verdict.told})" if verdict.told else ""
-    told = "  ".join(filter(None, (image, types, note)))
+    model = f"({model_says(verdict)})" if verdict.to_person else ""
+    told = "  ".join(filter(None, (image, types, model, note)))
     line = f"{word:<8} {verdict.confidence:.3f} {doubt:<8}  {told}"
     print(output.styled(line, "yellow") if verdict.is_anomalous else line)
 
 
-def _csv_writer() -> Callable[[ImageVerdict], None]:
+def model_says(verdict: ImageVerdict) -> str:
+    """Return what the model would call an image: its confidence is in that."""
+    return f"the model says {'anomaly' if verdict.is_anomalous else 'normal'}"
+
+
+def _csv_writer(judge: Judge) -> Callable[[ImageVerdict], None]:
     writer = csv.writer(plain_stream(sys.stdout), lineterminator="\n")
-    writer.writerow(["image", "verdict", "confidence", "needs_review", "error", "note"])
+    head = ["image", "verdict", "confidence", "needs_review", "error", "note"]
+    writer.writerow([*head, "score", "threshold", "model"])
 
     def write(verdict: ImageVerdict) -> None:
         confidence = "" if verdict.confidence is None else f"{verdict.confidence:.4f}"
         review = str(verdict.needs_review).lower()
+        score = "" if verdict.score is None else f"{verdict.score:.4f}"
         cells = [verdict.image, verdict.word, confidence, review, verdict.error, verdict.told]
+        cells += [score, repr(judge.decision.threshold), judge.model]
         writer.writerow([harmless_cell(visible_name(cell)) for cell in cells])
 
     return write
 
 
-def _json(verdict: ImageVerdict) -> dict[str, Any]:
-    """Return a verdict as JSON; the keys are those of `ImageVerdict`, and `verdict`, its word."""
+def _json(verdict: ImageVerdict, judge: Judge) -> dict[str, Any]:
+    """Return a verdict as JSON, with what it takes to come to it, or to another one.
+
+    The keys are those of `ImageVerdict`, and `verdict`, its word; then those of `Decision`, and
+    the model as people call it, with what tells it from every other.
+    """
     return {
         "image": verdict.image,
         "verdict": verdict.word,
@@ -217,4 +242,8 @@ def _json(verdict: ImageVerdict) -> dict[str, Any]:
         "heat_map": verdict.heat_map,
         "note": verdict.told or None,
         "unlikeness": verdict.unlikeness,
+        "score": verdict.score,
+        **vars(judge.decision),
+        "model": judge.model,
+        "digest": judge.digest,
     }

@@ -288,7 +288,9 @@ def _decide(settings: Settings) -> Decide | None:
     if not costs and not numbers:
         return None
     return Decide(
-        costs=Costs(**{key: float(cost) for key, cost in costs.items()}) if costs else None,
+        costs=Costs(**{key: float(cost) for key, cost in costs.items() if cost is not None})
+        if costs
+        else None,
         **numbers,
     )
 

@@ -342,10 +342,15 @@ class EvaluationArchive:
 
 @dataclass(frozen=True)
 class Costs:
-    """What a mistake costs, in any one unit."""
+    """What a mistake costs, and a person's look at an image, in any one unit.
+
+    Attributes:
+        person: None where nobody says, so that costs send no image to a person.
+    """
 
     false_accept: float
     false_reject: float
+    person: float | None = None
 
 
 @dataclass(frozen=True)

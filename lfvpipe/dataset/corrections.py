@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from lfvpipe.config.spec import Pipeline
     from lfvpipe.dataset.candidates import Candidate
+    from lfvpipe.dataset.index import Image
     from lfvpipe.dataset.labels import Decision, Key
     from lfvpipe.engine.outcome import Json
 
@@ -56,7 +57,7 @@ class Corrections:
     masks: Mapping[str, SelectedMask]
     added: Mapping[Key, SelectedImage | None]
 
-    def of(self, image: SelectedImage) -> Decision | None:
+    def of(self, image: SelectedImage | Image) -> Decision | None:
         """Return what is decided about `image`; the later line where two name it."""
         named = [
             self.by_image.get((image.source, image.member)),

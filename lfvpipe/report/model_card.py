@@ -13,6 +13,7 @@ from lfvpipe.engine.phrases import count_of
 from lfvpipe.report import certainty, metrics
 from lfvpipe.report.figures import METRICS
 from lfvpipe.report.page import TITLES, headline
+from lfvpipe.report.policies import at_score
 from lfvpipe.report.records import DecisionMade
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"- Learnt from {labels}{', and from masks' if model['segmentation'] else ''}"
     yield f"- Network: {told['weights']}"
     yield from ("", "## Decision", "")
-    yield f"An image is called anomalous from a score of {decision['threshold']:.3g} on, by"
-    yield f"{decision['by']}; 0.5 is the model's own threshold."
+    yield f"An image is called anomalous from {at_score(decision['threshold'])} on, by"
+    yield f"{decision['by']}."
     if decision["above"] is not None:
         yield f"Scores above {decision['above']:.3g} and below {decision['below']:.3g} are for a"
         yield "person to decide on."

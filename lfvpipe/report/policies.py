@@ -15,7 +15,7 @@ from lfvpipe.decision import Decision
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lfvpipe.config.spec import Decide, ToPerson
+    from lfvpipe.config.spec import Costs, Decide, ToPerson
 
 CONFIDENCE = 0.95
 """With which a largest rate is to hold, where nobody says."""
@@ -56,21 +56,34 @@ def decide(
 
     Args:
         policy: None for the best F1, by which the model chose its own threshold.
-        to_person: Which images a person decides on.
+        to_person: Which images a person decides on; None for those where that costs the least, if
+            the policy says what a person's look costs, and for none otherwise.
         training: Of all training images of which something is known.
         half: See `calibrated_at_half`; where it is None, scores are held for probabilities.
     """
+    band = (to_person.above, to_person.below) if to_person else (None, None)
     if policy is None:
         threshold, by, note = _HALF, "the best expected F1", ""
     elif policy.threshold is not None:
         threshold, by, note = policy.threshold, "a threshold that was set", ""
     elif policy.costs is not None:
-        threshold, by, note = _by_costs(policy, training, half)
+        known = _Known.of(policy, training, half)
+        threshold, by, note = _by_costs(policy, known)
+        if to_person is None and policy.costs.person is not None:
+            band, told = _by_look(policy.costs, policy.costs.person, known)
+            by += f" with {policy.costs.person:g} for a person's look"
+            note = "; ".join(filter(None, (note, told)))
     else:
         threshold, by, note = _by_rate(policy, training)
-    above, below = (to_person.above, to_person.below) if to_person else (None, None)
-    decision = Decision(min(max(threshold, _EDGE), 1 - _EDGE), above, below)
+    decision = Decision(min(max(threshold, _EDGE), 1 - _EDGE), *band)
     return Choice(decision, by, "; ".join(filter(None, (note, about_band(decision)))))
+
+
+def at_score(threshold: float) -> str:
+    """Return at which score is decided, and how that is to the model's own."""
+    if threshold == _HALF:
+        return "a score of 0.5, the model's own"
+    return f"a score of {threshold:.3g} (the model's own is 0.5)"
 
 
 def about_band(decision: Decision) -> str:
@@ -85,9 +98,50 @@ def about_band(decision: Decision) -> str:
     )
 
 
-def _by_costs(
-    policy: Decide, training: Sequence[Judged], half: float | None
-) -> tuple[float, str, str]:
+@dataclass(frozen=True)
+class _Known:
+    """What turns probabilities on the line into scores.
+
+    Attributes:
+        half: See `calibrated_at_half`; where it is None, scores are held for probabilities.
+        shift: The odds of a defect among the training images over those on the line; None where
+            they are not known and count.
+        note: What of that is not known, or assumed.
+    """
+
+    half: float | None
+    shift: float | None
+    note: str
+
+    @classmethod
+    def of(cls, policy: Decide, training: Sequence[Judged], half: float | None) -> _Known:
+        anomalies = sum(each.is_anomaly for each in training)
+        normals = len(training) - anomalies
+        shift: float | None = 1.0
+        if policy.prevalence is not None:
+            line = policy.prevalence / (1 - policy.prevalence)
+            shift = (anomalies / normals) / line if anomalies and normals else None
+        if half is None or shift is None:
+            return cls(half, shift, _UNKNOWN)
+        if policy.prevalence is not None or not training:
+            return cls(half, shift, "")
+        share = f"{100 * anomalies / len(training):.2g} %"
+        return cls(
+            half,
+            shift,
+            f"the line is taken to have as many defects as the training images, {share}:"
+            " `prevalence: 0.02` beside the costs would say that it has 2 %",
+        )
+
+    def score(self, odds: float) -> float:
+        """Return the score that the odds of a defect on the line stand for."""
+        if self.shift is None:
+            return _HALF
+        probability = odds * self.shift / (1 + odds * self.shift)
+        return probability if self.half is None else _score_of(probability, self.half)
+
+
+def _by_costs(policy: Decide, known: _Known) -> tuple[float, str, str]:
     """Return the score from which on passing an image costs more than rejecting it.
 
     That is where the odds of an anomaly are those of the costs. With a prevalence, the odds of
@@ -97,20 +151,49 @@ def _by_costs(
     costs = policy.costs
     if costs is None:
         raise ValueError("a policy by costs has costs")
-    odds = costs.false_reject / costs.false_accept
     by = f"costs of {costs.false_accept:g}:{costs.false_reject:g}"
-    anomalies = sum(each.is_anomaly for each in training)
-    normals = len(training) - anomalies
     if policy.prevalence is not None:
         by += f" at a prevalence of {100 * policy.prevalence:g} %"
-        if not (anomalies and normals):
-            return _HALF, by, _UNKNOWN
-        line = policy.prevalence / (1 - policy.prevalence)
-        odds *= (anomalies / normals) / line
-    probability = odds / (1 + odds)
-    if half is None:
-        return probability, by, _UNKNOWN
-    return _score_of(probability, half), by, ""
+    return known.score(costs.false_reject / costs.false_accept), by, known.note
+
+
+def _by_look(
+    costs: Costs, look: float, known: _Known
+) -> tuple[tuple[float, float] | tuple[None, None], str]:
+    """Return between which scores a person's look costs less than to pass and than to reject.
+
+    To pass an image costs, on average, its probability times a false accept; to reject it, what is
+    left of 1 times a false reject. Source: Chow, "On optimum recognition error and reject
+    tradeoff", IEEE Transactions on Information Theory, 1970.
+    """
+    least, most = look / costs.false_accept, 1 - look / costs.false_reject
+    if least >= most:
+        dearest = 1 / (1 / costs.false_accept + 1 / costs.false_reject)
+        return (None, None), (
+            f"a person's look at {look:g} costs no less than to decide without one: it pays under"
+            f" {dearest:.2g}"
+        )
+    if known.shift is None:
+        return (None, None), ""
+    above, below = (known.score(each / (1 - each)) for each in (least, most))
+    return (above, below), ""
+
+
+def band_that_pays(
+    policy: Decide, look: float, training: Sequence[Judged], half: float | None
+) -> tuple[float, float] | None:
+    """Return the scores between which a person's look would pay at a cost; None where it does not.
+
+    Args:
+        policy: By costs.
+        look: What a look costs.
+        training: See `decide`; likewise `half`.
+        half: See there.
+    """
+    if policy.costs is None:
+        raise ValueError("a policy by costs has costs")
+    (above, below), _ = _by_look(policy.costs, look, _Known.of(policy, training, half))
+    return None if above is None or below is None else (above, below)
 
 
 _UNKNOWN = (

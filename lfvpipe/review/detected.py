@@ -14,6 +14,7 @@ from lfvpipe.decision import Decision, score_of
 from lfvpipe.errors import UserError
 from lfvpipe.report.records import Verdict
 from lfvpipe.review.queue import Item, NothingToReview, Queue, normal_of, standing_outcome
+from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.model.outcome import ModelOutcome
 from lfvpipe.visible import visible_name
@@ -97,18 +98,18 @@ def build_of_detected(context: Context, ledger: Ledger, variant: str, book: Book
     for image in images.values():
         classes |= image.mask.classes if image.mask else {}
     items: list[Item] = []
-    band = pipeline.evaluate.to_person
+    asks = _decision(pipeline.evaluate.to_person, EvaluateOutcome.standing(ledger, variant))
     lost = 0
     for each in verdicts:
         file = store.image(each)
         if each.sha256 in known:
             image = known[each.sha256]
-            items.append(Item(image, _verdict(each, image, band), each.sha256, when=each.when))
+            items.append(Item(image, _verdict(each, image, asks), each.sha256, when=each.when))
         elif file.is_file():
             name = _name(each, file, book, pipeline.folder)
             image = _detected(each, name)
             items.append(
-                Item(image, _verdict(each, image, band), each.sha256, file=file, when=each.when)
+                Item(image, _verdict(each, image, asks), each.sha256, file=file, when=each.when)
             )
         else:
             lost += 1
@@ -157,8 +158,14 @@ def _detected(verdict: KeptVerdict, name: str) -> Image:
     )
 
 
-def _verdict(verdict: KeptVerdict, image: Image, band: ToPerson | None) -> Verdict:
-    asks = Decision(above=band.above, below=band.below) if band else Decision()
+def _decision(said: ToPerson | None, judged: EvaluateOutcome | None) -> Decision:
+    """Return which scores go to a person, by the pipeline file or what its costs came to."""
+    if said is not None:
+        return Decision(above=said.above, below=said.below)
+    return judged.decision.decision if judged and judged.decision else Decision()
+
+
+def _verdict(verdict: KeptVerdict, image: Image, asks: Decision) -> Verdict:
     score = score_of(verdict.confidence, is_anomalous=verdict.is_anomalous)
     return Verdict(
         image.id,

@@ -24,7 +24,7 @@ def test_each_choice_is_shown_with_what_it_does_and_the_line_that_sets_it(
 ) -> None:
     said = lfvpipe("decide", file)
     assert said.code == 0
-    assert "best-f1 (in the pipeline file)" in said.out
+    assert said.out.startswith("best-f1 (in force: the default)\n")
     assert "{max_escape_rate: 0.01}" in said.out
     assert "test: escapes" in said.out
     best = _decision(lfvpipe("decide", file, "--json"), "best-f1")
@@ -52,6 +52,7 @@ def test_another_decision_trains_nothing_and_all_that_judges_follows(
     at_once = lfvpipe("detect", file, image, "--json")
     assert at_once.json["images"][0]["verdict"] == "anomaly"
     assert "No run has judged by this decision yet" in at_once.json["notes"][1]
+    assert at_once.json["images"][0]["threshold"] == threshold
     refused = lfvpipe("export", file, "-o", tmp_path / "line")
     assert refused.code == 3
     assert "is not what the last run judged by" in refused.err
@@ -71,8 +72,14 @@ def test_another_decision_trains_nothing_and_all_that_judges_follows(
     set_aside = ("--set", "evaluate.decide.threshold=0.99999")
     (by_set,) = lfvpipe("detect", file, image, "--json", *set_aside).json["images"]
     assert by_set["verdict"] == "normal"
-    shown = _decision(lfvpipe("decide", file, "--json"), "")
+    shown = lfvpipe("decide", file, "--json").json["choices"][0]
     assert (shown["threshold"], shown["is_set"]) == (threshold, True)
+    assert shown["set_by"] == file.name
+    assert shown["decide"].startswith("{threshold: ")
+    # A run has judged by it, but not the last one.
+    back = lfvpipe("detect", file, image, "--json", "--set", "evaluate.decide=best-f1")
+    assert "an earlier one by this" in back.json["notes"][1]
+    assert back.json["notes"][0].startswith("Decided at a score of 0.5, the model's own, by")
     page = (file.parent / ".lfvpipe" / "small" / "report.html").read_text()
     assert "by a threshold that was set" in page
     assert "Chosen by anna" in page
@@ -100,6 +107,24 @@ def test_another_decision_trains_nothing_and_all_that_judges_follows(
 def _run_decision(path: Path) -> dict[str, Any] | None:
     found: dict[str, Any] | None = json.loads(path.read_text()).get("decision")
     return found
+
+
+def test_what_is_in_force_has_a_row_of_its_own_that_says_who_put_it_there(
+    file: Path, lfvpipe: Any
+) -> None:
+    said = lfvpipe("decide", file, "--set", "evaluate.decide.threshold=0.37")
+    first, second, *_ = said.out.splitlines()
+    assert first == "{threshold: 0.37} (in force: --set)"
+    assert "score of 0.37: a threshold that was set" in second
+    assert said.out.count("(in force") == 1
+    # What is written into the file is not to be overridden again.
+    assert f"and `lfvpipe run {file}`" in " ".join(said.out.split())
+    offered = ("--set", "evaluate.decide={costs: {false_accept: 20, false_reject: 1}}")
+    shown = lfvpipe("decide", file, *offered, "--json").json["choices"]
+    assert [each["set_by"] for each in shown if each["is_set"]] == ["--set"]
+    assert [each["decide"] for each in shown].count(shown[0]["decide"]) == 1
+    band = lfvpipe("decide", file, "--set", "evaluate.to_person={above: 0.2, below: 0.8}")
+    assert band.out.startswith("to_person: {above: 0.2, below: 0.8} (in force: --set) holds for")
 
 
 def test_what_was_asked_for_and_cannot_be_promised_is_told(file: Path, lfvpipe: Any) -> None:

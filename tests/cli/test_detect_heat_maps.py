@@ -156,8 +156,8 @@ def test_a_folder_that_cannot_be_made_is_an_error(
 ) -> None:
     (tmp_path / "heat").write_text("a file")
     said = lfvpipe("detect", spot, "--model", model, "--heat-maps", tmp_path / "heat")
-    assert (said.code, said.out) == (1, "")
-    assert "heat cannot be written" in said.err
+    assert (said.code, said.out) == (3, "")
+    assert "heat is no folder" in said.err
     assert "Name a folder that you may write" in said.err
 
 

@@ -478,3 +478,33 @@ def test_a_local_bucket_is_one_that_an_address_may_name(
     )
     assert said.code == 0, said.err
     assert len(lines_of(parts_of(bucket / "judged"))) == 7
+
+
+def test_a_place_where_nothing_can_be_written_or_should_be_is_told_before_any_work(
+    photos: Path, tmp_path: Path, lfvpipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judge(*_: object) -> None:
+        raise AssertionError("the model was asked for")
+
+    monkeypatch.setattr("lfvpipe.cli.commands.detect._open_model", judge)
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    good = tmp_path / "good"
+    shutil.copytree(photos, good)
+    file = tmp_path / "own.yaml"
+    file.write_text("sources: {normal: {archive: good}, anomaly: {archive: bad}}\n")
+    wrong = {
+        tmp_path / "file": "is no folder",
+        tmp_path / "file" / "below": f"{tmp_path / 'file'} is no folder",
+        tmp_path / "dangling": "leads nowhere",
+        Path("/proc"): "/proc cannot be written",
+        good: "which own.yaml has for its images as sources.normal",
+        good / "night" / "new": "which own.yaml has for its images as sources.normal",
+    }
+    for place, told in wrong.items():
+        for option in ("--out", "--heat-maps"):
+            more = ("--out", tmp_path / "out") if option == "--heat-maps" else ()
+            said = lfvpipe("detect", file, photos, option, place, *more)
+            assert (said.code, said.out) == (3, ""), (place, said.err)
+            assert told in " ".join(said.err.split()), (place, said.err)
+    assert not (good / "night" / "new").exists()

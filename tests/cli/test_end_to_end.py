@@ -115,7 +115,8 @@ def test_what_keeps_running_is_stopped_by_stop(trained: Trained, image: Path, lf
     assert kept.code == 0, kept.err
     assert "hosted: model:small/1" in lfvpipe("status", trained[0]).out
     said = lfvpipe("detect", trained[0], image, "--csv", "--set", "hosting.keep_running=true")
-    assert said.out.splitlines()[0] == "image,verdict,confidence,needs_review,error,note"
+    head = "image,verdict,confidence,needs_review,error,note,score,threshold,model"
+    assert said.out.splitlines()[0] == head
     assert lfvpipe("stop", trained[0], "--json").json == {
         "stopped": ["model:small/1"],
         "left": [],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -64,7 +65,26 @@ def test_an_export_takes_what_is_decided_by_with_it_and_replaces_an_earlier_one(
     told = lfvpipe("detect", "--model", to, *images, "--json").json["images"]
     assert [each["verdict"] for each in told] == ["anomaly"] * 2
     said = lfvpipe("detect", "--model", to, *images)
-    assert "Decided at a score of 1e-05, as the export's decision.json says" in said.err
+    own = f"Decided at a score of 1e-05 (the model's own is 0.5), as {to / 'decision.json'} says"
+    assert own in " ".join(said.err.split())
+    # The model file in there is the export's as well; a copy elsewhere is not.
+    by_file = lfvpipe("detect", "--model", to / "model.lfv", *images, "--json").json
+    assert [each["verdict"] for each in by_file["images"]] == ["anomaly"] * 2
+    assert [each["threshold"] for each in by_file["images"]] == [0.00001] * 2
+    assert str(to / "decision.json") in by_file["notes"][0]
+    copy = shutil.copyfile(to / "model.lfv", tmp_path / "copy.lfv")
+    by_copy = lfvpipe("detect", "--model", copy, *images, "--json").json["images"]
+    assert [each["threshold"] for each in by_copy] == [0.5] * 2
+    into_export: list[tuple[Any, ...]] = [
+        ("detect", file, images[0].parent, "--out", to),
+        ("detect", file, images[0].parent, "--out", to / "code" / "new"),
+        ("detect", "--model", to, images[0], "--heat-maps", to / "maps"),
+        ("export", file, *decide, "-o", to / "again"),
+    ]
+    for words in into_export:
+        refused = lfvpipe(*words)
+        assert (refused.code, refused.out) == (3, ""), words
+        assert f"is in an export, {to}" in " ".join(refused.err.split())
     assert "a score of 1e-05" in (to / "card.md").read_text()
 
 
@@ -87,7 +107,9 @@ def test_a_damaged_export_judges_nothing_and_says_which_of_its_files_it_is(
     (helped,) = [_run_py(to, "--help")]
     assert (helped.returncode, "run.py IMAGE" in helped.stdout) == (0, True)
     decision = to / "decision.json"
-    for content in ("{}", "[]", '{"threshold": 2}', '{"threshold": 0.5, "below": 0.7}', "x", None):
+    unknown = '{"threshold": 0.5, "thresold": 0.3}'
+    half = '{"threshold": 0.5, "below": 0.7}'
+    for content in (unknown, half, "{}", "[]", '{"threshold": 2}', "x", None):
         if content is None:
             decision.unlink()
         else:

@@ -326,6 +326,15 @@ def test_images_may_be_listed_by_a_table_a_layout_or_annotations(
     assert marked.split.test is not None
 
 
+def test_costs_may_say_what_a_persons_look_costs(load_text: Load, good: str) -> None:
+    costs = "{false_accept: 20, false_reject: 1, person: 0.2}"
+    told = load_text(good + f"evaluate: {{decide: {{costs: {costs}}}}}\n").pipeline
+    assert told.evaluate.decide == spec.Decide(spec.Costs(20, 1, 0.2))
+    costs = costs.replace("0.2", "null")
+    told = load_text(good + f"evaluate: {{decide: {{costs: {costs}}}}}\n").pipeline
+    assert told.evaluate.decide == spec.Decide(spec.Costs(20, 1))
+
+
 def test_a_split_may_be_the_sources_own_or_by_names(
     load_text: Load, good: str, tmp_path: Path
 ) -> None:

@@ -197,6 +197,23 @@ def test_empty_text_of_an_override_is_in_quotes(load_text: Load, good: str) -> N
     assert loaded.pipeline.bucket.prefix == ""
 
 
+def test_where_a_key_is_set_is_known(load_text: Load, good: str) -> None:
+    keys = ("evaluate.decide", "evaluate.costs")
+    bare = load_text(good + "evaluate: {decide: null}\n")
+    assert bare.where_set(*keys) == ""
+    in_file = load_text(good + "evaluate: {costs: {false_accept: 2, false_reject: 1}}\n")
+    assert in_file.where_set(*keys).endswith(".yaml")
+    part = load_text(
+        good + "evaluate: {decide: {costs: {false_accept: 2, false_reject: 1}}}\n",
+        "evaluate.decide.costs.false_accept=3",
+    )
+    assert part.where_set(*keys) == "--set evaluate.decide.costs.false_accept=3"
+    beside = load_text(good, "evaluate.review_below=0.8")
+    assert beside.where_set(*keys) == ""
+    text = good + "matrix: {evaluate.decide.threshold: [0.3, 0.4]}\n"
+    assert load_text(text).where_set(*keys).endswith(".yaml")
+
+
 def test_an_override_can_take_a_key_away(load_text: Load, good: str) -> None:
     loaded = load_text(good + "sample: {count: 9}\n", "sample.count=null", "sample.percent=5")
     assert loaded.pipeline.sample.shares["normal"].percent == 5

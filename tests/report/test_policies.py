@@ -77,6 +77,45 @@ def test_where_no_probabilities_are_known_scores_are_held_for_them_and_that_is_s
     assert "scores are held for probabilities" in found.note
 
 
+def test_that_the_line_has_as_many_defects_as_the_training_images_is_said_to_be_assumed() -> None:
+    said = _said(Calibration(1.0, 0.0, 0.5))
+    assumed = decide(Decide(costs=Costs(20, 1)), None, said.judged, said.half)
+    assert "as many defects as the training images, 53 %: `prevalence: 0.02`" in assumed.note
+    stated = Decide(costs=Costs(20, 1), prevalence=0.01)
+    assert decide(stated, None, said.judged, said.half).note == ""
+
+
+@pytest.mark.parametrize("prevalence", [None, 0.02])
+@pytest.mark.parametrize("look", [0.05, 0.4])
+def test_a_person_is_asked_where_that_costs_the_least(
+    prevalence: float | None, look: float
+) -> None:
+    said = _said(Calibration(1.0, 0.0, 0.4))
+    policy = Decide(costs=Costs(20, 1, look), prevalence=prevalence)
+    found = decide(policy, None, said.judged, said.half).decision
+    shift = 1.0 if prevalence is None else (prevalence / (1 - prevalence)) / (10 / 9)
+    asked = set()
+    for each, calibrated in zip(said.judged, said.calibrated, strict=True):
+        odds = calibrated / (1 - calibrated) * shift
+        probability = odds / (1 + odds)
+        passed, rejected = 20 * probability, 1 - probability
+        called = found.call(each.score)
+        assert called.to_person == (look < min(passed, rejected))
+        assert called.is_anomalous == (rejected <= passed)
+        asked.add(called.to_person)
+    assert asked == {True, False}
+
+
+def test_a_look_that_costs_too_much_asks_nobody_and_a_stated_band_counts_more() -> None:
+    said = _said(Calibration(1.0, 0.0, 0.5))
+    dear = decide(Decide(costs=Costs(20, 1, 0.96)), None, said.judged, said.half)
+    assert (dear.decision.above, dear.decision.below) == (None, None)
+    assert "a person's look at 0.96 costs no less than to decide without one" in dear.note
+    assert "it pays under 0.95" in dear.note
+    stated = decide(Decide(costs=Costs(20, 1, 0.2)), ToPerson(0.3, 0.4), said.judged, said.half)
+    assert (stated.decision.above, stated.decision.below) == (0.3, 0.4)
+
+
 @pytest.mark.parametrize("escapes", [True, False])
 def test_a_largest_rate_holds_with_its_confidence(escapes: bool) -> None:
     chance = random.Random(5)
@@ -114,6 +153,14 @@ def test_a_rate_of_many_images_is_worked_out_without_end() -> None:
     judged = [Judged(number / 50_000, is_anomaly=True) for number in range(1, 50_000)]
     found = decide(Decide(max_escape_rate=0.5), None, judged)
     assert found.decision.threshold == pytest.approx(0.4963, abs=1e-3)
+
+
+def test_a_band_over_the_whole_scale_leaves_out_no_score() -> None:
+    assert all(Decision(0.5, 0.0, 1.0).call(score).to_person for score in (0.0, 0.5, 1.0))
+    half = Decision(0.5, 0.0, 0.5)
+    assert [half.call(score).to_person for score in (0.0, 0.49, 0.5)] == [True, True, False]
+    inside = Decision(0.5, 0.2, 0.8)
+    assert not any(inside.call(score).to_person for score in (0.0, 0.2, 0.8, 1.0))
 
 
 @pytest.mark.parametrize("decision", [Decision(), Decision(0.31), Decision(0.1, 0.05, 0.7)])

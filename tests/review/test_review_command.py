@@ -254,6 +254,37 @@ def test_decide_says_which_labels_to_correct_first(
     assert json.loads(capsys.readouterr().out)["contradicted"] == 3
 
 
+def test_decide_says_that_a_run_is_due_where_labels_were_corrected_since(
+    learnt: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = learnt([0.1] * 12 + [0.93, 0.97], [0.9] * 12 + [0.02])
+    text = file.read_text("utf-8").replace("sources: {", "sources: {labels: labels.jsonl, ")
+    file.write_text(text, "utf-8")
+
+    def said(*decided: tuple[str, str, str]) -> tuple[str, dict[str, object]]:
+        lines = [
+            json.dumps({"name": name, "source": source, "label": label})
+            for source, name, label in decided
+        ]
+        file.with_name("labels.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+        assert main(["decide", str(file)]) == 0
+        text = " ".join(capsys.readouterr().out.split())
+        assert main(["decide", str(file), "--json"]) == 0
+        return text, json.loads(capsys.readouterr().out)
+
+    one = ("normal", "13.png", "anomaly")
+    text, facts = said(one)
+    assert "first correct the 2 training labels that are contradicted" in text
+    assert "1 contradicted label was corrected, which has changed what the model is to" in text
+    assert f"`lfvpipe run {file}` is due, before you decide" in text
+    assert (facts["contradicted"], facts["corrected"], facts["run_is_due"]) == (3, 1, True)
+    # One that a person holds to be right is not to be corrected either.
+    text, facts = said(one, ("normal", "12.png", "normal"), ("anomaly", "12.png", "exclude"))
+    assert "first correct" not in text
+    assert "2 contradicted labels were corrected" in text
+    assert facts["corrected"] == 2
+
+
 def test_decide_names_no_labels_where_none_is_contradicted(
     learnt: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from threading import Event
 
-    from lfvpipe.cli.asked import Asked, Judge
+    from lfvpipe.cli.asked import Asked
     from lfvpipe.cli.bulk.partitions import Partition
     from lfvpipe.cli.bulk.places import Place
     from lfvpipe.cli.bulk.sources import Listed, Source
+    from lfvpipe.cli.judge import Judge
 
     Work = tuple[Partition, Listed]
 

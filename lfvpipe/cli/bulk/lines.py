@@ -7,23 +7,19 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.cli.verdicts import ImageVerdict
 from lfvpipe.damage import parse_json
-from lfvpipe.decision import score_of
 
 if TYPE_CHECKING:
-    from lfvpipe.cli.asked import Judge
+    from lfvpipe.cli.judge import Judge
 
 
 def line_of(verdict: ImageVerdict, judge: Judge) -> bytes:
     """Return a verdict as a line; `lfvpipe/docs/many-images.md` says what its keys mean."""
-    score = None
-    if verdict.is_anomalous is not None and verdict.confidence is not None:
-        score = score_of(verdict.confidence, is_anomalous=verdict.is_anomalous)
     said = {
         "image": verdict.image,
         "verdict": verdict.word,
         "is_anomalous": verdict.is_anomalous,
         "confidence": verdict.confidence,
-        "score": score,
+        "score": verdict.score,
         "threshold": judge.decision.threshold,
         "model": judge.model,
         "needs_review": verdict.needs_review,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfvpipe import archives, report, storage
+from lfvpipe.cli.written_places import make_writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -94,19 +95,22 @@ def is_s3(address: str) -> bool:
     return address.lower().startswith("s3://")
 
 
-def open_place(address: str, bucket_of: BucketOf) -> Place:
+def open_place(address: str, bucket_of: BucketOf, option: str) -> Place:
     """Return the place at an address; a folder is made if it is not there.
 
     Args:
         address: A folder, or ``s3://bucket/prefix``.
         bucket_of: Returns the bucket of a name.
+        option: That named it.
 
     Raises:
-        StorageError: The address is none, or the folder cannot be made.
+        StorageError: The address is none.
+        UserError: The folder cannot be made, or written.
     """
     if is_s3(address):
         name, prefix = split_address(address)
         return Place(f"s3://{name}/{prefix}".rstrip("/"), bucket_of(name), prefix)
+    make_writable(Path(address), option)
     bucket = storage.LocalBucket(Path(address).absolute(), "")
     bucket.create()
     return Place(address.rstrip("/") or "/", bucket)

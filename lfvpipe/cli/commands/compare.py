@@ -11,8 +11,9 @@ from lfvpipe import atomic, report, wrapping
 from lfvpipe.cli import matrix_table, output
 from lfvpipe.cli.options import Json, Option, PipelineOptions, is_pipeline_file
 from lfvpipe.cli.run_report import standing_runs
-from lfvpipe.cli.usage import UsageError, insist_outside_state
+from lfvpipe.cli.usage import UsageError
 from lfvpipe.cli.variants import open_variants
+from lfvpipe.cli.written_places import insist_outside_state
 from lfvpipe.engine.phrases import count_of
 from lfvpipe.errors import UserError
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from lfvpipe import report
 from lfvpipe.cli import output
+from lfvpipe.cli.doubted_labels import doubted_labels
 from lfvpipe.cli.options import Json, Option, PipelineOptions
 from lfvpipe.cli.plans import has_unlearnt
 from lfvpipe.cli.standing_decision import (
@@ -15,9 +17,10 @@ from lfvpipe.cli.standing_decision import (
     training_verdicts,
     verdicts_of,
 )
+from lfvpipe.cli.unnamed_labels import about_unnamed_labels
 from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant
-from lfvpipe.cli.variants import ledger_of, open_variants
+from lfvpipe.cli.variants import ledger_of, open_variants, where_set
 from lfvpipe.config.spec import Costs, Decide
 from lfvpipe.engine.phrases import count_of
 from lfvpipe.errors import UserError
@@ -26,9 +29,10 @@ from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from lfvpipe.cli.doubted_labels import DoubtedLabels
     from lfvpipe.cli.variants import Variant
-    from lfvpipe.report.policies import Choice
-    from lfvpipe.report.records import Confusion, Estimate, Verdict
+    from lfvpipe.report.policies import Choice, Judged
+    from lfvpipe.report.records import Confusion, Estimate, ForPerson
 
 # What is shown beside the policy that stands, with the line that sets it.
 _OFFERED: Mapping[str, Decide | None] = {
@@ -38,6 +42,9 @@ _OFFERED: Mapping[str, Decide | None] = {
     "{costs: {false_accept: 20, false_reject: 1}, prevalence: 0.02}": Decide(
         costs=Costs(20, 1), prevalence=0.02
     ),
+    "{costs: {false_accept: 20, false_reject: 1, person: 0.2}, prevalence: 0.02}": Decide(
+        costs=Costs(20, 1, 0.2), prevalence=0.02
+    ),
     "{costs: {false_accept: 1000, false_reject: 1}, prevalence: 0.02}": Decide(
         costs=Costs(1000, 1), prevalence=0.02
     ),
@@ -46,15 +53,9 @@ _OFFERED: Mapping[str, Decide | None] = {
     "{max_false_alarm_rate: 0.05}": Decide(max_false_alarm_rate=0.05),
     "{max_false_alarm_rate: 0.01}": Decide(max_false_alarm_rate=0.01),
 }
+_DECIDES = ("evaluate.decide", "evaluate.costs")
+_LOOK = 0.2  # of the cheaper mistake: what a person's look costs in an example
 _SETS = {"test": "test", "verdicts": "evaluation"}
-
-
-class ForPerson(NamedTuple):
-    """How many images go to a person: of defective products, of good ones, and in all."""
-
-    anomalies: int
-    normals: int
-    images: int
 
 
 @dataclass(frozen=True)
@@ -62,17 +63,20 @@ class Row:
     """A decision with what it does, by set of images.
 
     Attributes:
-        line: What sets it in a pipeline file; "" for one that is there and is not offered.
-        is_set: Whether it is the one in the pipeline file.
+        line: What sets it in a pipeline file.
+        set_by: What has it in force: ``--set``, a pipeline file's name, or "the default"; "" for
+            one that is not.
         counts: Of the images with a label, without those that go to a person.
         for_person: These.
+        hint: What else could be said of the costs.
     """
 
     line: str
-    is_set: bool
+    set_by: str
     choice: Choice
     counts: Mapping[str, Confusion]
     for_person: Mapping[str, ForPerson]
+    hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,31 +105,72 @@ def run(options: DecideOptions) -> int:
             f"{variant.pipeline.name} has no verdicts yet to decide on.",
             hint=f"Run it first: `{command_line('run', options)}`.",
         )
-    rows = list(_rows(variant, found))
+    rows = list(_rows(variant, found, _in_force(options)))
     told = training_verdicts(variant.context.state_dir, found)
-    doubted = len(report.suspects.contradicted(told) or ())
+    ledger = ledger_of(variant)
+    doubted = doubted_labels(variant, ledger, told)
+    is_due = False
+    with suppress(UserError):  # what cannot be read is `run`'s to tell
+        is_due = has_unlearnt(options, variant)
     if options.json:
-        output.print_json({"choices": [_json(row) for row in rows], "contradicted": doubted})
+        output.print_json(
+            {
+                "choices": [_json(row) for row in rows],
+                "contradicted": doubted.contradicted,
+                "corrected": doubted.corrected,
+                "run_is_due": is_due,
+            }
+        )
         return 0
+    if band := variant.pipeline.evaluate.to_person:
+        by = _set_by(where_set(options, "evaluate.to_person"))
+        line = f"to_person: {{above: {band.above:g}, below: {band.below:g}}}"
+        print(f"{line} (in force: {by}) holds for each of these:")
     for row in rows:
         print("\n".join(_lines(row)))
-    if doubted:
-        first = report.suspects.correct_first(doubted)
-        with suppress(UserError):  # what cannot be read is `run`'s to tell
-            if has_unlearnt(options, variant):  # such as these very labels
-                first += f"; where that is done, `{command_line('run', options)}` learns them"
-        print(output.styled(f"\nThese thresholds go by labels: {first}.", "yellow"))
     again = command_line("run", options)
+    for warning in _warnings(doubted, about_unnamed_labels(variant, ledger), again, is_due=is_due):
+        print(output.styled(f"\n{warning}", "yellow"))
+    without = tuple(each for each in options.overrides if not each.strip().startswith(_DECIDES))
+    then = command_line("run", replace(options, overrides=without))
     print(
         "\nEscapes are defective images called normal, false alarms good ones called anomalous; in"
         " brackets how many of all to come there are with 95 % confidence. Thresholds were chosen"
         " by training images alone, by models that had not learnt from them. Write the line that"
-        f" you want into the pipeline file, as evaluate.decide, and `{again}`: it trains nothing."
+        f" you want into the pipeline file, as evaluate.decide, and `{then}`: it trains nothing"
+        f"{' more than what is due' if is_due else ''}."
     )
     return 0
 
 
-def _rows(variant: Variant, found: EvaluateOutcome) -> Iterator[Row]:
+def _warnings(doubted: DoubtedLabels, unnamed: str, again: str, *, is_due: bool) -> Iterator[str]:
+    """Yield why the thresholds may not be what they should be, a sentence each."""
+    if doubted.left:
+        yield f"These thresholds go by labels: {report.suspects.correct_first(doubted.left)}."
+    if unnamed:
+        yield f"{unnamed}."
+    if is_due:
+        what = "Images, labels or settings have"
+        if doubted.corrected:
+            labels = count_of(doubted.corrected, "contradicted label")
+            what = f"{labels} {'was' if doubted.corrected == 1 else 'were'} corrected, which has"
+        yield (
+            f"{what} changed what the model is to learn from: `{again}` is due, before you decide."
+        )
+
+
+def _in_force(options: DecideOptions) -> str:
+    """Return where it is said what is decided by."""
+    return _set_by(where_set(options, *_DECIDES))
+
+
+def _set_by(place: str) -> str:
+    if not place:
+        return "the default"
+    return "--set" if place.startswith("--set ") else Path(place).name
+
+
+def _rows(variant: Variant, found: EvaluateOutcome, in_force: str) -> Iterator[Row]:
     state_dir, spec = variant.context.state_dir, variant.pipeline.evaluate
     judged = judged_in_training(state_dir, found)
     sets = {
@@ -133,8 +178,9 @@ def _rows(variant: Variant, found: EvaluateOutcome) -> Iterator[Row]:
         for name, title in _SETS.items()
         if getattr(found, name).count
     }
-    own = [] if spec.decide in _OFFERED.values() else [("", spec.decide)]
-    for line, policy in (*own, *_OFFERED.items()):
+    others = {line: policy for line, policy in _OFFERED.items() if policy != spec.decide}
+    for line, policy in ((_line_of(spec.decide), spec.decide), *others.items()):
+        is_set = policy == spec.decide
         choice = report.policies.decide(policy, spec.to_person, judged, found.calibrated_at_half)
         decided = {
             title: [each.decided(choice.decision, spec.review_below) for each in verdicts]
@@ -142,23 +188,53 @@ def _rows(variant: Variant, found: EvaluateOutcome) -> Iterator[Row]:
         }
         yield Row(
             line,
-            policy == spec.decide,
+            in_force if is_set else "",
             choice,
             {title: report.metrics.confusion(each) for title, each in decided.items()},
-            {title: _for_person(each) for title, each in decided.items()},
+            {title: report.metrics.for_person(each) for title, each in decided.items()},
+            _about_look(policy, judged, found.calibrated_at_half)
+            if is_set and spec.to_person is None
+            else "",
         )
 
 
-def _for_person(verdicts: Sequence[Verdict]) -> ForPerson:
-    labels = [each.label for each in verdicts if each.to_person]
-    return ForPerson(labels.count("anomaly"), labels.count("normal"), len(labels))
+def _line_of(policy: Decide | None) -> str:
+    """Return what sets a policy in a pipeline file."""
+    return "best-f1" if policy is None else _flow(asdict(policy))
+
+
+def _flow(said: Mapping[str, Any]) -> str:
+    parts = [
+        f"{key}: {_flow(value) if isinstance(value, dict) else f'{value:.12g}'}"
+        for key, value in said.items()
+        if value is not None
+    ]
+    return f"{{{', '.join(parts)}}}"
+
+
+def _about_look(policy: Decide | None, judged: Sequence[Judged], half: float | None) -> str:
+    """Return what to write so that costs say which images go to a person; "" where they do."""
+    if policy is None or policy.costs is None or policy.costs.person is not None:
+        return ""
+    look = _LOOK * min(policy.costs.false_accept, policy.costs.false_reject)
+    band = report.policies.band_that_pays(policy, look, judged, half)
+    if band is None:
+        return ""
+    return (
+        "what a person's look costs is not said, so none is asked: at"
+        f" `person: {look:.3g}` among the costs, scores of {band[0]:.3g} to {band[1]:.3g} would go"
+        " to a person"
+    )
 
 
 def _lines(row: Row) -> Iterator[str]:
-    threshold = f"{row.choice.decision.threshold:.3g}"
-    title = " ".join(filter(None, (row.line, "(in the pipeline file)" if row.is_set else "")))
-    yield output.styled(title, "bold" if row.is_set else "cyan")
-    yield f"  score of {threshold}: {row.choice.by}"
+    decision = row.choice.decision
+    title = f"{row.line} (in force: {row.set_by})" if row.set_by else row.line
+    yield output.styled(title, "bold" if row.set_by else "cyan")
+    band = ""
+    if decision.above is not None and decision.below is not None:
+        band = f"; a person decides between {decision.above:.3g} and {decision.below:.3g}"
+    yield f"  score of {decision.threshold:.3g}: {row.choice.by}{band}"
     for name, counts in row.counts.items():
         left = row.for_person[name]
         escapes = _share(counts.false_negative, counts.positive, left.anomalies)
@@ -167,6 +243,8 @@ def _lines(row: Row) -> Iterator[str]:
         yield f"  {name}: escapes {escapes}; false alarms {alarms}{looked}"
     if row.choice.note:
         yield output.styled(f"  note: {row.choice.note}", "yellow")
+    if row.hint:
+        yield f"  hint: {row.hint}"
 
 
 def _share(part: int, whole: int, for_person: int) -> str:
@@ -180,18 +258,20 @@ def _share(part: int, whole: int, for_person: int) -> str:
 
 def _json(row: Row) -> dict[str, Any]:
     return {
-        "decide": row.line or None,
-        "is_set": row.is_set,
+        "decide": row.line,
+        "is_set": bool(row.set_by),
+        "set_by": row.set_by or None,
         **asdict(row.choice.decision),
         "by": row.choice.by,
         "note": row.choice.note or None,
+        "hint": row.hint or None,
         "sets": {
             name: {
                 "escapes": counts.false_negative,
                 "anomalies": counts.positive,
                 "false_alarms": counts.false_positive,
                 "normals": counts.negative,
-                "for_person": row.for_person[name]._asdict(),
+                "for_person": asdict(row.for_person[name]),
                 "escape_rate": _interval(
                     report.metrics.wilson(counts.false_negative, counts.positive)
                 ),

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from lfvpipe import detector, service
 from lfvpipe.archives import STATE_FOLDER
 from lfvpipe.cli import bulk, heat_maps, interrupt, output
-from lfvpipe.cli.asked import Asked, Judge, Photograph, stamp_of
+from lfvpipe.cli.asked import Asked, Photograph
 from lfvpipe.cli.bulk.partitions import PARTITION
 from lfvpipe.cli.bulk.sources import about_left_out, why_left_out
 from lfvpipe.cli.command_work import CommandWork
 from lfvpipe.cli.held_models import stop_left_models
+from lfvpipe.cli.judge import Judge, stamp_of
 from lfvpipe.cli.keeping import Keeper
 from lfvpipe.cli.options import (
     Json,
@@ -31,12 +32,17 @@ from lfvpipe.cli.options import (
     is_pipeline_file,
 )
 from lfvpipe.cli.preparation import training_preparation
-from lfvpipe.cli.standing_decision import decide_now, is_by_run
+from lfvpipe.cli.standing_decision import decide_now, has_judged, is_by_run
 from lfvpipe.cli.starter.name_reading import is_made
-from lfvpipe.cli.usage import UsageError, command_line, insist_outside_state
+from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant
 from lfvpipe.cli.variants import ledger_of, locked, open_variants
 from lfvpipe.cli.verdicts import ImageVerdict, print_verdicts
+from lfvpipe.cli.written_places import (
+    insist_outside_exports,
+    insist_outside_sources,
+    insist_outside_state,
+)
 from lfvpipe.dataset.checks.counts import is_built_in
 from lfvpipe.dataset.globs import has_wildcard
 from lfvpipe.decision import Decision, score_of
@@ -46,6 +52,7 @@ from lfvpipe.executor import in_order
 from lfvpipe.lookout.failures import explained
 from lfvpipe.lookout.likeness import unlikeness
 from lfvpipe.report.certainty import why_guessed
+from lfvpipe.report.policies import at_score
 from lfvpipe.service.jobs.packaging import component
 from lfvpipe.steps.evaluate.detection import content_type
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
@@ -67,7 +74,11 @@ if TYPE_CHECKING:
     Maps = heat_maps.HeatMaps | bulk.PlacedMaps
 
 JOBS = 4
-NOT_RUN = "No run has judged by this decision yet; `lfvpipe run` does, and trains nothing for it."
+NEVER_RUN = "No run has judged by this decision yet; `lfvpipe run` does, and trains nothing."
+NOT_LAST_RUN = (
+    "The last run judged by another decision, an earlier one by this; `lfvpipe run` goes back to"
+    " it, and trains nothing for it."
+)
 ALIKE = "too few of the defective ones differ"
 
 
@@ -151,9 +162,6 @@ class DetectOptions(LockOptions):
 
 def run(options: DetectOptions) -> int:
     """Print a verdict per image; return 0, or 1 where an image got none, or no heat map."""
-    for place in filter(None, (options.heat_maps, options.out)):
-        if not bulk.is_s3(place):
-            insist_outside_state(Path(place), options)
     if options.out is not None:
         return _judge_into(options, options.out)
     if options.partition is not None:
@@ -163,8 +171,10 @@ def run(options: DetectOptions) -> int:
         raise UsageError(f"{each} is in an object store.", hint=hint)
     left_out: Counter[str] = Counter()
     files = list(_image_files(options.targets, left_out))
-    maps = None
+    maps = variant = None
     if options.heat_maps is not None:
+        variant = None if options.model else _chosen_variant(options)
+        _insist_on_own_places(options, variant)
         folder = Path(options.heat_maps)
         files = heat_maps.outside(folder, files, options.targets)
         maps = heat_maps.destination(folder, files) if files else None
@@ -175,9 +185,10 @@ def run(options: DetectOptions) -> int:
             hint="\n".join(["Name images, folders or globs.", *about_left_out(left_out)]),
         )
     try:
-        with _open_model(options, maps) as model, model.at_work():
+        with _open_model(options, maps, variant) as model, model.at_work():
             verdicts = print_verdicts(
                 in_order(partial(_detect_or_say_why_not, model.detect), files, JOBS),
+                model.judge,
                 total=len(files),
                 as_json=options.json,
                 as_csv=options.csv,
@@ -199,12 +210,13 @@ def _judge_into(options: DetectOptions, out: str) -> int:
         hint = "Name one folder, or one s3://bucket/prefix."
         raise UsageError(f"With --out, one folder is judged; {named} named.", hint=hint)
     variant = None if options.model else _chosen_variant(options)
+    _insist_on_own_places(options, variant)
     bucket_of = variant.context.source_bucket if variant else bulk.bucket_by_environment
     source = bulk.open_source(options.targets[0], bucket_of)
-    place = bulk.open_place(out, bucket_of)
+    place = bulk.open_place(out, bucket_of, "--out")
     maps = None
     if options.heat_maps is not None:
-        maps = bulk.PlacedMaps(bulk.open_place(options.heat_maps, bucket_of))
+        maps = bulk.PlacedMaps(bulk.open_place(options.heat_maps, bucket_of, "--heat-maps"))
     asking = replace(options, no_keep=True)
     with _open_model(asking, maps, variant) as model:
         try:
@@ -223,6 +235,20 @@ def _judge_into(options: DetectOptions, out: str) -> int:
     if options.json:
         output.print_json(summary)
     return 1 if found.failed or (maps and found.undrawn) else 0
+
+
+def _insist_on_own_places(options: DetectOptions, variant: Variant | None) -> None:
+    """Refuse to write where other things are.
+
+    Raises:
+        UsageError: A place is in the state, in an export, or in a source of the pipeline.
+    """
+    named = [each for each in (options.heat_maps, options.out) if each and not bulk.is_s3(each)]
+    for place in map(Path, named):
+        insist_outside_state(place, options)
+        insist_outside_exports(place)
+        if variant is not None:
+            insist_outside_sources(place, variant.pipeline)
 
 
 def _same_command(options: DetectOptions, out: str) -> str:
@@ -308,7 +334,10 @@ def _from_model_file(path: Path, maps: Maps | None) -> Iterator[Asked]:
     if file.suffix.lower() == ".zip":
         hint = "Unpack it, and name the folder: --model FOLDER."
         raise UsageError(f"{file} is an archive, not a model file.", hint=hint)
-    decision = _exported_decision(path) if path.is_dir() else Decision()
+    # A model file that lies in an export is the export's: judged as its run.py judges.
+    beside = file.with_name(component.DECISION)
+    is_exported = path.is_dir() or beside.exists()
+    decision = _exported_decision(beside) if is_exported else Decision()
     stamp = stamp_of(file)
     try:
         model = detector.load(file)
@@ -337,29 +366,27 @@ def _from_model_file(path: Path, maps: Maps | None) -> Iterator[Asked]:
     why = why_guessed(counts.get("anomaly", 0), single=False, built_in=True)
     is_guess = bool(why) or model.info.kind == "novelty"  # of anomalies that are alike, for one
     about = _about_threshold(why or ALIKE, is_guess=is_guess)
-    yield Asked(detect, judge, (*_about_exported(decision), *about))
+    yield Asked(detect, judge, (*_about_exported(decision, beside), *about))
 
 
-def _exported_decision(folder: Path) -> Decision:
+def _exported_decision(file: Path) -> Decision:
     """Return what is decided by in a folder that `export` made.
 
     Raises:
         UsageError: It cannot be read.
     """
-    file = folder / component.DECISION
     try:
         return Decision.from_json(file.read_bytes())
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else error
-        hint = f"Export it again, or name {component.MODEL} in it, which decides at its own 0.5."
+        hint = f"Export it again; a copy of {component.MODEL} elsewhere decides at its own 0.5."
         raise UsageError(f"{file} cannot be read: {said}.", hint=hint) from error
 
 
-def _about_exported(decision: Decision) -> tuple[str, ...]:
+def _about_exported(decision: Decision, file: Path) -> tuple[str, ...]:
     if decision == Decision():
         return ()
-    text = f"Decided at a score of {decision.threshold:.3g}, as the export's {component.DECISION}"
-    return (f"{text} says; 0.5 is the model's own.",)
+    return (f"Decided at {at_score(decision.threshold)}, as {file} says.",)
 
 
 def _chosen_variant(options: DetectOptions) -> Variant:
@@ -490,12 +517,11 @@ def _decision(
     is_new = not is_by_run(choice, found)
     if spec.decide is None and spec.to_person is None and not is_new:
         return choice.decision, ()
-    shown = f"{choice.decision.threshold:.3g}"
-    return choice.decision, (
-        f"Decided at a score of {shown}, by {choice.by}; 0.5 is the model's own.",
-        *([NOT_RUN] if is_new else []),
-        *([choice.note] if is_new and choice.note else []),
-    )
+    notes = [f"Decided at {at_score(choice.decision.threshold)}, by {choice.by}."]
+    if is_new:
+        has_been = has_judged(variant, ledger, choice, trained.arn)
+        notes += [NOT_LAST_RUN if has_been else NEVER_RUN, *filter(None, [choice.note])]
+    return choice.decision, tuple(notes)
 
 
 def _drawing(variant: Variant, model: Hosting, maps: Maps | None) -> Draw:

@@ -17,6 +17,7 @@ from lfvpipe.cli.standing_decision import decide_now, is_by_run
 from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant
 from lfvpipe.cli.variants import ledger_of, open_variants
+from lfvpipe.cli.written_places import insist_outside_exports, insist_outside_sources
 from lfvpipe.decision import Decision
 from lfvpipe.engine.phrases import size
 from lfvpipe.errors import UserError
@@ -68,16 +69,15 @@ def run(options: ExportOptions) -> int:
     again = command_line("run", options)
     found = _run_of(variant, again)
     _insist_on_decision(variant, again)
-    unlearnt = _about_unlearnt(options, variant, found)
-    file = _model_of(variant, found)
-    model = detector.load(file)
     version = found.model.get("version")
     to = Path(options.output or f"{variant.pipeline.name}-v{version}").absolute()
     _insist_on_free(to, options.state_root)
+    insist_outside_sources(to, variant.pipeline)
+    unlearnt = _about_unlearnt(options, variant, found)
+    file = _model_of(variant, found)
+    model = detector.load(file)
     sha256 = digest_of(file)
     card = model_card.card(found, model.info, sha256)
-    if not to.parent.is_dir():
-        raise UsageError(f"{to.parent} is no folder.", hint="Make it, or name another with -o.")
     scratch = to.with_name(f".{to.name}.incomplete")
     shutil.rmtree(scratch, ignore_errors=True)  # of an export that was killed
     try:
@@ -135,7 +135,7 @@ def _insist_on_decision(variant: Variant, again: str) -> None:
     band += "" if decided.below is None else f" {decided.below:g}"
     raise UsageError(
         f"What is to be decided by ({choice.by}: a score of {decided.threshold:.3g}{band}) is not"
-        " what the last run judged by, so that no figures of it are known.",
+        " what the last run judged by, whose figures the card would have.",
         hint=f"Run it first: `{again}`. Where nothing else changed, it trains nothing.",
     )
 
@@ -185,6 +185,9 @@ def _insist_on_free(to: Path, state: Path) -> None:
             f"{formatting.path(to)} is among the state, which `destroy --state` removes.",
             hint="Name another place with -o.",
         )
+    insist_outside_exports(to.parent)
+    if not to.parent.is_dir():
+        raise UsageError(f"{to.parent} is no folder.", hint="Make it, or name another with -o.")
     if not (to.exists() or to.is_symlink()):
         return
     if to.is_symlink() or not to.is_dir() or not _is_export(to):

@@ -12,10 +12,11 @@ from lfvpipe import atomic, review
 from lfvpipe.cli.options import Option, PipelineOptions
 from lfvpipe.cli.preparation import training_preparation
 from lfvpipe.cli.unnamed_labels import usual_labels_file
-from lfvpipe.cli.usage import UsageError, command_line, insist_outside_state
+from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant, variant_lines
 from lfvpipe.cli.variants import ledger_of, open_variants
 from lfvpipe.cli.way_in import way_in
+from lfvpipe.cli.written_places import insist_outside_state
 from lfvpipe.dataset.book import Book
 from lfvpipe.engine.phrases import doing
 from lfvpipe.service import http
