@@ -52,6 +52,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def read_once() -> Iterator[None]:
+    """Let botocore read each of its data files once for all sessions that the tests make.
+
+    A session of its own, as each connection has, parses megabytes of JSON, which is most of what a
+    test of a bucket takes.
+    """
+    from botocore.loaders import JSONFileLoader, Loader
+
+    read: dict[str, Any] = {}
+    listed: dict[Any, Any] = {}
+    really_read, really_list = JSONFileLoader.load_file, Loader.list_available_services
+
+    def load_file(loader: Any, file: str) -> Any:
+        found = read[file] if file in read else really_read(loader, file)
+        if found is not None:
+            read[file] = found
+        return found
+
+    def list_available_services(loader: Any, type_name: str) -> Any:
+        asked = (*dict.fromkeys(loader.search_paths), type_name)
+        if asked not in listed:
+            listed[asked] = really_list(loader, type_name)
+        return listed[asked]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", load_file)
+        patch.setattr(Loader, "list_available_services", list_available_services)
+        yield
+
+
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     """Yield the URL of moto's S3 server; reset it, or use a bucket of your own."""

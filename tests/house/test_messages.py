@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,14 +109,22 @@ def _said(tree: ast.Module, errors: dict[str, ErrorClass]) -> Iterator[tuple[int
                 yield from ((call.lineno, found) for found in _texts(text, function))
 
 
-TREES = {file: ast.parse(file.read_text(encoding="utf-8")) for file in FILES}
-ERRORS = _error_classes(TREES)
+@cache
+def trees() -> dict[Path, ast.Module]:
+    """Return all modules, parsed."""
+    return {file: ast.parse(file.read_text(encoding="utf-8")) for file in FILES}
+
+
+@cache
+def errors() -> dict[str, ErrorClass]:
+    """Return all kinds of `UserError`, by name."""
+    return _error_classes(trees())
 
 
 def _faults(file: Path) -> list[str]:
     return [
         f"{file.relative_to(ROOT)}:{line}: {text.replace(PUT_IN, '{…}')}"
-        for line, text in dict.fromkeys(_said(TREES[file], ERRORS))
+        for line, text in dict.fromkeys(_said(trees()[file], errors()))
         if not (BEGINNING.match(text) and END.search(text))
     ]
 
@@ -133,13 +142,13 @@ def test_what_the_service_stands_on_knows_no_pipeline(package: str) -> None:
     texts = [
         node.value
         for file in files
-        for node in ast.walk(TREES[file])
+        for node in ast.walk(trees()[file])
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
     documentation = {
         ast.get_docstring(node, clean=False)
         for file in files
-        for node in ast.walk(TREES[file])
+        for node in ast.walk(trees()[file])
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
     }
     told = [text for text in texts if text not in documentation]
@@ -154,8 +163,8 @@ PACKAGES = sorted({file.relative_to(ROOT / "lfvpipe").parts[0] for file in FILES
 
 
 def test_there_is_something_to_look_at() -> None:
-    assert len(ERRORS) > 30
-    assert sum(len(list(_said(tree, ERRORS))) for tree in TREES.values()) > 200
+    assert len(errors()) > 30
+    assert sum(len(list(_said(tree, errors()))) for tree in trees().values()) > 200
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -174,7 +183,7 @@ def test_what_storage_says_is_made_of_sentences(kind: type[StorageError]) -> Non
 def test_advice_is_a_sentence_for_every_error() -> None:
     told = [
         text
-        for each in _functions(TREES[ROOT / "lfvpipe/steps/advice.py"])
+        for each in _functions(trees()[ROOT / "lfvpipe/steps/advice.py"])
         for node in ast.walk(each)
         if isinstance(node, ast.Return) and node.value is not None
         for text in _texts(node.value, each)
