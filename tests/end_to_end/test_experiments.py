@@ -32,7 +32,7 @@ def test_more_data_makes_one_new_version_and_going_back_finds_the_first_again(
     workshop.write(PIPELINE.replace("percent: 50", "percent: 100"))
     plan = workshop.lfvpipe("plan")
     assert plan.code == 2
-    assert re.search(r"sample\.percent: 50 → 100", plan.out), plan.out
+    assert re.search(r"sample\.normal\.percent: 50 → 100", plan.out), plan.out
     more = workshop.lfvpipe("run")
     assert more.code == 0, more.err
     now = workshop.bucket()

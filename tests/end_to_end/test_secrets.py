@@ -15,7 +15,7 @@ PIPELINE = """\
 sources:
   normal: {{archive: "{site}/good.zip?X-Amz-Signature=SECRETSIG"{more}}}
   anomaly: {{archive: "{site}/bad.zip?X-Amz-Signature=SECRETSIG"}}
-sample: {{percent: 50}}
+sample: {{normal: {{percent: 50}}, anomaly: {{count: 8}}}}
 split: {{train: 50, test: 50}}
 evaluate: {{images: [good/0.png, bad/0.png]}}
 """
