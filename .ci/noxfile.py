@@ -18,9 +18,11 @@ nox.options.envdir = str(ROOT / ".nox")
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # a session says that it is skipped
 BIN = Path(sys.executable).parent
-# Files, not tests, are spread: those of a file share what is dear to set up.
-PARALLEL = ("-n", os.environ.get("LFVPIPE_TEST_WORKERS", "auto"), "--dist", "loadfile")
-# Tests start thousands of processes: one that may not keep what it has compiled takes twice as long.
+# Files, not tests, are spread: those of a file share what is dear to set up. They come in the order
+# of tests/conftest.py; xdist's own, most tests first, leaves the longest to the end.
+SPREAD = ("--dist", "loadfile", "--no-loadscope-reorder")
+PARALLEL = ("-n", os.environ.get("LFVPIPE_TEST_WORKERS", "auto"), *SPREAD)
+# Tests start hundreds of processes: where none keeps what it compiled, each takes twice as long.
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
 NEWER = ["3.12", "3.13"]
 MOST_AGAIN = 2  # failed tests that get a second chance

@@ -45,11 +45,19 @@ SLOW_FOLDERS = {"end_to_end", "peers"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what runs whole pipelines, asks a peer or drives a browser."""
+    """Mark as slow what runs whole pipelines, asks a peer or drives a browser; put it first.
+
+    Files are handed out in this order, one after the other, to whichever process is free: what is
+    left at the end are small ones, so that none works alone on a long one while the others idle.
+    """
+    slow = set()
     for item in items:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
         if folder in SLOW_FOLDERS or "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
+        if item.get_closest_marker("slow"):
+            slow.add(item.path)
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

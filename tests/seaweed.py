@@ -97,10 +97,13 @@ def running(weed: str, folder: Path) -> Iterator[str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that are free now, as are those 10,000 above, where SeaweedFS speaks gRPC."""
+    """Return ports that are free now, as are those 10,000 above, where SeaweedFS speaks gRPC.
+
+    All lie below those that systems give to connections, which might have one a moment later.
+    """
     with ExitStack() as held:
         found: list[int] = []
-        for port in range(20000 + os.getpid() % 20000, 55000):
+        for port in range(10100 + os.getpid() % 10000, 22700):
             with suppress(OSError):
                 held.enter_context(socket.create_server(("127.0.0.1", port)))
                 held.enter_context(socket.create_server(("127.0.0.1", port + 10000)))

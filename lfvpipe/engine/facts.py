@@ -21,6 +21,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from lfvpipe.engine.errors import EngineError
@@ -134,11 +135,17 @@ def _as_json(value: Any) -> Json:
     return typing.cast("Json", value)
 
 
+@cache
+def _kinds_of(cls: type) -> Mapping[str, Any]:
+    """Return the types of a class's fields; annotations are texts until asked for."""
+    return typing.get_type_hints(cls)
+
+
 def _read_class(cls: type[D], facts: Json, where: str) -> D:
     if not isinstance(facts, Mapping):
         raise _Unreadable(f"{where.rstrip('.') or 'it'} is no mapping")
     given = {}
-    kinds = typing.get_type_hints(cls)  # annotations are texts until asked for
+    kinds = _kinds_of(cls)
     for field in fields(cls):  # type: ignore[arg-type]  # a dataclass, as its callers see to
         if field.name in facts:
             given[field.name] = _read(kinds[field.name], facts[field.name], where + field.name)

@@ -37,7 +37,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / f"{number}.png"
         texture(number, spot=number % 3 == 0).save(path)
         examples.append(Example(path, "normal" if number % 3 else "anomaly"))
-    train(examples, Settings(looks=4, steps=24)).save(folder / "model.bin")
+    train(examples, Settings(sides=(128,), views=1, looks=4, steps=24)).save(folder / "model.bin")
     return folder / "model.bin"
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lfvpipe.engine.ledger import Ledger
+from lfvpipe.steps.select.outcome import SelectOutcome
 from tests.end_to_end.test_init_layouts import many, mask, put
 
 if TYPE_CHECKING:
@@ -14,9 +16,11 @@ if TYPE_CHECKING:
 
 
 def _selected(here: Path) -> dict[str, str]:
-    """Return the label of each image that the newest selection takes."""
-    file = max(here.glob(".lfvpipe/*/selection/*.jsonl"), key=lambda each: each.stat().st_mtime_ns)
-    lines = map(json.loads, file.read_text("utf-8").splitlines())
+    """Return the label of each image that the standing selection takes."""
+    (ledger,) = here.glob(".lfvpipe/*/ledger.json")
+    standing = SelectOutcome.standing(Ledger.load(ledger), "default")
+    assert standing is not None
+    lines = map(json.loads, (ledger.parent / standing.selection).read_text("utf-8").splitlines())
     return {line["member"]: line["label"] for line in lines if line["split"] != "evaluate"}
 
 

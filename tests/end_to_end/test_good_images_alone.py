@@ -59,7 +59,7 @@ def test_thirty_good_images_make_a_model_a_report_and_verdicts(workshop: Worksho
         assert said.out.count('"is_anomalous": true') >= least
 
 
-@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("count", [2, 5])
 def test_very_few_good_images_make_a_model_too(count: int, workshop: Workshop) -> None:
     photographs(workshop, "photos", count)
     assert workshop.lfvpipe("init", "--normal", "photos").code == 0

@@ -119,9 +119,10 @@ def test_every_page_is_in_the_readme_and_says_what_it_is_about() -> None:
 def test_the_library_example_learns_and_judges(tmp_path: Path) -> None:
     from tests.workshop import environment, picture
 
-    for folder, spoilt in (("good", False), ("bad", True)):
+    # from five defects on networks would learn, which is not what the example is about
+    for folder, count, spoilt in (("good", 12, False), ("bad", 4, True)):
         (tmp_path / folder).mkdir()
-        for number in range(12):
+        for number in range(count):
             data = picture(f"{folder}{number}", spoilt=spoilt)
             (tmp_path / folder / f"{number}.png").write_bytes(data)
     example = ROOT / "tests" / "detector" / "example_library.py"
