@@ -145,7 +145,7 @@ def _read_class(cls: type[D], facts: Json, where: str) -> D:
     if not isinstance(facts, Mapping):
         raise _Unreadable(f"{where.rstrip('.') or 'it'} is no mapping")
     given = {}
-    kinds = _kinds_of(cls)
+    kinds = _kinds_of(typing.cast("type", cls))
     for field in fields(cls):  # type: ignore[arg-type]  # a dataclass, as its callers see to
         if field.name in facts:
             given[field.name] = _read(kinds[field.name], facts[field.name], where + field.name)
