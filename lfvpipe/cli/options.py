@@ -17,12 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+from lfvpipe.cluster.addresses import scheduler_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Group = Literal["target", "config", "command", "state", "output", "debug"]
 DEFAULT_FILE = "pipeline.yaml"
 STATE_FOLDER = ".lfvpipe"
+LOCAL = "local"
 EVERY_STEP = "*"  # what --force and --why stand for without a name
 
 
@@ -71,6 +74,16 @@ def at_least(least: int) -> Callable[[str], int]:
 
     number.__name__ = "whole number"  # argparse says "invalid whole number value"
     return number
+
+
+def compute(text: str) -> str:
+    """Read where work is done, for argparse."""
+    if text != LOCAL:
+        try:
+            scheduler_of(text)
+        except ValueError as error:
+            raise ArgumentTypeError(f"{error}, nor {LOCAL}") from None
+    return text
 
 
 def seconds(text: str) -> float:

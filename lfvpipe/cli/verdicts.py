@@ -100,6 +100,13 @@ class Tally:
         self.shaped += bool(verdict.note)
         self.unlike += verdict.unlikeness is not None
 
+    def add_all(self, others: Tally) -> None:
+        """Count what another counted."""
+        self.words.update(others.words)
+        self.doubtful += others.doubtful
+        self.shaped += others.shaped
+        self.unlike += others.unlike
+
     def in_words(self, seconds: float) -> str:
         """Return how many images there were, what they were taken for, and how long that took."""
         failed = self.words["error"]

@@ -77,19 +77,12 @@ class Context:
         return self.buckets.bucket(self.pipeline.bucket.name)
 
     def source_bucket(self, name: str) -> Bucket:
-        """Return the bucket that an ``s3://`` address among the sources names.
+        """Return the bucket that an ``s3://`` address among the sources names."""
+        from lfvpipe.storage import bucket_of_address
 
-        With a local store, a local one of that name if there is one, and otherwise one on S3:
-        exported data lie where the retired service left them.
-        """
-        from lfvpipe.storage import connect
-
-        buckets = self.buckets
-        if buckets.endpoint == "local" and not (self.buckets_dir / name).is_dir():
-            # No endpoint is said to be theirs, so that the environment may name one.
-            root = self.buckets_dir
-            buckets = connect("aws", region=self.pipeline.region, root=root, anywhere=True)
-        return buckets.bucket(name)
+        return bucket_of_address(
+            self.buckets, name, region=self.pipeline.region, root=self.buckets_dir
+        )
 
     @cached_property
     def lookout(self) -> LookoutClient:

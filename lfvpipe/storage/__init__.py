@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lfvpipe.storage import cache, digests, download, parts
     from lfvpipe.storage.addresses import check_key, is_path, parse_s3_uri
     from lfvpipe.storage.buckets import Bucket, Buckets, ObjectInfo, Protection, Stored, Terms
-    from lfvpipe.storage.connecting import connect, reconnect
+    from lfvpipe.storage.connecting import bucket_of_address, connect, reconnect
     from lfvpipe.storage.errors import (
         AccessDenied,
         BucketNameTaken,
@@ -57,7 +57,7 @@ else:
             "addresses": ["check_key", "is_path", "parse_s3_uri"],
             "buckets": ["Bucket", "Buckets", "ObjectInfo", "Protection", "Stored", "Terms"],
             "cache": [],
-            "connecting": ["connect", "reconnect"],
+            "connecting": ["bucket_of_address", "connect", "reconnect"],
             "digests": [],
             "download": [],
             "errors": [
@@ -140,6 +140,7 @@ __all__ = [
     "Unreachable",
     "WrongRange",
     "WrongRegion",
+    "bucket_of_address",
     "cache",
     "check_key",
     "connect",

@@ -12,7 +12,7 @@ from lfvpipe.storage.errors import UnknownEndpoint
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lfvpipe.storage.buckets import Buckets
+    from lfvpipe.storage.buckets import Bucket, Buckets
 
 NO_TERMS = Terms()
 
@@ -43,6 +43,18 @@ def connect(
     if endpoint == "aws" or endpoint.startswith(("https://", "http://")):
         return storage.S3Buckets(endpoint, region=region, root=root, terms=terms, anywhere=anywhere)
     raise UnknownEndpoint(f"“{endpoint}”")
+
+
+def bucket_of_address(buckets: Buckets, name: str, *, region: str, root: Path) -> Bucket:
+    """Return the bucket that an ``s3://`` address names, in a pipeline whose own is in `buckets`.
+
+    With a local store, a local one of that name if there is one, and otherwise one on S3: exported
+    data lie where the retired service left them.
+    """
+    if buckets.endpoint == "local" and not (root / name).is_dir():
+        # No endpoint is said to be theirs, so that the environment may name one.
+        buckets = connect("aws", region=region, root=root, anywhere=True)
+    return buckets.bucket(name)
 
 
 def reconnect(described: Mapping[str, str]) -> Buckets:

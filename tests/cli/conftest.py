@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,3 +134,22 @@ def file(trained: tuple[Path, Said], tmp_path: Path) -> Path:
     folder = tmp_path / "copy"
     shutil.copytree(trained[0].parent, folder, copy_function=shutil.copy2)
     return folder / trained[0].name
+
+
+@pytest.fixture(scope="session")
+def model(trained: tuple[Path, Said]) -> Path:
+    """Return the file of a model."""
+    return next(trained[0].parent.rglob("*.lfv"))
+
+
+@pytest.fixture
+def photos(trained: tuple[Path, Said], tmp_path: Path) -> Path:
+    """Return a folder of seven photographs: two levels, one in the system's own folder."""
+    folder = tmp_path / "photos"
+    (folder / "night").mkdir(parents=True)
+    with zipfile.ZipFile(trained[0].parent / "Texture_def.zip") as archive:
+        for number in range(7):
+            below = folder / "night" if number > 4 else folder
+            data = archive.read(f"Texture_def/{number + 1}.png")
+            (below / f"{number}.png").write_bytes(data)
+    return folder

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,25 +21,6 @@ if TYPE_CHECKING:
 
 Trained = tuple[Path, Any]
 BUCKET = "camera"
-
-
-@pytest.fixture(scope="module")
-def model(trained: Trained) -> Path:
-    """Return the file of a model."""
-    return next(trained[0].parent.rglob("*.lfv"))
-
-
-@pytest.fixture
-def photos(trained: Trained, tmp_path: Path) -> Path:
-    """Return a folder of seven photographs: two levels, one in the system's own folder."""
-    folder = tmp_path / "photos"
-    (folder / "night").mkdir(parents=True)
-    with zipfile.ZipFile(trained[0].parent / "Texture_def.zip") as archive:
-        for number in range(7):
-            below = folder / "night" if number > 4 else folder
-            data = archive.read(f"Texture_def/{number + 1}.png")
-            (below / f"{number}.png").write_bytes(data)
-    return folder
 
 
 def parts_of(place: Path) -> dict[str, bytes]:

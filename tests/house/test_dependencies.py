@@ -43,7 +43,7 @@ def _imports(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("folder", "declared"),
     [
-        ("lfvpipe", [*PROJECT["dependencies"], *EXTRAS["mlflow"]]),
+        ("lfvpipe", [*PROJECT["dependencies"], *EXTRAS["dask"], *EXTRAS["mlflow"]]),
         ("tests", [*PROJECT["dependencies"], *EXTRAS["mlflow"], *EXTRAS["dev"]]),
         (".ci", EXTRAS["dev"]),
     ],

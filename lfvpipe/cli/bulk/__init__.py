@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from lfvpipe import lazy
 
 if TYPE_CHECKING:
+    from lfvpipe.cli.bulk.elsewhere import Address, Elsewhere
     from lfvpipe.cli.bulk.judging import BulkOptions, judge_all
     from lfvpipe.cli.bulk.places import (
+        PipelineBuckets,
         Place,
         PlacedMaps,
         bucket_by_environment,
@@ -18,14 +20,25 @@ else:
     __getattr__ = lazy.face(
         __name__,
         {
+            "elsewhere": ["Address", "Elsewhere"],
             "judging": ["BulkOptions", "judge_all"],
-            "places": ["Place", "PlacedMaps", "bucket_by_environment", "is_s3", "open_place"],
+            "places": [
+                "PipelineBuckets",
+                "Place",
+                "PlacedMaps",
+                "bucket_by_environment",
+                "is_s3",
+                "open_place",
+            ],
             "sources": ["open_source"],
         },
     )
 
 __all__ = [
+    "Address",
     "BulkOptions",
+    "Elsewhere",
+    "PipelineBuckets",
     "Place",
     "PlacedMaps",
     "bucket_by_environment",

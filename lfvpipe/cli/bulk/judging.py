@@ -11,53 +11,41 @@ import json
 import sys
 import time
 from collections import Counter
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lfvpipe.cli import interrupt, output
-from lfvpipe.cli.asked import Photograph
-from lfvpipe.cli.bulk.lines import line_of, verdict_of
+from lfvpipe.cli.bulk.elsewhere import Work, judge_elsewhere
 from lfvpipe.cli.bulk.listing import Listing
 from lfvpipe.cli.bulk.partitions import FOLDER, PARTITION, SUMMARY, files_in, open_plan, write_plan
-from lfvpipe.cli.bulk.sources import NotRead, about_left_out
+from lfvpipe.cli.bulk.pieces import Findings, judge_one, piece_there, put_piece
+from lfvpipe.cli.bulk.sources import about_left_out
 from lfvpipe.cli.usage import UsageError
-from lfvpipe.cli.verdicts import CounterLine, ImageVerdict, Tally
+from lfvpipe.cli.verdicts import CounterLine
 from lfvpipe.engine.phrases import count_of, doing
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
 from lfvpipe.executor import in_order
-from lfvpipe.lookout.failures import LookoutError
-from lfvpipe.steps.evaluate.detection import REFUSED
 from lfvpipe.storage import StorageError
 from lfvpipe.visible import visible_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from threading import Event
 
     from lfvpipe.cli.asked import Asked
+    from lfvpipe.cli.bulk.elsewhere import Elsewhere
     from lfvpipe.cli.bulk.partitions import Partition
+    from lfvpipe.cli.bulk.pieces import Judged, Piece
     from lfvpipe.cli.bulk.places import Place
     from lfvpipe.cli.bulk.sources import Listed, Source
     from lfvpipe.cli.judge import Judge
 
-    Work = tuple[Partition, Listed]
-
-
-class Judged(NamedTuple):
-    """A verdict on an image of a partition; one that is not final may be another the next time."""
-
-    partition: Partition
-    verdict: ImageVerdict
-    is_final: bool
-
-
 _JOBS = 4
 _NAMED = 10  # images without a verdict that the terminal names
-_LISTED = 100  # that the summary names
 
 
 @dataclass(frozen=True)
@@ -68,35 +56,13 @@ class BulkOptions:
         partition: Images of a partition; None for what the plan says, or the usual.
         heat_maps: Where these go, for the plan; empty where none are wanted.
         again: The command that goes on with what is left.
+        elsewhere: The cluster that judges; None for this machine.
     """
 
     partition: int | None
     heat_maps: str
     again: str
-
-
-@dataclass
-class Findings:
-    """What came of all images, counted.
-
-    Attributes:
-        tally: The verdicts.
-        left_out: What is judged as no image, by kind.
-        failed: The first images without a verdict.
-        undrawn: Images without a heat map.
-    """
-
-    tally: Tally = field(default_factory=Tally)
-    left_out: Counter[str] = field(default_factory=Counter)
-    failed: list[ImageVerdict] = field(default_factory=list)
-    undrawn: int = 0
-
-    def add(self, verdict: ImageVerdict) -> None:
-        """Count a verdict."""
-        self.tally.add(verdict)
-        self.undrawn += not verdict.heat_map
-        if verdict.error and len(self.failed) < _LISTED:
-            self.failed.append(verdict)
+    elsewhere: Elsewhere | None = None
 
 
 def judge_all(
@@ -113,14 +79,12 @@ def judge_all(
         Cancelled: The user asked to stop.
     """
     began = time.monotonic()
-    found = Findings()
+    found, left_out = Findings(), Counter[str]()
     with ExitStack() as stack:
         listing = stack.enter_context(Listing())
-        listing.take(source.files(), found.left_out)
+        listing.take(source.files(), left_out)
         if not listing.count():
-            hint = "\n".join(
-                ["Name a folder or a prefix with images.", *about_left_out(found.left_out)]
-            )
+            hint = "\n".join(["Name a folder or a prefix with images.", *about_left_out(left_out)])
             raise UsageError(f"There are no images to look at in {source.address}.", hint=hint)
         facts = {"images of": source.identity, **asked.judge.facts, "heat maps": options.heat_maps}
         plan = open_plan(place, facts, options.partition or PARTITION)
@@ -159,8 +123,8 @@ def judge_all(
                 " since: judged again, and removed."
             )
         place.remove(f"{FOLDER}/{name}" for name in sorted(stale))
-    notes += [*about_left_out(found.left_out), *found.tally.notes()]
-    summary = _summary(asked.judge, source, names, found, notes)
+    notes += [*about_left_out(left_out), *found.tally.notes()]
+    summary = _summary(asked.judge, source, names, found, left_out, notes)
     if left or stale or place.read(SUMMARY) is None:
         place.write(SUMMARY, json.dumps(summary, indent=1).encode() + b"\n")
     _tell(found, notes, place, time.monotonic() - began)
@@ -178,27 +142,17 @@ def _take_done(
     """Count the verdicts of partitions that are done, and return the others."""
     left = []
     for each in partitions:
-        if each.file not in there:
+        piece = None
+        if each.file in there:
+            piece = piece_there(place, source, each, listing.walk(each.start, each.end))
+            if piece is None:
+                damaged = place.called(f"{FOLDER}/{each.file}")
+                _say(f"{damaged} is damaged; its images are judged again.")
+        if piece is None:
             left.append(each)
-            continue
-        name = f"{FOLDER}/{each.file}"
-        verdicts = _verdicts_in(place.read(name) or b"")
-        images = (f"{source.address}/{image.name}" for image in listing.walk(each.start, each.end))
-        if [verdict.image for verdict in verdicts] != list(images):
-            _say(f"{place.called(name)} is damaged; its images are judged again.")
-            left.append(each)
-            continue
-        for verdict in verdicts:
-            found.add(verdict)
+        else:
+            found.add_all(piece.found)
     return left
-
-
-def _verdicts_in(data: bytes) -> list[ImageVerdict]:
-    """Return the verdicts of a partition's file; none where it is damaged."""
-    try:
-        return [verdict_of(line) for line in data.splitlines()]
-    except ValueError:
-        return []
 
 
 def _judge_left(
@@ -219,31 +173,27 @@ def _judge_left(
     line, done, put = CounterLine(sum(each.count for each in left)), 0, 0
     unread = set()
 
-    def images() -> Iterator[Work]:
-        for partition in left:
-            for image in listing.walk(partition.start, partition.end):
-                if cancelled.is_set():
-                    raise Cancelled("stopped")
-                yield partition, image
+    def progress(count: int) -> None:
+        nonlocal done
+        line.clear()
+        done += count
+        line.show(done)
 
+    if options.elsewhere is None:
+        pieces = _judge_here(asked, source, place, listing, left, cancelled, progress)
+    else:
+        work = Work(asked, place, options.elsewhere)
+        pieces = judge_elsewhere(work, listing, left, cancelled, progress)
     try:
-        judged = in_order(partial(_judge_one, asked, source), images(), _JOBS)
-        for partition, verdicts in groupby(judged, key=lambda each: each.partition):
-            lines = []
-            for _, verdict, is_final in verdicts:
-                line.clear()
-                if not is_final:
-                    unread.add(partition)
-                found.add(verdict)
-                lines.append(line_of(verdict, asked.judge))
-                done += 1
-                line.show(done)
-            asked.judge.insist_on_file()
-            name = partition.again if partition in unread else partition.file
-            place.write(f"{FOLDER}/{name}", b"".join(lines))
+        for piece in pieces:
+            found.add_all(piece.found)
             put += 1
+            if not piece.is_final:
+                unread.add(piece.partition)
     except (Cancelled, UserError):
         line.clear()
+        with suppress(StorageError):  # workers may have done more than was told of
+            put = len({each.file for each in left} & files_in(place))
         are = doing(put, "partition", "are")
         _say(f"{are} done of {len(left):,} that were left; `{options.again}` goes on.")
         raise
@@ -251,34 +201,41 @@ def _judge_left(
     return unread
 
 
-def _judge_one(asked: Asked, source: Source, work: Work) -> Judged:
-    """Judge an image; one that cannot be used has a line of its own, and the others get theirs.
+def _judge_here(
+    asked: Asked,
+    source: Source,
+    place: Place,
+    listing: Listing,
+    left: Sequence[Partition],
+    cancelled: Event,
+    progress: Callable[[int], None],
+) -> Iterator[Piece]:
+    """Judge in this process: images side by side, also of two partitions."""
 
-    Raises:
-        UserError: The store or the service fails, which is no fault of this image.
-    """
-    partition, image = work
-    name = f"{source.address}/{image.name}"
-    is_final = True
-    try:
-        said = asked.detect(Photograph(name, source.read(image), image.name))
-    except NotRead as error:
-        said, is_final = ImageVerdict(name, error=error.message), error.is_final
-    except StorageError:
-        raise
-    except LookoutError as error:
-        if error.code != REFUSED:
-            raise
-        said = ImageVerdict(name, error=error.reason)
-    except UserError as error:
-        said = ImageVerdict(name, error=error.message)
-    except OSError as error:
-        said, is_final = ImageVerdict(name, error=error.strerror or str(error)), False
-    return Judged(partition, said, is_final)
+    def images() -> Iterator[tuple[Partition, Listed]]:
+        for partition in left:
+            for image in listing.walk(partition.start, partition.end):
+                if cancelled.is_set():
+                    raise Cancelled("stopped")
+                yield partition, image
+
+    def counted(judged: Iterable[Judged]) -> Iterator[Judged]:
+        for each in judged:
+            progress(1)
+            yield each
+
+    judged = in_order(partial(judge_one, asked, source), images(), _JOBS)
+    for partition, verdicts in groupby(judged, key=lambda each: each.partition):
+        yield put_piece(asked, place, partition, counted(verdicts))
 
 
 def _summary(
-    judge: Judge, source: Source, files: set[str], found: Findings, notes: Sequence[str]
+    judge: Judge,
+    source: Source,
+    files: set[str],
+    found: Findings,
+    left_out: Mapping[str, int],
+    notes: Sequence[str],
 ) -> dict[str, object]:
     words = found.tally.words
     return {
@@ -295,7 +252,7 @@ def _summary(
         "first_without_verdict": [
             {"image": each.image, "error": each.error} for each in found.failed
         ],
-        "not_judged": dict(sorted(found.left_out.items())),
+        "not_judged": dict(sorted(left_out.items())),
         "notes": list(notes),
         "files": [f"{FOLDER}/{name}" for name in sorted(files)],
     }

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from lfvpipe import archives, report, storage
 from lfvpipe.cli.written_places import make_writable
+from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -95,21 +96,29 @@ def is_s3(address: str) -> bool:
     return address.lower().startswith("s3://")
 
 
-def open_place(address: str, bucket_of: BucketOf, option: str) -> Place:
+def open_place(address: str, bucket_of: BucketOf, option: str, at: Path | None = None) -> Place:
     """Return the place at an address; a folder is made if it is not there.
 
     Args:
         address: A folder, or ``s3://bucket/prefix``.
         bucket_of: Returns the bucket of a name.
         option: That named it.
+        at: Where the folder is, if it is called so elsewhere; it is not made.
 
     Raises:
         StorageError: The address is none.
-        UserError: The folder cannot be made, or written.
+        UserError: The folder cannot be made, or written, or is not there.
     """
     if is_s3(address):
         name, prefix = split_address(address)
         return Place(f"s3://{name}/{prefix}".rstrip("/"), bucket_of(name), prefix)
+    if at is not None:
+        if at.is_dir():
+            return Place(address.rstrip("/") or "/", storage.LocalBucket(at, ""))
+        raise UserError(
+            f"{at} is no folder here.",
+            hint="Name an s3://bucket/prefix, or a folder that all machines share.",
+        )
     make_writable(Path(address), option)
     bucket = storage.LocalBucket(Path(address).absolute(), "")
     bucket.create()
@@ -124,6 +133,26 @@ def split_address(address: str) -> tuple[str, str]:
     """
     name, key = storage.parse_s3_uri(address)
     return name, f"{key.rstrip('/')}/" if key.strip("/") else ""
+
+
+@dataclass(frozen=True)
+class PipelineBuckets:
+    """The buckets that addresses name beside a pipeline's own, with any process' credentials.
+
+    Attributes:
+        described: The store of the pipeline's bucket, as it describes itself.
+    """
+
+    described: Mapping[str, str]
+
+    def __call__(self, name: str) -> Bucket:
+        """Return the bucket of a name."""
+        return storage.bucket_of_address(
+            storage.reconnect(self.described),
+            name,
+            region=self.described["region"],
+            root=Path(self.described["root"]),
+        )
 
 
 def bucket_by_environment(name: str) -> Bucket:

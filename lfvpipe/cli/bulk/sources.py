@@ -149,12 +149,13 @@ _CHANGED = "It changed after it was listed: the same command once more judges it
 _LARGE = f"It is larger than {MAX_FILE_BYTES >> 20} MB, which no photograph is."
 
 
-def open_source(target: str, bucket_of: BucketOf) -> Source:
+def open_source(target: str, bucket_of: BucketOf, at: Path | None = None) -> Source:
     """Return where images lie.
 
     Args:
         target: A folder, or ``s3://bucket/prefix``.
         bucket_of: Returns the bucket of a name.
+        at: Where the folder is, if it is called by its address elsewhere.
 
     Raises:
         UsageError: There is no such folder.
@@ -163,11 +164,11 @@ def open_source(target: str, bucket_of: BucketOf) -> Source:
     if is_s3(target):
         name, prefix = split_address(target)
         return _Prefix(f"s3://{name}/{prefix}".rstrip("/"), bucket_of(name), prefix)
-    folder = Path(target)
+    folder = at or Path(target)
     if not folder.is_dir():
         there = "is no folder" if folder.exists() else "is not there"
         hint = "With --out, name one folder, or one s3://bucket/prefix."
-        raise UsageError(f"{target} {there}.", hint=hint)
+        raise UsageError(f"{folder} {there}.", hint=hint)
     return _Folder(target.rstrip("/") or "/", folder)
 
 

@@ -19,16 +19,19 @@ from lfvpipe.cli import bulk, heat_maps, interrupt, output
 from lfvpipe.cli.asked import Asked, Photograph
 from lfvpipe.cli.bulk.partitions import PARTITION
 from lfvpipe.cli.bulk.sources import about_left_out, why_left_out
+from lfvpipe.cli.by_model import ByFile, ByPipeline, without_background
 from lfvpipe.cli.command_work import CommandWork
 from lfvpipe.cli.held_models import stop_left_models
 from lfvpipe.cli.judge import Judge, stamp_of
 from lfvpipe.cli.keeping import Keeper
 from lfvpipe.cli.options import (
+    LOCAL,
     Json,
     LockOptions,
     ModelVariant,
     Option,
     at_least,
+    compute,
     is_pipeline_file,
 )
 from lfvpipe.cli.preparation import training_preparation
@@ -45,7 +48,7 @@ from lfvpipe.cli.written_places import (
 )
 from lfvpipe.dataset.checks.counts import is_built_in
 from lfvpipe.dataset.globs import has_wildcard
-from lfvpipe.decision import Decision, score_of
+from lfvpipe.decision import Decision
 from lfvpipe.engine.step import Cancelled
 from lfvpipe.errors import UserError
 from lfvpipe.executor import in_order
@@ -63,15 +66,14 @@ from lfvpipe.steps.model.outcome import ModelOutcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from lfvpipe.cli.asked import Maps
+    from lfvpipe.cli.bulk.places import BucketOf
     from lfvpipe.cli.preparation import Preparation
     from lfvpipe.cli.variants import Variant
     from lfvpipe.detector import Model
     from lfvpipe.engine.ledger import Ledger, Record
-    from lfvpipe.images import Prepared
 
-    Draw = Callable[[Photograph, bytes], str | None]
     Detect = Callable[[Photograph], ImageVerdict]
-    Maps = heat_maps.HeatMaps | bulk.PlacedMaps
 
 JOBS = 4
 NEVER_RUN = "No run has judged by this decision yet; `lfvpipe run` does, and trains nothing."
@@ -137,6 +139,17 @@ class DetectOptions(LockOptions):
             group="target",
         ),
     ] = None
+    compute: Annotated[
+        str,
+        Option(
+            "--compute",
+            metavar="WHERE",
+            read=compute,
+            about="with --out: judge on this machine (local, the default), or by the workers of a"
+            " Dask cluster, dask://HOST:PORT or tls://HOST:PORT",
+            group="target",
+        ),
+    ] = LOCAL
     variant: ModelVariant = None
     no_keep: Annotated[
         bool,
@@ -164,11 +177,7 @@ def run(options: DetectOptions) -> int:
     """Print a verdict per image; return 0, or 1 where an image got none, or no heat map."""
     if options.out is not None:
         return _judge_into(options, options.out)
-    if options.partition is not None:
-        raise UsageError("--partition is about --out PLACE, which is not given.")
-    for each in filter(bulk.is_s3, (*options.targets, options.heat_maps or "")):
-        hint = "With `--out PLACE`, a folder or an s3:// address, it judges those, too."
-        raise UsageError(f"{each} is in an object store.", hint=hint)
+    _refuse_what_is_about_out(options)
     left_out: Counter[str] = Counter()
     files = list(_image_files(options.targets, left_out))
     maps = variant = None
@@ -201,6 +210,15 @@ def run(options: DetectOptions) -> int:
     return 1 if any(each.error or (maps and not each.heat_map) for each in verdicts) else 0
 
 
+def _refuse_what_is_about_out(options: DetectOptions) -> None:
+    given = {"--partition": options.partition is not None, "--compute": options.compute != LOCAL}
+    for flag in (flag for flag, is_given in given.items() if is_given):
+        raise UsageError(f"{flag} is about --out PLACE, which is not given.")
+    for each in filter(bulk.is_s3, (*options.targets, options.heat_maps or "")):
+        hint = "With `--out PLACE`, a folder or an s3:// address, it judges those, too."
+        raise UsageError(f"{each} is in an object store.", hint=hint)
+
+
 def _judge_into(options: DetectOptions, out: str) -> int:
     """Judge the images of one folder or prefix into a place; return as `run` does."""
     if options.csv:
@@ -211,7 +229,9 @@ def _judge_into(options: DetectOptions, out: str) -> int:
         raise UsageError(f"With --out, one folder is judged; {named} named.", hint=hint)
     variant = None if options.model else _chosen_variant(options)
     _insist_on_own_places(options, variant)
-    bucket_of = variant.context.source_bucket if variant else bulk.bucket_by_environment
+    bucket_of: BucketOf = bulk.bucket_by_environment
+    if variant:
+        bucket_of = bulk.PipelineBuckets(variant.context.buckets.describe())
     source = bulk.open_source(options.targets[0], bucket_of)
     place = bulk.open_place(out, bucket_of, "--out")
     maps = None
@@ -228,6 +248,7 @@ def _judge_into(options: DetectOptions, out: str) -> int:
                     options.partition,
                     maps.place.address if maps else "",
                     _same_command(options, out),
+                    _elsewhere(options, out, bucket_of),
                 ),
             )
         except Cancelled:
@@ -251,10 +272,29 @@ def _insist_on_own_places(options: DetectOptions, variant: Variant | None) -> No
             insist_outside_sources(place, variant.pipeline)
 
 
+def _elsewhere(options: DetectOptions, out: str, bucket_of: BucketOf) -> bulk.Elsewhere | None:
+    """Return how workers find what this command reads and writes; None where it does all itself."""
+    if options.compute == LOCAL:
+        return None
+
+    def address(text: str) -> bulk.Address:
+        return bulk.Address(text, None if bulk.is_s3(text) else Path(text).absolute())
+
+    maps = options.heat_maps
+    return bulk.Elsewhere(
+        options.compute,
+        address(options.targets[0]),
+        address(out),
+        None if maps is None else address(maps),
+        bucket_of,
+    )
+
+
 def _same_command(options: DetectOptions, out: str) -> str:
     words = ["--model", options.model] if options.model else []
     words += ["--heat-maps", options.heat_maps] if options.heat_maps else []
     words += ["--variant", options.variant] if options.variant else []
+    words += ["--compute", options.compute] if options.compute != LOCAL else []
     return (
         f"{command_line('detect', options)} {shlex.join([*options.targets, *words, '--out', out])}"
     )
@@ -346,27 +386,13 @@ def _from_model_file(path: Path, maps: Maps | None) -> Iterator[Asked]:
     judge = Judge(file.name, digest_of(file), decision, file=file, stamp=stamp)
     if maps:
         maps.make_folder()
-
-    def detect(image: Photograph) -> ImageVerdict:
-        verdict = model.detect(image.data)
-        called = decision.call(verdict.probability)
-        return ImageVerdict(
-            image.name,
-            called.is_anomalous,
-            called.confidence,
-            called.to_person,
-            to_person=called.to_person,
-            anomalies=_without_background((a.name, a.fraction) for a in verdict.anomalies),
-            heat_map=maps.draw(image, model.view(image.data), verdict.heat_map) if maps else None,
-            note=model.tell_apart(image.data),
-            unlikeness=verdict.unlikeness if verdict.is_unlike else None,
-        )
-
+    by = ByFile(decision, maps)
     counts = model.info.counts
     why = why_guessed(counts.get("anomaly", 0), single=False, built_in=True)
     is_guess = bool(why) or model.info.kind == "novelty"  # of anomalies that are alike, for one
     about = _about_threshold(why or ALIKE, is_guess=is_guess)
-    yield Asked(detect, judge, (*_about_exported(decision, beside), *about))
+    notes = (*_about_exported(decision, beside), *about)
+    yield Asked(partial(by.detect, model), judge, notes, by=by)
 
 
 def _exported_decision(file: Path) -> Decision:
@@ -414,18 +440,21 @@ def _from_pipeline(variant: Variant, options: DetectOptions, maps: Maps | None) 
         model = Hosting(trained.project, trained.version, endpoint)
         retrain = command_line("run", options)
         preparation = training_preparation(variant, ledger, record, retrain)
-        draw = _drawing(variant, model, maps)
         keeper = Keeper(variant, model, is_wanted=not options.no_keep)
-        decision, by = _decision(variant, ledger, trained)
+        decision, told = _decision(variant, ledger, trained)
+        by = ByPipeline(preparation, decision, variant.pipeline.evaluate.review_below, maps)
         work = CommandWork(ledger, cancelled)
         file = _file_at_hand(variant, model)
         stamp = stamp_of(file) if file else ()
         at_hand = _load_at_hand(file)
+        heat_of = _drawing(variant, model, maps) if at_hand is None else None
+        if maps:
+            maps.make_folder()
         judge = Judge(
             f"{trained.project} v{trained.version}",
             digest_of(file) if file else trained.arn,
             decision,
-            variant.pipeline.evaluate.review_below,
+            by.review_below,
             file,
             stamp,
         )
@@ -435,25 +464,14 @@ def _from_pipeline(variant: Variant, options: DetectOptions, maps: Maps | None) 
             prepared = preparation.prepare(image.data)
             if at_hand is None:
                 said = _ask_service(variant, model, image.name, prepared.data)
+                heat = heat_of(prepared.data) if heat_of else None
             else:
-                said = _ask_model(at_hand, prepared)
-            called = decision.call(
-                score_of(said.confidence or 0, is_anomalous=bool(said.is_anomalous))
-            )
-            said = replace(said, **called._asdict())
+                said, heat = by.ask(at_hand, prepared)
+            said = by.decide(said)
             size = prepared.width, prepared.height
             path = Path(image.name)
             keeper.keep(path, image.data, size, said, threshold=decision.threshold)
-            return replace(
-                said,
-                image=image.name,
-                needs_review=called.to_person
-                or called.confidence < variant.pipeline.evaluate.review_below,
-                heat_map=draw(image, prepared.data),
-                note=preparation.geometry.tell_apart(
-                    prepared.whole, (prepared.width, prepared.height)
-                ),
-            )
+            return by.finish(image, prepared, said, heat)
 
         @contextmanager
         def at_work() -> Iterator[None]:
@@ -469,7 +487,8 @@ def _from_pipeline(variant: Variant, options: DetectOptions, maps: Maps | None) 
             finally:  # also where the user stops it
                 stop_left_models(variant, ledger, work.warn, before=held)
 
-        yield Asked(detect, judge, (*by, *_about_model(variant, preparation)), at_work)
+        notes = (*told, *_about_model(variant, preparation))
+        yield Asked(detect, judge, notes, at_work, by if at_hand is not None else None)
 
 
 def _about_model(variant: Variant, preparation: Preparation) -> tuple[str, ...]:
@@ -524,17 +543,16 @@ def _decision(
     return choice.decision, tuple(notes)
 
 
-def _drawing(variant: Variant, model: Hosting, maps: Maps | None) -> Draw:
-    """Return what draws the heat map of an image, given what the hosted model was given.
+def _drawing(variant: Variant, model: Hosting, maps: Maps | None) -> Callable[[bytes], Any] | None:
+    """Return what finds the heat map of an image, given what the hosted model was given.
 
-    The service tells verdicts alone, so that the model is asked a second time, by its file.
+    The service tells verdicts alone, so that the model is asked a second time, by its file. None
+    where no heat maps are wanted.
     """
     if maps is None:
-        return lambda _image, _data: None
-    file = heat_maps.model_file(variant.context, model)
-    maps.make_folder()
-    looking = detector.load(file)
-    return lambda image, data: maps.draw(image, data, looking.detect(data).heat_map)
+        return None
+    looking = detector.load(heat_maps.model_file(variant.context, model))
+    return lambda data: looking.detect(data).heat_map
 
 
 def _file_at_hand(variant: Variant, model: Hosting) -> Path | None:
@@ -559,24 +577,6 @@ def _load_at_hand(file: Path | None) -> Model | None:
         return None
 
 
-def _ask_model(model: Model, prepared: Prepared) -> ImageVerdict:
-    """Judge in this process what the service would: the size of the training images alone."""
-    size, wanted = (prepared.width, prepared.height), model.info.image_size
-    if size != wanted:
-        raise UserError(
-            f"The image has {size[0]}x{size[1]} pixels; it must have the size of the training"
-            f" images, {wanted[0]}x{wanted[1]}."
-        )
-    verdict = model.detect(prepared.data)
-    return ImageVerdict(
-        "",
-        verdict.is_anomalous,
-        verdict.confidence,
-        anomalies=_without_background((each.name, each.fraction) for each in verdict.anomalies),
-        unlikeness=verdict.unlikeness if verdict.is_unlike else None,
-    )
-
-
 def _ask_service(variant: Variant, model: Hosting, image: str, data: bytes) -> ImageVerdict:
     """Ask the hosted model about a prepared image."""
     with explained(f"detecting anomalies in {image}"):
@@ -591,17 +591,12 @@ def _ask_service(variant: Variant, model: Hosting, image: str, data: bytes) -> I
         "",
         bool(said["IsAnomalous"]),
         float(said["Confidence"]),
-        anomalies=_without_background(
+        anomalies=without_background(
             (each["Name"], float(each["PixelAnomaly"]["TotalPercentageArea"]))
             for each in said.get("Anomalies", ())
         ),
         unlikeness=unlikeness(response),
     )
-
-
-def _without_background(found: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
-    """Return the types of anomaly; the service counts the background as one of them."""
-    return tuple((name, part) for name, part in found if name.lower() != "background")
 
 
 def _detect_or_say_why_not(detect: Detect, image: Path) -> ImageVerdict:
