@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from lfvpipe.detector import Example, Model, Settings, load, train
+from lfvpipe.detector import Example, Model, Settings, load, train, tuning
 
 pytestmark = pytest.mark.slow
 
 DATA = Path(os.environ.get("LFVPIPE_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 Disturb = Callable[[Image.Image], Image.Image]
+# Likeness is told by the backbone as it is: what networks learn beside it may be next to nothing,
+# and on the coarsest side alone.
+HARDLY_TUNED = Settings(sides=tuning.SIDES[:1], looks=1, steps=1)
 
 
 def lighter(share: float) -> Disturb:
@@ -134,11 +137,18 @@ def unpack(name: str, folder: Path) -> list[list[Path]]:
     return both
 
 
-@pytest.mark.parametrize("name", ["aliens", "cookies", "elpv", "kolektorsdd", "magnetic_tile"])
+# Two of five each time, one whose photographs differ in light: all where the detector is changed.
+SETS = ["aliens", "elpv"]
+if os.environ.get("LFVPIPE_PHOTOGRAPHS") == "all":
+    SETS += ["cookies", "kolektorsdd", "magnetic_tile"]
+
+
+@pytest.mark.parametrize("name", SETS)
 def test_on_photographs(name: str, tmp_path: Path) -> None:
     normal, anomaly = unpack(name, tmp_path)
     examples = [Example(each, "normal") for each in normal[:20]]
-    model = train([*examples, *(Example(each, "anomaly") for each in anomaly[:20])])
+    examples += [Example(each, "anomaly") for each in anomaly[:20]]
+    model = train(examples, HARDLY_TUNED)
     tested = [*normal[-10:], *anomaly[-10:]]
     alike = [share_unlike(model, tested, each) for each in ALIKE.values()]
     assert np.mean(alike) <= 0.05  # one of twenty: a cookie was photographed in much more light

@@ -1,4 +1,8 @@
-"""The bar on photographs that are not part of the project: skipped where they are not at hand."""
+"""The bar on photographs that are not part of the project: skipped where they are not at hand.
+
+With labels, the cookies are trained on each time, and the aliens as well with
+``LFVPIPE_PHOTOGRAPHS=all``: when the detector is changed. All sets: tests/benchmarks/detector.
+"""
 
 import os
 import zipfile
@@ -9,6 +13,8 @@ import pytest
 
 from lfvpipe.detector import Example, train
 from lfvpipe.detector.calibration import auroc
+
+pytestmark = pytest.mark.slow
 
 DATA = Path(os.environ.get("LFVPIPE_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
@@ -28,6 +34,7 @@ def area(train_on: list[Example], test_on: list[Example]) -> float:
     return auroc(scores, np.array([each.label == "anomaly" for each in test_on]))
 
 
+@pytest.mark.skipif(os.environ.get("LFVPIPE_PHOTOGRAPHS") != "all", reason="takes minutes, by hand")
 def test_aliens(tmp_path: Path) -> None:
     normal = [Example(path, "normal") for path in unpack("aliens/aliens.zip", tmp_path)]
     anomaly = [Example(path, "anomaly") for path in unpack("aliens/aliens_def.zip", tmp_path)]
