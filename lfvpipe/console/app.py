@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import ClientError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, RedirectResponse, Response
@@ -30,9 +30,9 @@ from lfvpipe.console import (
     version_comparison,
     version_page,
 )
-from lfvpipe.console.constraints import in_words
 from lfvpipe.console.datasets.desk import Desk
 from lfvpipe.console.datasets.pipelines import Pipelines
+from lfvpipe.console.forms import NotTaken, check_calls, in_words
 from lfvpipe.console.guard import Guard, Origins
 from lfvpipe.console.rendering import no_page
 from lfvpipe.console.sessions import Sessions
@@ -183,7 +183,9 @@ class Console:
         region = request.path_params["region"]
         if region not in self._clients:
             handler = self.lookout.handle
-            self._clients[region] = connect("embedded", region=region, handler=handler)
+            client = connect("embedded", region=region, handler=handler)
+            check_calls(client)
+            self._clients[region] = client
         if region not in self._desks:
             self._desks[region] = Desk(
                 self._clients[region], service, Pipelines(self.state_root, service)
@@ -233,10 +235,10 @@ def _answer(page: Page, visit: Visit) -> Response:
             told = error.response["Error"]
             status = int(error.response["ResponseMetadata"]["HTTPStatusCode"])
             said = str(told.get("Message", told["Code"]))
-            return visit.refuse(Refusal(in_words(said) or _sentence(said), status))
-        except ParamValidationError as error:  # told by the client, before the service is asked
-            said = " ".join(str(error).split())
-            return visit.refuse(Refusal(in_words(said) or _sentence(said)))
+            return visit.refuse(Refusal(_sentence(said), status))
+        except NotTaken as error:
+            fields = page.form.by_field(error.problems) if page.form else {}
+            return visit.refuse(Refusal(in_words(error.problems), fields=fields))
         except Fault as fault:
             return visit.refuse(Refusal(_sentence(fault.message), fault.status))
         except StorageError as error:

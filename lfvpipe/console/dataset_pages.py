@@ -10,14 +10,14 @@ from urllib.parse import urlencode
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from lfvpipe.console.dataset_checks import Looked, look_through
-from lfvpipe.console.datasets.calls import Call, call_of, read_type
+from lfvpipe.console.datasets.calls import Call, NoCall, call_of, read_type
 from lfvpipe.console.datasets.editing import Seen
 from lfvpipe.console.datasets.findings import Check
 from lfvpipe.console.datasets.updates import DatasetName
 from lfvpipe.console.datasets.uploads import UnfitUpload, Upload, call_by_folder
 from lfvpipe.console.pictures import give_image, give_thumbnail
 from lfvpipe.console.rendering import render
-from lfvpipe.console.visit import KIB, Page, Refusal, read_number
+from lfvpipe.console.visit import KIB, Page, Refusal, check_address, read_number
 from lfvpipe.console.wording import say
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.service.images import ImageId, Order, Show, Wanted
@@ -172,7 +172,7 @@ def _create(visit: Visit) -> Response:
 def _delete(visit: Visit) -> Response:
     dataset = dataset_of(visit)
     if visit.form.get("name", "").strip() != dataset.project:
-        raise Refusal(say("projects.type_its_name", name=dataset.project))
+        raise Refusal.of_field("name", say("projects.type_its_name", name=dataset.project))
     visit.client.delete_dataset(ProjectName=dataset.project, DatasetType=dataset.type)
     return _go(visit, dataset, say("datasets.deleted"))
 
@@ -180,18 +180,21 @@ def _delete(visit: Visit) -> Response:
 def _import(visit: Visit) -> Response:
     """Add what lies under a prefix of a bucket, or what a manifest names."""
     dataset, form, uploads = dataset_of(visit), visit.form, visit.datasets.uploads
-    address = form.get("address", "")
+    field = "manifest" if "manifest" in form else "address"
+    address = form.get(field, "").strip()
+    check_address(field, address)
     others = used = 0
-    if form.get("from") == "manifest":
+    if field == "manifest":
         lines = uploads.read_manifest(address)
     else:
         besides = uploads.used(dataset.project, dataset)
         listed = uploads.list_prefix(address, by_folder="by_folder" in form, used=besides)
         lines, others, used = listed.lines, listed.others, listed.used
     if not lines and used:
-        raise Refusal(say("datasets.used_alone", address=address.strip(), count=used))
+        alone = say("datasets.used_alone", address=address, count=used)
+        raise Refusal.of_field(field, alone)
     if not lines:
-        raise Refusal(say("datasets.nothing_there", address=address.strip()))
+        raise Refusal.of_field(field, say("datasets.nothing_there", address=address))
     visit.datasets.updates.create(dataset)
     done = visit.datasets.editing.add(dataset, lines)
     told = [say("datasets.added", count=done.changed)]
@@ -232,10 +235,13 @@ def _move(visit: Visit) -> Response:
 def _rename(visit: Visit) -> Response:
     """Call an anomaly type otherwise."""
     project, old = visit.path["project"], visit.form.get("old", "")
-    new = read_type(visit.form.get("new", ""))
+    try:
+        new = read_type(visit.form.get("new", ""))
+    except NoCall as error:
+        raise Refusal.of_field("new", error.message) from error
     done = visit.datasets.editing.rename_type(project, old, new)
     if not done.changed:
-        raise Refusal(say("datasets.renamed_none", old=old, new=new))
+        raise Refusal.of_field("new", say("datasets.renamed_none", old=old, new=new))
     told = say("datasets.renamed", count=done.changed, old=old, new=new)
     return visit.go("projects", project, "datasets", notice=told)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import JSONResponse
 
-from lfvpipe.console.bucket import console_bucket
+from lfvpipe.console.forms import Form
+from lfvpipe.console.outputs import output_location
 from lfvpipe.console.projects import find_models, find_project
 from lfvpipe.console.visit import Page, Refusal, read_number
 from lfvpipe.console.wording import say
@@ -38,6 +39,20 @@ _MOVING = frozenset(
         ModelStatus.DELETING,
     }
 )
+
+
+TRAINING: Final = Form(
+    "CreateModel",
+    {
+        "description": "Description",
+        "tag_key": "Tags.[].Key",
+        "tag_value": "Tags.[].Value",
+        "bucket": "OutputConfig.S3Location.Bucket",
+        "prefix": "OutputConfig.S3Location.Prefix",
+    },
+)
+TAGGING: Final = Form("TagResource", {"tag_key": "Tags.[].Key", "tag_value": "Tags.[].Value"})
+HOSTING: Final = Form("StartModel", {"least": "MinInferenceUnits", "most": "MaxInferenceUnits"})
 
 
 @dataclass(frozen=True)
@@ -169,6 +184,7 @@ def _show_all(visit: Visit) -> Response:
         trained=[each.version for each in found if each.is_trained],
         has_images=project.train is not None,
         shortages=visit.service.images.shortages(project.name),
+        form=TRAINING,
     )
 
 
@@ -177,11 +193,8 @@ def _train(visit: Visit) -> Response:
     told: dict[str, Any] = {"Tags": _tags(visit)}
     if description := visit.form.get("description", "").strip():
         told["Description"] = description
-    if bucket := visit.form.get("bucket", "").strip():
-        location = {"Bucket": bucket, "Prefix": visit.form.get("prefix", "")}
-    else:
-        location = {"Bucket": console_bucket(visit.service).name, "Prefix": "console/evaluations/"}
-    told["OutputConfig"] = {"S3Location": {n: each for n, each in location.items() if each}}
+    location = output_location(visit, "console/evaluations/")
+    told["OutputConfig"] = {"S3Location": location}
     made = visit.client.create_model(ProjectName=project, **told)["ModelMetadata"]
     version = made["ModelVersion"]
     return visit.go("projects", project, "models", notice=say("models.begun", version=version))
@@ -197,7 +210,7 @@ def _tags(visit: Visit) -> Sequence[Tag]:
     values = [value for name, value in visit.fields if name == "tag_value"]
     pairs = list(zip(keys, values, strict=False))
     if any(value and not key for key, value in pairs):
-        raise Refusal(say("models.tag_without_key"))
+        raise Refusal.of_field("tag_key", say("models.tag_without_key"))
     return [{"Key": key, "Value": value} for key, value in pairs if key]
 
 
@@ -228,7 +241,7 @@ def _units(visit: Visit, name: str) -> int | None:
         return None
     number = read_number(text)
     if number is None:
-        raise Refusal(say("models.no_units"))
+        raise Refusal.of_field(name, say("models.no_units"))
     return number
 
 
@@ -241,7 +254,7 @@ def _delete(visit: Visit) -> Response:
     project, version = visit.path["project"], visit.path["version"]
     name = name_of(project, version)
     if visit.form.get("name", "").strip() != name:
-        raise Refusal(say("models.type_its_name", name=name))
+        raise Refusal.of_field("name", say("models.type_its_name", name=name))
     visit.client.delete_model(**_named(visit))
     return visit.go("projects", project, "models", notice=say("models.deleted", version=version))
 
@@ -254,7 +267,7 @@ def name_of(project: str, version: str) -> str:
 def _tag(visit: Visit) -> Response:
     tags = _tags(visit)
     if not tags:
-        raise Refusal(say("models.tag_without_key"))
+        raise Refusal.of_field("tag_key", say("models.tag_without_key"))
     visit.client.tag_resource(ResourceArn=find_version(visit).arn, Tags=tags)
     return go_to(visit, say("models.tagged"))
 
@@ -276,12 +289,12 @@ _ALL = "/projects/{project}/models"
 _ONE = f"{_ALL}/{{version}}"
 PAGES = (
     Page("GET", _ALL, _show_all),
-    Page("POST", _ALL, _train),
+    Page("POST", _ALL, _train, form=TRAINING),
     Page("GET", "/projects/{project}/model-states", _follow),
     Page("POST", f"{_ONE}/cancel", _cancel),
-    Page("POST", f"{_ONE}/start", _start),
+    Page("POST", f"{_ONE}/start", _start, form=HOSTING),
     Page("POST", f"{_ONE}/stop", _stop),
     Page("POST", f"{_ONE}/delete", _delete),
-    Page("POST", f"{_ONE}/tag", _tag),
+    Page("POST", f"{_ONE}/tag", _tag, form=TAGGING),
     Page("POST", f"{_ONE}/untag", _untag),
 )

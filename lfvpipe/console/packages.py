@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import JSONResponse, StreamingResponse
 
-from lfvpipe.console.bucket import console_bucket
+from lfvpipe.console.forms import Form
+from lfvpipe.console.outputs import output_location
 from lfvpipe.console.projects import find_project
 from lfvpipe.console.visit import Page, Refusal
 from lfvpipe.console.wording import say
@@ -30,6 +31,19 @@ if TYPE_CHECKING:
     from lfvpipe.console.visit import Visit
 
 ARCHES: Final = ("X86_64", "ARM64")
+_COMPONENT: Final = "Configuration.Greengrass"
+PACKAGING: Final = Form(
+    "StartModelPackagingJob",
+    {
+        "version": "ModelVersion",
+        "name": f"{_COMPONENT}.ComponentName",
+        "component_version": f"{_COMPONENT}.ComponentVersion",
+        "arch": f"{_COMPONENT}.TargetPlatform.Arch",
+        "description": "Description",
+        "bucket": f"{_COMPONENT}.S3OutputLocation.Bucket",
+        "prefix": f"{_COMPONENT}.S3OutputLocation.Prefix",
+    },
+)
 _SHOWN: Final = 50
 _MOST_NUMBER: Final = 999_999  # of a component's version, as the API has it
 
@@ -116,20 +130,17 @@ def _show(visit: Visit) -> Response:
         older=len(jobs) - len(found),
         versions=sorted(trained, key=int, reverse=True),
         arches=ARCHES,
+        form=PACKAGING,
         is_followed=any(each.is_moving for each in found),
     )
 
 
 def _start(visit: Visit) -> Response:
     project, form = visit.path["project"], visit.form
-    if bucket := form.get("bucket", "").strip():
-        location = {"Bucket": bucket, "Prefix": form.get("prefix", "")}
-    else:
-        location = {"Bucket": console_bucket(visit.service).name, "Prefix": "console/packages/"}
     model = form.get("version", "")
     name = form.get("name", "").strip() or project
     component: dict[str, Any] = {
-        "S3OutputLocation": {key: each for key, each in location.items() if each},
+        "S3OutputLocation": output_location(visit, "console/packages/"),
         "ComponentName": name,
         "ComponentVersion": form.get("component_version", "").strip()
         or _next_version(_list_packages(visit), name, model),
@@ -198,7 +209,7 @@ def _download(visit: Visit) -> Response:
 _ALL = "/projects/{project}/packages"
 PAGES = (
     Page("GET", _ALL, _show),
-    Page("POST", _ALL, _start),
+    Page("POST", _ALL, _start, form=PACKAGING),
     Page("GET", "/projects/{project}/package-states", _follow),
     Page("GET", f"{_ALL}/{{job}}/archive", _download),
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from lfvpipe.console.forms import Form
 from lfvpipe.console.visit import Page, Refusal
 from lfvpipe.console.wording import say
 from lfvpipe.lookout.api import DATASET_TYPES
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from lfvpipe.console.visit import Visit
     from lfvpipe.lookout.client import LookoutClient
+
+
+CREATION: Final = Form("CreateProject", {"name": "ProjectName"})
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def _show_all(visit: Visit) -> Response:
     listed = visit.client.get_paginator("list_projects").paginate()
     names = [project["ProjectName"] for page in listed for project in page["Projects"]]
     found = [find_project(visit.client, name) for name in names]
-    return visit.show("projects.html.j2", projects=found)
+    return visit.show("projects.html.j2", projects=found, form=CREATION)
 
 
 def _create(visit: Visit) -> Response:
@@ -101,14 +105,14 @@ def _show_one(visit: Visit) -> Response:
 def _delete(visit: Visit) -> Response:
     name = visit.path["project"]
     if visit.form.get("name", "").strip() != name:
-        raise Refusal(say("projects.type_its_name", name=name))
+        raise Refusal.of_field("name", say("projects.type_its_name", name=name))
     visit.client.delete_project(ProjectName=name)
     return visit.go("projects", notice=say("projects.deleted", name=name))
 
 
 PAGES = (
     Page("GET", "/projects", _show_all),
-    Page("POST", "/projects", _create),
+    Page("POST", "/projects", _create, form=CREATION),
     Page("GET", "/projects/{project}", _show_one),
     Page("POST", "/projects/{project}/delete", _delete),
 )

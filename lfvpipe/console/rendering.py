@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from lfvpipe.console.datasets.calls import MOST_CHARACTERS
 from lfvpipe.console.wording import name_day, say
 from lfvpipe.engine.phrases import count_of
 from lfvpipe.report import figures
@@ -66,6 +67,7 @@ def _environment() -> Environment:
     )
     environment.globals["say"] = say
     environment.globals["tabs"] = PROJECT_TABS
+    environment.globals["most_type"] = MOST_CHARACTERS
     environment.filters["moment"] = _moment
     environment.filters["figure"] = figures.figure
     environment.filters["counted"] = count_of

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -24,10 +24,44 @@ _MOST_FAILED = 10_000  # pairs of network and key; the one that failed first goe
 
 @dataclass(frozen=True)
 class Notice:
-    """What the next page says on top."""
+    """What the next page says on top.
+
+    Attributes:
+        text: Whole sentences.
+        kind: What became of what was asked for.
+        fields: The fields of a form that it is about; each has its own words beside it.
+    """
 
     text: str
     kind: Literal["done", "failed"] = "done"
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A form that was refused, to be shown as it was filled in.
+
+    Attributes:
+        action: The path that it was sent to.
+        values: What was in its fields.
+        problems: What is wrong with some of them.
+    """
+
+    action: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    def value(self, action: str, name: str, usual: str) -> str:
+        """Return what a field of a form shows: what was in it, or what is usual."""
+        return self.values.get(name, usual) if action == self.action else usual
+
+    def problem(self, action: str, name: str) -> str:
+        """Return what is wrong with a field of a form; "" for nothing."""
+        return self.of(action).get(name, "")
+
+    def of(self, action: str) -> Mapping[str, str]:
+        """Return what is wrong with a form's fields."""
+        return self.problems if action == self.action else {}
 
 
 @dataclass
@@ -38,12 +72,14 @@ class Session:
         actor: Whose key it is.
         opened: By the clock, as is `seen`.
         notices: To be shown once.
+        refused: The form that was refused last, likewise.
     """
 
     actor: Actor
     opened: float
     seen: float
     notices: list[Notice] = field(default_factory=list)
+    refused: Refused = field(default_factory=Refused)
 
 
 class Sessions:

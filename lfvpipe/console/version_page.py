@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from lfvpipe.console.drift.charts import DAYS, find_drift, first_hour, read_expected
 from lfvpipe.console.drift.drawing import HEIGHT, WIDTH
 from lfvpipe.console.evaluations import SHOWS, find_evaluation, read_masks, read_verdicts
-from lfvpipe.console.models import find_version, go_to, name_of
+from lfvpipe.console.models import HOSTING, TAGGING, find_version, go_to, name_of
 from lfvpipe.console.pictures import give_image, give_thumbnail
 from lfvpipe.console.rendering import render
 from lfvpipe.console.use import describe
@@ -50,6 +50,8 @@ def _show_one(visit: Visit) -> Response:
         full_name=name_of(project, found.version),
         most_units=visit.service.quotas.inference_units,
         tags=tags,
+        tagging=TAGGING,
+        hosting=HOSTING,
         is_followed=found.is_moving,
         evaluation=evaluation,
         metric_names=METRICS,
@@ -87,7 +89,7 @@ def _decide(visit: Visit) -> Response:
     try:
         decision = Decision.from_text(repr(float(visit.form.get("threshold", ""))))
     except ValueError:
-        raise Refusal(say("models.no_threshold")) from None
+        raise Refusal.of_field("threshold", say("models.no_threshold")) from None
     tag: Tag = {"Key": DECISION, "Value": decision.as_text()}
     visit.client.tag_resource(ResourceArn=find_version(visit).arn, Tags=[tag])
     return go_to(visit, say("models.decided", threshold=decision.threshold))
@@ -104,7 +106,7 @@ def _expect(visit: Visit) -> Response:
     except ValueError:
         expected = None
     if expected is None:
-        raise Refusal(say("drift.no_share"))
+        raise Refusal.of_field("percent", say("drift.no_share"))
     tag: Tag = {"Key": EXPECTED, "Value": repr(expected.share)}
     visit.client.tag_resource(ResourceArn=arn, Tags=[tag])
     return go_to(visit, say("drift.expect_set", share=100 * expected.share))

@@ -7,16 +7,17 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import parse_qsl, quote
 
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from lfvpipe.console.addresses import split_address
 from lfvpipe.console.rendering import is_script, render
-from lfvpipe.console.sessions import Notice
+from lfvpipe.console.sessions import Notice, Refused
 from lfvpipe.console.wording import say
 from lfvpipe.service.roles import Role
+from lfvpipe.storage import InvalidAddress, parse_s3_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from lfvpipe.console.datasets.desk import Desk
+    from lfvpipe.console.forms import Form
     from lfvpipe.console.sessions import Session
     from lfvpipe.lookout.client import LookoutClient
     from lfvpipe.service import Service
@@ -47,12 +49,33 @@ class Refusal(Exception):
     Args:
         text: Whole sentences.
         status: The HTTP status.
+        fields: What is wrong with single fields of the form, by their names.
     """
 
-    def __init__(self, text: str, status: int = 400) -> None:
+    def __init__(
+        self, text: str, status: int = 400, fields: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.status = status
+        self.fields = fields or {}
+
+    @classmethod
+    def of_field(cls, field: str, text: str) -> Self:
+        """Return what refuses a form for one of its fields."""
+        return cls(text, fields={field: text})
+
+
+def check_address(field: str, address: str) -> None:
+    """Refuse a form whose field names no place in a bucket.
+
+    Raises:
+        Refusal: It is no ``s3://bucket/…``, such as a prefix without its bucket.
+    """
+    try:
+        parse_s3_uri(address)
+    except InvalidAddress:
+        raise Refusal.of_field(field, say("constraints.no_address", address=address)) from None
 
 
 @dataclass(frozen=True)
@@ -143,7 +166,8 @@ class Visit:
         """Return a page."""
         notices = self.session.notices[:]
         del self.session.notices[: len(notices)]
-        text = render(template, visit=self, notices=notices, **facts)
+        refused, self.session.refused = self.session.refused, Refused()
+        text = render(template, visit=self, notices=notices, refused=refused, **facts)
         return HTMLResponse(text, status)
 
     def go(self, *parts: str, notice: str = "") -> Response:
@@ -158,7 +182,9 @@ class Visit:
             return JSONResponse({"error": refusal.text}, refusal.status)
         if self.request.method in ("GET", "HEAD"):
             return self.show("refused.html.j2", status=refusal.status, text=refusal.text)
-        self.session.notices.append(Notice(refusal.text, "failed"))
+        self.session.notices.append(Notice(refusal.text, "failed", tuple(refusal.fields)))
+        if refusal.fields:
+            self.session.refused = Refused(self.request.url.path, self.form, refusal.fields)
         return RedirectResponse(self._came_from(), 303)
 
     def _came_from(self) -> str:
@@ -181,9 +207,11 @@ class Page(NamedTuple):
         path: Behind the region, such as ``/projects/{project}``.
         answer: Called in a thread, where the service is asked in the person's name.
         limit: The bytes that a body may have.
+        form: What the API allows in the form's fields, where it becomes a call of the API.
     """
 
     method: str
     path: str
     answer: Answer
     limit: int = 64 * KIB
+    form: Form | None = None

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 MOST_IMAGES: Final = 2000  # as documented
 MOST_TRIALS: Final = 200
 MOST_BYTES: Final = 4 * 1024**3
-_LONGEST: Final = 100  # characters of a name
+MOST_CHARACTERS: Final = 100
+"""Of a trial's name."""
 
 
 class Trials:
@@ -61,8 +62,8 @@ class Trials:
         """
         check_labelling("run a trial detection")
         name = " ".join(name.split())
-        if not name or len(name) > _LONGEST or not name.isprintable():
-            raise invalid(f"a trial detection's name has 1 to {_LONGEST} characters")
+        if not name or len(name) > MOST_CHARACTERS or not name.isprintable():
+            raise invalid(f"a trial detection's name has 1 to {MOST_CHARACTERS} characters")
         if len(sources) > MOST_IMAGES:
             raise _too_many_images(project, len(sources))
         with self._database.write() as tx:

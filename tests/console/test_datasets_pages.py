@@ -80,7 +80,7 @@ def test_images_come_by_a_prefix_with_labels_by_folder_and_by_a_manifest(filled:
     assert [call for _, call in images(ada)] == ["anomaly:dent", "normal"]
     assert "3 more normal images needed" in shown
 
-    by_manifest = {"address": "s3://bucket/train.manifest", "from": "manifest"}
+    by_manifest = {"manifest": "s3://bucket/train.manifest"}
     ada.post(f"{HERE}/import", by_manifest)
     assert "0 images were added. 2 were there already." in ada.get(HERE).text
 

@@ -323,39 +323,6 @@ def test_a_body_that_is_too_large_or_no_form_is_refused(offered: Offered) -> Non
     assert offered.client().list_projects()["Projects"] == []
 
 
-@pytest.mark.parametrize(
-    ("path", "fields", "told"),
-    [
-        ((), {"name": "a b"}, "name has letters from A to Z, digits, - and _, and begins with"),
-        ((), {"name": "x" * 256}, "name has at most 255 characters."),
-        ((), {"name": ""}, "name has at least 1 character."),
-        (
-            ("p", "packages"),
-            {"version": "1", "name": "a b"},
-            "A component&#39;s name has letters from A to Z, digits, dots, - and _, and nothing",
-        ),
-        (
-            ("p", "models"),
-            {"tag_key": "x!", "tag_value": "y" * 257},
-            (
-                "A tag&#39;s key has letters, digits, spaces and _ . : / = + - @ and nothing else. "
-                "A tag&#39;s value has at most 256 characters."
-            ),
-        ),
-    ],
-)
-def test_what_may_be_in_a_name_is_told_in_words(
-    offered: Offered, path: tuple[str, ...], fields: Any, told: str
-) -> None:
-    offered.client().create_project(ProjectName="p")
-    ada = offered.person("ADA")
-    assert ada.post(pages("projects", *path), fields).status_code == 303
-    shown = ada.get(PROJECTS).text
-    assert told in shown
-    assert "regular expression" not in shown
-    assert "alidation" not in shown
-
-
 def test_who_guesses_one_key_locks_nobody_else_out(offered: Offered) -> None:
     person = offered.person()
     for _ in range(10):

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
-from lfvpipe.console.datasets.calls import MOST_CHARACTERS, read_type
+from lfvpipe.console.datasets.calls import read_type
 from lfvpipe.console.datasets.updates import DatasetName
 from lfvpipe.console.drift.charts import compare_lot
 from lfvpipe.console.pictures import give_image, give_thumbnail
@@ -17,13 +17,21 @@ from lfvpipe.console.projects import find_project
 from lfvpipe.console.rendering import render
 from lfvpipe.console.trials import work
 from lfvpipe.console.use import LARGEST
-from lfvpipe.console.visit import Page, Refusal, read_number
+from lfvpipe.console.visit import Page, Refusal, check_address, read_number
 from lfvpipe.console.wording import say
 from lfvpipe.decision import score_of
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.lookout.statuses import MODEL_TRAINED
 from lfvpipe.service.state.judged import Count
-from lfvpipe.service.trials import MOST_BYTES, MOST_IMAGES, MOST_TRIALS, Order, Show, Verified
+from lfvpipe.service.trials import (
+    MOST_BYTES,
+    MOST_CHARACTERS,
+    MOST_IMAGES,
+    MOST_TRIALS,
+    Order,
+    Show,
+    Verified,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +82,7 @@ def _show_all(visit: Visit) -> Response:
         models=[each for each in project.models if each["Status"] in MODEL_TRAINED],
         kept=len(work.kept_images(visit.service, project.name)),
         most_images=MOST_IMAGES,
+        most_name=MOST_CHARACTERS,
         most_trials=MOST_TRIALS,
         most_gib=MOST_BYTES // 1024**3,
     )
@@ -87,11 +96,12 @@ def _create(visit: Visit) -> Response:
     notice = ""
     if address:
         uploads = visit.datasets.uploads
+        check_address("address", address)
         listed = uploads.list_prefix(address, by_folder=False, used=uploads.used(project))
         sources = list(listed.lines)
         notice = say("trials.used", count=listed.used) if listed.used else ""
         if not sources:
-            raise Refusal(say("trials.nothing_there", address=address))
+            raise Refusal.of_field("address", say("trials.nothing_there", address=address))
     work.sweep(visit.service)
     made = visit.service.trials.create(project, form.get("name", ""), version, sources)
     if "kept" in form:
@@ -117,7 +127,6 @@ def _show(visit: Visit) -> Response:
         orders=list(Order),
         size=_size(visit, trial),
         unlike_test=_compare(visit, trial),
-        most_characters=MOST_CHARACTERS,
         types=visit.datasets.uploads.types(trial.project),
     )
 
