@@ -325,7 +325,7 @@ def _check_console(options: ServeOptions) -> None:
             console.read_origin(origin)
         except ValueError as error:
             hint = "Write the proxy's address without a path, such as https://vision.example."
-            told = f"--console-origin {origin} is no address with TLS."
+            told = f"--console-origin {origin} {error}."
             raise UsageError(told, hint=hint) from error
     if options.no_auth and options.console_origin:
         hint = "The console wants people to sign in with an access key."
