@@ -10,11 +10,19 @@ from urllib.parse import urlencode
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from lfvpipe.console.dataset_checks import Looked, look_through
-from lfvpipe.console.datasets.calls import Call, NoCall, call_of, read_type
+from lfvpipe.console.datasets.calls import (
+    Call,
+    NoCall,
+    call_by_folder,
+    call_of,
+    name_call,
+    read_type,
+)
 from lfvpipe.console.datasets.editing import Seen
 from lfvpipe.console.datasets.findings import Check
+from lfvpipe.console.datasets.imports import Listed
 from lfvpipe.console.datasets.updates import DatasetName
-from lfvpipe.console.datasets.uploads import UnfitUpload, Upload, call_by_folder
+from lfvpipe.console.datasets.uploads import UnfitUpload, Upload
 from lfvpipe.console.pictures import give_image, give_thumbnail
 from lfvpipe.console.rendering import render
 from lfvpipe.console.visit import KIB, Page, Refusal, check_address, read_number
@@ -23,7 +31,7 @@ from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.service.images import ImageId, Order, Show, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lfvpipe.console.datasets.editing import Done
     from lfvpipe.console.visit import Visit
@@ -33,6 +41,7 @@ A_PAGE: Final = 120
 """Images of a page: as many as a browser shows without a wait."""
 _CHOICE: Final = 16 * KIB * KIB  # bytes of a request that names 100,000 images
 _FILE: Final = 64 * KIB * KIB
+_NAMED: Final = 5  # images that a notice names
 _A_LOOK: Final = 0.5  # seconds that a request looks at images for: a thread is taken meanwhile
 
 
@@ -179,34 +188,51 @@ def _delete(visit: Visit) -> Response:
 
 def _import(visit: Visit) -> Response:
     """Add what lies under a prefix of a bucket, or what a manifest names."""
-    dataset, form, uploads = dataset_of(visit), visit.form, visit.datasets.uploads
-    field = "manifest" if "manifest" in form else "address"
-    address = form.get(field, "").strip()
-    check_address(field, address)
-    others = used = 0
-    if field == "manifest":
-        lines = uploads.read_manifest(address)
-    else:
-        besides = uploads.used(dataset.project, dataset)
-        listed = uploads.list_prefix(address, by_folder="by_folder" in form, used=besides)
-        lines, others, used = listed.lines, listed.others, listed.used
-    if not lines and used:
-        alone = say("datasets.used_alone", address=address, count=used)
-        raise Refusal.of_field(field, alone)
-    if not lines:
-        raise Refusal.of_field(field, say("datasets.nothing_there", address=address))
+    dataset = dataset_of(visit)
+    listed = _find_lines(visit, dataset)
     visit.datasets.updates.create(dataset)
-    done = visit.datasets.editing.add(dataset, lines)
+    apart = visit.datasets.imports.tell_apart(dataset.project, listed.lines)
+    done = visit.datasets.editing.add(dataset, apart.lines)
     told = [say("datasets.added", count=done.changed)]
     if done.already:
         told.append(say("datasets.had", count=done.already))
-    if others:
-        told.append(say("datasets.others", count=others))
-    if used:
-        told.append(say("datasets.used", count=used))
+    if apart.copies:
+        told.append(say("datasets.copies", count=apart.copies))
+    if apart.otherwise:
+        told.append(say("datasets.otherwise", count=len(apart.otherwise)))
+        told += apart.otherwise[:_NAMED]
+    if apart.unread:
+        told.append(say("datasets.unread_copies", count=apart.unread))
+    if listed.others:
+        told.append(say("datasets.others", count=listed.others))
+    if listed.used:
+        told.append(say("datasets.used", count=listed.used))
     if done.remark:
         told.append(done.remark)
     return _go(visit, dataset, " ".join(told))
+
+
+def _find_lines(visit: Visit, dataset: DatasetName) -> Listed:
+    """Return the images that a form names by a prefix or by a manifest.
+
+    Raises:
+        Refusal: It names no place, or there is no image.
+    """
+    form, imports = visit.form, visit.datasets.imports
+    field = "manifest" if "manifest" in form else "address"
+    address = form.get(field, "").strip()
+    check_address(field, address)
+    if field == "manifest":
+        listed = Listed(imports.read_manifest(address))
+    else:
+        used = imports.used(dataset.project, dataset)
+        listed = imports.list_prefix(address, by_folder="by_folder" in form, used=used)
+    if listed.lines:
+        return listed
+    if listed.used:
+        alone = say("datasets.used_alone", address=address, count=listed.used)
+        raise Refusal.of_field(field, alone)
+    raise Refusal.of_field(field, say("datasets.nothing_there", address=address))
 
 
 def _go(visit: Visit, dataset: DatasetName, notice: str = "") -> Response:
@@ -266,9 +292,41 @@ def _told(done: Done, text: str) -> Response:
 
 
 def _known(visit: Visit) -> Response:
-    """Say which files of a list are in the project already."""
-    digests = [each for each in _list(visit, "digests") if isinstance(each, str)]
-    return JSONResponse({"known": visit.datasets.uploads.known(visit.path["project"], digests)})
+    """Say which files of a list are in the project already, and which are called otherwise.
+
+    Of files that are the same, the first one says what an image is called.
+    """
+    by_folder = visit.json.get("by_folder") is True
+    calls: dict[str, Call] = {}
+    paths: list[tuple[str, str]] = []
+    for each in _list(visit, "files"):
+        facts = each if isinstance(each, dict) else {}
+        digest, path = (str(facts.get(key, "")) for key in ("digest", "path"))
+        paths.append((digest, path))
+        calls.setdefault(digest, call_by_folder(path) if by_folder else Call(None))
+    there = visit.datasets.uploads.known(visit.path["project"], calls)
+    calls |= {digest: each.call for digest, each in there.items()}
+    otherwise = _called_otherwise(calls, paths) if by_folder else []
+    known = {digest: each.type for digest, each in there.items()}
+    return JSONResponse({"known": known, "otherwise": otherwise})
+
+
+def _called_otherwise(
+    calls: Mapping[str, Call], files: Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return which files lie in folders that call them something else than they are called.
+
+    Args:
+        calls: What images are called, by their digests.
+        files: Digests and paths.
+    """
+    found = []
+    for digest, path in files:
+        call, there = call_by_folder(path), calls.get(digest)
+        if there is not None and call.label is not None and call.label != there.label:
+            words = {"here": name_call(call), "there": name_call(there)}
+            found.append((path, say("datasets.folder_otherwise", **words)))
+    return found
 
 
 def _store(visit: Visit) -> Response:
@@ -284,15 +342,19 @@ def _store(visit: Visit) -> Response:
 def _add(visit: Visit) -> Response:
     """Bring files that were stored into the data set."""
     by_folder = visit.json.get("by_folder") is True
-    uploads = []
+    uploads, paths = [], []
     for each in _list(visit, "files"):
         facts = each if isinstance(each, dict) else {}
         digest, name, path = (str(facts.get(key, "")) for key in ("digest", "name", "path"))
+        paths.append((digest, path))
         uploads.append(Upload(digest, name, call_by_folder(path) if by_folder else Call(None)))
     dataset = dataset_of(visit)
     visit.datasets.updates.create(dataset)
-    done = visit.datasets.uploads.add(dataset, uploads)
-    return JSONResponse({"added": done.changed, "undo": done.undo, "remark": done.remark})
+    added = visit.datasets.uploads.add(dataset, uploads)
+    done, had = added.done, {digest: each.call for digest, each in added.had.items()}
+    otherwise = _called_otherwise(had, paths) if by_folder else []
+    told = {"added": done.changed, "undo": done.undo, "remark": done.remark}
+    return JSONResponse({**told, "otherwise": otherwise})
 
 
 def _chosen(visit: Visit) -> Sequence[tuple[ImageId, str]]:

@@ -155,7 +155,7 @@ def test_a_folder_is_uploaded_in_parts_and_none_twice(
     expect(page.locator("#upload")).to_be_visible()  # by its script
     page.get_by_label("Choose a folder").set_input_files(folder)
     expect(page.locator("#upload-said")).to_have_text(
-        "0 added, 26 were there already, 1 refused. Left out, being no images by their names: 1."
+        "0 added, 26 there already, 1 refused. Left out, being no images by their names: 1."
     )
     expect(page.locator("#upload-refused")).to_contain_text("cut.png")
     assert len(labels(offered)) == 25

@@ -14,13 +14,13 @@ from PIL import Image
 
 from lfvpipe import storage
 from lfvpipe.console.bucket import console_bucket
-from lfvpipe.console.datasets.calls import Call
+from lfvpipe.console.datasets.calls import Call, call_by_folder
 from lfvpipe.console.datasets.derived import Derived
 from lfvpipe.console.datasets.desk import Desk
 from lfvpipe.console.datasets.pipelines import Pipelines
 from lfvpipe.console.datasets.thumbnails import draw
 from lfvpipe.console.datasets.updates import DatasetName
-from lfvpipe.console.datasets.uploads import Upload, call_by_folder, fit_name
+from lfvpipe.console.datasets.uploads import Upload, fit_name
 from lfvpipe.lookout.client import connect
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service import Service
@@ -259,8 +259,9 @@ def test_a_file_is_stored_once_under_a_name_that_fits_and_is_added_with_its_labe
     assert added.json()["added"] == 1
     assert [call for _, call in images(ada)] == ["anomaly:scratch"]
     assert send(ada, f"{HERE}/add", {"files": [file]}).json()["added"] == 0
-    known = send(ada, f"{HERE}/known", {"digests": [stored["digest"], "0" * 64, 5]}).json()
-    assert known == {"known": {stored["digest"]: "train"}}
+    asked = {"files": [stored, {"digest": "0" * 64}, {"digest": 5}, 5]}
+    known = send(ada, f"{HERE}/known", asked).json()
+    assert known == {"known": {stored["digest"]: "train"}, "otherwise": []}
 
     send(ada, f"{HERE}/move", {"images": images(ada)})
     assert send(ada, f"{HERE}/add", {"files": [file]}).json()["added"] == 0  # it is in the other
@@ -276,6 +277,62 @@ def test_an_image_of_another_bucket_is_not_brought_into_the_test_as_well(filled:
     new = send(ada, f"{test}/files?name=new.png", picture((9, 9, 9))).json()
     assert send(ada, f"{test}/add", {"files": [stored, new]}).json()["added"] == 1
     assert len(images(ada, "test")) == 1
+
+
+def test_a_picture_under_two_labels_is_told_wherever_the_second_comes(filled: Offered) -> None:
+    ada = filled.person("ADA")
+    stored = send(ada, f"{HERE}/files?name=a.png", picture((5, 5, 5))).json()
+    good, bad = stored | {"path": "normal/a.png"}, stored | {"path": "zip/anomaly/dent/b.png"}
+    told = "Its folder calls it anomaly; the same image is there as normal, and stays so."
+
+    def ask(path: str, files: Any, *, by_folder: bool = True) -> Any:
+        return send(ada, f"{HERE}/{path}", {"files": files, "by_folder": by_folder}).json()
+
+    assert ask("known", [good, bad])["otherwise"] == [[bad["path"], told]]  # of one part
+    assert ask("known", [good, bad], by_folder=False)["otherwise"] == []
+    assert ask("add", [good]) | {"undo": ""} == {
+        "added": 1,
+        "undo": "",
+        "remark": "",
+        "otherwise": [],
+    }
+    assert ask("known", [bad])["otherwise"] == [[bad["path"], told]]  # of a later part
+    assert ask("known", [good, stored])["otherwise"] == []
+    added = ask("add", [bad])  # where it is known by its bytes alone
+    assert (added["added"], added["otherwise"]) == (0, [[bad["path"], told]])
+    assert [call for _, call in images(ada)] == ["normal"]
+
+
+def test_copies_in_a_bucket_are_known_by_their_bytes(filled: Offered) -> None:
+    ada, bucket = filled.person("ADA"), filled.buckets.bucket("bucket")
+    take_prefix(ada, "s3://bucket/normal/", by_folder="on")
+    send(ada, f"{HERE}/label", {"images": images(ada), "call": "normal"})
+    same, new = bucket.get("normal/a.png"), picture((9, 9, 9))
+    for key, data in (("good/copy.png", same), ("bad/copy.png", same), ("good/new.png", new)):
+        bucket.put(f"more/{key}", data)
+    bucket.put("more/good/twice.png", new)
+    take_prefix(ada, "s3://bucket/more/", by_folder="on")
+    shown = ada.get(HERE).text
+    assert "1 image was added. 3 were left out: they are, byte for byte, images" in shown
+    assert "1 of these has another label than the image that is there:" in shown
+    assert "more/bad/copy.png: anomaly here, normal as s3://bucket/normal/a.png, which" in shown
+    test = pages("projects", "p", "datasets", "test")
+    lines = [line("more/bad/copy.png", "normal"), line("anomaly/dent/b.png", "anomaly")]
+    bucket.put("test.manifest", "\n".join(map(json.dumps, lines)).encode())
+    ada.post(f"{test}/import", {"manifest": "s3://bucket/test.manifest"})
+    assert "1 image was added. 1 was left out: it is, byte for byte" in ada.get(test).text
+    assert [call for _, call in images(ada, "test")] == ["anomaly"]
+
+
+def test_what_is_too_much_to_compare_is_added_and_told(
+    filled: Offered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lfvpipe.console.datasets.imports._MOST_READ", 10)
+    filled.buckets.bucket("bucket").put("normal/c.png", picture((len("normal/a.png"), 0, 0)))
+    ada = filled.person("ADA")
+    take_prefix(ada, "s3://bucket/normal/")
+    told = "2 images were added. 2 were added though some may be copies: they were too much to"
+    assert told in ada.get(HERE).text
 
 
 def test_of_a_whole_bucket_comes_what_is_in_no_other_use(filled: Offered) -> None:
@@ -416,8 +473,8 @@ def test_the_consoles_bucket_on_s3_takes_images_and_shows_them(s3: str, tmp_path
     dataset = DatasetName("p", "train")
     desk.updates.create(dataset)
     stored = desk.uploads.store(dataset, "größe 1.png", picture((1, 1, 1)))
-    done = desk.uploads.add(dataset, [Upload(stored.digest, stored.name, Call("normal"))])
-    assert done.changed == 1
+    added = desk.uploads.add(dataset, [Upload(stored.digest, stored.name, Call("normal"))])
+    assert added.done.changed == 1
     image = service.images.catalogue("p", "train").images[0]
     bucket, key = storage.parse_s3_uri(image.source)
     assert bucket.startswith("lfvpipe-console-us-east-1-")

@@ -155,7 +155,7 @@ def test_the_model_proposes_and_a_person_keeps_it(
     page.goto(f"{offered.url}{TRIALS}")
     page.get_by_label("Name").fill("Monday")
     page.get_by_label("Images in a bucket").fill("s3://bucket/new/")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Begin").click()
     page.get_by_role("link", name="Mark the anomaly in a.png").click()
     page.locator("#work[data-ready]").wait_for()
     playwright.expect(page.locator("#said")).to_contain_text("where the model sees evidence")

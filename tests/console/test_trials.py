@@ -128,8 +128,10 @@ def test_a_training_image_that_is_tried_does_not_come_into_the_test(offered: Off
     ada = offered.person("ADA")
     trial = begin(ada)
     bring(ada, trial, "again.png", bucket.get(taken))
-    notice(ada, f"{trial}/verify", {"verified": "correct", "place": 1})
-    assert "0 images are added" in notice(ada, f"{trial}/add", {"to": "test", "place": 1})
+    notice(ada, f"{trial}/verify", {"verified": "incorrect", "place": 1})
+    said = notice(ada, f"{trial}/add", {"to": "test", "place": 1})
+    assert "0 images are added" in said
+    assert "again.png: It is verified as normal; the same image is in the data set as anom" in said
     assert sources(offered, "test") == []
     assert service_of(offered).trials.find("p", 1, [1])[0].added is not None
 
@@ -190,6 +192,7 @@ def test_images_of_a_bucket_are_judged_one_by_one_and_what_cannot_be_says_why(
     bucket.put("new/read.me", b"")
     ada = offered.person("ADA")
     trial = begin(ada, address="s3://bucket/new/")
+    assert "1 object is no image, by its name." in ada.get(trial).text
     bucket.delete(["new/a.png"])
     told = [ask(ada, f"{trial}/next").json() for _ in range(5)]
     assert [each["waiting"] for each in told] == [3, 2, 1, 0, 0]

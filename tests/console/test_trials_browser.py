@@ -44,7 +44,7 @@ def test_images_are_brought_verified_by_keys_and_added(
     page.goto(f"{offered.url}{pages('projects', 'p', 'trials')}")
     page.get_by_label("Name").fill("<b>Monday</b>")
     page.get_by_label("Images in a bucket").fill("s3://bucket/new/")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Begin").click()
     playwright.expect(page.get_by_text("All are judged.")).to_be_visible()
     tiles = page.locator("#tiles .tile")
     playwright.expect(tiles.get_by_text("Normal, 90.0%")).to_have_count(3)
@@ -52,15 +52,21 @@ def test_images_are_brought_verified_by_keys_and_added(
     files: Any = [
         {"name": EVIL, "mimeType": "image/png", "buffer": picture((201, 0, 0))},
         {"name": "wrong.png", "mimeType": "image/png", "buffer": picture(RED, (80, 64))},
+        {"name": "lot $& 7.pdf", "mimeType": "application/pdf", "buffer": b"rust"},
     ]
     playwright.expect(page.locator("#bring")).to_be_visible()  # by its script
     page.get_by_label("Images", exact=True).set_input_files(files)
     playwright.expect(page.locator("#bring-refused")).to_contain_text("80x64 pixels")
+    said_so = "being no image by its name: lot $& 7.pdf."
+    playwright.expect(page.locator("#bring-said")).to_contain_text(said_so)
     playwright.expect(tiles).to_have_count(4)
     playwright.expect(tiles.get_by_text("Anomalous, 90.0%")).to_be_visible()
-    files = [{"name": "notes.txt", "mimeType": "text/plain", "buffer": b"rust"}]
+    files = [{"name": f"{n}.txt", "mimeType": "text/plain", "buffer": b"rust"} for n in range(7)]
     page.get_by_label("Images", exact=True).set_input_files(files)
-    playwright.expect(page.locator("#bring-said")).to_contain_text("no PNG or JPEG")
+    playwright.expect(page.locator("#bring-said")).to_have_text(
+        "There is no PNG or JPEG among these. Left out, 7 being no images by their names: "
+        "0.txt, 1.txt, 2.txt, 3.txt, 4.txt and others."
+    )
     assert violations(page, axe) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     playwright.expect(tiles.locator(".heat").first).to_be_visible()

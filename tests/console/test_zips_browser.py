@@ -50,6 +50,7 @@ def test_an_archive_is_unpacked_here_labelled_by_its_folders_and_none_twice(
     offered.client().create_project(ProjectName="p")
     members = {f"./all/good/{number}.png": picture((number, 9, 9)) for number in range(3)}
     members |= {f"all/NG/dent/{number}.png": picture((number, 1, 1)) for number in range(3)}
+    members |= {"all/late/NG/0.png": members["./all/good/0.png"]}
     members |= {f"all/good/{folder}/x.png": b"" for folder in JUNK_FOLDERS | COPY_FOLDERS}
     members |= {"all/good/._1.png": b"", "all/good/1.png.heat.png": b"", "all/read.txt": b"read"}
     archive, second = tmp_path / "photos.zip", tmp_path / "ng.zip"
@@ -59,7 +60,7 @@ def test_an_archive_is_unpacked_here_labelled_by_its_folders_and_none_twice(
     page.get_by_label("Choose files").set_input_files(archive)
     expect(page.locator("#shown")).to_have_text("6 images")
     # The page was loaded anew, with what it said.
-    expect(page.locator("#upload-said")).to_contain_text("6 added, 0 were there already")
+    expect(page.locator("#upload-said")).to_contain_text("6 added, 1 there already")
     stats = offered.client().describe_dataset(ProjectName="p", DatasetType="train")
     assert stats["DatasetDescription"]["ImageStats"] == {
         "Total": 6,
@@ -70,7 +71,12 @@ def test_an_archive_is_unpacked_here_labelled_by_its_folders_and_none_twice(
     expect(page.locator("#upload")).to_be_visible()  # by its script
     page.get_by_label("Choose files").set_input_files(archive)
     expect(page.locator("#upload-said")).to_have_text(
-        "0 added, 6 were there already, 0 refused. Left out, being no images by their names: 1."
+        "0 added, 7 there already, 0 refused. In folders that call them something else than they "
+        "are called here: 1, listed below. Left out, being no images by their names: 1."
+    )
+    expect(page.locator("#upload-refused li")).to_have_text(
+        "all/late/NG/0.png: Its folder calls it anomaly; the same image is there as normal,"
+        " and stays so."
     )
     # A large archive, of a Windows program, whose name alone says what is in it.
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 10)
@@ -106,7 +112,7 @@ def test_what_of_an_archive_cannot_be_used_is_named_and_the_rest_is_taken(
     expect(page.locator("#shown")).to_have_text("1 image")
     expect(page.locator("#upload")).to_be_visible()
     page.get_by_label("Choose a folder").set_input_files(folder)
-    expect(page.locator("#upload-said")).to_have_text("0 added, 1 were there already, 8 refused.")
+    expect(page.locator("#upload-said")).to_have_text("0 added, 1 there already, 8 refused.")
     refused = page.locator("#upload-refused li").all_text_contents()
     assert sorted(refused) == [
         "zips/none.zip: It is damaged. Pack it again.",

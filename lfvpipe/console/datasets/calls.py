@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from lfvpipe.console.wording import say
+from lfvpipe.dataset.words import meaning_of
 from lfvpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -75,3 +76,27 @@ def read_type(text: str) -> str:
     if name.casefold() in NO_TYPES:
         raise NoCall(say("refusals.type_is_label", name=name))
     return name
+
+
+def call_by_folder(path: str) -> Call:
+    """Return what the folders of a path call an image: ``good/1.png``, ``anomaly/dent/1.png``.
+
+    The words are those that pipelines know. The folder below that of anomalies names their type.
+    """
+    folders = path.replace("\\", "/").split("/")[:-1]
+    for number, folder in enumerate(folders):
+        meaning = meaning_of(folder)
+        if meaning == "normal":
+            return Call("normal")
+        if meaning == "anomaly":
+            below = folders[number + 1 : number + 2]
+            try:
+                return Call("anomaly", read_type(below[0]) if below else "")
+            except NoCall:
+                return Call("anomaly")
+    return Call(None)
+
+
+def name_call(call: Call) -> str:
+    """Return what an image is called, in words; of anomalies without their type."""
+    return say(f"datasets.called_{call.label or ''}")

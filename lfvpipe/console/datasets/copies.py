@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from lfvpipe.storage import NoSuchBucket, NoSuchObject, TooLarge, parse_s3_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lfvpipe.storage import Buckets
 
@@ -62,6 +62,51 @@ class Copies:
                 if sizes[source] in lengths and (same := self._digest(source)) in wanted:
                     found.setdefault(same, source)
         return found
+
+    def find_same(
+        self, sources: Sequence[str], fresh: Sequence[str], *, most: int
+    ) -> tuple[dict[str, str], int]:
+        """Return which new images are the same as others, byte for byte, and how many may be.
+
+        Only those are read that are as long as another one.
+
+        Args:
+            sources: The addresses of images that a project has.
+            fresh: Those of new ones, each of which may also be the same as one before it.
+            most: How many bytes may be read.
+
+        Returns:
+            The addresses of the same images, the first ones that are, by those of the new; and
+            how many new ones may be the same as others, and were not compared.
+
+        Raises:
+            StorageError: The store does not answer.
+        """
+        sizes = self._lengths([*sources, *fresh])
+        alike: dict[int, list[str]] = {}
+        for source in (*sources, *fresh):
+            alike.setdefault(sizes[source], []).append(source)
+        new, left = set(fresh), most
+        same: dict[str, str] = {}
+        unread = 0
+        for size, group in alike.items():
+            if size == _GONE or len(group) == 1 or new.isdisjoint(group):
+                continue
+            read = sum(size for each in group if not self._is_known(each))
+            if read > left:
+                unread += sum(each in new for each in group)
+                continue
+            left -= read
+            first: dict[str, str] = {}
+            for source in group:
+                digest = own_digest(source) or self._digest(source)
+                if digest and first.setdefault(digest, source) != source and source in new:
+                    same[source] = first[digest]
+        return same, unread
+
+    def _is_known(self, source: str) -> bool:
+        with self._guard:
+            return own_digest(source) is not None or source in self._digests
 
     def _lengths(self, sources: Iterable[str]) -> dict[str, int]:
         """Return how many bytes objects have; one list of a bucket tells of all that are new."""

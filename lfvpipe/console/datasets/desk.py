@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lfvpipe.console.datasets import examining, thumbnails
+from lfvpipe.console.datasets.copies import Copies
 from lfvpipe.console.datasets.derived import Derived
 from lfvpipe.console.datasets.editing import Editing
 from lfvpipe.console.datasets.examining import Examining
 from lfvpipe.console.datasets.findings import Findings
+from lfvpipe.console.datasets.imports import Imports
 from lfvpipe.console.datasets.marking import Marking
 from lfvpipe.console.datasets.updates import Updates
 from lfvpipe.console.datasets.uploads import Uploads
@@ -30,7 +32,8 @@ class Desk:
 
     Attributes:
         editing: Calls images something, moves and removes them.
-        uploads: Takes images in.
+        uploads: Takes images in from people's computers.
+        imports: Takes in what lies in buckets.
         marking: Marks where their anomalies are.
         thumbnails: Shows them.
         examining: Measures them.
@@ -42,7 +45,9 @@ class Desk:
         self.pipelines = pipelines
         self.updates = Updates(client, service.images)
         self.editing = Editing(service.images, self.updates, pipelines.tell)
-        self.uploads = Uploads(service, self.updates, self.editing)
+        copies = Copies(service.buckets)
+        self.uploads = Uploads(service, self.updates, self.editing, copies)
+        self.imports = Imports(service, copies)
         self.marking = Marking(service, self.editing)
         pictures = service.folder / "thumbnails.db"
         self.thumbnails = Derived(pictures, thumbnails.draw, thumbnails.MOST_BYTES)

@@ -1,4 +1,4 @@
-"""Images that people bring: from their computer, by a prefix of a bucket, or by a manifest."""
+"""Images that people bring from their computer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -14,11 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from lfvpipe import manifest
 from lfvpipe.console.bucket import console_bucket
-from lfvpipe.console.datasets.calls import Call, NoCall, read_type
-from lfvpipe.console.datasets.copies import Copies, own_digest
-from lfvpipe.console.datasets.marking import MASKS, put_mask
+from lfvpipe.console.datasets.calls import call_of
+from lfvpipe.console.datasets.copies import own_digest
+from lfvpipe.console.datasets.marking import put_mask
 from lfvpipe.console.wording import say, words_of
-from lfvpipe.dataset.words import meaning_of
 from lfvpipe.errors import UserError
 from lfvpipe.images import SERVED, ImageError, inspect, read_image
 from lfvpipe.lookout.api import DATASET_TYPES
@@ -27,8 +25,10 @@ from lfvpipe.service.roles import check_admin
 from lfvpipe.storage import NoSuchObject, StorageError, parse_s3_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from lfvpipe.console.datasets.calls import Call
+    from lfvpipe.console.datasets.copies import Copies
     from lfvpipe.console.datasets.editing import Done, Editing
     from lfvpipe.console.datasets.marking import Mask
     from lfvpipe.console.datasets.updates import DatasetName, Updates
@@ -37,16 +37,14 @@ if TYPE_CHECKING:
     from lfvpipe.service.images import DatasetImage
     from lfvpipe.storage import Bucket
 
-_KEPT: Final = ("console/datasets/", "console/trials/", "console/evaluations/", MASKS)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _UNFIT: Final = re.compile(r'[\\/:*?"<>|#%\x00-\x1f\x7f-\x9f]')
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 _SUFFIXES: Final[dict[str, tuple[str, ...]]] = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg")}
-_IMAGES: Final = frozenset(ending for endings in _SUFFIXES.values() for ending in endings)
+IMAGES: Final = frozenset(ending for endings in _SUFFIXES.values() for ending in endings)
 _LONGEST: Final = 120  # characters of a name
 _SIZES: Final = 1000  # projects whose images' size stays in memory
 _LARGEST_IMAGE: Final = 64 * 1024 * 1024  # bytes
-_LARGEST_MANIFEST: Final = 256 * 1024 * 1024  # bytes
 
 
 class UnfitUpload(UserError):
@@ -92,20 +90,24 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class Listed:
-    """What a prefix of a bucket has.
+class There:
+    """An image that a project has: in which data set, and what it is called."""
+
+    type: DatasetType
+    call: Call
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of stored files.
 
     Attributes:
-        lines: Of the images, by their addresses.
-        others: How many objects are no images, by their names.
-        used: How many are in use otherwise, such as masks.
-        labels: How many images are called what.
+        done: Of those that were new.
+        had: Which ones the project had before, by their digests.
     """
 
-    lines: dict[str, str]
-    others: int
-    used: int
-    labels: dict[str, int]
+    done: Done
+    had: dict[str, There]
 
 
 class Uploads:
@@ -115,31 +117,34 @@ class Uploads:
         service: The region's.
         updates: Keeps others from changing a project meanwhile.
         editing: Adds them.
+        copies: Tells which of them the project has.
     """
 
-    def __init__(self, service: Service, updates: Updates, editing: Editing) -> None:
+    def __init__(
+        self, service: Service, updates: Updates, editing: Editing, copies: Copies
+    ) -> None:
         self._service = service
         self._updates = updates
         self._editing = editing
-        self._copies = Copies(service.buckets)
+        self._copies = copies
         self._sizes: dict[str, tuple[int, int] | None] = {}  # by address, of a project's first
 
-    def known(self, project: str, digests: Iterable[str]) -> dict[str, DatasetType]:
-        """Return which files somebody brought before, and to which data set of the project.
+    def known(self, project: str, digests: Iterable[str]) -> dict[str, There]:
+        """Return which files somebody brought before into the project's data sets.
 
         No store is asked, so that images which came otherwise are not among them; see `find`.
         """
         wanted = set(digests)
-        found: dict[str, DatasetType] = {}
+        found: dict[str, There] = {}
         for kind in DATASET_TYPES:
-            for source in self._sources(project, kind):
-                digest = own_digest(source)
+            for image in images_of(self._service, project, kind):
+                digest = own_digest(image.source)
                 if digest in wanted:
-                    found[digest] = kind
+                    found[digest] = There(kind, call_of(image))
         return found
 
-    def find(self, dataset: DatasetName, uploads: Iterable[Upload]) -> dict[str, DatasetType]:
-        """Return which stored files a project has, wherever they lie, and in which data set.
+    def find(self, dataset: DatasetName, uploads: Iterable[Upload]) -> dict[str, There]:
+        """Return which stored files a project has, wherever they lie.
 
         Raises:
             StorageError: The store does not answer.
@@ -149,10 +154,11 @@ class Uploads:
         for each in uploads:
             stored = home.head(_key(dataset, each.digest, each.name))
             wanted[each.digest] = stored.size if stored else 0
-        found: dict[str, DatasetType] = {}
+        found: dict[str, There] = {}
         for kind in DATASET_TYPES:
-            there = self._copies.find(self._sources(dataset.project, kind), wanted)
-            found |= dict.fromkeys(there, kind)
+            images = {each.source: each for each in images_of(self._service, dataset.project, kind)}
+            for digest, source in self._copies.find(images, wanted).items():
+                found[digest] = There(kind, call_of(images[source]))
         return found
 
     def types(self, project: str) -> list[str]:
@@ -160,7 +166,7 @@ class Uploads:
         found = {
             name
             for kind in DATASET_TYPES
-            for image in self._images(project, kind)
+            for image in images_of(self._service, project, kind)
             for name in image.types
         }
         return sorted(found)
@@ -233,7 +239,7 @@ class Uploads:
             ) from error
         return Stored(hashlib.sha256(data).hexdigest(), fit_name(name, header.format))
 
-    def add(self, dataset: DatasetName, uploads: Sequence[Upload]) -> Done:
+    def add(self, dataset: DatasetName, uploads: Sequence[Upload]) -> Added:
         """Bring stored files into a data set, but for those that the project has already.
 
         Raises:
@@ -248,100 +254,24 @@ class Uploads:
             if not _DIGEST.fullmatch(each.digest) or each.name != fit_name(each.name, form):
                 raise UnfitUpload(say("refusals.not_stored"))
         with self._updates.alone(dataset.project):
-            taken = set(self.find(dataset, uploads))
+            had = self.find(dataset, uploads)
+            taken = set(had)
             bucket = self._home(dataset)
             lines: dict[str, str] = {}
             for each in uploads:
                 if each.digest not in taken:
                     taken.add(each.digest)
                     source = f"s3://{bucket.name}/{_key(dataset, each.digest, each.name)}"
-                    lines[source] = self._line(source, each.call, each.mask)
-            return self._editing.add(dataset, lines)
+                    lines[source] = self._line(source, each)
+            return Added(self._editing.add(dataset, lines), had)
 
-    def used(self, project: str, dataset: DatasetName | None = None) -> set[str]:
-        """Return the addresses that a project uses for something else than new images.
-
-        Those are its masks, and where a data set is named the images of the project's other one.
-        """
-        found: set[str] = set()
-        for kind in DATASET_TYPES:
-            sources = self._sources(project, kind)
-            if dataset is not None and kind == dataset.other.type:
-                found.update(sources)
-            if sources:
-                for line in self._service.images.lines(project, kind, sources).values():
-                    mask = manifest.service_entry(line, longest=_LARGEST_MANIFEST).mask
-                    found.update([mask] if mask else [])
-        return found
-
-    def list_prefix(
-        self, address: str, *, by_folder: bool, used: Container[str] = frozenset()
-    ) -> Listed:
-        """Return what lies under ``s3://bucket/prefix``, which may be of any bucket.
-
-        Args:
-            address: Where.
-            by_folder: Folders' names call the images in them something; see `call_by_folder`.
-            used: What is left out; so is what the console keeps, unless it is asked for.
-
-        Raises:
-            StorageError: It is no address, or the store does not answer.
-            Fault: Whoever asks is no admin.
-        """
-        check_admin("add images")
-        bucket, prefix = parse_s3_uri(address.strip())
-        lines: dict[str, str] = {}
-        labels: Counter[str] = Counter()
-        others = left_out = 0
-        for found in self._service.buckets.bucket(bucket).list(prefix):
-            if PurePosixPath(found.key).suffix.casefold() not in _IMAGES:
-                others += 1
-                continue
-            source = f"s3://{bucket}/{found.key}"
-            folders = (each for each in _KEPT if not prefix.startswith(each))
-            if source in used or found.key.startswith(tuple(folders)):
-                left_out += 1
-                continue
-            path = found.key[prefix.rfind("/") + 1 :]
-            call = call_by_folder(path) if by_folder else Call(None)
-            labels[call.label or "unlabelled"] += 1
-            lines[source] = self._line(source, call)
-        return Listed(dict(sorted(lines.items())), others, left_out, labels)
-
-    def read_manifest(self, address: str) -> dict[str, str]:
-        """Return the lines of a manifest in a bucket, by their images' addresses.
-
-        Raises:
-            StorageError: It is not there, or the store does not answer.
-            UnfitUpload: It is no manifest.
-            Fault: Whoever asks is no admin.
-        """
-        check_admin("add images")
-        bucket, key = parse_s3_uri(address.strip())
-        data = self._service.buckets.bucket(bucket).get(key, limit=_LARGEST_MANIFEST)
-        lines: dict[str, str] = {}
-        for number, line in enumerate(data.splitlines(), 1):
-            try:
-                text = line.decode("utf-8-sig").strip()
-                if text:
-                    longest = self._service.quotas.max_manifest_line
-                    lines[manifest.service_entry(text, longest=longest).source] = text
-            except UnicodeDecodeError as error:
-                raise UnfitUpload(say("refusals.bad_line_text", number=number)) from error
-            except manifest.LineError as error:
-                raise UnfitUpload(
-                    say("refusals.bad_line", number=number, problem=error.problem)
-                ) from error
-        return lines
-
-    def _line(self, source: str, call: Call, mask: Mask | None = None) -> str:
-        now = manifest.creation_date(datetime.now(UTC))
-        bare = json.dumps({"source-ref": source}, ensure_ascii=False, separators=(",", ":"))
-        label = manifest.NewLabel(call.label, now, call.type)
-        if mask is None:
-            return manifest.relabel(bare, label)
-        address = put_mask(self._service.buckets, source, mask.data)
-        return manifest.mark(bare, label, manifest.mask_reference(address, mask.classes, now))
+    def _line(self, source: str, upload: Upload) -> str:
+        if upload.mask is None:
+            return new_line(source, upload.call)
+        address = put_mask(self._service.buckets, source, upload.mask.data)
+        label = _label(upload.call)
+        mask = manifest.mask_reference(address, upload.mask.classes, label.created)
+        return manifest.mark(_bare_line(source), label, mask)
 
     def _home(self, dataset: DatasetName) -> Bucket:
         """Return the bucket of a data set's images: they all lie in one, as the API wants.
@@ -375,15 +305,30 @@ class Uploads:
         return header.width, header.height
 
     def _sources(self, project: str, kind: DatasetType) -> Sequence[str]:
-        return [image.source for image in self._images(project, kind)]
+        return [image.source for image in images_of(self._service, project, kind)]
 
-    def _images(self, project: str, kind: DatasetType) -> Sequence[DatasetImage]:
-        try:
-            return self._service.images.catalogue(project, kind).images
-        except Fault as fault:
-            if fault.code != "ResourceNotFoundException":
-                raise
-            return ()
+
+def images_of(service: Service, project: str, kind: DatasetType) -> Sequence[DatasetImage]:
+    """Return the images of a project's data set; none where there is no such data set."""
+    try:
+        return service.images.catalogue(project, kind).images
+    except Fault as fault:
+        if fault.code != "ResourceNotFoundException":
+            raise
+        return ()
+
+
+def new_line(source: str, call: Call) -> str:
+    """Return the line of an image that was called something just now."""
+    return manifest.relabel(_bare_line(source), _label(call))
+
+
+def _bare_line(source: str) -> str:
+    return json.dumps({"source-ref": source}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _label(call: Call) -> manifest.NewLabel:
+    return manifest.NewLabel(call.label, manifest.creation_date(datetime.now(UTC)), call.type)
 
 
 def fit_name(name: str, form: str) -> str:
@@ -398,25 +343,6 @@ def fit_name(name: str, form: str) -> str:
     if _DEVICE.match(kept):
         kept = f"_{kept}"
     return kept.removesuffix(suffix)[:_LONGEST] + suffix
-
-
-def call_by_folder(path: str) -> Call:
-    """Return what the folders of a path call an image: ``good/1.png``, ``anomaly/dent/1.png``.
-
-    The words are those that pipelines know. The folder below that of anomalies names their type.
-    """
-    folders = path.replace("\\", "/").split("/")[:-1]
-    for number, folder in enumerate(folders):
-        meaning = meaning_of(folder)
-        if meaning == "normal":
-            return Call("normal")
-        if meaning == "anomaly":
-            below = folders[number + 1 : number + 2]
-            try:
-                return Call("anomaly", read_type(below[0]) if below else "")
-            except NoCall:
-                return Call("anomaly")
-    return Call(None)
 
 
 def _key(dataset: DatasetName, digest: str, name: str) -> str:

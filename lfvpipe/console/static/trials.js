@@ -144,6 +144,7 @@ const section = document.getElementById("bring");
 if (section) begin();
 
 function begin() {
+  const NAMED = 5; // files that are no images
   const AT_ONCE = 2; // one is judged while the other is on its way
   const LARGEST = 64 * 2 ** 20; // bytes of a file that the server reads
   const address = section.dataset.address;
@@ -210,8 +211,8 @@ function begin() {
     document.getElementById("bring-state").textContent = "";
     document.getElementById("bring-going").hidden = false;
     try {
-      await run();
-      say(refused.childElementCount ? section.dataset.refused : section.dataset.finished);
+      const others = await run();
+      say([refused.childElementCount ? section.dataset.refused : section.dataset.finished, others].filter(Boolean).join(" "));
       refused.hidden = !refused.childElementCount;
     } catch (error) {
       if (error.name === "AbortError") say(waiting ? section.dataset.stopped : "");
@@ -233,7 +234,15 @@ function begin() {
     refused.append(line);
   }
 
-  function bring(files) {
+  // What is no image by its name is not sent; it is counted, and the first are named.
+  function tellOthers(files) {
+    if (!files.length) return "";
+    const names = files.slice(0, NAMED).map((file) => file.name).join(", ");
+    const told = section.dataset[files.length === 1 ? "others" : files.length > NAMED ? "others_more" : "others_many"];
+    return told.replace("{names}", () => names).replace("{count}", files.length.toLocaleString());
+  }
+
+  function bring(files, others) {
     const left = [...files];
     let done = 0;
     const hand = async () => {
@@ -251,14 +260,18 @@ function begin() {
       }
     };
     progress(0, files.length);
-    return work(() => Promise.all(Array.from({ length: AT_ONCE }, hand)));
+    return work(async () => {
+      await Promise.all(Array.from({ length: AT_ONCE }, hand));
+      return tellOthers(others);
+    });
   }
 
   function take(files) {
-    const images = files.filter((file) => /\.(png|jpe?g)$/i.test(file.name));
-    if (going) return;
-    if (images.length) bring(images);
-    else say(section.dataset.none);
+    if (going || !files.length) return;
+    const isImage = (file) => /\.(png|jpe?g)$/i.test(file.name);
+    const [images, others] = [files.filter(isImage), files.filter((file) => !isImage(file))];
+    if (images.length) bring(images, others);
+    else say(`${section.dataset.none} ${tellOthers(others)}`);
   }
 
   async function walk(entry) {

@@ -76,12 +76,22 @@ function begin() {
     return null;
   }
 
-  function refuse(path, why, count) {
+  function list(path, why) {
     const line = document.createElement("li");
     line.textContent = `${path}: ${why}`;
     refused.querySelector("ul").append(line);
     refused.hidden = false;
+  }
+
+  function refuse(path, why, count) {
+    list(path, why);
     count.refused += 1;
+  }
+
+  // Files that are there under another label than their folders say: what they are called stays.
+  function note(otherwise, count) {
+    for (const [path, why] of otherwise) list(path, why);
+    count.otherwise += otherwise.length;
   }
 
   // The digests of those that can be read; of an archive's members not all may.
@@ -119,7 +129,8 @@ function begin() {
         part = found.slice(at, at === 0 ? 1 : at + PART);
         const read = await digest(part, count);
         going.signal.throwIfAborted();
-        const { known } = await order("known", { digests: read.map((item) => item.digest) });
+        const { known, otherwise } = await order("known", { files: read.map(({ digest, path }) => ({ digest, path })), by_folder });
+        note(otherwise, count);
         const fresh = read.filter((item) => !(item.digest in known) && !seen.has(item.digest) && seen.add(item.digest));
         count.known += read.length - fresh.length;
         const stored = [];
@@ -134,12 +145,14 @@ function begin() {
         bar.value = count.done;
         const files = stored.sort((a, b) => fresh.indexOf(a.item) - fresh.indexOf(b.item)).map((one) => one.file);
         if (!files.length) continue;
-        const { added, remark } = await order("add", { files, by_folder });
+        const { added, remark, otherwise: had } = await order("add", { files, by_folder });
+        note(had, count);
         count.added += added;
         count.known += files.length - added;   // such as images of a bucket, which have no digest there
         if (remark) remarks.push(remark);
       }
       say(form.dataset.done, count);
+      if (count.otherwise) remarks.push(form.dataset.otherwise.replace("{otherwise}", count.otherwise.toLocaleString()));
       if (count.others) remarks.push(form.dataset.others.replace("{others}", count.others.toLocaleString()));
       for (const remark of remarks) document.getElementById("upload-said").append(` ${remark}`);
     } catch (error) {
@@ -164,7 +177,7 @@ function begin() {
     going = new AbortController();
     refused.hidden = true;
     refused.querySelector("ul").textContent = "";
-    const count = { refused: 0, others: 0 };
+    const count = { refused: 0, others: 0, otherwise: 0 };
     const unpacked = await unpack(found, count);
     const images = unpacked.filter((item) => /\.(png|jpe?g)$/i.test(item.path));
     count.others += unpacked.length - images.length;

@@ -95,11 +95,13 @@ def _create(visit: Visit) -> Response:
     sources: Sequence[str] = ()
     notice = ""
     if address:
-        uploads = visit.datasets.uploads
+        imports = visit.datasets.imports
         check_address("address", address)
-        listed = uploads.list_prefix(address, by_folder=False, used=uploads.used(project))
+        listed = imports.list_prefix(address, by_folder=False, used=imports.used(project))
         sources = list(listed.lines)
-        notice = say("trials.used", count=listed.used) if listed.used else ""
+        told = [say("trials.used", count=listed.used)] if listed.used else []
+        told += [say("datasets.others", count=listed.others)] if listed.others else []
+        notice = " ".join(told)
         if not sources:
             raise Refusal.of_field("address", say("trials.nothing_there", address=address))
     work.sweep(visit.service)

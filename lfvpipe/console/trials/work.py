@@ -8,12 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from lfvpipe.console.bucket import console_bucket
-from lfvpipe.console.datasets.calls import Call
+from lfvpipe.console.datasets.calls import Call, name_call
 from lfvpipe.console.datasets.marking import Mask, Sheet, read_painting
 from lfvpipe.console.datasets.uploads import Brought, UnfitUpload, Upload, fit_name
 from lfvpipe.console.outlines import predicted_by
 from lfvpipe.console.use import data_uri
-from lfvpipe.console.wording import words_of
+from lfvpipe.console.wording import say, words_of
 from lfvpipe.detector.facts import BACKGROUND
 from lfvpipe.errors import UserError
 from lfvpipe.images import SERVED, ImageError, inspect
@@ -175,6 +175,7 @@ def _give_part(
 ) -> Given:
     files = [Brought(image.name, partial(read, service, image)) for image in chosen]
     refused: list[tuple[str, str]] = []
+    brought: list[tuple[TrialImage, str]] = []
     uploads: dict[str, Upload] = {}
     places: dict[str, list[int]] = {}
     for image, stored in zip(chosen, desk.uploads.store_many(dataset, files), strict=True):
@@ -182,16 +183,29 @@ def _give_part(
             refused.append((image.name, f"{stored.message} {stored.hint}".strip()))
             continue
         mask = find_mask(service, image) if image.truth else None
-        call = Call("anomaly", "" if mask else kind) if image.truth else Call("normal")
+        call = _call(image, "" if mask else kind)
+        brought.append((image, stored.digest))
         uploads.setdefault(stored.digest, Upload(stored.digest, stored.name, call, mask))
         places.setdefault(stored.digest, []).append(image.place)
-    done = desk.uploads.add(dataset, list(uploads.values()))
+    added = desk.uploads.add(dataset, list(uploads.values()))
     there = desk.uploads.find(dataset, uploads.values())  # by now: others add the same images
     for kind in DATASET_TYPES:
-        here = [digest for digest in places if there.get(digest, dataset.type) == kind]
+        here = [d for d in places if (there[d].type if d in there else dataset.type) == kind]
         service.trials.mark_added(trial.id, [p for digest in here for p in places[digest]], kind)
+    for image, digest in brought:
+        call = added.had[digest].call if digest in added.had else uploads[digest].call
+        truth = _call(image)
+        if call.label != truth.label:
+            words = {"here": name_call(truth), "there": name_call(call), "name": image.name}
+            refused.append((image.name, say("trials.called_otherwise", **words)))
+    done = added.done
     remarks = (done.remark,) if done.remark else ()
     return Given(done.changed, len(uploads) - done.changed, tuple(refused), remarks)
+
+
+def _call(image: TrialImage, kind: str = "") -> Call:
+    """Return what a person says that an image is."""
+    return Call("anomaly", kind) if image.truth else Call("normal")
 
 
 def read(service: Service, image: TrialImage) -> bytes:

@@ -89,7 +89,7 @@ class Story:
         self.open("trials")
         self.page.get_by_label("Name").fill(name)
         self.page.get_by_label("Model").first.select_option(str(version))
-        self.page.get_by_role("button", name="Go on").click()
+        self.page.get_by_role("button", name="Begin").click()
         self.page.get_by_label("Images", exact=True).set_input_files(list(photographs))
         tiles = self.page.locator("#tiles .tile")
         expect(tiles.filter(has_text=re.compile("Normal|Anomalous"))).to_have_count(
