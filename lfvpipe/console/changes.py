@@ -33,7 +33,7 @@ def _show(visit: Visit) -> Response:
 def _told(value: object) -> str:
     """Return a value of the log as people read it: what is within, line by line."""
     match value:
-        case None:
+        case None | []:
             return "-"
         case dict():
             return "\n".join(f"{name}: {_told(each)}" for name, each in value.items())

@@ -129,6 +129,7 @@ def test_types_of_any_name_are_painted_and_what_is_open_is_closed(
         page.get_by_label("New type").fill(name)
         page.get_by_role("button", name="Add").click()
         playwright.expect(kind).to_have_value(name)
+        playwright.expect(page.locator("#legend li").last).to_have_text(name)
     page.get_by_role("button", name="Polygon").click()
     box = page.locator("#canvas").bounding_box()
     assert box is not None
@@ -246,6 +247,9 @@ def test_a_viewer_sees_what_is_marked_and_has_nothing_to_paint_with(
     page.context.add_cookies([{"name": name, "value": value, "url": offered.url}])
     page.goto(f"{offered.url}{address}/annotation")
     page.locator("#work[data-ready]").wait_for()
+    key = page.get_by_label("Colours of the anomaly types").get_by_role("listitem")
+    playwright.expect(key).to_have_text("dent")
+    playwright.expect(key.locator("rect")).to_have_attribute("fill", "#23A436")
     pixel = "[...document.getElementById('canvas').getContext('2d').getImageData(9, 9, 1, 1).data]"
     assert page.evaluate(pixel) == [*GREEN, 255]
     playwright.expect(page.locator("[data-tool], #save, #clear, #class")).to_have_count(0)

@@ -112,7 +112,7 @@ def test_what_was_decided_by_another_threshold_is_left_out(used: Offered) -> Non
     assert "more anomalies than" in told(person)
     assert send(person, f"{HERE}/decide", {"threshold": "0.7"}) == ""
     said = told(person)
-    assert "Nothing was judged yet." in said
+    assert "60 images were judged before, by another threshold or in the same hour" in said
     assert "What was judged before the threshold was last changed is left out" in said
     assert send(person, f"{HERE}/tag", {"tag_key": "shift", "tag_value": "late"}) == ""
     assert told(person).split("begin with")[1][:80] == said.split("begin with")[1][:80]
@@ -169,7 +169,7 @@ def test_a_store_that_does_not_answer_keeps_no_other_version_from_being_told_of(
 
 def test_what_cannot_be_told_is_said(used: Offered) -> None:
     person = used.person("VIC")
-    assert "Nothing was judged yet." in told(person)
+    assert "No client has had an image judged in this time" in told(person)
     judge(used, 19, 19)
     assert "Too few images to tell: 19 so far, 20 are needed." in told(person)
     with closing(sqlite3.connect(used.root / "service" / "service.db")) as state, state:

@@ -214,7 +214,9 @@ def test_two_versions_are_compared_on_the_images_of_both(trained: Offered, waits
     assert 'name="second"' in person.get(HERE).text
     page = person.get(f"{there}?first=1&second=2").text
     assert "now wrong" in page
-    assert "0 got right. 1 got wrong." in " ".join(page.split())
+    assert "0 that were wrong are right now. 1 that was right is wrong now." in " ".join(
+        page.split()
+    )
     assert "now right" in person.get(f"{there}?first=2&second=1").text
     assert person.get(f"{there}?first=1&second=%3Cb%3E").status_code == 404
     assert person.get(there).status_code == 404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,11 @@ playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+NAMED = {
+    *("button", "checkbox", "combobox", "dialog", "image", "link", "navigation", "progressbar"),
+    *("region", "searchbox", "slider", "spinbutton", "table", "textbox", "toolbar"),
+}
+"""Roles of what a screen reader calls by its name."""
 EVIL = "<script>document.title='owned'</script><b>\u202e"
 
 
@@ -52,7 +58,12 @@ def test_axe_finds_nothing_and_words_of_clients_stay_words(
     client.create_dataset(ProjectName="p", DatasetType="train")
     image = json.dumps({"source-ref": f"s3://bucket/{EVIL}"})
     client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=image.encode())
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    context = browser.new_context(
+        viewport={"width": width, "height": 800},
+        color_scheme=scheme,
+        timezone_id="Asia/Kolkata",
+        locale="en-GB",
+    )
     page = context.new_page()
     page.goto(f"{offered.url}/console/sign-in")
     assert violations(page, axe) == []
@@ -66,11 +77,22 @@ def test_axe_finds_nothing_and_words_of_clients_stay_words(
         assert path != pages("changes") or "<script>" in page.inner_text("table")
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, path
+        if path == pages("projects"):
+            made = page.locator("time").first  # in the zone of whoever looks; UTC without script
+            playwright.expect(made).to_have_text(re.compile(r"\d{2}:\d{2},? GMT\+5:30$"))
+            playwright.expect(made).to_have_attribute("title", re.compile(r"\d{2}:\d{2} UTC$"))
     context.close()
 
 
 def violations(page: Page, axe: str) -> list[str]:
-    """Return what axe-core finds on a page."""
+    """Return what axe-core finds on a page, and what has no name for a screen reader."""
     page.evaluate(axe)
     found = page.evaluate("axe.run()")["violations"]
-    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found]
+    told = [f"{each['id']}: {each['nodes'][0]['html']}" for each in found]
+    session = page.context.new_cdp_session(page)
+    for node in session.send("Accessibility.getFullAXTree")["nodes"]:
+        role = node.get("role", {}).get("value")
+        if role in NAMED and not node["ignored"] and not node.get("name", {}).get("value"):
+            told.append(f"a {role} without a name")
+    session.detach()
+    return told

@@ -254,6 +254,7 @@ def test_a_key_may_in_the_console_what_it_may_by_the_api(offered: Offered) -> No
     shown = admin.get(pages("changes")).text
     assert "CreateProject" in shown
     assert "ADA" in shown
+    assert "<dt>Datasets</dt><dd>-</dd>" in shown
     assert "not kept any more" not in shown
     with closing(sqlite3.connect(offered.root / "service" / "service.db")) as state, state:
         state.execute("DELETE FROM changes")

@@ -84,6 +84,7 @@ class Drift:
         is_tag_wrong: The tag that says it says none.
         since: When the decision was last changed, in epoch seconds: charts begin after it.
         total: All that was judged since.
+        before: How many images were judged before it, within the time that is looked back on.
     """
 
     rate: Chart
@@ -92,6 +93,7 @@ class Drift:
     is_tag_wrong: bool
     since: float | None
     total: Count
+    before: int
 
     @property
     def unscored(self) -> int:
@@ -138,11 +140,12 @@ def find_drift(
     tags = service.versions.tags(project, version)
     since = service.versions.tag_changed(project, version, DECISION)
     begins = 0 if since is None else int(since // HOUR) + 1
-    by_hour = {
+    ours = {
         key.hour: count
         for key, count in counted.items()
-        if (key.project, str(key.version)) == (project, version) and key.hour >= begins
+        if (key.project, str(key.version)) == (project, version)
     }
+    by_hour = {hour: count for hour, count in ours.items() if hour >= begins}
     groups = list(join_days(by_hour))
     reference = find_reference(service.versions, project, version, tags)
     expected = read_expected(tags.get(EXPECTED, ""))
@@ -154,6 +157,7 @@ def find_drift(
         is_tag_wrong=EXPECTED in tags and expected is None,
         since=since,
         total=sum(by_hour.values(), Count()),
+        before=sum(count.images for hour, count in ours.items() if hour < begins),
     )
 
 

@@ -92,6 +92,10 @@ function addType() {
     classes.set(name, JSON.parse(facts.palette).find((each) => !used.has(each))
       ?? `#${(classes.size * 0x3b7f15 % 0xfffffe).toString(16).padStart(6, "0").toUpperCase()}`);
     $("class").add(new Option(name));
+    const key = $("legend").firstElementChild.cloneNode(true);
+    key.querySelector("rect").setAttribute("fill", classes.get(name));
+    key.querySelector("span").textContent = name;
+    $("legend").append(key);
   }
   $("class").value = name;
   $("new-type").value = "";

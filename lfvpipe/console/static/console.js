@@ -1,10 +1,12 @@
-// What every page has: times in the zone of whoever looks, forms that are sent once, and the focus.
+// What every page has: times in the zone of whoever looks, which is named, forms that are sent once, and the focus.
 
 for (const each of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(each.dateTime);
   if (Number.isNaN(moment.getTime())) continue;
   each.title = each.textContent;
-  each.textContent = moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  each.textContent = moment.toLocaleString(undefined, {
+    year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
+  });
 }
 
 for (const form of document.querySelectorAll("form[method=post]")) {
