@@ -12,7 +12,8 @@ Two charts (W. A. Shewhart, Economic Control of Quality of Manufactured Product,
 - x-bar: the mean score of the images that are called normal, by which a slow change is seen before
   verdicts change. Limits are those of the mean of a next group given the mean and the spread of
   the test's (by Student's t). Since a test has few images, the test's own mean is the larger
-  doubt of the two, which weighting past groups (EWMA) would not make smaller.
+  doubt of the two, which weighting past groups (EWMA) would not make smaller; measured in
+  `tests/benchmarks/console/drift.py`.
 
 Limits are passed by 1 in 741 groups on each side where nothing has changed (`BEYOND`), as by three
 standard deviations of a normal distribution. A group that is still filling is looked at more than

@@ -7,6 +7,13 @@ anomalous ones. The normal ones that are left come in groups of 50, as they are,
 darker, softer, or with anomalies among them. Printed is how many groups lie beyond the limits of
 the test, beyond those of the share that is usual, and beyond those of the mean score; and of the
 first groups the anomalies that were called and the mean score.
+
+Then tests of 60 and of 300 and groups of 50 and of 200 are drawn from these scores. Printed is how
+often the chart of the mean score passes a limit within 30 groups after a change, and how often one
+does that weighs past groups (EWMA: S. W. Roberts, Control Chart Tests Based on Geometric Moving
+Averages, Technometrics 1, 1959; a fifth for the newest group, and three standard deviations with
+that of the test's mean: a false alarm in 500 groups or more, by J. M. Lucas and M. S. Saccucci,
+Exponentially Weighted Moving Average Control Schemes, Technometrics 32, 1990).
 """
 
 from __future__ import annotations
@@ -19,7 +26,9 @@ import tempfile
 import time
 import zipfile
 from functools import partial
+from math import sqrt
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageEnhance, ImageFilter
@@ -29,16 +38,18 @@ from lfvpipe.console.drift.charts import Group, draw_charts
 from lfvpipe.console.drift.reference import Reference, find_reference
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.lookout.client import connect
-from lfvpipe.report.control_charts import Expected
+from lfvpipe.report.control_charts import Expected, NormalScores
 from lfvpipe.service import Service
 from lfvpipe.service.state.judged import Count
 from tests.service.conftest import Waits, line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 GROUP = 50
 TRAIN, ANOMALIES = (60, 20), 10
+NEWEST = 0.2  # the weight of the newest group
+DRAWN, BEFORE, AFTER = 400, 10, 30  # charts; groups before a change, and after it
 
 
 def read(archive: Path) -> list[bytes]:
@@ -107,13 +118,57 @@ def train(service: Service, normal: Sequence[bytes], bad: Sequence[bytes], teste
     Waits().model(client)
 
 
+def judge(service: Service, images: Sequence[bytes]) -> list[Count]:
+    """Return what version 1 makes of each image."""
+    judged = (service.judge.judge("p", "1", image) for image in images)
+    return [
+        Count.of(one.verdict.probability, is_anomalous=one.called.is_anomalous) for one in judged
+    ]
+
+
 def count(service: Service, images: Sequence[bytes]) -> Count:
     """Return what version 1 makes of images."""
-    judged = [service.judge.judge("p", "1", image) for image in images]
-    each = (
-        Count.of(one.verdict.probability, is_anomalous=one.called.is_anomalous) for one in judged
-    )
-    return sum(each, Count())
+    return sum(judge(service, images), Count())
+
+
+def pass_limits(
+    random_: random.Random, usual: Sequence[float], later: Sequence[float], tested: int, size: int
+) -> tuple[bool, bool]:
+    """Say whether a mean score, and a weighted one, pass a limit once scores are others.
+
+    Args:
+        random_: Draws the test and the groups.
+        usual: Scores that the test and the first groups are drawn from.
+        later: Those of the groups after these.
+        tested: Images of the test.
+        size: Of a group.
+    """
+    test = NormalScores.of(random_.choices(usual, k=tested))
+    assert test is not None
+    weighted, has_passed = test.mean, [False, False]
+    for day in range(BEFORE + AFTER):
+        mean = fmean(random_.choices(usual if day < BEFORE else later, k=size))
+        weighted += NEWEST * (mean - weighted)
+        share = NEWEST / (2 - NEWEST) * (1 - (1 - NEWEST) ** (2 * (day + 1)))
+        if day < BEFORE:
+            continue
+        for place, figure, images in ((0, mean, size), (1, weighted, size / share)):
+            far = test.limits(size).high - test.mean  # of a group, narrowed for one of `images`
+            far *= sqrt((1 / images + 1 / tested) / (1 / size + 1 / tested))
+            has_passed[place] |= abs(figure - test.mean) > far
+    return has_passed[0], has_passed[1]
+
+
+def compare_weighted(usual: Sequence[float], later: Mapping[str, Sequence[float]]) -> None:
+    """Print how often both charts of the mean score pass a limit."""
+    print(f"{'test, group':26} {'mean score':>12} {'weighted':>12}")
+    for tested in (60, 300):
+        for size in (50, 200):
+            drawn = random.Random(1)
+            for name, scores in {"unchanged": usual, **later}.items():
+                found = [pass_limits(drawn, usual, scores, tested, size) for _ in range(DRAWN)]
+                mean, weighted = (sum(each) / DRAWN for each in zip(*found, strict=True))
+                print(f"{f'{tested}, {size}, {name}':36} {mean:.2f} {weighted:.2f}", flush=True)
 
 
 def main() -> None:
@@ -141,24 +196,33 @@ def main() -> None:
         left = normal[TRAIN[0] + options.test :]
         more = bad[TRAIN[1] + ANOMALIES :]
         groups = [left[at : at + GROUP] for at in range(0, len(left) - GROUP + 1, GROUP)]
-        plain = [count(service, group) for group in groups]
+        judged = [judge(service, group) for group in groups]
+        plain = [sum(each, Count()) for each in judged]
         usual = sum(plain, Count())
         expected = Expected(max(usual.anomalies, 1) / usual.images)
         print(f"expected where a person says so: {expected.share:.3f}")
         tell("as they are", reference, expected, plain)
+        later: dict[str, list[float]] = {}
         for name, change in CHANGES.items():
             changed = [
-                count(service, [alter(each, change) for each in group])
+                judge(service, [alter(each, change) for each in group])
                 for group in groups[: options.groups]
             ]
-            tell(name, reference, expected, changed)
+            tell(name, reference, expected, [sum(each, Count()) for each in changed])
+            later[name] = normal_scores(changed)
         for number in (1, 3, 5, 10):
             mixed = [
                 count(service, [*group[number:], *more[at * number : (at + 1) * number]])
                 for at, group in enumerate(groups[: options.groups])
             ]
             tell(f"with {number} anomalies of {GROUP}", reference, expected, mixed)
+        compare_weighted(normal_scores(judged), later)
         service.close()
+
+
+def normal_scores(groups: Iterable[Iterable[Count]]) -> list[float]:
+    """Return the scores of images that were called normal."""
+    return [each.score for group in groups for each in group if each.scored]
 
 
 def tell(name: str, reference: Reference, expected: Expected, counts: Sequence[Count]) -> None:
