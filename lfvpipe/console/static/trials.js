@@ -1,5 +1,7 @@
 // Brings images into a trial detection, shows verdicts as they come, and verifies by keys.
 
+import { isImage, list, nameOf, onChoose, onDrop, reload, sayAgain } from "./files.js";
+
 for (const each of document.querySelectorAll(".scripted")) each.hidden = false;
 
 const tiles = document.getElementById("tiles");
@@ -155,20 +157,11 @@ function begin() {
   let going = null;
 
   section.hidden = false;
-  const say = (text) => { document.getElementById("bring-said").textContent = text; };
+  const words = document.getElementById("bring-said");
+  const say = (text) => { words.textContent = text; };
   // What is said outlives the page, which is loaded anew where its first images have come.
   const LEFT = `lfvpipe ${address}`;
-  const left = JSON.parse(sessionStorage.getItem(LEFT) ?? "null");
-  sessionStorage.removeItem(LEFT);
-  if (left) {
-    say(left.said);
-    for (const text of left.why) {
-      const line = document.createElement("li");
-      line.textContent = text;
-      refused.append(line);
-      refused.hidden = false;
-    }
-  }
+  if (sayAgain(LEFT, words, refused)) refused.hidden = false;
   const progress = (done, of) => {
     bar.max = of;
     bar.value = done;
@@ -220,24 +213,14 @@ function begin() {
     } finally {
       going = null;
       document.getElementById("bring-going").hidden = true;
-      if (!chosen && tiles.childElementCount) { // for the tools to verify
-        const why = [...refused.children].map((line) => line.textContent);
-        sessionStorage.setItem(LEFT, JSON.stringify({ said: document.getElementById("bring-said").textContent, why }));
-        location.reload();
-      }
+      if (!chosen && tiles.childElementCount) reload(LEFT, words, refused); // for the tools to verify
     }
-  }
-
-  function refuse(name, why) {
-    const line = document.createElement("li");
-    line.textContent = `${name}: ${why}`;
-    refused.append(line);
   }
 
   // What is no image by its name is not sent; it is counted, and the first are named.
   function tellOthers(files) {
     if (!files.length) return "";
-    const names = files.slice(0, NAMED).map((file) => file.name).join(", ");
+    const names = files.slice(0, NAMED).map(nameOf).join(", ");
     const told = section.dataset[files.length === 1 ? "others" : files.length > NAMED ? "others_more" : "others_many"];
     return told.replace("{names}", () => names).replace("{count}", files.length.toLocaleString());
   }
@@ -250,10 +233,10 @@ function begin() {
         const file = left.shift();
         try {
           if (file.size > LARGEST) throw Object.assign(new Error(section.dataset.large), { status: 413 });
-          await ask(`images?name=${encodeURIComponent(file.name)}`, file);
+          await ask(`images?name=${encodeURIComponent(nameOf(file))}`, await file.open());
         } catch (error) {
           if (error.status !== 400 && error.status !== 413) throw error; // these are of this image alone
-          refuse(file.name, error.message);
+          list(refused, `${nameOf(file)}: ${error.message}`);
         }
         done += 1;
         progress(done, files.length);
@@ -268,39 +251,13 @@ function begin() {
 
   function take(files) {
     if (going || !files.length) return;
-    const isImage = (file) => /\.(png|jpe?g)$/i.test(file.name);
     const [images, others] = [files.filter(isImage), files.filter((file) => !isImage(file))];
     if (images.length) bring(images, others);
     else say(`${section.dataset.none} ${tellOthers(others)}`);
   }
 
-  async function walk(entry) {
-    if (entry.isFile) return [await new Promise((done, fail) => entry.file(done, fail))];
-    const reader = entry.createReader();
-    const found = [];
-    for (;;) { // a hundred entries at a time
-      const some = await new Promise((done, fail) => reader.readEntries(done, fail));
-      if (!some.length) return found;
-      for (const each of some) found.push(...await walk(each));
-    }
-  }
-
-  for (const name of ["dragenter", "dragover"]) {
-    document.addEventListener(name, (event) => { event.preventDefault(); stage.classList.add("over"); });
-  }
-  for (const name of ["dragleave", "drop"]) document.addEventListener(name, () => stage.classList.remove("over"));
-  document.addEventListener("drop", async (event) => {
-    event.preventDefault();
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-    if (!entries.length) { take([...event.dataTransfer.files]); return; }
-    const found = [];
-    for (const entry of entries) found.push(...await walk(entry));
-    take(found);
-  });
-  section.querySelector("input[type=file]").addEventListener("change", (event) => {
-    take([...event.target.files]);
-    event.target.value = "";
-  });
+  onDrop(stage, take);
+  onChoose(section.querySelector("input[type=file]"), take);
   document.getElementById("bring-stop").addEventListener("click", () => going?.abort());
   window.addEventListener("beforeunload", (event) => { if (going) event.preventDefault(); });
 

@@ -1,5 +1,6 @@
 // Images from the computer: in parts, none twice; the same files dragged again go on where it broke.
 
+import { isImage, list, nameOf, onChoose, onDrop, reload, sayAgain } from "./files.js";
 import { openZip, ZipError } from "./zips.js";
 
 const form = document.getElementById("upload");
@@ -43,23 +44,9 @@ function begin() {
   }
   // What is said outlives the page, which is loaded anew where its first images have come.
   const LEFT = `lfvpipe ${address}`;
-  function leaveWords() {
-    const why = [...refused.querySelectorAll("li")].map((line) => line.textContent);
-    sessionStorage.setItem(LEFT, JSON.stringify({ said: document.getElementById("upload-said").textContent, why }));
-  }
-  function findWords() {
-    const left = JSON.parse(sessionStorage.getItem(LEFT) ?? "null");
-    sessionStorage.removeItem(LEFT);
-    if (!left) return;
-    document.getElementById("upload-said").textContent = left.said;
-    for (const text of left.why) {
-      const line = document.createElement("li");
-      line.textContent = text;
-      refused.querySelector("ul").append(line);
-      refused.hidden = false;
-    }
-  }
-  findWords();
+  const words = document.getElementById("upload-said");
+  const lines = refused.querySelector("ul");
+  if (sayAgain(LEFT, words, lines)) refused.hidden = false;
 
   const order = (path, facts) => ask(path, JSON.stringify(facts), "application/json");
 
@@ -76,21 +63,19 @@ function begin() {
     return null;
   }
 
-  function list(path, why) {
-    const line = document.createElement("li");
-    line.textContent = `${path}: ${why}`;
-    refused.querySelector("ul").append(line);
+  function tell(path, why) {
+    list(lines, `${path}: ${why}`);
     refused.hidden = false;
   }
 
   function refuse(path, why, count) {
-    list(path, why);
+    tell(path, why);
     count.refused += 1;
   }
 
   // Files that are there under another label than their folders say: what they are called stays.
   function note(otherwise, count) {
-    for (const [path, why] of otherwise) list(path, why);
+    for (const [path, why] of otherwise) tell(path, why);
     count.otherwise += otherwise.length;
   }
 
@@ -153,8 +138,8 @@ function begin() {
       }
       say(form.dataset.done, count);
       if (count.otherwise) remarks.push(form.dataset.otherwise.replace("{otherwise}", count.otherwise.toLocaleString()));
-      if (count.others) remarks.push(form.dataset.others.replace("{others}", count.others.toLocaleString()));
-      for (const remark of remarks) document.getElementById("upload-said").append(` ${remark}`);
+      for (const remark of remarks) words.append(` ${remark}`);
+      sayOthers(count);
     } catch (error) {
       if (error.name === "AbortError") say(form.dataset.stopped, count);
       else say(error.status ? error.message : form.dataset.lost);
@@ -162,28 +147,27 @@ function begin() {
       going = null;
       document.getElementById("upload-state").hidden = true;
       window.dispatchEvent(new Event("lfvpipe-added"));
-      if (!document.getElementById("gallery") && count.added) {
-        leaveWords();
-        location.reload();
-      }
+      if (!document.getElementById("gallery") && count.added) reload(LEFT, words, lines);
     }
   }
-
-  const nameOf = (item) => item.path.split("/").at(-1);
-  const asItem = (file, path) => ({ path, size: file.size, open: async () => file });
 
   async function take(found) {
     if (going || !found.length) return;
     going = new AbortController();
     refused.hidden = true;
-    refused.querySelector("ul").textContent = "";
+    lines.textContent = "";
     const count = { refused: 0, others: 0, otherwise: 0 };
     const unpacked = await unpack(found, count);
-    const images = unpacked.filter((item) => /\.(png|jpe?g)$/i.test(item.path));
+    const images = unpacked.filter(isImage);
     count.others += unpacked.length - images.length;
     if (images.length) { await bring(images.sort((a, b) => (a.path < b.path ? -1 : 1)), count); return; }
     going = null;
     say(count.refused ? form.dataset.done : form.dataset.none, count);
+    sayOthers(count);
+  }
+
+  function sayOthers({ others }) {
+    if (others) words.append(` ${form.dataset.others.replace("{others}", others.toLocaleString())}`);
   }
 
   // The files, with those in archives in place of these. What lies in folders in an archive is
@@ -203,44 +187,8 @@ function begin() {
     return files;
   }
 
-  async function walk(entry, path) {
-    if (entry.isFile) {
-      const file = await new Promise((done, fail) => entry.file(done, fail));
-      return [asItem(file, path + entry.name)];
-    }
-    const reader = entry.createReader();
-    const found = [];
-    for (;;) { // a hundred entries at a time
-      const some = await new Promise((done, fail) => reader.readEntries(done, fail));
-      if (!some.length) return found;
-      for (const each of some) found.push(...await walk(each, `${path}${entry.name}/`));
-    }
-  }
-
-  for (const name of ["dragenter", "dragover"]) {
-    document.addEventListener(name, (event) => {
-      if (!event.dataTransfer.types.includes("Files")) return; // a text, into a field
-      event.preventDefault();
-      stage.classList.add("over");
-    });
-  }
-  for (const name of ["dragleave", "drop"]) document.addEventListener(name, () => stage.classList.remove("over"));
-  document.addEventListener("drop", async (event) => {
-    if (!event.dataTransfer.types.includes("Files")) return;
-    event.preventDefault();
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-    const files = [...event.dataTransfer.files].map((file) => asItem(file, file.name));
-    if (!entries.length) { take(files); return; }
-    const found = [];
-    for (const entry of entries) found.push(...await walk(entry, ""));
-    take(found);
-  });
-  for (const name of ["upload-files", "upload-folder"]) {
-    document.getElementById(name).addEventListener("change", (event) => {
-      take([...event.target.files].map((file) => asItem(file, file.webkitRelativePath || file.name)));
-      event.target.value = "";
-    });
-  }
+  onDrop(stage, take);
+  for (const name of ["upload-files", "upload-folder"]) onChoose(document.getElementById(name), take);
   form.addEventListener("submit", (event) => event.preventDefault());
   document.getElementById("upload-stop").addEventListener("click", () => going?.abort());
   window.addEventListener("beforeunload", (event) => { if (going) event.preventDefault(); });
