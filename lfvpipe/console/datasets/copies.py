@@ -112,18 +112,18 @@ class Copies:
         """Return how many bytes objects have; one list of a bucket tells of all that are new."""
         with self._guard:
             known = {source: self._sizes.get(source) for source in sources}
-        fresh: dict[str, set[str]] = {}
-        for source in (source for source, size in known.items() if size is None):
-            bucket, key = parse_s3_uri(source)
-            fresh.setdefault(bucket, set()).add(key)
+        fresh = {source: parse_s3_uri(source) for source, size in known.items() if size is None}
         sizes = {source: size for source, size in known.items() if size is not None}
-        for bucket, keys in fresh.items():
-            listed: dict[str, int] = {}
+        wanted: dict[str, set[str]] = {}
+        for bucket, key in fresh.values():
+            wanted.setdefault(bucket, set()).add(key)
+        listed: dict[tuple[str, str], int] = {}
+        for bucket, keys in wanted.items():
             prefix = os.path.commonprefix(list(keys))  # noqa: RUF071  (of keys, not of paths)
             with suppress(NoSuchBucket):
                 there = self._buckets.bucket(bucket).list(prefix)
-                listed = {each.key: each.size for each in there if each.key in keys}
-            sizes |= {f"s3://{bucket}/{key}": listed.get(key, _GONE) for key in keys}
+                listed |= {(bucket, each.key): each.size for each in there if each.key in keys}
+        sizes |= {source: listed.get(place, _GONE) for source, place in fresh.items()}
         with self._guard:
             if len(self._sizes) > _MOST:
                 self._sizes.clear()

@@ -13,7 +13,7 @@ from lfvpipe.console.datasets.uploads import IMAGES, UnfitUpload, images_of, new
 from lfvpipe.console.wording import say
 from lfvpipe.lookout.api import DATASET_TYPES
 from lfvpipe.service.roles import check_admin
-from lfvpipe.storage import parse_s3_uri
+from lfvpipe.storage import AccessDenied, parse_s3_uri
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -163,7 +163,10 @@ class Imports:
             for image in images_of(self._service, project, kind)
         }
         fresh = [source for source in lines if source not in calls]
-        same, unread = self._copies.find_same(list(calls), fresh, most=_MOST_READ)
+        try:
+            same, unread = self._copies.find_same(list(calls), fresh, most=_MOST_READ)
+        except AccessDenied:  # a manifest may name what its reader may not list
+            same, unread = {}, len(fresh)
         longest = _LARGEST_MANIFEST
         otherwise = []
         for source, first in same.items():
