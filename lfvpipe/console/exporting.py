@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import unicodedata
 import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -141,6 +142,7 @@ class _Names:
 
     given: dict[str, str] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
+    _folders: set[str] = field(default_factory=set)
 
     def rewrite(self, line: str) -> str:
         """Return a line whose image and masks are named relative to its manifest."""
@@ -159,12 +161,23 @@ class _Names:
             parts = key.split("/")
             is_plain = len(key) <= 200 and all(map(_is_plain, parts))
             found = f"images/{key}"
-            if not is_plain or found.casefold() in self._taken:
-                suffix = ".png" if key.casefold().endswith(".png") else ".jpg"
-                found = f"images/{len(self.given)}-of-console{suffix}"
-            self._taken.add(found.casefold())
+            suffix = ".png" if key.casefold().endswith(".png") else ".jpg"
+            number = len(self.given)
+            while not is_plain or not self._take(found):
+                found, is_plain = f"images/{number}-of-console{suffix}", True
+                number += 1
             self.given[address] = found
         return found
+
+    def _take(self, name: str) -> bool:
+        """Take a name, unless a file has it, or is called like a folder of it, or lies in it."""
+        plain = unicodedata.normalize("NFC", name).casefold()
+        folders = {plain[: found.start()] for found in re.finditer("/", plain)}
+        if plain in self._taken or plain in self._folders or folders & self._taken:
+            return False
+        self._taken.add(plain)
+        self._folders |= folders
+        return True
 
 
 def _is_plain(part: str) -> bool:

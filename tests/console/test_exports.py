@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import unicodedata
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,14 @@ import pytest
 
 from lfvpipe import config
 from lfvpipe.cli.main import main
-from lfvpipe.console.exporting import Exported, write_pipeline
+from lfvpipe.console.exporting import Exported, stream_zip, write_pipeline
 from lfvpipe.lookout.client import connect
 from lfvpipe.service.embedded import open_service
 from lfvpipe.storage import connect as connect_storage
 from lfvpipe.storage import parse_s3_uri
 from tests.service.conftest import Waits, World, line, picture
 
-from .conftest import Offered, pages
+from .conftest import REGION, Offered, pages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,6 +165,23 @@ def test_names_are_such_as_every_file_system_takes_and_an_image_that_is_gone_is_
         exported.extractall(tmp_path)
     assert main(["run", "p/p.yaml", "--until", "check"]) != 0
     assert "Bild ä#3.png" in "".join(capsys.readouterr())
+
+
+def test_each_image_has_a_name_of_its_own_whatever_others_are_called(offered: Offered) -> None:
+    service = offered.console.lookout.of(REGION)
+    assert service is not None
+    keys = ["1-of-console.png", "../a.png", "d.png", "d.png/e.png", "f/g.png", "f", "\u00e9.png"]
+    addresses = [f"s3://bucket/{key}" for key in [*keys, "e\u0301.png"]]
+    lines = [json.dumps({"source-ref": each}) for each in addresses]
+    data = b"".join(
+        stream_zip(service, Exported("p", REGION, {"train": lines}, "local"), with_images=True)
+    )
+    with zipfile.ZipFile(io.BytesIO(data)) as exported:
+        written = exported.read("p/train.manifest").decode().splitlines()
+    names = [unicodedata.normalize("NFC", json.loads(each)["source-ref"]) for each in written]
+    assert len(set(names)) == len(addresses)
+    assert not any(one.startswith(f"{other}/") for one in names for other in names)
+    assert not any(".." in name.split("/") for name in names)
 
 
 def test_without_images_to_train_on_there_is_nothing_to_export(offered: Offered) -> None:
