@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lfvpipe.console.addresses import split_address
 from lfvpipe.console.rendering import no_page
 from lfvpipe.console.wording import say
-from lfvpipe.service.http.auth import is_loopback
+from lfvpipe.service.http.auth import host_of, is_loopback
 from lfvpipe.service.http.pages import page_headers, with_headers
 
 if TYPE_CHECKING:
@@ -37,11 +36,10 @@ class Origins:
         for origin in self.proxies:
             if origin == f"https://{host.lower()}":
                 return origin
+        name = host_of(host)
         if self.tls:
-            return f"https://{host}" if host else None
-        parts = split_address(f"//{host}")
-        name = parts.hostname if parts and host else None
-        return f"http://{host}" if name and is_loopback(name) else None
+            return f"https://{host}" if name else None
+        return f"http://{host}" if is_loopback(name) else None
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,11 @@ def test_a_form_without_the_sessions_own_token_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "", "[::1", "a b"]
+    "host",
+    [
+        *["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "", "[::1", "a b"],
+        *["evil.example@127.0.0.1", "127.0.0.1/evil.example", "127.0.0.1:evil.example"],
+    ],
 )
 def test_a_foreign_name_that_points_here_gets_no_page(offered: Offered, host: str) -> None:
     answer = offered.person("ADA").get(PROJECTS, host=host)

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import TypeVar
 
 from starlette.applications import Starlette
@@ -22,7 +21,7 @@ from lfvpipe.lookout import likeness
 from lfvpipe.lookout.rules import MAX_IMAGE_BYTES
 from lfvpipe.service.http import body as bodies
 from lfvpipe.service.http.access_log import Access, log_access
-from lfvpipe.service.http.auth import Authenticator
+from lfvpipe.service.http.auth import Authenticator, host_of, is_loopback
 from lfvpipe.service.http.head import Head, head_of
 from lfvpipe.service.http.metrics import CONTENT_TYPE, Metrics
 from lfvpipe.service.log import service_log
@@ -114,7 +113,7 @@ class Application:
         that was made to point here (DNS rebinding), by which a page could read it.
         """
         server, host = request.scope.get("server"), request.headers.get("host", "")
-        if server and _is_loopback(server[0]) and not _is_loopback(_host_of(host)):
+        if server and is_loopback(server[0]) and not is_loopback(host_of(host)):
             return PlainTextResponse("Ask by the name localhost, or by the address.", 421)
         models = await self._in_thread("health", self.model_counts)
         return PlainTextResponse(self.metrics.render(models), media_type=CONTENT_TYPE)
@@ -199,18 +198,3 @@ class _Exchange:
             error=headers.get("x-amzn-ErrorType", ""),
             unlike=headers.get(likeness.HEADER, ""),
         )
-
-
-def _is_loopback(host: str) -> bool:
-    """Return whether a name or an address is this machine's own."""
-    try:
-        return host.lower() == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _host_of(header: str) -> str:
-    """Return the host that a Host header names, without port and brackets."""
-    if header.startswith("["):
-        return header[1:].partition("]")[0]
-    return header.partition(":")[0]

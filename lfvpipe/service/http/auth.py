@@ -37,6 +37,7 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_SKEW = timedelta(minutes=15)
 MAX_EXPIRY = timedelta(days=7)
 _TIME = "%Y%m%dT%H%M%SZ"
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::[0-9]{0,5})?")
 _DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -76,8 +77,7 @@ class NoAuth:
 
     def admit(self, head: Head) -> Admission:
         """Admit requests that were made for a loopback address, and by no browser."""
-        host = (head.header("host") or "").rpartition("@")[2]
-        name = re.sub(r":\d*$", "", host).strip("[]")
+        name = host_of(head.header("host") or "")
         origin = head.header("origin")
         if not is_loopback(name) or (origin is not None and origin not in self._origins):
             raise Fault(
@@ -86,6 +86,12 @@ class NoAuth:
                 " address; a browser's pages are not",
             )
         return Admission(Actor(), lambda _body: None)
+
+
+def host_of(header: str) -> str:
+    """Return the name or the address that a Host header names; "" where it is anything else."""
+    found = _HOST.fullmatch(header)
+    return (found[1] or found[2]) if found else ""
 
 
 def is_loopback(host: str) -> bool:

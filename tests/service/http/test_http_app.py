@@ -314,6 +314,7 @@ def test_a_network_counts_as_one_client(host: object, network: str) -> None:
         ("[::1]:8000", 200),
         ("evil.example", 421),
         ("127.0.0.1.evil.example:8000", 421),
+        ("127.0.0.1:evil.example", 421),
         ("[", 421),
         ("", 421),
     ],

@@ -259,6 +259,7 @@ class TestWithoutAuthentication:
             {"Host": "evil.example"},
             {"Host": "localhost.evil.example"},
             {"Host": "10.0.0.1"},
+            {"Host": "evil.example@127.0.0.1"},
             {"Host": "127.0.0.1", "Origin": "https://evil.example"},
             {"Host": "127.0.0.1", "Origin": "null"},
         ],
