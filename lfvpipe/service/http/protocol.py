@@ -197,6 +197,12 @@ class Protocol(HttpToolsProtocol):
         super().send_400_response(msg)
         self._answer_no_more()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing of who asks for another protocol, and is answered in this one.
+
+        uvicorn would advise, twice for each request of any stranger, to install a library.
+        """
+
     def _answer_no_more(self) -> None:
         # uvicorn does so for the last request alone: the answer to one before it in the pipeline
         # would be an error with a traceback in the log.

@@ -113,6 +113,15 @@ def _sample(shape: Any) -> Any:
     return "p"
 
 
+@pytest.mark.parametrize("protocol", ["websocket", "h2c"])
+def test_who_asks_for_another_protocol_is_answered_in_this_one_and_logged_nowhere(
+    protocol: str, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"Connection": "Upgrade", "Upgrade": protocol}
+    assert serve(NoAuth()).ask("GET", "/health", headers).status == 200
+    assert caplog.records == []
+
+
 def test_operations_are_asked_for_anything(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     served = serve(NoAuth(), body_seconds=5.0)
     random = Random(3)
