@@ -122,7 +122,8 @@ def learn(folder: Path, anomalies: int) -> tuple[Model, list[Path], list[Path]]:
     ]
     examples = [Example(path, "normal") for path in normal[:18]]
     examples += [Example(path, "anomaly") for path in anomaly[:anomalies]]
-    return train(examples, Settings(sides=(96, 208), views=1)), normal[18:], anomaly[8:]
+    settings = Settings(sides=(96, 208), views=1, looks=4, steps=20)
+    return train(examples, settings), normal[18:], anomaly[8:]
 
 
 @pytest.mark.parametrize("anomalies", [0, 8])

@@ -142,7 +142,7 @@ def test_what_a_coarse_scale_tells_is_not_looked_for_on_a_finer_one(tmp_path: Pa
         draw_stained(tmp_path, index, bad=bad) for index in range(20) for bad in (False, True)
     ]
     told: list[str] = []
-    settings = Settings(sides=(96, 512), views=1)
+    settings = Settings(sides=(96, 512), views=1, looks=4, steps=20)
     model = train(examples, settings, progress=lambda stage, *_: told.append(stage))
     assert model.info.sides == (96,)
     assert "features at 512 px" not in told
