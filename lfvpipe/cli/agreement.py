@@ -17,4 +17,7 @@ def is_agreed(command: str, question: str) -> bool:
         hint = "Say --yes to go on without being asked."
         raise UsageError(f"`{command}` asks first, and nobody is there to answer.", hint=hint)
     print(f"{question} [yes/no] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"yes", "y"}
+    line = sys.stdin.readline()
+    if not line:  # Ctrl-D: what is said next begins a line
+        print(file=sys.stderr)
+    return line.strip().lower() in {"yes", "y"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from lfvpipe.engine.facts import StepFacts, StepOutcome
@@ -13,6 +14,7 @@ from lfvpipe.engine.reasons import Reason
 from lfvpipe.engine.step import Leftover, Step, Work
 from lfvpipe.steps.attempts import SavedFacts
 from lfvpipe.steps.context import Context
+from lfvpipe.visible import visible_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from lfvpipe.engine.inputs import Input
     from lfvpipe.engine.outcome import Json
     from lfvpipe.storage import Bucket
+
+_NAMED = 3  # objects that keep a bucket from going, in what is said of it
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,16 @@ def _delete_if_empty(bucket: Bucket) -> Sequence[str | Leftover]:
     if not bucket.exists():
         return ()
     thing = f"bucket {bucket.name}"
-    return (thing,) if bucket.delete_if_empty() else (Leftover(thing, "it is not empty"),)
+    return (thing,) if bucket.delete_if_empty() else (Leftover(thing, _why_kept(bucket)),)
+
+
+def _why_kept(bucket: Bucket) -> str:
+    """Return that a bucket is not empty, and what is in it, since its owner may want that gone."""
+    keys = [each.key for each in islice(bucket.list(), _NAMED + 1)]
+    if not keys:  # versions that were deleted, or what has come and gone
+        return "it is not empty"
+    more = " and more" if len(keys) > _NAMED else ""
+    return f"it is not empty: it holds {', '.join(map(visible_name, keys[:_NAMED]))}{more}"
 
 
 def _identity(context: Context) -> dict[str, str]:

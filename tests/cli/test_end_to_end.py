@@ -158,5 +158,5 @@ def test_destroy_says_that_a_bucket_with_others_objects_stays(
     theirs.touch()
     said = lfvpipe("destroy", folder / trained[0].name, "--yes")
     assert said.code == 0, said.err
-    assert "left bucket small: it is not empty" in said.out
+    assert "left bucket small: it is not empty: it holds theirs\n" in said.out
     assert theirs.is_file()

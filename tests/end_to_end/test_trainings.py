@@ -182,14 +182,18 @@ def test_what_has_ended_while_the_question_stood_is_not_cancelled(
     os.close(ours)
 
 
-def test_ctrl_c_at_the_question_says_that_the_training_goes_on(
-    workshop: Workshop, state: Path
+@pytest.mark.parametrize("leaving", ["Ctrl-C", "Ctrl-D"])
+def test_leaving_the_question_says_that_the_training_goes_on(
+    leaving: str, workshop: Workshop, state: Path
 ) -> None:
     process, ours = at_terminal(workshop, "run", "--until", "model")
     await_learning(state)
     process.send_signal(signal.SIGINT)
     read_until(ours, "Number [1]: ")
-    process.send_signal(signal.SIGINT)
+    if leaving == "Ctrl-C":
+        process.send_signal(signal.SIGINT)
+    else:
+        os.write(ours, b"\x04")
     said = read_rest(ours)
     assert process.wait(60) == 130
     assert "version 1 of project pipeline was left to go on in the background" in said

@@ -73,7 +73,14 @@ def test_a_bucket_of_an_attempt_that_was_killed_is_destroyed(
 def test_a_bucket_with_other_peoples_objects_is_said_to_stay(here: Context, work: Any) -> None:
     outcome = STEP.act(here, work)
     here.bucket.put("theirs", b"x")
-    assert STEP.destroy(here, outcome) == (Leftover("bucket parts-images", "it is not empty"),)
+    why = "it is not empty: it holds theirs"
+    assert STEP.destroy(here, outcome) == (Leftover("bucket parts-images", why),)
+    for name in ("a", "b", "c", "d"):
+        here.bucket.put(name, b"x")
+    (left,) = STEP.destroy(here, outcome)
+    assert isinstance(left, Leftover)
+    assert left.why.endswith(" and more")
+    assert left.why.count(",") == 2
     assert here.bucket.get("theirs") == b"x"
 
 

@@ -237,11 +237,12 @@ def _ask_about(training: Training) -> int:
                     "keep waiting for it",
                 ),
             )
-    except UsageError:  # the terminal is gone
-        return _LEAVE
     except KeyboardInterrupt:
-        print(f"\n{training} was left to go on in the background", file=sys.stderr)
-        return _LEAVE
+        print(file=sys.stderr)
+    except UsageError:  # Ctrl-D, or the terminal is gone: then nobody reads what follows
+        pass
+    print(f"{training} was left to go on in the background", file=sys.stderr)
+    return _LEAVE
 
 
 def _run_variant(
