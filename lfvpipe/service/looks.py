@@ -63,6 +63,17 @@ def home_of(folder: Path) -> str | None:
     return text.strip() if text.endswith("\n") and _NAME.fullmatch(text.strip()) else None
 
 
+def cancelled_learning(folder: Path, project: str) -> Path:
+    """Return where what a cancelled training of a project had learnt lies, if there is any.
+
+    Args:
+        folder: Of a region's service, as `find_folder` returns it.
+        project: The project's name.
+    """
+    # By digest: names that differ in case only would share a folder.
+    return folder / "cancelled" / hashlib.sha256(project.encode()).hexdigest()[:16]
+
+
 def find_folder(state_dir: Path, region: str) -> Path:
     """Return the state folder of a region without touching anything: it may not exist."""
     home = home_of(state_dir)

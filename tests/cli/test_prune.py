@@ -14,6 +14,9 @@ import pytest
 from lfvpipe import engine
 from lfvpipe.config import load
 from lfvpipe.dataset.kept import KeptVerdict, store_of
+from lfvpipe.engine.outcome import Outcome
+from lfvpipe.service.looks import cancelled_learning, find_folder
+from tests.outcomes import model_outcome
 from tests.workshop import Said
 
 OLD = ("--set", "sample.seed=5")
@@ -201,6 +204,24 @@ def test_a_ledger_of_another_pipeline_that_cannot_be_read_keeps_what_is_shared(
     shutil.rmtree(damaged.parent)
     assert set(kinds(lfvpipe("prune", twice, "--yes", "--json"))) == {"objects", "archives"}
     assert not archive.exists()
+
+
+def test_what_a_cancelled_training_had_learnt_goes_where_no_run_goes_on_from_it(
+    prepared: Path, lfvpipe: Any
+) -> None:
+    pipeline = load(prepared).pipeline
+    service = find_folder(state(prepared) / "service", pipeline.region)
+    folder = cancelled_learning(service, pipeline.project)
+    folder.mkdir(parents=True)
+    (folder / "made of.kept").write_bytes(bytes(1000))
+    ledger = engine.Ledger.load(state(prepared) / pipeline.name / "ledger.json")
+    ledger.begin("default", "model", "0" * 64, {"version": 1}, exclusive=False)
+    assert kinds(lfvpipe("prune", prepared, "--yes", "--json")) == {}
+    outcome = Outcome("created", model_outcome(pipeline.project).as_json())
+    ledger.finish("default", "model", "0" * 64, outcome, exclusive=False)
+    said = lfvpipe("prune", prepared, "--yes", "--json")
+    assert (kinds(said), said.json["freed"]) == ({"trainings": 1}, 1000)
+    assert not folder.exists()
 
 
 def test_the_oldest_kept_verdicts_go_with_their_images(prepared: Path, lfvpipe: Any) -> None:

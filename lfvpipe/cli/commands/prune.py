@@ -29,6 +29,7 @@ WORDS: Mapping[Kind, tuple[str, str]] = {
     "images": ("images of unused selections", "file"),
     "objects": ("objects in the bucket", "object"),
     "archives": ("fetched archives", "file"),
+    "trainings": ("learnt by cancelled trainings", "file"),
     "verdicts": ("verdicts of detected images", "verdict"),
     "networks": ("networks of other versions", "file"),
     "left": ("left by killed commands", "file"),

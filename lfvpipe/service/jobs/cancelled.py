@@ -7,10 +7,10 @@ others, or the project's deletion, removes it. So does a week in which nobody as
 import shutil
 import time
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 
 from lfvpipe.service import locks
+from lfvpipe.service.looks import cancelled_learning
 from lfvpipe.service.runtime import Runtime
 from lfvpipe.service.state.models import Model
 
@@ -24,7 +24,7 @@ def set_aside(runtime: Runtime, model: Model) -> None:
     """Keep what the model's training had come to, if it had begun; idempotent."""
     learning = runtime.scratch(locks.model(model.id)) / LEARNING
     if learning.is_dir():
-        aside = _folder(runtime, model.project)
+        aside = cancelled_learning(runtime.state_dir, model.project)
         forget(runtime, model.project)
         with suppress(OSError):  # then the next one begins anew
             aside.parent.mkdir(exist_ok=True)
@@ -37,13 +37,13 @@ def take_up(runtime: Runtime, model: Model) -> Path:
     learning = runtime.scratch(locks.model(model.id)) / LEARNING
     if not learning.exists():
         with suppress(OSError):  # there is none, or another training was faster
-            _folder(runtime, model.project).rename(learning)
+            cancelled_learning(runtime.state_dir, model.project).rename(learning)
     return learning
 
 
 def forget(runtime: Runtime, project: str) -> None:
     """Remove what is kept for a project."""
-    shutil.rmtree(_folder(runtime, project), ignore_errors=True)
+    shutil.rmtree(cancelled_learning(runtime.state_dir, project), ignore_errors=True)
 
 
 def forget_old(runtime: Runtime) -> None:
@@ -52,8 +52,3 @@ def forget_old(runtime: Runtime) -> None:
         with suppress(OSError):
             if folder.stat().st_mtime + _WEEK < time.time():
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _folder(runtime: Runtime, project: str) -> Path:
-    # By digest: names that differ in case only would share a folder.
-    return runtime.state_dir / "cancelled" / sha256(project.encode()).hexdigest()[:16]

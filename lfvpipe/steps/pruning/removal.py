@@ -54,7 +54,7 @@ def remove(context: Context, ledger: Ledger, group: Group, wish: Wish) -> list[L
             file.unlink(missing_ok=True)
         for folder in {file.parent for file in group.files}:
             with suppress(OSError):  # it is not empty
-                if folder.parent.name in ("images", "cache"):
+                if folder.parent.name in ("images", "cache", "cancelled"):
                     folder.rmdir()
     for step, digests in group.outcomes.items():
         ledger.forget_outcomes(step, digests)

@@ -40,10 +40,20 @@ if TYPE_CHECKING:
     from lfvpipe.engine.outcome import Outcome
     from lfvpipe.steps.context import Context
 
-Kind = Literal["models", "runs", "images", "objects", "archives", "verdicts", "networks", "left"]
+Kind = Literal[
+    "models",
+    "runs",
+    "images",
+    "objects",
+    "archives",
+    "trainings",
+    "verdicts",
+    "networks",
+    "left",
+]
 """Old models; pages and verdicts of old runs; prepared images and lists; objects of the bucket;
-fetched archives; kept verdicts of detected images; converted networks of other versions; what
-killed commands left."""
+fetched archives; what cancelled trainings had learnt; kept verdicts of detected images; converted
+networks of other versions; what killed commands left."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,7 @@ def survey(
         _images(known),
         _objects(known),
         _archives(known),
+        _trainings(context, ledger),
         _verdicts(context, wish),
         Group("networks", len(networks), 0, tuple(networks)),
         Group("left", len(left), 0, tuple(left)),
@@ -405,6 +416,19 @@ def _archives(known: _Known) -> Group | None:
         if file.name != ".lock"
     ]
     return Group("archives", len(files), 0, tuple(files))
+
+
+def _trainings(context: Context, ledger: Ledger) -> Group | None:
+    """Return what a cancelled training had learnt, unless a run that did not finish wants it."""
+    from lfvpipe.service import looks
+
+    is_wanted = any("model" in steps for steps in ledger.attempted.values())
+    if context.pipeline.service.endpoint != "embedded" or is_wanted:
+        return None
+    service = looks.find_folder(context.service_dir, context.pipeline.region)
+    folder = looks.cancelled_learning(service, context.pipeline.project)
+    files = tuple(files_below(folder)) if folder.is_dir() else ()
+    return Group("trainings", len(files), 0, files)
 
 
 def _verdicts(context: Context, wish: Wish) -> Group | None:
