@@ -141,7 +141,7 @@ def test_an_image_of_another_size_or_shape_is_judged_and_told(
     assert notes == {"same.png": None, **UNLIKE}
     assert len(by_json["notes"]) == 2
     rows = lfvpipe("detect", *how, resized.parent / "new", "--csv").out.splitlines()
-    assert rows[0].endswith(",error,note")
+    assert ",error,note" in rows[0]
     assert sum(UNLIKE["wide.png"] in row for row in rows) == 1
 
 

@@ -275,13 +275,13 @@ def test_decide_says_that_a_run_is_due_where_labels_were_corrected_since(
     one = ("normal", "13.png", "anomaly")
     text, facts = said(one)
     assert "first correct the 2 training labels that are contradicted" in text
-    assert "1 contradicted label was corrected, which has changed what the model is to" in text
-    assert f"`lfvpipe run {file}` is due, before you decide" in text
+    assert "1 contradicted label was corrected since the model learnt: `lfvpipe run" in text
+    assert f"`lfvpipe run {file}` is due before you decide" in text
     assert (facts["contradicted"], facts["corrected"], facts["run_is_due"]) == (3, 1, True)
     # One that a person holds to be right is not to be corrected either.
     text, facts = said(one, ("normal", "12.png", "normal"), ("anomaly", "12.png", "exclude"))
     assert "first correct" not in text
-    assert "2 contradicted labels were corrected" in text
+    assert "2 contradicted labels were corrected since the model learnt" in text
     assert facts["corrected"] == 2
 
 

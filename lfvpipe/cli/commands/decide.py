@@ -22,7 +22,7 @@ from lfvpipe.cli.usage import UsageError, command_line
 from lfvpipe.cli.variant_choice import find_variant
 from lfvpipe.cli.variants import ledger_of, open_variants, where_set
 from lfvpipe.config.spec import Costs, Decide
-from lfvpipe.engine.phrases import count_of
+from lfvpipe.engine.phrases import count_of, doing
 from lfvpipe.errors import UserError
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
 
@@ -150,13 +150,12 @@ def _warnings(doubted: DoubtedLabels, unnamed: str, again: str, *, is_due: bool)
     if unnamed:
         yield f"{unnamed}."
     if is_due:
-        what = "Images, labels or settings have"
+        due = f"`{again}` is due before you decide"
         if doubted.corrected:
-            labels = count_of(doubted.corrected, "contradicted label")
-            what = f"{labels} {'was' if doubted.corrected == 1 else 'were'} corrected, which has"
-        yield (
-            f"{what} changed what the model is to learn from: `{again}` is due, before you decide."
-        )
+            labels = doing(doubted.corrected, "contradicted label", "were")
+            yield f"{labels} corrected since the model learnt: {due}."
+        else:
+            yield f"The model is not what the pipeline file and its images would make: {due}."
 
 
 def _in_force(options: DecideOptions) -> str:
