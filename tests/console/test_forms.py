@@ -111,6 +111,11 @@ def test_a_prefix_without_its_bucket_is_refused_where_it_is(trained: Offered) ->
     client = trained.client()
     assert client.list_model_packaging_jobs(ProjectName="p")["ModelPackagingJobs"] == []
     assert len(client.list_models(ProjectName="p")["Models"]) == 1
+    version = ("p", "models", "1")
+    for action, field in (("decide", "threshold"), ("expect", "percent")):
+        shown, wrong = field_of(refuse(ada, (*version, action), {field: "x"}, version), field)
+        assert ('value="x"' in shown, wrong != "") == (True, True)
+        assert f'aria-describedby="wrong-{field} {action}-about"' in shown
     train, trials = ("p", "datasets", "train"), ("p", "trials")
     for at, sent_to, field in (
         (train, (*train, "import"), "address"),
