@@ -145,16 +145,17 @@ def why_no_figure(left: ForPerson) -> str:
     return f"{images} for a person to decide on"
 
 
-def bounds(counts: Confusion) -> str:
+def bounds(counts: Confusion, left: ForPerson) -> str:
     """Return how many mistakes of each kind are to be expected, as a sentence without its end.
 
-    For images of both kinds.
+    For images of both kinds, of which some may be left to a person.
     """
     missed = _between(counts.false_negative, counts.positive)
     rejected = _between(counts.false_positive, counts.negative)
+    decided = " that the model decides on" if left.labelled else ""
     return (
-        f"With 95 % confidence {missed} of all anomalies are missed, and {rejected} of all normal"
-        " images wrongly rejected"
+        f"With 95 % confidence {missed} of all anomalies{decided} are missed, and {rejected} of all"
+        " normal images wrongly rejected"
     )
 
 

@@ -207,7 +207,7 @@ def headline(run: RunRecord) -> str:
             known, unknown, of_unknown = (defects, alarms, "false alarms there are")
         return f"{title}: {known.text}. How many {of_unknown} {unknown.text}."
     more = f" {_more_for_person(left.labelled)}." if left.labelled else ""
-    return f"{title}: {certainty.mistakes(counts)}. {certainty.bounds(counts)}.{more}"
+    return f"{title}: {certainty.mistakes(counts)}. {certainty.bounds(counts, left)}.{more}"
 
 
 def _more_for_person(count: int) -> str:

@@ -148,8 +148,9 @@ def _together(run: RunRecord, width: int) -> Iterator[Line]:
         yield _plain()
         yield (("all together", BOLD), (f"  {count_of(counts.total, 'labelled image')}", DIM))
         said = certainty.mistakes(counts)
-        if counts.positive and counts.negative:
-            said = f"{said}. {certainty.bounds(counts)}"
+        left = certainty.all_left(run)
+        if not certainty.statements(counts, left):  # else these say so below
+            said = f"{said}. {certainty.bounds(counts, left)}"
         yield from _wrap(("", ""), said, width)
         for statement in certainty.unknowns(run):
             yield from _statement(statement, width)

@@ -165,6 +165,18 @@ def test_an_export_is_an_archive_where_its_name_says_so(
         assert {"run.py", "model.lfv", "card.md", "decision.json"} <= {*archive.namelist()}
 
 
+def test_an_export_goes_into_no_folder_of_a_source(
+    file: Path, images: list[Path], lfvpipe: Any, tmp_path: Path
+) -> None:
+    folder = images[0].parent
+    source = ("--set", f"sources.anomaly.archive={folder}")
+    said = lfvpipe("export", file, *source, "-o", folder / "line")
+    assert (said.code, said.out) == (3, "")
+    told = f"which {file.name} has for its images as sources.anomaly"
+    assert told in " ".join(said.err.split())
+    assert sorted(folder.iterdir()) == [images[0]]
+
+
 def test_what_is_no_export_is_not_replaced(file: Path, lfvpipe: Any, tmp_path: Path) -> None:
     kept = tmp_path / "mine"
     kept.mkdir()

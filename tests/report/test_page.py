@@ -350,6 +350,7 @@ def test_where_one_kind_is_left_to_a_person_no_such_image_is_said_to_lack(
     some = replace(some, verdicts={"test": (replace(test[0], to_person=True), *test[1:])})
     some = replace(some, scores={"test": metrics.score_set(some.verdicts["test"])})
     assert headline(some).endswith(" 1 more image is for a person to decide on.")
+    assert "of all anomalies that the model decides on are missed" in headline(some)
 
 
 def test_a_thumbnail_is_small_and_keeps_its_shape(tmp_path: Path) -> None:
