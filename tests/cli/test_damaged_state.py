@@ -3,8 +3,9 @@
 Every file of a finished pipeline's state is emptied, cut (within a line and at a line's end),
 zeroed, partly and as a whole, and replaced by JSON of another kind.
 
-Which damage meets which file takes turns: each file has some, and each damage some files. All meet
-all by ``LFVPIPE_DAMAGE_EVERY=1``, when what reads or checks such a file is changed.
+Where one check finds the damage in whatever file, which damage meets which file takes turns: each
+file has some, and each damage some files. All meet all by ``LFVPIPE_DAMAGE_EVERY=1``, when what
+checks them is changed. What is read by code of its own meets all damages each time.
 """
 
 import os
@@ -178,7 +179,8 @@ REMEMBERED = [
 ]
 
 
-@pytest.mark.parametrize(("pattern", "how"), turns(REMEMBERED, DAMAGES, 3))
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("pattern", REMEMBERED)
 def test_what_is_only_remembered_stands_in_no_way(
     pattern: str, how: str, pipeline: Finished, lfvpipe: Call
 ) -> None:
