@@ -13,15 +13,24 @@ from tests.workshop import environment
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Reading a file of that name ends whoever does it, as a photograph can that takes all memory.
+# Reading a file whose name ends so ends whoever does it, as a photograph can that takes all memory.
 POISON = "poison.png"
-_HOOK = f"""
+_HOOK = """
 import os, signal, sys
+HERE = ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::", "", None)
 def look(event, arguments):
-    if event == "open" and str(arguments[0]).endswith({POISON!r}):
+    host = None
+    if event == "open" and str(arguments[0]).endswith("POISON"):
         os.kill(os.getpid(), signal.SIGKILL)
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = arguments[0]
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    if host not in HERE:
+        with open(os.environ["ASKED"], "a") as file:
+            file.write(f"{event} {host}")
 sys.addaudithook(look)
-"""
+""".replace("POISON", POISON)
 
 
 @dataclass
@@ -46,7 +55,7 @@ class DaskCluster:
             self.port = free.getsockname()[1]
         (self.folder / "hook").mkdir()
         (self.folder / "hook" / "sitecustomize.py").write_text(_HOOK)
-        failures = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+        failures = self._watched() | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
         words = ("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
         self._scheduler = self._start(*words, log=subprocess.DEVNULL, variables=failures)
         return self
@@ -60,6 +69,11 @@ class DaskCluster:
     def address(self) -> str:
         """What --compute takes."""
         return f"dask://127.0.0.1:{self.port}"
+
+    @property
+    def asked(self) -> Path:
+        """The file of what processes asked of other machines; not there where they did not."""
+        return self.folder / "asked"
 
     @property
     def living(self) -> list[subprocess.Popen[bytes]]:
@@ -78,8 +92,7 @@ class DaskCluster:
 
     def start(self, **variables: str) -> subprocess.Popen[bytes]:
         """Start a worker with one thread; `have` waits for it."""
-        path = [str(self.folder / "hook"), environment()["PYTHONPATH"]]
-        variables = {"PYTHONPATH": ":".join(path)} | self.variables | variables
+        variables = self._watched() | self.variables | variables
         place = f"tcp://127.0.0.1:{self.port}"
         words = ("worker", place, "--no-nanny", "--nthreads", "1", "--host", "127.0.0.1")
         folder = ("--local-directory", str(self.folder / "workers"))
@@ -87,6 +100,10 @@ class DaskCluster:
         self.workers.append(worker)
         self._unknown.append(worker)
         return worker
+
+    def _watched(self) -> dict[str, str]:
+        path = f"{self.folder / 'hook'}:{environment()['PYTHONPATH']}"
+        return {"PYTHONPATH": path, "ASKED": str(self.asked)}
 
     def _start(
         self, kind: str, *words: str, log: Any, variables: dict[str, str]

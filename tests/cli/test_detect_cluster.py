@@ -181,6 +181,11 @@ def test_a_worker_of_another_version_is_refused_by_name(
     assert inodes_of(tmp_path / "out") == {}
 
 
+def test_scheduler_and_workers_ask_nobody_else(cluster: DaskCluster) -> None:
+    assert len(cluster.living) >= 1  # after all tests above
+    assert not cluster.asked.exists()
+
+
 def test_a_scheduler_that_is_not_there_is_told_at_once(
     model: Path, photos: Path, lfvpipe: Any, tmp_path: Path
 ) -> None:

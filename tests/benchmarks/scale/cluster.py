@@ -6,8 +6,9 @@
 The model is trained on 24 textures of 64 by 64 px; judged are PNGs of that size, in a folder. Each
 worker is bound to a core of its own, and so is the command without Dask to one and to two. Time is
 that of the whole command: connecting, listing, and the first model of each worker included. The
-same is judged by all, and the files are compared. On a machine whose cores have other work, the
-ratios are those of what is left of them.
+same is judged by all, and the files are compared. The second ratio is by processor time: what one
+worker took, to what the busier of two took. It is what the first would be on cores that have
+nothing else to do, where nothing but processors is waited for.
 """
 
 from __future__ import annotations
@@ -15,14 +16,21 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
 
 from lfvpipe.detector import Example, Settings, train
 from tests import workshop
 from tests.benchmarks.scale.measure import picture
 from tests.dask_cluster import DaskCluster
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main() -> None:
@@ -45,25 +53,31 @@ def main() -> None:
             file.write_bytes(picture(chance, number % 10 == 0))
         took = _measure(folder, options.partition)
     by_one = took["1 worker"]
-    for what, seconds in took.items():
+    for what, (seconds, processor) in took.items():
         rate = options.images / seconds
-        print(f"{what:<18} {seconds:7.1f} s  {rate:7.0f} images/s  {by_one / seconds:5.2f} x")
+        ratios = f"{by_one[0] / seconds:5.2f} x  {by_one[1] / processor:5.2f} x"
+        print(f"{what:<18} {seconds:7.1f} s {processor:7.1f} s  {rate:6.0f} images/s  {ratios}")
 
 
-def _measure(folder: Path, partition: int) -> dict[str, float]:
-    """Return seconds by what judged."""
-    found: dict[str, float] = {}
+def _measure(folder: Path, partition: int) -> dict[str, tuple[float, float]]:
+    """Return by what judged: seconds, and processor seconds, of workers those of the busiest."""
+    found: dict[str, tuple[float, float]] = {}
     written: list[dict[str, bytes]] = []
     words = ("detect", "--model", "model.lfv", "images", "--partition", str(partition), "--out")
 
-    def judge(what: str, cores: set[int], *where: str) -> None:
+    def judge(what: str, cores: set[int], *where: str, by: Sequence[psutil.Process] = ()) -> None:
         out = folder / what.replace(" ", "-")
+        before = [sum(each.cpu_times()[:2]) for each in by]
+        own = _of_children()
         began = time.monotonic()
         with workshop.spawn(*words, str(out), *where, cwd=folder) as process:
             os.sched_setaffinity(process.pid, cores)
             _, err = process.communicate()
         assert process.returncode == 0, err
-        found[what] = time.monotonic() - began
+        seconds = time.monotonic() - began
+        took = [sum(each.cpu_times()[:2]) for each in by]
+        each_took = [after - earlier for after, earlier in zip(took, before, strict=True)]
+        found[what] = seconds, max(each_took, default=_of_children() - own)
         files = (out / "verdicts").iterdir()
         written.append({file.name: file.read_bytes() for file in files})
 
@@ -76,9 +90,16 @@ def _measure(folder: Path, partition: int) -> dict[str, float]:
             os.sched_setaffinity(cluster.start().pid, {core})
             cluster.have(count)
             plural = "s" if count > 1 else ""
-            judge(f"{count} worker{plural}", {first, second}, "--compute", cluster.address)
+            where = ("--compute", cluster.address)
+            by = [psutil.Process(each.pid) for each in cluster.workers]
+            judge(f"{count} worker{plural}", {first, second}, *where, by=by)
     assert all(each == written[0] for each in written)
     return found
+
+
+def _of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
