@@ -200,6 +200,10 @@ def test_an_answer_that_drips_is_none(
     receiver.held.clear()
     Watch(used.lookout, Webhook(receiver.url)).look()
     assert "no answer within 0.2 seconds (1 attempt)" in used.person("VIC").get(DASHBOARD).text
+    for thread in threading.enumerate():
+        if thread.name == "lfvpipe-webhook":
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 def test_a_server_tells_the_address_of_a_file_and_says_it_nowhere(

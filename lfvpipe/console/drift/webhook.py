@@ -70,37 +70,42 @@ class Webhook:
             NotTold: The receiver does not say that it took it.
         """
         outcome: SimpleQueue[NotTold | None] = SimpleQueue()
+        try:
+            client = open_client(self.url)
+        except UserError as error:
+            raise NotTold(say("alarms.bad_proxy")) from error
 
         def attempt() -> None:
             try:
-                self._post(message)
+                self._post(client, message)
             except NotTold as error:
                 outcome.put(error)
+            except Exception as error:  # such as of a connection that was closed meanwhile
+                outcome.put(NotTold(_why(error)))
             else:
                 outcome.put(None)
 
-        # Left behind where it hangs: httpx has no bound for a request as a whole.
-        threading.Thread(target=attempt, name="lfvpipe-webhook", daemon=True).start()
-        try:
-            failed = outcome.get(timeout=_WHOLE)
-        except Empty:
-            failed = NotTold(say("alarms.no_answer", seconds=_WHOLE))
+        # httpx has no bound for a request as a whole: one that drips ends with its client.
+        with client:
+            threading.Thread(target=attempt, name="lfvpipe-webhook", daemon=True).start()
+            try:
+                failed = outcome.get(timeout=_WHOLE)
+            except Empty:
+                failed = NotTold(say("alarms.no_answer", seconds=_WHOLE))
         if failed is not None:
             raise failed
 
-    def _post(self, message: str) -> None:
+    def _post(self, client: httpx.Client, message: str) -> None:
         headers = {"Content-Type": "application/json", "User-Agent": "lfvpipe"}
+        body = message.encode()
         try:
-            with (
-                open_client(self.url) as client,
-                client.stream(
-                    "POST", self.url, content=message.encode(), headers=headers, timeout=_SECONDS
-                ) as answer,
-            ):
+            with client.stream(
+                "POST", self.url, content=body, headers=headers, timeout=_SECONDS
+            ) as answer:
                 status = answer.status_code
         except httpx.TimeoutException as error:
             raise NotTold(say("alarms.no_answer", seconds=_SECONDS)) from error
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, UserError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise NotTold(_why(error)) from error
         if 300 <= status < 400:
             raise NotTold(say("alarms.redirected", status=status))
@@ -116,6 +121,4 @@ def _why(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror[:1].lower() + cause.strerror[1:]
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, UserError):
-        return say("alarms.bad_proxy")
     return say("alarms.broken_off")
