@@ -137,7 +137,7 @@ def test_images_that_are_brought_moved_and_removed_are_the_pipelines_too(
         stored = opened.uploads.store(TRAIN, f"new {number}.png", data.getvalue())
         call_ = Call(label, "dent" if label == "anomaly" else "")  # type: ignore[arg-type]
         brought.append(Upload(stored.digest, stored.name, call_))
-    done = opened.uploads.add(TRAIN, brought)
+    done = opened.uploads.add(TRAIN, brought).done
     assert "The 3 decisions are in p.labels.jsonl" in done.remark
     assert "1 image without a label" in done.remark
     by_name = {

@@ -268,14 +268,17 @@ def _runs(known: _Known) -> Group | None:
     stays: set[str] = set()
     models: set[str] = set()
     for run in known.runs:
-        said = _json_of(folder / "runs" / f"{run}.json")
-        sha256 = (said.get("model") or {}).get("sha256")
-        if not isinstance(sha256, str):
-            models.add("")  # whose heat maps there are cannot be told
-        else:
-            models.add(sha256[:32])
-        files = said.get("verdict_files") or {}
-        stays |= {str(each.get("path")) for each in files.values()}
+        file = folder / "runs" / f"{run}.json"
+        if not file.is_file():
+            continue
+        said = _json_of(file)
+        model, named = said.get("model"), said.get("verdict_files")
+        if not isinstance(named, dict) or not all(isinstance(n, dict) for n in named.values()):
+            return None  # a damaged one: which verdicts are its own cannot be told
+        sha256 = model.get("sha256") if isinstance(model, dict) else None
+        # Without it, whose heat maps there are cannot be told.
+        models.add(sha256[:32] if isinstance(sha256, str) else "")
+        stays |= {str(each.get("path")) for each in named.values()}
     needed, others = known.split("evaluate")
     for outcome in needed:
         facts = EvaluateOutcome.from_json(outcome.facts)
