@@ -139,7 +139,7 @@ def _say(kind: str, check: Check | None, image: DatasetImage, mark: Mark) -> Ite
             yield say("checks.differ")
         others = mark.group.others(kind)
         for each in others[:_NAMED]:
-            name, label = each.image.key.rpartition("/")[2], each.image.label or ""
+            name, label = each.image.name, each.image.label or ""
             yield say(f"checks.in_{each.type}", name=name, label=say(f"datasets.called_{label}"))
         if len(others) > _NAMED:
             yield say("checks.more", count=len(others) - _NAMED)

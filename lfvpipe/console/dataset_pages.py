@@ -190,7 +190,6 @@ def _import(visit: Visit) -> Response:
     """Add what lies under a prefix of a bucket, or what a manifest names."""
     dataset = dataset_of(visit)
     listed = _find_lines(visit, dataset)
-    visit.datasets.updates.create(dataset)
     apart = visit.datasets.imports.tell_apart(dataset.project, listed.lines)
     done = visit.datasets.editing.add(dataset, apart.lines)
     told = [say("datasets.added", count=done.changed)]
@@ -349,7 +348,6 @@ def _add(visit: Visit) -> Response:
         paths.append((digest, path))
         uploads.append(Upload(digest, name, call_by_folder(path) if by_folder else Call(None)))
     dataset = dataset_of(visit)
-    visit.datasets.updates.create(dataset)
     added = visit.datasets.uploads.add(dataset, uploads)
     done, had = added.done, {digest: each.call for digest, each in added.had.items()}
     otherwise = _called_otherwise(had, paths) if by_folder else []

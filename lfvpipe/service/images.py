@@ -75,8 +75,13 @@ class DatasetImage:
 
     @property
     def key(self) -> str:
-        """The object's key, which people tell images apart by."""
+        """The object's key."""
         return self.source.split("/", 3)[-1]
+
+    @property
+    def name(self) -> str:
+        """What people see it called: of its key what comes last, without folders and digests."""
+        return self.key.rpartition("/")[2]
 
 
 class Order(StrEnum):
@@ -102,7 +107,7 @@ class Wanted:
     """Which images of a dataset are looked at, and in which order.
 
     Attributes:
-        name: Part of the key; capitals do not matter.
+        name: Part of the images' names; capitals do not matter.
         type: An anomaly type; "" for any.
     """
 
@@ -117,7 +122,7 @@ class Wanted:
         return (
             (self.show is Show.ALL or self.show == label)
             and (not self.type or self.type in image.types)
-            and self.name.casefold() in image.key.casefold()
+            and self.name.casefold() in image.name.casefold()
         )
 
 
@@ -158,7 +163,7 @@ class Catalogue:
             case Order.NEWEST:
                 return found[::-1]
             case Order.NAME:
-                return sorted(found, key=lambda image: image.key)
+                return sorted(found, key=lambda image: (image.name, image.key))
             case Order.LABEL:
                 return sorted(found, key=lambda image: (image.label or "", image.types))
 

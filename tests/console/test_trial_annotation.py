@@ -91,7 +91,7 @@ def test_what_is_marked_goes_with_the_image_into_a_data_set(offered: Offered) ->
     assert "mark it there" in told
     assert ">✎<" not in ada.get(trial).text
     # With the trial its masks go, those of data sets stay.
-    ada.post(f"{trial}/delete")
+    ada.post(f"{trial}/delete", {"name": "Monday"})
     assert [*bucket.list("console/trials/")] == []
     assert offered.buckets.bucket("bucket").head(key) is not None
     operations = [change.operation for change in service_of(offered).changes(project="p")]

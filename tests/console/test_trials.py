@@ -112,7 +112,9 @@ def test_images_are_judged_verified_and_given_to_a_data_set(
     assert len([*bucket.list("console/trials/")]) == 4
     listed = ada.get(TRIALS).text
     assert "4 of 4 judged, 1 anomalous" in listed
-    assert "is deleted" in notice(ada, f"{trial}/delete", {})
+    ada.post(f"{trial}/delete", {"name": "Tuesday"})
+    assert "Nothing was deleted: type Monday" in ada.get(trial).text
+    assert "is deleted" in notice(ada, f"{trial}/delete", {"name": "Monday"})
     assert [*bucket.list("console/trials/")] == []
     # Data sets keep their images, in the bucket of the others.
     assert len([*offered.buckets.bucket("bucket").list("console/datasets/")]) == 4
@@ -209,7 +211,7 @@ def test_images_of_a_bucket_are_judged_one_by_one_and_what_cannot_be_says_why(
         said = notice(ada, TRIALS, {"name": "n", "version": "1", "address": address})
         assert said, address
         assert says in said
-    ada.post(f"{trial}/delete")
+    ada.post(f"{trial}/delete", {"name": "Monday"})
     assert bucket.head("new/d.jpg") is not None  # it is not ours
 
     bucket.put("lfvpipe-masks/a.png", picture(RED))  # of the whole bucket what may be judged comes
@@ -254,7 +256,7 @@ def test_roles_hold(offered: Offered) -> None:
     bring(rita, trial, "red.png", picture(RED))
     assert "verified" in notice(rita, f"{trial}/verify", {"verified": "correct", "place": 1})
     assert "may not add images" in notice(rita, f"{trial}/add", {"to": "train", "place": 1})
-    assert "may not delete" in notice(rita, f"{trial}/delete", {})
+    assert "may not delete" in notice(rita, f"{trial}/delete", {"name": "Monday"})
     fields = {"name": "n", "version": "1", "address": "s3://bucket/normal/"}
     assert "may not add images" in notice(rita, TRIALS, fields)
     assert "Anomalous" in vic.get(trial).text
@@ -345,7 +347,7 @@ def test_what_programs_asked_about_is_tried_again(offer: Callable[..., Offered])
     assert ada.get(f"{trial}/images/1").content == picture((200, 0, 3))
     kept = service_of(offered).keeper.store("us-east-1", "p")
     assert len(kept.read()) == 3  # all of them are still there to review
-    ada.post(f"{trial}/delete")
+    ada.post(f"{trial}/delete", {"name": "Monday"})
     assert len(kept.read()) == 3
     assert all(kept.image(each).is_file() for each in kept.read())
     # Without the box, the trial begins empty; what is gone from the disk is no more than left out.

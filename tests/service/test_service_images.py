@@ -50,11 +50,13 @@ def test_images_are_shown_by_label_type_and_name(project: LookoutClient, service
     everything = ["normal/0.png", "normal/1.png", "anomaly/0.png", "anomaly/Dent.png", "new.png"]
     assert shown(catalogue) == everything
     assert shown(catalogue, order=Order.NEWEST) == everything[::-1]
-    assert shown(catalogue, order=Order.NAME) == sorted(everything)
+    by_name = ["anomaly/0.png", "normal/0.png", "normal/1.png", "anomaly/Dent.png", "new.png"]
+    assert shown(catalogue, order=Order.NAME) == by_name
     assert shown(catalogue, order=Order.LABEL)[0] == "new.png"
     assert shown(catalogue, show=Show.NORMAL) == everything[:2]
     assert shown(catalogue, show=Show.UNLABELLED) == ["new.png"]
     assert shown(catalogue, show=Show.ANOMALY, name="dENT") == ["anomaly/Dent.png"]
+    assert shown(catalogue, name="anom") == []  # a folder, which no page shows
     assert shown(catalogue, type="dent") == ["anomaly/Dent.png"]
     assert shown(catalogue, type="scratch") == []
 

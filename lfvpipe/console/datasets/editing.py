@@ -175,11 +175,16 @@ class Editing:
     def add(self, dataset: DatasetName, lines: Mapping[str, str]) -> Done:
         """Add images that the data set does not have yet, by their addresses.
 
+        The first ones create the data set; none leave no empty one behind.
+
         Raises:
             ClientError: The service refuses.
             UpdateFailed: Nothing was added.
         """
+        if not lines:
+            return Done(0)
         with self._updates.alone(dataset.project):
+            self._updates.create(dataset)
             self._updates.wait(dataset)
             there = self._images.lines(dataset.project, dataset.type, lines)
             step = [

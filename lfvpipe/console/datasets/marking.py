@@ -156,7 +156,7 @@ class Marking:
         if entry.mask is not None:
             mask = Mask(self._read(entry.mask), entry.mask_classes)
         data, stand = self._read(found.image.source), _stand(found.line)
-        sheet = Sheet.of(found.image.key, data, stand, catalogue.types, mask)
+        sheet = Sheet.of(found.image.name, data, stand, catalogue.types, mask)
         return Marked(found.line, sheet)
 
     def picture(self, marked: Marked) -> bytes:

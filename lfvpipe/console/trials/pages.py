@@ -290,6 +290,8 @@ def _go_back(visit: Visit, trial: Trial, notice: str) -> Response:
 
 def _delete(visit: Visit) -> Response:
     trial = find_trial(visit)
+    if " ".join(visit.form.get("name", "").split()) != trial.name:
+        raise Refusal.of_field("name", say("models.type_its_name", name=trial.name))
     visit.service.trials.delete(trial.project, trial.id)
     work.sweep(visit.service)
     notice = say("trials.deleted", name=trial.name)

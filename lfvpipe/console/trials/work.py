@@ -158,7 +158,6 @@ def give(
         Fault: Whoever asks is no admin.
         UserError: The data set cannot be changed.
     """
-    desk.updates.create(dataset)
     given = Given(0, 0)
     for start in range(0, len(chosen), A_PART):
         given += _give_part(desk, service, trial, dataset, chosen[start : start + A_PART], kind)
