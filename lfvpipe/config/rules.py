@@ -296,6 +296,11 @@ def _decision(settings: Settings) -> Iterator[Problem]:
         if len(means) != 1:
             said = f"says {' and '.join(means)}" if means else "does not say by what"
             hint = f"Say one of {', '.join(_MEANS)}; or `best-f1`, as where it is left out."
+            if means[1:]:
+                hint += (
+                    " What `--set` gives is added to what the file says:"
+                    f" `--set evaluate.decide.{means[-1]}=null` takes one away."
+                )
             yield problem(place, f"evaluate.decide {said}", hint)
         for key, fits in (("prevalence", _MEANS[:1]), ("confidence", _MEANS[2:])):
             if given.get(key) is not None and means and means[0] not in fits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -280,10 +281,16 @@ def test_a_folder_means_the_images_that_a_run_takes_of_it_and_the_rest_is_counte
     for junk in (*system, *other):
         (folder / junk).parent.mkdir(exist_ok=True)
         (folder / junk).write_bytes(image.read_bytes())
+    (folder / "far.png").symlink_to(folder / "unmounted" / "far.png")
+    os.mkfifo(folder / "pipe.png")
     told = (
-        "note: Not judged, as no image to judge: 1 .gif, 1 .zip, 1 @eadir/, 1 __macosx/, 1 file"
-        " without an ending, 1 heat map, 1 hidden file, 1 thumbs/."
+        "note: Not judged, as no image to judge: 1 .gif, 1 .zip, 1 @eadir/, 1 __macosx/, 1 device"
+        " or special file, 1 file without an ending, 1 heat map, 1 hidden file, 1 link that leads"
+        " nowhere, 1 thumbs/."
     )
+    for name, why in (("far.png", "link that leads nowhere"), ("pipe.png", "special file")):
+        named = lfvpipe("detect", trained[0], folder / name)
+        assert (named.code, why in named.err) == (3, True)
     said = lfvpipe("detect", trained[0], folder)
     assert (said.code, len(said.out.splitlines())) == (0, 1)
     assert told in said.err

@@ -123,15 +123,21 @@ def test_a_damaged_image_is_counted_and_named_and_the_others_get_their_verdicts(
 ) -> None:
     (photos / "1.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
     (photos / "notes.txt").write_text("night shift")
+    (photos / "2.png").unlink()
+    (photos / "2.png").symlink_to("/nowhere/2.png")
+    (photos / "3.png").unlink()
+    os.mkfifo(photos / "3.png")
     how = ("detect", "--model", model, photos, "--out", tmp_path / "out")
     said = lfvpipe(*how)
     assert said.code == 1
     assert f"no verdict: {photos}/1.png: The image cannot be read as an image" in said.err
+    assert f"no verdict: {photos}/2.png: It is a link that leads nowhere." in said.err
+    assert f"no verdict: {photos}/3.png: It is a device or special file." in said.err
     assert "7 images: " in said.err
-    assert "1 without a verdict" in said.err
+    assert "3 without a verdict" in said.err
     assert "Not judged, as no image to judge: 1 .txt." in said.err
     summary = json.loads((tmp_path / "out" / "summary.json").read_bytes())
-    assert (summary["images"], summary["without_verdict"]) == (7, 1)
+    assert (summary["images"], summary["without_verdict"]) == (7, 3)
     assert summary["first_without_verdict"][0]["image"] == f"{photos}/1.png"
     assert summary["not_judged"] == {".txt": 1}
     assert lines_of(parts_of(tmp_path / "out"))[f"{photos}/1.png"]["verdict"] == "error"

@@ -104,6 +104,11 @@ def test_a_damaged_export_judges_nothing_and_says_which_of_its_files_it_is(
     said = lfvpipe("export", file, "-o", to)
     assert said.code == 0, said.err
     assert "the model in here has not learnt that" in " ".join(said.err.split())
+    os.mkfifo(to.parent / "pipe.png")
+    waiting = _run_py(to, str(to.parent / "pipe.png"), str(to.parent / "none.png"))
+    assert waiting.returncode == 1
+    why = [json.loads(line)["Error"].rpartition(" is ")[2] for line in waiting.stdout.splitlines()]
+    assert why == ["no file.", "not there."]
     (helped,) = [_run_py(to, "--help")]
     assert (helped.returncode, "run.py IMAGE" in helped.stdout) == (0, True)
     decision = to / "decision.json"

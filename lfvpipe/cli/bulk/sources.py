@@ -87,15 +87,21 @@ class _Folder:
             folders[:] = [each for each in folders if each != STATE_FOLDER]
             inside = os.path.relpath(above, self.folder)
             for name in names:
+                file = os.path.join(above, name)  # noqa: PTH118  (a hot loop)
                 try:
-                    status = os.stat(os.path.join(above, name))  # noqa: PTH116, PTH118  (a hot loop)
+                    status = os.stat(file)  # noqa: PTH116  (likewise)
+                    version = _version(status) if stat.S_ISREG(status.st_mode) else _SPECIAL
                 except OSError:
-                    continue  # it leads nowhere, or went a moment ago
-                if stat.S_ISREG(status.st_mode):
-                    path = name if inside == "." else f"{inside}/{name}"
-                    yield Listed(path.replace(os.sep, "/"), _version(status))
+                    if not os.path.islink(file):  # noqa: PTH114  (likewise)
+                        continue  # it went a moment ago
+                    version = _NOWHERE  # which may be a drive that is not there today
+                path = name if inside == "." else f"{inside}/{name}"
+                yield Listed(path.replace(os.sep, "/"), version)
 
     def read(self, image: Listed) -> bytes:
+        if image.version in (_NOWHERE, _SPECIAL):
+            # A pipe would wait for who writes. What comes in its place has another version.
+            raise NotRead(image.version, is_final=True)
         try:
             with (self.folder / image.name).open("rb") as file:
                 if _version(os.fstat(file.fileno())) != image.version:
@@ -144,6 +150,8 @@ class _Prefix:
             raise NotRead(error.message, is_final=True) from error
 
 
+_NOWHERE = "It is a link that leads nowhere."
+_SPECIAL = "It is a device or special file."
 _GONE = "It was listed, and is not there any more."
 _CHANGED = "It changed after it was listed: the same command once more judges it."
 _LARGE = f"It is larger than {MAX_FILE_BYTES >> 20} MB, which no photograph is."

@@ -319,7 +319,7 @@ def _image_files(targets: Iterable[str], left_out: Counter[str]) -> Iterator[Pat
             yield from _images_among(sorted(path.rglob("*")), path, left_out)
         elif path.exists() or not has_wildcard(target):
             if not path.is_file():
-                raise UsageError(f"{target} is not there.")
+                raise UsageError(f"{target} {_why_no_file(path)}.")
             yield path
         else:
             found = sorted(map(Path, glob.glob(target, recursive=True)))  # noqa: PTH207  (globs may be absolute)
@@ -331,9 +331,9 @@ def _images_among(paths: Iterable[Path], folder: Path, left_out: Counter[str]) -
     found: list[tuple[Path, str]] = []
     for path in paths:
         inside = path.relative_to(folder)
-        if STATE_FOLDER in inside.parts or not path.is_file():
+        if STATE_FOLDER in inside.parts or path.is_dir():
             continue
-        if kind := why_left_out(inside.as_posix()):
+        if kind := why_left_out(inside.as_posix()) or _kind_of_no_file(path):
             left_out[kind] += 1
         else:
             found.append((path, next(filter(is_made, inside.parts[:-1]), "")))
@@ -344,6 +344,19 @@ def _images_among(paths: Iterable[Path], folder: Path, left_out: Counter[str]) -
             left_out[f"{made_in}/"] += 1
         else:
             yield path
+
+
+def _kind_of_no_file(path: Path) -> str:
+    """Return what there is in a file's place; "" for a file. A link may lead to a dead drive."""
+    if path.is_file():
+        return ""
+    return "device or special file" if path.exists() else "link that leads nowhere"
+
+
+def _why_no_file(path: Path) -> str:
+    if path.is_symlink() or path.exists():
+        return f"is a {_kind_of_no_file(path)}"
+    return "is not there"
 
 
 @contextmanager

@@ -39,6 +39,8 @@ def refuse_another_size(image: Path, sizes: Sequence[tuple[int, int]]) -> None:
     Raises:
         DetectorError: It has another, or cannot be read.
     """
+    if not image.is_file():  # a pipe, say, would wait for who writes into it
+        raise DetectorError(f"{image} is {'no file' if image.exists() else 'not there'}.")
     found = size_of(image)
     if not {found, upright_size_of(image)} & {*sizes}:
         width, height = sizes[0]
