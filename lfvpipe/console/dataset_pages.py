@@ -264,7 +264,7 @@ def _rename(visit: Visit) -> Response:
         new = read_type(visit.form.get("new", ""))
     except NoCall as error:
         raise Refusal.of_field("new", error.message) from error
-    done = visit.datasets.editing.rename_type(project, old, new)
+    done = visit.datasets.marking.rename_type(project, old, new)
     if not done.changed:
         raise Refusal.of_field("new", say("datasets.renamed_none", old=old, new=new))
     told = say("datasets.renamed", count=done.changed, old=old, new=new)

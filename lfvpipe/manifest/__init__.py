@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         read_line,
         write_line,
     )
-    from lfvpipe.manifest.relabelling import NewLabel, mark, relabel, rename_type
+    from lfvpipe.manifest.relabelling import NewLabel, mark, relabel, remask, rename_type
 else:
     __getattr__ = lazy.face(
         __name__,
@@ -63,7 +63,7 @@ else:
                 "read_line",
                 "write_line",
             ],
-            "relabelling": ["NewLabel", "mark", "relabel", "rename_type"],
+            "relabelling": ["NewLabel", "mark", "relabel", "remask", "rename_type"],
         },
     )
 
@@ -91,6 +91,7 @@ __all__ = [
     "read_evaluation_line",
     "read_line",
     "relabel",
+    "remask",
     "rename_type",
     "service_entry",
     "training_content",

@@ -73,8 +73,20 @@ def mark(text: str, new: NewLabel, mask: Reference | None) -> str:
     Raises:
         LineError: It is no line, or names no image.
     """
-    line = read_line(text)
-    found = read_object(relabel(text, new))
+    return remask(relabel(text, new), mask)
+
+
+def remask(text: str, mask: Reference | None) -> str:
+    """Return a line whose image has this mask in place of others, and is called what it was.
+
+    Args:
+        text: The line.
+        mask: None takes the masks away.
+
+    Raises:
+        LineError: It is no line, or names no image.
+    """
+    found, line = read_object(text), read_line(text)
     for each in line.masks:
         found.pop(each.attribute, None)
         found.pop(each.attribute + METADATA, None)

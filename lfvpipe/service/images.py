@@ -66,12 +66,14 @@ class DatasetImage:
         source: Its address.
         label: ``normal``, ``anomaly`` or None.
         types: Of the anomaly: what the label says, else what the mask's colours stand for.
+        classes: What may be in its mask: anomaly types with their colours, ``#RRGGBB``.
     """
 
     id: ImageId
     source: str
     label: str | None
     types: tuple[str, ...] = ()
+    classes: tuple[tuple[str, str], ...] = ()
 
     @property
     def key(self) -> str:
@@ -209,6 +211,17 @@ class DatasetImages:
                 self._keep(content.id, images)
         return Catalogue(dataset.status, dataset.message, _counts(content), images)
 
+    def of_project(self, project: str) -> list[DatasetImage]:
+        """Return the images that all datasets of a project have now.
+
+        Raises:
+            Fault: ResourceNotFoundException.
+        """
+        with self._database.read() as tx:
+            projects.get(tx, project)
+            kinds = [each.type for each in datasets.of_project(tx, project)]
+        return [image for kind in kinds for image in self.catalogue(project, kind).images]
+
     def entries(
         self, project: str, dataset_type: str, wanted: Iterable[ImageId]
     ) -> dict[ImageId, Entry]:
@@ -333,11 +346,9 @@ def _id(row: Row) -> ImageId:
 
 
 def _image(row: Row) -> DatasetImage:
-    may_be_typed = row.label == "anomaly" and any(mark in row.line for mark in _TYPED)
-    types = _types(row.line) if may_be_typed else ()
-    return DatasetImage(_id(row), row.source, row.label, types)
-
-
-def _types(line: str) -> tuple[str, ...]:
-    entry = manifest.service_entry(line, longest=len(line))
-    return (entry.given.type,) if entry.given.type else tuple(entry.mask_classes)
+    if row.label != "anomaly" or not any(mark in row.line for mark in _TYPED):
+        return DatasetImage(_id(row), row.source, row.label)
+    entry = manifest.service_entry(row.line, longest=len(row.line))
+    types = (entry.given.type,) if entry.given.type else tuple(entry.mask_classes)
+    classes = tuple(entry.mask_classes.items())
+    return DatasetImage(_id(row), row.source, row.label, types, classes)

@@ -63,6 +63,18 @@ def mask_of(offered: Offered) -> Any:
         return mask.convert("RGB")
 
 
+def colours_in(offered: Offered, kind: Any) -> dict[str, str]:
+    """Return the colours of the masks of a data set, by type; each has one."""
+    listed = offered.client().list_dataset_entries(ProjectName="p", DatasetType=kind)
+    found: dict[str, str] = {}
+    for each in listed["DatasetEntries"]:
+        for mask in read_line(each).masks:
+            for colour in mask.colours or ():
+                if colour.class_name != "BACKGROUND":
+                    assert found.setdefault(colour.class_name, colour.colour) == colour.colour
+    return found
+
+
 def painting(colour: str, box: tuple[int, int, int, int], size: int = SIZE) -> str:
     file = io.BytesIO()
     image = Image.new("RGBA", (size, size))
@@ -108,7 +120,7 @@ def test_a_person_paints_saves_and_finds_it_again(
     playwright.expect(page.get_by_role("status")).to_contain_text("Saved.")
     shown = mask_of(offered)
     assert shown.getpixel((12, 19)) == WHITE
-    assert shown.getpixel((29, 19)) == GREEN  # the only type has the first colour by now
+    assert shown.getpixel((29, 19)) == RED  # a type keeps the colour of its masks
     colours = entry(offered)["anomaly-mask-ref-metadata"]["internal-color-map"]
     assert {each["class-name"] for each in colours.values()} == {"BACKGROUND", "deep scratch"}
     assert entry(offered)["anomaly-label-metadata"]["class-name"] == "anomaly"
@@ -213,6 +225,69 @@ def test_soft_edges_belong_to_the_type_that_they_are_nearest_to(
     assert answer.status_code == 200, answer.text
     shown = mask_of(offered)
     assert [shown.getpixel((x, 9)) for x in (31, 32, 33, 34)] == [GREEN, GREEN, RED, RED]
+
+
+def test_a_type_has_one_colour_in_all_masks_of_both_data_sets(
+    offered: Offered, address: str
+) -> None:
+    person, client = offered.person("ADA"), offered.client()
+    stand = stand_on(person.get(f"{address}/annotation").text)
+    # A page offers its first type in green, and its second in red: this one is the second.
+    save(person, address, painting("#D7263D", (0, 0, 8, 8)), stand, {"cracked": "#D7263D"})
+    client.create_dataset(ProjectName="p", DatasetType="test")
+    offered.buckets.bucket("bucket").put("bad/1.png", picture((9, 0, 0), (SIZE, SIZE)))
+    told = json.dumps(line("bad/1.png", "anomaly")).encode()
+    client.update_dataset_entries(ProjectName="p", DatasetType="test", Changes=told)
+    service = offered.lookout.of("us-east-1")
+    assert service is not None
+    images: list[Any] = []
+    while not images:
+        images = list(service.images.catalogue("p", "test").images)
+    other = pages("projects", "p", "datasets", "test", "images", str(images[0].id))
+    page = person.get(f"{other}/annotation").text
+    assert "#D7263D" in page.partition("data-classes=")[2].partition("data-palette")[0]
+    # A page that was open before, with other colours: what is kept has the project's.
+    both = Image.new("RGBA", (SIZE, SIZE))
+    both.paste(Image.new("RGBA", (8, 8), "#23A436"), (0, 0))
+    both.paste(Image.new("RGBA", (8, 8), "#D7263D"), (8, 8))
+    file = io.BytesIO()
+    both.save(file, "PNG")
+    painted = base64.b64encode(file.getvalue()).decode()
+    classes = {"cracked": "#23A436", "dent": "#D7263D"}
+    assert save(person, other, painted, stand_on(page), classes).status_code == 200
+    assert colours_in(offered, "test") == {"cracked": "#D7263D", "dent": "#23A436"}
+    # What is called otherwise takes the colour of the type that takes it in.
+    person.post(pages("projects", "p", "datasets", "types"), {"old": "cracked", "new": "crack"})
+    assert colours_in(offered, "train") == {"crack": "#D7263D"}
+    stand = stand_on(person.get(f"{address}/annotation").text)
+    save(person, address, painting("#1B6CA8", (0, 0, 8, 8)), stand, {"hole": "#1B6CA8"})
+    person.post(pages("projects", "p", "datasets", "types"), {"old": "hole", "new": "dent"})
+    assert colours_in(offered, "train") == {"dent": "#23A436"}
+    assert mask_of(offered).getpixel((2, 2)) == GREEN
+
+
+def test_a_type_of_two_colours_takes_one_by_its_own_name(offered: Offered, address: str) -> None:
+    person, client = offered.person("ADA"), offered.client()
+    stand = stand_on(person.get(f"{address}/annotation").text)
+    save(person, address, painting("#23A436", (0, 0, 8, 8)), stand)
+    mask = entry(offered)["anomaly-mask-ref"]
+    copies = []
+    for number in (1, 2):  # of another program, in a colour of its own
+        offered.buckets.bucket("bucket").put(f"bad/{number}.png", picture((9, 0, 0), (SIZE, SIZE)))
+        red = {"0": {"class-name": "dent", "hex-color": "#D7263D", "confidence": 0}}
+        facts = {"internal-color-map": red, "type": "groundtruth/semantic-segmentation"}
+        copies.append(
+            {**line(f"bad/{number}.png", "anomaly"), "m-ref": mask, "m-ref-metadata": facts}
+        )
+    changes = "\n".join(map(json.dumps, copies)).encode()
+    client.update_dataset_entries(ProjectName="p", DatasetType="train", Changes=changes)
+    service = offered.lookout.of("us-east-1")
+    assert service is not None
+    while len(service.images.catalogue("p", "train").images) < 4:
+        person.get(pages("projects", "p", "datasets", "train"))
+    person.post(pages("projects", "p", "datasets", "types"), {"old": "dent", "new": "dent"})
+    assert colours_in(offered, "train") == {"dent": "#D7263D"}
+    assert mask_of(offered).getpixel((2, 2)) == RED
 
 
 def test_a_picture_that_is_gone_is_told_without_the_servers_folders(

@@ -20,9 +20,10 @@ from lfvpipe.service.roles import check_admin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from lfvpipe.console.datasets.updates import Updates
-    from lfvpipe.service.images import DatasetImages, ImageId
+    from lfvpipe.service.images import DatasetImage, DatasetImages, ImageId
 
 _TRIES = 20
 """How often somebody else may be faster with the same images."""
@@ -195,8 +196,20 @@ class Editing:
             remark = self._carry_out(step)
         return Done(len(step), already=len(there), undo=self._history.add(step), remark=remark)
 
-    def rename_type(self, project: str, old: str, new: str) -> Done:
+    def alone(self, project: str) -> AbstractContextManager[None]:
+        """Let nobody else of this process change the project's data sets within the block."""
+        return self._updates.alone(project)
+
+    def rename_type(
+        self, project: str, old: str, new: str, repaint: Callable[[str], str] = lambda line: line
+    ) -> Done:
         """Call an anomaly type otherwise, in both data sets; one that is there takes it in.
+
+        Args:
+            project: Whose data sets they are.
+            old: The type.
+            new: Its name from now on.
+            repaint: Returns a line of an image of the new type whose mask is as it has to be.
 
         Raises:
             ClientError: The service refuses.
@@ -204,8 +217,6 @@ class Editing:
             LineError: An image has a mask with both types.
         """
         step: list[Change] = []
-        if old == new:
-            return Done(0)
         with self._updates.alone(project):
             for kind in DATASET_TYPES:
                 dataset = DatasetName(project, kind)
@@ -213,9 +224,12 @@ class Editing:
                     continue
                 self._updates.wait(dataset)
                 images = self._images.catalogue(project, kind).images
-                shown = (image.id for image in images if old in image.types)
+                shown = (image.id for image in images if not _types(image).isdisjoint((old, new)))
                 for entry in self._images.entries(project, kind, shown).values():
-                    line = rename_type(entry.line, old, new)
+                    renames = old != new and old in _types(entry.image)
+                    line = repaint(rename_type(entry.line, old, new) if renames else entry.line)
+                    if line == entry.line:
+                        continue
                     step.append(Change(dataset, entry.image.source, entry.line, line))
             remark = self._carry_out(step)
         return Done(len(step), undo=self._history.add(step), remark=remark)
@@ -270,6 +284,10 @@ class Editing:
             if gone:
                 self._updates.take(dataset, gone)
         return self._tell(step)
+
+
+def _types(image: DatasetImage) -> set[str]:
+    return {*image.types, *(name for name, _ in image.classes)}
 
 
 def _by_dataset(step: Iterable[Change]) -> dict[DatasetName, list[Change]]:

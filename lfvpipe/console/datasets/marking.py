@@ -12,19 +12,26 @@ import numpy
 
 from lfvpipe import painting
 from lfvpipe.console.datasets.calls import read_type
+from lfvpipe.console.datasets.colouring import WHITE, colours_of
 from lfvpipe.console.datasets.updates import Overtaken
 from lfvpipe.console.wording import say
-from lfvpipe.dataset.annotations.masks import colours
 from lfvpipe.errors import UserError
 from lfvpipe.images import SERVED, ImageError, inspect, read_mask, upright_size
-from lfvpipe.manifest import NewLabel, creation_date, mark, mask_reference, service_entry
+from lfvpipe.manifest import (
+    NewLabel,
+    creation_date,
+    mark,
+    mask_reference,
+    remask,
+    service_entry,
+)
 from lfvpipe.service.roles import check_labelling
 from lfvpipe.storage import parse_s3_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from lfvpipe.console.datasets.editing import Editing
+    from lfvpipe.console.datasets.editing import Done, Editing
     from lfvpipe.console.datasets.updates import DatasetName
     from lfvpipe.service import Service
     from lfvpipe.service.images import ImageId
@@ -35,8 +42,8 @@ MASKS: Final = "lfvpipe-masks/"
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _MOST_LINE: Final = 10 * 1024 * 1024
 _COLOUR: Final = re.compile(r"#[0-9A-F]{6}")
-_WHITE: Final = "#FFFFFF"
-_ONE_TYPE: Final = "defect"  # where the data set tells no types
+ONE_TYPE: Final = "defect"
+"""Where a project tells no types."""
 
 
 class NotMarked(UserError):
@@ -50,7 +57,7 @@ class Sheet:
     Attributes:
         name: As people call it.
         size: Width and height in pixels, as a browser shows it.
-        classes: A colour (``#RRGGBB``) for each type of anomaly that there is.
+        classes: A colour (``#RRGGBB``) for each type of anomaly that the project has.
         mask: What is marked by now, in these colours, see-through: a PNG. None for nothing.
         stand: Tells what the image is like now; a painting says which stand it was made for.
     """
@@ -63,7 +70,7 @@ class Sheet:
 
     @classmethod
     def of(
-        cls, name: str, data: bytes, stand: str, types: Iterable[str], mask: Mask | None
+        cls, name: str, data: bytes, stand: str, classes: Mapping[str, str], mask: Mask | None
     ) -> Sheet:
         """Return an image's sheet.
 
@@ -71,7 +78,7 @@ class Sheet:
             name: See `Sheet`.
             data: The image's file.
             stand: See `Sheet`.
-            types: Of anomalies, beside those of the mask.
+            classes: See `Sheet`; those of the mask are among them.
             mask: What is marked by now.
 
         Raises:
@@ -82,8 +89,9 @@ class Sheet:
             size = upright_size(data)
         except ImageError as error:
             raise NotMarked(say("refusals.bad_image", fault=error.fault)) from error
-        classes = colours([*types, *(mask.classes if mask else ())] or [_ONE_TYPE])
-        shown = _recoloured(mask.data, mask.classes, classes) if mask else None
+        shown = None
+        if mask:
+            shown = painting.see_through(recoloured(mask, classes).data)
         return cls(name, size, classes, shown, stand)
 
 
@@ -150,13 +158,15 @@ class Marking:
         found = images.entries(dataset.project, dataset.type, [image]).get(image)
         if found is None:
             return None
-        catalogue = images.catalogue(dataset.project, dataset.type)
         entry = service_entry(found.line, longest=_MOST_LINE)
         mask = None
         if entry.mask is not None:
             mask = Mask(self._read(entry.mask), entry.mask_classes)
         data, stand = self._read(found.image.source), _stand(found.line)
-        sheet = Sheet.of(found.image.name, data, stand, catalogue.types, mask)
+        wishes = dict(mask.classes) if mask else {}
+        there = images.of_project(dataset.project)
+        classes = colours_of(there, wishes) or colours_of((), {ONE_TYPE: ""})
+        sheet = Sheet.of(found.image.name, data, stand, classes, mask)
         return Marked(found.line, sheet)
 
     def picture(self, marked: Marked) -> bytes:
@@ -194,20 +204,64 @@ class Marking:
             StorageError: The mask cannot be written.
         """
         check_labelling("mark anomalies")
-        known = self.find(dataset, image)
-        if known is None:
-            raise NotMarked(say("refusals.image_gone"))
-        if known.sheet.stand != stand:
-            raise Overtaken
-        mask = read_painting(painted, known.sheet, classes)
-        source, made = _source_of(known.line), creation_date(datetime.now(UTC))
-        reference = None
-        if mask is not None:
-            address = put_mask(self._service.buckets, source, mask.data)
-            reference = mask_reference(address, mask.classes, made)
-        line = mark(known.line, NewLabel("anomaly", made), reference)
-        done = self._editing.replace(dataset, source, known.line, line)
+        # Two people may name the same new type at once, each page with a colour of its own.
+        with self._editing.alone(dataset.project):
+            known = self.find(dataset, image)
+            if known is None:
+                raise NotMarked(say("refusals.image_gone"))
+            if known.sheet.stand != stand:
+                raise Overtaken
+            mask = read_painting(painted, known.sheet, classes)
+            source, made = _source_of(known.line), creation_date(datetime.now(UTC))
+            reference = None
+            if mask is not None:
+                there = self._service.images.of_project(dataset.project)
+                mask = recoloured(mask, colours_of(there, mask.classes))
+                address = put_mask(self._service.buckets, source, mask.data)
+                reference = mask_reference(address, mask.classes, made)
+            line = mark(known.line, NewLabel("anomaly", made), reference)
+            done = self._editing.replace(dataset, source, known.line, line)
         return Saved(_stand(line), mask is not None, done.remark)
+
+    def rename_type(self, project: str, old: str, new: str) -> Done:
+        """Call an anomaly type otherwise, in both data sets; one that is there takes it in.
+
+        All masks of the type have one colour afterwards, also where it is given its own name.
+
+        Raises:
+            ClientError: The service refuses.
+            UpdateFailed: Nothing was changed.
+            LineError: An image has a mask with both types.
+            StorageError: A mask cannot be read or written.
+            NotMarked: A mask is no picture.
+        """
+        with self._editing.alone(project):
+            images = self._service.images.of_project(project)
+            colours = colours_of(images, {})
+            has_masks = any(new in dict(image.classes) for image in images)
+            colour = colours.get(new if has_masks else old, "")
+            colours = {name: each for name, each in colours.items() if name not in (old, new)}
+            wanted = {**colours, new: colour}
+            return self._editing.rename_type(
+                project, old, new, lambda line: self._repaint(line, wanted, new)
+            )
+
+    def _repaint(self, line: str, wanted: Mapping[str, str], name: str) -> str:
+        """Return a line whose mask has the colours that are wanted; as it is where it has a type's.
+
+        Args:
+            line: The image's.
+            wanted: By anomaly type.
+            name: The type.
+        """
+        entry = service_entry(line, longest=_MOST_LINE)
+        present = entry.mask_classes.get(name)
+        if entry.mask is None or present in (None, wanted[name]):
+            return line
+        mask = recoloured(Mask(self._read(entry.mask), entry.mask_classes), wanted)
+        address = put_mask(self._service.buckets, entry.source, mask.data)
+        made = creation_date(datetime.now(UTC))
+        return remask(line, mask_reference(address, mask.classes, made))
 
     def _read(self, address: str) -> bytes:
         bucket, key = parse_s3_uri(address)
@@ -231,7 +285,7 @@ def read_painting(painted: bytes, sheet: Sheet, classes: Mapping[str, str]) -> M
         name if name in sheet.classes else read_type(name): colour.upper()
         for name, colour in classes.items()
     }
-    usable = [each for each in named.values() if _COLOUR.fullmatch(each) and each != _WHITE]
+    usable = [each for each in named.values() if _COLOUR.fullmatch(each) and each != WHITE]
     if not named or len(set(usable)) != len(classes):
         raise NotMarked(say("refusals.bad_colours"))
     mask = painting.mask_from_painting(painted, sheet.size, named)
@@ -239,6 +293,28 @@ def read_painting(painted: bytes, sheet: Sheet, classes: Mapping[str, str]) -> M
         return None
     shown = _colours_in(mask)
     return Mask(mask, {name: colour for name, colour in named.items() if colour in shown})
+
+
+def recoloured(mask: Mask, classes: Mapping[str, str]) -> Mask:
+    """Return a mask in other colours; what has no type's is background.
+
+    Args:
+        mask: In its own colours.
+        classes: The others, by anomaly type.
+
+    Raises:
+        NotMarked: It is no picture.
+    """
+    try:
+        pixels = numpy.array(read_mask(mask.data))
+    except ImageError as error:
+        raise NotMarked(say("refusals.bad_mask", fault=error.fault)) from error
+    result = numpy.full_like(pixels, 255)
+    for name, colour in mask.classes.items():
+        if colour == WHITE:  # of the API's; it is the background's as well
+            continue
+        result[(pixels == _code(colour)).all(axis=2)] = _code(classes[name])
+    return Mask(painting.png(result), {name: classes[name] for name in mask.classes})
 
 
 def put_mask(buckets: Buckets, source: str, mask: bytes) -> str:
@@ -267,22 +343,6 @@ def _stand(line: str) -> str:
 
 def _source_of(line: str) -> str:
     return service_entry(line, longest=_MOST_LINE).source
-
-
-def _recoloured(data: bytes, before: Mapping[str, str], now: Mapping[str, str]) -> bytes:
-    """Return a mask in other colours, see-through.
-
-    Raises:
-        NotMarked: It is no picture.
-    """
-    try:
-        pixels = numpy.array(read_mask(data))
-    except ImageError as error:
-        raise NotMarked(say("refusals.bad_mask", fault=error.fault)) from error
-    result = numpy.full_like(pixels, 255)
-    for name, colour in before.items():
-        result[(pixels == _code(colour)).all(axis=2)] = _code(now[name])
-    return painting.see_through(painting.png(result))
 
 
 def _colours_in(mask: bytes) -> set[str]:

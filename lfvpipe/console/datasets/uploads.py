@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 from lfvpipe import manifest
 from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.datasets.calls import call_of
+from lfvpipe.console.datasets.colouring import colours_of
 from lfvpipe.console.datasets.copies import own_digest
-from lfvpipe.console.datasets.marking import put_mask
+from lfvpipe.console.datasets.marking import put_mask, recoloured
 from lfvpipe.console.wording import say, words_of
 from lfvpipe.errors import UserError
 from lfvpipe.images import SERVED, ImageError, inspect, read_image
@@ -25,7 +26,7 @@ from lfvpipe.service.roles import check_admin
 from lfvpipe.storage import NoSuchObject, StorageError, parse_s3_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from lfvpipe.console.datasets.calls import Call
     from lfvpipe.console.datasets.copies import Copies
@@ -258,19 +259,24 @@ class Uploads:
             taken = set(had)
             bucket = self._home(dataset)
             lines: dict[str, str] = {}
+            painted = (each.mask.classes for each in uploads if each.mask)
+            wishes = {name: colour for classes in painted for name, colour in classes.items()}
+            there = self._service.images.of_project(dataset.project) if wishes else []
+            colours = colours_of(there, wishes)
             for each in uploads:
                 if each.digest not in taken:
                     taken.add(each.digest)
                     source = f"s3://{bucket.name}/{_key(dataset, each.digest, each.name)}"
-                    lines[source] = self._line(source, each)
+                    lines[source] = self._line(source, each, colours)
             return Added(self._editing.add(dataset, lines), had)
 
-    def _line(self, source: str, upload: Upload) -> str:
+    def _line(self, source: str, upload: Upload, colours: Mapping[str, str]) -> str:
         if upload.mask is None:
             return new_line(source, upload.call)
-        address = put_mask(self._service.buckets, source, upload.mask.data)
+        painted = recoloured(upload.mask, colours)
+        address = put_mask(self._service.buckets, source, painted.data)
         label = _label(upload.call)
-        mask = manifest.mask_reference(address, upload.mask.classes, label.created)
+        mask = manifest.mask_reference(address, painted.classes, label.created)
         return manifest.mark(_bare_line(source), label, mask)
 
     def _home(self, dataset: DatasetName) -> Bucket:

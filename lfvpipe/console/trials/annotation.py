@@ -46,9 +46,7 @@ def _mask(visit: Visit) -> Response:
 
 def _save(visit: Visit) -> Response:
     trial, image, sent = find_trial(visit), find_image(visit), Sent.read(visit)
-    stand = work.paint(
-        visit.datasets, visit.service, trial, image, sent.painted, sent.classes, sent.stand
-    )
+    stand = work.paint(visit.service, trial, image, sent.painted, sent.classes, sent.stand)
     said = "trials.marked_kept" if stand else "trials.marked_not"
     return JSONResponse({"text": say(said), "stand": stand})
 
@@ -60,7 +58,7 @@ def _propose(visit: Visit) -> Response:
 
 
 def _sheet(visit: Visit) -> Sheet:
-    return work.find_sheet(visit.datasets, visit.service, find_trial(visit), find_image(visit))
+    return work.find_sheet(visit.service, find_trial(visit), find_image(visit))
 
 
 _ONE: Final = "/projects/{project}/trials/{trial}/images/{place}"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from lfvpipe.console.bucket import console_bucket
 from lfvpipe.console.datasets.calls import Call, name_call
-from lfvpipe.console.datasets.marking import Mask, Sheet, read_painting
+from lfvpipe.console.datasets.colouring import colours_of
+from lfvpipe.console.datasets.marking import ONE_TYPE, Mask, Sheet, read_painting
 from lfvpipe.console.datasets.uploads import Brought, UnfitUpload, Upload, fit_name
 from lfvpipe.console.outlines import predicted_by
 from lfvpipe.console.use import data_uri
@@ -230,20 +231,23 @@ def find_mask(service: Service, image: TrialImage) -> Mask | None:
     return Mask(data, image.painting.classes)
 
 
-def find_sheet(desk: Desk, service: Service, trial: Trial, image: TrialImage) -> Sheet:
+def find_sheet(service: Service, trial: Trial, image: TrialImage) -> Sheet:
     """Return an image to be painted on, with the types of the project's data sets.
 
     Raises:
         StorageError: The image or its mask is gone.
         UserError: It is no image.
     """
-    types = [*desk.uploads.types(trial.project), *(name for name, _, _ in image.facts.types)]
+    mask = find_mask(service, image)
+    wishes = {name: colour for name, colour, _ in image.facts.types if name != BACKGROUND}
+    wishes |= mask.classes if mask else {}
+    there = service.images.of_project(trial.project)
+    classes = colours_of(there, wishes) or colours_of((), {ONE_TYPE: ""})
     stand = image.painting.mask if image.painting else ""
-    return Sheet.of(image.name, read(service, image), stand, types, find_mask(service, image))
+    return Sheet.of(image.name, read(service, image), stand, classes, mask)
 
 
 def paint(
-    desk: Desk,
     service: Service,
     trial: Trial,
     image: TrialImage,
@@ -256,8 +260,7 @@ def paint(
     It is added to a data set with the image. One mask is kept of an image, the newest.
 
     Args:
-        desk: The region's.
-        service: Likewise.
+        service: The region's.
         trial: Whose image it is.
         image: Which one.
         painted: See `read_painting`.
@@ -269,7 +272,7 @@ def paint(
         UserError: What was painted cannot be kept.
     """
     check_labelling("mark anomalies")
-    sheet = find_sheet(desk, service, trial, image)
+    sheet = find_sheet(service, trial, image)
     mask = read_painting(painted, sheet, classes)
     bucket = console_bucket(service)
     painting = None
