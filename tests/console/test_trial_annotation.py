@@ -16,7 +16,7 @@ from tests.service.conftest import picture
 from .models import draw_heat_maps, train
 from .test_annotation import painting, save, stand_on
 from .test_projects_browser import violations
-from .test_trials import TRIALS, ask, begin, bring, notice, service_of, sources
+from .test_trials import TRIALS, ask, begin, bring, everything, notice, service_of, sources
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the dev extra")
 
@@ -68,7 +68,8 @@ def test_what_is_marked_goes_with_the_image_into_a_data_set(offered: Offered) ->
     fields = {"verified": "correct", "place": [2, 3, 4]}
     notice(ada, f"{trial}/verify", fields)
     notice(ada, f"{trial}/add", {"to": "train", "place": [2, 4], "type": " scratch "})
-    ask(ada, f"{trial}/add", b"to=train&all=yes&show=all&after=0&type=")
+    sight = everything(ada, trial)["sight"]
+    ask(ada, f"{trial}/add", f"to=train&all=yes&sight={sight}&show=all&after=0&type=".encode())
     (scratched,) = lines(offered, "scratched.png")
     assert scratched["anomaly-label-metadata"]["defect-type"] == "scratch"
     (fine,) = lines(offered, "fine.png")

@@ -60,6 +60,13 @@ def notice(person: Person, path: str, fields: dict[str, Any]) -> str:
     return found[1] if found else ""
 
 
+def everything(person: Person, trial: str, query: str = "") -> dict[str, str]:
+    """Return what the page's form sends of all images that are shown."""
+    found = re.search('name="sight" value="(.*?)"', person.get(f"{trial}{query}").text)
+    assert found
+    return {"all": "yes", "sight": found[1]}
+
+
 def sources(offered: Offered, kind: str) -> list[str]:
     listed = offered.client().list_dataset_entries(ProjectName="p", DatasetType=kind)  # type: ignore[arg-type]
     return [each for each in listed["DatasetEntries"] if "console/datasets" in each]
@@ -93,7 +100,7 @@ def test_images_are_judged_verified_and_given_to_a_data_set(
     said = notice(ada, verify, {"verified": "correct", "place": [1, 4]})
     assert said == "2 verdicts are verified as correct."
     assert notice(ada, verify, {"verified": "incorrect", "place": 2}).startswith("1 verdict is")
-    said = notice(ada, add, {"to": "train", "all": "yes", "show": "all"})
+    said = notice(ada, add, {"to": "train", **everything(ada, trial), "show": "all"})
     assert "3 images are added to the training data set." in said
     assert "1 was left alone" in said
     lines = sources(offered, "train")
@@ -104,9 +111,9 @@ def test_images_are_judged_verified_and_given_to_a_data_set(
     ]
     assert any("green1.png" in line and '"anomaly"' in line for line in lines)
     assert sources(offered, "test") == []
-    notice(ada, verify, {"verified": "correct", "all": "yes"})
-    assert "1 image is added to the test" in notice(ada, add, {"to": "test", "all": "yes"})
-    assert "in no data set yet" in notice(ada, add, {"to": "test", "all": "yes"})
+    notice(ada, verify, {"verified": "correct", **everything(ada, trial)})
+    assert "1 image is added to the test" in notice(ada, add, {"to": "test", **everything(ada, trial)})
+    assert "in no data set yet" in notice(ada, add, {"to": "test", **everything(ada, trial)})
 
     bucket = console_bucket(service_of(offered))
     assert len([*bucket.list("console/trials/")]) == 4
@@ -153,12 +160,13 @@ def test_images_are_added_in_parts_and_what_is_cut_off_goes_on(
         ask(ada, f"{trial}/next")
 
     def add(after: int) -> dict[str, Any]:
-        body = f"all=yes&show=all&to=train&after={after}".encode()
+        sight = everything(ada, trial)["sight"]
+        body = f"all=yes&sight={sight}&show=all&to=train&after={after}".encode()
         told: dict[str, Any] = ask(ada, f"{trial}/add", body).json()
         return told
 
     assert "in no data set yet" in add(0)["error"]
-    notice(ada, f"{trial}/verify", {"verified": "correct", "all": "yes"})
+    notice(ada, f"{trial}/verify", {"verified": "correct", **everything(ada, trial)})
     first = add(0)
     assert (first["added"], first["remaining"], first["after"], first["left"]) == (2, 4, 2, 0)
     assert len(sources(offered, "train")) == 2
@@ -179,7 +187,7 @@ def test_images_are_added_in_parts_and_what_is_cut_off_goes_on(
     assert sorted(names) == ["0", "1", "3", "4", "5"]
     # The same without a script, in one request.
     assert "These could not be added: 2.png:" in notice(
-        ada, f"{trial}/add", {"to": "train", "all": "yes"}
+        ada, f"{trial}/add", {"to": "train", **everything(ada, trial)}
     )
 
 
@@ -243,10 +251,30 @@ def test_what_is_shown_is_chosen_by_verdict_and_sorted_by_confidence(offered: Of
     assert names("?page=99999999999999999999") == ["b.png", "a.png"]
     assert names("?sort=name") == ["a.png", "b.png"]
     # All that are shown, over all pages, are those of the filter.
-    fields = {"verified": "incorrect", "all": "yes", "show": "normal", "sort": "sure"}
+    fields = {"verified": "incorrect", "show": "normal", "sort": "sure"}
+    fields |= everything(ada, trial, "?show=normal")
     answer = ada.post(f"{trial}/verify", fields)
     assert answer.headers["location"] == f"{trial}?show=normal&sort=sure"
     assert names("?show=incorrect") == ["b.png"]
+
+
+def test_all_that_are_shown_are_those_that_the_page_showed(offered: Offered) -> None:
+    train(offered)
+    ada, rita = offered.person("ADA"), offered.person("RITA")
+    trial = begin(ada)
+    for number in range(3):
+        bring(ada, trial, f"{number}.png", picture((0, 200, number + 1)))
+    seen = everything(ada, trial)
+    bring(rita, trial, "new.png", picture(RED))
+    notice(rita, f"{trial}/verify", {"verified": "incorrect", "place": 2})
+    said = notice(ada, f"{trial}/verify", {"verified": "correct", **seen})
+    assert said.startswith("2 verdicts are verified as correct. 2 images came, were judged or")
+    found = service_of(offered).trials.images("p", 1)
+    assert [image.verified for image in found] == ["correct", "incorrect", "correct", None]
+    # Nor do they come into a data set: by now others are verified.
+    said = notice(ada, f"{trial}/add", {"to": "test", **seen})
+    assert "None of these images is verified" in said
+    assert sources(offered, "test") == []
 
 
 def test_roles_hold(offered: Offered) -> None:

@@ -72,11 +72,12 @@ async function add(button) {
   const say = (text) => { document.getElementById("adding-said").textContent = text; };
   const counted = (name, count) =>
     box.dataset[count === 1 ? name : `${name}_many`].replace("{count}", count.toLocaleString());
+  adding = { stopped: false };
+  await verifying; // else the page would not know yet what it verified itself
   const form = new URLSearchParams(new FormData(chosen, button));
   chooseNone();
   const sum = { added: 0, had: 0, left: 0 };
   const remarks = new Set();
-  adding = { stopped: false };
   refused.hidden = true;
   refused.querySelector("ul").textContent = "";
   document.getElementById("adding-going").hidden = false;
@@ -129,7 +130,7 @@ async function refresh() {
   const at = [...tiles.children].indexOf(tile);
   const ticked = new Set(boxes().filter((box) => box.checked).map((box) => box.value));
   const now = new DOMParser().parseFromString(text, "text/html");
-  for (const name of ["tiles", "counts", "all-shown", "none-shown", "pager"]) {
+  for (const name of ["tiles", "counts", "sight", "all-shown", "none-shown", "pager"]) {
     const [here, there] = [document.getElementById(name), now.getElementById(name)];
     if (there) here.replaceChildren(...document.importNode(there, true).childNodes);
   }
@@ -193,7 +194,7 @@ function begin() {
     const there = tiles.querySelector(`[data-place="${tile.dataset.place}"]`);
     if (there?.contains(document.activeElement)) return; // judged again: somebody is at it
     if (there) there.replaceWith(tile);
-    else tiles.prepend(tile);
+    else tiles.append(tile);
   }
 
   async function work(run) {
@@ -213,7 +214,8 @@ function begin() {
     } finally {
       going = null;
       document.getElementById("bring-going").hidden = true;
-      if (!chosen && tiles.childElementCount) reload(LEFT, words, refused); // for the tools to verify
+      if (chosen) await refresh(); // what "all" means and counts, in the order that was asked for
+      else if (tiles.childElementCount) reload(LEFT, words, refused); // for the tools to verify
     }
   }
 

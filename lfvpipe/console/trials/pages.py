@@ -68,6 +68,33 @@ class Looked:
         return f"?{urlencode(said)}" if said else ""
 
 
+_STATES: Final = {
+    (None, None): "w",
+    (False, None): "n",
+    (False, Verified.CORRECT): "N",
+    (False, Verified.INCORRECT): "M",
+    (True, None): "a",
+    (True, Verified.CORRECT): "A",
+    (True, Verified.INCORRECT): "B",
+}
+"""A letter for each thing that may be said of an image."""
+
+
+def _sight(images: Sequence[TrialImage]) -> str:
+    """Return what a page knows of images as a sign for each place, ``-`` where none is shown.
+
+    Whoever chooses all of them means these: others may come, or be verified by somebody else,
+    until the form is sent.
+    """
+    signs = {image.place: _STATES[image.is_anomalous, image.verified] for image in images}
+    return "".join(signs.get(place, "-") for place in range(1, max(signs, default=0) + 1))
+
+
+def _was_seen(image: TrialImage, sight: str) -> bool:
+    """Say whether a page that knew `sight` showed an image as it is now."""
+    return sight[image.place - 1 : image.place] == _STATES[image.is_anomalous, image.verified]
+
+
 def find_trial(visit: Visit) -> Trial:
     """Return the trial that the path names; raises Fault."""
     return visit.service.trials.get(visit.path["project"], read_number(visit.path["trial"]) or 0)
@@ -122,6 +149,7 @@ def _show(visit: Visit) -> Response:
         trial=trial,
         images=found[(page - 1) * A_PAGE : page * A_PAGE],
         shown=len(found),
+        sight=_sight(found),
         looked=looked,
         page=page,
         pages=pages,
@@ -206,12 +234,15 @@ def _verify(visit: Visit) -> Response:
     if said and said not in set(Verified):
         raise Refusal(say("frame.no_form"))
     verified = Verified(said) if said else None
-    chosen = [image for image in _chosen(visit, trial) if image.is_anomalous is not None]
+    asked, unseen = _chosen(visit, trial)
+    chosen = [image for image in asked if image.is_anomalous is not None]
     places = [image.place for image in chosen]
     count = visit.service.trials.verify(trial.project, trial.id, places, verified)
     said = say(f"trials.verified_{verified or 'not'}", count=count)
     if count < len(chosen):
         said = f"{said} {say('trials.stays_marked', count=len(chosen) - count)}"
+    if unseen:
+        said = f"{said} {say('trials.unseen', count=unseen)}"
     return JSONResponse({"text": said}) if visit.wants_json else _go_back(visit, trial, said)
 
 
@@ -223,11 +254,12 @@ def _add(visit: Visit) -> Response:
         raise Refusal(say("frame.no_form"))
     defect = visit.form.get("type", "").strip()
     defect = read_type(defect) if defect else ""
-    asked = _chosen(visit, trial)
+    asked, unseen = _chosen(visit, trial)
+    remarks = [say("trials.unseen", count=unseen)] if unseen else []
     chosen = [each for each in asked if each.truth is not None and each.added is None]
     dataset, left = DatasetName(trial.project, kind), len(asked) - len(chosen)
     if visit.wants_json:
-        return _add_part(visit, trial, dataset, chosen, left, defect)
+        return _add_part(visit, trial, dataset, chosen, left, defect, remarks)
     if not chosen:
         raise Refusal(say("trials.none_verified"))
     given = work.give(visit.datasets, visit.service, trial, dataset, chosen, defect)
@@ -239,7 +271,7 @@ def _add(visit: Visit) -> Response:
     if given.refused:
         told.append(say("trials.unfit"))
     told += [f"{name}: {why}" for name, why in given.refused]
-    return _go_back(visit, trial, " ".join((*told, *given.remarks)))
+    return _go_back(visit, trial, " ".join((*told, *given.remarks, *remarks)))
 
 
 def _add_part(
@@ -249,6 +281,7 @@ def _add_part(
     chosen: list[TrialImage],
     left: int,
     defect: str,
+    remarks: list[str],
 ) -> Response:
     """Give the first images behind a place to a data set; a script asks until none remains."""
     after = read_number(visit.form.get("after", "")) or 0
@@ -261,7 +294,7 @@ def _add_part(
         "added": given.added,
         "had": given.had,
         "refused": given.refused,
-        "remarks": given.remarks,
+        "remarks": [*given.remarks, *([] if after else remarks)],
         "left": left,
         "after": part[-1].place if part else after,
         "remaining": len(waiting) - len(part),
@@ -269,16 +302,21 @@ def _add_part(
     return JSONResponse(told)
 
 
-def _chosen(visit: Visit, trial: Trial) -> list[TrialImage]:
-    """Return the images that a form names: single ones, or all that are shown over all pages."""
+def _chosen(visit: Visit, trial: Trial) -> tuple[list[TrialImage], int]:
+    """Return the images that a form names: single ones, or all that are shown over all pages.
+
+    Beside them, how many would be shown by now that the page with the form did not show so.
+    """
     if "all" in visit.form:
-        looked = Looked.read(visit.form)
-        return visit.service.trials.images(trial.project, trial.id, looked.show, looked.order)
+        looked, sight = Looked.read(visit.form), visit.form.get("sight", "")
+        now = visit.service.trials.images(trial.project, trial.id, looked.show, looked.order)
+        found = [image for image in now if _was_seen(image, sight)]
+        return found, len(now) - len(found)
     places = [read_number(value) or 0 for name, value in visit.fields if name == "place"]
     found = visit.service.trials.find(trial.project, trial.id, places)
     if not found:
         raise Refusal(say("trials.none_chosen"))
-    return found
+    return found, 0
 
 
 def _go_back(visit: Visit, trial: Trial, notice: str) -> Response:

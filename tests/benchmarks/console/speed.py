@@ -129,9 +129,11 @@ def add_trial(offered: Offered, ada: Person) -> None:
     tell("a trial's page", middle(lambda: ada.get(path)), f"{TRIAL:,} images")
     told: dict[str, object] = {"after": 0, "remaining": 1}
     parts = []
+    sight = ada.get(path).text.partition('name="sight" value="')[2].partition('"')[0]
 
     def add_part() -> None:
-        told.update(script(ada, f"{path}/add", f"all=yes&to=train&after={told['after']}".encode()))
+        asked = f"all=yes&sight={sight}&to=train&after={told['after']}"
+        told.update(script(ada, f"{path}/add", asked.encode()))
 
     while told["remaining"]:
         parts.append(Took.by(add_part))
