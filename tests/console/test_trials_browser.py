@@ -101,7 +101,7 @@ def test_images_are_brought_verified_by_keys_and_added(
     assert violations(page, axe) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.get_by_role("link", name="<b>Monday</b>").click()
-    page.get_by_label("Type Monday to delete it").fill("Monday")
+    page.get_by_label("Type <b>Monday</b> to delete it").fill("<b>Monday</b>")
     page.get_by_role("button", name="Delete", exact=True).click()
     playwright.expect(page.get_by_role("status")).to_contain_text("is deleted")
     assert page.title() == "Trial detections · p · lfvpipe"
