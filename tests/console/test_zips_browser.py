@@ -52,7 +52,8 @@ def test_an_archive_is_unpacked_here_labelled_by_its_folders_and_none_twice(
     members |= {f"all/NG/dent/{number}.png": picture((number, 1, 1)) for number in range(3)}
     members |= {"all/late/NG/0.png": members["./all/good/0.png"]}
     members |= {f"all/good/{folder}/x.png": b"" for folder in JUNK_FOLDERS | COPY_FOLDERS}
-    members |= {"all/good/._1.png": b"", "all/good/1.png.heat.png": b"", "all/read.txt": b"read"}
+    unseen = {"../../evil.png": b"", "all/good/.hidden.png": b"", "all/inner.zip": b""}
+    members |= unseen | {"all/good/._1.png": b"", "all/.DS_Store": b"", "all/good/1.png.heat.png": b"", "all/read.txt": b"read"}
     archive, second = tmp_path / "photos.zip", tmp_path / "ng.zip"
     archive.write_bytes(pack(members))
     enter(page, offered, "p", "datasets")
@@ -71,12 +72,17 @@ def test_an_archive_is_unpacked_here_labelled_by_its_folders_and_none_twice(
     expect(page.locator("#upload")).to_be_visible()  # by its script
     page.get_by_label("Choose files").set_input_files(archive)
     expect(page.locator("#upload-said")).to_have_text(
-        "0 added, 7 there already, 0 refused. In folders that call them something else than they "
+        "0 added, 7 there already, 3 refused. In folders that call them something else than they "
         "are called here: 1, listed below. Left out, being no images by their names: 1."
     )
-    expect(page.locator("#upload-refused li")).to_have_text(
-        "all/late/NG/0.png: Its folder calls it anomaly; the same image is there as normal,"
-        " and stays so."
+    expect(page.locator("#upload-refused li")).to_contain_text(
+        [
+            "all/inner.zip: It is an archive within an archive.",
+            "../../evil.png: Its path leads out of the archive.",
+            "all/good/.hidden.png: It is hidden:",
+            "all/late/NG/0.png: Its folder calls it anomaly; the same image is there as normal,"
+            " and stays so.",
+        ]
     )
     # A large archive, of a Windows program, whose name alone says what is in it.
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 10)

@@ -179,7 +179,11 @@ function begin() {
       const [folder, name] = [item.path.slice(0, -nameOf(item).length), nameOf(item).slice(0, -4)];
       try {
         const members = await openZip(await item.open());
-        files.push(...members.map((each) => ({ ...each, path: folder + (each.path.includes("/") ? "" : `${name}/`) + each.path })));
+        for (const each of members) {
+          const path = folder + (each.path.includes("/") ? "" : `${name}/`) + each.path;
+          if (/\.zip$/i.test(path)) refuse(path, form.dataset.zip_nested, count);
+          else files.push({ ...each, path });
+        }
       } catch (error) {
         refuse(item.path, form.dataset[`zip_${error instanceof ZipError ? error.why : "damaged"}`], count);
       }

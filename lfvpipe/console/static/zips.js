@@ -1,5 +1,7 @@
 // Zip archives, read here and member by member: a server is sent images, never an archive.
 
+import { isImage } from "./files.js";
+
 const END = 0x06054b50;
 const END_64 = 0x06064b50;
 const LOCATOR_64 = 0x07064b50;
@@ -14,7 +16,7 @@ const FOLDERS_OF_JUNK = new Set([
 ]);
 const CP437 = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
 
-/** Says why an archive or a member cannot be used: "damaged", "encrypted", "method" or "bomb". */
+/** Says why an archive or a member cannot be used: "damaged", "encrypted", "method", "bomb", "hidden" or "outside". */
 export class ZipError extends Error {
   constructor(why) {
     super(why);
@@ -22,7 +24,7 @@ export class ZipError extends Error {
   }
 }
 
-/** Returns the files of an archive, without what systems leave in them: {path, size, open}. */
+/** Returns the files of an archive, without what systems leave in them: {path, size, open}. To open one fails with why. */
 export async function openZip(zip) {
   const members = await readDirectory(zip);
   return members
@@ -119,10 +121,14 @@ function readName(bytes, isMarked, unicode) {
   return name.includes("/") ? name : name.replaceAll("\\", "/"); // as some of Windows write
 }
 
+const isOutside = (path) => path.split("/").includes("..");
+const isHidden = (path) => path.split("/").some((part) => part.startsWith(".") && part !== "." && part !== "..");
+
 function isJunk(path) {
   const parts = path.toLowerCase().split("/");
   return (
-    parts.some((part) => part.startsWith(".") && part !== ".") ||
+    (isHidden(path) && !isImage({ path })) || // photographs are told, whatever hides them
+    parts.at(-1).startsWith("._") || // what macOS keeps beside a file
     parts.slice(0, -1).some((part) => FOLDERS_OF_JUNK.has(part)) ||
     /\..*\.heat\.png$/.test(parts.at(-1)) // what `lfvpipe detect` writes beside an image
   );
@@ -141,6 +147,8 @@ function refuseBombs(zip, members, directory) {
 
 // No more is unpacked than the directory says that there is.
 async function unpack(zip, member) {
+  if (isOutside(member.path)) throw new ZipError("outside");
+  if (isHidden(member.path)) throw new ZipError("hidden");
   if (member.isEncrypted) throw new ZipError("encrypted");
   if (!METHODS.includes(member.method)) throw new ZipError("method");
   const header = await view(zip, member.at, member.at + 30);
