@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -102,8 +103,9 @@ def _read(text: str, result: str, decided: str) -> Evaluation:
         decision = Decision.from_text(decided) if decided else Decision()
     except ValueError:  # DetectAnomalies refuses such a tag; the figures are the model's own
         decision = Decision()
-    verdicts = (each.decided(decision, _NO_DOUBT) for each in read_verdicts(text))
-    return Evaluation(tuple(verdicts), decision, tuple(_masks(result)))
+    verdicts = tuple(each.decided(decision, _NO_DOUBT) for each in read_verdicts(text))
+    shown = Counter(name for verdict in verdicts for name in verdict.types)
+    return Evaluation(verdicts, decision, tuple(_masks(result, shown)))
 
 
 @dataclass(frozen=True)
@@ -151,14 +153,15 @@ def _verdicts(text: str) -> Iterator[Verdict]:
             )
 
 
-def _masks(result: str) -> Iterator[TypeFigures]:
-    """Yield the figures of masks that an EvaluationResult has."""
+def _masks(result: str, shown: Mapping[str, int]) -> Iterator[TypeFigures]:
+    """Yield the figures of masks that an EvaluationResult has, with how many images show a type."""
     try:
         rows = json.loads(result)["AggregatedEvaluationResults"]["Metrics"]
         found = rows["PixelAnomalyClassMetrics"]
         for row in found:
             told = (_number(row.get(key)) for key in ("F1Score", "AIOU", "Precision", "Recall"))
-            yield TypeFigures(str(row["ClassName"]), None, *told)
+            name = str(row["ClassName"])
+            yield TypeFigures(name, shown.get(name), *told)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return
 

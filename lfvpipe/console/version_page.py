@@ -54,6 +54,7 @@ def _show_one(visit: Visit) -> Response:
         hosting=HOSTING,
         is_followed=found.is_moving,
         evaluation=evaluation,
+        own_threshold=Decision().threshold,
         metric_names=METRICS,
         drift=_drift(visit, found),
         drift_days=DAYS,

@@ -183,14 +183,19 @@ def test_a_threshold_that_is_decided_by_moves_figures_and_verdicts_at_once(
     for wrong in ("", "0", "1.5", "nan", "much"):
         assert "between 0 and 1" in send(person, f"{HERE}/1/decide", {"threshold": wrong})
     assert send(person, f"{HERE}/1/decide", {"threshold": "0.95"}) == ""
-    assert "wrong: it is an anomaly" in person.get(f"{HERE}/1?show=missed").text
+    page = person.get(f"{HERE}/1?show=missed").text
+    assert "wrong: it is an anomaly" in page
+    assert "the model&#39;s own threshold of 0.5" in page  # what the figures at the top go by
+    assert "Those by 0.95" in page
     client.start_model(ProjectName="p", ModelVersion="1", MinInferenceUnits=1)
     waits.hosting(client)
     asked = {"ProjectName": "p", "ModelVersion": "1", "ContentType": "image/png"}
     answer = client.detect_anomalies(**asked, Body=picture(RED))["DetectAnomalyResult"]
     assert not answer["IsAnomalous"]
     assert send(person, f"{HERE}/1/untag", {"tag_key": "lfvpipe:decision"}) == ""
-    assert "There are no such images." in person.get(f"{HERE}/1?show=missed").text
+    page = person.get(f"{HERE}/1?show=missed").text
+    assert "There are no such images." in page
+    assert "own threshold of 0.5, as" not in page
 
 
 def test_an_evaluation_that_is_gone_or_damaged_is_no_failure(trained: Offered) -> None:
