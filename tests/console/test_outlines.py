@@ -75,7 +75,9 @@ def test_true_and_predicted_masks_of_test_images_are_outlined_and_drawn_once(
 ) -> None:
     person = marked.person("VIC")
     page = person.get(f"{HERE}/1").text
-    assert re.search(r'caption>Predicted masks.*?"row">crack</th><td class="number">4<', page, re.DOTALL)
+    assert re.search(
+        r'caption>Predicted masks.*?"row">crack</th><td class="number">4<', page, re.DOTALL
+    )
     names = re.findall(r'data-outlines="([^"]+)".*?class="file">([^<]+)<', page)
     found = {name: address for address, name in names}
     assert paths(person.get(found["anomaly/1.png"]).text) == {"truth": HALF, "predicted": WHOLE}

@@ -112,7 +112,9 @@ def test_images_are_judged_verified_and_given_to_a_data_set(
     assert any("green1.png" in line and '"anomaly"' in line for line in lines)
     assert sources(offered, "test") == []
     notice(ada, verify, {"verified": "correct", **everything(ada, trial)})
-    assert "1 image is added to the test" in notice(ada, add, {"to": "test", **everything(ada, trial)})
+    assert "1 image is added to the test" in notice(
+        ada, add, {"to": "test", **everything(ada, trial)}
+    )
     assert "in no data set yet" in notice(ada, add, {"to": "test", **everything(ada, trial)})
 
     bucket = console_bucket(service_of(offered))

@@ -53,7 +53,12 @@ def test_an_archive_is_unpacked_here_labelled_by_its_folders_and_none_twice(
     members |= {"all/late/NG/0.png": members["./all/good/0.png"]}
     members |= {f"all/good/{folder}/x.png": b"" for folder in JUNK_FOLDERS | COPY_FOLDERS}
     unseen = {"../../evil.png": b"", "all/good/.hidden.png": b"", "all/inner.zip": b""}
-    members |= unseen | {"all/good/._1.png": b"", "all/.DS_Store": b"", "all/good/1.png.heat.png": b"", "all/read.txt": b"read"}
+    members |= unseen | {
+        "all/good/._1.png": b"",
+        "all/.DS_Store": b"",
+        "all/good/1.png.heat.png": b"",
+        "all/read.txt": b"read",
+    }
     archive, second = tmp_path / "photos.zip", tmp_path / "ng.zip"
     archive.write_bytes(pack(members))
     enter(page, offered, "p", "datasets")
@@ -80,8 +85,7 @@ def test_an_archive_is_unpacked_here_labelled_by_its_folders_and_none_twice(
             "all/inner.zip: It is an archive within an archive.",
             "../../evil.png: Its path leads out of the archive.",
             "all/good/.hidden.png: It is hidden:",
-            "all/late/NG/0.png: Its folder calls it anomaly; the same image is there as normal,"
-            " and stays so.",
+            "all/late/NG/0.png: Its folder calls it anomaly; the same image is there as normal, and",
         ]
     )
     # A large archive, of a Windows program, whose name alone says what is in it.
