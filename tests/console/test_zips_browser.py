@@ -85,7 +85,7 @@ def test_an_archive_is_unpacked_here_labelled_by_its_folders_and_none_twice(
             "all/inner.zip: It is an archive within an archive.",
             "../../evil.png: Its path leads out of the archive.",
             "all/good/.hidden.png: It is hidden:",
-            "all/late/NG/0.png: Its folder calls it anomaly; the same image is there as normal, and",
+            "all/late/NG/0.png: Its folder calls it anomaly; the same image is there as",
         ]
     )
     # A large archive, of a Windows program, whose name alone says what is in it.
