@@ -115,7 +115,13 @@ class Store:
 
         A line that cannot be read, as a kill may have cut it short, says nothing.
         """
-        return _newest(self._lines())[-self.bounds.verdicts :]
+        found = _newest(self._lines())
+        return found[max(0, len(found) - self.bounds.verdicts) :]
+
+    def beyond(self) -> int:
+        """Return how many bytes the lines have that `trim` takes out for the number of verdicts."""
+        size = self._file.stat().st_size if self._file.is_file() else 0
+        return max(0, size - sum(len(_line(each)) for each in self.read()))
 
     def keep(self, verdict: KeptVerdict, image: bytes | None = None) -> None:
         """Add a verdict; and the photograph's bytes, where nobody else has them.

@@ -28,6 +28,7 @@ def kept_outcomes(steps: Sequence[Step[C]], ledger: Ledger) -> tuple[KeptOutcome
         for step in reversed(in_order(steps))
         for record in ledger.records(step.name)
         for outcome in (record.outcome, *reversed(record.superseded))
+        if outcome is not None or record.saved  # one that saved nothing has created nothing
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfvpipe.engine.inputs import Input
+    from lfvpipe.engine.ledger import Ledger
     from lfvpipe.engine.outcome import Json
     from lfvpipe.lookout.descriptions import Description
 
@@ -131,6 +132,27 @@ class ProjectStep(Step[Context]):
         attempt = ProjectSaved.from_json(saved)
         found = describe_project(context.lookout, attempt.creating) if attempt.creating else None
         return _delete_if_empty(context, found, attempt.lineage) if found else []
+
+
+def owns_project(context: Context, ledger: Ledger) -> bool:
+    """Tell whether the project is this pipeline's, and so what is kept under its name.
+
+    It is where a run of this pipeline came to the project, and no other has taken it over since.
+
+    Raises:
+        StorageError: The bucket, in which a pipeline says what is its own, cannot be read.
+    """
+    project, region = context.pipeline.project, context.pipeline.region
+    facts = [
+        ProjectOutcome.from_json(outcome.facts)
+        for record in ledger.records(ProjectOutcome.step)
+        for outcome in record.outcomes
+    ]
+    if not any(each.name == project and each.arn.split(":")[3] == region for each in facts):
+        return False
+    found = describe_project(context.lookout, project)
+    owner = ownership.owner_of(context, found) if found else None
+    return owner is None or owner.lineage == ledger.lineage
 
 
 def _insist_that_it_is_free(context: Context, work: Work, found: Description) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lfvpipe.dataset.kept import KeptVerdict, store_of
 from tests.cli.conftest import SMALL
 
 if TYPE_CHECKING:
@@ -42,6 +43,32 @@ def test_a_plan_says_whose_the_project_is_and_a_run_stops(
     assert "bears the mark of pipeline second" in lfvpipe("plan", first).out
     (variant,) = lfvpipe("plan", first, "--json").json["variants"]
     assert [mark["pipeline"] for mark in variant["marks"]] == ["second"]
+
+
+@pytest.mark.parametrize("second_ran", [True, False])
+def test_kept_verdicts_go_with_the_pipeline_whose_project_it_is(
+    two: tuple[Path, Path], lfvpipe: Any, project: Path, second_ran: bool
+) -> None:
+    first, second = two
+    if second_ran:
+        assert lfvpipe("run", second, "--until", "datasets").code == 1
+    store = store_of(project.parent / ".lfvpipe", "us-east-1", "shared")
+    store.keep(KeptVerdict("0" * 64, "a.png", "/a.png", 1, 1, False, 0.9, "1", "2026-11-28"))
+    assert lfvpipe("prune", second, "--keep-verdicts", "0", "--yes").code == 0
+    said = lfvpipe("destroy", second)  # nobody agrees
+    assert not {"verdicts", "project"} & {line.split()[0] for line in goes(said.out)}
+    assert lfvpipe("destroy", second, "--yes").code == 0
+    assert len(store.read()) == 1
+    pruned = lfvpipe("prune", first, "--keep-verdicts", "0", "--dry-run", "--json").json["groups"]
+    size = (store.folder / "verdicts.jsonl").stat().st_size
+    assert [each["bytes"] for each in pruned if each["kind"] == "verdicts"] == [size]
+    assert lfvpipe("destroy", first, "--yes").code == 0
+    assert not store.folder.exists()
+
+
+def goes(out: str) -> list[str]:
+    """Return what `destroy` says goes, a line each."""
+    return out.partition("this goes\n")[2].partition("this stays")[0].splitlines()
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut"])

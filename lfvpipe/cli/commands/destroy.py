@@ -20,6 +20,7 @@ from lfvpipe.dataset.labels import images_folder
 from lfvpipe.engine.outcome import digest
 from lfvpipe.engine.phrases import size
 from lfvpipe.lookout.descriptions import describe_project
+from lfvpipe.steps.project import owns_project
 from lfvpipe.steps.pruning.holdings import files_of
 from lfvpipe.steps.pruning.scale import Scale, files_below
 
@@ -112,7 +113,7 @@ def _print_what_goes(
             go(each.step, step.describe(each.outcome), files_of(context, each.step, each.outcome))
         elif (step.name, digest(step.thing(each.outcome))) not in ours:
             stays[each.step, left] = None
-    if (verdicts := _kept_verdicts(variant)).is_dir():
+    if verdicts := _kept_verdicts(variant, ledger):
         go("verdicts", f"of detected images, in {verdicts}", files_below(verdicts))
     stays |= {("labels", f"{place}, your own"): None for place in _decisions(variant)}
     if with_state:
@@ -133,9 +134,11 @@ def _decisions(variant: Variant) -> Iterator[Path]:
     yield from filter(Path.exists, (labels, images_folder(labels)))
 
 
-def _kept_verdicts(variant: Variant) -> Path:
-    pipeline = variant.pipeline
-    return store_of(variant.context.state_root, pipeline.region, pipeline.project).folder
+def _kept_verdicts(variant: Variant, ledger: Ledger) -> Path | None:
+    """Return the folder of the project's kept verdicts; None if they are not this pipeline's."""
+    context, pipeline = variant.context, variant.pipeline
+    folder = store_of(context.state_root, pipeline.region, pipeline.project).folder
+    return folder if folder.is_dir() and owns_project(context, ledger) else None
 
 
 def _remove(
@@ -155,14 +158,15 @@ def _remove(
         if not options.json:
             print(f"left {left.thing}: {left.why}")
 
+    # Before the ledger forgets whose they are, for a kill in between.
+    verdicts = _kept_verdicts(variant, ledger)
+    if verdicts:
+        remove_folder(verdicts)
     removed = engine.destroy(
         members, variant.context, ledger, on_removed=on_removed, on_leftover=on_leftover
     )
-    left_by_kills = list(map(str, steps.remove_leftovers(variant.context)))
-    verdicts = _kept_verdicts(variant)
-    if verdicts.is_dir():
-        remove_folder(verdicts)
-        left_by_kills.append(str(verdicts))
-    for file in left_by_kills:
+    others = list(map(str, steps.remove_leftovers(variant.context)))
+    others += [str(verdicts)] if verdicts else []
+    for file in others:
         on_removed("", file)
-    return [*removed, *left_by_kills], stay
+    return [*removed, *others], stay

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lfvpipe import engine
 from lfvpipe.damage import parse_json
 from lfvpipe.dataset.index import read_objects, read_pieces
-from lfvpipe.dataset.kept import store_of
+from lfvpipe.dataset.kept import Bounds, store_of
 from lfvpipe.errors import UserError
 from lfvpipe.lookout.statuses import ModelStatus
 from lfvpipe.steps.evaluate.outcome import EvaluateOutcome
@@ -24,6 +24,7 @@ from lfvpipe.steps.extract.outcome import ExtractOutcome
 from lfvpipe.steps.intact import digest_of
 from lfvpipe.steps.manifests import ManifestsOutcome
 from lfvpipe.steps.model.outcome import ModelOutcome
+from lfvpipe.steps.project import owns_project
 from lfvpipe.steps.pruning import service_objects
 from lfvpipe.steps.pruning.scale import Scale, TooMany, bytes_below, files_below
 from lfvpipe.steps.report import ReportOutcome
@@ -119,12 +120,12 @@ def survey(
         _objects(known),
         _archives(known),
         _trainings(context, ledger),
-        _verdicts(context, wish),
+        _verdicts(context, ledger, wish),
         Group("networks", len(networks), 0, tuple(networks)),
         Group("left", len(left), 0, tuple(left)),
     ]
     return [
-        replace(each, bytes=scale.freed(each.files))
+        replace(each, bytes=each.bytes + scale.freed(each.files))
         for each in found
         if each is not None and each.number
     ]
@@ -434,17 +435,21 @@ def _trainings(context: Context, ledger: Ledger) -> Group | None:
     return Group("trainings", len(files), 0, files)
 
 
-def _verdicts(context: Context, wish: Wish) -> Group | None:
-    """Return the oldest kept verdicts of detected images, beyond as many as shall stay."""
+def _verdicts(context: Context, ledger: Ledger, wish: Wish) -> Group | None:
+    """Return the oldest kept verdicts of detected images, beyond as many as shall stay.
+
+    Under a project's name they are that pipeline's whose project it is.
+    """
     if wish.verdicts is None:
         return None
     store = store_of(context.state_root, context.pipeline.region, context.pipeline.project)
-    if not store.folder.is_dir():
+    if not store.folder.is_dir() or not owns_project(context, ledger):
         return None
     verdicts = store.read()
     gone = verdicts[: max(0, len(verdicts) - wish.verdicts)]
     files = tuple(store.image(each) for each in gone if each.path is None)
-    return Group("verdicts", len(gone), 0, files)
+    lines = replace(store, bounds=Bounds(verdicts=wish.verdicts)).beyond()
+    return Group("verdicts", len(gone), lines, files)
 
 
 @dataclass(frozen=True)
