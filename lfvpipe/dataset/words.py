@@ -497,15 +497,16 @@ def undecided_word(name: str) -> str:
     return next(filter(is_undecided, words_of(name)), "")
 
 
-def is_uncertain(name: str, label: Label) -> bool:
+def is_uncertain(name: str, label: Label, harmless: Collection[str] = ()) -> bool:
     """Tell whether the name of a folder takes back, in part or whole, that what is in it is so.
 
     Args:
         name: A name: ``to check``, ``scratch-free``.
         label: What a folder above, or a layout, says of the images.
+        harmless: Words that need not be understood beside one for `label`.
     """
     says_so = label == "anomaly" and "anomaly" in labels_of(name)
-    is_open = meaning_of(name) == "undecided" and not says_so
+    is_open = meaning_of(name, harmless) == "undecided" and not says_so
     return is_open or is_undecided(name) or bool(doubt_in(name))
 
 

@@ -403,6 +403,23 @@ def test_the_products_name_numbers_and_cameras_take_nothing_back(
     assert (said.json["normal"], said.json["anomaly"]) == (20, 12)
 
 
+@pytest.mark.parametrize(
+    ("good", "bad", "inside"),
+    [("cup_good", "cup_bad", "{}"), ("cup-ok", "cup-ng", "{}"), ("good", "bad", "housing {}"),
+     ("deckel_gut", "deckel_schlecht", "{}"), ("widget_good", "widget_defect", "{}")],
+)  # fmt: skip
+def test_a_folder_that_says_again_what_its_archive_says_leaves_no_doubt(
+    good: str, bad: str, inside: str, here: Path, lfvpipe: Any
+) -> None:
+    for name, number in ((good, 20), (bad, 12)):
+        zipped(here / f"{name}.zip", many(f"{inside.format(name)}/{{}}.png", number))
+    archives = (f"{good}.zip", f"{bad}.zip")
+    for said in (archives, ("--normal", archives[0], "--anomaly", archives[1])):
+        made = lfvpipe("init", *said, "--json", "--force")
+        assert made.code == 0, made.err
+        assert (made.json["normal"], made.json["anomaly"]) == (20, 12)
+
+
 def test_an_archive_and_a_folder_of_one_name_are_not_mixed(here: Path, lfvpipe: Any) -> None:
     put(here / "p", many("good/{}.png", 30), many("bad/{}.png", 12))
     zipped(here / "p/good.zip", many("{}.png", 20))

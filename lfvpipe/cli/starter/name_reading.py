@@ -122,7 +122,14 @@ def is_companion(name: str, other: str) -> bool:
     return len(rest) < len(more) and rest == words and read_name(other, words).label == "anomaly"
 
 
-def doubt(folder: str, label: Label, above: str, shared: Collection[str] = ()) -> str:
+def doubt(
+    folder: str,
+    label: Label,
+    above: str,
+    shared: Collection[str] = (),
+    *,
+    is_all: bool = False,
+) -> str:
     """Return what speaks against taking a folder for what the one above it is, as a phrase.
 
     Args:
@@ -130,13 +137,17 @@ def doubt(folder: str, label: Label, above: str, shared: Collection[str] = ()) -
         label: What the one above says.
         above: The name of that.
         shared: Words that are those of the product.
+        is_all: Nothing else lies there, or the user himself says what the images are: a second
+            word of that kind (housing good, in good) says the same, whatever stands beside it.
     """
     against = next((word for each, word in labels_of(folder).items() if each != label), "")
     said, contrary = ("good", "defective") if label == "normal" else ("defective", "good")
     if against:
         return f"{above}/ says {said}, “{against}” in it says {contrary}"
     words = set(words_of(folder))
-    if is_uncertain(folder, label):
+    # What stands in the name above, too, takes nothing back that this said: cup_good in cup_good.
+    harmless = {*shared, *words_of(above), *(words if is_all else ())}
+    if is_uncertain(folder, label, harmless):
         return f"{above}/ says {said}, the name of the folder in it that this is not certain"
     if word := denial_in(folder, label, shared):
         return f"{above}/ says {said}, “{word}” in it may deny that"

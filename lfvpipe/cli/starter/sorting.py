@@ -124,7 +124,8 @@ def _take_chosen(
     for (above, label, top), names in by_folder.items():
         outer = PurePosixPath(top).name or "the folder"
         inner = above[len(top) :].strip("/").split("/")
-        if why := next((why for each in inner if each and (why := doubt(each, label, outer))), ""):
+        doubts = (doubt(each, label, outer, is_all=True) for each in inner if each)
+        if why := next(filter(None, doubts), ""):
             groups = [Group(above, tuple(names), doubt=why)]
         else:
             groups = [*files.doubted(above, names, label)]
@@ -291,7 +292,8 @@ def _doubt(folder: _Folder, name: str, state: _State) -> str:
         return ""
     if state.label:
         is_made = may_be_made(name) and _is_again(inner, folder)
-        why = doubt(name, state.label, state.above, folder.shared)
+        is_all = not _has_more(folder, name)
+        why = doubt(name, state.label, state.above, folder.shared, is_all=is_all)
         return why or (MADE if is_made else "")
     if is_undecided(name) and any(inner.labels()) and _has_more(folder, name):
         return "what is in it is called good or defective, but the folder's name takes that back"
