@@ -100,6 +100,7 @@ def _show(visit: Visit) -> Response:
         "kinds": kinds,
         "pipeline": visit.datasets.pipelines.find(dataset.project),
         "shortages": visit.service.images.shortages(dataset.project),
+        "masks": visit.service.images.mask_faults(dataset.project),
     }
     if dataset.type not in kinds:
         return visit.show("dataset_none.html.j2", **facts)

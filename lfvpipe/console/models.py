@@ -176,6 +176,7 @@ def _named(visit: Visit) -> dict[str, Any]:
 def _show_all(visit: Visit) -> Response:
     project = find_project(visit.client, visit.path["project"])
     found = find_versions(visit, project.name)
+    images = visit.service.images
     return visit.show(
         "models.html.j2",
         project_name=project.name,
@@ -183,7 +184,7 @@ def _show_all(visit: Visit) -> Response:
         is_followed=any(each.is_moving for each in found),
         trained=[each.version for each in found if each.is_trained],
         has_images=project.train is not None,
-        shortages=visit.service.images.shortages(project.name),
+        is_short=bool(images.shortages(project.name)) or images.mask_faults(project.name).is_any,
         form=TRAINING,
     )
 

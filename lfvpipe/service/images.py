@@ -7,26 +7,39 @@ part of the same images reads nothing again.
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Self
 
 from lfvpipe import manifest
+from lfvpipe.images import ImageError, read_mask
 from lfvpipe.lookout.statuses import DATASET_BUSY, DatasetStatus
 from lfvpipe.service import auditing
 from lfvpipe.service.faults import conflict
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.roles import check_admin
-from lfvpipe.service.shortages import Shortage, shortages
+from lfvpipe.service.shortages import (
+    Masks,
+    Shortage,
+    TwoColours,
+    TypeShortage,
+    shortages,
+    two_colours,
+    type_shortages,
+)
 from lfvpipe.service.state import contents, datasets, entries, projects, tokens
 from lfvpipe.service.state.contents import Content, ContentState, Counts
 from lfvpipe.service.state.database import Database, Transaction
 from lfvpipe.service.state.datasets import Dataset
 from lfvpipe.service.state.entries import Row
+from lfvpipe.storage import Buckets, StorageError, parse_s3_uri
 
 _KEPT = 400_000  # images whose names and labels stay in memory: some 150 MB
+_LOOK = 200  # masks that one look reads: some seconds
+_LARGEST_MASK = 64 * 1024 * 1024  # bytes
 _NAMED = 10  # images that the log of changes names
 _TYPED = ('"defect-type"', "-color-map")  # what a line has that may tell an anomaly's type
 
@@ -67,6 +80,7 @@ class DatasetImage:
         label: ``normal``, ``anomaly`` or None.
         types: Of the anomaly: what the label says, else what the mask's colours stand for.
         classes: What may be in its mask: anomaly types with their colours, ``#RRGGBB``.
+        mask: Its address; "" for none.
     """
 
     id: ImageId
@@ -74,6 +88,7 @@ class DatasetImage:
     label: str | None
     types: tuple[str, ...] = ()
     classes: tuple[tuple[str, str], ...] = ()
+    mask: str = ""
 
     @property
     def key(self) -> str:
@@ -171,6 +186,26 @@ class Catalogue:
 
 
 @dataclass(frozen=True)
+class MaskFaults:
+    """What is amiss with a project's masks, as a training would find it.
+
+    Attributes:
+        types: Anomaly types that too few images show alone.
+        colours: Those of two colours.
+        unread: Masks that nobody looked at yet: it is not known then.
+    """
+
+    types: Sequence[TypeShortage]
+    colours: Sequence[TwoColours]
+    unread: int
+
+    @property
+    def is_any(self) -> bool:
+        """Whether no model can be trained for them."""
+        return bool(self.types or self.colours)
+
+
+@dataclass(frozen=True)
 class Entry:
     """An image of a dataset with its JSON line."""
 
@@ -185,9 +220,14 @@ class DatasetImages:
         database: The state.
         quotas: What is allowed.
         clock: Returns epoch seconds.
+        buckets: Where the masks lie.
     """
 
-    def __init__(self, database: Database, quotas: Quotas, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, quotas: Quotas, clock: Callable[[], float], buckets: Buckets
+    ) -> None:
+        self._buckets = buckets
+        self._shown: OrderedDict[tuple[object, ...], Mapping[str, str]] = OrderedDict()
         self._database = database
         self._quotas = quotas
         self._clock = clock
@@ -262,6 +302,63 @@ class DatasetImages:
             }
         train = counted.get("train", Counts())
         return list(shortages(self._quotas, train, counted.get("test")))
+
+    def mask_faults(self, project: str) -> MaskFaults:
+        """Return what is amiss with a project's masks, by the rules of a training.
+
+        Of a mask whose map names several types its file says which it shows; a look reads some of
+        those that are not known yet, and the next one others.
+
+        Raises:
+            Fault: ResourceNotFoundException.
+        """
+        with self._database.read() as tx:
+            projects.get(tx, project)
+            kinds = [each.type for each in datasets.of_project(tx, project)]
+        shown: dict[str, list[Mapping[str, str]]] = {}
+        unread = reads = 0
+        for kind in kinds:
+            masked = [i for i in self.catalogue(project, kind).images if i.label and i.classes]
+            shown[kind] = []
+            for image in masked:
+                found = self._known_mask(image)
+                if found is None and reads < _LOOK:
+                    reads += 1
+                    found = self._read_mask(image)
+                unread += found is None
+                shown[kind].append(found or {})
+        if unread:
+            return MaskFaults((), (), unread)
+        name = "the training dataset" if "test" in shown else "the dataset"
+        train = Masks(name, "train", shown.get("train", []))
+        test = Masks("the test dataset", "test", shown["test"]) if "test" in shown else None
+        few = list(type_shortages(self._quotas, train, test))
+        return MaskFaults(few, list(two_colours(train, test)) if any(train.shown) else [], 0)
+
+    def _known_mask(self, image: DatasetImage) -> Mapping[str, str] | None:
+        if len(image.classes) == 1:
+            return dict(image.classes)
+        with self._guard:
+            return self._shown.get((image.mask, image.classes))
+
+    def _read_mask(self, image: DatasetImage) -> Mapping[str, str]:
+        """Return the types in a mask; all that its map names where it cannot be read."""
+        bucket, key = parse_s3_uri(image.mask)
+        colours: set[str] | None = None
+        with suppress(StorageError, ImageError):
+            data = self._buckets.bucket(bucket).get(key, limit=_LARGEST_MASK)
+            counted = read_mask(data).getcolors(1 << 16) or []
+            colours = {
+                "#{:02X}{:02X}{:02X}".format(*code)
+                for _, code in counted
+                if isinstance(code, tuple)
+            }
+        found = {n: c for n, c in image.classes if colours is None or c in colours}
+        with self._guard:
+            self._shown[image.mask, image.classes] = found
+            while len(self._shown) > _KEPT:
+                self._shown.popitem(last=False)
+        return found
 
     def remove(self, project: str, dataset_type: str, sources: Iterable[str]) -> dict[str, str]:
         """Take images out of a dataset; they stay where they lie, and a training goes on with them.
@@ -346,9 +443,11 @@ def _id(row: Row) -> ImageId:
 
 
 def _image(row: Row) -> DatasetImage:
-    if row.label != "anomaly" or not any(mark in row.line for mark in _TYPED):
+    if row.label is None or not any(mark in row.line for mark in _TYPED):
         return DatasetImage(_id(row), row.source, row.label)
     entry = manifest.service_entry(row.line, longest=len(row.line))
-    types = (entry.given.type,) if entry.given.type else tuple(entry.mask_classes)
     classes = tuple(entry.mask_classes.items())
-    return DatasetImage(_id(row), row.source, row.label, types, classes)
+    types: tuple[str, ...] = ()
+    if row.label == "anomaly":
+        types = (entry.given.type,) if entry.given.type else tuple(entry.mask_classes)
+    return DatasetImage(_id(row), row.source, row.label, types, classes, entry.mask or "")

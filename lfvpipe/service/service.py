@@ -104,7 +104,7 @@ class Service:
         throttle = Throttle(allowed.requests_per_second if isolated else None)
         self._gateway = Gateway(model, Dispatcher(model, self._runtime, groups, throttle))
         self._buckets = buckets
-        self._images = DatasetImages(self._runtime.database, allowed, clock)
+        self._images = DatasetImages(self._runtime.database, allowed, clock, buckets)
         self._judge = Judge(self._runtime)
         self._versions = ModelVersions(self._runtime, self._scheduler)
         self._trials = Trials(self._runtime.database, clock)

@@ -285,7 +285,11 @@ def test_a_type_of_two_colours_takes_one_by_its_own_name(offered: Offered, addre
     assert service is not None
     while len(service.images.catalogue("p", "train").images) < 4:
         person.get(pages("projects", "p", "datasets", "train"))
+    train = pages("projects", "p", "datasets", "train")
+    told = "dent have two colours, #23A436 and #D7263D"
+    assert told in person.get(train).text
     person.post(pages("projects", "p", "datasets", "types"), {"old": "dent", "new": "dent"})
+    assert told not in person.get(train).text
     assert colours_in(offered, "train") == {"dent": "#D7263D"}
     assert mask_of(offered).getpixel((2, 2)) == RED
 

@@ -1,17 +1,20 @@
 """What people see of a dataset's images, and taking single ones out."""
 
+import io
 import json
 import sqlite3
 from contextlib import closing
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from lfvpipe.lookout.api import LookoutClient
 from lfvpipe.lookout.client import connect
 from lfvpipe.lookout.failures import LookoutError
 from lfvpipe.service.images import Catalogue, ImageId, Order, Show, Wanted
 from lfvpipe.service.protocol.faults import Fault
+from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.roles import Actor, Role, acting
 from lfvpipe.service.service import Service
 from tests.service.conftest import World, line, picture
@@ -156,6 +159,48 @@ def test_a_project_is_told_what_it_lacks(project: LookoutClient, service: Servic
     project.create_dataset(ProjectName="p", DatasetType="test")
     found = [(each.type, each.label, each.least) for each in service.images.shortages("p")]
     assert found == [("test", "normal", 1), ("test", "anomaly", 1)]
+
+
+def test_masks_are_held_to_the_rules_of_a_training(
+    project: LookoutClient, world: World, waits: Any
+) -> None:
+    service = world.open(quotas=Quotas())
+
+    def masked(name: str, colour: str, shows: bool = True) -> str:
+        mask = Image.new("RGB", (64, 64), colour if shows else "white")
+        file = io.BytesIO()
+        mask.save(file, "PNG")
+        world.bucket.put(f"m/{name}", file.getvalue())
+        named = {"crack": colour} if shows else {"crack": colour, "hole": "#0000FF"}
+        colours = {
+            str(n): {"class-name": each, "hex-color": code}
+            for n, (each, code) in enumerate(named.items())
+        }
+        facts = {"internal-color-map": colours, "type": "groundtruth/semantic-segmentation"}
+        given = line(f"anomaly/{name}", "anomaly")
+        return json.dumps({**given, "m-ref": f"s3://bucket/m/{name}", "m-ref-metadata": facts})
+
+    def put(kind: Any, *lines: str) -> None:
+        changes = "\n".join(lines).encode()
+        project.update_dataset_entries(ProjectName="p", DatasetType=kind, Changes=changes)
+        waits.dataset(project, kind)
+
+    assert not service.images.mask_faults("p").is_any
+    put("train", masked("0.png", "#23A436"))
+    few = service.images.mask_faults("p").types
+    assert [(each.type, each.name, each.found) for each in few] == [("train", "crack", 1)]
+    project.create_dataset(ProjectName="p", DatasetType="test")
+    waits.dataset(project, "test")
+    few = service.images.mask_faults("p").types
+    assert [(each.type, each.name, each.found) for each in few][-1] == ("test", "crack", 0)
+    world.bucket.put("anomaly/9.png", picture((9, 9, 9)))
+    put("test", masked("9.png", "#D7263D", shows=False))  # a map says what may be in a mask
+    assert service.images.mask_faults("p").colours == []
+    put("test", masked("9.png", "#D7263D"))
+    faults = service.images.mask_faults("p").colours
+    assert [(each.name, each.one, each.other) for each in faults] == [
+        ("crack", "#23A436", "#D7263D")
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "1", "1-", "-1-00000000", "²-00000000", "1-0000000g", "1-0"])

@@ -92,6 +92,16 @@ def test_each_dataset_needs_enough_images_of_a_type(lines: Any, train: Any) -> N
         train(lines[:10], test=[lines[0], lines[10]])
 
 
+def test_a_type_of_two_colours_fails_the_training_in_the_test_dataset_too(
+    lines: Any, train: Any, world: Any
+) -> None:
+    # A model marks in the colours that it learnt: of others nothing would be found.
+    other = striped(world, {"crack": HOLE}, "other.png")
+    test = [*lines[:9], *(masked(each, {"crack": HOLE}, other) for each in lines[9:])]
+    with pytest.raises(LookoutError, match=f"crack has two colours, {CRACK} and {HOLE}"):
+        train(lines, test=test)
+
+
 def test_types_have_maxima(lines: Any, train: Any, world: Any) -> None:
     many = {f"type{n}": f"#0000{n:02X}" for n in range(1, 4)}
     quotas = replace(FEW, min_images_per_label_single=0)

@@ -1,7 +1,6 @@
 """Which images a model is trained and tested on, and whether they suffice."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +9,7 @@ from lfvpipe.lookout.limits import single_test_size
 from lfvpipe.manifest import Entry, service_entry
 from lfvpipe.service.quotas import Quotas
 from lfvpipe.service.runtime import Runtime
-from lfvpipe.service.shortages import shortages
+from lfvpipe.service.shortages import Masks, shortages, two_colours, type_shortages
 from lfvpipe.service.state import contents, entries
 from lfvpipe.service.state.contents import Content, ContentState, Counts
 from lfvpipe.service.state.models import Model
@@ -67,14 +66,13 @@ def select(runtime: Runtime, model: Model, read_masks: ReadMasks) -> Selection:
     if model.test_content is None:
         _require_enough(quotas, train, None)
         train = read_masks(train)
-        _require_types({"the dataset": train}, quotas.min_images_per_label_single)
+        _require_types(quotas, train, None)
         train, test = split(train)
     else:
         test = _labelled_images(runtime, model.test_content, "test")
         _require_enough(quotas, train, test)
         train, test = read_masks(train), read_masks(test)
-        datasets = {"the training dataset": train, "the test dataset": test}
-        _require_types(datasets, quotas.min_images_per_label)
+        _require_types(quotas, train, test)
     segmentation = any(image.types for image in train)
     _require_not_too_many(train, test, quotas, segmentation=segmentation)
     return Selection(train, test, segmentation)
@@ -129,25 +127,28 @@ def _counts(images: Sequence[LabelledImage]) -> Counts:
     return Counts(len(images), len(images) - anomalies, anomalies)
 
 
-def _require_types(datasets: Mapping[str, Sequence[LabelledImage]], least: int) -> None:
-    """Refuse an anomaly type that too few images show alone; others do not count, says the guide.
+def _require_types(
+    quotas: Quotas, train: Sequence[LabelledImage], test: Sequence[LabelledImage] | None
+) -> None:
+    ours = _masks("the dataset" if test is None else "the training dataset", "train", train)
+    theirs = None if test is None else _masks("the test dataset", "test", test)
+    few = next(type_shortages(quotas, ours, theirs), None)
+    if few is not None:
+        raise TrainingError(
+            f"Too few images of the anomaly type {few.name}: {few.dataset} has {few.found} that"
+            f" show it and no other type, training needs at least {few.least}. Add images, or"
+            " give it the name of another type, and create another model."
+        )
+    differing = next(two_colours(ours, theirs), None) if any(ours.shown) else None
+    if differing is not None:
+        raise TrainingError(
+            f"The anomaly type {differing.name} has two colours, {differing.one} and"
+            f" {differing.other}. Give each type one colour in all masks, and create another model."
+        )
 
-    Whether a project has types is for the training dataset to say, which comes first.
-    """
-    if not any(image.types for image in next(iter(datasets.values()))):
-        return
-    every = (image for images in datasets.values() for image in images)
-    types = {name for image in every for name in image.types}
-    for dataset, images in datasets.items():
-        shown = [list(image.types) for image in images]
-        alone = Counter(types_of_image[0] for types_of_image in shown if len(types_of_image) == 1)
-        for name in sorted(types):
-            if alone[name] < least:
-                raise TrainingError(
-                    f"Too few images of the anomaly type {name}: {dataset} has {alone[name]} that"
-                    f" show it and no other type, training needs at least {least}. Add images, or"
-                    " give it the name of another type, and create another model."
-                )
+
+def _masks(dataset: str, kind: str, images: Sequence[LabelledImage]) -> Masks:
+    return Masks(dataset, kind, [image.types for image in images])
 
 
 def _require_not_too_many(
