@@ -13,7 +13,7 @@ from lfvpipe.service.state.database import Transaction
 
 _LONGEST = 1000  # characters of a value
 _LINES = 2000  # of an update that are read: the transaction waits for it
-_IMAGES = 50  # of those that are named with their labels before and after
+_IMAGES = 50  # of those that are named with their labels, types and masks before and after
 
 
 @contextmanager
@@ -101,17 +101,32 @@ def _describe_labels(tx: Transaction, parameters: Mapping[str, Any]) -> Mapping[
     first: list[tuple[str, str | None, str | None]] = []
     for line in lines[:_LINES]:
         try:
-            entry = manifest.service_entry(line.decode("utf-8-sig"), longest=len(line) + 1)
+            entry = _entry(line.decode("utf-8-sig"))
         except (UnicodeDecodeError, manifest.LineError):
             counted["unreadable"] += 1
             continue
         counted[entry.label or "unlabelled"] += 1
         if len(first) < _IMAGES and dataset is not None:
-            before = entries.label_of(tx, dataset.content, entry.source)
-            first.append((entry.source, before, entry.label))
+            known = entries.of_sources(tx, dataset.content, [entry.source])
+            before = _call(_entry(known[0].line)) if known else None
+            first.append((entry.source, before, _call(entry)))
     if len(lines) > _LINES:
         counted["not looked at"] = len(lines) - _LINES
     return {"Labels": dict(counted), "First": first}
+
+
+def _entry(line: str) -> manifest.Entry:
+    return manifest.service_entry(line, longest=len(line))
+
+
+def _call(entry: manifest.Entry) -> str | None:
+    """Return what a line calls an image: its label, its anomaly type, its mask and what is in it.
+
+    As in ``anomaly: dent, mask s3://bucket/masks/1.png of dent``; None where it says nothing.
+    """
+    said = f"{entry.label}: {entry.given.type}" if entry.given.type else entry.label
+    mask = f"mask {entry.mask} of {', '.join(entry.mask_classes)}" if entry.mask else None
+    return ", ".join(filter(None, (said, mask))) or None
 
 
 def _short(value: Any) -> Any:

@@ -60,6 +60,46 @@ def test_a_label_changed_is_told_with_whose_request_it_was_and_both_labels(
     assert service.changes(project="q") == []
 
 
+def test_types_and_masks_are_told_as_they_were_and_are(world: Any, waits: Any) -> None:
+    service = world.open()
+    client = connect("embedded", region="us-east-1", handler=service.handle)
+    client.create_project(ProjectName="p")
+    lines = world.put_images(normal=1, anomaly=2)
+    client.create_dataset(
+        ProjectName="p", DatasetType="train", DatasetSource=world.put_manifest(lines)
+    )
+    waits.dataset(client)
+    lines[1]["anomaly-label-metadata"]["defect-type"] = "cracked"
+    colours = {"0": {"class-name": "crack", "hex-color": "#23A436"}}
+    lines[2]["m-ref"] = "s3://bucket/normal/0.png"
+    lines[2]["m-ref-metadata"] = {
+        "internal-color-map": colours,
+        "type": "groundtruth/semantic-segmentation",
+    }
+    first, second = (each["source-ref"] for each in lines[1:])
+
+    def changed() -> Any:
+        client.update_dataset_entries(
+            ProjectName="p",
+            DatasetType="train",
+            Changes="\n".join(map(json.dumps, lines[1:])).encode(),
+        )
+        waits.dataset(client)
+        return service.changes()[0].asked["Changes"]["First"]
+
+    mask = "anomaly, mask s3://bucket/normal/0.png of crack"
+    assert changed() == [
+        [first, "anomaly", "anomaly: cracked"],
+        [second, "anomaly", mask],
+    ]
+    lines[1]["anomaly-label-metadata"]["defect-type"] = "crack"
+    del lines[2]["m-ref"], lines[2]["m-ref-metadata"]
+    assert changed() == [
+        [first, "anomaly: cracked", "anomaly: crack"],
+        [second, mask, "anomaly"],
+    ]
+
+
 def test_what_changed_nothing_is_not_told(world: Any) -> None:
     service = world.open()
     client = connect("embedded", region="us-east-1", handler=service.handle)

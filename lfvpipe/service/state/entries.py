@@ -125,12 +125,6 @@ def first_source(tx: Transaction, content: int) -> str | None:
     return None if row is None else row["source"]
 
 
-def label_of(tx: Transaction, content: int, source: str) -> str | None:
-    """Return the label of one image; None where it has none, or is not there."""
-    row = tx.one("SELECT label FROM entries WHERE content = ? AND source = ?", content, source)
-    return None if row is None else row["label"]
-
-
 def labelled_lines(tx: Transaction, content: int) -> Iterator[str]:
     """Yield the labelled lines of a content in their order."""
     query = "SELECT line FROM entries WHERE content = ? AND label IS NOT NULL ORDER BY seq"
