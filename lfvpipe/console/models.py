@@ -231,6 +231,8 @@ def _start(visit: Visit) -> Response:
     told: dict[str, Any] = {"MinInferenceUnits": 1 if least is None else least}
     if most is not None:
         told["MaxInferenceUnits"] = most
+        if most < told["MinInferenceUnits"]:
+            raise Refusal.of_field("most", say("models.most_below"))
     visit.client.start_model(**_named(visit), **told)
     return go_to(visit, say("models.starting", version=visit.path["version"]))
 
@@ -242,7 +244,8 @@ def _units(visit: Visit, name: str) -> int | None:
         return None
     number = read_number(text)
     if number is None:
-        raise Refusal.of_field(name, say("models.no_units"))
+        allowed = visit.service.quotas.inference_units
+        raise Refusal.of_field(name, say("models.no_units", most=allowed))
     return number
 
 

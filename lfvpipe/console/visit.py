@@ -72,6 +72,8 @@ def check_address(field: str, address: str) -> None:
     Raises:
         Refusal: It is no ``s3://bucket/…``, such as a prefix without its bucket.
     """
+    if not address:
+        raise Refusal.of_field(field, say("constraints.empty_address"))
     try:
         parse_s3_uri(address)
     except InvalidAddress:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lfvpipe.storage import StorageError
+from lfvpipe.storage import NoSuchBucket, StorageError
 
 _FOLDER = Path(__file__).with_name("texts")
 
@@ -24,8 +24,11 @@ def texts(language: str = "en") -> Mapping[str, str]:
 
 def words_of(error: StorageError) -> str:
     """Return what a person is told of a store that failed, without folders of the server."""
-    told = f"{error.message} {error.hint}".strip()
     place = Path(error.where)
+    if isinstance(error, NoSuchBucket):
+        address = error.where.removeprefix("s3://").partition("/")[0]
+        return say("refusals.no_bucket", name=place.name if place.is_absolute() else address)
+    told = f"{error.message} {error.hint}".strip()
     return told.replace(error.where, place.name) if place.is_absolute() else told
 
 

@@ -62,8 +62,10 @@ class Trials:
         """
         check_labelling("run a trial detection")
         name = " ".join(name.split())
-        if not name or len(name) > MOST_CHARACTERS or not name.isprintable():
+        if not name or len(name) > MOST_CHARACTERS:
             raise invalid(f"a trial detection's name has 1 to {MOST_CHARACTERS} characters")
+        if unseen := next((sign for sign in name if not sign.isprintable()), ""):
+            raise invalid(f"the name has a character that nobody sees (U+{ord(unseen):04X})")
         if len(sources) > MOST_IMAGES:
             raise _too_many_images(project, len(sources))
         with self._database.write() as tx:

@@ -107,7 +107,7 @@ def test_images_come_by_a_prefix_with_labels_by_folder_and_by_a_manifest(filled:
     [
         ("bucket/normal", "bucket/normal"),
         ("s3://bucket/none/", "There is no image at s3://bucket/none/."),
-        ("s3://absent/", "absent"),
+        ("s3://absent/", "The bucket absent does not exist."),
         ("s3://bucket/../../service/", "There is no image at"),
     ],
 )

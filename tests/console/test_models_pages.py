@@ -106,6 +106,8 @@ def test_hosting_starts_with_units_stops_and_is_deleted_by_its_name(
 ) -> None:
     person, client = trained.person("ADA"), trained.client()
     assert send(person, f"{HERE}/1/start", {"least": "many"}).startswith("Nothing was started")
+    assert "a number from 1 to" in send(person, f"{HERE}/1/start", {"least": "9" * 30})
+    assert "fewer units" in send(person, f"{HERE}/1/start", {"least": "3", "most": "2"})
     assert "inference units are more than" in send(person, f"{HERE}/1/start", {"least": "999"})
     assert send(person, f"{HERE}/1/start", {"least": "1", "most": "2"}) == ""
     waits.hosting(client)

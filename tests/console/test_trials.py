@@ -306,7 +306,9 @@ def test_roles_hold(offered: Offered) -> None:
 def test_the_bounds_hold_and_are_told(offered: Offered, monkeypatch: pytest.MonkeyPatch) -> None:
     train(offered)
     ada = offered.person("ADA")
-    for name in ("", " ", "x" * 101, "a\x07b"):
+    said = notice(ada, TRIALS, {"name": "a\x07b", "version": "1"})
+    assert "a character that nobody sees (U+0007)" in said
+    for name in ("", " ", "x" * 101):
         assert "has 1 to 100 characters" in notice(ada, TRIALS, {"name": name, "version": "1"})
     for version in ("2", "", "latest", "x", "1 OR 1"):
         assert "no model version" in notice(ada, TRIALS, {"name": "n", "version": version})

@@ -71,8 +71,10 @@ def read_type(text: str) -> str:
         NoCall: It is no name.
     """
     name = " ".join(text.split())
-    if not name or len(name) > MOST_CHARACTERS or not name.isprintable():
+    if not name or len(name) > MOST_CHARACTERS:
         raise NoCall(say("refusals.no_type", most=MOST_CHARACTERS))
+    if unseen := next((sign for sign in name if not sign.isprintable()), ""):
+        raise NoCall(say("refusals.unseen_sign", code=f"U+{ord(unseen):04X}"))
     if name.casefold() in NO_TYPES:
         raise NoCall(say("refusals.type_is_label", name=name))
     return name

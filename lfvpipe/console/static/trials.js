@@ -206,7 +206,8 @@ function begin() {
     document.getElementById("bring-going").hidden = false;
     try {
       const others = await run();
-      say([refused.childElementCount ? section.dataset.refused : section.dataset.finished, others].filter(Boolean).join(" "));
+      const end = refused.childElementCount ? section.dataset.refused : section.dataset.finished; // before its list
+      say([others, end].filter(Boolean).join(" "));
       refused.hidden = !refused.childElementCount;
     } catch (error) {
       if (error.name === "AbortError") say(waiting ? section.dataset.stopped : "");

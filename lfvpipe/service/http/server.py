@@ -20,6 +20,7 @@ from lfvpipe.service.http.protocol import Limits, Waiting, protocol_within
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 30
 _BACKLOG = 512
+_LAST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,15 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         UserError: The address is not ours, or taken.
     """
+    if not 0 <= port <= _LAST_PORT:
+        hint = "Choose another one; port 0 takes a free one."
+        raise UserError(f"{port} is no port: these are 0 to {_LAST_PORT}.", hint=hint)
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         made = socket.create_server((address[0], port), family=family, backlog=_BACKLOG)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         reason = str(getattr(error, "strerror", None) or error).rstrip(".")
         message = f"No server can listen at {host} port {port}: {reason}."
         hint = "Choose another address or port; port 0 takes a free one."

@@ -265,3 +265,4 @@ def test_it_warns_of_what_others_can_read(start_process: StartProcess, tmp_path:
     file.chmod(0o644)
     code, said = refused("--state-dir", str(tmp_path), "--credentials", str(file), "--port", "-1")
     assert os.name == "nt" or f"can read {file}" in said
+    assert "-1 is no port: these are 0 to 65535." in said
