@@ -16,6 +16,7 @@ from lfvpipe.console.datasets.calls import (
     call_by_folder,
     call_of,
     name_call,
+    read_folders,
     read_type,
 )
 from lfvpipe.console.datasets.editing import Seen
@@ -207,6 +208,9 @@ def _import(visit: Visit) -> Response:
         told.append(say("datasets.others", count=listed.others))
     if listed.used:
         told.append(say("datasets.used", count=listed.used))
+    if listed.untyped:
+        told.append(say("datasets.types_dropped", count=len(listed.untyped)))
+        told += [f"{path}: {reason}" for path, reason in listed.untyped[:_NAMED]]
     if done.remark:
         told.append(done.remark)
     return _go(visit, dataset, " ".join(told))
@@ -329,6 +333,12 @@ def _called_otherwise(
     return found
 
 
+def _untyped(path: str) -> str:
+    """Return why the folder below that of anomalies tells no type; "" where nothing is amiss."""
+    reason = read_folders(path)[1]
+    return say("datasets.type_dropped", reason=reason) if reason else ""
+
+
 def _store(visit: Visit) -> Response:
     """Take one file into the bucket, or say what is wrong with it."""
     name = visit.query.get("name", "")
@@ -352,6 +362,9 @@ def _add(visit: Visit) -> Response:
     added = visit.datasets.uploads.add(dataset, uploads)
     done, had = added.done, {digest: each.call for digest, each in added.had.items()}
     otherwise = _called_otherwise(had, paths) if by_folder else []
+    if by_folder:
+        fresh = [path for digest, path in paths if digest not in had]
+        otherwise += [(path, reason) for path in fresh if (reason := _untyped(path))]
     told = {"added": done.changed, "undo": done.undo, "remark": done.remark}
     return JSONResponse({**told, "otherwise": otherwise})
 

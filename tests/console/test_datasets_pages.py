@@ -415,6 +415,25 @@ def test_what_is_no_image_is_not_stored(filled: Offered, data: bytes, told: str)
     assert any(each in answer.json()["refused"] for each in told.split("|"))
 
 
+def test_a_folders_type_that_is_none_is_told(filled: Offered) -> None:
+    ada, bucket = filled.person("ADA"), filled.buckets.bucket("bucket")
+    stored = send(ada, f"{HERE}/files?name=a.png", picture((1, 2, 3))).json()
+    path = f"NG/{'t' * 300}/a.png"
+    added = send(ada, f"{HERE}/add", {"files": [{**stored, "path": path}], "by_folder": True})
+    ((named, told),) = added.json()["otherwise"]
+    assert named == path
+    assert "without a type" in told
+    assert "1 to 100 characters" in told
+    bucket.put("more/NG/normal/b.png", picture((3, 2, 1)))
+    bucket.put("more/NG/dent/c.png", picture((3, 3, 1)))
+    bucket.put("more/NG/d.png", picture((3, 4, 1)))
+    send(ada, f"{HERE}/remove", {"images": images(ada)})
+    take_prefix(ada, "s3://bucket/more/", by_folder="on")
+    shown = ada.get(HERE).text
+    assert "1 is an anomaly without a type, as its folder names none: s3://bucket/more" in shown
+    assert "“normal” is no anomaly type" in shown
+
+
 @pytest.mark.parametrize(
     ("path", "call"),
     [

@@ -85,18 +85,23 @@ def call_by_folder(path: str) -> Call:
 
     The words are those that pipelines know. The folder below that of anomalies names their type.
     """
+    return read_folders(path)[0]
+
+
+def read_folders(path: str) -> tuple[Call, str]:
+    """Return what the folders of a path call an image; and why a type is not taken, "" for none."""
     folders = path.replace("\\", "/").split("/")[:-1]
     for number, folder in enumerate(folders):
         meaning = meaning_of(folder)
         if meaning == "normal":
-            return Call("normal")
+            return Call("normal"), ""
         if meaning == "anomaly":
             below = folders[number + 1 : number + 2]
             try:
-                return Call("anomaly", read_type(below[0]) if below else "")
-            except NoCall:
-                return Call("anomaly")
-    return Call(None)
+                return Call("anomaly", read_type(below[0]) if below else ""), ""
+            except NoCall as error:
+                return Call("anomaly"), error.message
+    return Call(None), ""
 
 
 def name_call(call: Call) -> str:

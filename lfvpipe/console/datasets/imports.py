@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from lfvpipe import manifest
-from lfvpipe.console.datasets.calls import Call, call_by_folder, call_of, name_call
+from lfvpipe.console.datasets.calls import Call, call_of, name_call, read_folders
 from lfvpipe.console.datasets.marking import MASKS
 from lfvpipe.console.datasets.uploads import IMAGES, UnfitUpload, images_of, new_line
 from lfvpipe.console.wording import say
@@ -35,11 +35,13 @@ class Listed:
         lines: Of the images, by their addresses.
         others: How many objects are no images, by their names.
         used: How many are in use otherwise, such as masks.
+        untyped: Anomalies whose folders name a type that is none, by address, with the reason.
     """
 
     lines: dict[str, str]
     others: int = 0
     used: int = 0
+    untyped: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Imports:
 
         Args:
             address: Where.
-            by_folder: Folders' names call the images in them something; see `call_by_folder`.
+            by_folder: Folders' names call the images in them something; see `read_folders`.
             used: What is left out; so is what the console keeps, unless it is asked for.
 
         Raises:
@@ -104,6 +106,7 @@ class Imports:
         check_admin("add images")
         bucket, prefix = parse_s3_uri(address)
         lines: dict[str, str] = {}
+        untyped: list[tuple[str, str]] = []
         others = left_out = 0
         for found in self._service.buckets.bucket(bucket).list(prefix):
             if PurePosixPath(found.key).suffix.casefold() not in IMAGES:
@@ -115,9 +118,11 @@ class Imports:
                 left_out += 1
                 continue
             path = found.key[prefix.rfind("/") + 1 :]
-            call = call_by_folder(path) if by_folder else Call(None)
+            call, reason = read_folders(path) if by_folder else (Call(None), "")
+            if reason:
+                untyped.append((source, reason))
             lines[source] = new_line(source, call)
-        return Listed(dict(sorted(lines.items())), others, left_out)
+        return Listed(dict(sorted(lines.items())), others, left_out, tuple(sorted(untyped)))
 
     def read_manifest(self, address: str) -> dict[str, str]:
         """Return the lines of a manifest in a bucket, by their images' addresses.
