@@ -31,13 +31,18 @@ class LedgerDamaged(LedgerError):
 
     Attributes:
         fault: What is wrong, and where.
-        backup: The ledger before this one, if it is there.
+        backup: The ledger before this one, if it is there and sound.
     """
 
     def __init__(self, path: Path, fault: str) -> None:
         kept = backup(path)
-        self.backup = kept if kept.exists() else None
+        self.backup = kept if kept.exists() and _can_be_read(kept) else None
         hint = f"To start anew, move {path} away."
+        if kept.exists() and not self.backup:
+            hint = (
+                f"The one before it, {kept.name}, cannot be used, either. Restore {path} from a"
+                " copy; or, to start anew, move both away."
+            )
         if self.backup:
             hint = f"The one before it is {kept.name}: to restore it, copy {kept} to {path}."
         super().__init__(path, f"The ledger {path} is damaged: {fault}.", hint=hint)
@@ -106,6 +111,13 @@ def read(path: Path) -> dict[str, Any] | None:
     if not _is_sound(data):
         raise LedgerDamaged(path, _fault(data))
     return {**data, "written_by": __version__}
+
+
+def _can_be_read(path: Path) -> bool:
+    try:
+        return read(path) is not None
+    except LedgerError:
+        return False
 
 
 def write(path: Path, data: dict[str, Any]) -> None:

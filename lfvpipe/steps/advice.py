@@ -64,6 +64,11 @@ def _about_ledger(error: engine.LedgerError) -> str:
     match error:
         case engine.LedgerDamaged(backup=Path()):
             return f"{error.hint} `lfvpipe doctor --repair` does that."
+        case engine.LedgerDamaged():
+            return (
+                f"{error.hint} `lfvpipe run --adopt` then takes the project over, and makes all"
+                " anew, the training, too."
+            )
         case engine.LedgerTooNew():
             return f"{error.hint} Or use another `--state-dir`."
         case engine.LedgerNotWritten():

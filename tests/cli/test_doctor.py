@@ -117,6 +117,23 @@ def test_a_lost_ledger_beside_its_backup_is_no_new_one(
     assert lfvpipe("doctor", made).out == "the state is sound\n"
 
 
+def test_of_two_damaged_ledgers_no_repair_is_promised(
+    made: Path, state: Path, lfvpipe: Call
+) -> None:
+    ledger = state / "pipeline" / "ledger.json"
+    backup = ledger.with_name("ledger.json.bak")
+    for file in (ledger, backup):
+        file.write_bytes(b"{")
+    for words in (("run",), ("status",), ("doctor", "--repair")):
+        said = lfvpipe(words[0], made, *words[1:])
+        assert said.code in (1, 2)
+        assert "move both away. `lfvpipe run --adopt` then" in said.out + said.err
+        assert "--repair" not in said.out + said.err
+    ledger.unlink()
+    backup.unlink()
+    assert lfvpipe("run", made, "--until", "datasets", "--adopt").code == 0
+
+
 @pytest.mark.parametrize("content", [b"", b"nonsense" * 2000])
 def test_a_damaged_database_is_set_aside_and_made_again_by_a_run(
     content: bytes, made: Path, state: Path, lfvpipe: Call
@@ -135,6 +152,8 @@ def test_a_damaged_database_is_set_aside_and_made_again_by_a_run(
         ran = lfvpipe("run", made, "--until", "datasets")
         assert ran.code == 1
         assert "lfvpipe doctor --repair" in ran.err
+        (told,) = lfvpipe("doctor", made, "--json").json["complaints"]
+        assert "let `lfvpipe doctor --repair` set it aside" in told["remedy"]
     repaired = lfvpipe("doctor", made, "--repair")
     assert "set aside as" in repaired.out
     assert lfvpipe("run", made, "--until", "datasets").code == 0

@@ -161,11 +161,7 @@ _ANEW = "the next run makes project, data sets and model again"
 
 def _ledger(error: engine.LedgerDamaged, *, repair: bool) -> Complaint:
     if error.backup is None:
-        return Complaint(error.message, error.hint)
-    try:
-        engine.Ledger.load(error.backup)
-    except engine.LedgerError:
-        return Complaint(error.message, f"{error.backup} is damaged, too: move both away")
+        return Complaint(error.message, steps.advise(error))
     if not repair:
         done = "`lfvpipe doctor --repair` restores the one before it, which a run goes on from"
         return Complaint(error.message, done)
@@ -180,8 +176,14 @@ def _outcomes(variant: Variant) -> Iterator[Complaint]:
     ledger = ledger_of(variant)
     plan = engine.plan(variant.steps, variant.context, ledger, variant=variant.name)
     evaluation = {fault.where: (fault, has) for fault, has in _evaluation(variant, ledger)}
+    context = variant.context
+    region = service.looks.find_folder(context.service_dir, context.pipeline.region)
+    state = str(region / service.looks.STATE)
     for row in plan.rows:
         for reason in row.reasons:
+            # Told of the service already: a run does not make it again before it is set aside.
+            if reason.code == "output-damaged" and reason.subject.startswith(f"{state} ("):
+                continue
             if reason.code in _LOST and reason.subject not in evaluation:
                 what = f"{row.step}: {formatting.reason(reason)}"
                 yield Complaint(what, "the next run makes it again")
