@@ -139,6 +139,7 @@ class Console:
             Route("/sign-in", entering.show),
             Route("/sign-in", entering.sign_in, methods=["POST"]),
             Route("/sign-out", entering.sign_out, methods=["POST"]),
+            Route("/sign-out", self._go_home),  # of who loads it: the name is no region's
             Route("/", self._go_home),
             Route("/{region}", self._go_home),
             Route("/{region}/", self._go_home),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, urlencode
 
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lfvpipe.service.http.credentials import AccessKey
 
 _FORM_BYTES, _FORM_SECONDS = 8 * KIB, 30.0
+_ENDED = "ended"  # in the query of who had a session before
 _NOBODY = "x"  # compared with where there is no such key, so that the time does not tell
 
 
@@ -47,7 +48,8 @@ class SignIn:
 
     def show(self, request: Request) -> Response:
         """Ask for a key and its secret."""
-        return _page(_wanted(request.query_params.get("to", "")))
+        has_ended = _ENDED in request.query_params
+        return _page(_wanted(request.query_params.get("to", "")), has_ended=has_ended)
 
     async def sign_in(self, request: Request) -> Response:
         """Begin a session for whoever knows a key's secret."""
@@ -129,8 +131,11 @@ def ask_to_sign_in(request: Request) -> Response:
     to = request.url.path
     if request.method == "GET" and request.url.query:
         to = f"{to}?{request.url.query}"
-    back = f"?to={quote(to, safe='')}" if request.method == "GET" else ""
-    return RedirectResponse(f"{ROOT}/sign-in{back}", 303)
+    said = {"to": to} if request.method == "GET" else {}
+    if cookie_name(request) in request.cookies:
+        said[_ENDED] = "yes"
+    query = f"?{urlencode(said, safe='', quote_via=quote)}" if said else ""
+    return RedirectResponse(f"{ROOT}/sign-in{query}", 303)
 
 
 def _wanted(to: str) -> str:
@@ -141,5 +146,6 @@ def _wanted(to: str) -> str:
     return parts._replace(fragment="").geturl()
 
 
-def _page(to: str, error: str = "", status: int = 200) -> Response:
-    return HTMLResponse(render("sign_in.html.j2", to=to, error=error), status)
+def _page(to: str, error: str = "", status: int = 200, *, has_ended: bool = False) -> Response:
+    page = render("sign_in.html.j2", to=to, error=error, has_ended=has_ended)
+    return HTMLResponse(page, status)

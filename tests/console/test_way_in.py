@@ -25,6 +25,7 @@ def test_a_key_and_its_secret_lead_to_the_page_that_was_wanted(offered: Offered)
     asked = person.get(f"{PROJECTS}/p?x=1")
     assert asked.status_code == 303
     way_in = asked.headers["location"]
+    assert "You were signed out" not in person.get(way_in).text  # they never were in
     assert way_in == "/console/sign-in?to=%2Fconsole%2Fus-east-1%2Fprojects%2Fp%3Fx%3D1"
     form = person.get(way_in)
     assert 'value="/console/us-east-1/projects/p?x=1"' in form.text
@@ -112,7 +113,9 @@ def test_a_session_ends_when_it_is_idle_long_and_at_the_end_of_the_day(offered: 
     offered.clock.now += 2 * 3600 - 1
     assert person.get(PROJECTS).status_code == 200
     offered.clock.now += 2 * 3600 + 1
-    assert person.get(PROJECTS).status_code == 303
+    answer = person.get(PROJECTS)
+    assert answer.status_code == 303
+    assert "You were signed out:" in person.get(answer.headers["location"]).text
     person.sign_in("ADA")
     for _ in range(12):
         offered.clock.now += 3599
@@ -213,7 +216,9 @@ def test_no_answer_can_be_framed_run_anothers_script_or_be_kept(offered: Offered
         assert headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", ["/console/", "/console/us-east-1", "/console/us-east-1/"])
+@pytest.mark.parametrize(
+    "path", ["/console/", "/console/us-east-1", "/console/us-east-1/", "/console/sign-out"]
+)
 def test_a_shortened_address_leads_home(offered: Offered, path: str) -> None:
     answer = offered.person("ADA").get(path)
     assert (answer.status_code, answer.headers["location"]) == (303, PROJECTS)
