@@ -88,6 +88,8 @@ def test_images_are_chosen_over_all_pages_labelled_by_keys_and_undone(
     boxes.nth(1).click()
     page.locator(".tile").nth(3).click(modifiers=["Shift"])
     expect(page.locator("#chosen")).to_have_text("3 chosen")
+    page.get_by_role("button", name="Show", exact=True).click()  # the same once more
+    expect(page.locator("#chosen")).to_have_text("3 chosen")
     page.get_by_label("Anomaly type, if it has one").fill("dent")
     page.get_by_role("button", name="Anomaly", exact=True).click()
     expect(page.get_by_text("3 images labelled.")).to_be_visible()
@@ -96,6 +98,11 @@ def test_images_are_chosen_over_all_pages_labelled_by_keys_and_undone(
     expect(page.locator(".tile")).to_have_count(3)
     expect(page.get_by_text("anomaly: dent")).to_have_count(3)
 
+    # What is chosen is let go where others are looked at: keys would act on what nobody sees.
+    boxes.nth(0).click()
+    page.get_by_label("Name contains").fill("0")
+    page.keyboard.press("Enter")
+    expect(page.locator("#chosen")).to_have_text("0 chosen")
     boxes.nth(0).focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("u")

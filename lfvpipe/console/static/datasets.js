@@ -108,7 +108,7 @@ function begin() {
     const focused = boxes().indexOf(document.activeElement); // now: an earlier answer may have set it
     gallery.innerHTML = text; // made and escaped by our own server
     part.searchParams.delete("part");
-    if (keep) history.replaceState(null, "", part);
+    if (keep || part.href === location.href) history.replaceState(null, "", part);
     else history.pushState(null, "", part);
     offerTypes();
     wake();
@@ -228,6 +228,7 @@ function begin() {
     const asked = new FormData(event.target);
     const url = new URL(address, location.href);
     for (const [name, value] of asked) if (value) url.searchParams.set(name, value);
+    if (url.href !== here) chosen.clear(); // nothing is done to images that are not looked at any more
     load(url);
   });
   for (const each of document.querySelectorAll("#look select")) {

@@ -260,7 +260,7 @@ function begin() {
   }
 
   onDrop(stage, take);
-  onChoose(section.querySelector("input[type=file]"), take);
+  for (const field of section.querySelectorAll("input[type=file]")) onChoose(field, take);
   document.getElementById("bring-stop").addEventListener("click", () => going?.abort());
   window.addEventListener("beforeunload", (event) => { if (going) event.preventDefault(); });
 
