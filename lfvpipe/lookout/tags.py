@@ -21,7 +21,14 @@ DECISION: Final = "lfvpipe:decision"
 """What the model's verdicts are decided by, as `lfvpipe.decision.Decision` writes it."""
 
 EXPECTED: Final = "lfvpipe:expected"
-"""The share of images, above 0 and below 1, that are expected to be called anomalous in use."""
+"""The share of images, from one in a million on and below 1, that are expected to be called
+anomalous in use."""
+
+LEAST_EXPECTED: Final = 1e-6
+"""Of images; nobody could tell a smaller share from none."""
+
+RESERVED: Final = "aws:"
+"""What no tag's key begins with, in any case of letters: AWS keeps it for its own."""
 
 PIXELS: Final = "lfvpipe:pixels"
 """How photographs become pixels, as `lfvpipe.images.PixelRules.as_text` writes it."""
@@ -40,6 +47,15 @@ LEARN: Final = "lfvpipe:learn"
 """``anew``: learn from the training images even where another version has learnt from the same."""
 
 ANEW: Final = "anew"
+
+
+def read_share(text: str) -> float | None:
+    """Return the share that a value of `EXPECTED` says; None where it says none."""
+    try:
+        share = float(text)
+    except ValueError:
+        return None
+    return share if LEAST_EXPECTED <= share < 1 else None
 
 
 def split_value(key: str, value: str) -> dict[str, str]:

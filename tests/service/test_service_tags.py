@@ -25,6 +25,26 @@ def test_a_models_tags_are_added_replaced_and_removed(trained: Any, client: Look
         tags(client, arn)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("aws:a", "1", "begins with aws:"),
+        ("AWS:a", "1", "begins with aws:"),
+        ("lfvpipe:expected", "x", "cannot be x: it is a share"),
+        ("lfvpipe:expected", "1e400", "it is a share"),
+        ("lfvpipe:expected", "1e-300", "it is a share"),
+        ("lfvpipe:decision", "x", "cannot be x"),
+    ],
+)
+def test_a_tag_that_would_say_nothing_is_refused(
+    trained: Any, client: LookoutClient, key: str, value: str, told: str
+) -> None:
+    arn = trained["ModelArn"]
+    with pytest.raises(client.exceptions.ValidationException, match=told):
+        client.tag_resource(ResourceArn=arn, Tags=[{"Key": key, "Value": value}])
+    assert tags(client, arn) == {}
+
+
 def test_only_models_have_tags(client: LookoutClient) -> None:
     arn = client.create_project(ProjectName="p")["ProjectMetadata"]["ProjectArn"]
     with pytest.raises(client.exceptions.ResourceNotFoundException):

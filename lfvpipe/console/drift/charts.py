@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from lfvpipe.console.drift.drawing import draw_chart
 from lfvpipe.console.drift.reference import find_reference
 from lfvpipe.console.wording import name_day, say
-from lfvpipe.lookout.tags import DECISION, EXPECTED
+from lfvpipe.lookout.tags import DECISION, EXPECTED, read_share
 from lfvpipe.report.control_charts import (
     LEAST,
     LEAST_SCORES,
@@ -205,12 +205,9 @@ def draw_charts(
 
 
 def read_expected(text: str) -> Expected | None:
-    """Return the share that a text says, None where it says none above 0 and below 1."""
-    try:
-        share = float(text)
-    except ValueError:
-        return None
-    return Expected(share) if 0 < share < 1 else None
+    """Return the share that a tag's value says, None where it says none."""
+    share = read_share(text)
+    return None if share is None else Expected(share)
 
 
 def join_days(by_hour: Mapping[int, Count]) -> Iterator[Group]:

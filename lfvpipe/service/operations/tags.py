@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from lfvpipe.decision import Decision
-from lfvpipe.lookout.tags import DECISION
+from lfvpipe.lookout.tags import DECISION, EXPECTED, RESERVED, read_share
 from lfvpipe.service.faults import invalid, over_quota
 from lfvpipe.service.operations.base import OperationContext, Result
 from lfvpipe.service.quotas import Quotas
@@ -53,10 +53,18 @@ def put_tags(tx: Transaction, arn: str, tags: Sequence[Tag], quotas: Quotas) -> 
     """Add or replace the tags of a model.
 
     Raises:
-        Fault: ValidationException for a key given twice or a decision that is none,
+        Fault: ValidationException for a key given twice or one of AWS's own, and for a
+            decision or an expected share that is none;
             ServiceQuotaExceededException when the model would have too many.
     """
     for tag in tags:
+        if tag["Key"].lower().startswith(RESERVED):
+            raise invalid(f"the tag key {tag['Key']} begins with {RESERVED}, which is AWS's own")
+        if tag["Key"] == EXPECTED and read_share(tag["Value"]) is None:
+            raise invalid(
+                f"the tag {EXPECTED} cannot be {tag['Value']}: it is a share from 0.000001 to below"
+                " 1, such as 0.02"
+            )
         if tag["Key"] == DECISION:
             try:
                 Decision.from_text(tag["Value"])
