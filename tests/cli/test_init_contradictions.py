@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -454,3 +456,37 @@ def test_a_tag_that_another_word_takes_back_is_refused_until_it_is_said(
     made = lfvpipe("init", "p", "a.xml", "--anomaly", word, "--json")
     assert (made.json["normal"], made.json["anomaly"]) == (20, 20), made.err
     assert lfvpipe("run", "--until", "select").code == 0
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (("cup_good", "cup_good"), ("cup_bad", "cup_bad")),
+        (("cup-ok", "cup-ok"), ("cup-ng", "cup-ng")),
+        (("good", "housing good"), ("bad", "housing bad")),
+    ],
+)
+@pytest.mark.parametrize("is_said", [False, True])
+def test_an_archive_and_the_folder_in_it_may_say_the_same(
+    good: tuple[str, str], bad: tuple[str, str], is_said: bool, here: Path, lfvpipe: Any
+) -> None:
+    names = []
+    for archive, folder in (good, bad):
+        zipped(here / f"{archive}.zip", many(f"{folder}/{{}}.png", 12))
+        names.append(f"{archive}.zip")
+    said = lfvpipe("init", *(["--normal", names[0], "--anomaly", names[1]] if is_said else names))
+    assert said.code == 0, said.err
+    assert f"12 normal images in {good[0]}.zip: {good[1]}/" in said.out
+    assert f"12 anomalous images in {bad[0]}.zip: {bad[1]}/" in said.out
+
+
+@pytest.mark.parametrize("is_said", [False, True])
+def test_the_command_that_a_refusal_prints_works(is_said: bool, here: Path, lfvpipe: Any) -> None:
+    zipped(here / "good.zip", many("review/{}.png", 12))
+    zipped(here / "bad.zip", many("Export/{}.png", 12))
+    words = ["--normal", "good.zip", "--anomaly", "bad.zip"] if is_said else ["good.zip", "bad.zip"]
+    said = lfvpipe("init", *words)
+    assert said.code == 3, said.out
+    proposed = re.search(r"`lfvpipe (init [^`]+)`", said.err)
+    assert proposed, said.err
+    assert lfvpipe(*shlex.split(proposed[1])).code == 0

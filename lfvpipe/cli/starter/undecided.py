@@ -241,7 +241,9 @@ def _as_option(tree: ImageTree, group: Group, asked: Asked) -> Sequence[str]:
     names = set(group.names)
     root = tree.root_of(group.name)
     place = root.path if root else tree.base if not group.name else None
-    typed = [*asked.paths, *(word for _, word in asked.choices.items())]
+    # What the user called something by already leaves the doubt: a name in it gave rise to that.
+    typed = [] if group.doubt and not group.is_glob else [*asked.paths]
+    typed += [word for _, word in asked.choices.items() if not group.doubt]
     words = [word for word in typed if place and place_of(word) == place]
     words += [group.name] if group.name else [str(tree.base)]
     if tree.base and tree.is_whole and group.name:
@@ -289,6 +291,8 @@ def _outermost(tree: ImageTree, group: Group, counts: Mapping[str, int]) -> str:
     """
     # Of several folders each is called by its name, and an archive by its own.
     is_one = tree.is_whole and counts[""] == counts.get(next(iter(tree.images)).split("/")[0])
+    if group.doubt:
+        return group.name  # the name of one above it gave rise to the doubt, and leaves it
     for folder in _folders_above(f"{group.name}/." if group.name else "."):
         may_be = folder or is_one or not group.name
         if may_be and counts[folder] == len(group.names):
