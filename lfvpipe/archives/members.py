@@ -180,13 +180,14 @@ def safe_name(raw: str, archive: Path, limits: Limits) -> str:
     }
     for fault, is_so in faults.items():
         if is_so:
-            raise UnsafeMember(
-                archive,
-                raw,
-                fault,
-                hint="The archive was not used. Pack the images again with plain relative names"
-                " in UTF-8.",
+            hint = (
+                "The folder was not used. Rename the file or folder, or move it elsewhere:"
+                " `exclude` is asked only of names that can be used."
+                if archive.is_dir()
+                else "The archive was not used. Pack the images again with plain relative names in"
+                " UTF-8."
             )
+            raise UnsafeMember(archive, raw, fault, hint=hint)
     return unicodedata.normalize("NFC", str(PurePosixPath(raw)))
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 USAGE_EXIT_CODE = 3
 EXIT_CODES = (
-    "exit codes: 0 done; 1 a step failed; 2 plan found work to do; "
+    "exit codes: 0 done; 1 a step failed; 2 plan found work to do, or doctor damage; "
     "3 the command line or the config is wrong; 4 locked by another run; 130 interrupted"
 )
 GROUPS = ("target", "config", "command", "state", "output", "debug")

@@ -42,7 +42,7 @@ _NORMAL = (
     " bonne bonnes conformes buena buenas buon buoni buone bom boa boas goede godkand godkant"
     " dobra iyi saglam uygun годен годный годные годная хорошие норма godkendt godkjent"
     " gute guter gutes fehlerfrei fehlerfreie fehlerlos defektfrei mangelfrei maengelfrei makellos"
-    " einwandfrei tadellos unbeschadigt unbeschaedigt unauffallig unauffaellig undefekt"
+    " einwandfrei tadellos inordnung unbeschadigt unbeschaedigt unauffallig unauffaellig undefekt"
     " hatasiz kusursuz hibatlan bezvadny bezvadne megfelelo"
     " 良品 良 良好 正常 合格 合格品 正品 ok品 양품 정상"
     " 无缺陷 無缺陷 没有缺陷 无异常 無異常 欠陥なし 異常なし 不良なし 결함없음 불량없음 이상없음"

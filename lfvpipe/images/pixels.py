@@ -141,7 +141,11 @@ def camera_of(image: Image.Image) -> str:
     """Return maker and model of the camera, as EXIF names them; "" where it does not."""
     try:
         tags = image.getexif()
-        named = " ".join(str(tags.get(tag) or "") for tag in _CAMERA)
+        values = (tags.get(tag) or "" for tag in _CAMERA)
+        # A tag of raw bytes is text all the same: cameras write it so, with a NUL at the end.
+        named = " ".join(
+            value.decode("latin-1") if isinstance(value, bytes) else str(value) for value in values
+        )
     except Exception:  # as above
         return ""
     return " ".join(re.sub(r"[^\x20-\x7e]", " ", named).split())[:80]

@@ -128,6 +128,15 @@ def test_unsafe_names_are_refused(kind: str, name: str, fault: str, tmp_path: Pa
     assert fault in refusal(PACKED[kind](tmp_path / "a", {"good/ok.png": b"1", name: b"x"}))
 
 
+def test_a_name_in_a_folder_that_cannot_be_used_is_to_be_changed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b\n.png").write_bytes(b"x")
+    with pytest.raises(ArchiveError) as caught:
+        read_all(tmp_path / "a", None)
+    assert "has control characters" in caught.value.message
+    assert caught.value.hint.startswith("The folder was not used. Rename the file or folder")
+
+
 def tar_written_in(path: Path, encoding: str, names: list[str]) -> Path:
     """Write a tar as tools of such systems do, with a link to the first."""
     with tarfile.open(path, "w:gz", format=tarfile.GNU_FORMAT, encoding=encoding) as tar:

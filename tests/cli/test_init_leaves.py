@@ -331,3 +331,12 @@ def test_a_folder_for_testing_still_is_one(files: list[str], here: Path, lfvpipe
 def test_all_of_one_product_may_be_said(here: Path, lfvpipe: Any) -> None:
     put(here / "p", many("good/{}.png", 12), many("bad/{}.png", 8))
     assert lfvpipe("init", "p", "--product", "all").code == 0
+
+
+def test_why_an_archive_in_a_folder_gives_no_images_is_told(here: Path, lfvpipe: Any) -> None:
+    zipped(here / "p/bad.zip", many("{}.png", 12))
+    (here / "p/good.tar.gz").write_bytes(b"\x1f\x8b\x08" + bytes(40))
+    for words in (["p"], ["p", "--normal", "p/good.tar.gz"]):
+        said = lfvpipe("init", *words)
+        assert said.code == 3, said.out
+        assert "An archive there cannot be read: good.tar.gz: is truncated or damaged" in said.err

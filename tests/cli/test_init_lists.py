@@ -365,3 +365,45 @@ def test_unmarked_images_that_their_folder_calls_defective_are_not_good(
     assert made.json["layout"] == "annotations by LabelMe"
     assert (made.json["normal"], made.json["anomaly"]) == (GOOD - 1, 10)
     assert f"{GOOD - 1} images" in lfvpipe("validate").out
+
+
+def test_what_a_list_names_and_is_not_there_is_told(here: Path, lfvpipe: Any) -> None:
+    _table(here, "path;label;number")
+    file = here / "p/labels.csv"
+    file.write_text(f"{file.read_text()}\nOK/gone.png;ok;99")
+    said = lfvpipe("init", "p")
+    assert said.code == 0, said.err
+    assert "1 listed image that is not there, such as OK/gone.png" in said.out
+
+
+def _coco(here: Path, *, marked: int) -> None:
+    """Write an export with a mark on the image of a number, and an image that is not there."""
+    (here / "p/labels.csv").unlink()
+    names = [f"OK/{n:03}.png" for n in range(GOOD)] + ["gone.png"]
+    names += [f"NG/{n:03}.png" for n in range(50, 50 + BAD)]
+    images = [
+        {"id": n, "file_name": name, "width": 64, "height": 64} for n, name in enumerate(names)
+    ]
+    marks = [
+        {"id": n, "image_id": n, "category_id": 1, "bbox": [1, 1, 9, 9], "segmentation": []}
+        for n in [*range(GOOD + 1, len(names)), marked]
+    ]
+    export = {"images": images, "annotations": marks, "categories": [{"id": 1, "name": "dent"}]}
+    (here / "p/instances.json").write_text(json.dumps(export))
+
+
+def test_what_an_export_names_and_is_not_there_is_told(here: Path, lfvpipe: Any) -> None:
+    _coco(here, marked=GOOD + 1)
+    said = lfvpipe("init", "p")
+    assert said.code == 0, said.err
+    assert "1 listed image that is not there, such as gone.png" in said.out
+
+
+def test_of_an_export_in_the_folder_it_is_said_what_is_wrong_with_it(
+    here: Path, lfvpipe: Any
+) -> None:
+    _coco(here, marked=12345)
+    said = lfvpipe("init", "p", "--leave-out", "OK")
+    assert said.code == 3, said.out
+    assert "Annotations lie there, and cannot be used." in said.err
+    assert "there is no image 12345" in said.err

@@ -209,7 +209,9 @@ def test_no_bytes_are_a_traceback(name: str, data: bytes) -> None:
     ("name", "meaning"),
     [
         ("good", "normal"), ("OK", "normal"), ("Gut-Teile", "normal"), ("i.O.", "normal"),
-        ("n.i.O.", "anomaly"), ("NG", "anomaly"), ("not_ok", "anomaly"), ("Class3_def", "anomaly"),
+        ("n.i.O.", "anomaly"), ("NG", "anomaly"), ("not_ok", "anomaly"),
+        ("in Ordnung", "normal"), ("In_Ordnung", "normal"), ("nicht in Ordnung", "anomaly"),
+        ("Class3_def", "anomaly"),
         ("no_defect", "normal"), ("defect-free", "normal"), ("NotGood", "anomaly"),
         ("良品", "normal"), ("不良", "anomaly"), ("Défauts", "anomaly"), ("ground_truth", "mask"),
         ("De\u0301faut", "anomaly"), ("I\u0307YI\u0307", "normal"), ("i\u0307yi\u0307", "normal"),

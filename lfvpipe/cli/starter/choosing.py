@@ -78,9 +78,9 @@ def chosen(tree: ImageTree, choices: Choices) -> Mapping[str, Choice]:
         if not found:
             above = {PurePosixPath(name).parent.as_posix() for name in tree.images}
             folders = sorted(shown_folder(tree, folder) for folder in above)
+            lie_in = [f"Images lie in {', '.join(folders[:8])}."] if folders else []
             raise UsageError(
-                f"No image fits --{kind} {pattern}.",
-                hint=f"Images lie in {', '.join(folders[:8])}." if folders else "",
+                f"No image fits --{kind} {pattern}.", hint="\n".join([*tree.unread(), *lie_in])
             )
         by_word[kind, pattern] = found
     said: dict[str, tuple[Kind, str]] = {}

@@ -36,6 +36,7 @@ from lfvpipe.cli.starter.split_files import find_split_files
 from lfvpipe.cli.starter.undecided import settle_open, settle_types, take_judged
 from lfvpipe.cli.usage import UsageError
 from lfvpipe.config.spec import LABELS
+from lfvpipe.dataset.annotations import AnnotationError
 from lfvpipe.dataset.globs import has_wildcard, is_image_name
 from lfvpipe.dataset.listing import NoTable
 from lfvpipe.dataset.pairing import MaskIndex, looks_like_mask
@@ -180,9 +181,9 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
         if not faults:
             raise
         mend = [f"{fault.message} {fault.hint}" for fault in faults]
-        mend.append("Put that right, or take the table elsewhere to go by folders.")
+        mend.append("Put that right, or take it elsewhere to go by folders.")
         raise UsageError(
-            f"{error.message} A table lies there, and cannot be used.",
+            f"{error.message} {_lies_there(faults)}",
             hint="\n".join(mend),
         ) from error
     found = _of_sorting(tree, sorting, judged, faults)
@@ -196,11 +197,21 @@ def _tell_unused(listed: Ignored | None, faults: Sequence[UserError]) -> bool:
     if listed:
         lines.append(f"Not used is {listed.title or listed.fault}, since you say {listed.option}.")
     elif lines:
-        lines = ["A table lies there, and cannot be used.", *lines]
+        lines = [_lies_there(faults), *lines]
         lines.append("Ctrl-C ends this, to put that right; what is asked goes by folders alone.")
     for line in lines:
         print(styled(line, "yellow", stream=sys.stderr), file=sys.stderr)
     return bool(lines)
+
+
+def _lies_there(faults: Sequence[UserError]) -> str:
+    if all(isinstance(fault, AnnotationError) for fault in faults):
+        return "Annotations lie there, and cannot be used."
+    return "A table lies there, and cannot be used."
+
+
+def _kind(fault: UserError) -> str:
+    return "annotations" if isinstance(fault, AnnotationError) else "a table"
 
 
 def _named_apart(paths: Sequence[Path], asked: Asked) -> list[Path]:
@@ -267,6 +278,9 @@ def _of_listed(tree: ImageTree, listed: Listed) -> Discovery:
         left[f"image{{}} by --leave-out {word}"] += 1
     if listed.kind != "manifest":
         left["image{} listed without a label"] += len(unlabelled)
+    if lacking := listed.lacking:
+        verb = "is" if len(lacking) == 1 else "are"
+        left[f"listed image{{}} that {verb} not there, such as {lacking[0]}"] = len(lacking)
     ordered = sorted(
         counts.items(), key=lambda each: (each[0][0] != "normal", each[0][1] == "test")
     )
@@ -388,7 +402,11 @@ def _of_sorting(
         used=(*used, *_guesses(tree)),
         left_out=(
             *left_out,
-            *(f"a table: {fault.message}" for fault in faults if not isinstance(fault, NoTable)),
+            *(
+                f"{_kind(fault)}: {fault.message}"
+                for fault in faults
+                if not isinstance(fault, NoTable)
+            ),
             *_other_files(tree, own.used if own else ()),
         ),
     )

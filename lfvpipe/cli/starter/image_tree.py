@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tbz2", ".txz")
 # Of archives that are not read, whatever is in them.
 FOREIGN_SUFFIXES = (".rar", ".7z", ".zst", ".zipx", ".cab", ".lzh", ".arj", ".gz", ".bz2", ".xz")
+_UNREAD = "archive inside that cannot be read: "
 LONGEST_FILE = 64 * 1024 * 1024  # bytes of a table, an export or an image that is looked into
 
 
@@ -112,6 +113,12 @@ class ImageTree:
         for name, place in self.places.items():
             found.setdefault(place, set()).add(name)
         return found
+
+    def unread(self) -> Iterator[str]:
+        """Yield a sentence on each archive in a folder that cannot be read: its images lack."""
+        for kind in (kind for root in self.roots for kind in root.skipped):
+            if kind.startswith(_UNREAD):
+                yield f"An archive there cannot be read: {kind.removeprefix(_UNREAD)}"
 
     def root_of(self, folder: str) -> Root | None:
         """Return the archive that stands for a folder of the tree; None where none does."""
@@ -207,7 +214,7 @@ def _roots_of_folder(folder: Path, prefix: str) -> Iterator[Root]:
             within.append(_root(archives.open_archive(path), f"{prefix}{below.as_posix()}/"))
         except archives.ArchiveError as error:  # whoever names the folder gets on without it, too
             why = error.message.removeprefix(f"{path} ").removeprefix(f"In {path}, ")
-            skipped[f"archive inside that cannot be read: {name}: {why} {error.hint}".strip()] += 1
+            skipped[f"{_UNREAD}{name}: {why} {error.hint}".strip()] += 1
     yield Root(folder, prefix, tuple(sorted(kept)), skipped)
     yield from within
 

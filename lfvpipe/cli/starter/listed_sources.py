@@ -98,6 +98,7 @@ class Listed:
         counts: How many images of each label, of a manifest.
         said: What a manifest says of the images that are here.
         validation: Images in a part that the list calls validation.
+        lacking: What is listed and is not there.
         beside: Tables that lie there, too, and are not used, with how many images they list.
     """
 
@@ -124,6 +125,7 @@ class Listed:
     counts: Mapping[str, int] = field(default_factory=dict)
     said: Mapping[str, Label] = field(default_factory=dict)
     validation: frozenset[str] = frozenset()
+    lacking: tuple[str, ...] = ()
     beside: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -208,6 +210,7 @@ class _Found:
         name: Its own name in the tree.
         table: What it says.
         by_image: Its rows by the names of their images.
+        lacking: The images in its other rows, which are not there.
         columns: What its columns are called, where the user said so, or what is in them did.
     """
 
@@ -215,6 +218,7 @@ class _Found:
     name: str
     table: Table
     by_image: Mapping[str, Row]
+    lacking: tuple[str, ...]
     columns: Mapping[str, str]
 
 
@@ -238,12 +242,13 @@ def _tables(tree: ImageTree, choices: Choices) -> tuple[list[_Found], list[UserE
                 left_out=choices.leave_out,
                 columns=columns,
             )
-            by_image = match_rows(table.rows, finder).by_name
+            matches = match_rows(table.rows, finder)
+            by_image = matches.by_name
         except (ListingError, SelectionError) as error:
             faults += _faults(tree, name, data, error)
         else:
             if any(row.label for row in by_image.values()):
-                found.append(_Found(place, name, table, by_image, columns))
+                found.append(_Found(place, name, table, by_image, matches.lacking, columns))
             elif not by_image and tree.images:
                 faults.append(_none_there(tree, name, [row.path for row in table.rows]))
     return found, faults
@@ -253,6 +258,11 @@ def _faults(tree: ImageTree, name: str, data: bytes, error: UserError) -> list[U
     """Return what is wrong with a table; nothing where it is one of something else."""
     if isinstance(error, UnknownWords):
         return [_in_options(error)]
+    if isinstance(error, NoTable) and (format_ := _guess(name, data)):
+        try:
+            exports.read(format_, {name: data})
+        except AnnotationError as fault:
+            return [fault]  # it is an export, and what is wrong with it is no table's matter
     is_document = isinstance(error, NoTable) and name.lower().endswith(".json")  # or settings
     may_be_other = (is_document or isinstance(error, NoLabels)) and not tree.files
     if may_be_other and not _names_an_image(tree, data):
@@ -372,6 +382,7 @@ def _table(tree: ImageTree, choices: Choices) -> Listed | None:
         told_columns=tuple(each for each in best.columns if each not in choices.columns),
         words_as_types=best.table.types,
         has_masks=any(row.mask for row in taken.values()),
+        lacking=best.lacking,
         validation=frozenset(image for image, row in taken.items() if row.is_validation),
     )
 
@@ -517,7 +528,8 @@ def _annotations(
             raise
         return None  # files of that ending that are something else
     finder = _finder(tree)
-    listed = {name: each for each in read if (name := finder.find_annotated(each))}
+    found = [(finder.find_annotated(each), each) for each in read]
+    listed = {name: each for name, each in found if name}
     if not listed:
         return None
     try:
@@ -568,6 +580,7 @@ def _annotations(
         used=frozenset(names),
         types=tuple(sorted(_types(listed.values(), words))),
         words_as_types=words_as_types(_with_defects(listed.values(), words), meanings),
+        lacking=tuple(each.name for name, each in found if not name),
         validation=frozenset(n for n, each in listed.items() if is_validation(each.split or "")),
         has_masks=any(each.regions for each in listed.values()),
     )

@@ -126,7 +126,12 @@ def settle_open(tree: ImageTree, sorting: Sorting, asked: Asked) -> None:
     if not groups:
         raise UsageError(
             f"There are no images of good products, only {len(sorting.labels)} of defects.",
-            hint="Name the folder or archive of good products as well, by --normal FOLDER.",
+            hint="\n".join(
+                [
+                    *tree.unread(),
+                    "Name the folder or archive of good products as well, by --normal FOLDER.",
+                ]
+            ),
         )
     if not asked.may_ask or len(groups) > MOST_QUESTIONS:
         raise _refusal(tree, sorting, groups, asked)

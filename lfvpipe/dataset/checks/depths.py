@@ -47,6 +47,16 @@ def depth_findings(
         yield warning("high-byte", text, cut)
 
 
+def guessed_depth(spec: Images, notes: Iterable[Note]) -> str:
+    """Return as how many bits deep grey was taken where nobody said it, to end a sentence."""
+    white = max((note.white for note in notes if note.white is not None), default=None)
+    if white is None or spec.depth is not None:
+        return ""
+    bits = round(math.log2(white + 1))
+    taken = f" as {bits} bits" if white > 1 and 2.0**bits - 1 == white else ""
+    return f"{taken} (white {white:.10g}); if the camera fills more, set images.depth"
+
+
 def bits_of(note: Note) -> str:
     """Return ``12 bits``, as many as a deep photograph's own samples fill; "" where unknown."""
     if note.levels is None:

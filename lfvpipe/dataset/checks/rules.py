@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lfvpipe.dataset.checks.cameras import camera_findings, geometry_findings
 from lfvpipe.dataset.checks.counts import count_findings, type_findings, unknown_findings
-from lfvpipe.dataset.checks.depths import depth_findings
+from lfvpipe.dataset.checks.depths import depth_findings, guessed_depth
 from lfvpipe.dataset.checks.findings import Finding, error, warning
 from lfvpipe.dataset.checks.likeness import likeness_findings
 from lfvpipe.dataset.sources import archive_stem
@@ -17,9 +17,9 @@ from lfvpipe.images import Geometry
 from lfvpipe.lookout import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from lfvpipe.config.spec import Pipeline
+    from lfvpipe.config.spec import Images, Pipeline
     from lfvpipe.dataset.index import Image, Note
     from lfvpipe.dataset.selection import LabelCounts
 
@@ -74,7 +74,7 @@ def find_problems(
         *camera_findings(pipeline.images, images, notes),
         *geometry_findings(pipeline.images, geometry, _different_sizes(notes.values())),
         *depth_findings(pipeline.images, images, notes),
-        *_changes(notes.values()),
+        *_changes(pipeline.images, notes.values()),
         *_swapped_labels(pipeline),
         *unknown_findings(pipeline, images, counts),
     ]
@@ -206,15 +206,16 @@ def _mask_findings(
     return found
 
 
-def _changes(notes: Iterable[Note]) -> list[Finding]:
+def _changes(spec: Images, notes: Collection[Note]) -> list[Finding]:
     by_change: dict[str, list[str]] = defaultdict(list)
     for note in notes:
         for change in note.changes:
             by_change[change].append(note.id)
+    more = {"depth": guessed_depth(spec, notes)}
     return [
         warning(
             f"changed-{change}",
-            f"{doing(len(by_change[change]), 'image', verb)} {text}",
+            f"{doing(len(by_change[change]), 'image', verb)} {text}{more.get(change, '')}",
             by_change[change],
         )
         for change, (verb, text) in _CHANGES.items()

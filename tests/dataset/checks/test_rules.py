@@ -300,3 +300,29 @@ def test_the_documented_minimum_stays_for_whoever_wants_it(anomalies: int) -> No
 
 def test_the_number_of_anomalies_that_are_learnt_from_is_the_detector_s() -> None:
     assert LEAST_ANOMALIES_LEARNT == tuning.FEW_ANOMALIES
+
+
+@pytest.mark.parametrize(
+    ("whites", "depth", "said"),
+    [
+        ((1023, 4095), None, " as 12 bits (white 4095)"),
+        ((1,), None, " (white 1)"),
+        ((1023,), 14, ""),
+    ],
+)
+def test_the_depth_that_was_guessed_is_told(
+    whites: tuple[float, ...], depth: int | None, said: str
+) -> None:
+    images = enough()
+    notes = {
+        each.id: replace(note(each), changes=("depth",), white=whites[at % len(whites)], levels=200)
+        for at, each in enumerate(images)
+    }
+    pipeline = replace(PIPELINE, images=replace(PIPELINE.images, depth=depth))
+    (found,) = (
+        each.message
+        for each in find_problems(pipeline, images, notes, {})
+        if each.code == "changed-depth"
+    )
+    _, _, rest = found.partition("reduced to 8")
+    assert rest == (f"{said}; if the camera fills more, set images.depth" if said else "")
