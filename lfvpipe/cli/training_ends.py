@@ -15,8 +15,8 @@ def told(training: Training, ending: steps.Ending) -> str:
     match ending:
         case steps.Ending.CANCELLED:
             return (
-                f"cancelled {training}: what it had learnt is kept, and the next run goes on from"
-                " it"
+                f"cancelled {training}: the parts that it had finished are kept, and the next run"
+                " goes on from them; what it was in the midst of begins anew"
             )
         case steps.Ending.TRAINED:
             return (

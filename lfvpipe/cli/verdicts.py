@@ -32,7 +32,7 @@ class ImageVerdict:
         is_anomalous: The verdict; None where there is none.
         confidence: In the verdict, 0 to 1; under 0.5 where another threshold decides than the
             model's own.
-        needs_review: The confidence is under the pipeline's `evaluate.review_below`.
+        needs_review: A person should look: the verdict is doubtful, or for a person to decide.
         anomalies: Types of anomaly with the part of the image (0 to 1) that each covers.
         error: Why there is no verdict.
         heat_map: The picture of where the model sees evidence; None where none was written.
@@ -68,6 +68,11 @@ class ImageVerdict:
         return score_of(self.confidence, is_anomalous=self.is_anomalous)
 
     @property
+    def is_doubtful(self) -> bool:
+        """Whether the confidence is under `evaluate.review_below`, and no person is to decide."""
+        return self.needs_review and not self.to_person
+
+    @property
     def word(self) -> str:
         """``normal``, ``anomaly``, ``person`` where one is to decide, or ``error``."""
         if self.is_anomalous is None:
@@ -83,7 +88,7 @@ class Tally:
 
     Attributes:
         words: How many there are of each word.
-        doubtful: How many are to be looked at, and are no person's to decide.
+        doubtful: How many are doubtful; those for a person are counted among `words`.
         shaped: How many have a size or shape that no photograph had which was learnt from.
         unlike: How many are not like the training images.
     """
@@ -96,7 +101,7 @@ class Tally:
     def add(self, verdict: ImageVerdict) -> None:
         """Count a verdict."""
         self.words[verdict.word] += 1
-        self.doubtful += verdict.needs_review and not verdict.to_person
+        self.doubtful += verdict.is_doubtful
         self.shaped += bool(verdict.note)
         self.unlike += verdict.unlikeness is not None
 
@@ -203,7 +208,7 @@ def _print_line(verdict: ImageVerdict) -> None:
         print(output.styled(f"{word:<8} {'':5} {'':8}  {image}: {error}", "red"))
         return
     types = ", ".join(f"{visible_name(name)} {part:.1%}" for name, part in verdict.anomalies)
-    doubt = "doubtful" if verdict.needs_review and not verdict.to_person else ""
+    doubt = "doubtful" if verdict.is_doubtful else ""
     note = f"({verdict.told})" if verdict.told else ""
     model = f"({model_says(verdict)})" if verdict.to_person else ""
     told = "  ".join(filter(None, (image, types, model, note)))

@@ -120,6 +120,9 @@ def _threshold_line(decided: float) -> str:
     return f'<path class="threshold" {reach} d="M{_at_x(decided)} {TOP}V{HEIGHT - BOTTOM}"/>'
 
 
+_UNDECIDED = "as decided, all images of a kind are for a person, so no point of it is marked"
+
+
 def roc(points: Sequence[ScoredImage], now: Confusion) -> Chart:
     """Return the ROC curve, with the model's own decision marked."""
     curve = [
@@ -129,18 +132,21 @@ def roc(points: Sequence[ScoredImage], now: Confusion) -> Chart:
         )
         for sweep in metrics.threshold_sweep(points)
     ]
-    here = (
-        metrics.ratio(now.false_positive, now.negative) or 0.0,
-        metrics.ratio(now.true_positive, now.positive) or 0.0,
-    )
+    rejected = metrics.ratio(now.false_positive, now.negative)
+    caught = metrics.recall(now)
     area = metrics.roc_auc(points) or 0.0
     body = _line([(0, 0), (1, 1)], "chance") + _line(curve, "main") + _mover("roc")
-    body += _dot(here, "as decided")
+    said = _UNDECIDED
+    if rejected is not None and caught is not None:
+        body += _dot((rejected, caught), "as decided")
+        said = (
+            f"as decided, {caught:.0%} of the anomalies are caught "
+            f"and {rejected:.0%} of the normal images rejected"
+        )
     return Chart(
         "roc",
         "ROC curve",
-        f"Area {area:.3f}; as decided, {here[1]:.0%} of the anomalies are caught "
-        f"and {here[0]:.0%} of the normal images rejected.",
+        f"Area {area:.3f}; {said}.",
         Axis("normal images rejected"),
         Axis("anomalies caught (recall)"),
         body,
@@ -154,18 +160,21 @@ def precision_recall(points: Sequence[ScoredImage], now: Confusion) -> Chart:
         precision = metrics.precision(sweep.confusion) or 0.0
         caught = metrics.recall(sweep.confusion) or 0.0
         curve += [(curve[-1][0] if curve else 0.0, precision), (caught, precision)]
-    here = (metrics.recall(now) or 0.0, metrics.precision(now) or 0.0)
     share = sum(point.anomaly for point in points) / len(points)
     area = metrics.average_precision(points) or 0.0
-    body = _line([(0, share), (1, share)], "chance") + _line(curve, "main")
+    body = _line([(0, share), (1, share)], "chance") + _line(curve, "main") + _mover("pr")
+    said = _UNDECIDED
+    if now.positive and now.negative:
+        here = (metrics.recall(now) or 0.0, metrics.precision(now) or 0.0)
+        body += _dot(here, "as decided")
+        said = f"as decided, precision {here[1]:.0%} at recall {here[0]:.0%}"
     return Chart(
         "pr",
         "Precision and recall",
-        f"Average precision {area:.3f}; as decided, precision {here[1]:.0%} "
-        f"at recall {here[0]:.0%}.",
+        f"Average precision {area:.3f}; {said}.",
         Axis("recall"),
         Axis("precision"),
-        body + _mover("pr") + _dot(here, "as decided"),
+        body,
     )
 
 

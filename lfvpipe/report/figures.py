@@ -32,6 +32,7 @@ METRICS = {
     "roc_auc": "AUROC",
     "average_precision": "Average precision",
 }
+_MAY_LACK = {"f1": "F1", "precision": "precision", "recall": "recall", "roc_auc": "AUROC"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Figures:
         masks_of: The pixels that `masks` is of.
         agreement: How predicted masks agree with the true ones on the images that are shown.
         left: How many images count in no figure, as a person is to decide on them.
+        absent: The figures that cannot be told, in words.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Figures:
     masks_of: str = ""
     agreement: Agreement | None = None
     left: ForPerson | None = None
+    absent: Sequence[str] = ()
 
 
 def figures_of(
@@ -116,6 +119,11 @@ def figures_of(
         masks_of=masks_of,
         agreement=agreement,
         left=metrics.for_person(verdicts),
+        absent=[
+            word
+            for metric, word in _MAY_LACK.items()
+            if metric in scores.estimates and scores.estimates[metric].value is None
+        ],
     )
 
 

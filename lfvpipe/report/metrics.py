@@ -262,8 +262,13 @@ def reliability(points: Sequence[ScoredImage], bins: int = 10) -> list[Reliabili
 
 
 def score_set(verdicts: Sequence[Verdict]) -> Scores:
-    """Return every metric of one set of verdicts."""
+    """Return every metric of one set of verdicts.
+
+    AUROC and average precision are of scores, whoever decides on the images; F1 and precision are
+    of what the model decides, and need images of both kinds among that.
+    """
     points, counts = scored_images(verdicts), confusion(verdicts)
+    both = counts.positive > 0 < counts.negative
     right = counts.true_positive + counts.true_negative
     called = counts.true_positive + counts.false_positive
     return Scores(
@@ -271,12 +276,14 @@ def score_set(verdicts: Sequence[Verdict]) -> Scores:
         confusion=counts,
         estimates={
             "accuracy": wilson(right, counts.total),
-            "precision": wilson(counts.true_positive, called if counts.positive else 0),
+            "precision": wilson(counts.true_positive, called if both else 0),
             "recall": wilson(counts.true_positive, counts.positive),
-            "f1": f1_interval(counts),
+            "f1": f1_interval(counts) if both else Estimate(None),
             "false_alarm_rate": wilson(counts.false_positive, counts.negative),
             "roc_auc": roc_auc_interval(points),
-            "average_precision": Estimate(average_precision(points) if counts.negative else None),
+            "average_precision": Estimate(
+                average_precision(points) if any(not point.anomaly for point in points) else None
+            ),
         },
         brier=brier(points),
         to_person=for_person(verdicts).labelled,

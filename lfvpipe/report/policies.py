@@ -7,6 +7,7 @@ are there to see what a decision does, not to choose it by.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from math import ceil, exp, lgamma, log, log1p, nextafter
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,7 @@ def decide(
             by += f" with {policy.costs.person:g} for a person's look"
             note = "; ".join(filter(None, (note, told)))
     else:
-        threshold, by, note = _by_rate(policy, training)
+        threshold, by, note = _by_rate(policy, training, to_person)
     decision = Decision(min(max(threshold, _EDGE), 1 - _EDGE), *band)
     return Choice(decision, by, "; ".join(filter(None, (note, about_band(decision)))))
 
@@ -229,7 +230,9 @@ def _score_of(probability: float, half: float) -> float:
     return _HALF + _HALF * (probability - half) / (1 - half)
 
 
-def _by_rate(policy: Decide, training: Sequence[Judged]) -> tuple[float, str, str]:
+def _by_rate(
+    policy: Decide, training: Sequence[Judged], to_person: ToPerson | None
+) -> tuple[float, str, str]:
     """Return the model's own threshold, moved as far as a rate needs to hold with a confidence.
 
     Of n images whose scores come from the same source as those to come, the k-th from the end is
@@ -256,23 +259,43 @@ def _by_rate(policy: Decide, training: Sequence[Judged]) -> tuple[float, str, st
         threshold = max(nextafter(scores[count - 1 - max(beyond, 0)], 1), _HALF)
     if beyond >= 0:
         return threshold, by, ""
-    if escapes:
-        key, called, band = "max_escape_rate", "normal", f"{{above: 0, below: {threshold:.3g}}}"
-    else:
-        key, called, band = (
-            "max_false_alarm_rate",
-            "anomalous",
-            f"{{above: {threshold:.3g}, below: 1}}",
-        )
+    threshold = min(max(threshold, _EDGE), 1 - _EDGE)
     promised = 1 - (1 - confidence) ** (1 / count)
+    if escapes:
+        key, called = "max_escape_rate", "normal"
+        band = f"above: 0, below: {_holding(threshold, up=True)}"
+        asked = to_person and to_person.above == 0 and to_person.below >= threshold
+    else:
+        key, called = "max_false_alarm_rate", "anomalous"
+        band = f"above: {_holding(threshold, up=False)}, below: 1"
+        asked = to_person and to_person.above < threshold and to_person.below == 1
+    until = f"a person looks at all that is called {called}"
+    if not asked:
+        until = (
+            f"promise `{key}: {ceil(1000 * promised) / 1000:g}`, or have a person look at all that"
+            f" is called {called}: `to_person: {{{band}}}`"
+        )
     wanted = ceil(log(1 - confidence) / log1p(-rate))
     note = (
         f"{count:,} {what} training images can promise {100 * promised:.2g} % at best;"
-        f" {100 * rate:g} % takes {wanted:,} of them, {wanted - count:,} more; until then promise"
-        f" `{key}: {ceil(1000 * promised) / 1000:g}`, or have a person look at all that is called"
-        f" {called}: `to_person: {band}`"
+        f" {100 * rate:g} % takes {wanted:,} of them, {wanted - count:,} more; until then {until}"
     )
     return threshold, by, note
+
+
+def _holding(threshold: float, *, up: bool) -> str:
+    """Return the end of a band that holds all scores on one side of a threshold, three digits.
+
+    Args:
+        threshold: That scores below it are called normal, and from it on anomalous.
+        up: Whether the band ends there, and holds the former; else it begins there.
+    """
+    exact = Decimal(threshold)
+    unit = Decimal(1).scaleb(exact.adjusted() - 2)
+    found = exact.quantize(unit, ROUND_CEILING if up else ROUND_FLOOR)
+    if not up and float(found) >= threshold:  # what is just the threshold is called anomalous
+        found -= unit
+    return f"{found.normalize():f}"
 
 
 def _may_lie_beyond(count: int, rate: float, confidence: float) -> int:

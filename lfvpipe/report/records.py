@@ -20,7 +20,7 @@ class Verdict:
         label: ``normal`` or ``anomaly`` where the truth is known.
         is_anomalous: The verdict.
         confidence: Confidence in the verdict, 0 to 1.
-        needs_review: The confidence is under the pipeline's ``review_below``.
+        needs_review: A person should look: the verdict is doubtful, or for a person to decide.
         sha256: The digest of the image's bytes, where they are known.
         path: The image, relative to the state folder, if it is there.
         mask: The predicted anomaly mask, relative to the state folder, for segmentation models.
@@ -56,6 +56,11 @@ class Verdict:
         return self.is_anomalous == (self.label == "anomaly")
 
     @property
+    def is_doubtful(self) -> bool:
+        """Whether the confidence is under ``review_below``, and no person is to decide."""
+        return self.needs_review and not self.to_person
+
+    @property
     def score(self) -> float:
         """The confidence that the image is anomalous, 0 to 1."""
         return score_of(self.confidence, is_anomalous=self.is_anomalous)
@@ -63,8 +68,8 @@ class Verdict:
     def decided(self, decision: "Decision", review_below: float) -> "Verdict":
         """Return the verdict that `decision` comes to, on the same score."""
         called = decision.call(self.score)
-        doubtful = called.to_person or called.confidence < review_below
-        return replace(self, **called._asdict(), needs_review=doubtful)
+        look = called.to_person or called.confidence < review_below
+        return replace(self, **called._asdict(), needs_review=look)
 
     def as_json(self) -> dict[str, Any]:
         """Return the verdict as a line of a verdict file; empty optional members are left out."""

@@ -96,10 +96,12 @@ def _scores(run: RunRecord, name: str, width: int) -> Iterator[Line]:
         left = f", for a person to decide on{too}"
     yield ((SETS.get(name, name), BOLD), (f"  {labelled}", DIM), (left, YELLOW))
     if not scores.confusion.total:
+        yield from _metrics(scores, width)
         return
     has_both = scores.confusion.positive > 0 < scores.confusion.negative
+    yield from _metrics(scores, width)
     if has_both:
-        yield from _metrics(scores, width)
+        yield from _confusion(scores.confusion)
     yield from _types(metrics.recall_by_type(run.verdicts.get(name, ())))
     said: Iterable[Statement] = ()
     if certainty.judged_sets(run) == [name]:
@@ -119,7 +121,6 @@ def _metrics(scores: Scores, width: int) -> Iterator[Line]:
     beside = 2 if width >= WIDE else 1
     for start in range(0, len(shown), beside):
         yield _plain("  " + "   ".join(f"{text:<32}" for text in shown[start : start + beside]))
-    yield from _confusion(scores.confusion)
 
 
 def _types(rows: Sequence[TypeRecall]) -> Iterator[Line]:
@@ -201,7 +202,7 @@ def _verdicts(run: RunRecord, width: int) -> Iterator[Line]:
         yield _verdict(verdict, min(longest, 44, max(12, width - AROUND)))
     if len(verdicts) > ROWS:
         yield ((f"  and {len(verdicts) - ROWS} more", DIM),)
-    doubtful = sum(verdict.needs_review and not verdict.to_person for verdict in verdicts)
+    doubtful = sum(verdict.is_doubtful for verdict in verdicts)
     if doubtful:
         text = f"  {doubtful} of {len(verdicts)} doubtful: confidence under {run.review_below:g}"
         yield ((text, YELLOW),)
@@ -215,10 +216,9 @@ def _verdict(verdict: Verdict, width: int) -> Line:
     word = "anomaly" if verdict.is_anomalous else "normal"
     word = "person" if verdict.to_person else word
     mark = {True: ("right", GREEN), False: ("WRONG", RED), None: ("", "")}[verdict.correct]
-    doubt = ("  doubtful", YELLOW) if verdict.needs_review else ("", "")
+    doubt = ("  doubtful", YELLOW) if verdict.is_doubtful else ("", "")
     if verdict.to_person:  # the confidence is the model's, in what it would say
         mark = ("model: anomaly" if verdict.is_anomalous else "model: normal", "")
-        doubt = ("", "")
     return (
         (f"  {name:<{width}}  ", ""),
         (f"{word:<8}{verdict.confidence:.3f}  ", BOLD if verdict.is_anomalous else ""),

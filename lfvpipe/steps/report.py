@@ -165,7 +165,7 @@ def _record(context: Context, work: Work) -> RunRecord:
     }
     told = [] if evaluate.training is None else _training_verdicts(context, evaluate.training.path)
     doubted = contradicted(told)
-    doubtful = [each.id for each in by_doubt(verdicts.get("evaluation", ())) if each.needs_review]
+    doubtful = [each.id for each in by_doubt(verdicts.get("evaluation", ())) if each.is_doubtful]
     created = _moment(work)
     run_id = f"{created.replace('-', '').replace(':', '')}-{work.fingerprint[:8]}"
     decision = _decision_made(context, evaluate.decision, len(doubted or ()), run_id, created)

@@ -70,8 +70,8 @@ def test_a_training_is_left_shown_cancelled_and_gone_on_with(
     assert len(workers(state)) == 1
     ended = workshop.lfvpipe("stop")
     assert ended.out == (
-        "cancelled the training of version 1 of project pipeline: what it had learnt is kept, and"
-        " the next run goes on from it\n"
+        "cancelled the training of version 1 of project pipeline: the parts that it had finished"
+        " are kept, and the next run goes on from them; what it was in the midst of begins anew\n"
     )
     assert are_gone(state)
     assert workshop.models() == []

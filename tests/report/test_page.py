@@ -329,7 +329,10 @@ def test_where_all_is_left_to_a_person_headline_and_page_say_so(
     assert headline(run).startswith(said)
     html = _written(tmp_path, run)
     assert "Cannot be told: all 22 defective images are for a person to decide on." in html
-    assert "All 40 images with a label are for a person to decide on, so there are no" in html
+    assert "cannot be told: all 40 images among them are for a person to decide on" in html
+    assert "<dt>F1, precision, recall</dt>" in html
+    assert "<dt>AUROC</dt>" in html
+    assert "as decided, all images of a kind are for a person" in html
     assert "has a label, so the verdicts" not in html
     assert "no defective image" not in html
 

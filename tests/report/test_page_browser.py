@@ -125,6 +125,40 @@ def test_the_slider_recomputes_the_confusion_table_with_the_keyboard(
     assert _cells(page) == _expected(shown, 0.5)
 
 
+@pytest.mark.parametrize("kind", ["normal", "anomaly", None])
+def test_where_all_of_a_kind_is_for_a_person_the_slider_and_the_filters_work(
+    page: Page, written: Callable[..., RunRecord], tmp_path: Path, kind: str | None
+) -> None:
+    died: list[object] = []
+    page.on("pageerror", lambda error: died.append(error))
+    every = {
+        name: tuple(
+            replace(each, to_person=True, needs_review=True) if kind in {None, each.label} else each
+            for each in rows
+        )
+        for name, rows in _verdicts(tmp_path).items()
+    }
+    run = written(verdicts=every)
+    page.goto((tmp_path / "report.html").as_uri())
+    assert not died
+    page.locator("#test").get_by_role("slider").fill("0.3")
+    assert _cells(page) == _expected(run, 0.3)
+    rows = [*every["test"], *every["evaluation"]]
+    for show, fits in {
+        "wrong": lambda each: each.correct is False,
+        "doubtful": lambda each: each.is_doubtful,
+        "for a person": lambda each: each.to_person,
+        "called anomaly": lambda each: each.is_anomalous and not each.to_person,
+        "called normal": lambda each: not each.is_anomalous and not each.to_person,
+    }.items():
+        _menu(page, "Show").select_option(label=show)
+        assert sorted(_names(page)) == sorted(each.name for each in rows if fits(each)), show
+    assert page.locator(".gallery .badge", has_text="doubtful").count() == sum(
+        each.is_doubtful for each in rows
+    )
+    assert not died
+
+
 def test_the_best_threshold_is_the_one_that_the_run_would_find(
     page: Page, shown: RunRecord
 ) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
+from math import nextafter
 
 import numpy as np
 import pytest
@@ -147,6 +149,24 @@ def test_a_rate_that_the_images_are_too_few_for_is_said_and_what_they_promise() 
     assert found.decision.threshold == judged[0].score
     assert "19 defective training images can promise 15 % at best" in found.note
     assert "1 % takes 299 of them, 280 more" in found.note
+
+
+@pytest.mark.parametrize("escapes", [True, False])
+def test_the_advised_band_holds_all_on_its_side_of_any_threshold_and_then_is_advised_no_more(
+    escapes: bool,
+) -> None:
+    policy = Decide(max_escape_rate=0.01) if escapes else Decide(max_false_alarm_rate=0.01)
+    for score in (0.224246, 0.5, 0.3, *(random.Random(5).uniform(1e-9, 1) for _ in range(500))):
+        judged = [Judged(score, is_anomaly=escapes)] * 5
+        found = decide(policy, None, judged)
+        ((above, below),) = re.findall(r"{above: ([\d.]+), below: ([\d.]+)}", found.note)
+        band = ToPerson(float(above), float(below))
+        then = decide(policy, band, judged)
+        threshold = then.decision.threshold
+        beside = (nextafter(threshold, 0), 0.0) if escapes else (threshold, 1.0)
+        assert all(then.decision.asks_person(each) for each in beside), (score, found.note)
+        assert "to_person" not in then.note, (score, then.note)
+        assert "until then a person looks at all" in then.note
 
 
 def test_a_rate_of_many_images_is_worked_out_without_end() -> None:

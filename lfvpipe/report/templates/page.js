@@ -117,17 +117,19 @@ function browse(form) {
     const { set, label } = card.dataset;
     const anomalous = card.dataset.anomalous === "1";
     const score = Number(card.dataset.score);
-    const wrong = label !== "" && anomalous !== (label === "anomaly");
+    const person = "person" in card.dataset;
+    const wrong = label !== "" && !person && anomalous !== (label === "anomaly");
     const name = card.querySelector(".name").textContent;
-    return { card, place, set, anomalous, score, wrong, name, review: "review" in card.dataset };
+    return { card, place, set, anomalous, score, wrong, name, person, review: "review" in card.dataset };
   });
   const shown = {
     wrong: (c) => c.wrong,
     missed: (c) => c.wrong && !c.anomalous,
     alarm: (c) => c.wrong && c.anomalous,
     review: (c) => c.review,
-    anomaly: (c) => c.anomalous,
-    normal: (c) => !c.anomalous,
+    person: (c) => c.person,
+    anomaly: (c) => !c.person && c.anomalous,
+    normal: (c) => !c.person && !c.anomalous,
   };
   const orders = {
     doubt: (a, b) => Math.abs(a.score - 0.5) - Math.abs(b.score - 0.5),

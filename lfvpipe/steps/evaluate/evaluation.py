@@ -108,7 +108,7 @@ def evaluate(context: Context, work: Work) -> Outcome:
         images=len(rows),
         anomalous=sum(row.is_anomalous for row in rows),
         wrong=sum(row.correct is False for row in rows),
-        review=sum(row.needs_review for row in rows),
+        review=sum(row.is_doubtful for row in rows),
         refused=len(refused),
         errors=tuple(refused[:_ERRORS_KEPT]),
         service_metrics=metrics,

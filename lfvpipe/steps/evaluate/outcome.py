@@ -103,7 +103,7 @@ class EvaluateOutcome(EvaluateIdentity, StepOutcome):
         images: How many evaluation images have a verdict.
         anomalous: How many of them are taken for anomalous.
         wrong: How many are taken for what they are not.
-        review: How many a person should look at.
+        review: How many are doubtful.
         refused: How many got no verdict.
         errors: The first of those.
         service_metrics: On the test images, by the service's own names; None without.
