@@ -197,8 +197,8 @@ def headline(run: RunRecord) -> str:
     """Return in a sentence or two how good the model is, on all images that it was judged on."""
     counts, left = certainty.all_judged(run), certainty.all_left(run)
     if not counts.total:
-        unknown = "how well the model decides" if left.labelled else "how good the model is"
-        return f"{certainty.why_no_figure(left)}, so nothing is known of {unknown}."
+        of = "how well the model decides" if left.labelled else "how good the model is"
+        return f"{certainty.why_no_figure(left)}, so nothing is known of {of}."
     names = [name for name in TITLES if name in certainty.judged_sets(run)]
     title = " and ".join([TITLES[names[0]], *(TITLES[name].lower() for name in names[1:])])
     if not (counts.positive and counts.negative):

@@ -144,13 +144,14 @@ def test_where_all_of_a_kind_is_for_a_person_the_slider_and_the_filters_work(
     page.locator("#test").get_by_role("slider").fill("0.3")
     assert _cells(page) == _expected(run, 0.3)
     rows = [*every["test"], *every["evaluation"]]
-    for show, fits in {
+    shown: dict[str, Callable[[Verdict], bool]] = {
         "wrong": lambda each: each.correct is False,
         "doubtful": lambda each: each.is_doubtful,
         "for a person": lambda each: each.to_person,
         "called anomaly": lambda each: each.is_anomalous and not each.to_person,
         "called normal": lambda each: not each.is_anomalous and not each.to_person,
-    }.items():
+    }
+    for show, fits in shown.items():
         _menu(page, "Show").select_option(label=show)
         assert sorted(_names(page)) == sorted(each.name for each in rows if fits(each)), show
     assert page.locator(".gallery .badge", has_text="doubtful").count() == sum(
