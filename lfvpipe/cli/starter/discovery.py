@@ -183,7 +183,7 @@ def discover(paths: Sequence[Path], asked: Asked) -> Discovery:
         mend = [f"{fault.message} {fault.hint}" for fault in faults]
         mend.append("Put that right, or take it elsewhere to go by folders.")
         raise UsageError(
-            f"{error.message} {_lies_there(faults)}",
+            f"{error.message} {_what_lies(faults)} there, and cannot be used.",
             hint="\n".join(mend),
         ) from error
     found = _of_sorting(tree, sorting, judged, faults)
@@ -197,21 +197,23 @@ def _tell_unused(listed: Ignored | None, faults: Sequence[UserError]) -> bool:
     if listed:
         lines.append(f"Not used is {listed.title or listed.fault}, since you say {listed.option}.")
     elif lines:
-        lines = [_lies_there(faults), *lines]
+        lines = [f"{_what_lies(faults)} there, and cannot be used.", *lines]
         lines.append("Ctrl-C ends this, to put that right; what is asked goes by folders alone.")
     for line in lines:
         print(styled(line, "yellow", stream=sys.stderr), file=sys.stderr)
     return bool(lines)
 
 
-def _lies_there(faults: Sequence[UserError]) -> str:
-    if all(isinstance(fault, AnnotationError) for fault in faults):
-        return "Annotations lie there, and cannot be used."
-    return "A table lies there, and cannot be used."
+def _what_lies(faults: Sequence[UserError]) -> str:
+    return "Annotations lie" if all(map(_is_of_annotations, faults)) else "A table lies"
+
+
+def _is_of_annotations(fault: UserError) -> bool:
+    return isinstance(fault, AnnotationError)
 
 
 def _kind(fault: UserError) -> str:
-    return "annotations" if isinstance(fault, AnnotationError) else "a table"
+    return "annotations" if _is_of_annotations(fault) else "a table"
 
 
 def _named_apart(paths: Sequence[Path], asked: Asked) -> list[Path]:
