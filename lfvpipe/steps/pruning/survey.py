@@ -4,7 +4,8 @@ Needed is what any variant stands at, what a run that did not finish goes on fro
 these were made of, as the ledger tells; what other pipelines of the same state need; and what is
 hosted, in training, or in a data set. What cannot be told is taken for needed.
 
-Only this machine's disk is looked at: what a service or a store elsewhere holds, `destroy` removes.
+Only what lies on this machine's disk goes: what a service or a store elsewhere holds, `destroy`
+removes. Whose a project is the bucket says, wherever it is, where kept verdicts are asked for.
 """
 
 from __future__ import annotations
