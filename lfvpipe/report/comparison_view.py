@@ -67,7 +67,9 @@ def _run_rows(runs: Sequence[RunRecord]) -> Iterator[Row]:
     yield ("training images", *(str(sum(run.data.get("train", {}).values())) for run in runs))
     yield ("doubtful evaluation images", *(str(len(run.review)) for run in runs))
     if any(run.corrected for run in runs):
-        yield ("labels that people decided", *(corrected_text(run) or ABSENT for run in runs))
+        known = (run.corrected for run in runs)  # None of a run that did not note it
+        said = (ABSENT if each is None else corrected_text(each) for each in known)
+        yield ("labels that people decided", *said)
 
 
 def _side_tables(side: Side) -> Iterator[Table]:

@@ -81,12 +81,10 @@ def _judged_otherwise(before: RunRecord, after: RunRecord) -> Iterator[Relabelle
                 yield Relabelled(verdict.id, verdict.name, *labels)
 
 
-def corrected_text(run: RunRecord) -> str | None:
-    """Return how much people decided otherwise than the sources say; None if nobody noted it."""
-    if run.corrected is None:
-        return None
-    left_out = sum(not each.split for each in run.corrected)
-    decided = len(run.corrected) - left_out
+def corrected_text(corrected: Sequence[CorrectedLabel]) -> str:
+    """Return how much people decided otherwise than the sources say: ``3, 1 left out``."""
+    left_out = sum(not each.split for each in corrected)
+    decided = len(corrected) - left_out
     return listing(f"{decided:,}", f"{left_out:,} left out" if left_out else "")
 
 

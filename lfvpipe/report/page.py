@@ -250,8 +250,8 @@ def _told(run: RunRecord) -> Iterator[tuple[str, str]]:
     for split, labels in run.data.items():
         counted = ", ".join(f"{count:,} {label}" for label, count in labels.items())
         yield f"Images of {split}", counted
-    if (decided := corrected_text(run)) not in (None, "0"):
-        yield "Labels that people decided", str(decided)
+    if run.corrected:
+        yield "Labels that people decided", corrected_text(run.corrected)
 
 
 def _share(value: float) -> str:
